@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Bump allocation in blocks that double up to a bound. */
+#include "base/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arena_block {
+	struct arena_block *next;
+	size_t size, used;
+	_Alignas(16) unsigned char bytes[];
+};
+
+enum { FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20, ALIGN = 16 };
+
+static void add_block(struct arena *a, size_t need)
+{
+	size_t size = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
+	struct arena_block *b;
+
+	if (size > LARGEST_BLOCK)
+		size = LARGEST_BLOCK;
+	if (size < need)
+		size = need;
+	b = xmalloc(sizeof(*b) + size);
+	b->next = a->blocks;
+	b->size = size;
+	b->used = 0;
+	a->blocks = b;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	void *p;
+
+	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	if (!a->blocks || a->blocks->size - a->blocks->used < size)
+		add_block(a, size);
+	p = a->blocks->bytes + a->blocks->used;
+	a->blocks->used += size;
+	a->used += size;
+	return memset(p, 0, size);
+}
+
+char *arena_strndup(struct arena *a, const char *text, size_t len)
+{
+	char *copy = arena_alloc(a, len + 1);
+
+	memcpy(copy, text, len);
+	return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *text)
+{
+	return text ? arena_strndup(a, text, strlen(text)) : NULL;
+}
+
+char *arena_vprintf(struct arena *a, const char *format, va_list args)
+{
+	va_list again;
+	char *text;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, args);
+	text = arena_alloc(a, (size_t)len + 1);
+	vsnprintf(text, (size_t)len + 1, format, again);
+	va_end(again);
+	return text;
+}
+
+char *arena_printf(struct arena *a, const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = arena_vprintf(a, format, args);
+	va_end(args);
+	return text;
+}
+
+void arena_release(struct arena *a)
+{
+	while (a->blocks) {
+		struct arena_block *next = a->blocks->next;
+
+		free(a->blocks);
+		a->blocks = next;
+	}
+	a->used = 0;
+}
+
+void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)
+{
+	void *grown;
+
+	if (n < *cap)
+		return items;
+	*cap = *cap ? *cap * 2 : 4;
+	grown = arena_alloc(a, size * *cap);
+	if (n)
+		memcpy(grown, items, size * n);
+	return grown;
+}

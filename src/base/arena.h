@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory that is released whole. One arena per pass, one per accepted config. All memory comes
+ * zeroed. An all-zero arena is empty and ready.
+ */
+#pragma once
+
+#include "base/base.h"
+
+#include <stdarg.h>
+
+struct arena_block;
+
+struct arena {
+	struct arena_block *blocks; /* newest first */
+	size_t used;		    /* bytes given out, for the curious */
+};
+
+void *arena_alloc(struct arena *a, size_t size);
+#define arena_new(a, type)	((type *)arena_alloc((a), sizeof(type)))
+#define arena_array(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (size_t)(n)))
+char *arena_strdup(struct arena *a, const char *text);
+char *arena_strndup(struct arena *a, const char *text, size_t len);
+char *arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
+char *arena_vprintf(struct arena *a, const char *format, va_list args) PRINTF_LIKE(2, 0);
+void arena_release(struct arena *a);
+
+#define AUTO_RELEASE __attribute__((cleanup(arena_release)))
+
+/*
+ * A growing array in an arena: LIST(struct flow) flows = {0}; *list_add(a, &flows) = flow;
+ * list_add gives the address of a new, zeroed item, valid until the next list_add.
+ */
+#define LIST(type)                                                                                 \
+	struct {                                                                                   \
+		type *items;                                                                       \
+		uint32_t n;                                                                        \
+		uint32_t cap;                                                                      \
+	}
+
+#define list_add(a, list)                                                                          \
+	((list)->items =                                                                           \
+		 list_room((a), (list)->items, (list)->n, &(list)->cap, sizeof(*(list)->items)),   \
+	 &(list)->items[(list)->n++])
+
+#define list_each(item, list)                                                                      \
+	for (__typeof__((list)->items) item = (list)->items; item < (list)->items + (list)->n;     \
+	     item++)
+
+/* The work behind list_add. */
+void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size);

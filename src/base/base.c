@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scope guards and the heap that never fails. */
+#include "base/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void close_at_exit_of_scope(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+void free_at_exit_of_scope(void *pointer_to_pointer)
+{
+	free(*(void **)pointer_to_pointer);
+}
+
+void *xmalloc(size_t size)
+{
+	return xrealloc(NULL, size);
+}
+
+void *xrealloc(void *block, size_t size)
+{
+	void *p = realloc(block, size ? size : 1);
+
+	if (!p) {
+		fputs("harborwall: out of memory\n", stderr);
+		abort();
+	}
+	return p;
+}

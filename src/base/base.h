@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The few words every file uses: attributes, scope guards, array sizes. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MUST_CHECK		__attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
+#define UNUSED			__attribute__((unused))
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* "No index": records refer to each other by position in their array. */
+#define NONE UINT32_MAX
+
+void close_at_exit_of_scope(int *fd);
+void free_at_exit_of_scope(void *pointer_to_pointer);
+
+/* The descriptor or heap block ends with its scope. */
+#define AUTO_CLOSE __attribute__((cleanup(close_at_exit_of_scope)))
+#define AUTO_FREE  __attribute__((cleanup(free_at_exit_of_scope)))
+
+/* Aborts: there is no useful way on without memory. */
+void *xmalloc(size_t size);
+void *xrealloc(void *block, size_t size);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Growing bytes, and the one place that quotes a JSON string. */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *buf_extend(struct buf *b, size_t len)
+{
+	void *start;
+
+	if (b->cap - b->len < len + 1 || !b->data) {
+		size_t cap = b->cap ? b->cap * 2 : 256;
+
+		while (cap - b->len < len + 1)
+			cap *= 2;
+		b->data = xrealloc(b->data, cap);
+		b->cap = cap;
+	}
+	start = b->data + b->len;
+	memset(start, 0, len + 1);
+	b->len += len;
+	return start;
+}
+
+void buf_add(struct buf *b, const void *bytes, size_t len)
+{
+	void *room = buf_extend(b, len);
+
+	if (len)
+		memcpy(room, bytes, len);
+}
+
+void buf_puts(struct buf *b, const char *text)
+{
+	buf_add(b, text, strlen(text));
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list args, again;
+	int len;
+
+	va_start(args, format);
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, args);
+	if (len > 0)
+		vsnprintf(buf_extend(b, (size_t)len), (size_t)len + 1, format, again);
+	va_end(again);
+	va_end(args);
+}
+
+void buf_clear(struct buf *b)
+{
+	b->len = 0;
+	if (b->data)
+		b->data[0] = '\0';
+}
+
+void buf_free(struct buf *b)
+{
+	free(b->data);
+	*b = (struct buf){0};
+}
+
+const char *buf_text(const struct buf *b)
+{
+	return b->data ? b->data : "";
+}
+
+/* Length of the well-formed UTF-8 sequence (RFC 3629) at s, 0 if there is none. */
+static size_t utf8_len(const unsigned char *s)
+{
+	size_t len = s[0] < 0x80   ? 1
+		     : s[0] < 0xc2 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4
+				   : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if (len == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))
+		return 0;
+	if (len == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
+		return 0;
+	return len;
+}
+
+void buf_json_string(struct buf *b, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	buf_puts(b, "\"");
+	while (*s) {
+		size_t len = utf8_len(s);
+
+		if (*s == '"' || *s == '\\')
+			buf_printf(b, "\\%c", *s);
+		else if (*s < 0x20 || *s == 0x7f)
+			buf_printf(b, "\\u%04x", *s);
+		else if (len)
+			buf_add(b, s, len);
+		else
+			buf_puts(b, "\\ufffd");
+		s += len ? len : 1;
+	}
+	buf_puts(b, "\"");
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/ip.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int af(uint8_t family)
+{
+	return family == 6 ? AF_INET6 : AF_INET;
+}
+
+bool ip_parse(struct ip *ip, const char *text)
+{
+	*ip = (struct ip){.family = strchr(text, ':') ? 6 : 4};
+	/* inet_pton takes no leading zeros, no shortened and no hexadecimal octets */
+	if (inet_pton(af(ip->family), text, ip->bytes) == 1)
+		return true;
+	*ip = (struct ip){0};
+	return false;
+}
+
+bool prefix_parse(struct prefix *p, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char ip[IP_TEXT_LEN];
+	size_t len;
+
+	*p = (struct prefix){0};
+	if (!slash || (size_t)(slash - text) >= sizeof(ip))
+		return false;
+	memcpy(ip, text, (size_t)(slash - text));
+	ip[slash - text] = '\0';
+	len = strspn(slash + 1, "0123456789");
+	if (len < 1 || len > 3 || slash[1 + len] || (len > 1 && slash[1] == '0'))
+		return false;
+	if (!ip_parse(&p->ip, ip) || atoi(slash + 1) > ip_bits(p->ip)) {
+		*p = (struct prefix){0};
+		return false;
+	}
+	p->len = (uint8_t)atoi(slash + 1);
+	return true;
+}
+
+struct ip ip_v4(uint32_t host_order)
+{
+	struct ip ip = {.family = 4};
+	uint32_t net = htonl(host_order);
+
+	memcpy(ip.bytes, &net, 4);
+	return ip;
+}
+
+uint32_t ip_to_v4(struct ip ip)
+{
+	uint32_t net = 0;
+
+	if (ip.family == 4)
+		memcpy(&net, ip.bytes, 4);
+	return ntohl(net);
+}
+
+uint8_t ip_bits(struct ip ip)
+{
+	return ip.family == 4 ? 32 : ip.family == 6 ? 128 : 0;
+}
+
+struct ip ip_plus(struct ip ip, uint32_t n)
+{
+	uint64_t carry = n;
+
+	for (int i = ip_bits(ip) / 8 - 1; i >= 0 && carry; i--) {
+		carry += ip.bytes[i];
+		ip.bytes[i] = (uint8_t)carry;
+		carry >>= 8;
+	}
+	return ip;
+}
+
+int ip_compare(struct ip a, struct ip b)
+{
+	if (a.family != b.family)
+		return a.family < b.family ? -1 : 1;
+	return memcmp(a.bytes, b.bytes, sizeof(a.bytes));
+}
+
+bool ip_equal(struct ip a, struct ip b)
+{
+	return ip_compare(a, b) == 0;
+}
+
+struct prefix prefix_of(struct ip ip)
+{
+	return (struct prefix){.ip = ip, .len = ip_bits(ip)};
+}
+
+/* The address with every bit after the first len set to fill. */
+static struct ip fill_host_bits(struct prefix p, bool fill)
+{
+	for (unsigned bit = p.len; bit < ip_bits(p.ip); bit++) {
+		uint8_t mask = (uint8_t)(0x80 >> (bit % 8));
+
+		if (fill)
+			p.ip.bytes[bit / 8] |= mask;
+		else
+			p.ip.bytes[bit / 8] &= (uint8_t)~mask;
+	}
+	return p.ip;
+}
+
+struct ip prefix_first(struct prefix p)
+{
+	return fill_host_bits(p, false);
+}
+
+struct ip prefix_last(struct prefix p)
+{
+	return fill_host_bits(p, true);
+}
+
+struct prefix prefix_canonical(struct prefix p)
+{
+	return (struct prefix){.ip = prefix_first(p), .len = p.len};
+}
+
+bool prefix_is_canonical(struct prefix p)
+{
+	return ip_equal(p.ip, prefix_first(p));
+}
+
+bool prefix_is_single(struct prefix p)
+{
+	return p.ip.family && p.len == ip_bits(p.ip);
+}
+
+bool prefix_contains(struct prefix p, struct ip ip)
+{
+	return prefix_covers(p, prefix_of(ip));
+}
+
+bool prefix_covers(struct prefix outer, struct prefix inner)
+{
+	if (!outer.ip.family || outer.ip.family != inner.ip.family || outer.len > inner.len)
+		return false;
+	inner.len = outer.len;
+	return ip_equal(prefix_first(outer), prefix_first(inner));
+}
+
+bool prefix_overlaps(struct prefix a, struct prefix b)
+{
+	return prefix_covers(a, b) || prefix_covers(b, a);
+}
+
+int prefix_compare(struct prefix a, struct prefix b)
+{
+	int order = ip_compare(a.ip, b.ip);
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+struct ip_text ip_format(struct ip ip)
+{
+	struct ip_text text = {0};
+
+	if (!ip.family || !inet_ntop(af(ip.family), ip.bytes, text.s, sizeof(text.s)))
+		snprintf(text.s, sizeof(text.s), "-");
+	return text;
+}
+
+struct ip_text prefix_format_full(struct prefix p)
+{
+	struct ip_text text = ip_format(p.ip);
+	size_t len = strlen(text.s);
+
+	snprintf(text.s + len, sizeof(text.s) - len, "/%u", p.len);
+	return text;
+}
+
+struct ip_text prefix_format(struct prefix p)
+{
+	return prefix_is_single(p) || !p.ip.family ? ip_format(p.ip) : prefix_format_full(p);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Internet addresses and prefixes, both families in one type. Bytes are in network order, from
+ * bytes[0]; an IPv4 address uses the first four and leaves the rest zero, so that equal addresses
+ * have equal memory. All-zero is "no address".
+ */
+#pragma once
+
+#include "base/base.h"
+
+enum { IP_TEXT_LEN = 50 }; /* longest IPv6 text, "/128" and NUL */
+
+struct ip {
+	uint8_t family; /* 0 none, 4, 6 */
+	uint8_t bytes[16];
+};
+
+struct prefix {
+	struct ip ip;
+	uint8_t len; /* bits */
+};
+
+struct ip_text {
+	char s[IP_TEXT_LEN];
+};
+
+/* Strict: four decimal octets without leading zeros, or RFC 4291 text. */
+MUST_CHECK bool ip_parse(struct ip *ip, const char *text);
+/* "a.b.c.d/len"; host bits are kept, see prefix_is_canonical. */
+MUST_CHECK bool prefix_parse(struct prefix *p, const char *text);
+
+struct ip ip_v4(uint32_t host_order);
+uint32_t ip_to_v4(struct ip ip); /* host order; 0 for other families */
+struct ip ip_plus(struct ip ip, uint32_t n);
+uint8_t ip_bits(struct ip ip); /* 32, 128, 0 */
+int ip_compare(struct ip a, struct ip b);
+bool ip_equal(struct ip a, struct ip b);
+
+struct prefix prefix_of(struct ip ip); /* the single address: /32, /128 */
+struct ip prefix_first(struct prefix p);
+struct ip prefix_last(struct prefix p); /* broadcast of an IPv4 subnet */
+struct prefix prefix_canonical(struct prefix p);
+bool prefix_is_canonical(struct prefix p);
+bool prefix_is_single(struct prefix p);
+bool prefix_contains(struct prefix p, struct ip ip);
+bool prefix_covers(struct prefix outer, struct prefix inner);
+bool prefix_overlaps(struct prefix a, struct prefix b);
+int prefix_compare(struct prefix a, struct prefix b);
+
+/* By value, for printf("%s", ip_format(a).s). A single address prints without its length. */
+struct ip_text ip_format(struct ip ip);
+struct ip_text prefix_format(struct prefix p);
+struct ip_text prefix_format_full(struct prefix p); /* always with the length */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The two languages of a ruleset: nft's text, and nf_tables netlink messages
+ * (linux/netfilter/nf_tables.h), and the transaction that turns one ruleset into another.
+ * Pure: writes bytes, reads bytes; edge/fw_nft.h sends them.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "core/ruleset.h"
+
+/* Text that `nft -f` takes; the same table as the messages make. Appended. */
+void nft_print(struct buf *out, const struct ruleset *rs);
+/* One rule, without its comment and newline: for plan lines, explain and errors. */
+void nft_print_rule(struct buf *out, const struct ruleset *rs, const struct rule *rule);
+/* One element: "172.18.104.2 . 172.18.103.2 . tcp . 80", and " : …" of a map. */
+void nft_print_element(struct buf *out, const struct set *set, uint32_t i);
+
+/* Fills exprs of every rule; a ruleset must be encoded before it is compared or sent. */
+void nft_encode_ruleset(struct ruleset *rs, struct arena *a);
+
+/* A transaction: nlmsgs from NFNL_MSG_BATCH_BEGIN to _END, every inner one asks for an ack. */
+struct nft_batch {
+	struct buf bytes;
+	LIST(uint32_t)
+	origins;       /* policy index of message i, or NONE; its sequence number is seq0 + i */
+	uint32_t seq0; /* sequence number of BATCH_BEGIN */
+	uint32_t n_messages;
+};
+void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0);
+void nft_batch_end(struct nft_batch *batch, struct arena *a);
+
+/* What a transaction does, for plan and for people. */
+struct nft_change {
+	char sign; /* '+' '-' '~' */
+	uint32_t origin;
+	const char *text; /* "rule forward: ct state …", "element allow: … " */
+};
+typedef LIST(struct nft_change) nft_changes;
+
+/*
+ * Appends the messages that turn have into want; none if they are equal. Sets and chains of the
+ * same shape are edited (elements added and deleted, rules replaced one by one, so that the
+ * counters of the others live on); where a set must change its shape or outgrows its size the table
+ * is replaced in the same transaction. want.exists false: the table is deleted. Every '+' stands
+ * before the '-' of what it replaces. Elements in `have` may be more roomy: a declared size counts
+ * as equal while the elements fit and it is no more than 8 times what is wanted.
+ */
+void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
+	      const struct ruleset *want, const struct ruleset *have);
+
+/* Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset. */
+MUST_CHECK bool nft_decode_message(struct ruleset *have, struct arena *a, const void *nlmsg,
+				   struct error *err);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state of a Docker host, as far as harborwall has a say in it: want and have are both of this
+ * type, and the difference between them is the only thing that leaves the house (core/plan.h).
+ */
+#pragma once
+
+#include "core/engine.h"
+#include "core/ruleset.h"
+
+/* How the verdict of our table reaches the packet filter that Docker (or nobody) uses. */
+enum variant {
+	VARIANT_NONE,	/* no iptables filter table in play */
+	VARIANT_NFT,	/* iptables-nft: nf_tables tables `ip filter`, `ip raw` */
+	VARIANT_LEGACY, /* iptables-legacy: x_tables */
+};
+
+/* One rule of ours in a foreign chain: "-m mark --mark BITS/BITS -j ACCEPT", at its top. */
+struct handoff {
+	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
+	uint32_t bits;
+	bool present; /* of what was read: ours stands there */
+	bool on_top;  /* … before every foreign rule, and only once */
+};
+
+/* Facts about the host that the compiler needs; probed by app/observe. */
+struct facts {
+	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
+	bool docker_user;      /* DOCKER-USER stands in that variant and FORWARD jumps to it */
+	bool docker_drops;     /* Docker's isolation and drops stand */
+	bool raw_drops;	       /* Docker >= 28 drops in raw PREROUTING */
+	bool containers_known; /* the engine's list was read: absent means absent */
+	int ip_forward;	       /* of the host; -1 unknown */
+	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
+	uint32_t mark_accept, mark_raw;
+};
+
+struct route {
+	struct prefix dst;
+	struct ip via;
+	uint32_t origin; /* policy index, or NONE */
+};
+
+/* A network namespace that we write to: the host's, or a container's. */
+struct space {
+	const char *container; /* name; NULL: the host */
+	const char *container_id;
+	int pid;		       /* 0: not running, the space waits */
+	bool reachable;		       /* of what was read */
+	struct ruleset ruleset;	       /* table inet harborwall */
+	LIST(struct route) routes;     /* of our protocol number */
+	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
+	LIST(struct handoff) handoffs; /* host only */
+	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */
+};
+
+struct attachment {
+	const char *container, *container_id; /* id NULL: no such container, waiting */
+	const char *network;
+	struct ip ip;
+	uint32_t address; /* index into config->addresses, or NONE */
+	bool managed;	  /* of what was read: bears our mark */
+};
+
+struct state {
+	LIST(struct network) networks; /* wanted, or ours as the engine has them */
+	LIST(struct attachment) attachments;
+	LIST(struct space) spaces; /* [0] is the host */
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Our nf_tables table in a namespace: read whole, changed in one transaction. */
+#pragma once
+
+#include "core/nft.h"
+#include "core/state.h"
+#include "edge/netns.h"
+
+/* have->exists false if the table is not there. Retried while other writers interrupt the dump. */
+MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
+			    struct error *err);
+/*
+ * Sends a finished batch and reads every ack. All or nothing. On refusal *origin is the policy
+ * index of the refused message, or NONE. An empty batch sends nothing.
+ */
+MUST_CHECK bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,
+			      struct error *err);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Network namespaces, entered only here (the only setns of the program). A namespace is held by its
+ * netlink sockets: opened once inside it, used from anywhere afterwards. A held socket keeps a dead
+ * namespace alive, so ns_close when the container is gone.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+struct ns {
+	int nf_fd;    /* NETLINK_NETFILTER, or -1 */
+	int route_fd; /* NETLINK_ROUTE, or -1 */
+	int pidfd;    /* of the container's first process; readable when it is dead; -1: the host */
+	pid_t pid;
+	uint64_t inode; /* of the namespace, st_ino of /proc/PID/ns/net */
+};
+
+#define NS_INIT                                                                                    \
+	{                                                                                          \
+		.nf_fd = -1, .route_fd = -1, .pidfd = -1                                           \
+	}
+
+/* Our own namespace. */
+MUST_CHECK bool ns_open_host(struct ns *ns, struct error *err);
+/*
+ * The namespace of a running container. Safe against reuse of the pid: pidfd first, then the pid's
+ * cgroup must name the container's id, then setns on the pidfd. Refused if it is the host's own
+ * namespace (--network host).
+ */
+MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *container_id,
+				  struct error *err);
+bool ns_is_alive(const struct ns *ns);
+void ns_close(struct ns *ns);
+
+/* net/ipv4/ip_forward of the namespace; *value 0 or 1. */
+MUST_CHECK bool ns_get_forward(const struct ns *ns, int *value, struct error *err);
+MUST_CHECK bool ns_set_forward(const struct ns *ns, int value, struct error *err);

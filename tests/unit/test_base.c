@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/buf.h"
+#include "base/diag.h"
+#include "base/error.h"
+#include "base/ip.h"
+#include "unit/test.h"
+
+#include <errno.h>
+
+TEST(addresses_are_parsed_strictly)
+{
+	static const char *const bad[] = {"",	       "1.2.3",	    "1.2.3.4.5",
+					  "01.2.3.4",  "256.1.1.1", "1.2.3.4 ",
+					  "0x1.2.3.4", "::g",	    "1.2.3.4/24"};
+	struct ip ip;
+
+	assert_true(ip_parse(&ip, "172.18.103.2"));
+	assert_string_equal(ip_format(ip).s, "172.18.103.2");
+	assert_true(ip_parse(&ip, "2001:db8::1"));
+	assert_string_equal(ip_format(ip).s, "2001:db8::1");
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(ip_parse(&ip, bad[i]));
+}
+
+TEST(prefixes_know_their_bounds)
+{
+	struct prefix p, q;
+	struct ip ip;
+
+	assert_true(prefix_parse(&p, "172.18.103.0/25"));
+	assert_string_equal(ip_format(prefix_last(p)).s, "172.18.103.127");
+	assert_true(ip_parse(&ip, "172.18.103.127"));
+	assert_true(prefix_contains(p, ip));
+	assert_false(prefix_contains(p, ip_plus(ip, 1)));
+	assert_true(prefix_parse(&q, "172.18.103.1/24"));
+	assert_false(prefix_is_canonical(q));
+	assert_true(prefix_overlaps(p, q));
+	assert_false(prefix_parse(&p, "1.2.3.4/33"));
+	assert_false(prefix_parse(&p, "1.2.3.4/"));
+	assert_false(prefix_parse(&p, "1.2.3.4/08"));
+}
+
+TEST(the_first_error_wins_and_is_wrapped)
+{
+	struct error err = {0};
+
+	assert_false(error_set(&err, ENOENT, "open %s", "x"));
+	assert_false(error_set(&err, EPERM, "second"));
+	assert_false(error_wrap(&err, "apply"));
+	assert_string_equal(err.text, "apply: open x: No such file or directory");
+}
+
+TEST(json_strings_never_break_out)
+{
+	struct buf b = {0};
+
+	buf_json_string(&b, "a\"\\\n\xff\xc3\xa9");
+	assert_string_equal(buf_text(&b), "\"a\\\"\\\\\\u000a\\ufffd\xc3\xa9\"");
+	buf_free(&b);
+}
+
+TEST(diagnostics_are_sorted_by_place_and_stable)
+{
+	struct arena a = {0};
+	struct diags d = {.arena = &a};
+
+	diag_add(&d, SEVERITY_ERROR, "b", "/b", "second")->line = 2;
+	diag_add(&d, SEVERITY_WARNING, "a", "/a", "first")->line = 1;
+	diag_add(&d, SEVERITY_ERROR, "c", "/c", "third")->line = 2;
+	diags_sort(&d);
+	assert_string_equal(diag_format(&a, "f", &d.list.items[0]), "f:1:0: warning: a: first");
+	assert_string_equal(d.list.items[1].message, "second");
+	assert_string_equal(d.list.items[2].message, "third");
+	assert_int_equal(d.n_errors, 2);
+	arena_release(&a);
+}
+
+TEST(an_arena_gives_zeroed_memory_and_lists_grow)
+{
+	struct arena a = {0};
+	LIST(uint32_t) list = {0};
+
+	for (uint32_t i = 0; i < 10000; i++) {
+		uint32_t *item = list_add(&a, &list);
+
+		assert_int_equal(*item, 0);
+		*item = i;
+	}
+	for (uint32_t i = 0; i < 10000; i++)
+		assert_int_equal(list.items[i], i);
+	arena_release(&a);
+	assert_null(a.blocks);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_are_parsed_strictly),
+		cmocka_unit_test(prefixes_know_their_bounds),
+		cmocka_unit_test(the_first_error_wins_and_is_wrapped),
+		cmocka_unit_test(json_strings_never_break_out),
+		cmocka_unit_test(diagnostics_are_sorted_by_place_and_stable),
+		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
