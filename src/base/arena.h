@@ -44,7 +44,7 @@ void arena_release(struct arena *a);
 	 &(list)->items[(list)->n++])
 
 #define list_each(item, list)                                                                      \
-	for (__typeof__((list)->items) item = (list)->items; item < (list)->items + (list)->n;     \
+	for (__typeof__(*(list)->items) *item = (list)->items; item < (list)->items + (list)->n;   \
 	     item++)
 
 /* The work behind list_add. */

@@ -1,1 +1,419 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies become flows, each in the namespace where its rules live; networks and addresses become
+ * networks and attachments. Nothing here knows nftables or iptables (core/program.c does).
+ */
+#include "core/compile.h"
+
+#include "core/flows.h"
+#include "core/nodes.h"
+#include "core/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct compiler {
+	struct arena *a;
+	const struct config *config;
+	const struct resolution *resolution;
+	const struct engine *engine;
+	const struct facts *facts;
+	struct nodes nodes;
+	struct flows host;
+	struct flows *of_node; /* one per node */
+	struct routes routes;
+	struct findings *findings;
+};
+
+const char *const finding_names[] = {
+	[FINDING_WAITING] = "waiting",
+	[FINDING_CONFLICT] = "conflict",
+	[FINDING_WARNING] = "warning",
+	[FINDING_NOTE] = "note",
+};
+
+/* The IP protocol numbers of a policy's protocols, in order of their bits. */
+static const struct {
+	uint8_t bit, number;
+} protocols[] = {
+	{PROTO_TCP, 6}, {PROTO_UDP, 17}, {PROTO_SCTP, 132}, {PROTO_ICMP, 1}, {PROTO_ANY, 0},
+};
+
+struct finding *finding_add(struct findings *f, struct arena *a, enum finding_kind kind,
+			    uint32_t origin, const char *subject, const char *format, ...)
+{
+	struct finding *finding = list_add(a, &f->list);
+	va_list args;
+
+	finding->kind = kind;
+	finding->origin = origin;
+	finding->subject = subject;
+	va_start(args, format);
+	finding->text = arena_vprintf(a, format, args);
+	va_end(args);
+	return finding;
+}
+
+#define policy_finding(c, kind, i, ...)                                                            \
+	finding_add((c)->findings, (c)->a, kind, i, arena_printf((c)->a, "policies[%u]", i),       \
+		    __VA_ARGS__)
+
+/* Every (protocol, port range) of a policy. */
+typedef LIST(struct traffic) match_list;
+
+static match_list policy_matches(struct compiler *c, const struct policy *p)
+{
+	match_list matches = {0};
+
+	for (size_t i = 0; i < COUNT_OF(protocols); i++) {
+		struct traffic every = {.proto = protocols[i].number, .high = UINT16_MAX};
+
+		if (!(p->protos & protocols[i].bit))
+			continue;
+		if (!match_has_ports(every) || !p->ports.n)
+			*list_add(c->a, &matches) = every;
+		else
+			list_each (range, &p->ports)
+				*list_add(c->a, &matches) =
+					(struct traffic){every.proto, range->low, range->high};
+	}
+	return matches;
+}
+
+/* The ports as the target sees them. */
+static struct traffic translated(struct traffic match, uint16_t to_port)
+{
+	if (to_port && match_has_ports(match))
+		match.low = match.high = to_port;
+	return match;
+}
+
+/* The network that holds a peer, NONE if it lies in no managed one. */
+static uint32_t network_of(const struct compiler *c, const struct peer *peer)
+{
+	if (peer->address != NONE)
+		return c->config->addresses.items[peer->address].network;
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
+		if (prefix_covers(c->config->networks.items[i].subnet, peer->net))
+			return i;
+	return NONE;
+}
+
+/* Flows within one managed network never pass the host's forward path. */
+static bool in_one_network(const struct compiler *c, const struct peer *src, const struct peer *dst)
+{
+	uint32_t network = network_of(c, dst);
+
+	return network != NONE && network == network_of(c, src);
+}
+
+static bool is_tied(const struct compiler *c, struct prefix subnet)
+{
+	list_each (old, &c->host.tied)
+		if (prefix_overlaps(*old, subnet))
+			return true;
+	return false;
+}
+
+static void allow(struct compiler *c, struct prefix src, struct prefix dst, struct traffic match,
+		  uint32_t origin)
+{
+	*list_add(c->a, &c->host.allows) = (struct allow){src, dst, match, origin};
+}
+
+static void allow_policy(struct compiler *c, uint32_t i, const match_list *matches)
+{
+	const struct resolved *r = &c->resolution->policies[i];
+
+	for (uint32_t s = 0; s < r->from.n; s++)
+		for (uint32_t d = 0; d < r->subject.n; d++) {
+			const struct peer *src = &r->from.items[s], *dst = &r->subject.items[d];
+
+			if (src->net.ip.family != dst->net.ip.family || in_one_network(c, src, dst))
+				continue;
+			list_each (match, matches)
+				allow(c, src->net, dst->net, *match, i);
+			routes_need(&c->routes, &c->nodes, src->net, dst->net, i);
+		}
+}
+
+/* What a translating container sends to the target is the container's own traffic. */
+static void allow_translated(struct compiler *c, const struct node *node,
+			     const struct translation *t)
+{
+	struct traffic match = translated(t->match, t->to_port);
+	bool declared = false;
+
+	if (!t->masquerade) {
+		if (t->from.ip.family)
+			allow(c, t->from, prefix_of(t->to), match, t->origin);
+		else
+			policy_finding(
+				c, FINDING_WARNING, t->origin,
+				"masquerade is off and there is no from: the host can't tell "
+				"whose flow it is and lets nothing through; name the source");
+		return;
+	}
+	list_each (seat, &node->seats)
+		declared |= seat->declared;
+	list_each (seat, &node->seats) {
+		if (!seat->ip.family || (declared && !seat->declared) ||
+		    prefix_contains(seat->subnet, t->to))
+			continue;
+		allow(c, prefix_of(seat->ip), prefix_of(t->to), match, t->origin);
+		routes_need(&c->routes, &c->nodes, prefix_of(seat->ip), prefix_of(t->to),
+			    t->origin);
+	}
+}
+
+/* On the host only where the reply would not come back. */
+static bool host_masquerades(struct compiler *c, const struct policy *p, struct ip to)
+{
+	const struct node *node = nodes_find_ip(&c->nodes, to);
+
+	if (p->masquerade != MASQUERADE_AUTO)
+		return p->masquerade == MASQUERADE_YES;
+	return node && !node_has_default_route(node);
+}
+
+static void note_hairpin(struct compiler *c, const struct policy *p, struct ip to)
+{
+	if (p->masquerade == MASQUERADE_NO)
+		return;
+	list_each (n, &c->config->networks)
+		if (prefix_contains(n->subnet, to) &&
+		    (!p->iface || !strcmp(p->iface, n->bridge_name)))
+			*list_add(c->a, &c->host.hairpins) = n->subnet;
+}
+
+/* One translation for every source (or one for anybody) and every match. */
+static void translate(struct compiler *c, uint32_t i, struct node *node, const match_list *matches)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const struct resolved *r = &c->resolution->policies[i];
+	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : &c->host;
+	uint32_t n_from = p->from ? r->from.n : 1;
+	struct translation t = {.iface = p->iface, .to = r->to.items[0].net.ip, .origin = i};
+
+	t.to_port = p->to_port;
+	t.masquerade = node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, t.to);
+	for (uint32_t s = 0; s < n_from; s++) {
+		if (p->from)
+			t.from = r->from.items[s].net;
+		if (p->from && !t.from.len)
+			t.from = (struct prefix){0}; /* any */
+		list_each (match, matches) {
+			t.match = *match;
+			*list_add(c->a, &flows->translations) = t;
+			if (node)
+				allow_translated(c, node, &t);
+		}
+	}
+	if (!node)
+		note_hairpin(c, p, t.to);
+}
+
+static void masquerade(struct compiler *c, uint32_t i, struct node *node, const match_list *matches)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const struct resolved *r = &c->resolution->policies[i];
+	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : &c->host;
+	const struct peers *from = p->from ? &r->from : &r->subject;
+	struct masquerading m = {.oface = p->iface, .origin = i};
+	struct traffic every = {.high = UINT16_MAX};
+	bool narrowed = p->ports.n || p->protos != PROTO_TCP;
+
+	/* "proto" defaults to tcp for what is let in; masquerading without ports means everything
+	 */
+	for (uint32_t s = 0; s < (from->n ? from->n : 1); s++)
+		for (uint32_t d = 0; d < (r->to.n ? r->to.n : 1); d++) {
+			m.from = from->n ? from->items[s].net : (struct prefix){0};
+			m.to = r->to.n ? r->to.items[d].net : (struct prefix){0};
+			if (node && m.from.ip.family && nodes_find_ip(&c->nodes, m.from.ip) == node)
+				m.from = (struct prefix){0}; /* its own traffic: all of it */
+			m.match = every;
+			if (!narrowed)
+				*list_add(c->a, &flows->masquerades) = m;
+			else
+				list_each (match, matches) {
+					m.match = *match;
+					*list_add(c->a, &flows->masquerades) = m;
+				}
+		}
+}
+
+/*
+ * Where a translation lives: in the container that `name` names; without `name` on the host if
+ * there is an interface, else in the subject's namespace. False: nowhere yet.
+ */
+static bool place(struct compiler *c, uint32_t i, struct node **node)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const struct resolved *r = &c->resolution->policies[i];
+
+	*node = NULL;
+	if (p->name) {
+		*node = nodes_find(&c->nodes, r->container);
+		if (!*node && c->facts->containers_known)
+			policy_finding(
+				c, FINDING_WARNING, i,
+				"name: there is no container \"%s\"; the rule is on the host",
+				p->name);
+		else if (!*node)
+			return false;
+	} else if (!p->iface) {
+		if (r->subject.n && r->subject.items[0].address != NONE)
+			*node = &c->nodes.list
+					 .items[c->nodes.of_address[r->subject.items[0].address]];
+		if (!*node) {
+			policy_finding(c, FINDING_WAITING, i,
+				       "the subject is no container; give \"name\" or \"iface\"");
+			return false;
+		}
+	}
+	if (*node && (*node)->shares_namespace) {
+		policy_finding(c, FINDING_CONFLICT, i,
+			       "container \"%s\" has no network namespace of its own "
+			       "(--network host or container:…)",
+			       (*node)->name);
+		return false;
+	}
+	return true;
+}
+
+static void compile_policy(struct compiler *c, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const struct resolved *r = &c->resolution->policies[i];
+	match_list matches;
+	struct node *node = NULL;
+
+	if (r->waiting) {
+		policy_finding(c, FINDING_WAITING, i, "%s", r->waiting);
+		return;
+	}
+	matches = policy_matches(c, p);
+	if (p->nat == NAT_NO) {
+		if (p->from)
+			allow_policy(c, i, &matches);
+		return;
+	}
+	if (!place(c, i, &node)) {
+		if (!c->facts->containers_known && p->name)
+			policy_finding(c, FINDING_WAITING, i,
+				       "name: no container \"%s\" in the file, and the engine was "
+				       "not asked",
+				       p->name);
+		return;
+	}
+	if (node && !node_is_running(node))
+		policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
+			       node->container ? "is not running" : "does not exist yet");
+	if (p->nat == NAT_DNAT)
+		translate(c, i, node, &matches);
+	else
+		masquerade(c, i, node, &matches);
+	/* translated in the subject's own namespace: its source must be able to reach the subject
+	 */
+	if (p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
+		allow_policy(c, i, &matches);
+}
+
+static bool is_source(const struct compiler *c, struct prefix subnet)
+{
+	list_each (flow, &c->host.allows)
+		if (flow->src.len && prefix_overlaps(subnet, flow->src))
+			return true;
+	return false;
+}
+
+/* Subnets whose addresses are sources of ours: only their own bridge may send them. */
+static void compile_tied(struct compiler *c)
+{
+	list_each (network, &c->config->networks)
+		*list_add(c->a, &c->host.tied) = network->subnet;
+	list_each (network, &c->engine->networks)
+		if (network->bridge && network->subnet.ip.family == 4 &&
+		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
+			*list_add(c->a, &c->host.tied) = prefix_canonical(network->subnet);
+}
+
+static void compile_attachments(struct compiler *c, struct state *want)
+{
+	for (uint32_t i = 0; i < c->config->addresses.n; i++) {
+		const struct address *address = &c->config->addresses.items[i];
+		const struct node *node = &c->nodes.list.items[c->nodes.of_address[i]];
+		struct attachment *at;
+
+		if (address->network == NONE)
+			continue;
+		at = list_add(c->a, &want->attachments);
+		at->container = node->name;
+		at->container_id = node->container ? node->container->id : NULL;
+		at->network = c->config->networks.items[address->network].name;
+		at->ip = address->ip;
+		at->address = i;
+	}
+}
+
+static void compile_host(struct compiler *c, struct space *host)
+{
+	const struct facts *f = c->facts;
+
+	host->reachable = true;
+	program_host(&host->ruleset, c->a, &c->host, f);
+	host->forward = c->config->networks.n || c->config->policies.n;
+	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
+	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
+	if (!host->ruleset.exists || f->variant == VARIANT_NONE)
+		return;
+	*list_add(c->a, &host->handoffs) =
+		(struct handoff){.table = "filter",
+				 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
+				 .bits = f->mark_accept};
+	if (f->raw_drops)
+		*list_add(c->a, &host->handoffs) = (struct handoff){
+			.table = "raw", .chain = "PREROUTING", .bits = f->mark_raw};
+}
+
+static void compile_containers(struct compiler *c, struct state *want)
+{
+	for (uint32_t i = 0; i < c->nodes.list.n; i++) {
+		const struct node *node = &c->nodes.list.items[i];
+		struct space space = {.container = node->name};
+
+		program_container(&space.ruleset, c->a, &c->of_node[i]);
+		routes_of(&c->routes, i, c->a, &space);
+		if (!space.ruleset.exists && !space.routes.n)
+			continue;
+		space.forward = space.ruleset.exists;
+		space.container_id = node->container ? node->container->id : NULL;
+		space.pid = node_is_running(node) ? node->container->pid : 0;
+		*list_add(c->a, &want->spaces) = space;
+	}
+}
+
+void compile(struct state *want, struct findings *findings, struct arena *a,
+	     const struct config *config, const struct resolution *resolution,
+	     const struct engine *engine, const struct facts *facts)
+{
+	struct compiler c = {.a = a,
+			     .config = config,
+			     .resolution = resolution,
+			     .engine = engine,
+			     .facts = facts,
+			     .findings = findings};
+
+	nodes_build(&c.nodes, a, config, engine);
+	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
+	c.routes = routes_new(a, c.nodes.list.n);
+	for (uint32_t i = 0; i < config->policies.n; i++)
+		compile_policy(&c, i);
+	compile_tied(&c);
+
+	list_each (network, &config->networks)
+		*list_add(a, &want->networks) = *network;
+	compile_attachments(&c, want);
+	compile_host(&c, list_add(a, &want->spaces));
+	compile_containers(&c, want);
+}

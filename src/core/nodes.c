@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Merges the engine's containers with the file's addresses. */
+#include "core/nodes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct node_ip {
+	struct ip ip;
+	uint32_t node;
+};
+
+static int by_name(const void *left, const void *right)
+{
+	const struct node *a = left, *b = right;
+
+	return strcmp(a->name, b->name);
+}
+
+static int by_ip(const void *left, const void *right)
+{
+	const struct node_ip *a = left, *b = right;
+
+	return ip_compare(a->ip, b->ip);
+}
+
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+struct node *nodes_find(const struct nodes *nodes, const char *name)
+{
+	struct node key = {.name = name};
+
+	if (!nodes->list.n)
+		return NULL;
+	return bsearch(&key, nodes->list.items, nodes->list.n, sizeof(key), by_name);
+}
+
+struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip)
+{
+	struct node_ip key = {.ip = ip}, *found;
+
+	if (!nodes->n_by_ip)
+		return NULL;
+	found = bsearch(&key, nodes->by_ip, nodes->n_by_ip, sizeof(key), by_ip);
+	return found ? &nodes->list.items[found->node] : NULL;
+}
+
+bool node_is_running(const struct node *node)
+{
+	return node->container && node->container->running;
+}
+
+bool node_has_default_route(const struct node *node)
+{
+	list_each (seat, &node->seats)
+		if (!seat->internal && seat->gateway.family)
+			return true;
+	return false;
+}
+
+const struct seat *node_seat_in(const struct node *node, struct ip ip)
+{
+	list_each (seat, &node->seats)
+		if (prefix_contains(seat->subnet, ip))
+			return seat;
+	return NULL;
+}
+
+static bool shares_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return !strcmp(mode, "host") || !strncmp(mode, "container:", 10) ||
+	       engine_find_endpoint(c, "host");
+}
+
+/* Every container of the engine, and every name of the file that the engine does not know. */
+static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
+		      const struct engine *engine)
+{
+	LIST(const char *) names = {0};
+	uint32_t n_known;
+
+	list_each (c, &engine->containers) {
+		struct node *node = list_add(a, &nodes->list);
+
+		node->name = c->name;
+		node->container = c;
+		node->shares_namespace = shares_namespace(c);
+	}
+	n_known = nodes->list.n;
+	if (n_known)
+		qsort(nodes->list.items, n_known, sizeof(struct node), by_name);
+	list_each (address, &config->addresses)
+		if (!nodes_find(nodes, address_container(address)))
+			*list_add(a, &names) = address_container(address);
+	if (names.n)
+		qsort(names.items, names.n, sizeof(*names.items), by_text);
+	for (uint32_t i = 0; i < names.n; i++)
+		if (!i || strcmp(names.items[i], names.items[i - 1]) != 0)
+			list_add(a, &nodes->list)->name = names.items[i];
+	if (nodes->list.n > n_known)
+		qsort(nodes->list.items, nodes->list.n, sizeof(struct node), by_name);
+}
+
+static void seat_by_engine(struct node *node, struct arena *a, const struct engine *engine)
+{
+	list_each (endpoint, &node->container->endpoints) {
+		const struct engine_network *n = engine_find_network(engine, endpoint->network);
+		struct seat *seat;
+
+		if (!n || !n->subnet.ip.family)
+			continue; /* none, host, and networks without IPv4 */
+		seat = list_add(a, &node->seats);
+		seat->network = n->name;
+		seat->subnet = n->subnet;
+		seat->gateway = endpoint->gateway.family ? endpoint->gateway : n->gateway;
+		seat->internal = n->internal || !n->bridge;
+		seat->ip = endpoint->ip.family ? endpoint->ip : endpoint->configured;
+	}
+}
+
+static struct seat *seat_on(struct node *node, struct arena *a, const char *network)
+{
+	struct seat *seat;
+
+	list_each (old, &node->seats)
+		if (!strcmp(old->network, network))
+			return old;
+	seat = list_add(a, &node->seats);
+	seat->network = network;
+	return seat;
+}
+
+static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config)
+{
+	nodes->of_address = arena_array(a, uint32_t, config->addresses.n);
+	for (uint32_t i = 0; i < config->addresses.n; i++) {
+		const struct address *address = &config->addresses.items[i];
+		struct node *node = nodes_find(nodes, address_container(address));
+		const struct network *network;
+		struct seat *seat;
+
+		nodes->of_address[i] = (uint32_t)(node - nodes->list.items);
+		if (address->network == NONE || node->shares_namespace)
+			continue;
+		network = &config->networks.items[address->network];
+		seat = seat_on(node, a, network->name);
+		*seat = (struct seat){.network = network->name,
+				      .subnet = network->subnet,
+				      .gateway = network->gateway,
+				      .internal = network->internal,
+				      .ip = address->ip,
+				      .declared = true};
+	}
+}
+
+static void index_addresses(struct nodes *nodes, struct arena *a)
+{
+	LIST(struct node_ip) ips = {0};
+
+	list_each (node, &nodes->list)
+		list_each (seat, &node->seats)
+			if (seat->ip.family)
+				*list_add(a, &ips) = (struct node_ip){
+					seat->ip, (uint32_t)(node - nodes->list.items)};
+	if (ips.n)
+		qsort(ips.items, ips.n, sizeof(*ips.items), by_ip);
+	nodes->by_ip = ips.items;
+	nodes->n_by_ip = ips.n;
+}
+
+void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
+		 const struct engine *engine)
+{
+	*nodes = (struct nodes){0};
+	add_nodes(nodes, a, config, engine);
+	list_each (node, &nodes->list)
+		if (node->container && !node->shares_namespace)
+			seat_by_engine(node, a, engine);
+	seat_by_file(nodes, a, config);
+	index_addresses(nodes, a);
+}
