@@ -1,1 +1,515 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Compares what is wanted with what is there, one kind of object after the other. */
+#include "core/plan.h"
+
+#include <string.h>
+
+struct differ {
+	struct plan *plan;
+	struct arena *a;
+	const struct state *want;
+	const struct observed *seen;
+	const struct config *config;
+	/* step that creates network i of want, NONE, or CONFLICT */
+	uint32_t *network_step;
+	/* step that connects attachment i, or NONE */
+	uint32_t *attachment_step;
+};
+
+enum { CONFLICT = NONE - 1 };
+
+static struct step *add_step(struct differ *d, enum step_kind kind, char sign, const char *object)
+{
+	struct step *step = list_add(d->a, &d->plan->steps);
+
+	step->kind = kind;
+	step->sign = sign;
+	step->object = object;
+	step->why = "";
+	step->space = step->have_space = step->depends_on = NONE;
+	return step;
+}
+
+static uint32_t step_index(const struct differ *d, const struct step *step)
+{
+	return (uint32_t)(step - d->plan->steps.items);
+}
+
+static const char *path_of(struct differ *d, const char *kind, const char *key)
+{
+	return arena_printf(d->a, "%s[\"%s\"]", kind, key);
+}
+
+static const char *origin_path(struct differ *d, uint32_t origin)
+{
+	return origin == NONE ? "" : arena_printf(d->a, "policies[%u]", origin);
+}
+
+#define conflict(d, subject, ...) \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_CONFLICT, NONE, subject, __VA_ARGS__)
+#define waiting(d, subject, ...) \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_WAITING, NONE, subject, __VA_ARGS__)
+#define warning(d, subject, ...) \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_WARNING, NONE, subject, __VA_ARGS__)
+
+/* --- networks --- */
+
+static bool is_wanted_network(const struct differ *d, const char *name)
+{
+	list_each(n, &d->want->networks)
+		if (!strcmp(n->name, name))
+			return true;
+	return false;
+}
+
+/* Somebody else has the addresses. */
+static bool subnet_is_taken(struct differ *d, const struct network *n)
+{
+	const char *path = path_of(d, "networks", n->key);
+
+	list_each(other, &d->seen->engine->networks)
+		list_each(subnet, &other->subnets)
+			if (prefix_overlaps(*subnet, n->subnet)) {
+				conflict(d, path,
+					 "subnet %s overlaps %s of the Docker network \"%s\"; choose "
+					 "another subnet or remove that network",
+					 prefix_format(n->subnet).s, prefix_format(*subnet).s,
+					 other->name);
+				return true;
+			}
+	list_each(taken, &d->seen->host_prefixes)
+		if (taken->prefix.len && prefix_overlaps(taken->prefix, n->subnet)) {
+			conflict(d, path,
+				 "subnet %s overlaps %s on interface %s of the host; choose another "
+				 "subnet",
+				 prefix_format(n->subnet).s, prefix_format(taken->prefix).s,
+				 taken->device);
+			return true;
+		}
+	return false;
+}
+
+/* A network that is there under this name is used as it is, if it is what the file says. */
+static bool existing_fits(struct differ *d, const struct network *n, const struct engine_network *e)
+{
+	bool subnet = prefix_compare(e->subnet, n->subnet) == 0;
+	bool gateway = !e->gateway.family || ip_equal(e->gateway, n->gateway);
+
+	if (subnet && gateway)
+		return true;
+	conflict(d, path_of(d, "networks", n->key),
+		 "the Docker network \"%s\" has %s %s, the file says %s; change the file, or "
+		 "re-create it with apply --replace %s",
+		 n->name, subnet ? "gateway" : "subnet",
+		 subnet ? ip_format(e->gateway).s : prefix_format(e->subnet).s,
+		 subnet ? ip_format(n->gateway).s : prefix_format(n->subnet).s, n->name);
+	return false;
+}
+
+static bool may_be_created(struct differ *d, const struct network *n)
+{
+	if (strcmp(n->driver, "bridge") == 0)
+		return !subnet_is_taken(d, n);
+	waiting(d, path_of(d, "networks", n->key),
+		"there is no network \"%s\"; harborwall creates bridge networks only and attaches to "
+		"those of driver %s", n->name, n->driver);
+	return false;
+}
+
+static void warn_of_pool(struct differ *d, const struct network *n, const struct engine_network *e)
+{
+	if (!e->ip_range.ip.family)
+		return;
+	list_each(address, &d->config->addresses)
+		if (prefix_contains(e->ip_range, address->ip))
+			warning(d, path_of(d, "ips", address->key),
+				"%s lies in the dynamic pool %s of network \"%s\": another container "
+				"may be given it",
+				ip_format(address->ip).s, prefix_format(e->ip_range).s, n->name);
+}
+
+static void diff_networks(struct differ *d)
+{
+	for (uint32_t i = 0; i < d->want->networks.n; i++) {
+		const struct network *n = &d->want->networks.items[i];
+		const struct engine_network *e = engine_find_network(d->seen->engine, n->name);
+		struct step *step;
+
+		d->network_step[i] = NONE;
+		if (e && existing_fits(d, n, e)) {
+			warn_of_pool(d, n, e);
+			continue;
+		}
+		if (e || !may_be_created(d, n)) {
+			d->network_step[i] = CONFLICT;
+			continue;
+		}
+		step = add_step(d, STEP_CREATE_NETWORK, '+', "network");
+		step->create = n;
+		step->network = n->name;
+		step->text = arena_printf(d->a, "%s %s gateway %s", n->name,
+					  prefix_format(n->subnet).s, ip_format(n->gateway).s);
+		step->why = path_of(d, "networks", n->key);
+		d->network_step[i] = step_index(d, step);
+	}
+}
+
+/* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
+static const char *user_of(struct differ *d, const struct engine_network *network)
+{
+	list_each(c, &d->seen->engine->containers) {
+		bool leaves = false;
+
+		if (!engine_find_endpoint(c, network->name))
+			continue;
+		list_each(step, &d->plan->steps)
+			leaves |= step->kind == STEP_DISCONNECT && step->container_id &&
+				  !strcmp(step->container_id, c->id) &&
+				  !strcmp(step->network, network->name);
+		if (!leaves)
+			return c->name;
+	}
+	return NULL;
+}
+
+static void diff_left_networks(struct differ *d)
+{
+	list_each(e, &d->seen->engine->networks) {
+		const char *user;
+		struct step *step;
+
+		if (!e->managed || is_wanted_network(d, e->name))
+			continue;
+		user = user_of(d, e);
+		if (user) {
+			waiting(d, path_of(d, "networks", e->name),
+				"left the file; removed once empty: \"%s\" is still connected", user);
+			continue;
+		}
+		step = add_step(d, STEP_REMOVE_NETWORK, '-', "network");
+		step->network = e->name;
+		step->network_id = e->id;
+		step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
+		step->why = "left the file";
+	}
+}
+
+/* --- connections --- */
+
+static struct step *add_disconnect(struct differ *d, const struct engine_container *c,
+				   const char *network, const char *why)
+{
+	struct step *step = add_step(d, STEP_DISCONNECT, '-', "connection");
+
+	step->container = c->name;
+	step->container_id = c->id;
+	step->network = network;
+	step->text = arena_printf(d->a, "%s from %s", c->name, network);
+	step->why = why;
+	return step;
+}
+
+static void name_squatter(struct differ *d, const struct attachment *at, const char *path)
+{
+	list_each(c, &d->seen->engine->containers)
+		list_each(endpoint, &c->endpoints)
+			if (ip_equal(endpoint->ip, at->ip) && strcmp(c->name, at->container) != 0)
+				conflict(d, path, "%s is in use by container \"%s\"; disconnect it "
+					 "from network \"%s\"",
+					 ip_format(at->ip).s, c->name, at->network);
+}
+
+static bool has_address(const struct engine_endpoint *endpoint, struct ip ip)
+{
+	return ip_equal(endpoint->configured.family ? endpoint->configured : endpoint->ip, ip);
+}
+
+static uint32_t network_index(const struct differ *d, const char *name)
+{
+	for (uint32_t i = 0; i < d->want->networks.n; i++)
+		if (!strcmp(d->want->networks.items[i].name, name))
+			return i;
+	return NONE;
+}
+
+static bool can_connect(struct differ *d, const struct attachment *at, const char *path)
+{
+	const struct engine_container *c;
+
+	if (!at->container_id) {
+		waiting(d, path, "there is no container \"%s\" yet", at->container);
+		return false;
+	}
+	c = engine_find_container(d->seen->engine, at->container);
+	if (c->network_mode && (!strcmp(c->network_mode, "host") ||
+				!strncmp(c->network_mode, "container:", 10))) {
+		conflict(d, path,
+			 "container \"%s\" runs with --network %s and can't be connected to \"%s\"; "
+			 "start it on a network of its own",
+			 c->name, c->network_mode, at->network);
+		return false;
+	}
+	return true;
+}
+
+static void diff_attachment(struct differ *d, uint32_t i)
+{
+	const struct attachment *at = &d->want->attachments.items[i];
+	const char *path = path_of(d, "ips", d->config->addresses.items[at->address].key);
+	uint32_t network = network_index(d, at->network), last = NONE;
+	const struct engine_endpoint *endpoint;
+	const struct engine_container *c;
+	struct step *step;
+
+	if (network == NONE || d->network_step[network] == CONFLICT || !can_connect(d, at, path))
+		return;
+	c = engine_find_container(d->seen->engine, at->container);
+	endpoint = engine_find_endpoint(c, at->network);
+	if (endpoint && has_address(endpoint, at->ip))
+		return;
+	name_squatter(d, at, path);
+	if (engine_find_endpoint(c, "none"))
+		last = step_index(d, add_disconnect(d, c, "none",
+						    "the engine refuses other networks beside none"));
+	if (endpoint)
+		last = step_index(d, add_disconnect(d, c, at->network,
+						    arena_printf(d->a, "has %s, the file says %s",
+								 ip_format(endpoint->ip.family
+										   ? endpoint->ip
+										   : endpoint->configured)
+									 .s,
+								 ip_format(at->ip).s)));
+	step = add_step(d, STEP_CONNECT, '+', "connection");
+	step->container = c->name;
+	step->container_id = c->id;
+	step->network = at->network;
+	step->ip = at->ip;
+	step->text = arena_printf(d->a, "%s to %s as %s", c->name, at->network,
+				  ip_format(at->ip).s);
+	step->why = path;
+	step->depends_on = last != NONE ? last : d->network_step[network];
+	d->attachment_step[i] = step_index(d, step);
+}
+
+static bool is_wanted_attachment(const struct differ *d, const struct engine_container *c,
+				 const char *network)
+{
+	list_each(at, &d->want->attachments)
+		if (!strcmp(at->container, c->name) && !strcmp(at->network, network))
+			return true;
+	return false;
+}
+
+static void diff_left_attachments(struct differ *d)
+{
+	list_each(c, &d->seen->engine->containers)
+		list_each(endpoint, &c->endpoints)
+			if (endpoint->managed && !is_wanted_attachment(d, c, endpoint->network))
+				add_disconnect(d, c, endpoint->network, "left the file");
+}
+
+/* --- namespaces --- */
+
+static uint32_t find_space(const struct state *have, const struct space *space)
+{
+	if (!space->container)
+		return 0;
+	for (uint32_t i = 1; i < have->spaces.n; i++)
+		if (space->container_id && have->spaces.items[i].container_id &&
+		    !strcmp(have->spaces.items[i].container_id, space->container_id))
+			return i;
+	return NONE;
+}
+
+static const char *space_name(const struct space *space)
+{
+	return space->container ? space->container : "host";
+}
+
+/* The step that connects this container, so that its routes wait for it. */
+static uint32_t connecting_step(const struct differ *d, const struct space *space)
+{
+	for (uint32_t i = 0; i < d->want->attachments.n; i++)
+		if (space->container && d->attachment_step[i] != NONE &&
+		    !strcmp(d->want->attachments.items[i].container, space->container))
+			return d->attachment_step[i];
+	return NONE;
+}
+
+static struct step *space_step(struct differ *d, enum step_kind kind, char sign, const char *object,
+			       uint32_t want, uint32_t have)
+{
+	struct step *step = add_step(d, kind, sign, object);
+	const struct space *space = want != NONE ? &d->want->spaces.items[want]
+						 : &d->seen->have.spaces.items[have];
+
+	step->space = want;
+	step->have_space = have;
+	step->container = space->container;
+	step->container_id = space->container_id;
+	return step;
+}
+
+static bool same_route(const struct route *a, const struct route *b)
+{
+	return prefix_compare(a->dst, b->dst) == 0 && ip_equal(a->via, b->via);
+}
+
+static const char *route_text(struct differ *d, const struct space *space, const struct route *route)
+{
+	return arena_printf(d->a, "%s: %s via %s", space_name(space), prefix_format(route->dst).s,
+			    ip_format(route->via).s);
+}
+
+static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add)
+{
+	static const struct space nothing;
+	const struct space *w = want == NONE ? &nothing : &d->want->spaces.items[want];
+	const struct space *h = &d->seen->have.spaces.items[have];
+	const struct space *from = add ? w : h, *other = add ? h : w;
+
+	list_each(route, &from->routes) {
+		bool found = false;
+		struct step *step;
+
+		list_each(o, &other->routes) {
+			found |= same_route(route, o);
+			/* replaced in place by the wanted one */
+			found |= !add && prefix_compare(route->dst, o->dst) == 0;
+		}
+		if (found)
+			continue;
+		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
+				  "route", want, have);
+		step->route = *route;
+		step->text = route_text(d, h, route);
+		step->why = add ? origin_path(d, route->origin) : "no policy needs it";
+		step->depends_on = add ? connecting_step(d, w) : NONE;
+	}
+}
+
+static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
+{
+	const struct space *w = &d->want->spaces.items[want];
+	const struct space *h = &d->seen->have.spaces.items[have];
+	struct step *step;
+
+	if (w->forward && !h->forward) {
+		step = space_step(d, STEP_FORWARDING, '~', "forwarding", want, have);
+		step->text = arena_printf(d->a, "%s: net.ipv4.ip_forward = 1", space_name(w));
+	}
+	if (w->forward_drop && !h->forward_drop) {
+		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
+		step->text = "host: FORWARD policy DROP";
+		step->why = "forwarding was off; Docker itself would have closed it";
+	}
+}
+
+static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
+{
+	static const struct ruleset nothing;
+	const struct ruleset *w = want == NONE ? &nothing : &d->want->spaces.items[want].ruleset;
+	const struct space *h = &d->seen->have.spaces.items[have];
+	struct nft_batch batch = {0};
+	nft_changes changes = {0};
+	struct step *step;
+
+	nft_batch_begin(&batch, d->a, 1);
+	nft_diff(&batch, &changes, d->a, w, &h->ruleset);
+	nft_batch_end(&batch, d->a);
+	if (!batch.n_messages)
+		return;
+	step = space_step(d, STEP_FIREWALL, !h->ruleset.exists ? '+' : !w->exists ? '-' : '~',
+			  "firewall", want, have);
+	step->batch = batch;
+	step->changes = changes;
+	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
+				  changes.n, changes.n == 1 ? "" : "s");
+	step->why = want == NONE || !w->exists ? "no policy needs it" : "";
+}
+
+static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
+{
+	list_each(h, &space->handoffs)
+		if (!strcmp(h->table, handoff->table) && !strcmp(h->chain, handoff->chain))
+			return h;
+	return NULL;
+}
+
+static const char *handoff_text(struct differ *d, const struct handoff *h)
+{
+	return arena_printf(d->a, "host: %s %s: mark %#x accept", h->table, h->chain, h->bits);
+}
+
+static void diff_handoffs(struct differ *d, bool add)
+{
+	const struct space *w = &d->want->spaces.items[0], *h = &d->seen->have.spaces.items[0];
+	const struct space *from = add ? w : h, *other = add ? h : w;
+
+	list_each(handoff, &from->handoffs) {
+		const struct handoff *o = find_handoff(other, handoff);
+		struct step *step;
+
+		if (o && (!add || (o->on_top && o->bits == handoff->bits)))
+			continue;
+		step = space_step(d, add ? STEP_ADD_HANDOFF : STEP_REMOVE_HANDOFF,
+				  !add ? '-' : o ? '~' : '+', "hand-off", 0, 0);
+		step->handoff = *handoff;
+		step->text = handoff_text(d, handoff);
+		step->why = add ? o ? "not on top any more" : "the verdict reaches Docker's filter here"
+				: "no policy needs it";
+	}
+}
+
+static void diff_spaces(struct differ *d)
+{
+	const struct state *have = &d->seen->have;
+
+	for (uint32_t i = 0; i < d->want->spaces.n; i++) {
+		const struct space *w = &d->want->spaces.items[i];
+		uint32_t h = find_space(have, w);
+
+		if (h == NONE || !have->spaces.items[h].reachable)
+			continue;
+		diff_forwarding(d, i, h);
+		diff_routes(d, i, h, true);
+		diff_firewall(d, i, h);
+		diff_routes(d, i, h, false);
+	}
+	diff_handoffs(d, true);
+	diff_handoffs(d, false);
+}
+
+/* Containers that no policy names any more. */
+static void diff_left_spaces(struct differ *d)
+{
+	for (uint32_t h = 1; h < d->seen->have.spaces.n; h++) {
+		const struct space *space = &d->seen->have.spaces.items[h];
+		bool wanted = false;
+
+		list_each(w, &d->want->spaces)
+			wanted |= w->container_id && space->container_id &&
+				  !strcmp(w->container_id, space->container_id);
+		if (wanted || !space->reachable)
+			continue;
+		diff_firewall(d, NONE, h);
+		diff_routes(d, NONE, h, false);
+	}
+}
+
+void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
+	       const struct observed *observed, const struct config *config)
+{
+	struct differ d = {.plan = plan, .a = a, .want = want, .seen = observed, .config = config};
+
+	d.network_step = arena_array(a, uint32_t, want->networks.n);
+	d.attachment_step = arena_array(a, uint32_t, want->attachments.n);
+	memset(d.attachment_step, 0xff, want->attachments.n * sizeof(uint32_t));
+	diff_networks(&d);
+	for (uint32_t i = 0; i < want->attachments.n; i++)
+		diff_attachment(&d, i);
+	diff_spaces(&d);
+	diff_left_spaces(&d);
+	diff_left_attachments(&d);
+	diff_left_networks(&d);
+}
