@@ -15,8 +15,8 @@ size_t nlmsg_begin(struct buf *b, uint16_t type, uint16_t flags, uint32_t seq, u
 		   uint16_t res_id)
 {
 	struct nlmsghdr header = {.nlmsg_type = type, .nlmsg_flags = flags, .nlmsg_seq = seq};
-	struct nfgenmsg nf = {.nfgen_family = family, .version = NFNETLINK_V0,
-			      .res_id = htons(res_id)};
+	struct nfgenmsg nf = {
+		.nfgen_family = family, .version = NFNETLINK_V0, .res_id = htons(res_id)};
 	size_t at = b->len;
 
 	buf_add(b, &header, sizeof(header));
@@ -89,7 +89,7 @@ bool attr_next(struct attrs *rest, uint16_t *type, struct attrs *value)
 	memcpy(&attr, rest->bytes, sizeof(attr));
 	if (attr.nla_len < sizeof(attr) || attr.nla_len > rest->len)
 		return false;
-	*type = attr.nla_type & NLA_TYPE_MASK;
+	*type = (uint16_t)(attr.nla_type & ~(NLA_F_NESTED | NLA_F_NET_BYTEORDER));
 	*value = (struct attrs){rest->bytes + sizeof(attr), attr.nla_len - sizeof(attr)};
 	if (aligned(attr.nla_len) >= rest->len)
 		*rest = (struct attrs){0};

@@ -45,18 +45,18 @@ static const char *origin_path(struct differ *d, uint32_t origin)
 	return origin == NONE ? "" : arena_printf(d->a, "policies[%u]", origin);
 }
 
-#define conflict(d, subject, ...) \
+#define conflict(d, subject, ...)                                                                  \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_CONFLICT, NONE, subject, __VA_ARGS__)
-#define waiting(d, subject, ...) \
+#define waiting(d, subject, ...)                                                                   \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_WAITING, NONE, subject, __VA_ARGS__)
-#define warning(d, subject, ...) \
+#define warning(d, subject, ...)                                                                   \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_WARNING, NONE, subject, __VA_ARGS__)
 
 /* --- networks --- */
 
 static bool is_wanted_network(const struct differ *d, const char *name)
 {
-	list_each(n, &d->want->networks)
+	list_each (n, &d->want->networks)
 		if (!strcmp(n->name, name))
 			return true;
 	return false;
@@ -67,23 +67,25 @@ static bool subnet_is_taken(struct differ *d, const struct network *n)
 {
 	const char *path = path_of(d, "networks", n->key);
 
-	list_each(other, &d->seen->engine->networks)
-		list_each(subnet, &other->subnets)
+	list_each (other, &d->seen->engine->networks)
+		list_each (subnet, &other->subnets)
 			if (prefix_overlaps(*subnet, n->subnet)) {
 				conflict(d, path,
-					 "subnet %s overlaps %s of the Docker network \"%s\"; choose "
+					 "subnet %s overlaps %s of the Docker network \"%s\"; "
+					 "choose "
 					 "another subnet or remove that network",
 					 prefix_format(n->subnet).s, prefix_format(*subnet).s,
 					 other->name);
 				return true;
 			}
-	list_each(taken, &d->seen->host_prefixes)
+	list_each (taken, &d->seen->host_prefixes)
 		if (taken->prefix.len && prefix_overlaps(taken->prefix, n->subnet)) {
-			conflict(d, path,
-				 "subnet %s overlaps %s on interface %s of the host; choose another "
-				 "subnet",
-				 prefix_format(n->subnet).s, prefix_format(taken->prefix).s,
-				 taken->device);
+			conflict(
+				d, path,
+				"subnet %s overlaps %s on interface %s of the host; choose another "
+				"subnet",
+				prefix_format(n->subnet).s, prefix_format(taken->prefix).s,
+				taken->device);
 			return true;
 		}
 	return false;
@@ -111,8 +113,10 @@ static bool may_be_created(struct differ *d, const struct network *n)
 	if (strcmp(n->driver, "bridge") == 0)
 		return !subnet_is_taken(d, n);
 	waiting(d, path_of(d, "networks", n->key),
-		"there is no network \"%s\"; harborwall creates bridge networks only and attaches to "
-		"those of driver %s", n->name, n->driver);
+		"there is no network \"%s\"; harborwall creates bridge networks only and attaches "
+		"to "
+		"those of driver %s",
+		n->name, n->driver);
 	return false;
 }
 
@@ -120,10 +124,11 @@ static void warn_of_pool(struct differ *d, const struct network *n, const struct
 {
 	if (!e->ip_range.ip.family)
 		return;
-	list_each(address, &d->config->addresses)
+	list_each (address, &d->config->addresses)
 		if (prefix_contains(e->ip_range, address->ip))
 			warning(d, path_of(d, "ips", address->key),
-				"%s lies in the dynamic pool %s of network \"%s\": another container "
+				"%s lies in the dynamic pool %s of network \"%s\": another "
+				"container "
 				"may be given it",
 				ip_format(address->ip).s, prefix_format(e->ip_range).s, n->name);
 }
@@ -157,12 +162,12 @@ static void diff_networks(struct differ *d)
 /* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
 static const char *user_of(struct differ *d, const struct engine_network *network)
 {
-	list_each(c, &d->seen->engine->containers) {
+	list_each (c, &d->seen->engine->containers) {
 		bool leaves = false;
 
 		if (!engine_find_endpoint(c, network->name))
 			continue;
-		list_each(step, &d->plan->steps)
+		list_each (step, &d->plan->steps)
 			leaves |= step->kind == STEP_DISCONNECT && step->container_id &&
 				  !strcmp(step->container_id, c->id) &&
 				  !strcmp(step->network, network->name);
@@ -174,7 +179,7 @@ static const char *user_of(struct differ *d, const struct engine_network *networ
 
 static void diff_left_networks(struct differ *d)
 {
-	list_each(e, &d->seen->engine->networks) {
+	list_each (e, &d->seen->engine->networks) {
 		const char *user;
 		struct step *step;
 
@@ -183,7 +188,8 @@ static void diff_left_networks(struct differ *d)
 		user = user_of(d, e);
 		if (user) {
 			waiting(d, path_of(d, "networks", e->name),
-				"left the file; removed once empty: \"%s\" is still connected", user);
+				"left the file; removed once empty: \"%s\" is still connected",
+				user);
 			continue;
 		}
 		step = add_step(d, STEP_REMOVE_NETWORK, '-', "network");
@@ -211,10 +217,11 @@ static struct step *add_disconnect(struct differ *d, const struct engine_contain
 
 static void name_squatter(struct differ *d, const struct attachment *at, const char *path)
 {
-	list_each(c, &d->seen->engine->containers)
-		list_each(endpoint, &c->endpoints)
+	list_each (c, &d->seen->engine->containers)
+		list_each (endpoint, &c->endpoints)
 			if (ip_equal(endpoint->ip, at->ip) && strcmp(c->name, at->container) != 0)
-				conflict(d, path, "%s is in use by container \"%s\"; disconnect it "
+				conflict(d, path,
+					 "%s is in use by container \"%s\"; disconnect it "
 					 "from network \"%s\"",
 					 ip_format(at->ip).s, c->name, at->network);
 }
@@ -241,12 +248,13 @@ static bool can_connect(struct differ *d, const struct attachment *at, const cha
 		return false;
 	}
 	c = engine_find_container(d->seen->engine, at->container);
-	if (c->network_mode && (!strcmp(c->network_mode, "host") ||
-				!strncmp(c->network_mode, "container:", 10))) {
-		conflict(d, path,
-			 "container \"%s\" runs with --network %s and can't be connected to \"%s\"; "
-			 "start it on a network of its own",
-			 c->name, c->network_mode, at->network);
+	if (c->network_mode &&
+	    (!strcmp(c->network_mode, "host") || !strncmp(c->network_mode, "container:", 10))) {
+		conflict(
+			d, path,
+			"container \"%s\" runs with --network %s and can't be connected to \"%s\"; "
+			"start it on a network of its own",
+			c->name, c->network_mode, at->network);
 		return false;
 	}
 	return true;
@@ -269,23 +277,25 @@ static void diff_attachment(struct differ *d, uint32_t i)
 		return;
 	name_squatter(d, at, path);
 	if (engine_find_endpoint(c, "none"))
-		last = step_index(d, add_disconnect(d, c, "none",
-						    "the engine refuses other networks beside none"));
+		last = step_index(d,
+				  add_disconnect(d, c, "none",
+						 "the engine refuses other networks beside none"));
 	if (endpoint)
-		last = step_index(d, add_disconnect(d, c, at->network,
-						    arena_printf(d->a, "has %s, the file says %s",
-								 ip_format(endpoint->ip.family
-										   ? endpoint->ip
-										   : endpoint->configured)
-									 .s,
-								 ip_format(at->ip).s)));
+		last = step_index(
+			d, add_disconnect(d, c, at->network,
+					  arena_printf(d->a, "has %s, the file says %s",
+						       ip_format(endpoint->ip.family
+									 ? endpoint->ip
+									 : endpoint->configured)
+							       .s,
+						       ip_format(at->ip).s)));
 	step = add_step(d, STEP_CONNECT, '+', "connection");
 	step->container = c->name;
 	step->container_id = c->id;
 	step->network = at->network;
 	step->ip = at->ip;
-	step->text = arena_printf(d->a, "%s to %s as %s", c->name, at->network,
-				  ip_format(at->ip).s);
+	step->text =
+		arena_printf(d->a, "%s to %s as %s", c->name, at->network, ip_format(at->ip).s);
 	step->why = path;
 	step->depends_on = last != NONE ? last : d->network_step[network];
 	d->attachment_step[i] = step_index(d, step);
@@ -294,7 +304,7 @@ static void diff_attachment(struct differ *d, uint32_t i)
 static bool is_wanted_attachment(const struct differ *d, const struct engine_container *c,
 				 const char *network)
 {
-	list_each(at, &d->want->attachments)
+	list_each (at, &d->want->attachments)
 		if (!strcmp(at->container, c->name) && !strcmp(at->network, network))
 			return true;
 	return false;
@@ -302,8 +312,8 @@ static bool is_wanted_attachment(const struct differ *d, const struct engine_con
 
 static void diff_left_attachments(struct differ *d)
 {
-	list_each(c, &d->seen->engine->containers)
-		list_each(endpoint, &c->endpoints)
+	list_each (c, &d->seen->engine->containers)
+		list_each (endpoint, &c->endpoints)
 			if (endpoint->managed && !is_wanted_attachment(d, c, endpoint->network))
 				add_disconnect(d, c, endpoint->network, "left the file");
 }
@@ -340,8 +350,8 @@ static struct step *space_step(struct differ *d, enum step_kind kind, char sign,
 			       uint32_t want, uint32_t have)
 {
 	struct step *step = add_step(d, kind, sign, object);
-	const struct space *space = want != NONE ? &d->want->spaces.items[want]
-						 : &d->seen->have.spaces.items[have];
+	const struct space *space =
+		want != NONE ? &d->want->spaces.items[want] : &d->seen->have.spaces.items[have];
 
 	step->space = want;
 	step->have_space = have;
@@ -355,7 +365,8 @@ static bool same_route(const struct route *a, const struct route *b)
 	return prefix_compare(a->dst, b->dst) == 0 && ip_equal(a->via, b->via);
 }
 
-static const char *route_text(struct differ *d, const struct space *space, const struct route *route)
+static const char *route_text(struct differ *d, const struct space *space,
+			      const struct route *route)
 {
 	return arena_printf(d->a, "%s: %s via %s", space_name(space), prefix_format(route->dst).s,
 			    ip_format(route->via).s);
@@ -368,11 +379,11 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 	const struct space *h = &d->seen->have.spaces.items[have];
 	const struct space *from = add ? w : h, *other = add ? h : w;
 
-	list_each(route, &from->routes) {
+	list_each (route, &from->routes) {
 		bool found = false;
 		struct step *step;
 
-		list_each(o, &other->routes) {
+		list_each (o, &other->routes) {
 			found |= same_route(route, o);
 			/* replaced in place by the wanted one */
 			found |= !add && prefix_compare(route->dst, o->dst) == 0;
@@ -419,7 +430,10 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	nft_batch_end(&batch, d->a);
 	if (!batch.n_messages)
 		return;
-	step = space_step(d, STEP_FIREWALL, !h->ruleset.exists ? '+' : !w->exists ? '-' : '~',
+	step = space_step(d, STEP_FIREWALL,
+			  !h->ruleset.exists ? '+'
+			  : !w->exists	     ? '-'
+					     : '~',
 			  "firewall", want, have);
 	step->batch = batch;
 	step->changes = changes;
@@ -430,7 +444,7 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
 {
-	list_each(h, &space->handoffs)
+	list_each (h, &space->handoffs)
 		if (!strcmp(h->table, handoff->table) && !strcmp(h->chain, handoff->chain))
 			return h;
 	return NULL;
@@ -446,18 +460,22 @@ static void diff_handoffs(struct differ *d, bool add)
 	const struct space *w = &d->want->spaces.items[0], *h = &d->seen->have.spaces.items[0];
 	const struct space *from = add ? w : h, *other = add ? h : w;
 
-	list_each(handoff, &from->handoffs) {
+	list_each (handoff, &from->handoffs) {
 		const struct handoff *o = find_handoff(other, handoff);
 		struct step *step;
 
 		if (o && (!add || (o->on_top && o->bits == handoff->bits)))
 			continue;
 		step = space_step(d, add ? STEP_ADD_HANDOFF : STEP_REMOVE_HANDOFF,
-				  !add ? '-' : o ? '~' : '+', "hand-off", 0, 0);
+				  !add ? '-'
+				  : o  ? '~'
+				       : '+',
+				  "hand-off", 0, 0);
 		step->handoff = *handoff;
 		step->text = handoff_text(d, handoff);
-		step->why = add ? o ? "not on top any more" : "the verdict reaches Docker's filter here"
-				: "no policy needs it";
+		step->why =
+			add ? o ? "not on top any more" : "the verdict reaches Docker's filter here"
+			    : "no policy needs it";
 	}
 }
 
@@ -487,7 +505,7 @@ static void diff_left_spaces(struct differ *d)
 		const struct space *space = &d->seen->have.spaces.items[h];
 		bool wanted = false;
 
-		list_each(w, &d->want->spaces)
+		list_each (w, &d->want->spaces)
 			wanted |= w->container_id && space->container_id &&
 				  !strcmp(w->container_id, space->container_id);
 		if (wanted || !space->reachable)

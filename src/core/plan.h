@@ -25,7 +25,7 @@ enum step_kind {
 
 struct step {
 	enum step_kind kind;
-	char sign; /* '+' '-' '~' */
+	char sign;		   /* '+' '-' '~' */
 	const char *object, *text; /* "network", "web 172.18.103.0/24 gateway 172.18.103.1" */
 	const char *why;	   /* "networks.web", "policies[3]", "left the file" */
 	const char *network, *network_id, *container, *container_id;
@@ -57,7 +57,8 @@ struct host_prefix {
 struct observed {
 	const struct engine *engine;
 	const struct facts *facts;
-	struct state have; /* spaces[0] is the host; attachments and networks come from the engine */
+	struct state
+		have; /* spaces[0] is the host; attachments and networks come from the engine */
 	LIST(struct host_prefix) host_prefixes;
 };
 
@@ -66,6 +67,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	       const struct observed *observed, const struct config *config);
 
 /* For people, and for programs. Nothing to do prints nothing in the first. */
-void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool verbose);
+void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
+		bool verbose);
 void plan_print_json(struct buf *out, const struct plan *plan, const struct config *config);
 uint32_t plan_count(const struct plan *plan, char sign);

@@ -355,12 +355,15 @@ static void build_dnat(struct builder *b, const struct flows *flows)
 			add_dnat_rule(b, chain, t);
 }
 
-/* What our own translation made of a packet, and nobody else's: the port before it tells. */
+/*
+ * What a translation made of a packet that came in where ours do. The address alone would open the
+ * direct way to the target; `ct status dnat` keeps that closed.
+ */
 static void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	struct set set = {.name = "forwarded",
-			  .n_key = 5,
-			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT, FIELD_PORT}};
+			  .n_key = 4,
+			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations) {
 		struct traffic match = t->match;
@@ -370,7 +373,7 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 			uint8_t *at = put_iface(set_add(&set, b->a, t->origin), t->iface);
 
 			at = put_proto(put_ip(at, t->to), match.proto);
-			put_port(put_port(at, port_at_target(t)), match.low);
+			put_port(at, port_at_target(t));
 			continue;
 		}
 		rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
@@ -382,8 +385,6 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 		if (match_has_ports(match) && t->to_port)
 			match.low = match.high = t->to_port;
 		term_match(b, rule, match);
-		if (match_has_ports(match) && !match_every_port(t->match))
-			term_ports(b, rule, TERM_ORIGINAL_DPORT, t->match.low, t->match.high);
 		term_name(b, rule, TERM_GOTO, "admit");
 	}
 	if (set.n) {
@@ -392,7 +393,7 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
 		term(b, rule, TERM_CT_STATUS_DNAT);
 		term_lookup(b, rule, TERM_LOOKUP, "forwarded", LOAD_IIFNAME, LOAD_DADDR, LOAD_PROTO,
-			    LOAD_DPORT, LOAD_ORIGINAL_DPORT);
+			    LOAD_DPORT);
 		term_name(b, rule, TERM_GOTO, "admit");
 	}
 }
@@ -401,9 +402,8 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 
 static void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	struct set set = {.name = "masquerade",
-			  .n_key = 4,
-			  .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT, FIELD_PORT}};
+	struct set set = {
+		.name = "masquerade", .n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations) {
 		struct traffic match = t->match;
@@ -415,7 +415,7 @@ static void masquerade_translated(struct builder *b, struct chain *chain, const 
 			uint8_t *at = put_proto(put_ip(set_add(&set, b->a, t->origin), t->to),
 						match.proto);
 
-			put_port(put_port(at, port_at_target(t)), match.low);
+			put_port(at, port_at_target(t));
 			continue;
 		}
 		rule = add_rule(b, chain, 4, NULL, t->origin);
@@ -424,8 +424,6 @@ static void masquerade_translated(struct builder *b, struct chain *chain, const 
 		if (match_has_ports(match) && t->to_port)
 			match.low = match.high = t->to_port;
 		term_match(b, rule, match);
-		if (match_has_ports(match) && !match_every_port(t->match))
-			term_ports(b, rule, TERM_ORIGINAL_DPORT, t->match.low, t->match.high);
 		term(b, rule, TERM_MASQUERADE);
 	}
 	if (set.n) {
@@ -433,8 +431,7 @@ static void masquerade_translated(struct builder *b, struct chain *chain, const 
 
 		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
 		term(b, rule, TERM_CT_STATUS_DNAT);
-		term_lookup(b, rule, TERM_LOOKUP, "masquerade", LOAD_DADDR, LOAD_PROTO, LOAD_DPORT,
-			    LOAD_ORIGINAL_DPORT);
+		term_lookup(b, rule, TERM_LOOKUP, "masquerade", LOAD_DADDR, LOAD_PROTO, LOAD_DPORT);
 		term(b, rule, TERM_MASQUERADE);
 	}
 }

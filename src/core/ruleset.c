@@ -6,10 +6,8 @@
 #include <string.h>
 
 const struct field_type field_types[] = {
-	[FIELD_IP4] = {"ipv4_addr", 7, 4},
-	[FIELD_IP6] = {"ipv6_addr", 8, 16},
-	[FIELD_PROTO] = {"inet_proto", 12, 1},
-	[FIELD_PORT] = {"inet_service", 13, 2},
+	[FIELD_IP4] = {"ipv4_addr", 7, 4},     [FIELD_IP6] = {"ipv6_addr", 8, 16},
+	[FIELD_PROTO] = {"inet_proto", 12, 1}, [FIELD_PORT] = {"inet_service", 13, 2},
 	[FIELD_IFNAME] = {"ifname", 41, 16},
 };
 
@@ -106,10 +104,10 @@ void set_finish(struct set *set, struct arena *a)
 	for (uint32_t i = 0; i < set->n; i++) {
 		const uint8_t *element = set_element(set, i);
 
-		keys[i] = (struct sort_key){
-			.head = big_endian(element, stride),
-			.next = stride > 8 ? big_endian(element + 8, stride - 8) : 0,
-			.index = i};
+		keys[i] = (struct sort_key){.head = big_endian(element, stride),
+					    .next = stride > 8 ? big_endian(element + 8, stride - 8)
+							       : 0,
+					    .index = i};
 	}
 	sorting = set;
 	qsort(keys, set->n, sizeof(*keys), by_record);
@@ -131,7 +129,7 @@ void set_finish(struct set *set, struct arena *a)
 
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
 {
-	list_each(set, &rs->sets)
+	list_each (set, &rs->sets)
 		if (!strcmp(set->name, name))
 			return set;
 	return NULL;
@@ -139,7 +137,7 @@ struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
 
 struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name)
 {
-	list_each(chain, &rs->chains)
+	list_each (chain, &rs->chains)
 		if (!strcmp(chain->name, name))
 			return chain;
 	return NULL;

@@ -66,7 +66,6 @@ enum load {
 	LOAD_DPORT, /* th dport */
 	LOAD_IIFNAME,
 	LOAD_OIFNAME,
-	LOAD_ORIGINAL_DPORT, /* ct original proto-dst: the port before our or anybody's DNAT */
 };
 
 enum term_kind {
@@ -78,8 +77,7 @@ enum term_kind {
 	TERM_PROTO, /* number: an IP protocol */
 	TERM_SPORT, /* low, high */
 	TERM_DPORT,
-	TERM_ORIGINAL_DPORT, /* low, high */
-	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
+	TERM_CT_STATE, /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
 	TERM_MARK_HAS,	 /* number: all of these bits are set */
 	TERM_MARK_LACKS, /* number: not all of these bits are set */
