@@ -296,7 +296,7 @@ static uint16_t port_at_target(const struct translation *t)
 
 static void add_dnat_elements(struct builder *b, const struct flows *flows)
 {
-	struct set map = {.name = "dnat",
+	struct set map = {.name = "translations",
 			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 3,
 			  .data = {FIELD_IP4, FIELD_PORT},
@@ -344,11 +344,12 @@ static void build_dnat(struct builder *b, const struct flows *flows)
 	list_each (t, &flows->translations)
 		if (t->from.ip.family)
 			add_dnat_rule(b, chain, t);
-	if (ruleset_find_set(b->rs, "dnat")) {
+	if (ruleset_find_set(b->rs, "translations")) {
 		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
 
 		term(b, rule, TERM_FIB_LOCAL);
-		term_lookup(b, rule, TERM_DNAT_MAP, "dnat", LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
+		term_lookup(b, rule, TERM_DNAT_MAP, "translations", LOAD_IIFNAME, LOAD_PROTO,
+			    LOAD_DPORT);
 	}
 	list_each (t, &flows->translations)
 		if (!t->from.ip.family && !is_plain(t))
@@ -403,7 +404,7 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 static void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	struct set set = {
-		.name = "masquerade", .n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+		.name = "masqueraded", .n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations) {
 		struct traffic match = t->match;
@@ -431,7 +432,8 @@ static void masquerade_translated(struct builder *b, struct chain *chain, const 
 
 		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
 		term(b, rule, TERM_CT_STATUS_DNAT);
-		term_lookup(b, rule, TERM_LOOKUP, "masquerade", LOAD_DADDR, LOAD_PROTO, LOAD_DPORT);
+		term_lookup(b, rule, TERM_LOOKUP, "masqueraded", LOAD_DADDR, LOAD_PROTO,
+			    LOAD_DPORT);
 		term(b, rule, TERM_MASQUERADE);
 	}
 }
