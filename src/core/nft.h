@@ -10,13 +10,6 @@
 #include "base/error.h"
 #include "core/ruleset.h"
 
-/* Text that `nft -f` takes; the same table as the messages make. Appended. */
-void nft_print(struct buf *out, const struct ruleset *rs);
-/* One rule, without its comment and newline: for plan lines, explain and errors. */
-void nft_print_rule(struct buf *out, const struct ruleset *rs, const struct rule *rule);
-/* One element: "172.18.104.2 . 172.18.103.2 . tcp . 80", and " : …" of a map. */
-void nft_print_element(struct buf *out, const struct set *set, uint32_t i);
-
 /* Fills exprs of every rule; a ruleset must be encoded before it is compared or sent. */
 void nft_encode_ruleset(struct ruleset *rs, struct arena *a);
 
@@ -30,14 +23,27 @@ struct nft_batch {
 };
 void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0);
 void nft_batch_end(struct nft_batch *batch, struct arena *a);
+/* Nothing between begin and end: not to be sent. */
+bool nft_batch_is_empty(const struct nft_batch *batch);
 
-/* What a transaction does, for plan and for people. */
+/*
+ * What a transaction does, for plan and for people: kept as references, made text only when
+ * somebody reads it (nft_print_change).
+ */
+enum nft_object { NFT_TABLE, NFT_SET, NFT_ELEMENTS, NFT_CHAIN, NFT_RULE };
+
 struct nft_change {
-	char sign; /* '+' '-' '~' */
-	uint32_t origin;
-	const char *text; /* "rule forward: ct state …", "element allow: … " */
+	char sign; /* '+' '-' */
+	enum nft_object object;
+	const struct set *set;	   /* of a set, and of elements first … first + n - 1 */
+	const struct chain *chain; /* of a chain or rule */
+	const struct rule *rule;
+	uint32_t first, n;
 };
 typedef LIST(struct nft_change) nft_changes;
+
+/* Elements count one by one, everything else as one. */
+uint32_t nft_changes_count(const nft_changes *changes);
 
 /*
  * Appends the messages that turn have into want; none if they are equal. Sets and chains of the
@@ -50,6 +56,17 @@ typedef LIST(struct nft_change) nft_changes;
 void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 	      const struct ruleset *want, const struct ruleset *have);
 
+/* Text that `nft -f` takes; the same table as the messages make. Appended. */
+void nft_print(struct buf *out, const struct ruleset *rs);
+/* One rule, without its comment and newline: for plan lines, explain and errors. */
+void nft_print_rule(struct buf *out, const struct rule *rule);
+/* "rule forward: ct state …", "element allow: …"; element i of the run where there are several. */
+void nft_print_change(struct buf *out, const struct nft_change *change, uint32_t i);
+/* One element: "172.18.104.2 . 172.18.103.2 . tcp . 80", and " : …" of a map. */
+void nft_print_element(struct buf *out, const struct set *set, uint32_t i);
+
 /* Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset. */
 MUST_CHECK bool nft_decode_message(struct ruleset *have, struct arena *a, const void *nlmsg,
 				   struct error *err);
+/* After the last message: sorts elements and pairs the ends of intervals. */
+void nft_decode_finish(struct ruleset *have, struct arena *a);

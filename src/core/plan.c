@@ -428,8 +428,10 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	nft_batch_begin(&batch, d->a, 1);
 	nft_diff(&batch, &changes, d->a, w, &h->ruleset);
 	nft_batch_end(&batch, d->a);
-	if (!batch.n_messages)
+	if (nft_batch_is_empty(&batch)) {
+		buf_free(&batch.bytes);
 		return;
+	}
 	step = space_step(d, STEP_FIREWALL,
 			  !h->ruleset.exists ? '+'
 			  : !w->exists	     ? '-'
@@ -438,7 +440,8 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	step->batch = batch;
 	step->changes = changes;
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
-				  changes.n, changes.n == 1 ? "" : "s");
+				  nft_changes_count(&changes),
+				  nft_changes_count(&changes) == 1 ? "" : "s");
 	step->why = want == NONE || !w->exists ? "no policy needs it" : "";
 }
 
@@ -513,6 +516,13 @@ static void diff_left_spaces(struct differ *d)
 		diff_firewall(d, NONE, h);
 		diff_routes(d, NONE, h, false);
 	}
+}
+
+void plan_free(struct plan *plan)
+{
+	list_each (step, &plan->steps)
+		buf_free(&step->batch.bytes);
+	*plan = (struct plan){0};
 }
 
 void plan_diff(struct plan *plan, struct arena *a, const struct state *want,

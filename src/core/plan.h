@@ -66,6 +66,9 @@ struct observed {
 void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	       const struct observed *observed, const struct config *config);
 
+/* The batches' bytes; all else is the arena's. */
+void plan_free(struct plan *plan);
+
 /* For people, and for programs. Nothing to do prints nothing in the first. */
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
 		bool verbose);

@@ -132,6 +132,7 @@ struct chain {
 	const char *type; /* "filter", "nat", or NULL for a regular chain */
 	uint32_t hook;
 	int32_t priority;
+	bool drops; /* policy of a base chain: drop, not accept */
 	LIST(struct rule) rules;
 };
 
