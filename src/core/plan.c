@@ -416,6 +416,28 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 }
 
+/* The policies that put rules into a namespace: the first, and how many more. */
+static const char *origins_of(struct differ *d, const struct ruleset *rs)
+{
+	uint32_t first = NONE, n = 0, last = NONE;
+
+	list_each (set, &rs->sets)
+		for (uint32_t i = 0; i < set->n; i++)
+			if (set->origins[i] != NONE && set->origins[i] != last) {
+				last = set->origins[i];
+				first = n++ ? first : last;
+			}
+	list_each (chain, &rs->chains)
+		list_each (rule, &chain->rules)
+			if (rule->origin != NONE && first == NONE) {
+				first = rule->origin;
+				n++;
+			}
+	if (first == NONE)
+		return "";
+	return n > 1 ? arena_printf(d->a, "policies[%u] and others", first) : origin_path(d, first);
+}
+
 static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 {
 	static const struct ruleset nothing;
@@ -442,7 +464,7 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
 				  nft_changes_count(&changes),
 				  nft_changes_count(&changes) == 1 ? "" : "s");
-	step->why = want == NONE || !w->exists ? "no policy needs it" : "";
+	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
 }
 
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)

@@ -69,8 +69,8 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 /* The batches' bytes; all else is the arena's. */
 void plan_free(struct plan *plan);
 
-/* For people, and for programs. Nothing to do prints nothing in the first. */
+/* For people (the first few changes of each table, verbose: all), and for programs. */
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
 		bool verbose);
-void plan_print_json(struct buf *out, const struct plan *plan, const struct config *config);
+void plan_print_json(struct buf *out, const struct plan *plan);
 uint32_t plan_count(const struct plan *plan, char sign);
