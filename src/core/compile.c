@@ -368,12 +368,15 @@ static void compile_host(struct compiler *c, struct space *host)
 	if (!host->ruleset.exists || f->variant == VARIANT_NONE)
 		return;
 	*list_add(c->a, &host->handoffs) =
-		(struct handoff){.table = "filter",
+		(struct handoff){.variant = f->variant,
+				 .table = "filter",
 				 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
 				 .bits = f->mark_accept};
 	if (f->raw_drops)
-		*list_add(c->a, &host->handoffs) = (struct handoff){
-			.table = "raw", .chain = "PREROUTING", .bits = f->mark_raw};
+		*list_add(c->a, &host->handoffs) = (struct handoff){.variant = f->variant,
+								    .table = "raw",
+								    .chain = "PREROUTING",
+								    .bits = f->mark_raw};
 }
 
 static void compile_containers(struct compiler *c, struct state *want)

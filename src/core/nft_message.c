@@ -36,8 +36,8 @@ void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0)
 
 	*batch = (struct nft_batch){.seq0 = seq0, .n_messages = 1};
 	*list_add(a, &batch->origins) = NONE;
-	message = nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, seq0, NFPROTO_UNSPEC,
-			      NFNL_SUBSYS_NFTABLES);
+	message = nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, seq0,
+			      NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	message_end(batch, message);
 }
 
@@ -46,8 +46,9 @@ void nft_batch_end(struct nft_batch *batch, struct arena *a)
 	size_t message;
 
 	*list_add(a, &batch->origins) = NONE;
-	message = nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_END, NLM_F_REQUEST,
-			      batch->seq0 + batch->n_messages, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	message =
+		nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_END, NLM_F_REQUEST,
+			    batch->seq0 + batch->n_messages, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	message_end(batch, message);
 	batch->n_messages++;
 }

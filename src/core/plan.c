@@ -470,7 +470,8 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
 {
 	list_each (h, &space->handoffs)
-		if (!strcmp(h->table, handoff->table) && !strcmp(h->chain, handoff->chain))
+		if (h->variant == handoff->variant && !strcmp(h->table, handoff->table) &&
+		    !strcmp(h->chain, handoff->chain))
 			return h;
 	return NULL;
 }
@@ -512,8 +513,13 @@ static void diff_spaces(struct differ *d)
 		const struct space *w = &d->want->spaces.items[i];
 		uint32_t h = find_space(have, w);
 
-		if (h == NONE || !have->spaces.items[h].reachable)
+		if (h == NONE)
+			continue; /* not running: compile said that it waits */
+		if (!have->spaces.items[h].reachable) {
+			if (have->spaces.items[h].obstacle)
+				conflict(d, w->container, "%s", have->spaces.items[h].obstacle);
 			continue;
+		}
 		diff_forwarding(d, i, h);
 		diff_routes(d, i, h, true);
 		diff_firewall(d, i, h);

@@ -17,6 +17,7 @@ enum variant {
 
 /* One rule of ours in a foreign chain: "-m mark --mark BITS/BITS -j ACCEPT", at its top. */
 struct handoff {
+	enum variant variant;
 	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
 	uint32_t bits;
 	bool present; /* of what was read: ours stands there */
@@ -47,6 +48,7 @@ struct space {
 	const char *container_id;
 	int pid;		       /* 0: not running, the space waits */
 	bool reachable;		       /* of what was read */
+	const char *obstacle;	       /* why it is not, if that is no matter of course */
 	struct ruleset ruleset;	       /* table inet harborwall */
 	LIST(struct route) routes;     /* of our protocol number */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
