@@ -1,1 +1,128 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Dumps and commits over the namespace's held socket; the bytes are core's (core/nft.h). */
+#include "edge/fw_nft.h"
+
+#include "core/nlattr.h"
+#include "edge/netlink.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+enum { DUMP_TRIES = 20 };
+
+struct reading {
+	struct ruleset *have;
+	struct arena *a;
+	const struct ns *ns;
+};
+
+static bool take(void *context, const struct nlmsghdr *message, struct error *err)
+{
+	struct reading *r = context;
+
+	return nft_decode_message(r->have, r->a, message, err);
+}
+
+static uint32_t next_seq(void)
+{
+	static uint32_t seq;
+
+	return ++seq;
+}
+
+static bool ask(struct reading *r, uint8_t type, uint16_t table_type, uint16_t set_type,
+		const char *set, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	size_t message = nlmsg_begin(&b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+				     NLM_F_REQUEST | NLM_F_DUMP, seq, NFPROTO_INET, 0);
+
+	nla_text(&b, table_type, TABLE_NAME);
+	if (set)
+		nla_text(&b, set_type, set);
+	nlmsg_end(&b, message);
+	return netlink_dump(r->ns->nf_fd, b.data, b.len, seq, take, r, err);
+}
+
+static bool take_generation(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	*(uint32_t *)context = attr_be32(attr_find(nlmsg_attrs(message), NFTA_GEN_ID));
+	return true;
+}
+
+bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST,
+				     seq, NFPROTO_INET, 0);
+
+	nlmsg_end(&b, message);
+	if (netlink_get(ns->nf_fd, b.data, b.len, seq, take_generation, generation, err))
+		return true;
+	return error_wrap(err, "read the generation of nf_tables");
+}
+
+static bool read_once(struct reading *r, struct error *err)
+{
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
+		return false;
+	for (uint32_t i = 0; i < r->have->sets.n; i++)
+		if (!ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
+			 r->have->sets.items[i].name, err))
+			return false;
+	nft_decode_finish(r->have, r->a);
+	return true;
+}
+
+/* Several dumps make one picture only if the generation stood still meanwhile. */
+bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
+{
+	for (int i = 0; i < DUMP_TRIES; i++) {
+		struct reading r = {.have = have, .a = a, .ns = ns};
+		uint32_t before, after;
+		bool ok;
+
+		*have = (struct ruleset){0};
+		if (!fw_nft_generation(&before, ns, err))
+			return false;
+		*err = (struct error){0};
+		ok = read_once(&r, err);
+		if (!ok && err->code != EINTR && err->code != ENOENT && err->code != EBADMSG)
+			return error_wrap(err, "read table inet " TABLE_NAME);
+		if (!fw_nft_generation(&after, ns, err))
+			return false;
+		if (ok && before == after)
+			return true;
+	}
+	return error_set(err, EBUSY, "read table inet " TABLE_NAME
+				     ": other programs change the rules all the time");
+}
+
+bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,
+		   struct error *err)
+{
+	uint32_t failed = 0, message;
+
+	*origin = NONE;
+	if (nft_batch_is_empty(batch))
+		return true;
+	/* begin and end are not acked */
+	if (netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
+			 batch->n_messages - 2, &failed, err))
+		return true;
+	message = failed - batch->seq0;
+	if (failed && message < batch->origins.n)
+		*origin = batch->origins.items[message];
+	return error_wrap(err, "change table inet " TABLE_NAME);
+}

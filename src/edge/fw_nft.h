@@ -9,6 +9,8 @@
 /* have->exists false if the table is not there. Retried while other writers interrupt the dump. */
 MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 			    struct error *err);
+/* The number of the last transaction in the namespace: what it was when we read, still holds. */
+MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err);
 /*
  * Sends a finished batch and reads every ack. All or nothing. On refusal *origin is the policy
  * index of the refused message, or NONE. An empty batch sends nothing.
