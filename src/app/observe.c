@@ -1,1 +1,300 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Thin reads: who is asked, in which order, and what is remembered from pass to pass. */
+#include "app/world.h"
+#include "edge/fw_nft.h"
+#include "edge/handoff.h"
+#include "edge/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool world_open(struct world *w, const struct options *options, struct error *err)
+{
+	struct docker_options docker = docker_options_from_environment();
+
+	*w = (struct world){.options = options, .host = NS_INIT};
+	w->docker = docker_new(&docker, err);
+	return w->docker && ns_open_host(&w->host, err);
+}
+
+static void known_free(struct known *k)
+{
+	if (k->open)
+		ns_close(&k->ns);
+	arena_release(&k->arena);
+	free(k);
+}
+
+void world_close(struct world *w)
+{
+	for (uint32_t i = 0; i < w->n_known; i++)
+		known_free(w->known[i]);
+	free(w->known);
+	ns_close(&w->host);
+	docker_free(w->docker);
+	*w = (struct world){.host = NS_INIT};
+}
+
+/* --- the host --- */
+
+/* Docker's own chains tell which variant it writes; without them, the one that is in use at all. */
+static enum variant choose_variant(const struct engine *engine, const struct filter_view *views)
+{
+	static const enum variant order[] = {VARIANT_NFT, VARIANT_LEGACY};
+
+	if (engine->firewall == DOCKER_FIREWALL_NFTABLES)
+		return VARIANT_NONE;
+	for (size_t i = 0; i < COUNT_OF(order); i++)
+		if (views[order[i]].docker_user && views[order[i]].docker_isolation)
+			return order[i];
+	for (size_t i = 0; i < COUNT_OF(order); i++)
+		if (views[order[i]].exists)
+			return order[i];
+	return VARIANT_NONE;
+}
+
+static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	struct filter_view views[VARIANT_LEGACY + 1] = {0};
+	struct facts *f = &view->facts;
+	struct space *host = &view->seen.have.spaces.items[0];
+
+	f->mark_accept = w->options->mark_accept;
+	f->mark_raw = w->options->mark_raw;
+	f->containers_known = view->engine.up;
+	if (!handoff_read(&views[VARIANT_NFT], a, &w->host, VARIANT_NFT, err) ||
+	    !handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
+	    !ns_get_forward(&w->host, &f->ip_forward, err))
+		return false;
+	f->variant = choose_variant(&view->engine, views);
+	f->docker_user = views[f->variant].docker_user;
+	f->docker_drops = views[f->variant].docker_isolation;
+	f->raw_drops = views[f->variant].raw_drops;
+	f->forward_drop = views[f->variant].forward_drop;
+	host->forward = f->ip_forward == 1;
+	host->forward_drop = f->forward_drop;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		list_each (handoff, &views[v].handoffs)
+			*list_add(a, &host->handoffs) = *handoff;
+	return true;
+}
+
+bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	struct space *host;
+	host_prefix_list prefixes = {0};
+
+	*view = (struct view){0};
+	view->seen.engine = &view->engine;
+	view->seen.facts = &view->facts;
+	if (!docker_read(w->docker, &view->engine, a, err))
+		return false;
+	host = list_add(a, &view->seen.have.spaces);
+	host->reachable = true;
+	*list_add(a, &view->ns) = &w->host;
+	if (!read_facts(view, a, w, err) || !fw_nft_read(&host->ruleset, a, &w->host, err) ||
+	    !route_read_prefixes(&prefixes, a, &w->host, err))
+		return false;
+	list_each (prefix, &prefixes)
+		*list_add(a, &view->seen.host_prefixes) = *prefix;
+	return true;
+}
+
+/* --- what we know of containers --- */
+
+/* FNV-1a over what the list shows of a container. */
+static void mix(uint64_t *hash, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		*hash = (*hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
+}
+
+static uint64_t fingerprint(const struct engine_container *c)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	mix(&hash, &c->running, sizeof(c->running));
+	list_each (e, &c->endpoints) {
+		mix(&hash, e->network, strlen(e->network) + 1);
+		if (e->network_id)
+			mix(&hash, e->network_id, strlen(e->network_id) + 1);
+		mix(&hash, e->ip.bytes, sizeof(e->ip.bytes));
+		mix(&hash, e->configured.bytes, sizeof(e->configured.bytes));
+	}
+	return hash;
+}
+
+static uint32_t known_position(const struct world *w, const char *id)
+{
+	uint32_t low = 0, high = w->n_known;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (strcmp(w->known[middle]->id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct known *known_find(const struct world *w, const char *id)
+{
+	uint32_t at = known_position(w, id);
+
+	return at < w->n_known && !strcmp(w->known[at]->id, id) ? w->known[at] : NULL;
+}
+
+static struct known *known_add(struct world *w, const char *id)
+{
+	uint32_t at = known_position(w, id);
+	struct known *k = xmalloc(sizeof(*k));
+
+	*k = (struct known){.ns = NS_INIT};
+	strncpy(k->id, id, sizeof(k->id) - 1);
+	if (w->n_known == w->cap_known) {
+		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
+		w->known = xrealloc(w->known, w->cap_known * sizeof(struct known *));
+	}
+	memmove(w->known + at + 1, w->known + at, (w->n_known - at) * sizeof(struct known *));
+	w->known[at] = k;
+	w->n_known++;
+	return k;
+}
+
+static void known_forget(struct world *w, struct known *k)
+{
+	uint32_t at = known_position(w, k->id);
+
+	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(struct known *));
+	known_free(k);
+}
+
+/* Containers that are gone, or whose first process died: a held socket would keep a dead namespace.
+ */
+static void forget_the_dead(struct world *w, const struct engine *engine)
+{
+	for (uint32_t i = w->n_known; i-- > 0;) {
+		struct known *k = w->known[i];
+		const struct engine_container *c = engine_find_container(engine, k->container.name);
+
+		if (!c || strcmp(c->id, k->id) != 0 || (k->open && !ns_is_alive(&k->ns)))
+			known_forget(w, k);
+	}
+}
+
+/* Inspects, unless nothing changed since the last time. NULL: the container is gone. */
+static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
+{
+	struct known *k = known_find(w, c->id);
+	uint64_t now = fingerprint(c);
+
+	if (k && k->fingerprint == now)
+		return k;
+	if (k)
+		known_forget(w, k);
+	k = known_add(w, c->id);
+	k->fingerprint = now;
+	k->container.id = k->id;
+	k->container.name = arena_strdup(&k->arena, c->name);
+	if (docker_inspect(w->docker, &k->container, &k->arena, err))
+		return k;
+	known_forget(w, k);
+	return NULL;
+}
+
+/* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
+static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	list_each (c, &view->engine.containers) {
+		bool has_static = false;
+		struct known *k;
+
+		list_each (e, &c->endpoints)
+			has_static |= e->configured.family != 0;
+		if (!has_static)
+			continue;
+		k = know(w, c, err);
+		if (!k && err->code != 404)
+			return false;
+		if (!k)
+			continue;
+		list_each (e, &c->endpoints) {
+			const struct engine_endpoint *inspected =
+				engine_find_endpoint(&k->container, e->network);
+
+			e->managed = inspected && inspected->managed;
+		}
+		(void)a;
+	}
+	return true;
+}
+
+/* --- their namespaces --- */
+
+static bool is_wanted(const struct state *want, const struct engine_container *c)
+{
+	list_each (space, &want->spaces)
+		if (space->container && !strcmp(space->container, c->name))
+			return true;
+	return false;
+}
+
+static bool has_own_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return c->running && strcmp(mode, "host") != 0 && strncmp(mode, "container:", 10) != 0;
+}
+
+static bool read_space(struct space *space, struct arena *a, const struct ns *ns, struct error *err)
+{
+	route_list routes = {0};
+	int forward;
+
+	if (!fw_nft_read(&space->ruleset, a, ns, err) || !route_read(&routes, a, ns, err) ||
+	    !ns_get_forward(ns, &forward, err))
+		return false;
+	list_each (route, &routes)
+		*list_add(a, &space->routes) = *route;
+	space->forward = forward == 1;
+	return true;
+}
+
+/* One container that can't be looked into is its own trouble, not the pass's. */
+static void observe_container(struct view *view, struct arena *a, struct world *w,
+			      const struct engine_container *c)
+{
+	struct space *space = list_add(a, &view->seen.have.spaces);
+	const struct ns **ns = list_add(a, &view->ns);
+	struct error err = {0};
+	struct known *k = know(w, c, &err);
+
+	space->container = c->name;
+	space->container_id = c->id;
+	if (k && k->container.pid && !k->open)
+		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
+	if (k && k->open) {
+		*ns = &k->ns;
+		space->pid = k->container.pid;
+		space->reachable = read_space(space, a, &k->ns, &err);
+	}
+	if (!space->reachable && err.text[0] && err.code != 404)
+		space->obstacle = arena_strdup(a, err.text);
+}
+
+bool observe_containers(struct view *view, struct arena *a, struct world *w,
+			const struct state *want, struct error *err)
+{
+	forget_the_dead(w, &view->engine);
+	if (!read_marks(view, a, w, err))
+		return false;
+	list_each (c, &view->engine.containers)
+		if (has_own_namespace(c) && (!w->looked_everywhere || is_wanted(want, c) ||
+					     (known_find(w, c->id) && known_find(w, c->id)->open)))
+			observe_container(view, a, w, c);
+	w->looked_everywhere = true;
+	return true;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the caller asked for: verb, flags, environment. A flag wins over the environment, which wins
+ * over the default.
+ */
+#pragma once
+
+#include "base/base.h"
+
+enum {
+	EXIT_FINE = 0,
+	EXIT_FAILED = 1,
+	EXIT_CHANGES = 2, /* plan: there is something to do */
+	EXIT_USAGE = 64,  /* as sysexits.h EX_USAGE */
+};
+
+struct options {
+	const char *verb;
+	const char *config;	  /* path of networks.json */
+	const char *arguments[4]; /* what follows the verb */
+	int n_arguments;
+	bool json, quiet, verbose, strict, networks;
+	const char *backend; /* HARBORWALL_BACKEND or --backend; NULL: detect */
+	const char *state;   /* path of the state file */
+	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */
+	uint32_t mark_raw, mark_accept;
+	bool debug, log_json;
+	uint32_t given; /* bit i: flag i of the table was on the command line */
+};
+
+struct verb {
+	const char *name;
+	int (*run)(const struct options *options);
+	const char *arguments; /* for the usage line: "[FILE]" */
+	int max_arguments;
+	const char *flags; /* short letters of the flags it takes beside the common ones */
+	const char *summary;
+};
+
+/*
+ * Fills options and finds the verb. False: there is nothing to run and *status is the exit code,
+ * the message (or the help that was asked for) is out.
+ */
+MUST_CHECK bool options_parse(struct options *options, const struct verb **verb,
+			      const struct verb *verbs, size_t n_verbs, int argc, char **argv,
+			      int *status);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The handles that live longer than a pass: the engine's client, the host's sockets, and what we
+ * know of every container we looked at: its namespace, held open, and the marks of its connections.
+ */
+#pragma once
+
+#include "app/options.h"
+#include "core/plan.h"
+#include "edge/docker.h"
+#include "edge/netns.h"
+
+/*
+ * What inspect said of a container, good for as long as the engine's list shows it unchanged and
+ * its first process lives.
+ */
+struct known {
+	char id[65];
+	uint64_t fingerprint; /* of the list entry it belongs to */
+	struct engine_container container;
+	struct arena arena; /* of the above */
+	struct ns ns;
+	bool open; /* ns is */
+};
+
+struct world {
+	const struct options *options;
+	struct docker *docker;
+	struct ns host;
+	struct known **known; /* sorted by id */
+	uint32_t n_known, cap_known;
+	bool looked_everywhere; /* every running container was searched for leftovers of ours once
+				 */
+};
+
+MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
+void world_close(struct world *w);
+
+/*
+ * What stands: the engine's lists, the facts of the host, our objects in every namespace that
+ * matters. observe_host comes first, for compile() needs the engine and the facts; then
+ * observe_containers reads the namespaces that are wanted, and on the first pass all others too.
+ */
+struct view {
+	struct engine engine;
+	struct facts facts;
+	struct observed seen;	    /* engine, facts and have, as plan_diff takes them */
+	LIST(const struct ns *) ns; /* of seen.have.spaces */
+};
+
+MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
+			     struct error *err);
+MUST_CHECK bool observe_containers(struct view *view, struct arena *a, struct world *w,
+				   const struct state *want, struct error *err);
