@@ -13,13 +13,15 @@
 /* On networks as a label, on endpoints as a DriverOpts key. */
 #define MANAGED_LABEL "io.harborwall.managed"
 
+/* Texts are never NULL but where a line says so: what the engine leaves out is "". */
 struct engine_network {
 	const char *id, *name, *driver;
 	struct prefix subnet; /* the first IPv4 one; family 0 if none */
 	struct ip gateway;
 	struct prefix ip_range;
 	LIST(struct prefix) subnets; /* all of them */
-	const char *bridge; /* interface name: the option, "docker0", or br-<12 of the id> */
+	/* Interface: the option, "docker0", or br-<12 of the id>; NULL for other drivers. */
+	const char *bridge;
 	bool internal;
 	bool managed; /* bears our label */
 	LIST(struct pair) labels;
@@ -57,7 +59,8 @@ struct engine {
 	bool up;		       /* false: nothing below is known */
 	const char *version;	       /* "20.10.24+dfsg1" */
 	uint32_t major;		       /* 20, 26, 28, … */
-	const char *api;	       /* negotiated, "1.41" */
+	const char *api;	       /* spoken with it, "1.41"; NULL before engine_choose_api */
+	const char *api_min, *api_max; /* what it offers */
 	const char *id;		       /* /info ID */
 	enum docker_firewall firewall; /* from /info FirewallBackend where the API has it (1.49) */
 	bool firewalld;
@@ -69,16 +72,23 @@ struct engine {
 /* Decoders: false with a clear error on bytes that are not what the API promises. */
 MUST_CHECK bool engine_decode_version(struct engine *e, struct arena *a, const char *json,
 				      size_t len, const char *server_header, struct error *err);
+/* The newest version that both speak, or exactly the wanted one (NULL or "": any). */
+MUST_CHECK bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted,
+				  struct error *err);
 MUST_CHECK bool engine_decode_info(struct engine *e, struct arena *a, const char *json, size_t len,
 				   struct error *err);
 MUST_CHECK bool engine_decode_networks(struct engine *e, struct arena *a, const char *json,
 				       size_t len, struct error *err);
 MUST_CHECK bool engine_decode_containers(struct engine *e, struct arena *a, const char *json,
 					 size_t len, struct error *err);
-/* Fills pid, network_mode, sandbox_key, marks and endpoints of one container. */
+/*
+ * Fills state, pid, network_mode, sandbox_key, marks and endpoints of one container; its id and
+ * name too where the caller has none.
+ */
 MUST_CHECK bool engine_decode_inspect(struct engine_container *c, struct arena *a, const char *json,
 				      size_t len, struct error *err);
 
+/* By exact name. Both lists are sorted by name; names that the engine made twice: the first id. */
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
@@ -93,8 +103,15 @@ struct engine_event {
 MUST_CHECK bool engine_decode_event(struct engine_event *event, struct arena *a, const char *json,
 				    size_t len, struct error *err);
 
+/*
+ * What an answer with an error status says, on one line: "403 Pool overlaps …". The status becomes
+ * the code. Bodies are {"message": …} or, from engines that find us too old, plain text.
+ */
+bool engine_decode_error(struct error *err, int status, const char *body, size_t len);
+
 /* Request bodies, appended to *body. */
 struct buf;
 void engine_encode_network(struct buf *body, const struct network *network, bool check_duplicate);
+/* No ip: a dynamic address, and no mark of ours, since nobody declared it. */
 void engine_encode_connect(struct buf *body, const char *container_id, struct ip ip);
 void engine_encode_disconnect(struct buf *body, const char *container_id, bool force);
