@@ -13,6 +13,8 @@
 /* On networks as a label, on endpoints as a DriverOpts key. */
 #define MANAGED_LABEL "io.harborwall.managed"
 
+typedef LIST(struct pair) pair_list;
+
 /* Texts are never NULL but where a line says so: what the engine leaves out is "". */
 struct engine_network {
 	const char *id, *name, *driver;
@@ -20,12 +22,14 @@ struct engine_network {
 	struct ip gateway;
 	struct prefix ip_range;
 	LIST(struct prefix) subnets; /* all of them */
-	/* Interface: the option, "docker0", or br-<12 of the id>; NULL for other drivers. */
+	/*
+	 * Interface: the option, "docker0", or br-<12 of the id>; NULL for other drivers, and for
+	 * names that no interface can have.
+	 */
 	const char *bridge;
 	bool internal;
 	bool managed; /* bears our label */
-	LIST(struct pair) labels;
-	LIST(struct pair) options;
+	pair_list labels, options;
 };
 
 struct engine_endpoint {
