@@ -2,7 +2,8 @@
 /*
  * The Docker Engine API over libcurl: unix socket, tcp, TLS. Calls are synchronous and every one
  * has a deadline; the event stream is a curl multi handle that the caller's loop drives. Errors are
- * as people can act on them: "connect web to backend: 403 Address already in use".
+ * as people can act on them: "connect web to backend: 403 Address already in use". The caller
+ * ignores SIGPIPE: a TLS connection that breaks would raise it.
  */
 #pragma once
 
@@ -17,6 +18,7 @@ struct docker_options {
 	const char *api_version; /* DOCKER_API_VERSION; NULL: negotiate */
 	const char *cert_path;	 /* DOCKER_CERT_PATH; NULL: ~/.docker */
 	bool tls, tls_verify;	 /* DOCKER_TLS_VERIFY non-empty: both */
+	int timeout_ms;		 /* for every answer; 0: 10 s to read, 60 s to write */
 };
 struct docker_options docker_options_from_environment(void);
 
@@ -26,7 +28,9 @@ void docker_free(struct docker *d);
 
 /*
  * Reads the engine: version (negotiating once per connection), info, networks, containers; all or
- * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; an HTTP status otherwise.
+ * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; another errno: it broke off, stalled
+ * (ETIMEDOUT) or answers too much (EMSGSIZE); an HTTP status where it answered with an error; -1
+ * where it answers what can't be (Podman among these: e->libpod is set).
  */
 MUST_CHECK bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct error *err);
 MUST_CHECK bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
@@ -46,8 +50,10 @@ uint64_t docker_writes(const struct docker *d);
 /*
  * The event stream. docker_events_start connects in the background; the fds to wait for change over
  * time: docker_events_fd is an epoll descriptor that is readable when docker_events_run has work,
- * and docker_events_timeout_ms its deadline (-1: none). docker_events_next gives one decoded line
- * at a time, false when there is none for now.
+ * and docker_events_timeout_ms its deadline (-1: none). The descriptor is the same for the life of
+ * d. docker_events_next gives one decoded line at a time, false when there is none for now; all
+ * are to be taken after every run. DOWN with err set once: what broke the stream, start it again
+ * and list anew. Health checks and docker exec make events too, of no interest to most.
  */
 MUST_CHECK bool docker_events_start(struct docker *d, struct error *err);
 void docker_events_stop(struct docker *d);

@@ -172,12 +172,12 @@ static bool drain(int *fd, struct buf *to, size_t max)
 	return true;
 }
 
-/* The first of a long complaint tells what is wrong, the rest is dropped. */
+/* The first of a long complaint tells what is wrong, the rest is thrown away. */
 static void drain_complaint(struct run *r)
 {
-	if (drain(&r->fd[ERR], &r->complaint, MAX_COMPLAINT))
-		return;
-	close_fd(&r->fd[ERR]);
+	struct buf *to = r->complaint.len < MAX_COMPLAINT ? &r->complaint : NULL;
+
+	(void)drain(&r->fd[ERR], to, MAX_COMPLAINT + CHUNK);
 }
 
 /* Until the program has ended and what it left in the pipes was read. */
