@@ -27,7 +27,8 @@ struct docker_stream_state {
 	bool ok;	      /* status 200: what comes are lines */
 	struct buf lines;     /* what came, from taken on not yet given out */
 	size_t taken;
-	struct error broken;
+	struct error broken; /* found by a callback or a line, told by the next run */
+	char why[CURL_ERROR_SIZE];
 };
 
 struct docker {
