@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door. Meson does the building; what stands here is the names people type.
+
+PYTHON = /usr/bin/python3
+PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -q
+
+.PHONY: all deps check demo lab bench fuzz tidy fmt install clean
+
+all: build/build.ninja
+	@ninja -C build harborwall
+
+build/build.ninja:
+	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' first" >&2; exit 1; }
+	@meson setup build >/dev/null || { rm -rf build; exit 1; }
+
+deps: # quick when everything is there
+	@scripts/deps
+
+check: deps # everything; ends with "N passed, N failed, N skipped"
+	@tests/run all
+
+lab: all # only what needs a Docker engine
+	@tests/run lab
+
+demo: deps all
+	@$(PYTHON) -B tests/lab/demo
+
+bench fuzz:
+	@echo "make $@: not built yet" >&2; exit 1
+
+tidy: all
+	@scripts/tidy
+
+fmt:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	@meson install -C build
+
+clean:
+	@rm -rf build build-*
