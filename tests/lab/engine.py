@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A lab seen from Python: its engine over the unix socket, commands inside it, harborwall in it.
+
+There is no docker client: the API is spoken by http.client. Starting and ending is tests/lab/lab's.
+"""
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.parse
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+LAB = os.path.join(HERE, "lab")
+BASE = os.environ.get("HARBORWALL_LAB", "/var/tmp/harborwall-lab")
+HARBORWALL = os.environ.get("HARBORWALL", os.path.join(ROOT, "build", "harborwall"))
+
+
+class LabError(Exception):
+    pass
+
+
+class ApiError(LabError):
+    def __init__(self, status, message):
+        super().__init__(f"{status} {message}")
+        self.status = status
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("docker", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Docker:
+    """The calls that tests need. Names are containers' or networks' names."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def call(self, method, path, body=None, timeout=30):
+        connection = UnixConnection(self.path, timeout)
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise ApiError(answer.status, f"{method} {path}: {text.decode(errors='replace').strip()}")
+        return json.loads(text) if text.strip() else None
+
+    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None):
+        """A container of "bb" whose first process ends at once on TERM."""
+        host = {"NetworkMode": network}
+        if privileged_net:
+            host["CapAdd"] = ["NET_ADMIN"]
+        body = {"Image": "bb", "HostConfig": host,
+                "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"]}
+        if ip:
+            body["NetworkingConfig"] = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": ip}}}}
+        self.call("POST", f"/containers/create?name={urllib.parse.quote(name)}", body)
+        if start:
+            self.start(name)
+
+    def start(self, name):
+        self.call("POST", f"/containers/{name}/start")
+
+    def stop(self, name):
+        self.call("POST", f"/containers/{name}/stop?t=1")
+
+    def restart(self, name):
+        self.call("POST", f"/containers/{name}/restart?t=1")
+
+    def remove(self, name):
+        self.call("DELETE", f"/containers/{name}?force=1&v=1")
+
+    def inspect(self, name):
+        return self.call("GET", f"/containers/{name}/json")
+
+    def containers(self):
+        """name -> inspect, of all, running or not."""
+        listed = self.call("GET", "/containers/json?all=1")
+        return {c["Names"][0].lstrip("/"): self.inspect(c["Id"]) for c in listed}
+
+    def addresses(self, name):
+        """network name -> address, as declared or as given; a stopped container keeps declared ones."""
+        found = {}
+        for network, end in self.inspect(name)["NetworkSettings"]["Networks"].items():
+            declared = (end.get("IPAMConfig") or {}).get("IPv4Address")
+            if end.get("IPAddress") or declared:
+                found[network] = end.get("IPAddress") or declared
+        return found
+
+    def networks(self):
+        """network name -> inspect."""
+        return {n["Name"]: n for n in self.call("GET", "/networks")}
+
+    def create_network(self, name, subnet=None, gateway=None, bridge=None, labels=None):
+        body = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Labels": labels or {}}
+        if subnet:
+            body["IPAM"] = {"Config": [{"Subnet": subnet, **({"Gateway": gateway} if gateway else {})}]}
+        if bridge:
+            body["Options"] = {"com.docker.network.bridge.name": bridge}
+        self.call("POST", "/networks/create", body)
+
+    def remove_network(self, name):
+        self.call("DELETE", f"/networks/{name}")
+
+    def connect(self, network, name, ip=None):
+        config = {"IPAMConfig": {"IPv4Address": ip}} if ip else {}
+        self.call("POST", f"/networks/{network}/connect", {"Container": name, "EndpointConfig": config})
+
+    def disconnect(self, network, name):
+        self.call("POST", f"/networks/{network}/disconnect", {"Container": name, "Force": True})
+
+
+class Lab:
+    """One throw-away engine. Use as a context: what it started ends with it."""
+
+    def __init__(self, name, version="20", legacy=False, options=(), forward=False):
+        self.name, self.version, self.legacy = name, str(version), legacy
+        self.options, self.forward = list(options), forward
+        self.folder = os.path.join(BASE, "up", name)
+        self.processes = []
+
+    def __enter__(self):
+        if self.name in lab_command("list").split():
+            lab_command("stop", self.name)
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        lab_command("stop", self.name)
+
+    def start(self):
+        argv = ["start", self.name, self.version, *(["-l"] if self.legacy else []), "--", "-D", *self.options]
+        lab_command(*argv, env={"LAB_FORWARD": "1" if self.forward else "0"})
+        self.docker = Docker(os.path.join(self.folder, "docker.sock"))
+        with open(os.path.join(self.folder, "init.pid"), encoding="ascii") as f:
+            self.init = int(f.read())
+        with open(os.path.join(self.folder, "path"), encoding="ascii") as f:
+            self.path = f.read().strip()
+
+    def engine(self, what, *options):
+        lab_command("engine", self.name, what, *(["--", *options] if options else []))
+
+    def peer(self):
+        lab_command("peer", self.name)
+
+    def log(self):
+        with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def posts(self):
+        """How many writing calls the engine has answered so far (it runs with -D)."""
+        return len(re.findall(r"Calling (?:POST|DELETE|PUT) ", self.log()))
+
+    # -- commands inside --
+
+    def argv(self, command, env=None):
+        settings = {"HOME": "/root", "TERM": "dumb", "PATH": self.path,
+                    "DOCKER_HOST": "unix:///run/docker.sock", **(env or {})}
+        return ["nsenter", "-t", str(self.init), "-m", "-n", "-p", f"--wd={ROOT}", "--",
+                "env", "-i", *(f"{k}={v}" for k, v in settings.items()), *command]
+
+    def run(self, *command, check=True, stdin=None, env=None, timeout=60):
+        """Runs a command inside; returns the finished process with its text."""
+        done = subprocess.run(self.argv(command, env), input=stdin, text=True, capture_output=True,
+                              timeout=timeout, stdin=None if stdin is not None else subprocess.DEVNULL)
+        if check and done.returncode:
+            raise LabError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
+        return done
+
+    def spawn(self, *command, env=None):
+        process = subprocess.Popen(self.argv(command, env), text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=open(self.folder + "/spawned", "w"))
+        self.processes.append(process)
+        return process
+
+    def netns(self, endpoint):
+        """A path to the network namespace of a container, of "host", or of a named one ("peer")."""
+        root = f"/proc/{self.init}/root"
+        if endpoint == "host":
+            return f"/proc/{self.init}/ns/net"
+        if os.path.exists(f"{root}/run/netns/{endpoint}"):
+            return f"{root}/run/netns/{endpoint}"
+        pid = self.docker.inspect(endpoint)["State"]["Pid"]
+        if not pid:
+            raise LabError(f"{endpoint} is not running")
+        return f"{root}/proc/{pid}/ns/net"  # the lab's own numbering of processes
+
+    def inside(self, container, *command, **options):
+        """Runs a host's tool in a container's network namespace."""
+        pid = self.docker.inspect(container)["State"]["Pid"]
+        return self.run("nsenter", "-t", str(pid), "-n", *command, **options)
+
+    def tunnel(self, container, iface, subnet="10.66.0"):
+        """A client namespace wired to the container by iface: .1 is the container, .2 the client."""
+        pid = self.docker.inspect(container)["State"]["Pid"]
+        self.run("sh", "-ec", f"""
+            ip netns del client 2>/dev/null || true
+            ip netns add client
+            ip link add hwclient type veth peer name eth0 netns client
+            ip link set hwclient netns {pid}
+            ip -n client addr add {subnet}.2/24 dev eth0
+            ip -n client link set eth0 up
+            nsenter -t {pid} -n ip link set hwclient name {iface}
+            nsenter -t {pid} -n ip addr add {subnet}.1/24 dev {iface}
+            nsenter -t {pid} -n ip link set {iface} up""")
+
+
+def lab_command(*argv, env=None):
+    done = subprocess.run([LAB, *argv], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, timeout=900)
+    if done.returncode:
+        raise LabError(f"lab {' '.join(argv)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def wait_for(claim, timeout=5.0, step=0.02):
+    """True once claim() holds; its last answer when time is up."""
+    end = time.monotonic() + timeout
+    while True:
+        held = claim()
+        if held or time.monotonic() > end:
+            return held
+        time.sleep(step)
