@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sends the packets: one agent in every endpoint's namespace, all asking all at the same time.
+
+A matrix is a dict (endpoint, dst ip, proto, port) -> (who answered, source address seen) or None.
+"""
+import collections
+import json
+import os
+import random
+import select
+import subprocess
+import sys
+import time
+
+import engine
+
+AGENT = os.path.join(engine.HERE, "agent.py")
+TIMEOUT = 0.7  # of a connection that a firewall swallows; open ones answer within milliseconds
+
+
+class Agent:
+    def __init__(self, name, netns):
+        self.name = name
+        self.inode = os.stat(netns).st_ino
+        self.process = subprocess.Popen([sys.executable, "-I", "-S", AGENT, netns, name],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, do, **order):
+        self.process.stdin.write(json.dumps({"do": do, **order}).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def answer(self, timeout=10):
+        if not select.select([self.process.stdout], [], [], timeout)[0]:
+            raise engine.LabError(f"agent in {self.name} does not answer")
+        line = self.process.stdout.readline()
+        if not line:
+            raise engine.LabError(f"agent in {self.name} ended")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise engine.LabError(f"agent in {self.name}: {answer['error']}")
+        return answer["ok"]
+
+    def do(self, do, **order):
+        self.ask(do, **order)
+        return self.answer()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(5)
+        self.process.stdout.close()
+
+
+class Prober:
+    """Agents for a lab's endpoints: running containers, "host", and named namespaces."""
+
+    def __init__(self, lab, tcp, udp):
+        self.lab, self.tcp, self.udp = lab, sorted(tcp), sorted(udp)
+        self.agents = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for agent in self.agents.values():
+            agent.close()
+        self.agents = {}
+
+    def agent(self, endpoint):
+        """The endpoint's agent; a new one where the namespace is new (a restarted container)."""
+        netns = self.lab.netns(endpoint)
+        agent = self.agents.get(endpoint)
+        if agent and agent.inode == os.stat(netns).st_ino:
+            return agent
+        if agent:
+            agent.close()
+        agent = self.agents[endpoint] = Agent(endpoint, netns)
+        agent.ask("serve", tcp=self.tcp if endpoint != "host" else [],
+                  udp=self.udp if endpoint != "host" else [])
+        agent.ask("sniff")
+        agent.answer()
+        agent.answer()
+        return agent
+
+    def matrix(self, sources, targets):
+        """sources: endpoints; targets: addresses. Every tested port of both protocols."""
+        ports = [("tcp", p) for p in self.tcp] + [("udp", p) for p in self.udp]
+        return self.ask_all({s: [[ip, proto, port] for ip in targets for proto, port in ports] for s in sources})
+
+    def ask_all(self, questions):
+        """questions: endpoint -> [[ip, proto, port], …]."""
+        for name in questions:
+            self.agent(name)
+        for name, targets in questions.items():
+            self.agents[name].ask("probe", targets=targets, timeout=TIMEOUT)
+        found = {}
+        for name, targets in questions.items():
+            for target, answer in zip(targets, self.agents[name].answer()):
+                found[(name, *target)] = tuple(answer) if answer else None
+        return found
+
+    def open(self, source, ip, proto, port):
+        """One question: (who, source seen) or None."""
+        self.agent(source)
+        return self.ask_all({source: [[ip, proto, port]]})[(source, ip, proto, port)]
+
+    def serve_at(self, *endpoints):
+        for endpoint in endpoints:
+            self.agent(endpoint)
+
+    def spoof(self, attempts):
+        """attempts: [(from endpoint, borrowed source, dst ip, proto, port, target endpoint), …]
+        -> those of them whose packet arrived at the target."""
+        tokens = {}
+        for attempt in attempts:
+            attacker, source, ip, proto, port, target = attempt
+            token = random.randrange(1, 1 << 32)
+            tokens[token] = attempt
+            self.agent(target)
+            # a source port of its own: no entry of an earlier attempt may answer for it
+            sport = random.randrange(20000, 30000)
+            self.agent(attacker).do("spoof", packets=[[proto, source, ip, sport, port, token]])
+        time.sleep(0.3)
+        arrived = set()
+        for target in {a[5] for a in attempts}:
+            for *_, token in self.agent(target).do("heard"):
+                if token in tokens and tokens[token][5] == target:
+                    arrived.add(token)
+        return [tokens[t] for t in tokens if t in arrived]
+
+    def generation(self, endpoint):
+        return self.agent(endpoint).do("generation")
+
+
+Difference = collections.namedtuple("Difference", "missing extra wrong")
+
+
+def compare(expected, got):
+    """expected: key -> (who, set of acceptable sources) for what must be open; got: a matrix.
+    Everything that was probed and is not expected must be closed."""
+    missing, extra, wrong = [], [], []
+    for key, answer in sorted(got.items()):
+        want = expected.get(key)
+        if want and not answer:
+            missing.append((key, want))
+        elif answer and not want:
+            extra.append((key, answer))
+        elif answer and (answer[0] != want[0] or answer[1] not in want[1]):
+            wrong.append((key, want, answer))
+    return Difference(missing, extra, wrong)
+
+
+def explain(difference):
+    """The differences in words, one a line; empty if there is none."""
+    lines = []
+    for (src, ip, proto, port), want in difference.missing:
+        lines.append(f"missing: {src} -> {ip} {proto}/{port} should reach {want[0]}")
+    for (src, ip, proto, port), answer in difference.extra:
+        lines.append(f"extra:   {src} -> {ip} {proto}/{port} got through to {answer[0]} as {answer[1]}")
+    for (src, ip, proto, port), want, answer in difference.wrong:
+        lines.append(f"wrong:   {src} -> {ip} {proto}/{port} reached {answer[0]} as {answer[1]}, "
+                     f"wanted {want[0]} as {'|'.join(sorted(want[1]))}")
+    return "\n".join(lines)
+
+
+def table(got, names=None, only=None):
+    """Who got through, for people. names: address -> how to call it; only: a filter over keys."""
+    names = names or {}
+    rows = [("from", "to", "port", "result")]
+    for (src, ip, proto, port), answer in got.items():
+        if only and not only((src, ip, proto, port)):
+            continue
+        result = f"open: {answer[0]} sees {answer[1]}" if answer else "closed"
+        rows.append((src, names.get(ip, ip), f"{port}/{proto}", result))
+    widths = [max(len(r[i]) for r in rows) for i in range(3)]
+    return "\n".join("  ".join([*(r[i].ljust(widths[i]) for i in range(3)), r[3]]) for r in rows)
