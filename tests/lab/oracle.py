@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What networks.json means, said a second time: from the specification alone, never from the C code.
+
+Given a config and a World, expected() tells of every question of the packet matrix who must answer
+and which source addresses the target may see. What it does not name must be closed.
+"""
+import dataclasses
+import ipaddress
+
+BOUNDARY = "-_."
+
+
+@dataclasses.dataclass
+class World:
+    """What exists when the packets are sent."""
+    containers: dict  # name -> {network name: address}; {} on none; running ones only
+    networks: dict    # network name -> (subnet, gateway)
+    known: set = dataclasses.field(default_factory=set)      # containers on the engine, stopped ones too
+    outside: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, host iface, host address)
+    clients: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, container, iface, address)
+
+    def owner(self, ip):
+        """(container, network) of an address, or (None, None)."""
+        for name, networks in self.containers.items():
+            for network, address in networks.items():
+                if address == ip:
+                    return name, network
+        return None, None
+
+    def host_addresses(self):
+        return {gateway for _, gateway in self.networks.values()} | {o[2] for o in self.outside.values()}
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def inside(ip, prefixes):
+    return any(ipaddress.ip_address(ip) in p for p in prefixes)
+
+
+class Config:
+    def __init__(self, config):
+        self.networks = {k: {"network_name": k, **n} for k, n in config.get("networks", {}).items()}
+        self.addresses = [{"ip": k, **a} for k, a in config.get("ips", {}).items()]
+        self.policies = [Policy(self, p) for p in config.get("policies", [])]
+
+    def network_of(self, ip):
+        for network in self.networks.values():
+            if inside(ip, [ipaddress.ip_network(network["subnet"])]):
+                return network["network_name"]
+        return None
+
+    def attachments(self):
+        """container -> {network name: address}: where declared containers have to be, if they exist."""
+        found = {}
+        for a in self.addresses:
+            name = a.get("container_name") or a.get("selector")
+            network = self.network_of(a["ip"])
+            if name and network:
+                found.setdefault(name, {})[network] = a["ip"]
+        return found
+
+    def named(self, fields, value, prefix=False):
+        def fits(text):
+            if not text:
+                return False
+            if not prefix:
+                return text == value
+            rest = text[len(value):]
+            return text.startswith(value) and rest and (
+                rest[0] in BOUNDARY or rest[0].isdigit() or value[-1] in BOUNDARY)
+        return [ipaddress.ip_network(a["ip"]) for a in self.addresses if any(fits(a.get(f)) for f in fields)]
+
+    def resolve(self, name):
+        """Prefixes that a name of `from` or `to` stands for; [] leaves the policy waiting."""
+        try:
+            return [ipaddress.ip_network(name)]
+        except ValueError:
+            pass
+        for field in ("container_name", "selector", "service_name"):
+            if found := self.named([field], name):
+                return found
+        for key, network in self.networks.items():
+            if name in (key, network["network_name"]):
+                return [ipaddress.ip_network(network["subnet"])]
+        if name == "any":
+            return [ipaddress.ip_network("0.0.0.0/0")]
+        return self.named(["container_name", "selector"], name, prefix=True)
+
+    def subject(self, policy):
+        for field in ("selector", "container_name"):
+            if value := policy.get(field):
+                found = self.named([field], value) or self.named([field], value, prefix=True)
+                if found:
+                    return found
+        if policy.get("selector") or policy.get("container_name"):
+            return []  # a mistyped selector never widens to a whole service
+        return self.named(["service_name"], policy.get("service_name"))
+
+
+class Policy:
+    def __init__(self, config, policy):
+        self.raw = policy
+        self.subject = config.subject(policy)
+        self.source = config.resolve(policy["from"]) if "from" in policy else None
+        self.to = [p for name in as_list(policy.get("to")) for p in config.resolve(name)]
+        self.nat, self.iface, self.name = policy.get("nat"), policy.get("iface"), policy.get("name")
+        self.masquerade = policy.get("masquerade", "auto")
+        self.protos = as_list(policy.get("proto")) or ["tcp"]
+        self.ports = []
+        for item in as_list(policy.get("port")):
+            low, _, high = str(item).partition("-")
+            self.ports.append((int(low), int(high or low)))
+
+    def speaks(self, proto, port):
+        return ("any" in self.protos or proto in self.protos) and (
+            not self.ports or any(low <= port <= high for low, high in self.ports))
+
+    def admits_source(self, ip):
+        return self.source is None or inside(ip, self.source)
+
+    def translated(self, port):
+        """(address, port) that a dnat leads to; None while it waits."""
+        if not self.to:
+            return None
+        return str(self.to[0].network_address), self.raw.get("to_port") or port
+
+
+class Oracle:
+    def __init__(self, config, world):
+        self.config, self.world = Config(config), world
+        self.declared_names = {a.get(f) for a in self.config.addresses for f in ("container_name", "selector")}
+
+    # -- where a translation lives --
+
+    def is_container(self, name):
+        return name in self.declared_names or name in self.world.known or name in self.world.containers
+
+    def place(self, policy):
+        """Containers in whose namespaces a dnat lives; None: on the host."""
+        if policy.name and self.is_container(policy.name):
+            return {policy.name} | {self.world.owner(str(p.network_address))[0]
+                                    for p in self.config.named(["container_name", "selector"], policy.name)}
+        if policy.iface:
+            return None
+        return {self.world.owner(str(p.network_address))[0] for p in policy.subject if p.num_addresses == 1}
+
+    def translations(self):
+        return [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.to
+                and (p.source is None or p.source)]
+
+    # -- verdicts --
+
+    def allowed_addresses(self, container, ip, proto, port):
+        """Of a container's addresses those that may open a connection to ip, on another network."""
+        found = set()
+        for address in self.world.containers[container].values():
+            if self.allowed(address, ip, proto, port):
+                found.add(address)
+        for policy, place in self.translations():
+            # the host lets the translated flow through: it is that container's own traffic
+            if place and container in place and self.leads_to(policy, ip, proto, port):
+                found |= set(self.world.containers[container].values())
+        return found
+
+    def leads_to(self, policy, ip, proto, port):
+        if str(policy.to[0].network_address) != ip:
+            return False
+        if "any" not in policy.protos and proto not in policy.protos:
+            return False
+        to_port = policy.raw.get("to_port")
+        return port == to_port if to_port else policy.speaks(proto, port)
+
+    def allowed(self, source, ip, proto, port):
+        return any(p.source and not p.nat and inside(source, p.source) and inside(ip, p.subject)
+                   and p.speaks(proto, port) for p in self.config.policies)
+
+    # -- paths --
+
+    def arrive(self, container, iface, source, sources, proto, port):
+        """What answers a packet that has come to a container: itself, or where it translates to.
+        iface: the interface it came by, None where the world does not name it."""
+        for policy, place in self.translations():
+            if not place or container not in place or not policy.speaks(proto, port):
+                continue
+            if policy.iface and policy.iface != iface or not policy.admits_source(source):
+                continue
+            ip, to_port = policy.translated(port)
+            target, network = self.world.owner(ip)
+            if not target:
+                return None
+            own = self.world.containers[container]
+            if policy.masquerade is False:
+                return target, set(sources)
+            return target, {own[network]} if network in own else set(own.values())
+        return container, set(sources)
+
+    def from_container(self, name, ip, proto, port):
+        own = self.world.containers[name]
+        for address, _, _ in self.world.outside.values():
+            if ip == address and own:  # egress is not governed; Docker masquerades it
+                endpoint, (_, _, host) = next((e, o) for e, o in self.world.outside.items() if o[0] == ip)
+                return endpoint, {host}
+        target, network = self.world.owner(ip)
+        if not target or target == name:
+            return None
+        if network in own:
+            return self.arrive(target, None, own[network], {own[network]}, proto, port)
+        sources = self.allowed_addresses(name, ip, proto, port)
+        return self.arrive(target, None, min(sources), sources, proto, port) if sources else None
+
+    def from_host(self, ip, proto, port):
+        target, network = self.world.owner(ip)
+        if not target:
+            return None
+        gateway = self.world.networks[network][1]
+        return self.arrive(target, None, gateway, {gateway}, proto, port)
+
+    def from_outside(self, endpoint, ip, proto, port):
+        address, iface, _ = self.world.outside[endpoint]
+        if ip in self.world.host_addresses():
+            return self.host_dnat(iface, address, proto, port)
+        target, _ = self.world.owner(ip)
+        if target and self.allowed(address, ip, proto, port):
+            return self.arrive(target, None, address, {address}, proto, port)
+        return None
+
+    def host_dnat(self, iface, source, proto, port):
+        for policy, place in self.translations():
+            if place is not None or policy.iface != iface:
+                continue
+            if not policy.speaks(proto, port) or not policy.admits_source(source):
+                continue
+            ip, to_port = policy.translated(port)
+            target, network = self.world.owner(ip)
+            if not target:
+                return None
+            seen = self.world.networks[network][1] if policy.masquerade is True else source
+            return self.arrive(target, None, seen, {seen}, proto, to_port)
+        return None
+
+    def answer(self, endpoint, ip, proto, port):
+        """(who answers, source addresses that it may see), or None: closed."""
+        if endpoint == "host":
+            return self.from_host(ip, proto, port)
+        if endpoint in self.world.outside:
+            return self.from_outside(endpoint, ip, proto, port)
+        if endpoint in self.world.clients:
+            address, container, iface, reached = self.world.clients[endpoint]
+            if ip != reached or container not in self.world.containers:
+                return None
+            return self.arrive(container, iface, address, {address}, proto, port)
+        return self.from_container(endpoint, ip, proto, port)
+
+    def expected(self, questions):
+        """questions: keys of a matrix. -> those that must be answered."""
+        return {key: answer for key in questions if (answer := self.answer(*key))}
+
+    def misplaced(self):
+        """Declared containers that exist and are not where they are declared: in words."""
+        for name, wanted in sorted(self.config.attachments().items()):
+            if name not in self.world.containers:
+                continue
+            for network, ip in wanted.items():
+                if self.world.containers[name].get(network) != ip:
+                    yield f"{name} should be {ip} on {network}, is {self.world.containers[name]}"
