@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The test bed: a lab with containers, a config file, harborwall, and the matrix over all of it."""
+import json
+import os
+import re
+import tempfile
+
+import engine
+import oracle
+import prober
+
+PEER, PEER_IP, HOST_IFACE, HOST_IP = "peer", "192.0.2.2", "ext0", "192.0.2.1"
+CLIENT, CLIENT_IP, TUNNEL_IP = "client", "10.66.0.2", "10.66.0.1"
+PORTS = {"tcp": [80, 81, 443, 8080], "udp": [53, 80]}
+
+
+class Bed:
+    """Use as a context. Containers are created through lab.docker, the rest through here."""
+
+    def __init__(self, lab, config=None, tcp=None, udp=None):
+        self.lab, self.docker = lab, lab.docker
+        self.folder = tempfile.TemporaryDirectory(prefix="harborwall-test-")
+        self.file = os.path.join(self.folder.name, "networks.json")
+        self.config = None
+        if config is not None:
+            self.write(config)
+        self.prober = prober.Prober(lab, tcp or PORTS["tcp"], udp or PORTS["udp"])
+        self.tunnels = {}  # container -> iface
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.prober.__exit__()
+        self.folder.cleanup()
+
+    # -- the file --
+
+    def write(self, config):
+        """Replaces the file as editors do, by rename."""
+        self.config = config
+        self.write_text(json.dumps(config, indent=2) + "\n")
+
+    def write_text(self, text):
+        with open(self.file + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.rename(self.file + ".new", self.file)
+
+    # -- harborwall --
+
+    def harborwall(self, verb, *options, check=False, env=None):
+        return self.lab.run(engine.HARBORWALL, verb, "-c", self.file, *options, check=check, env=env)
+
+    def apply(self, *options):
+        done = self.harborwall("apply", *options)
+        assert done.returncode == 0, f"apply: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def run_daemon(self, env=None):
+        return self.lab.spawn(engine.HARBORWALL, "run", "-c", self.file, env=env)
+
+    # -- the world --
+
+    def wire_tunnel(self, container, iface="wg0"):
+        self.lab.tunnel(container, iface)
+        self.tunnels[container] = iface
+
+    def world(self):
+        containers, known = {}, set()
+        for name, data in self.docker.containers().items():
+            known.add(name)
+            if data["State"]["Running"]:
+                ends = data["NetworkSettings"]["Networks"]
+                containers[name] = {n: e["IPAddress"] for n, e in ends.items() if e["IPAddress"]}
+        networks = {}
+        for name, data in self.docker.networks().items():
+            for pool in (data["IPAM"].get("Config") or [])[:1]:
+                networks[name] = (pool["Subnet"], pool.get("Gateway"))
+        clients = {CLIENT: (CLIENT_IP, c, i, TUNNEL_IP) for c, i in self.tunnels.items() if c in containers}
+        return oracle.World(containers, networks, known, {PEER: (PEER_IP, HOST_IFACE, HOST_IP)}, clients)
+
+    def questions(self, world):
+        """endpoint -> targets: every container, the host, the peer and the tunnel's client ask all."""
+        ports = [("tcp", p) for p in self.prober.tcp] + [("udp", p) for p in self.prober.udp]
+        everything = [ip for networks in world.containers.values() for ip in networks.values()]
+        asked = {}
+        for name, networks in world.containers.items():
+            asked[name] = [ip for ip in everything if ip not in networks.values()] + [HOST_IP]
+        asked["host"] = everything
+        asked[PEER] = everything + [HOST_IP]
+        for name, (_, _, _, ip) in world.clients.items():
+            asked[name] = [ip]
+        return {name: [[ip, proto, port] for ip in ips for proto, port in ports] for name, ips in asked.items()}
+
+    def matrix(self):
+        """(difference from what the config means, what was found, the world that it was sent in)."""
+        world = self.world()
+        self.prober.serve_at(*world.containers, *world.outside, *world.clients)
+        got = self.prober.ask_all(self.questions(world))
+        judge = oracle.Oracle(self.config, world)
+        return prober.compare(judge.expected(got), got), got, world
+
+    def assert_matrix(self):
+        difference, got, world = self.matrix()
+        words = [*oracle.Oracle(self.config, world).misplaced(), prober.explain(difference)]
+        assert not any(words), "\n".join(w for w in words if w)
+        return got
+
+
+def rule_dumps(lab):
+    """What the host's firewall holds, as text without counters, and its forwarding switch."""
+    nft = lab.run("nft", "-s", "list", "ruleset").stdout
+    save = lab.run("iptables-save").stdout
+    kept = [line for line in save.splitlines() if not line.startswith("#")]
+    return {"nft": without_counters(nft), "iptables": [line.split(" [")[0] for line in kept],
+            "ip_forward": lab.run("cat", "/proc/sys/net/ipv4/ip_forward").stdout}
+
+
+def without_counters(text):
+    return re.sub(r"counter packets \d+ bytes \d+", "counter", text)

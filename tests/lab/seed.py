@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The original description's example, the containers that it names, and the same by hand in nft."""
+import copy
+
+SEED = {
+    "networks": {
+        "smarthost-loadbalancer": {"network_name": "smarthost-loadbalancer",
+                                   "subnet": "172.18.103.0/24", "gateway": "172.18.103.1"},
+        "smarthost_backend-1": {"network_name": "smarthost_backend-1",
+                                "subnet": "172.18.104.0/24", "gateway": "172.18.104.1"},
+    },
+    "ips": {
+        "172.18.103.2": {"ip": "172.18.103.2", "container_name": "smarthostloadbalancer",
+                         "selector": "smarthostloadbalancer", "service_name": "smarthost-proxy"},
+        "172.18.104.2": {"ip": "172.18.104.2", "container_name": "smarthostbackend-1",
+                         "selector": "smarthostbackend-1", "service_name": "smarthost-proxy"},
+    },
+    "policies": [
+        {"service_name": "smarthost-proxy", "container_name": "smarthost_loadbalancer",
+         "selector": "smarthostloadbalancer", "from": "publicbackend", "port": 80, "proto": "tcp"},
+        {"service_name": "smarthost-proxy", "container_name": "smarthost_loadbalancer",
+         "selector": "smarthostloadbalancer", "name": "wireguardproxy", "iface": "wg0",
+         "nat": "dnat", "to": "smarthostloadbalancer", "port": 80, "proto": "tcp"},
+    ],
+}
+
+
+def example():
+    """The seed's file as it stands: publicbackend has no address in it, so its policy waits."""
+    return copy.deepcopy(SEED)
+
+
+def widened():
+    """The same with an address for publicbackend, a way in from outside, and udp."""
+    config = example()
+    config["ips"]["172.18.104.3"] = {"ip": "172.18.104.3", "container_name": "publicbackend",
+                                     "selector": "publicbackend"}
+    config["policies"] += [
+        {"selector": "smarthostloadbalancer", "from": "smarthostbackend-1", "port": 53, "proto": "udp"},
+        {"selector": "smarthostloadbalancer", "iface": "ext0", "nat": "dnat",
+         "to": "smarthostloadbalancer", "port": 81, "proto": "tcp"},
+    ]
+    return config
+
+
+def containers(bed):
+    """As people have them before the first pass: on bridge, on none, on a network of their own."""
+    docker = bed.docker
+    docker.create("smarthostloadbalancer")
+    docker.create("smarthostbackend-1", network="none")
+    docker.create("publicbackend")
+    docker.create("wireguardproxy", privileged_net=True)
+    docker.create_network("elsewhere", "172.30.5.0/24")
+    docker.create("bystander", network="elsewhere")
+    bed.wire_tunnel("wireguardproxy")
