@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The test bed: a lab with containers, a config file, harborwall, and the matrix over all of it."""
+import ipaddress
 import json
 import os
 import re
@@ -75,7 +76,8 @@ class Bed:
         networks = {}
         for name, data in self.docker.networks().items():
             for pool in (data["IPAM"].get("Config") or [])[:1]:
-                networks[name] = (pool["Subnet"], pool.get("Gateway"))
+                first = str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
+                networks[name] = (pool["Subnet"], pool.get("Gateway") or first)
         clients = {CLIENT: (CLIENT_IP, c, i, TUNNEL_IP) for c, i in self.tunnels.items() if c in containers}
         return oracle.World(containers, networks, known, {PEER: (PEER_IP, HOST_IFACE, HOST_IP)}, clients)
 

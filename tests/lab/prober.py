@@ -23,18 +23,21 @@ class Agent:
         self.name = name
         self.inode = os.stat(netns).st_ino
         self.process = subprocess.Popen([sys.executable, "-I", "-S", AGENT, netns, name],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.inbox = b""
 
     def ask(self, do, **order):
         self.process.stdin.write(json.dumps({"do": do, **order}).encode() + b"\n")
-        self.process.stdin.flush()
 
     def answer(self, timeout=10):
-        if not select.select([self.process.stdout], [], [], timeout)[0]:
-            raise engine.LabError(f"agent in {self.name} does not answer")
-        line = self.process.stdout.readline()
-        if not line:
-            raise engine.LabError(f"agent in {self.name} ended")
+        while b"\n" not in self.inbox:
+            if not select.select([self.process.stdout], [], [], timeout)[0]:
+                raise engine.LabError(f"agent in {self.name} does not answer")
+            data = os.read(self.process.stdout.fileno(), 1 << 20)
+            if not data:
+                raise engine.LabError(f"agent in {self.name} ended")
+            self.inbox += data
+        line, self.inbox = self.inbox.split(b"\n", 1)
         answer = json.loads(line)
         if "error" in answer:
             raise engine.LabError(f"agent in {self.name}: {answer['error']}")
