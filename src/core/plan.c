@@ -14,6 +14,7 @@ struct differ {
 	uint32_t *network_step;
 	/* step that connects attachment i, or NONE */
 	uint32_t *attachment_step;
+	bool *connects; /* attachment i is to be made */
 };
 
 enum { CONFLICT = NONE - 1 };
@@ -159,47 +160,6 @@ static void diff_networks(struct differ *d)
 	}
 }
 
-/* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
-static const char *user_of(struct differ *d, const struct engine_network *network)
-{
-	list_each (c, &d->seen->engine->containers) {
-		bool leaves = false;
-
-		if (!engine_find_endpoint(c, network->name))
-			continue;
-		list_each (step, &d->plan->steps)
-			leaves |= step->kind == STEP_DISCONNECT && step->container_id &&
-				  !strcmp(step->container_id, c->id) &&
-				  !strcmp(step->network, network->name);
-		if (!leaves)
-			return c->name;
-	}
-	return NULL;
-}
-
-static void diff_left_networks(struct differ *d)
-{
-	list_each (e, &d->seen->engine->networks) {
-		const char *user;
-		struct step *step;
-
-		if (!e->managed || is_wanted_network(d, e->name))
-			continue;
-		user = user_of(d, e);
-		if (user) {
-			waiting(d, path_of(d, "networks", e->name),
-				"left the file; removed once empty: \"%s\" is still connected",
-				user);
-			continue;
-		}
-		step = add_step(d, STEP_REMOVE_NETWORK, '-', "network");
-		step->network = e->name;
-		step->network_id = e->id;
-		step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
-		step->why = "left the file";
-	}
-}
-
 /* --- connections --- */
 
 static struct step *add_disconnect(struct differ *d, const struct engine_container *c,
@@ -215,11 +175,26 @@ static struct step *add_disconnect(struct differ *d, const struct engine_contain
 	return step;
 }
 
+/* A planned disconnection of this container, or NONE: its address is free by then. */
+static uint32_t leaving_step(const struct differ *d, const struct engine_container *c,
+			     const char *network)
+{
+	for (uint32_t i = 0; i < d->plan->steps.n; i++) {
+		const struct step *step = &d->plan->steps.items[i];
+
+		if (step->kind == STEP_DISCONNECT && !strcmp(step->container_id, c->id) &&
+		    !strcmp(step->network, network))
+			return i;
+	}
+	return NONE;
+}
+
 static void name_squatter(struct differ *d, const struct attachment *at, const char *path)
 {
 	list_each (c, &d->seen->engine->containers)
 		list_each (endpoint, &c->endpoints)
-			if (ip_equal(endpoint->ip, at->ip) && strcmp(c->name, at->container) != 0)
+			if (ip_equal(endpoint->ip, at->ip) && strcmp(c->name, at->container) != 0 &&
+			    leaving_step(d, c, endpoint->network) == NONE)
 				conflict(d, path,
 					 "%s is in use by container \"%s\"; disconnect it "
 					 "from network \"%s\"",
@@ -260,35 +235,57 @@ static bool can_connect(struct differ *d, const struct attachment *at, const cha
 	return true;
 }
 
+/* What stands in the way of a connection that is wanted goes first: addresses may be swapped. */
+static void diff_wrong_endpoints(struct differ *d, uint32_t i)
+{
+	const struct attachment *at = &d->want->attachments.items[i];
+	const struct engine_endpoint *endpoint;
+	const struct engine_container *c;
+
+	if (!d->connects[i])
+		return;
+	c = engine_find_container(d->seen->engine, at->container);
+	endpoint = engine_find_endpoint(c, at->network);
+	if (engine_find_endpoint(c, "none") && leaving_step(d, c, "none") == NONE)
+		add_disconnect(d, c, "none", "the engine refuses other networks beside none");
+	if (endpoint)
+		add_disconnect(d, c, at->network,
+			       arena_printf(d->a, "has %s, the file says %s",
+					    ip_format(endpoint->ip.family ? endpoint->ip
+									  : endpoint->configured)
+						    .s,
+					    ip_format(at->ip).s));
+}
+
+/* Whether attachment i is to be made, with what keeps it from being made as findings. */
+static bool is_to_connect(struct differ *d, uint32_t i)
+{
+	const struct attachment *at = &d->want->attachments.items[i];
+	const char *path = path_of(d, "ips", d->config->addresses.items[at->address].key);
+	uint32_t network = network_index(d, at->network);
+	const struct engine_endpoint *endpoint;
+
+	if (network == NONE || d->network_step[network] == CONFLICT || !can_connect(d, at, path))
+		return false;
+	endpoint = engine_find_endpoint(engine_find_container(d->seen->engine, at->container),
+					at->network);
+	return !endpoint || !has_address(endpoint, at->ip);
+}
+
 static void diff_attachment(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
 	const char *path = path_of(d, "ips", d->config->addresses.items[at->address].key);
-	uint32_t network = network_index(d, at->network), last = NONE;
-	const struct engine_endpoint *endpoint;
 	const struct engine_container *c;
+	uint32_t leaves;
 	struct step *step;
 
-	if (network == NONE || d->network_step[network] == CONFLICT || !can_connect(d, at, path))
+	if (!d->connects[i])
 		return;
 	c = engine_find_container(d->seen->engine, at->container);
-	endpoint = engine_find_endpoint(c, at->network);
-	if (endpoint && has_address(endpoint, at->ip))
-		return;
 	name_squatter(d, at, path);
-	if (engine_find_endpoint(c, "none"))
-		last = step_index(d,
-				  add_disconnect(d, c, "none",
-						 "the engine refuses other networks beside none"));
-	if (endpoint)
-		last = step_index(
-			d, add_disconnect(d, c, at->network,
-					  arena_printf(d->a, "has %s, the file says %s",
-						       ip_format(endpoint->ip.family
-									 ? endpoint->ip
-									 : endpoint->configured)
-							       .s,
-						       ip_format(at->ip).s)));
+	leaves = leaving_step(d, c, at->network);
+	leaves = leaves == NONE ? leaving_step(d, c, "none") : leaves;
 	step = add_step(d, STEP_CONNECT, '+', "connection");
 	step->container = c->name;
 	step->container_id = c->id;
@@ -297,7 +294,7 @@ static void diff_attachment(struct differ *d, uint32_t i)
 	step->text =
 		arena_printf(d->a, "%s to %s as %s", c->name, at->network, ip_format(at->ip).s);
 	step->why = path;
-	step->depends_on = last != NONE ? last : d->network_step[network];
+	step->depends_on = leaves != NONE ? leaves : d->network_step[network_index(d, at->network)];
 	d->attachment_step[i] = step_index(d, step);
 }
 
@@ -316,6 +313,54 @@ static void diff_left_attachments(struct differ *d)
 		list_each (endpoint, &c->endpoints)
 			if (endpoint->managed && !is_wanted_attachment(d, c, endpoint->network))
 				add_disconnect(d, c, endpoint->network, "left the file");
+}
+
+static void diff_attachments(struct differ *d)
+{
+	uint32_t n = d->want->attachments.n;
+
+	diff_left_attachments(d);
+	for (uint32_t i = 0; i < n; i++)
+		d->connects[i] = is_to_connect(d, i);
+	for (uint32_t i = 0; i < n; i++)
+		diff_wrong_endpoints(d, i);
+	for (uint32_t i = 0; i < n; i++)
+		diff_attachment(d, i);
+}
+
+/* --- networks that left --- */
+
+/* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
+static const char *user_of(struct differ *d, const struct engine_network *network)
+{
+	list_each (c, &d->seen->engine->containers)
+		if (engine_find_endpoint(c, network->name) &&
+		    leaving_step(d, c, network->name) == NONE)
+			return c->name;
+	return NULL;
+}
+
+static void diff_left_networks(struct differ *d)
+{
+	list_each (e, &d->seen->engine->networks) {
+		const char *user;
+		struct step *step;
+
+		if (!e->managed || is_wanted_network(d, e->name))
+			continue;
+		user = user_of(d, e);
+		if (user) {
+			waiting(d, path_of(d, "networks", e->name),
+				"left the file; removed once empty: \"%s\" is still connected",
+				user);
+			continue;
+		}
+		step = add_step(d, STEP_REMOVE_NETWORK, '-', "network");
+		step->network = e->name;
+		step->network_id = e->id;
+		step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
+		step->why = "left the file";
+	}
 }
 
 /* --- namespaces --- */
@@ -411,6 +456,7 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 	if (w->forward_drop && !h->forward_drop) {
 		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
+		step->handoff.variant = d->seen->facts->variant;
 		step->text = "host: FORWARD policy DROP";
 		step->why = "forwarding was off; Docker itself would have closed it";
 	}
@@ -560,12 +606,14 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 
 	d.network_step = arena_array(a, uint32_t, want->networks.n);
 	d.attachment_step = arena_array(a, uint32_t, want->attachments.n);
+	d.connects = arena_array(a, bool, want->attachments.n);
 	memset(d.attachment_step, 0xff, want->attachments.n * sizeof(uint32_t));
-	diff_networks(&d);
-	for (uint32_t i = 0; i < want->attachments.n; i++)
-		diff_attachment(&d, i);
+	if (observed->engine->up) {
+		diff_networks(&d);
+		diff_attachments(&d);
+	}
 	diff_spaces(&d);
 	diff_left_spaces(&d);
-	diff_left_attachments(&d);
-	diff_left_networks(&d);
+	if (observed->engine->up && !plan->keep_networks)
+		diff_left_networks(&d);
 }

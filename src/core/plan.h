@@ -43,6 +43,7 @@ struct step {
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
+	bool keep_networks; /* set before: ours that left the file stay */
 };
 
 /*
