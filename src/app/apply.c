@@ -1,1 +1,124 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Carries a plan out: one small function per kind of step, in the order of the plan. */
+#include "app/pass.h"
+#include "app/saved.h"
+#include "base/log.h"
+#include "edge/fw_nft.h"
+#include "edge/handoff.h"
+#include "edge/route.h"
+
+#include <string.h>
+
+/* What a step works on. */
+struct work {
+	struct world *world;
+	const struct step *step;
+	const struct ns *ns; /* of steps in a namespace */
+};
+
+static bool create_network(const struct work *k, struct error *err)
+{
+	return docker_create_network(k->world->docker, k->step->create, err);
+}
+
+static bool remove_network(const struct work *k, struct error *err)
+{
+	return docker_remove_network(k->world->docker, k->step->network_id, err);
+}
+
+static bool connect_container(const struct work *k, struct error *err)
+{
+	const struct step *s = k->step;
+
+	return docker_connect(k->world->docker, s->network, s->container_id, s->ip, err);
+}
+
+static bool disconnect_container(const struct work *k, struct error *err)
+{
+	const struct step *s = k->step;
+
+	return docker_disconnect(k->world->docker, s->network, s->container_id, false, err);
+}
+
+/* What the host had before us is written down first. */
+static bool set_forwarding(const struct work *k, struct error *err)
+{
+	return (k->step->container || saved_remember_forwarding(k->world->options->state, err)) &&
+	       ns_set_forward(k->ns, 1, err);
+}
+
+static bool set_forward_policy(const struct work *k, struct error *err)
+{
+	enum variant variant = k->step->handoff.variant;
+
+	return saved_remember_policy(k->world->options->state, variant, err) &&
+	       handoff_set_forward_policy(k->ns, variant, true, err);
+}
+
+static bool add_route(const struct work *k, struct error *err)
+{
+	return route_add(k->ns, &k->step->route, err);
+}
+
+static bool remove_route(const struct work *k, struct error *err)
+{
+	return route_remove(k->ns, &k->step->route, err);
+}
+
+static bool change_firewall(const struct work *k, struct error *err)
+{
+	uint32_t origin = NONE;
+
+	if (fw_nft_commit(k->ns, &k->step->batch, &origin, err))
+		return true;
+	return origin == NONE ? false : error_wrap(err, "policies[%u]", origin);
+}
+
+static bool add_handoff(const struct work *k, struct error *err)
+{
+	return handoff_put(k->ns, k->step->handoff.variant, &k->step->handoff, err);
+}
+
+static bool remove_handoff(const struct work *k, struct error *err)
+{
+	return handoff_remove(k->ns, k->step->handoff.variant, &k->step->handoff, err);
+}
+
+static bool (*const takers[])(const struct work *, struct error *) = {
+	[STEP_CREATE_NETWORK] = create_network,	    [STEP_DISCONNECT] = disconnect_container,
+	[STEP_CONNECT] = connect_container,	    [STEP_FORWARDING] = set_forwarding,
+	[STEP_FORWARD_POLICY] = set_forward_policy, [STEP_ADD_ROUTE] = add_route,
+	[STEP_FIREWALL] = change_firewall,	    [STEP_ADD_HANDOFF] = add_handoff,
+	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
+	[STEP_REMOVE_NETWORK] = remove_network,
+};
+
+static void take(struct pass *p, struct world *w, uint32_t i)
+{
+	const struct step *step = &p->plan.steps.items[i];
+	struct outcome *outcome = &p->outcomes[i];
+	struct work work = {.world = w, .step = step};
+	struct error err = {0};
+
+	if (step->have_space != NONE)
+		work.ns = p->view.ns.items[step->have_space];
+	if (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE) {
+		outcome->kind = OUTCOME_SKIPPED;
+		p->n_skipped++;
+		return;
+	}
+	if (takers[step->kind](&work, &err)) {
+		p->n_done++;
+		return;
+	}
+	outcome->kind = OUTCOME_FAILED;
+	outcome->why = arena_strdup(&p->arena, err.text);
+	p->n_failed++;
+}
+
+void pass_apply(struct pass *p, struct world *w)
+{
+	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		take(p, w, i);
+}

@@ -1,5 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-int main(void)
+/* The verb table, and nothing else. */
+#include "app/verbs.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static int verb_not_built(const struct options *options)
 {
-	return 64;
+	fprintf(stderr, "harborwall: %s is not built yet\n", options->verb);
+	return EXIT_FAILED;
+}
+
+static const struct verb verbs[] = {
+	{"run", verb_run, "", 0, "", "the daemon: keep the host as the file says (default)"},
+	{"check", verb_check, "[FILE]", 1, "js", "say what is wrong with the file; touch nothing"},
+	{"plan", verb_plan, "[FILE]", 1, "j", "show what apply would do, and why"},
+	{"apply", verb_apply, "[FILE]", 1, "jrao", "one pass: make the host as the file says"},
+	{"rules", verb_rules, "[FILE]", 1, "b", "print the rules as nft text"},
+	{"status", verb_not_built, "", 0, "j", "what the running daemon sees"},
+	{"explain", verb_not_built, "SRC DST PORT[/PROTO]", 3, "j", "would this connection pass"},
+	{"graph", verb_not_built, "[FILE]", 1, "f", "who may reach whom"},
+	{"doctor", verb_not_built, "", 0, "j", "check the host"},
+	{"clear", verb_clear, "", 0, "n", "take our rules, routes and connections away"},
+};
+
+int main(int argc, char **argv)
+{
+	const struct verb *verb;
+	struct options options;
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!options_parse(&options, &verb, verbs, COUNT_OF(verbs), argc, argv, &status))
+		return status;
+	log_configure(options.debug   ? LOG_DEBUG_LEVEL
+		      : options.quiet ? LOG_ERROR_LEVEL
+				      : LOG_INFO_LEVEL,
+		      options.log_json);
+	status = verb->run(&options);
+	if (fflush(stdout) != 0) {
+		perror("harborwall: write to stdout");
+		return EXIT_FAILED;
+	}
+	return status;
 }

@@ -80,6 +80,17 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	return true;
 }
 
+static bool read_engine(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	w->engine_trouble = (struct error){0};
+	if (docker_read(w->docker, &view->engine, a, &w->engine_trouble))
+		return true;
+	view->engine = (struct engine){0};
+	if (!w->without_engine)
+		*err = w->engine_trouble;
+	return w->without_engine;
+}
+
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
@@ -88,7 +99,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
-	if (!docker_read(w->docker, &view->engine, a, err))
+	if (!read_engine(view, a, w, err))
 		return false;
 	host = list_add(a, &view->seen.have.spaces);
 	host->reachable = true;

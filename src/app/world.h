@@ -26,6 +26,9 @@ struct known {
 struct world {
 	const struct options *options;
 	struct docker *docker;
+	bool without_engine; /* go on where the engine does not answer: enforce what can be */
+	struct error engine_trouble; /* what it did instead of answering, in the last pass */
+	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
 	struct known **known; /* sorted by id */
 	uint32_t n_known, cap_known;

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/pass.h"
+
+#include "core/locate.h"
+#include "core/nft.h"
+
+#include <string.h>
+
+bool generation_load(struct generation *g, const char *path, const struct buf *text,
+		     struct error *err)
+{
+	bool accepted;
+
+	*g = (struct generation){0};
+	g->diags.arena = &g->arena;
+	accepted = config_decode(&g->config, &g->diags, &g->arena, path, buf_text(text), text->len);
+	if (accepted) {
+		resolve(&g->resolution, &g->diags, &g->arena, &g->config);
+		diags_locate(&g->diags, buf_text(text), text->len);
+	}
+	if (!accepted || g->diags.n_errors)
+		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
+				 g->diags.n_errors == 1 ? "" : "s");
+	return true;
+}
+
+void generation_release(struct generation *g)
+{
+	arena_release(&g->arena);
+	*g = (struct generation){0};
+}
+
+static void encode(struct pass *p)
+{
+	list_each (space, &p->want.spaces)
+		nft_encode_ruleset(&space->ruleset, &p->arena);
+}
+
+bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
+{
+	*p = (struct pass){0};
+	if (!observe_host(&p->view, &p->arena, w, err))
+		return false;
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	encode(p);
+	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
+		return false;
+	p->plan.keep_networks = w->keep_networks;
+	plan_diff(&p->plan, &p->arena, &p->want, &p->view.seen, &g->config);
+	return true;
+}
+
+void pass_compile(struct pass *p, const struct options *options, const struct generation *g)
+{
+	*p = (struct pass){0};
+	p->view.facts = (struct facts){.variant = VARIANT_NFT,
+				       .docker_user = true,
+				       .docker_drops = true,
+				       .ip_forward = 1,
+				       .mark_accept = options->mark_accept,
+				       .mark_raw = options->mark_raw};
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	encode(p);
+}
+
+bool pass_has_conflicts(const struct pass *p)
+{
+	list_each (finding, &p->plan.findings.list)
+		if (finding->kind == FINDING_CONFLICT)
+			return true;
+	return false;
+}
+
+void pass_release(struct pass *p)
+{
+	plan_free(&p->plan);
+	arena_release(&p->arena);
+	*p = (struct pass){0};
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One function per verb: runs it, writes its output, returns its exit code (spec: options.h). */
+#pragma once
+
+#include "app/options.h"
+
+int verb_run(const struct options *options);
+int verb_check(const struct options *options);
+int verb_plan(const struct options *options);
+int verb_apply(const struct options *options);
+int verb_rules(const struct options *options);
+int verb_clear(const struct options *options);
