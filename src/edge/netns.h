@@ -13,6 +13,7 @@
 struct ns {
 	int nf_fd;    /* NETLINK_NETFILTER, or -1 */
 	int route_fd; /* NETLINK_ROUTE, or -1 */
+	int ns_fd;    /* the namespace itself */
 	int pidfd;    /* of the container's first process; readable when it is dead; -1: the host */
 	pid_t pid;
 	uint64_t inode; /* of the namespace, st_ino of /proc/PID/ns/net */
@@ -20,7 +21,7 @@ struct ns {
 
 #define NS_INIT                                                                                    \
 	{                                                                                          \
-		.nf_fd = -1, .route_fd = -1, .pidfd = -1                                           \
+		.nf_fd = -1, .route_fd = -1, .ns_fd = -1, .pidfd = -1                              \
 	}
 
 /* Our own namespace. */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Netlink sockets (netlink(7)), held open and used again. Requests are bytes that somebody else
+ * built; answers are handed out message by message. The only socket() beside libcurl's. Every wait
+ * has a deadline of 5 s (ETIMEDOUT).
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <linux/netlink.h>
+
+/* In the network namespace that the thread is in. -1 with err. */
+int netlink_open(int protocol, struct error *err);
+
+/* Takes one message of an answer; false with err ends the reading. */
+typedef bool (*netlink_reader)(void *context, const struct nlmsghdr *message, struct error *err);
+
+/*
+ * Sends a dump request and reads to its end. err->code EINTR: the kernel's tables changed meanwhile
+ * and parts may be missing (NLM_F_DUMP_INTR); otherwise what the kernel says (ENOENT, …).
+ */
+MUST_CHECK bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq,
+			     netlink_reader reader, void *context, struct error *err);
+/* The same for a request with one message as its answer. */
+MUST_CHECK bool netlink_get(int fd, const void *request, size_t len, uint32_t seq,
+			    netlink_reader reader, void *context, struct error *err);
+/*
+ * Sends messages in one piece and reads n_acks acknowledgements. On refusal err has the code and,
+ * where the kernel gives one, its text; *failed_seq (may be NULL) is the refused message's number.
+ */
+MUST_CHECK bool netlink_talk(int fd, const void *messages, size_t len, uint32_t seq_first,
+			     uint32_t n_acks, uint32_t *failed_seq, struct error *err);
