@@ -76,12 +76,12 @@ static bool change_firewall(const struct work *k, struct error *err)
 
 static bool add_handoff(const struct work *k, struct error *err)
 {
-	return handoff_put(k->ns, k->step->handoff.variant, &k->step->handoff, err);
+	return handoff_put(k->ns, &k->step->handoff, err);
 }
 
 static bool remove_handoff(const struct work *k, struct error *err)
 {
-	return handoff_remove(k->ns, k->step->handoff.variant, &k->step->handoff, err);
+	return handoff_remove(k->ns, &k->step->handoff, err);
 }
 
 static bool (*const takers[])(const struct work *, struct error *) = {

@@ -20,6 +20,8 @@ struct nft_batch {
 	origins;       /* policy index of message i, or NONE; its sequence number is seq0 + i */
 	uint32_t seq0; /* sequence number of BATCH_BEGIN */
 	uint32_t n_messages;
+	uint8_t family;	   /* NFPROTO_*, and the table that the messages are for: ours unless */
+	const char *table; /* set otherwise after nft_batch_begin */
 };
 void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0);
 void nft_batch_end(struct nft_batch *batch, struct arena *a);

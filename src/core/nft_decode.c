@@ -22,9 +22,10 @@ static const char *keep_text(struct arena *a, struct attrs value)
 	return arena_strdup(a, attr_text(value));
 }
 
-static bool is_ours(struct attrs attrs, uint16_t table_type)
+static bool is_asked_for(const struct ruleset *have, struct attrs attrs, uint16_t table_type)
 {
-	return !strcmp(attr_text(attr_find(attrs, table_type)), TABLE_NAME);
+	return !strcmp(attr_text(attr_find(attrs, table_type)),
+		       have->table ? have->table : TABLE_NAME);
 }
 
 /* --- sets --- */
@@ -223,21 +224,22 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, const void *nlmsg
 		return error_set(err, EBADMSG, "an answer of another subsystem");
 	switch (message->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWTABLE:
-		if (is_ours(attrs, NFTA_TABLE_NAME))
+		if (is_asked_for(have, attrs, NFTA_TABLE_NAME))
 			have->exists = true;
 		return true;
 	case NFT_MSG_NEWSET:
-		if (is_ours(attrs, NFTA_SET_TABLE))
+		if (is_asked_for(have, attrs, NFTA_SET_TABLE))
 			decode_set(have, a, attrs);
 		return true;
 	case NFT_MSG_NEWCHAIN:
-		if (is_ours(attrs, NFTA_CHAIN_TABLE))
+		if (is_asked_for(have, attrs, NFTA_CHAIN_TABLE))
 			decode_chain(have, a, attrs);
 		return true;
 	case NFT_MSG_NEWRULE:
-		return !is_ours(attrs, NFTA_RULE_TABLE) || decode_rule(have, a, attrs, err);
+		return !is_asked_for(have, attrs, NFTA_RULE_TABLE) ||
+		       decode_rule(have, a, attrs, err);
 	case NFT_MSG_NEWSETELEM:
-		return !is_ours(attrs, NFTA_SET_ELEM_LIST_TABLE) ||
+		return !is_asked_for(have, attrs, NFTA_SET_ELEM_LIST_TABLE) ||
 		       decode_elements(have, a, attrs, err);
 	default:
 		return true;

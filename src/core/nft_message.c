@@ -22,7 +22,7 @@ static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t ty
 	batch->n_messages++;
 	*list_add(a, &batch->origins) = origin;
 	return nlmsg_begin(&batch->bytes, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
-			   (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags), seq, NFPROTO_INET, 0);
+			   (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags), seq, batch->family, 0);
 }
 
 static void message_end(struct nft_batch *batch, size_t message)
@@ -34,7 +34,8 @@ void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0)
 {
 	size_t message;
 
-	*batch = (struct nft_batch){.seq0 = seq0, .n_messages = 1};
+	*batch = (struct nft_batch){
+		.seq0 = seq0, .n_messages = 1, .family = NFPROTO_INET, .table = TABLE_NAME};
 	*list_add(a, &batch->origins) = NONE;
 	message = nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, seq0,
 			      NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
@@ -64,7 +65,7 @@ void nft_add_table(struct nft_batch *batch, struct arena *a)
 {
 	size_t message = message_begin(batch, a, NFT_MSG_NEWTABLE, NLM_F_CREATE, NONE);
 
-	nla_text(&batch->bytes, NFTA_TABLE_NAME, TABLE_NAME);
+	nla_text(&batch->bytes, NFTA_TABLE_NAME, batch->table);
 	message_end(batch, message);
 }
 
@@ -72,7 +73,7 @@ void nft_delete_table(struct nft_batch *batch, struct arena *a)
 {
 	size_t message = message_begin(batch, a, NFT_MSG_DELTABLE, 0, NONE);
 
-	nla_text(&batch->bytes, NFTA_TABLE_NAME, TABLE_NAME);
+	nla_text(&batch->bytes, NFTA_TABLE_NAME, batch->table);
 	message_end(batch, message);
 }
 
@@ -126,7 +127,7 @@ void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set
 	flags |= set->interval ? NFT_SET_INTERVAL : 0;
 	flags |= set->interval && set->n_key > 1 ? NFT_SET_CONCAT : 0;
 	flags |= set->n_data ? NFT_SET_MAP : 0;
-	nla_text(b, NFTA_SET_TABLE, TABLE_NAME);
+	nla_text(b, NFTA_SET_TABLE, batch->table);
 	nla_text(b, NFTA_SET_NAME, set->name);
 	nla_be32(b, NFTA_SET_FLAGS, flags);
 	nla_be32(b, NFTA_SET_KEY_TYPE, type_of(set->key, set->n_key));
@@ -145,7 +146,7 @@ static void set_message(struct nft_batch *batch, struct arena *a, uint8_t type, 
 	size_t message = message_begin(batch, a, type, 0, NONE);
 	bool elements = type == NFT_MSG_DELSETELEM;
 
-	nla_text(&batch->bytes, elements ? NFTA_SET_ELEM_LIST_TABLE : NFTA_SET_TABLE, TABLE_NAME);
+	nla_text(&batch->bytes, elements ? NFTA_SET_ELEM_LIST_TABLE : NFTA_SET_TABLE, batch->table);
 	nla_text(&batch->bytes, elements ? NFTA_SET_ELEM_LIST_SET : NFTA_SET_NAME, name);
 	message_end(batch, message);
 }
@@ -235,7 +236,7 @@ static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uin
 		}
 		origin = set->origins ? set->origins[i] : NONE;
 		message = message_begin(batch, a, type, flags, origin);
-		nla_text(b, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+		nla_text(b, NFTA_SET_ELEM_LIST_TABLE, batch->table);
 		nla_text(b, NFTA_SET_ELEM_LIST_SET, set->name);
 		list = nla_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
 		for (; i < set->n && b->len - list < MAX_MESSAGE; i++)
@@ -265,7 +266,7 @@ void nft_add_chain(struct nft_batch *batch, struct arena *a, const struct chain 
 	struct buf *b = &batch->bytes;
 	size_t message = message_begin(batch, a, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NONE), hook;
 
-	nla_text(b, NFTA_CHAIN_TABLE, TABLE_NAME);
+	nla_text(b, NFTA_CHAIN_TABLE, batch->table);
 	nla_text(b, NFTA_CHAIN_NAME, chain->name);
 	if (chain->type) {
 		hook = nla_begin(b, NFTA_CHAIN_HOOK);
@@ -282,7 +283,7 @@ void nft_delete_chain(struct nft_batch *batch, struct arena *a, const struct cha
 {
 	size_t message = message_begin(batch, a, NFT_MSG_DELCHAIN, 0, NONE);
 
-	nla_text(&batch->bytes, NFTA_CHAIN_TABLE, TABLE_NAME);
+	nla_text(&batch->bytes, NFTA_CHAIN_TABLE, batch->table);
 	nla_text(&batch->bytes, NFTA_CHAIN_NAME, chain->name);
 	message_end(batch, message);
 }
@@ -303,12 +304,12 @@ void nft_add_rule(struct nft_batch *batch, struct arena *a, const struct chain *
 		  const struct rule *rule, uint64_t before)
 {
 	struct buf *b = &batch->bytes;
-	uint16_t flags = before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND;
+	uint16_t flags = before == NFT_AT_END ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE;
 	size_t message = message_begin(batch, a, NFT_MSG_NEWRULE, flags, rule->origin);
 
-	nla_text(b, NFTA_RULE_TABLE, TABLE_NAME);
+	nla_text(b, NFTA_RULE_TABLE, batch->table);
 	nla_text(b, NFTA_RULE_CHAIN, chain->name);
-	if (before)
+	if (before != NFT_AT_END && before != NFT_AT_TOP)
 		nla_be64(b, NFTA_RULE_POSITION, before);
 	nla_bytes(b, NFTA_RULE_EXPRESSIONS, rule->exprs, rule->exprs_len);
 	if (rule->comment)
@@ -321,7 +322,7 @@ void nft_delete_rule(struct nft_batch *batch, struct arena *a, const struct chai
 {
 	size_t message = message_begin(batch, a, NFT_MSG_DELRULE, 0, NONE);
 
-	nla_text(&batch->bytes, NFTA_RULE_TABLE, TABLE_NAME);
+	nla_text(&batch->bytes, NFTA_RULE_TABLE, batch->table);
 	nla_text(&batch->bytes, NFTA_RULE_CHAIN, chain->name);
 	nla_be64(&batch->bytes, NFTA_RULE_HANDLE, rule->handle);
 	message_end(batch, message);

@@ -21,7 +21,9 @@ void nft_delete_elements(struct nft_batch *batch, struct arena *a, const struct 
 void nft_flush_set(struct nft_batch *batch, struct arena *a, const struct set *set);
 void nft_add_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);
 void nft_delete_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);
-/* before: handle of the rule to stand in front of; 0: at the end */
+/* before: handle of the rule to stand in front of, or one of these */
+#define NFT_AT_END 0
+#define NFT_AT_TOP UINT64_MAX
 void nft_add_rule(struct nft_batch *batch, struct arena *a, const struct chain *chain,
 		  const struct rule *rule, uint64_t before);
 void nft_delete_rule(struct nft_batch *batch, struct arena *a, const struct chain *chain,

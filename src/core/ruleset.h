@@ -137,6 +137,8 @@ struct chain {
 };
 
 struct ruleset {
+	uint8_t family; /* NFPROTO_* and table of what is read; 0, NULL: ours */
+	const char *table;
 	bool exists; /* the table stands (of what was read); wanted (of what was compiled) */
 	LIST(struct set) sets;
 	LIST(struct chain) chains; /* a chain stands before those that jump to it */

@@ -33,17 +33,19 @@ static uint32_t next_seq(void)
 	return ++seq;
 }
 
-static bool ask(struct reading *r, uint8_t type, uint16_t table_type, uint16_t set_type,
-		const char *set, struct error *err)
+/* Everything of a type in a table; of one chain or set of it, where there is a name. */
+static bool ask(struct reading *r, uint8_t type, uint16_t table_type, uint16_t name_type,
+		const char *name, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
 	uint32_t seq = next_seq();
+	uint8_t family = r->have->family ? r->have->family : NFPROTO_INET;
 	size_t message = nlmsg_begin(&b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
-				     NLM_F_REQUEST | NLM_F_DUMP, seq, NFPROTO_INET, 0);
+				     NLM_F_REQUEST | NLM_F_DUMP, seq, family, 0);
 
-	nla_text(&b, table_type, TABLE_NAME);
-	if (set)
-		nla_text(&b, set_type, set);
+	nla_text(&b, table_type, r->have->table ? r->have->table : TABLE_NAME);
+	if (name)
+		nla_text(&b, name_type, name);
 	nlmsg_end(&b, message);
 	return netlink_dump(r->ns->nf_fd, b.data, b.len, seq, take, r, err);
 }
@@ -85,28 +87,65 @@ static bool read_once(struct reading *r, struct error *err)
 	return true;
 }
 
-/* Several dumps make one picture only if the generation stood still meanwhile. */
-bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
+static bool read_chains_once(struct reading *r, const char *const names[], struct error *err)
 {
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err))
+		return false;
+	for (; *names; names++)
+		if (ruleset_find_chain(r->have, *names) &&
+		    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, *names, err))
+			return false;
+	return true;
+}
+
+/* Several dumps make one picture only if the generation stood still meanwhile. */
+static bool read_whole(struct reading *r, const char *const names[], struct error *err)
+{
+	const struct ruleset asked = *r->have;
+
 	for (int i = 0; i < DUMP_TRIES; i++) {
-		struct reading r = {.have = have, .a = a, .ns = ns};
 		uint32_t before, after;
 		bool ok;
 
-		*have = (struct ruleset){0};
-		if (!fw_nft_generation(&before, ns, err))
+		*r->have = asked;
+		if (!fw_nft_generation(&before, r->ns, err))
 			return false;
 		*err = (struct error){0};
-		ok = read_once(&r, err);
+		ok = names ? read_chains_once(r, names, err) : read_once(r, err);
 		if (!ok && err->code != EINTR && err->code != ENOENT && err->code != EBADMSG)
-			return error_wrap(err, "read table inet " TABLE_NAME);
-		if (!fw_nft_generation(&after, ns, err))
+			return false;
+		*err = (struct error){0};
+		if (!fw_nft_generation(&after, r->ns, err))
 			return false;
 		if (ok && before == after)
 			return true;
 	}
-	return error_set(err, EBUSY, "read table inet " TABLE_NAME
-				     ": other programs change the rules all the time");
+	return error_set(err, EBUSY, "other programs change the rules all the time");
+}
+
+bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
+{
+	struct reading r = {.have = have, .a = a, .ns = ns};
+
+	*have = (struct ruleset){0};
+	if (read_whole(&r, NULL, err))
+		return true;
+	return error_wrap(err, "read table inet " TABLE_NAME);
+}
+
+bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
+			const char *table, const char *const names[], struct error *err)
+{
+	struct reading r = {.have = have, .a = a, .ns = ns};
+
+	*have = (struct ruleset){.family = family, .table = table};
+	if (read_whole(&r, names, err))
+		return true;
+	return error_wrap(err, "read table %s", table);
 }
 
 bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,
@@ -124,5 +163,5 @@ bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t 
 	message = failed - batch->seq0;
 	if (failed && message < batch->origins.n)
 		*origin = batch->origins.items[message];
-	return error_wrap(err, "change table inet " TABLE_NAME);
+	return error_wrap(err, "change table %s", batch->table);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Our nf_tables table in a namespace: read whole, changed in one transaction. */
+/* nf_tables in a namespace: our table read whole, changes committed in one transaction. */
 #pragma once
 
 #include "core/nft.h"
@@ -9,6 +9,13 @@
 /* have->exists false if the table is not there. Retried while other writers interrupt the dump. */
 MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 			    struct error *err);
+/*
+ * The chains of somebody else's table, and the rules of those that are named (a list that ends with
+ * NULL). have->exists false if there is no such table.
+ */
+MUST_CHECK bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns,
+				   uint8_t family, const char *table, const char *const names[],
+				   struct error *err);
 /* The number of the last transaction in the namespace: what it was when we read, still holds. */
 MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err);
 /*
