@@ -1,1 +1,370 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoding, object by object: one table per kind says which members it has, how each is decoded and
+ * where it goes.
+ */
+#include "core/config.h"
+
+#include "core/config_impl.h"
+#include "core/locate.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct field {
+	const char *name;
+	void (*decode)(struct decoder *d, const json_t *json, void *target);
+	size_t offset;
+};
+
+/* --- objects --- */
+
+#define FIELD(type, member, decode)                                                                \
+	{                                                                                          \
+#member, decode, offsetof(struct type, member)                                     \
+	}
+#define NAMED(type, name, member, decode)                                                          \
+	{                                                                                          \
+		name, decode, offsetof(struct type, member)                                        \
+	}
+
+static const struct field network_fields[] = {
+	NAMED(network, "network_name", name, decode_docker_name),
+	FIELD(network, subnet, decode_prefix),
+	FIELD(network, gateway, decode_ip),
+	FIELD(network, driver, decode_name),
+	FIELD(network, internal, decode_bool),
+	FIELD(network, mtu, decode_mtu),
+	FIELD(network, labels, decode_pairs),
+	FIELD(network, options, decode_pairs),
+	FIELD(network, bridge_name, decode_ifname),
+	FIELD(network, ip_range, decode_prefix),
+	FIELD(network, isolation, decode_isolation),
+};
+
+static const struct field address_fields[] = {
+	FIELD(address, ip, decode_ip),
+	FIELD(address, container_name, decode_name),
+	FIELD(address, selector, decode_name),
+	FIELD(address, service_name, decode_name),
+};
+
+static const struct field policy_fields[] = {
+	FIELD(policy, service_name, decode_name),
+	FIELD(policy, container_name, decode_name),
+	FIELD(policy, selector, decode_name),
+	FIELD(policy, from, decode_name),
+	FIELD(policy, nat, decode_nat),
+	FIELD(policy, to, decode_targets),
+	NAMED(policy, "port", ports, decode_ports),
+	NAMED(policy, "proto", protos, decode_protos),
+	FIELD(policy, name, decode_name),
+	FIELD(policy, iface, decode_ifname),
+	FIELD(policy, to_port, decode_to_port),
+	FIELD(policy, masquerade, decode_masquerade),
+	FIELD(policy, comment, decode_comment),
+	FIELD(policy, log, decode_log),
+};
+
+struct kind {
+	const struct field *fields;
+	size_t n;
+	const char *(*name)(size_t);
+};
+
+static const char *network_field(size_t i)
+{
+	return network_fields[i].name;
+}
+
+static const char *address_field(size_t i)
+{
+	return address_fields[i].name;
+}
+
+static const char *policy_field(size_t i)
+{
+	return policy_fields[i].name;
+}
+
+static const struct kind network_kind = {network_fields, COUNT_OF(network_fields), network_field};
+static const struct kind address_kind = {address_fields, COUNT_OF(address_fields), address_field};
+static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields), policy_field};
+
+static void decode_member(struct decoder *d, const struct kind *kind, const char *name,
+			  const json_t *value, void *record)
+{
+	for (size_t i = 0; i < kind->n; i++)
+		if (!strcmp(kind->fields[i].name, name)) {
+			if (!json_is_null(value))
+				kind->fields[i].decode(d, value,
+						       (char *)record + kind->fields[i].offset);
+			return;
+		}
+	buf_puts(&d->pointer, "#");
+	diag_at(d->diags, SEVERITY_WARNING, buf_text(&d->pointer), "unknown key%s",
+		suggestion(d, name, kind->name, kind->n));
+}
+
+/* False, with a diagnostic, where it is no object. */
+static bool decode_object(struct decoder *d, const struct kind *kind, const json_t *json,
+			  void *record)
+{
+	size_t len = d->pointer.len;
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(json)) {
+		wrong_type(d, json, "an object in braces");
+		return false;
+	}
+	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+		place_add_key(&d->pointer, name);
+		decode_member(d, kind, name, value, record);
+		cut(d, len);
+	}
+	return true;
+}
+
+/* A key of networks or ips: a name, so no control characters. */
+static const char *take_key(struct decoder *d, const char *key)
+{
+	if (!has_control(key) && *key)
+		return arena_strdup(d->a, key);
+	buf_puts(&d->pointer, "#");
+	wrong(d, *key ? "a control character in a name; remove it" : "an empty name; write one");
+	cut(d, d->pointer.len - 1);
+	return arena_strdup(d->a, key);
+}
+
+static void decode_network(struct decoder *d, struct config *config, const char *key,
+			   const json_t *json)
+{
+	struct network *n = list_add(d->a, &config->networks);
+
+	n->key = take_key(d, key);
+	if (!decode_object(d, &network_kind, json, n)) {
+		config->networks.n--;
+		return;
+	}
+	n->driver = n->driver ? n->driver : "bridge";
+	n->bridge_name_declared = n->bridge_name != NULL;
+	n->ip_range_declared = n->ip_range.ip.family != 0;
+	if (n->name || json_object_get(json, "network_name"))
+		return;
+	n->name = n->key;
+	if (!is_docker_name(n->name))
+		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
+			 "\"_\", \".\" and \"-\", a letter or digit first");
+}
+
+static void decode_address(struct decoder *d, struct config *config, const char *key,
+			   const json_t *json)
+{
+	struct address *at = list_add(d->a, &config->addresses);
+
+	at->key = take_key(d, key);
+	at->network = NONE;
+	if (!decode_object(d, &address_kind, json, at)) {
+		config->addresses.n--;
+		return;
+	}
+	if (at->ip.family || json_object_get(json, "ip"))
+		return;
+	if (!ip_parse(&at->ip, key) || at->ip.family != 4) {
+		at->ip = (struct ip){0};
+		wrong(d, "ip is missing, and the key \"%s\" is no IPv4 address", key);
+	}
+}
+
+static void decode_policy(struct decoder *d, struct config *config, const json_t *json)
+{
+	struct policy *p = list_add(d->a, &config->policies);
+
+	/* one that is no object keeps its number, so that all others keep theirs */
+	if (decode_object(d, &policy_kind, json, p) && !p->protos)
+		p->protos = PROTO_TCP;
+}
+
+static void
+decode_named(struct decoder *d, struct config *config, const json_t *json, uint32_t most,
+	     void (*decode)(struct decoder *, struct config *, const char *, const json_t *))
+{
+	size_t len = d->pointer.len;
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(json)) {
+		wrong_type(d, json, "an object in braces");
+		return;
+	}
+	if (json_object_size(json) > most) {
+		wrong(d, "%zu of them; %u is the most", json_object_size(json), most);
+		return;
+	}
+	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+		place_add_key(&d->pointer, key);
+		decode(d, config, key, value);
+		cut(d, len);
+	}
+}
+
+static void decode_networks(struct decoder *d, const json_t *json, void *config)
+{
+	decode_named(d, config, json, CONFIG_MAX_NETWORKS, decode_network);
+}
+
+static void decode_ips(struct decoder *d, const json_t *json, void *config)
+{
+	decode_named(d, config, json, CONFIG_MAX_ADDRESSES, decode_address);
+}
+
+static void decode_policies(struct decoder *d, const json_t *json, void *config)
+{
+	size_t len = d->pointer.len, i;
+	json_t *value;
+
+	if (!json_is_array(json)) {
+		wrong_type(d, json, "a list in brackets");
+		return;
+	}
+	if (json_array_size(json) > CONFIG_MAX_POLICIES) {
+		wrong(d, "%zu policies; %d is the most", json_array_size(json),
+		      CONFIG_MAX_POLICIES);
+		return;
+	}
+	json_array_foreach (json, i, value) {
+		place_add_index(&d->pointer, (uint32_t)i);
+		decode_policy(d, config, value);
+		cut(d, len);
+	}
+}
+
+static const struct field config_fields[] = {
+	{"networks", decode_networks, 0},
+	{"ips", decode_ips, 0},
+	{"policies", decode_policies, 0},
+};
+
+static const char *config_field(size_t i)
+{
+	return config_fields[i].name;
+}
+
+static const struct kind config_kind = {config_fields, COUNT_OF(config_fields), config_field};
+
+/* --- the text --- */
+
+uint64_t config_digest(const char *text, size_t len)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, eight bytes at a time */
+
+	for (; len >= 8; text += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, text, 8);
+		hash = (hash ^ word) * 0x100000001b3;
+		hash ^= hash >> 29;
+	}
+	for (; len; text++, len--)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
+	return hash;
+}
+
+/* One error for the whole file, at an offset in it. */
+static bool refuse(struct diags *diags, const char *text, size_t len, size_t offset,
+		   const char *format, ...) PRINTF_LIKE(5, 6);
+
+static bool refuse(struct diags *diags, const char *text, size_t len, size_t offset,
+		   const char *format, ...)
+{
+	struct position at = locate_offset(text, len, offset);
+	struct diag *diag;
+	va_list args;
+
+	va_start(args, format);
+	diag = diag_add(diags, SEVERITY_ERROR, "", "", "%s",
+			arena_vprintf(diags->arena, format, args));
+	va_end(args);
+	diag->line = at.line;
+	diag->column = at.column;
+	return false;
+}
+
+/* What the JSON library would say less clearly, or not at all. */
+static bool text_is_sound(struct diags *diags, const char *text, size_t len)
+{
+	const char *nul = memchr(text, '\0', len);
+	size_t deep;
+
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		return refuse(
+			diags, text, len, 0,
+			"the file begins with a byte order mark; save it as UTF-8 without one");
+	if (strspn(text, " \t\r\n") == len)
+		return refuse(diags, text, len, 0, "the file is empty; write at least {}");
+	if (nul)
+		return refuse(diags, text, len, (size_t)(nul - text),
+			      "a NUL byte; save the file as UTF-8");
+	deep = locate_nesting(text, len, CONFIG_MAX_NESTING);
+	if (deep != SIZE_MAX)
+		return refuse(diags, text, len, deep, "nested deeper than %d", CONFIG_MAX_NESTING);
+	return true;
+}
+
+/* The library's position is the end of the token at which it stopped. */
+static bool refuse_syntax(struct diags *diags, const char *text, size_t len,
+			  const json_error_t *error)
+{
+	size_t end = error->position > 0 ? (size_t)error->position : 0;
+	const char *near = strstr(error->text, " near ");
+	size_t words = near ? (size_t)(near - error->text) : strlen(error->text);
+	size_t at = locate_token(text, len, end);
+
+	if (json_error_code(error) == json_error_invalid_utf8)
+		return refuse(diags, text, len, end, "not UTF-8; save the file as UTF-8");
+	if (at >= len)
+		return refuse(diags, text, len, len, "not JSON: the file ends too early; %.*s",
+			      (int)words, error->text);
+	return refuse(diags, text, len, at, "not JSON: %.*s", (int)words, error->text);
+}
+
+/* NULL with diagnostics. Where keys stand twice the last one counts, so that all else is checked.
+ */
+static json_t *parse(struct diags *diags, const char *text, size_t len)
+{
+	json_error_t error;
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+
+	if (!root && json_error_code(&error) == json_error_duplicate_key) {
+		diags_add_duplicates(diags, text, len);
+		root = json_loadb(text, len, 0, &error);
+	}
+	if (!root)
+		refuse_syntax(diags, text, len, &error);
+	return root;
+}
+
+bool config_decode(struct config *config, struct diags *diags, struct arena *a, const char *file,
+		   const char *text, size_t len)
+{
+	struct decoder d = {.a = a, .diags = diags};
+	json_t *root;
+
+	*config = (struct config){.file = file, .digest = config_digest(text, len)};
+	if (!text_is_sound(diags, text, len))
+		return false;
+	root = parse(diags, text, len);
+	if (!root)
+		return false;
+	buf_puts(&d.pointer, "");
+	decode_object(&d, &config_kind, root, config);
+	buf_free(&d.pointer);
+	json_decref(root);
+	malloc_trim(0); /* the library's tree is several times the file */
+	config_check(config, diags, a);
+	if (diags->list.n)
+		diags_locate(diags, text, len);
+	return !diags->n_errors;
+}

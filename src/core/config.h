@@ -96,5 +96,8 @@ struct config {
 MUST_CHECK bool config_decode(struct config *config, struct diags *diags, struct arena *a,
 			      const char *file, const char *text, size_t len);
 
+/* Equal texts have equal digests; for telling that a file changed, not for security. */
+uint64_t config_digest(const char *text, size_t len);
+
 /* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
 const char *config_bridge_name(struct arena *a, const char *network_name);

@@ -2,8 +2,10 @@
 /* A ruleset as text that `nft -f` takes, and the single words of it for plan lines and errors. */
 #include "core/nft.h"
 
-#include <linux/netfilter.h>
+/* before the kernel's own headers, which stand back for it */
 #include <netinet/in.h>
+
+#include <linux/netfilter.h>
 #include <stdio.h>
 #include <string.h>
 

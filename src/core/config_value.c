@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The values that stand in networks.json, one decoder for each kind. */
+#include "core/config_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_NAME = 253, MAX_IFNAME = 15, MIN_MTU = 68, MAX_MTU = 65535 };
+
+void cut(struct decoder *d, size_t len)
+{
+	d->pointer.len = len;
+	d->pointer.data[len] = '\0';
+}
+
+/* --- saying what is wrong --- */
+
+static const char *type_name(const json_t *json)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
+		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+	};
+
+	return names[json_typeof(json)];
+}
+
+void wrong_type(struct decoder *d, const json_t *json, const char *expected)
+{
+	wrong(d, "this is %s; write %s", type_name(json), expected);
+}
+
+/* Edits that turn one word into the other, up to what fits the row. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[32], n = strlen(b);
+
+	if (strlen(a) >= COUNT_OF(row) || n >= COUNT_OF(row))
+		return COUNT_OF(row);
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			best = best < row[j] + 1 ? best : row[j] + 1;
+			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+		}
+	}
+	return row[n];
+}
+
+/* " (did you mean …?)" if one of the words is near, else "". */
+const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n)
+{
+	size_t best = 3;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t edits = distance(word, name(i));
+
+		if (edits < best && edits < strlen(name(i))) {
+			best = edits;
+			found = name(i);
+		}
+	}
+	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";
+}
+
+/* --- values --- */
+
+bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* Text without control characters; an empty one is an absent one. NULL where it is wrong. */
+static const char *take_text(struct decoder *d, const json_t *json)
+{
+	const char *text = json_string_value(json);
+
+	if (!text) {
+		wrong_type(d, json, "a text in quotes");
+		return NULL;
+	}
+	if (strlen(text) != json_string_length(json) || has_control(text)) {
+		wrong(d, "a control character in a name; remove it");
+		return NULL;
+	}
+	return text;
+}
+
+void decode_comment(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = json_string_value(json);
+
+	if (!text)
+		wrong_type(d, json, "a text in quotes");
+	else if (*text)
+		*(const char **)target = arena_strdup(d->a, text);
+}
+
+void decode_name(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = take_text(d, json);
+
+	if (text && strlen(text) > MAX_NAME)
+		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
+	else if (text && *text)
+		*(const char **)target = arena_strdup(d->a, text);
+}
+
+/* As Docker names networks and containers. */
+bool is_docker_name(const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+
+	return *text && strspn(text, allowed) == strlen(text) && !strchr("_.-", *text);
+}
+
+void decode_docker_name(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = take_text(d, json);
+
+	if (!text || !*text)
+		return;
+	if (!is_docker_name(text))
+		wrong(d,
+		      "\"%s\" is no name for Docker; use letters, digits, \"_\", \".\" and "
+		      "\"-\", a letter or digit first",
+		      text);
+	else
+		decode_name(d, json, target);
+}
+
+static bool is_ifname(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > MAX_IFNAME || !strcmp(text, ".") || !strcmp(text, ".."))
+		return false;
+	return !strpbrk(text, "/: \t") && !has_control(text);
+}
+
+void decode_ifname(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = take_text(d, json);
+
+	if (text && *text && !is_ifname(text))
+		wrong(d,
+		      "\"%s\" can't be an interface; use 1 to %d bytes without \"/\", \":\" and "
+		      "blanks",
+		      text, MAX_IFNAME);
+	else if (text && *text)
+		*(const char **)target = arena_strdup(d->a, text);
+}
+
+void decode_bool(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = json_string_value(json);
+
+	if (json_is_boolean(json))
+		*(bool *)target = json_is_true(json);
+	else if (text && (!strcmp(text, "true") || !strcmp(text, "false")))
+		*(bool *)target = !strcmp(text, "true");
+	else
+		wrong_type(d, json, "true or false");
+}
+
+void decode_log(struct decoder *d, const json_t *json, void *target)
+{
+	decode_bool(d, json, target);
+	if (*(bool *)target)
+		diag_at(d->diags, SEVERITY_WARNING, buf_text(&d->pointer),
+			"logging comes in a later version; nothing is logged");
+}
+
+void decode_mtu(struct decoder *d, const json_t *json, void *target)
+{
+	json_int_t mtu = json_integer_value(json);
+
+	if (!json_is_integer(json))
+		wrong_type(d, json, "a number");
+	else if (mtu < MIN_MTU || mtu > MAX_MTU)
+		wrong(d, "%lld is no MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
+	else
+		*(uint32_t *)target = (uint32_t)mtu;
+}
+
+void decode_ip(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = take_text(d, json);
+	struct ip ip;
+
+	if (!text)
+		return;
+	if (!ip_parse(&ip, text))
+		wrong(d,
+		      "\"%s\" is not an IPv4 address; write four numbers 0-255 without leading "
+		      "zeros",
+		      text);
+	else if (ip.family != 4)
+		wrong(d, "IPv6 is not built yet; use an IPv4 address");
+	else
+		*(struct ip *)target = ip;
+}
+
+void decode_prefix(struct decoder *d, const json_t *json, void *target)
+{
+	const char *text = take_text(d, json);
+	struct prefix prefix;
+
+	if (!text)
+		return;
+	if (!prefix_parse(&prefix, text))
+		wrong(d, "\"%s\" is not a subnet; write it as 172.18.103.0/24", text);
+	else if (prefix.ip.family != 4)
+		wrong(d, "IPv6 is not built yet; use an IPv4 subnet");
+	else if (!prefix_is_canonical(prefix))
+		wrong(d, "%s has host bits; write %s", text,
+		      prefix_format_full(prefix_canonical(prefix)).s);
+	else
+		*(struct prefix *)target = prefix;
+}
+
+void decode_pairs(struct decoder *d, const json_t *json, void *target)
+{
+	LIST(struct pair) *pairs = target;
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(json)) {
+		wrong_type(d, json, "an object of texts");
+		return;
+	}
+	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+		const char *text = json_string_value(value);
+		size_t len = d->pointer.len;
+
+		if (text) {
+			struct pair *pair = list_add(d->a, pairs);
+
+			pair->name = arena_strdup(d->a, name);
+			pair->value = arena_strdup(d->a, text);
+			continue;
+		}
+		place_add_key(&d->pointer, name);
+		wrong_type(d, value, "a text in quotes");
+		cut(d, len);
+	}
+}
+
+/* --- words --- */
+
+struct word {
+	const char *text;
+	uint8_t value;
+};
+
+static const struct word protos[] = {{"tcp", PROTO_TCP},
+				     {"udp", PROTO_UDP},
+				     {"sctp", PROTO_SCTP},
+				     {"icmp", PROTO_ICMP},
+				     {"any", PROTO_ANY}};
+static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
+static const struct word masquerades[] = {
+	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
+static const struct word isolations[] = {
+	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
+
+static const char *proto_name(size_t i)
+{
+	return protos[i].text;
+}
+
+static const char *nat_name(size_t i)
+{
+	return nats[i].text;
+}
+
+static const char *masquerade_name(size_t i)
+{
+	return masquerades[i].text;
+}
+
+static const char *isolation_name(size_t i)
+{
+	return isolations[i].text;
+}
+
+static const char *list_words(struct decoder *d, const struct word *words, size_t n)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < n; i++)
+		text = arena_printf(d->a, "%s%s%s", text, i ? ", " : "", words[i].text);
+	return text;
+}
+
+/* The word's value; NULL with a diagnostic where it is none of them. */
+static const struct word *take_word(struct decoder *d, const json_t *json, const char *what,
+				    const struct word *words, size_t n, const char *(*name)(size_t))
+{
+	const char *text = take_text(d, json);
+
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(words[i].text, text))
+			return &words[i];
+	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
+	      suggestion(d, text, name, n));
+	return NULL;
+}
+
+static void decode_proto(struct decoder *d, const json_t *json, void *target)
+{
+	const struct word *word =
+		take_word(d, json, "protocol", protos, COUNT_OF(protos), proto_name);
+
+	if (word)
+		*(uint8_t *)target |= word->value;
+}
+
+void decode_nat(struct decoder *d, const json_t *json, void *target)
+{
+	const struct word *word;
+
+	if (json_is_string(json) && !json_string_length(json))
+		return;
+	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats), nat_name);
+	if (word)
+		*(enum nat *)target = word->value;
+}
+
+void decode_masquerade(struct decoder *d, const json_t *json, void *target)
+{
+	const struct word *word;
+
+	if (json_is_boolean(json)) {
+		*(enum masquerade *)target = json_is_true(json) ? MASQUERADE_YES : MASQUERADE_NO;
+		return;
+	}
+	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades), masquerade_name);
+	if (word)
+		*(enum masquerade *)target = word->value;
+}
+
+void decode_isolation(struct decoder *d, const json_t *json, void *target)
+{
+	const struct word *word =
+		take_word(d, json, "isolation", isolations, COUNT_OF(isolations), isolation_name);
+
+	if (word && word->value == ISOLATION_STRICT)
+		wrong(d, "strict comes in a later version; use docker or open");
+	else if (word)
+		*(enum isolation *)target = word->value;
+}
+
+/* --- one or several --- */
+
+/* A value, or a list of such. */
+static void each_of(struct decoder *d, const json_t *json, void *target,
+		    void (*decode)(struct decoder *, const json_t *, void *))
+{
+	size_t len = d->pointer.len, i;
+	json_t *value;
+
+	if (!json_is_array(json)) {
+		decode(d, json, target);
+		return;
+	}
+	if (!json_array_size(json))
+		wrong(d, "an empty list; write at least one, or leave the field out");
+	json_array_foreach (json, i, value) {
+		place_add_index(&d->pointer, (uint32_t)i);
+		decode(d, value, target);
+		cut(d, len);
+	}
+}
+
+void decode_protos(struct decoder *d, const json_t *json, void *target)
+{
+	if (!json_is_string(json) || json_string_length(json))
+		each_of(d, json, target, decode_proto);
+}
+
+static void decode_target(struct decoder *d, const json_t *json, void *target)
+{
+	name_list *names = target;
+	const char *name = NULL;
+
+	decode_name(d, json, &name);
+	if (name)
+		*list_add(d->a, names) = name;
+}
+
+void decode_targets(struct decoder *d, const json_t *json, void *target)
+{
+	name_list *names = target;
+
+	each_of(d, json, target, decode_target);
+	if (names->n > 1)
+		wrong(d, "several targets come in a later version; name one");
+}
+
+static bool parse_port(uint16_t *port, const char *text, size_t len)
+{
+	unsigned long value;
+
+	if (!len || len > 5 || strspn(text, "0123456789") < len)
+		return false;
+	value = strtoul(text, NULL, 10);
+	*port = (uint16_t)value;
+	return value >= 1 && value <= UINT16_MAX;
+}
+
+/* 80, "80", "8000-8010" */
+static void decode_port(struct decoder *d, const json_t *json, void *target)
+{
+	LIST(struct port_range) *ports = target;
+	const char *text = json_string_value(json), *dash;
+	struct port_range range;
+
+	if (json_is_integer(json))
+		text = arena_printf(d->a, "%lld", (long long)json_integer_value(json));
+	if (!text) {
+		wrong_type(d, json, "a port as 80, \"8000-8010\", or a list of them");
+		return;
+	}
+	dash = strchr(text, '-');
+	if (dash && dash > text && parse_port(&range.low, text, (size_t)(dash - text)) &&
+	    parse_port(&range.high, dash + 1, strlen(dash + 1))) {
+		if (range.low > range.high) {
+			wrong(d, "the range %s is reversed; write \"%u-%u\"", text, range.high,
+			      range.low);
+			return;
+		}
+	} else if (parse_port(&range.low, text, strlen(text))) {
+		range.high = range.low;
+	} else {
+		wrong(d, "%s is not a port (1-65535)",
+		      json_is_string(json) ? arena_printf(d->a, "\"%s\"", text) : text);
+		return;
+	}
+	*list_add(d->a, ports) = range;
+}
+
+static int by_port(const void *left, const void *right)
+{
+	const struct port_range *a = left, *b = right;
+
+	return a->low != b->low ? a->low - b->low : a->high - b->high;
+}
+
+/* Sorted, and what touches or overlaps made one. */
+void decode_ports(struct decoder *d, const json_t *json, void *target)
+{
+	LIST(struct port_range) *ports = target;
+	uint32_t n = 0;
+
+	if (json_is_string(json) && !json_string_length(json))
+		return;
+	each_of(d, json, target, decode_port);
+	if (!ports->n)
+		return;
+	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
+	for (uint32_t i = 1; i < ports->n; i++) {
+		struct port_range *last = &ports->items[n], *next = &ports->items[i];
+
+		if (next->low > last->high + 1)
+			ports->items[++n] = *next;
+		else if (next->high > last->high)
+			last->high = next->high;
+	}
+	ports->n = n + 1;
+}
+
+void decode_to_port(struct decoder *d, const json_t *json, void *target)
+{
+	LIST(struct port_range) ports = {0};
+
+	decode_port(d, json, &ports);
+	if (ports.n && ports.items[0].low != ports.items[0].high)
+		wrong(d, "a range; name one port");
+	else if (ports.n)
+		*(uint16_t *)target = ports.items[0].low;
+}
