@@ -151,10 +151,10 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 	n->driver = n->driver ? n->driver : "bridge";
 	n->bridge_name_declared = n->bridge_name != NULL;
 	n->ip_range_declared = n->ip_range.ip.family != 0;
-	if (n->name || json_object_get(json, "network_name"))
+	if (n->name)
 		return;
 	n->name = n->key;
-	if (!is_docker_name(n->name))
+	if (!json_object_get(json, "network_name") && !is_docker_name(n->name))
 		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
 			 "\"_\", \".\" and \"-\", a letter or digit first");
 }
@@ -181,10 +181,12 @@ static void decode_address(struct decoder *d, struct config *config, const char 
 static void decode_policy(struct decoder *d, struct config *config, const json_t *json)
 {
 	struct policy *p = list_add(d->a, &config->policies);
+	uint32_t errors = d->diags->n_errors;
 
 	/* one that is no object keeps its number, so that all others keep theirs */
-	if (decode_object(d, &policy_kind, json, p) && !p->protos)
-		p->protos = PROTO_TCP;
+	decode_object(d, &policy_kind, json, p);
+	p->protos = p->protos ? p->protos : PROTO_TCP;
+	p->broken = d->diags->n_errors > errors;
 }
 
 static void
@@ -324,7 +326,7 @@ static bool refuse_syntax(struct diags *diags, const char *text, size_t len,
 
 	if (json_error_code(error) == json_error_invalid_utf8)
 		return refuse(diags, text, len, end, "not UTF-8; save the file as UTF-8");
-	if (at >= len)
+	if (at >= len || (near && !strcmp(near, " near end of file")))
 		return refuse(diags, text, len, len, "not JSON: the file ends too early; %.*s",
 			      (int)words, error->text);
 	return refuse(diags, text, len, at, "not JSON: %.*s", (int)words, error->text);
@@ -335,11 +337,11 @@ static bool refuse_syntax(struct diags *diags, const char *text, size_t len,
 static json_t *parse(struct diags *diags, const char *text, size_t len)
 {
 	json_error_t error;
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	json_t *root = json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
 
 	if (!root && json_error_code(&error) == json_error_duplicate_key) {
 		diags_add_duplicates(diags, text, len);
-		root = json_loadb(text, len, 0, &error);
+		root = json_loadb(text, len, JSON_ALLOW_NUL, &error);
 	}
 	if (!root)
 		refuse_syntax(diags, text, len, &error);

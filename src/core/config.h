@@ -78,6 +78,7 @@ struct policy {
 	enum masquerade masquerade;
 	const char *comment;
 	bool log;
+	bool broken; /* a field is wrong: what fields mean together is not asked any more */
 };
 
 struct config {

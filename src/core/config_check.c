@@ -19,6 +19,7 @@ struct checker {
 	struct arena *a;
 	uint32_t *by_subnet; /* networks that have one, sorted by it, none overlapping */
 	uint32_t n_by_subnet;
+	bool networks_broken; /* whether an address lies in one can't be said */
 };
 
 static const char *network_place(struct checker *c, const struct network *n, const char *field)
@@ -109,8 +110,12 @@ static void check_network(struct checker *c, struct network *n)
 			      "\"%s\" is Docker's own network, without static addresses; choose "
 			      "another network_name",
 			      n->name);
-	if (!n->subnet.ip.family || !subnet_is_usable(c, n))
+	if (!n->subnet.ip.family)
 		return;
+	if (!subnet_is_usable(c, n)) {
+		n->subnet = (struct prefix){0};
+		return;
+	}
 	if (!n->gateway.family)
 		n->gateway = ip_plus(prefix_first(n->subnet), 1);
 	else if (!prefix_contains(n->subnet, n->gateway))
@@ -239,8 +244,7 @@ static void check_address(struct checker *c, struct address *at)
 
 	at->network = find_network(c, at->ip);
 	if (at->network == NONE) {
-		/* a network that is wrong itself has said so */
-		if (c->n_by_subnet == c->config->networks.n)
+		if (!c->networks_broken)
 			address_error(c, at, "ip", "%s lies in no network of this file",
 				      ip_format(at->ip).s);
 		return;
@@ -368,9 +372,10 @@ static void choose_pools(struct checker *c)
 
 /* --- policies --- */
 
+/* "any" is every protocol, those without ports among them. */
 static bool takes_ports(const struct policy *p)
 {
-	return !(p->protos & (PROTO_ICMP | PROTO_ANY));
+	return !(p->protos & PROTO_ANY) && p->protos != PROTO_ICMP;
 }
 
 static void check_policy(struct checker *c, uint32_t i)
@@ -468,7 +473,7 @@ static void check_dnats(struct checker *c)
 
 	for (uint32_t i = 0; i < c->config->policies.n; i++)
 		if (c->config->policies.items[i].nat == NAT_DNAT &&
-		    c->config->policies.items[i].to.n)
+		    c->config->policies.items[i].to.n && !c->config->policies.items[i].broken)
 			add_takings(c, &list, i);
 	if (list.n)
 		qsort(list.items, list.n, sizeof(*list.items), by_taking);
@@ -503,6 +508,9 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 		check_network(&c, n);
 	}
 	check_overlaps(&c);
+	list_each (diag, &diags->list)
+		c.networks_broken |=
+			diag->severity == SEVERITY_ERROR && !strncmp(diag->pointer, "/networks", 9);
 	check_same(&c, name_of, NULL, "the name");
 	check_same(&c, bridge_of, NULL, "the bridge");
 	list_each (at, &config->addresses)
@@ -512,6 +520,7 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	check_one_per_network(&c);
 	choose_pools(&c);
 	for (uint32_t i = 0; i < config->policies.n; i++)
-		check_policy(&c, i);
+		if (!config->policies.items[i].broken)
+			check_policy(&c, i);
 	check_dnats(&c);
 }
