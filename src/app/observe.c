@@ -62,7 +62,6 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
-	f->containers_known = view->engine.up;
 	if (!handoff_read(&views[VARIANT_NFT], a, &w->host, VARIANT_NFT, err) ||
 	    !handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))

@@ -125,6 +125,13 @@ static bool backend_is_built(const struct options *o)
 	return false;
 }
 
+static void print_findings(FILE *out, const struct pass *p)
+{
+	list_each (finding, &p->plan.findings.list)
+		fprintf(out, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
+			finding->text);
+}
+
 static void print_spaces(struct buf *out, const struct pass *p)
 {
 	list_each (space, &p->want.spaces) {
@@ -150,6 +157,8 @@ int verb_rules(const struct options *o)
 		return EXIT_FAILED;
 	pass_compile(&pass, o, &g);
 	print_spaces(&out, &pass);
+	if (!o->quiet)
+		print_findings(stderr, &pass);
 	print(&out);
 	pass_release(&pass);
 	generation_release(&g);
@@ -206,13 +215,6 @@ static void print_outcomes(const struct pass *p)
 	}
 }
 
-static void print_findings(const struct pass *p)
-{
-	list_each (finding, &p->plan.findings.list)
-		printf("%s: %s: %s\n", finding_names[finding->kind], finding->subject,
-		       finding->text);
-}
-
 /*
  * Passes until one finds nothing to do, for what a pass does may be what the next one needs (a
  * network's bridge, a container's address). Ends early where nothing succeeds.
@@ -232,7 +234,7 @@ static bool converge(struct world *world, const struct generation *g, const stru
 		if (planned && !o->quiet)
 			print_outcomes(&pass);
 		if (planned && !o->quiet && (clean || stuck || i == MAX_PASSES - 1))
-			print_findings(&pass);
+			print_findings(stdout, &pass);
 		pass_release(&pass);
 		if (stuck)
 			return error_set(err, -1, "not converged");

@@ -242,6 +242,14 @@ static void masquerade(struct compiler *c, uint32_t i, struct node *node, const 
 		}
 }
 
+/* The container that an address of the file belongs to; NULL: none. */
+static struct node *node_of_address(const struct compiler *c, uint32_t address)
+{
+	uint32_t node = address == NONE ? NONE : c->nodes.of_address[address];
+
+	return node == NONE ? NULL : &c->nodes.list.items[node];
+}
+
 /*
  * Where a translation lives: in the container that `name` names; without `name` on the host if
  * there is an interface, else in the subject's namespace. False: nowhere yet.
@@ -254,17 +262,13 @@ static bool place(struct compiler *c, uint32_t i, struct node **node)
 	*node = NULL;
 	if (p->name) {
 		*node = nodes_find(&c->nodes, r->container);
-		if (!*node && c->facts->containers_known)
+		if (!*node)
 			policy_finding(
 				c, FINDING_WARNING, i,
 				"name: there is no container \"%s\"; the rule is on the host",
 				p->name);
-		else if (!*node)
-			return false;
 	} else if (!p->iface) {
-		if (r->subject.n && r->subject.items[0].address != NONE)
-			*node = &c->nodes.list
-					 .items[c->nodes.of_address[r->subject.items[0].address]];
+		*node = r->subject.n ? node_of_address(c, r->subject.items[0].address) : NULL;
 		if (!*node) {
 			policy_finding(c, FINDING_WAITING, i,
 				       "the subject is no container; give \"name\" or \"iface\"");
@@ -298,15 +302,9 @@ static void compile_policy(struct compiler *c, uint32_t i)
 			allow_policy(c, i, &matches);
 		return;
 	}
-	if (!place(c, i, &node)) {
-		if (!c->facts->containers_known && p->name)
-			policy_finding(c, FINDING_WAITING, i,
-				       "name: no container \"%s\" in the file, and the engine was "
-				       "not asked",
-				       p->name);
+	if (!place(c, i, &node))
 		return;
-	}
-	if (node && !node_is_running(node))
+	if (node && c->engine->up && !node_is_running(node))
 		policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
 			       node->container ? "is not running" : "does not exist yet");
 	if (p->nat == NAT_DNAT)
@@ -342,10 +340,10 @@ static void compile_attachments(struct compiler *c, struct state *want)
 {
 	for (uint32_t i = 0; i < c->config->addresses.n; i++) {
 		const struct address *address = &c->config->addresses.items[i];
-		const struct node *node = &c->nodes.list.items[c->nodes.of_address[i]];
+		const struct node *node = node_of_address(c, i);
 		struct attachment *at;
 
-		if (address->network == NONE)
+		if (!node || address->network == NONE)
 			continue;
 		at = list_add(c->a, &want->attachments);
 		at->container = node->name;
@@ -407,7 +405,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 			     .facts = facts,
 			     .findings = findings};
 
-	nodes_build(&c.nodes, a, config, engine);
+	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.routes = routes_new(a, c.nodes.list.n);
 	for (uint32_t i = 0; i < config->policies.n; i++)

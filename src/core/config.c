@@ -154,7 +154,8 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 	if (n->name)
 		return;
 	n->name = n->key;
-	if (!json_object_get(json, "network_name") && !is_docker_name(n->name))
+	if (!json_object_get(json, "network_name") && !has_control(key) && *key &&
+	    !is_docker_name(n->name))
 		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
 			 "\"_\", \".\" and \"-\", a letter or digit first");
 }

@@ -77,11 +77,17 @@ static bool shares_namespace(const struct engine_container *c)
 	       engine_find_endpoint(c, "host");
 }
 
+static void add_name(const struct nodes *nodes, struct arena *a, name_list *names, const char *name)
+{
+	if (name && !nodes_find(nodes, name))
+		*list_add(a, names) = name;
+}
+
 /* Every container of the engine, and every name of the file that the engine does not know. */
 static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
-		      const struct engine *engine)
+		      const struct resolution *resolution, const struct engine *engine)
 {
-	LIST(const char *) names = {0};
+	name_list names = {0};
 	uint32_t n_known;
 
 	list_each (c, &engine->containers) {
@@ -95,8 +101,9 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 	if (n_known)
 		qsort(nodes->list.items, n_known, sizeof(struct node), by_name);
 	list_each (address, &config->addresses)
-		if (!nodes_find(nodes, address_container(address)))
-			*list_add(a, &names) = address_container(address);
+		add_name(nodes, a, &names, address_container(address));
+	for (uint32_t i = 0; i < resolution->n && !engine->up; i++)
+		add_name(nodes, a, &names, resolution->policies[i].container);
 	if (names.n)
 		qsort(names.items, names.n, sizeof(*names.items), by_text);
 	for (uint32_t i = 0; i < names.n; i++)
@@ -140,12 +147,13 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 	nodes->of_address = arena_array(a, uint32_t, config->addresses.n);
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *address = &config->addresses.items[i];
-		struct node *node = nodes_find(nodes, address_container(address));
+		const char *name = address_container(address);
+		struct node *node = name ? nodes_find(nodes, name) : NULL;
 		const struct network *network;
 		struct seat *seat;
 
-		nodes->of_address[i] = (uint32_t)(node - nodes->list.items);
-		if (address->network == NONE || node->shares_namespace)
+		nodes->of_address[i] = node ? (uint32_t)(node - nodes->list.items) : NONE;
+		if (!node || address->network == NONE || node->shares_namespace)
 			continue;
 		network = &config->networks.items[address->network];
 		seat = seat_on(node, a, network->name);
@@ -174,10 +182,10 @@ static void index_addresses(struct nodes *nodes, struct arena *a)
 }
 
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
-		 const struct engine *engine)
+		 const struct resolution *resolution, const struct engine *engine)
 {
 	*nodes = (struct nodes){0};
-	add_nodes(nodes, a, config, engine);
+	add_nodes(nodes, a, config, resolution, engine);
 	list_each (node, &nodes->list)
 		if (node->container && !node->shares_namespace)
 			seat_by_engine(node, a, engine);

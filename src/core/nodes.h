@@ -26,13 +26,14 @@ struct node {
 
 struct nodes {
 	LIST(struct node) list; /* sorted by name */
-	uint32_t *of_address;	/* index of the node of config address i */
+	uint32_t *of_address;	/* index of the node of config address i; NONE: nobody's */
 	struct node_ip *by_ip;	/* sorted */
 	uint32_t n_by_ip;
 };
 
+/* Where the engine is not known, what a policy calls a container is one. */
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
-		 const struct engine *engine);
+		 const struct resolution *resolution, const struct engine *engine);
 struct node *nodes_find(const struct nodes *nodes, const char *name);
 /* The node that holds an address, NULL if none does. */
 struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip);

@@ -2,6 +2,8 @@
 /* Compares what is wanted with what is there, one kind of object after the other. */
 #include "core/plan.h"
 
+#include "core/place.h"
+
 #include <string.h>
 
 struct differ {
@@ -38,7 +40,7 @@ static uint32_t step_index(const struct differ *d, const struct step *step)
 
 static const char *path_of(struct differ *d, const char *kind, const char *key)
 {
-	return arena_printf(d->a, "%s[\"%s\"]", kind, key);
+	return place_path(d->a, place_of(d->a, kind, key, NULL));
 }
 
 static const char *origin_path(struct differ *d, uint32_t origin)

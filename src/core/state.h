@@ -30,7 +30,6 @@ struct facts {
 	bool docker_user;      /* DOCKER-USER stands in that variant and FORWARD jumps to it */
 	bool docker_drops;     /* Docker's isolation and drops stand */
 	bool raw_drops;	       /* Docker >= 28 drops in raw PREROUTING */
-	bool containers_known; /* the engine's list was read: absent means absent */
 	int ip_forward;	       /* of the host; -1 unknown */
 	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
