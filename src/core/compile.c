@@ -388,8 +388,10 @@ static void compile_containers(struct compiler *c, struct state *want)
 		if (!space.ruleset.exists && !space.routes.n)
 			continue;
 		space.forward = space.ruleset.exists;
-		space.container_id = node->container ? node->container->id : NULL;
-		space.pid = node_is_running(node) ? node->container->pid : 0;
+		if (node->container) {
+			space.container_id = node->container->id;
+			space.pid = node->container->running ? node->container->pid : 0;
+		}
 		*list_add(c->a, &want->spaces) = space;
 	}
 }

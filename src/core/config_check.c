@@ -338,14 +338,15 @@ static bool holds_address(const struct sort_key *keys, uint32_t n, struct prefix
 static struct prefix free_part(const struct network *n, const struct sort_key *keys,
 			       uint32_t n_keys)
 {
-	for (uint8_t len = (uint8_t)(n->subnet.len + 1); len <= SMALLEST_SUBNET; len++) {
+	for (uint32_t len = n->subnet.len + 1u; len <= SMALLEST_SUBNET; len++) {
 		uint32_t parts = 1u << (len - n->subnet.len), size = 1u << (32 - len);
 
 		/* deeper than this, so many addresses are declared that nobody wants a pool */
 		if (parts > 1024)
 			break;
 		for (uint32_t i = parts; i-- > 0;) {
-			struct prefix part = {ip_plus(prefix_first(n->subnet), i * size), len};
+			struct prefix part = {ip_plus(prefix_first(n->subnet), i * size),
+					      (uint8_t)len};
 
 			if (!holds_address(keys, n_keys, part) &&
 			    !prefix_contains(part, n->gateway))
@@ -448,7 +449,7 @@ static void add_takings(struct checker *c, taking_list *list, uint32_t i)
 	const char *target = arena_printf(c->a, "%s:%u", p->to.items[0], p->to_port);
 	static const struct port_range every = {0, UINT16_MAX};
 
-	for (uint8_t proto = PROTO_TCP; proto <= PROTO_ANY; proto = (uint8_t)(proto << 1)) {
+	for (uint32_t proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1) {
 		const char *key;
 
 		if (!(p->protos & proto))

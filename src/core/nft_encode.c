@@ -217,8 +217,9 @@ static void match_prefix(struct buf *b, struct prefix prefix, bool source)
 	if (!prefix_is_single(prefix)) {
 		for (uint32_t i = 0; i < len; i++) {
 			uint32_t bits = prefix.len > i * 8 ? prefix.len - i * 8 : 0;
+			uint32_t high = bits >= 8 ? 0xff : 0xff00u >> bits;
 
-			mask[i] = bits >= 8 ? 0xff : (uint8_t)(0xff00 >> bits);
+			mask[i] = (uint8_t)high;
 		}
 		bitwise(b, mask, nothing, len);
 	}

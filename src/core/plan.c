@@ -19,7 +19,7 @@ struct differ {
 	bool *connects; /* attachment i is to be made */
 };
 
-enum { CONFLICT = NONE - 1 };
+#define CONFLICT (NONE - 1)
 
 static struct step *add_step(struct differ *d, enum step_kind kind, char sign, const char *object)
 {
