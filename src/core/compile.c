@@ -320,7 +320,7 @@ static void compile_policy(struct compiler *c, uint32_t i)
 static bool is_source(const struct compiler *c, struct prefix subnet)
 {
 	list_each (flow, &c->host.allows)
-		if (flow->src.len && prefix_overlaps(subnet, flow->src))
+		if (prefix_overlaps(subnet, flow->src))
 			return true;
 	return false;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fixtures: a fresh engine for every test (it is up in a second), and a bed on it."""
 import os
+import subprocess
 import sys
 
 import pytest
@@ -21,6 +22,24 @@ def fetched(version):
     return None
 
 
+def outside():
+    """What this host itself holds: its firewall and its switch must not change."""
+    def text(*command):
+        return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
+
+    with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as f:
+        return {"ip_forward": f.read(), "nft": text("nft", "-s", "list", "ruleset"),
+                "iptables": [li for li in text("iptables-save").splitlines() if not li.startswith("#")],
+                "links": sorted(os.listdir("/sys/class/net")), "state": os.path.exists("/var/lib/harborwall")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untouched():
+    before = outside()
+    yield
+    assert outside() == before, "the tests changed this host"
+
+
 @pytest.fixture(scope="session")
 def engine20():
     if os.geteuid():
@@ -31,8 +50,9 @@ def engine20():
 
 
 @pytest.fixture
-def lab(engine20):
-    with engine.Lab(f"test{os.getpid()}", engine20) as lab:
+def lab(request, engine20):
+    """Parametrized indirectly with further arguments of engine.Lab."""
+    with engine.Lab(f"test{os.getpid()}", engine20, **getattr(request, "param", {})) as lab:
         lab.peer()
         yield lab
 

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -186,10 +187,13 @@ class Lab:
         return done
 
     def spawn(self, *command, env=None):
-        process = subprocess.Popen(self.argv(command, env), text=True, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=open(self.folder + "/spawned", "w"))
+        """A program that runs on inside."""
+        log = f"{self.folder}/spawned-{len(self.processes)}"
+        with open(log, "w", encoding="utf-8") as stderr:
+            process = subprocess.Popen(self.argv(command, env), text=True, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=stderr)
         self.processes.append(process)
-        return process
+        return Spawned(process, log)
 
     def netns(self, endpoint):
         """A path to the network namespace of a container, of "host", or of a named one ("peer")."""
@@ -221,6 +225,37 @@ class Lab:
             nsenter -t {pid} -n ip link set hwclient name {iface}
             nsenter -t {pid} -n ip addr add {subnet}.1/24 dev {iface}
             nsenter -t {pid} -n ip link set {iface} up""")
+
+
+class Spawned:
+    """A program inside: nsenter, which waits, and its child, which is the program."""
+
+    def __init__(self, process, path):
+        self.process, self.path = process, path
+        wait_for(self.children)
+
+    def children(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
+            return f.read().split()
+
+    @property
+    def pid(self):
+        return int(self.children()[0])
+
+    def send(self, number):
+        os.kill(self.pid, number)
+
+    def log(self):
+        with open(self.path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def wait_log(self, text, timeout=5.0, times=1):
+        assert wait_for(lambda: self.log().count(text) >= times, timeout), f"no {text!r} in\n{self.log()}"
+
+    def end(self, number=signal.SIGTERM, timeout=5):
+        """Its exit code."""
+        self.send(number)
+        return self.process.wait(timeout)
 
 
 def lab_command(*argv, env=None):

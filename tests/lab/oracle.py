@@ -107,6 +107,8 @@ class Policy:
         self.to = [p for name in as_list(policy.get("to")) for p in config.resolve(name)]
         self.nat, self.iface, self.name = policy.get("nat"), policy.get("iface"), policy.get("name")
         self.masquerade = policy.get("masquerade", "auto")
+        # one that translates in the subject's own namespace lets its source come so far, too
+        self.admits = not self.nat or (self.nat == "dnat" and self.to and not self.iface and not self.name)
         self.protos = as_list(policy.get("proto")) or ["tcp"]
         self.ports = []
         for item in as_list(policy.get("port")):
@@ -173,7 +175,7 @@ class Oracle:
         return port == to_port if to_port else policy.speaks(proto, port)
 
     def allowed(self, source, ip, proto, port):
-        return any(p.source and not p.nat and inside(source, p.source) and inside(ip, p.subject)
+        return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject)
                    and p.speaks(proto, port) for p in self.config.policies)
 
     # -- paths --
