@@ -89,22 +89,21 @@ class Prober:
         ports = [("tcp", p) for p in self.tcp] + [("udp", p) for p in self.udp]
         return self.ask_all({s: [[ip, proto, port] for ip in targets for proto, port in ports] for s in sources})
 
-    def ask_all(self, questions):
+    def ask_all(self, questions, timeout=TIMEOUT):
         """questions: endpoint -> [[ip, proto, port], …]."""
         for name in questions:
             self.agent(name)
         for name, targets in questions.items():
-            self.agents[name].ask("probe", targets=targets, timeout=TIMEOUT)
+            self.agents[name].ask("probe", targets=targets, timeout=timeout)
         found = {}
         for name, targets in questions.items():
             for target, answer in zip(targets, self.agents[name].answer()):
                 found[(name, *target)] = tuple(answer) if answer else None
         return found
 
-    def open(self, source, ip, proto, port):
-        """One question: (who, source seen) or None."""
-        self.agent(source)
-        return self.ask_all({source: [[ip, proto, port]]})[(source, ip, proto, port)]
+    def open(self, source, ip, proto, port, timeout=TIMEOUT):
+        """One question: (who, source seen) or None. The target's agent must be there already."""
+        return self.ask_all({source: [[ip, proto, port]]}, timeout)[(source, ip, proto, port)]
 
     def serve_at(self, *endpoints):
         for endpoint in endpoints:
