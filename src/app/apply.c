@@ -18,26 +18,32 @@ struct work {
 
 static bool create_network(const struct work *k, struct error *err)
 {
-	return docker_create_network(k->world->docker, k->step->create, err);
+	const struct network *network = k->step->create;
+
+	return docker_create_network(k->world->docker, network, err) ||
+	       error_wrap(err, "create network %s", network->name);
 }
 
 static bool remove_network(const struct work *k, struct error *err)
 {
-	return docker_remove_network(k->world->docker, k->step->network_id, err);
+	return docker_remove_network(k->world->docker, k->step->network_id, err) ||
+	       error_wrap(err, "remove network %s", k->step->network);
 }
 
 static bool connect_container(const struct work *k, struct error *err)
 {
 	const struct step *s = k->step;
 
-	return docker_connect(k->world->docker, s->network, s->container_id, s->ip, err);
+	return docker_connect(k->world->docker, s->network, s->container_id, s->ip, err) ||
+	       error_wrap(err, "network %s: connect %s", s->network, s->container);
 }
 
 static bool disconnect_container(const struct work *k, struct error *err)
 {
 	const struct step *s = k->step;
 
-	return docker_disconnect(k->world->docker, s->network, s->container_id, false, err);
+	return docker_disconnect(k->world->docker, s->network, s->container_id, false, err) ||
+	       error_wrap(err, "network %s: disconnect %s", s->network, s->container);
 }
 
 /* What the host had before us is written down first. */

@@ -201,15 +201,19 @@ int verb_plan(const struct options *o)
 static const char *const outcome_words[] = {
 	[OUTCOME_DONE] = "", [OUTCOME_FAILED] = "FAILED: ", [OUTCOME_SKIPPED] = "skipped: "};
 
-static void print_outcomes(const struct pass *p)
+/* What failed is tried again in the next pass; the last one tells. */
+static void print_outcomes(const struct pass *p, bool last, bool quiet)
 {
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
 		const struct step *step = &p->plan.steps.items[i];
 		const struct outcome *outcome = &p->outcomes[i];
 
-		printf("%c %-10s %s%s%s%s%s\n", step->sign, step->object,
-		       outcome_words[outcome->kind], step->text, *step->why ? "  (" : "", step->why,
-		       *step->why ? ")" : "");
+		if (!last && outcome->kind != OUTCOME_DONE)
+			continue;
+		if (!quiet)
+			printf("%c %-10s %s%s%s%s%s\n", step->sign, step->object,
+			       outcome_words[outcome->kind], step->text, *step->why ? "  (" : "",
+			       step->why, *step->why ? ")" : "");
 		if (outcome->kind == OUTCOME_FAILED)
 			fprintf(stderr, "harborwall: %s\n", outcome->why);
 	}
@@ -224,16 +228,17 @@ static bool converge(struct world *world, const struct generation *g, const stru
 {
 	for (int i = 0; i < MAX_PASSES; i++) {
 		struct pass pass;
-		bool planned = pass_plan(&pass, world, g, err), clean, stuck;
+		bool planned = pass_plan(&pass, world, g, err), clean, stuck, last;
 
 		if (planned)
 			pass_apply(&pass, world);
 		clean = planned && !pass.plan.steps.n;
 		stuck = !planned || (!clean && !pass.n_done) ||
 			(clean && pass_has_conflicts(&pass));
-		if (planned && !o->quiet)
-			print_outcomes(&pass);
-		if (planned && !o->quiet && (clean || stuck || i == MAX_PASSES - 1))
+		last = clean || stuck || i == MAX_PASSES - 1;
+		if (planned)
+			print_outcomes(&pass, last, o->quiet);
+		if (planned && !o->quiet && last)
 			print_findings(stdout, &pass);
 		pass_release(&pass);
 		if (stuck)

@@ -3,13 +3,25 @@
 
 #include <stdlib.h>
 
-struct node_routes {
-	LIST(struct route) list;
+/*
+ * One flow's need: from a declared address, the peer is to be reached through the gateway there. A
+ * flow that the container opens wants its source address to be that one; a reply has its address
+ * already and only wants a way, so it comes second where the two differ.
+ */
+struct need {
+	struct prefix peer, dst; /* dst: the peer's subnet, which serves all peers there */
+	struct ip via;
+	bool reply;
+	uint32_t origin, index;
+};
+
+struct node_needs {
+	LIST(struct need) list;
 };
 
 struct routes routes_new(struct arena *a, uint32_t n_nodes)
 {
-	return (struct routes){.a = a, .of_node = arena_array(a, struct node_routes, n_nodes)};
+	return (struct routes){.a = a, .of_node = arena_array(a, struct node_needs, n_nodes)};
 }
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
@@ -38,45 +50,68 @@ static struct prefix peer_subnet(const struct nodes *nodes, struct prefix peer)
 }
 
 static void one_way(struct routes *routes, const struct nodes *nodes, struct prefix own,
-		    struct prefix peer, uint32_t origin)
+		    struct prefix peer, bool reply, uint32_t origin)
 {
 	const struct node *node = prefix_is_single(own) ? nodes_find_ip(nodes, own.ip) : NULL;
+	struct node_needs *needs;
 	const struct seat *seat;
-	struct node_routes *of_node;
-	struct prefix dst;
 
 	if (!node || default_route_is_right(node) || !peer.len)
 		return;
 	seat = seat_with_gateway(node, own.ip);
 	if (!seat || node_seat_in(node, peer.ip))
 		return;
-	dst = peer_subnet(nodes, peer);
-	of_node = &routes->of_node[node - nodes->list.items];
-	list_each (old, &of_node->list)
-		if (prefix_compare(old->dst, dst) == 0)
-			return; /* the first policy that needs it decides */
-	*list_add(routes->a, &of_node->list) = (struct route){dst, seat->gateway, origin};
+	needs = &routes->of_node[node - nodes->list.items];
+	*list_add(routes->a, &needs->list) = (struct need){.peer = peer,
+							   .dst = peer_subnet(nodes, peer),
+							   .via = seat->gateway,
+							   .reply = reply,
+							   .origin = origin,
+							   .index = needs->list.n};
 }
 
 /* An end given as a network, or as "any": each of its declared members needs the way. */
 static void members_to(struct routes *routes, const struct nodes *nodes, struct prefix own,
-		       struct prefix peer, uint32_t origin)
+		       struct prefix peer, bool reply, uint32_t origin)
 {
 	if (prefix_is_single(own)) {
-		one_way(routes, nodes, own, peer, origin);
+		one_way(routes, nodes, own, peer, reply, origin);
 		return;
 	}
 	list_each (node, &nodes->list)
 		list_each (seat, &node->seats)
 			if (seat->declared && prefix_contains(own, seat->ip))
-				one_way(routes, nodes, prefix_of(seat->ip), peer, origin);
+				one_way(routes, nodes, prefix_of(seat->ip), peer, reply, origin);
 }
 
 void routes_need(struct routes *routes, const struct nodes *nodes, struct prefix src,
 		 struct prefix dst, uint32_t origin)
 {
-	members_to(routes, nodes, src, dst, origin);
-	members_to(routes, nodes, dst, src, origin);
+	members_to(routes, nodes, src, dst, false, origin);
+	members_to(routes, nodes, dst, src, true, origin);
+}
+
+static int by_rank(const struct need *a, const struct need *b)
+{
+	if (a->reply != b->reply)
+		return a->reply - b->reply;
+	return (a->index > b->index) - (a->index < b->index);
+}
+
+static int by_peer(const void *left, const void *right)
+{
+	const struct need *a = left, *b = right;
+	int order = prefix_compare(a->peer, b->peer);
+
+	return order ? order : by_rank(a, b);
+}
+
+static int by_subnet(const void *left, const void *right)
+{
+	const struct need *a = left, *b = right;
+	int order = prefix_compare(a->dst, b->dst);
+
+	return order ? order : by_rank(a, b);
 }
 
 static int by_destination(const void *left, const void *right)
@@ -86,10 +121,38 @@ static int by_destination(const void *left, const void *right)
 	return prefix_compare(a->dst, b->dst);
 }
 
+/* Of the needs for one peer the first decides. */
+static uint32_t keep_one_per_peer(struct need *needs, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	qsort(needs, n, sizeof(*needs), by_peer);
+	for (uint32_t i = 0; i < n; i++)
+		if (!kept || prefix_compare(needs[i].peer, needs[kept - 1].peer) != 0)
+			needs[kept++] = needs[i];
+	return kept;
+}
+
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct space *space)
 {
-	list_each (route, &routes->of_node[i].list)
-		*list_add(a, &space->routes) = *route;
-	if (space->routes.n)
-		qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
+	struct need *needs = routes->of_node[i].list.items;
+	const struct need *first = NULL;
+	uint32_t n = routes->of_node[i].list.n;
+
+	if (!n)
+		return;
+	n = keep_one_per_peer(needs, n);
+	qsort(needs, n, sizeof(*needs), by_subnet);
+	for (const struct need *need = needs; need < needs + n; need++) {
+		bool opens = !first || prefix_compare(need->dst, first->dst) != 0;
+		bool narrower = prefix_compare(need->peer, need->dst) != 0;
+
+		/* the first of a subnet gets it; those that want another gateway, their peer */
+		if (opens || (narrower && !ip_equal(need->via, first->via)))
+			*list_add(a, &space->routes) = (struct route){
+				opens ? need->dst : need->peer, need->via, need->origin};
+		if (opens)
+			first = need;
+	}
+	qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
 }

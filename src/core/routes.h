@@ -10,11 +10,11 @@
 
 struct routes {
 	struct arena *a;
-	struct node_routes *of_node; /* one per node */
+	struct node_needs *of_node;  /* one per node */
 };
 
 struct routes routes_new(struct arena *a, uint32_t n_nodes);
-/* A flow from src to dst must find its way there and back. */
+/* A flow from src to dst must find its way there and back, and leave as src. */
 void routes_need(struct routes *routes, const struct nodes *nodes, struct prefix src,
 		 struct prefix dst, uint32_t origin);
 /* The routes of node i, sorted, into its space. */

@@ -215,15 +215,25 @@ bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *
 			       c->name ? c->name : c->id);
 }
 
+/* A request that changes something: "POST /networks/web/connect: 403 Address already in use". */
+static bool change(struct docker *d, enum method method, const char *path, const struct buf *body,
+		   struct error *err)
+{
+	struct request q = {method, path, body, MAX_ANSWER, false};
+
+	return call(d, &q, err)
+		       ? true
+		       : error_wrap(err, "%s %s", method == POST ? "POST" : "DELETE", path);
+}
+
 bool docker_create_network(struct docker *d, const struct network *network, struct error *err)
 {
 	AUTO_BUF struct buf body = {0};
-	struct request q = {POST, "/networks/create", &body, MAX_ANSWER, false};
 
 	if (!negotiate(d, err))
-		return error_wrap(err, "create network %s", network->name);
+		return false;
 	engine_encode_network(&body, network, atoi(d->engine.api + 2) < CHECK_DUPLICATE_BELOW);
-	return perform(d, &q, err) ? true : error_wrap(err, "create network %s", network->name);
+	return change(d, POST, "/networks/create", &body, err);
 }
 
 bool docker_remove_network(struct docker *d, const char *id, struct error *err)
@@ -231,9 +241,7 @@ bool docker_remove_network(struct docker *d, const char *id, struct error *err)
 	AUTO_BUF struct buf path = {0};
 
 	add_path(&path, d, "/networks/", id, "");
-	if (call(d, &(struct request){DELETE, buf_text(&path), NULL, MAX_ANSWER, false}, err))
-		return true;
-	return error_wrap(err, "remove network %.*s", shown_len(id), id);
+	return change(d, DELETE, buf_text(&path), NULL, err);
 }
 
 bool docker_connect(struct docker *d, const char *network, const char *container_id, struct ip ip,
@@ -243,10 +251,7 @@ bool docker_connect(struct docker *d, const char *network, const char *container
 
 	add_path(&path, d, "/networks/", network, "/connect");
 	engine_encode_connect(&body, container_id, ip);
-	if (call(d, &(struct request){POST, buf_text(&path), &body, MAX_ANSWER, false}, err))
-		return true;
-	return error_wrap(err, "connect %.*s to %.*s", shown_len(container_id), container_id,
-			  shown_len(network), network);
+	return change(d, POST, buf_text(&path), &body, err);
 }
 
 bool docker_disconnect(struct docker *d, const char *network, const char *container_id, bool force,
@@ -256,10 +261,7 @@ bool docker_disconnect(struct docker *d, const char *network, const char *contai
 
 	add_path(&path, d, "/networks/", network, "/disconnect");
 	engine_encode_disconnect(&body, container_id, force);
-	if (call(d, &(struct request){POST, buf_text(&path), &body, MAX_ANSWER, false}, err))
-		return true;
-	return error_wrap(err, "disconnect %.*s from %.*s", shown_len(container_id), container_id,
-			  shown_len(network), network);
+	return change(d, POST, buf_text(&path), &body, err);
 }
 
 uint64_t docker_writes(const struct docker *d)

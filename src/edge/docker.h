@@ -2,7 +2,7 @@
 /*
  * The Docker Engine API over libcurl: unix socket, tcp, TLS. Calls are synchronous and every one
  * has a deadline; the event stream is a curl multi handle that the caller's loop drives. Errors are
- * as people can act on them: "connect web to backend: 403 Address already in use". The caller
+ * as people can act on them: "POST /networks/web/connect: 403 Address already in use". The caller
  * ignores SIGPIPE: a TLS connection that breaks would raise it.
  */
 #pragma once

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Docker engine of lies: networks and containers that exist only here, spoken over a real socket.
+
+It answers as Docker Engine 20.10 to 28 do (API 1.41 to 1.51), and on demand it refuses, stalls, cuts off or
+answers nonsense: script("POST", "/networks/create", status=403, message="Pool overlaps")."""
+import collections
+import http.server
+import ipaddress
+import itertools
+import json
+import os
+import queue
+import re
+import socketserver
+import threading
+import time
+import urllib.parse
+
+Answer = collections.namedtuple("Answer", "method path status body delay cut left")
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class Engine:
+    """Use as a context. host is its DOCKER_HOST."""
+
+    def __init__(self, folder, version="20.10.24", api="1.41", api_min="1.12", firewall=None, server=None):
+        self.path = os.path.join(folder, "docker.sock")
+        self.host = f"unix://{self.path}"
+        self.version, self.api, self.api_min, self.firewall = version, api, api_min, firewall
+        self.server_header = server or f"Docker/{version} (linux)"
+        self.networks, self.containers = {}, {}  # by id
+        self.calls, self.scripts, self.streams = [], [], []
+        self.ids = itertools.count(1)
+        self.lock = threading.RLock()
+        for name in ("bridge", "host", "none"):
+            self.add_network(name, "172.17.0.0/16" if name == "bridge" else None,
+                             driver={"none": "null"}.get(name, name), bridge="docker0" if name == "bridge" else None)
+
+    def __enter__(self):
+        self.listen()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def listen(self):
+        engine = self
+
+        class Handler(RequestHandler):
+            pass
+        Handler.engine = engine
+        self.server = Server(self.path, Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self):
+        """As a dockerd that ends: the socket and every stream go."""
+        self.cut_streams()
+        self.server.shutdown()
+        self.server.server_close()
+        os.unlink(self.path)
+
+    # -- what tests say --
+
+    def script(self, method, path, status=None, message=None, body=None, delay=0, cut=False, times=1):
+        """The next `times` requests whose path (without version) matches the regular expression."""
+        if message is not None:
+            body = json.dumps({"message": message})
+        self.scripts.append([method, re.compile(path), status, body, delay, cut, times])
+
+    def writes(self):
+        return [c for c in self.calls if c[0] in ("POST", "DELETE")]
+
+    # -- the model --
+
+    def new_id(self, kind):
+        return f"{kind}{next(self.ids):x}".ljust(64, "0")[:64]
+
+    def add_network(self, name, subnet=None, gateway=None, driver="bridge", bridge=None, labels=None, options=None):
+        ident = self.new_id("a")
+        config = [{"Subnet": subnet, **({"Gateway": gateway} if gateway else {})}] if subnet else []
+        opts = dict(options or {})
+        if bridge:
+            opts["com.docker.network.bridge.name"] = bridge
+        self.networks[ident] = {"Name": name, "Id": ident, "Created": "2024-01-01T00:00:00Z", "Scope": "local",
+                                "Driver": driver, "EnableIPv6": False, "Internal": False, "Attachable": False,
+                                "Ingress": False, "IPAM": {"Driver": "default", "Options": None, "Config": config},
+                                "Containers": {}, "Options": opts, "Labels": labels or {}}
+        return ident
+
+    def add_container(self, name, network="bridge", ip=None, running=False, pid=0):
+        ident = self.new_id("c")
+        self.containers[ident] = {"id": ident, "name": name, "running": running, "pid": pid, "mode": network,
+                                  "ends": {}}
+        if network in ("host",) or network.startswith("container:"):
+            return ident
+        self.attach(ident, self.find(self.networks, network), ip, {})
+        return ident
+
+    def find(self, table, name):
+        for ident, item in table.items():
+            if ident == name or item.get("Name", item.get("name")) == name:
+                return ident
+        return None
+
+    def attach(self, container, network, ip, opts):
+        n, c = self.networks[network], self.containers[container]
+        running = c["running"]
+        address = ip
+        if not address and running and n["IPAM"]["Config"]:
+            taken = {e["ip"] for c2 in self.containers.values() for e in c2["ends"].values()}
+            hosts = ipaddress.ip_network(n["IPAM"]["Config"][0]["Subnet"]).hosts()
+            address = next(str(h) for h in itertools.islice(hosts, 1, None) if str(h) not in taken)
+        c["ends"][n["Name"]] = {"network": network, "static": ip, "ip": address if running else "", "opts": opts}
+
+    def start(self, name, pid=0):
+        ident = self.find(self.containers, name)
+        c = self.containers[ident]
+        c["running"], c["pid"] = True, pid
+        for end in c["ends"].values():
+            end["ip"] = end["static"] or end["ip"]
+        self.tell("container", "start", ident, {"name": c["name"]})
+
+    def stop(self, name):
+        ident = self.find(self.containers, name)
+        self.containers[ident].update(running=False, pid=0)
+        self.tell("container", "die", ident, {"name": self.containers[ident]["name"]})
+
+    # -- answers --
+
+    def list_containers(self):
+        return [{"Id": c["id"], "Names": ["/" + c["name"]], "Image": "bb", "State": "running" if c["running"] else "exited",
+                 "Status": "", "Labels": {}, "HostConfig": {"NetworkMode": self.mode(c)},
+                 "NetworkSettings": {"Networks": self.ends(c)}} for c in self.containers.values()]
+
+    @staticmethod
+    def mode(c):
+        return "default" if c["mode"] == "bridge" else c["mode"]
+
+    def ends(self, c):
+        found = {}
+        for name, end in c["ends"].items():
+            pools = self.networks[end["network"]]["IPAM"]["Config"]
+            gateway = pools[0].get("Gateway", "") if pools else ""
+            found[name] = {"IPAMConfig": {"IPv4Address": end["static"]} if end["static"] else None, "Links": None,
+                           "Aliases": None, "NetworkID": end["network"], "EndpointID": "e" * 64,
+                           "Gateway": gateway if c["running"] else "", "IPAddress": end["ip"],
+                           "IPPrefixLen": 24, "DriverOpts": end["opts"] or None}
+        return found
+
+    def inspect_container(self, ident):
+        c = self.containers[ident]
+        return {"Id": ident, "Name": "/" + c["name"], "State": {"Status": "running" if c["running"] else "exited",
+                "Running": c["running"], "Paused": False, "Restarting": False, "Pid": c["pid"]},
+                "HostConfig": {"NetworkMode": self.mode(c)}, "Config": {"Labels": {}},
+                "NetworkSettings": {"SandboxKey": "", "Networks": self.ends(c)}}
+
+    def tell(self, kind, action, ident, attributes):
+        event = {"Type": kind, "Action": action, "Actor": {"ID": ident, "Attributes": attributes},
+                 "scope": "local", "time": int(time.time()), "timeNano": time.time_ns(),
+                 **({"id": ident, "status": action} if kind == "container" else {})}
+        for stream in list(self.streams):
+            stream.put(json.dumps(event).encode() + b"\n")
+
+    def cut_streams(self):
+        for stream in list(self.streams):
+            stream.put(None)
+
+    def answer(self, method, path, body):
+        """(status, object or text)."""
+        with self.lock:
+            for pattern, handler in ROUTES:
+                if (m := re.fullmatch(pattern, f"{method} {path}")):
+                    return handler(self, body, *m.groups())
+        return 404, {"message": "page not found"}
+
+    def get_version(self, _):
+        return 200, {"Version": self.version, "ApiVersion": self.api, "MinAPIVersion": self.api_min, "Os": "linux"}
+
+    def get_info(self, _):
+        info = {"ID": "LIES", "ServerVersion": self.version, "Containers": len(self.containers)}
+        if self.firewall:
+            info["FirewallBackend"] = {"Driver": self.firewall}
+        return 200, info
+
+    def get_networks(self, _):
+        return 200, list(self.networks.values())
+
+    def get_containers(self, _):
+        return 200, self.list_containers()
+
+    def get_container(self, _, name):
+        ident = self.find(self.containers, name)
+        return (200, self.inspect_container(ident)) if ident else (404, {"message": f"No such container: {name}"})
+
+    def post_network(self, body):
+        for pool in (body.get("IPAM") or {}).get("Config") or []:
+            for n in self.networks.values():
+                for other in n["IPAM"]["Config"]:
+                    if ipaddress.ip_network(pool["Subnet"]).overlaps(ipaddress.ip_network(other["Subnet"])):
+                        return 403, {"message": "Pool overlaps with other one on this address space"}
+        if self.find(self.networks, body["Name"]):
+            return 409, {"message": f"network with name {body['Name']} already exists"}
+        ident = self.add_network(body["Name"], labels=body.get("Labels"), options=body.get("Options"))
+        self.networks[ident]["IPAM"]["Config"] = body["IPAM"]["Config"]
+        self.networks[ident]["Internal"] = body.get("Internal", False)
+        self.tell("network", "create", ident, {"name": body["Name"], "type": "bridge"})
+        return 201, {"Id": ident, "Warning": ""}
+
+    def delete_network(self, _, name):
+        ident = self.find(self.networks, urllib.parse.unquote(name))
+        if not ident:
+            return 404, {"message": f"network {name} not found"}
+        if any(e["network"] == ident and c["running"] for c in self.containers.values() for e in c["ends"].values()):
+            return 403, {"message": f"error while removing network: network {name} has active endpoints"}
+        del self.networks[ident]
+        self.tell("network", "destroy", ident, {"name": name, "type": "bridge"})
+        return 204, None
+
+    def post_connect(self, body, name):
+        network = self.find(self.networks, urllib.parse.unquote(name))
+        container = self.find(self.containers, body["Container"])
+        if not network or not container:
+            return 404, {"message": f"No such {'container' if network else 'network'}"}
+        c, n = self.containers[container], self.networks[network]
+        if n["Name"] in c["ends"]:
+            return 403, {"message": f"endpoint with name {c['name']} already exists in network {n['Name']}"}
+        config = body.get("EndpointConfig") or {}
+        ip = (config.get("IPAMConfig") or {}).get("IPv4Address")
+        if ip and any(e["ip"] == ip for c2 in self.containers.values() for e in c2["ends"].values()):
+            return 403, {"message": "Address already in use"}
+        self.attach(container, network, ip, config.get("DriverOpts") or {})
+        if c["running"]:
+            self.tell("network", "connect", network, {"container": container, "name": n["Name"], "type": "bridge"})
+        return 200, None
+
+    def post_disconnect(self, body, name):
+        network = self.find(self.networks, urllib.parse.unquote(name))
+        container = self.find(self.containers, body["Container"])
+        if not network or not container:
+            return 404, {"message": f"No such {'container' if network else 'network'}"}
+        c, n = self.containers[container], self.networks[network]
+        if n["Name"] not in c["ends"]:
+            return 500, {"message": f"container {container} is not connected to network {n['Name']}"}
+        del c["ends"][n["Name"]]
+        if c["running"]:
+            self.tell("network", "disconnect", network, {"container": container, "name": n["Name"], "type": "bridge"})
+        return 200, None
+
+
+ROUTES = [(r"GET /version", Engine.get_version), (r"GET /info", Engine.get_info),
+          (r"GET /networks", Engine.get_networks), (r"GET /containers/json", Engine.get_containers),
+          (r"GET /containers/([^/]+)/json", Engine.get_container), (r"POST /networks/create", Engine.post_network),
+          (r"DELETE /networks/([^/]+)", Engine.delete_network),
+          (r"POST /networks/([^/]+)/connect", Engine.post_connect),
+          (r"POST /networks/([^/]+)/disconnect", Engine.post_disconnect)]
+
+
+class RequestHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    engine = None
+
+    def version_string(self):
+        return self.engine.server_header
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *_):
+        pass
+
+    def scripted(self, path):
+        with self.engine.lock:
+            for entry in self.engine.scripts:
+                method, pattern, status, body, delay, cut, left = entry
+                if method == self.command and pattern.search(path) and left:
+                    entry[6] -= 1
+                    return entry
+        return None
+
+    def handle_any(self):
+        path = re.sub(r"^/v\d+\.\d+", "", urllib.parse.urlsplit(self.path).path)
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.engine.calls.append((self.command, path, raw.decode(errors="replace")))
+        entry = self.scripted(path)
+        if entry:
+            time.sleep(entry[4])
+            if entry[5]:
+                self.close_connection = True
+                return None
+            if entry[2]:
+                return self.send(entry[2], (entry[3] or "").encode())
+        if path == "/events":
+            return self.stream()
+        status, answer = self.engine.answer(self.command, path, json.loads(raw) if raw else {})
+        return self.send(status, b"" if answer is None else json.dumps(answer).encode())
+
+    def send(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def stream(self):
+        lines = queue.Queue()
+        self.engine.streams.append(lines)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        try:
+            while (line := lines.get()) is not None:
+                self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+                self.wfile.flush()
+        except OSError:
+            pass
+        self.engine.streams.remove(lines)
+        self.close_connection = True
+
+    do_GET = do_POST = do_DELETE = do_PUT = handle_any
