@@ -5,13 +5,16 @@
 
 /*
  * One flow's need: from a declared address, the peer is to be reached through the gateway there. A
- * flow that the container opens wants its source address to be that one; a reply has its address
- * already and only wants a way, so it comes second where the two differ.
+ * flow that the container opens wants its source address to be that one, unless every address of
+ * the container would do; a reply has its address already and only wants a way. Where they differ,
+ * the stronger wins.
  */
+enum rank { OPENS_AS_THIS, OPENS_AS_ANY, REPLIES };
+
 struct need {
 	struct prefix peer, dst; /* dst: the peer's subnet, which serves all peers there */
 	struct ip via;
-	bool reply;
+	enum rank rank;
 	uint32_t origin, index;
 };
 
@@ -50,7 +53,7 @@ static struct prefix peer_subnet(const struct nodes *nodes, struct prefix peer)
 }
 
 static void one_way(struct routes *routes, const struct nodes *nodes, struct prefix own,
-		    struct prefix peer, bool reply, uint32_t origin)
+		    struct prefix peer, enum rank rank, uint32_t origin)
 {
 	const struct node *node = prefix_is_single(own) ? nodes_find_ip(nodes, own.ip) : NULL;
 	struct node_needs *needs;
@@ -65,36 +68,48 @@ static void one_way(struct routes *routes, const struct nodes *nodes, struct pre
 	*list_add(routes->a, &needs->list) = (struct need){.peer = peer,
 							   .dst = peer_subnet(nodes, peer),
 							   .via = seat->gateway,
-							   .reply = reply,
+							   .rank = rank,
 							   .origin = origin,
 							   .index = needs->list.n};
 }
 
+static bool covers_all_of(const struct node *node, struct prefix own)
+{
+	list_each (seat, &node->seats)
+		if (seat->declared && !prefix_contains(own, seat->ip))
+			return false;
+	return true;
+}
+
 /* An end given as a network, or as "any": each of its declared members needs the way. */
 static void members_to(struct routes *routes, const struct nodes *nodes, struct prefix own,
-		       struct prefix peer, bool reply, uint32_t origin)
+		       struct prefix peer, enum rank rank, uint32_t origin)
 {
 	if (prefix_is_single(own)) {
-		one_way(routes, nodes, own, peer, reply, origin);
+		one_way(routes, nodes, own, peer, rank, origin);
 		return;
 	}
-	list_each (node, &nodes->list)
+	list_each (node, &nodes->list) {
+		enum rank weaker =
+			rank == OPENS_AS_THIS && covers_all_of(node, own) ? OPENS_AS_ANY : rank;
+
 		list_each (seat, &node->seats)
 			if (seat->declared && prefix_contains(own, seat->ip))
-				one_way(routes, nodes, prefix_of(seat->ip), peer, reply, origin);
+				one_way(routes, nodes, prefix_of(seat->ip), peer, weaker, origin);
+	}
 }
 
 void routes_need(struct routes *routes, const struct nodes *nodes, struct prefix src,
 		 struct prefix dst, uint32_t origin)
 {
-	members_to(routes, nodes, src, dst, false, origin);
-	members_to(routes, nodes, dst, src, true, origin);
+	members_to(routes, nodes, src, dst, OPENS_AS_THIS, origin);
+	members_to(routes, nodes, dst, src, REPLIES, origin);
 }
 
 static int by_rank(const struct need *a, const struct need *b)
 {
-	if (a->reply != b->reply)
-		return a->reply - b->reply;
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
 	return (a->index > b->index) - (a->index < b->index);
 }
 

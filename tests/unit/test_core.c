@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What core decides, without a kernel and without an engine: names, engine answers, and the laws of
+ * difference over every golden file: what is sent reads back as what was wanted. */
+#include "core/compile.h"
+#include "core/nft.h"
+#include "core/plan.h"
+#include "core/resolve.h"
+#include "unit/test.h"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+TEST(a_prefix_of_a_name_ends_at_a_boundary)
+{
+	assert_true(name_has_prefix("smarthostbackend-1", "smarthostbackend"));
+	assert_true(name_has_prefix("web_1", "web"));
+	assert_true(name_has_prefix("web.a", "web"));
+	assert_true(name_has_prefix("web1", "web"));
+	assert_false(name_has_prefix("webhook", "web"));
+	assert_false(name_has_prefix("we", "web"));
+	assert_false(name_has_prefix("web", ""));
+}
+
+TEST(the_newest_api_that_both_speak_is_chosen)
+{
+	static const char answer[] = "{\"Version\": \"20.10.24\", \"ApiVersion\": \"1.41\", "
+				     "\"MinAPIVersion\": \"1.12\"}";
+	AUTO_RELEASE struct arena a = {0};
+	struct engine e = {0};
+	struct error err = {0};
+
+	assert_true(engine_decode_version(&e, &a, answer, sizeof(answer) - 1, NULL, &err));
+	assert_true(engine_choose_api(&e, &a, NULL, &err));
+	assert_string_equal(e.api, "1.41");
+	assert_int_equal(e.major, 20);
+	assert_false(engine_choose_api(&e, &a, "1.45", &err));
+	assert_non_null(strstr(err.text, "1.45"));
+}
+
+TEST(an_answer_that_is_no_list_is_no_empty_list)
+{
+	static const char *const answers[] = {"", "{}", "null", "[1]", "[{\"Id\": 1}]", "[{}]"};
+	AUTO_RELEASE struct arena a = {0};
+
+	for (size_t i = 0; i < COUNT_OF(answers); i++) {
+		struct engine e = {0};
+		struct error err = {0};
+
+		assert_false(engine_decode_networks(&e, &a, answers[i], strlen(answers[i]), &err));
+		assert_true(err.text[0]);
+	}
+}
+
+TEST(a_refusal_is_quoted_on_one_line)
+{
+	static const char body[] = "{\"message\": \"Pool overlaps\\nwith other one\"}";
+	struct error err = {0};
+
+	assert_false(engine_decode_error(&err, 403, body, sizeof(body) - 1));
+	assert_int_equal(err.code, 403);
+	assert_null(strchr(err.text, '\n'));
+	assert_non_null(strstr(err.text, "403 Pool overlaps"));
+}
+
+/* --- the laws, over the golden files --- */
+
+static const char *const files[] = {"example", "every_field", "service_without_container",
+				    "source_address_wins"};
+
+struct example {
+	struct arena arena;
+	struct diags diags;
+	struct config config;
+	struct resolution resolution;
+	struct engine engine;
+	struct facts facts;
+	struct findings findings;
+	struct state want;
+};
+
+static void load(struct example *x, const char *name)
+{
+	const char *path =
+		arena_printf(&x->arena, "%s/golden/rules/%s.json", getenv("TESTS"), name);
+	char text[1 << 16];
+	FILE *f = fopen(path, "r");
+	size_t len;
+
+	assert_non_null(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	text[len] = 0;
+	fclose(f);
+	x->diags.arena = &x->arena;
+	x->facts = (struct facts){.variant = VARIANT_NFT,
+				  .docker_user = true,
+				  .docker_drops = true,
+				  .ip_forward = 1,
+				  .mark_accept = 0x2000000,
+				  .mark_raw = 0x1000000};
+	assert_true(config_decode(&x->config, &x->diags, &x->arena, name, text, len));
+	resolve(&x->resolution, &x->diags, &x->arena, &x->config);
+	compile(&x->want, &x->findings, &x->arena, &x->config, &x->resolution, &x->engine,
+		&x->facts);
+	list_each (space, &x->want.spaces)
+		nft_encode_ruleset(&space->ruleset, &x->arena);
+}
+
+/* As a kernel would answer a dump after the transaction. */
+static void commit(struct ruleset *have, struct arena *a, const struct nft_batch *batch)
+{
+	const char *at = buf_text(&batch->bytes), *end = at + batch->bytes.len;
+	struct error err = {0};
+
+	while (at < end) {
+		const struct nlmsghdr *message = (const void *)at;
+
+		if (message->nlmsg_type >= NLMSG_MIN_TYPE + 16)
+			assert_true(nft_decode_message(have, a, message, &err));
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	nft_decode_finish(have, a);
+}
+
+TEST(what_is_sent_reads_back_as_what_was_wanted)
+{
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		struct example x = {0};
+
+		load(&x, files[i]);
+		list_each (space, &x.want.spaces) {
+			struct nft_batch first = {0}, second = {0};
+			nft_changes changes = {0};
+			struct ruleset have = {0};
+
+			if (!space->ruleset.exists)
+				continue;
+			nft_batch_begin(&first, &x.arena, 1);
+			nft_diff(&first, &changes, &x.arena, &space->ruleset, &have);
+			nft_batch_end(&first, &x.arena);
+			assert_false(nft_batch_is_empty(&first));
+			commit(&have, &x.arena, &first);
+			nft_batch_begin(&second, &x.arena, 1);
+			nft_diff(&second, &changes, &x.arena, &space->ruleset, &have);
+			nft_batch_end(&second, &x.arena);
+			assert_true(nft_batch_is_empty(&second));
+			buf_free(&first.bytes);
+			buf_free(&second.bytes);
+		}
+		arena_release(&x.arena);
+	}
+}
+
+TEST(a_state_compared_with_itself_plans_nothing_for_its_namespaces)
+{
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		struct example x = {0};
+		struct plan plan = {0};
+		struct observed seen = {.engine = &x.engine, .facts = &x.facts};
+
+		load(&x, files[i]);
+		list_each (space, &x.want.spaces) {
+			space->container_id = space->container;
+			space->reachable = true;
+			list_each (handoff, &space->handoffs)
+				handoff->present = handoff->on_top = true;
+			*list_add(&x.arena, &seen.have.spaces) = *space;
+		}
+		plan_diff(&plan, &x.arena, &x.want, &seen, &x.config);
+		assert_int_equal(plan.steps.n, 0);
+		plan_free(&plan);
+		arena_release(&x.arena);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
+		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
+		cmocka_unit_test(an_answer_that_is_no_list_is_no_empty_list),
+		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
+		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
+		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
