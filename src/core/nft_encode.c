@@ -9,6 +9,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
@@ -78,6 +79,16 @@ static void load_ct(struct buf *b, uint32_t key)
 
 	nla_be32(b, NFTA_CT_KEY, key);
 	nla_be32(b, NFTA_CT_DREG, NFT_REG_1);
+	expr_end(b, e);
+}
+
+static void load_original_port(struct buf *b)
+{
+	struct expr e = expr_begin(b, "ct");
+
+	nla_be32(b, NFTA_CT_KEY, NFT_CT_PROTO_DST);
+	nla_be32(b, NFTA_CT_DREG, NFT_REG_1);
+	nla_byte(b, NFTA_CT_DIRECTION, IP_CT_DIR_ORIGINAL);
 	expr_end(b, e);
 }
 
@@ -334,6 +345,14 @@ ENCODER(encode_proto)
 	match_byte(b, NFT_META_L4PROTO, (uint8_t)t->number);
 }
 
+ENCODER(encode_original_port)
+{
+	uint8_t port[2] = {(uint8_t)(t->low >> 8), (uint8_t)t->low};
+
+	load_original_port(b);
+	compare(b, NFT_CMP_EQ, port, sizeof(port));
+}
+
 ENCODER(encode_ports)
 {
 	match_ports(b, t->kind == TERM_SPORT ? 0 : 2, t->low, t->high);
@@ -459,6 +478,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_PROTO] = encode_proto,
 	[TERM_SPORT] = encode_ports,
 	[TERM_DPORT] = encode_ports,
+	[TERM_ORIGINAL_DPORT] = encode_original_port,
 	[TERM_CT_STATE] = encode_ct_state,
 	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
 	[TERM_MARK_HAS] = encode_mark,

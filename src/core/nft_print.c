@@ -202,6 +202,9 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 	case TERM_DPORT:
 		print_ports(out, t, before);
 		break;
+	case TERM_ORIGINAL_DPORT:
+		buf_printf(out, "ct original proto-dst %u", t->low);
+		break;
 	case TERM_CT_STATE:
 		print_ct_state(out, t->number);
 		break;

@@ -401,10 +401,40 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 
 /* --- sources that the target sees --- */
 
+static void put_target(struct set *set, struct arena *a, const struct translation *t)
+{
+	uint8_t *at = put_proto(put_ip(set_add(set, a, t->origin), t->to), t->match.proto);
+
+	put_port(at, port_at_target(t));
+}
+
+/* Where translations lead that keep the source: another port may lead there without keeping it. */
+static struct set targets_that_see_sources(struct builder *b, const struct flows *flows)
+{
+	struct set set = {.n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+
+	list_each (t, &flows->translations)
+		if (!t->masquerade && match_single_port(t->match))
+			put_target(&set, b->a, t);
+	set_finish(&set, b->a);
+	return set;
+}
+
+static bool sees_source(struct builder *b, const struct set *targets, const struct translation *t)
+{
+	struct set one = {.n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+
+	if (!targets->n)
+		return false;
+	put_target(&one, b->a, t);
+	return set_has(targets, one.elements);
+}
+
 static void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	struct set set = {
 		.name = "masqueraded", .n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+	struct set targets = targets_that_see_sources(b, flows);
 
 	list_each (t, &flows->translations) {
 		struct traffic match = t->match;
@@ -412,11 +442,8 @@ static void masquerade_translated(struct builder *b, struct chain *chain, const 
 
 		if (!t->masquerade)
 			continue;
-		if (match_single_port(match)) {
-			uint8_t *at = put_proto(put_ip(set_add(&set, b->a, t->origin), t->to),
-						match.proto);
-
-			put_port(at, port_at_target(t));
+		if (match_single_port(match) && !sees_source(b, &targets, t)) {
+			put_target(&set, b->a, t);
 			continue;
 		}
 		rule = add_rule(b, chain, 4, NULL, t->origin);
@@ -425,6 +452,8 @@ static void masquerade_translated(struct builder *b, struct chain *chain, const 
 		if (match_has_ports(match) && t->to_port)
 			match.low = match.high = t->to_port;
 		term_match(b, rule, match);
+		if (match_single_port(t->match))
+			term(b, rule, TERM_ORIGINAL_DPORT)->low = t->match.low;
 		term(b, rule, TERM_MASQUERADE);
 	}
 	if (set.n) {

@@ -10,7 +10,7 @@
 
 struct routes {
 	struct arena *a;
-	struct node_needs *of_node;  /* one per node */
+	struct node_needs *of_node; /* one per node */
 };
 
 struct routes routes_new(struct arena *a, uint32_t n_nodes);

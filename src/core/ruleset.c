@@ -127,6 +127,24 @@ void set_finish(struct set *set, struct arena *a)
 	set->origins = origins;
 }
 
+bool set_has(const struct set *set, const uint8_t *record)
+{
+	uint32_t stride = set_stride(set), low = 0, high = set->n;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = memcmp(set_element(set, middle), record, stride);
+
+		if (!order)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
 {
 	list_each (set, &rs->sets)

@@ -56,6 +56,8 @@ const uint8_t *set_element(const struct set *set, uint32_t i);
 /* Adds a record, unsorted; set_finish sorts, drops exact doubles (the first origin stays). */
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin);
 void set_finish(struct set *set, struct arena *a);
+/* A finished set holds this record (of its key: set_stride bytes). */
+bool set_has(const struct set *set, const uint8_t *record);
 
 /* Where a register gets its value: the parts of a lookup's key. */
 enum load {
@@ -77,7 +79,8 @@ enum term_kind {
 	TERM_PROTO, /* number: an IP protocol */
 	TERM_SPORT, /* low, high */
 	TERM_DPORT,
-	TERM_CT_STATE, /* number: CT_* bits, any of them */
+	TERM_ORIGINAL_DPORT, /* low: the port before a translation */
+	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
 	TERM_MARK_HAS,	 /* number: all of these bits are set */
 	TERM_MARK_LACKS, /* number: not all of these bits are set */

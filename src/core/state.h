@@ -26,12 +26,12 @@ struct handoff {
 
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
-	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
-	bool docker_user;      /* DOCKER-USER stands in that variant and FORWARD jumps to it */
-	bool docker_drops;     /* Docker's isolation and drops stand */
-	bool raw_drops;	       /* Docker >= 28 drops in raw PREROUTING */
-	int ip_forward;	       /* of the host; -1 unknown */
-	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
+	enum variant variant; /* the one that Docker uses; without Docker the one in play */
+	bool docker_user;     /* DOCKER-USER stands in that variant and FORWARD jumps to it */
+	bool docker_drops;    /* Docker's isolation and drops stand */
+	bool raw_drops;	      /* Docker >= 28 drops in raw PREROUTING */
+	int ip_forward;	      /* of the host; -1 unknown */
+	bool forward_drop;    /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
 };
 
