@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "edge/fw_nft.h"
 #include "edge/handoff.h"
+#include "edge/iptables.h"
 #include "edge/route.h"
 
 #include <string.h>
@@ -80,6 +81,11 @@ static bool change_firewall(const struct work *k, struct error *err)
 	return origin == NONE ? false : error_wrap(err, "policies[%u]", origin);
 }
 
+static bool restore_chains(const struct work *k, struct error *err)
+{
+	return iptables_restore(k->ns, k->step->variant, k->step->restore, err);
+}
+
 static bool add_handoff(const struct work *k, struct error *err)
 {
 	return handoff_put(k->ns, &k->step->handoff, err);
@@ -96,7 +102,8 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_FORWARD_POLICY] = set_forward_policy, [STEP_ADD_ROUTE] = add_route,
 	[STEP_FIREWALL] = change_firewall,	    [STEP_ADD_HANDOFF] = add_handoff,
 	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
-	[STEP_REMOVE_NETWORK] = remove_network,
+	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
+	[STEP_REMOVE_IPTABLES] = restore_chains,
 };
 
 static void take(struct pass *p, struct world *w, uint32_t i)

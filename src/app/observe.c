@@ -3,6 +3,7 @@
 #include "app/world.h"
 #include "edge/fw_nft.h"
 #include "edge/handoff.h"
+#include "edge/iptables.h"
 #include "edge/route.h"
 
 #include <errno.h>
@@ -54,6 +55,29 @@ static enum variant choose_variant(const struct engine *engine, const struct fil
 	return VARIANT_NONE;
 }
 
+/* Rules in the variant that Docker does not use would be void: its drops are final. */
+static bool choose_backend(struct facts *f, const char *asked, struct error *err)
+{
+	static const char *const names[] = {
+		[VARIANT_NFT] = "iptables-nft", [VARIANT_LEGACY] = "iptables-legacy"};
+
+	f->backend = BACKEND_NFTABLES;
+	if (!asked || !strcmp(asked, "nftables"))
+		return true;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		if (!strcmp(asked, names[v])) {
+			f->backend = BACKEND_IPTABLES;
+			if (f->variant == VARIANT_NONE)
+				f->variant = v;
+			if (f->variant == v)
+				return true;
+		}
+	return error_set(err, -1,
+			 "the backend %s would be void: the firewall here is %s, whose drops are "
+			 "final; use HARBORWALL_BACKEND=nftables or %s",
+			 asked, names[f->variant], names[f->variant]);
+}
+
 static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct filter_view views[VARIANT_LEGACY + 1] = {0};
@@ -67,6 +91,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
 		return false;
 	f->variant = choose_variant(&view->engine, views);
+	if (!choose_backend(f, w->options->backend, err))
+		return false;
 	f->docker_user = views[f->variant].docker_user;
 	f->docker_drops = views[f->variant].docker_isolation;
 	f->raw_drops = views[f->variant].raw_drops;
@@ -90,6 +116,13 @@ static bool read_engine(struct view *view, struct arena *a, struct world *w, str
 	return w->without_engine;
 }
 
+static bool read_chains(struct space *space, struct arena *a, const struct ns *ns,
+			struct error *err)
+{
+	return iptables_read(&space->chains, a, ns, VARIANT_NFT, err) &&
+	       iptables_read(&space->chains, a, ns, VARIANT_LEGACY, err);
+}
+
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
@@ -104,6 +137,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	host->reachable = true;
 	*list_add(a, &view->ns) = &w->host;
 	if (!read_facts(view, a, w, err) || !fw_nft_read(&host->ruleset, a, &w->host, err) ||
+	    !read_chains(host, a, &w->host, err) ||
 	    !route_read_prefixes(&prefixes, a, &w->host, err))
 		return false;
 	list_each (prefix, &prefixes)
@@ -265,7 +299,7 @@ static bool read_space(struct space *space, struct arena *a, const struct ns *ns
 	int forward;
 
 	if (!fw_nft_read(&space->ruleset, a, ns, err) || !route_read(&routes, a, ns, err) ||
-	    !ns_get_forward(ns, &forward, err))
+	    !ns_get_forward(ns, &forward, err) || !read_chains(space, a, ns, err))
 		return false;
 	list_each (route, &routes)
 		*list_add(a, &space->routes) = *route;

@@ -25,7 +25,9 @@ static const struct {
 	{"version", 'V', true, false, false, "       the version"},
 	{"strict", 's', false, false, false, "       check: warnings count as errors"},
 	{"networks", 'n', false, false, false, "       clear: remove our networks, too"},
-	{"backend", 'b', false, false, true, "NAME   rules: nftables"},
+	{"backend", 'b', false, false, true,
+	 "NAME   rules: nftables, iptables-nft, iptables-legacy"},
+	{"engine", 'e', false, false, true, "MAJOR  rules: as for this version of Docker"},
 	{"replace", 'r', false, false, true, "NET    apply: re-create a network (not built yet)"},
 	{"adopt", 'a', false, false, false,
 	 "       apply: take over unmarked rules (not built yet)"},
@@ -142,6 +144,7 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 
 	o->given |= 1u << flag;
 	o->config = letter == 'c' ? value : o->config;
+	o->engine = letter == 'e' ? (uint32_t)strtoul(value, NULL, 10) : o->engine;
 	o->backend = letter == 'b' ? value : o->backend;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
@@ -196,6 +199,18 @@ static bool read_words(struct options *o, int argc, char **argv, int *status)
 	}
 }
 
+static bool check_backend(const struct options *o, int *status)
+{
+	static const char *const known[] = {"nftables", "iptables-nft", "iptables-legacy"};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (!o->backend || !strcmp(o->backend, known[i]))
+			return true;
+	return refuse(status,
+		      "there is no backend \"%s\": nftables, iptables-nft or iptables-legacy",
+		      o->backend);
+}
+
 static bool was_given(const struct options *o, int letter)
 {
 	return o->given & 1u << flag_of(letter);
@@ -236,7 +251,7 @@ bool options_parse(struct options *options, const struct verb **verb, const stru
 	*verb = find_verb(verbs, n_verbs, options->verb);
 	if (!*verb)
 		return refuse(status, "there is no verb \"%s\"", options->verb);
-	if (!flags_fit(options, *verb, status))
+	if (!flags_fit(options, *verb, status) || !check_backend(options, status))
 		return false;
 	/* the only argument of most verbs is the file */
 	if (!strncmp((*verb)->arguments, "[FILE]", 6) && options->n_arguments)

@@ -21,6 +21,7 @@ struct options {
 	int n_arguments;
 	bool json, quiet, verbose, strict, networks;
 	const char *backend; /* HARBORWALL_BACKEND or --backend; NULL: detect */
+	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
 	const char *state;   /* path of the state file */
 	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */
 	uint32_t mark_raw, mark_accept;

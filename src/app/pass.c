@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { FIRST_WITH_RAW_DROPS = 28 }; /* Docker Engine */
+
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
 {
@@ -53,13 +55,20 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 
 void pass_compile(struct pass *p, const struct options *options, const struct generation *g)
 {
+	const char *backend = options->backend ? options->backend : "nftables";
+
 	*p = (struct pass){0};
 	p->view.facts = (struct facts){.variant = VARIANT_NFT,
 				       .docker_user = true,
+				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
 				       .docker_drops = true,
 				       .ip_forward = 1,
 				       .mark_accept = options->mark_accept,
 				       .mark_raw = options->mark_raw};
+	if (!strncmp(backend, "iptables", 8))
+		p->view.facts.backend = BACKEND_IPTABLES;
+	if (!strcmp(backend, "iptables-legacy"))
+		p->view.facts.variant = VARIANT_LEGACY;
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);
 	encode(p);

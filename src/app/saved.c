@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/saved.h"
 
+#include "core/iptables.h"
 #include "edge/file.h"
 
 #include <errno.h>
@@ -10,9 +11,6 @@
 
 enum { MAX_BYTES = 1 << 20 };
 
-static const char *const variant_names[] = {
-	[VARIANT_NONE] = "", [VARIANT_NFT] = "nft", [VARIANT_LEGACY] = "legacy"};
-
 static void decode(struct saved *saved, const json_t *root)
 {
 	const json_t *before = json_object_get(root, "before");
@@ -21,7 +19,7 @@ static void decode(struct saved *saved, const json_t *root)
 	const char *variant = json_string_value(json_object_get(before, "variant"));
 
 	saved->forwarding_was_off = json_is_integer(forward) && !json_integer_value(forward);
-	for (size_t i = VARIANT_NFT; variant && i < COUNT_OF(variant_names); i++)
+	for (size_t i = VARIANT_NFT; variant && i <= VARIANT_LEGACY; i++)
 		if (!strcmp(variant, variant_names[i]))
 			saved->variant = (enum variant)i;
 	saved->policy_was_accept = policy && !strcmp(policy, "ACCEPT") && saved->variant;

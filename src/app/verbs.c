@@ -4,6 +4,7 @@
 
 #include "app/pass.h"
 #include "app/saved.h"
+#include "core/iptables.h"
 #include "edge/file.h"
 #include "edge/handoff.h"
 
@@ -112,19 +113,6 @@ static bool load(struct generation *g, const struct options *o)
 	return accepted;
 }
 
-static bool backend_is_built(const struct options *o)
-{
-	if (!o->backend || !strcmp(o->backend, "nftables"))
-		return true;
-	if (!strcmp(o->backend, "iptables-nft") || !strcmp(o->backend, "iptables-legacy"))
-		fprintf(stderr, "harborwall: the backend %s is not built yet; use nftables\n",
-			o->backend);
-	else
-		fprintf(stderr, "harborwall: there is no backend \"%s\"; use nftables\n",
-			o->backend);
-	return false;
-}
-
 static void print_findings(FILE *out, const struct pass *p)
 {
 	list_each (finding, &p->plan.findings.list)
@@ -135,11 +123,12 @@ static void print_findings(FILE *out, const struct pass *p)
 static void print_spaces(struct buf *out, const struct pass *p)
 {
 	list_each (space, &p->want.spaces) {
-		if (!space->ruleset.exists && !space->routes.n)
+		if (!space->ruleset.exists && !space->routes.n && !space->chains.n)
 			continue;
 		buf_printf(out, "# %s%s\n", space->container ? "container " : "host",
 			   space->container ? space->container : "");
 		nft_print(out, &space->ruleset);
+		ipt_print(out, &space->chains);
 		list_each (route, &space->routes)
 			buf_printf(out, "# ip route replace %s via %s proto 104\n",
 				   prefix_format(route->dst).s, ip_format(route->via).s);
@@ -151,7 +140,7 @@ int verb_rules(const struct options *o)
 	AUTO_BUF struct buf out = {0};
 	struct generation g;
 	struct pass pass;
-	bool accepted = backend_is_built(o) && load(&g, o);
+	bool accepted = load(&g, o);
 
 	if (!accepted)
 		return EXIT_FAILED;
@@ -176,7 +165,7 @@ int verb_plan(const struct options *o)
 	struct error err = {0};
 	int status;
 
-	if (!backend_is_built(o) || !load(&g, o))
+	if (!load(&g, o))
 		return EXIT_FAILED;
 	if (!world_open(&world, o, &err) || !pass_plan(&pass, &world, &g, &err)) {
 		status = fail(&err);
@@ -257,7 +246,7 @@ int verb_apply(const struct options *o)
 	struct error err = {0};
 	int status = EXIT_FINE;
 
-	if (!backend_is_built(o) || !load(&g, o))
+	if (!load(&g, o))
 		return EXIT_FAILED;
 	if (!world_open(&world, o, &err) || !converge(&world, &g, o, &err))
 		status = fail(&err);

@@ -110,7 +110,7 @@ static bool in_one_network(const struct compiler *c, const struct peer *src, con
 static bool is_tied(const struct compiler *c, struct prefix subnet)
 {
 	list_each (old, &c->host.tied)
-		if (prefix_overlaps(*old, subnet))
+		if (prefix_overlaps(old->subnet, subnet))
 			return true;
 	return false;
 }
@@ -325,15 +325,36 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
+/* The interface of a declared network, as it is or as it will be. */
+static const char *bridge_of(const struct compiler *c, const struct network *network)
+{
+	const struct engine_network *e = engine_find_network(c->engine, network->name);
+
+	return e && e->bridge ? e->bridge : network->bridge_name;
+}
+
 /* Subnets whose addresses are sources of ours: only their own bridge may send them. */
 static void compile_tied(struct compiler *c)
 {
 	list_each (network, &c->config->networks)
-		*list_add(c->a, &c->host.tied) = network->subnet;
+		*list_add(c->a, &c->host.tied) =
+			(struct tied){network->subnet, bridge_of(c, network)};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
-			*list_add(c->a, &c->host.tied) = prefix_canonical(network->subnet);
+			*list_add(c->a, &c->host.tied) =
+				(struct tied){prefix_canonical(network->subnet), network->bridge};
+}
+
+/* Nobody writes Docker's drops, or they were flushed: ours stand in. */
+static void compile_closed(struct compiler *c)
+{
+	if (c->facts->docker_drops)
+		return;
+	list_each (network, &c->config->networks)
+		if (network->isolation != ISOLATION_OPEN)
+			*list_add(c->a, &c->host.closed) =
+				(struct closed){bridge_of(c, network), network->internal};
 }
 
 static void compile_attachments(struct compiler *c, struct state *want)
@@ -359,7 +380,10 @@ static void compile_host(struct compiler *c, struct space *host)
 	const struct facts *f = c->facts;
 
 	host->reachable = true;
-	program_host(&host->ruleset, c->a, &c->host, f);
+	if (f->backend == BACKEND_IPTABLES)
+		ipt_program_host(&host->chains, c->a, &c->host, f);
+	else
+		program_host(&host->ruleset, c->a, &c->host, f);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
@@ -383,11 +407,14 @@ static void compile_containers(struct compiler *c, struct state *want)
 		const struct node *node = &c->nodes.list.items[i];
 		struct space space = {.container = node->name};
 
-		program_container(&space.ruleset, c->a, &c->of_node[i]);
+		if (c->facts->backend == BACKEND_IPTABLES)
+			ipt_program_container(&space.chains, c->a, &c->of_node[i], c->facts);
+		else
+			program_container(&space.ruleset, c->a, &c->of_node[i]);
 		routes_of(&c->routes, i, c->a, &space);
-		if (!space.ruleset.exists && !space.routes.n)
+		space.forward = space.ruleset.exists || space.chains.n;
+		if (!space.forward && !space.routes.n)
 			continue;
-		space.forward = space.ruleset.exists;
 		if (node->container) {
 			space.container_id = node->container->id;
 			space.pid = node->container->running ? node->container->pid : 0;
@@ -413,6 +440,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		compile_policy(&c, i);
 	compile_tied(&c);
+	compile_closed(&c);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;

@@ -37,15 +37,30 @@ struct masquerading {
 	uint32_t origin;
 };
 
+struct tied {
+	struct prefix subnet;
+	const char *bridge;
+};
+
+struct closed {
+	const char *bridge;
+	bool internal; /* nothing gets out either */
+};
+
 struct flows {
 	LIST(struct allow) allows;
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
-	LIST(struct prefix) tied;
+	LIST(struct tied) tied;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
 	LIST(struct prefix) hairpins;
+	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
+	LIST(struct closed) closed;
 };
+
+/* There is something to say. */
+bool flows_matter(const struct flows *flows);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
@@ -55,3 +70,9 @@ bool match_every_port(struct traffic match); /* 0-65535 */
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		  const struct facts *facts);
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows);
+
+/* The same in the other language, for the variant that the facts name. */
+void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
+		      const struct facts *facts);
+void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
+			   const struct facts *facts);

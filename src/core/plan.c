@@ -2,6 +2,7 @@
 /* Compares what is wanted with what is there, one kind of object after the other. */
 #include "core/plan.h"
 
+#include "core/iptables.h"
 #include "core/place.h"
 
 #include <string.h>
@@ -515,6 +516,72 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
 }
 
+static const char *chains_text(struct differ *d, const struct space *space, enum variant variant,
+			       const struct ipt_changes *changes)
+{
+	const char *text = "", *comma = "";
+	const struct {
+		uint32_t n;
+		const char *done;
+	} parts[] = {{changes->added, "added"},
+		     {changes->rewritten, "rewritten"},
+		     {changes->removed, "removed"}};
+
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (parts[i].n) {
+			text = arena_printf(d->a, "%s%s%u %s", text, comma, parts[i].n,
+					    parts[i].done);
+			comma = ", ";
+		}
+	return arena_printf(d->a, "%s: iptables-%s chains " IPT_PREFIX "* (%s)", space_name(space),
+			    variant_names[variant], text);
+}
+
+/* The first policy behind them, and whether there are more. */
+static const char *origins_of_chains(struct differ *d, const ipt_chains *chains)
+{
+	uint32_t first = NONE;
+	bool more = false;
+
+	list_each (chain, chains)
+		list_each (rule, &chain->rules) {
+			more |= first != NONE && rule->origin != NONE && rule->origin != first;
+			first = first == NONE ? rule->origin : first;
+		}
+	return first == NONE ? ""
+	       : more	     ? arena_printf(d->a, "policies[%u] and others", first)
+			     : origin_path(d, first);
+}
+
+/* Chains of a variant: what is wanted there, or (remove) what is left where nothing is. */
+static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool remove)
+{
+	static const ipt_chains nothing;
+	const ipt_chains *w = want == NONE ? &nothing : &d->want->spaces.items[want].chains;
+	const struct space *h = &d->seen->have.spaces.items[have];
+
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf text = {0};
+		struct ipt_changes changes = {0};
+		struct step *step;
+
+		if (remove == (w->n && w->items[0].variant == v))
+			continue;
+		ipt_diff(&text, &changes, v, w, &h->chains);
+		if (!text.len)
+			continue;
+		step = space_step(d, remove ? STEP_REMOVE_IPTABLES : STEP_IPTABLES,
+				  remove	? '-'
+				  : h->chains.n ? '~'
+						: '+',
+				  "firewall", want, have);
+		step->variant = v;
+		step->restore = arena_strdup(d->a, buf_text(&text));
+		step->text = chains_text(d, h, v, &changes);
+		step->why = remove ? "not in use any more" : origins_of_chains(d, w);
+	}
+}
+
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
 {
 	list_each (h, &space->handoffs)
@@ -570,11 +637,15 @@ static void diff_spaces(struct differ *d)
 		}
 		diff_forwarding(d, i, h);
 		diff_routes(d, i, h, true);
+		diff_chains(d, i, h, false);
 		diff_firewall(d, i, h);
 		diff_routes(d, i, h, false);
+		if (h)
+			diff_chains(d, i, h, true);
 	}
 	diff_handoffs(d, true);
 	diff_handoffs(d, false);
+	diff_chains(d, 0, 0, true);
 }
 
 /* Containers that no policy names any more. */
@@ -590,6 +661,7 @@ static void diff_left_spaces(struct differ *d)
 		if (wanted || !space->reachable)
 			continue;
 		diff_firewall(d, NONE, h);
+		diff_chains(d, NONE, h, true);
 		diff_routes(d, NONE, h, false);
 	}
 }

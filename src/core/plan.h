@@ -16,9 +16,11 @@ enum step_kind {
 	STEP_FORWARDING,     /* ip_forward = 1 in a namespace */
 	STEP_FORWARD_POLICY, /* DROP, as Docker would have set it */
 	STEP_ADD_ROUTE,
+	STEP_IPTABLES, /* one restore in one namespace, additions and changes */
 	STEP_FIREWALL, /* one transaction in one namespace */
 	STEP_ADD_HANDOFF,
 	STEP_REMOVE_HANDOFF,
+	STEP_REMOVE_IPTABLES, /* chains of a variant or backend that is no longer in use */
 	STEP_REMOVE_ROUTE,
 	STEP_REMOVE_NETWORK,
 };
@@ -37,7 +39,9 @@ struct step {
 	struct handoff handoff;
 	struct nft_batch batch;
 	nft_changes changes;
-	uint32_t depends_on; /* index of a step that must have succeeded, or NONE */
+	enum variant variant; /* of what the tools of iptables do */
+	const char *restore;  /* what they are given */
+	uint32_t depends_on;  /* index of a step that must have succeeded, or NONE */
 };
 
 struct plan {

@@ -42,6 +42,11 @@ bool match_every_port(struct traffic match)
 	return match.low == 0 && match.high == UINT16_MAX;
 }
 
+bool flows_matter(const struct flows *flows)
+{
+	return flows->allows.n || flows->translations.n || flows->masquerades.n || flows->closed.n;
+}
+
 static bool match_single_port(struct traffic match)
 {
 	return match_has_ports(match) && match.low == match.high;
@@ -256,10 +261,10 @@ static void build_tied(struct builder *b, const struct flows *flows)
 	struct set *set = new_set(b, "sources", FIELD_IP4);
 
 	set->interval = true;
-	list_each (subnet, &flows->tied) {
+	list_each (tied, &flows->tied) {
 		uint8_t *at = set_add(set, b->a, NONE);
 
-		put_ip(put_ip(at, prefix_first(*subnet)), prefix_last(*subnet));
+		put_ip(put_ip(at, prefix_first(tied->subnet)), prefix_last(tied->subnet));
 	}
 	finish_set(b, set);
 }
@@ -520,6 +525,50 @@ static void build_raw(struct builder *b)
 	lookup_allows(b, chain, true, TERM_MARK_SET, NULL, b->facts->mark_raw);
 }
 
+static void close_one_way(struct builder *b, struct chain *chain, const char *set, uint8_t load)
+{
+	struct rule *rule = add_rule(b, chain, 0, "nobody else closes this network", NONE);
+
+	term_lookup(b, rule, TERM_LOOKUP, set, load);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, "inside", LOAD_IIFNAME, LOAD_OIFNAME);
+	term(b, rule, TERM_DROP);
+}
+
+/* Where Docker's drops do not stand: what is not admitted stays out, as Docker would keep it. */
+static void close_networks(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	struct set *closed, *inside, *internal = NULL;
+	struct rule *rule;
+
+	if (!flows->closed.n)
+		return;
+	closed = new_set(b, "closed", FIELD_IFNAME);
+	list_each (c, &flows->closed)
+		put_iface(set_add(closed, b->a, NONE), c->bridge);
+	finish_set(b, closed);
+	inside = new_set(b, "inside", FIELD_IFNAME, FIELD_IFNAME);
+	list_each (c, &flows->closed)
+		put_iface(put_iface(set_add(inside, b->a, NONE), c->bridge), c->bridge);
+	finish_set(b, inside);
+	list_each (c, &flows->closed)
+		if (c->internal) {
+			internal = internal ? internal : new_set(b, "internal", FIELD_IFNAME);
+			put_iface(set_add(internal, b->a, NONE), c->bridge);
+		}
+	if (internal)
+		finish_set(b, internal);
+
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term(b, rule, TERM_ACCEPT);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
+	term(b, rule, TERM_ACCEPT);
+	close_one_way(b, chain, "closed", LOAD_OIFNAME);
+	if (internal)
+		close_one_way(b, chain, "internal", LOAD_IIFNAME);
+}
+
 static void build_forward(struct builder *b, const struct flows *flows)
 {
 	uint32_t bit = b->facts->mark_accept;
@@ -545,7 +594,8 @@ static void build_forward(struct builder *b, const struct flows *flows)
 	term(b, rule, TERM_ACCEPT);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_name(b, rule, TERM_GOTO, "fresh");
+	term_name(b, rule, flows->closed.n ? TERM_JUMP : TERM_GOTO, "fresh");
+	close_networks(b, chain, flows);
 }
 
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
@@ -554,7 +604,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	struct builder b = {.rs = rs, .a = a, .facts = facts};
 	struct chain *post;
 
-	rs->exists = flows->allows.n || flows->translations.n || flows->masquerades.n;
+	rs->exists = flows_matter(flows);
 	if (!rs->exists)
 		return;
 	build_tied(&b, flows);

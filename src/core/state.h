@@ -6,16 +6,15 @@
 #pragma once
 
 #include "core/engine.h"
+#include "core/rules.h"
 #include "core/ruleset.h"
 
-/* How the verdict of our table reaches the packet filter that Docker (or nobody) uses. */
-enum variant {
-	VARIANT_NONE,	/* no iptables filter table in play */
-	VARIANT_NFT,	/* iptables-nft: nf_tables tables `ip filter`, `ip raw` */
-	VARIANT_LEGACY, /* iptables-legacy: x_tables */
-};
+/* In which language the rules are written. */
+enum backend { BACKEND_NFTABLES, BACKEND_IPTABLES };
 
-/* One rule of ours in a foreign chain: "-m mark --mark BITS/BITS -j ACCEPT", at its top. */
+/*
+ * One rule of ours in a foreign chain, which hands the verdict of our table over to the packet
+ * filter that Docker (or nobody) uses: "-m mark --mark BITS/BITS -j ACCEPT", at its top. */
 struct handoff {
 	enum variant variant;
 	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
@@ -28,10 +27,11 @@ struct handoff {
 struct facts {
 	enum variant variant; /* the one that Docker uses; without Docker the one in play */
 	bool docker_user;     /* DOCKER-USER stands in that variant and FORWARD jumps to it */
-	bool docker_drops;    /* Docker's isolation and drops stand */
-	bool raw_drops;	      /* Docker >= 28 drops in raw PREROUTING */
-	int ip_forward;	      /* of the host; -1 unknown */
-	bool forward_drop;    /* policy of the variant's FORWARD chain is DROP */
+	enum backend backend;
+	bool docker_drops; /* Docker's isolation and drops stand */
+	bool raw_drops;	   /* Docker >= 28 drops in raw PREROUTING */
+	int ip_forward;	   /* of the host; -1 unknown */
+	bool forward_drop; /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
 };
 
@@ -49,6 +49,7 @@ struct space {
 	bool reachable;		       /* of what was read */
 	const char *obstacle;	       /* why it is not, if that is no matter of course */
 	struct ruleset ruleset;	       /* table inet harborwall */
+	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
 	LIST(struct handoff) handoffs; /* host only */

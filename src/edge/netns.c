@@ -71,11 +71,27 @@ static int enter(int ns_fd, struct error *err)
 
 static void leave(int home)
 {
+	if (home < 0)
+		return; /* the host's: we never left */
 	if (setns(home, CLONE_NEWNET) < 0) {
 		perror("harborwall: return to the host's network namespace");
 		abort();
 	}
 	close(home);
+}
+
+bool ns_enter(int *home, const struct ns *ns, struct error *err)
+{
+	*home = -1;
+	if (ns->pidfd < 0)
+		return true;
+	*home = enter(ns->ns_fd, err);
+	return *home >= 0;
+}
+
+void ns_leave(int home)
+{
+	leave(home);
 }
 
 /* --- containers --- */
@@ -198,18 +214,14 @@ static int open_forward(int flags)
 /* Opened in the namespace, used outside. */
 static bool open_forward_of(int *fd, const struct ns *ns, int flags, struct error *err)
 {
-	int home = -1;
+	int home;
 
-	if (ns->pidfd >= 0) {
-		home = enter(ns->ns_fd, err);
-		if (home < 0)
-			return false;
-	}
+	if (!ns_enter(&home, ns, err))
+		return false;
 	*fd = open_forward(flags);
 	if (*fd < 0)
 		error_set(err, errno, "open /proc/sys/net/ipv4/ip_forward");
-	if (home >= 0)
-		leave(home);
+	ns_leave(home);
 	return *fd >= 0;
 }
 

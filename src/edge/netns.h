@@ -36,6 +36,13 @@ MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *containe
 bool ns_is_alive(const struct ns *ns);
 void ns_close(struct ns *ns);
 
+/*
+ * The thread goes into the namespace, for as long as it takes to start a program there, and must
+ * come back.
+ */
+MUST_CHECK bool ns_enter(int *home, const struct ns *ns, struct error *err);
+void ns_leave(int home);
+
 /* net/ipv4/ip_forward of the namespace; *value 0 or 1. */
 MUST_CHECK bool ns_get_forward(const struct ns *ns, int *value, struct error *err);
 MUST_CHECK bool ns_set_forward(const struct ns *ns, int value, struct error *err);

@@ -18,8 +18,9 @@ PORTS = {"tcp": [80, 81, 443, 8080], "udp": [53, 80]}
 class Bed:
     """Use as a context. Containers are created through lab.docker, the rest through here."""
 
-    def __init__(self, lab, config=None, tcp=None, udp=None):
-        self.lab, self.docker = lab, lab.docker
+    def __init__(self, lab, config=None, tcp=None, udp=None, env=None):
+        """env: harborwall's, beside what the lab gives it."""
+        self.lab, self.docker, self.env = lab, lab.docker, env or {}
         self.folder = tempfile.TemporaryDirectory(prefix="harborwall-test-")
         self.file = os.path.join(self.folder.name, "networks.json")
         self.config = None
@@ -50,7 +51,7 @@ class Bed:
     # -- harborwall --
 
     def harborwall(self, verb, *options, check=False, env=None):
-        return self.lab.run(engine.HARBORWALL, verb, "-c", self.file, *options, check=check, env=env)
+        return self.lab.run(engine.HARBORWALL, verb, "-c", self.file, *options, check=check, env={**self.env, **(env or {})})
 
     def apply(self, *options):
         done = self.harborwall("apply", *options)
@@ -58,7 +59,7 @@ class Bed:
         return done
 
     def run_daemon(self, env=None):
-        return self.lab.spawn(engine.HARBORWALL, "run", "-c", self.file, env=env)
+        return self.lab.spawn(engine.HARBORWALL, "run", "-c", self.file, env={**self.env, **(env or {})})
 
     # -- the world --
 
@@ -116,6 +117,16 @@ def rule_dumps(lab):
     kept = [line for line in save.splitlines() if not line.startswith("#")]
     return {"nft": without_counters(nft), "iptables": [line.split(" [")[0] for line in kept],
             "ip_forward": lab.run("cat", "/proc/sys/net/ipv4/ip_forward").stdout}
+
+
+def remains(bed):
+    """Lines of ours in any firewall: the host's and the running containers', whoever wrote them."""
+    found = []
+    for name in [None, *(n for n, c in bed.docker.containers().items() if c["State"]["Running"])]:
+        for tool in (["nft", "list", "ruleset"], ["iptables-nft-save"], ["iptables-legacy-save"]):
+            done = bed.lab.run(*tool) if name is None else bed.lab.inside(name, *tool)
+            found += [f"{name or 'host'}: {line}" for line in done.stdout.splitlines() if "harborwall" in line.lower()]
+    return found
 
 
 def without_counters(text):

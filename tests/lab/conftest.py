@@ -40,19 +40,24 @@ def untouched():
     assert outside() == before, "the tests changed this host"
 
 
-@pytest.fixture(scope="session")
-def engine20():
+WHY_NOT = {}  # engine -> why it can't be had
+
+
+def need_engine(version):
     if os.geteuid():
         pytest.skip("lab tests need root")
-    if why := fetched("20"):
-        pytest.skip(f"no engine 20: {why}")
-    return "20"
+    if version not in WHY_NOT:
+        WHY_NOT[version] = fetched(version)
+    if WHY_NOT[version]:
+        pytest.skip(f"no engine {version}: {WHY_NOT[version]}")
 
 
 @pytest.fixture
-def lab(request, engine20):
-    """Parametrized indirectly with further arguments of engine.Lab."""
-    with engine.Lab(f"test{os.getpid()}", engine20, **getattr(request, "param", {})) as lab:
+def lab(request):
+    """Parametrized indirectly with further arguments of engine.Lab; engine 20 unless they say otherwise."""
+    arguments = {"version": "20", **getattr(request, "param", {})}
+    need_engine(arguments["version"])
+    with engine.Lab(f"test{os.getpid()}", **arguments) as lab:
         lab.peer()
         yield lab
 
@@ -61,3 +66,9 @@ def lab(request, engine20):
 def bed(lab):
     with beds.Bed(lab) as bed:
         yield bed
+
+
+def pytest_terminal_summary(terminalreporter):
+    import test_cells
+    for name, exact in test_cells.REPORT:
+        terminalreporter.write_line(f"cell passed: {name} (engine {exact})")

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The variants of iptables, and what our rules in one of them are (core/iptables.h). */
+#pragma once
+
+#include "base/arena.h"
+
+enum variant {
+	VARIANT_NONE,	/* no iptables filter table in play */
+	VARIANT_NFT,	/* iptables-nft: nf_tables tables `ip filter`, `ip raw` */
+	VARIANT_LEGACY, /* iptables-legacy: x_tables */
+};
+extern const char *const variant_names[];
+
+struct ipt_rule {
+	const char *text; /* NULL in what was read */
+	uint32_t hash;
+	uint32_t origin; /* policy index, or NONE */
+};
+
+struct ipt_chain {
+	enum variant variant;
+	const char *table;  /* filter, nat, raw */
+	const char *name;   /* HARBORWALL… */
+	const char *parent; /* the chain whose first rule jumps here; NULL: only our own do */
+	uint32_t n_jumps;   /* of what was read: how many jumps in that parent … */
+	bool on_top;	    /* … and whether one of them is its first rule */
+	LIST(struct ipt_rule) rules;
+};
+typedef LIST(struct ipt_chain) ipt_chains;
+
+/* What a restore does, counted for people. */
+struct ipt_changes {
+	uint32_t added, rewritten, removed; /* chains */
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/iptables.h"
+
+#include "edge/file.h"
+#include "edge/fw_nft.h"
+#include "edge/proc.h"
+
+#include <linux/netfilter.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TOOL_MS = 20000, MAX_NAMES = 4096 };
+
+static const char *const tables[] = {"raw", "nat", "filter"};
+
+/* The kernel lists the tables that are loaded in the namespace that we are in. */
+static bool has_legacy_table(const char *names, const char *table)
+{
+	size_t len = strlen(table);
+
+	while (*names) {
+		size_t n = strcspn(names, "\n");
+
+		if (n == len && !memcmp(names, table, len))
+			return true;
+		names += n + (names[n] == '\n');
+	}
+	return false;
+}
+
+/* iptables-legacy-save of a table that is not loaded would load it. */
+static bool save_legacy(struct buf *text, struct error *err)
+{
+	static const char path[] = "/proc/thread-self/net/ip_tables_names";
+	AUTO_BUF struct buf names = {0};
+
+	/* a kernel without x_tables has no such file */
+	if (access(path, F_OK) == 0 && !file_read(&names, path, MAX_NAMES, err))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		const char *const argv[] = {"iptables-legacy-save", "-t", tables[i], NULL};
+
+		if (has_legacy_table(buf_text(&names), tables[i]) &&
+		    !proc_run(argv, NULL, text, TOOL_MS, err))
+			return false;
+	}
+	return true;
+}
+
+static bool save_nft(struct buf *text, struct error *err)
+{
+	static const char *const argv[] = {"iptables-nft-save", NULL};
+
+	return proc_run(argv, NULL, text, TOOL_MS, err);
+}
+
+bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, struct error *err)
+{
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	ok = variant == VARIANT_NFT ? save_nft(text, err) : save_legacy(text, err);
+	ns_leave(home);
+	return ok;
+}
+
+/* A list of chains over netlink is a hundred times cheaper than the tool. */
+static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, struct error *err)
+{
+	static const char *const no_rules[] = {NULL};
+
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		struct ruleset table;
+
+		if (!fw_nft_read_chains(&table, a, ns, NFPROTO_IPV4, tables[i], no_rules, err))
+			return false;
+		list_each (chain, &table.chains)
+			*may |= !strncmp(chain->name, IPT_PREFIX, strlen(IPT_PREFIX));
+	}
+	return true;
+}
+
+bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns, enum variant variant,
+		   struct error *err)
+{
+	AUTO_BUF struct buf text = {0};
+	bool may = variant == VARIANT_LEGACY;
+
+	if (!may && !may_have_chains(&may, a, ns, err))
+		return false;
+	if (may && !iptables_save(&text, ns, variant, err))
+		return false;
+	ipt_decode(chains, a, variant, buf_text(&text));
+	return true;
+}
+
+bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
+		      struct error *err)
+{
+	const char *const argv[] = {variant == VARIANT_NFT ? "iptables-nft-restore"
+							   : "iptables-legacy-restore",
+				    "--noflush", "-w", "5", NULL};
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	ok = proc_run(argv, text, NULL, TOOL_MS, err);
+	ns_leave(home);
+	return ok;
+}

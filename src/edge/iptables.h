@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Our chains in the tables of iptables, through its own save and restore tools (edge/proc.h). */
+#pragma once
+
+#include "core/iptables.h"
+#include "edge/netns.h"
+
+/*
+ * Adds what chains of ours a variant holds. Runs a tool only where the kernel says that there may
+ * be some, and never makes a table by looking.
+ */
+MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns,
+			      enum variant variant, struct error *err);
+/* Everything the variant holds, ours or not, as its save tool prints it; "" if there is nothing. */
+MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
+			      struct error *err);
+/* One restore: each table of it is one transaction. */
+MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
+				 struct error *err);
