@@ -78,6 +78,29 @@ static bool choose_backend(struct facts *f, const char *asked, struct error *err
 			 asked, names[f->variant], names[f->variant]);
 }
 
+/* What keeps Docker from closing networks, and the way out. */
+static const char *why_open(const struct filter_view *view, const struct engine *engine)
+{
+	if (!view->docker_isolation)
+		return engine->up
+			       ? "Docker's own drops do not stand (flushed, or --iptables=false); "
+				 "if they should, restart dockerd"
+			       : "no Docker engine writes drops here";
+	return "the policy of FORWARD is ACCEPT (forwarding was on before Docker came)";
+}
+
+static bool read_bridges(struct facts *f, struct arena *a, struct world *w, struct error *err)
+{
+	struct bridges_view bridges;
+
+	if (!handoff_read_bridges(&bridges, a, &w->host, f->mark_accept, err))
+		return false;
+	f->docker_drops = bridges.drops;
+	f->raw_drops = bridges.raw_drops;
+	f->takes_mark = bridges.takes_mark;
+	return true;
+}
+
 static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct filter_view views[VARIANT_LEGACY + 1] = {0};
@@ -90,12 +113,16 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	    !handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
 		return false;
+	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
 	f->variant = choose_variant(&view->engine, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
 	f->docker_user = views[f->variant].docker_user;
-	f->docker_drops = views[f->variant].docker_isolation;
+	f->docker_drops = handoff_view_closes(&views[f->variant]);
 	f->raw_drops = views[f->variant].raw_drops;
+	f->open_why = why_open(&views[f->variant], &view->engine);
+	if (f->docker_nftables && !read_bridges(f, a, w, err))
+		return false;
 	f->forward_drop = views[f->variant].forward_drop;
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;

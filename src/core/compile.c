@@ -355,6 +355,137 @@ static void compile_closed(struct compiler *c)
 		if (network->isolation != ISOLATION_OPEN)
 			*list_add(c->a, &c->host.closed) =
 				(struct closed){bridge_of(c, network), network->internal};
+	if (c->host.closed.n && c->facts->open_why)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "%s; harborwall closes its networks itself", c->facts->open_why);
+}
+
+/* --- Docker's nf_tables backend --- */
+
+#define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
+
+enum { FIRST_WITH_TRUST = 28 }; /* Docker Engine */
+
+/* "br-a:br-b" holds br-b. */
+static bool trusts(const char *interfaces, const char *bridge)
+{
+	size_t len = strlen(bridge);
+
+	while (*interfaces) {
+		size_t n = strcspn(interfaces, ":");
+
+		if (n == len && !memcmp(interfaces, bridge, len))
+			return true;
+		interfaces += n + (interfaces[n] == ':');
+	}
+	return false;
+}
+
+static const char *trusted_by(const struct engine_network *network)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, TRUSTED))
+			return option->value;
+	return "";
+}
+
+/* The network that an address will be on: its engine name, bridge and index in the file. */
+struct place {
+	const char *network, *bridge;
+	uint32_t index; /* of config->networks, or NONE */
+};
+
+static struct place place_of_address(const struct compiler *c, struct prefix prefix)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
+		if (prefix_covers(c->config->networks.items[i].subnet, prefix))
+			return (struct place){c->config->networks.items[i].name,
+					      bridge_of(c, &c->config->networks.items[i]), i};
+	list_each (e, &c->engine->networks)
+		if (e->bridge && prefix_covers(e->subnet, prefix))
+			return (struct place){e->name, e->bridge, NONE};
+	return (struct place){.index = NONE};
+}
+
+static void trust(struct compiler *c, const char **trusted, struct place who, struct place whom)
+{
+	const char **list = &trusted[who.index];
+
+	if (who.index == NONE || !whom.bridge || (*list && trusts(*list, whom.bridge)))
+		return;
+	*list = *list ? arena_printf(c->a, "%s:%s", *list, whom.bridge) : whom.bridge;
+}
+
+/* A network that stands keeps the trust that it was made with. */
+static bool lacks_trust(const struct compiler *c, struct place who, struct place whom)
+{
+	const struct engine_network *e = engine_find_network(c->engine, who.network);
+
+	return e && !trusts(trusted_by(e), whom.bridge);
+}
+
+static void say_what_lacks_trust(struct compiler *c, uint32_t origin, struct place who,
+				 struct place whom)
+{
+	if (!who.network || !whom.bridge || !lacks_trust(c, who, whom))
+		return;
+	policy_finding(c, FINDING_CONFLICT, origin,
+		       "cannot be enforced: network \"%s\" drops what comes in by %s; create it "
+		       "with the option " TRUSTED "=%s, or start dockerd with "
+		       "--allow-direct-routing",
+		       who.network, whom.bridge, whom.bridge);
+}
+
+static bool declares_trust(const struct network *network)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, TRUSTED))
+			return true;
+	return false;
+}
+
+/* Docker's raw drops are lifted, one bridge for another, for exactly those that exchange packets.
+ */
+static void compile_trust(struct compiler *c, struct state *want)
+{
+	const char **trusted = arena_array(c->a, const char *, c->config->networks.n + 1);
+	uint32_t said = NONE;
+
+	if (c->engine->major < FIRST_WITH_TRUST)
+		return;
+	list_each (flow, &c->host.allows) {
+		struct place src = place_of_address(c, flow->src);
+		struct place dst = place_of_address(c, flow->dst);
+
+		trust(c, trusted, src, dst);
+		trust(c, trusted, dst, src);
+		if (!c->facts->docker_nftables || flow->origin == said)
+			continue;
+		said = flow->origin;
+		say_what_lacks_trust(c, flow->origin, src, dst);
+		say_what_lacks_trust(c, flow->origin, dst, src);
+	}
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
+		if (trusted[i] && !declares_trust(&c->config->networks.items[i]))
+			*list_add(c->a, &want->networks.items[i].options) =
+				(struct pair){TRUSTED, trusted[i]};
+}
+
+static void compile_mark(struct compiler *c)
+{
+	uint32_t said = NONE;
+
+	if (!c->facts->docker_nftables || c->facts->takes_mark)
+		return;
+	list_each (flow, &c->host.allows) {
+		if (flow->origin == said)
+			continue;
+		said = flow->origin;
+		policy_finding(c, FINDING_CONFLICT, said,
+			       "cannot be enforced: Docker's nftables backend takes no mark; start "
+			       "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
+			       c->facts->mark_accept, c->facts->mark_accept);
+	}
 }
 
 static void compile_attachments(struct compiler *c, struct state *want)
@@ -444,6 +575,8 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
+	compile_trust(&c, want);
+	compile_mark(&c);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));
 	compile_containers(&c, want);

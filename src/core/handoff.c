@@ -37,6 +37,7 @@ static void note_jump(struct filter_view *view, const char *target)
 	view->docker_user |= !strcmp(target, "DOCKER-USER");
 	view->docker_isolation |=
 		!strcmp(target, "DOCKER-ISOLATION-STAGE-1") || !strcmp(target, "DOCKER-FORWARD");
+	view->drops_by_bridge |= !strcmp(target, "DOCKER-FORWARD");
 }
 
 /* Copy number `copy` of ours stands in a chain behind n rules of other people. */
@@ -164,6 +165,55 @@ void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ru
 	for (size_t i = 0; i < COUNT_OF(places); i++)
 		view_chain_nft(view, a, !strcmp(places[i].table, "raw") ? raw : filter, i);
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;
+}
+
+bool handoff_view_closes(const struct filter_view *view)
+{
+	return view->docker_isolation && (view->drops_by_bridge || view->forward_drop);
+}
+
+/* --- Docker's nf_tables backend --- */
+
+#define FORWARD_INTO "filter-forward-in__"
+
+bool bridges_chain_matters(const char *chain)
+{
+	return !strncmp(chain, FORWARD_INTO, strlen(FORWARD_INTO)) ||
+	       !strcmp(chain, "raw-PREROUTING");
+}
+
+static bool accepts_mark(const struct rule *rule, uint32_t mark)
+{
+	struct attrs rest = {rule->exprs, rule->exprs_len}, data;
+	struct foreign_rule r = look_at(rule);
+	const char *name;
+
+	if (r.verdict != NF_ACCEPT || r.compared != mark)
+		return false;
+	while (next_expr(&rest, &name, &data))
+		if (!strcmp(name, "meta") &&
+		    attr_be32(attr_find(data, NFTA_META_KEY)) == NFT_META_MARK)
+			return true;
+	return false;
+}
+
+void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark)
+{
+	uint32_t n = 0, n_taking = 0;
+
+	*view = (struct bridges_view){.drops = ruleset_find_chain(table, "filter-FORWARD") != NULL};
+	list_each (chain, &table->chains) {
+		bool into = !strncmp(chain->name, FORWARD_INTO, strlen(FORWARD_INTO));
+		bool takes = false;
+
+		list_each (rule, &chain->rules) {
+			takes |= accepts_mark(rule, mark);
+			view->raw_drops |= !into && look_at(rule).verdict == NF_DROP;
+		}
+		n += into;
+		n_taking += into && takes;
+	}
+	view->takes_mark = n && n == n_taking;
 }
 
 /* meta mark & BITS == BITS counter accept: exactly what iptables-nft writes for -m mark. */

@@ -112,6 +112,7 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 	if (!flows->closed.n)
 		return;
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
+	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
 	list_each (closed, &flows->closed) {
 		ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
 			     closed->bridge);

@@ -564,6 +564,9 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	term(b, rule, TERM_ACCEPT);
+	rule = add_rule(b, chain, 0, "published ports", NONE);
+	term(b, rule, TERM_CT_STATUS_DNAT);
+	term(b, rule, TERM_ACCEPT);
 	close_one_way(b, chain, "closed", LOAD_OIFNAME);
 	if (internal)
 		close_one_way(b, chain, "internal", LOAD_IIFNAME);

@@ -29,6 +29,27 @@ static bool read_nft(struct filter_view *view, struct arena *a, const struct ns 
 	return true;
 }
 
+bool handoff_read_bridges(struct bridges_view *view, struct arena *a, const struct ns *ns,
+			  uint32_t mark, struct error *err)
+{
+	static const char table[] = "docker-bridges";
+	static const char *const no_rules[] = {NULL};
+	LIST(const char *) names = {0};
+	struct ruleset chains;
+
+	if (!fw_nft_read_chains(&chains, a, ns, NFPROTO_IPV4, table, no_rules, err))
+		return false;
+	list_each (chain, &chains.chains)
+		if (bridges_chain_matters(chain->name))
+			*list_add(a, &names) = chain->name;
+	*list_add(a, &names) = NULL;
+	if (names.n > 1 &&
+	    !fw_nft_read_chains(&chains, a, ns, NFPROTO_IPV4, table, names.items, err))
+		return false;
+	bridges_view(view, &chains, mark);
+	return true;
+}
+
 static bool commit(struct nft_batch *batch, const struct ns *ns, struct error *err)
 {
 	uint32_t origin;

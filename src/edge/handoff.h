@@ -17,6 +17,10 @@
 MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
 			     enum variant variant, struct error *err);
 
+/* Docker's own nf_tables tables; nothing is ever written into them. */
+MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
+				     const struct ns *ns, uint32_t mark, struct error *err);
+
 /*
  * Puts one rule at the top of its chain (removing other copies of ours there) or removes it, in one
  * transaction. Makes table and chain for FORWARD and raw PREROUTING where they are absent.

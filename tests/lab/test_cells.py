@@ -85,8 +85,158 @@ def clear(bed):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def assert_nobody_gets_in_with_a_borrowed_source(bed):
+def assert_nobody_gets_in_with_a_borrowed_source(bed, thieves=("peer", "bystander", "wireguardproxy")):
     honest = ("publicbackend", "172.18.104.3", "172.18.103.2", "tcp", 80, "smarthostloadbalancer")
     thieves = [(who, "172.18.104.3", "172.18.103.2", "tcp", 80, "smarthostloadbalancer")
-               for who in ("peer", "bystander", "wireguardproxy")]
+               for who in thieves]
     assert bed.prober.spoof([honest, *thieves]) == [honest]
+
+
+# --- where nobody writes Docker's drops ---
+
+def closed_without_docker(bed):
+    bed.assert_matrix(bed.into_managed)
+    assert_nobody_gets_in_with_a_borrowed_source(bed)
+
+
+@pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
+@pytest.mark.parametrize("lab", [{"version": v, "options": ["--iptables=false"]} for v in ("20", "28")], indirect=True,
+                         ids=["docker 20 --iptables=false", "docker 28 --iptables=false"])
+def test_an_engine_that_writes_no_rules(lab, backend):
+    with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
+        seed.containers(bed)
+        before = beds.rule_dumps(lab)
+        bed.write(seed.widened())
+        bed.apply()
+        closed_without_docker(bed)
+        assert_noop(bed)
+        clear(bed)
+        assert not beds.remains(bed)
+        assert beds.rule_dumps(lab)["nft"] == before["nft"] or backend != "nftables"
+        REPORT.append((f"docker {lab.version} --iptables=false, {backend}", bed.docker.call("GET", "/version")["Version"]))
+
+
+@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}], indirect=True, ids=["docker 20", "docker 28"])
+def test_flushed_chains_are_closed_by_ours_until_the_engine_writes_its_own(bed):
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    bed.lab.run("nft", "flush", "ruleset")
+    bed.apply()
+    bed.assert_matrix(bed.into_managed)
+    assert "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout
+    bed.lab.engine("restart")
+    bed.prober.__exit__()
+    for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
+        bed.docker.start(name)
+    bed.lab.tunnel("wireguardproxy", "wg0")
+    said = bed.apply().stdout
+    ours = "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout
+    # up to 27 Docker closes the outside by a policy that it sets only when it turns forwarding on
+    assert ours == (bed.lab.version == "20") == ("the policy of FORWARD is ACCEPT" in said)
+    bed.assert_matrix(bed.into_managed)
+
+
+# --- switching ---
+
+def test_a_backend_that_was_left_leaves_nothing(bed):
+    seed.containers(bed)
+    bed.write(seed.widened())
+    for backend, sign in [("nftables", "inet harborwall"), ("iptables-nft", "HARBORWALL-FRESH"),
+                          ("nftables", "inet harborwall")]:
+        bed.env["HARBORWALL_BACKEND"] = backend
+        bed.apply()
+        bed.assert_matrix()
+        assert_noop(bed)
+        rest = beds.remains(bed)
+        assert any(sign in line for line in rest)
+        other = "HARBORWALL" if backend == "nftables" else "inet harborwall"
+        # the hand-off rule's comment names the table
+        assert not [li for li in rest if other in li and "comment" not in li], rest
+
+
+def test_the_variant_that_docker_does_not_use_is_refused(bed):
+    seed.containers(bed)
+    bed.write(seed.widened())
+    done = bed.harborwall("apply", env={"HARBORWALL_BACKEND": "iptables-legacy"})
+    assert done.returncode == 1 and "would be void" in done.stderr and "iptables-nft" in done.stderr
+    assert not beds.remains(bed)
+
+
+# --- losses close, never open ---
+
+LOSSES = {
+    "our table": ["nft delete table inet harborwall"],
+    "the hand-off rule": ["iptables -D DOCKER-USER 1"],
+    "our forward chain": ["nft flush chain inet harborwall forward"],
+    "what is allowed": ["nft flush set inet harborwall allow"],
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_loss_fails_closed_for_managed_flows_and_open_for_nobody(bed, loss):
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    for command in LOSSES[loss]:
+        bed.lab.run(*command.split())
+    difference, _, _ = bed.matrix()
+    assert not difference.extra, difference.extra
+    assert difference.missing
+    bed.apply()
+    bed.assert_matrix()
+
+
+# --- Docker's nftables backend ---
+
+FWMARK = "0x2000000/0x2000000"
+
+
+@pytest.fixture
+def nftables29():
+    """A bed whose engine says that it writes nf_tables tables; every container's address is declared."""
+    import docker29
+    from conftest import need_engine
+    need_engine("28")
+    with engine.Lab("stand-in", "28", options=["--iptables=false"], forward=True) as lab:
+        lab.peer()
+        server, host = docker29.serve(lab)
+        with beds.Bed(lab, env={"DOCKER_HOST": host}) as bed:
+            seed.containers(bed)
+            config = seed.widened()
+            config["ips"]["172.18.104.9"] = {"container_name": "wireguardproxy"}
+            bed.write(config)
+            yield bed, docker29
+        server.shutdown()
+        server.server_close()
+
+
+def test_dockers_nftables_backend_takes_our_mark(nftables29):
+    bed, docker29 = nftables29
+    docker29.lay_out(bed, FWMARK)
+    bed.harborwall("apply")  # makes the networks
+    docker29.lay_out(bed, FWMARK)  # and the engine its chains for them
+    before = bed.lab.run("nft", "-s", "list", "table", "ip", "docker-bridges").stdout
+    bed.apply()
+    bed.assert_matrix()
+    # wireguardproxy is publicbackend's neighbour here, on one bridge
+    assert_nobody_gets_in_with_a_borrowed_source(bed, ("peer", "bystander"))
+    assert_noop(bed)
+    assert bed.lab.run("nft", "-s", "list", "table", "ip", "docker-bridges").stdout == before
+    clear(bed)
+    assert not [li for li in beds.remains(bed)]
+    REPORT.append(("docker 29 --firewall-backend=nftables (stand-in), nftables", "tables of 29 around 28"))
+
+
+def test_without_the_option_the_policies_that_cannot_be_enforced_are_named(nftables29):
+    bed, docker29 = nftables29
+    docker29.lay_out(bed)
+    bed.harborwall("apply")
+    docker29.lay_out(bed)
+    planned = bed.harborwall("plan")
+    assert planned.returncode == 1
+    said = [li for li in planned.stdout.splitlines() if "cannot be enforced" in li]
+    assert {li.split(": ")[1] for li in said} == {"policies[0]", "policies[1]", "policies[2]"}
+    assert all("--bridge-accept-fwmark=0x2000000/0x2000000" in li for li in said)
+    difference, _, _ = bed.matrix()
+    assert not difference.extra
