@@ -103,7 +103,7 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_FIREWALL] = change_firewall,	    [STEP_ADD_HANDOFF] = add_handoff,
 	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
-	[STEP_REMOVE_IPTABLES] = restore_chains,
+	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 };
 
 static void take(struct pass *p, struct world *w, uint32_t i)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads: who is asked, in which order, and what is remembered from pass to pass. */
 #include "app/world.h"
+#include "core/leftovers.h"
 #include "edge/fw_nft.h"
 #include "edge/handoff.h"
 #include "edge/iptables.h"
@@ -367,5 +368,35 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 					     (known_find(w, c->id) && known_find(w, c->id)->open)))
 			observe_container(view, a, w, c);
 	w->looked_everywhere = true;
+	return true;
+}
+
+static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
+			   const struct flows *flows, struct error *err)
+{
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf save = {0};
+
+		if (!iptables_save(&save, ns, v, err))
+			return false;
+		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
+	}
+	return true;
+}
+
+bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
+		       struct error *err)
+{
+	list_each (w, &want->spaces)
+		for (uint32_t i = 0; i < view->seen.have.spaces.n; i++) {
+			struct space *have = &view->seen.have.spaces.items[i];
+			bool same = !w->container ? !have->container
+						  : have->container &&
+							    !strcmp(w->container, have->container);
+
+			if (same && have->reachable &&
+			    !read_leftovers(have, a, view->ns.items[i], w->flows, err))
+				return false;
+		}
 	return true;
 }

@@ -30,7 +30,7 @@ static const struct {
 	{"engine", 'e', false, false, true, "MAJOR  rules: as for this version of Docker"},
 	{"replace", 'r', false, false, true, "NET    apply: re-create a network (not built yet)"},
 	{"adopt", 'a', false, false, false,
-	 "       apply: take over unmarked rules (not built yet)"},
+	 "       apply: remove rules without our mark that say what ours say"},
 	{"confirm", 'o', false, false, true,
 	 "SECS   apply: roll back unless confirmed (not built yet)"},
 	{"format", 'f', false, false, true, "NAME   graph: dot, mermaid, json (not built yet)"},
@@ -151,6 +151,7 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->verbose |= letter == 'v';
 	o->strict |= letter == 's';
 	o->networks |= letter == 'n';
+	o->adopt |= letter == 'a';
 }
 
 static size_t flag_of(int letter)

@@ -48,7 +48,11 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	encode(p);
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;
+	if ((w->adopt || w->look_for_leftovers) &&
+	    !observe_leftovers(&p->view, &p->arena, &p->want, err))
+		return false;
 	p->plan.keep_networks = w->keep_networks;
+	p->plan.adopt = w->adopt;
 	plan_diff(&p->plan, &p->arena, &p->want, &p->view.seen, &g->config);
 	return true;
 }

@@ -163,11 +163,14 @@ int verb_plan(const struct options *o)
 	struct world world;
 	struct pass pass = {0};
 	struct error err = {0};
+	bool opened;
 	int status;
 
 	if (!load(&g, o))
 		return EXIT_FAILED;
-	if (!world_open(&world, o, &err) || !pass_plan(&pass, &world, &g, &err)) {
+	opened = world_open(&world, o, &err);
+	world.look_for_leftovers = true;
+	if (!opened || !pass_plan(&pass, &world, &g, &err)) {
 		status = fail(&err);
 	} else {
 		if (o->json)
@@ -248,8 +251,14 @@ int verb_apply(const struct options *o)
 
 	if (!load(&g, o))
 		return EXIT_FAILED;
-	if (!world_open(&world, o, &err) || !converge(&world, &g, o, &err))
+	if (!world_open(&world, o, &err)) {
 		status = fail(&err);
+	} else {
+		world.adopt = o->adopt;
+		world.look_for_leftovers = true;
+		if (!converge(&world, &g, o, &err))
+			status = fail(&err);
+	}
 	world_close(&world);
 	generation_release(&g);
 	return status;

@@ -28,6 +28,8 @@ struct world {
 	struct docker *docker;
 	bool without_engine; /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */
+	bool adopt;		     /* take over rules without our mark … */
+	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
 	struct known **known; /* sorted by id */
@@ -53,5 +55,8 @@ struct view {
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/* Unmarked rules that say what ours say, in the namespaces that are wanted. */
+MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
+				  struct error *err);
 MUST_CHECK bool observe_containers(struct view *view, struct arena *a, struct world *w,
 				   const struct state *want, struct error *err);

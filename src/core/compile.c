@@ -19,7 +19,7 @@ struct compiler {
 	const struct engine *engine;
 	const struct facts *facts;
 	struct nodes nodes;
-	struct flows host;
+	struct flows *host;
 	struct flows *of_node; /* one per node */
 	struct routes routes;
 	struct findings *findings;
@@ -109,7 +109,7 @@ static bool in_one_network(const struct compiler *c, const struct peer *src, con
 
 static bool is_tied(const struct compiler *c, struct prefix subnet)
 {
-	list_each (old, &c->host.tied)
+	list_each (old, &c->host->tied)
 		if (prefix_overlaps(old->subnet, subnet))
 			return true;
 	return false;
@@ -118,7 +118,7 @@ static bool is_tied(const struct compiler *c, struct prefix subnet)
 static void allow(struct compiler *c, struct prefix src, struct prefix dst, struct traffic match,
 		  uint32_t origin)
 {
-	*list_add(c->a, &c->host.allows) = (struct allow){src, dst, match, origin};
+	*list_add(c->a, &c->host->allows) = (struct allow){src, dst, match, origin};
 }
 
 static void allow_policy(struct compiler *c, uint32_t i, const match_list *matches)
@@ -183,7 +183,7 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 	list_each (n, &c->config->networks)
 		if (prefix_contains(n->subnet, to) &&
 		    (!p->iface || !strcmp(p->iface, n->bridge_name)))
-			*list_add(c->a, &c->host.hairpins) = n->subnet;
+			*list_add(c->a, &c->host->hairpins) = n->subnet;
 }
 
 /* One translation for every source (or one for anybody) and every match. */
@@ -191,7 +191,7 @@ static void translate(struct compiler *c, uint32_t i, struct node *node, const m
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const struct resolved *r = &c->resolution->policies[i];
-	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : &c->host;
+	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	uint32_t n_from = p->from ? r->from.n : 1;
 	struct translation t = {.iface = p->iface, .to = r->to.items[0].net.ip, .origin = i};
 
@@ -217,7 +217,7 @@ static void masquerade(struct compiler *c, uint32_t i, struct node *node, const 
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const struct resolved *r = &c->resolution->policies[i];
-	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : &c->host;
+	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	const struct peers *from = p->from ? &r->from : &r->subject;
 	struct masquerading m = {.oface = p->iface, .origin = i};
 	struct traffic every = {.high = UINT16_MAX};
@@ -319,7 +319,7 @@ static void compile_policy(struct compiler *c, uint32_t i)
 
 static bool is_source(const struct compiler *c, struct prefix subnet)
 {
-	list_each (flow, &c->host.allows)
+	list_each (flow, &c->host->allows)
 		if (prefix_overlaps(subnet, flow->src))
 			return true;
 	return false;
@@ -337,12 +337,12 @@ static const char *bridge_of(const struct compiler *c, const struct network *net
 static void compile_tied(struct compiler *c)
 {
 	list_each (network, &c->config->networks)
-		*list_add(c->a, &c->host.tied) =
+		*list_add(c->a, &c->host->tied) =
 			(struct tied){network->subnet, bridge_of(c, network)};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
-			*list_add(c->a, &c->host.tied) =
+			*list_add(c->a, &c->host->tied) =
 				(struct tied){prefix_canonical(network->subnet), network->bridge};
 }
 
@@ -353,9 +353,9 @@ static void compile_closed(struct compiler *c)
 		return;
 	list_each (network, &c->config->networks)
 		if (network->isolation != ISOLATION_OPEN)
-			*list_add(c->a, &c->host.closed) =
+			*list_add(c->a, &c->host->closed) =
 				(struct closed){bridge_of(c, network), network->internal};
-	if (c->host.closed.n && c->facts->open_why)
+	if (c->host->closed.n && c->facts->open_why)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "%s; harborwall closes its networks itself", c->facts->open_why);
 }
@@ -453,7 +453,7 @@ static void compile_trust(struct compiler *c, struct state *want)
 
 	if (c->engine->major < FIRST_WITH_TRUST)
 		return;
-	list_each (flow, &c->host.allows) {
+	list_each (flow, &c->host->allows) {
 		struct place src = place_of_address(c, flow->src);
 		struct place dst = place_of_address(c, flow->dst);
 
@@ -477,7 +477,7 @@ static void compile_mark(struct compiler *c)
 
 	if (!c->facts->docker_nftables || c->facts->takes_mark)
 		return;
-	list_each (flow, &c->host.allows) {
+	list_each (flow, &c->host->allows) {
 		if (flow->origin == said)
 			continue;
 		said = flow->origin;
@@ -511,10 +511,11 @@ static void compile_host(struct compiler *c, struct space *host)
 	const struct facts *f = c->facts;
 
 	host->reachable = true;
+	host->flows = c->host;
 	if (f->backend == BACKEND_IPTABLES)
-		ipt_program_host(&host->chains, c->a, &c->host, f);
+		ipt_program_host(&host->chains, c->a, c->host, f);
 	else
-		program_host(&host->ruleset, c->a, &c->host, f);
+		program_host(&host->ruleset, c->a, c->host, f);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
@@ -536,7 +537,7 @@ static void compile_containers(struct compiler *c, struct state *want)
 {
 	for (uint32_t i = 0; i < c->nodes.list.n; i++) {
 		const struct node *node = &c->nodes.list.items[i];
-		struct space space = {.container = node->name};
+		struct space space = {.container = node->name, .flows = &c->of_node[i]};
 
 		if (c->facts->backend == BACKEND_IPTABLES)
 			ipt_program_container(&space.chains, c->a, &c->of_node[i], c->facts);
@@ -565,6 +566,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 			     .facts = facts,
 			     .findings = findings};
 
+	c.host = arena_array(a, struct flows, 1);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.routes = routes_new(a, c.nodes.list.n);

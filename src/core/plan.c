@@ -620,6 +620,54 @@ static void diff_handoffs(struct differ *d, bool add)
 	}
 }
 
+static void say_leftover(struct differ *d, const struct space *space, const struct leftover *l)
+{
+	finding_add(&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
+		    "a rule without our mark says what policies[%u] says and would outlive it: "
+		    "iptables-%s -t %s %s; apply --adopt removes it",
+		    l->origin, variant_names[l->variant], l->table, l->rule);
+}
+
+/* In one restore per variant; ours stand by then. */
+static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum variant variant)
+{
+	const struct space *h = &d->seen->have.spaces.items[have];
+	AUTO_BUF struct buf text = {0};
+	const char *table = "";
+	uint32_t n = 0;
+	struct step *step;
+
+	list_each (l, &h->leftovers) {
+		if (l->variant != variant)
+			continue;
+		if (strcmp(table, l->table) != 0)
+			buf_printf(&text, "%s*%s\n", n ? "COMMIT\n" : "", l->table);
+		table = l->table;
+		buf_printf(&text, "-D%s\n", l->rule + 2);
+		n++;
+	}
+	if (!n)
+		return;
+	buf_puts(&text, "COMMIT\n");
+	step = space_step(d, STEP_ADOPT, '-', "leftover", want, have);
+	step->variant = variant;
+	step->restore = arena_strdup(d->a, buf_text(&text));
+	step->text = arena_printf(d->a, "%s: %u rule%s of iptables-%s without our mark",
+				  space_name(h), n, n == 1 ? "" : "s", variant_names[variant]);
+	step->why = "ours say the same";
+}
+
+static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
+{
+	const struct space *h = &d->seen->have.spaces.items[have];
+
+	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
+		adopt_leftovers(d, want, have, v);
+	if (!d->plan->adopt)
+		list_each (l, &h->leftovers)
+			say_leftover(d, h, l);
+}
+
 static void diff_spaces(struct differ *d)
 {
 	const struct state *have = &d->seen->have;
@@ -646,6 +694,12 @@ static void diff_spaces(struct differ *d)
 	diff_handoffs(d, true);
 	diff_handoffs(d, false);
 	diff_chains(d, 0, 0, true);
+	for (uint32_t i = 0; i < d->want->spaces.n; i++) {
+		uint32_t h = find_space(have, &d->want->spaces.items[i]);
+
+		if (h != NONE && have->spaces.items[h].reachable)
+			diff_leftovers(d, i, h);
+	}
 }
 
 /* Containers that no policy names any more. */

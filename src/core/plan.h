@@ -20,6 +20,7 @@ enum step_kind {
 	STEP_FIREWALL, /* one transaction in one namespace */
 	STEP_ADD_HANDOFF,
 	STEP_REMOVE_HANDOFF,
+	STEP_ADOPT,	      /* rules without our mark that say what ours say */
 	STEP_REMOVE_IPTABLES, /* chains of a variant or backend that is no longer in use */
 	STEP_REMOVE_ROUTE,
 	STEP_REMOVE_NETWORK,
@@ -48,6 +49,7 @@ struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
 	bool keep_networks; /* set before: ours that left the file stay */
+	bool adopt;	    /* set before: unmarked rules that say what ours say are removed */
 };
 
 /*

@@ -28,6 +28,15 @@ struct ipt_chain {
 };
 typedef LIST(struct ipt_chain) ipt_chains;
 
+/* A rule that bears no mark and says what a policy says (core/leftovers.h). */
+struct leftover {
+	enum variant variant;
+	const char *table;
+	const char *rule; /* as iptables-save prints it: "-A DOCKER-USER -s …" */
+	uint32_t origin;  /* the policy that says the same */
+};
+typedef LIST(struct leftover) leftover_list;
+
 /* What a restore does, counted for people. */
 struct ipt_changes {
 	uint32_t added, rewritten, removed; /* chains */

@@ -52,6 +52,8 @@ struct space {
 	bool reachable;		       /* of what was read */
 	const char *obstacle;	       /* why it is not, if that is no matter of course */
 	struct ruleset ruleset;	       /* table inet harborwall */
+	const struct flows *flows;     /* of what is wanted: what its rules were made of */
+	leftover_list leftovers;       /* of what was read: somebody wrote these without a mark */
 	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
