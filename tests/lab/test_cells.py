@@ -240,3 +240,51 @@ def test_without_the_option_the_policies_that_cannot_be_enforced_are_named(nftab
     assert all("--bridge-accept-fwmark=0x2000000/0x2000000" in li for li in said)
     difference, _, _ = bed.matrix()
     assert not difference.extra
+
+
+# --- taking over from network-go ---
+
+NETWORK_GO = {
+    "host": ["-t filter -I DOCKER-USER -s 172.18.104.3 -d 172.18.103.2 -p tcp --dport 80 -j ACCEPT",
+             "-t filter -I DOCKER-USER -s 172.18.103.2 -d 172.18.104.3 -p tcp --sport 80 -m state --state RELATED,ESTABLISHED -j ACCEPT",
+             "-t nat -I PREROUTING -i ext0 -p tcp --dport 81 -j DNAT --to-destination 172.18.103.2:81",
+             "-t nat -I POSTROUTING -d 172.18.103.2 -p tcp --dport 81 -j MASQUERADE"],
+    "wireguardproxy": ["-t nat -I PREROUTING -i wg0 -p tcp --dport 80 -j DNAT --to-destination 172.18.103.2:80",
+                       "-t nat -I POSTROUTING -d 172.18.103.2 -p tcp --dport 80 -j MASQUERADE"],
+}
+FOREIGN = {
+    "host": ["-t filter -A DOCKER-USER -s 203.0.113.7 -d 172.18.103.2 -p tcp --dport 80 -j ACCEPT",
+             "-t filter -A DOCKER-USER -s 172.18.104.3 -d 172.18.103.2 -p tcp --dport 80 -m comment --comment mine -j ACCEPT",
+             "-t nat -A PREROUTING -i ext0 -p tcp --dport 9999 -j DNAT --to-destination 172.18.103.2:81"],
+    "wireguardproxy": ["-t nat -A PREROUTING -i eth0 -p tcp --dport 80 -j DNAT --to-destination 172.18.103.2:80"],
+}
+
+
+@pytest.mark.parametrize("lab", [{"legacy": False}, {"legacy": True}], indirect=True, ids=["nft", "legacy"])
+def test_rules_of_network_go_are_adopted_completely_and_others_stay(bed):
+    tool = "iptables-legacy" if bed.lab.legacy else "iptables-nft"
+
+    def write(rules):
+        for where, lines in rules.items():
+            for line in lines:
+                command = [tool, *line.split()]
+                bed.lab.run(*command) if where == "host" else bed.lab.inside(where, *command)
+
+    def saved():
+        return {"host": bed.lab.run(f"{tool}-save").stdout,
+                "wireguardproxy": bed.lab.inside("wireguardproxy", f"{tool}-save").stdout}
+
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    write(FOREIGN)
+    before = {k: [li for li in v.splitlines() if li.startswith("-A")] for k, v in saved().items()}
+    write(NETWORK_GO)
+    planned = bed.harborwall("plan")
+    assert planned.stdout.count("apply --adopt removes it") == 6, planned.stdout
+    assert bed.harborwall("apply").returncode == 0
+    done = bed.apply("--adopt")
+    assert "without our mark" in done.stdout
+    after = {k: [li for li in v.splitlines() if li.startswith("-A")] for k, v in saved().items()}
+    assert after == before
+    assert "apply --adopt" not in bed.harborwall("plan").stdout
