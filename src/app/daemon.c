@@ -21,7 +21,9 @@
 
 enum {
 	GAP_MS = 100,	   /* between two passes: what comes meanwhile is collected */
-	MAX_GAP_MS = 1000, /* … in a storm */
+	MAX_GAP_MS = 1000, /* … in a storm: */
+	WARM = 10,	   /* so many passes in a row widen the gap, */
+	COOLING_MS = 500,  /* and each is forgotten after this */
 	RETRY_MS = 500,	   /* after a failure, doubling */
 	MAX_RETRY_MS = 60000,
 	FOREVER = -1,
@@ -34,11 +36,12 @@ enum reason {
 	REASON_SIGNAL = 1 << 3,
 	REASON_PERIOD = 1 << 4,
 	REASON_RETRY = 1 << 5,
+	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_VERIFY = 1 << 6, /* a pass that changed something is followed by one that looks */
 };
 
 static const char *const reason_names[] = {"start",  "file",  "engine", "signal",
-					   "period", "retry", "verify"};
+					   "period", "retry", "verify", "kernel"};
 
 struct daemon {
 	const struct options *options;
@@ -51,7 +54,8 @@ struct daemon {
 	bool stopping, stream_up;
 
 	uint32_t reasons;
-	int64_t last_pass_ms, gap_ms;
+	int64_t last_pass_ms, cooled_ms;
+	int64_t heat;				/* passes not yet forgotten */
 	int64_t period_at, retry_at, stream_at; /* FOREVER: not set */
 	int64_t retry_ms, stream_retry_ms;
 	uint64_t said; /* hash of the findings that were logged last */
@@ -302,6 +306,12 @@ static void take_engine(struct daemon *d)
 	}
 }
 
+static void take_kernel(struct daemon *d)
+{
+	if (world_heard_changes(&d->world))
+		add_reason(d, REASON_KERNEL);
+}
+
 static void start_stream(struct daemon *d)
 {
 	struct error err = {0};
@@ -340,7 +350,9 @@ static int64_t earlier(int64_t a, int64_t b)
 /* When the pass that is due may be made. */
 static int64_t pass_at(const struct daemon *d)
 {
-	return d->reasons ? d->last_pass_ms + d->gap_ms : FOREVER;
+	int64_t gap = d->heat <= WARM ? GAP_MS : GAP_MS * (d->heat - WARM + 1);
+
+	return d->reasons ? d->last_pass_ms + (gap > MAX_GAP_MS ? MAX_GAP_MS : gap) : FOREVER;
 }
 
 static int wait_ms(const struct daemon *d)
@@ -354,17 +366,22 @@ static int wait_ms(const struct daemon *d)
 	return at <= now ? 0 : (int)(at - now);
 }
 
-/* Triggers that keep coming widen the gap, a quiet gap closes it. */
+static void cool_down(struct daemon *d, int64_t now)
+{
+	int64_t forgotten = (now - d->cooled_ms) / COOLING_MS;
+
+	d->cooled_ms += forgotten * COOLING_MS;
+	d->heat = d->heat > forgotten ? d->heat - forgotten : 0;
+}
+
 static void pass_if_due(struct daemon *d)
 {
 	int64_t now = now_ms();
 
+	cool_down(d, now);
 	if (!d->reasons || now < pass_at(d))
 		return;
-	if (now < d->last_pass_ms + 2 * d->gap_ms)
-		d->gap_ms = d->gap_ms * 2 > MAX_GAP_MS ? MAX_GAP_MS : d->gap_ms * 2;
-	else
-		d->gap_ms = GAP_MS;
+	d->heat += d->reasons != REASON_VERIFY;
 	make_pass(d);
 }
 
@@ -383,10 +400,18 @@ static int engine_fd(const struct daemon *d)
 	return docker_events_fd(d->world.docker);
 }
 
+static int kernel_fd(const struct daemon *d)
+{
+	return d->world.ears;
+}
+
 static const struct {
 	int (*fd)(const struct daemon *d);
 	void (*take)(struct daemon *d);
-} sources[] = {{signals_fd, take_signals}, {watch_fd, take_file}, {engine_fd, take_engine}};
+} sources[] = {{signals_fd, take_signals},
+	       {watch_fd, take_file},
+	       {engine_fd, take_engine},
+	       {kernel_fd, take_kernel}};
 
 static void loop(struct daemon *d)
 {
@@ -438,7 +463,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .watch = WATCH_INIT,
 			     .epoll = -1,
 			     .signals = -1,
-			     .gap_ms = GAP_MS,
+			     .cooled_ms = now_ms(),
 			     .retry_ms = RETRY_MS,
 			     .stream_retry_ms = RETRY_MS,
 			     .retry_at = FOREVER,

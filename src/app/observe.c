@@ -10,14 +10,47 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+
+/* A closed descriptor leaves the epoll by itself. */
+static void listen_to(struct world *w, const struct ns *ns)
+{
+	const int fds[] = {ns->nf_ear, ns->route_ear};
+
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+
+		if (fds[i] >= 0)
+			epoll_ctl(w->ears, EPOLL_CTL_ADD, fds[i], &event);
+	}
+}
 
 bool world_open(struct world *w, const struct options *options, struct error *err)
 {
 	struct docker_options docker = docker_options_from_environment();
 
-	*w = (struct world){.options = options, .host = NS_INIT};
+	*w = (struct world){.options = options, .host = NS_INIT, .ears = -1};
 	w->docker = docker_new(&docker, err);
-	return w->docker && ns_open_host(&w->host, err);
+	w->ears = epoll_create1(EPOLL_CLOEXEC);
+	if (w->ears < 0)
+		return error_set(err, errno, "epoll");
+	if (!w->docker || !ns_open_host(&w->host, err))
+		return false;
+	listen_to(w, &w->host);
+	return true;
+}
+
+bool world_heard_changes(struct world *w)
+{
+	struct epoll_event events[64];
+	bool heard = ns_heard_changes(&w->host);
+
+	for (uint32_t i = 0; i < w->n_known; i++)
+		if (w->known[i]->open)
+			heard |= ns_heard_changes(&w->known[i]->ns);
+	/* what closed meanwhile is not asked: the epoll forgot it */
+	(void)!epoll_wait(w->ears, events, COUNT_OF(events), 0);
+	return heard;
 }
 
 static void known_free(struct known *k)
@@ -34,8 +67,9 @@ void world_close(struct world *w)
 		known_free(w->known[i]);
 	free(w->known);
 	ns_close(&w->host);
+	close_at_exit_of_scope(&w->ears);
 	docker_free(w->docker);
-	*w = (struct world){.host = NS_INIT};
+	*w = (struct world){.host = NS_INIT, .ears = -1};
 }
 
 /* --- the host --- */
@@ -346,8 +380,11 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 
 	space->container = c->name;
 	space->container_id = c->id;
-	if (k && k->container.pid && !k->open)
+	if (k && k->container.pid && !k->open) {
 		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
+		if (k->open)
+			listen_to(w, &k->ns);
+	}
 	if (k && k->open) {
 		*ns = &k->ns;
 		space->pid = k->container.pid;

@@ -32,12 +32,15 @@ struct world {
 	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
+	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	struct known **known; /* sorted by id */
 	uint32_t n_known, cap_known;
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
 				 */
 };
 
+/* Takes the news. True: somebody else changed what we look after. */
+bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
 void world_close(struct world *w);
 

@@ -48,6 +48,57 @@ int netlink_open(int protocol, struct error *err)
 	return fd;
 }
 
+uint32_t netlink_port(int fd)
+{
+	struct sockaddr_nl name = {0};
+	socklen_t len = sizeof(name);
+
+	return fd >= 0 && !getsockname(fd, (struct sockaddr *)&name, &len) ? name.nl_pid : 0;
+}
+
+int netlink_listen(int protocol, const int groups[], struct error *err)
+{
+	int fd = netlink_open(protocol, err);
+
+	if (fd < 0)
+		return -1;
+	for (; *groups; groups++)
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, groups, sizeof(*groups)) <
+		    0) {
+			error_set(err, errno, "listen to netlink group %d", *groups);
+			close(fd);
+			return -1;
+		}
+	return fd;
+}
+
+bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlmsghdr *message),
+		  const void *context)
+{
+	static _Alignas(struct nlmsghdr) char bytes[64 << 10];
+	bool heard = false;
+
+	for (;;) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		const char *at = bytes;
+
+		if (n < 0 && errno == ENOBUFS)
+			heard = true;
+		else if (n <= 0)
+			return heard;
+		while (n >= (ssize_t)sizeof(struct nlmsghdr)) {
+			const struct nlmsghdr *message = (const void *)at;
+			ssize_t step = (ssize_t)NLMSG_ALIGN(message->nlmsg_len);
+
+			if (message->nlmsg_len < sizeof(*message) || message->nlmsg_len > n)
+				break;
+			heard |= matters(context, message);
+			at += step;
+			n -= step;
+		}
+	}
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec t;

@@ -13,6 +13,17 @@
 /* In the network namespace that the thread is in. -1 with err. */
 int netlink_open(int protocol, struct error *err);
 
+/* The number that the kernel knows this socket by: its own changes are announced with it. */
+uint32_t netlink_port(int fd);
+/* Hears of changes in these multicast groups (0 ends the list); never blocks. -1 with err. */
+int netlink_listen(int protocol, const int groups[], struct error *err);
+/*
+ * Reads all announcements that wait. True: something was heard that `matters` takes for a reason,
+ * or messages were lost (ENOBUFS).
+ */
+bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlmsghdr *message),
+		  const void *context);
+
 /* Takes one message of an answer; false with err ends the reading. */
 typedef bool (*netlink_reader)(void *context, const struct nlmsghdr *message, struct error *err);
 

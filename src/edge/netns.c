@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -22,10 +24,42 @@ enum { MAX_CGROUP_BYTES = 64 << 10 };
 
 static bool open_sockets(struct ns *ns, struct error *err)
 {
+	static const int tables[] = {NFNLGRP_NFTABLES, 0};
+	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, 0};
+
 	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
 	if (ns->nf_fd >= 0)
 		ns->route_fd = netlink_open(NETLINK_ROUTE, err);
-	return ns->route_fd >= 0;
+	if (ns->route_fd >= 0)
+		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, tables, err);
+	if (ns->nf_ear < 0 || ns->pidfd < 0)
+		return ns->nf_ear >= 0;
+	ns->route_ear = netlink_listen(NETLINK_ROUTE, routes, err);
+	return ns->route_ear >= 0;
+}
+
+/* The end of every transaction; the port is that of the socket that sent it. */
+static bool is_foreign_transaction(const void *context, const struct nlmsghdr *message)
+{
+	const struct ns *ns = context;
+
+	return message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) &&
+	       message->nlmsg_pid != netlink_port(ns->nf_fd);
+}
+
+static bool is_foreign_route(const void *context, const struct nlmsghdr *message)
+{
+	const struct ns *ns = context;
+
+	return message->nlmsg_pid != netlink_port(ns->route_fd);
+}
+
+bool ns_heard_changes(const struct ns *ns)
+{
+	bool rules = ns->nf_ear >= 0 && netlink_hear(ns->nf_ear, is_foreign_transaction, ns);
+	bool routes = ns->route_ear >= 0 && netlink_hear(ns->route_ear, is_foreign_route, ns);
+
+	return rules || routes;
 }
 
 static bool open_ns_file(struct ns *ns, const char *path, struct error *err)
@@ -180,7 +214,8 @@ bool ns_is_alive(const struct ns *ns)
 
 void ns_close(struct ns *ns)
 {
-	int *const fds[] = {&ns->nf_fd, &ns->route_fd, &ns->pidfd, &ns->ns_fd};
+	int *const fds[] = {&ns->nf_fd,	    &ns->route_fd, &ns->nf_ear,
+			    &ns->route_ear, &ns->pidfd,	   &ns->ns_fd};
 
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
 		close_at_exit_of_scope(fds[i]);

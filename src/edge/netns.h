@@ -11,17 +11,21 @@
 #include <sys/types.h>
 
 struct ns {
-	int nf_fd;    /* NETLINK_NETFILTER, or -1 */
-	int route_fd; /* NETLINK_ROUTE, or -1 */
-	int ns_fd;    /* the namespace itself */
-	int pidfd;    /* of the container's first process; readable when it is dead; -1: the host */
+	int nf_fd;     /* NETLINK_NETFILTER, or -1 */
+	int route_fd;  /* NETLINK_ROUTE, or -1 */
+	int nf_ear;    /* hears of nf_tables transactions, or -1 */
+	int route_ear; /* hears of routes, links and addresses; -1 on the host, which has too many
+			*/
+	int ns_fd;     /* the namespace itself */
+	int pidfd; /* of the container's first process; readable when it is dead; -1: the host */
 	pid_t pid;
 	uint64_t inode; /* of the namespace, st_ino of /proc/PID/ns/net */
 };
 
 #define NS_INIT                                                                                    \
 	{                                                                                          \
-		.nf_fd = -1, .route_fd = -1, .ns_fd = -1, .pidfd = -1                              \
+		.nf_fd = -1, .route_fd = -1, .nf_ear = -1, .route_ear = -1, .ns_fd = -1,           \
+		.pidfd = -1                                                                        \
 	}
 
 /* Our own namespace. */
@@ -33,6 +37,8 @@ MUST_CHECK bool ns_open_host(struct ns *ns, struct error *err);
  */
 MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *container_id,
 				  struct error *err);
+/* Somebody else changed rules, or what our routes hang on, since the last time. Takes the news. */
+bool ns_heard_changes(const struct ns *ns);
 bool ns_is_alive(const struct ns *ns);
 void ns_close(struct ns *ns);
 
