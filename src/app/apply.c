@@ -3,6 +3,7 @@
 #include "app/pass.h"
 #include "app/saved.h"
 #include "base/log.h"
+#include "edge/conntrack.h"
 #include "edge/fw_nft.h"
 #include "edge/handoff.h"
 #include "edge/iptables.h"
@@ -129,9 +130,39 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 	p->n_failed++;
 }
 
+/* The host's rules became fewer, or may have before we came. */
+static bool takes_away(const struct pass *p, const struct world *w)
+{
+	if (!w->revoked_before)
+		return true;
+	list_each (step, &p->plan.steps) {
+		if (step->have_space != 0)
+			continue;
+		if (step->kind == STEP_IPTABLES)
+			return true;
+		list_each (change, &step->changes)
+			if (change->sign == '-')
+				return true;
+	}
+	return false;
+}
+
+/* What was admitted lives on in conntrack, whatever the rules say now. */
+static void revoke(struct pass *p, struct world *w)
+{
+	const struct facts *facts = &p->view.facts;
+
+	if (!takes_away(p, w) || p->n_failed || !p->view.engine.up)
+		return;
+	if (conntrack_revoke(&p->n_revoked, &w->host, facts->mark_accept,
+			     p->want.spaces.items[0].flows, &p->trouble))
+		w->revoked_before = true;
+}
+
 void pass_apply(struct pass *p, struct world *w)
 {
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
 		take(p, w, i);
+	revoke(p, w);
 }

@@ -5,9 +5,13 @@
  * tried again.
  */
 #include "app/pass.h"
+#include "app/report.h"
 #include "app/verbs.h"
 #include "base/log.h"
 #include "edge/file.h"
+#include "edge/lock.h"
+#include "edge/notify.h"
+#include "edge/status.h"
 #include "edge/watch.h"
 
 #include <errno.h>
@@ -36,12 +40,13 @@ enum reason {
 	REASON_SIGNAL = 1 << 3,
 	REASON_PERIOD = 1 << 4,
 	REASON_RETRY = 1 << 5,
+	REASON_ASKED = 1 << 8,	/* POST /pass */
 	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_VERIFY = 1 << 6, /* a pass that changed something is followed by one that looks */
 };
 
-static const char *const reason_names[] = {"start",  "file",  "engine", "signal",
-					   "period", "retry", "verify", "kernel"};
+static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",
+					   "retry", "verify", "kernel", "asked"};
 
 struct daemon {
 	const struct options *options;
@@ -59,6 +64,12 @@ struct daemon {
 	int64_t period_at, retry_at, stream_at; /* FOREVER: not set */
 	int64_t retry_ms, stream_retry_ms;
 	uint64_t said; /* hash of the findings that were logged last */
+
+	int lock;
+	struct status_server *status;
+	struct report report;
+	bool asked; /* somebody waits at the socket for a pass */
+	int64_t watchdog_at, watchdog_ms;
 };
 
 static int64_t now_ms(void)
@@ -101,6 +112,8 @@ static void accept_generation(struct daemon *d, struct generation *g)
 		generation_release(d->current);
 	free(d->current);
 	d->current = g;
+	d->report.refused = false;
+	d->report.loaded_at = time(NULL);
 	log_info("config loaded", "file", d->options->config, "networks",
 		 arena_printf(&a, "%u", g->config.networks.n), "addresses",
 		 arena_printf(&a, "%u", g->config.addresses.n), "policies",
@@ -135,6 +148,7 @@ static bool reload(struct daemon *d)
 	}
 	log_diags(g);
 	log_error("config refused, what stands stays", "error", err.text);
+	d->report.refused = true;
 	generation_release(g);
 	free(g);
 	return false;
@@ -198,7 +212,13 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 		log_info("pass", "reason", reasons, "done", arena_printf(&a, "%u", p->n_done),
 			 "failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
 			 arena_printf(&a, "%lld", (long long)(now_ms() - started)));
-	if (p->n_failed) {
+	if (p->n_revoked)
+		log_info("revoked connections ended", "connections",
+			 arena_printf(&a, "%u", p->n_revoked));
+	if (p->trouble.text[0])
+		log_error("revoke", "error", p->trouble.text);
+	report_pass(&d->report, p, reasons, now_ms() - started);
+	if (p->n_failed || p->trouble.text[0]) {
 		retry_later(d);
 		return;
 	}
@@ -206,6 +226,22 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	d->retry_ms = RETRY_MS;
 	if (p->n_done)
 		d->reasons |= REASON_VERIFY;
+}
+
+static void publish(struct daemon *d)
+{
+	static const enum status_page pages[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
+	AUTO_BUF struct buf text = {0};
+
+	d->report.engine_up = d->stream_up;
+	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+		buf_clear(&text);
+		report_print(&text, &d->report, pages[i], d->current, d->options);
+		status_publish(d->status, pages[i], buf_text(&text));
+	}
+	buf_clear(&text);
+	buf_printf(&text, "READY=1\nSTATUS=%s", d->report.word);
+	notify_send(buf_text(&text));
 }
 
 static void make_pass(struct daemon *d)
@@ -216,7 +252,8 @@ static void make_pass(struct daemon *d)
 	struct error err = {0};
 	struct pass pass;
 
-	if (d->reasons & (REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD))
+	if (d->reasons &
+	    (REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED))
 		reload(d);
 	d->reasons = 0;
 	if (!d->current)
@@ -226,8 +263,13 @@ static void make_pass(struct daemon *d)
 		finish_pass(d, &pass, reasons, started);
 	} else {
 		log_error("pass failed, what stands stays", "reason", reasons, "error", err.text);
+		report_failure(&d->report, &err, reasons);
 		retry_later(d);
 	}
+	publish(d);
+	if (d->asked)
+		status_answer(d->status, !d->report.failed && !d->report.n_failed, d->report.word);
+	d->asked = false;
 	pass_release(&pass);
 	d->last_pass_ms = now_ms();
 }
@@ -312,6 +354,14 @@ static void take_kernel(struct daemon *d)
 		add_reason(d, REASON_KERNEL);
 }
 
+static void take_requests(struct daemon *d)
+{
+	if (!status_run(d->status))
+		return;
+	d->asked = true;
+	add_reason(d, REASON_ASKED);
+}
+
 static void start_stream(struct daemon *d)
 {
 	struct error err = {0};
@@ -333,6 +383,10 @@ static void take_time(struct daemon *d)
 	if (d->retry_at != FOREVER && now >= d->retry_at) {
 		d->retry_at = FOREVER;
 		add_reason(d, REASON_RETRY);
+	}
+	if (d->watchdog_at != FOREVER && now >= d->watchdog_at) {
+		notify_send("WATCHDOG=1");
+		d->watchdog_at = now + d->watchdog_ms;
 	}
 	if (now >= d->period_at) {
 		d->period_at = now + (int64_t)d->options->period_s * 1000;
@@ -361,6 +415,7 @@ static int wait_ms(const struct daemon *d)
 	int curl_ms = docker_events_timeout_ms(d->world.docker);
 
 	at = earlier(earlier(at, d->retry_at), d->stream_at);
+	at = earlier(at, d->watchdog_at);
 	if (curl_ms >= 0)
 		at = earlier(at, now + curl_ms);
 	return at <= now ? 0 : (int)(at - now);
@@ -405,13 +460,19 @@ static int kernel_fd(const struct daemon *d)
 	return d->world.ears;
 }
 
+static int requests_fd(const struct daemon *d)
+{
+	return status_fd(d->status);
+}
+
 static const struct {
 	int (*fd)(const struct daemon *d);
 	void (*take)(struct daemon *d);
 } sources[] = {{signals_fd, take_signals},
 	       {watch_fd, take_file},
 	       {engine_fd, take_engine},
-	       {kernel_fd, take_kernel}};
+	       {kernel_fd, take_kernel},
+	       {requests_fd, take_requests}};
 
 static void loop(struct daemon *d)
 {
@@ -463,13 +524,19 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .watch = WATCH_INIT,
 			     .epoll = -1,
 			     .signals = -1,
+			     .lock = -1,
 			     .cooled_ms = now_ms(),
 			     .retry_ms = RETRY_MS,
 			     .stream_retry_ms = RETRY_MS,
 			     .retry_at = FOREVER,
 			     .reasons = REASON_START};
-	if (!world_open(&d->world, options, err) || !open_signals(d, err) ||
-	    !watch_open(&d->watch, options->config, err))
+	d->watchdog_ms = notify_watchdog_ms();
+	d->watchdog_at = d->watchdog_ms ? now_ms() + d->watchdog_ms : FOREVER;
+	if (!world_open(&d->world, options, err) || (d->lock = lock_take(err)) < 0 ||
+	    !open_signals(d, err) || !watch_open(&d->watch, options->config, err))
+		return false;
+	d->status = status_open(options->listen, err);
+	if (!d->status)
 		return false;
 	d->last_pass_ms = now_ms() - MAX_GAP_MS;
 	d->period_at = now_ms() + (int64_t)options->period_s * 1000;
@@ -482,6 +549,9 @@ static void daemon_close(struct daemon *d)
 	if (d->current)
 		generation_release(d->current);
 	free(d->current);
+	status_close(d->status);
+	report_release(&d->report);
+	close_at_exit_of_scope(&d->lock);
 	watch_close(&d->watch);
 	world_close(&d->world);
 	close_at_exit_of_scope(&d->signals);
@@ -497,6 +567,7 @@ int verb_run(const struct options *options)
 	if (opened) {
 		log_info("started", "version", VERSION, "config", options->config);
 		loop(&d);
+		notify_send("STOPPING=1");
 		log_info("stopped, the rules stay");
 	} else {
 		log_error("start", "error", err.text);

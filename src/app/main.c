@@ -18,7 +18,7 @@ static const struct verb verbs[] = {
 	{"plan", verb_plan, "[FILE]", 1, "j", "show what apply would do, and why"},
 	{"apply", verb_apply, "[FILE]", 1, "jrao", "one pass: make the host as the file says"},
 	{"rules", verb_rules, "[FILE]", 1, "be", "print the rules as text"},
-	{"status", verb_not_built, "", 0, "j", "what the running daemon sees"},
+	{"status", verb_status, "", 0, "j", "what the running daemon sees"},
 	{"explain", verb_not_built, "SRC DST PORT[/PROTO]", 3, "j", "would this connection pass"},
 	{"graph", verb_not_built, "[FILE]", 1, "f", "who may reach whom"},
 	{"doctor", verb_not_built, "", 0, "j", "check the host"},

@@ -130,6 +130,7 @@ static bool read_environment(struct options *o, int *status)
 
 	o->config = from_environment("NETWORKS_CONFIG_PATH", "/etc/user/config/networks.json");
 	o->state = from_environment("HARBORWALL_STATE", "/var/lib/harborwall/state.json");
+	o->listen = from_environment("HARBORWALL_LISTEN", "/run/harborwall.sock");
 	o->backend = from_environment("HARBORWALL_BACKEND", NULL);
 	o->debug = is_true(from_environment("DEBUG", ""));
 	o->log_json = !strcmp(log, "json");

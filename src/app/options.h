@@ -22,6 +22,7 @@ struct options {
 	bool json, quiet, verbose, strict, networks, adopt;
 	const char *backend; /* HARBORWALL_BACKEND or --backend; NULL: detect */
 	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
+	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */
 	const char *state;   /* path of the state file */
 	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */
 	uint32_t mark_raw, mark_accept;

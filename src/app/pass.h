@@ -41,6 +41,8 @@ struct pass {
 	struct plan plan;	  /* with the findings of compile and diff */
 	struct outcome *outcomes; /* of the steps, after pass_apply */
 	uint32_t n_done, n_failed, n_skipped;
+	uint32_t n_revoked;   /* live connections that no policy admits any more, ended */
+	struct error trouble; /* with ending them */
 };
 
 /* Reads the world and says what there is to do. Changes nothing. */

@@ -2,6 +2,7 @@
 /* The verbs that run once and end. Output for people on stdout, diagnostics on stderr. */
 #include "app/verbs.h"
 
+#include "app/ask.h"
 #include "app/pass.h"
 #include "app/saved.h"
 #include "core/iptables.h"
@@ -248,6 +249,7 @@ int verb_apply(const struct options *o)
 	struct world world;
 	struct error err = {0};
 	int status = EXIT_FINE;
+	char holder[32];
 
 	if (!load(&g, o))
 		return EXIT_FAILED;
@@ -256,7 +258,11 @@ int verb_apply(const struct options *o)
 	} else {
 		world.adopt = o->adopt;
 		world.look_for_leftovers = true;
-		if (!converge(&world, &g, o, &err))
+		if (!ask_holder(holder, sizeof(holder), &world, &err))
+			status = fail(&err);
+		else if (*holder)
+			status = ask_for_pass(o);
+		else if (!converge(&world, &g, o, &err))
 			status = fail(&err);
 	}
 	world_close(&world);
@@ -285,19 +291,33 @@ static bool give_back(struct world *world, const struct options *o, struct error
 	return saved_forget(o->state, err);
 }
 
+static int refuse_clear(const char *holder)
+{
+	fprintf(stderr,
+		"harborwall: a daemon keeps the rules (%s) and would write them again; end it "
+		"first\n",
+		holder);
+	return EXIT_FAILED;
+}
+
 int verb_clear(const struct options *o)
 {
 	static const struct generation nothing;
 	struct world world;
 	struct error err = {0};
 	int status = EXIT_FINE;
+	char holder[32];
 
 	if (!world_open(&world, o, &err)) {
 		status = fail(&err);
 	} else {
 		world.without_engine = true;
 		world.keep_networks = !o->networks;
-		if (!converge(&world, &nothing, o, &err) || !give_back(&world, o, &err))
+		if (!ask_holder(holder, sizeof(holder), &world, &err))
+			status = fail(&err);
+		else if (*holder)
+			status = refuse_clear(holder);
+		else if (!converge(&world, &nothing, o, &err) || !give_back(&world, o, &err))
 			status = fail(&err);
 		else if (world.engine_trouble.code)
 			status = fail(&world.engine_trouble);

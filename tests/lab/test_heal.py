@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon puts right what others undo, before a person notices. Times are printed, and bounded widely:
 they are this machine's. HARBORWALL_ROUNDS says how often each thing is done."""
+import json
 import os
 import statistics
 import time
@@ -90,3 +91,100 @@ def test_an_engine_that_restarts_or_dies_is_followed(running):
         assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), bed.daemon.log()[-3000:]
         TIMES[f"docker {bed.lab.version}: engine {what}"] = 1000 * (time.monotonic() - started)
         bed.assert_matrix()
+
+
+# --- one daemon, and what it tells ---
+
+def status(bed, *options):
+    return bed.harborwall("status", *options)
+
+
+def test_a_second_daemon_is_refused_and_the_first_is_named(running):
+    second = running.harborwall("run")
+    assert second.returncode == 1 and "another harborwall runs on this host (pid " in second.stderr
+    cleared = running.harborwall("clear")
+    assert cleared.returncode == 1 and "a daemon keeps the rules (pid " in cleared.stderr
+    running.daemon.end(9)
+    assert running.harborwall("status").returncode == 1
+    again = running.run_daemon()
+    again.wait_log("following the engine")
+    running.daemon = again
+
+
+def test_status_tells_what_the_daemon_sees(running):
+    bed = running
+    assert status(bed, "-q").returncode == 0
+    text = status(bed).stdout
+    assert text.startswith("healthy") and "4 policies: 0 waiting" in text and bed.file in text
+    data = json.loads(status(bed, "--json").stdout)
+    assert data["healthy"] and data["engine_up"] and data["policies"]["total"] == 4
+    bed.lab.run("nft", "delete", "table", "inet", "harborwall")
+    assert engine.wait_for(lambda: json.loads(status(bed, "--json").stdout)["drift_repaired"] > 0)
+    bed.write_text("{")
+    bed.daemon.wait_log("config refused")
+    assert engine.wait_for(lambda: status(bed, "-q").returncode == 2)
+    metrics = bed.lab.run("curl", "-s", "--unix-socket", "/run/harborwall.sock", "http://h/metrics").stdout
+    assert "harborwall_config_last_reload_successful 0" in metrics and "harborwall_docker_up 1" in metrics
+    bed.write(seed.widened())
+    assert engine.wait_for(lambda: status(bed, "-q").returncode == 0)
+
+
+def test_apply_beside_a_daemon_asks_it_and_another_file_is_refused(running):
+    bed = running
+    done = bed.harborwall("apply")
+    assert done.returncode == 0 and "the running daemon: " in done.stdout, done.stderr
+    other = bed.file + ".other"
+    with open(other, "w", encoding="utf-8") as f:
+        f.write("{}")
+    done = bed.lab.run(engine.HARBORWALL, "apply", other, check=False)
+    assert done.returncode == 1 and "another file" in done.stderr
+    bed.assert_matrix()
+
+
+# --- revocation ---
+
+ECHO = "import socket,sys\ns=socket.socket();s.setsockopt(1,2,1);s.bind(('0.0.0.0',int(sys.argv[1])));s.listen(9)\n" \
+       "while 1:\n c,_=s.accept()\n import threading\n" \
+       " threading.Thread(target=lambda c=c:[c.sendall(d) for d in iter(lambda:c.recv(99),b'')],daemon=True).start()"
+TALK = "import socket,sys,time\ns=socket.create_connection((sys.argv[1],int(sys.argv[2])),2);s.settimeout(0.3)\n" \
+       "while 1:\n s.sendall(b'x')\n try:\n  print('.' if s.recv(9) else '!',file=sys.stderr,flush=True)\n" \
+       " except TimeoutError: print('!',file=sys.stderr,flush=True)\n time.sleep(0.02)"
+
+
+def inside(bed, container, *command):
+    pid = str(bed.docker.inspect(container)["State"]["Pid"])
+    return bed.lab.spawn("nsenter", "-t", pid, "-n", *command)
+
+
+def alive(talk):
+    """It echoed something within the last moments."""
+    before = len(talk.log())
+    time.sleep(0.5)
+    fresh = talk.log()[before:].split()
+    return bool(fresh) and fresh.count(".") > len(fresh) // 2
+
+
+def test_revoked_connections_end_and_others_live(running):
+    bed, config = running, seed.widened()
+    config["policies"].append({"selector": "smarthostloadbalancer", "from": "publicbackend", "port": [7001, 7002]})
+    config["policies"].append({"selector": "smarthostloadbalancer", "from": "publicbackend", "port": 7003})
+    bed.write(config)
+    bed.harborwall("apply")
+    for port in ("7001", "7002", "7003"):
+        inside(bed, "smarthostloadbalancer", "python3", "-c", ECHO, port)
+    time.sleep(0.3)
+    talks = {port: inside(bed, "publicbackend", "python3", "-c", TALK, "172.18.103.2", port)
+             for port in ("7001", "7002", "7003")}
+    time.sleep(0.3)
+    assert all(alive(t) for t in talks.values()), {p: t.log() for p, t in talks.items()}
+    # what heals leaves them alone
+    bed.lab.run("nft", "delete", "table", "inet", "harborwall")
+    assert all(alive(t) for t in talks.values())
+    config["policies"][-2]["port"] = [7001]
+    config["policies"].pop()
+    bed.write(config)
+    started = time.monotonic()
+    bed.daemon.wait_log("revoked connections ended", timeout=2)
+    assert time.monotonic() - started < 1
+    time.sleep(0.1)
+    assert [p for p, t in talks.items() if alive(t)] == ["7001"]

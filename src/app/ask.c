@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/ask.h"
+
+#include "app/verbs.h"
+#include "edge/lock.h"
+#include "edge/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_DEGRADED = 2 };
+
+bool ask_holder(char *text, size_t size, const struct world *w, struct error *err)
+{
+	return lock_holder(text, size, &w->host, err);
+}
+
+/* Two files on one host would undo each other for ever. */
+static bool is_its_file(const struct options *o)
+{
+	AUTO_BUF struct buf json = {0}, expected = {0};
+	struct error err = {0};
+	long code = 0;
+
+	buf_puts(&expected, "\"config\": ");
+	buf_json_string(&expected, o->config);
+	if (status_ask(&json, &code, o->listen, "/status", false, &err) &&
+	    strstr(buf_text(&json), buf_text(&expected)))
+		return true;
+	fprintf(stderr, "harborwall: %s%s\n", err.text[0] ? "a daemon runs, but " : "",
+		err.text[0] ? err.text
+			    : "the running daemon keeps another file; change that one, or end it");
+	return false;
+}
+
+int ask_for_pass(const struct options *o)
+{
+	AUTO_BUF struct buf body = {0};
+	struct error err = {0};
+	long code = 0;
+
+	if (!is_its_file(o))
+		return EXIT_FAILED;
+	if (!status_ask(&body, &code, o->listen, "/pass", true, &err)) {
+		fprintf(stderr, "harborwall: a daemon runs, but %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	if (!o->quiet || code != 200)
+		fprintf(code == 200 ? stdout : stderr, "the running daemon: %s", buf_text(&body));
+	return code == 200 ? EXIT_FINE : EXIT_FAILED;
+}
+
+int verb_status(const struct options *o)
+{
+	AUTO_BUF struct buf json = {0}, text = {0};
+	struct error err = {0};
+	long code = 0;
+	bool healthy;
+
+	if (!status_ask(&json, &code, o->listen, "/status", false, &err) ||
+	    !status_ask(&text, &code, o->listen, "/status.txt", false, &err) || code != 200) {
+		if (!o->quiet)
+			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
+		return EXIT_FAILED;
+	}
+	healthy = strstr(buf_text(&json), "\"healthy\": true") != NULL;
+	if (!o->quiet)
+		fputs(buf_text(o->json ? &json : &text), stdout);
+	return healthy ? EXIT_FINE : EXIT_DEGRADED;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verbs' way to a running daemon. */
+#pragma once
+
+#include "app/world.h"
+
+/* Who holds the lock, "" for nobody. */
+MUST_CHECK bool ask_holder(char *text, size_t size, const struct world *w, struct error *err);
+/* Has the daemon make a pass now; its word is printed. The exit code. */
+int ask_for_pass(const struct options *options);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The status socket: HTTP (libmicrohttpd) on a unix socket, or on loopback for scrapers, driven by
+ * the caller's loop. It answers with what was published last and asks for one thing: a pass.
+ *     GET /status (JSON)   GET /status.txt   GET /metrics   POST /pass (answered after it)
+ * Whoever may open the socket may ask: mode 0600.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct status_server;
+
+enum status_page { STATUS_JSON, STATUS_TEXT, STATUS_METRICS, N_STATUS_PAGES };
+
+/* "/run/harborwall.sock" or "127.0.0.1:9123". NULL with err. */
+struct status_server *status_open(const char *listen, struct error *err);
+void status_close(struct status_server *s);
+int status_fd(const struct status_server *s); /* readable: status_run has work */
+/* Answers what there is. True: somebody waits for a pass. */
+bool status_run(struct status_server *s);
+void status_publish(struct status_server *s, enum status_page page, const char *text);
+/* To everybody who waits for a pass: 200 and how it ended, or 500. */
+void status_answer(struct status_server *s, bool ok, const char *text);
+
+/* One request as a client: the body into *body; *code is the HTTP status. False: nobody answers. */
+MUST_CHECK bool status_ask(struct buf *body, long *code, const char *listen, const char *path,
+			   bool post, struct error *err);
