@@ -120,6 +120,46 @@ static void accept_generation(struct daemon *d, struct generation *g)
 		 arena_printf(&a, "%u", g->config.policies.n));
 }
 
+/* Beside the state file: what to enforce when the next start finds no file, or a broken one. */
+static const char *last_good_path(const struct daemon *d, struct arena *a)
+{
+	const char *slash = strrchr(d->options->state, '/');
+
+	return slash ? arena_printf(a, "%.*s/last-good.json", (int)(slash - d->options->state),
+				    d->options->state)
+		     : "last-good.json";
+}
+
+static void keep_last_good(const struct daemon *d, const struct buf *text)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct error err = {0};
+
+	if (!file_replace(last_good_path(d, &a), buf_text(text), text->len, 0600, &err))
+		log_warn("last good config not kept", "error", err.text);
+}
+
+/* At a start without a file that can be enforced. */
+static void load_last_good(struct daemon *d)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *path = last_good_path(d, &a);
+	AUTO_BUF struct buf text = {0};
+	struct generation *g;
+	struct error err = {0};
+
+	if (!file_read(&text, path, CONFIG_MAX_BYTES, &err))
+		return;
+	g = xmalloc(sizeof(*g));
+	if (!generation_load(g, d->options->config, &text, &err)) {
+		generation_release(g);
+		free(g);
+		return;
+	}
+	log_warn("the last good config is enforced instead", "file", path);
+	d->current = g;
+}
+
 /* Looks whether the file has other bytes than last time. True if there is a new generation. */
 static bool reload(struct daemon *d)
 {
@@ -144,6 +184,7 @@ static bool reload(struct daemon *d)
 	if (generation_load(g, d->options->config, &text, &err)) {
 		log_diags(g);
 		accept_generation(d, g);
+		keep_last_good(d, &text);
 		return true;
 	}
 	log_diags(g);
@@ -222,9 +263,11 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 		retry_later(d);
 		return;
 	}
-	d->retry_at = FOREVER;
-	d->retry_ms = RETRY_MS;
-	if (p->n_done)
+	if (p->view.engine.up) {
+		d->retry_at = FOREVER;
+		d->retry_ms = RETRY_MS;
+	}
+	if (p->n_done && p->view.engine.up)
 		d->reasons |= REASON_VERIFY;
 }
 
@@ -244,6 +287,34 @@ static void publish(struct daemon *d)
 	notify_send(buf_text(&text));
 }
 
+/*
+ * Without an engine nothing that stands is changed, for what its containers are can't be known. But
+ * a host without our table (a boot, a flush) gets what the file alone says, closed where that is
+ * not enough.
+ */
+static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
+{
+	bool planned = pass_plan(p, &d->world, d->current, err);
+
+	if (planned || !d->world.engine_trouble.text[0])
+		return planned;
+	pass_release(p);
+	d->world.without_engine = true;
+	*err = (struct error){0};
+	planned = pass_plan(p, &d->world, d->current, err);
+	d->world.without_engine = false;
+	if (planned && !p->view.seen.have.spaces.items[0].ruleset.exists &&
+	    !p->view.seen.have.spaces.items[0].chains.n) {
+		log_warn("no engine: the file alone is enforced", "error",
+			 d->world.engine_trouble.text);
+		retry_later(d);
+		return true;
+	}
+	if (planned)
+		*err = d->world.engine_trouble;
+	return false;
+}
+
 static void make_pass(struct daemon *d)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -255,10 +326,12 @@ static void make_pass(struct daemon *d)
 	if (d->reasons &
 	    (REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED))
 		reload(d);
+	if (!d->current && d->reasons & REASON_START)
+		load_last_good(d);
 	d->reasons = 0;
 	if (!d->current)
 		return;
-	if (pass_plan(&pass, &d->world, d->current, &err)) {
+	if (plan_pass(d, &pass, &err)) {
 		pass_apply(&pass, &d->world);
 		finish_pass(d, &pass, reasons, started);
 	} else {

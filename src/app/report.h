@@ -16,7 +16,7 @@ struct report {
 	bool engine_up, refused, failed;
 	uint32_t n_failed, n_conflicts, n_waiting;
 	time_t loaded_at, passed_at;
-	char reason[64], error[512];
+	char reason[64], error[640];
 	int64_t took_ms;
 	uint64_t n_passes, n_passes_failed, n_repaired, n_revoked;
 };

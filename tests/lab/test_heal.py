@@ -188,3 +188,39 @@ def test_revoked_connections_end_and_others_live(running):
     assert time.monotonic() - started < 1
     time.sleep(0.1)
     assert [p for p, t in talks.items() if alive(t)] == ["7001"]
+
+
+# --- a start in bad weather ---
+
+def test_a_start_without_engine_enforces_the_file_and_finishes_later(running):
+    bed = running
+    bed.daemon.end()
+    bed.lab.engine("stop")
+    bed.lab.run("nft", "delete", "table", "inet", "harborwall")
+    daemon = bed.run_daemon()
+    daemon.wait_log("no engine: the file alone is enforced")
+    assert "172.18.104.3 . 172.18.103.2 . tcp . 80" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout.replace(
+        "\n", " ")
+    bed.lab.engine("start")
+    daemon.wait_log("following the engine", timeout=15)
+    bed.prober.__exit__()
+    for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
+        bed.docker.start(name)
+    bed.lab.tunnel("wireguardproxy", "wg0")
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), daemon.log()
+    bed.assert_matrix()
+
+
+def test_a_start_with_a_broken_file_enforces_the_last_good_one(running):
+    bed = running
+    good = bed.config
+    bed.daemon.end()
+    bed.write_text("{")
+    bed.config = good
+    bed.lab.run("nft", "delete", "table", "inet", "harborwall")
+    daemon = bed.run_daemon()
+    daemon.wait_log("the last good config is enforced instead")
+    daemon.wait_log("following the engine")
+    assert engine.wait_for(lambda: "inet harborwall" in bed.lab.run("nft", "list", "tables").stdout)
+    time.sleep(0.5)
+    bed.assert_matrix()
