@@ -21,7 +21,7 @@ static const struct verb verbs[] = {
 	{"status", verb_status, "", 0, "j", "what the running daemon sees"},
 	{"explain", verb_not_built, "SRC DST PORT[/PROTO]", 3, "j", "would this connection pass"},
 	{"graph", verb_not_built, "[FILE]", 1, "f", "who may reach whom"},
-	{"doctor", verb_not_built, "", 0, "j", "check the host"},
+	{"doctor", verb_doctor, "", 0, "j", "check the host"},
 	{"clear", verb_clear, "", 0, "n", "take our rules, routes and connections away"},
 };
 

@@ -10,4 +10,5 @@ int verb_plan(const struct options *options);
 int verb_apply(const struct options *options);
 int verb_rules(const struct options *options);
 int verb_status(const struct options *options);
+int verb_doctor(const struct options *options);
 int verb_clear(const struct options *options);

@@ -29,6 +29,7 @@ struct facts {
 	bool docker_user;     /* DOCKER-USER stands in that variant and FORWARD jumps to it */
 	enum backend backend;
 	bool docker_nftables; /* Docker >= 29 writes nf_tables tables of its own … */
+	bool mixed;	      /* Docker's chains stand in both variants */
 	bool takes_mark;      /* … and accepts our mark there */
 	const char *open_why; /* where docker_drops is false: what is missing */
 	bool docker_drops;    /* Docker's isolation and drops stand */

@@ -288,3 +288,38 @@ def test_rules_of_network_go_are_adopted_completely_and_others_stay(bed):
     after = {k: [li for li in v.splitlines() if li.startswith("-A")] for k, v in saved().items()}
     assert after == before
     assert "apply --adopt" not in bed.harborwall("plan").stdout
+
+
+# --- doctor ---
+
+def doctor(bed):
+    return bed.harborwall("doctor")
+
+
+def test_doctor_finds_nothing_on_a_host_that_is_right(bed):
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    done = doctor(bed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Docker 20.10" in done.stdout and "iptables-nft, DOCKER-USER" in done.stdout
+
+
+def test_doctor_names_what_is_wrong_and_the_remedy(bed):
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    bed.docker.create("network-go")
+    bed.lab.run("iptables", *NETWORK_GO["host"][0].split())
+    bed.lab.run("sysctl", "-w", "net.ipv4.conf.all.rp_filter=1")
+    bed.lab.run("sh", "-c", "iptables-legacy -N DOCKER-USER; iptables-legacy -N DOCKER-ISOLATION-STAGE-1;"
+                "iptables-legacy -A FORWARD -j DOCKER-USER; iptables-legacy -A FORWARD -j DOCKER-ISOLATION-STAGE-1")
+    done = doctor(bed)
+    assert done.returncode == 2, done.stdout
+    for words in ("docker rm -f network-go", "apply --adopt", "rp_filter=2", "in iptables-nft and in iptables-legacy"):
+        assert words in done.stdout, done.stdout
+    bed.write_text("{")
+    assert "harborwall check says why" in doctor(bed).stdout
+    bed.lab.engine("stop")
+    done = doctor(bed)
+    assert done.returncode == 2 and "docker.sock" in done.stdout

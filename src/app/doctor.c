@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The verb doctor: looks at everything that makes rules silently void or a host silently open, and
+ * names a remedy for each. Changes nothing.
+ */
+#include "app/ask.h"
+#include "app/pass.h"
+#include "app/verbs.h"
+#include "edge/file.h"
+#include "edge/fw_nft.h"
+
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_FINDINGS = 2, MAX_LINE = 4096 };
+
+struct doctor {
+	const struct options *options;
+	struct world world;
+	struct generation generation;
+	bool valid; /* the file */
+	struct pass pass;
+	bool planned;
+	struct error err;
+	struct buf out;
+	uint32_t n_findings, n_lines;
+};
+
+PRINTF_LIKE(4, 5)
+static void say(struct doctor *d, bool fine, const char *what, const char *format, ...)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *text;
+	va_list args;
+
+	va_start(args, format);
+	text = arena_vprintf(&a, format, args);
+	va_end(args);
+	d->n_findings += !fine;
+	if (d->options->json) {
+		buf_printf(&d->out, "%s    {\"ok\": %s, \"check\": ", d->n_lines ? ",\n" : "\n",
+			   fine ? "true" : "false");
+		buf_json_string(&d->out, what);
+		buf_puts(&d->out, ", \"text\": ");
+		buf_json_string(&d->out, text);
+		buf_puts(&d->out, "}");
+	} else if (!fine || !d->options->quiet) {
+		buf_printf(&d->out, "%-8s %-13s %s\n", fine ? "ok" : "FINDING", what, text);
+	}
+	d->n_lines++;
+}
+
+/* A number in a file of /proc; -1 if there is none. */
+static long number_in(const char *path)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	return file_read(&text, path, MAX_LINE, &err) ? strtol(buf_text(&text), NULL, 10) : -1;
+}
+
+/* --- the checks, in the order in which they are told --- */
+
+static void check_capabilities(struct doctor *d)
+{
+	static const struct {
+		int number;
+		const char *name, *why;
+	} needed[] = {
+		{CAP_NET_ADMIN, "NET_ADMIN", "to change rules and routes"},
+		{CAP_SYS_ADMIN, "SYS_ADMIN", "to enter containers' namespaces"},
+		{CAP_SYS_PTRACE, "SYS_PTRACE", "to enter those of containers of other users"},
+	};
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+	const char *line;
+	unsigned long long effective;
+
+	if (!file_read(&text, "/proc/self/status", MAX_LINE * 4, &err))
+		return;
+	line = strstr(buf_text(&text), "CapEff:");
+	effective = line ? strtoull(line + 7, NULL, 16) : 0;
+	for (size_t i = 0; i < COUNT_OF(needed); i++)
+		if (!(effective & 1ull << needed[i].number))
+			say(d, false, "capabilities", "%s is missing, %s; add --cap-add %s",
+			    needed[i].name, needed[i].why, needed[i].name);
+		else
+			say(d, true, "capabilities", "%s", needed[i].name);
+}
+
+static void check_kernel(struct doctor *d)
+{
+	struct error err = {0};
+	uint32_t generation;
+
+	if (fw_nft_generation(&generation, &d->world.host, &err))
+		say(d, true, "nf_tables", "works");
+	else
+		say(d, false, "nf_tables", "%s; use HARBORWALL_BACKEND=iptables-legacy", err.text);
+	if (number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
+		say(d, true, "br_netfilter",
+		    "is on: traffic within one network passes iptables, too");
+	if (number_in("/proc/sys/net/ipv4/conf/all/rp_filter") == 1)
+		say(d, false, "rp_filter",
+		    "is strict: packets of containers on several networks may be dropped; "
+		    "sysctl net.ipv4.conf.all.rp_filter=2");
+}
+
+static void check_engine(struct doctor *d)
+{
+	const struct engine *e = &d->pass.view.engine;
+
+	if (!d->planned) {
+		say(d, false, "engine", "%s", d->err.text);
+		return;
+	}
+	say(d, true, "engine", "Docker %s, API %s%s", e->version, e->api,
+	    e->firewalld ? ", firewalld beside it" : "");
+	list_each (c, &e->containers)
+		if (c->running && strstr(c->name, "network-go"))
+			say(d, false, "network-go",
+			    "container \"%s\" runs and writes rules of its own; stop it: docker "
+			    "rm -f %s",
+			    c->name, c->name);
+}
+
+static void check_firewall(struct doctor *d)
+{
+	const struct facts *f = &d->pass.view.facts;
+
+	if (!d->planned)
+		return;
+	if (f->docker_nftables)
+		say(d, f->takes_mark, "firewall",
+		    f->takes_mark ? "Docker's nftables backend takes our mark"
+				  : "Docker's nftables backend takes no mark; start dockerd with "
+				    "--bridge-accept-fwmark=0x%x/0x%x",
+		    f->mark_accept, f->mark_accept);
+	else
+		say(d, true, "firewall", "iptables-%s%s%s", variant_names[f->variant],
+		    f->docker_user ? ", DOCKER-USER" : ", no DOCKER-USER",
+		    f->raw_drops ? ", raw drops" : "");
+	if (f->mixed)
+		say(d, false, "variants",
+		    "Docker's chains stand in iptables-nft and in iptables-legacy: a packet must "
+		    "pass both; remove the stale ones (update-alternatives --display iptables "
+		    "shows what dockerd uses)");
+	say(d, f->docker_drops, "isolation", "%s",
+	    f->docker_drops ? "Docker closes its networks" : f->open_why);
+	say(d, f->ip_forward == 1, "forwarding", "%s",
+	    f->ip_forward == 1 ? "net.ipv4.ip_forward is 1"
+			       : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
+}
+
+static void check_config(struct doctor *d)
+{
+	const char *file = d->options->config;
+
+	if (d->valid)
+		say(d, true, "config", "%s: %u policies", file, d->generation.config.policies.n);
+	else
+		say(d, false, "config", "%s can't be enforced; harborwall check says why", file);
+}
+
+static void check_findings(struct doctor *d)
+{
+	if (!d->planned)
+		return;
+	list_each (f, &d->pass.plan.findings.list)
+		say(d, f->kind == FINDING_WAITING || f->kind == FINDING_NOTE,
+		    finding_names[f->kind], "%s: %s", f->subject, f->text);
+}
+
+static void check_namespaces(struct doctor *d)
+{
+	uint32_t n = 0;
+
+	if (!d->planned)
+		return;
+	list_each (space, &d->pass.view.seen.have.spaces) {
+		n += space->reachable;
+		if (space->container && space->obstacle)
+			say(d, false, "namespace", "%s: %s", space->container, space->obstacle);
+	}
+	say(d, true, "namespaces", "%u can be entered", n);
+}
+
+static void check_daemon(struct doctor *d)
+{
+	char holder[32] = "";
+	struct error err = {0};
+
+	if (ask_holder(holder, sizeof(holder), &d->world, &err) && *holder)
+		say(d, true, "daemon", "runs (%s)", holder);
+	else
+		say(d, true, "daemon", "does not run");
+}
+
+static void (*const checks[])(struct doctor *) = {
+	check_capabilities, check_kernel, check_engine,	    check_firewall,
+	check_config,	    check_daemon, check_namespaces, check_findings,
+};
+
+static void look(struct doctor *d)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+	static const struct generation nothing;
+
+	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &err) &&
+		   generation_load(&d->generation, d->options->config, &text, &err);
+	d->world.look_for_leftovers = true;
+	d->world.keep_networks = true;
+	d->planned = pass_plan(&d->pass, &d->world, d->valid ? &d->generation : &nothing, &d->err);
+}
+
+int verb_doctor(const struct options *options)
+{
+	struct doctor d = {.options = options};
+	int status;
+
+	if (!world_open(&d.world, options, &d.err)) {
+		fprintf(stderr, "harborwall: %s\n", d.err.text);
+		world_close(&d.world);
+		return EXIT_FAILED;
+	}
+	look(&d);
+	if (options->json)
+		buf_puts(&d.out, "{\n  \"checks\": [");
+	for (size_t i = 0; i < COUNT_OF(checks); i++)
+		checks[i](&d);
+	if (options->json)
+		buf_printf(&d.out, "\n  ],\n  \"findings\": %u\n}\n", d.n_findings);
+	fputs(buf_text(&d.out), stdout);
+	status = d.n_findings ? EXIT_FINDINGS : EXIT_FINE;
+	buf_free(&d.out);
+	pass_release(&d.pass);
+	generation_release(&d.generation);
+	world_close(&d.world);
+	return status;
+}
