@@ -45,3 +45,11 @@ def test_rules(tmp_path, name):
     done = run(tmp_path, "rules", name, "rules")
     assert done.returncode == 0, done.stderr
     assert_golden(f"{HERE}/rules/{name}.nft", done.stdout)
+
+
+@pytest.mark.parametrize("engine", ["20", "28"])
+@pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
+def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine):
+    done = run(tmp_path, "rules", "every_field", "rules", "--backend", backend, "--engine", engine)
+    assert done.returncode == 0, done.stderr
+    assert_golden(f"{HERE}/backends/every_field.{backend}.docker{engine}", done.stdout)
