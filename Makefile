@@ -25,7 +25,10 @@ lab: all # only what needs a Docker engine
 demo: deps all
 	@$(PYTHON) -B tests/lab/demo
 
-bench fuzz:
+bench: deps all # rules beside what people run today, in one run
+	@$(PYTHON) -B tests/bench/bench.py
+
+fuzz:
 	@echo "make $@: not built yet" >&2; exit 1
 
 tidy: all

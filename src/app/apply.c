@@ -2,6 +2,7 @@
 /* Carries a plan out: one small function per kind of step, in the order of the plan. */
 #include "app/pass.h"
 #include "app/saved.h"
+#include "app/timings.h"
 #include "base/log.h"
 #include "edge/conntrack.h"
 #include "edge/fw_nft.h"
@@ -75,16 +76,23 @@ static bool remove_route(const struct work *k, struct error *err)
 
 static bool change_firewall(const struct work *k, struct error *err)
 {
+	int64_t start = timing_start();
 	uint32_t origin = NONE;
+	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
 
-	if (fw_nft_commit(k->ns, &k->step->batch, &origin, err))
+	timing_stop("commit", start);
+	if (ok)
 		return true;
 	return origin == NONE ? false : error_wrap(err, "policies[%u]", origin);
 }
 
 static bool restore_chains(const struct work *k, struct error *err)
 {
-	return iptables_restore(k->ns, k->step->variant, k->step->restore, err);
+	int64_t start = timing_start();
+	bool ok = iptables_restore(k->ns, k->step->variant, k->step->restore, err);
+
+	timing_stop("commit", start);
+	return ok;
 }
 
 static bool add_handoff(const struct work *k, struct error *err)

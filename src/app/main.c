@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb table, and nothing else. */
+#include "app/timings.h"
 #include "app/verbs.h"
 #include "base/log.h"
 
@@ -38,6 +39,7 @@ int main(int argc, char **argv)
 		      : options.quiet ? LOG_ERROR_LEVEL
 				      : LOG_INFO_LEVEL,
 		      options.log_json);
+	timings_enable(options.timings);
 	status = verb->run(&options);
 	if (fflush(stdout) != 0) {
 		perror("harborwall: write to stdout");

@@ -20,6 +20,7 @@ static const struct {
 	{"json", 'j', true, false, false, "       machine-readable output"},
 	{"quiet", 'q', true, true, false, "       nothing but errors"},
 	{"verbose", 'v', true, true, false, "       more of everything"},
+	{"timings", 't', true, false, false, "       how long each stage took, on stderr"},
 	{"color", 'C', true, false, true, "WHEN   auto, always, never"},
 	{"help", 'h', true, true, false, "       this text"},
 	{"version", 'V', true, false, false, "       the version"},
@@ -153,6 +154,7 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->strict |= letter == 's';
 	o->networks |= letter == 'n';
 	o->adopt |= letter == 'a';
+	o->timings |= letter == 't';
 }
 
 static size_t flag_of(int letter)

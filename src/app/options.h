@@ -19,7 +19,7 @@ struct options {
 	const char *config;	  /* path of networks.json */
 	const char *arguments[4]; /* what follows the verb */
 	int n_arguments;
-	bool json, quiet, verbose, strict, networks, adopt;
+	bool json, quiet, verbose, strict, networks, adopt, timings;
 	const char *backend; /* HARBORWALL_BACKEND or --backend; NULL: detect */
 	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
 	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass.h"
 
+#include "app/timings.h"
 #include "core/locate.h"
 #include "core/nft.h"
 
@@ -11,13 +12,18 @@ enum { FIRST_WITH_RAW_DROPS = 28 }; /* Docker Engine */
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
 {
+	int64_t start;
 	bool accepted;
 
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
+	start = timing_start();
 	accepted = config_decode(&g->config, &g->diags, &g->arena, path, buf_text(text), text->len);
+	timing_stop("parse", start);
 	if (accepted) {
+		start = timing_start();
 		resolve(&g->resolution, &g->diags, &g->arena, &g->config);
+		timing_stop("resolve", start);
 		diags_locate(&g->diags, buf_text(text), text->len);
 	}
 	if (!accepted || g->diags.n_errors)
@@ -40,20 +46,31 @@ static void encode(struct pass *p)
 
 bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
 {
+	int64_t start = timing_start();
+
 	*p = (struct pass){0};
 	if (!observe_host(&p->view, &p->arena, w, err))
 		return false;
+	timing_stop("observe_host", start);
+	start = timing_start();
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);
+	timing_stop("compile", start);
+	start = timing_start();
 	encode(p);
+	timing_stop("encode", start);
+	start = timing_start();
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;
+	timing_stop("observe_containers", start);
 	if ((w->adopt || w->look_for_leftovers) &&
 	    !observe_leftovers(&p->view, &p->arena, &p->want, err))
 		return false;
 	p->plan.keep_networks = w->keep_networks;
 	p->plan.adopt = w->adopt;
+	start = timing_start();
 	plan_diff(&p->plan, &p->arena, &p->want, &p->view.seen, &g->config);
+	timing_stop("diff", start);
 	return true;
 }
 
