@@ -71,7 +71,7 @@ class Bed:
         containers, known = {}, set()
         for name, data in self.docker.containers().items():
             known.add(name)
-            if data["State"]["Running"]:
+            if data["State"]["Running"] and data["HostConfig"]["NetworkMode"] != "host":
                 ends = data["NetworkSettings"]["Networks"]
                 containers[name] = {n: e["IPAddress"] for n, e in ends.items() if e["IPAddress"]}
         networks = {}
