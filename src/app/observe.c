@@ -306,8 +306,12 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 	k->fingerprint = now;
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
-	if (docker_inspect(w->docker, &k->container, &k->arena, err))
+	if (docker_inspect(w->docker, &k->container, &k->arena, err)) {
+		/* between the list and now it started or stopped: what was said is not to be kept */
+		if (c->running != (k->container.pid != 0))
+			k->fingerprint = 0;
 		return k;
+	}
 	known_forget(w, k);
 	return NULL;
 }
@@ -385,6 +389,8 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
 		if (k->open)
 			listen_to(w, &k->ns);
+		else
+			k->fingerprint = 0; /* ask anew: it may be another process by now */
 	}
 	if (k && k->open) {
 		*ns = &k->ns;

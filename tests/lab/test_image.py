@@ -32,8 +32,8 @@ def run_like_the_seed(bed, config_folder):
 
 
 def logs(bed):
-    return bed.lab.run("curl", "-s", "--unix-socket", "/run/docker.sock", "--output", "-",
-                       "http://d/containers/harborwall/logs?stdout=1&stderr=1").stdout
+    return bed.lab.run("sh", "-c", "curl -s --unix-socket /run/docker.sock --output - "
+                       "'http://d/containers/harborwall/logs?stdout=1&stderr=1' | tr -cd '[:print:]\\n'").stdout
 
 
 @pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
