@@ -11,6 +11,7 @@
 #include "edge/file.h"
 #include "edge/lock.h"
 #include "edge/notify.h"
+#include "edge/sandbox.h"
 #include "edge/status.h"
 #include "edge/watch.h"
 
@@ -631,19 +632,30 @@ static void daemon_close(struct daemon *d)
 	close_at_exit_of_scope(&d->epoll);
 }
 
+static bool sandboxed(struct error *err)
+{
+	AUTO_BUF struct buf kept = {0};
+
+	if (!sandbox_enter(&kept, err))
+		return false;
+	log_info("privileges", "kept", buf_text(&kept));
+	return true;
+}
+
 int verb_run(const struct options *options)
 {
 	struct daemon d;
 	struct error err = {0};
 	bool opened = daemon_open(&d, options, &err);
 
-	if (opened) {
+	if (opened && sandboxed(&err)) {
 		log_info("started", "version", VERSION, "config", options->config);
 		loop(&d);
 		notify_send("STOPPING=1");
 		log_info("stopped, the rules stay");
 	} else {
 		log_error("start", "error", err.text);
+		opened = false;
 	}
 	daemon_close(&d);
 	return opened ? EXIT_FINE : EXIT_FAILED;

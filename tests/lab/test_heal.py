@@ -224,3 +224,18 @@ def test_a_start_with_a_broken_file_enforces_the_last_good_one(running):
     assert engine.wait_for(lambda: "inet harborwall" in bed.lab.run("nft", "list", "tables").stdout)
     time.sleep(0.5)
     bed.assert_matrix()
+
+
+# --- privileges ---
+
+KEPT = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "DAC_READ_SEARCH": 2}
+
+
+def test_privileges_that_are_not_needed_are_gone(running):
+    with open(f"/proc/{running.daemon.pid}/status", encoding="ascii") as f:
+        fields = dict((line.rstrip() + "\t").split(":\t", 1) for line in f)
+    allowed = sum(1 << bit for bit in KEPT.values())
+    for name in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"):
+        assert int(fields[name].strip(), 16) & ~allowed == 0, (name, fields[name])
+    assert fields["NoNewPrivs"].strip() == "1" and fields["Seccomp"].strip() == "2"
+    assert "what=privileges kept=" in running.daemon.log()

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/sandbox.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+
+/* Each with its reason; kept only if it was given. */
+static const struct {
+	unsigned int number;
+	const char *name;
+} wanted[] = {
+	{CAP_NET_ADMIN, "NET_ADMIN"},		  /* rules, routes, forwarding */
+	{CAP_SYS_ADMIN, "SYS_ADMIN"},		  /* setns, a procfs that can be written */
+	{CAP_SYS_PTRACE, "SYS_PTRACE"},		  /* namespaces of containers of other users */
+	{CAP_NET_RAW, "NET_RAW"},		  /* the tools of iptables-legacy demand it */
+	{CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH"}, /* a file that belongs to a user */
+};
+
+static bool drop_capabilities(struct buf *kept, struct error *err)
+{
+	bool had[COUNT_OF(wanted)];
+
+	capng_get_caps_process();
+	/*
+	 * Without SYS_PTRACE the kernel opens a container's namespace only to a process whose
+	 * effective set covers the container's (cap_ptrace_access_check): what was given stays.
+	 */
+	if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE)) {
+		buf_puts(kept, "all that were given, for want of SYS_PTRACE");
+		return true;
+	}
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		had[i] = capng_have_capability(CAPNG_PERMITTED, wanted[i].number);
+	capng_clear(CAPNG_SELECT_ALL);
+	for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+		if (!had[i])
+			continue;
+		capng_update(CAPNG_ADD,
+			     (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET),
+			     wanted[i].number);
+		buf_printf(kept, "%s%s", kept->len ? " " : "", wanted[i].name);
+	}
+	/* the bounding set takes SETPCAP, which a container may lack: then the rest has to do */
+	if (capng_apply(CAPNG_SELECT_BOTH) && capng_apply(CAPNG_SELECT_CAPS))
+		return error_set(err, EPERM, "drop capabilities");
+	return true;
+}
+
+static bool refuse_calls(struct error *err)
+{
+	static const int refused[] = {
+		SCMP_SYS(ptrace),
+		SCMP_SYS(process_vm_readv),
+		SCMP_SYS(process_vm_writev),
+		SCMP_SYS(kexec_load),
+		SCMP_SYS(kexec_file_load),
+		SCMP_SYS(init_module),
+		SCMP_SYS(finit_module),
+		SCMP_SYS(delete_module),
+		SCMP_SYS(bpf),
+		SCMP_SYS(perf_event_open),
+		SCMP_SYS(open_by_handle_at),
+		SCMP_SYS(userfaultfd),
+		SCMP_SYS(reboot),
+		SCMP_SYS(swapon),
+		SCMP_SYS(swapoff),
+		SCMP_SYS(add_key),
+		SCMP_SYS(request_key),
+		SCMP_SYS(keyctl),
+		SCMP_SYS(pivot_root),
+		SCMP_SYS(chroot),
+		SCMP_SYS(settimeofday),
+		SCMP_SYS(clock_settime),
+		SCMP_SYS(sethostname),
+		SCMP_SYS(iopl),
+		SCMP_SYS(ioperm),
+		SCMP_SYS(acct),
+	};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int code = filter ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < COUNT_OF(refused) && !code; i++)
+		code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+	code = code ? code : seccomp_load(filter);
+	seccomp_release(filter);
+	return !code || error_set(err, -code, "seccomp");
+}
+
+bool sandbox_enter(struct buf *kept, struct error *err)
+{
+	if (!drop_capabilities(kept, err))
+		return false;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(err, errno, "no_new_privs");
+	return refuse_calls(err);
+}
