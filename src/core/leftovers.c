@@ -150,7 +150,7 @@ static bool parse(struct plain *p, char *line)
 	char *words[MAX_WORDS], *rest = NULL;
 	size_t n = 0;
 
-	*p = (struct plain){.target = ""};
+	*p = (struct plain){.chain = "", .target = ""};
 	for (char *w = strtok_r(line, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
 		if (n == MAX_WORDS)
 			return false;
