@@ -131,6 +131,9 @@ def measure(n, rounds):
             for i in range(rounds):
                 for name, ms in harborwall(folder, engine).items():
                     note(f"harborwall {name}", ms)
+                for name, ms in harborwall(folder, engine, "iptables-nft").items():
+                    if name == "commit":
+                        note("harborwall, backend iptables-nft, commit", ms)
                 note("nft -f, one set", with_tool(["nft", "-f", "-"], nft_set(flows)))
                 note("iptables-nft-restore", with_tool(["iptables-nft-restore", "--noflush"], restore_text(flows)))
                 note("iptables-legacy-restore", with_tool(["iptables-legacy-restore", "--noflush"], restore_text(flows)))
