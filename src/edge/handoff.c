@@ -2,16 +2,11 @@
 #include "edge/handoff.h"
 
 #include "core/nft_message.h"
-#include "edge/file.h"
 #include "edge/fw_nft.h"
-#include "edge/proc.h"
+#include "edge/iptables.h"
 
-#include <errno.h>
 #include <linux/netfilter.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { TOOL_MS = 20000, MAX_NAMES = 4096 };
 
 /* --- nft --- */
 
@@ -90,80 +85,39 @@ static bool set_policy_nft(const struct ns *ns, bool drop, struct error *err)
 
 /* --- legacy --- */
 
-/* The kernel lists the tables that are loaded in this namespace. */
-static bool has_legacy_table(const char *names, const char *table)
+static bool read_legacy(struct filter_view *view, struct arena *a, const struct ns *ns,
+			struct error *err)
 {
-	size_t len = strlen(table);
-
-	while (*names) {
-		size_t n = strcspn(names, "\n");
-
-		if (n == len && !memcmp(names, table, len))
-			return true;
-		names += n + (names[n] == '\n');
-	}
-	return false;
-}
-
-static bool save_legacy(struct buf *text, const char *table, struct error *err)
-{
-	const char *const argv[] = {"iptables-legacy-save", "-t", table, NULL};
-
-	return proc_run(argv, NULL, text, TOOL_MS, err);
-}
-
-static bool read_names(struct buf *names, struct error *err)
-{
-	static const char path[] = "/proc/net/ip_tables_names";
-
-	/* a kernel without x_tables has no such file */
-	return access(path, F_OK) < 0 || file_read(names, path, MAX_NAMES, err);
-}
-
-static bool read_legacy(struct filter_view *view, struct arena *a, struct error *err)
-{
-	AUTO_BUF struct buf names = {0}, filter = {0}, raw = {0};
+	AUTO_BUF struct buf filter = {0}, raw = {0};
 	bool has_filter, has_raw;
 
 	*view = (struct filter_view){0};
-	if (!read_names(&names, err))
-		return false;
-	has_filter = has_legacy_table(buf_text(&names), "filter");
-	has_raw = has_legacy_table(buf_text(&names), "raw");
-	if ((has_filter && !save_legacy(&filter, "filter", err)) ||
-	    (has_raw && !save_legacy(&raw, "raw", err)))
+	if (!iptables_save_legacy(&filter, &has_filter, ns, "filter", err) ||
+	    !iptables_save_legacy(&raw, &has_raw, ns, "raw", err))
 		return false;
 	handoff_view_text(view, a, has_filter ? buf_text(&filter) : NULL,
 			  has_raw ? buf_text(&raw) : NULL);
 	return true;
 }
 
-static bool restore_legacy(const struct buf *input, struct error *err)
+static bool change_legacy(const struct ns *ns, const struct handoff *handoff, bool put,
+			  struct error *err)
 {
-	static const char *const argv[] = {"iptables-legacy-restore", "--noflush", "-w", "5", NULL};
+	AUTO_BUF struct buf save = {0}, input = {0};
+	bool exists;
 
-	return proc_run(argv, buf_text(input), NULL, TOOL_MS, err);
-}
-
-static bool change_legacy(const struct handoff *handoff, bool put, struct error *err)
-{
-	AUTO_BUF struct buf names = {0}, save = {0}, input = {0};
-
-	if (!read_names(&names, err))
-		return false;
-	if (has_legacy_table(buf_text(&names), handoff->table) &&
-	    !save_legacy(&save, handoff->table, err))
+	if (!iptables_save_legacy(&save, &exists, ns, handoff->table, err))
 		return false;
 	handoff_encode_text(&input, buf_text(&save), handoff, put);
-	return restore_legacy(&input, err);
+	return iptables_restore(ns, VARIANT_LEGACY, buf_text(&input), err);
 }
 
-static bool set_policy_legacy(bool drop, struct error *err)
+static bool set_policy_legacy(const struct ns *ns, bool drop, struct error *err)
 {
 	AUTO_BUF struct buf input = {0};
 
 	buf_printf(&input, "*filter\n:FORWARD %s [0:0]\nCOMMIT\n", drop ? "DROP" : "ACCEPT");
-	return restore_legacy(&input, err);
+	return iptables_restore(ns, VARIANT_LEGACY, buf_text(&input), err);
 }
 
 /* --- either --- */
@@ -171,13 +125,13 @@ static bool set_policy_legacy(bool drop, struct error *err)
 bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
 		  enum variant variant, struct error *err)
 {
-	return variant == VARIANT_NFT ? read_nft(view, a, ns, err) : read_legacy(view, a, err);
+	return variant == VARIANT_NFT ? read_nft(view, a, ns, err) : read_legacy(view, a, ns, err);
 }
 
 static bool change(const struct ns *ns, const struct handoff *handoff, bool put, struct error *err)
 {
 	bool ok = handoff->variant == VARIANT_NFT ? change_nft(ns, handoff, put, err)
-						  : change_legacy(handoff, put, err);
+						  : change_legacy(ns, handoff, put, err);
 
 	return ok || error_wrap(err, "%s our rule in %s %s", put ? "put" : "remove", handoff->table,
 				handoff->chain);
@@ -197,7 +151,7 @@ bool handoff_set_forward_policy(const struct ns *ns, enum variant variant, bool 
 				struct error *err)
 {
 	bool ok = variant == VARIANT_NFT ? set_policy_nft(ns, drop, err)
-					 : set_policy_legacy(drop, err);
+					 : set_policy_legacy(ns, drop, err);
 
 	return ok || error_wrap(err, "set the policy of FORWARD");
 }

@@ -12,7 +12,7 @@
 
 /*
  * Never creates a legacy table by looking: iptables-legacy-save is called only if
- * /proc/net/ip_tables_names lists the table. The legacy variant is that of our own namespace.
+ * /proc/net/ip_tables_names lists the table.
  */
 MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
 			     enum variant variant, struct error *err);

@@ -29,21 +29,39 @@ static bool has_legacy_table(const char *names, const char *table)
 }
 
 /* iptables-legacy-save of a table that is not loaded would load it. */
-static bool save_legacy(struct buf *text, struct error *err)
+static bool save_legacy_table(struct buf *text, bool *exists, const char *table, struct error *err)
 {
 	static const char path[] = "/proc/thread-self/net/ip_tables_names";
+	const char *const argv[] = {"iptables-legacy-save", "-t", table, NULL};
 	AUTO_BUF struct buf names = {0};
 
 	/* a kernel without x_tables has no such file */
 	if (access(path, F_OK) == 0 && !file_read(&names, path, MAX_NAMES, err))
 		return false;
-	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		const char *const argv[] = {"iptables-legacy-save", "-t", tables[i], NULL};
+	*exists = has_legacy_table(buf_text(&names), table);
+	return !*exists || proc_run(argv, NULL, text, TOOL_MS, err);
+}
 
-		if (has_legacy_table(buf_text(&names), tables[i]) &&
-		    !proc_run(argv, NULL, text, TOOL_MS, err))
+bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, const char *table,
+			  struct error *err)
+{
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	ok = save_legacy_table(text, exists, table, err);
+	ns_leave(home);
+	return ok;
+}
+
+static bool save_legacy(struct buf *text, struct error *err)
+{
+	bool exists;
+
+	for (size_t i = 0; i < COUNT_OF(tables); i++)
+		if (!save_legacy_table(text, &exists, tables[i], err))
 			return false;
-	}
 	return true;
 }
 

@@ -14,6 +14,9 @@ MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct 
 /* Everything the variant holds, ours or not, as its save tool prints it; "" if there is nothing. */
 MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
 			      struct error *err);
+/* One table of the legacy variant. */
+MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns,
+				     const char *table, struct error *err);
 /* One restore: each table of it is one transaction. */
 MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
 				 struct error *err);

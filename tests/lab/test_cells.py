@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same packets everywhere: engines x the variant of iptables that Docker uses x our backends."""
+import os
+
 import bed as beds
 import engine
 import pytest
@@ -21,7 +23,7 @@ def cell(request):
     from conftest import need_engine
     version, legacy, backend = request.param
     need_engine(version)
-    with engine.Lab("cell", version, legacy=legacy) as lab:
+    with engine.Lab(f"cell{os.getpid()}", version, legacy=legacy) as lab:
         lab.peer()
         with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
             seed.containers(bed)
@@ -198,7 +200,7 @@ def nftables29():
     import docker29
     from conftest import need_engine
     need_engine("28")
-    with engine.Lab("stand-in", "28", options=["--iptables=false"], forward=True) as lab:
+    with engine.Lab(f"stand-in{os.getpid()}", "28", options=["--iptables=false"], forward=True) as lab:
         lab.peer()
         server, host = docker29.serve(lab)
         with beds.Bed(lab, env={"DOCKER_HOST": host}) as bed:

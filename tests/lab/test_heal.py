@@ -19,7 +19,7 @@ TIMES = {}
 def running(request):
     from conftest import need_engine
     need_engine(request.param)
-    with engine.Lab("heal", request.param) as lab:
+    with engine.Lab(f"heal{os.getpid()}", request.param) as lab:
         lab.peer()
         with beds.Bed(lab) as bed:
             seed.containers(bed)
