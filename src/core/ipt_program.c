@@ -106,13 +106,29 @@ static void admit_allowed(struct writer *w, struct ipt_chain *chain, const struc
 			     traffic(w, "--dport", flow->match));
 }
 
-/* Where nobody else drops: what is not admitted does not come in from another interface. */
+/*
+ * Where nobody else drops: what is not admitted does not come in from another interface, but for
+ * published ports; and these not to a source that is borrowed.
+ */
 static void close_networks(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
 	if (!flows->closed.n)
 		return;
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
+	list_each (tied, &flows->tied)
+		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s -j " IPT_PREFIX "-CLOSED",
+			     prefix_format_full(tied->subnet).s, tied->bridge);
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
+	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-CLOSED");
+}
+
+static void write_closed(struct writer *w, const struct flows *flows)
+{
+	struct ipt_chain *chain;
+
+	if (!flows->closed.n)
+		return;
+	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
 		ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
 			     closed->bridge);
@@ -139,6 +155,7 @@ static void write_filter(struct writer *w, const struct flows *flows)
 	ipt_add_rule(chain, w->a, NONE, "-j CONNMARK --set-xmark 0x%x/0x%x", w->facts->mark_accept,
 		     w->facts->mark_accept);
 	ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
+	write_closed(w, flows);
 }
 
 /* --- raw --- */

@@ -525,6 +525,18 @@ static void build_raw(struct builder *b)
 	lookup_allows(b, chain, true, TERM_MARK_SET, NULL, b->facts->mark_raw);
 }
 
+/* A source that is borrowed is not let in by a translation either. */
+static void close_to_borrowed(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 4, "a borrowed source address", NONE);
+
+	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
+	term(b, rule, TERM_FIB_FOREIGN);
+	term_lookup(b, rule, TERM_LOOKUP, "closed", LOAD_OIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, "inside", LOAD_IIFNAME, LOAD_OIFNAME);
+	term(b, rule, TERM_DROP);
+}
+
 static void close_one_way(struct builder *b, struct chain *chain, const char *set, uint8_t load)
 {
 	struct rule *rule = add_rule(b, chain, 0, "nobody else closes this network", NONE);
@@ -564,6 +576,7 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	term(b, rule, TERM_ACCEPT);
+	close_to_borrowed(b, chain);
 	rule = add_rule(b, chain, 0, "published ports", NONE);
 	term(b, rule, TERM_CT_STATUS_DNAT);
 	term(b, rule, TERM_ACCEPT);

@@ -118,6 +118,22 @@ def test_an_engine_that_writes_no_rules(lab, backend):
         REPORT.append((f"docker {lab.version} --iptables=false, {backend}", bed.docker.call("GET", "/version")["Version"]))
 
 
+@pytest.mark.parametrize("backend", ["nftables", "iptables-nft"])
+@pytest.mark.parametrize("lab", [{"version": "20", "options": ["--iptables=false"]}], indirect=True, ids=["--iptables=false"])
+def test_a_translation_for_one_source_lets_no_borrowed_one_in_where_nobody_else_drops(lab, backend):
+    with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
+        seed.containers(bed)
+        config = seed.widened()
+        config["policies"][-1] |= {"from": "publicbackend", "iface": "hw-owned"}
+        config["networks"]["smarthost_backend-1"]["bridge_name"] = "hw-owned"
+        config["policies"].append({**config["policies"][-1], "iface": "ext0"})
+        bed.write(config)
+        bed.apply()
+        honest = ("publicbackend", "172.18.104.3", "172.18.104.1", "tcp", 81, "smarthostloadbalancer")
+        thief = ("peer", "172.18.104.3", "192.0.2.1", "tcp", 81, "smarthostloadbalancer")
+        assert bed.prober.spoof([honest, thief]) == [honest]
+
+
 @pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}], indirect=True, ids=["docker 20", "docker 28"])
 def test_flushed_chains_are_closed_by_ours_until_the_engine_writes_its_own(bed):
     seed.containers(bed)
