@@ -138,11 +138,22 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 	p->n_failed++;
 }
 
-/* The host's rules became fewer, or may have before we came. */
-static bool takes_away(const struct pass *p, const struct world *w)
+static bool host_rules_failed(const struct pass *p)
 {
-	if (!w->revoked_before)
-		return true;
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		enum step_kind kind = p->plan.steps.items[i].kind;
+
+		if (p->plan.steps.items[i].have_space == 0 &&
+		    (kind == STEP_FIREWALL || kind == STEP_IPTABLES) &&
+		    p->outcomes[i].kind != OUTCOME_DONE)
+			return true;
+	}
+	return false;
+}
+
+/* The host's rules became fewer. */
+static bool takes_away(const struct pass *p)
+{
 	list_each (step, &p->plan.steps) {
 		if (step->have_space != 0)
 			continue;
@@ -155,16 +166,17 @@ static bool takes_away(const struct pass *p, const struct world *w)
 	return false;
 }
 
-/* What was admitted lives on in conntrack, whatever the rules say now. */
+/*
+ * What was admitted lives on in conntrack, whatever the rules say now. Owed until it is done, for
+ * the next pass finds no difference in the rules; and no trouble elsewhere holds it up.
+ */
 static void revoke(struct pass *p, struct world *w)
 {
-	const struct facts *facts = &p->view.facts;
-
-	if (!takes_away(p, w) || p->n_failed || !p->view.engine.up)
+	w->revocation_paid &= !takes_away(p);
+	if (w->revocation_paid || host_rules_failed(p) || !p->view.engine.up)
 		return;
-	if (conntrack_revoke(&p->n_revoked, &w->host, facts->mark_accept,
-			     p->want.spaces.items[0].flows, &p->trouble))
-		w->revoked_before = true;
+	w->revocation_paid = conntrack_revoke(&p->n_revoked, &w->host, p->view.facts.mark_accept,
+					      p->want.spaces.items[0].flows, &p->trouble);
 }
 
 void pass_apply(struct pass *p, struct world *w)

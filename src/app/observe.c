@@ -307,7 +307,8 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
 	if (docker_inspect(w->docker, &k->container, &k->arena, err)) {
-		/* between the list and now it started or stopped: what was said is not to be kept */
+		/* between the list and now it started or stopped: what was said is not to be kept
+		 */
 		if (c->running != (k->container.pid != 0))
 			k->fingerprint = 0;
 		return k;

@@ -35,7 +35,7 @@ struct world {
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	struct known **known; /* sorted by id */
 	uint32_t n_known, cap_known;
-	bool revoked_before;	/* connections were compared with the policies once */
+	bool revocation_paid;	/* connections were compared with the policies once */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
 				 */
 };
