@@ -41,9 +41,9 @@ enum reason {
 	REASON_SIGNAL = 1 << 3,
 	REASON_PERIOD = 1 << 4,
 	REASON_RETRY = 1 << 5,
-	REASON_ASKED = 1 << 8,	/* POST /pass */
-	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_VERIFY = 1 << 6, /* a pass that changed something is followed by one that looks */
+	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
+	REASON_ASKED = 1 << 8,	/* POST /pass */
 };
 
 static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",

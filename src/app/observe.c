@@ -42,14 +42,11 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 
 bool world_heard_changes(struct world *w)
 {
-	struct epoll_event events[64];
 	bool heard = ns_heard_changes(&w->host);
 
 	for (uint32_t i = 0; i < w->n_known; i++)
 		if (w->known[i]->open)
 			heard |= ns_heard_changes(&w->known[i]->ns);
-	/* what closed meanwhile is not asked: the epoll forgot it */
-	(void)!epoll_wait(w->ears, events, COUNT_OF(events), 0);
 	return heard;
 }
 

@@ -18,12 +18,11 @@ static void keep_findings(struct report *r, const struct findings *findings)
 	arena_release(&r->arena);
 	r->arena = (struct arena){0};
 	r->findings = (struct findings){0};
-	r->n_conflicts = r->n_waiting = 0;
+	r->n_conflicts = 0;
 	list_each (f, &findings->list) {
 		finding_add(&r->findings, &r->arena, f->kind, f->origin,
 			    arena_strdup(&r->arena, f->subject), "%s", f->text);
 		r->n_conflicts += f->kind == FINDING_CONFLICT;
-		r->n_waiting += f->kind == FINDING_WAITING;
 	}
 }
 

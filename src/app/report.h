@@ -14,7 +14,7 @@ struct report {
 	struct findings findings;
 	char engine[64], backend[32], word[256];
 	bool engine_up, refused, failed;
-	uint32_t n_failed, n_conflicts, n_waiting;
+	uint32_t n_failed, n_conflicts;
 	time_t loaded_at, passed_at;
 	char reason[64], error[640];
 	int64_t took_ms;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void close_at_exit_of_scope(int *fd)
@@ -31,4 +32,19 @@ void *xrealloc(void *block, size_t size)
 		abort();
 	}
 	return p;
+}
+
+bool text_lists(const char *list, char separator, const char *item)
+{
+	const char separators[] = {separator, '\0'};
+	size_t len = strlen(item);
+
+	while (*list) {
+		size_t n = strcspn(list, separators);
+
+		if (n == len && !memcmp(list, item, len))
+			return true;
+		list += n + (list[n] == separator);
+	}
+	return false;
 }

@@ -22,6 +22,9 @@ void free_at_exit_of_scope(void *pointer_to_pointer);
 #define AUTO_CLOSE __attribute__((cleanup(close_at_exit_of_scope)))
 #define AUTO_FREE  __attribute__((cleanup(free_at_exit_of_scope)))
 
+/* "br-a:br-b", ':' holds "br-b". */
+bool text_lists(const char *list, char separator, const char *item);
+
 /* Aborts: there is no useful way on without memory. */
 void *xmalloc(size_t size);
 void *xrealloc(void *block, size_t size);

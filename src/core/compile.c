@@ -366,21 +366,6 @@ static void compile_closed(struct compiler *c)
 
 enum { FIRST_WITH_TRUST = 28 }; /* Docker Engine */
 
-/* "br-a:br-b" holds br-b. */
-static bool trusts(const char *interfaces, const char *bridge)
-{
-	size_t len = strlen(bridge);
-
-	while (*interfaces) {
-		size_t n = strcspn(interfaces, ":");
-
-		if (n == len && !memcmp(interfaces, bridge, len))
-			return true;
-		interfaces += n + (interfaces[n] == ':');
-	}
-	return false;
-}
-
 static const char *trusted_by(const struct engine_network *network)
 {
 	list_each (option, &network->options)
@@ -409,9 +394,12 @@ static struct place place_of_address(const struct compiler *c, struct prefix pre
 
 static void trust(struct compiler *c, const char **trusted, struct place who, struct place whom)
 {
-	const char **list = &trusted[who.index];
+	const char **list;
 
-	if (who.index == NONE || !whom.bridge || (*list && trusts(*list, whom.bridge)))
+	if (who.index == NONE || !whom.bridge)
+		return;
+	list = &trusted[who.index];
+	if (*list && text_lists(*list, ':', whom.bridge))
 		return;
 	*list = *list ? arena_printf(c->a, "%s:%s", *list, whom.bridge) : whom.bridge;
 }
@@ -421,7 +409,7 @@ static bool lacks_trust(const struct compiler *c, struct place who, struct place
 {
 	const struct engine_network *e = engine_find_network(c->engine, who.network);
 
-	return e && !trusts(trusted_by(e), whom.bridge);
+	return e && !text_lists(trusted_by(e), ':', whom.bridge);
 }
 
 static void say_what_lacks_trust(struct compiler *c, uint32_t origin, struct place who,

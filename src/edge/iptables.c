@@ -13,22 +13,10 @@ enum { TOOL_MS = 20000, MAX_NAMES = 4096 };
 
 static const char *const tables[] = {"raw", "nat", "filter"};
 
-/* The kernel lists the tables that are loaded in the namespace that we are in. */
-static bool has_legacy_table(const char *names, const char *table)
-{
-	size_t len = strlen(table);
-
-	while (*names) {
-		size_t n = strcspn(names, "\n");
-
-		if (n == len && !memcmp(names, table, len))
-			return true;
-		names += n + (names[n] == '\n');
-	}
-	return false;
-}
-
-/* iptables-legacy-save of a table that is not loaded would load it. */
+/*
+ * The kernel lists the tables that are loaded in the namespace that we are in: the save tool would
+ * load one that is not.
+ */
 static bool save_legacy_table(struct buf *text, bool *exists, const char *table, struct error *err)
 {
 	static const char path[] = "/proc/thread-self/net/ip_tables_names";
@@ -38,7 +26,7 @@ static bool save_legacy_table(struct buf *text, bool *exists, const char *table,
 	/* a kernel without x_tables has no such file */
 	if (access(path, F_OK) == 0 && !file_read(&names, path, MAX_NAMES, err))
 		return false;
-	*exists = has_legacy_table(buf_text(&names), table);
+	*exists = text_lists(buf_text(&names), '\n', table);
 	return !*exists || proc_run(argv, NULL, text, TOOL_MS, err);
 }
 
