@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bump allocation in blocks that double up to a bound. */
+/*
+ * Bump allocation in blocks that double up to a bound. Large blocks are mappings of their own: they
+ * come zeroed, without being touched, and go back to the kernel when the arena is released, which
+ * free() does not promise.
+ */
 #include "base/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct arena_block {
 	struct arena_block *next;
@@ -12,7 +17,30 @@ struct arena_block {
 	_Alignas(16) unsigned char bytes[];
 };
 
-enum { FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20, ALIGN = 16 };
+enum { FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20, OWN_MAPPING = 128 << 10, ALIGN = 16 };
+
+static struct arena_block *block_new(size_t size)
+{
+	void *block;
+
+	if (size < OWN_MAPPING) {
+		block = memset(xmalloc(size), 0, size);
+	} else {
+		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
+		if (block == MAP_FAILED)
+			out_of_memory();
+	}
+	return block;
+}
+
+static void block_free(struct arena_block *block, size_t size)
+{
+	if (size < OWN_MAPPING)
+		free(block);
+	else
+		munmap(block, size);
+}
 
 static void add_block(struct arena *a, size_t need)
 {
@@ -23,10 +51,9 @@ static void add_block(struct arena *a, size_t need)
 		size = LARGEST_BLOCK;
 	if (size < need)
 		size = need;
-	b = xmalloc(sizeof(*b) + size);
+	b = block_new(sizeof(*b) + size);
 	b->next = a->blocks;
 	b->size = size;
-	b->used = 0;
 	a->blocks = b;
 }
 
@@ -40,7 +67,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	p = a->blocks->bytes + a->blocks->used;
 	a->blocks->used += size;
 	a->used += size;
-	return memset(p, 0, size);
+	return p;
 }
 
 char *arena_strndup(struct arena *a, const char *text, size_t len)
@@ -86,7 +113,7 @@ void arena_release(struct arena *a)
 	while (a->blocks) {
 		struct arena_block *next = a->blocks->next;
 
-		free(a->blocks);
+		block_free(a->blocks, sizeof(*a->blocks) + a->blocks->size);
 		a->blocks = next;
 	}
 	a->used = 0;

@@ -47,5 +47,10 @@ void arena_release(struct arena *a);
 	for (__typeof__(*(list)->items) *item = (list)->items; item < (list)->items + (list)->n;   \
 	     item++)
 
+/* Room for `more` items in a list that has none yet: known sizes need no growing. */
+#define list_reserve(a, list, more)                                                                \
+	((list)->items = arena_alloc((a), sizeof(*(list)->items) * (size_t)(more)),                \
+	 (list)->cap = (uint32_t)(more))
+
 /* The work behind list_add. */
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size);

@@ -18,6 +18,12 @@ void free_at_exit_of_scope(void *pointer_to_pointer)
 	free(*(void **)pointer_to_pointer);
 }
 
+void out_of_memory(void)
+{
+	fputs("harborwall: out of memory\n", stderr);
+	abort();
+}
+
 void *xmalloc(size_t size)
 {
 	return xrealloc(NULL, size);
@@ -27,10 +33,8 @@ void *xrealloc(void *block, size_t size)
 {
 	void *p = realloc(block, size ? size : 1);
 
-	if (!p) {
-		fputs("harborwall: out of memory\n", stderr);
-		abort();
-	}
+	if (!p)
+		out_of_memory();
 	return p;
 }
 

@@ -25,6 +25,7 @@ void free_at_exit_of_scope(void *pointer_to_pointer);
 /* "br-a:br-b", ':' holds "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 
-/* Aborts: there is no useful way on without memory. */
+/* Abort: there is no useful way on without memory. */
+_Noreturn void out_of_memory(void);
 void *xmalloc(size_t size);
 void *xrealloc(void *block, size_t size);

@@ -98,13 +98,15 @@ struct prefix prefix_of(struct ip ip)
 /* The address with every bit after the first len set to fill. */
 static struct ip fill_host_bits(struct prefix p, bool fill)
 {
-	for (unsigned bit = p.len; bit < ip_bits(p.ip); bit++) {
-		uint8_t mask = (uint8_t)(0x80 >> (bit % 8));
+	unsigned bits = ip_bits(p.ip);
+
+	for (unsigned byte = p.len / 8; byte < bits / 8; byte++) {
+		uint8_t host = byte == p.len / 8 ? (uint8_t)(0xff >> p.len % 8) : 0xff;
 
 		if (fill)
-			p.ip.bytes[bit / 8] |= mask;
+			p.ip.bytes[byte] |= host;
 		else
-			p.ip.bytes[bit / 8] &= (uint8_t)~mask;
+			p.ip.bytes[byte] &= (uint8_t)~host;
 	}
 	return p.ip;
 }
@@ -143,8 +145,10 @@ bool prefix_covers(struct prefix outer, struct prefix inner)
 {
 	if (!outer.ip.family || outer.ip.family != inner.ip.family || outer.len > inner.len)
 		return false;
-	inner.len = outer.len;
-	return ip_equal(prefix_first(outer), prefix_first(inner));
+	return !memcmp(outer.ip.bytes, inner.ip.bytes, outer.len / 8) &&
+	       (outer.len % 8 == 0 ||
+		!((outer.ip.bytes[outer.len / 8] ^ inner.ip.bytes[outer.len / 8]) &
+		  ~(0xff >> outer.len % 8)));
 }
 
 bool prefix_overlaps(struct prefix a, struct prefix b)
@@ -159,10 +163,31 @@ int prefix_compare(struct prefix a, struct prefix b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+/* inet_ntop goes by way of printf; most of what a ruleset's text is made of are these. */
+static struct ip_text format_v4(const uint8_t *bytes)
+{
+	struct ip_text text = {0};
+	char *at = text.s;
+
+	for (int i = 0; i < 4; i++) {
+		uint8_t byte = bytes[i];
+
+		if (byte >= 100)
+			*at++ = (char)('0' + byte / 100);
+		if (byte >= 10)
+			*at++ = (char)('0' + byte / 10 % 10);
+		*at++ = (char)('0' + byte % 10);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+	return text;
+}
+
 struct ip_text ip_format(struct ip ip)
 {
 	struct ip_text text = {0};
 
+	if (ip.family == 4)
+		return format_v4(ip.bytes);
 	if (!ip.family || !inet_ntop(af(ip.family), ip.bytes, text.s, sizeof(text.s)))
 		snprintf(text.s, sizeof(text.s), "-");
 	return text;

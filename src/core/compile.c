@@ -125,9 +125,9 @@ static void allow_policy(struct compiler *c, uint32_t i, const match_list *match
 {
 	const struct resolved *r = &c->resolution->policies[i];
 
-	for (uint32_t s = 0; s < r->from.n; s++)
-		for (uint32_t d = 0; d < r->subject.n; d++) {
-			const struct peer *src = &r->from.items[s], *dst = &r->subject.items[d];
+	for (uint32_t s = 0; s < r->from->n; s++)
+		for (uint32_t d = 0; d < r->subject->n; d++) {
+			const struct peer *src = &r->from->items[s], *dst = &r->subject->items[d];
 
 			if (src->net.ip.family != dst->net.ip.family || in_one_network(c, src, dst))
 				continue;
@@ -192,14 +192,14 @@ static void translate(struct compiler *c, uint32_t i, struct node *node, const m
 	const struct policy *p = &c->config->policies.items[i];
 	const struct resolved *r = &c->resolution->policies[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
-	uint32_t n_from = p->from ? r->from.n : 1;
-	struct translation t = {.iface = p->iface, .to = r->to.items[0].net.ip, .origin = i};
+	uint32_t n_from = p->from ? r->from->n : 1;
+	struct translation t = {.iface = p->iface, .to = r->to->items[0].net.ip, .origin = i};
 
 	t.to_port = p->to_port;
 	t.masquerade = node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, t.to);
 	for (uint32_t s = 0; s < n_from; s++) {
 		if (p->from)
-			t.from = r->from.items[s].net;
+			t.from = r->from->items[s].net;
 		if (p->from && !t.from.len)
 			t.from = (struct prefix){0}; /* any */
 		list_each (match, matches) {
@@ -218,7 +218,7 @@ static void masquerade(struct compiler *c, uint32_t i, struct node *node, const 
 	const struct policy *p = &c->config->policies.items[i];
 	const struct resolved *r = &c->resolution->policies[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
-	const struct peers *from = p->from ? &r->from : &r->subject;
+	const struct peers *from = p->from ? r->from : r->subject;
 	struct masquerading m = {.oface = p->iface, .origin = i};
 	struct traffic every = {.high = UINT16_MAX};
 	bool narrowed = p->ports.n || p->protos != PROTO_TCP;
@@ -226,9 +226,9 @@ static void masquerade(struct compiler *c, uint32_t i, struct node *node, const 
 	/* "proto" defaults to tcp for what is let in; masquerading without ports means everything
 	 */
 	for (uint32_t s = 0; s < (from->n ? from->n : 1); s++)
-		for (uint32_t d = 0; d < (r->to.n ? r->to.n : 1); d++) {
+		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
 			m.from = from->n ? from->items[s].net : (struct prefix){0};
-			m.to = r->to.n ? r->to.items[d].net : (struct prefix){0};
+			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
 			if (node && m.from.ip.family && nodes_find_ip(&c->nodes, m.from.ip) == node)
 				m.from = (struct prefix){0}; /* its own traffic: all of it */
 			m.match = every;
@@ -268,7 +268,7 @@ static bool place(struct compiler *c, uint32_t i, struct node **node)
 				"name: there is no container \"%s\"; the rule is on the host",
 				p->name);
 	} else if (!p->iface) {
-		*node = r->subject.n ? node_of_address(c, r->subject.items[0].address) : NULL;
+		*node = r->subject->n ? node_of_address(c, r->subject->items[0].address) : NULL;
 		if (!*node) {
 			policy_finding(c, FINDING_WAITING, i,
 				       "the subject is no container; give \"name\" or \"iface\"");

@@ -6,9 +6,9 @@
 #include "core/config.h"
 
 #include "core/config_impl.h"
+#include "core/json_arena.h"
 #include "core/locate.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,26 +92,31 @@ static const struct kind network_kind = {network_fields, COUNT_OF(network_fields
 static const struct kind address_kind = {address_fields, COUNT_OF(address_fields), address_field};
 static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields), policy_field};
 
-static void decode_member(struct decoder *d, const struct kind *kind, const char *name,
-			  const json_t *value, void *record)
+/*
+ * Objects of a kind have their members in one order, mostly: the search begins behind the field
+ * that the last one was. Returns where the next begins.
+ */
+static size_t decode_member(struct decoder *d, const struct kind *kind, size_t from,
+			    const char *name, const json_t *value, void *record)
 {
-	for (size_t i = 0; i < kind->n; i++)
+	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0)
 		if (!strcmp(kind->fields[i].name, name)) {
 			if (!json_is_null(value))
 				kind->fields[i].decode(d, value,
 						       (char *)record + kind->fields[i].offset);
-			return;
+			return i + 1 < kind->n ? i + 1 : 0;
 		}
-	buf_puts(&d->pointer, "#");
-	diag_at(d->diags, SEVERITY_WARNING, buf_text(&d->pointer), "unknown key%s",
+	d->odd = true;
+	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
 		suggestion(d, name, kind->name, kind->n));
+	return from;
 }
 
 /* False, with a diagnostic, where it is no object. */
 static bool decode_object(struct decoder *d, const struct kind *kind, const json_t *json,
 			  void *record)
 {
-	size_t len = d->pointer.len;
+	size_t next = 0;
 	const char *name;
 	json_t *value;
 
@@ -120,9 +125,9 @@ static bool decode_object(struct decoder *d, const struct kind *kind, const json
 		return false;
 	}
 	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
-		place_add_key(&d->pointer, name);
-		decode_member(d, kind, name, value, record);
-		cut(d, len);
+		enter_key(d, name);
+		next = decode_member(d, kind, next, name, value, record);
+		leave(d);
 	}
 	return true;
 }
@@ -130,12 +135,11 @@ static bool decode_object(struct decoder *d, const struct kind *kind, const json
 /* A key of networks or ips: a name, so no control characters. */
 static const char *take_key(struct decoder *d, const char *key)
 {
-	if (!has_control(key) && *key)
-		return arena_strdup(d->a, key);
-	buf_puts(&d->pointer, "#");
-	wrong(d, *key ? "a control character in a name; remove it" : "an empty name; write one");
-	cut(d, d->pointer.len - 1);
-	return arena_strdup(d->a, key);
+	if (has_control(key) || !*key)
+		diag_at(d->diags, SEVERITY_ERROR, place_of_key_here(d), "%s",
+			*key ? "a control character in a name; remove it"
+			     : "an empty name; write one");
+	return keep_name(d, key, strlen(key));
 }
 
 static void decode_network(struct decoder *d, struct config *config, const char *key,
@@ -194,7 +198,6 @@ static void
 decode_named(struct decoder *d, struct config *config, const json_t *json, uint32_t most,
 	     void (*decode)(struct decoder *, struct config *, const char *, const json_t *))
 {
-	size_t len = d->pointer.len;
 	const char *key;
 	json_t *value;
 
@@ -207,9 +210,9 @@ decode_named(struct decoder *d, struct config *config, const json_t *json, uint3
 		return;
 	}
 	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
-		place_add_key(&d->pointer, key);
+		enter_key(d, key);
 		decode(d, config, key, value);
-		cut(d, len);
+		leave(d);
 	}
 }
 
@@ -225,7 +228,8 @@ static void decode_ips(struct decoder *d, const json_t *json, void *config)
 
 static void decode_policies(struct decoder *d, const json_t *json, void *config)
 {
-	size_t len = d->pointer.len, i;
+	struct config *c = config;
+	size_t i;
 	json_t *value;
 
 	if (!json_is_array(json)) {
@@ -237,10 +241,11 @@ static void decode_policies(struct decoder *d, const json_t *json, void *config)
 		      CONFIG_MAX_POLICIES);
 		return;
 	}
+	list_reserve(d->a, &c->policies, json_array_size(json));
 	json_array_foreach (json, i, value) {
-		place_add_index(&d->pointer, (uint32_t)i);
-		decode_policy(d, config, value);
-		cut(d, len);
+		enter_index(d, (uint32_t)i);
+		decode_policy(d, c, value);
+		leave(d);
 	}
 }
 
@@ -299,7 +304,6 @@ static bool refuse(struct diags *diags, const char *text, size_t len, size_t off
 static bool text_is_sound(struct diags *diags, const char *text, size_t len)
 {
 	const char *nul = memchr(text, '\0', len);
-	size_t deep;
 
 	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
 		return refuse(
@@ -310,10 +314,18 @@ static bool text_is_sound(struct diags *diags, const char *text, size_t len)
 	if (nul)
 		return refuse(diags, text, len, (size_t)(nul - text),
 			      "a NUL byte; save the file as UTF-8");
-	deep = locate_nesting(text, len, CONFIG_MAX_NESTING);
-	if (deep != SIZE_MAX)
-		return refuse(diags, text, len, deep, "nested deeper than %d", CONFIG_MAX_NESTING);
 	return true;
+}
+
+/* Where it is not, that alone is said: what else is wrong in there is of no use to anybody. */
+static bool is_flat(struct diags *diags, const char *text, size_t len)
+{
+	size_t deep = locate_nesting(text, len, CONFIG_MAX_NESTING);
+
+	if (deep == SIZE_MAX)
+		return true;
+	*diags = (struct diags){.arena = diags->arena};
+	return refuse(diags, text, len, deep, "nested deeper than %d", CONFIG_MAX_NESTING);
 }
 
 /* The library's position is the end of the token at which it stopped. */
@@ -344,7 +356,7 @@ static json_t *parse(struct diags *diags, const char *text, size_t len)
 		diags_add_duplicates(diags, text, len);
 		root = json_loadb(text, len, JSON_ALLOW_NUL, &error);
 	}
-	if (!root)
+	if (!root && is_flat(diags, text, len))
 		refuse_syntax(diags, text, len, &error);
 	return root;
 }
@@ -352,20 +364,22 @@ static json_t *parse(struct diags *diags, const char *text, size_t len)
 bool config_decode(struct config *config, struct diags *diags, struct arena *a, const char *file,
 		   const char *text, size_t len)
 {
-	struct decoder d = {.a = a, .diags = diags};
+	AUTO_RELEASE struct arena tree = {0};
+	struct decoder d = {.a = a, .scratch = &tree, .diags = diags};
 	json_t *root;
 
 	*config = (struct config){.file = file, .digest = config_digest(text, len)};
 	if (!text_is_sound(diags, text, len))
 		return false;
+	json_arena_begin(&tree);
 	root = parse(diags, text, len);
+	if (root)
+		decode_object(&d, &config_kind, root, config);
+	json_arena_end();
 	if (!root)
 		return false;
-	buf_puts(&d.pointer, "");
-	decode_object(&d, &config_kind, root, config);
-	buf_free(&d.pointer);
-	json_decref(root);
-	malloc_trim(0); /* the library's tree is several times the file */
+	if (d.odd && !is_flat(diags, text, len))
+		return false;
 	config_check(config, diags, a);
 	if (diags->list.n)
 		diags_locate(diags, text, len);

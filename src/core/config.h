@@ -65,6 +65,7 @@ struct address {
 /* Docker's name of the container that an address belongs to: container_name, else selector. */
 const char *address_container(const struct address *address);
 
+/* Equal names are one pointer, so that policies' names can be looked up without reading them. */
 struct policy {
 	const char *service_name, *container_name, *selector; /* the subject; NULL where absent */
 	const char *from;

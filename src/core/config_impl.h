@@ -1,28 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the three parts of the config decoder share: config_value.c (values), config.c (objects),
- * config_check.c (what fields mean together).
+ * What the parts of the config decoder share: config_decoder.c (places, names), config_value.c
+ * (values), config.c (objects), config_check.c (what fields mean together).
  */
 #pragma once
 
+#include "base/hash.h"
 #include "core/config.h"
 #include "core/place.h"
 
 #include <jansson.h>
 
-struct decoder {
-	struct arena *a;
-	struct diags *diags;
-	struct buf pointer; /* to what is being decoded */
+enum { MAX_PATH = 8 }; /* networks, KEY, labels, NAME is the deepest that is decoded */
+
+struct step_in {
+	const char *key; /* of an object; NULL: the index-th of a list */
+	uint32_t index;
 };
 
-#define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, buf_text(&(d)->pointer), __VA_ARGS__)
+struct name {
+	const char *text;
+	uint64_t hash;
+	uint32_t len;
+};
+
+struct decoder {
+	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
+	struct diags *diags;
+	struct step_in path[MAX_PATH]; /* to what is being decoded */
+	uint32_t depth;
+	bool odd;	    /* something stands where it is not expected: who knows how deep */
+	struct name *names; /* open hash table */
+	uint32_t n_names, cap_names;
+};
+
+void enter_key(struct decoder *d, const char *key);
+void enter_index(struct decoder *d, uint32_t index);
+void leave(struct decoder *d);
+/* Of what is being decoded, and of its key where it is a member. */
+const char *place_here(const struct decoder *d);
+const char *place_of_key_here(const struct decoder *d);
+
+#define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
 
 void wrong_type(struct decoder *d, const json_t *json, const char *expected);
 /* " (did you mean …?)" if one of the n words is near, else "". */
 const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n);
-/* Takes the pointer back to its first len bytes. */
-void cut(struct decoder *d, size_t len);
+
+/*
+ * Policies name the same few things over and over: each name is kept once, and equal names are one
+ * pointer. find_name: NULL where it has not been kept yet.
+ */
+const char *find_name(struct decoder *d, const char *text, size_t len);
+const char *keep_name(struct decoder *d, const char *text, size_t len);
+
 bool has_control(const char *text);
 bool is_docker_name(const char *text);
 

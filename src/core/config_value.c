@@ -7,71 +7,6 @@
 
 enum { MAX_NAME = 253, MAX_IFNAME = 15, MIN_MTU = 68, MAX_MTU = 65535 };
 
-void cut(struct decoder *d, size_t len)
-{
-	d->pointer.len = len;
-	d->pointer.data[len] = '\0';
-}
-
-/* --- saying what is wrong --- */
-
-static const char *type_name(const json_t *json)
-{
-	static const char *const names[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
-		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
-	};
-
-	return names[json_typeof(json)];
-}
-
-void wrong_type(struct decoder *d, const json_t *json, const char *expected)
-{
-	wrong(d, "this is %s; write %s", type_name(json), expected);
-}
-
-/* Edits that turn one word into the other, up to what fits the row. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[32], n = strlen(b);
-
-	if (strlen(a) >= COUNT_OF(row) || n >= COUNT_OF(row))
-		return COUNT_OF(row);
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			size_t best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-		}
-	}
-	return row[n];
-}
-
-/* " (did you mean …?)" if one of the words is near, else "". */
-const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n)
-{
-	size_t best = 3;
-	const char *found = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t edits = distance(word, name(i));
-
-		if (edits < best && edits < strlen(name(i))) {
-			best = edits;
-			found = name(i);
-		}
-	}
-	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";
-}
-
 /* --- values --- */
 
 bool has_control(const char *text)
@@ -108,14 +43,20 @@ void decode_comment(struct decoder *d, const json_t *json, void *target)
 		*(const char **)target = arena_strdup(d->a, text);
 }
 
+/* What was kept was right when it came first. */
 void decode_name(struct decoder *d, const json_t *json, void *target)
 {
-	const char *text = take_text(d, json);
+	const char *known = json_is_string(json) ? find_name(d, json_string_value(json),
+							     json_string_length(json))
+						 : NULL;
+	const char *text = known ? known : take_text(d, json);
 
-	if (text && strlen(text) > MAX_NAME)
+	if (!text || !*text)
+		return;
+	if (!known && strlen(text) > MAX_NAME)
 		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
-	else if (text && *text)
-		*(const char **)target = arena_strdup(d->a, text);
+	else
+		*(const char **)target = known ? known : keep_name(d, text, strlen(text));
 }
 
 /* As Docker names networks and containers. */
@@ -161,7 +102,7 @@ void decode_ifname(struct decoder *d, const json_t *json, void *target)
 		      "blanks",
 		      text, MAX_IFNAME);
 	else if (text && *text)
-		*(const char **)target = arena_strdup(d->a, text);
+		*(const char **)target = keep_name(d, text, strlen(text));
 }
 
 void decode_bool(struct decoder *d, const json_t *json, void *target)
@@ -180,7 +121,7 @@ void decode_log(struct decoder *d, const json_t *json, void *target)
 {
 	decode_bool(d, json, target);
 	if (*(bool *)target)
-		diag_at(d->diags, SEVERITY_WARNING, buf_text(&d->pointer),
+		diag_at(d->diags, SEVERITY_WARNING, place_here(d),
 			"logging comes in a later version; nothing is logged");
 }
 
@@ -244,7 +185,6 @@ void decode_pairs(struct decoder *d, const json_t *json, void *target)
 	}
 	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
 		const char *text = json_string_value(value);
-		size_t len = d->pointer.len;
 
 		if (text) {
 			struct pair *pair = list_add(d->a, pairs);
@@ -253,9 +193,9 @@ void decode_pairs(struct decoder *d, const json_t *json, void *target)
 			pair->value = arena_strdup(d->a, text);
 			continue;
 		}
-		place_add_key(&d->pointer, name);
+		enter_key(d, name);
 		wrong_type(d, value, "a text in quotes");
-		cut(d, len);
+		leave(d);
 	}
 }
 
@@ -372,7 +312,7 @@ void decode_isolation(struct decoder *d, const json_t *json, void *target)
 static void each_of(struct decoder *d, const json_t *json, void *target,
 		    void (*decode)(struct decoder *, const json_t *, void *))
 {
-	size_t len = d->pointer.len, i;
+	size_t i;
 	json_t *value;
 
 	if (!json_is_array(json)) {
@@ -382,9 +322,9 @@ static void each_of(struct decoder *d, const json_t *json, void *target,
 	if (!json_array_size(json))
 		wrong(d, "an empty list; write at least one, or leave the field out");
 	json_array_foreach (json, i, value) {
-		place_add_index(&d->pointer, (uint32_t)i);
+		enter_index(d, (uint32_t)i);
 		decode(d, value, target);
-		cut(d, len);
+		leave(d);
 	}
 }
 
@@ -431,8 +371,16 @@ static void decode_port(struct decoder *d, const json_t *json, void *target)
 	const char *text = json_string_value(json), *dash;
 	struct port_range range;
 
-	if (json_is_integer(json))
-		text = arena_printf(d->a, "%lld", (long long)json_integer_value(json));
+	if (json_is_integer(json)) {
+		json_int_t number = json_integer_value(json);
+
+		if (number < 1 || number > UINT16_MAX)
+			wrong(d, "%lld is not a port (1-65535)", (long long)number);
+		else
+			*list_add(d->a, ports) =
+				(struct port_range){(uint16_t)number, (uint16_t)number};
+		return;
+	}
 	if (!text) {
 		wrong_type(d, json, "a port as 80, \"8000-8010\", or a list of them");
 		return;
@@ -448,8 +396,7 @@ static void decode_port(struct decoder *d, const json_t *json, void *target)
 	} else if (parse_port(&range.low, text, strlen(text))) {
 		range.high = range.low;
 	} else {
-		wrong(d, "%s is not a port (1-65535)",
-		      json_is_string(json) ? arena_printf(d->a, "\"%s\"", text) : text);
+		wrong(d, "\"%s\" is not a port (1-65535)", text);
 		return;
 	}
 	*list_add(d->a, ports) = range;
@@ -471,7 +418,7 @@ void decode_ports(struct decoder *d, const json_t *json, void *target)
 	if (json_is_string(json) && !json_string_length(json))
 		return;
 	each_of(d, json, target, decode_port);
-	if (!ports->n)
+	if (ports->n < 2)
 		return;
 	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
 	for (uint32_t i = 1; i < ports->n; i++) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Names are looked up in sorted indexes: exact ones by bisection, prefixes as the run of names that
- * begin with the query. Answers are kept by query, since policies name the same few things.
+ * begin with the query. Answers are kept by query, since policies name the same few things; equal
+ * names of a config are one pointer, so that a kept answer is found without reading the name.
  */
 #include "core/resolve.h"
 
+#include "base/hash.h"
 #include "core/place.h"
 
 #include <stdio.h>
@@ -21,17 +23,26 @@ typedef LIST(struct entry) entry_list;
 
 enum kind { KIND_CONTAINER, KIND_SELECTOR, KIND_SERVICE, KIND_NETWORK, N_KINDS };
 
+struct ip_entry {
+	struct ip ip;
+	uint32_t index;
+};
+
 struct index {
 	entry_list kinds[N_KINDS];
 	entry_list prefixes; /* container names and selectors */
-	entry_list literals; /* addresses as text */
+	struct ip_entry *ips;
+	uint32_t n_ips;
 };
+
+/* Of what a name is asked. */
+enum question { ASK_PEERS, ASK_SUBJECT, ASK_SERVICE };
 
 /* One query and its answer. */
 struct answer {
+	struct peers peers; /* first: resolved policies point to it */
 	const char *query;
-	bool subject;
-	struct peers peers;
+	enum question question;
 	bool noted; /* that it is a prefix match */
 };
 
@@ -40,9 +51,12 @@ struct resolver {
 	struct diags *diags;
 	const struct config *config;
 	struct index index;
-	struct answer *answers; /* open hash table */
+	uint32_t *seen, stamp;	 /* addresses that the answer being made has already: == stamp */
+	struct answer **answers; /* open hash table */
 	uint32_t n_answers, cap_answers;
 };
+
+static const struct peers nobody;
 
 bool name_has_prefix(const char *name, const char *query)
 {
@@ -68,6 +82,13 @@ static int by_name(const void *left, const void *right)
 	return order ? order : (a->index > b->index) - (a->index < b->index);
 }
 
+static int by_ip(const void *left, const void *right)
+{
+	const struct ip_entry *a = left, *b = right;
+
+	return ip_compare(a->ip, b->ip);
+}
+
 static void add_entry(struct resolver *r, entry_list *list, const char *name, uint32_t index)
 {
 	if (name)
@@ -84,6 +105,8 @@ static void build_index(struct resolver *r)
 {
 	struct index *x = &r->index;
 
+	x->n_ips = r->config->addresses.n;
+	x->ips = arena_array(r->a, struct ip_entry, x->n_ips);
 	for (uint32_t i = 0; i < r->config->addresses.n; i++) {
 		const struct address *at = &r->config->addresses.items[i];
 
@@ -92,7 +115,7 @@ static void build_index(struct resolver *r)
 		add_entry(r, &x->kinds[KIND_SERVICE], at->service_name, i);
 		add_entry(r, &x->prefixes, at->container_name, i);
 		add_entry(r, &x->prefixes, at->selector, i);
-		add_entry(r, &x->literals, arena_strdup(r->a, ip_format(at->ip).s), i);
+		x->ips[i] = (struct ip_entry){at->ip, i};
 	}
 	for (uint32_t i = 0; i < r->config->networks.n; i++) {
 		const struct network *n = &r->config->networks.items[i];
@@ -104,7 +127,8 @@ static void build_index(struct resolver *r)
 	for (int kind = 0; kind < N_KINDS; kind++)
 		sort_entries(&x->kinds[kind]);
 	sort_entries(&x->prefixes);
-	sort_entries(&x->literals);
+	if (x->n_ips)
+		qsort(x->ips, x->n_ips, sizeof(*x->ips), by_ip);
 }
 
 /* The first entry that does not sort before the name. */
@@ -131,9 +155,9 @@ static void add_address(struct resolver *r, peer_list *peers, uint32_t i)
 {
 	struct ip ip = r->config->addresses.items[i].ip;
 
-	list_each (peer, peers)
-		if (peer->address == i)
-			return;
+	if (r->seen[i] == r->stamp)
+		return;
+	r->seen[i] = r->stamp;
 	*list_add(r->a, peers) = (struct peer){prefix_of(ip), i};
 }
 
@@ -168,23 +192,28 @@ static peer_list find_prefix(struct resolver *r, const char *query)
 	return peers;
 }
 
+static uint32_t address_of(const struct resolver *r, struct ip ip)
+{
+	struct ip_entry key = {.ip = ip}, *found = NULL;
+
+	if (r->index.n_ips)
+		found = bsearch(&key, r->index.ips, r->index.n_ips, sizeof(key), by_ip);
+	return found ? found->index : NONE;
+}
+
 static peer_list find_literal(struct resolver *r, const char *query)
 {
 	peer_list peers = {0};
 	struct prefix prefix;
 	struct ip ip;
-	uint32_t at;
 
 	if (ip_parse(&ip, query))
 		prefix = prefix_of(ip);
 	else if (!prefix_parse(&prefix, query))
 		return peers;
-	at = lower_bound(&r->index.literals, query);
-	if (at < r->index.literals.n && !strcmp(r->index.literals.items[at].name, query))
-		at = r->index.literals.items[at].index;
-	else
-		at = NONE;
-	*list_add(r->a, &peers) = (struct peer){prefix_canonical(prefix), at};
+	*list_add(r->a, &peers) =
+		(struct peer){prefix_canonical(prefix),
+			      prefix_is_single(prefix) ? address_of(r, prefix.ip) : NONE};
 	return peers;
 }
 
@@ -220,72 +249,82 @@ static peer_list find_kind(struct resolver *r, enum match match, const char *que
 	return (peer_list){0};
 }
 
-/* All matches of the first kind that has any. */
-static struct peers find(struct resolver *r, const char *query, const enum match *kinds, size_t n)
+static uint64_t peers_hash(const peer_list *peers)
 {
-	for (size_t i = 0; i < n; i++) {
-		peer_list peers = find_kind(r, kinds[i], query);
+	uint64_t hash = HASH_START;
 
+	list_each (peer, peers)
+		hash = hash_more(hash, &peer->net, sizeof(peer->net));
+	return hash;
+}
+
+/* The kinds of names that a question is about, in their order. */
+static const struct {
+	enum match kinds[7];
+	size_t n;
+} questions[] = {
+	[ASK_PEERS] = {{MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR, MATCH_SERVICE,
+			MATCH_NETWORK, MATCH_ANY, MATCH_PREFIX},
+		       7},
+	[ASK_SUBJECT] = {{MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX}, 3},
+	[ASK_SERVICE] = {{MATCH_SERVICE}, 1},
+};
+
+/* All matches of the first kind that has any. */
+static struct peers find(struct resolver *r, const char *query, enum question question)
+{
+	for (size_t i = 0; i < questions[question].n; i++) {
+		enum match match = questions[question].kinds[i];
+		peer_list peers;
+
+		r->stamp++;
+		peers = find_kind(r, match, query);
 		if (peers.n)
-			return (struct peers){peers.items, peers.n, kinds[i]};
+			return (struct peers){peers.items, peers.n, match, peers_hash(&peers)};
 	}
 	return (struct peers){0};
 }
 
-static const enum match peer_kinds[] = {MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR,
-					MATCH_SERVICE, MATCH_NETWORK,	MATCH_ANY,
-					MATCH_PREFIX};
-static const enum match subject_kinds[] = {MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX};
-static const enum match service_kinds[] = {MATCH_SERVICE};
-
 /* --- answers that are kept --- */
 
-static uint32_t hash(const char *text, bool subject)
+static struct answer **slot_of(const struct resolver *r, const char *query, enum question question)
 {
-	uint32_t h = subject ? 0x811c9dc6 : 0x811c9dc5;
+	uint64_t i = hash_word(HASH_START, (uintptr_t)query ^ (uint64_t)question << 60);
+	struct answer **slot;
 
-	for (; *text; text++)
-		h = (h ^ (uint8_t)*text) * 0x01000193;
-	return h;
-}
-
-static struct answer *slot_of(const struct resolver *r, const char *query, bool subject)
-{
-	uint32_t i = hash(query, subject) & (r->cap_answers - 1);
-
-	while (r->answers[i].query &&
-	       (r->answers[i].subject != subject || strcmp(r->answers[i].query, query) != 0))
-		i = (i + 1) & (r->cap_answers - 1);
-	return &r->answers[i];
+	for (;; i++) {
+		slot = &r->answers[i & (r->cap_answers - 1)];
+		if (!*slot || ((*slot)->query == query && (*slot)->question == question))
+			return slot;
+	}
 }
 
 static void grow(struct resolver *r)
 {
-	struct answer *old = r->answers;
+	struct answer **old = r->answers;
 	uint32_t cap = r->cap_answers;
 
 	r->cap_answers = cap ? 2 * cap : 256;
-	r->answers = arena_array(r->a, struct answer, r->cap_answers);
+	r->answers = arena_array(r->a, struct answer *, r->cap_answers);
 	for (uint32_t i = 0; i < cap; i++)
-		if (old[i].query)
-			*slot_of(r, old[i].query, old[i].subject) = old[i];
+		if (old[i])
+			*slot_of(r, old[i]->query, old[i]->question) = old[i];
 }
 
-static struct answer *ask(struct resolver *r, const char *query, bool subject)
+static struct answer *ask(struct resolver *r, const char *query, enum question question)
 {
-	struct answer *answer;
+	struct answer **slot;
 
 	if (2 * r->n_answers >= r->cap_answers)
 		grow(r);
-	answer = slot_of(r, query, subject);
-	if (answer->query)
-		return answer;
+	slot = slot_of(r, query, question);
+	if (*slot)
+		return *slot;
 	r->n_answers++;
-	answer->query = query;
-	answer->subject = subject;
-	answer->peers = subject ? find(r, query, subject_kinds, COUNT_OF(subject_kinds))
-				: find(r, query, peer_kinds, COUNT_OF(peer_kinds));
-	return answer;
+	*slot = arena_new(r->a, struct answer);
+	**slot = (struct answer){
+		.query = query, .question = question, .peers = find(r, query, question)};
+	return *slot;
 }
 
 /* A prefix match is a guess: say once what it found. */
@@ -320,15 +359,15 @@ static void wait_for(struct resolver *r, struct resolved *out, uint32_t i, const
 			arena_printf(r->a, "%s: nothing in the file is named \"%s\"", field, name);
 }
 
-static struct peers look_up(struct resolver *r, struct resolved *out, uint32_t i, const char *field,
-			    const char *query)
+static const struct peers *look_up(struct resolver *r, struct resolved *out, uint32_t i,
+				   const char *field, const char *query)
 {
-	struct answer *answer = ask(r, query, false);
+	struct answer *answer = ask(r, query, ASK_PEERS);
 
 	if (!answer->peers.n)
 		wait_for(r, out, i, field, query);
 	note_prefix(r, answer, i, field);
-	return answer->peers;
+	return &answer->peers;
 }
 
 static void resolve_subject(struct resolver *r, struct resolved *out, uint32_t i, bool needed)
@@ -340,20 +379,16 @@ static void resolve_subject(struct resolver *r, struct resolved *out, uint32_t i
 	const char *query = p->selector		? p->selector
 			    : p->container_name ? p->container_name
 						: p->service_name;
+	struct answer *answer;
 
 	if (!query)
 		return;
-	if (p->selector || p->container_name) {
-		struct answer *answer = ask(r, query, true);
-
-		out->subject = answer->peers;
-		if (needed)
-			note_prefix(r, answer, i, field);
-	} else {
-		out->subject = find(r, query, service_kinds, COUNT_OF(service_kinds));
-	}
-	if (!out->subject.n && needed)
+	answer = ask(r, query, p->selector || p->container_name ? ASK_SUBJECT : ASK_SERVICE);
+	out->subject = &answer->peers;
+	if (needed && !answer->peers.n)
 		wait_for(r, out, i, field, query);
+	else if (needed)
+		note_prefix(r, answer, i, field);
 }
 
 /* `name` is a container: one of the file if it is, else whatever the engine calls so. */
@@ -365,7 +400,7 @@ static void resolve_name(struct resolver *r, struct resolved *out, uint32_t i)
 
 	if (!p->name)
 		return;
-	answer = ask(r, p->name, true);
+	answer = ask(r, p->name, ASK_SUBJECT);
 	out->container = p->name;
 	if (!answer->peers.n)
 		return;
@@ -384,20 +419,23 @@ static void resolve_name(struct resolver *r, struct resolved *out, uint32_t i)
 static void resolve_target(struct resolver *r, struct resolved *out, uint32_t i)
 {
 	const struct policy *p = &r->config->policies.items[i];
-	const char *place = place_of_policy(r->a, i, "to");
+	const char *wrong;
 
 	out->to = look_up(r, out, i, "to", p->to.items[0]);
-	if (!out->to.n)
+	if (!out->to->n)
 		return;
-	if (out->to.n > 1)
-		diag_at(r->diags, SEVERITY_ERROR, place,
-			"\"%s\" is %u addresses; several targets come in a later version, name one",
-			p->to.items[0], out->to.n);
-	else if (!prefix_is_single(out->to.items[0].net))
-		diag_at(r->diags, SEVERITY_ERROR, place, "\"%s\" is no single address",
-			p->to.items[0]);
-	else if (out->to.items[0].net.ip.family != 4)
-		diag_at(r->diags, SEVERITY_ERROR, place, "IPv6 is not built yet");
+	if (out->to->n > 1)
+		wrong = arena_printf(r->a,
+				     "\"%s\" is %u addresses; several targets come in a later "
+				     "version, name one",
+				     p->to.items[0], out->to->n);
+	else if (!prefix_is_single(out->to->items[0].net))
+		wrong = arena_printf(r->a, "\"%s\" is no single address", p->to.items[0]);
+	else if (out->to->items[0].net.ip.family != 4)
+		wrong = "IPv6 is not built yet";
+	else
+		return;
+	diag_at(r->diags, SEVERITY_ERROR, place_of_policy(r->a, i, "to"), "%s", wrong);
 }
 
 static void resolve_policy(struct resolver *r, struct resolved *out, uint32_t i)
@@ -405,6 +443,7 @@ static void resolve_policy(struct resolver *r, struct resolved *out, uint32_t i)
 	const struct policy *p = &r->config->policies.items[i];
 	bool placed = p->name || p->iface;
 
+	out->from = out->subject = out->to = &nobody;
 	if (p->from)
 		out->from = look_up(r, out, i, "from", p->from);
 	if (p->nat == NAT_DNAT)
@@ -415,128 +454,17 @@ static void resolve_policy(struct resolver *r, struct resolved *out, uint32_t i)
 	resolve_name(r, out, i);
 }
 
-/* --- policies that say what another one says --- */
-
-/* What a policy is about, without protocols and ports: equal texts are about the same. */
-static const char *matter_of(struct resolver *r, const struct resolution *all, uint32_t i)
-{
-	const struct policy *p = &r->config->policies.items[i];
-	const struct resolved *out = &all->policies[i];
-	const struct peers *lists[] = {&out->from, &out->subject, &out->to};
-	AUTO_BUF struct buf text = {0};
-
-	/* rules on an interface or in a named container do not depend on the subject */
-	buf_printf(&text, "%d %u %d %s|%s", (int)p->nat, p->to_port, (int)p->masquerade,
-		   p->name ? p->name : "", p->iface ? p->iface : "");
-	for (size_t k = 0; k < COUNT_OF(lists); k++) {
-		if (k == 1 && p->nat != NAT_NO && (p->name || p->iface))
-			continue;
-		buf_puts(&text, "|");
-		for (uint32_t n = 0; n < lists[k]->n; n++)
-			buf_add(&text, prefix_format(lists[k]->items[n].net).s,
-				strlen(prefix_format(lists[k]->items[n].net).s) + 1);
-		for (size_t c = 0; c < text.len; c++)
-			if (!text.data[c])
-				text.data[c] = ' ';
-	}
-	return arena_strdup(r->a, buf_text(&text));
-}
-
-static bool covers_ports(const struct policy *wide, const struct policy *narrow)
-{
-	uint32_t w = 0;
-
-	if (!wide->ports.n)
-		return true;
-	if (!narrow->ports.n)
-		return false;
-	list_each (range, &narrow->ports) {
-		while (w < wide->ports.n && wide->ports.items[w].high < range->low)
-			w++;
-		if (w == wide->ports.n || wide->ports.items[w].low > range->low ||
-		    wide->ports.items[w].high < range->high)
-			return false;
-	}
-	return true;
-}
-
-static bool covers(const struct policy *wide, const struct policy *narrow)
-{
-	if (wide->protos & PROTO_ANY && !wide->ports.n)
-		return true;
-	return !(narrow->protos & ~wide->protos) && covers_ports(wide, narrow);
-}
-
-static void warn_of_cover(struct resolver *r, uint32_t first, uint32_t second)
-{
-	const struct policy *a = &r->config->policies.items[first];
-	const struct policy *b = &r->config->policies.items[second];
-	bool forth = covers(a, b), back = covers(b, a);
-
-	if (forth && back)
-		diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, second, NULL),
-			"the same as policies[%u]", first);
-	else if (forth || back)
-		diag_at(r->diags, SEVERITY_WARNING,
-			place_of_policy(r->a, forth ? second : first, NULL),
-			"policies[%u] covers this already", forth ? first : second);
-}
-
-enum { MAX_COMPARED = 32 }; /* policies about the same thing that one is compared with */
-
-static void warn_of_doubles(struct resolver *r, const struct resolution *all)
-{
-	entry_list matters = {0};
-
-	for (uint32_t i = 0; i < all->n; i++)
-		if (!all->policies[i].waiting &&
-		    (all->policies[i].from.n || r->config->policies.items[i].nat != NAT_NO))
-			add_entry(r, &matters, matter_of(r, all, i), i);
-	sort_entries(&matters);
-	for (uint32_t i = 0; i < matters.n; i++)
-		for (uint32_t k = i + 1; k < matters.n && k <= i + MAX_COMPARED &&
-					 !strcmp(matters.items[i].name, matters.items[k].name);
-		     k++)
-			warn_of_cover(r, matters.items[i].index, matters.items[k].index);
-}
-
-/* --- policies without effect --- */
-
-static uint32_t network_of(const struct resolver *r, const struct peer *peer)
-{
-	return peer->address == NONE ? NONE : r->config->addresses.items[peer->address].network;
-}
-
-/* Containers of one network reach each other anyway. */
-static void warn_of_neighbours(struct resolver *r, const struct resolved *out, uint32_t i)
-{
-	uint32_t network = out->from.n ? network_of(r, &out->from.items[0]) : NONE;
-
-	if (network == NONE || !out->subject.n || r->config->policies.items[i].nat != NAT_NO)
-		return;
-	for (uint32_t k = 0; k < out->from.n; k++)
-		if (network_of(r, &out->from.items[k]) != network)
-			return;
-	for (uint32_t k = 0; k < out->subject.n; k++)
-		if (network_of(r, &out->subject.items[k]) != network)
-			return;
-	diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, i, NULL),
-		"both ends are on %s, whose containers reach each other anyway; this policy "
-		"changes nothing",
-		r->config->networks.items[network].name);
-}
-
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
 	     const struct config *config)
 {
+	AUTO_RELEASE struct arena scratch = {0};
 	struct resolver r = {.a = a, .diags = diags, .config = config};
 
+	r.seen = arena_array(&scratch, uint32_t, config->addresses.n);
 	resolution->n = config->policies.n;
 	resolution->policies = arena_array(a, struct resolved, config->policies.n);
 	build_index(&r);
-	for (uint32_t i = 0; i < config->policies.n; i++) {
+	for (uint32_t i = 0; i < config->policies.n; i++)
 		resolve_policy(&r, &resolution->policies[i], i);
-		warn_of_neighbours(&r, &resolution->policies[i], i);
-	}
-	warn_of_doubles(&r, resolution);
+	resolve_check(resolution, diags, a, config);
 }

@@ -28,11 +28,12 @@ struct peers {
 	struct peer *items;
 	uint32_t n;
 	enum match match;
+	uint64_t hash; /* of the nets, in their order */
 };
 
 /* One per policy, same index. */
 struct resolved {
-	struct peers subject, from, to;
+	const struct peers *subject, *from, *to; /* never NULL */
 	/*
 	 * The container that `name` means: its container name as the file knows it, else `name`
 	 * itself, to be looked up on the engine. NULL where the policy has no name.
@@ -54,6 +55,10 @@ struct resolution {
  */
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
 	     const struct config *config);
+
+/* The last part of it: warnings about what resolved. */
+void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
+		   const struct config *config);
 
 /* The rule of the last kind: query is a prefix of name that ends at a boundary. */
 bool name_has_prefix(const char *name, const char *query);

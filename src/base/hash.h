@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One hash for tables and for telling that bytes changed; not for security: whoever writes the file
+ * may as well write another policy.
+ */
+#pragma once
+
+#include "base/base.h"
+
+#include <string.h>
+
+#define HASH_START 0xcbf29ce484222325 /* FNV-1a's, with words for bytes */
+
+static inline uint64_t hash_word(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9fb21c651e98df25;
+	return hash ^ hash >> 32;
+}
+
+static inline uint64_t hash_more(uint64_t hash, const void *bytes, size_t len)
+{
+	const char *at = bytes;
+	uint64_t word;
+
+	for (; len >= sizeof(word); at += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		hash = hash_word(hash, word);
+	}
+	word = len; /* "a" and "a\0" differ */
+	for (; len; at++, len--)
+		word = word << 8 | (uint8_t)*at;
+	return hash_word(hash, word);
+}
+
+static inline uint64_t hash_bytes(const void *bytes, size_t len)
+{
+	return hash_more(HASH_START, bytes, len);
+}

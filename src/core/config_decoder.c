@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What all decoders stand on: where in the file they are, what they say is wrong there, and the
+ * names, each of which is kept once. A place becomes text only when there is something to say.
+ */
+#include "core/config_impl.h"
+
+#include <string.h>
+
+/* --- the place --- */
+
+void enter_key(struct decoder *d, const char *key)
+{
+	d->path[d->depth++] = (struct step_in){.key = key};
+}
+
+void enter_index(struct decoder *d, uint32_t index)
+{
+	d->path[d->depth++] = (struct step_in){.index = index};
+}
+
+void leave(struct decoder *d)
+{
+	d->depth--;
+}
+
+static void add_path(struct buf *pointer, const struct decoder *d)
+{
+	for (uint32_t i = 0; i < d->depth; i++)
+		if (d->path[i].key)
+			place_add_key(pointer, d->path[i].key);
+		else
+			place_add_index(pointer, d->path[i].index);
+}
+
+const char *place_here(const struct decoder *d)
+{
+	AUTO_BUF struct buf pointer = {0};
+
+	add_path(&pointer, d);
+	return arena_strdup(d->a, buf_text(&pointer));
+}
+
+const char *place_of_key_here(const struct decoder *d)
+{
+	AUTO_BUF struct buf pointer = {0};
+
+	add_path(&pointer, d);
+	buf_puts(&pointer, "#");
+	return arena_strdup(d->a, buf_text(&pointer));
+}
+
+/* --- saying what is wrong --- */
+
+static const char *type_name(const json_t *json)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
+		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+	};
+
+	return names[json_typeof(json)];
+}
+
+void wrong_type(struct decoder *d, const json_t *json, const char *expected)
+{
+	d->odd = true;
+	wrong(d, "this is %s; write %s", type_name(json), expected);
+}
+
+/* Edits that turn one word into the other, up to what fits the row. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[32], n = strlen(b);
+
+	if (strlen(a) >= COUNT_OF(row) || n >= COUNT_OF(row))
+		return COUNT_OF(row);
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			best = best < row[j] + 1 ? best : row[j] + 1;
+			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+		}
+	}
+	return row[n];
+}
+
+const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n)
+{
+	size_t best = 3;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t edits = distance(word, name(i));
+
+		if (edits < best && edits < strlen(name(i))) {
+			best = edits;
+			found = name(i);
+		}
+	}
+	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";
+}
+
+/* --- names --- */
+
+static struct name *slot_of(struct decoder *d, const char *text, size_t len, uint64_t hash)
+{
+	struct name *slot;
+
+	for (uint64_t i = hash;; i++) {
+		slot = &d->names[i & (d->cap_names - 1)];
+		if (!slot->text ||
+		    (slot->hash == hash && slot->len == len && !memcmp(slot->text, text, len)))
+			return slot;
+	}
+}
+
+static void grow_names(struct decoder *d)
+{
+	struct name *old = d->names;
+	uint32_t cap = d->cap_names;
+
+	d->cap_names = cap ? 2 * cap : 1024;
+	d->names = arena_array(d->scratch, struct name, d->cap_names);
+	for (uint32_t i = 0; i < cap; i++)
+		if (old[i].text)
+			*slot_of(d, old[i].text, old[i].len, old[i].hash) = old[i];
+}
+
+const char *find_name(struct decoder *d, const char *text, size_t len)
+{
+	return d->cap_names ? slot_of(d, text, len, hash_bytes(text, len))->text : NULL;
+}
+
+const char *keep_name(struct decoder *d, const char *text, size_t len)
+{
+	uint64_t hash = hash_bytes(text, len);
+	struct name *slot;
+
+	if (2 * d->n_names >= d->cap_names)
+		grow_names(d);
+	slot = slot_of(d, text, len, hash);
+	if (slot->text)
+		return slot->text;
+	*slot = (struct name){arena_strndup(d->a, text, len), hash, (uint32_t)len};
+	d->n_names++;
+	return slot->text;
+}

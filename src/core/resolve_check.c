@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Warnings that need resolved names: policies that say what another one says, or nothing at all. */
+#include "base/hash.h"
+#include "core/place.h"
+#include "core/resolve.h"
+
+#include <string.h>
+
+struct checker {
+	struct arena *a, *scratch;
+	struct diags *diags;
+	const struct config *config;
+	const struct resolution *resolution;
+	uint64_t *matters;  /* of each policy: a hash of what it is about */
+	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
+};
+
+/* --- policies that say what another one says --- */
+
+/* Rules on an interface or in a named container do not depend on the subject. */
+static bool has_subject(const struct policy *p)
+{
+	return p->nat == NAT_NO || (!p->name && !p->iface);
+}
+
+/* What a policy is about, without protocols and ports. */
+static uint64_t matter_of(const struct policy *p, const struct resolved *r)
+{
+	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 |
+						      (uint64_t)p->masquerade << 16 | p->to_port);
+
+	hash = hash_word(hash, (uintptr_t)p->name);
+	hash = hash_word(hash, (uintptr_t)p->iface);
+	hash = hash_word(hash, r->from->hash);
+	hash = hash_word(hash, r->to->hash);
+	return has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
+}
+
+static bool same_peers(const struct peers *a, const struct peers *b)
+{
+	if (a == b)
+		return true;
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
+			return false;
+	return true;
+}
+
+static bool same_matter(const struct checker *c, uint32_t i, uint32_t k)
+{
+	const struct policy *p = &c->config->policies.items[i], *q = &c->config->policies.items[k];
+	const struct resolved *a = &c->resolution->policies[i], *b = &c->resolution->policies[k];
+
+	return c->matters[i] == c->matters[k] && p->nat == q->nat &&
+	       p->masquerade == q->masquerade && p->to_port == q->to_port && p->name == q->name &&
+	       p->iface == q->iface && same_peers(a->from, b->from) && same_peers(a->to, b->to) &&
+	       (!has_subject(p) || same_peers(a->subject, b->subject));
+}
+
+static bool covers_ports(const struct policy *wide, const struct policy *narrow)
+{
+	uint32_t w = 0;
+
+	if (!wide->ports.n)
+		return true;
+	if (!narrow->ports.n)
+		return false;
+	list_each (range, &narrow->ports) {
+		while (w < wide->ports.n && wide->ports.items[w].high < range->low)
+			w++;
+		if (w == wide->ports.n || wide->ports.items[w].low > range->low ||
+		    wide->ports.items[w].high < range->high)
+			return false;
+	}
+	return true;
+}
+
+static bool covers(const struct policy *wide, const struct policy *narrow)
+{
+	if (wide->protos & PROTO_ANY && !wide->ports.n)
+		return true;
+	return !(narrow->protos & ~wide->protos) && covers_ports(wide, narrow);
+}
+
+static void warn_of_cover(const struct checker *c, uint32_t first, uint32_t second)
+{
+	const struct policy *a = &c->config->policies.items[first];
+	const struct policy *b = &c->config->policies.items[second];
+	bool forth = covers(a, b), back = covers(b, a);
+
+	if (forth && back)
+		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, second, NULL),
+			"the same as policies[%u]", first);
+	else if (forth || back)
+		diag_at(c->diags, SEVERITY_WARNING,
+			place_of_policy(c->a, forth ? second : first, NULL),
+			"policies[%u] covers this already", forth ? first : second);
+}
+
+enum { MAX_COMPARED = 32 }; /* policies about the same thing that one is compared with */
+
+static void warn_of_doubles_of(const struct checker *c, uint32_t i)
+{
+	uint32_t older[MAX_COMPARED], n = 0;
+
+	for (uint32_t k = c->previous[i]; k != NONE && n < MAX_COMPARED; k = c->previous[k])
+		older[n++] = k;
+	while (n--)
+		warn_of_cover(c, older[n], i);
+}
+
+/* A hash table of the last policy about each matter, which chains to those before it. */
+static void warn_of_doubles(struct checker *c)
+{
+	uint32_t n = c->config->policies.n, cap = 64, *last;
+
+	while (cap < 2 * n)
+		cap *= 2;
+	last = arena_array(c->scratch, uint32_t, cap); /* index + 1; 0: free */
+	c->matters = arena_array(c->scratch, uint64_t, n);
+	c->previous = arena_array(c->scratch, uint32_t, n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct policy *p = &c->config->policies.items[i];
+		const struct resolved *r = &c->resolution->policies[i];
+		uint64_t slot;
+
+		if (r->waiting || (!r->from->n && p->nat == NAT_NO))
+			continue;
+		slot = c->matters[i] = matter_of(p, r);
+		while (last[slot & (cap - 1)] && !same_matter(c, i, last[slot & (cap - 1)] - 1))
+			slot++;
+		c->previous[i] = last[slot & (cap - 1)] - 1; /* 0 - 1: NONE */
+		last[slot & (cap - 1)] = i + 1;
+		warn_of_doubles_of(c, i);
+	}
+}
+
+/* --- policies without effect --- */
+
+static uint32_t network_of(const struct checker *c, const struct peer *peer)
+{
+	return peer->address == NONE ? NONE : c->config->addresses.items[peer->address].network;
+}
+
+/* Containers of one network reach each other anyway. */
+static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
+{
+	uint32_t network = out->from->n ? network_of(c, &out->from->items[0]) : NONE;
+
+	if (network == NONE || !out->subject->n || c->config->policies.items[i].nat != NAT_NO)
+		return;
+	for (uint32_t k = 0; k < out->from->n; k++)
+		if (network_of(c, &out->from->items[k]) != network)
+			return;
+	for (uint32_t k = 0; k < out->subject->n; k++)
+		if (network_of(c, &out->subject->items[k]) != network)
+			return;
+	diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+		"both ends are on %s, whose containers reach each other anyway; this policy "
+		"changes nothing",
+		c->config->networks.items[network].name);
+}
+
+void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
+		   const struct config *config)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	struct checker c = {.a = a,
+			    .scratch = &scratch,
+			    .diags = diags,
+			    .config = config,
+			    .resolution = resolution};
+
+	for (uint32_t i = 0; i < resolution->n; i++)
+		warn_of_neighbours(&c, &resolution->policies[i], i);
+	warn_of_doubles(&c);
+}
