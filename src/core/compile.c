@@ -5,6 +5,8 @@
  */
 #include "core/compile.h"
 
+#include "base/hash.h"
+#include "core/compile_trust.h"
 #include "core/flows.h"
 #include "core/nodes.h"
 #include "core/routes.h"
@@ -23,6 +25,9 @@ struct compiler {
 	struct flows *of_node; /* one per node */
 	struct routes routes;
 	struct findings *findings;
+	const char **bridges;	    /* of each declared network: as it is, or as it will be */
+	LIST(struct prefix) guests; /* sources that no declared network holds */
+	struct seen seen_guests;
 };
 
 const char *const finding_names[] = {
@@ -55,8 +60,7 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 }
 
 #define policy_finding(c, kind, i, ...)                                                            \
-	finding_add((c)->findings, (c)->a, kind, i, arena_printf((c)->a, "policies[%u]", i),       \
-		    __VA_ARGS__)
+	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
 
 /* Every (protocol, port range) of a policy. */
 typedef LIST(struct traffic) match_list;
@@ -93,18 +97,7 @@ static uint32_t network_of(const struct compiler *c, const struct peer *peer)
 {
 	if (peer->address != NONE)
 		return c->config->addresses.items[peer->address].network;
-	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (prefix_covers(c->config->networks.items[i].subnet, peer->net))
-			return i;
-	return NONE;
-}
-
-/* Flows within one managed network never pass the host's forward path. */
-static bool in_one_network(const struct compiler *c, const struct peer *src, const struct peer *dst)
-{
-	uint32_t network = network_of(c, dst);
-
-	return network != NONE && network == network_of(c, src);
+	return config_network_of(c->config, peer->net);
 }
 
 static bool is_tied(const struct compiler *c, struct prefix subnet)
@@ -115,10 +108,58 @@ static bool is_tied(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
-static void allow(struct compiler *c, struct prefix src, struct prefix dst, struct traffic match,
+/* What comes from outside the declared networks may be another Docker network's. */
+static void note_guest(struct compiler *c, struct prefix src)
+{
+	if (!seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
+		*list_add(c->a, &c->guests) = src;
+}
+
+/* An address, and the declared network that holds it (NONE: none does). */
+struct side {
+	struct prefix net;
+	uint32_t network;
+};
+
+static struct side side_of(const struct compiler *c, struct prefix net)
+{
+	return (struct side){net, config_network_of(c->config, net)};
+}
+
+static void allow(struct compiler *c, struct side src, struct side dst, struct traffic match,
 		  uint32_t origin)
 {
-	*list_add(c->a, &c->host->allows) = (struct allow){src, dst, match, origin};
+	if (src.network == NONE)
+		note_guest(c, src.net);
+	*list_add(c->a, &c->host->allows) = (struct allow){.src = src.net,
+							   .dst = dst.net,
+							   .match = match,
+							   .src_network = src.network,
+							   .dst_network = dst.network,
+							   .origin = origin};
+}
+
+static struct end end_of(const struct compiler *c, const struct peer *peer)
+{
+	uint32_t node = peer->address == NONE ? NONE : c->nodes.of_address[peer->address];
+
+	if (node != NONE)
+		return (struct end){peer->net, &c->nodes.list.items[node]};
+	return routes_end(&c->nodes, peer->net);
+}
+
+/* Flows within one managed network never pass the host's forward path. */
+static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
+		       const struct peer *dst, const match_list *matches)
+{
+	struct side from = {src->net, network_of(c, src)}, to = {dst->net, network_of(c, dst)};
+
+	if (src->net.ip.family != dst->net.ip.family ||
+	    (from.network != NONE && from.network == to.network))
+		return;
+	list_each (match, matches)
+		allow(c, from, to, *match, i);
+	routes_need(&c->routes, end_of(c, src), end_of(c, dst), i);
 }
 
 static void allow_policy(struct compiler *c, uint32_t i, const match_list *matches)
@@ -126,15 +167,8 @@ static void allow_policy(struct compiler *c, uint32_t i, const match_list *match
 	const struct resolved *r = &c->resolution->policies[i];
 
 	for (uint32_t s = 0; s < r->from->n; s++)
-		for (uint32_t d = 0; d < r->subject->n; d++) {
-			const struct peer *src = &r->from->items[s], *dst = &r->subject->items[d];
-
-			if (src->net.ip.family != dst->net.ip.family || in_one_network(c, src, dst))
-				continue;
-			list_each (match, matches)
-				allow(c, src->net, dst->net, *match, i);
-			routes_need(&c->routes, &c->nodes, src->net, dst->net, i);
-		}
+		for (uint32_t d = 0; d < r->subject->n; d++)
+			allow_pair(c, i, &r->from->items[s], &r->subject->items[d], matches);
 }
 
 /* What a translating container sends to the target is the container's own traffic. */
@@ -146,7 +180,8 @@ static void allow_translated(struct compiler *c, const struct node *node,
 
 	if (!t->masquerade) {
 		if (t->from.ip.family)
-			allow(c, t->from, prefix_of(t->to), match, t->origin);
+			allow(c, side_of(c, t->from), side_of(c, prefix_of(t->to)), match,
+			      t->origin);
 		else
 			policy_finding(
 				c, FINDING_WARNING, t->origin,
@@ -160,9 +195,10 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		if (!seat->ip.family || (declared && !seat->declared) ||
 		    prefix_contains(seat->subnet, t->to))
 			continue;
-		allow(c, prefix_of(seat->ip), prefix_of(t->to), match, t->origin);
-		routes_need(&c->routes, &c->nodes, prefix_of(seat->ip), prefix_of(t->to),
-			    t->origin);
+		allow(c, side_of(c, prefix_of(seat->ip)), side_of(c, prefix_of(t->to)), match,
+		      t->origin);
+		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node},
+			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
 }
 
@@ -319,26 +355,30 @@ static void compile_policy(struct compiler *c, uint32_t i)
 
 static bool is_source(const struct compiler *c, struct prefix subnet)
 {
-	list_each (flow, &c->host->allows)
-		if (prefix_overlaps(subnet, flow->src))
+	list_each (guest, &c->guests)
+		if (prefix_overlaps(subnet, *guest))
 			return true;
 	return false;
 }
 
-/* The interface of a declared network, as it is or as it will be. */
-static const char *bridge_of(const struct compiler *c, const struct network *network)
+/* The interfaces of the declared networks, as they are or as they will be. */
+static void find_bridges(struct compiler *c)
 {
-	const struct engine_network *e = engine_find_network(c->engine, network->name);
+	c->bridges = arena_array(c->a, const char *, c->config->networks.n);
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+		const struct engine_network *e = engine_find_network(c->engine, n->name);
 
-	return e && e->bridge ? e->bridge : network->bridge_name;
+		c->bridges[i] = e && e->bridge ? e->bridge : n->bridge_name;
+	}
 }
 
 /* Subnets whose addresses are sources of ours: only their own bridge may send them. */
 static void compile_tied(struct compiler *c)
 {
-	list_each (network, &c->config->networks)
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
 		*list_add(c->a, &c->host->tied) =
-			(struct tied){network->subnet, bridge_of(c, network)};
+			(struct tied){c->config->networks.items[i].subnet, c->bridges[i]};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
@@ -351,112 +391,13 @@ static void compile_closed(struct compiler *c)
 {
 	if (c->facts->docker_drops)
 		return;
-	list_each (network, &c->config->networks)
-		if (network->isolation != ISOLATION_OPEN)
-			*list_add(c->a, &c->host->closed) =
-				(struct closed){bridge_of(c, network), network->internal};
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
+		if (c->config->networks.items[i].isolation != ISOLATION_OPEN)
+			*list_add(c->a, &c->host->closed) = (struct closed){
+				c->bridges[i], c->config->networks.items[i].internal};
 	if (c->host->closed.n && c->facts->open_why)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "%s; harborwall closes its networks itself", c->facts->open_why);
-}
-
-/* --- Docker's nf_tables backend --- */
-
-#define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
-
-enum { FIRST_WITH_TRUST = 28 }; /* Docker Engine */
-
-static const char *trusted_by(const struct engine_network *network)
-{
-	list_each (option, &network->options)
-		if (!strcmp(option->name, TRUSTED))
-			return option->value;
-	return "";
-}
-
-/* The network that an address will be on: its engine name, bridge and index in the file. */
-struct place {
-	const char *network, *bridge;
-	uint32_t index; /* of config->networks, or NONE */
-};
-
-static struct place place_of_address(const struct compiler *c, struct prefix prefix)
-{
-	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (prefix_covers(c->config->networks.items[i].subnet, prefix))
-			return (struct place){c->config->networks.items[i].name,
-					      bridge_of(c, &c->config->networks.items[i]), i};
-	list_each (e, &c->engine->networks)
-		if (e->bridge && prefix_covers(e->subnet, prefix))
-			return (struct place){e->name, e->bridge, NONE};
-	return (struct place){.index = NONE};
-}
-
-static void trust(struct compiler *c, const char **trusted, struct place who, struct place whom)
-{
-	const char **list;
-
-	if (who.index == NONE || !whom.bridge)
-		return;
-	list = &trusted[who.index];
-	if (*list && text_lists(*list, ':', whom.bridge))
-		return;
-	*list = *list ? arena_printf(c->a, "%s:%s", *list, whom.bridge) : whom.bridge;
-}
-
-/* A network that stands keeps the trust that it was made with. */
-static bool lacks_trust(const struct compiler *c, struct place who, struct place whom)
-{
-	const struct engine_network *e = engine_find_network(c->engine, who.network);
-
-	return e && !text_lists(trusted_by(e), ':', whom.bridge);
-}
-
-static void say_what_lacks_trust(struct compiler *c, uint32_t origin, struct place who,
-				 struct place whom)
-{
-	if (!who.network || !whom.bridge || !lacks_trust(c, who, whom))
-		return;
-	policy_finding(c, FINDING_CONFLICT, origin,
-		       "cannot be enforced: network \"%s\" drops what comes in by %s; create it "
-		       "with the option " TRUSTED "=%s, or start dockerd with "
-		       "--allow-direct-routing",
-		       who.network, whom.bridge, whom.bridge);
-}
-
-static bool declares_trust(const struct network *network)
-{
-	list_each (option, &network->options)
-		if (!strcmp(option->name, TRUSTED))
-			return true;
-	return false;
-}
-
-/* Docker's raw drops are lifted, one bridge for another, for exactly those that exchange packets.
- */
-static void compile_trust(struct compiler *c, struct state *want)
-{
-	const char **trusted = arena_array(c->a, const char *, c->config->networks.n + 1);
-	uint32_t said = NONE;
-
-	if (c->engine->major < FIRST_WITH_TRUST)
-		return;
-	list_each (flow, &c->host->allows) {
-		struct place src = place_of_address(c, flow->src);
-		struct place dst = place_of_address(c, flow->dst);
-
-		trust(c, trusted, src, dst);
-		trust(c, trusted, dst, src);
-		if (!c->facts->docker_nftables || flow->origin == said)
-			continue;
-		said = flow->origin;
-		say_what_lacks_trust(c, flow->origin, src, dst);
-		say_what_lacks_trust(c, flow->origin, dst, src);
-	}
-	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (trusted[i] && !declares_trust(&c->config->networks.items[i]))
-			*list_add(c->a, &want->networks.items[i].options) =
-				(struct pair){TRUSTED, trusted[i]};
 }
 
 static void compile_mark(struct compiler *c)
@@ -557,7 +498,8 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	c.host = arena_array(a, struct flows, 1);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
-	c.routes = routes_new(a, c.nodes.list.n);
+	c.routes = routes_new(a, &c.nodes);
+	find_bridges(&c);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		compile_policy(&c, i);
 	compile_tied(&c);
@@ -565,7 +507,8 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
-	compile_trust(&c, want);
+	compile_trust(want, findings, a,
+		      &(struct trusting){config, engine, facts, c.host, c.bridges});
 	compile_mark(&c);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));

@@ -28,6 +28,9 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 			    uint32_t origin, const char *subject, const char *format, ...)
 	PRINTF_LIKE(6, 7);
 
+#define finding_of_policy(findings, a, kind, i, ...)                                               \
+	finding_add(findings, a, kind, i, arena_printf(a, "policies[%u]", i), __VA_ARGS__)
+
 void compile(struct state *want, struct findings *findings, struct arena *a,
 	     const struct config *config, const struct resolution *resolution,
 	     const struct engine *engine, const struct facts *facts);

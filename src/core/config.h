@@ -87,7 +87,9 @@ struct config {
 	LIST(struct network) networks;
 	LIST(struct address) addresses;
 	LIST(struct policy) policies; /* index = the N of policies[N] */
-	uint64_t digest;	      /* of the bytes; equal files have equal digests */
+	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
+	uint32_t n_by_subnet;
+	uint64_t digest; /* of the bytes; equal files have equal digests */
 };
 
 /*
@@ -97,6 +99,9 @@ struct config {
  */
 MUST_CHECK bool config_decode(struct config *config, struct diags *diags, struct arena *a,
 			      const char *file, const char *text, size_t len);
+
+/* Index of the network whose subnet holds all of it, or NONE. */
+uint32_t config_network_of(const struct config *config, struct prefix prefix);
 
 /* Equal texts have equal digests; for telling that a file changed, not for security. */
 uint64_t config_digest(const char *text, size_t len);

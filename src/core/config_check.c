@@ -17,8 +17,6 @@ struct checker {
 	struct config *config;
 	struct diags *diags;
 	struct arena *a;
-	uint32_t *by_subnet; /* networks that have one, sorted by it, none overlapping */
-	uint32_t n_by_subnet;
 	bool networks_broken; /* whether an address lies in one can't be said */
 };
 
@@ -157,14 +155,15 @@ static void check_overlaps(struct checker *c)
 			keys[n++] = (struct sort_key){.prefix = config->networks.items[i].subnet,
 						      .index = i};
 	sort(keys, n, by_prefix);
-	c->by_subnet = arena_array(c->a, uint32_t, n);
+	config->by_subnet = arena_array(c->a, uint32_t, n);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t last = c->n_by_subnet ? c->by_subnet[c->n_by_subnet - 1] : NONE;
+		uint32_t last =
+			config->n_by_subnet ? config->by_subnet[config->n_by_subnet - 1] : NONE;
 		const struct network *old, *new;
 
 		if (last == NONE ||
 		    !prefix_overlaps(config->networks.items[last].subnet, keys[i].prefix)) {
-			c->by_subnet[c->n_by_subnet++] = keys[i].index;
+			config->by_subnet[config->n_by_subnet++] = keys[i].index;
 			continue;
 		}
 		/* the one that stands later in the file is told */
@@ -219,22 +218,24 @@ const char *config_bridge_name(struct arena *a, const char *network_name)
 
 /* --- addresses --- */
 
-static uint32_t find_network(const struct checker *c, struct ip ip)
+uint32_t config_network_of(const struct config *config, struct prefix prefix)
 {
-	uint32_t low = 0, high = c->n_by_subnet;
+	uint32_t low = 0, high = config->n_by_subnet;
 
+	/* the last one that does not begin behind it */
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		struct prefix subnet = c->config->networks.items[c->by_subnet[middle]].subnet;
+		struct prefix subnet = config->networks.items[config->by_subnet[middle]].subnet;
 
-		if (prefix_contains(subnet, ip))
-			return c->by_subnet[middle];
-		if (ip_compare(subnet.ip, ip) < 0)
+		if (ip_compare(subnet.ip, prefix.ip) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NONE;
+	if (!low ||
+	    !prefix_covers(config->networks.items[config->by_subnet[low - 1]].subnet, prefix))
+		return NONE;
+	return config->by_subnet[low - 1];
 }
 
 static void check_address(struct checker *c, struct address *at)
@@ -242,7 +243,7 @@ static void check_address(struct checker *c, struct address *at)
 	const struct network *n;
 	const char *what;
 
-	at->network = find_network(c, at->ip);
+	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
 		if (!c->networks_broken)
 			address_error(c, at, "ip", "%s lies in no network of this file",

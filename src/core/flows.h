@@ -17,6 +17,7 @@ struct traffic {
 struct allow {
 	struct prefix src, dst;
 	struct traffic match;
+	uint32_t src_network, dst_network; /* declared ones that hold them, or NONE */
 	uint32_t origin;
 };
 

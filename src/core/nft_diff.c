@@ -34,20 +34,21 @@ static void note_set(struct transaction *t, char sign, const struct set *set)
 	note(t, sign, NFT_SET)->set = set;
 }
 
-static void note_elements(struct transaction *t, char sign, const struct set *set, uint32_t i)
+static void note_elements(struct transaction *t, char sign, const struct set *set, uint32_t first,
+			  uint32_t n)
 {
 	struct nft_change *last = t->changes->n ? &t->changes->items[t->changes->n - 1] : NULL;
 	struct nft_change *change;
 
 	if (last && last->object == NFT_ELEMENTS && last->sign == sign && last->set == set &&
-	    last->first + last->n == i) {
-		last->n++;
+	    last->first + last->n == first) {
+		last->n += n;
 		return;
 	}
 	change = note(t, sign, NFT_ELEMENTS);
 	change->set = set;
-	change->first = i;
-	change->n = 1;
+	change->first = first;
+	change->n = n;
 }
 
 static void note_rule(struct transaction *t, char sign, const struct chain *chain,
@@ -178,21 +179,23 @@ static void add_whole_set(struct transaction *t, const struct set *set, uint32_t
 	nft_add_set(t->batch, t->a, set, id);
 	note_set(t, '+', set);
 	nft_add_elements(t->batch, t->a, set, NULL);
-	for (uint32_t i = 0; i < set->n; i++)
-		note_elements(t, '+', set, i);
+	if (set->n)
+		note_elements(t, '+', set, 0, set->n);
 }
 
 /* Both are sorted: one walk finds what only one of them has. */
 static void compare_elements(const struct set *want, const struct set *have, uint8_t *add,
 			     uint8_t *drop)
 {
-	uint32_t stride = set_stride(want), w = 0, h = 0;
+	size_t stride = set_stride(want);
+	uint32_t w = 0, h = 0;
 
 	while (w < want->n || h < have->n) {
 		int order = w == want->n ? 1 : h == have->n ? -1 : 0;
 
 		if (!order)
-			order = memcmp(set_element(want, w), set_element(have, h), stride);
+			order = memcmp(want->elements + w * stride, have->elements + h * stride,
+				       stride);
 		if (order < 0)
 			add[w] = 1;
 		else if (order > 0)
@@ -213,10 +216,10 @@ static void edit_set(struct transaction *t, const struct set *want, const struct
 	compare_elements(want, have, add, drop);
 	for (uint32_t i = 0; i < have->n; i++)
 		if (drop[i])
-			note_elements(t, '-', have, i);
+			note_elements(t, '-', have, i, 1);
 	for (uint32_t i = 0; i < want->n; i++)
 		if (add[i])
-			note_elements(t, '+', want, i);
+			note_elements(t, '+', want, i, 1);
 	if (want->interval && want->n_key == 1) {
 		/* neighbours share their ends: such a small set is filled anew */
 		nft_flush_set(t->batch, t->a, want);

@@ -220,11 +220,44 @@ static void one_element(struct buf *b, const struct set *set, uint32_t i, bool w
 	nla_end(b, element);
 }
 
+/*
+ * Elements of a hashed set differ in nothing but their bytes: the first one is built attribute by
+ * attribute, the others are copies of it with other bytes in their places.
+ */
+struct stencil {
+	struct buf element; /* empty: of an interval set, every element is built */
+	size_t key, data;   /* where their bytes stand */
+};
+
+static struct stencil cut_stencil(const struct set *set, bool with_data)
+{
+	struct stencil s = {0};
+
+	if (set->interval || !set->n)
+		return s;
+	one_element(&s.element, set, 0, with_data);
+	s.key = 3 * sizeof(struct nlattr); /* of the element, its key, and that one's value */
+	s.data = set->n_data && with_data ? s.element.len - set_data_len(set) : 0;
+	return s;
+}
+
+static void stamp(struct buf *b, const struct stencil *s, const struct set *set, uint32_t i)
+{
+	const uint8_t *record = set_element(set, i);
+	char *at = buf_extend(b, s->element.len);
+
+	memcpy(at, s->element.data, s->element.len);
+	memcpy(at + s->key, record, key_bytes(set));
+	if (s->data)
+		memcpy(at + s->data, record + set_key_len(set), data_bytes(set));
+}
+
 static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
 		     const struct set *set, const uint8_t *picked)
 {
 	struct buf *b = &batch->bytes;
 	bool add = type == NFT_MSG_NEWSETELEM;
+	struct stencil stencil = cut_stencil(set, add);
 
 	for (uint32_t i = 0; i < set->n;) {
 		uint32_t origin;
@@ -240,11 +273,16 @@ static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uin
 		nla_text(b, NFTA_SET_ELEM_LIST_SET, set->name);
 		list = nla_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
 		for (; i < set->n && b->len - list < MAX_MESSAGE; i++)
-			if (!picked || picked[i])
+			if (picked && !picked[i])
+				continue;
+			else if (stencil.element.len)
+				stamp(b, &stencil, set, i);
+			else
 				one_element(b, set, i, add);
 		nla_end(b, list);
 		message_end(batch, message);
 	}
+	buf_free(&stencil.element);
 }
 
 void nft_add_elements(struct nft_batch *batch, struct arena *a, const struct set *set,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/routes.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 
 /*
@@ -22,16 +24,37 @@ struct node_needs {
 	LIST(struct need) list;
 };
 
-struct routes routes_new(struct arena *a, uint32_t n_nodes)
-{
-	return (struct routes){.a = a, .of_node = arena_array(a, struct node_needs, n_nodes)};
-}
-
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
 static bool default_route_is_right(const struct node *node)
 {
 	return node->seats.n == 1 && node_has_default_route(node);
+}
+
+struct routes routes_new(struct arena *a, const struct nodes *nodes)
+{
+	struct routes r = {.a = a, .nodes = nodes};
+
+	r.of_node = arena_array(a, struct node_needs, nodes->list.n);
+	r.lost = arena_array(a, uint32_t, nodes->list.n);
+	for (uint32_t i = 0; i < nodes->list.n; i++)
+		if (!default_route_is_right(&nodes->list.items[i]))
+			r.lost[r.n_lost++] = i;
+	return r;
+}
+
+struct end routes_end(const struct nodes *nodes, struct prefix net)
+{
+	return (struct end){net, prefix_is_single(net) ? nodes_find_ip(nodes, net.ip) : NULL};
+}
+
+/* By 64 bits of hash: that two flows share them is less likely than that the memory forgets. */
+static bool is_known(struct routes *r, const struct end *src, const struct end *dst)
+{
+	uint64_t flow =
+		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net));
+
+	return seen_before(&r->known, r->a, flow);
 }
 
 /* The network that the flow's own address is on, and a way out of it. */
@@ -44,29 +67,24 @@ static const struct seat *seat_with_gateway(const struct node *node, struct ip o
 }
 
 /* The subnet of the peer's network: one route serves all peers there. */
-static struct prefix peer_subnet(const struct nodes *nodes, struct prefix peer)
+static struct prefix peer_subnet(const struct end *peer)
 {
-	const struct node *node = prefix_is_single(peer) ? nodes_find_ip(nodes, peer.ip) : NULL;
-	const struct seat *seat = node ? node_seat_in(node, peer.ip) : NULL;
+	const struct seat *seat = peer->node ? node_seat_in(peer->node, peer->net.ip) : NULL;
 
-	return seat ? prefix_canonical(seat->subnet) : peer;
+	return seat ? prefix_canonical(seat->subnet) : peer->net;
 }
 
-static void one_way(struct routes *routes, const struct nodes *nodes, struct prefix own,
-		    struct prefix peer, enum rank rank, uint32_t origin)
+static void one_way(struct routes *routes, const struct node *node, struct ip own,
+		    const struct end *peer, enum rank rank, uint32_t origin)
 {
-	const struct node *node = prefix_is_single(own) ? nodes_find_ip(nodes, own.ip) : NULL;
+	const struct seat *seat = seat_with_gateway(node, own);
 	struct node_needs *needs;
-	const struct seat *seat;
 
-	if (!node || default_route_is_right(node) || !peer.len)
+	if (!seat || node_seat_in(node, peer->net.ip))
 		return;
-	seat = seat_with_gateway(node, own.ip);
-	if (!seat || node_seat_in(node, peer.ip))
-		return;
-	needs = &routes->of_node[node - nodes->list.items];
-	*list_add(routes->a, &needs->list) = (struct need){.peer = peer,
-							   .dst = peer_subnet(nodes, peer),
+	needs = &routes->of_node[node - routes->nodes->list.items];
+	*list_add(routes->a, &needs->list) = (struct need){.peer = peer->net,
+							   .dst = peer_subnet(peer),
 							   .via = seat->gateway,
 							   .rank = rank,
 							   .origin = origin,
@@ -82,28 +100,45 @@ static bool covers_all_of(const struct node *node, struct prefix own)
 }
 
 /* An end given as a network, or as "any": each of its declared members needs the way. */
-static void members_to(struct routes *routes, const struct nodes *nodes, struct prefix own,
-		       struct prefix peer, enum rank rank, uint32_t origin)
+static void members_to(struct routes *routes, struct prefix own, const struct end *peer,
+		       enum rank rank, uint32_t origin)
 {
-	if (prefix_is_single(own)) {
-		one_way(routes, nodes, own, peer, rank, origin);
-		return;
-	}
-	list_each (node, &nodes->list) {
+	for (uint32_t i = 0; i < routes->n_lost; i++) {
+		const struct node *node = &routes->nodes->list.items[routes->lost[i]];
 		enum rank weaker =
 			rank == OPENS_AS_THIS && covers_all_of(node, own) ? OPENS_AS_ANY : rank;
 
 		list_each (seat, &node->seats)
 			if (seat->declared && prefix_contains(own, seat->ip))
-				one_way(routes, nodes, prefix_of(seat->ip), peer, weaker, origin);
+				one_way(routes, node, seat->ip, peer, weaker, origin);
 	}
 }
 
-void routes_need(struct routes *routes, const struct nodes *nodes, struct prefix src,
-		 struct prefix dst, uint32_t origin)
+static void ways_to(struct routes *routes, const struct end *own, const struct end *peer,
+		    enum rank rank, uint32_t origin)
 {
-	members_to(routes, nodes, src, dst, OPENS_AS_THIS, origin);
-	members_to(routes, nodes, dst, src, REPLIES, origin);
+	if (!peer->net.len)
+		return;
+	if (!prefix_is_single(own->net))
+		members_to(routes, own->net, peer, rank, origin);
+	else if (own->node && !default_route_is_right(own->node))
+		one_way(routes, own->node, own->net.ip, peer, rank, origin);
+}
+
+/* Nobody at this end asks for a way. */
+static bool is_content(const struct routes *routes, const struct end *end)
+{
+	if (prefix_is_single(end->net))
+		return !end->node || default_route_is_right(end->node);
+	return !routes->n_lost;
+}
+
+void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin)
+{
+	if ((is_content(routes, &src) && is_content(routes, &dst)) || is_known(routes, &src, &dst))
+		return;
+	ways_to(routes, &src, &dst, OPENS_AS_THIS, origin);
+	ways_to(routes, &dst, &src, REPLIES, origin);
 }
 
 static int by_rank(const struct need *a, const struct need *b)

@@ -5,17 +5,28 @@
  */
 #pragma once
 
+#include "base/seen.h"
 #include "core/nodes.h"
 #include "core/state.h"
 
 struct routes {
 	struct arena *a;
+	const struct nodes *nodes;
 	struct node_needs *of_node; /* one per node */
+	uint32_t *lost;		    /* nodes whose default route is not the right way */
+	uint32_t n_lost;
+	struct seen known; /* flows: many policies open another port of the same pair */
 };
 
-struct routes routes_new(struct arena *a, uint32_t n_nodes);
+/* One end of a flow. */
+struct end {
+	struct prefix net;
+	const struct node *node; /* that holds it, where it is one address; or NULL */
+};
+
+struct routes routes_new(struct arena *a, const struct nodes *nodes);
+struct end routes_end(const struct nodes *nodes, struct prefix net);
 /* A flow from src to dst must find its way there and back, and leave as src. */
-void routes_need(struct routes *routes, const struct nodes *nodes, struct prefix src,
-		 struct prefix dst, uint32_t origin);
+void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin);
 /* The routes of node i, sorted, into its space. */
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct space *space);

@@ -32,6 +32,8 @@ uint32_t set_data_len(const struct set *set)
 
 uint32_t set_stride(const struct set *set)
 {
+	if (set->stride)
+		return set->stride;
 	return set_key_len(set) * (set->interval ? 2 : 1) + set_data_len(set);
 }
 
@@ -42,7 +44,7 @@ const uint8_t *set_element(const struct set *set, uint32_t i)
 
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin)
 {
-	uint32_t stride = set_stride(set), cap = set->cap;
+	uint32_t stride = set->stride = set_stride(set), cap = set->cap;
 
 	set->elements = list_room(a, set->elements, set->n, &cap, stride);
 	cap = set->cap;
@@ -52,74 +54,76 @@ uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin)
 	return set->elements + (size_t)set->n++ * stride;
 }
 
-/*
- * Sorting moves 4-byte indexes, not records. Keys are compared as big-endian words of the record's
- * first 16 bytes, which decides nearly always without a call.
- */
-struct sort_key {
-	uint64_t head, next;
-	uint32_t index;
-};
-
-static const struct set *sorting; /* qsort has no argument for it; this room has one thread */
-
-static uint64_t big_endian(const uint8_t *bytes, uint32_t len)
+/* The bytes of the records in which any two differ: all the others need no sorting. */
+static uint32_t differing_bytes(uint32_t *bytes, const struct set *set, uint32_t stride)
 {
-	uint64_t word = 0;
+	uint8_t any[2 * MAX_KEY + MAX_DATA] = {0};
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < 8; i++)
-		word = word << 8 | (i < len ? bytes[i] : 0);
-	return word;
+	for (uint32_t i = 1; i < set->n; i++)
+		for (uint32_t k = 0; k < stride; k++)
+			any[k] |= set->elements[k] ^ set->elements[(size_t)i * stride + k];
+	for (uint32_t k = 0; k < stride; k++)
+		if (any[k])
+			bytes[n++] = k;
+	return n;
 }
 
-static int by_record(const void *left, const void *right)
+/* One pass of the sort by counting: stable, so that passes from the last byte to the first sort. */
+static void sort_by_byte(uint32_t *to, const uint32_t *from, const struct set *set, uint32_t stride,
+			 uint32_t byte)
 {
-	const struct sort_key *a = left, *b = right;
-	uint32_t stride;
-	int order;
+	uint32_t starts[257] = {0};
 
-	if (a->head != b->head)
-		return a->head < b->head ? -1 : 1;
-	if (a->next != b->next)
-		return a->next < b->next ? -1 : 1;
-	stride = set_stride(sorting);
-	order = stride > 16 ? memcmp(set_element(sorting, a->index) + 16,
-				     set_element(sorting, b->index) + 16, stride - 16)
-			    : 0;
-	return order ? order : (a->index > b->index) - (a->index < b->index);
+	for (uint32_t i = 0; i < set->n; i++)
+		starts[set->elements[(size_t)i * stride + byte] + 1]++;
+	for (uint32_t i = 1; i < 256; i++)
+		starts[i] += starts[i - 1];
+	for (uint32_t i = 0; i < set->n; i++)
+		to[starts[set->elements[(size_t)from[i] * stride + byte]]++] = from[i];
+}
+
+/* The records' indexes, sorted by their bytes; equal ones stay in their order. */
+static const uint32_t *sorted_indexes(const struct set *set, struct arena *a, uint32_t stride)
+{
+	uint32_t *order = arena_array(a, uint32_t, set->n),
+		 *next = arena_array(a, uint32_t, set->n);
+	uint32_t bytes[2 * MAX_KEY + MAX_DATA], n = differing_bytes(bytes, set, stride);
+
+	for (uint32_t i = 0; i < set->n; i++)
+		order[i] = i;
+	while (n--) {
+		uint32_t *old = order;
+
+		sort_by_byte(next, order, set, stride, bytes[n]);
+		order = next;
+		next = old;
+	}
+	return order;
 }
 
 /* Of records with one key the first in order stays: no origin is asked, only the bytes. */
 void set_finish(struct set *set, struct arena *a)
 {
+	AUTO_RELEASE struct arena scratch = {0};
 	uint32_t stride = set_stride(set), n = 0;
 	uint32_t unique = stride - set_data_len(set); /* a map has one answer per key */
-	struct sort_key *keys;
+	const uint32_t *order;
 	uint32_t *origins;
 	uint8_t *elements;
 
 	if (set->n < 2)
 		return;
-	keys = arena_array(a, struct sort_key, set->n);
-	for (uint32_t i = 0; i < set->n; i++) {
-		const uint8_t *element = set_element(set, i);
-
-		keys[i] = (struct sort_key){.head = big_endian(element, stride),
-					    .next = stride > 8 ? big_endian(element + 8, stride - 8)
-							       : 0,
-					    .index = i};
-	}
-	sorting = set;
-	qsort(keys, set->n, sizeof(*keys), by_record);
+	order = sorted_indexes(set, &scratch, stride);
 	elements = arena_alloc(a, (size_t)set->n * stride);
 	origins = arena_array(a, uint32_t, set->n);
 	for (uint32_t i = 0; i < set->n; i++) {
-		const uint8_t *element = set_element(set, keys[i].index);
+		const uint8_t *element = set_element(set, order[i]);
 
 		if (n && memcmp(elements + (size_t)(n - 1) * stride, element, unique) == 0)
-			continue; /* the index breaks ties: the first of equals stays */
+			continue;
 		memcpy(elements + (size_t)n * stride, element, stride);
-		origins[n++] = set->origins ? set->origins[keys[i].index] : NONE;
+		origins[n++] = set->origins ? set->origins[order[i]] : NONE;
 	}
 	set->cap = set->n;
 	set->n = n;

@@ -46,6 +46,7 @@ struct set {
 	 */
 	uint8_t *elements;
 	uint32_t n, cap;
+	uint32_t stride;   /* of one record, once there is one; 0 before */
 	uint32_t *origins; /* policy index of each element, or NONE; NULL in what was read back */
 };
 

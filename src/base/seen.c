@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/seen.h"
+
+#include "base/hash.h"
+
+static uint64_t *slot_of(const struct seen *s, uint64_t key)
+{
+	uint64_t i = hash_word(HASH_START, key);
+
+	while (s->slots[i & (s->cap - 1)] && s->slots[i & (s->cap - 1)] != key)
+		i++;
+	return &s->slots[i & (s->cap - 1)];
+}
+
+static void grow(struct seen *s, struct arena *a)
+{
+	const struct seen old = *s;
+
+	s->cap = old.cap ? 2 * old.cap : 64;
+	s->slots = arena_array(a, uint64_t, s->cap);
+	for (uint32_t i = 0; i < old.cap; i++)
+		if (old.slots[i])
+			*slot_of(s, old.slots[i]) = old.slots[i];
+}
+
+bool seen_before(struct seen *s, struct arena *a, uint64_t key)
+{
+	uint64_t *slot;
+
+	key = key ? key : UINT64_MAX; /* 0 is what a free slot holds */
+	if (2 * s->n >= s->cap)
+		grow(s, a);
+	slot = slot_of(s, key);
+	if (*slot)
+		return true;
+	*slot = key;
+	s->n++;
+	return false;
+}

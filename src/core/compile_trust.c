@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Networks of Docker >= 28 drop what comes in by a foreign bridge, unless they were told to trust
+ * it. */
+#include "core/compile_trust.h"
+
+#include "base/hash.h"
+#include "base/seen.h"
+
+#include <string.h>
+
+#define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
+
+enum { FIRST_WITH_TRUST = 28 }; /* Docker Engine */
+
+struct truster {
+	struct arena *a;
+	const struct trusting *in;
+	struct findings *findings;
+	const char **trusted; /* of each declared network: the bridges, "br-a:br-b" */
+};
+
+static const char *trusted_by(const struct engine_network *network)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, TRUSTED))
+			return option->value;
+	return "";
+}
+
+/* The network that an address will be on: its engine name, bridge and index in the file. */
+struct place {
+	const char *network, *bridge;
+	uint32_t index; /* of config->networks, or NONE */
+};
+
+static struct place place_of_end(const struct truster *t, struct prefix net, uint32_t network)
+{
+	if (network != NONE)
+		return (struct place){t->in->config->networks.items[network].name,
+				      t->in->bridges[network], network};
+	list_each (e, &t->in->engine->networks)
+		if (e->bridge && prefix_covers(e->subnet, net))
+			return (struct place){e->name, e->bridge, NONE};
+	return (struct place){.index = NONE};
+}
+
+static void trust(struct truster *t, struct place who, struct place whom)
+{
+	const char **list;
+
+	if (who.index == NONE || !whom.bridge)
+		return;
+	list = &t->trusted[who.index];
+	if (*list && text_lists(*list, ':', whom.bridge))
+		return;
+	*list = *list ? arena_printf(t->a, "%s:%s", *list, whom.bridge) : whom.bridge;
+}
+
+/* A network that stands keeps the trust that it was made with. */
+static bool lacks_trust(const struct truster *t, struct place who, struct place whom)
+{
+	const struct engine_network *e = engine_find_network(t->in->engine, who.network);
+
+	return e && !text_lists(trusted_by(e), ':', whom.bridge);
+}
+
+static void say_what_lacks_trust(struct truster *t, uint32_t origin, struct place who,
+				 struct place whom)
+{
+	if (!who.network || !whom.bridge || !lacks_trust(t, who, whom))
+		return;
+	finding_of_policy(t->findings, t->a, FINDING_CONFLICT, origin,
+			  "cannot be enforced: network \"%s\" drops what comes in by %s; create it "
+			  "with the option " TRUSTED "=%s, or start dockerd with "
+			  "--allow-direct-routing",
+			  who.network, whom.bridge, whom.bridge);
+}
+
+static bool declares_trust(const struct network *network)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, TRUSTED))
+			return true;
+	return false;
+}
+
+static uint64_t pair_of(const struct allow *flow)
+{
+	if (flow->src_network != NONE && flow->dst_network != NONE)
+		return (uint64_t)flow->src_network << 32 | flow->dst_network;
+	return hash_more(hash_bytes(&flow->src, sizeof(flow->src)), &flow->dst, sizeof(flow->dst));
+}
+
+static void collect(struct truster *t)
+{
+	struct seen pairs = {0};
+
+	list_each (flow, &t->in->flows->allows) {
+		struct place src, dst;
+
+		if (seen_before(&pairs, t->a, pair_of(flow)))
+			continue;
+		src = place_of_end(t, flow->src, flow->src_network);
+		dst = place_of_end(t, flow->dst, flow->dst_network);
+		trust(t, src, dst);
+		trust(t, dst, src);
+	}
+}
+
+/* Docker's own tables take no raw exception: what a network was not told to trust is dropped. */
+static void say_what_is_dropped(struct truster *t)
+{
+	uint32_t said = NONE;
+
+	list_each (flow, &t->in->flows->allows) {
+		struct place src, dst;
+
+		if (flow->origin == said)
+			continue;
+		said = flow->origin;
+		src = place_of_end(t, flow->src, flow->src_network);
+		dst = place_of_end(t, flow->dst, flow->dst_network);
+		say_what_lacks_trust(t, said, src, dst);
+		say_what_lacks_trust(t, said, dst, src);
+	}
+}
+
+void compile_trust(struct state *want, struct findings *findings, struct arena *a,
+		   const struct trusting *in)
+{
+	struct truster t = {.a = a, .in = in, .findings = findings};
+
+	if (in->engine->major < FIRST_WITH_TRUST)
+		return;
+	t.trusted = arena_array(a, const char *, in->config->networks.n);
+	collect(&t);
+	if (in->facts->docker_nftables)
+		say_what_is_dropped(&t);
+	for (uint32_t i = 0; i < in->config->networks.n; i++)
+		if (t.trusted[i] && !declares_trust(&in->config->networks.items[i]))
+			*list_add(a, &want->networks.items[i].options) =
+				(struct pair){TRUSTED, t.trusted[i]};
+}
