@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bump allocation in blocks that double up to a bound. Large blocks are mappings of their own: they
+ * Bump allocation in blocks that grow up to a bound. Large blocks are mappings of their own: they
  * come zeroed, without being touched, and go back to the kernel when the arena is released, which
  * free() does not promise.
  */
@@ -30,6 +30,8 @@ static struct arena_block *block_new(size_t size)
 			     0);
 		if (block == MAP_FAILED)
 			out_of_memory();
+		if (size >= LARGEST_BLOCK) /* will be filled: a fault for every 4 KiB costs more */
+			madvise(block, size, MADV_HUGEPAGE);
 	}
 	return block;
 }
@@ -44,11 +46,11 @@ static void block_free(struct arena_block *block, size_t size)
 
 static void add_block(struct arena *a, size_t need)
 {
-	size_t size = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
+	size_t size = a->blocks ? a->blocks->size * 4 : FIRST_BLOCK;
 	struct arena_block *b;
 
-	if (size > LARGEST_BLOCK)
-		size = LARGEST_BLOCK;
+	if (size > LARGEST_BLOCK - sizeof(*b))
+		size = LARGEST_BLOCK - sizeof(*b);
 	if (size < need)
 		size = need;
 	b = block_new(sizeof(*b) + size);

@@ -269,7 +269,7 @@ static bool read_answer(struct exchange *x)
 
 static bool exchange_run(struct exchange *x, const void *bytes, size_t len)
 {
-	AUTO_FREE char *answer = xmalloc(ANSWER_BYTES);
+	static _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES]; /* readers don't exchange */
 
 	if (x->err->code)
 		return false;
