@@ -343,14 +343,6 @@ static bool read_marks(struct view *view, struct arena *a, struct world *w, stru
 
 /* --- their namespaces --- */
 
-static bool is_wanted(const struct state *want, const struct engine_container *c)
-{
-	list_each (space, &want->spaces)
-		if (space->container && !strcmp(space->container, c->name))
-			return true;
-	return false;
-}
-
 static bool has_own_namespace(const struct engine_container *c)
 {
 	const char *mode = c->network_mode ? c->network_mode : "";
@@ -406,8 +398,9 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 	if (!read_marks(view, a, w, err))
 		return false;
 	list_each (c, &view->engine.containers)
-		if (has_own_namespace(c) && (!w->looked_everywhere || is_wanted(want, c) ||
-					     (known_find(w, c->id) && known_find(w, c->id)->open)))
+		if (has_own_namespace(c) &&
+		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
+		     (known_find(w, c->id) && known_find(w, c->id)->open)))
 			observe_container(view, a, w, c);
 	w->looked_everywhere = true;
 	return true;
@@ -429,16 +422,13 @@ static bool read_leftovers(struct space *have, struct arena *a, const struct ns 
 bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
 		       struct error *err)
 {
-	list_each (w, &want->spaces)
-		for (uint32_t i = 0; i < view->seen.have.spaces.n; i++) {
-			struct space *have = &view->seen.have.spaces.items[i];
-			bool same = !w->container ? !have->container
-						  : have->container &&
-							    !strcmp(w->container, have->container);
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
-			if (same && have->reachable &&
-			    !read_leftovers(have, a, view->ns.items[i], w->flows, err))
-				return false;
-		}
+		if (have && have->reachable &&
+		    !read_leftovers(have, a, view->ns.items[i], w->flows, err))
+			return false;
+	}
 	return true;
 }

@@ -73,5 +73,8 @@ struct attachment {
 struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
-	LIST(struct space) spaces; /* [0] is the host */
+	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
 };
+
+/* Index of a container's namespace, or NONE. */
+uint32_t state_find_space(const struct state *state, const char *container);
