@@ -3,6 +3,7 @@
 #include "app/pass.h"
 #include "app/saved.h"
 #include "app/timings.h"
+#include "app/unchanged.h"
 #include "base/log.h"
 #include "edge/conntrack.h"
 #include "edge/fw_nft.h"
@@ -122,8 +123,10 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 	struct work work = {.world = w, .step = step};
 	struct error err = {0};
 
-	if (step->have_space != NONE)
-		work.ns = p->view.ns.items[step->have_space];
+	if (step->have_space != NONE) {
+		work.ns = p->view.places.items[step->have_space].ns;
+		p->view.places.items[step->have_space].memory->valid = false;
+	}
 	if (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE) {
 		outcome->kind = OUTCOME_SKIPPED;
 		p->n_skipped++;
@@ -181,8 +184,11 @@ static void revoke(struct pass *p, struct world *w)
 
 void pass_apply(struct pass *p, struct world *w)
 {
+	if (p->unchanged)
+		return;
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
 		take(p, w, i);
 	revoke(p, w);
+	unchanged_remember(w, p, p->stamp);
 }

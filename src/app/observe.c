@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Thin reads: who is asked, in which order, and what is remembered from pass to pass. */
+/* Thin reads of the engine and the host: who is asked, and in which order. */
 #include "app/world.h"
 #include "core/leftovers.h"
 #include "edge/fw_nft.h"
@@ -8,22 +8,8 @@
 #include "edge/route.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-
-/* A closed descriptor leaves the epoll by itself. */
-static void listen_to(struct world *w, const struct ns *ns)
-{
-	const int fds[] = {ns->nf_ear, ns->route_ear};
-
-	for (size_t i = 0; i < COUNT_OF(fds); i++) {
-		struct epoll_event event = {.events = EPOLLIN};
-
-		if (fds[i] >= 0)
-			epoll_ctl(w->ears, EPOLL_CTL_ADD, fds[i], &event);
-	}
-}
 
 bool world_open(struct world *w, const struct options *options, struct error *err)
 {
@@ -36,33 +22,15 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 		return error_set(err, errno, "epoll");
 	if (!w->docker || !ns_open_host(&w->host, err))
 		return false;
-	listen_to(w, &w->host);
+	world_listen_to(w, &w->host);
 	return true;
-}
-
-bool world_heard_changes(struct world *w)
-{
-	bool heard = ns_heard_changes(&w->host);
-
-	for (uint32_t i = 0; i < w->n_known; i++)
-		if (w->known[i]->open)
-			heard |= ns_heard_changes(&w->known[i]->ns);
-	return heard;
-}
-
-static void known_free(struct known *k)
-{
-	if (k->open)
-		ns_close(&k->ns);
-	arena_release(&k->arena);
-	free(k);
 }
 
 void world_close(struct world *w)
 {
-	for (uint32_t i = 0; i < w->n_known; i++)
-		known_free(w->known[i]);
-	free(w->known);
+	known_forget_all(w);
+	arena_release(&w->memory.arena);
+	arena_release(&w->converged.arena);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
 	docker_free(w->docker);
@@ -121,15 +89,35 @@ static const char *why_open(const struct filter_view *view, const struct engine 
 	return "the policy of FORWARD is ACCEPT (forwarding was on before Docker came)";
 }
 
-static bool read_bridges(struct facts *f, struct arena *a, struct world *w, struct error *err)
+static void take_bridges(struct facts *f, const struct bridges_view *bridges)
 {
-	struct bridges_view bridges;
+	f->docker_drops = bridges->drops;
+	f->raw_drops = bridges->raw_drops;
+	f->takes_mark = bridges->takes_mark;
+}
 
-	if (!handoff_read_bridges(&bridges, a, &w->host, f->mark_accept, err))
+/*
+ * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
+ * namespace: while the count stands, what was read is what is there, and one message tells.
+ */
+static bool read_tables(struct memory *m, struct world *w, struct error *err)
+{
+	uint32_t before, after;
+	const struct ns *ns = &w->host;
+
+	if (!fw_nft_generation(&before, ns, err))
 		return false;
-	f->docker_drops = bridges.drops;
-	f->raw_drops = bridges.raw_drops;
-	f->takes_mark = bridges.takes_mark;
+	if (m->valid && m->generation == before)
+		return true;
+	arena_release(&m->arena);
+	*m = (struct memory){.generation = before};
+	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, err) ||
+	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
+	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
+	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
+	    !fw_nft_generation(&after, ns, err))
+		return false;
+	m->valid = before == after;
 	return true;
 }
 
@@ -141,8 +129,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
-	if (!handoff_read(&views[VARIANT_NFT], a, &w->host, VARIANT_NFT, err) ||
-	    !handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
+	views[VARIANT_NFT] = w->memory.filter;
+	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
 		return false;
 	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
@@ -154,8 +142,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->docker_drops = handoff_view_closes(&views[f->variant]);
 	f->raw_drops = views[f->variant].raw_drops;
 	f->open_why = why_open(&views[f->variant], &view->engine);
-	if (f->docker_nftables && !read_bridges(f, a, w, err))
-		return false;
+	if (f->docker_nftables)
+		take_bridges(f, &w->memory.bridges);
 	f->forward_drop = views[f->variant].forward_drop;
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
@@ -176,13 +164,6 @@ static bool read_engine(struct view *view, struct arena *a, struct world *w, str
 	return w->without_engine;
 }
 
-static bool read_chains(struct space *space, struct arena *a, const struct ns *ns,
-			struct error *err)
-{
-	return iptables_read(&space->chains, a, ns, VARIANT_NFT, err) &&
-	       iptables_read(&space->chains, a, ns, VARIANT_LEGACY, err);
-}
-
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
@@ -193,216 +174,18 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	view->seen.facts = &view->facts;
 	if (!read_engine(view, a, w, err))
 		return false;
+	if (!read_tables(&w->memory, w, err))
+		return false;
 	host = list_add(a, &view->seen.have.spaces);
+	*host = w->memory.space;
 	host->reachable = true;
-	*list_add(a, &view->ns) = &w->host;
-	if (!read_facts(view, a, w, err) || !fw_nft_read(&host->ruleset, a, &w->host, err) ||
-	    !read_chains(host, a, &w->host, err) ||
+	*list_add(a, &view->places) = (struct place){&w->host, &w->memory};
+	if (!read_facts(view, a, w, err) ||
+	    !iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err) ||
 	    !route_read_prefixes(&prefixes, a, &w->host, err))
 		return false;
 	list_each (prefix, &prefixes)
 		*list_add(a, &view->seen.host_prefixes) = *prefix;
-	return true;
-}
-
-/* --- what we know of containers --- */
-
-/* FNV-1a over what the list shows of a container. */
-static void mix(uint64_t *hash, const void *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		*hash = (*hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
-}
-
-static uint64_t fingerprint(const struct engine_container *c)
-{
-	uint64_t hash = 0xcbf29ce484222325;
-
-	mix(&hash, &c->running, sizeof(c->running));
-	list_each (e, &c->endpoints) {
-		mix(&hash, e->network, strlen(e->network) + 1);
-		if (e->network_id)
-			mix(&hash, e->network_id, strlen(e->network_id) + 1);
-		mix(&hash, e->ip.bytes, sizeof(e->ip.bytes));
-		mix(&hash, e->configured.bytes, sizeof(e->configured.bytes));
-	}
-	return hash;
-}
-
-static uint32_t known_position(const struct world *w, const char *id)
-{
-	uint32_t low = 0, high = w->n_known;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (strcmp(w->known[middle]->id, id) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static struct known *known_find(const struct world *w, const char *id)
-{
-	uint32_t at = known_position(w, id);
-
-	return at < w->n_known && !strcmp(w->known[at]->id, id) ? w->known[at] : NULL;
-}
-
-static struct known *known_add(struct world *w, const char *id)
-{
-	uint32_t at = known_position(w, id);
-	struct known *k = xmalloc(sizeof(*k));
-
-	*k = (struct known){.ns = NS_INIT};
-	strncpy(k->id, id, sizeof(k->id) - 1);
-	if (w->n_known == w->cap_known) {
-		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
-		w->known = xrealloc(w->known, w->cap_known * sizeof(struct known *));
-	}
-	memmove(w->known + at + 1, w->known + at, (w->n_known - at) * sizeof(struct known *));
-	w->known[at] = k;
-	w->n_known++;
-	return k;
-}
-
-static void known_forget(struct world *w, struct known *k)
-{
-	uint32_t at = known_position(w, k->id);
-
-	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(struct known *));
-	known_free(k);
-}
-
-/* Containers that are gone, or whose first process died: a held socket would keep a dead namespace.
- */
-static void forget_the_dead(struct world *w, const struct engine *engine)
-{
-	for (uint32_t i = w->n_known; i-- > 0;) {
-		struct known *k = w->known[i];
-		const struct engine_container *c = engine_find_container(engine, k->container.name);
-
-		if (!c || strcmp(c->id, k->id) != 0 || (k->open && !ns_is_alive(&k->ns)))
-			known_forget(w, k);
-	}
-}
-
-/* Inspects, unless nothing changed since the last time. NULL: the container is gone. */
-static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
-{
-	struct known *k = known_find(w, c->id);
-	uint64_t now = fingerprint(c);
-
-	if (k && k->fingerprint == now)
-		return k;
-	if (k)
-		known_forget(w, k);
-	k = known_add(w, c->id);
-	k->fingerprint = now;
-	k->container.id = k->id;
-	k->container.name = arena_strdup(&k->arena, c->name);
-	if (docker_inspect(w->docker, &k->container, &k->arena, err)) {
-		/* between the list and now it started or stopped: what was said is not to be kept
-		 */
-		if (c->running != (k->container.pid != 0))
-			k->fingerprint = 0;
-		return k;
-	}
-	known_forget(w, k);
-	return NULL;
-}
-
-/* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
-static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
-{
-	list_each (c, &view->engine.containers) {
-		bool has_static = false;
-		struct known *k;
-
-		list_each (e, &c->endpoints)
-			has_static |= e->configured.family != 0;
-		if (!has_static)
-			continue;
-		k = know(w, c, err);
-		if (!k && err->code != 404)
-			return false;
-		if (!k)
-			continue;
-		list_each (e, &c->endpoints) {
-			const struct engine_endpoint *inspected =
-				engine_find_endpoint(&k->container, e->network);
-
-			e->managed = inspected && inspected->managed;
-		}
-		(void)a;
-	}
-	return true;
-}
-
-/* --- their namespaces --- */
-
-static bool has_own_namespace(const struct engine_container *c)
-{
-	const char *mode = c->network_mode ? c->network_mode : "";
-
-	return c->running && strcmp(mode, "host") != 0 && strncmp(mode, "container:", 10) != 0;
-}
-
-static bool read_space(struct space *space, struct arena *a, const struct ns *ns, struct error *err)
-{
-	route_list routes = {0};
-	int forward;
-
-	if (!fw_nft_read(&space->ruleset, a, ns, err) || !route_read(&routes, a, ns, err) ||
-	    !ns_get_forward(ns, &forward, err) || !read_chains(space, a, ns, err))
-		return false;
-	list_each (route, &routes)
-		*list_add(a, &space->routes) = *route;
-	space->forward = forward == 1;
-	return true;
-}
-
-/* One container that can't be looked into is its own trouble, not the pass's. */
-static void observe_container(struct view *view, struct arena *a, struct world *w,
-			      const struct engine_container *c)
-{
-	struct space *space = list_add(a, &view->seen.have.spaces);
-	const struct ns **ns = list_add(a, &view->ns);
-	struct error err = {0};
-	struct known *k = know(w, c, &err);
-
-	space->container = c->name;
-	space->container_id = c->id;
-	if (k && k->container.pid && !k->open) {
-		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
-		if (k->open)
-			listen_to(w, &k->ns);
-		else
-			k->fingerprint = 0; /* ask anew: it may be another process by now */
-	}
-	if (k && k->open) {
-		*ns = &k->ns;
-		space->pid = k->container.pid;
-		space->reachable = read_space(space, a, &k->ns, &err);
-	}
-	if (!space->reachable && err.text[0] && err.code != 404)
-		space->obstacle = arena_strdup(a, err.text);
-}
-
-bool observe_containers(struct view *view, struct arena *a, struct world *w,
-			const struct state *want, struct error *err)
-{
-	forget_the_dead(w, &view->engine);
-	if (!read_marks(view, a, w, err))
-		return false;
-	list_each (c, &view->engine.containers)
-		if (has_own_namespace(c) &&
-		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
-		     (known_find(w, c->id) && known_find(w, c->id)->open)))
-			observe_container(view, a, w, c);
-	w->looked_everywhere = true;
 	return true;
 }
 
@@ -427,7 +210,7 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
 		if (have && have->reachable &&
-		    !read_leftovers(have, a, view->ns.items[i], w->flows, err))
+		    !read_leftovers(have, a, view->places.items[i].ns, w->flows, err))
 			return false;
 	}
 	return true;

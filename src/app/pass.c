@@ -2,6 +2,7 @@
 #include "app/pass.h"
 
 #include "app/timings.h"
+#include "app/unchanged.h"
 #include "core/locate.h"
 #include "core/nft.h"
 
@@ -52,6 +53,10 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	if (!observe_host(&p->view, &p->arena, w, err))
 		return false;
 	timing_stop("observe_host", start);
+	p->stamp = unchanged_stamp(p, w, g);
+	p->unchanged = unchanged_take(p, w, p->stamp);
+	if (p->unchanged)
+		return true;
 	start = timing_start();
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);

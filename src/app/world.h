@@ -6,9 +6,23 @@
 #pragma once
 
 #include "app/options.h"
+#include "core/handoff.h"
 #include "core/plan.h"
 #include "edge/docker.h"
 #include "edge/netns.h"
+
+/*
+ * What was read in a namespace, good until the kernel tells of a change there (a container's: it
+ * reports rules, routes and switches) or counts another generation of its rules (the host's).
+ */
+struct memory {
+	struct arena arena;
+	bool valid;
+	uint32_t generation;
+	struct space space;
+	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
+	struct bridges_view bridges; /* … and Docker's own */
+};
 
 /*
  * What inspect said of a container, good for as long as the engine's list shows it unchanged and
@@ -21,6 +35,15 @@ struct known {
 	struct arena arena; /* of the above */
 	struct ns ns;
 	bool open; /* ns is */
+	struct memory memory;
+};
+
+/* The last pass, if it planned nothing: what its inputs were, and what it had to say. */
+struct converged {
+	uint64_t stamp; /* 0: it planned something */
+	struct arena arena;
+	struct findings findings;
+	LIST(struct handoff) handoffs;
 };
 
 struct world {
@@ -32,6 +55,8 @@ struct world {
 	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
+	struct memory memory; /* of the host */
+	struct converged converged;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	struct known **known; /* sorted by id */
 	uint32_t n_known, cap_known;
@@ -40,6 +65,9 @@ struct world {
 				 */
 };
 
+/* A closed descriptor leaves the ears by itself. */
+void world_listen_to(struct world *w, const struct ns *ns);
+void known_forget_all(struct world *w);
 /* Takes the news. True: somebody else changed what we look after. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
@@ -50,11 +78,16 @@ void world_close(struct world *w);
  * matters. observe_host comes first, for compile() needs the engine and the facts; then
  * observe_containers reads the namespaces that are wanted, and on the first pass all others too.
  */
+struct place {
+	const struct ns *ns;
+	struct memory *memory; /* not valid once we change something there */
+};
+
 struct view {
 	struct engine engine;
 	struct facts facts;
-	struct observed seen;	    /* engine, facts and have, as plan_diff takes them */
-	LIST(const struct ns *) ns; /* of seen.have.spaces */
+	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
+	LIST(struct place) places; /* of seen.have.spaces */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,

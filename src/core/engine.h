@@ -92,6 +92,9 @@ MUST_CHECK bool engine_decode_containers(struct engine *e, struct arena *a, cons
 MUST_CHECK bool engine_decode_inspect(struct engine_container *c, struct arena *a, const char *json,
 				      size_t len, struct error *err);
 
+/* Equal views have equal digests; of what decides about networks, connections and rules. */
+uint64_t engine_digest(const struct engine *e);
+
 /* By exact name. Both lists are sorted by name; names that the engine made twice: the first id. */
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);

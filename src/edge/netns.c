@@ -25,7 +25,8 @@ enum { MAX_CGROUP_BYTES = 64 << 10 };
 static bool open_sockets(struct ns *ns, struct error *err)
 {
 	static const int tables[] = {NFNLGRP_NFTABLES, 0};
-	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, 0};
+	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+				     RTNLGRP_IPV4_NETCONF, 0};
 
 	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
 	if (ns->nf_fd >= 0)

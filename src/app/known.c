@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is known of containers from pass to pass: what inspect said, the namespace, held open, and
+ * what was read there. The kernel tells of every change in it, so an unchanged one is not read
+ * again.
+ */
+#include "app/world.h"
+#include "base/hash.h"
+#include "edge/fw_nft.h"
+#include "edge/iptables.h"
+#include "edge/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+/* A closed descriptor leaves the epoll by itself. */
+void world_listen_to(struct world *w, const struct ns *ns)
+{
+	const int fds[] = {ns->nf_ear, ns->route_ear};
+
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+
+		if (fds[i] >= 0)
+			epoll_ctl(w->ears, EPOLL_CTL_ADD, fds[i], &event);
+	}
+}
+
+static void known_free(struct known *k)
+{
+	if (k->open)
+		ns_close(&k->ns);
+	arena_release(&k->arena);
+	arena_release(&k->memory.arena);
+	free(k);
+}
+
+/* Of what the list shows of a container. */
+static uint64_t fingerprint(const struct engine_container *c)
+{
+	uint64_t hash = hash_word(HASH_START, c->running);
+
+	list_each (e, &c->endpoints) {
+		hash = hash_more(hash, e->network, strlen(e->network));
+		if (e->network_id)
+			hash = hash_more(hash, e->network_id, strlen(e->network_id));
+		hash = hash_more(hash, e->ip.bytes, sizeof(e->ip.bytes));
+		hash = hash_more(hash, e->configured.bytes, sizeof(e->configured.bytes));
+	}
+	return hash;
+}
+
+static uint32_t known_position(const struct world *w, const char *id)
+{
+	uint32_t low = 0, high = w->n_known;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (strcmp(w->known[middle]->id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct known *known_find(const struct world *w, const char *id)
+{
+	uint32_t at = known_position(w, id);
+
+	return at < w->n_known && !strcmp(w->known[at]->id, id) ? w->known[at] : NULL;
+}
+
+static struct known *known_add(struct world *w, const char *id)
+{
+	uint32_t at = known_position(w, id);
+	struct known *k = xmalloc(sizeof(*k));
+
+	*k = (struct known){.ns = NS_INIT};
+	strncpy(k->id, id, sizeof(k->id) - 1);
+	if (w->n_known == w->cap_known) {
+		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
+		w->known = xrealloc(w->known, w->cap_known * sizeof(struct known *));
+	}
+	memmove(w->known + at + 1, w->known + at, (w->n_known - at) * sizeof(struct known *));
+	w->known[at] = k;
+	w->n_known++;
+	return k;
+}
+
+static void known_forget(struct world *w, struct known *k)
+{
+	uint32_t at = known_position(w, k->id);
+
+	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(struct known *));
+	known_free(k);
+}
+
+/* Containers that are gone, or whose first process died: a held socket would keep a dead namespace.
+ */
+static void forget_the_dead(struct world *w, const struct engine *engine)
+{
+	for (uint32_t i = w->n_known; i-- > 0;) {
+		struct known *k = w->known[i];
+		const struct engine_container *c = engine_find_container(engine, k->container.name);
+
+		if (!c || strcmp(c->id, k->id) != 0 || (k->open && !ns_is_alive(&k->ns)))
+			known_forget(w, k);
+	}
+}
+
+/* Inspects, unless nothing changed since the last time. NULL: the container is gone. */
+static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
+{
+	struct known *k = known_find(w, c->id);
+	uint64_t now = fingerprint(c);
+
+	if (k && k->fingerprint == now)
+		return k;
+	if (k)
+		known_forget(w, k);
+	k = known_add(w, c->id);
+	k->fingerprint = now;
+	k->container.id = k->id;
+	k->container.name = arena_strdup(&k->arena, c->name);
+	if (docker_inspect(w->docker, &k->container, &k->arena, err)) {
+		/* between the list and now it started or stopped: what was said is not to be kept
+		 */
+		if (c->running != (k->container.pid != 0))
+			k->fingerprint = 0;
+		return k;
+	}
+	known_forget(w, k);
+	return NULL;
+}
+
+/* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
+static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	list_each (c, &view->engine.containers) {
+		bool has_static = false;
+		struct known *k;
+
+		list_each (e, &c->endpoints)
+			has_static |= e->configured.family != 0;
+		if (!has_static)
+			continue;
+		k = know(w, c, err);
+		if (!k && err->code != 404)
+			return false;
+		if (!k)
+			continue;
+		list_each (e, &c->endpoints) {
+			const struct engine_endpoint *inspected =
+				engine_find_endpoint(&k->container, e->network);
+
+			e->managed = inspected && inspected->managed;
+		}
+		(void)a;
+	}
+	return true;
+}
+
+/* --- their namespaces --- */
+
+static bool has_own_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return c->running && strcmp(mode, "host") != 0 && strncmp(mode, "container:", 10) != 0;
+}
+
+/* Legacy chains of ours are there: of changes in them the kernel tells nobody. */
+static bool must_be_polled(const struct space *space)
+{
+	list_each (chain, &space->chains)
+		if (chain->variant == VARIANT_LEGACY)
+			return true;
+	return false;
+}
+
+static bool read_space(struct memory *m, const struct ns *ns, struct error *err)
+{
+	struct space *space = &m->space;
+	route_list routes = {0};
+	int forward;
+
+	arena_release(&m->arena);
+	*m = (struct memory){0};
+	if (!fw_nft_read(&space->ruleset, &m->arena, ns, err) ||
+	    !route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
+	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err) ||
+	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
+		return false;
+	space->routes.items = routes.items;
+	space->routes.n = routes.n;
+	space->forward = forward == 1;
+	m->valid = !must_be_polled(space);
+	return true;
+}
+
+/* Takes the news of a namespace: what was read there may not be so any more. */
+static bool heard_changes(struct known *k)
+{
+	bool heard = k->open && ns_heard_changes(&k->ns);
+
+	k->memory.valid &= !heard;
+	return heard;
+}
+
+bool world_heard_changes(struct world *w)
+{
+	bool heard = ns_heard_changes(&w->host);
+
+	for (uint32_t i = 0; i < w->n_known; i++)
+		heard |= heard_changes(w->known[i]);
+	return heard;
+}
+
+/* One container that can't be looked into is its own trouble, not the pass's. */
+static void observe_container(struct view *view, struct arena *a, struct world *w,
+			      const struct engine_container *c)
+{
+	struct space *space = list_add(a, &view->seen.have.spaces);
+	struct place *place = list_add(a, &view->places);
+	struct error err = {0};
+	struct known *k = know(w, c, &err);
+
+	if (k && k->container.pid && !k->open) {
+		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
+		if (k->open)
+			world_listen_to(w, &k->ns);
+		else
+			k->fingerprint = 0; /* ask anew: it may be another process by now */
+	}
+	if (k && k->open) {
+		*place = (struct place){&k->ns, &k->memory};
+		heard_changes(k);
+		k->memory.space.reachable = k->memory.valid || read_space(&k->memory, &k->ns, &err);
+		*space = k->memory.space;
+		space->pid = k->container.pid;
+	}
+	space->container = c->name;
+	space->container_id = c->id;
+	if (!space->reachable && err.text[0] && err.code != 404)
+		space->obstacle = arena_strdup(a, err.text);
+}
+
+bool observe_containers(struct view *view, struct arena *a, struct world *w,
+			const struct state *want, struct error *err)
+{
+	forget_the_dead(w, &view->engine);
+	if (!read_marks(view, a, w, err))
+		return false;
+	list_each (c, &view->engine.containers)
+		if (has_own_namespace(c) &&
+		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
+		     (known_find(w, c->id) && known_find(w, c->id)->open)))
+			observe_container(view, a, w, c);
+	w->looked_everywhere = true;
+	return true;
+}
+
+void known_forget_all(struct world *w)
+{
+	for (uint32_t i = 0; i < w->n_known; i++)
+		known_free(w->known[i]);
+	free(w->known);
+	w->known = NULL;
+	w->n_known = w->cap_known = 0;
+}

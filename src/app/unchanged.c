@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/unchanged.h"
+
+#include "base/hash.h"
+
+#include <string.h>
+
+/* Scalars and bits; what open_why says follows from them. */
+static uint64_t facts_digest(uint64_t hash, const struct facts *f)
+{
+	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
+			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
+			     f->forward_drop, f->ip_forward == 1};
+
+	hash = hash_more(hash, bits, sizeof(bits));
+	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);
+	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
+}
+
+static uint64_t host_digest(uint64_t hash, const struct observed *seen)
+{
+	const struct space *host = &seen->have.spaces.items[0];
+
+	list_each (h, &host->handoffs) {
+		hash = hash_more(hash, h->chain, strlen(h->chain));
+		hash = hash_word(hash, (uint64_t)h->variant << 34 | (uint64_t)h->bits << 2 |
+					       (uint64_t)h->on_top << 1 | h->present);
+	}
+	list_each (p, &seen->host_prefixes) {
+		hash = hash_more(hash, &p->prefix, sizeof(p->prefix));
+		hash = hash_more(hash, p->device, strlen(p->device));
+	}
+	return hash;
+}
+
+/* Rules of iptables-legacy are told by no count and no notification: they are always compared. */
+static bool is_countable(const struct pass *p, const struct world *w)
+{
+	list_each (chain, &p->view.seen.have.spaces.items[0].chains)
+		if (chain->variant == VARIANT_LEGACY)
+			return false;
+	return w->memory.valid && !w->look_for_leftovers && !w->adopt && !w->without_engine;
+}
+
+uint64_t unchanged_stamp(const struct pass *p, const struct world *w, const struct generation *g)
+{
+	uint64_t hash = hash_word(HASH_START, g->config.digest);
+
+	if (!is_countable(p, w))
+		return 0;
+	hash = hash_word(hash, engine_digest(&p->view.engine));
+	hash = hash_word(hash, w->memory.generation);
+	hash = host_digest(facts_digest(hash, &p->view.facts), &p->view.seen);
+	return hash ? hash : 1;
+}
+
+/* Every namespace that the last pass read is as it was read, and nothing is to be asked anew. */
+static bool namespaces_are_unchanged(struct world *w)
+{
+	world_heard_changes(w);
+	for (uint32_t i = 0; i < w->n_known; i++) {
+		const struct known *k = w->known[i];
+
+		if (!k->fingerprint || (k->open && (!k->memory.valid || !ns_is_alive(&k->ns))))
+			return false;
+	}
+	return true;
+}
+
+static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
+{
+	list_each (f, &from->list)
+		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
+}
+
+bool unchanged_take(struct pass *p, struct world *w, uint64_t stamp)
+{
+	const struct converged *c = &w->converged;
+	struct space *host;
+
+	if (!stamp || stamp != c->stamp || !w->revocation_paid || !namespaces_are_unchanged(w))
+		return false;
+	copy_findings(&p->plan.findings, &p->arena, &c->findings);
+	host = list_add(&p->arena, &p->want.spaces);
+	host->reachable = true;
+	list_each (h, &c->handoffs)
+		*list_add(&p->arena, &host->handoffs) = *h;
+	return true;
+}
+
+static bool could_be_read(const struct pass *p)
+{
+	list_each (space, &p->view.seen.have.spaces)
+		if (!space->reachable)
+			return false;
+	return true;
+}
+
+void unchanged_remember(struct world *w, const struct pass *p, uint64_t stamp)
+{
+	struct converged *c = &w->converged;
+
+	arena_release(&c->arena);
+	*c = (struct converged){0};
+	if (!stamp || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
+		return;
+	c->stamp = stamp;
+	copy_findings(&c->findings, &c->arena, &p->plan.findings);
+	list_each (h, &p->want.spaces.items[0].handoffs)
+		*list_add(&c->arena, &c->handoffs) = *h;
+}

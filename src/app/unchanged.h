@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A pass whose inputs are those of a pass that planned nothing plans nothing either: then nothing
+ * is compiled and compared. The inputs are the file, the engine's answers, the facts of the host,
+ * the count of its nf_tables transactions, and namespaces from which no change was heard.
+ */
+#pragma once
+
+#include "app/pass.h"
+
+/* After observe_host. 0: there is something that can't be told so cheaply. */
+uint64_t unchanged_stamp(const struct pass *p, const struct world *w, const struct generation *g);
+/* True: this pass is done; it has the findings of the converged one and no steps. */
+bool unchanged_take(struct pass *p, struct world *w, uint64_t stamp);
+/* After a whole pass. */
+void unchanged_remember(struct world *w, const struct pass *p, uint64_t stamp);
