@@ -65,19 +65,22 @@ struct address {
 /* Docker's name of the container that an address belongs to: container_name, else selector. */
 const char *address_container(const struct address *address);
 
-/* Equal names are one pointer, so that policies' names can be looked up without reading them. */
+/*
+ * Equal names are one pointer, so that policies' names can be looked up without reading them. There
+ * may be 200 000 of these, for as long as the daemon runs: the small members stand together.
+ */
 struct policy {
 	const char *service_name, *container_name, *selector; /* the subject; NULL where absent */
 	const char *from;
 	name_list to;
 	LIST(struct port_range) ports; /* empty: every port; sorted, not overlapping */
-	uint8_t protos;		       /* set of enum proto, never empty */
-	enum nat nat;
-	const char *name;  /* container whose namespace the rule lives in */
-	const char *iface; /* incoming interface */
-	uint16_t to_port;  /* 0: same as the destination port */
-	enum masquerade masquerade;
+	const char *name;	       /* container whose namespace the rule lives in */
+	const char *iface;	       /* incoming interface */
 	const char *comment;
+	uint16_t to_port;   /* 0: same as the destination port */
+	uint8_t protos;	    /* set of enum proto, never empty */
+	uint8_t nat;	    /* enum nat */
+	uint8_t masquerade; /* enum masquerade */
 	bool log;
 	bool broken; /* a field is wrong: what fields mean together is not asked any more */
 };

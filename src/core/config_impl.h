@@ -59,7 +59,8 @@ bool is_docker_name(const char *text);
 
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
- * bool, uint32_t, struct ip, struct prefix, a list, an enum, as its name says. An empty text is an
+ * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
+ * name says. An empty text is an
  * absent one.
  */
 void decode_comment(struct decoder *d, const json_t *json, void *target);

@@ -279,7 +279,7 @@ void decode_nat(struct decoder *d, const json_t *json, void *target)
 		return;
 	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats), nat_name);
 	if (word)
-		*(enum nat *)target = word->value;
+		*(uint8_t *)target = word->value;
 }
 
 void decode_masquerade(struct decoder *d, const json_t *json, void *target)
@@ -287,12 +287,12 @@ void decode_masquerade(struct decoder *d, const json_t *json, void *target)
 	const struct word *word;
 
 	if (json_is_boolean(json)) {
-		*(enum masquerade *)target = json_is_true(json) ? MASQUERADE_YES : MASQUERADE_NO;
+		*(uint8_t *)target = json_is_true(json) ? MASQUERADE_YES : MASQUERADE_NO;
 		return;
 	}
 	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades), masquerade_name);
 	if (word)
-		*(enum masquerade *)target = word->value;
+		*(uint8_t *)target = word->value;
 }
 
 void decode_isolation(struct decoder *d, const json_t *json, void *target)

@@ -412,7 +412,6 @@ static void resolve_name(struct resolver *r, struct resolved *out, uint32_t i)
 		    0)
 			return; /* several containers: the engine's word decides */
 	out->container = found;
-	out->container_in_file = true;
 	note_prefix(r, answer, i, "name");
 }
 

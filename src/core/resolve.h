@@ -39,7 +39,6 @@ struct resolved {
 	 * itself, to be looked up on the engine. NULL where the policy has no name.
 	 */
 	const char *container;
-	bool container_in_file;
 	const char *waiting; /* why the policy waits ("from: no address is named x"), or NULL */
 };
 
