@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void grow(struct buf *b, size_t cap)
+{
+	b->data = xrealloc(b->data, cap);
+	b->cap = cap;
+}
+
+void buf_reserve(struct buf *b, size_t len)
+{
+	if (b->cap - b->len < len + 1)
+		grow(b, b->len + len + 1);
+}
+
 void *buf_extend(struct buf *b, size_t len)
 {
 	void *start;
@@ -16,8 +28,7 @@ void *buf_extend(struct buf *b, size_t len)
 
 		while (cap - b->len < len + 1)
 			cap *= 2;
-		b->data = xrealloc(b->data, cap);
-		b->cap = cap;
+		grow(b, cap);
 	}
 	start = b->data + b->len;
 	memset(start, 0, len + 1);

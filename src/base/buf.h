@@ -14,6 +14,8 @@ void buf_puts(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Makes room for len more zero bytes, counts them in, and returns where they start. */
 void *buf_extend(struct buf *b, size_t len);
+/* Room for len more bytes without another growth. */
+void buf_reserve(struct buf *b, size_t len);
 /* Takes it back to its first len bytes. */
 void buf_cut(struct buf *b, size_t len);
 /* Empties, keeping the memory. */

@@ -259,6 +259,8 @@ static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uin
 	bool add = type == NFT_MSG_NEWSETELEM;
 	struct stencil stencil = cut_stencil(set, add);
 
+	if (!picked) /* all of them: a large buffer that grows is a large buffer that is copied */
+		buf_reserve(b, set->n * stencil.element.len + set->n / 8);
 	for (uint32_t i = 0; i < set->n;) {
 		uint32_t origin;
 		size_t message, list;

@@ -11,7 +11,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-enum { DUMP_TRIES = 20 };
+enum { DUMP_TRIES = 20, LOUD_BYTES = 16 << 10 };
 
 struct reading {
 	struct ruleset *have;
@@ -148,17 +148,33 @@ bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *
 	return error_wrap(err, "read table %s", table);
 }
 
+/*
+ * While anybody listens, the kernel writes a notification for every element: a load of 10 000 takes
+ * four times as long. So we don't listen to a large transaction of ours. What somebody else does
+ * meanwhile is seen all the same: a pass that changed something is followed by one that looks.
+ */
+static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
+		       struct error *err)
+{
+	bool loud = batch->bytes.len > LOUD_BYTES, ok;
+
+	if (loud)
+		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, false);
+	/* begin and end are not acked */
+	ok = netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
+			  batch->n_messages - 2, failed, err);
+	if (loud)
+		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, true);
+	return ok;
+}
+
 bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,
 		   struct error *err)
 {
 	uint32_t failed = 0, message;
 
 	*origin = NONE;
-	if (nft_batch_is_empty(batch))
-		return true;
-	/* begin and end are not acked */
-	if (netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
-			 batch->n_messages - 2, &failed, err))
+	if (nft_batch_is_empty(batch) || send_batch(ns, batch, &failed, err))
 		return true;
 	message = failed - batch->seq0;
 	if (failed && message < batch->origins.n)

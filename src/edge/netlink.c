@@ -72,6 +72,13 @@ int netlink_listen(int protocol, const int groups[], struct error *err)
 	return fd;
 }
 
+void netlink_hear_group(int fd, int group, bool on)
+{
+	if (fd >= 0)
+		setsockopt(fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP,
+			   &group, sizeof(group));
+}
+
 bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlmsghdr *message),
 		  const void *context)
 {

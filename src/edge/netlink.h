@@ -17,6 +17,8 @@ int netlink_open(int protocol, struct error *err);
 uint32_t netlink_port(int fd);
 /* Hears of changes in these multicast groups (0 ends the list); never blocks. -1 with err. */
 int netlink_listen(int protocol, const int groups[], struct error *err);
+/* Joins or leaves a group; a listener that was never opened (-1) is none. */
+void netlink_hear_group(int fd, int group, bool on);
 /*
  * Reads all announcements that wait. True: something was heard that `matters` takes for a reason,
  * or messages were lost (ENOBUFS).
