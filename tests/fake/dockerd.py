@@ -77,7 +77,7 @@ class Engine:
     # -- the model --
 
     def new_id(self, kind):
-        return f"{kind}{next(self.ids):x}".ljust(64, "0")[:64]
+        return f"{kind}{next(self.ids):08x}".ljust(64, "0")  # also in its first 12: bridges are named so
 
     def add_network(self, name, subnet=None, gateway=None, driver="bridge", bridge=None, labels=None, options=None):
         ident = self.new_id("a")

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files to measure with: seeded, so that one name is one file on every machine.
+
+pairs: every policy is one flow, container to container of another network, one port: what rivals
+can be given word for word. graph: services in tiers, as people write them: names that stand for
+several containers, shared services, address ranges, port lists, udp, translations."""
+import ipaddress
+import json
+import random
+
+TIERS = ("edge", "web", "app", "data")
+SHARED = (("resolver", 53, "udp"), ("collector", 24224, "tcp"), ("auth", 8443, "tcp"), ("metrics", 9100, "tcp"))
+PORTS = (80, 443, 3000, 5432, 5672, 6379, 8080, 8443, 9000, 9200)
+
+
+def subnet_of(i):
+    return f"10.{100 + i // 256}.{i % 256}"
+
+
+class Graph:
+    """Containers of services; service s stands on network s modulo their number."""
+
+    def __init__(self, containers, networks, seed):
+        self.r = random.Random(seed)
+        self.config = {"networks": {}, "ips": {}, "policies": []}
+        self.n_networks, self.doors = networks, 0
+        self.names = []  # (service number, container's name, address)
+        for i in range(networks):
+            self.config["networks"][f"net{i}"] = {"subnet": f"{subnet_of(i)}.0/24"}
+        self.services, hosts = [], [1] * networks
+        while len(self.names) < containers:
+            s = len(self.services)
+            n = s % networks
+            stack, tier = divmod(s, len(TIERS))
+            name = SHARED[s][0] if s < len(SHARED) and containers > 20 else f"storefront{stack}-{TIERS[tier]}"
+            self.services.append((name, []))
+            for k in range(min(1 + s % 4, containers - len(self.names))):
+                hosts[n] += 1
+                ip = f"{subnet_of(n)}.{hosts[n]}"
+                self.names.append((s, f"{name}-{k + 1}", ip))
+                self.services[s][1].append(self.names[-1])
+                self.config["ips"][ip] = {"container_name": self.names[-1][1], "selector": self.names[-1][1],
+                                          "service_name": name}
+        self.seen = set()
+
+    def policy(self, fields):
+        """Once each: two policies that say the same are one."""
+        key = json.dumps(fields, sort_keys=True)
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        fields["comment"] = f"edge {len(self.seen)} of the service graph"
+        self.config["policies"].append(fields)
+
+    def subject(self, name):
+        return {"service_name": self.services[name[0]][0], "container_name": name[1], "selector": name[1]}
+
+    def port(self):
+        return self.r.choice(PORTS) if self.r.random() < 0.3 else self.r.randint(1024, 65535)
+
+    def apart(self, service, other):
+        """On two networks: within one, containers talk anyway."""
+        return service % self.n_networks != other % self.n_networks
+
+    def replica(self):
+        a, b = self.r.choice(self.names), self.r.choice(self.names)
+        if self.apart(a[0], b[0]):
+            self.policy({**self.subject(b), "from": a[1], "port": self.port(), "proto": "tcp"})
+
+    def service(self):
+        """Both ends by the prefix of their containers' names: several flows."""
+        a = self.r.randrange(len(self.services))
+        b = (a + self.r.randint(1, 3)) % len(self.services)
+        if self.apart(a, b):
+            self.policy({"selector": self.services[b][0], "from": self.services[a][0], "port": self.port(), "proto": "tcp"})
+
+    def shared(self):
+        i = self.r.randrange(min(len(SHARED), len(self.services)))
+        a = self.r.choice(self.names)
+        if self.apart(a[0], i):
+            port = SHARED[i][1] if self.r.random() < 0.5 else self.port()
+            self.policy({"selector": self.services[i][0], "from": a[1], "port": port, "proto": SHARED[i][2]})
+
+    def outside(self):
+        b, third = self.r.choice(self.names), self.r.randint(0, 255)
+        self.policy({**self.subject(b), "from": f"192.168.{third}.0/24", "port": self.port(), "proto": "tcp"})
+
+    def ports(self):
+        a, b, low = self.r.choice(self.names), self.r.choice(self.names), self.r.randint(1024, 60000)
+        if self.apart(a[0], b[0]):
+            ports = f"{low}-{low + self.r.choice((9, 99))}" if self.r.random() < 0.3 else [80, 443, low]
+            self.policy({**self.subject(b), "from": a[1], "port": ports, "proto": "tcp"})
+
+    def translated(self):
+        b = self.r.choice(self.names)
+        self.doors += 1
+        self.policy({**self.subject(b), "nat": "dnat", "iface": "ext0", "to": b[1], "port": 10000 + self.doors,
+                     "to_port": self.r.choice(PORTS), "proto": "tcp"})
+
+    def inside(self):
+        """A translation in a container's own namespace, as of a VPN's or a proxy's."""
+        a, b = self.r.choice(self.names), self.r.choice(self.names)
+        if self.apart(a[0], b[0]):
+            self.doors += 1
+            self.policy({**self.subject(a), "nat": "dnat", "to": b[1], "port": 10000 + self.doors,
+                         "to_port": self.r.choice(PORTS), "proto": "tcp"})
+
+    def build(self, policies):
+        kinds = {self.replica: 71, self.service: 8, self.shared: 9, self.outside: 3, self.ports: 7, self.translated: 1,
+                 self.inside: 1}
+        if len(self.services) < 2:
+            kinds = {self.outside: 9, self.translated: 1}
+        while len(self.config["policies"]) < policies:
+            self.r.choices(list(kinds), kinds.values())[0]()
+        return self.config
+
+
+def graph(policies, containers=None, networks=None, seed=1):
+    containers = containers or max(10, min(1000, policies // 10))
+    return Graph(containers, networks or max(2, containers // 10), seed).build(policies)
+
+
+def pairs(policies, containers=None, networks=None, seed=1):
+    """(config, flows): flow i, (source, destination, port), is what policy i says. Lines as long as the
+    example's: 100 000 of them are 30 MB."""
+    containers = containers or max(10, min(1000, policies // 10))
+    g = Graph(containers, networks or max(2, containers // 10), seed)
+    flows, seen = [], set()
+    while len(flows) < policies:
+        a, b, port = g.r.choice(g.names), g.r.choice(g.names), g.r.randint(1, 65535)
+        if not g.apart(a[0], b[0]) or (a, b, port) in seen:
+            continue
+        seen.add((a, b, port))
+        flows.append((a[2], b[2], port))
+        g.config["policies"].append({**g.subject(b), "from": a[1], "port": port, "proto": "tcp",
+                                     "comment": f"{a[1]} asks {b[1]}"})
+    return g.config, flows
+
+
+def write(config, path):
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(config, f, indent=2)
+    return path
+
+
+def converge(engine, config, running=False, pids=None):
+    """The scripted engine as it looks when every network and connection of the file stands."""
+    for key, network in config["networks"].items():
+        subnet = network["subnet"]
+        engine.add_network(key, subnet, gateway=str(ipaddress.ip_network(subnet)[1]),
+                           labels={"io.harborwall.managed": "1"})
+    by_subnet = {n["IPAM"]["Config"][0]["Subnet"]: ident for ident, n in engine.networks.items() if n["IPAM"]["Config"]}
+    for ip, address in config["ips"].items():
+        name = address["container_name"]
+        pid = (pids or {}).get(name, 0)
+        ident = engine.add_container(name, running=running or bool(pid), pid=pid)
+        network = by_subnet[str(ipaddress.ip_network(f"{ip}/24", False))]
+        engine.attach(ident, network, ip, {"io.harborwall.managed": "1"})
+    return engine

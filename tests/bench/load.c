@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bench/load.h"
+
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { FIRST_WITH_RAW_DROPS = 28 };
+
+static _Noreturn void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, why);
+	exit(1);
+}
+
+void load_file(struct buf *text, const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char part[1 << 16];
+	size_t n;
+
+	if (!f)
+		fail(path, "can't be opened");
+	while ((n = fread(part, 1, sizeof(part), f)) > 0)
+		buf_add(text, part, n);
+	fclose(f);
+}
+
+void load_parse(struct loaded *l, const struct buf *text)
+{
+	l->diags.arena = &l->arena;
+	if (!config_decode(&l->config, &l->diags, &l->arena, "bench", buf_text(text), text->len))
+		fail("networks.json", l->diags.list.n ? l->diags.list.items[0].message : "?");
+}
+
+void load_resolve(struct loaded *l)
+{
+	resolve(&l->resolution, &l->diags, &l->arena, &l->config);
+}
+
+void load_compile(struct loaded *l, const struct engine *engine, const struct facts *facts)
+{
+	compile(&l->want, &l->findings, &l->arena, &l->config, &l->resolution, engine, facts);
+}
+
+void load_encode(struct loaded *l)
+{
+	list_each (space, &l->want.spaces)
+		nft_encode_ruleset(&space->ruleset, &l->arena);
+}
+
+void load_change_one(struct loaded *l)
+{
+	uint32_t i = l->config.policies.n / 2;
+
+	for (; i < l->config.policies.n; i++) {
+		struct policy *p = &l->config.policies.items[i];
+
+		if (p->nat || !p->from || p->ports.n != 1 ||
+		    p->ports.items[0].low != p->ports.items[0].high)
+			continue;
+		/* below what the generators use */
+		p->ports.items[0].low = p->ports.items[0].high = 7;
+		return;
+	}
+	fail("networks.json", "has no policy of one port to change");
+}
+
+struct facts load_facts(uint32_t major)
+{
+	return (struct facts){.variant = VARIANT_NFT,
+			      .docker_user = true,
+			      .docker_drops = true,
+			      .raw_drops = major >= FIRST_WITH_RAW_DROPS,
+			      .ip_forward = 1,
+			      .mark_accept = 0x2000000,
+			      .mark_raw = 0x1000000};
+}
+
+void load_empty(struct state *have, struct arena *a, const struct state *want)
+{
+	list_each (space, &want->spaces)
+		*list_add(a, &have->spaces) = (struct space){.container = space->container,
+							     .container_id = space->container_id,
+							     .pid = 1,
+							     .reachable = true};
+}
+
+static void take_batch(struct ruleset *have, struct arena *a, const struct nft_batch *batch)
+{
+	const char *at = buf_text(&batch->bytes), *end = at + batch->bytes.len;
+	struct error err = {0};
+
+	while (at < end) {
+		const struct nlmsghdr *message = (const void *)at;
+
+		if (message->nlmsg_type >= NLMSG_MIN_TYPE + 16 &&
+		    !nft_decode_message(have, a, message, &err))
+			fail("decode", err.text);
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	nft_decode_finish(have, a);
+}
+
+void load_commit(struct state *have, struct arena *a, const struct state *want,
+		 const struct plan *plan)
+{
+	load_empty(have, a, want);
+	for (uint32_t i = 0; i < want->spaces.n; i++) {
+		const struct space *from = &want->spaces.items[i];
+		struct space *to = &have->spaces.items[i];
+
+		memcpy(&to->routes, &from->routes, sizeof(to->routes));
+		memcpy(&to->handoffs, &from->handoffs, sizeof(to->handoffs));
+		to->forward = from->forward;
+		list_each (handoff, &to->handoffs)
+			handoff->present = handoff->on_top = true;
+	}
+	list_each (step, &plan->steps)
+		if (step->kind == STEP_FIREWALL)
+			take_batch(&have->spaces.items[step->space].ruleset, a, &step->batch);
+}
+
+double load_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
