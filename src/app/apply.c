@@ -77,7 +77,7 @@ static bool remove_route(const struct work *k, struct error *err)
 
 static bool change_firewall(const struct work *k, struct error *err)
 {
-	int64_t start = timing_start();
+	struct moment start = timing_start();
 	uint32_t origin = NONE;
 	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
 
@@ -89,7 +89,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 
 static bool restore_chains(const struct work *k, struct error *err)
 {
-	int64_t start = timing_start();
+	struct moment start = timing_start();
 	bool ok = iptables_restore(k->ns, k->step->variant, k->step->restore, err);
 
 	timing_stop("commit", start);
@@ -184,11 +184,14 @@ static void revoke(struct pass *p, struct world *w)
 
 void pass_apply(struct pass *p, struct world *w)
 {
+	struct moment start = timing_start();
+
 	if (p->unchanged)
 		return;
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
 		take(p, w, i);
+	timing_stop("apply", start);
 	revoke(p, w);
 	unchanged_remember(w, p, p->stamp);
 }

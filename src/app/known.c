@@ -4,6 +4,7 @@
  * what was read there. The kernel tells of every change in it, so an unchanged one is not read
  * again.
  */
+#include "app/timings.h"
 #include "app/world.h"
 #include "base/hash.h"
 #include "edge/fw_nft.h"
@@ -116,6 +117,8 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 {
 	struct known *k = known_find(w, c->id);
 	uint64_t now = fingerprint(c);
+	struct moment start;
+	bool inspected;
 
 	if (k && k->fingerprint == now)
 		return k;
@@ -125,7 +128,10 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 	k->fingerprint = now;
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
-	if (docker_inspect(w->docker, &k->container, &k->arena, err)) {
+	start = timing_start();
+	inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	timing_stop("engine", start);
+	if (inspected) {
 		/* between the list and now it started or stopped: what was said is not to be kept
 		 */
 		if (c->running != (k->container.pid != 0))

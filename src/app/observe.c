@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
+#include "app/timings.h"
 #include "app/world.h"
 #include "core/leftovers.h"
 #include "edge/fw_nft.h"
@@ -155,8 +156,13 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 
 static bool read_engine(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
+	struct moment start = timing_start();
+	bool read;
+
 	w->engine_trouble = (struct error){0};
-	if (docker_read(w->docker, &view->engine, a, &w->engine_trouble))
+	read = docker_read(w->docker, &view->engine, a, &w->engine_trouble);
+	timing_stop("engine", start);
+	if (read)
 		return true;
 	view->engine = (struct engine){0};
 	if (!w->without_engine)

@@ -13,7 +13,7 @@ enum { FIRST_WITH_RAW_DROPS = 28 }; /* Docker Engine */
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
 {
-	int64_t start;
+	struct moment start;
 	bool accepted;
 
 	*g = (struct generation){0};
@@ -47,7 +47,7 @@ static void encode(struct pass *p)
 
 bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
 {
-	int64_t start = timing_start();
+	struct moment start = timing_start();
 
 	*p = (struct pass){0};
 	if (!observe_host(&p->view, &p->arena, w, err))

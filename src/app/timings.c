@@ -11,18 +11,26 @@ void timings_enable(bool on)
 	enabled = on;
 }
 
-int64_t timing_start(void)
+static int64_t nanoseconds(clockid_t clock)
 {
 	struct timespec t;
 
-	if (!enabled)
-		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-void timing_stop(const char *stage, int64_t start)
+struct moment timing_start(void)
 {
+	if (!enabled)
+		return (struct moment){0};
+	return (struct moment){nanoseconds(CLOCK_MONOTONIC), nanoseconds(CLOCK_THREAD_CPUTIME_ID)};
+}
+
+void timing_stop(const char *stage, struct moment start)
+{
+	struct moment now = timing_start();
+
 	if (enabled)
-		fprintf(stderr, "timing %s %.3f\n", stage, (double)(timing_start() - start) / 1e6);
+		fprintf(stderr, "timing %s %.3f %.3f\n", stage,
+			(double)(now.wall - start.wall) / 1e6, (double)(now.cpu - start.cpu) / 1e6);
 }

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --timings: how long each stage took, on stderr: "timing commit 0.87" (ms). Silent otherwise. */
+/*
+ * --timings: how long each stage took, on stderr: "timing commit 0.870 0.851" (ms of the clock, ms
+ * of this thread on a processor). Silent otherwise.
+ */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 void timings_enable(bool on);
-int64_t timing_start(void); /* ns */
-void timing_stop(const char *stage, int64_t start);
+/* Nanoseconds of the clock, and of this thread on a processor. */
+struct moment {
+	int64_t wall, cpu;
+};
+
+struct moment timing_start(void);
+void timing_stop(const char *stage, struct moment start);

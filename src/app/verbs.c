@@ -5,6 +5,7 @@
 #include "app/ask.h"
 #include "app/pass.h"
 #include "app/saved.h"
+#include "app/timings.h"
 #include "core/iptables.h"
 #include "edge/file.h"
 #include "edge/handoff.h"
@@ -99,12 +100,14 @@ static bool load(struct generation *g, const struct options *o)
 {
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
+	struct moment start = timing_start();
 	bool accepted;
 
 	if (!file_read(&text, o->config, CONFIG_MAX_BYTES, &err)) {
 		fail(&err);
 		return false;
 	}
+	timing_stop("read", start);
 	accepted = generation_load(g, o->config, &text, &err);
 	print_diags(o, g);
 	if (!accepted) {

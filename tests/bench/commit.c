@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One transaction, by us and by the kernel alone, in turns, in the namespace it is started in:
+ *     commit NETWORKS_JSON ROUNDS
+ * prints, every round, wall and CPU milliseconds of
+ *     kernel  prebuilt bytes sent and acknowledged, nobody listening: nobody can be faster
+ *     ours    rules made from the compiled state, messages built, sent and acknowledged, with all
+ *             the sockets open that the program has
+ *     change, change_kernel  the same for one policy changed, there and back
+ */
+#include "bench/load.h"
+#include "edge/fw_nft.h"
+#include "edge/netlink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ENGINE_MAJOR = 20, ANSWER_BYTES = 256 << 10, CHANGES = 50 };
+
+struct bench {
+	struct loaded one, other; /* other: one policy changed */
+	struct ruleset *want, *changed;
+	struct nft_batch prebuilt;
+};
+
+struct clocks {
+	double wall, cpu;
+};
+
+static struct clocks now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (struct clocks){load_now_ms(), (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6};
+}
+
+static void say(const char *what, struct clocks from, double parts)
+{
+	struct clocks to = now();
+
+	printf("%s %.5f %.5f\n", what, (to.wall - from.wall) / parts, (to.cpu - from.cpu) / parts);
+}
+
+static _Noreturn void fail(const char *what)
+{
+	fprintf(stderr, "bench: %s\n", what);
+	exit(1);
+}
+
+static _Noreturn void refused(const struct nlmsghdr *message)
+{
+	fprintf(stderr, "bench: the kernel refuses message %u: error %d\n", message->nlmsg_seq,
+		-((const struct nlmsgerr *)NLMSG_DATA(message))->error);
+	exit(1);
+}
+
+/* Bytes out, acknowledgements counted: the least that anybody has to do. */
+static void replay(int fd, const struct nft_batch *batch)
+{
+	static _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES];
+	uint32_t acks = 0, wanted = batch->n_messages - 2;
+
+	if (send(fd, batch->bytes.data, batch->bytes.len, 0) != (ssize_t)batch->bytes.len)
+		fail("the kernel does not take the bytes");
+	while (acks < wanted) {
+		ssize_t len = recv(fd, answer, sizeof(answer), MSG_DONTWAIT);
+		const struct nlmsghdr *message = (const void *)answer;
+
+		if (len < 0)
+			fail("acknowledgements are missing");
+		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len))
+			if (((const struct nlmsgerr *)NLMSG_DATA(message))->error)
+				refused(message);
+			else
+				acks++;
+	}
+}
+
+static void build(struct nft_batch *batch, struct arena *a, const struct ruleset *want,
+		  const struct ruleset *have)
+{
+	nft_changes changes = {0};
+
+	nft_batch_begin(batch, a, 1);
+	nft_diff(batch, &changes, a, want, have);
+	nft_batch_end(batch, a);
+}
+
+static void commit(const struct ns *ns, const struct nft_batch *batch)
+{
+	struct error err = {0};
+	uint32_t origin;
+
+	if (!fw_nft_commit(ns, batch, &origin, &err))
+		fail(err.text);
+}
+
+/* The kernel frees what was deleted behind our back: let it finish. */
+static void clear(const struct ns *ns, const struct ruleset *have)
+{
+	static const struct ruleset nothing;
+	AUTO_RELEASE struct arena a = {0};
+	struct nft_batch batch = {0};
+
+	build(&batch, &a, &nothing, have);
+	commit(ns, &batch);
+	buf_free(&batch.bytes);
+	usleep(20000);
+}
+
+static void open_namespace(struct ns *ns)
+{
+	struct error err = {0};
+
+	if (!ns_open_host(ns, &err))
+		fail(err.text);
+}
+
+/* Without ears: the kernel tells a listener of every element. */
+static void deafen(struct ns *ns)
+{
+	close_at_exit_of_scope(&ns->nf_ear);
+	ns->nf_ear = -1;
+}
+
+static void kernel_alone(const struct bench *b)
+{
+	struct clocks start;
+	struct ns ns;
+
+	open_namespace(&ns);
+	deafen(&ns);
+	start = now();
+	replay(ns.nf_fd, &b->prebuilt);
+	say("kernel", start, 1);
+	clear(&ns, b->want);
+	ns_close(&ns);
+}
+
+static void ours(struct bench *b)
+{
+	static const struct ruleset nothing;
+	AUTO_RELEASE struct arena scratch = {0};
+	struct nft_batch batch = {0};
+	struct clocks start;
+	struct ns ns;
+
+	open_namespace(&ns);
+	start = now();
+	nft_encode_ruleset(b->want, &b->one.arena); /* lives on in want */
+	build(&batch, &scratch, b->want, &nothing);
+	say("ours_build", start, 1);
+	commit(&ns, &batch);
+	say("ours", start, 1);
+	buf_free(&batch.bytes);
+	clear(&ns, b->want);
+	ns_close(&ns);
+}
+
+static void one_change(const struct bench *b)
+{
+	AUTO_RELEASE struct arena arena = {0};
+	struct nft_batch there = {0}, back = {0};
+	struct clocks start;
+	struct ns ns;
+
+	open_namespace(&ns);
+	replay(ns.nf_fd, &b->prebuilt);
+	build(&there, &arena, b->changed, b->want);
+	build(&back, &arena, b->want, b->changed);
+	start = now();
+	for (int i = 0; i < CHANGES; i++) {
+		commit(&ns, &there);
+		commit(&ns, &back);
+	}
+	say("change", start, 2 * CHANGES);
+	deafen(&ns);
+	start = now();
+	for (int i = 0; i < CHANGES; i++) {
+		replay(ns.nf_fd, &there);
+		replay(ns.nf_fd, &back);
+	}
+	say("change_kernel", start, 2 * CHANGES);
+	clear(&ns, b->want);
+	buf_free(&there.bytes);
+	buf_free(&back.bytes);
+	ns_close(&ns);
+}
+
+static void compiled(struct loaded *l, const struct buf *text, bool change)
+{
+	static const struct engine no_engine;
+	struct facts facts = load_facts(ENGINE_MAJOR);
+
+	load_parse(l, text);
+	if (change)
+		load_change_one(l);
+	load_resolve(l);
+	load_compile(l, &no_engine, &facts);
+	load_encode(l);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ruleset nothing;
+	AUTO_BUF struct buf text = {0};
+	struct bench b = {0};
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s NETWORKS_JSON ROUNDS\n", argv[0]);
+		return 64;
+	}
+	load_file(&text, argv[1]);
+	compiled(&b.one, &text, false);
+	compiled(&b.other, &text, true);
+	b.want = &b.one.want.spaces.items[0].ruleset;
+	b.changed = &b.other.want.spaces.items[0].ruleset;
+	build(&b.prebuilt, &b.one.arena, b.want, &nothing);
+	printf("bytes %zu 0\n", b.prebuilt.bytes.len);
+	for (int i = 0; i < atoi(argv[2]); i++) {
+		if (i % 2)
+			kernel_alone(&b);
+		ours(&b);
+		if (i % 2 == 0)
+			kernel_alone(&b);
+		one_change(&b);
+	}
+	buf_free(&b.prebuilt.bytes);
+	arena_release(&b.one.arena);
+	arena_release(&b.other.arena);
+	return 0;
+}
