@@ -30,8 +30,7 @@ static struct arena_block *block_new(size_t size)
 			     0);
 		if (block == MAP_FAILED)
 			out_of_memory();
-		if (size >= LARGEST_BLOCK) /* will be filled: a fault for every 4 KiB costs more */
-			madvise(block, size, MADV_HUGEPAGE);
+		will_fill(block, size);
 	}
 	return block;
 }

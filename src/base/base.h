@@ -25,6 +25,9 @@ void free_at_exit_of_scope(void *pointer_to_pointer);
 /* "br-a:br-b", ':' holds "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 
+/* A large block will be filled from end to end: huge pages, where there are any, save faults. */
+void will_fill(void *block, size_t size);
+
 /* Abort: there is no useful way on without memory. */
 _Noreturn void out_of_memory(void);
 void *xmalloc(size_t size);

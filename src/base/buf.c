@@ -11,6 +11,7 @@ static void grow(struct buf *b, size_t cap)
 {
 	b->data = xrealloc(b->data, cap);
 	b->cap = cap;
+	will_fill(b->data, cap);
 }
 
 void buf_reserve(struct buf *b, size_t len)

@@ -20,7 +20,7 @@ static bool too_large(const char *path, size_t max, struct error *err)
 	return error_set(err, -1, "%s is larger than %zu bytes", path, max);
 }
 
-/* Regular files are always ready; a pipe (check /dev/stdin) gets its time, but not for ever. */
+/* A pipe (check /dev/stdin) gets its time, but not for ever. */
 static bool wait_readable(int fd, const char *path, struct error *err)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -33,20 +33,27 @@ static bool wait_readable(int fd, const char *path, struct error *err)
 	return true;
 }
 
-static bool read_all(struct buf *out, int fd, const char *path, size_t max, struct error *err)
+static bool read_all(struct buf *out, int fd, const struct stat *st, const char *path, size_t max,
+		     struct error *err)
 {
+	bool regular = S_ISREG(st->st_mode); /* always ready, and it tells its size */
 	size_t start = out->len;
 
+	if (regular)
+		buf_reserve(out, (size_t)st->st_size + 1);
 	for (;;) {
-		size_t before = out->len;
-		char *room;
+		size_t room;
+		char *at;
 		ssize_t n;
 
-		if (!wait_readable(fd, path, err))
+		if (!regular && !wait_readable(fd, path, err))
 			return false;
-		room = buf_extend(out, CHUNK);
-		n = read(fd, room, CHUNK);
-		out->len = before + (n > 0 ? (size_t)n : 0);
+		if (out->cap - out->len < 2)
+			buf_reserve(out, out->cap + CHUNK);
+		room = out->cap - out->len - 1;
+		at = out->data + out->len;
+		n = read(fd, at, room);
+		out->len += n > 0 ? (size_t)n : 0;
 		out->data[out->len] = '\0';
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return error_set(err, errno, "read %s", path);
@@ -68,7 +75,7 @@ bool file_read(struct buf *out, const char *path, size_t max, struct error *err)
 		return error_set(err, EISDIR, "read %s", path);
 	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > max)
 		return too_large(path, max, err);
-	return read_all(out, fd, path, max, err);
+	return read_all(out, fd, &st, path, max, err);
 }
 
 /* The part before the last slash: "." for a bare name. */
