@@ -163,6 +163,16 @@ int prefix_compare(struct prefix a, struct prefix b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+static char *put_number(char *at, uint8_t number)
+{
+	if (number >= 100)
+		*at++ = (char)('0' + number / 100);
+	if (number >= 10)
+		*at++ = (char)('0' + number / 10 % 10);
+	*at++ = (char)('0' + number % 10);
+	return at;
+}
+
 /* inet_ntop goes by way of printf; most of what a ruleset's text is made of are these. */
 static struct ip_text format_v4(const uint8_t *bytes)
 {
@@ -170,13 +180,7 @@ static struct ip_text format_v4(const uint8_t *bytes)
 	char *at = text.s;
 
 	for (int i = 0; i < 4; i++) {
-		uint8_t byte = bytes[i];
-
-		if (byte >= 100)
-			*at++ = (char)('0' + byte / 100);
-		if (byte >= 10)
-			*at++ = (char)('0' + byte / 10 % 10);
-		*at++ = (char)('0' + byte % 10);
+		at = put_number(at, bytes[i]);
 		*at++ = i < 3 ? '.' : '\0';
 	}
 	return text;
@@ -196,9 +200,11 @@ struct ip_text ip_format(struct ip ip)
 struct ip_text prefix_format_full(struct prefix p)
 {
 	struct ip_text text = ip_format(p.ip);
-	size_t len = strlen(text.s);
+	char *at = text.s + strlen(text.s);
 
-	snprintf(text.s + len, sizeof(text.s) - len, "/%u", p.len);
+	*at++ = '/';
+	at = put_number(at, p.len);
+	*at = '\0';
 	return text;
 }
 

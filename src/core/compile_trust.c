@@ -3,6 +3,7 @@
  * it. */
 #include "core/compile_trust.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/seen.h"
 
@@ -16,7 +17,7 @@ struct truster {
 	struct arena *a;
 	const struct trusting *in;
 	struct findings *findings;
-	const char **trusted; /* of each declared network: the bridges, "br-a:br-b" */
+	name_list *trusted; /* of each declared network: the bridges */
 };
 
 static const char *trusted_by(const struct engine_network *network)
@@ -46,14 +47,24 @@ static struct place place_of_end(const struct truster *t, struct prefix net, uin
 
 static void trust(struct truster *t, struct place who, struct place whom)
 {
-	const char **list;
-
 	if (who.index == NONE || !whom.bridge)
 		return;
-	list = &t->trusted[who.index];
-	if (*list && text_lists(*list, ':', whom.bridge))
-		return;
-	*list = *list ? arena_printf(t->a, "%s:%s", *list, whom.bridge) : whom.bridge;
+	list_each (bridge, &t->trusted[who.index])
+		if (!strcmp(*bridge, whom.bridge))
+			return;
+	*list_add(t->a, &t->trusted[who.index]) = whom.bridge;
+}
+
+/* "br-a:br-b" */
+static const char *join(struct arena *a, const name_list *bridges)
+{
+	AUTO_BUF struct buf text = {0};
+
+	list_each (bridge, bridges) {
+		buf_puts(&text, bridge == bridges->items ? "" : ":");
+		buf_puts(&text, *bridge);
+	}
+	return arena_strdup(a, buf_text(&text));
 }
 
 /* A network that stands keeps the trust that it was made with. */
@@ -132,12 +143,12 @@ void compile_trust(struct state *want, struct findings *findings, struct arena *
 
 	if (in->engine->major < FIRST_WITH_TRUST)
 		return;
-	t.trusted = arena_array(a, const char *, in->config->networks.n);
+	t.trusted = arena_array(a, name_list, in->config->networks.n);
 	collect(&t);
 	if (in->facts->docker_nftables)
 		say_what_is_dropped(&t);
 	for (uint32_t i = 0; i < in->config->networks.n; i++)
-		if (t.trusted[i] && !declares_trust(&in->config->networks.items[i]))
+		if (t.trusted[i].n && !declares_trust(&in->config->networks.items[i]))
 			*list_add(a, &want->networks.items[i].options) =
-				(struct pair){TRUSTED, t.trusted[i]};
+				(struct pair){TRUSTED, join(a, &t.trusted[i])};
 }

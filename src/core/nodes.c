@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct node_ip {
-	struct ip ip;
-	uint32_t node;
-};
-
 static int by_name(const void *left, const void *right)
 {
 	const struct node *a = left, *b = right;
@@ -38,14 +33,28 @@ struct node *nodes_find(const struct nodes *nodes, const char *name)
 	return bsearch(&key, nodes->list.items, nodes->list.n, sizeof(key), by_name);
 }
 
+uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip)
+{
+	uint32_t low = 0, high = nodes->n_by_ip;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (ip_compare(nodes->by_ip[middle].ip, ip) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip)
 {
-	struct node_ip key = {.ip = ip}, *found;
+	uint32_t at = nodes_first_ip(nodes, ip);
 
-	if (!nodes->n_by_ip)
-		return NULL;
-	found = bsearch(&key, nodes->by_ip, nodes->n_by_ip, sizeof(key), by_ip);
-	return found ? &nodes->list.items[found->node] : NULL;
+	return at < nodes->n_by_ip && ip_equal(nodes->by_ip[at].ip, ip)
+		       ? &nodes->list.items[nodes->by_ip[at].node]
+		       : NULL;
 }
 
 bool node_is_running(const struct node *node)

@@ -24,6 +24,11 @@ struct node {
 	LIST(struct seat) seats;
 };
 
+struct node_ip {
+	struct ip ip;
+	uint32_t node;
+};
+
 struct nodes {
 	LIST(struct node) list; /* sorted by name */
 	uint32_t *of_address;	/* index of the node of config address i; NONE: nobody's */
@@ -35,6 +40,8 @@ struct nodes {
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
 		 const struct resolution *resolution, const struct engine *engine);
 struct node *nodes_find(const struct nodes *nodes, const char *name);
+/* Position in by_ip of the first address that does not come before this one. */
+uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip);
 /* The node that holds an address, NULL if none does. */
 struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip);
 bool node_is_running(const struct node *node);

@@ -213,19 +213,25 @@ static uint32_t network_index(const struct differ *d, const struct attachment *a
 	return d->config->addresses.items[at->address].network;
 }
 
-static bool can_connect(struct differ *d, const struct attachment *at, const char *path)
+static const char *path_of_attachment(struct differ *d, const struct attachment *at)
+{
+	return path_of(d, "ips", d->config->addresses.items[at->address].key);
+}
+
+static bool can_connect(struct differ *d, const struct attachment *at)
 {
 	const struct engine_container *c;
 
 	if (!at->container_id) {
-		waiting(d, path, "there is no container \"%s\" yet", at->container);
+		waiting(d, path_of_attachment(d, at), "there is no container \"%s\" yet",
+			at->container);
 		return false;
 	}
 	c = engine_find_container(d->seen->engine, at->container);
 	if (c->network_mode &&
 	    (!strcmp(c->network_mode, "host") || !strncmp(c->network_mode, "container:", 10))) {
 		conflict(
-			d, path,
+			d, path_of_attachment(d, at),
 			"container \"%s\" runs with --network %s and can't be connected to \"%s\"; "
 			"start it on a network of its own",
 			c->name, c->network_mode, at->network);
@@ -260,11 +266,10 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 static bool is_to_connect(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
-	const char *path = path_of(d, "ips", d->config->addresses.items[at->address].key);
 	uint32_t network = network_index(d, at);
 	const struct engine_endpoint *endpoint;
 
-	if (d->network_step[network] == CONFLICT || !can_connect(d, at, path))
+	if (d->network_step[network] == CONFLICT || !can_connect(d, at))
 		return false;
 	endpoint = engine_find_endpoint(engine_find_container(d->seen->engine, at->container),
 					at->network);
@@ -274,13 +279,14 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 static void diff_attachment(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
-	const char *path = path_of(d, "ips", d->config->addresses.items[at->address].key);
 	const struct engine_container *c;
+	const char *path;
 	uint32_t leaves;
 	struct step *step;
 
 	if (!d->connects[i])
 		return;
+	path = path_of_attachment(d, at);
 	c = engine_find_container(d->seen->engine, at->container);
 	name_squatter(d, at, path);
 	leaves = leaving_step(d, c, at->network);

@@ -58,6 +58,17 @@ static struct step *space_step(struct differ *d, enum step_kind kind, char sign,
 	return step;
 }
 
+static bool same_routes(const struct space *a, const struct space *b)
+{
+	if (a->routes.n != b->routes.n)
+		return false;
+	for (uint32_t i = 0; i < a->routes.n; i++)
+		if (prefix_compare(a->routes.items[i].dst, b->routes.items[i].dst) ||
+		    !ip_equal(a->routes.items[i].via, b->routes.items[i].via))
+			return false;
+	return true;
+}
+
 /* The first of the routes, which are sorted, that does not lead to less than dst. */
 static uint32_t first_route(const struct space *space, struct prefix dst)
 {
@@ -98,6 +109,8 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 	const struct space *h = &d->seen->have.spaces.items[have];
 	const struct space *from = add ? w : h, *other = add ? h : w;
 
+	if (same_routes(w, h))
+		return;
 	list_each (route, &from->routes) {
 		struct step *step;
 
@@ -226,6 +239,8 @@ static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool rem
 	const ipt_chains *w = want == NONE ? &nothing : &d->want->spaces.items[want].chains;
 	const struct space *h = &d->seen->have.spaces.items[have];
 
+	if (!w->n && !h->chains.n)
+		return;
 	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
 		AUTO_BUF struct buf text = {0};
 		struct ipt_changes changes = {0};

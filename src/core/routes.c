@@ -36,10 +36,8 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes)
 	struct routes r = {.a = a, .nodes = nodes};
 
 	r.of_node = arena_array(a, struct node_needs, nodes->list.n);
-	r.lost = arena_array(a, uint32_t, nodes->list.n);
-	for (uint32_t i = 0; i < nodes->list.n; i++)
-		if (!default_route_is_right(&nodes->list.items[i]))
-			r.lost[r.n_lost++] = i;
+	list_each (node, &nodes->list)
+		r.anybody_lost |= !default_route_is_right(node);
 	return r;
 }
 
@@ -103,14 +101,18 @@ static bool covers_all_of(const struct node *node, struct prefix own)
 static void members_to(struct routes *routes, struct prefix own, const struct end *peer,
 		       enum rank rank, uint32_t origin)
 {
-	for (uint32_t i = 0; i < routes->n_lost; i++) {
-		const struct node *node = &routes->nodes->list.items[routes->lost[i]];
-		enum rank weaker =
-			rank == OPENS_AS_THIS && covers_all_of(node, own) ? OPENS_AS_ANY : rank;
+	const struct nodes *nodes = routes->nodes;
 
-		list_each (seat, &node->seats)
-			if (seat->declared && prefix_contains(own, seat->ip))
-				one_way(routes, node, seat->ip, peer, weaker, origin);
+	for (uint32_t i = nodes_first_ip(nodes, prefix_first(own));
+	     i < nodes->n_by_ip && prefix_contains(own, nodes->by_ip[i].ip); i++) {
+		const struct node *node = &nodes->list.items[nodes->by_ip[i].node];
+		enum rank weaker = rank;
+
+		if (default_route_is_right(node))
+			continue;
+		if (rank == OPENS_AS_THIS && covers_all_of(node, own))
+			weaker = OPENS_AS_ANY;
+		one_way(routes, node, nodes->by_ip[i].ip, peer, weaker, origin);
 	}
 }
 
@@ -130,7 +132,7 @@ static bool is_content(const struct routes *routes, const struct end *end)
 {
 	if (prefix_is_single(end->net))
 		return !end->node || default_route_is_right(end->node);
-	return !routes->n_lost;
+	return !routes->anybody_lost;
 }
 
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin)

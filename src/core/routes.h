@@ -13,9 +13,8 @@ struct routes {
 	struct arena *a;
 	const struct nodes *nodes;
 	struct node_needs *of_node; /* one per node */
-	uint32_t *lost;		    /* nodes whose default route is not the right way */
-	uint32_t n_lost;
-	struct seen known; /* flows: many policies open another port of the same pair */
+	bool anybody_lost;	    /* there is a node whose default route is not the right way */
+	struct seen known;	    /* flows: many policies open another port of the same pair */
 };
 
 /* One end of a flow. */
