@@ -185,6 +185,14 @@ static uint32_t keep_one_per_peer(struct need *needs, uint32_t n)
 	return kept;
 }
 
+static bool one_gateway(const struct need *needs, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+		if (!ip_equal(needs[i].via, needs[0].via))
+			return false;
+	return true;
+}
+
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct space *space)
 {
 	struct need *needs = routes->of_node[i].list.items;
@@ -193,7 +201,8 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 
 	if (!n)
 		return;
-	n = keep_one_per_peer(needs, n);
+	if (!one_gateway(needs, n)) /* else peers of one subnet can't disagree */
+		n = keep_one_per_peer(needs, n);
 	qsort(needs, n, sizeof(*needs), by_subnet);
 	for (const struct need *need = needs; need < needs + n; need++) {
 		bool opens = !first || prefix_compare(need->dst, first->dst) != 0;
