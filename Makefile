@@ -4,7 +4,7 @@
 PYTHON = /usr/bin/python3
 PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -q
 
-.PHONY: all deps check demo lab bench fuzz tidy fmt install clean
+.PHONY: all deps check demo lab bench fuzz tidy analyze fmt install dist sbom clean
 
 all: build/build.ninja
 	@ninja -C build harborwall
@@ -34,11 +34,20 @@ fuzz:
 tidy: all
 	@scripts/tidy
 
+analyze: # gcc -fanalyzer, cppcheck
+	@scripts/analyze
+
 fmt:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: all
 	@meson install -C build
+
+dist: # a tarball of what is committed
+	@scripts/dist
+
+sbom: all # what it is linked with, as CycloneDX JSON
+	@scripts/sbom "$$(scripts/version)" build/harborwall
 
 clean:
 	@rm -rf build build-*

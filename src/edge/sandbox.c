@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "edge/sandbox.h"
 
+#include "edge/sandbox_calls.h"
+
 #include <cap-ng.h>
 #include <errno.h>
-#include <seccomp.h>
 #include <sys/prctl.h>
 
 /* Each with its reason; kept only if it was given. */
@@ -48,51 +49,11 @@ static bool drop_capabilities(struct buf *kept, struct error *err)
 	return true;
 }
 
-static bool refuse_calls(struct error *err)
-{
-	static const int refused[] = {
-		SCMP_SYS(ptrace),
-		SCMP_SYS(process_vm_readv),
-		SCMP_SYS(process_vm_writev),
-		SCMP_SYS(kexec_load),
-		SCMP_SYS(kexec_file_load),
-		SCMP_SYS(init_module),
-		SCMP_SYS(finit_module),
-		SCMP_SYS(delete_module),
-		SCMP_SYS(bpf),
-		SCMP_SYS(perf_event_open),
-		SCMP_SYS(open_by_handle_at),
-		SCMP_SYS(userfaultfd),
-		SCMP_SYS(reboot),
-		SCMP_SYS(swapon),
-		SCMP_SYS(swapoff),
-		SCMP_SYS(add_key),
-		SCMP_SYS(request_key),
-		SCMP_SYS(keyctl),
-		SCMP_SYS(pivot_root),
-		SCMP_SYS(chroot),
-		SCMP_SYS(settimeofday),
-		SCMP_SYS(clock_settime),
-		SCMP_SYS(sethostname),
-		SCMP_SYS(iopl),
-		SCMP_SYS(ioperm),
-		SCMP_SYS(acct),
-	};
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int code = filter ? 0 : -ENOMEM;
-
-	for (size_t i = 0; i < COUNT_OF(refused) && !code; i++)
-		code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-	code = code ? code : seccomp_load(filter);
-	seccomp_release(filter);
-	return !code || error_set(err, -code, "seccomp");
-}
-
 bool sandbox_enter(struct buf *kept, struct error *err)
 {
 	if (!drop_capabilities(kept, err))
 		return false;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "no_new_privs");
-	return refuse_calls(err);
+	return sandbox_filter_calls(err);
 }

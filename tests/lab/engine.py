@@ -60,12 +60,12 @@ class Docker:
             raise ApiError(answer.status, f"{method} {path}: {text.decode(errors='replace').strip()}")
         return json.loads(text) if text.strip() else None
 
-    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None):
+    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user=""):
         """A container of "bb" whose first process ends at once on TERM."""
         host = {"NetworkMode": network}
         if privileged_net:
             host["CapAdd"] = ["NET_ADMIN"]
-        body = {"Image": "bb", "HostConfig": host,
+        body = {"Image": "bb", "HostConfig": host, "User": user,
                 "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"]}
         if ip:
             body["NetworkingConfig"] = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": ip}}}}
@@ -145,7 +145,18 @@ class Lab:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        refused = self.refused()
         lab_command("stop", self.name)
+        if refused:
+            raise LabError("the sandbox is too small:\n" + "".join(refused))
+
+    def refused(self):
+        """System calls that programs in the sandbox were refused: a defect of the list, or worse."""
+        found = []
+        for n in range(len(self.processes)):
+            with open(f"{self.folder}/spawned-{n}", encoding="utf-8", errors="replace") as f:
+                found += [line for line in f if "system call refused" in line or "killed by signal 31" in line]
+        return found
 
     def start(self):
         argv = ["start", self.name, self.version, *(["-l"] if self.legacy else []), "--", "-D", *self.options]

@@ -22,10 +22,10 @@ def import_image(lab, folder):
     return os.path.getsize(f"{folder}/image.tar")
 
 
-def run_like_the_seed(bed, config_folder):
+def run_like_the_seed(bed, config_folder, more=()):
     body = {"Image": "harborwall", "Entrypoint": ["/usr/bin/harborwall"], "Env": ["PATH=/usr/sbin:/usr/bin",
             "WATCH_PERIOD_SECONDS=30", "DEBUG=false"],
-            "HostConfig": {"NetworkMode": "host", "PidMode": "host", "CapAdd": ["NET_ADMIN", "SYS_ADMIN"],
+            "HostConfig": {"NetworkMode": "host", "PidMode": "host", "CapAdd": ["NET_ADMIN", "SYS_ADMIN", *more],
                            "Binds": ["/run/docker.sock:/var/run/docker.sock", f"{config_folder}:/etc/user/config"]}}
     bed.docker.call("POST", "/containers/create?name=harborwall", body)
     bed.docker.start("harborwall")
@@ -34,6 +34,15 @@ def run_like_the_seed(bed, config_folder):
 def logs(bed):
     return bed.lab.run("sh", "-c", "curl -s --unix-socket /run/docker.sock --output - "
                        "'http://d/containers/harborwall/logs?stdout=1&stderr=1' | tr -cd '[:print:]\\n'").stdout
+
+
+def in_container(bed, *argv):
+    """As docker exec: (exit code, output)."""
+    made = bed.docker.call("POST", "/containers/harborwall/exec", {"Cmd": ["/usr/bin/harborwall", *argv], "Tty": True,
+                                                                   "AttachStdout": True, "AttachStderr": True})
+    said = bed.lab.run("curl", "-s", "--max-time", "20", "--unix-socket", "/run/docker.sock", "--output", "-", "-X", "POST",
+                       "-H", "Content-Type: application/json", "-d", '{"Tty": true}', f"http://d/exec/{made['Id']}/start").stdout
+    return bed.docker.call("GET", f"/exec/{made['Id']}/json")["ExitCode"], said
 
 
 @pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
@@ -50,3 +59,26 @@ def test_the_seeds_own_line_does_the_whole_job(lab, bed, tmp_path):
     bed.lab.tunnel("wireguardproxy", "wg0")
     assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=5), logs(bed)
     bed.assert_matrix()
+    assert "system call refused" not in logs(bed)
+
+
+@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}], indirect=True, ids=["docker 20", "docker 28"])
+def test_a_container_of_another_user_is_entered_or_the_flag_to_add_is_named(lab, bed, tmp_path):
+    """wireguardproxy translates in its own namespace; here it runs as user 1000."""
+    import_image(lab, str(tmp_path))
+    seed.containers(bed)
+    bed.docker.remove("wireguardproxy")
+    bed.docker.create("wireguardproxy", privileged_net=True, user="1000")
+    bed.wire_tunnel("wireguardproxy")
+    bed.write(seed.widened())
+    run_like_the_seed(bed, bed.folder.name)
+    assert engine.wait_for(lambda: "add --cap-add SYS_PTRACE" in logs(bed), timeout=20), logs(bed)
+    assert "wireguardproxy" in next(line for line in logs(bed).splitlines() if "--cap-add SYS_PTRACE" in line)
+    for verb, code in (("status", 2), ("doctor", 2)):
+        status, said = in_container(bed, verb)
+        assert status == code and "--cap-add SYS_PTRACE" in said, (verb, status, said)
+    bed.docker.remove("harborwall")
+    run_like_the_seed(bed, bed.folder.name, more=["SYS_PTRACE"])
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=20), logs(bed)
+    bed.assert_matrix()
+    assert in_container(bed, "status", "-q")[0] == 0

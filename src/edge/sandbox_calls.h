@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The seccomp filter: which calls pass, with which arguments, and what happens to the others. */
+#pragma once
+
+#include "base/error.h"
+
+/* For this thread, those it starts and all children, for good. no_new_privs must be set. */
+MUST_CHECK bool sandbox_filter_calls(struct error *err);

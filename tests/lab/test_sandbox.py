@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the daemon gave up, asked of a program in the same sandbox and read back from the daemons that other tests
+run: no call of theirs may be refused (see engine.Lab)."""
+import os
+import re
+import signal
+import subprocess
+
+import engine
+import pytest
+
+SANDBOXED = os.path.join(os.path.dirname(engine.HARBORWALL), "tests", "sandboxed")
+CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "DAC_READ_SEARCH": 2}
+CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, SIGCHLD = 0x40000000, 0x20000, 0x10000000, 17
+AF_PACKET, AF_ALG, AF_VSOCK, AF_UNIX = 17, 38, 40, 1
+DEADLY = ["kexec_load", "init_module", "finit_module", "delete_module", "bpf", "ptrace", "process_vm_writev", "keyctl",
+          "userfaultfd", "open_by_handle_at", "mount", "umount2", "move_mount", "open_tree", "pivot_root", "chroot",
+          "reboot", "perf_event_open", "pidfd_getfd"]
+
+
+def sandboxed(*argv):
+    if os.geteuid():
+        pytest.skip("needs root")
+    return subprocess.run([SANDBOXED, *map(str, argv)], text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+
+
+@pytest.mark.parametrize("name,arguments", [("io_uring_setup", ()), ("syslog", ()), ("memfd_create", ()), ("shmget", ()),
+                                            ("unshare", (CLONE_NEWNET,)), ("mknodat", ()), ("chown", ()), ("setuid", ()),
+                                            ("execveat", ()), ("personality", (0x0040000,)),
+                                            ("socket", (AF_PACKET, 3, 0)), ("socket", (AF_ALG, 5, 0)), ("socket", (AF_VSOCK, 1, 0)),
+                                            ("setns", (0, CLONE_NEWNS)), ("setns", (0, 0)), ("clone", (CLONE_NEWUSER | SIGCHLD,))],
+                         ids=lambda v: v if isinstance(v, str) else " ".join(map(hex, v)))
+def test_a_call_off_the_list_is_refused_and_said_once(name, arguments):
+    done = sandboxed("call", name, *arguments)
+    assert done.stdout.split() == ["EPERM", "EPERM"] and done.returncode == 0, done
+    said = [line for line in done.stderr.splitlines() if 'what="system call refused"' in line]
+    assert len(said) == 1 and f"call={name}" in said[0], done.stderr
+
+
+@pytest.mark.parametrize("name", DEADLY)
+def test_a_dangerous_call_ends_the_process(name):
+    if name == "ptrace" and "build-asan" in SANDBOXED:
+        return
+    done = sandboxed("call", name)
+    assert (done.returncode, done.stdout) == (-signal.SIGSYS, ""), done
+
+
+def test_what_is_needed_passes_and_the_libc_is_told_to_fall_back():
+    assert sandboxed("call", "getpid").stdout.split() == ["done", "done"]
+    assert sandboxed("call", "socket", AF_UNIX, 1).stdout.split() == ["done", "done"]
+    assert sandboxed("call", "setns", -1, CLONE_NEWNET).stdout.split() == ["EBADF", "EBADF"]
+    fallback = sandboxed("call", "clone3")
+    assert fallback.stdout.split() == ["ENOSYS", "ENOSYS"] and not fallback.stderr
+
+
+def test_its_children_are_inside_too():
+    assert sandboxed("run", "iptables-nft-save").returncode == 0
+    done = sandboxed("run", "unshare", "--net", "true")
+    assert done.returncode == 1 and "killed by signal 31" in done.stdout, done
+
+
+def test_privileges_that_are_not_needed_are_absent():
+    status = dict(re.findall(r"^(\w+):\s*(\S+)", sandboxed("status").stdout, re.M))
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+    assert_only_wanted(status)
+
+
+def assert_only_wanted(status):
+    wanted = sum(1 << number for number in CAPABILITIES.values())
+    for kind in ("CapEff", "CapPrm", "CapBnd"):
+        assert int(status[kind], 16) & ~wanted == 0, (kind, status[kind])
+    for kind in ("CapInh", "CapAmb"):
+        assert int(status[kind], 16) == 0, (kind, status[kind])
+
+
+@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
+                         ids=["docker 20", "docker 28", "docker 20 legacy"])
+def test_the_daemon_is_inside_while_it_does_the_job(lab, bed):
+    import seed
+    seed.containers(bed)
+    bed.docker.create("other-user", user="1000")
+    config = seed.widened()
+    config["ips"]["172.18.104.9"] = {"container_name": "other-user"}
+    config["policies"].append({"selector": "other-user", "from": "publicbackend", "port": 80})
+    config["policies"].append({"selector": "smarthostloadbalancer", "from": "other-user", "port": 8080})
+    bed.write(config)
+    daemon = bed.run_daemon()
+    daemon.wait_log("what=pass", timeout=10)
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0), daemon.log()
+    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as f:
+        status = dict(re.findall(r"^(\w+):\s*(\S+)", f.read(), re.M))
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+    assert_only_wanted(status)
+    bed.assert_matrix()
+
+
+def test_an_engine_behind_a_name_is_looked_up_inside(lab, bed):
+    bed.write({})
+    daemon = bed.run_daemon(env={"DOCKER_HOST": "tcp://engine.invalid:2375"})
+    daemon.wait_log("the name does not resolve", timeout=20, times=2)  # by a call, and by the event stream
+    assert not lab.refused()
