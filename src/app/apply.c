@@ -127,7 +127,8 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 		work.ns = p->view.places.items[step->have_space].ns;
 		p->view.places.items[step->have_space].memory->valid = false;
 	}
-	if (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE) {
+	if ((p->held && p->held[i]) ||
+	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE)) {
 		outcome->kind = OUTCOME_SKIPPED;
 		p->n_skipped++;
 		return;

@@ -29,6 +29,7 @@ struct daemon {
 	struct triggers triggers;
 	struct status_server *status;
 	struct report report;
+	struct fights fights;
 	int lock;
 
 	int64_t last_pass_ms, cooled_ms;
@@ -38,22 +39,23 @@ struct daemon {
 
 /* --- a pass --- */
 
-static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, int64_t started)
+static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, int64_t started,
+			bool drift)
 {
 	AUTO_RELEASE struct arena a = {0};
 
 	tell_outcomes(p);
 	tell_findings(&d->said, p);
-	if (p->plan.steps.n)
+	if (p->n_done || p->n_failed)
 		log_info("pass", "reason", reasons, "done", arena_printf(&a, "%u", p->n_done),
 			 "failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
-			 arena_printf(&a, "%lld", (long long)(clock_ms() - started)));
+			 arena_printf(&a, "%lld", (long long)(clock_us() - started) / 1000));
 	if (p->n_revoked)
 		log_info("revoked connections ended", "connections",
 			 arena_printf(&a, "%u", p->n_revoked));
 	if (p->trouble.text[0])
 		log_error("revoke", "error", p->trouble.text);
-	report_pass(&d->report, p, reasons, clock_ms() - started);
+	report_pass(&d->report, p, reasons, clock_us() - started, drift);
 	if (p->n_failed || p->trouble.text[0]) {
 		triggers_retry(&d->triggers);
 		return;
@@ -78,8 +80,17 @@ static void publish(struct daemon *d)
 		status_publish(d->status, pages[i], buf_text(&text));
 	}
 	buf_clear(&text);
-	buf_printf(&text, "READY=1\nSTATUS=%s", d->report.word);
+	buf_puts(&text, "READY=1\nSTATUS=");
+	report_line(&text, &d->report, d->source.current);
 	notify_send(buf_text(&text));
+}
+
+/* As Type=notify-reload wants it: the READY that follows ends the reload. */
+static void tell_reloading(void)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	notify_send(arena_printf(&a, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us()));
 }
 
 /*
@@ -110,28 +121,65 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	return false;
 }
 
+/* Neither the file nor the engine nor a person wants something new. */
+static bool only_looks(uint32_t reasons)
+{
+	return !(reasons &
+		 ~(uint32_t)(REASON_KERNEL | REASON_PERIOD | REASON_VERIFY | REASON_RETRY));
+}
+
+/* True: the wanted state is another one now. */
+static bool read_file(struct daemon *d)
+{
+	const uint32_t readers =
+		REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED;
+	bool changed = d->triggers.reasons & readers && source_reload(&d->source);
+
+	if (!d->source.current && d->triggers.reasons & REASON_START)
+		source_load_last_good(&d->source);
+	return changed;
+}
+
+/* What others keep undoing is left for a while, unless somebody wants something new. */
+static void carry_out(struct daemon *d, struct pass *p, bool looks)
+{
+	if (looks)
+		fights_hold_back(&d->fights, p, clock_ms());
+	pass_apply(p, &d->world);
+	fights_note(&d->fights, p, looks, clock_ms());
+	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
+}
+
 static void make_pass(struct daemon *d)
 {
 	AUTO_RELEASE struct arena a = {0};
-	const char *reasons = reasons_text(&a, d->triggers.reasons);
-	int64_t started = clock_ms();
+	uint32_t why = d->triggers.reasons;
+	const char *reasons = reasons_text(&a, why);
+	int64_t started = clock_us();
 	struct error err = {0};
-	struct pass pass;
+	struct pass pass = {0};
+	bool changed, looks;
 
-	if (d->triggers.reasons &
-	    (REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED))
-		source_reload(&d->source);
-	if (!d->source.current && d->triggers.reasons & REASON_START)
-		source_load_last_good(&d->source);
+	if (why & REASON_SIGNAL)
+		tell_reloading();
+	changed = read_file(d);
+	looks = !changed && only_looks(why);
 	d->triggers.reasons = 0;
-	if (!d->source.current)
-		return;
-	if (plan_pass(d, &pass, &err)) {
-		pass_apply(&pass, &d->world);
-		finish_pass(d, &pass, reasons, started);
+	d->triggers.death_at = FOREVER;
+	if (changed)
+		fights_forget(&d->fights);
+	if (!d->source.current) {
+		error_set(&err, -1, "there is no file yet that can be enforced");
+		report_failure(&d->report, &err, reasons, clock_us() - started);
+	} else if (why == REASON_FILE && !changed) {
+		; /* touched, or a neighbour of the file: nothing is wanted otherwise */
+	} else if (plan_pass(d, &pass, &err)) {
+		carry_out(d, &pass, looks);
+		finish_pass(d, &pass, reasons, started,
+			    looks && why & (REASON_KERNEL | REASON_PERIOD));
 	} else {
 		log_error("pass failed, what stands stays", "reason", reasons, "error", err.text);
-		report_failure(&d->report, &err, reasons);
+		report_failure(&d->report, &err, reasons, clock_us() - started);
 		triggers_retry(&d->triggers);
 	}
 	publish(d);
@@ -184,6 +232,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 {
 	*d = (struct daemon){.options = options,
 			     .source = {.options = options},
+			     .report = {.fights = &d->fights},
 			     .triggers = TRIGGERS_INIT,
 			     .lock = -1,
 			     .cooled_ms = clock_ms(),

@@ -16,10 +16,15 @@ void tell_outcomes(const struct pass *p)
 		const struct step *step = &p->plan.steps.items[i];
 		const struct outcome *o = &p->outcomes[i];
 		const char sign[] = {step->sign, 0};
+		bool held = p->held && p->held[i];
 
-		log_event(levels[o->kind], "step", "action", sign, "object", step->object, "text",
-			  step->text, "policy", *step->why ? step->why : NULL, "outcome",
-			  o->kind == OUTCOME_DONE ? NULL : words[o->kind], "error", o->why, NULL);
+		log_event(held ? LOG_DEBUG_LEVEL : levels[o->kind], "step", "action", sign,
+			  "object", step->object, "text", step->text, "policy",
+			  *step->why ? step->why : NULL, "outcome",
+			  held			    ? "left for now"
+			  : o->kind == OUTCOME_DONE ? NULL
+						    : words[o->kind],
+			  "error", o->why, NULL);
 	}
 }
 

@@ -14,7 +14,8 @@
 enum {
 	RETRY_MS = 500, /* after a failure, doubling */
 	MAX_RETRY_MS = 60000,
-	MAX_STREAM_RETRY_MS = 5000,
+	STREAM_RETRY_MS = 500, /* an engine that comes back is not kept waiting */
+	DEATH_MS = 500,	       /* from a container's end to the pass that takes notice */
 };
 
 static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",
@@ -30,15 +31,10 @@ const char *reasons_text(struct arena *a, uint32_t reasons)
 	return text;
 }
 
-static int64_t doubled(int64_t ms, int64_t most)
-{
-	return ms * 2 > most ? most : ms * 2;
-}
-
 void triggers_retry(struct triggers *t)
 {
 	t->retry_at = clock_ms() + t->retry_ms;
-	t->retry_ms = doubled(t->retry_ms, MAX_RETRY_MS);
+	t->retry_ms = t->retry_ms * 2 > MAX_RETRY_MS ? MAX_RETRY_MS : t->retry_ms * 2;
 }
 
 void triggers_no_retry(struct triggers *t)
@@ -63,8 +59,8 @@ static void take_signals(struct triggers *t)
 
 static void take_file(struct triggers *t)
 {
-	watch_take(&t->watch);
-	t->reasons |= REASON_FILE;
+	if (watch_take(&t->watch))
+		t->reasons |= REASON_FILE;
 }
 
 /* Of all that an engine tells, what can change a namespace, an address or a network. */
@@ -86,6 +82,15 @@ static bool event_matters(const struct engine_event *event)
 	return false;
 }
 
+/*
+ * What died most often comes back at once, and its start must not wait for the gap after a pass
+ * that only noted its death.
+ */
+static bool is_death(const struct engine_event *event)
+{
+	return !strcmp(event->type, "container") && !strcmp(event->action, "die");
+}
+
 /* The stream comes up: what happened before it was not told, so look at everything. */
 static void take_engine(struct triggers *t)
 {
@@ -101,16 +106,21 @@ static void take_engine(struct triggers *t)
 			  event.name);
 		if (event_matters(&event))
 			t->reasons |= REASON_ENGINE;
+		else if (is_death(&event) && t->death_at == FOREVER)
+			t->death_at = clock_ms() + DEATH_MS;
 	}
 	if (stream == STREAM_UP && !was_up) {
 		log_info("following the engine's events");
-		t->stream_retry_ms = RETRY_MS;
+		t->stream_told = false;
 		t->reasons |= REASON_ENGINE;
 	}
 	if (stream == STREAM_DOWN && t->stream_at == FOREVER) {
-		log_warn("engine events broke off", "error", err.text);
-		t->stream_at = clock_ms() + t->stream_retry_ms;
-		t->stream_retry_ms = doubled(t->stream_retry_ms, MAX_STREAM_RETRY_MS);
+		log_event(t->stream_told ? LOG_DEBUG_LEVEL : LOG_WARN_LEVEL,
+			  "engine events broke off", "error", err.text, NULL);
+		t->stream_told = true;
+		t->stream_at = clock_ms() + STREAM_RETRY_MS;
+		if (was_up) /* what status says is no longer so */
+			t->reasons |= REASON_ENGINE;
 	}
 }
 
@@ -150,6 +160,14 @@ static void take_time(struct triggers *t)
 		t->retry_at = FOREVER;
 		t->reasons |= REASON_RETRY;
 	}
+	if (t->death_at != FOREVER && now >= t->death_at) {
+		t->death_at = FOREVER;
+		t->reasons |= REASON_ENGINE;
+	}
+	if (t->drift_at != FOREVER && now >= t->drift_at) {
+		t->drift_at = FOREVER;
+		t->reasons |= REASON_KERNEL;
+	}
 	if (t->watchdog_at != FOREVER && now >= t->watchdog_at) {
 		notify_send("WATCHDOG=1");
 		t->watchdog_at = now + t->watchdog_ms;
@@ -173,7 +191,8 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 	int curl_ms = docker_events_timeout_ms(t->world->docker);
 
 	at = earlier(earlier(at, t->retry_at), t->stream_at);
-	at = earlier(at, t->watchdog_at);
+	at = earlier(earlier(at, t->watchdog_at), t->drift_at);
+	at = earlier(at, t->death_at);
 	if (curl_ms >= 0)
 		at = earlier(at, now + curl_ms);
 	return at <= now ? 0 : (int)(at - now);
@@ -266,8 +285,9 @@ bool triggers_open(struct triggers *t, const struct options *options, struct wor
 			       .signals = -1,
 			       .reasons = REASON_START,
 			       .retry_at = FOREVER,
+			       .drift_at = FOREVER,
+			       .death_at = FOREVER,
 			       .retry_ms = RETRY_MS,
-			       .stream_retry_ms = RETRY_MS,
 			       .stream_at = now,
 			       .period_at = now + (int64_t)options->period_s * 1000};
 	t->watchdog_ms = notify_watchdog_ms();

@@ -37,7 +37,10 @@ struct triggers {
 	bool asked;	  /* somebody waits at the socket for a pass */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
-	int64_t retry_ms, stream_retry_ms, watchdog_ms;
+	int64_t death_at; /* a container ended, which any pass takes notice of */
+	int64_t drift_at; /* set by the caller: what others undid is looked at again */
+	int64_t retry_ms, watchdog_ms;
+	bool stream_told; /* that it broke off */
 };
 
 #define TRIGGERS_INIT                                                                              \

@@ -78,8 +78,8 @@ void netlink_hear_group(int fd, int group, bool on)
 			   &group, sizeof(group));
 }
 
-bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlmsghdr *message),
-		  const void *context)
+bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+		  void *context)
 {
 	static _Alignas(struct nlmsghdr) char bytes[64 << 10];
 	bool heard = false;

@@ -3,6 +3,7 @@
 they are this machine's. HARBORWALL_ROUNDS says how often each thing is done."""
 import json
 import os
+import re
 import statistics
 import time
 
@@ -91,6 +92,42 @@ def test_an_engine_that_restarts_or_dies_is_followed(running):
         assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), bed.daemon.log()[-3000:]
         TIMES[f"docker {bed.lab.version}: engine {what}"] = 1000 * (time.monotonic() - started)
         bed.assert_matrix()
+
+
+# --- somebody who does not give in ---
+
+FIGHTERS = {
+    "table": ("while :; do nft delete table inet harborwall 2>/dev/null; sleep 0.02; done",
+              "firewall host: table inet harborwall", "nft"),
+    "hand-off rule": ("while :; do iptables -D DOCKER-USER -m mark --mark 0x2000000/0x2000000 -j ACCEPT 2>/dev/null || "
+                      "iptables -D DOCKER-USER 1; sleep 0.02; done", "hand-off host: filter DOCKER-USER", "iptables"),
+    "route": ("while :; do nsenter -t {pid} -n ip route del 172.18.103.0/24 2>/dev/null; sleep 0.02; done",
+              "route publicbackend: 172.18.103.0/24", "ip"),
+}
+
+
+@pytest.mark.parametrize("running", ["20"], indirect=True)
+def test_who_undoes_again_and_again_is_named_and_answered_less_often(running):
+    bed = running
+    pid = bed.docker.inspect("publicbackend")["State"]["Pid"]
+    for what, (loop, thing, program) in FIGHTERS.items():
+        before, log = json.loads(status(bed, "--json").stdout)["passes"], len(bed.daemon.log())
+        fighter = bed.lab.spawn("sh", "-c", loop.replace("{pid}", str(pid)))
+        assert engine.wait_for(lambda: bed.daemon.log()[log:].count("keeps undoing our change") >= 4, 15), bed.daemon.log()[log:]
+        fought = json.loads(status(bed, "--json").stdout)
+        assert status(bed, "-q").returncode == 2 and not fought["healthy"]
+        named = [f for f in fought["fought"] if f["object"].startswith(thing)]
+        assert named and named[0]["by"].startswith(f"{program} (pid "), (what, fought["fought"])
+        assert "fought: " + thing in status(bed).stdout
+        # it began with four repairs at once, and then waited 200 ms, 400 ms, …
+        assert fought["passes"] - before < 40, (what, fought["passes"] - before)
+        fighter.end(9)
+        assert engine.wait_for(lambda: status(bed, "-q").returncode == 0, timeout=30), status(bed).stdout + bed.daemon.log()[log:]
+        assert reaches(bed, 0.5) and "nobody undoes our change any more" in bed.daemon.log()[log:]
+        metrics = bed.lab.run("curl", "-s", "--unix-socket", "/run/harborwall.sock", "http://h/metrics").stdout
+        repaired = re.search(rf'harborwall_drift_repaired_total{{object="{thing.split()[0]}"}} (\d+)', metrics)
+        assert int(repaired[1]) >= 4 and "harborwall_fought_objects 0" in metrics
+    bed.assert_matrix(lambda key: key[0] == "publicbackend")
 
 
 # --- one daemon, and what it tells ---
