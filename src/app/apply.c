@@ -4,7 +4,7 @@
 #include "app/saved.h"
 #include "app/timings.h"
 #include "app/unchanged.h"
-#include "base/log.h"
+#include "core/flows.h"
 #include "edge/conntrack.h"
 #include "edge/fw_nft.h"
 #include "edge/handoff.h"
@@ -127,7 +127,8 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 		work.ns = p->view.places.items[step->have_space].ns;
 		p->view.places.items[step->have_space].memory->valid = false;
 	}
-	if (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE) {
+	if ((p->held && p->held[i]) ||
+	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE)) {
 		outcome->kind = OUTCOME_SKIPPED;
 		p->n_skipped++;
 		return;
@@ -141,26 +142,30 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 	p->n_failed++;
 }
 
-static bool host_rules_failed(const struct pass *p)
-{
-	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
-		enum step_kind kind = p->plan.steps.items[i].kind;
+/* --- what was admitted lives on in conntrack, whatever the rules say now --- */
 
-		if (p->plan.steps.items[i].have_space == 0 &&
-		    (kind == STEP_FIREWALL || kind == STEP_IPTABLES) &&
-		    p->outcomes[i].kind != OUTCOME_DONE)
+static bool is_rules(const struct step *step)
+{
+	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
+	       step->kind == STEP_REMOVE_IPTABLES;
+}
+
+static bool rules_failed(const struct pass *p, uint32_t space)
+{
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		if (p->plan.steps.items[i].have_space == space &&
+		    is_rules(&p->plan.steps.items[i]) && p->outcomes[i].kind != OUTCOME_DONE)
 			return true;
-	}
 	return false;
 }
 
-/* The host's rules became fewer. */
-static bool takes_away(const struct pass *p)
+/* The namespace's rules became fewer, or stand anew and nobody knows what stood before. */
+static bool takes_away(const struct pass *p, uint32_t space)
 {
 	list_each (step, &p->plan.steps) {
-		if (step->have_space != 0)
+		if (step->have_space != space || !is_rules(step))
 			continue;
-		if (step->kind == STEP_IPTABLES)
+		if (step->kind != STEP_FIREWALL || step->sign != '~')
 			return true;
 		list_each (change, &step->changes)
 			if (change->sign == '-')
@@ -169,17 +174,54 @@ static bool takes_away(const struct pass *p)
 	return false;
 }
 
-/*
- * What was admitted lives on in conntrack, whatever the rules say now. Owed until it is done, for
- * the next pass finds no difference in the rules; and no trouble elsewhere holds it up.
- */
-static void revoke(struct pass *p, struct world *w)
+static const struct flows *wanted_flows(const struct pass *p, const char *container)
 {
-	w->revocation_paid &= !takes_away(p);
-	if (w->revocation_paid || host_rules_failed(p) || !p->view.engine.up)
+	static const struct flows nothing;
+	uint32_t i = container ? state_find_space(&p->want, container) : 0;
+
+	return i == NONE ? &nothing : p->want.spaces.items[i].flows;
+}
+
+/*
+ * Owed until it is done, for the next pass finds no difference in the rules; and no trouble
+ * elsewhere holds it up.
+ */
+static void revoke(bool *paid, struct pass *p, uint32_t space)
+{
+	const struct flows *flows =
+		wanted_flows(p, p->view.seen.have.spaces.items[space].container);
+	uint32_t n = 0;
+
+	*paid &= !takes_away(p, space);
+	if (*paid || rules_failed(p, space))
 		return;
-	w->revocation_paid = conntrack_revoke(&p->n_revoked, &w->host, p->view.facts.mark_accept,
-					      p->want.spaces.items[0].flows, &p->trouble);
+	*paid = conntrack_revoke(&n, p->view.places.items[space].ns, p->view.facts.mark_accept,
+				 flows, &p->trouble);
+	p->n_revoked += n;
+}
+
+static bool had_rules(const struct space *space)
+{
+	return space->ruleset.exists || space->chains.n;
+}
+
+/* A namespace that never had rules of ours has no connections of ours. */
+static void revoke_everywhere(struct pass *p, struct world *w)
+{
+	if (!p->view.engine.up)
+		return;
+	revoke(&w->revocation_paid, p, 0);
+	for (uint32_t i = 1; i < p->view.seen.have.spaces.n; i++) {
+		const struct space *space = &p->view.seen.have.spaces.items[i];
+		struct known *k = p->view.places.items[i].known;
+
+		if (!k || !space->reachable)
+			continue;
+		k->had_rules |= had_rules(space);
+		if (k->had_rules)
+			revoke(&k->revocation_paid, p, i);
+		k->had_rules |= wanted_flows(p, space->container)->translations.n > 0;
+	}
 }
 
 void pass_apply(struct pass *p, struct world *w)
@@ -192,6 +234,6 @@ void pass_apply(struct pass *p, struct world *w)
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
 		take(p, w, i);
 	timing_stop("apply", start);
-	revoke(p, w);
+	revoke_everywhere(p, w);
 	unchanged_remember(w, p, p->stamp);
 }

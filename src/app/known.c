@@ -242,7 +242,7 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 			k->fingerprint = 0; /* ask anew: it may be another process by now */
 	}
 	if (k && k->open) {
-		*place = (struct place){&k->ns, &k->memory};
+		*place = (struct place){&k->ns, &k->memory, k};
 		heard_changes(k);
 		k->memory.space.reachable = k->memory.valid || read_space(&k->memory, &k->ns, &err);
 		*space = k->memory.space;

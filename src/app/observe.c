@@ -185,7 +185,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	host = list_add(a, &view->seen.have.spaces);
 	*host = w->memory.space;
 	host->reachable = true;
-	*list_add(a, &view->places) = (struct place){&w->host, &w->memory};
+	*list_add(a, &view->places) = (struct place){.ns = &w->host, .memory = &w->memory};
 	if (!read_facts(view, a, w, err) ||
 	    !iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err) ||
 	    !route_read_prefixes(&prefixes, a, &w->host, err))

@@ -40,6 +40,7 @@ struct pass {
 	struct state want;
 	struct plan plan;	  /* with the findings of compile and diff */
 	struct outcome *outcomes; /* of the steps, after pass_apply */
+	bool *held;		  /* set before: steps that are not to be taken yet; NULL: none */
 	uint32_t n_done, n_failed, n_skipped;
 	uint32_t n_revoked;   /* live connections that no policy admits any more, ended */
 	struct error trouble; /* with ending them */

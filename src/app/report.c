@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report.h"
 
+#include "app/metrics.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +12,8 @@ static const char *const variant_words[] = {[VARIANT_NONE] = "",
 
 bool report_is_healthy(const struct report *r)
 {
-	return r->engine_up && !r->refused && !r->failed && !r->n_failed && !r->n_conflicts;
+	return r->engine_up && !r->refused && !r->failed && !r->n_failed && !r->n_conflicts &&
+	       !fights_are_on(r->fights);
 }
 
 static void keep_findings(struct report *r, const struct findings *findings)
@@ -26,11 +29,51 @@ static void keep_findings(struct report *r, const struct findings *findings)
 	}
 }
 
-void report_pass(struct report *r, const struct pass *p, const char *reasons, int64_t took_ms)
+const char *const drift_objects[N_DRIFT_OBJECTS] = {"network", "connection", "forwarding", "policy",
+						    "route",   "firewall",   "hand-off"};
+
+const int64_t duration_bounds_us[N_DURATIONS] = {
+	1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000};
+
+static void count_repairs(struct report *r, const struct pass *p)
+{
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		for (size_t o = 0; o < N_DRIFT_OBJECTS; o++)
+			if (p->outcomes[i].kind == OUTCOME_DONE &&
+			    !strcmp(p->plan.steps.items[i].object, drift_objects[o]))
+				r->repaired[o]++;
+}
+
+static void count_duration(struct report *r, int64_t took_us)
+{
+	size_t i = 0;
+
+	while (i < N_DURATIONS && took_us > duration_bounds_us[i])
+		i++;
+	r->durations[i]++;
+	r->took_us = took_us;
+	r->duration_sum_us += (uint64_t)took_us;
+	r->passed_at = time(NULL);
+	r->n_passes++;
+}
+
+static void keep_handoffs(struct report *r, const struct pass *p)
+{
+	const char *text = "";
+
+	list_each (h, &p->want.spaces.items[0].handoffs)
+		text = arena_printf(&r->arena, "%s%s%s %s", text, *text ? ", " : "", h->table,
+				    h->chain);
+	r->handoff = text;
+}
+
+void report_pass(struct report *r, const struct pass *p, const char *reasons, int64_t took_us,
+		 bool drift)
 {
 	const struct facts *f = &p->view.facts;
 
 	keep_findings(r, &p->plan.findings);
+	keep_handoffs(r, p);
 	snprintf(r->engine, sizeof(r->engine), "%s, API %s", p->view.engine.version,
 		 p->view.engine.api);
 	snprintf(r->backend, sizeof(r->backend), "%s%s",
@@ -46,25 +89,21 @@ void report_pass(struct report *r, const struct pass *p, const char *reasons, in
 	for (uint32_t i = 0; i < p->plan.steps.n && !r->error[0]; i++)
 		if (p->outcomes[i].kind == OUTCOME_FAILED)
 			snprintf(r->error, sizeof(r->error), "%s", p->outcomes[i].why);
-	r->passed_at = time(NULL);
-	r->took_ms = took_ms;
-	r->n_passes++;
 	r->n_passes_failed += p->n_failed > 0;
-	/* what others undid; what the file or the engine changed is no drift */
-	if (strstr(reasons, "kernel") || !strcmp(reasons, "period"))
-		r->n_repaired += p->n_done;
 	r->n_revoked += p->n_revoked;
+	count_duration(r, took_us);
+	if (drift)
+		count_repairs(r, p);
 }
 
-void report_failure(struct report *r, const struct error *err, const char *reasons)
+void report_failure(struct report *r, const struct error *err, const char *reasons, int64_t took_us)
 {
 	r->failed = true;
-	r->n_passes++;
 	r->n_passes_failed++;
-	r->passed_at = time(NULL);
 	snprintf(r->reason, sizeof(r->reason), "%s", reasons);
 	snprintf(r->error, sizeof(r->error), "%s", err->text);
 	snprintf(r->word, sizeof(r->word), "%.250s\n", err->text);
+	count_duration(r, took_us);
 }
 
 void report_release(struct report *r)
@@ -84,8 +123,7 @@ static const char *when(struct arena *a, time_t t)
 	return arena_strdup(a, text);
 }
 
-/* Policies that wait or conflict, counted once each. */
-static uint32_t count_policies(const struct report *r, enum finding_kind kind)
+uint32_t report_policies(const struct report *r, enum finding_kind kind)
 {
 	uint32_t n = 0, last = NONE;
 
@@ -95,6 +133,48 @@ static uint32_t count_policies(const struct report *r, enum finding_kind kind)
 			n++;
 		}
 	return n;
+}
+
+uint64_t report_repaired(const struct report *r)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < N_DRIFT_OBJECTS; i++)
+		n += r->repaired[i];
+	return n;
+}
+
+/* For the service manager: one line. */
+void report_line(struct buf *out, const struct report *r, const struct generation *g)
+{
+	uint32_t total = g ? g->config.policies.n : 0;
+
+	buf_puts(out, report_is_healthy(r) ? "healthy" : "DEGRADED");
+	if (r->refused)
+		buf_puts(out, ": the file is refused, the last good one is in force");
+	else if (!r->engine_up)
+		buf_puts(out, ": no engine");
+	else if (r->error[0])
+		buf_printf(out, ": %.200s", r->error);
+	else if (r->n_conflicts)
+		buf_printf(out, ": %u conflicts", r->n_conflicts);
+	else if (fights_are_on(r->fights))
+		buf_puts(out, ": another program keeps undoing changes");
+	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,
+		   report_policies(r, FINDING_WAITING), r->engine, (double)r->took_us / 1000);
+}
+
+static void print_fights(struct buf *out, const struct report *r)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	for (uint32_t i = 0; i < r->fights->n; i++) {
+		const struct fight *f = &r->fights->items[i];
+
+		if (fight_is_on(f))
+			buf_printf(out, "fought: %s: %s undid it %u times in a row\n", f->object,
+				   fight_opponent(&a, f), f->undone);
+	}
 }
 
 static void print_text(struct buf *out, const struct report *r, const struct generation *g,
@@ -111,13 +191,17 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 			   "           %u networks, %u addresses, %u policies: %u waiting, %u in "
 			   "conflict\n",
 			   g->config.networks.n, g->config.addresses.n, g->config.policies.n,
-			   count_policies(r, FINDING_WAITING), count_policies(r, FINDING_CONFLICT));
+			   report_policies(r, FINDING_WAITING),
+			   report_policies(r, FINDING_CONFLICT));
 	buf_printf(out, "engine     %s%s\n", r->engine_up ? "" : "DOWN, last seen: ", r->engine);
 	buf_printf(out, "backend    %s\n", r->backend);
-	buf_printf(out, "last pass  %s, %lld ms, for %s%s%s\n", when(&a, r->passed_at),
-		   (long long)r->took_ms, r->reason, r->error[0] ? ": " : "", r->error);
+	if (r->handoff && *r->handoff)
+		buf_printf(out, "hand-off   %s\n", r->handoff);
+	buf_printf(out, "last pass  %s, %.1f ms, for %s%s%s\n", when(&a, r->passed_at),
+		   (double)r->took_us / 1000, r->reason, r->error[0] ? ": " : "", r->error);
 	buf_printf(out, "repaired   %llu changes of others; %llu revoked connections ended\n",
-		   (unsigned long long)r->n_repaired, (unsigned long long)r->n_revoked);
+		   (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
+	print_fights(out, r);
 	list_each (f, &r->findings.list)
 		buf_printf(out, "%s: %s: %s\n", finding_names[f->kind], f->subject, f->text);
 }
@@ -126,6 +210,27 @@ static void json_text(struct buf *out, const char *name, const char *text)
 {
 	buf_printf(out, ",\n  \"%s\": ", name);
 	buf_json_string(out, text);
+}
+
+static void json_fights(struct buf *out, const struct report *r)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *comma = "";
+
+	buf_puts(out, ",\n  \"fought\": [");
+	for (uint32_t i = 0; i < r->fights->n; i++) {
+		const struct fight *f = &r->fights->items[i];
+
+		if (!fight_is_on(f))
+			continue;
+		buf_printf(out, "%s\n    {\"object\": ", comma);
+		buf_json_string(out, f->object);
+		buf_puts(out, ", \"by\": ");
+		buf_json_string(out, fight_opponent(&a, f));
+		buf_printf(out, ", \"times\": %u}", f->undone);
+		comma = ",";
+	}
+	buf_puts(out, *comma ? "\n  ]" : "]");
 }
 
 static void print_json(struct buf *out, const struct report *r, const struct generation *g,
@@ -144,18 +249,20 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, ",\n  \"engine_up\": %s", r->engine_up ? "true" : "false");
 	json_text(out, "engine", r->engine);
 	json_text(out, "backend", r->backend);
+	json_text(out, "handoff", r->handoff ? r->handoff : "");
 	json_text(out, "last_pass", when(&a, r->passed_at));
 	json_text(out, "last_reason", r->reason);
 	json_text(out, "last_error", r->error);
 	buf_printf(out,
-		   ",\n  \"last_pass_ms\": %lld,\n  \"passes\": %llu,\n  \"passes_failed\": %llu",
-		   (long long)r->took_ms, (unsigned long long)r->n_passes,
+		   ",\n  \"last_pass_ms\": %.3f,\n  \"passes\": %llu,\n  \"passes_failed\": %llu",
+		   (double)r->took_us / 1000, (unsigned long long)r->n_passes,
 		   (unsigned long long)r->n_passes_failed);
 	buf_printf(out, ",\n  \"drift_repaired\": %llu,\n  \"connections_revoked\": %llu",
-		   (unsigned long long)r->n_repaired, (unsigned long long)r->n_revoked);
+		   (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
 	buf_printf(out, ",\n  \"policies\": {\"total\": %u, \"waiting\": %u, \"conflict\": %u}",
-		   g ? g->config.policies.n : 0, count_policies(r, FINDING_WAITING),
-		   count_policies(r, FINDING_CONFLICT));
+		   g ? g->config.policies.n : 0, report_policies(r, FINDING_WAITING),
+		   report_policies(r, FINDING_CONFLICT));
+	json_fights(out, r);
 	buf_puts(out, ",\n  \"findings\": [");
 	list_each (f, &r->findings.list) {
 		buf_printf(out, "%s    {\"kind\": \"%s\", \"subject\": ", comma,
@@ -163,39 +270,12 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 		buf_json_string(out, f->subject);
 		buf_puts(out, ", \"text\": ");
 		buf_json_string(out, f->text);
+		if (f->origin != NONE)
+			buf_printf(out, ", \"policy\": %u", f->origin);
 		buf_puts(out, "}");
 		comma = ",\n";
 	}
 	buf_puts(out, "\n  ]\n}\n");
-}
-
-static void print_metrics(struct buf *out, const struct report *r, const struct generation *g)
-{
-	uint32_t total = g ? g->config.policies.n : 0;
-	uint32_t waiting = count_policies(r, FINDING_WAITING);
-	uint32_t conflict = count_policies(r, FINDING_CONFLICT);
-
-	buf_puts(out, "# TYPE harborwall_build_info gauge\n");
-	buf_printf(out, "harborwall_build_info{version=\"%s\"} 1\n", VERSION);
-	buf_puts(out, "# TYPE harborwall_config_last_reload_successful gauge\n");
-	buf_printf(out, "harborwall_config_last_reload_successful %d\n", !r->refused);
-	buf_puts(out, "# TYPE harborwall_config_last_reload_timestamp_seconds gauge\n");
-	buf_printf(out, "harborwall_config_last_reload_timestamp_seconds %lld\n",
-		   (long long)r->loaded_at);
-	buf_puts(out, "# TYPE harborwall_reconcile_total counter\n");
-	buf_printf(out, "harborwall_reconcile_total{result=\"ok\"} %llu\n",
-		   (unsigned long long)(r->n_passes - r->n_passes_failed));
-	buf_printf(out, "harborwall_reconcile_total{result=\"error\"} %llu\n",
-		   (unsigned long long)r->n_passes_failed);
-	buf_puts(out, "# TYPE harborwall_drift_repaired_total counter\n");
-	buf_printf(out, "harborwall_drift_repaired_total %llu\n",
-		   (unsigned long long)r->n_repaired);
-	buf_puts(out, "# TYPE harborwall_policies gauge\n");
-	buf_printf(out, "harborwall_policies{state=\"active\"} %u\n", total - waiting - conflict);
-	buf_printf(out, "harborwall_policies{state=\"waiting\"} %u\n", waiting);
-	buf_printf(out, "harborwall_policies{state=\"conflict\"} %u\n", conflict);
-	buf_puts(out, "# TYPE harborwall_docker_up gauge\n");
-	buf_printf(out, "harborwall_docker_up %d\n", r->engine_up);
 }
 
 void report_print(struct buf *out, const struct report *r, enum status_page page,
@@ -209,7 +289,7 @@ void report_print(struct buf *out, const struct report *r, enum status_page page
 		print_text(out, r, g, options);
 		break;
 	case STATUS_METRICS:
-		print_metrics(out, r, g);
+		metrics_print(out, r, g);
 		break;
 	case N_STATUS_PAGES:
 		break;

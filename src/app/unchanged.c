@@ -54,14 +54,16 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w, const stru
 	return hash ? hash : 1;
 }
 
-/* Every namespace that the last pass read is as it was read, and nothing is to be asked anew. */
+/* Every namespace that the last pass read is as it was read, and nothing is owed or to be asked
+ * anew. */
 static bool namespaces_are_unchanged(struct world *w)
 {
 	world_heard_changes(w);
 	for (uint32_t i = 0; i < w->n_known; i++) {
 		const struct known *k = w->known[i];
 
-		if (!k->fingerprint || (k->open && (!k->memory.valid || !ns_is_alive(&k->ns))))
+		if (!k->fingerprint || (k->had_rules && !k->revocation_paid) ||
+		    (k->open && (!k->memory.valid || !ns_is_alive(&k->ns))))
 			return false;
 	}
 	return true;

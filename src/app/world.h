@@ -34,7 +34,9 @@ struct known {
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
-	bool open; /* ns is */
+	bool open;	      /* ns is */
+	bool had_rules;	      /* of ours, at some time */
+	bool revocation_paid; /* its connections were compared with the policies since */
 	struct memory memory;
 };
 
@@ -81,6 +83,7 @@ void world_close(struct world *w);
 struct place {
 	const struct ns *ns;
 	struct memory *memory; /* not valid once we change something there */
+	struct known *known;   /* NULL: the host */
 };
 
 struct view {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Scope guards and the heap that never fails. */
+/* Scope guards, the clock, and the heap that never fails. */
 #include "base/base.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
@@ -25,6 +26,19 @@ void out_of_memory(void)
 {
 	fputs("harborwall: out of memory\n", stderr);
 	abort();
+}
+
+int64_t clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_ms(void)
+{
+	return clock_us() / 1000;
 }
 
 void *xmalloc(size_t size)

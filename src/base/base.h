@@ -28,6 +28,10 @@ bool text_lists(const char *list, char separator, const char *item);
 /* A large block will be filled from end to end: huge pages, where there are any, save faults. */
 void will_fill(void *block, size_t size);
 
+/* CLOCK_MONOTONIC. */
+int64_t clock_us(void);
+int64_t clock_ms(void);
+
 /* Abort: there is no useful way on without memory. */
 _Noreturn void out_of_memory(void);
 void *xmalloc(size_t size);

@@ -471,7 +471,7 @@ static void compile_containers(struct compiler *c, struct state *want)
 		if (c->facts->backend == BACKEND_IPTABLES)
 			ipt_program_container(&space.chains, c->a, &c->of_node[i], c->facts);
 		else
-			program_container(&space.ruleset, c->a, &c->of_node[i]);
+			program_container(&space.ruleset, c->a, &c->of_node[i], c->facts);
 		routes_of(&c->routes, i, c->a, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
 		if (!space.forward && !space.routes.n)

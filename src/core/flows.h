@@ -70,7 +70,9 @@ bool match_every_port(struct traffic match); /* 0-65535 */
  */
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		  const struct facts *facts);
-void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows);
+/* What is translated in a container keeps the accept bit in its connection mark there. */
+void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		       const struct facts *facts);
 
 /* The same in the other language, for the variant that the facts name. */
 void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,

@@ -178,20 +178,25 @@ static void write_raw(struct writer *w, const struct flows *flows)
 
 /* --- nat --- */
 
-static void translate(struct writer *w, struct ipt_chain *chain, const struct translation *t)
+static void translate(struct writer *w, struct ipt_chain *chain, const struct translation *t,
+		      bool host)
 {
 	const char *port = match_has_ports(t->match) && t->to_port
 				   ? arena_printf(w->a, ":%u", t->to_port)
 				   : "";
+	const char *match = arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL ",
+					 interface(w, "-i", t->iface), address(w, "-s", t->from),
+					 traffic(w, "--dport", t->match));
 
-	ipt_add_rule(chain, w->a, t->origin,
-		     "%s%s%s-m addrtype --dst-type LOCAL -j DNAT --to-destination %s%s",
-		     interface(w, "-i", t->iface), address(w, "-s", t->from),
-		     traffic(w, "--dport", t->match), ip_format(t->to).s, port);
+	if (!host)
+		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
+			     w->facts->mark_accept, w->facts->mark_accept);
+	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s%s", match,
+		     ip_format(t->to).s, port);
 }
 
 /* The narrowest first: one source, then anybody. */
-static void write_prerouting(struct writer *w, const struct flows *flows)
+static void write_prerouting(struct writer *w, const struct flows *flows, bool host)
 {
 	struct ipt_chain *chain;
 
@@ -200,10 +205,10 @@ static void write_prerouting(struct writer *w, const struct flows *flows)
 	chain = add_chain(w, "nat", IPT_PREFIX "-PRE", "PREROUTING");
 	list_each (t, &flows->translations)
 		if (t->from.ip.family)
-			translate(w, chain, t);
+			translate(w, chain, t, host);
 	list_each (t, &flows->translations)
 		if (!t->from.ip.family)
-			translate(w, chain, t);
+			translate(w, chain, t, host);
 }
 
 static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
@@ -282,7 +287,7 @@ void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *f
 		return;
 	if (facts->raw_drops)
 		write_raw(&w, flows);
-	write_prerouting(&w, flows);
+	write_prerouting(&w, flows, true);
 	write_postrouting(&w, flows, true);
 	write_filter(&w, flows);
 }
@@ -294,6 +299,6 @@ void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flo
 
 	if (!flows->translations.n && !flows->masquerades.n)
 		return;
-	write_prerouting(&w, flows);
+	write_prerouting(&w, flows, false);
 	write_postrouting(&w, flows, false);
 }

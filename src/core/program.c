@@ -29,6 +29,7 @@ struct builder {
 	struct arena *a;
 	const struct facts *facts;
 	struct layers layers; /* interval sets for what is no single address and port */
+	uint32_t keeps;	      /* bit of the connection mark for what is translated here; 0: none */
 };
 
 bool match_has_ports(struct traffic match)
@@ -320,6 +321,20 @@ static void add_dnat_elements(struct builder *b, const struct flows *flows)
 		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &map, sizeof(map)));
 }
 
+static void add_translated(struct builder *b, const struct flows *flows)
+{
+	struct set set = {
+		.name = "translated", .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT}, .n_key = 3};
+
+	list_each (t, &flows->translations)
+		if (is_plain(t))
+			put_port(put_proto(put_iface(set_add(&set, b->a, t->origin), t->iface),
+					   t->match.proto),
+				 t->match.low);
+	if (set.n)
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+}
+
 static const char *translation_comment(struct builder *b, const struct translation *t)
 {
 	return arena_printf(b->a, "to %s", ip_format(t->to).s);
@@ -335,10 +350,22 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 	term(b, rule, TERM_FIB_LOCAL);
 	term_prefix(b, rule, TERM_SADDR, t->from);
 	term_match(b, rule, t->match);
+	if (b->keeps)
+		term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
 	dnat = term(b, rule, TERM_DNAT);
 	dnat->prefix = prefix_of(t->to);
 	if (match_has_ports(t->match))
 		dnat->low = dnat->high = t->to_port;
+}
+
+/* The map's keys once more: nft can't tell whether a key is in a map without translating. */
+static void mark_translated(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 4, "translated here", NONE);
+
+	term(b, rule, TERM_FIB_LOCAL);
+	term_lookup(b, rule, TERM_LOOKUP, "translated", LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
+	term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
 }
 
 /* The narrowest first: one source, then anybody. */
@@ -349,6 +376,8 @@ static void build_dnat(struct builder *b, const struct flows *flows)
 	list_each (t, &flows->translations)
 		if (t->from.ip.family)
 			add_dnat_rule(b, chain, t);
+	if (ruleset_find_set(b->rs, "translated"))
+		mark_translated(b, chain);
 	if (ruleset_find_set(b->rs, "translations")) {
 		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
 
@@ -638,15 +667,17 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	masquerade_policies(&b, post, flows);
 }
 
-void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows)
+void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		       const struct facts *facts)
 {
-	struct builder b = {.rs = rs, .a = a};
+	struct builder b = {.rs = rs, .a = a, .facts = facts, .keeps = facts->mark_accept};
 	struct chain *post;
 
 	rs->exists = flows->translations.n || flows->masquerades.n;
 	if (!rs->exists)
 		return;
 	add_dnat_elements(&b, flows);
+	add_translated(&b, flows);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);

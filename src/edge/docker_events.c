@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -23,14 +22,6 @@ enum {
 /* {"type":["container","network","daemon"]} */
 static const char query[] = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C"
 			    "%22daemon%22%5D%7D";
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* curl wants fd watched for what, or no longer. */
 static int watch(CURL *easy UNUSED, curl_socket_t fd, int what, void *docker, void *unused UNUSED)
@@ -57,7 +48,7 @@ static int set_timer(CURLM *multi UNUSED, long timeout_ms, void *docker)
 {
 	struct docker *d = docker;
 
-	d->events.timer_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	d->events.timer_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
 	return 0;
 }
 
@@ -159,7 +150,7 @@ bool docker_events_start(struct docker *d, struct error *err)
 	curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(s->easy, CURLOPT_FORBID_REUSE, 1L);
 	s->answer_by_ms =
-		now_ms() + (d->address.timeout_ms ? d->address.timeout_ms : ANSWER_TIMEOUT_MS);
+		clock_ms() + (d->address.timeout_ms ? d->address.timeout_ms : ANSWER_TIMEOUT_MS);
 	if (curl_multi_add_handle(s->multi, s->easy)) {
 		docker_events_stop(d);
 		return error_set(err, -1, "start the event stream");
@@ -185,7 +176,7 @@ int docker_events_timeout_ms(const struct docker *d)
 		at = s->answer_by_ms;
 	if (at < 0)
 		return -1;
-	left = at - now_ms();
+	left = at - clock_ms();
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
@@ -202,7 +193,7 @@ static void drive(struct docker_stream_state *s)
 
 		curl_multi_socket_action(s->multi, ready[i].data.fd, what, &running);
 	}
-	if (s->timer_ms < 0 || s->timer_ms > now_ms())
+	if (s->timer_ms < 0 || s->timer_ms > clock_ms())
 		return;
 	s->timer_ms = -1; /* one shot: curl sets it again if it wants to */
 	curl_multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running);
@@ -239,7 +230,7 @@ static bool has_ended(struct docker *d, struct error *err)
 		note_end(d, message->data.result, err);
 		return true;
 	}
-	if (!s->broken.code && s->answer_by_ms >= 0 && s->answer_by_ms <= now_ms())
+	if (!s->broken.code && s->answer_by_ms >= 0 && s->answer_by_ms <= clock_ms())
 		error_set(&s->broken, ETIMEDOUT, "Docker engine at %s", d->address.shown);
 	if (s->broken.code)
 		note_end(d, CURLE_OK, err);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -79,8 +78,8 @@ void netlink_hear_group(int fd, int group, bool on)
 			   &group, sizeof(group));
 }
 
-bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlmsghdr *message),
-		  const void *context)
+bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+		  void *context)
 {
 	static _Alignas(struct nlmsghdr) char bytes[64 << 10];
 	bool heard = false;
@@ -104,14 +103,6 @@ bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlms
 			n -= step;
 		}
 	}
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* One exchange: what is asked for, and how far its answer has come. */
@@ -237,7 +228,7 @@ static bool take_answer(struct exchange *x, size_t len)
 static bool wait_for_answer(const struct exchange *x)
 {
 	struct pollfd p = {.fd = x->fd, .events = POLLIN};
-	int64_t left = x->deadline_ms - now_ms();
+	int64_t left = x->deadline_ms - clock_ms();
 
 	if (left <= 0 || poll(&p, 1, (int)left) == 0)
 		return error_set(x->err, ETIMEDOUT, "the kernel does not answer on netlink");
@@ -281,7 +272,7 @@ static bool exchange_run(struct exchange *x, const void *bytes, size_t len)
 	if (x->err->code)
 		return false;
 	x->answer = answer;
-	x->deadline_ms = now_ms() + DEADLINE_MS;
+	x->deadline_ms = clock_ms() + DEADLINE_MS;
 	drain(x->fd, answer);
 	if (!send_all(x, bytes, len) || !read_answer(x))
 		return false;

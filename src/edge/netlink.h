@@ -23,8 +23,8 @@ void netlink_hear_group(int fd, int group, bool on);
  * Reads all announcements that wait. True: something was heard that `matters` takes for a reason,
  * or messages were lost (ENOBUFS).
  */
-bool netlink_hear(int fd, bool (*matters)(const void *context, const struct nlmsghdr *message),
-		  const void *context);
+bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+		  void *context);
 
 /* Takes one message of an answer; false with err ends the reading. */
 typedef bool (*netlink_reader)(void *context, const struct nlmsghdr *message, struct error *err);

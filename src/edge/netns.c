@@ -2,6 +2,8 @@
 #include "edge/netns.h"
 
 #include "base/buf.h"
+#include "core/nlattr.h"
+#include "core/ruleset.h"
 #include "edge/file.h"
 #include "edge/netlink.h"
 
@@ -39,27 +41,63 @@ static bool open_sockets(struct ns *ns, struct error *err)
 	return ns->route_ear >= 0;
 }
 
-/* The end of every transaction; the port is that of the socket that sent it. */
-static bool is_foreign_transaction(const void *context, const struct nlmsghdr *message)
+/* Our table, or the chains that our hand-off rules stand in; the first attribute names the table.
+ */
+static bool is_about_ours(const struct nlmsghdr *message)
 {
-	const struct ns *ns = context;
+	static const char *const chains[] = {"DOCKER-USER", "FORWARD", "PREROUTING"};
+	struct attrs attrs = nlmsg_attrs(message);
+	const char *chain = attr_text(attr_find(attrs, NFTA_RULE_CHAIN));
+	int kind = message->nlmsg_type & 0xff;
 
-	return message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) &&
-	       message->nlmsg_pid != netlink_port(ns->nf_fd);
+	if (!strcmp(attr_text(attr_find(attrs, NFTA_TABLE_NAME)), TABLE_NAME))
+		return true;
+	if (kind != NFT_MSG_NEWRULE && kind != NFT_MSG_DELRULE)
+		return false;
+	for (size_t i = 0; i < COUNT_OF(chains); i++)
+		if (!strcmp(chain, chains[i]))
+			return true;
+	return false;
 }
 
-static bool is_foreign_route(const void *context, const struct nlmsghdr *message)
+/* NEWGEN is the end of every transaction; the port is that of the socket that sent it. */
+static bool is_foreign_transaction(void *context, const struct nlmsghdr *message)
 {
-	const struct ns *ns = context;
+	struct ns *ns = context;
 
-	return message->nlmsg_pid != netlink_port(ns->route_fd);
+	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN)) {
+		ns->touched |= is_about_ours(message);
+		return false;
+	}
+	if (message->nlmsg_pid == netlink_port(ns->nf_fd)) {
+		ns->touched = false;
+		return false;
+	}
+	if (ns->touched)
+		ns->rules_by = author_of_transaction(message);
+	ns->touched = false;
+	return true;
 }
 
-bool ns_heard_changes(const struct ns *ns)
+static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 {
+	struct ns *ns = context;
+
+	if (message->nlmsg_pid == netlink_port(ns->route_fd))
+		return false;
+	if (message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE)
+		ns->routes_by = author_of_route(message);
+	return true;
+}
+
+bool ns_heard_changes(struct ns *ns)
+{
+	pid_t before = ns->rules_by.pid;
 	bool rules = ns->nf_ear >= 0 && netlink_hear(ns->nf_ear, is_foreign_transaction, ns);
 	bool routes = ns->route_ear >= 0 && netlink_hear(ns->route_ear, is_foreign_route, ns);
 
+	if (ns->rules_by.pid != before)
+		author_find_parent(&ns->rules_by);
 	return rules || routes;
 }
 

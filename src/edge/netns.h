@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "edge/author.h"
 
 #include <sys/types.h>
 
@@ -19,7 +20,9 @@ struct ns {
 	int ns_fd;     /* the namespace itself */
 	int pidfd; /* of the container's first process; readable when it is dead; -1: the host */
 	pid_t pid;
-	uint64_t inode; /* of the namespace, st_ino of /proc/PID/ns/net */
+	uint64_t inode;			   /* of the namespace, st_ino of /proc/PID/ns/net */
+	struct author rules_by, routes_by; /* the last other one who changed what we look after */
+	bool touched;			   /* … in the transaction that is being heard of */
 };
 
 #define NS_INIT                                                                                    \
@@ -38,7 +41,7 @@ MUST_CHECK bool ns_open_host(struct ns *ns, struct error *err);
 MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *container_id,
 				  struct error *err);
 /* Somebody else changed rules, or what our routes hang on, since the last time. Takes the news. */
-bool ns_heard_changes(const struct ns *ns);
+bool ns_heard_changes(struct ns *ns);
 bool ns_is_alive(const struct ns *ns);
 void ns_close(struct ns *ns);
 

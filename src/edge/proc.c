@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -36,14 +35,6 @@ struct run {
 	int64_t deadline_ms;
 	int status;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void close_fd(int *fd)
 {
@@ -186,7 +177,7 @@ static bool attend(struct run *r, const char *name, struct error *err)
 	struct pollfd p[N_WAITS];
 
 	for (;;) {
-		int64_t left = r->deadline_ms - now_ms();
+		int64_t left = r->deadline_ms - clock_ms();
 
 		for (int i = 0; i < N_WAITS; i++)
 			p[i] = (struct pollfd){r->fd[i], i == IN ? POLLOUT : POLLIN, 0};
@@ -249,7 +240,7 @@ bool proc_run(const char *const argv[], const char *input, struct buf *output, i
 			.input = input,
 			.left = input ? strlen(input) : 0,
 			.output = output,
-			.deadline_ms = now_ms() + timeout_ms};
+			.deadline_ms = clock_ms() + timeout_ms};
 	bool ok;
 
 	sigaction(SIGPIPE, &ignore, &before);

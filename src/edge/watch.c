@@ -2,33 +2,126 @@
 #include "edge/watch.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	FILE_EVENTS = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF,
 	FOLDER_EVENTS = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE |
 			IN_MOVE_SELF | IN_DELETE_SELF,
+	MAX_LINKS = 40, /* as the kernel */
 };
 
-/*
- * The same inode twice is one watch for the kernel, so that all of this may be said again after
- * every event; a watch whose inode is gone goes by itself.
- */
-static void look(const struct watch *w)
-{
-	char folder[PATH_MAX], real[PATH_MAX];
+/* A path on its way to the file: what is resolved, and what is not yet. */
+struct walk {
+	struct watch *w;
+	char at[PATH_MAX]; /* "" is the root; no symlink in it */
+	char rest[PATH_MAX];
+	uint32_t n_links;
+};
 
-	snprintf(folder, sizeof(folder), "%s", w->path);
-	inotify_add_watch(w->fd, dirname(folder), FOLDER_EVENTS);
-	inotify_add_watch(w->fd, w->path, FILE_EVENTS);
-	if (realpath(w->path, real))
-		inotify_add_watch(w->fd, dirname(real), FOLDER_EVENTS);
+/* The same inode twice is one watch for the kernel: asked again, it answers with the same number.
+ */
+static void watch_place(struct watch *w, const char *path, const char *name)
+{
+	uint32_t events = *name ? FOLDER_EVENTS | IN_ONLYDIR : FILE_EVENTS;
+	struct watched *place = &w->places[w->n];
+
+	if (w->n == MAX_WATCHED || strlen(name) >= sizeof(place->name))
+		return;
+	place->wd = inotify_add_watch(w->fd, *path ? path : "/", events | IN_MASK_ADD);
+	if (place->wd < 0)
+		return;
+	snprintf(place->name, sizeof(place->name), "%s", name);
+	w->n++;
+}
+
+/* The next part of the path, taken off. False: there is none left. */
+static bool next_part(struct walk *k, char part[NAME_MAX + 1])
+{
+	const char *start = k->rest + strspn(k->rest, "/");
+	size_t len = strcspn(start, "/");
+
+	if (!len || len > NAME_MAX)
+		return false;
+	memcpy(part, start, len);
+	part[len] = '\0';
+	memmove(k->rest, start + len, strlen(start + len) + 1);
+	return true;
+}
+
+/* What the link says comes before the rest. */
+static bool follow(struct walk *k, const char *target)
+{
+	char joined[PATH_MAX];
+
+	if (++k->n_links > MAX_LINKS ||
+	    snprintf(joined, sizeof(joined), "%s%s", target, k->rest) >= (int)sizeof(joined))
+		return false;
+	memcpy(k->rest, joined, sizeof(joined));
+	if (*target == '/')
+		k->at[0] = '\0';
+	return true;
+}
+
+/* False: the walk ends here, for good or bad. */
+static bool step(struct walk *k)
+{
+	char part[NAME_MAX + 1], path[PATH_MAX], target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	if (!next_part(k, part))
+		return false;
+	if (snprintf(path, sizeof(path), "%s/%s", k->at, part) >= (int)sizeof(path))
+		return false;
+	watch_place(k->w, k->at, part);
+	if (lstat(path, &st) < 0)
+		return false; /* it may come */
+	if (S_ISLNK(st.st_mode)) {
+		len = readlink(path, target, sizeof(target) - 1);
+		if (len < 0)
+			return false;
+		target[len] = '\0';
+		return follow(k, target);
+	}
+	memcpy(k->at, path, sizeof(path));
+	if (S_ISDIR(st.st_mode))
+		return true;
+	watch_place(k->w, path, "");
+	return false;
+}
+
+static bool is_watched(const struct watch *w, int wd)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->places[i].wd == wd)
+			return true;
+	return false;
+}
+
+/* All of it again, for any part may be another one now; what is no longer on the way is let go. */
+static void look(struct watch *w)
+{
+	struct walk k = {.w = w};
+	struct watched old[MAX_WATCHED];
+	uint32_t n_old = w->n;
+
+	memcpy(old, w->places, sizeof(old));
+	w->n = 0;
+	if (*w->path != '/' && !getcwd(k.at, sizeof(k.at)))
+		return;
+	snprintf(k.rest, sizeof(k.rest), "%s", w->path);
+	while (step(&k))
+		;
+	for (uint32_t i = 0; i < n_old; i++)
+		if (!is_watched(w, old[i].wd))
+			inotify_rm_watch(w->fd, old[i].wd);
 }
 
 bool watch_open(struct watch *w, const char *path, struct error *err)
@@ -40,13 +133,33 @@ bool watch_open(struct watch *w, const char *path, struct error *err)
 	return true;
 }
 
-void watch_take(struct watch *w)
+/* Names that are nothing to us come and go in folders that others use, too. */
+static bool matters(const struct watch *w, const struct inotify_event *event)
+{
+	if (!event->len)
+		return !(event->mask & IN_IGNORED); /* the place itself, or events were lost */
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->places[i].wd == event->wd && !strcmp(w->places[i].name, event->name))
+			return true;
+	return false;
+}
+
+bool watch_take(struct watch *w)
 {
 	char events[4096] __attribute__((aligned(8)));
+	bool changed = false;
+	ssize_t n;
 
-	while (read(w->fd, events, sizeof(events)) > 0)
-		;
-	look(w);
+	while ((n = read(w->fd, events, sizeof(events))) > 0)
+		for (const char *at = events; at < events + n;) {
+			const struct inotify_event *event = (const void *)at;
+
+			changed |= matters(w, event);
+			at += sizeof(*event) + event->len;
+		}
+	if (changed)
+		look(w);
+	return changed;
 }
 
 void watch_close(struct watch *w)

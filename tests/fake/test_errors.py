@@ -31,6 +31,11 @@ class Case:
         with open(f"{folder}/networks.json", "w", encoding="utf-8") as f:
             json.dump(CONFIG, f)
 
+    def nft(self, *words):
+        done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "nft", *words], text=True, capture_output=True,
+                              check=False)
+        return done.stdout
+
     def run(self, verb, *options, timeout=30, **env):
         done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", HARBORWALL, verb, "-c", "networks.json",
                                *options], cwd=self.folder, text=True, capture_output=True, timeout=timeout,

@@ -25,13 +25,14 @@ def config(policies):
 
 
 class Daemon:
-    def __init__(self, case):
+    def __init__(self, case, file=None, **env):
         self.case, self.log = case, f"{case.folder}/log"
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                ["nsenter", "-t", str(case.holder.pid), "-n", HARBORWALL, "run", "-c", f"{case.folder}/networks.json"],
+                ["nsenter", "-t", str(case.holder.pid), "-n", HARBORWALL, "run", "-c",
+                 file or f"{case.folder}/networks.json"],
                 stderr=log, env={**os.environ, "DOCKER_HOST": case.host, "HARBORWALL_STATE": f"{case.folder}/state.json",
-                                 "HARBORWALL_LISTEN": f"{case.folder}/sock", "ASAN_OPTIONS": "detect_leaks=0"})
+                                 "HARBORWALL_LISTEN": f"{case.folder}/sock", "ASAN_OPTIONS": "detect_leaks=0", **env})
 
     def status(self):
         done = subprocess.run(["curl", "-s", "--unix-socket", f"{self.case.folder}/sock", "http://h/status"], text=True,
@@ -48,8 +49,17 @@ class Daemon:
             if claim(self.status()):
                 return True
             time.sleep(0.05)
+        raise AssertionError(f"{self.status()}\n{self.text()[-3000:]}")
+
+    def text(self):
         with open(self.log, encoding="utf-8") as f:
-            raise AssertionError(f.read()[-3000:])
+            return f.read()
+
+    def wait_log(self, words, timeout=5):
+        end = time.monotonic() + timeout
+        while words not in self.text():
+            assert time.monotonic() < end, f"no {words!r} in\n{self.text()[-3000:]}"
+            time.sleep(0.02)
 
 
 @pytest.fixture

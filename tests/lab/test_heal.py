@@ -3,7 +3,9 @@
 they are this machine's. HARBORWALL_ROUNDS says how often each thing is done."""
 import json
 import os
+import re
 import statistics
+import threading
 import time
 
 import bed as beds
@@ -15,11 +17,12 @@ ROUNDS = int(os.environ.get("HARBORWALL_ROUNDS", "3"))
 TIMES = {}
 
 
-@pytest.fixture(params=["20", "28"], ids=lambda v: f"docker {v}")
+@pytest.fixture(params=[("20",), ("28",)], ids=lambda p: f"docker {p[0]}")
 def running(request):
     from conftest import need_engine
-    need_engine(request.param)
-    with engine.Lab(f"heal{os.getpid()}", request.param) as lab:
+    version, *options = request.param
+    need_engine(version)
+    with engine.Lab(f"heal{os.getpid()}", version, options=options) as lab:
         lab.peer()
         with beds.Bed(lab) as bed:
             seed.containers(bed)
@@ -32,52 +35,186 @@ def running(request):
             yield bed
 
 
-def heal(bed, what, disturb, healed, limit):
-    """Median over the rounds of the time from the cause to the cure."""
+def ask(bed, source, *targets, timeout=0.03):
+    """Answers of these [ip, proto, port], all at once. The source's agent stands already: no engine is asked."""
+    return bed.prober.agents[source].do("probe", targets=[list(t) for t in targets], timeout=timeout)
+
+
+def reaches(bed, timeout=0.03, port=80):
+    return ask(bed, "publicbackend", ("172.18.103.2", "tcp", port), timeout=timeout)[0]
+
+
+def right(bed):
+    """What is declared passes, and who is not stays out, at the same moment."""
+    return not ask(bed, "bystander", ("172.18.103.2", "tcp", 80))[0] and reaches(bed)
+
+
+def make_new(bed, remark):
+    """A generation that wants the same: what was undone before is no longer held against the next time."""
+    before = status_page(bed)["generation"]
+    bed.config["policies"][0]["comment"] = remark
+    bed.write(bed.config)
+    assert engine.wait_for(lambda: status_page(bed)["generation"] != before), bed.daemon.log()[-1000:]
+
+
+def measure(bed, what, disturb, healed, limit=3):
+    """Median over the rounds of the time from the cause to the cure. disturb may say when the cause was."""
     took = []
-    for _ in range(ROUNDS):
+    for i in range(ROUNDS):
+        make_new(bed, f"{what} {i}")
         time.sleep(0.3)  # a pass that just was holds the next one back
-        disturb()
-        started = time.monotonic()
-        assert engine.wait_for(healed, timeout=limit, step=0.002), f"{what}: not healed\n{bed.daemon.log()[-3000:]}"
+        started = disturb()
+        started = started if isinstance(started, float) else time.monotonic()
+        assert engine.wait_for(healed, timeout=limit, step=0.001), f"{what}: not healed\n{status_page(bed)}\n{bed.daemon.log()[-3000:]}"
         took.append(1000 * (time.monotonic() - started))
-    TIMES[f"docker {bed.lab.version}: {what}"] = statistics.median(took)
+    TIMES[f"docker {bed.lab.version}: {what}"] = (statistics.median(took), max(took))
 
 
-def reaches(bed, timeout=0.02):
-    return bed.prober.open("publicbackend", "172.18.103.2", "tcp", 80, timeout=timeout)
+class Echo:
+    """A connection that talks all the time, from smarthostbackend-1 to the load balancer's port 7001."""
+
+    def __init__(self, bed):
+        inside(bed, "smarthostloadbalancer", "python3", "-c", ECHO, "7001")
+        time.sleep(1)
+        self.talk = inside(bed, "smarthostbackend-1", "python3", "-c", TALK, "172.18.103.2", "7001")
+        assert engine.wait_for(lambda: "." in self.talk.log(), 10), self.talk.log()
+
+    def assert_lives(self):
+        assert alive(self.talk), self.talk.log()[-300:]
+
+
+def with_echo(config):
+    config["policies"].append({"selector": "smarthostloadbalancer", "from": "smarthostbackend-1", "port": 7001})
+    return config
 
 
 def test_what_others_undo_is_made_right(running):
     bed, run = running, running.lab.run
-    heal(bed, "table deleted", lambda: run("nft", "delete", "table", "inet", "harborwall"), lambda: reaches(bed), 3)
-    heal(bed, "hand-off rule deleted", lambda: run("iptables", "-D", "DOCKER-USER", "1"), lambda: reaches(bed), 3)
-    heal(bed, "element deleted", lambda: run("nft", "flush", "set", "inet", "harborwall", "allow"), lambda: reaches(bed), 3)
-    heal(bed, "rule put before ours", lambda: run("iptables", "-I", "DOCKER-USER", "-s", "203.0.113.9", "-j", "DROP"),
-         lambda: "harborwall" in run("iptables", "-S", "DOCKER-USER").stdout.splitlines()[1], 3)
+    bed.write(with_echo(seed.widened()))
+    bed.prober.serve_at("publicbackend", "bystander")
+    assert engine.wait_for(lambda: "7001" in run("nft", "list", "table", "inet", "harborwall").stdout)
+    echo = Echo(bed)
+    measure(bed, "table deleted", lambda: run("nft", "delete", "table", "inet", "harborwall"), lambda: reaches(bed))
+    measure(bed, "hand-off rule deleted", lambda: run("iptables", "-D", "DOCKER-USER", "1"), lambda: reaches(bed))
+    measure(bed, "element deleted", lambda: run("nft", "flush", "set", "inet", "harborwall", "allow"), lambda: reaches(bed))
+    measure(bed, "rule put before ours", lambda: run("iptables", "-I", "DOCKER-USER", "-s", "172.18.104.3", "-j", "DROP"),
+            lambda: reaches(bed))
+    while not run("iptables", "-D", "DOCKER-USER", "-s", "172.18.104.3", "-j", "DROP", check=False).returncode:
+        pass
 
     def in_container():
         return "masquerade" in bed.lab.inside("wireguardproxy", "nft", "list", "ruleset").stdout
-    heal(bed, "table in a container flushed", lambda: bed.lab.inside("wireguardproxy", "nft", "delete", "table", "inet",
-                                                                      "harborwall"), in_container, 3)
-
-    def routed():
-        return "172.18.103.0/24" in bed.lab.inside("publicbackend", "ip", "route").stdout
-    heal(bed, "route deleted", lambda: bed.lab.inside("publicbackend", "ip", "route", "del", "172.18.103.0/24"), routed, 3)
+    measure(bed, "table in a container deleted", lambda: bed.lab.inside("wireguardproxy", "nft", "delete", "table", "inet",
+                                                                         "harborwall"), in_container)
+    measure(bed, "route deleted", lambda: bed.lab.inside("publicbackend", "ip", "route", "del", "172.18.103.0/24"),
+            lambda: reaches(bed))
+    echo.assert_lives()
     bed.assert_matrix()
 
 
-def test_a_flushed_ruleset_is_closed_at_once(running):
+def test_a_renamed_file_counts_at_once(running):
     bed = running
+    bed.prober.serve_at("publicbackend")
+    configs = {}
+    for port in (443, 8080):
+        configs[port] = with_echo(seed.widened())
+        configs[port]["policies"][0]["port"] = port
+    bed.write(configs[443])
+    assert engine.wait_for(lambda: reaches(bed, port=443))
+    echo, now = Echo(bed), [443]
 
-    def right():
-        table = bed.lab.run("nft", "list", "table", "inet", "harborwall", check=False).stdout
-        return "closed" in table and reaches(bed)
-    heal(bed, "nft flush ruleset", lambda: bed.lab.run("nft", "flush", "ruleset"), right, 3)
+    def rename():
+        now[0] = 443 if now[0] == 8080 else 8080
+        bed.write(configs[now[0]])
+    measure(bed, "file renamed into place", rename, lambda: reaches(bed, port=now[0]))
+    assert not reaches(bed, timeout=0.3, port=443 if now[0] == 8080 else 8080)
+    echo.assert_lives()
+
+
+class Starts:
+    """Hears of containers' starts as the daemon does, and notes the time."""
+
+    def __init__(self, docker):
+        self.times = {}
+        self.connection = engine.UnixConnection(docker.path, None)
+        self.connection.request("GET", "/events")
+        self.answer = self.connection.getresponse()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        try:
+            for line in self.answer:
+                event = json.loads(line)
+                if event.get("Type") == "container" and event.get("Action") == "start":
+                    self.times[event["Actor"]["Attributes"]["name"]] = time.monotonic()
+        except (OSError, ValueError):
+            pass
+
+
+def test_a_container_that_starts_again_has_its_rules_at_once(running):
+    """Its neighbour asks it, its new namespace translates, routes and forwards, the host lets through."""
+    bed = running
+    config = with_echo(seed.widened())
+    config["policies"].append({"selector": "smarthostloadbalancer", "name": "publicbackend", "nat": "dnat",
+                               "to": "smarthostloadbalancer", "port": 8080})
+    bed.write(config)
+    bed.prober.serve_at("smarthostbackend-1")
+
+    def through():
+        return ask(bed, "smarthostbackend-1", ("172.18.104.3", "tcp", 8080), timeout=0.02)[0]
+    assert engine.wait_for(through)
+    echo, starts = Echo(bed), Starts(bed.docker)
+
+    def restart():
+        starts.times.clear()
+        bed.docker.restart("publicbackend")
+        assert engine.wait_for(lambda: "publicbackend" in starts.times)
+        return starts.times["publicbackend"]
+    measure(bed, "container started again", restart, through)
+    echo.assert_lives()
+
+
+def test_a_flushed_ruleset_is_closed_at_once_and_opened_to_docker_s_own_again(running):
+    bed = running
+    bed.write(with_echo(seed.widened()))
+    bed.prober.serve_at("publicbackend", "bystander")
+    assert engine.wait_for(lambda: "7001" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout)
+    echo = Echo(bed)
+
+    def table():
+        return bed.lab.run("nft", "list", "table", "inet", "harborwall", check=False).stdout
+    measure(bed, "nft flush ruleset", lambda: bed.lab.run("nft", "flush", "ruleset"), lambda: right(bed))
+    assert "closed" in table()
+    echo.assert_lives()
     bed.assert_matrix(bed.into_managed)
+    bed.lab.engine("restart")
+    # a dockerd that finds forwarding on leaves the policy of FORWARD at ACCEPT, and so managed networks open
+    bed.lab.run("iptables", "-P", "FORWARD", "DROP")
+    assert engine.wait_for(lambda: "closed" not in table(), timeout=5), table() + bed.daemon.log()[-2000:]
 
 
-def test_an_engine_that_restarts_or_dies_is_followed(running):
+@pytest.mark.parametrize("running", [("20", "--live-restore"), ("28", "--live-restore")], indirect=True,
+                         ids=["docker 20", "docker 28"])
+def test_an_engine_that_restarts_or_dies_under_living_containers_is_followed(running):
+    bed = running
+    bed.write(with_echo(seed.widened()))
+    bed.prober.serve_at("publicbackend", "bystander")
+    assert engine.wait_for(lambda: "7001" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout)
+    echo = Echo(bed)
+
+    def followed():
+        return status_page(bed)["healthy"] and right(bed)
+    for what in ("restart", "kill9"):
+        def disturb():
+            bed.lab.engine("stop" if what == "restart" else "kill9")
+            assert engine.wait_for(lambda: not status_page(bed)["engine_up"])
+            bed.lab.engine("start")  # returns when the socket answers
+        measure(bed, f"engine {what}, from the socket's first answer", disturb, followed, 8)
+        echo.assert_lives()
+    bed.assert_matrix()
+
+
+def test_an_engine_that_restarts_or_dies_with_its_containers_is_followed(running):
     bed = running
     for what in ("restart", "kill9"):
         bed.lab.engine(what)
@@ -87,13 +224,54 @@ def test_an_engine_that_restarts_or_dies_is_followed(running):
         for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
             bed.docker.start(name)
         bed.lab.tunnel("wireguardproxy", "wg0")
-        started = time.monotonic()
         assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), bed.daemon.log()[-3000:]
-        TIMES[f"docker {bed.lab.version}: engine {what}"] = 1000 * (time.monotonic() - started)
         bed.assert_matrix()
 
 
+# --- somebody who does not give in ---
+
+FIGHTERS = {
+    "table": ("while :; do nft delete table inet harborwall 2>/dev/null; sleep 0.02; done",
+              "firewall host: table inet harborwall", "nft"),
+    "hand-off rule": ("while :; do iptables -D DOCKER-USER -m mark --mark 0x2000000/0x2000000 -j ACCEPT 2>/dev/null || "
+                      "iptables -D DOCKER-USER 1; sleep 0.02; done", "hand-off host: filter DOCKER-USER", "iptables"),
+    "route": ("while :; do nsenter -t {pid} -n ip route del 172.18.103.0/24 2>/dev/null; sleep 0.02; done",
+              "route publicbackend: 172.18.103.0/24", "ip"),
+}
+
+
+@pytest.mark.parametrize("running", [("20",)], indirect=True, ids=["docker 20"])
+def test_who_undoes_again_and_again_is_named_and_answered_less_often(running):
+    bed = running
+    pid = bed.docker.inspect("publicbackend")["State"]["Pid"]
+    for what, (loop, thing, program) in FIGHTERS.items():
+        before, log = json.loads(status(bed, "--json").stdout)["passes"], len(bed.daemon.log())
+        fighter = bed.lab.spawn("sh", "-c", loop.replace("{pid}", str(pid)))
+        assert engine.wait_for(lambda: bed.daemon.log()[log:].count("keeps undoing our change") >= 4, 15), bed.daemon.log()[log:]
+        fought = json.loads(status(bed, "--json").stdout)
+        assert status(bed, "-q").returncode == 2 and not fought["healthy"]
+        named = [f for f in fought["fought"] if f["object"].startswith(thing)]
+        assert named and named[0]["by"].startswith(f"{program} (pid "), (what, fought["fought"])
+        assert "fought: " + thing in status(bed).stdout
+        # it began with four repairs at once, and then waited 200 ms, 400 ms, …
+        assert fought["passes"] - before < 40, (what, fought["passes"] - before)
+        fighter.end(9)
+        assert engine.wait_for(lambda: status(bed, "-q").returncode == 0, timeout=30), status(bed).stdout + bed.daemon.log()[log:]
+        assert reaches(bed, 0.5) and "nobody undoes our change any more" in bed.daemon.log()[log:]
+        metrics = bed.lab.run("curl", "-s", "--unix-socket", "/run/harborwall.sock", "http://h/metrics").stdout
+        repaired = re.search(rf'harborwall_drift_repaired_total{{object="{thing.split()[0]}"}} (\d+)', metrics)
+        assert int(repaired[1]) >= 4 and "harborwall_fought_objects 0" in metrics
+    bed.assert_matrix(lambda key: key[0] == "publicbackend")
+
+
 # --- one daemon, and what it tells ---
+
+def status_page(bed):
+    """Asked directly: the command would take longer than what is measured."""
+    connection = engine.UnixConnection(f"/proc/{bed.lab.init}/root/run/harborwall.sock", 5)
+    connection.request("GET", "/status")
+    return json.loads(connection.getresponse().read())
+
 
 def status(bed, *options):
     return bed.harborwall("status", *options)
@@ -176,11 +354,10 @@ def test_revoked_connections_end_and_others_live(running, trouble):
     bed.harborwall("apply")
     for port in ("7001", "7002", "7003"):
         inside(bed, "smarthostloadbalancer", "python3", "-c", ECHO, port)
-    time.sleep(0.3)
+    time.sleep(1)
     talks = {port: inside(bed, "publicbackend", "python3", "-c", TALK, "172.18.103.2", port)
              for port in ("7001", "7002", "7003")}
-    time.sleep(0.3)
-    assert all(alive(t) for t in talks.values()), {p: t.log() for p, t in talks.items()}
+    assert engine.wait_for(lambda: all("." in t.log() for t in talks.values()), 10), {p: t.log() for p, t in talks.items()}
     # what heals leaves them alone
     bed.lab.run("nft", "delete", "table", "inet", "harborwall")
     assert all(alive(t) for t in talks.values())
@@ -192,6 +369,57 @@ def test_revoked_connections_end_and_others_live(running, trouble):
     assert time.monotonic() - started < 1
     time.sleep(0.1)
     assert [p for p, t in talks.items() if alive(t)] == ["7001"]
+
+
+def in_namespace(bed, name, *command):
+    return bed.lab.spawn("ip", "netns", "exec", name, *command)
+
+
+# Its own translation, made by nobody of ours: it must live.
+FOREIGN = """table ip own { chain pre { type nat hook prerouting priority -100; tcp dport 7009 dnat to 172.18.103.2:7009; }
+chain post { type nat hook postrouting priority 100; ct status dnat masquerade; }
+}"""
+
+
+@pytest.mark.parametrize("backend", ["nftables", "iptables-nft"])
+def test_translated_connections_end_with_their_policy_and_others_live(running, backend):
+    """Inside a container whose target is a neighbour, where the host sees nothing; and on the host."""
+    bed, config = running, seed.widened()
+    if backend != "nftables":
+        bed.daemon.end()
+        bed.env = {"HARBORWALL_BACKEND": backend}
+        bed.daemon = bed.run_daemon()
+        bed.daemon.wait_log("following the engine")
+    config["ips"]["172.18.103.9"] = {"container_name": "wireguardproxy"}
+    inner = {"selector": "smarthostloadbalancer", "name": "wireguardproxy", "nat": "dnat", "to": "smarthostloadbalancer"}
+    outer = {"selector": "smarthostloadbalancer", "iface": "ext0", "nat": "dnat", "to": "smarthostloadbalancer"}
+    kept = [{**inner, "iface": "wg0", "port": 7001}, {**inner, "iface": "wg0", "port": "7003-7004"}, {**outer, "port": 7001}]
+    gone = [{**inner, "iface": "wg0", "port": 7002}, {**inner, "iface": "wg0", "port": "7005-7006"}, {**outer, "port": 7002}]
+    config["policies"] += kept + gone
+    bed.write(config)
+    assert bed.harborwall("apply").returncode == 0, bed.daemon.log()[-2000:]
+    bed.lab.inside("wireguardproxy", "nft", "-f", "-", stdin=FOREIGN)
+    for port in ("7001", "7002", "7003", "7005", "7009"):
+        inside(bed, "smarthostloadbalancer", "python3", "-c", ECHO, port)
+    time.sleep(1)
+    talks = {("client", p): in_namespace(bed, "client", "python3", "-c", TALK, beds.TUNNEL_IP, p)
+             for p in ("7001", "7002", "7003", "7005", "7009")}
+    talks |= {("peer", p): in_namespace(bed, "peer", "python3", "-c", TALK, beds.HOST_IP, p) for p in ("7001", "7002")}
+    assert engine.wait_for(lambda: all("." in t.log() for t in talks.values()), 10), {p: t.log() for p, t in talks.items()}
+    bed.lab.inside("wireguardproxy", "nft", "delete", "table", "inet", "harborwall", check=False)
+    assert all(alive(t) for t in talks.values()), {p: t.log()[-200:] for p, t in talks.items()}
+    config["policies"] = [p for p in config["policies"] if p not in gone]
+    bed.write(config)
+    bed.daemon.wait_log("revoked connections ended", timeout=2)
+    time.sleep(0.3)
+    living = {key for key, t in talks.items() if alive(t)}
+    assert living == {("client", "7001"), ("client", "7003"), ("client", "7009"), ("peer", "7001")}, living
+    config["policies"] = [p for p in config["policies"] if "wg0" not in p.get("iface", "")]  # the whole table goes
+    bed.write(config)
+    time.sleep(1)
+    living = {key for key, t in talks.items() if alive(t)}
+    assert living == {("client", "7009"), ("peer", "7001")}, living
+    assert "error" not in bed.daemon.log()
 
 
 # --- a start in bad weather ---

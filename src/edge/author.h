@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who changed something, as far as the kernel says so. */
+#pragma once
+
+#include <linux/netlink.h>
+#include <sys/types.h>
+
+struct author {
+	pid_t pid;	 /* 0: nobody, or not known */
+	char name[17];	 /* of the process, "" if not known */
+	char parent[17]; /* of the process that started it, "" if not known (any more) */
+};
+
+/* From the end of an nf_tables transaction (NFT_MSG_NEWGEN). */
+struct author author_of_transaction(const struct nlmsghdr *newgen);
+/* From an rtnetlink announcement: its port, which is the sender's pid for most programs. */
+struct author author_of_route(const struct nlmsghdr *message);
+/* Looks for the parent while the process is still there, which it may not be for long. */
+void author_find_parent(struct author *author);
