@@ -17,7 +17,7 @@ struct arena_block {
 	_Alignas(16) unsigned char bytes[];
 };
 
-enum { FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20, OWN_MAPPING = 128 << 10, ALIGN = 16 };
+enum { FIRST_BLOCK = 1 << 10, LARGEST_BLOCK = 4 << 20, OWN_MAPPING = 128 << 10, ALIGN = 16 };
 
 static struct arena_block *block_new(size_t size)
 {
