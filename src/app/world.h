@@ -20,7 +20,8 @@ struct known {
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
-	bool open; /* ns is */
+	bool open;    /* ns is */
+	bool visited; /* it was looked into: what we put there is looked after until it ends */
 };
 
 struct world {
