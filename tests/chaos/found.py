@@ -97,5 +97,13 @@ def a_flushed_host_is_closed_though_the_engine_refuses_to_tell_of_a_container(s)
     s.bench.engine.scripts.clear()
 
 
+def what_clear_gives_back_may_be_gone(s):
+    """The policy of FORWARD, which others have flushed with its table meanwhile."""
+    wired.run("sh", "-c", "iptables-nft -P FORWARD ACCEPT; echo 0 >/proc/sys/net/ipv4/ip_forward")
+    s.send_hup()
+    s.wait(lambda: s.bench.forward_policy() == "DROP", "the policy stays")
+    wired.run("nft", "flush", "ruleset")
+
+
 if __name__ == "__main__":
     story.main(Found)
