@@ -97,6 +97,14 @@ def a_flushed_host_is_closed_though_the_engine_refuses_to_tell_of_a_container(s)
     s.bench.engine.scripts.clear()
 
 
+def forwarding_that_others_turn_off_is_on_again_at_once(s):
+    for pid in (None, s.bench.engine.pid("vpn")):
+        command = ["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]
+        wired.inside(pid, *command) if pid else wired.run(*command)
+        read = ["cat", "/proc/sys/net/ipv4/ip_forward"]
+        s.wait(lambda: (wired.inside(pid, *read) if pid else wired.run(*read)) == "1\n", "it stays off", seconds=2)
+
+
 def what_clear_gives_back_may_be_gone(s):
     """The policy of FORWARD, which others have flushed with its table meanwhile."""
     wired.run("sh", "-c", "iptables-nft -P FORWARD ACCEPT; echo 0 >/proc/sys/net/ipv4/ip_forward")
