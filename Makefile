@@ -4,7 +4,7 @@
 PYTHON = /usr/bin/python3
 PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -q
 
-.PHONY: all deps check demo lab bench fuzz tidy fmt install clean
+.PHONY: all deps check nightly demo lab bench fuzz tidy fmt install clean
 
 all: build/build.ninja
 	@ninja -C build harborwall
@@ -21,6 +21,9 @@ check: deps # everything; ends with "N passed, N failed, N skipped"
 
 lab: all # only what needs a Docker engine
 	@tests/run lab
+
+nightly: deps # the random stories, 500 of them; CHAOS_SEED=n tells one again
+	@CHAOS_SEEDS=$${CHAOS_SEEDS:-500} tests/run chaos
 
 demo: deps all
 	@$(PYTHON) -B tests/lab/demo
