@@ -340,7 +340,11 @@ class Deeds:
             wired.inside(pid, *command, check=False)
         else:
             wired.run(*command, check=False)
-        (self.judge.opened if opens else self.judge.broke)(since, time.time())
+        if opens:
+            whole = command[:3] in (("nft", "flush", "ruleset"), ("nft", "delete", "table"))
+            self.judge.opened(since, time.time(), command[0], whole)
+        else:
+            self.judge.broke(since, time.time())
 
     def delete_table(self):
         self.breaking("nft", "delete", "table", "inet", "harborwall")

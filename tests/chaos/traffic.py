@@ -28,8 +28,22 @@ TICK = 0.02
 PORT, CLOSED = 7000, 7001  # the policy that always stands; one that never does
 TALKS = [7101, 7102, 7103]
 ANSWER_BY = 0.4  # of a new connection
-SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
+NETLINK_NETFILTER, NFNLGRP_NFTABLES, NEWGEN = 12, 7, 15
 LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def attributes(data):
+    while len(data) >= 4:
+        size, kind = struct.unpack("=HH", data[:4])
+        if size < 4:
+            return
+        yield kind & 0x3FFF, data[4:size]
+        data = data[size + 3 & ~3:]
+
+
+def text(value):
+    return (value or b"").rstrip(b"\0").decode(errors="replace")
 
 
 class Endpoint(agent.Agent):
@@ -244,6 +258,30 @@ class Traffic(agent.Agent):
         self.starved = 0.0  # when it last had no turn for long
         self.stream, self.datagrams = Stream(self, PORT), Datagrams(self)
         self.talks = {port: Stream(self, port, patience=1) for port in TALKS}
+        self.listen()
+
+    # -- who changes the host's rules --
+
+    def listen(self):
+        """Every transaction of nf_tables: when, by which program, on which tables."""
+        s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        s.bind((0, 1 << NFNLGRP_NFTABLES - 1))
+        self.transactions, self.touched = [], set()
+        self.watch(s, self.on_transaction, ("rules", 0))
+
+    def on_transaction(self, s):
+        while True:
+            data, at = s.recv(1 << 20), 0
+            while at + 20 <= len(data):
+                size, kind = struct.unpack("=IH", data[at:at + 6])
+                attrs = dict(attributes(data[at + 20:at + size]))
+                if kind & 0xFF == NEWGEN:
+                    self.transactions.append([time.time(), text(attrs.get(3)), sorted(self.touched)])
+                    self.touched = set()
+                else:
+                    self.touched.add(text(attrs.get(1)))
+                at += size + 3 & ~3
 
     # -- orders --
 
@@ -291,6 +329,7 @@ class Traffic(agent.Agent):
         now = time.time()
         streams = {"stream": self.stream, **{str(p): s for p, s in self.talks.items()}}
         return {"lost": self.datagrams.lost(now), "datagrams": self.datagrams.n, "made": dict(self.made),
+                "transactions": self.transactions,
                 "failed": self.failed, "arrivals": self.arrivals,
                 "streams": {k: {"breaks": s.breaks, "since": s.since, "wrong": s.wrong, "echoed": s.total}
                             for k, s in streams.items()}}
