@@ -4,7 +4,7 @@
 PYTHON = /usr/bin/python3
 PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -q
 
-.PHONY: all deps check demo lab bench fuzz tidy analyze fmt install dist sbom clean
+.PHONY: all deps check nightly demo lab bench fuzz tidy analyze fmt install dist sbom clean
 
 all: build/build.ninja
 	@ninja -C build harborwall
@@ -18,6 +18,9 @@ deps: # quick when everything is there
 
 check: deps # everything; ends with "N passed, N failed, N skipped"
 	@tests/run all
+
+nightly: deps # the random stories, 500 of them; CHAOS_SEED=n tells one again
+	@CHAOS_SEEDS=$${CHAOS_SEEDS:-500} tests/run chaos
 
 lab: all # only what needs a Docker engine
 	@tests/run lab

@@ -109,6 +109,8 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	*err = (struct error){0};
 	planned = pass_plan(p, &d->world, d->source.current, err);
 	d->world.without_engine = false;
+	if (planned && !d->world.engine_trouble.text[0])
+		return true; /* it answers by now */
 	if (planned && !p->view.seen.have.spaces.items[0].ruleset.exists &&
 	    !p->view.seen.have.spaces.items[0].chains.n) {
 		log_warn("no engine: the file alone is enforced", "error",

@@ -99,15 +99,29 @@ static void known_forget(struct world *w, struct known *k)
 	known_free(k);
 }
 
+/* By id, for it may bear another name by now; where it bears the old one, without a search. */
+static const struct engine_container *find_again(struct known *k, const struct engine *engine)
+{
+	const struct engine_container *c = engine_find_container(engine, k->container.name);
+
+	if (c && !strcmp(c->id, k->id))
+		return c;
+	list_each (other, &engine->containers)
+		if (!strcmp(other->id, k->id)) {
+			k->container.name = arena_strdup(&k->arena, other->name);
+			return other;
+		}
+	return NULL;
+}
+
 /* Containers that are gone, or whose first process died: a held socket would keep a dead namespace.
  */
 static void forget_the_dead(struct world *w, const struct engine *engine)
 {
 	for (uint32_t i = w->n_known; i-- > 0;) {
 		struct known *k = w->known[i];
-		const struct engine_container *c = engine_find_container(engine, k->container.name);
 
-		if (!c || strcmp(c->id, k->id) != 0 || (k->open && !ns_is_alive(&k->ns)))
+		if (!find_again(k, engine) || (k->open && !ns_is_alive(&k->ns)))
 			known_forget(w, k);
 	}
 }
@@ -116,6 +130,7 @@ static void forget_the_dead(struct world *w, const struct engine *engine)
 static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
 {
 	struct known *k = known_find(w, c->id);
+	bool visited = k && k->visited;
 	uint64_t now = fingerprint(c);
 	struct moment start;
 	bool inspected;
@@ -125,6 +140,7 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 	if (k)
 		known_forget(w, k);
 	k = known_add(w, c->id);
+	k->visited = visited;
 	k->fingerprint = now;
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
@@ -138,7 +154,9 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 			k->fingerprint = 0;
 		return k;
 	}
-	known_forget(w, k);
+	k->fingerprint = 0;
+	if (err->code == 404)
+		known_forget(w, k);
 	return NULL;
 }
 
@@ -154,8 +172,12 @@ static bool read_marks(struct view *view, struct arena *a, struct world *w, stru
 		if (!has_static)
 			continue;
 		k = know(w, c, err);
-		if (!k && err->code != 404)
-			return false;
+		if (!k && err->code != 404) {
+			w->engine_trouble = *err;
+			if (!w->without_engine)
+				return false;
+		}
+		*err = (struct error){0};
 		if (!k)
 			continue;
 		list_each (e, &c->endpoints) {
@@ -170,6 +192,13 @@ static bool read_marks(struct view *view, struct arena *a, struct world *w, stru
 }
 
 /* --- their namespaces --- */
+
+static bool was_visited(const struct world *w, const struct engine_container *c)
+{
+	const struct known *k = known_find(w, c->id);
+
+	return k && k->visited;
+}
 
 static bool has_own_namespace(const struct engine_container *c)
 {
@@ -234,6 +263,8 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	struct error err = {0};
 	struct known *k = know(w, c, &err);
 
+	if (k)
+		k->visited = true;
 	if (k && k->container.pid && !k->open) {
 		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
 		if (k->open)
@@ -257,15 +288,16 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 bool observe_containers(struct view *view, struct arena *a, struct world *w,
 			const struct state *want, struct error *err)
 {
-	forget_the_dead(w, &view->engine);
+	if (view->engine.up) /* without an engine nobody is known to have gone */
+		forget_the_dead(w, &view->engine);
 	if (!read_marks(view, a, w, err))
 		return false;
 	list_each (c, &view->engine.containers)
 		if (has_own_namespace(c) &&
 		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
-		     (known_find(w, c->id) && known_find(w, c->id)->open)))
+		     was_visited(w, c)))
 			observe_container(view, a, w, c);
-	w->looked_everywhere = true;
+	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
 	return true;
 }
 

@@ -35,6 +35,7 @@ struct known {
 	struct arena arena; /* of the above */
 	struct ns ns;
 	bool open;	      /* ns is */
+	bool visited;	      /* looked into: what we put there is looked after until it ends */
 	bool had_rules;	      /* of ours, at some time */
 	bool revocation_paid; /* its connections were compared with the policies since */
 	struct memory memory;

@@ -5,6 +5,7 @@
 #include "edge/fw_nft.h"
 #include "edge/iptables.h"
 
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <string.h>
 
@@ -80,7 +81,12 @@ static bool set_policy_nft(const struct ns *ns, bool drop, struct error *err)
 	batch.table = "filter";
 	nft_add_chain(&batch, &a, &forward);
 	nft_batch_end(&batch, &a);
-	return commit(&batch, ns, err);
+	if (commit(&batch, ns, err))
+		return true;
+	if (drop || err->code != ENOENT)
+		return false;
+	*err = (struct error){0}; /* others removed the chain: nothing drops there any more */
+	return true;
 }
 
 /* --- legacy --- */

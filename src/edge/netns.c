@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
@@ -29,15 +30,16 @@ static bool open_sockets(struct ns *ns, struct error *err)
 	static const int tables[] = {NFNLGRP_NFTABLES, 0};
 	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
 				     RTNLGRP_IPV4_NETCONF, 0};
+	static const int switches[] = {RTNLGRP_IPV4_NETCONF, 0};
 
 	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
 	if (ns->nf_fd >= 0)
 		ns->route_fd = netlink_open(NETLINK_ROUTE, err);
 	if (ns->route_fd >= 0)
 		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, tables, err);
-	if (ns->nf_ear < 0 || ns->pidfd < 0)
-		return ns->nf_ear >= 0;
-	ns->route_ear = netlink_listen(NETLINK_ROUTE, routes, err);
+	if (ns->nf_ear >= 0)
+		ns->route_ear =
+			netlink_listen(NETLINK_ROUTE, ns->pidfd < 0 ? switches : routes, err);
 	return ns->route_ear >= 0;
 }
 
@@ -79,10 +81,24 @@ static bool is_foreign_transaction(void *context, const struct nlmsghdr *message
 	return true;
 }
 
+/* Of what is told for every new device, the switch of the whole namespace: ip_forward. */
+static bool is_forwarding(const struct nlmsghdr *message)
+{
+	struct attrs attrs = nlmsg_attrs(message); /* a netconfmsg takes a nfgenmsg's room */
+	struct attrs which = attr_find(attrs, NETCONFA_IFINDEX);
+	int index = 0;
+
+	if (which.len == sizeof(index))
+		memcpy(&index, which.bytes, sizeof(index));
+	return index == NETCONFA_IFINDEX_ALL && attr_find(attrs, NETCONFA_FORWARDING).len;
+}
+
 static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 {
 	struct ns *ns = context;
 
+	if (message->nlmsg_type == RTM_NEWNETCONF)
+		return is_forwarding(message);
 	if (message->nlmsg_pid == netlink_port(ns->route_fd))
 		return false;
 	if (message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE)

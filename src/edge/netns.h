@@ -15,8 +15,8 @@ struct ns {
 	int nf_fd;     /* NETLINK_NETFILTER, or -1 */
 	int route_fd;  /* NETLINK_ROUTE, or -1 */
 	int nf_ear;    /* hears of nf_tables transactions, or -1 */
-	int route_ear; /* hears of routes, links, addresses and forwarding; -1 on the host, which
-			  has too many */
+	int route_ear; /* hears of ip_forward; but on the host, which has too many, also of
+			  routes, links and addresses */
 	int ns_fd;     /* the namespace itself */
 	int pidfd; /* of the container's first process; readable when it is dead; -1: the host */
 	pid_t pid;

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Docker engine of lies: networks and containers that exist only here, spoken over a real socket.
 
-It answers as Docker Engine 20.10 to 28 do (API 1.41 to 1.51), and on demand it refuses, stalls, cuts off or
-answers nonsense: script("POST", "/networks/create", status=403, message="Pool overlaps")."""
-import collections
+It answers as Docker Engine 20.10 to 28 do (API 1.41 to 1.51), and on demand it refuses, stalls, cuts off, lies or
+answers nonsense: script("POST", "/networks/create", status=403, message="Pool overlaps"). What is a record here can
+be made real by who overrides the hooks plug, unplug, boot, halt, raise_network and drop_network (tests/chaos)."""
 import http.server
 import ipaddress
 import itertools
@@ -11,17 +11,19 @@ import json
 import os
 import queue
 import re
+import socket
 import socketserver
 import threading
 import time
 import urllib.parse
 
-Answer = collections.namedtuple("Answer", "method path status body delay cut left")
-
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 64
+
+    def handle_error(self, *_):
+        pass  # whoever asked is gone
 
 
 class Engine:
@@ -33,8 +35,11 @@ class Engine:
         self.version, self.api, self.api_min, self.firewall = version, api, api_min, firewall
         self.server_header = server or f"Docker/{version} (linux)"
         self.networks, self.containers = {}, {}  # by id
-        self.calls, self.scripts, self.streams = [], [], []
+        self.calls, self.scripts, self.streams, self.connections = [], [], [], []
         self.ids = itertools.count(1)
+        self.lies = {}       # container id -> the pid that inspect tells instead of its own
+        self.deaf = False    # events are lost
+        self.chunks = lambda data: [data]  # how the stream of events cuts what it sends
         self.lock = threading.RLock()
         for name in ("bridge", "host", "none"):
             self.add_network(name, "172.17.0.0/16" if name == "bridge" else None,
@@ -57,22 +62,49 @@ class Engine:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self):
-        """As a dockerd that ends: the socket and every stream go."""
-        self.cut_streams()
+        """As a dockerd that ends: the socket and every connection go."""
         self.server.shutdown()
         self.server.server_close()
         os.unlink(self.path)
+        self.cut_streams()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has ended by itself
 
     # -- what tests say --
 
-    def script(self, method, path, status=None, message=None, body=None, delay=0, cut=False, times=1):
-        """The next `times` requests whose path (without version) matches the regular expression."""
+    def script(self, method, path, status=None, message=None, body=None, delay=0, cut=False, times=1, done=False):
+        """The next `times` requests whose path (without version) matches the regular expression.
+        done: what was asked for is done all the same, only the answer is another one, or none."""
         if message is not None:
             body = json.dumps({"message": message})
-        self.scripts.append([method, re.compile(path), status, body, delay, cut, times])
+        self.scripts.append([method, re.compile(path), status, body, delay, cut, times, done])
 
     def writes(self):
         return [c for c in self.calls if c[0] in ("POST", "DELETE")]
+
+    # -- hooks --
+
+    def raise_network(self, network):
+        """A bridge network begins."""
+
+    def drop_network(self, network):
+        """… and ends."""
+
+    def boot(self, container):
+        """A container starts: its first process, its interfaces. -> its pid."""
+        return container["pid"]
+
+    def halt(self, container):
+        pass
+
+    def plug(self, container, end):
+        """A running container gets a network."""
+
+    def unplug(self, container, end):
+        pass
 
     # -- the model --
 
@@ -89,6 +121,8 @@ class Engine:
                                 "Driver": driver, "EnableIPv6": False, "Internal": False, "Attachable": False,
                                 "Ingress": False, "IPAM": {"Driver": "default", "Options": None, "Config": config},
                                 "Containers": {}, "Options": opts, "Labels": labels or {}}
+        if driver == "bridge" and subnet:
+            self.raise_network(self.networks[ident])
         return ident
 
     def add_container(self, name, network="bridge", ip=None, running=False, pid=0):
@@ -110,24 +144,46 @@ class Engine:
         n, c = self.networks[network], self.containers[container]
         running = c["running"]
         address = ip
-        if not address and running and n["IPAM"]["Config"]:
-            taken = {e["ip"] for c2 in self.containers.values() for e in c2["ends"].values()}
-            hosts = ipaddress.ip_network(n["IPAM"]["Config"][0]["Subnet"]).hosts()
-            address = next(str(h) for h in itertools.islice(hosts, 1, None) if str(h) not in taken)
+        if not address and running:
+            address = self.free_address(n)
         c["ends"][n["Name"]] = {"network": network, "static": ip, "ip": address if running else "", "opts": opts}
+        if running:
+            self.plug(c, c["ends"][n["Name"]])
+
+    def free_address(self, network):
+        pools = network["IPAM"]["Config"]
+        if not pools:
+            return ""
+        taken = {e["ip"] for c in self.containers.values() for e in c["ends"].values()} | {pools[0].get("Gateway")}
+        hosts = ipaddress.ip_network(pools[0].get("IPRange") or pools[0]["Subnet"]).hosts()
+        return next(str(h) for h in itertools.islice(hosts, 1, None) if str(h) not in taken)
 
     def start(self, name, pid=0):
-        ident = self.find(self.containers, name)
-        c = self.containers[ident]
-        c["running"], c["pid"] = True, pid
-        for end in c["ends"].values():
-            end["ip"] = end["static"] or end["ip"]
-        self.tell("container", "start", ident, {"name": c["name"]})
+        with self.lock:
+            ident = self.find(self.containers, name)
+            c = self.containers[ident]
+            for end in c["ends"].values():
+                end["ip"] = end["static"] or end["ip"] or self.free_address(self.networks[end["network"]])
+            c["pid"] = pid
+            c["running"], c["pid"] = True, self.boot(c)
+            for end in c["ends"].values():
+                self.tell_connection("connect", ident, end["network"])
+            self.tell("container", "start", ident, {"name": c["name"]})
 
     def stop(self, name):
-        ident = self.find(self.containers, name)
-        self.containers[ident].update(running=False, pid=0)
-        self.tell("container", "die", ident, {"name": self.containers[ident]["name"]})
+        with self.lock:
+            ident = self.find(self.containers, name)
+            c = self.containers[ident]
+            self.halt(c)
+            c.update(running=False, pid=0)
+            for end in c["ends"].values():
+                self.tell_connection("disconnect", ident, end["network"])
+                end["ip"] = ""
+            self.tell("container", "die", ident, {"name": c["name"]})
+
+    def tell_connection(self, action, container, network):
+        self.tell("network", action, network, {"container": container, "name": self.networks[network]["Name"],
+                                               "type": "bridge"})
 
     # -- answers --
 
@@ -154,27 +210,30 @@ class Engine:
     def inspect_container(self, ident):
         c = self.containers[ident]
         return {"Id": ident, "Name": "/" + c["name"], "State": {"Status": "running" if c["running"] else "exited",
-                "Running": c["running"], "Paused": False, "Restarting": False, "Pid": c["pid"]},
+                "Running": c["running"], "Paused": False, "Restarting": False, "Pid": self.lies.get(ident, c["pid"])},
                 "HostConfig": {"NetworkMode": self.mode(c)}, "Config": {"Labels": {}},
                 "NetworkSettings": {"SandboxKey": "", "Networks": self.ends(c)}}
 
     def tell(self, kind, action, ident, attributes):
+        if self.deaf:
+            return
         event = {"Type": kind, "Action": action, "Actor": {"ID": ident, "Attributes": attributes},
                  "scope": "local", "time": int(time.time()), "timeNano": time.time_ns(),
                  **({"id": ident, "status": action} if kind == "container" else {})}
         for stream in list(self.streams):
             stream.put(json.dumps(event).encode() + b"\n")
 
-    def cut_streams(self):
+    def cut_streams(self, amid=b""):
+        """amid: the beginning of a chunk that breaks off."""
         for stream in list(self.streams):
-            stream.put(None)
+            stream.put((amid,))
 
     def answer(self, method, path, body):
         """(status, object or text)."""
         with self.lock:
             for pattern, handler in ROUTES:
                 if (m := re.fullmatch(pattern, f"{method} {path}")):
-                    return handler(self, body, *m.groups())
+                    return getattr(self, handler.__name__)(body, *m.groups())
         return 404, {"message": "page not found"}
 
     def get_version(self, _):
@@ -204,8 +263,10 @@ class Engine:
                         return 403, {"message": "Pool overlaps with other one on this address space"}
         if self.find(self.networks, body["Name"]):
             return 409, {"message": f"network with name {body['Name']} already exists"}
-        ident = self.add_network(body["Name"], labels=body.get("Labels"), options=body.get("Options"))
-        self.networks[ident]["IPAM"]["Config"] = body["IPAM"]["Config"]
+        pool = body["IPAM"]["Config"][0]
+        ident = self.add_network(body["Name"], pool["Subnet"], pool.get("Gateway"), labels=body.get("Labels"),
+                                 options=body.get("Options"))
+        self.networks[ident]["IPAM"]["Config"][0].update(pool)
         self.networks[ident]["Internal"] = body.get("Internal", False)
         self.tell("network", "create", ident, {"name": body["Name"], "type": "bridge"})
         return 201, {"Id": ident, "Warning": ""}
@@ -216,7 +277,7 @@ class Engine:
             return 404, {"message": f"network {name} not found"}
         if any(e["network"] == ident and c["running"] for c in self.containers.values() for e in c["ends"].values()):
             return 403, {"message": f"error while removing network: network {name} has active endpoints"}
-        del self.networks[ident]
+        self.drop_network(self.networks.pop(ident))
         self.tell("network", "destroy", ident, {"name": name, "type": "bridge"})
         return 204, None
 
@@ -228,13 +289,16 @@ class Engine:
         c, n = self.containers[container], self.networks[network]
         if n["Name"] in c["ends"]:
             return 403, {"message": f"endpoint with name {c['name']} already exists in network {n['Name']}"}
+        if "none" in c["ends"]:
+            return 403, {"message": "container cannot be connected to multiple networks with one of the networks in "
+                                    "private (none) mode"}
         config = body.get("EndpointConfig") or {}
         ip = (config.get("IPAMConfig") or {}).get("IPv4Address")
         if ip and any(e["ip"] == ip for c2 in self.containers.values() for e in c2["ends"].values()):
             return 403, {"message": "Address already in use"}
         self.attach(container, network, ip, config.get("DriverOpts") or {})
         if c["running"]:
-            self.tell("network", "connect", network, {"container": container, "name": n["Name"], "type": "bridge"})
+            self.tell_connection("connect", container, network)
         return 200, None
 
     def post_disconnect(self, body, name):
@@ -245,9 +309,10 @@ class Engine:
         c, n = self.containers[container], self.networks[network]
         if n["Name"] not in c["ends"]:
             return 500, {"message": f"container {container} is not connected to network {n['Name']}"}
-        del c["ends"][n["Name"]]
+        end = c["ends"].pop(n["Name"])
         if c["running"]:
-            self.tell("network", "disconnect", network, {"container": container, "name": n["Name"], "type": "bridge"})
+            self.unplug(c, end)
+            self.tell_connection("disconnect", container, network)
         return 200, None
 
 
@@ -263,6 +328,17 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     engine = None
 
+    def setup(self):
+        super().setup()
+        self.engine.connections.append(self.connection)
+
+    def finish(self):
+        self.engine.connections.remove(self.connection)
+        try:
+            super().finish()
+        except OSError:
+            pass  # nobody is there any more
+
     def version_string(self):
         return self.engine.server_header
 
@@ -275,7 +351,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
     def scripted(self, path):
         with self.engine.lock:
             for entry in self.engine.scripts:
-                method, pattern, status, body, delay, cut, left = entry
+                method, pattern, *_, left, _ = entry
                 if method == self.command and pattern.search(path) and left:
                     entry[6] -= 1
                     return entry
@@ -288,6 +364,8 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         entry = self.scripted(path)
         if entry:
             time.sleep(entry[4])
+            if entry[7]:
+                self.engine.answer(self.command, path, json.loads(raw) if raw else {})
             if entry[5]:
                 self.close_connection = True
                 return None
@@ -314,8 +392,12 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
         try:
-            while (line := lines.get()) is not None:
-                self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            while isinstance(line := lines.get(), bytes):
+                for chunk in self.engine.chunks(line):
+                    self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                    self.wfile.flush()
+            if line[0]:
+                self.wfile.write(b"fff\r\n" + line[0])
                 self.wfile.flush()
         except OSError:
             pass

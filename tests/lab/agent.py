@@ -124,10 +124,8 @@ class Agent:
 
     # -- asking --
 
-    def probe(self, targets, timeout):
-        """targets: [[ip, proto, port], …] -> [[who, source seen], or null, …], all at once."""
+    def ask(self, targets):
         self.answers = [None] * len(targets)
-        now = time.monotonic()
         for index, (ip, proto, port) in enumerate(targets):
             s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
             s.setblocking(False)
@@ -141,6 +139,11 @@ class Agent:
                 continue
             self.pending[s] = [index, proto]
             self.selector.register(s, selectors.EVENT_READ, self.on_answer)
+
+    def probe(self, targets, timeout):
+        """targets: [[ip, proto, port], …] -> [[who, source seen], or null, …], all at once."""
+        now = time.monotonic()
+        self.ask(targets)
         asked_again = False
         while self.pending and time.monotonic() < now + timeout:
             self.turn(0.05)

@@ -35,7 +35,7 @@ def change(config, seed):
 
 
 def declare(r, config, name):
-    for key in r.sample(sorted(config["networks"]), 2 if r.random() < 0.25 else 1):
+    for key in r.sample(sorted(config["networks"]), 2 if r.random() < 0.25 and len(config["networks"]) > 1 else 1):
         base = config["networks"][key]["subnet"].rsplit(".", 1)[0]
         taken = {ip for ip in config["ips"]}
         ip = next(ip for ip in (f"{base}.{r.randint(2, 250)}" for _ in range(99)) if ip not in taken)

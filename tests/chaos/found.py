@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Stories with a fixed course: what random ones found once. found.py NAME FOLDER CGROUP, as story.py."""
+import os
+import signal
+import sys
+import time
+
+import story
+import wired
+
+VPN = {"selector": "vpn", "nat": "dnat", "name": "vpn", "iface": "wg0", "to": "server", "port": 80}
+
+
+class Found(story.Story):
+    """Client and server on two networks, each also on bridge; one translation inside vpn."""
+
+    def __init__(self, name, folder, cgroup):
+        super().__init__(name, folder, cgroup, seed=1)
+        self.bench.forgetful = False  # no period helps
+
+    def files_begin(self):
+        super().files_begin()
+        self.config["ips"] = {self.CLIENT_IP: {"container_name": "client"}, self.SERVER_IP: {"container_name": "server"},
+                              "172.20.0.20": {"container_name": "vpn", "selector": "vpn"}}
+        self.talks, self.random_policies = set(), [VPN]
+        self.write_by_rename()
+
+    def containers(self):
+        return [(name, "bridge", True) for name in ("client", "server", "vpn")]
+
+    def run(self):
+        self.bench.begin()
+        self.bench.start_daemon()
+        self.settled("the beginning")
+        self.deed()
+        self.settled("the end")
+        self.bench.end_daemon()
+        self.bench.assert_same_as_fresh()
+        return {"name": self.name}
+
+    def deed(self):
+        globals()[self.name](self)
+
+    def without_policies(self):
+        self.random_policies, self.policies = [], list
+        self.write_by_rename()
+
+    def table(self, pid=None):
+        command = ["nft", "list", "table", "inet", "harborwall"]
+        return wired.inside(pid, *command, check=False) if pid else wired.run(*command, check=False)
+
+    def wait(self, claim, what, seconds=5):
+        end = time.time() + seconds
+        while not claim():
+            assert time.time() < end, what
+            time.sleep(0.02)
+
+
+def what_a_dead_daemon_left_is_removed_by_one_that_started_before_the_engine(s):
+    s.bench.kill_daemon()
+    s.bench.engine.close()
+    s.without_policies()
+    s.bench.start_daemon()
+    s.wait(lambda: "pass failed" in s.bench.log(), "no pass without an engine")
+    s.engine_back()
+
+
+def containers_are_not_forgotten_while_the_engine_does_not_answer(s):
+    s.bench.engine.script("GET", "/info", status=500, message="not now", times=2)
+    wired.run("nft", "delete", "table", "inet", "harborwall")
+    s.wait(lambda: "the file alone is enforced" in s.bench.log(), "no pass without an engine")
+    s.bench.engine.scripts.clear()
+    s.without_policies()
+
+
+def what_is_in_a_container_goes_with_its_name(s):
+    assert "dnat" in s.table(s.bench.engine.pid("vpn"))
+    s.bench.engine.rename("vpn", "vpn_old")
+    s.wait(lambda: not s.table(s.bench.engine.pid("vpn_old")), "the table in the renamed container stays")
+
+
+def what_is_in_a_container_goes_though_its_networks_change_at_the_same_time(s):
+    os.kill(s.bench.daemon_pid(), signal.SIGSTOP)
+    s.bench.engine.connect("elsewhere", "vpn")
+    s.without_policies()
+    os.kill(s.bench.daemon_pid(), signal.SIGCONT)
+    s.wait(lambda: not s.table(s.bench.engine.pid("vpn")), "the table in the container stays")
+
+
+def a_flushed_host_is_closed_though_the_engine_refuses_to_tell_of_a_container(s):
+    s.bench.engine.script("GET", "/containers/[^/]+/json", status=500, message="not now", times=99)
+    s.bench.stop("client")
+    s.bench.start("client")
+    s.wait(lambda: "inspect container" in s.bench.log(), "it was not asked")
+    wired.run("nft", "flush", "ruleset")
+    s.wait(lambda: "nobody else closes this network" in s.table(), "the host is open")
+    s.bench.engine.scripts.clear()
+
+
+def forwarding_that_others_turn_off_is_on_again_at_once(s):
+    for pid in (None, s.bench.engine.pid("vpn")):
+        command = ["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]
+        wired.inside(pid, *command) if pid else wired.run(*command)
+        read = ["cat", "/proc/sys/net/ipv4/ip_forward"]
+        s.wait(lambda: (wired.inside(pid, *read) if pid else wired.run(*read)) == "1\n", "it stays off", seconds=2)
+
+
+def what_clear_gives_back_may_be_gone(s):
+    """The policy of FORWARD, which others have flushed with its table meanwhile."""
+    wired.run("sh", "-c", "iptables-nft -P FORWARD ACCEPT; echo 0 >/proc/sys/net/ipv4/ip_forward")
+    s.send_hup()
+    s.wait(lambda: s.bench.forward_policy() == "DROP", "the policy stays")
+    wired.run("nft", "flush", "ruleset")
+
+
+if __name__ == "__main__":
+    story.main(Found)
