@@ -109,6 +109,8 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	*err = (struct error){0};
 	planned = pass_plan(p, &d->world, d->source.current, err);
 	d->world.without_engine = false;
+	if (planned && p->view.engine.up) /* it is back already */
+		return true;
 	if (planned && !p->view.seen.have.spaces.items[0].ruleset.exists &&
 	    !p->view.seen.have.spaces.items[0].chains.n) {
 		log_warn("no engine: the file alone is enforced", "error",
