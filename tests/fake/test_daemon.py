@@ -351,6 +351,19 @@ def test_the_service_manager_is_told_of_start_reload_life_and_end(case):
         running.end()
 
 
+def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(case):
+    manager = Manager(case.folder)
+    running = Running(case, NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="100000", WATCHDOG_PID="1", WATCH_PERIOD_SECONDS="600")
+    try:
+        manager.hear("READY=1")
+        running.daemon.wait(lambda s: s.get("healthy"))
+        manager.socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            manager.hear("WATCHDOG=1")
+    finally:
+        running.end()
+
+
 # --- scrapers ---
 
 METRICS = {"build_info": "gauge", "config_last_reload_successful": "gauge", "config_last_reload_timestamp_seconds": "gauge",
