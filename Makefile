@@ -4,7 +4,7 @@
 PYTHON = /usr/bin/python3
 PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -q
 
-.PHONY: all deps check nightly demo lab bench fuzz tidy analyze fmt install dist sbom clean
+.PHONY: all deps check nightly demo lab bench soak fuzz tidy analyze fmt install dist sbom clean
 
 all: build/build.ninja
 	@ninja -C build harborwall
@@ -30,6 +30,10 @@ demo: deps all
 
 bench: deps all # rules beside what people run today, in one run
 	@$(PYTHON) -B tests/bench/bench.py
+
+soak: deps all # ten thousand passes, then ten minutes of nothing: memory and processor time
+	@$(PYTHON) -B tests/fake/soak.py passes 10000
+	@$(PYTHON) -B tests/fake/soak.py idle 600
 
 fuzz:
 	@echo "make $@: not built yet" >&2; exit 1

@@ -138,7 +138,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->variant = choose_variant(&view->engine, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
-	f->docker_user = views[f->variant].docker_user;
+	f->docker_user = views[f->variant].docker_user && !views[f->variant].docker_user_late;
 	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
 	f->docker_drops = handoff_view_closes(&views[f->variant]);
 	f->raw_drops = views[f->variant].raw_drops;

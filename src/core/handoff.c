@@ -34,7 +34,10 @@ static const struct {
 
 static void note_jump(struct filter_view *view, const char *target)
 {
-	view->docker_user |= !strcmp(target, "DOCKER-USER");
+	if (!strcmp(target, "DOCKER-USER")) {
+		view->docker_user = true;
+		view->docker_user_late |= view->docker_isolation;
+	}
 	view->docker_isolation |=
 		!strcmp(target, "DOCKER-ISOLATION-STAGE-1") || !strcmp(target, "DOCKER-FORWARD");
 	view->drops_by_bridge |= !strcmp(target, "DOCKER-FORWARD");

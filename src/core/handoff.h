@@ -15,6 +15,7 @@
 struct filter_view {
 	bool exists;	       /* the variant has a filter table with a FORWARD chain */
 	bool docker_user;      /* chain DOCKER-USER is there and FORWARD jumps to it */
+	bool docker_user_late; /* … after Docker's isolation, whose drops are final by then */
 	bool docker_isolation; /* FORWARD jumps to DOCKER-ISOLATION-STAGE-1 or DOCKER-FORWARD */
 	bool drops_by_bridge;  /* … to DOCKER-FORWARD (>= 28), whose drops need no policy */
 	bool raw_drops;	       /* raw PREROUTING drops what does not come from an interface */

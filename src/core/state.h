@@ -26,7 +26,8 @@ struct handoff {
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
 	enum variant variant; /* the one that Docker uses; without Docker the one in play */
-	bool docker_user;     /* DOCKER-USER stands in that variant and FORWARD jumps to it */
+	bool docker_user;     /* FORWARD of that variant jumps to DOCKER-USER, before anything of
+				 Docker's drops */
 	enum backend backend;
 	bool docker_nftables; /* Docker >= 29 writes nf_tables tables of its own … */
 	bool mixed;	      /* Docker's chains stand in both variants */

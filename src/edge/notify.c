@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 void notify_send(const char *text)
 {
@@ -31,8 +32,10 @@ void notify_send(const char *text)
 
 int notify_watchdog_ms(void)
 {
-	const char *usec = getenv("WATCHDOG_USEC");
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	long long us = usec ? atoll(usec) : 0;
 
+	if (pid && atoi(pid) != getpid()) /* meant for the process that started us */
+		return 0;
 	return us > 0 ? (int)(us / 2000) : 0;
 }

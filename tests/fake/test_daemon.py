@@ -351,6 +351,47 @@ def test_the_service_manager_is_told_of_start_reload_life_and_end(case):
         running.end()
 
 
+def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(case):
+    manager = Manager(case.folder)
+    running = Running(case, NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="100000", WATCHDOG_PID="1", WATCH_PERIOD_SECONDS="600")
+    try:
+        manager.hear("READY=1")
+        running.daemon.wait(lambda s: s.get("healthy"))
+        manager.socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            manager.hear("WATCHDOG=1")
+    finally:
+        running.end()
+
+
+# --- scrapers ---
+
+METRICS = {"build_info": "gauge", "config_last_reload_successful": "gauge", "config_last_reload_timestamp_seconds": "gauge",
+           "reconcile_duration_seconds": "histogram", "reconcile_total": "counter", "drift_repaired_total": "counter",
+           "fought_objects": "gauge", "connections_revoked_total": "counter", "policies": "gauge", "docker_up": "gauge"}
+
+
+def test_metrics_are_what_scrapers_take(case, start):
+    running = start()
+    case.nft("delete", "table", "inet", "harborwall")
+    running.wait(PORTS["old"])
+    running.daemon.wait(lambda s: s["drift_repaired"] == 1)
+    page = subprocess.run(["curl", "-s", "--unix-socket", f"{case.folder}/sock", "http://h/metrics"], text=True,
+                          capture_output=True, check=True).stdout
+    assert dict(re.findall(r"^# TYPE harborwall_(\w+) (\w+)$", page, re.M)) == METRICS
+    assert re.findall(r"^# HELP harborwall_(\w+) ", page, re.M) == list(METRICS)
+    values = dict(re.findall(r"^harborwall_(\S+) (\S+)$", page, re.M))
+    buckets = [int(v) for k, v in values.items() if k.startswith("reconcile_duration_seconds_bucket")]
+    assert buckets == sorted(buckets) and len(buckets) == 13
+    assert buckets[-1] == int(values["reconcile_duration_seconds_count"]) >= 2
+    assert int(values['reconcile_total{result="ok"}']) == buckets[-1] and float(values["reconcile_duration_seconds_sum"]) > 0
+    assert values['drift_repaired_total{object="firewall"}'] == "1" and values['policies{state="active"}'] == "1"
+    assert values["docker_up"] == values["config_last_reload_successful"] == "1"
+    if shutil.which("promtool"):
+        judged = subprocess.run(["promtool", "check", "metrics"], input=page, text=True, capture_output=True, check=False)
+        assert judged.returncode == 0 and not judged.stdout + judged.stderr, judged.stdout + judged.stderr
+
+
 # --- somebody who does not give in ---
 
 def test_one_that_keeps_undoing_is_named_with_who_started_it(case, start):

@@ -126,3 +126,13 @@ def test_an_engine_that_goes_and_comes_back_is_found_again(daemon):
     daemon.wait(lambda s: not s["engine_up"] or not s["healthy"])
     daemon.engine.listen()
     daemon.wait(lambda s: s["healthy"] and s["engine_up"])
+
+
+@pytest.mark.skipif("asan" in HARBORWALL, reason="its allocator is another one")
+def test_many_passes_leave_memory_where_it_was():
+    """make soak does the same for longer."""
+    if os.geteuid():
+        pytest.skip("needs root, for a network namespace")
+    done = subprocess.run([sys.executable, "-B", f"{os.path.dirname(os.path.abspath(__file__))}/soak.py", "passes", "100"],
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout

@@ -2,6 +2,7 @@
 /* What core decides, without a kernel and without an engine: names, engine answers, and the laws of
  * difference over every golden file: what is sent reads back as what was wanted. */
 #include "core/compile.h"
+#include "core/handoff.h"
 #include "core/nft.h"
 #include "core/plan.h"
 #include "core/resolve.h"
@@ -174,6 +175,30 @@ TEST(a_state_compared_with_itself_plans_nothing_for_its_namespaces)
 	}
 }
 
+/* Docker 20.10 puts its jumps so when it starts again over running containers (--live-restore). */
+TEST(a_docker_user_behind_the_isolation_comes_too_late)
+{
+	static const char *const jumps[] = {
+		"-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-ISOLATION-STAGE-1\n",
+		"-A FORWARD -j DOCKER-ISOLATION-STAGE-1\n-A FORWARD -j DOCKER-USER\n",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(jumps); i++) {
+		struct arena a = {0};
+		struct filter_view view = {0};
+
+		handoff_view_text(&view, &a,
+				  arena_printf(&a,
+					       "*filter\n:FORWARD DROP [0:0]\n:DOCKER-USER - "
+					       "[0:0]\n%sCOMMIT\n",
+					       jumps[i]),
+				  "");
+		assert_true(view.docker_user && view.docker_isolation);
+		assert_int_equal(view.docker_user_late, i == 1);
+		arena_release(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +208,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),
+		cmocka_unit_test(a_docker_user_behind_the_isolation_comes_too_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
