@@ -25,8 +25,9 @@ lab: all # only what needs a Docker engine
 demo: deps all
 	@$(PYTHON) -B tests/lab/demo
 
-bench: deps all # rules beside what people run today, in one run
-	@$(PYTHON) -B tests/bench/bench.py
+bench: deps all # beside what people run today; BENCH=quick takes a minute, JSON=FILE keeps the figures
+	@ninja -C build
+	@$(PYTHON) -B tests/bench/bench.py $(BENCH) $(if $(JSON),--json $(JSON))
 
 fuzz:
 	@echo "make $@: not built yet" >&2; exit 1
