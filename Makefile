@@ -28,8 +28,9 @@ lab: all # only what needs a Docker engine
 demo: deps all
 	@$(PYTHON) -B tests/lab/demo
 
-bench: deps all # rules beside what people run today, in one run
-	@$(PYTHON) -B tests/bench/bench.py
+bench: deps all # beside what people run today; BENCH=quick takes a minute, JSON=FILE keeps the figures
+	@ninja -C build
+	@$(PYTHON) -B tests/bench/bench.py $(BENCH) $(if $(JSON),--json $(JSON))
 
 soak: deps all # ten thousand passes, then ten minutes of nothing: memory and processor time
 	@$(PYTHON) -B tests/fake/soak.py passes 10000

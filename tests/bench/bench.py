@@ -1,168 +1,194 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make bench: how long rules take, beside what people run today, in one run of one machine.
+"""make bench: how long rules take and what packets pay for them, beside what people run today.
 
-Every figure is the median of interleaved rounds in network namespaces of its own; read ratios, not
-milliseconds. A table for people on stdout, the same as JSON with --json FILE."""
+Everything is measured in one run, round by round side by side, in network namespaces of its own; read
+ratios of medians, not milliseconds. Ends with what was wanted and what was measured: processor time
+(the kernel's work included) wherever it can be told, so that a busy machine says the same."""
 import argparse
 import json
 import os
 import platform
-import random
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-HARBORWALL = os.environ.get("HARBORWALL", f"{ROOT}/build/harborwall")
-sys.path.insert(0, f"{ROOT}/tests/fake")
-import dockerd  # noqa: E402
+import enforced
+import packets
+import spaces
+from spaces import ENFORCED, PASS, Criteria, Figures, total
+
+STAGES = ("read", "parse", "resolve", "observe_host", "compile", "encode", "observe_containers", "diff", "apply")
 
 
-def config_of(n_policies, networks=20, containers=50):
-    """A service graph: every policy opens one port of one container to one of another network."""
-    r = random.Random(1)
-    config, names = {"networks": {}, "ips": {}, "policies": []}, []
-    for i in range(networks):
-        config["networks"][f"net{i}"] = {"subnet": f"10.100.{i}.0/24"}
-        for k in range(containers):
-            names.append((i, f"svc-{i}-{k}", f"10.100.{i}.{k + 2}"))
-            config["ips"][names[-1][2]] = {"container_name": names[-1][1], "selector": names[-1][1]}
-    seen, flows = set(), []
-    while len(flows) < n_policies:
-        a, b, port = r.choice(names), r.choice(names), r.randint(1, 65535)
-        if a[0] == b[0] or (a, b, port) in seen:
-            continue
-        seen.add((a, b, port))
-        flows.append((a[2], b[2], port))
-        config["policies"].append({"service_name": "shop", "container_name": b[1], "selector": b[1], "from": a[1],
-                                   "port": port, "proto": "tcp"})
-    return config, flows
+def plan(quick):
+    """What is measured: {policies: (rounds, seconds they may take)}, and how much of the rest."""
+    if quick:
+        return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "iptables_most": 1000, "execs_s": 1,
+                "big": 10000, "changes": 2, "idle": (1000, 20), "spaces": (200, 1, 10), "calls": (50, 500, (500, 5000)),
+                "packets": 3}
+    return {"sizes": {10: (5, 10), 1000: (7, 40), 10000: (5, 80), 100000: (3, 120)},
+            "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "iptables_most": 10000, "execs_s": 8,
+            "big": 100000, "changes": 5, "idle": (10000, 100), "spaces": (200, 3, 40), "calls": (1000, 10000, (1000, 100000)),
+            "packets": 7}
 
 
-class Namespace:
-    def __enter__(self):
-        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep 3600"], stdout=subprocess.PIPE)
-        self.holder.stdout.readline()
-        return self
-
-    def __exit__(self, *_):
-        self.holder.kill()
-        self.holder.wait()
-        self.holder.stdout.close()
-
-    def run(self, *argv, stdin=None, env=None):
-        return subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", *argv], input=stdin, text=True, check=True,
-                              capture_output=True, env={**os.environ, **(env or {})})
-
-    def timed(self, *argv, stdin=None, env=None):
-        started = time.perf_counter()
-        done = self.run(*argv, stdin=stdin, env=env)
-        return 1000 * (time.perf_counter() - started), done
+def environment():
+    def first_line(*argv):
+        return subprocess.run(argv, text=True, stdout=subprocess.PIPE, check=False).stdout.splitlines()[0]
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "?")
+    return {"date": time.strftime("%Y-%m-%d"), "kernel": platform.release(), "cpus": os.cpu_count(), "cpu": model,
+            "load": os.getloadavg()[0], "nft": first_line("nft", "--version"),
+            "iptables": first_line("iptables-nft", "--version"),
+            "harborwall": first_line(spaces.HARBORWALL, "--version")}
 
 
-def restore_text(flows):
-    lines = ["*filter", ":BENCH - [0:0]"]
-    lines += [f"-A BENCH -s {s}/32 -d {d}/32 -p tcp -m tcp --dport {p} -j ACCEPT" for s, d, p in flows]
-    return "\n".join([*lines, "COMMIT", ""])
+def print_load(n, kind, wall, cpu):
+    """From the file to rules: what we take, stage by stage, and what others take."""
+    ours = cpu.median("harborwall")
+    rows = [(name, [wall.median(name), cpu.median(name), cpu.median(name) / ours] if name in cpu.values else
+             [wall.median(name), None, None])
+            for name in wall.values if ":" not in name or "commit" in name or name.startswith("transaction")]
+    rows += [(f"    {stage}", [wall.median(f"harborwall: {stage}"), cpu.median(f"harborwall: {stage}"), None])
+             for stage in ("engine", *STAGES) if f"harborwall: {stage}" in wall.values]
+    rows = [row for row in rows if "bytes" not in row[0]]
+    spaces.table(f"{n} policies, {kind}, {len(wall.values['harborwall'])} rounds: ms", ["wall", "processor", "x ours"], rows)
 
 
-def nft_linear(flows):
-    rules = "\n".join(f"ip saddr {s} ip daddr {d} tcp dport {p} accept" for s, d, p in flows)
-    return f"table inet bench {{ chain c {{ type filter hook forward priority 0\n{rules}\n}}\n}}\n"
+def judge_load(criteria, n, wall, cpu):
+    commit = cpu.ratio("transaction: ours", "transaction: kernel")
+    criteria.at_most(f"commit / the kernel's own time, {n} policies", commit, 1.15)
+    criteria.at_most(f"one policy changed, kernel, {n} policies", 1000 * cpu.median("transaction: change_kernel"), 20, "us")
+    if n == 1000:
+        criteria.at_least("commit faster than iptables-nft-restore, 1000 policies",
+                          cpu.median("iptables-nft-restore") / cpu.median("transaction: ours"), 30, "times")
+    if n >= 10000:
+        criteria.at_most(f"file to enforced / iptables-nft-restore, {n} policies",
+                         cpu.ratio("harborwall", "iptables-nft-restore"), 1 / 3)
+        rest = cpu.median("harborwall") - cpu.median("core: json")
+        criteria.at_most(f"file to enforced without the JSON library / kernel, {n} policies",
+                         rest / cpu.median("transaction: kernel"), 2)
+    for backend in ("iptables-nft", "iptables-legacy"):
+        if n >= 1000 and f"harborwall {backend}: commit" in wall.values:
+            criteria.at_most(f"{backend}: our restore / the bare one, {n} policies",
+                             wall.best(f"harborwall {backend}: commit") / wall.best(f"{backend}-restore of the same text"),
+                             1.2, "(best of the rounds, by the clock)")
 
 
-def nft_set(flows):
-    elements = ", ".join(f"{s} . {d} . tcp . {p}" for s, d, p in flows)
-    return ("table inet bench { set ok { type ipv4_addr . ipv4_addr . inet_proto . inet_service\n"
-            f"elements = {{ {elements} }}\n}}\n chain c {{ type filter hook forward priority 0\n"
-            "ip saddr . ip daddr . meta l4proto . th dport @ok accept\n}\n}\n")
+def loads(what, criteria, results):
+    commit_1000 = None
+    for n, (rounds, budget_s) in what["sizes"].items():
+        wall, cpu = enforced.load(n, rounds, "pairs", what["iptables_most"], budget_s)
+        print_load(n, "one rule each", wall, cpu)
+        judge_load(criteria, n, wall, cpu)
+        results[f"pairs {n}"] = {"wall": wall.medians(), "processor": cpu.medians()}
+        commit_1000 = cpu.median("transaction: ours") if n == 1000 else commit_1000
+    for n, (rounds, budget_s) in what["graphs"].items():
+        wall, cpu = enforced.load(n, rounds, "graph", min(1000, what["iptables_most"]), budget_s)
+        print_load(n, "a service graph", wall, cpu)
+        results[f"graph {n}"] = {"wall": wall.medians(), "processor": cpu.medians()}
+    execs = enforced.one_process_per_rule(1000, what["execs_s"])
+    spaces.table("1000 policies, as network-go did (made out of so many): ms", ["wall", "processor", "made of", "x commit"],
+                 [(name, [ms, cpu, done, cpu / commit_1000]) for name, (ms, cpu, done) in execs.items()])
+    results["one process per rule, 1000"] = execs
+    for name in ("iptables-legacy", "iptables-nft"):
+        _, ms, done = execs[f"{name}, one process per rule"]
+        criteria.at_least(f"commit faster than one {name} per rule, 1000 policies", ms / commit_1000, 1000,
+                          f"times (made out of {done})")
 
 
-def stages(stderr):
-    """--timings: {"commit": ms, …} of the first pass."""
-    found = {}
-    for line in stderr.splitlines():
-        if line.startswith("timing "):
-            _, name, ms = line.split()
-            found.setdefault(name, float(ms))
-    return found
+def life(what, criteria, results):
+    n = what["big"]
+    first, changes, early, late = enforced.daemon_life(n, what["changes"])
+    figures = Figures()
+    for one in changes:
+        figures.note("pass", total(one, PASS, 1))
+    load = total(first, ENFORCED, 1)
+    spaces.table(f"the daemon, {n} policies", ["first", "changed", "MB peak", "MB after"],
+                 [("read to commit; the pass after one policy changed: ms", [load, figures.median("pass"), None, None]),
+                  ("memory after the first load", [None, None, *early]),
+                  (f"memory after {len(changes)} changes", [None, None, *late])])
+    results["daemon"] = {"policies": n, "first": load, "changed": figures.median("pass"), "memory": early, "later": late}
+    criteria.at_most(f"one policy changed: the pass / the first load, {n} policies", figures.median("pass") / load, 1 / 20)
+    criteria.at_most(f"peak memory, {n} policies", early[0], 300, "MB")
+    criteria.at_most(f"RssAnon after the pass, {n} policies", early[1], 15, "MB")
 
 
-def harborwall(folder, engine, backend="nftables"):
-    """A first load from file to rules: wall time, and what the program itself says of its stages."""
-    with Namespace() as ns:
-        env = {"DOCKER_HOST": engine.host, "HARBORWALL_STATE": f"{folder}/state.json", "HARBORWALL_BACKEND": backend,
-               "HARBORWALL_LISTEN": f"{folder}/sock"}
-        first, done = ns.timed(HARBORWALL, "apply", "-q", "--timings", "-c", f"{folder}/networks.json", env=env)
-        again, _ = ns.timed(HARBORWALL, "apply", "-q", "-c", f"{folder}/networks.json", env=env)
-        return {"first": first, "again": again, **stages(done.stderr)}
+def idle(what, criteria, results):
+    policies, containers = what["idle"]
+    first, found, stages = enforced.nothing_changed(policies, containers, 5)
+    spaces.table(f"nothing changed, {policies} policies, {containers} running containers: processor ms", ["ms", "/ first"],
+                 [("the first load", [first, 1]), *((f"a pass for a {why}", [ms, ms / first]) for why, ms in found.items()),
+                  *((f"    {stage}", [cpu, None]) for stage, (_, cpu) in stages.items())])
+    wrote, writes = enforced.netlink_writes(policies // 10, containers // 10)
+    results["nothing changed"] = {"first": first, **found, "writes": writes}
+    if not wrote:
+        sys.exit("bench: strace saw no netlink write in a first load: it sees none at all")
+    criteria.at_most("nothing changed: netlink writes in 3 passes", writes, 0)
+    for why, ms in found.items():
+        criteria.at_most(f"nothing changed: pass for a {why} / the first load", ms / first, 1 / 20)
 
 
-def one_exec_per_rule(flows, tool, n):
-    with Namespace() as ns:
-        ns.run(tool, "-N", "BENCH")
-        script = "\n".join(f"{tool} -I BENCH -s {s} -d {d} -p tcp --dport {p} -j ACCEPT" for s, d, p in flows[:n])
-        ms, _ = ns.timed("sh", "-e", stdin=script)
-        return ms * len(flows) / n
+def containers(what, criteria, results):
+    n, *most = what["spaces"]
+    found = enforced.spaces(n, *most)
+    part = 10
+    rival = [ms * n / part for ms in enforced.translations_by_process(part)]
+    spaces.table(f"{n} containers with a translation each: ms", ["wall", "processor"],
+                 [("their transactions and the host's", [found["commits"], found["commits cpu"]]),
+                  ("all steps, forwarding and routes too", [found["steps"], found["steps cpu"]]),
+                  ("their namespaces opened and read", [found["observed"], None]),
+                  (f"nsenter iptables, as network-go did (made out of {part})", rival)])
+    results["containers"] = {**found, "by process": rival}
+    criteria.at_most(f"{n} containers' namespaces programmed", found["commits cpu"], 20, "ms")
 
 
-def with_tool(argv, text):
-    with Namespace() as ns:
-        return ns.timed(*argv, stdin=text)[0]
+def calls(what, criteria, results):
+    networks, addresses, sizes = what["calls"]
+    found = {n: enforced.engine_calls(networks, addresses, n) for n in sizes}
+    names = sorted({name for asked, _ in found.values() for name in asked})
+    spaces.table(f"calls to the engine, {networks} networks, {addresses} addresses", [f"{n} pol." for n in sizes],
+                 [(name, [found[n][0][name] for n in sizes]) for name in names])
+    few, many = (found[n] for n in sizes)
+    lists = max(many[0][name] for name in ("GET /networks", "GET /containers/json"))
+    results["engine calls"] = {str(n): dict(asked) for n, (asked, _) in found.items()}
+    criteria.at_most("calls to the engine that more policies cause", sum(many[0].values()) - sum(few[0].values()), 0)
+    criteria.at_most("lists fetched per pass", lists / many[1], 1)
+    criteria.at_most("iptables backend: restores of the host's first pass", enforced.restores(100, "iptables-nft"), 1)
 
 
-def measure(n, rounds):
-    config, flows = config_of(n)
-    found = {}
-
-    def note(name, value):
-        found.setdefault(name, []).append(value)
-    with tempfile.TemporaryDirectory() as folder:
-        with open(f"{folder}/networks.json", "w", encoding="utf-8") as f:
-            json.dump(config, f, indent=2)
-        with dockerd.Engine(folder) as engine:
-            for address in config["ips"].values():
-                engine.add_container(address["container_name"])
-            harborwall(folder, engine)  # makes the networks and connections; not counted
-            for i in range(rounds):
-                for name, ms in harborwall(folder, engine).items():
-                    note(f"harborwall {name}", ms)
-                for name, ms in harborwall(folder, engine, "iptables-nft").items():
-                    if name == "commit":
-                        note("harborwall, backend iptables-nft, commit", ms)
-                note("nft -f, one set", with_tool(["nft", "-f", "-"], nft_set(flows)))
-                note("iptables-nft-restore", with_tool(["iptables-nft-restore", "--noflush"], restore_text(flows)))
-                note("iptables-legacy-restore", with_tool(["iptables-legacy-restore", "--noflush"], restore_text(flows)))
-                if n <= 10000:
-                    note("nft -f, linear rules", with_tool(["nft", "-f", "-"], nft_linear(flows)))
-                if i == 0:
-                    part = min(n, 300)
-                    for tool in ("iptables-legacy", "iptables-nft"):
-                        note(f"{tool}, one exec per rule{'' if part == n else ' (from 300)'}", one_exec_per_rule(flows, tool, part))
-    return {name: statistics.median(values) for name, values in found.items()}
+def data_plane(what, criteria, results, quick):
+    wall, cpu = packets.measure(what["packets"], quick)
+    names = [name[:-len(": new")] for name in cpu.values if name.endswith(": new")]
+    spaces.table("packets: processor us", ["new conn.", "established"],
+                 [(name, [cpu.median(f"{name}: new"), cpu.median(f"{name}: established")]) for name in sorted(names)])
+    results["packets"] = {"wall": wall.medians(), "processor": cpu.medians()}
+    n = what["big"]
+    criteria.at_most(f"a new connection at {n} policies / at one",
+                     cpu.ratio(f"harborwall, nftables, {n}: new", "harborwall, nftables, 0: new"), 1.05)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sizes", nargs="*", type=int, default=[10, 1000, 10000])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json")
+    parser.add_argument("what", nargs="?", choices=["all", "quick"], default="all", help="quick: a minute, not ten")
+    parser.add_argument("--json", metavar="FILE", help="the figures once more, for programs")
+    parser.add_argument("--only", metavar="PARTS", help="some of loads,life,idle,containers,calls,packets")
     options = parser.parse_args()
     if os.geteuid():
         sys.exit("bench: needs root, for network namespaces")
-    print(f"{platform.system()} {platform.release()}, {os.cpu_count()} cpus, median of {options.rounds} rounds, "
-          f"{time.strftime('%Y-%m-%d')}")
-    results = {}
-    for n in options.sizes:
-        results[n] = measure(n, options.rounds)
-        commit = results[n].get("harborwall commit", 0) or results[n]["harborwall first"]
-        print(f"\n{n} policies{'':24}ms   x commit")
-        for name, ms in sorted(results[n].items(), key=lambda item: item[1]):
-            print(f"  {name:36} {ms:9.2f}   {ms / commit:8.1f}", flush=True)
+    quick = options.what == "quick"
+    what, criteria, results, started = plan(quick), Criteria(), {"environment": environment()}, time.monotonic()
+    print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
+    parts = {"loads": loads, "life": life, "idle": idle, "containers": containers, "calls": calls,
+             "packets": lambda *three: data_plane(*three, quick)}
+    for name, part in parts.items():
+        if not options.only or name in options.only.split(","):
+            part(what, criteria, results)
+            print(f"({name}: {time.monotonic() - started:.0f} s since the start)", flush=True)
+    print()
+    criteria.print()
+    results["criteria"] = criteria.items
     if options.json:
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=2)

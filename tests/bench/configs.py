@@ -148,7 +148,7 @@ def converge(engine, config, running=False, pids=None):
     for key, network in config["networks"].items():
         subnet = network["subnet"]
         engine.add_network(key, subnet, gateway=str(ipaddress.ip_network(subnet)[1]),
-                           labels={"io.harborwall.managed": "1"})
+                           bridge=network.get("bridge_name"), labels={"io.harborwall.managed": "1"})
     by_subnet = {n["IPAM"]["Config"][0]["Subnet"]: ident for ident, n in engine.networks.items() if n["IPAM"]["Config"]}
     for ip, address in config["ips"].items():
         name = address["container_name"]

@@ -123,10 +123,23 @@ void load_commit(struct state *have, struct arena *a, const struct state *want,
 			take_batch(&have->spaces.items[step->space].ruleset, a, &step->batch);
 }
 
-double load_now_ms(void)
+static double ms_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+struct clocks clocks_now(void)
+{
+	return (struct clocks){ms_of(CLOCK_MONOTONIC), ms_of(CLOCK_THREAD_CPUTIME_ID)};
+}
+
+void clocks_print(const char *name, struct clocks since, double parts)
+{
+	struct clocks now = clocks_now();
+
+	printf("%s %.5f %.5f\n", name, (now.wall - since.wall) / parts,
+	       (now.cpu - since.cpu) / parts);
 }

@@ -38,4 +38,10 @@ void load_empty(struct state *have, struct arena *a, const struct state *want);
 void load_commit(struct state *have, struct arena *a, const struct state *want,
 		 const struct plan *plan);
 
-double load_now_ms(void);
+/* ms of the clock and of this thread on a processor. */
+struct clocks {
+	double wall, cpu;
+};
+struct clocks clocks_now(void);
+/* "name WALL CPU" on stdout: since then, divided by parts. */
+void clocks_print(const char *name, struct clocks since, double parts);

@@ -3,11 +3,10 @@
 import ctypes
 import os
 import sys
+import tempfile
 import time
 
 from spaces import HERE, Namespace
-
-EXECS = 1000  # rules loaded one process each; more are not waited for
 
 
 def restore_text(flows):
@@ -38,7 +37,7 @@ BULK = [("iptables-legacy-restore", ["iptables-legacy-restore", "--noflush"], re
         ("iptables-nft-restore", ["iptables-nft-restore", "--noflush"], restore_text, 100000),
         ("nft -f, linear rules", ["nft", "-f", "-"], nft_linear, 10000),
         ("nft -f, one set", ["nft", "-f", "-"], nft_set, 100000),
-        ("libnftables in process, one set", [sys.executable, "-B", f"{HERE}/rivals.py"], nft_set, 100000)]
+        ("libnftables in process, one set", ["libnftables"], nft_set, 100000)]
 
 
 def prepare(folder, flows):
@@ -53,35 +52,58 @@ def prepare(folder, flows):
 
 
 def load(name, path):
-    """ms of one load into a fresh namespace; libnftables counts its own time, without python's start."""
-    argv = next(argv for n, argv, _, _ in BULK if n == name)
+    """(wall, processor) ms of one load into a fresh namespace."""
     with Namespace() as ns:
-        took = ns.timed(*argv, stdin=path)
-        return float(took.out) if "libnftables" in name else took.wall
+        return timed(ns, path, *next(argv for n, argv, _, _ in BULK if n == name))
 
 
-def one_exec_per_rule(folder, flows, tool, enter=False):
-    with Namespace() as ns:
+def timed(ns, path, *argv):
+    """(wall, processor) ms of a program from start to end, as a parent in the namespace sees it; of the library, of
+    the call."""
+    wall, cpu = ns.timed(sys.executable, "-B", f"{HERE}/rivals.py", *argv, stdin=path).out.split()
+    return float(wall), float(cpu)
+
+
+def one_exec_per_rule(flows, tool, enter, budget_s):
+    """(wall, processor ms for all of them, how many were really loaded): the rest is taken to cost what these did,
+    though each costs a little more than the one before."""
+    done, wall, cpu, started = 0, 0, 0, time.monotonic()
+    with Namespace() as ns, tempfile.NamedTemporaryFile("w") as script:
         ns.run(tool, "-N", "BENCH")
-        path = f"{folder}/execs.sh"
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(exec_script(flows, tool, f"nsenter -t {ns.pid} -n " if enter else ""))
-        return ns.timed("sh", "-e", stdin=path).wall
+        while done < len(flows) and time.monotonic() - started < budget_s:
+            part = flows[done:done + 50]
+            script.truncate(0)
+            script.seek(0)
+            script.write(exec_script(part, tool, f"nsenter -t {ns.pid} -n " if enter else ""))
+            script.flush()
+            took = ns.timed("sh", "-e", stdin=script.name)
+            wall, cpu, done = wall + took.wall, cpu + took.cpu, done + len(part)
+    return wall * len(flows) / done, cpu * len(flows) / done, done
 
 
-def main():
-    """libnftables (Debian: libnftables1) as a program would call it, here, in this namespace."""
+def libnftables():
+    """As a program would call it (Debian: libnftables1), here, in this namespace."""
     lib = ctypes.CDLL("libnftables.so.1")
     lib.nft_ctx_new.restype = ctypes.c_void_p
     lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     text = sys.stdin.buffer.read()
     context = lib.nft_ctx_new(0)
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
     status = lib.nft_run_cmd_from_buffer(context, text)
-    print(1000 * (time.perf_counter() - started))
-    sys.stdout.flush()
+    return time.perf_counter() - started, time.process_time() - spent, status
+
+
+def program(argv):
+    started = time.perf_counter()
+    _, status, used = os.wait4(os.posix_spawnp(argv[0], argv, os.environ), 0)
+    return time.perf_counter() - started, used.ru_utime + used.ru_stime, status
+
+
+def main(argv):
+    wall, cpu, status = libnftables() if argv == ["libnftables"] else program(argv)
+    print(1000 * wall, 1000 * cpu, flush=True)
     os._exit(status != 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Network namespaces to measure in, and programs run there with a clock on each."""
+import ctypes
 import os
 import resource
 import statistics
@@ -66,6 +67,54 @@ class Namespace:
         return took
 
 
+class Containers:
+    """Processes in network namespaces of their own, as the containers of a file's addresses are. Use as a context."""
+
+    def __init__(self, config, names=None):
+        self.addresses = {a["container_name"]: ip for ip, a in config["ips"].items()
+                          if names is None or a["container_name"] in names}
+
+    def __enter__(self):
+        self.parent = subprocess.Popen([sys.executable, "-B", f"{HERE}/spaces.py", *self.addresses.values()],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pids = {name: int(self.parent.stdout.readline()) for name in self.addresses}
+        return self
+
+    def __exit__(self, *_):
+        self.parent.stdin.close()
+        self.parent.wait()
+        self.parent.stdout.close()
+
+
+# A bridge needs no module that a small kernel lacks, and takes routes as well as a container's veth.
+LINKS = "link add eth0 type bridge\naddress add {}/24 dev eth0\nlink set eth0 up\nlink set lo up\n"
+
+
+def hold(addresses):
+    """A child for each, in a namespace of its own that has the address, until stdin ends."""
+    clone_newnet, pr_set_pdeathsig, sigkill = 0x40000000, 1, 9
+    libc = ctypes.CDLL(None, use_errno=True)
+    for address in addresses:
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if not pid:
+            libc.prctl(pr_set_pdeathsig, sigkill)
+            if libc.unshare(clone_newnet):
+                os._exit(1)
+            with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as f:
+                f.write("0")
+            subprocess.run(["ip", "-batch", "-"], input=LINKS.format(address), text=True, check=True)
+            os.write(theirs, b".")
+            while True:
+                time.sleep(3600)
+        os.close(theirs)
+        if not os.read(ours, 1):
+            sys.exit("spaces: no network namespace to be had")
+        os.close(ours)
+        print(pid, flush=True)
+    sys.stdin.read()
+
+
 class Figures:
     """name → values of every round; what is read is the median."""
 
@@ -82,22 +131,60 @@ class Figures:
         """Of each round's pair, then the median: what disturbs a round disturbs both."""
         return statistics.median(a / b for a, b in zip(self.values[one], self.values[other]))
 
+    def best(self, name):
+        return min(self.values[name])
+
     def medians(self):
         return {name: statistics.median(values) for name, values in self.values.items()}
 
 
-def passes(text):
-    """What --timings said: one {stage: ms} for every pass, stages that came several times summed."""
-    found, rest = [{}], {}
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) != 3 or words[0] != "timing":
-            continue
-        if words[1] in ("engine", "observe_host") and "diff" in found[-1]:
-            found.append({})
-        found[-1][words[1]] = found[-1].get(words[1], 0) + float(words[2])
-        rest.setdefault(words[1], 0)
-    return found
+class Timings:
+    """What --timings said: a list of passes, each {stage: (wall ms, processor ms)}, several of a stage summed."""
+
+    @staticmethod
+    def begins(stage, one):
+        """The first stage of another pass: one that stands still ends with observe_host; containers are asked
+        about between compile and diff."""
+        if stage == "engine":
+            return "observe_host" in one and ("compile" not in one or "diff" in one)
+        return stage in ("read", "parse", "observe_host") and "observe_host" in one
+
+    def __init__(self, text):
+        self.passes = [{}]
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) != 4 or words[0] != "timing":
+                continue
+            if self.begins(words[1], self.passes[-1]):
+                self.passes.append({})
+            one = self.passes[-1]
+            wall, cpu = one.get(words[1], (0, 0))
+            one[words[1]] = (wall + float(words[2]), cpu + float(words[3]))
+
+
+ENFORCED = ("read", "parse", "resolve", "observe_host", "compile", "encode", "observe_containers", "diff", "apply")
+PASS = ENFORCED[3:]
+
+
+def total(stages, names, clock):
+    """ms of these stages, the engine's calls aside. clock: 0 wall, 1 processor."""
+    return sum(stages.get(name, (0, 0))[clock] for name in names) - stages.get("engine", (0, 0))[clock]
+
+
+def on_processor(pid):
+    """ms that a process has run, its kernel work included, to the nanosecond (not to the tick)."""
+    spent = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+            spent += int(f.read().split()[0])
+    return spent / 1e6
+
+
+def memory(pid):
+    """VmHWM and RssAnon in MB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        lines = dict(line.split(":", 1) for line in f)
+    return [int(lines[name].split()[0]) / 1024 for name in ("VmHWM", "RssAnon")]
 
 
 class Criteria:
@@ -131,3 +218,7 @@ def table(title, columns, rows):
     for name, values in rows:
         print(f"  {name:54}" + "".join(f"{'-' if v is None else f'{v:.2f}' if v < 1000 else f'{v:.0f}':>12}" for v in values))
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    hold(sys.argv[1:])

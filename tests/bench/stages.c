@@ -2,8 +2,8 @@
 /*
  * Everything that core does for a file, stage by stage, without kernel and engine:
  *     stages NETWORKS_JSON ENGINE_NETWORKS ENGINE_CONTAINERS [ROUNDS]
- * prints "stage ms" for every round; under callgrind, every stage is a dump of its own, named so.
- * The engine's files are its answers to GET /networks and GET /containers/json.
+ * prints "stage WALL CPU" (ms) for every round; under callgrind, every stage is a dump of its own,
+ * named so. The engine's files are its answers to GET /networks and GET /containers/json.
  */
 #include "bench/load.h"
 
@@ -22,11 +22,11 @@
 
 enum { ENGINE_MAJOR = 28 }; /* with raw drops: the longest way */
 
-static double started;
+static struct clocks started;
 
 static void begin(void)
 {
-	started = load_now_ms();
+	started = clocks_now();
 	CALLGRIND_START_INSTRUMENTATION;
 	CALLGRIND_ZERO_STATS;
 }
@@ -35,7 +35,7 @@ static void end(const char *stage)
 {
 	CALLGRIND_DUMP_STATS_AT(stage);
 	CALLGRIND_STOP_INSTRUMENTATION;
-	printf("%s %.4f\n", stage, load_now_ms() - started);
+	clocks_print(stage, started, 1);
 }
 
 /* What the library alone takes for the file: the yardstick. */
@@ -126,9 +126,6 @@ static void run(const struct buf *text, const struct buf *networks, const struct
 	load_compile(&second, &engine, &facts);
 	load_encode(&second);
 	compare(&plans[2], &second, &seen, "one", true);
-	printf("policies %u\nspaces %u\nbatch %zu\n", first.config.policies.n, first.want.spaces.n,
-	       plans[0].steps.items[plans[0].steps.n - 1].batch.bytes.len);
-
 	for (size_t i = 0; i < COUNT_OF(plans); i++)
 		plan_free(&plans[i]);
 	arena_release(&first.arena);
