@@ -79,7 +79,8 @@ static const struct json_field event_fields[] = {
 bool engine_decode_version(struct engine *e, struct arena *a, const char *json, size_t len,
 			   const char *server_header, struct error *err)
 {
-	AUTO_JSON json_t *root = json_read(json, len, JSON_OBJECT, err);
+	AUTO_RELEASE struct arena tree = {0};
+	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
 
 	if (!root || !JSON_DECODE(e, a, root, version_fields, err))
 		return error_wrap(err, "version");
@@ -153,7 +154,8 @@ static const struct backend {
 bool engine_decode_info(struct engine *e, struct arena *a, const char *json, size_t len,
 			struct error *err)
 {
-	AUTO_JSON json_t *root = json_read(json, len, JSON_OBJECT, err);
+	AUTO_RELEASE struct arena tree = {0};
+	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
 	const char *driver;
 	json_t *value;
 
@@ -277,7 +279,8 @@ static int network_order(const void *left, const void *right)
 bool engine_decode_networks(struct engine *e, struct arena *a, const char *json, size_t len,
 			    struct error *err)
 {
-	AUTO_JSON json_t *root = json_read(json, len, JSON_ARRAY, err);
+	AUTO_RELEASE struct arena tree = {0};
+	json_t *root = json_read(&tree, json, len, JSON_ARRAY, err);
 	json_t *item;
 	size_t i;
 
@@ -368,7 +371,8 @@ static int container_order(const void *left, const void *right)
 bool engine_decode_containers(struct engine *e, struct arena *a, const char *json, size_t len,
 			      struct error *err)
 {
-	AUTO_JSON json_t *root = json_read(json, len, JSON_ARRAY, err);
+	AUTO_RELEASE struct arena tree = {0};
+	json_t *root = json_read(&tree, json, len, JSON_ARRAY, err);
 	json_t *item;
 	size_t i;
 
@@ -387,7 +391,8 @@ bool engine_decode_containers(struct engine *e, struct arena *a, const char *jso
 bool engine_decode_inspect(struct engine_container *c, struct arena *a, const char *json,
 			   size_t len, struct error *err)
 {
-	AUTO_JSON json_t *root = json_read(json, len, JSON_OBJECT, err);
+	AUTO_RELEASE struct arena tree = {0};
+	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
 	struct inspected seen = {0};
 
 	if (!root || !JSON_DECODE(&seen, a, root, inspected_fields, err) ||
@@ -410,7 +415,8 @@ bool engine_decode_inspect(struct engine_container *c, struct arena *a, const ch
 bool engine_decode_event(struct engine_event *event, struct arena *a, const char *json, size_t len,
 			 struct error *err)
 {
-	AUTO_JSON json_t *root = json_read(json, len, JSON_OBJECT, err);
+	AUTO_RELEASE struct arena tree = {0};
+	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
 
 	*event = (struct engine_event){0};
 	if (!root || !JSON_DECODE(event, a, root, event_fields, err))

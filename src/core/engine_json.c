@@ -2,20 +2,19 @@
 /* Stores JSON members of known types, and says which one is wrong where one is. */
 #include "core/engine_json.h"
 
+#include "core/json_arena.h"
+
 #include <limits.h>
 #include <string.h>
 
-void json_free_at_exit_of_scope(json_t **json)
-{
-	json_decref(*json);
-}
-
-/* NULL with err set unless it is one JSON value of that type. */
-json_t *json_read(const char *text, size_t len, json_type type, struct error *err)
+json_t *json_read(struct arena *a, const char *text, size_t len, json_type type, struct error *err)
 {
 	json_error_t where;
-	json_t *json = json_loadb(text ? text : "", len, JSON_DECODE_ANY, &where);
+	json_t *json;
 
+	json_arena_begin(a);
+	json = json_loadb(text ? text : "", len, JSON_DECODE_ANY, &where);
+	json_arena_end();
 	if (!json) {
 		char *near = strstr(where.text, " near "); /* quotes bytes as they are */
 
@@ -27,7 +26,6 @@ json_t *json_read(const char *text, size_t len, json_type type, struct error *er
 	if (json_typeof(json) != type) {
 		error_set(err, -1, "the engine's answer is not a JSON %s",
 			  type == JSON_ARRAY ? "array" : "object");
-		json_decref(json);
 		return NULL;
 	}
 	return json;

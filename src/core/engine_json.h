@@ -26,11 +26,8 @@ struct json_field {
 	size_t offset;
 };
 
-void json_free_at_exit_of_scope(json_t **json);
-#define AUTO_JSON __attribute__((cleanup(json_free_at_exit_of_scope)))
-
-/* NULL with err set unless the bytes are one JSON value of that type. */
-json_t *json_read(const char *text, size_t len, json_type type, struct error *err);
+/* NULL with err set unless the bytes are one JSON value of that type. It lives in the arena. */
+json_t *json_read(struct arena *a, const char *text, size_t len, json_type type, struct error *err);
 /* What is at the path "A.B", NULL where it is absent or null. False if A is no object. */
 MUST_CHECK bool json_look_up(json_t **found, json_t *object, const char *path, struct error *err);
 /* The same for an array or object, and false if it is of another type. */
