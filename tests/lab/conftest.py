@@ -75,3 +75,6 @@ def pytest_terminal_summary(terminalreporter):
     import test_heal
     for what, ms in test_heal.TIMES.items():
         terminalreporter.write_line(f"healed: {what}: {ms:.0f} ms (median of {test_heal.ROUNDS})")
+    import test_package
+    for what, figure in test_package.TIMES.items():
+        terminalreporter.write_line(f"shipped: {what}: {figure:.1f}")
