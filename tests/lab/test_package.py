@@ -123,6 +123,7 @@ def test_install_upgrade_remove_leaves_rules_and_purge_clears_them(built, tmp_pa
     run("dpkg-deb", "-b", "--root-owner-group", newer, f"{root.path}/second.deb")
     root.run("apt-get update && apt-get install -y --no-install-recommends /first.deb nftables")
     said = root.run(r"""set -e
+        exec 2>/errors # dpkg warns of what stays
         cp /usr/share/doc/harborwall/examples/networks.json /etc/user/config/
         harborwall run >/log 2>&1 & daemon=$!
         for i in $(seq 100); do nft list table inet harborwall >/dev/null 2>&1 && break; sleep 0.1; done
@@ -149,3 +150,65 @@ def test_the_unit_is_ordered_and_hardened():
     figure = re.search(r"Overall exposure level.*: ([\d.]+)", done.stdout)
     assert done.returncode == 0 and float(figure.group(1)) <= MAX_EXPOSURE, done.stdout
     TIMES["exposure of the unit (systemd-analyze security)"] = float(figure.group(1))
+
+
+class Booted:
+    """A root whose systemd runs as first process of namespaces of its own."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def __enter__(self):
+        self.process = subprocess.Popen([DEBIAN, "boot", self.root.path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        assert engine.wait_for(lambda: self.run("systemctl is-system-running", check=False).stdout.strip() in ("running", "degraded"),
+                               timeout=60, step=0.2), "systemd does not come up"
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        with open(f"{self.root.path}.cgroup", encoding="ascii") as f:
+            top = f.read().strip()
+        os.unlink(f"{self.root.path}.cgroup")
+        engine.wait_for(lambda: run("find", top, "-depth", "-type", "d", "-delete", check=False).returncode == 0, timeout=5)
+
+    def run(self, command, check=True):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
+            first = f.read().split()
+        if not first:
+            return run("false", check=False)
+        return run("nsenter", "-t", first[0], "-m", "-p", "-n", "-C", "sh", "-c", command, check=check)
+
+    def show(self, name):
+        return self.run(f"systemctl show harborwall -p {name} --value").stdout.strip()
+
+
+def test_systemd_starts_reloads_and_stops_the_daemon_and_the_rules_stay(built):
+    shutil.copy(f"{engine.ROOT}/examples/networks.json", f"{built.path}/etc/user/config/networks.json")
+    with Booted(built) as booted:
+        assert booted.run("systemctl is-enabled harborwall").stdout.strip() == "enabled"
+        assert engine.wait_for(lambda: booted.show("ActiveState") == "active", timeout=20), \
+            booted.run("systemctl status harborwall; journalctl -u harborwall -o cat", check=False).stdout
+        assert booted.show("StatusText"), "no word from the daemon"
+        pid = booted.show("MainPID")
+        status = dict(re.findall(r"^(\w+):\s*(\S+)", booted.run(f"cat /proc/{pid}/status").stdout, re.M))
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        import test_sandbox
+        test_sandbox.assert_only_wanted(status)
+        assert booted.run("cat /proc/sys/net/ipv4/ip_forward").stdout == "1\n"  # written in spite of ProtectKernelTunables
+        booted.run("systemctl reload harborwall")
+        assert booted.show("MainPID") == pid and booted.show("ActiveState") == "active"
+        booted.run("systemctl restart harborwall")
+        assert booted.show("MainPID") != pid and booted.show("ActiveState") == "active"
+        booted.run("systemctl stop harborwall")
+        assert booted.show("Result") == "success"
+        said = booted.run("journalctl -u harborwall -o cat").stdout
+        assert "system call refused" not in said and "the rules stay" in said, said
+        assert "inet harborwall" in booted.run("nft list tables || true").stdout + rules_of(booted)
+
+
+def rules_of(booted):
+    """The root need not have nft(8): this host's is asked in its network."""
+    with open(f"/proc/{booted.process.pid}/task/{booted.process.pid}/children", encoding="ascii") as f:
+        return run("nsenter", "-t", f.read().split()[0], "-n", "nft", "list", "tables").stdout
