@@ -16,7 +16,8 @@ build/build.ninja:
 deps: # quick when everything is there
 	@scripts/deps
 
-check: deps # everything; ends with "N passed, N failed, N skipped"
+check: # everything; ends with "N passed, N failed, N skipped"
+	@scripts/deps all
 	@tests/run all
 
 nightly: deps # the random stories, 500 of them; CHAOS_SEED=n tells one again

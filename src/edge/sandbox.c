@@ -22,6 +22,7 @@ static const struct {
 static bool drop_capabilities(struct buf *kept, struct error *err)
 {
 	bool had[COUNT_OF(wanted)];
+	capng_select_t what;
 
 	capng_get_caps_process();
 	/*
@@ -32,6 +33,10 @@ static bool drop_capabilities(struct buf *kept, struct error *err)
 		buf_puts(kept, "all that were given, for want of SYS_PTRACE");
 		return true;
 	}
+	/* the bounding set takes SETPCAP, which a container or a unit may lack: then the rest has
+	 * to do */
+	what = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ? CAPNG_SELECT_BOTH
+								   : CAPNG_SELECT_CAPS;
 	for (size_t i = 0; i < COUNT_OF(wanted); i++)
 		had[i] = capng_have_capability(CAPNG_PERMITTED, wanted[i].number);
 	capng_clear(CAPNG_SELECT_ALL);
@@ -43,8 +48,7 @@ static bool drop_capabilities(struct buf *kept, struct error *err)
 			     wanted[i].number);
 		buf_printf(kept, "%s%s", kept->len ? " " : "", wanted[i].name);
 	}
-	/* the bounding set takes SETPCAP, which a container may lack: then the rest has to do */
-	if (capng_apply(CAPNG_SELECT_BOTH) && capng_apply(CAPNG_SELECT_CAPS))
+	if (capng_apply(what))
 		return error_set(err, EPERM, "drop capabilities");
 	return true;
 }

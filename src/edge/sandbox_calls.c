@@ -229,8 +229,9 @@ bool sandbox_filter_calls(struct error *err)
 		seccomp_release(filter);
 		return false;
 	}
-	/* the kernel's log, too, says what it trapped and killed, of the tools as well */
-	code = code ? code : seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+	/* Where it can, the kernel's log says what was trapped and killed, of the tools too. */
+	if (!code)
+		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	/* a tree, for the list is long and is walked at every call */
 	code = code ? code : seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	code = code ? code : add_rules(filter);

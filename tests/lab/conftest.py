@@ -75,3 +75,6 @@ def pytest_terminal_summary(terminalreporter):
     import test_heal
     for what, (median, worst) in test_heal.TIMES.items():
         terminalreporter.write_line(f"healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")
+    import test_package
+    for what, figure in test_package.TIMES.items():
+        terminalreporter.write_line(f"shipped: {what}: {figure:.1f}")

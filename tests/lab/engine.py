@@ -47,7 +47,7 @@ class Docker:
     def __init__(self, path):
         self.path = path
 
-    def call(self, method, path, body=None, timeout=30):
+    def call(self, method, path, body=None, timeout=30, raw=False):
         connection = UnixConnection(self.path, timeout)
         try:
             data = None if body is None else json.dumps(body)
@@ -58,6 +58,8 @@ class Docker:
             connection.close()
         if answer.status >= 400:
             raise ApiError(answer.status, f"{method} {path}: {text.decode(errors='replace').strip()}")
+        if raw:
+            return text
         return json.loads(text) if text.strip() else None
 
     def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user=""):

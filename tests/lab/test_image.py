@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The image's last stage, run with the seed's own line: network host, pid host, NET_ADMIN, SYS_ADMIN, the
-engine's socket and the config folder mounted. No registry: the closure of the program is imported."""
+"""The image, run with the seed's own line: network host, pid host, NET_ADMIN, SYS_ADMIN, the engine's socket and the
+config folder mounted. No registry: one is built by the Dockerfile on a base that mmdebstrap made, the others are the
+closure of the program, imported."""
+import json
 import os
+import shutil
 import subprocess
+import urllib.parse
 
 import engine
+import outside
 import pytest
 import seed
+import test_package
 
 MAX_BYTES = 25 << 20
 
@@ -20,6 +26,34 @@ def import_image(lab, folder):
                     "--data-binary", f"@{folder}/image.tar", "http://docker/images/create?fromSrc=-&repo=harborwall&tag=latest"],
                    check=True, stdout=subprocess.DEVNULL)
     return os.path.getsize(f"{folder}/image.tar")
+
+
+def post_tar(lab, path, query):
+    done = subprocess.run(["curl", "-sS", "--unix-socket", f"{lab.folder}/docker.sock", "-X", "POST", "-H", "Content-Type: application/x-tar",
+                           "--data-binary", f"@{path}", f"http://docker{query}"], check=True, text=True, stdout=subprocess.PIPE)
+    return done.stdout
+
+
+def import_base(lab, folder):
+    """What stands for debian:bookworm-slim; the mirror of this machine may be an old one."""
+    base = subprocess.run([test_package.DEBIAN, "tarball"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    os.makedirs(f"{folder}/etc/apt/apt.conf.d")
+    with open(f"{folder}/etc/apt/apt.conf.d/lab", "w", encoding="ascii") as f:
+        f.write('Acquire::Check-Valid-Until "false";\n')
+    shutil.copy(base, f"{folder}/base.tar")
+    subprocess.run(["tar", "-C", folder, "-rf", f"{folder}/base.tar", "./etc/apt/apt.conf.d/lab"], check=True)
+    post_tar(lab, f"{folder}/base.tar", "/images/create?fromSrc=-&repo=debian&tag=bookworm-slim")
+
+
+def build_image(lab, folder):
+    """As docker build --network host -f packaging/Dockerfile: the classic builder."""
+    import_base(lab, folder)
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], check=True, cwd=engine.ROOT, stdout=subprocess.PIPE).stdout
+    subprocess.run(["tar", "-C", engine.ROOT, "-cf", f"{folder}/context.tar", "-T", "-"], input=files, check=True)
+    query = {"dockerfile": "packaging/Dockerfile", "t": "harborwall", "networkmode": "host", "version": "1",
+             "buildargs": json.dumps({"http_proxy": outside.proxy(lab)})}
+    said = post_tar(lab, f"{folder}/context.tar", "/build?" + urllib.parse.urlencode(query))
+    assert "Successfully tagged harborwall" in said, said[-4000:]
 
 
 def run_like_the_seed(bed, config_folder, more=()):
@@ -43,6 +77,24 @@ def in_container(bed, *argv):
     said = bed.lab.run("curl", "-s", "--max-time", "20", "--unix-socket", "/run/docker.sock", "--output", "-", "-X", "POST",
                        "-H", "Content-Type: application/json", "-d", '{"Tty": true}', f"http://d/exec/{made['Id']}/start").stdout
     return bed.docker.call("GET", f"/exec/{made['Id']}/json")["ExitCode"], said
+
+
+def test_the_dockerfile_builds_an_image_that_does_the_job(lab, bed, tmp_path):
+    test_package.need("mmdebstrap")
+    test_package.timed("image built by the Dockerfile, its base and packages fetched", lambda: build_image(lab, str(tmp_path)))
+    image = bed.docker.call("GET", "/images/harborwall/json")
+    assert image["Size"] < MAX_BYTES, image["Size"]
+    assert {"org.opencontainers.image.title": "harborwall", "org.opencontainers.image.licenses": "GPL-2.0-or-later"}.items() <= \
+        image["Config"]["Labels"].items()
+    assert image["Config"]["Healthcheck"]["Test"] == ["CMD", "/usr/bin/harborwall", "status", "-q"]
+    seed.containers(bed)
+    bed.write(seed.widened())
+    run_like_the_seed(bed, bed.folder.name)
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=20), logs(bed)
+    bed.assert_matrix()
+    assert in_container(bed, "status", "-q")[0] == 0
+    bill = bed.docker.call("GET", "/containers/harborwall/archive?path=/usr/share/doc/harborwall/sbom.cdx.json", raw=True)
+    assert b'"name": "libc6"' in bill
 
 
 @pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,

@@ -99,3 +99,36 @@ def test_an_engine_behind_a_name_is_looked_up_inside(lab, bed):
     daemon = bed.run_daemon(env={"DOCKER_HOST": "tcp://engine.invalid:2375"})
     daemon.wait_log("the name does not resolve", timeout=20, times=2)  # by a call, and by the event stream
     assert not lab.refused()
+
+
+@pytest.mark.parametrize("lab,backend", [({"version": "28"}, "nftables"), ({"version": "28"}, "iptables-nft"),
+                                         ({"version": "20", "legacy": True}, "nftables"),
+                                         ({"version": "20", "legacy": True}, "iptables-legacy")],
+                         indirect=["lab"], ids=lambda v: v if isinstance(v, str) else f"docker {v['version']}")
+def test_nothing_is_executed_but_save_and_restore(lab, bed, tmp_path, backend):
+    import seed
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.env = {"HARBORWALL_BACKEND": backend}
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-qq", "-e", "trace=execve,execveat", "-o", trace, engine.HARBORWALL]
+    assert lab.run(*map(str, strace), "apply", "-c", bed.file, env=bed.env).returncode == 0
+    ran = programs(trace)
+    assert bed.harborwall("clear").returncode == 0
+    daemon = lab.spawn(*map(str, strace), "run", "-c", bed.file, env=bed.env)
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=20), daemon.log()
+    config = seed.example()
+    bed.write(config)
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=20), daemon.log()
+    lab.run("kill", trace.read_text().split()[0])
+    assert daemon.process.wait(10) == 0
+    ran += programs(trace)
+    assert all(re.fullmatch(r"ip6?tables-(nft|legacy)-(save|restore)", name) for name in ran), sorted(set(ran))
+    wanted = backend if backend != "nftables" else "iptables-legacy" if lab.legacy else None
+    assert {name.rsplit("-", 1)[1] for name in ran if wanted and name.startswith(wanted)} == ({"save", "restore"} if wanted else set())
+
+
+def programs(trace):
+    """Names of what was executed, or tried, beside the first."""
+    found = re.findall(r"execve(?:at)?\((.*?)\)\s*=|execve(?:at)?\((.*) <unfinished", trace.read_text())
+    return [re.search(r'"([^"]*)"', a or b).group(1).rsplit("/", 1)[-1] for a, b in found][1:]
