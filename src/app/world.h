@@ -33,7 +33,9 @@ struct world {
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
-	struct known **known; /* sorted by id */
+	int legacy, legacy_timer; /* asked, for it tells nothing itself: among the ears */
+	uint64_t legacy_shape;	  /* of its filter when it was read last */
+	struct known **known;	  /* sorted by id */
 	uint32_t n_known, cap_known;
 	bool revocation_paid;	/* connections were compared with the policies once */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once

@@ -476,6 +476,44 @@ static void compile_mark(struct compiler *c)
 	}
 }
 
+/* Docker puts a bridge into a zone when it makes it: before that there is nothing to say. */
+static bool is_to_be_made(const struct compiler *c, struct place place)
+{
+	return c->engine->up && place.network && !engine_find_network(c->engine, place.network);
+}
+
+/* What firewalld refuses, whatever we admit; said once a policy. */
+static void compile_firewalld(struct compiler *c)
+{
+	uint32_t said = NONE;
+
+	if (!c->facts->firewalld.refuses)
+		return;
+	list_each (flow, &c->host->allows) {
+		struct place src = place_of_address(c, flow->src);
+		struct place dst = place_of_address(c, flow->dst);
+		const char *in = src.bridge, *out = dst.bridge;
+
+		if (flow->origin == said || is_to_be_made(c, src) || is_to_be_made(c, dst) ||
+		    firewalld_forwards(&c->facts->firewalld, in, out))
+			continue;
+		said = flow->origin;
+		if (in)
+			policy_finding(c, FINDING_WARNING, said,
+				       "firewalld refuses what comes in by %s; firewall-cmd "
+				       "--permanent --zone=trusted --add-interface=%s && "
+				       "firewall-cmd --reload",
+				       in, in);
+		else
+			policy_finding(
+				c, FINDING_WARNING, said,
+				"firewalld refuses what comes from outside to %s; give it a "
+				"policy from ANY to that bridge's zone with target ACCEPT, as "
+				"Docker does from 23 on (harborwall.8, FIREWALLD)",
+				out ? out : prefix_format(flow->dst).s);
+	}
+}
+
 static void compile_attachments(struct compiler *c, struct state *want)
 {
 	for (uint32_t i = 0; i < c->config->addresses.n; i++) {
@@ -567,6 +605,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		*list_add(a, &want->networks) = *network;
 	compile_trust(&c, want);
 	compile_mark(&c);
+	compile_firewalld(&c);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));
 	compile_containers(&c, want);
