@@ -117,7 +117,7 @@ static void check_engine(struct doctor *d)
 		return;
 	}
 	say(d, true, "engine", "Docker %s, API %s%s", e->version, e->api,
-	    e->firewalld ? ", firewalld beside it" : "");
+	    d->pass.view.facts.firewalld.stands ? ", firewalld beside it" : "");
 	list_each (c, &e->containers)
 		if (c->running && strstr(c->name, "network-go"))
 			say(d, false, "network-go",

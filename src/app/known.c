@@ -245,13 +245,20 @@ static bool heard_changes(struct known *k)
 	return heard;
 }
 
-bool world_heard_changes(struct world *w)
+bool known_heard_changes(struct world *w)
 {
-	bool heard = ns_heard_changes(&w->host);
+	bool heard = false;
 
 	for (uint32_t i = 0; i < w->n_known; i++)
 		heard |= heard_changes(w->known[i]);
 	return heard;
+}
+
+bool world_heard_changes(struct world *w)
+{
+	bool host = ns_heard_changes(&w->host), legacy = world_legacy_changed(w);
+
+	return known_heard_changes(w) || host || legacy;
 }
 
 /* One container that can't be looked into is its own trouble, not the pass's. */

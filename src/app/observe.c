@@ -11,12 +11,46 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LEGACY_POLL_MS = 500 };
+
+/* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
+static void watch_legacy(struct world *w, bool on)
+{
+	const struct itimerspec often = {.it_value.tv_nsec = LEGACY_POLL_MS * 1000000L,
+					 .it_interval.tv_nsec = LEGACY_POLL_MS * 1000000L};
+	const struct itimerspec never = {0};
+
+	if (on == (w->legacy_shape != 0))
+		return;
+	w->legacy_shape = on ? iptables_legacy_shape(w->legacy) : 0;
+	timerfd_settime(w->legacy_timer, 0, w->legacy_shape ? &often : &never, NULL);
+}
+
+bool world_legacy_changed(struct world *w)
+{
+	uint64_t times, now;
+
+	if (read(w->legacy_timer, &times, sizeof(times)) != sizeof(times))
+		return false;
+	now = iptables_legacy_shape(w->legacy);
+	if (now == w->legacy_shape)
+		return false;
+	w->legacy_shape = now;
+	return true;
+}
 
 bool world_open(struct world *w, const struct options *options, struct error *err)
 {
 	struct docker_options docker = docker_options_from_environment();
 
-	*w = (struct world){.options = options, .host = NS_INIT, .ears = -1};
+	*w = (struct world){
+		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->legacy = iptables_open_legacy();
+	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->docker = docker_new(&docker, err);
 	w->ears = epoll_create1(EPOLL_CLOEXEC);
 	if (w->ears < 0)
@@ -24,6 +58,8 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 	if (!w->docker || !ns_open_host(&w->host, err))
 		return false;
 	world_listen_to(w, &w->host);
+	epoll_ctl(w->ears, EPOLL_CTL_ADD, w->legacy_timer,
+		  &(struct epoll_event){.events = EPOLLIN});
 	return true;
 }
 
@@ -34,8 +70,10 @@ void world_close(struct world *w)
 	arena_release(&w->converged.arena);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
+	close_at_exit_of_scope(&w->legacy_timer);
+	close_at_exit_of_scope(&w->legacy);
 	docker_free(w->docker);
-	*w = (struct world){.host = NS_INIT, .ears = -1};
+	*w = (struct world){.host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
 }
 
 /* --- the host --- */
@@ -79,17 +117,6 @@ static bool choose_backend(struct facts *f, const char *asked, struct error *err
 			 asked, names[f->variant], names[f->variant]);
 }
 
-/* What keeps Docker from closing networks, and the way out. */
-static const char *why_open(const struct filter_view *view, const struct engine *engine)
-{
-	if (!view->docker_isolation)
-		return engine->up
-			       ? "Docker's own drops do not stand (flushed, or --iptables=false); "
-				 "if they should, restart dockerd"
-			       : "no Docker engine writes drops here";
-	return "the policy of FORWARD is ACCEPT (forwarding was on before Docker came)";
-}
-
 static void take_bridges(struct facts *f, const struct bridges_view *bridges)
 {
 	f->docker_drops = bridges->drops;
@@ -116,6 +143,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
+	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	m->valid = before == after;
@@ -128,21 +156,27 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	struct facts *f = &view->facts;
 	struct space *host = &view->seen.have.spaces.items[0];
 
+	if (w->legacy_shape) /* before it is read: what changes meanwhile is seen next time */
+		w->legacy_shape = iptables_legacy_shape(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
 	views[VARIANT_NFT] = w->memory.filter;
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
 		return false;
+	f->firewalld = w->memory.firewalld;
+	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
+			       views[VARIANT_LEGACY].firewalld;
 	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
 	f->variant = choose_variant(&view->engine, views);
+	watch_legacy(w, f->variant == VARIANT_LEGACY);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
-	f->docker_user = views[f->variant].docker_user && !views[f->variant].docker_user_late;
+	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
 	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
-	f->docker_drops = handoff_view_closes(&views[f->variant]);
+	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
+	f->docker_drops = !f->open_why;
 	f->raw_drops = views[f->variant].raw_drops;
-	f->open_why = why_open(&views[f->variant], &view->engine);
 	if (f->docker_nftables)
 		take_bridges(f, &w->memory.bridges);
 	f->forward_drop = views[f->variant].forward_drop;

@@ -58,7 +58,7 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w, const stru
  * anew. */
 static bool namespaces_are_unchanged(struct world *w)
 {
-	world_heard_changes(w);
+	known_heard_changes(w);
 	for (uint32_t i = 0; i < w->n_known; i++) {
 		const struct known *k = w->known[i];
 

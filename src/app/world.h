@@ -21,7 +21,8 @@ struct memory {
 	uint32_t generation;
 	struct space space;
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
-	struct bridges_view bridges; /* … and Docker's own */
+	struct bridges_view bridges; /* … and Docker's own … */
+	struct firewalld firewalld;  /* … and firewalld's */
 };
 
 /*
@@ -61,7 +62,9 @@ struct world {
 	struct memory memory; /* of the host */
 	struct converged converged;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
-	struct known **known; /* sorted by id */
+	int legacy, legacy_timer; /* asked, for it tells nothing itself: among the ears */
+	uint64_t legacy_shape;	  /* of its filter when it was read last */
+	struct known **known;	  /* sorted by id */
 	uint32_t n_known, cap_known;
 	bool revocation_paid;	/* connections were compared with the policies once */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
@@ -71,6 +74,10 @@ struct world {
 /* A closed descriptor leaves the ears by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
 void known_forget_all(struct world *w);
+/* The legacy variant's filter is another one than when it was read last. */
+bool world_legacy_changed(struct world *w);
+/* Takes the news of containers' namespaces: what is known of them is not trusted blindly. */
+bool known_heard_changes(struct world *w);
 /* Takes the news. True: somebody else changed what we look after. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);

@@ -6,6 +6,7 @@
 #include "core/compile.h"
 
 #include "base/hash.h"
+#include "core/compile_firewalld.h"
 #include "core/compile_trust.h"
 #include "core/flows.h"
 #include "core/nodes.h"
@@ -494,6 +495,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 			     .engine = engine,
 			     .facts = facts,
 			     .findings = findings};
+	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
 	nodes_build(&c.nodes, a, config, resolution, engine);
@@ -507,9 +509,10 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
-	compile_trust(want, findings, a,
-		      &(struct trusting){config, engine, facts, c.host, c.bridges});
+	host = (struct trusting){config, engine, facts, c.host, c.bridges};
+	compile_trust(want, findings, a, &host);
 	compile_mark(&c);
+	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));
 	compile_containers(&c, want);

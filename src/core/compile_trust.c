@@ -28,18 +28,12 @@ static const char *trusted_by(const struct engine_network *network)
 	return "";
 }
 
-/* The network that an address will be on: its engine name, bridge and index in the file. */
-struct place {
-	const char *network, *bridge;
-	uint32_t index; /* of config->networks, or NONE */
-};
-
-static struct place place_of_end(const struct truster *t, struct prefix net, uint32_t network)
+struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network)
 {
 	if (network != NONE)
-		return (struct place){t->in->config->networks.items[network].name,
-				      t->in->bridges[network], network};
-	list_each (e, &t->in->engine->networks)
+		return (struct place){in->config->networks.items[network].name,
+				      in->bridges[network], network};
+	list_each (e, &in->engine->networks)
 		if (e->bridge && prefix_covers(e->subnet, net))
 			return (struct place){e->name, e->bridge, NONE};
 	return (struct place){.index = NONE};
@@ -111,8 +105,8 @@ static void collect(struct truster *t)
 
 		if (seen_before(&pairs, t->a, pair_of(flow)))
 			continue;
-		src = place_of_end(t, flow->src, flow->src_network);
-		dst = place_of_end(t, flow->dst, flow->dst_network);
+		src = trusting_place(t->in, flow->src, flow->src_network);
+		dst = trusting_place(t->in, flow->dst, flow->dst_network);
 		trust(t, src, dst);
 		trust(t, dst, src);
 	}
@@ -129,8 +123,8 @@ static void say_what_is_dropped(struct truster *t)
 		if (flow->origin == said)
 			continue;
 		said = flow->origin;
-		src = place_of_end(t, flow->src, flow->src_network);
-		dst = place_of_end(t, flow->dst, flow->dst_network);
+		src = trusting_place(t->in, flow->src, flow->src_network);
+		dst = trusting_place(t->in, flow->dst, flow->dst_network);
 		say_what_lacks_trust(t, said, src, dst);
 		say_what_lacks_trust(t, said, dst, src);
 	}

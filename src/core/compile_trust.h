@@ -17,6 +17,15 @@ struct trusting {
 	const char *const *bridges; /* of each declared network */
 };
 
+/* The network that one end of a flow will be on. */
+struct place {
+	const char *network, *bridge; /* the engine's name of it; NULL: none */
+	uint32_t index;		      /* of config->networks, or NONE */
+};
+
+/* network: the declared one that holds it, or NONE. */
+struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network);
+
 /* want->networks are those of the config, in its order. */
 void compile_trust(struct state *want, struct findings *findings, struct arena *a,
 		   const struct trusting *in);

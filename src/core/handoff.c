@@ -5,18 +5,17 @@
  */
 #include "core/handoff.h"
 
+#include "core/foreign.h"
 #include "core/nft_message.h"
-#include "core/nlattr.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMENT "harborwall: what table inet " TABLE_NAME " admits"
-#define MARKER	"harborwall:"
+#define COMMENT	  OUR_MARKER " what table inet " TABLE_NAME " admits"
+#define ISOLATION "DOCKER-ISOLATION-STAGE-1"
 
 enum { PRIORITY_RAW = -300, PRIORITY_FILTER = 0 };
 
@@ -32,15 +31,14 @@ static const struct {
 	{"raw", "PREROUTING", true, NF_INET_PRE_ROUTING, PRIORITY_RAW},
 };
 
+/* Behind Docker's own rules DOCKER-USER is asked too late. */
 static void note_jump(struct filter_view *view, const char *target)
 {
-	if (!strcmp(target, "DOCKER-USER")) {
-		view->docker_user = true;
-		view->docker_user_late |= view->docker_isolation;
-	}
-	view->docker_isolation |=
-		!strcmp(target, "DOCKER-ISOLATION-STAGE-1") || !strcmp(target, "DOCKER-FORWARD");
+	view->docker_user |= !strcmp(target, "DOCKER-USER");
+	view->user_first |= !strcmp(target, "DOCKER-USER") && !view->docker_isolation;
+	view->docker_isolation |= !strcmp(target, ISOLATION) || !strcmp(target, "DOCKER-FORWARD");
 	view->drops_by_bridge |= !strcmp(target, "DOCKER-FORWARD");
+	view->firewalld |= !strcmp(target, "FORWARD_ZONES");
 }
 
 /* Copy number `copy` of ours stands in a chain behind n rules of other people. */
@@ -56,79 +54,6 @@ static void note_ours(struct filter_view *view, struct arena *a, const struct ha
 
 /* --- nf_tables --- */
 
-/* One expression of a rule: its name and its attributes. */
-static bool next_expr(struct attrs *rest, const char **name, struct attrs *data)
-{
-	struct attrs elem;
-	uint16_t type;
-
-	if (!attr_next(rest, &type, &elem))
-		return false;
-	*name = attr_text(attr_find(elem, NFTA_EXPR_NAME));
-	*data = attr_find(elem, NFTA_EXPR_DATA);
-	return true;
-}
-
-/* What is in it for us. */
-struct foreign_rule {
-	uint32_t verdict; /* NF_*, NFT_JUMP … as unsigned, or NF_MAX_VERDICT + 1 */
-	const char *target;
-	bool not_from; /* iifname != … */
-	bool ours;
-	uint32_t compared; /* the last word compared: our mark's bits */
-};
-
-static void look_at_immediate(struct foreign_rule *r, struct attrs data)
-{
-	struct attrs verdict = attr_find(attr_find(data, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
-
-	if (!verdict.bytes)
-		return;
-	r->verdict = attr_be32(attr_find(verdict, NFTA_VERDICT_CODE));
-	r->target = attr_text(attr_find(verdict, NFTA_VERDICT_CHAIN));
-}
-
-static void look_at_cmp(struct foreign_rule *r, struct attrs data, bool of_iifname)
-{
-	struct attrs value = attr_find(attr_find(data, NFTA_CMP_DATA), NFTA_DATA_VALUE);
-
-	if (of_iifname && attr_be32(attr_find(data, NFTA_CMP_OP)) == NFT_CMP_NEQ)
-		r->not_from = true;
-	if (value.len == sizeof(r->compared))
-		memcpy(&r->compared, value.bytes, sizeof(r->compared));
-}
-
-/* iptables-nft-restore makes an xtables match of a comment; we write it as nft does. */
-static void look_at_match(struct foreign_rule *r, struct attrs data)
-{
-	struct attrs info = attr_find(data, NFTA_MATCH_INFO);
-
-	if (!strcmp(attr_text(attr_find(data, NFTA_MATCH_NAME)), "comment") &&
-	    info.len > strlen(MARKER) && !memcmp(info.bytes, MARKER, strlen(MARKER)))
-		r->ours = true;
-}
-
-static struct foreign_rule look_at(const struct rule *rule)
-{
-	struct foreign_rule r = {.verdict = NF_MAX_VERDICT + 1, .target = ""};
-	struct attrs rest = {rule->exprs, rule->exprs_len}, data;
-	bool iifname = false;
-	const char *name;
-
-	r.ours = rule->comment && !strncmp(rule->comment, MARKER, strlen(MARKER));
-	while (next_expr(&rest, &name, &data)) {
-		if (!strcmp(name, "meta"))
-			iifname = attr_be32(attr_find(data, NFTA_META_KEY)) == NFT_META_IIFNAME;
-		else if (!strcmp(name, "cmp"))
-			look_at_cmp(&r, data, iifname);
-		else if (!strcmp(name, "match"))
-			look_at_match(&r, data);
-		else if (!strcmp(name, "immediate"))
-			look_at_immediate(&r, data);
-	}
-	return r;
-}
-
 static void view_chain_nft(struct filter_view *view, struct arena *a, const struct ruleset *rs,
 			   size_t place)
 {
@@ -138,7 +63,7 @@ static void view_chain_nft(struct filter_view *view, struct arena *a, const stru
 	if (!chain)
 		return;
 	list_each (rule, &chain->rules) {
-		struct foreign_rule r = look_at(rule);
+		struct foreign_rule r = foreign_look_at(rule);
 
 		if (r.ours)
 			note_ours(view, a,
@@ -157,6 +82,28 @@ static void view_chain_nft(struct filter_view *view, struct arena *a, const stru
 	}
 }
 
+static void view_bridges_nft(struct filter_view *view, struct arena *a,
+			     const struct ruleset *filter)
+{
+	const struct chain *from = ruleset_find_chain(filter, ISOLATION);
+	const struct chain *to = ruleset_find_chain(filter, "DOCKER");
+
+	if (from)
+		list_each (rule, &from->rules) {
+			struct foreign_rule r = foreign_look_at(rule);
+
+			if (*r.in)
+				*list_add(a, &view->from) = arena_strdup(a, r.in);
+		}
+	if (to)
+		list_each (rule, &to->rules) {
+			struct foreign_rule r = foreign_look_at(rule);
+
+			if (*r.out && r.verdict == NF_DROP)
+				*list_add(a, &view->to) = arena_strdup(a, r.out);
+		}
+}
+
 void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
 		      const struct ruleset *raw)
 {
@@ -167,12 +114,48 @@ void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ru
 	view->forward_drop = forward && forward->drops;
 	for (size_t i = 0; i < COUNT_OF(places); i++)
 		view_chain_nft(view, a, !strcmp(places[i].table, "raw") ? raw : filter, i);
+	view_bridges_nft(view, a, filter);
+	interfaces_sort(&view->from);
+	interfaces_sort(&view->to);
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;
 }
 
-bool handoff_view_closes(const struct filter_view *view)
+/* Left open by whoever made it: gateway_mode nat-unprotected. */
+static bool is_meant_open(const struct engine_network *network)
 {
-	return view->docker_isolation && (view->drops_by_bridge || view->forward_drop);
+	list_each (option, &network->options)
+		if (!strcmp(option->name, "com.docker.network.bridge.gateway_mode_ipv4"))
+			return !strcmp(option->value, "nat-unprotected");
+	return false;
+}
+
+static bool is_closed(const struct filter_view *view, const struct engine_network *network)
+{
+	if (view->drops_by_bridge && (network->internal || is_meant_open(network)))
+		return true;
+	if (view->drops_by_bridge)
+		return interfaces_have(&view->to, network->bridge);
+	return interfaces_have(&view->from, network->bridge);
+}
+
+const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
+			       struct arena *a)
+{
+	if (!engine->up && !view->docker_isolation)
+		return "no Docker engine writes drops here";
+	if (!view->docker_isolation)
+		return "Docker's own drops do not stand (flushed, or --iptables=false); if they "
+		       "should, restart dockerd";
+	if (!view->drops_by_bridge && !view->forward_drop)
+		return "the policy of FORWARD is ACCEPT (forwarding was on before Docker came)";
+	list_each (network, &engine->networks)
+		if (network->bridge && !is_closed(view, network))
+			return arena_printf(a,
+					    "Docker's drops leave out the bridge of network \"%s\" "
+					    "(it forgets some when firewalld reloads); restart "
+					    "dockerd",
+					    network->name);
+	return NULL;
 }
 
 /* --- Docker's nf_tables backend --- */
@@ -187,17 +170,9 @@ bool bridges_chain_matters(const char *chain)
 
 static bool accepts_mark(const struct rule *rule, uint32_t mark)
 {
-	struct attrs rest = {rule->exprs, rule->exprs_len}, data;
-	struct foreign_rule r = look_at(rule);
-	const char *name;
+	struct foreign_rule r = foreign_look_at(rule);
 
-	if (r.verdict != NF_ACCEPT || r.compared != mark)
-		return false;
-	while (next_expr(&rest, &name, &data))
-		if (!strcmp(name, "meta") &&
-		    attr_be32(attr_find(data, NFTA_META_KEY)) == NFT_META_MARK)
-			return true;
-	return false;
+	return r.verdict == NF_ACCEPT && r.of_mark && r.compared == mark;
 }
 
 void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark)
@@ -211,7 +186,7 @@ void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32
 
 		list_each (rule, &chain->rules) {
 			takes |= accepts_mark(rule, mark);
-			view->raw_drops |= !into && look_at(rule).verdict == NF_DROP;
+			view->raw_drops |= !into && foreign_look_at(rule).verdict == NF_DROP;
 		}
 		n += into;
 		n_taking += into && takes;
@@ -268,7 +243,7 @@ void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct r
 		add_base_chain(batch, a, table, handoff);
 	if (chain)
 		list_each (rule, &chain->rules)
-			if (look_at(rule).ours)
+			if (foreign_look_at(rule).ours)
 				nft_delete_rule(batch, a, &named, rule);
 	if (put)
 		nft_add_rule(batch, a, &named, &ours.chains.items[0].rules.items[0], NFT_AT_TOP);
@@ -300,7 +275,7 @@ static bool contains(const char *line, size_t len, const char *part)
 
 static bool line_is_ours(const char *line, size_t len)
 {
-	return contains(line, len, "--comment \"" MARKER);
+	return contains(line, len, "--comment \"" OUR_MARKER);
 }
 
 /* What follows "-j " (or "-g "), to the next blank. */
@@ -360,6 +335,33 @@ static void view_chain_text(struct filter_view *view, struct arena *a, size_t pl
 			view_line(view, a, place, n++, line, len);
 }
 
+/* The interface behind an option, unless it is negated; NULL if there is none. */
+static const char *line_interface(struct arena *a, const char *line, size_t len, const char *option)
+{
+	const char *at = memmem(line, len, option, strlen(option));
+
+	if (!at || at[-1] == '!')
+		return NULL;
+	at += strlen(option);
+	return arena_printf(a, "%.*s", (int)strcspn(at, " \n"), at);
+}
+
+static void view_bridges_text(struct filter_view *view, struct arena *a, const char *text)
+{
+	const char *line;
+	size_t len;
+
+	while (next_line(&text, &line, &len)) {
+		const char *in = line_interface(a, line, len, " -i ");
+		const char *out = line_interface(a, line, len, " -o ");
+
+		if (in && starts(line, len, "-A " ISOLATION " "))
+			*list_add(a, &view->from) = in;
+		if (out && starts(line, len, "-A DOCKER ") && contains(line, len, " -j DROP"))
+			*list_add(a, &view->to) = out;
+	}
+}
+
 void handoff_view_text(struct filter_view *view, struct arena *a, const char *filter,
 		       const char *raw)
 {
@@ -379,6 +381,9 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 		if (text)
 			view_chain_text(view, a, i, text);
 	}
+	view_bridges_text(view, a, filter ? filter : "");
+	interfaces_sort(&view->from);
+	interfaces_sort(&view->to);
 	view->docker_user &= has_chain;
 }
 

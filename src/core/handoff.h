@@ -8,18 +8,22 @@
 #pragma once
 
 #include "base/buf.h"
+#include "core/interfaces.h"
 #include "core/nft.h"
 #include "core/state.h"
 
 /* What stands in a variant's filter and raw tables. */
 struct filter_view {
 	bool exists;	       /* the variant has a filter table with a FORWARD chain */
-	bool docker_user;      /* chain DOCKER-USER is there and FORWARD jumps to it */
-	bool docker_user_late; /* … after Docker's isolation, whose drops are final by then */
+	bool docker_user;      /* chain DOCKER-USER is there and FORWARD jumps to it … */
+	bool user_first;       /* … before it asks Docker's own rules */
 	bool docker_isolation; /* FORWARD jumps to DOCKER-ISOLATION-STAGE-1 or DOCKER-FORWARD */
 	bool drops_by_bridge;  /* … to DOCKER-FORWARD (>= 28), whose drops need no policy */
 	bool raw_drops;	       /* raw PREROUTING drops what does not come from an interface */
 	bool forward_drop;     /* policy of FORWARD */
+	bool firewalld;	       /* FORWARD asks the zones of firewalld's iptables backend */
+	interfaces from;       /* bridges that DOCKER-ISOLATION-STAGE-1 names as source */
+	interfaces to;	       /* bridges to which DOCKER drops */
 	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain */
 };
 
@@ -30,10 +34,13 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 		       const char *raw);
 
 /*
- * What stands closes bridges to other bridges and to the outside. Up to 27 that takes the policy of
- * FORWARD, which Docker sets only if it turned forwarding on itself.
+ * NULL where what stands closes bridges to other bridges and to the outside; else what is missing.
+ * Up to 27 that takes the policy of FORWARD, which Docker sets only if it turned forwarding on
+ * itself, and every bridge named in the isolation chain; from 28 on a drop to every bridge. After a
+ * reload of firewalld Docker 20, 26 and at times 28 leave bridges out.
  */
-bool handoff_view_closes(const struct filter_view *view);
+const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
+			       struct arena *a);
 
 /* Docker's own nf_tables backend (>= 29): table `ip docker-bridges`. */
 struct bridges_view {

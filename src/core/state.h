@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/engine.h"
+#include "core/firewalld.h"
 #include "core/rules.h"
 #include "core/ruleset.h"
 
@@ -26,8 +27,7 @@ struct handoff {
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
 	enum variant variant; /* the one that Docker uses; without Docker the one in play */
-	bool docker_user;     /* FORWARD of that variant jumps to DOCKER-USER, before anything of
-				 Docker's drops */
+	bool docker_user;     /* DOCKER-USER stands in that variant and FORWARD asks it first */
 	enum backend backend;
 	bool docker_nftables; /* Docker >= 29 writes nf_tables tables of its own … */
 	bool mixed;	      /* Docker's chains stand in both variants */
@@ -38,6 +38,7 @@ struct facts {
 	int ip_forward;	      /* of the host; -1 unknown */
 	bool forward_drop;    /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
+	struct firewalld firewalld;
 };
 
 struct route {

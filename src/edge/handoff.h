@@ -21,6 +21,10 @@ MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const st
 MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
 				     const struct ns *ns, uint32_t mark, struct error *err);
 
+/* Of firewalld's own table; nor into this one. */
+MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struct ns *ns,
+				       struct error *err);
+
 /*
  * Puts one rule at the top of its chain (removing other copies of ours there) or removes it, in one
  * transaction. Makes table and chain for FORWARD and raw PREROUTING where they are absent.

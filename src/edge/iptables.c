@@ -6,7 +6,9 @@
 #include "edge/proc.h"
 
 #include <linux/netfilter.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { TOOL_MS = 20000, MAX_NAMES = 4096 };
@@ -100,6 +102,24 @@ bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns, enu
 		return false;
 	ipt_decode(chains, a, variant, buf_text(&text));
 	return true;
+}
+
+int iptables_open_legacy(void)
+{
+	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+}
+
+uint64_t iptables_legacy_shape(int fd)
+{
+	struct ipt_getinfo info = {.name = "filter"};
+	socklen_t len = sizeof(info);
+	uint64_t hash = 0xcbf29ce484222325;
+
+	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(info); i++)
+		hash = (hash ^ ((const uint8_t *)&info)[i]) * 0x100000001b3;
+	return hash;
 }
 
 bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,

@@ -49,7 +49,7 @@ def need_engine(version):
     if version not in WHY_NOT:
         WHY_NOT[version] = fetched(version)
     if WHY_NOT[version]:
-        pytest.skip(f"no engine {version}: {WHY_NOT[version]}")
+        pytest.skip(f"no {'firewalld' if version == 'firewalld' else f'engine {version}'}: {WHY_NOT[version]}")
 
 
 @pytest.fixture
@@ -72,6 +72,9 @@ def pytest_terminal_summary(terminalreporter):
     import test_cells
     for name, exact in test_cells.REPORT:
         terminalreporter.write_line(f"cell passed: {name} (engine {exact})")
+    import test_firewalld
+    for what, ms in test_firewalld.TIMES.items():
+        terminalreporter.write_line(f"healed: {what}: {ms:.0f} ms")
     import test_heal
     for what, (median, worst) in test_heal.TIMES.items():
         terminalreporter.write_line(f"healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")

@@ -130,8 +130,9 @@ class Docker:
 class Lab:
     """One throw-away engine. Use as a context: what it started ends with it."""
 
-    def __init__(self, name, version="20", legacy=False, options=(), forward=False):
-        self.name, self.version, self.legacy = name, str(version), legacy
+    def __init__(self, name, version="20", legacy=False, options=(), forward=False, firewalld=None):
+        """version "none": no engine; firewalld: the backend of one that is there before the engine."""
+        self.name, self.version, self.legacy, self.firewalld = name, str(version), legacy, firewalld
         self.options, self.forward = list(options), forward
         self.folder = os.path.join(BASE, "up", name)
         self.processes = []
@@ -161,7 +162,8 @@ class Lab:
         return found
 
     def start(self):
-        argv = ["start", self.name, self.version, *(["-l"] if self.legacy else []), "--", "-D", *self.options]
+        argv = ["start", self.name, self.version, *(["-l"] if self.legacy else []),
+                *(["-f", self.firewalld] if self.firewalld else []), "--", "-D", *self.options]
         lab_command(*argv, env={"LAB_FORWARD": "1" if self.forward else "0"})
         self.docker = Docker(os.path.join(self.folder, "docker.sock"))
         with open(os.path.join(self.folder, "init.pid"), encoding="ascii") as f:
