@@ -93,10 +93,25 @@ static void tell_reloading(void)
 	notify_send(arena_printf(&a, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us()));
 }
 
+static bool is_bare(const struct pass *p)
+{
+	const struct space *host = &p->view.seen.have.spaces.items[0];
+
+	return !host->ruleset.exists && !host->chains.n;
+}
+
+/* Docker's drops are gone, and our table was made when they stood. */
+static bool is_open(const struct pass *p)
+{
+	return !p->view.facts.docker_drops &&
+	       ruleset_find_set(&p->want.spaces.items[0].ruleset, "closed") &&
+	       !ruleset_find_set(&p->view.seen.have.spaces.items[0].ruleset, "closed");
+}
+
 /*
  * Without an engine nothing that stands is changed, for what its containers are can't be known. But
- * a host without our table (a boot, a flush) gets what the file alone says, closed where that is
- * not enough.
+ * a host without our table (a boot, a flush), or without anybody's drops, gets what the file alone
+ * says, closed where that is not enough.
  */
 static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 {
@@ -111,8 +126,7 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	d->world.without_engine = false;
 	if (planned && !d->world.engine_trouble.text[0])
 		return true; /* it answers by now */
-	if (planned && !p->view.seen.have.spaces.items[0].ruleset.exists &&
-	    !p->view.seen.have.spaces.items[0].chains.n) {
+	if (planned && (is_bare(p) || is_open(p))) {
 		log_warn("no engine: the file alone is enforced", "error",
 			 d->world.engine_trouble.text);
 		triggers_retry(&d->triggers);

@@ -97,6 +97,14 @@ def a_flushed_host_is_closed_though_the_engine_refuses_to_tell_of_a_container(s)
     s.bench.engine.scripts.clear()
 
 
+def a_host_whose_drops_go_while_the_engine_is_away_is_closed(s):
+    s.bench.engine.close()
+    wired.run("nft", "flush", "table", "ip", "filter")
+    wired.run("iptables-nft", "-P", "FORWARD", "ACCEPT")
+    s.wait(lambda: "nobody else closes this network" in s.table(), "the host is open")
+    s.engine_back()
+
+
 def forwarding_that_others_turn_off_is_on_again_at_once(s):
     for pid in (None, s.bench.engine.pid("vpn")):
         command = ["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]
