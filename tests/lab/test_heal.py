@@ -79,8 +79,9 @@ class Echo:
         self.talk = inside(bed, "smarthostbackend-1", "python3", "-c", TALK, "172.18.103.2", "7001")
         assert engine.wait_for(lambda: "." in self.talk.log(), 10), self.talk.log()
 
-    def assert_lives(self):
-        assert alive(self.talk), self.talk.log()[-300:]
+    def assert_lives(self, timeout=1):
+        """What was lost while the rules were wrong is sent again after a while: give TCP that long."""
+        assert engine.wait_for(lambda: alive(self.talk), timeout), self.talk.log()[-300:]
 
 
 def with_echo(config):
@@ -210,7 +211,7 @@ def test_an_engine_that_restarts_or_dies_under_living_containers_is_followed(run
             assert engine.wait_for(lambda: not status_page(bed)["engine_up"], 20)
             bed.lab.engine("start")  # returns when the socket answers
         measure(bed, f"engine {what}, from the socket's first answer", disturb, followed, 30)
-        echo.assert_lives()
+        echo.assert_lives(timeout=20)
     bed.assert_matrix()
 
 
