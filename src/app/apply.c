@@ -220,7 +220,6 @@ static void revoke_everywhere(struct pass *p, struct world *w)
 		k->had_rules |= had_rules(space);
 		if (k->had_rules)
 			revoke(&k->revocation_paid, p, i);
-		k->had_rules |= wanted_flows(p, space->container)->translations.n > 0;
 	}
 }
 
