@@ -4,6 +4,7 @@
 #include "app/verbs.h"
 #include "base/log.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -26,12 +27,16 @@ static const struct verb verbs[] = {
 	{"clear", verb_clear, "", 0, "n", "take our rules, routes and connections away"},
 };
 
+/* What is larger goes back to the kernel when it is freed; else the C library learns to keep it. */
+enum { KEPT_BYTES = 128 << 10 };
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb;
 	struct options options;
 	int status;
 
+	mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
 	signal(SIGPIPE, SIG_IGN);
 	if (!options_parse(&options, &verb, verbs, COUNT_OF(verbs), argc, argv, &status))
 		return status;
