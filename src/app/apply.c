@@ -123,6 +123,7 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 	struct work work = {.world = w, .step = step};
 	struct error err = {0};
 
+	w->engine.valid &= step->have_space != NONE;
 	if (step->have_space != NONE) {
 		work.ns = p->view.places.items[step->have_space].ns;
 		p->view.places.items[step->have_space].memory->valid = false;

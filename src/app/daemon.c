@@ -180,6 +180,7 @@ static void make_pass(struct daemon *d)
 		tell_reloading();
 	changed = read_file(d);
 	looks = !changed && only_looks(why);
+	d->world.as_last_told = why == REASON_KERNEL && d->triggers.stream_up;
 	d->triggers.reasons = 0;
 	d->triggers.death_at = FOREVER;
 	if (changed)

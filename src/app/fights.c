@@ -115,7 +115,8 @@ static bool keeps_closed(const struct pass *p, const struct step *step)
 
 static struct author author_of(const struct pass *p, const struct step *step)
 {
-	const struct ns *ns = step->have_space == NONE ? NULL : p->view.places.items[step->have_space].ns;
+	const struct ns *ns =
+		step->have_space == NONE ? NULL : p->view.places.items[step->have_space].ns;
 
 	if (!ns)
 		return (struct author){0};

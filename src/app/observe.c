@@ -68,6 +68,7 @@ void world_close(struct world *w)
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
 	arena_release(&w->converged.arena);
+	arena_release(&w->engine.arena);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
 	close_at_exit_of_scope(&w->legacy_timer);
@@ -188,17 +189,26 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	return true;
 }
 
-static bool read_engine(struct view *view, struct arena *a, struct world *w, struct error *err)
+/*
+ * What the kernel tells of is put right without asking the engine, whose events tell of all that
+ * changes there: a dockerd that takes its time does not keep a flushed host open.
+ */
+static bool read_engine(struct view *view, struct world *w, struct error *err)
 {
+	struct engine_memory *m = &w->engine;
 	struct moment start = timing_start();
-	bool read;
 
 	w->engine_trouble = (struct error){0};
-	read = docker_read(w->docker, &view->engine, a, &w->engine_trouble);
+	if (!w->as_last_told || !m->valid) {
+		arena_release(&m->arena);
+		m->said = (struct engine){0};
+		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
+	}
 	timing_stop("engine", start);
-	if (read)
+	if (m->valid) {
+		view->engine = m->said;
 		return true;
-	view->engine = (struct engine){0};
+	}
 	if (!w->without_engine)
 		*err = w->engine_trouble;
 	return w->without_engine;
@@ -212,7 +222,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
-	if (!read_engine(view, a, w, err))
+	if (!read_engine(view, w, err))
 		return false;
 	if (!read_tables(&w->memory, w, err))
 		return false;

@@ -42,6 +42,13 @@ struct known {
 	struct memory memory;
 };
 
+/* The engine's lists as they were told last. */
+struct engine_memory {
+	struct arena arena;
+	struct engine said;
+	bool valid; /* until we change something there */
+};
+
 /* The last pass, if it planned nothing: what its inputs were, and what it had to say. */
 struct converged {
 	uint64_t stamp; /* 0: it planned something */
@@ -60,6 +67,8 @@ struct world {
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
 	struct memory memory; /* of the host */
+	struct engine_memory engine;
+	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	int legacy, legacy_timer; /* asked, for it tells nothing itself: among the ears */

@@ -422,3 +422,12 @@ def test_what_is_undone_now_and_then_is_put_right_at_once(case, start):
         running.wait(PORTS["old"], timeout=1)
         time.sleep(0.3)
     assert running.daemon.status()["healthy"]
+
+
+def test_an_engine_that_takes_its_time_does_not_keep_a_flushed_host_waiting(case, start):
+    running = start()
+    time.sleep(0.5)  # the pass that looks after the first one is over
+    running.engine.script("GET", "/", delay=8, times=1000)
+    case.nft("flush", "ruleset")
+    running.wait(PORTS["old"], timeout=2)
+    running.engine.scripts.clear()
