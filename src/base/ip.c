@@ -101,7 +101,7 @@ static struct ip fill_host_bits(struct prefix p, bool fill)
 	unsigned bits = ip_bits(p.ip);
 
 	for (unsigned byte = p.len / 8; byte < bits / 8; byte++) {
-		uint8_t host = byte == p.len / 8 ? (uint8_t)(0xff >> p.len % 8) : 0xff;
+		uint8_t host = (uint8_t)(byte == p.len / 8 ? 0xff >> p.len % 8 : 0xff);
 
 		if (fill)
 			p.ip.bytes[byte] |= host;
