@@ -101,8 +101,11 @@ struct walk {
 	struct level levels[MAX_DEPTH];
 	uint32_t depth, serials;
 	struct buf pointer;
-	/* what is wanted of a place; is_key: the pointer leads to the member, at its key */
-	void (*visit)(struct walk *w, bool is_key, size_t offset, size_t end);
+	/*
+	 * What is wanted of a place; is_key: the pointer leads to the member, at its key. False:
+	 * nothing is wanted of what lies in this value.
+	 */
+	bool (*visit)(struct walk *w, bool is_key, size_t offset, size_t end);
 	void *context;
 };
 
@@ -226,12 +229,34 @@ static void enter(struct walk *w)
 					       .pointer_len = w->pointer.len};
 }
 
+/* Behind the bracket that closes the one at `at`. */
+static size_t container_end(const char *text, size_t len, size_t at)
+{
+	uint32_t depth = 0;
+
+	for (; at < len; at++) {
+		char c = text[at];
+
+		if (c == '"')
+			at = string_end(text, len, at) - 1;
+		else if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && --depth == 0)
+			return at + 1;
+	}
+	return len;
+}
+
 static bool walk_value(struct walk *w)
 {
 	size_t end = token_end(w->text, w->len, w->at);
+	bool container = w->text[w->at] == '{' || w->text[w->at] == '[';
 
-	w->visit(w, false, w->at, end);
-	if (w->text[w->at] == '{' || w->text[w->at] == '[') {
+	if (!w->visit(w, false, w->at, end) && container) {
+		w->at = container_end(w->text, w->len, w->at);
+		return true;
+	}
+	if (container) {
 		if (w->depth == MAX_DEPTH)
 			return false;
 		enter(w);
@@ -328,18 +353,20 @@ static bool leads_through(const struct sought *item, const struct buf *pointer)
 }
 
 /* Exact places are kept; of a place that is not there, the innermost container on the way. */
-static void note_place(struct walk *w, bool is_key, size_t offset, size_t end)
+static bool note_place(struct walk *w, bool is_key, size_t offset, size_t end)
 {
 	struct search *s = w->context;
+	bool leads_on = false;
 
 	(void)end;
 	for (uint32_t i = lower_bound(s, &w->pointer); i < s->n; i++) {
 		struct sought *item = &s->items[i];
 
 		if (memcmp(item->pointer, buf_text(&w->pointer), w->pointer.len) != 0)
-			return;
+			break;
 		if (item->exact || !leads_through(item, &w->pointer))
 			continue;
+		leads_on |= item->len > w->pointer.len;
 		if (item->len == w->pointer.len && item->key == is_key) {
 			item->offset = offset;
 			item->exact = true;
@@ -347,6 +374,7 @@ static void note_place(struct walk *w, bool is_key, size_t offset, size_t end)
 			item->offset = offset;
 		}
 	}
+	return leads_on;
 }
 
 static int by_offset(const void *left, const void *right)
@@ -411,7 +439,7 @@ struct key_list {
 	LIST(struct seen_key) keys;
 };
 
-static void note_key(struct walk *w, bool is_key, size_t offset, size_t end)
+static bool note_key(struct walk *w, bool is_key, size_t offset, size_t end)
 {
 	struct key_list *list = w->context;
 
@@ -420,6 +448,7 @@ static void note_key(struct walk *w, bool is_key, size_t offset, size_t end)
 		*list_add(list->a, &list->keys) =
 			(struct seen_key){w->levels[w->depth - 1].serial,
 					  arena_strdup(list->a, buf_text(&w->pointer)), offset};
+	return true;
 }
 
 static int by_key(const void *left, const void *right)
