@@ -26,6 +26,7 @@ static struct arena_block *block_new(size_t size)
 	if (size < OWN_MAPPING) {
 		block = memset(xmalloc(size), 0, size);
 	} else {
+		/* cppcheck-suppress invalidFunctionArg ; -1 is what MAP_ANONYMOUS wants */
 		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			     0);
 		if (block == MAP_FAILED)

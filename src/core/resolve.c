@@ -313,18 +313,20 @@ static void grow(struct resolver *r)
 
 static struct answer *ask(struct resolver *r, const char *query, enum question question)
 {
-	struct answer **slot;
+	struct answer **slot, *answer;
 
 	if (2 * r->n_answers >= r->cap_answers)
 		grow(r);
 	slot = slot_of(r, query, question);
-	if (*slot)
-		return *slot;
+	answer = *slot;
+	if (answer)
+		return answer;
 	r->n_answers++;
-	*slot = arena_new(r->a, struct answer);
-	**slot = (struct answer){
+	answer = arena_new(r->a, struct answer);
+	*answer = (struct answer){
 		.query = query, .question = question, .peers = find(r, query, question)};
-	return *slot;
+	*slot = answer;
+	return answer;
 }
 
 /* A prefix match is a guess: say once what it found. */
