@@ -244,6 +244,7 @@ FIGHTERS = {
 @pytest.mark.parametrize("running", [("20",)], indirect=True, ids=["docker 20"])
 def test_who_undoes_again_and_again_is_named_and_answered_less_often(running):
     bed = running
+    bed.prober.serve_at("publicbackend")
     pid = bed.docker.inspect("publicbackend")["State"]["Pid"]
     for what, (loop, thing, program) in FIGHTERS.items():
         before, log = json.loads(status(bed, "--json").stdout)["passes"], len(bed.daemon.log())
