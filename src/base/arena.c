@@ -1,61 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Bump allocation in blocks that grow up to a bound. Large blocks are mappings of their own: they
- * come zeroed, without being touched, and go back to the kernel when the arena is released, which
- * free() does not promise.
- */
+/* Bump allocation in blocks that grow up to a bound; the large ones are pages of their own. */
 #include "base/arena.h"
+
+#include "base/pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct arena_block {
 	struct arena_block *next;
-	size_t size, used;
+	size_t size, used; /* of bytes */
 	_Alignas(16) unsigned char bytes[];
 };
 
-enum { FIRST_BLOCK = 1 << 10, LARGEST_BLOCK = 4 << 20, OWN_MAPPING = 128 << 10, ALIGN = 16 };
+/* Of whole blocks: from the heap up to the second, from then on pages. */
+enum { FIRST_BLOCK = 1 << 10, PAGED = 256 << 10, LARGEST_BLOCK = 2 << 20, ALIGN = 16 };
 
 static struct arena_block *block_new(size_t size)
 {
-	void *block;
+	struct arena_block *b =
+		size < PAGED ? memset(xmalloc(size), 0, size) : pages_take(&size);
 
-	if (size < OWN_MAPPING) {
-		block = memset(xmalloc(size), 0, size);
-	} else {
-		/* cppcheck-suppress invalidFunctionArg ; -1 is what MAP_ANONYMOUS wants */
-		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			     0);
-		if (block == MAP_FAILED)
-			out_of_memory();
-		will_fill(block, size);
-	}
-	return block;
+	b->size = size - sizeof(*b);
+	return b;
 }
 
-static void block_free(struct arena_block *block, size_t size)
+static void block_free(struct arena_block *b)
 {
-	if (size < OWN_MAPPING)
-		free(block);
+	size_t size = sizeof(*b) + b->size;
+
+	if (size < PAGED)
+		free(b);
 	else
-		munmap(block, size);
+		pages_give(b, size, sizeof(*b) + b->used);
 }
 
 static void add_block(struct arena *a, size_t need)
 {
-	size_t size = a->blocks ? a->blocks->size * 4 : FIRST_BLOCK;
+	size_t size = a->blocks ? (sizeof(*a->blocks) + a->blocks->size) * 4 : FIRST_BLOCK;
 	struct arena_block *b;
 
-	if (size > LARGEST_BLOCK - sizeof(*b))
-		size = LARGEST_BLOCK - sizeof(*b);
-	if (size < need)
-		size = need;
-	b = block_new(sizeof(*b) + size);
+	if (size > LARGEST_BLOCK)
+		size = LARGEST_BLOCK;
+	if (size < sizeof(*b) + need)
+		size = sizeof(*b) + need;
+	b = block_new(size);
 	b->next = a->blocks;
-	b->size = size;
 	a->blocks = b;
 }
 
@@ -118,10 +109,18 @@ void arena_release(struct arena *a)
 	while (a->blocks) {
 		struct arena_block *next = a->blocks->next;
 
-		block_free(a->blocks, sizeof(*a->blocks) + a->blocks->size);
+		block_free(a->blocks);
 		a->blocks = next;
 	}
 	a->used = 0;
+}
+
+void arena_let_go(const struct arena *a)
+{
+	struct arena_block *b = a->blocks;
+
+	if (b && sizeof(*b) + b->size >= PAGED)
+		pages_let_go(b, sizeof(*b) + b->size, sizeof(*b) + b->used);
 }
 
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)

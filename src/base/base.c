@@ -5,11 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
 
 void close_at_exit_of_scope(int *fd)
 {
@@ -53,15 +50,6 @@ void *xrealloc(void *block, size_t size)
 	if (!p)
 		out_of_memory();
 	return p;
-}
-
-void will_fill(void *block, size_t size)
-{
-	uintptr_t start = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-	uintptr_t end = ((uintptr_t)block + size) & ~(uintptr_t)(HUGE_PAGE - 1);
-
-	if (size >= LARGE && start < end)
-		madvise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
 bool text_lists(const char *list, char separator, const char *item)

@@ -25,9 +25,6 @@ void free_at_exit_of_scope(void *pointer_to_pointer);
 /* "br-a:br-b", ':' holds "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 
-/* A large block will be filled from end to end: huge pages, where there are any, save faults. */
-void will_fill(void *block, size_t size);
-
 /* CLOCK_MONOTONIC. */
 int64_t clock_us(void);
 int64_t clock_ms(void);

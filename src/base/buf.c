@@ -2,16 +2,39 @@
 /* Growing bytes, and the one place that quotes a JSON string. */
 #include "base/buf.h"
 
+#include "base/pages.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* From here on its memory is pages. */
+enum { PAGED = 1 << 20 };
+
+static void release(char *data, size_t cap)
+{
+	if (cap < PAGED)
+		free(data);
+	else
+		pages_give(data, cap, cap); /* it may have been cut: who knows how far it was written */
+}
+
 static void grow(struct buf *b, size_t cap)
 {
-	b->data = xrealloc(b->data, cap);
+	char *data;
+
+	if (cap < PAGED) {
+		b->data = xrealloc(b->data, cap);
+		b->cap = cap;
+		return;
+	}
+	data = pages_take(&cap);
+	if (b->len)
+		memcpy(data, b->data, b->len);
+	release(b->data, b->cap);
+	b->data = data;
 	b->cap = cap;
-	will_fill(b->data, cap);
 }
 
 void buf_reserve(struct buf *b, size_t len)
@@ -81,7 +104,7 @@ void buf_clear(struct buf *b)
 
 void buf_free(struct buf *b)
 {
-	free(b->data);
+	release(b->data, b->cap);
 	*b = (struct buf){0};
 }
 
