@@ -19,8 +19,7 @@ enum { FIRST_BLOCK = 1 << 10, PAGED = 256 << 10, LARGEST_BLOCK = 2 << 20, ALIGN 
 
 static struct arena_block *block_new(size_t size)
 {
-	struct arena_block *b =
-		size < PAGED ? memset(xmalloc(size), 0, size) : pages_take(&size);
+	struct arena_block *b = size < PAGED ? memset(xmalloc(size), 0, size) : pages_take(&size);
 
 	b->size = size - sizeof(*b);
 	return b;

@@ -17,7 +17,8 @@ static void release(char *data, size_t cap)
 	if (cap < PAGED)
 		free(data);
 	else
-		pages_give(data, cap, cap); /* it may have been cut: who knows how far it was written */
+		pages_give(data, cap,
+			   cap); /* it may have been cut: who knows how far it was written */
 }
 
 static void grow(struct buf *b, size_t cap)

@@ -78,18 +78,6 @@ struct ip ip_plus(struct ip ip, uint32_t n)
 	return ip;
 }
 
-int ip_compare(struct ip a, struct ip b)
-{
-	if (a.family != b.family)
-		return a.family < b.family ? -1 : 1;
-	return memcmp(a.bytes, b.bytes, sizeof(a.bytes));
-}
-
-bool ip_equal(struct ip a, struct ip b)
-{
-	return ip_compare(a, b) == 0;
-}
-
 struct prefix prefix_of(struct ip ip)
 {
 	return (struct prefix){.ip = ip, .len = ip_bits(ip)};
@@ -136,31 +124,9 @@ bool prefix_is_single(struct prefix p)
 	return p.ip.family && p.len == ip_bits(p.ip);
 }
 
-bool prefix_contains(struct prefix p, struct ip ip)
-{
-	return prefix_covers(p, prefix_of(ip));
-}
-
-bool prefix_covers(struct prefix outer, struct prefix inner)
-{
-	if (!outer.ip.family || outer.ip.family != inner.ip.family || outer.len > inner.len)
-		return false;
-	return !memcmp(outer.ip.bytes, inner.ip.bytes, outer.len / 8) &&
-	       (outer.len % 8 == 0 ||
-		!((outer.ip.bytes[outer.len / 8] ^ inner.ip.bytes[outer.len / 8]) &
-		  ~(0xff >> outer.len % 8)));
-}
-
 bool prefix_overlaps(struct prefix a, struct prefix b)
 {
 	return prefix_covers(a, b) || prefix_covers(b, a);
-}
-
-int prefix_compare(struct prefix a, struct prefix b)
-{
-	int order = ip_compare(a.ip, b.ip);
-
-	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 static char *put_number(char *at, uint8_t number)

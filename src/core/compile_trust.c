@@ -39,13 +39,15 @@ struct place trusting_place(const struct trusting *in, struct prefix net, uint32
 	return (struct place){.index = NONE};
 }
 
+/* Two declared networks come together once: only a bridge of others may have come before. */
 static void trust(struct truster *t, struct place who, struct place whom)
 {
 	if (who.index == NONE || !whom.bridge)
 		return;
-	list_each (bridge, &t->trusted[who.index])
-		if (!strcmp(*bridge, whom.bridge))
-			return;
+	if (whom.index == NONE)
+		list_each (bridge, &t->trusted[who.index])
+			if (!strcmp(*bridge, whom.bridge))
+				return;
 	*list_add(t->a, &t->trusted[who.index]) = whom.bridge;
 }
 
@@ -91,8 +93,10 @@ static bool declares_trust(const struct network *network)
 
 static uint64_t pair_of(const struct allow *flow)
 {
-	if (flow->src_network != NONE && flow->dst_network != NONE)
-		return (uint64_t)flow->src_network << 32 | flow->dst_network;
+	uint32_t src = flow->src_network, dst = flow->dst_network;
+
+	if (src != NONE && dst != NONE) /* trust goes both ways */
+		return src < dst ? (uint64_t)src << 32 | dst : (uint64_t)dst << 32 | src;
 	return hash_more(hash_bytes(&flow->src, sizeof(flow->src)), &flow->dst, sizeof(flow->dst));
 }
 
