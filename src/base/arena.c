@@ -103,14 +103,33 @@ char *arena_printf(struct arena *a, const char *format, ...)
 	return text;
 }
 
+/* Frees what stands behind the newest. */
+static void release_older(struct arena *a)
+{
+	while (a->blocks->next) {
+		struct arena_block *older = a->blocks->next;
+
+		a->blocks->next = older->next;
+		block_free(older);
+	}
+}
+
 void arena_release(struct arena *a)
 {
-	while (a->blocks) {
-		struct arena_block *next = a->blocks->next;
+	if (!a->blocks)
+		return;
+	release_older(a);
+	block_free(a->blocks);
+	*a = (struct arena){0};
+}
 
-		block_free(a->blocks);
-		a->blocks = next;
-	}
+void arena_reset(struct arena *a)
+{
+	if (!a->blocks)
+		return;
+	release_older(a);
+	memset(a->blocks->bytes, 0, a->blocks->used);
+	a->blocks->used = 0;
 	a->used = 0;
 }
 

@@ -24,6 +24,8 @@ char *arena_strndup(struct arena *a, const char *text, size_t len);
 char *arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 char *arena_vprintf(struct arena *a, const char *format, va_list args) PRINTF_LIKE(2, 0);
 void arena_release(struct arena *a);
+/* Empty again, with the memory of its newest block. */
+void arena_reset(struct arena *a);
 /* For one that is kept: what it has not given out yet takes no memory until it does. */
 void arena_let_go(const struct arena *a);
 

@@ -7,6 +7,7 @@
 
 #include "core/config_impl.h"
 #include "core/json_arena.h"
+#include "core/json_pieces.h"
 #include "core/locate.h"
 
 #include <stdlib.h>
@@ -185,7 +186,7 @@ static void decode_address(struct decoder *d, struct config *config, const char 
 
 static void decode_policy(struct decoder *d, struct config *config, const json_t *json)
 {
-	struct policy *p = list_add(d->a, &config->policies);
+	struct policy *p = list_add(d->scratch, &config->policies);
 	uint32_t errors = d->diags->n_errors;
 
 	/* one that is no object keeps its number, so that all others keep theirs */
@@ -241,7 +242,6 @@ static void decode_policies(struct decoder *d, const json_t *json, void *config)
 		      CONFIG_MAX_POLICIES);
 		return;
 	}
-	list_reserve(d->a, &c->policies, json_array_size(json));
 	json_array_foreach (json, i, value) {
 		enter_index(d, (uint32_t)i);
 		decode_policy(d, c, value);
@@ -345,12 +345,73 @@ static bool refuse_syntax(struct diags *diags, const char *text, size_t len,
 	return refuse(diags, text, len, at, "not JSON: %.*s", (int)words, error->text);
 }
 
+enum { SOUND = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES };
+
+/* Most of a large file: each is gone from memory before the next one comes. */
+static void decode_policies_by_pieces(struct decoder *d, struct config *config,
+				      struct json_pieces *p)
+{
+	uint32_t i = 0;
+	json_t *value;
+
+	enter_key(d, "policies");
+	for (; json_pieces_more(p, ']', i == 0); i++) {
+		value = i < CONFIG_MAX_POLICIES ? json_piece(p) : NULL;
+		p->broken |= !value;
+		if (p->broken)
+			break;
+		enter_index(d, i);
+		decode_policy(d, config, value);
+		leave(d);
+	}
+	leave(d);
+}
+
+static bool is_among(const name_list *names, const char *name)
+{
+	list_each (other, names)
+		if (!strcmp(*other, name))
+			return true;
+	return false;
+}
+
+/* False: there is something wrong with the text, and what was decoded of it does not count. */
+static bool decode_by_pieces(struct decoder *d, struct config *config, struct arena *tree,
+			     const char *text, size_t len)
+{
+	struct json_pieces p = {.text = text, .len = len, .flags = SOUND, .tree = tree};
+	name_list keys = {0};
+	size_t next = 0;
+
+	if (!json_pieces_take(&p, '{'))
+		return false;
+	while (json_pieces_more(&p, '}', keys.n == 0)) {
+		const char *key = json_pieces_key(&p, d->scratch);
+		const json_t *value;
+
+		if (!key || is_among(&keys, key))
+			return false;
+		*list_add(d->scratch, &keys) = key;
+		if (!strcmp(key, "policies") && json_pieces_take(&p, '[')) {
+			decode_policies_by_pieces(d, config, &p);
+			continue;
+		}
+		value = json_piece(&p);
+		if (!value)
+			return false;
+		enter_key(d, key);
+		next = decode_member(d, &config_kind, next, key, value, config);
+		leave(d);
+	}
+	return json_pieces_end(&p);
+}
+
 /* NULL with diagnostics. Where keys stand twice the last one counts, so that all else is checked.
  */
 static json_t *parse(struct diags *diags, const char *text, size_t len)
 {
 	json_error_t error;
-	json_t *root = json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+	json_t *root = json_loadb(text, len, SOUND, &error);
 
 	if (!root && json_error_code(&error) == json_error_duplicate_key) {
 		diags_add_duplicates(diags, text, len);
@@ -361,23 +422,54 @@ static json_t *parse(struct diags *diags, const char *text, size_t len)
 	return root;
 }
 
+static bool decode_whole(struct decoder *d, struct config *config, const char *text, size_t len)
+{
+	const json_t *root = parse(d->diags, text, len);
+
+	if (root)
+		decode_object(d, &config_kind, root, config);
+	return root;
+}
+
+static bool decode(struct decoder *d, struct config *config, const char *text, size_t len)
+{
+	AUTO_RELEASE struct arena tree = {0};
+	const struct decoder fresh = *d;
+	const struct config empty = *config;
+	bool sound;
+
+	json_arena_begin(&tree);
+	sound = decode_by_pieces(d, config, &tree, text, len);
+	if (!sound) {
+		*d = fresh;
+		*d->diags = (struct diags){.arena = d->diags->arena};
+		*config = empty;
+		sound = decode_whole(d, config, text, len);
+	}
+	json_arena_end();
+	return sound;
+}
+
+/* For as long as the config is kept, in just as much memory as it takes. */
+static void keep_policies(struct config *config, struct arena *a)
+{
+	size_t size = config->policies.n * sizeof(*config->policies.items);
+
+	if (size)
+		config->policies.items = memcpy(arena_alloc(a, size), config->policies.items, size);
+	config->policies.cap = config->policies.n;
+}
+
 bool config_decode(struct config *config, struct diags *diags, struct arena *a, const char *file,
 		   const char *text, size_t len)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	struct decoder d = {.a = a, .scratch = &tree, .diags = diags};
-	json_t *root;
+	AUTO_RELEASE struct arena scratch = {0};
+	struct decoder d = {.a = a, .scratch = &scratch, .diags = diags};
 
 	*config = (struct config){.file = file, .digest = config_digest(text, len)};
-	if (!text_is_sound(diags, text, len))
+	if (!text_is_sound(diags, text, len) || !decode(&d, config, text, len))
 		return false;
-	json_arena_begin(&tree);
-	root = parse(diags, text, len);
-	if (root)
-		decode_object(&d, &config_kind, root, config);
-	json_arena_end();
-	if (!root)
-		return false;
+	keep_policies(config, a);
 	if (d.odd && !is_flat(diags, text, len))
 		return false;
 	config_check(config, diags, a);

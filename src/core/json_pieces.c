@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/json_pieces.h"
+
+#include <string.h>
+
+static char next_char(struct json_pieces *p)
+{
+	while (p->at < p->len && memchr(" \t\r\n", p->text[p->at], 4))
+		p->at++;
+	return p->at < p->len ? p->text[p->at] : '\0';
+}
+
+bool json_pieces_take(struct json_pieces *p, char wanted)
+{
+	if (p->broken || next_char(p) != wanted)
+		return false;
+	p->at++;
+	return true;
+}
+
+bool json_pieces_more(struct json_pieces *p, char close, bool first)
+{
+	if (json_pieces_take(p, close))
+		return false;
+	p->broken |= !first && !json_pieces_take(p, ',');
+	return !p->broken;
+}
+
+json_t *json_piece(struct json_pieces *p)
+{
+	json_error_t error;
+	json_t *value;
+
+	arena_reset(p->tree);
+	if (p->broken)
+		return NULL;
+	value = json_loadb(p->text + p->at, p->len - p->at,
+			   p->flags | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
+	p->broken = !value;
+	if (value) /* on success, as it is documented, the number of bytes read */
+		p->at += (size_t)error.position;
+	return value;
+}
+
+const char *json_pieces_key(struct json_pieces *p, struct arena *a)
+{
+	const json_t *key = next_char(p) == '"' ? json_piece(p) : NULL;
+
+	p->broken |= !key || strlen(json_string_value(key)) != json_string_length(key);
+	key = p->broken ? NULL : key;
+	if (key && json_pieces_take(p, ':'))
+		return arena_strdup(a, json_string_value(key));
+	p->broken = true;
+	return NULL;
+}
+
+bool json_pieces_end(struct json_pieces *p)
+{
+	return !p->broken && next_char(p) == '\0' && p->at == p->len;
+}
