@@ -10,6 +10,7 @@
 #include "app/triggers.h"
 #include "app/verbs.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "edge/lock.h"
 #include "edge/notify.h"
 #include "edge/sandbox.h"
@@ -204,6 +205,8 @@ static void make_pass(struct daemon *d)
 		status_answer(d->status, !d->report.failed && !d->report.n_failed, d->report.word);
 	d->triggers.asked = false;
 	pass_release(&pass);
+	if (!d->triggers.reasons)
+		pages_trim();
 	d->last_pass_ms = clock_ms();
 }
 

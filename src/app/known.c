@@ -233,6 +233,7 @@ static bool read_space(struct memory *m, const struct ns *ns, struct error *err)
 	space->routes.n = routes.n;
 	space->forward = forward == 1;
 	m->valid = !must_be_polled(space);
+	arena_let_go(&m->arena);
 	return true;
 }
 

@@ -148,6 +148,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	m->valid = before == after;
+	arena_let_go(&m->arena);
 	return true;
 }
 
@@ -203,6 +204,7 @@ static bool read_engine(struct view *view, struct world *w, struct error *err)
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
+		arena_let_go(&m->arena);
 	}
 	timing_stop("engine", start);
 	if (m->valid) {

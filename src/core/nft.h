@@ -67,8 +67,11 @@ void nft_print_change(struct buf *out, const struct nft_change *change, uint32_t
 /* One element: "172.18.104.2 . 172.18.103.2 . tcp . 80", and " : …" of a map. */
 void nft_print_element(struct buf *out, const struct set *set, uint32_t i);
 
-/* Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset. */
-MUST_CHECK bool nft_decode_message(struct ruleset *have, struct arena *a, const void *nlmsg,
-				   struct error *err);
+/*
+ * Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset. Elements
+ * are in the second arena until nft_decode_finish, which moves them into the first.
+ */
+MUST_CHECK bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
+				   const void *nlmsg, struct error *err);
 /* After the last message: sorts elements and pairs the ends of intervals. */
 void nft_decode_finish(struct ruleset *have, struct arena *a);

@@ -83,14 +83,14 @@ static bool put_value(uint8_t *at, uint32_t room, struct attrs part)
  * An element of a lone interval comes as two: they are kept as (key, 1 for a start, 0 for an end),
  * which sorts an end before the start that has its place, until nft_decode_finish pairs them.
  */
-static bool decode_element(struct set *set, struct arena *a, struct attrs attrs)
+static bool decode_element(struct set *set, struct arena *loose, struct attrs attrs)
 {
 	uint32_t key = set_key_len(set), flags = attr_be32(attr_find(attrs, NFTA_SET_ELEM_FLAGS));
 	uint8_t *record;
 
 	if (set->n >= MAX_DUMPED)
 		return false;
-	record = set_add(set, a, NONE);
+	record = set_add_read(set, loose);
 	if (!put_value(record, key, attr_find(attrs, NFTA_SET_ELEM_KEY)))
 		return false;
 	record += key;
@@ -104,7 +104,7 @@ static bool decode_element(struct set *set, struct arena *a, struct attrs attrs)
 	       put_value(record, set_data_len(set), attr_find(attrs, NFTA_SET_ELEM_DATA));
 }
 
-static bool decode_elements(struct ruleset *have, struct arena *a, struct attrs attrs,
+static bool decode_elements(struct ruleset *have, struct arena *loose, struct attrs attrs,
 			    struct error *err)
 {
 	const char *name = attr_text(attr_find(attrs, NFTA_SET_ELEM_LIST_SET));
@@ -117,7 +117,7 @@ static bool decode_elements(struct ruleset *have, struct arena *a, struct attrs 
 	if (!set->n_key)
 		return true; /* replaced whole, whatever it holds */
 	while (attr_next(&rest, &type, &element))
-		if (!decode_element(set, a, element)) {
+		if (!decode_element(set, loose, element)) {
 			set->n_key = 0;
 			set->n = 0;
 			return true;
@@ -161,7 +161,6 @@ void nft_decode_finish(struct ruleset *have, struct arena *a)
 		set_finish(set, a);
 		if (set->interval && set->n_key == 1)
 			pair_ends(set, a);
-		set->origins = NULL;
 	}
 }
 
@@ -215,7 +214,8 @@ static bool decode_rule(struct ruleset *have, struct arena *a, struct attrs attr
 	return true;
 }
 
-bool nft_decode_message(struct ruleset *have, struct arena *a, const void *nlmsg, struct error *err)
+bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
+			const void *nlmsg, struct error *err)
 {
 	const struct nlmsghdr *message = nlmsg;
 	struct attrs attrs = nlmsg_attrs(message);
@@ -240,7 +240,7 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, const void *nlmsg
 		       decode_rule(have, a, attrs, err);
 	case NFT_MSG_NEWSETELEM:
 		return !is_asked_for(have, attrs, NFTA_SET_ELEM_LIST_TABLE) ||
-		       decode_elements(have, a, attrs, err);
+		       decode_elements(have, loose, attrs, err);
 	default:
 		return true;
 	}

@@ -44,14 +44,18 @@ const uint8_t *set_element(const struct set *set, uint32_t i)
 
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin)
 {
-	uint32_t stride = set->stride = set_stride(set), cap = set->cap;
+	uint32_t cap = set->cap;
 
-	set->elements = list_room(a, set->elements, set->n, &cap, stride);
-	cap = set->cap;
 	set->origins = list_room(a, set->origins, set->n, &cap, sizeof(*set->origins));
-	set->cap = cap;
 	set->origins[set->n] = origin;
-	return set->elements + (size_t)set->n++ * stride;
+	return set_add_read(set, a);
+}
+
+uint8_t *set_add_read(struct set *set, struct arena *a)
+{
+	set->stride = set_stride(set);
+	set->elements = list_room(a, set->elements, set->n, &set->cap, set->stride);
+	return set->elements + (size_t)set->n++ * set->stride;
 }
 
 /* The bytes of the records in which any two differ: all the others need no sorting. */
@@ -109,21 +113,24 @@ void set_finish(struct set *set, struct arena *a)
 	uint32_t stride = set_stride(set), n = 0;
 	uint32_t unique = stride - set_data_len(set); /* a map has one answer per key */
 	const uint32_t *order;
-	uint32_t *origins;
+	uint32_t *origins = NULL;
 	uint8_t *elements;
 
-	if (set->n < 2)
+	if (!set->n)
 		return;
 	order = sorted_indexes(set, &scratch, stride);
 	elements = arena_alloc(a, (size_t)set->n * stride);
-	origins = arena_array(a, uint32_t, set->n);
+	if (set->origins)
+		origins = arena_array(a, uint32_t, set->n);
 	for (uint32_t i = 0; i < set->n; i++) {
 		const uint8_t *element = set_element(set, order[i]);
 
 		if (n && memcmp(elements + (size_t)(n - 1) * stride, element, unique) == 0)
 			continue;
 		memcpy(elements + (size_t)n * stride, element, stride);
-		origins[n++] = set->origins ? set->origins[order[i]] : NONE;
+		if (origins)
+			origins[n] = set->origins[order[i]];
+		n++;
 	}
 	set->cap = set->n;
 	set->n = n;

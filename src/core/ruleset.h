@@ -54,8 +54,13 @@ uint32_t set_key_len(const struct set *set);  /* padded */
 uint32_t set_data_len(const struct set *set); /* padded; 0 for a set */
 uint32_t set_stride(const struct set *set);
 const uint8_t *set_element(const struct set *set, uint32_t i);
-/* Adds a record, unsorted; set_finish sorts, drops exact doubles (the first origin stays). */
+/*
+ * Adds a record, unsorted; set_finish sorts, drops exact doubles (the first origin stays), and
+ * moves what is left into its own arena.
+ */
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin);
+/* The same for a set that is read back: nothing in it has an origin. */
+uint8_t *set_add_read(struct set *set, struct arena *a);
 void set_finish(struct set *set, struct arena *a);
 /* A finished set holds this record (of its key: set_stride bytes). */
 bool set_has(const struct set *set, const uint8_t *record);

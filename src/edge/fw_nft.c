@@ -15,7 +15,7 @@ enum { DUMP_TRIES = 20, LOUD_BYTES = 16 << 10 };
 
 struct reading {
 	struct ruleset *have;
-	struct arena *a;
+	struct arena *a, *loose; /* loose: for as long as it is read */
 	const struct ns *ns;
 };
 
@@ -23,7 +23,7 @@ static bool take(void *context, const struct nlmsghdr *message, struct error *er
 {
 	struct reading *r = context;
 
-	return nft_decode_message(r->have, r->a, message, err);
+	return nft_decode_message(r->have, r->a, r->loose, message, err);
 }
 
 static uint32_t next_seq(void)
@@ -129,7 +129,8 @@ static bool read_whole(struct reading *r, const char *const names[], struct erro
 
 bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
 {
-	struct reading r = {.have = have, .a = a, .ns = ns};
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
 
 	*have = (struct ruleset){0};
 	if (read_whole(&r, NULL, err))
@@ -140,7 +141,8 @@ bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, str
 bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
 			const char *table, const char *const names[], struct error *err)
 {
-	struct reading r = {.have = have, .a = a, .ns = ns};
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
 
 	*have = (struct ruleset){.family = family, .table = table};
 	if (read_whole(&r, names, err))

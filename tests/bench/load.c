@@ -91,13 +91,14 @@ void load_empty(struct state *have, struct arena *a, const struct state *want)
 static void take_batch(struct ruleset *have, struct arena *a, const struct nft_batch *batch)
 {
 	const char *at = buf_text(&batch->bytes), *end = at + batch->bytes.len;
+	AUTO_RELEASE struct arena loose = {0};
 	struct error err = {0};
 
 	while (at < end) {
 		const struct nlmsghdr *message = (const void *)at;
 
 		if (message->nlmsg_type >= NLMSG_MIN_TYPE + 16 &&
-		    !nft_decode_message(have, a, message, &err))
+		    !nft_decode_message(have, a, &loose, message, &err))
 			fail("decode", err.text);
 		at += NLMSG_ALIGN(message->nlmsg_len);
 	}

@@ -112,13 +112,14 @@ static void load(struct example *x, const char *name)
 static void commit(struct ruleset *have, struct arena *a, const struct nft_batch *batch)
 {
 	const char *at = buf_text(&batch->bytes), *end = at + batch->bytes.len;
+	AUTO_RELEASE struct arena loose = {0};
 	struct error err = {0};
 
 	while (at < end) {
 		const struct nlmsghdr *message = (const void *)at;
 
 		if (message->nlmsg_type >= NLMSG_MIN_TYPE + 16)
-			assert_true(nft_decode_message(have, a, message, &err));
+			assert_true(nft_decode_message(have, a, &loose, message, &err));
 		at += NLMSG_ALIGN(message->nlmsg_len);
 	}
 	nft_decode_finish(have, a);
