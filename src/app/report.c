@@ -74,8 +74,9 @@ void report_pass(struct report *r, const struct pass *p, const char *reasons, in
 
 	keep_findings(r, &p->plan.findings);
 	keep_handoffs(r, p);
-	snprintf(r->engine, sizeof(r->engine), "%s, API %s", p->view.engine.version,
-		 p->view.engine.api);
+	if (p->view.engine.up)
+		snprintf(r->engine, sizeof(r->engine), "%s, API %s", p->view.engine.version,
+			 p->view.engine.api);
 	snprintf(r->backend, sizeof(r->backend), "%s%s",
 		 f->backend == BACKEND_NFTABLES ? "nftables" : "iptables",
 		 variant_words[f->variant]);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same packets everywhere: engines x the variant of iptables that Docker uses x our backends."""
+import json
 import os
 
 import bed as beds
 import engine
 import pytest
 import seed
+import standins
 
 CELLS = [(version, legacy, backend) for version in ("20", "26", "28") for legacy in (False, True)
          for backend in ("nftables", "iptables-legacy" if legacy else "iptables-nft")]
@@ -116,6 +118,59 @@ def test_an_engine_that_writes_no_rules(lab, backend):
         assert not beds.remains(bed)
         assert beds.rule_dumps(lab)["nft"] == before["nft"] or backend != "nftables"
         REPORT.append((f"docker {lab.version} --iptables=false, {backend}", bed.docker.call("GET", "/version")["Version"]))
+
+
+@pytest.fixture
+def no_docker(request):
+    """A bed of stand-ins, and no engine anywhere."""
+    with engine.Lab(f"bare{os.getpid()}", "none", legacy=request.param == "iptables-legacy") as lab:
+        lab.peer()
+        with beds.Bed(lab, env={"HARBORWALL_BACKEND": request.param}) as bed:
+            config = seed.widened()
+            config["networks"]["smarthost-loadbalancer"]["bridge_name"] = "balancer0"
+            config["networks"]["smarthost_backend-1"]["bridge_name"] = "backend0"
+            bed.write(config)
+            standins.lay_out(bed)
+            yield bed
+
+
+@pytest.mark.parametrize("no_docker", ["nftables", "iptables-nft", "iptables-legacy"], indirect=True)
+def test_a_host_without_any_docker_is_closed_but_for_what_the_file_allows(no_docker):
+    bed, backend = no_docker, no_docker.env["HARBORWALL_BACKEND"]
+    before = beds.rule_dumps(bed.lab)
+    planned = bed.harborwall("plan")
+    assert planned.returncode == 2 and "warning: host: no Docker engine" in planned.stdout, planned.stdout + planned.stderr
+    assert not {"network", "connection"} & {step["object"] for step in json.loads(bed.harborwall("plan", "--json").stdout)["steps"]}
+    assert "The file alone is enforced" in bed.apply().stdout
+    closed_without_docker(bed)
+    assert_noop(bed)
+    # a policy less, a policy more
+    config = bed.config
+    config["policies"][2:3] = [{"selector": "publicbackend", "from": "smarthostloadbalancer", "port": 8080}]
+    bed.write(config)
+    bed.apply()
+    closed_without_docker(bed)
+    clear(bed)
+    assert not beds.remains(bed)
+    after = beds.rule_dumps(bed.lab)
+    assert after["ip_forward"] == before["ip_forward"] and (after == before or backend != "nftables")
+    REPORT.append((f"no Docker, {backend}", "none"))
+
+
+@pytest.mark.parametrize("no_docker", ["nftables"], indirect=True)
+def test_a_daemon_on_a_host_without_any_docker_follows_the_file(no_docker):
+    bed = no_docker
+    daemon = bed.run_daemon()
+    daemon.wait_log("The file alone is enforced")
+    closed_without_docker(bed)
+    config = bed.config
+    config["policies"][2:3] = [{"selector": "publicbackend", "from": "smarthostloadbalancer", "port": 8080}]
+    bed.write(config)
+    assert engine.wait_for(lambda: "8080" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout), daemon.log()
+    closed_without_docker(bed)
+    status = bed.harborwall("status")
+    assert status.returncode == 2 and "warning: host: no Docker engine" in status.stdout
+    assert "level=error" not in daemon.log()
 
 
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft"])
