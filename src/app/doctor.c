@@ -6,6 +6,7 @@
 #include "app/ask.h"
 #include "app/pass.h"
 #include "app/verbs.h"
+#include "core/choose.h"
 #include "edge/file.h"
 #include "edge/fw_nft.h"
 
@@ -97,8 +98,12 @@ static void check_kernel(struct doctor *d)
 
 	if (fw_nft_generation(&generation, &d->world.host, &err))
 		say(d, true, "nf_tables", "works");
+	else if (nf_tables_is_absent(err.code))
+		say(d, false, "nf_tables",
+		    "this kernel has none: iptables-legacy is used instead; load the module "
+		    "nf_tables if there is one");
 	else
-		say(d, false, "nf_tables", "%s; use HARBORWALL_BACKEND=iptables-legacy", err.text);
+		say(d, false, "nf_tables", "%s", err.text);
 	if (number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
 		say(d, true, "br_netfilter",
 		    "is on: traffic within one network passes iptables, too");

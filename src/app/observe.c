@@ -97,8 +97,16 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	uint32_t before, after;
 	const struct ns *ns = &w->host;
 
-	if (!fw_nft_generation(&before, ns, err))
-		return false;
+	w->no_nf_tables = false;
+	if (!fw_nft_generation(&before, ns, err)) {
+		w->no_nf_tables = nf_tables_is_absent(err->code);
+		if (!w->no_nf_tables)
+			return false;
+		*err = (struct error){0};
+		arena_release(&m->arena);
+		*m = (struct memory){0};
+		return true;
+	}
 	if (m->valid && m->generation == before)
 		return true;
 	arena_release(&m->arena);
@@ -151,10 +159,11 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
 			       views[VARIANT_LEGACY].firewalld;
 	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
+	f->no_nf_tables = w->no_nf_tables;
 	f->variant = choose_variant(&view->engine, views);
-	watch_legacy(w, f->variant == VARIANT_LEGACY);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
+	watch_legacy(w, f->variant == VARIANT_LEGACY);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
 	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
@@ -219,9 +228,10 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
-			   const struct flows *flows, struct error *err)
+			   const struct flows *flows, bool no_nf_tables, struct error *err)
 {
-	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
+	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY;
+	     v++) {
 		AUTO_BUF struct buf save = {0};
 
 		if (!iptables_save(&save, ns, v, err))
@@ -239,7 +249,8 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
 		if (have && have->reachable &&
-		    !read_leftovers(have, a, view->places.items[i].ns, w->flows, err))
+		    !read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				    view->facts.no_nf_tables, err))
 			return false;
 	}
 	return true;

@@ -67,6 +67,7 @@ struct world {
 	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
+	bool no_nf_tables;    /* the kernel's, as of the last pass */
 	struct memory memory; /* of the host */
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */

@@ -36,11 +36,31 @@ enum variant choose_variant(const struct engine *engine, const struct filter_vie
 	return VARIANT_NONE;
 }
 
+bool nf_tables_is_absent(int code)
+{
+	return code == EINVAL || code == EOPNOTSUPP || code == EPROTONOSUPPORT ||
+	       code == EAFNOSUPPORT;
+}
+
+static bool choose_legacy(struct facts *f, const char *asked, struct error *err)
+{
+	f->backend = BACKEND_IPTABLES;
+	f->variant = VARIANT_LEGACY;
+	if (!asked || !strcmp(asked, "iptables-legacy"))
+		return true;
+	return error_set(err, -1,
+			 "the backend %s needs nf_tables, which this kernel lacks; load the module "
+			 "nf_tables or use HARBORWALL_BACKEND=iptables-legacy",
+			 asked);
+}
+
 bool choose_backend(struct facts *f, const char *asked, struct error *err)
 {
 	static const char *const names[] = {
 		[VARIANT_NFT] = "iptables-nft", [VARIANT_LEGACY] = "iptables-legacy"};
 
+	if (f->no_nf_tables)
+		return choose_legacy(f, asked, err);
 	f->backend = BACKEND_NFTABLES;
 	if (!asked || !strcmp(asked, "nftables"))
 		return true;

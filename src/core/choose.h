@@ -26,9 +26,14 @@ bool engine_is_absent(int connect_code, bool asked_for, const struct traces *tra
 /* Docker's own chains tell which variant it writes; without them, the one that is in use at all. */
 enum variant choose_variant(const struct engine *engine, const struct filter_view views[]);
 
+/* By what the kernel answers to the first question about nf_tables: it has none, or no nfnetlink.
+ */
+bool nf_tables_is_absent(int code);
+
 /*
  * The backend, and the variant where nothing but the wish decides it, from facts of which the
  * variant is known. asked: HARBORWALL_BACKEND, or NULL. Rules in the variant that Docker does not
- * use would be void, for its drops are final: refused.
+ * use would be void, for its drops are final: refused. Without nf_tables iptables-legacy is all
+ * there is.
  */
 MUST_CHECK bool choose_backend(struct facts *f, const char *asked, struct error *err);

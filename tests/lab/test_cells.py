@@ -236,6 +236,33 @@ def test_the_variant_that_docker_does_not_use_is_refused(bed):
     assert not beds.remains(bed)
 
 
+@pytest.mark.parametrize("lab", [{"version": "20", "legacy": True}], indirect=True, ids=["docker 20"])
+def test_a_kernel_without_nf_tables_gets_iptables_legacy_unasked(lab):
+    preload = os.path.join(os.path.dirname(engine.HARBORWALL), "tests", "no_nf_tables.so")
+    with beds.Bed(lab, env={"LD_PRELOAD": preload}) as bed:
+        seed.containers(bed)
+        bed.write(seed.widened())
+        refused = bed.harborwall("apply", env={"HARBORWALL_BACKEND": "nftables"})
+        assert refused.returncode == 1 and "this kernel lacks" in refused.stderr
+        said = "this kernel has no nf_tables: the backend is iptables-legacy"
+        assert said in bed.harborwall("plan").stdout
+        bed.apply()
+        bed.assert_matrix()
+        assert_noop(bed)
+        done = doctor(bed)
+        assert done.returncode == 2 and "iptables-legacy is used instead" in done.stdout, done.stdout + done.stderr
+        daemon = bed.run_daemon()
+        daemon.wait_log("following the engine")
+        assert "it answers" in bed.harborwall("clear").stderr
+        bed.docker.restart("publicbackend")
+        daemon.wait_log("object=route")
+        bed.assert_matrix()
+        assert said in bed.harborwall("status").stdout
+        daemon.end()
+        clear(bed)
+        assert not beds.remains(bed)
+
+
 # --- losses close, never open ---
 
 LOSSES = {
