@@ -165,6 +165,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 		return false;
 	watch_legacy(w, f->variant == VARIANT_LEGACY);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
+	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
 	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
 	f->docker_drops = !f->open_why;

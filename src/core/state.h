@@ -26,8 +26,9 @@ struct handoff {
 
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
-	enum variant variant; /* the one that Docker uses; without Docker the one in play */
-	bool docker_user;     /* DOCKER-USER stands in that variant and FORWARD asks it first */
+	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
+	bool docker_user;      /* DOCKER-USER stands in that variant and FORWARD asks it first */
+	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	bool docker_nftables;  /* Docker >= 29 writes nf_tables tables of its own … */
 	bool mixed;	       /* Docker's chains stand in both variants */

@@ -338,6 +338,8 @@ def test_without_the_option_the_policies_that_cannot_be_enforced_are_named(nftab
     said = [li for li in planned.stdout.splitlines() if "cannot be enforced" in li]
     assert {li.split(": ")[1] for li in said} == {"policies[0]", "policies[1]", "policies[2]"}
     assert all("--bridge-accept-fwmark=0x2000000/0x2000000" in li for li in said)
+    done = doctor(bed)
+    assert done.returncode == 2 and "takes no mark; start dockerd with --bridge-accept-fwmark=" in done.stdout
     difference, _, _ = bed.matrix()
     assert not difference.extra
 
@@ -396,13 +398,37 @@ def doctor(bed):
     return bed.harborwall("doctor")
 
 
+def test_doctor_says_when_docker_user_is_not_asked_and_whose_namespace_is_shut(bed):
+    bed.docker.create("stranger", user="1000")
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    bed.lab.run("iptables", "-D", "FORWARD", "-j", "DOCKER-USER")
+    found = [li for li in doctor(bed).stdout.splitlines() if li.startswith("FINDING")]
+    assert len(found) == 1 and "FORWARD does not jump to it" in found[0] and "restart dockerd" in found[0], found
+    bed.lab.run("iptables", "-I", "FORWARD", "-j", "DOCKER-USER")
+    bed.lab.run("iptables", "-A", "FORWARD", "-j", "DOCKER-USER")
+    bed.lab.run("iptables", "-D", "FORWARD", "1")  # now the last, as Docker 20 puts it with --live-restore
+    found = [li for li in doctor(bed).stdout.splitlines() if li.startswith("FINDING")]
+    assert len(found) == 1 and "behind Docker's own rules" in found[0], found
+    done = bed.lab.run("setpriv", "--bounding-set=-sys_ptrace", engine.HARBORWALL, "doctor", "-c", bed.file, check=False)
+    shut = [li for li in done.stdout.splitlines() if li.startswith("FINDING  namespace")]
+    assert done.returncode == 2 and len(shut) == 1 and "stranger" in shut[0] and "--cap-add SYS_PTRACE" in shut[0], done.stdout
+
+
 def test_doctor_finds_nothing_on_a_host_that_is_right(bed):
     seed.containers(bed)
     bed.write(seed.widened())
     bed.apply()
     done = doctor(bed)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Docker 20.10" in done.stdout and "iptables-nft, DOCKER-USER" in done.stdout
+    assert "Docker 20.10" in done.stdout and "firewall iptables-nft: DOCKER-USER" in done.stdout
+    facts = json.loads(bed.harborwall("plan", "--json").stdout)["facts"]
+    assert facts["engine"] == bed.docker.call("GET", "/version")["Version"] and facts["docker_user"] == "first"
+    daemon = bed.run_daemon()
+    daemon.wait_log("following the engine")
+    assert json.loads(bed.harborwall("status", "--json").stdout)["facts"] == facts
+    assert "firewall iptables-nft: DOCKER-USER; backend nftables" in bed.harborwall("status").stdout
 
 
 def test_doctor_names_what_is_wrong_and_the_remedy(bed):
