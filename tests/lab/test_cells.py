@@ -310,6 +310,40 @@ def nftables29():
         server.shutdown()
         server.server_close()
 
+# --- Docker's raw drops ---
+
+TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
+
+
+@pytest.mark.parametrize("lab", [{"version": "28"}], indirect=True, ids=["docker 28"])
+def test_networks_trust_the_bridges_that_policies_lead_over_and_no_others(bed):
+    seed.containers(bed)
+    config = seed.widened()
+    config["policies"].append({"selector": "smarthostloadbalancer", "from": beds.PEER_IP, "port": 443})
+    bed.write(config)
+    bed.apply()
+    networks = bed.docker.networks()
+    bridges = {name: n["Options"].get("com.docker.network.bridge.name") for name, n in networks.items() if n["Options"]}
+    trust = {name: set(filter(None, n["Options"].get(TRUSTED, "").split(":"))) for name, n in networks.items()}
+    balancer, backend = "smarthost-loadbalancer", "smarthost_backend-1"
+    # wireguardproxy stands on docker0 and asks for those who come by its tunnel
+    assert trust[balancer] == {bridges[backend], "docker0"} and trust[backend] == {bridges[balancer]}
+    assert not trust["elsewhere"] and not trust["bridge"]
+    bed.assert_matrix()
+    bed.prober.serve_at("smarthostloadbalancer")
+    declared, outside = ("publicbackend", "172.18.103.2", "tcp", 80), (beds.PEER, "172.18.103.2", "tcp", 443)
+    undeclared = [("publicbackend", "172.18.103.2", "tcp", 8080), (beds.PEER, "172.18.103.2", "tcp", 80),
+                  ("bystander", "172.18.103.2", "tcp", 80)]
+    assert bed.prober.open(*declared) and bed.prober.open(*outside)
+    assert not any(bed.prober.open(*flow) for flow in undeclared)
+    # trust alone lifts Docker's drop between the networks; from outside our exception does
+    ours = [li for li in bed.lab.run("iptables", "-t", "raw", "-S", "PREROUTING").stdout.splitlines() if "harborwall" in li]
+    assert len(ours) == 1
+    bed.lab.run("iptables", "-t", "raw", "-D", "PREROUTING", "1")
+    assert bed.prober.open(*declared) and not bed.prober.open(*outside)
+    assert not any(bed.prober.open(*flow) for flow in undeclared)
+
+
 
 def test_dockers_nftables_backend_takes_our_mark(nftables29):
     bed, docker29 = nftables29
