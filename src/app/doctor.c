@@ -69,15 +69,15 @@ static long number_in(const char *path)
 static void check_capabilities(struct doctor *d)
 {
 	static const struct {
-		int number;
 		const char *name, *why;
+		int number;
 		bool legacy_only;
 	} needed[] = {
-		{CAP_NET_ADMIN, "NET_ADMIN", "to change rules and routes", false},
-		{CAP_SYS_ADMIN, "SYS_ADMIN", "to enter containers' namespaces", false},
-		{CAP_SYS_PTRACE, "SYS_PTRACE", "to enter those of containers of other users",
+		{"NET_ADMIN", "to change rules and routes", CAP_NET_ADMIN, false},
+		{"SYS_ADMIN", "to enter containers' namespaces", CAP_SYS_ADMIN, false},
+		{"SYS_PTRACE", "to enter those of containers of other users", CAP_SYS_PTRACE,
 		 false},
-		{CAP_NET_RAW, "NET_RAW", "which the tools of iptables-legacy demand", true},
+		{"NET_RAW", "which the tools of iptables-legacy demand", CAP_NET_RAW, true},
 	};
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
@@ -88,14 +88,15 @@ static void check_capabilities(struct doctor *d)
 		return;
 	line = strstr(buf_text(&text), "CapEff:");
 	effective = line ? strtoull(line + 7, NULL, 16) : 0;
-	for (size_t i = 0; i < COUNT_OF(needed); i++)
+	for (size_t i = 0; i < COUNT_OF(needed); i++) {
 		if (needed[i].legacy_only && d->pass.view.facts.variant != VARIANT_LEGACY)
 			continue;
-		else if (!(effective & 1ull << needed[i].number))
+		if (!(effective & 1ull << needed[i].number))
 			say(d, false, "capabilities", "%s is missing, %s; add --cap-add %s",
 			    needed[i].name, needed[i].why, needed[i].name);
 		else
 			say(d, true, "capabilities", "%s", needed[i].name);
+	}
 }
 
 static void check_kernel(struct doctor *d)
