@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same packets everywhere: engines x the variant of iptables that Docker uses x our backends."""
+import concurrent.futures
 import json
 import os
 
@@ -11,12 +12,26 @@ import standins
 
 CELLS = [(version, legacy, backend) for version in ("20", "26", "28") for legacy in (False, True)
          for backend in ("nftables", "iptables-legacy" if legacy else "iptables-nft")]
-REPORT = []
+EXPECTED = {"20": "20.10.24", "26": "26.1.5", "28": "28.5.2"}  # what the suites held when the facts were measured
+REPORT = {}  # cell -> the engine's exact version: those that passed
 
 
 def cell_name(cell):
     version, legacy, backend = cell
     return f"docker {version}, {'iptables-legacy' if legacy else 'iptables-nft'}, {backend}"
+
+
+def table():
+    """Lines for people: every cell, those too that did not pass or were not run; engines that are not the expected ones."""
+    if not REPORT:
+        return []
+    names = [cell_name(c) for c in CELLS]
+    lines = [f"{name:<46} {REPORT.get(name, 'NOT PASSED HERE')}" for name in names + [n for n in REPORT if n not in names]]
+    for version, expected in EXPECTED.items():
+        for exact in sorted({e for n, e in REPORT.items() if n.startswith(f"docker {version}")}):
+            if exact.split("+")[0] != expected:
+                lines.append(f"!!! engine {version} is {exact} now, not {expected}: read what it changed, then expect it")
+    return lines
 
 
 @pytest.fixture(params=CELLS, ids=cell_name)
@@ -45,9 +60,23 @@ def assert_noop(bed):
     assert bed.lab.posts() == posts and beds.rule_dumps(bed.lab) == before
 
 
+def start_all(bed):
+    names = ["smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"]
+    bed.prober.__exit__()
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(bed.docker.start, names))
+    bed.lab.tunnel("wireguardproxy", "wg0")
+
+
+def assert_healed(bed, daemon):
+    """Nobody but the daemon has put it right."""
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 20, 0.1), daemon.log()[-3000:]
+    bed.assert_matrix()
+
+
 def test_the_matrix_and_what_the_engine_does_to_it(cell):
     """One engine for all of it: starting one costs more than the questions."""
-    bed, docker = cell, cell.docker
+    bed = cell
     clear(bed)
     assert beds.rule_dumps(bed.lab) == bed.before
     bed.apply()
@@ -64,24 +93,23 @@ def test_the_matrix_and_what_the_engine_does_to_it(cell):
     bed.assert_matrix()
     config["policies"].insert(0, gone)
     bed.write(config)
-    bed.apply()
-    # what the engine does to it
-    docker.restart("wireguardproxy")
+    # what the engine does to it, under a daemon
+    daemon = bed.run_daemon()
+    daemon.wait_log("following the engine")
+    bed.docker.restart("wireguardproxy")
     bed.lab.tunnel("wireguardproxy", "wg0")
-    docker.restart("smarthostloadbalancer")
-    bed.apply()
-    bed.assert_matrix()
-    bed.lab.engine("restart")
-    bed.prober.__exit__()
-    for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
-        docker.start(name)
-    bed.lab.tunnel("wireguardproxy", "wg0")
-    bed.apply()
-    bed.assert_matrix()
+    bed.docker.restart("smarthostloadbalancer")
+    assert_healed(bed, daemon)
+    for stops in ("stop", "kill9"):
+        bed.lab.engine(stops)
+        bed.lab.engine("start")
+        start_all(bed)
+        assert_healed(bed, daemon)
+    daemon.end()
     assert_noop(bed)
     clear(bed)
     assert not beds.remains(bed)
-    REPORT.append((bed.name, bed.exact))
+    REPORT[bed.name] = bed.exact
 
 
 def clear(bed):
@@ -117,7 +145,7 @@ def test_an_engine_that_writes_no_rules(lab, backend):
         clear(bed)
         assert not beds.remains(bed)
         assert beds.rule_dumps(lab)["nft"] == before["nft"] or backend != "nftables"
-        REPORT.append((f"docker {lab.version} --iptables=false, {backend}", bed.docker.call("GET", "/version")["Version"]))
+        REPORT[f"docker {lab.version} --iptables=false, {backend}"] = bed.docker.call("GET", "/version")["Version"]
 
 
 @pytest.fixture
@@ -154,7 +182,7 @@ def test_a_host_without_any_docker_is_closed_but_for_what_the_file_allows(no_doc
     assert not beds.remains(bed)
     after = beds.rule_dumps(bed.lab)
     assert after["ip_forward"] == before["ip_forward"] and (after == before or backend != "nftables")
-    REPORT.append((f"no Docker, {backend}", "none"))
+    REPORT[f"no Docker, {backend}"] = "none"
 
 
 @pytest.mark.parametrize("no_docker", ["nftables"], indirect=True)
@@ -199,10 +227,7 @@ def test_flushed_chains_are_closed_by_ours_until_the_engine_writes_its_own(bed):
     bed.assert_matrix(bed.into_managed)
     assert "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout
     bed.lab.engine("restart")
-    bed.prober.__exit__()
-    for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
-        bed.docker.start(name)
-    bed.lab.tunnel("wireguardproxy", "wg0")
+    start_all(bed)
     said = bed.apply().stdout
     ours = "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout
     # up to 27 Docker closes the outside by a policy that it sets only when it turns forwarding on
@@ -287,29 +312,6 @@ def test_each_loss_fails_closed_for_managed_flows_and_open_for_nobody(bed, loss)
     bed.assert_matrix()
 
 
-# --- Docker's nftables backend ---
-
-FWMARK = "0x2000000/0x2000000"
-
-
-@pytest.fixture
-def nftables29():
-    """A bed whose engine says that it writes nf_tables tables; every container's address is declared."""
-    import docker29
-    from conftest import need_engine
-    need_engine("28")
-    with engine.Lab(f"stand-in{os.getpid()}", "28", options=["--iptables=false"], forward=True) as lab:
-        lab.peer()
-        server, host = docker29.serve(lab)
-        with beds.Bed(lab, env={"DOCKER_HOST": host}) as bed:
-            seed.containers(bed)
-            config = seed.widened()
-            config["ips"]["172.18.104.9"] = {"container_name": "wireguardproxy"}
-            bed.write(config)
-            yield bed, docker29
-        server.shutdown()
-        server.server_close()
-
 # --- Docker's raw drops ---
 
 TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
@@ -344,6 +346,29 @@ def test_networks_trust_the_bridges_that_policies_lead_over_and_no_others(bed):
     assert not any(bed.prober.open(*flow) for flow in undeclared)
 
 
+# --- Docker's nftables backend ---
+
+FWMARK = "0x2000000/0x2000000"
+
+
+@pytest.fixture
+def nftables29():
+    """A bed whose engine says that it writes nf_tables tables; every container's address is declared."""
+    import docker29
+    from conftest import need_engine
+    need_engine("28")
+    with engine.Lab(f"stand-in{os.getpid()}", "28", options=["--iptables=false"], forward=True) as lab:
+        lab.peer()
+        server, host = docker29.serve(lab)
+        with beds.Bed(lab, env={"DOCKER_HOST": host}) as bed:
+            seed.containers(bed)
+            config = seed.widened()
+            config["ips"]["172.18.104.9"] = {"container_name": "wireguardproxy"}
+            bed.write(config)
+            yield bed, docker29
+        server.shutdown()
+        server.server_close()
+
 
 def test_dockers_nftables_backend_takes_our_mark(nftables29):
     bed, docker29 = nftables29
@@ -359,7 +384,7 @@ def test_dockers_nftables_backend_takes_our_mark(nftables29):
     assert bed.lab.run("nft", "-s", "list", "table", "ip", "docker-bridges").stdout == before
     clear(bed)
     assert not [li for li in beds.remains(bed)]
-    REPORT.append(("docker 29 --firewall-backend=nftables (stand-in), nftables", "tables of 29 around 28"))
+    REPORT["docker 29 --firewall-backend=nftables (stand-in), nftables"] = "tables of 29 around 28"
 
 
 def test_without_the_option_the_policies_that_cannot_be_enforced_are_named(nftables29):
