@@ -209,7 +209,7 @@ static bool had_rules(const struct space *space)
 /* A namespace that never had rules of ours has no connections of ours. */
 static void revoke_everywhere(struct pass *p, struct world *w)
 {
-	if (!p->view.engine.up)
+	if (!p->view.engine.up && !p->view.facts.no_engine)
 		return;
 	revoke(&w->revocation_paid, p, 0);
 	for (uint32_t i = 1; i < p->view.seen.have.spaces.n; i++) {

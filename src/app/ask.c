@@ -2,6 +2,7 @@
 #include "app/ask.h"
 
 #include "app/verbs.h"
+#include "core/choose.h"
 #include "edge/lock.h"
 #include "edge/status.h"
 
@@ -10,9 +11,25 @@
 
 enum { EXIT_DEGRADED = 2 };
 
+static bool somebody_answers(const char *listen)
+{
+	AUTO_BUF struct buf body = {0};
+	struct error err = {0};
+	long code;
+
+	return status_ask(&body, &code, listen, "/status", false, &err);
+}
+
+/* Where there is no nf_tables there is no lock: who answers the status socket is asked for. */
 bool ask_holder(char *text, size_t size, const struct world *w, struct error *err)
 {
-	return lock_holder(text, size, &w->host, err);
+	if (lock_holder(text, size, &w->host, err))
+		return true;
+	if (!nf_tables_is_absent(err->code))
+		return false;
+	*err = (struct error){0};
+	snprintf(text, size, "%s", somebody_answers(w->options->listen) ? "it answers" : "");
+	return true;
 }
 
 /* Two files on one host would undo each other for ever. */

@@ -6,6 +6,9 @@
 #include "app/ask.h"
 #include "app/pass.h"
 #include "app/verbs.h"
+#include "core/checkup.h"
+#include "core/choose.h"
+#include "core/facts.h"
 #include "edge/file.h"
 #include "edge/fw_nft.h"
 
@@ -66,12 +69,15 @@ static long number_in(const char *path)
 static void check_capabilities(struct doctor *d)
 {
 	static const struct {
-		int number;
 		const char *name, *why;
+		int number;
+		bool legacy_only;
 	} needed[] = {
-		{CAP_NET_ADMIN, "NET_ADMIN", "to change rules and routes"},
-		{CAP_SYS_ADMIN, "SYS_ADMIN", "to enter containers' namespaces"},
-		{CAP_SYS_PTRACE, "SYS_PTRACE", "to enter those of containers of other users"},
+		{"NET_ADMIN", "to change rules and routes", CAP_NET_ADMIN, false},
+		{"SYS_ADMIN", "to enter containers' namespaces", CAP_SYS_ADMIN, false},
+		{"SYS_PTRACE", "to enter those of containers of other users", CAP_SYS_PTRACE,
+		 false},
+		{"NET_RAW", "which the tools of iptables-legacy demand", CAP_NET_RAW, true},
 	};
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
@@ -82,12 +88,15 @@ static void check_capabilities(struct doctor *d)
 		return;
 	line = strstr(buf_text(&text), "CapEff:");
 	effective = line ? strtoull(line + 7, NULL, 16) : 0;
-	for (size_t i = 0; i < COUNT_OF(needed); i++)
+	for (size_t i = 0; i < COUNT_OF(needed); i++) {
+		if (needed[i].legacy_only && d->pass.view.facts.variant != VARIANT_LEGACY)
+			continue;
 		if (!(effective & 1ull << needed[i].number))
 			say(d, false, "capabilities", "%s is missing, %s; add --cap-add %s",
 			    needed[i].name, needed[i].why, needed[i].name);
 		else
 			say(d, true, "capabilities", "%s", needed[i].name);
+	}
 }
 
 static void check_kernel(struct doctor *d)
@@ -97,15 +106,60 @@ static void check_kernel(struct doctor *d)
 
 	if (fw_nft_generation(&generation, &d->world.host, &err))
 		say(d, true, "nf_tables", "works");
+	else if (nf_tables_is_absent(err.code))
+		say(d, false, "nf_tables",
+		    "this kernel has none: iptables-legacy is used instead; load the module "
+		    "nf_tables if there is one");
 	else
-		say(d, false, "nf_tables", "%s; use HARBORWALL_BACKEND=iptables-legacy", err.text);
-	if (number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
-		say(d, true, "br_netfilter",
-		    "is on: traffic within one network passes iptables, too");
-	if (number_in("/proc/sys/net/ipv4/conf/all/rp_filter") == 1)
+		say(d, false, "nf_tables", "%s", err.text);
+	say(d, true, "br_netfilter", "%s",
+	    number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
+		    ? "is on: traffic within one network passes iptables, too"
+		    : "is off: traffic within one network does not pass iptables");
+}
+
+/* On any bridge that packets of containers on several networks may come by. */
+static void check_rp_filter(struct doctor *d)
+{
+	AUTO_RELEASE struct arena a = {0};
+	long all = number_in("/proc/sys/net/ipv4/conf/all/rp_filter");
+	const char *strict = "";
+
+	list_each (n, &d->pass.view.engine.networks)
+		if (n->bridge &&
+		    checkup_is_strict(all, number_in(arena_printf(&a,
+								  "/proc/sys/net/ipv4/conf/%s/"
+								  "rp_filter",
+								  n->bridge))))
+			strict = arena_printf(&a, "%s%s%s", strict, *strict ? ", " : "", n->bridge);
+	if (checkup_is_strict(all, 0) || *strict)
 		say(d, false, "rp_filter",
-		    "is strict: packets of containers on several networks may be dropped; "
-		    "sysctl net.ipv4.conf.all.rp_filter=2");
+		    "is strict (%s): packets of containers on several networks may be dropped; "
+		    "sysctl net.ipv4.conf.all.rp_filter=2",
+		    checkup_is_strict(all, 0) ? "everywhere" : strict);
+	else
+		say(d, true, "rp_filter", "is not strict");
+}
+
+static void check_overlaps(struct doctor *d)
+{
+	uint32_t n = 0;
+
+	if (!d->planned)
+		return;
+	list_each (network, &d->pass.view.engine.networks) {
+		const struct host_prefix *taken = checkup_find_overlap(&d->pass.view.seen, network);
+
+		n += taken != NULL;
+		if (taken)
+			say(d, false, "overlap",
+			    "network \"%s\" is %s, and %s leads to %s: packets for its containers "
+			    "go there; remove that route or address, or choose another subnet",
+			    network->name, prefix_format(network->subnet).s,
+			    prefix_format(taken->prefix).s, taken->device);
+	}
+	if (!n)
+		say(d, true, "overlap", "no route or address takes a network's packets away");
 }
 
 static void check_engine(struct doctor *d)
@@ -116,14 +170,54 @@ static void check_engine(struct doctor *d)
 		say(d, false, "engine", "%s", d->err.text);
 		return;
 	}
-	say(d, true, "engine", "Docker %s, API %s%s", e->version, e->api,
-	    d->pass.view.facts.firewalld.stands ? ", firewalld beside it" : "");
+	if (e->up)
+		say(d, true, "engine", "Docker %s, API %s", e->version, e->api);
+	else
+		say(d, false, "engine", "%s", d->pass.view.facts.no_engine);
 	list_each (c, &e->containers)
-		if (c->running && strstr(c->name, "network-go"))
+		if (checkup_is_network_go(c))
 			say(d, false, "network-go",
 			    "container \"%s\" runs and writes rules of its own; stop it: docker "
 			    "rm -f %s",
 			    c->name, c->name);
+}
+
+static void check_docker_user(struct doctor *d, const struct facts *f)
+{
+	AUTO_BUF struct buf text = {0};
+	bool lost = f->docker_drops && !f->docker_user;
+
+	facts_print(&text, &d->pass.view.engine, f);
+	if (!lost)
+		say(d, true, "firewall", "%s", buf_text(&text));
+	else if (f->docker_user_late)
+		say(d, false, "DOCKER-USER",
+		    "stands behind Docker's own rules (Docker 20 does that when it starts again "
+		    "with --live-restore): our rule is at the top of FORWARD instead, where "
+		    "others' "
+		    "come before it sooner or later; restart dockerd without --live-restore");
+	else
+		say(d, false, "DOCKER-USER",
+		    "is not there, or FORWARD does not jump to it: our rule is at the top of "
+		    "FORWARD "
+		    "instead, where others' come before it sooner or later; restart dockerd, which "
+		    "makes it");
+}
+
+/* A reload flushes every rule of iptables, and somebody must put ours back. */
+static void check_firewalld(struct doctor *d)
+{
+	char holder[32] = "";
+	struct error err = {0};
+
+	if (!d->planned || !d->pass.view.facts.firewalld.stands)
+		return;
+	if (ask_holder(holder, sizeof(holder), &d->world, &err) && *holder)
+		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
+	else
+		say(d, false, "firewalld",
+		    "is there, its reloads flush our rules, and no daemon puts them back; start "
+		    "harborwall run");
 }
 
 static void check_firewall(struct doctor *d)
@@ -139,9 +233,7 @@ static void check_firewall(struct doctor *d)
 				    "--bridge-accept-fwmark=0x%x/0x%x",
 		    f->mark_accept, f->mark_accept);
 	else
-		say(d, true, "firewall", "iptables-%s%s%s", variant_names[f->variant],
-		    f->docker_user ? ", DOCKER-USER" : ", no DOCKER-USER",
-		    f->raw_drops ? ", raw drops" : "");
+		check_docker_user(d, f);
 	if (f->mixed)
 		say(d, false, "variants",
 		    "Docker's chains stand in iptables-nft and in iptables-legacy: a packet must "
@@ -199,8 +291,9 @@ static void check_daemon(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *) = {
-	check_capabilities, check_kernel, check_engine,	    check_firewall,
-	check_config,	    check_daemon, check_namespaces, check_findings,
+	check_capabilities, check_kernel,     check_rp_filter, check_engine,
+	check_firewall,	    check_firewalld,  check_overlaps,  check_config,
+	check_daemon,	    check_namespaces, check_findings,
 };
 
 static void look(struct doctor *d)

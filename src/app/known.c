@@ -216,7 +216,8 @@ static bool must_be_polled(const struct space *space)
 	return false;
 }
 
-static bool read_space(struct memory *m, const struct ns *ns, struct error *err)
+static bool read_space(struct memory *m, const struct world *w, const struct ns *ns,
+		       struct error *err)
 {
 	struct space *space = &m->space;
 	route_list routes = {0};
@@ -224,9 +225,10 @@ static bool read_space(struct memory *m, const struct ns *ns, struct error *err)
 
 	arena_release(&m->arena);
 	*m = (struct memory){0};
-	if (!fw_nft_read(&space->ruleset, &m->arena, ns, err) ||
-	    !route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
-	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err) ||
+	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, err) ||
+				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
+		return false;
+	if (!route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
 		return false;
 	space->routes.items = routes.items;
@@ -283,7 +285,8 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	if (k && k->open) {
 		*place = (struct place){&k->ns, &k->memory, k};
 		heard_changes(k);
-		k->memory.space.reachable = k->memory.valid || read_space(&k->memory, &k->ns, &err);
+		k->memory.space.reachable =
+			k->memory.valid || read_space(&k->memory, w, &k->ns, &err);
 		*space = k->memory.space;
 		space->pid = k->container.pid;
 	}

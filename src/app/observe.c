@@ -2,6 +2,7 @@
 /* Thin reads of the engine and the host: who is asked, and in which order. */
 #include "app/timings.h"
 #include "app/world.h"
+#include "core/choose.h"
 #include "core/leftovers.h"
 #include "edge/fw_nft.h"
 #include "edge/handoff.h"
@@ -49,6 +50,7 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 
 	*w = (struct world){
 		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy();
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->docker = docker_new(&docker, err);
@@ -79,45 +81,6 @@ void world_close(struct world *w)
 
 /* --- the host --- */
 
-/* Docker's own chains tell which variant it writes; without them, the one that is in use at all. */
-static enum variant choose_variant(const struct engine *engine, const struct filter_view *views)
-{
-	static const enum variant order[] = {VARIANT_NFT, VARIANT_LEGACY};
-
-	if (engine->firewall == DOCKER_FIREWALL_NFTABLES)
-		return VARIANT_NONE;
-	for (size_t i = 0; i < COUNT_OF(order); i++)
-		if (views[order[i]].docker_user && views[order[i]].docker_isolation)
-			return order[i];
-	for (size_t i = 0; i < COUNT_OF(order); i++)
-		if (views[order[i]].exists)
-			return order[i];
-	return VARIANT_NONE;
-}
-
-/* Rules in the variant that Docker does not use would be void: its drops are final. */
-static bool choose_backend(struct facts *f, const char *asked, struct error *err)
-{
-	static const char *const names[] = {
-		[VARIANT_NFT] = "iptables-nft", [VARIANT_LEGACY] = "iptables-legacy"};
-
-	f->backend = BACKEND_NFTABLES;
-	if (!asked || !strcmp(asked, "nftables"))
-		return true;
-	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
-		if (!strcmp(asked, names[v])) {
-			f->backend = BACKEND_IPTABLES;
-			if (f->variant == VARIANT_NONE)
-				f->variant = v;
-			if (f->variant == v)
-				return true;
-		}
-	return error_set(err, -1,
-			 "the backend %s would be void: the firewall here is %s, whose drops are "
-			 "final; use HARBORWALL_BACKEND=nftables or %s",
-			 asked, names[f->variant], names[f->variant]);
-}
-
 static void take_bridges(struct facts *f, const struct bridges_view *bridges)
 {
 	f->docker_drops = bridges->drops;
@@ -134,8 +97,16 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	uint32_t before, after;
 	const struct ns *ns = &w->host;
 
-	if (!fw_nft_generation(&before, ns, err))
-		return false;
+	w->no_nf_tables = false;
+	if (!fw_nft_generation(&before, ns, err)) {
+		w->no_nf_tables = nf_tables_is_absent(err->code);
+		if (!w->no_nf_tables)
+			return false;
+		*err = (struct error){0};
+		arena_release(&m->arena);
+		*m = (struct memory){0};
+		return true;
+	}
 	if (m->valid && m->generation == before)
 		return true;
 	arena_release(&m->arena);
@@ -152,6 +123,23 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	return true;
 }
 
+/* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
+static bool go_on_without_engine(struct view *view, struct arena *a, struct world *w,
+				 const struct filter_view *views, struct error *err)
+{
+	const struct traces traces = {views, &w->memory.bridges, &view->seen};
+
+	if (!w->looked_everywhere && /* or one was there, and went */
+	    engine_is_absent(w->engine_trouble.code, w->engine_is_asked_for, &traces)) {
+		view->facts.no_engine = arena_strdup(a, w->engine_trouble.text);
+		w->engine_trouble = (struct error){0};
+		return true;
+	}
+	if (!w->without_engine)
+		*err = w->engine_trouble;
+	return w->without_engine;
+}
+
 static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct filter_view views[VARIANT_LEGACY + 1] = {0};
@@ -166,15 +154,19 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
 		return false;
+	if (!view->engine.up && !go_on_without_engine(view, a, w, views, err))
+		return false;
 	f->firewalld = w->memory.firewalld;
 	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
 			       views[VARIANT_LEGACY].firewalld;
 	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
+	f->no_nf_tables = w->no_nf_tables;
 	f->variant = choose_variant(&view->engine, views);
-	watch_legacy(w, f->variant == VARIANT_LEGACY);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
+	watch_legacy(w, f->variant == VARIANT_LEGACY);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
+	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
 	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
 	f->docker_drops = !f->open_why;
@@ -194,7 +186,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
  * What the kernel tells of is put right without asking the engine, whose events tell of all that
  * changes there: a dockerd that takes its time does not keep a flushed host open.
  */
-static bool read_engine(struct view *view, struct world *w, struct error *err)
+static void read_engine(struct view *view, struct world *w)
 {
 	struct engine_memory *m = &w->engine;
 	struct moment start = timing_start();
@@ -207,13 +199,8 @@ static bool read_engine(struct view *view, struct world *w, struct error *err)
 		arena_let_go(&m->arena);
 	}
 	timing_stop("engine", start);
-	if (m->valid) {
+	if (m->valid)
 		view->engine = m->said;
-		return true;
-	}
-	if (!w->without_engine)
-		*err = w->engine_trouble;
-	return w->without_engine;
 }
 
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
@@ -224,27 +211,30 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
-	if (!read_engine(view, w, err))
+	read_engine(view, w);
+	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
+		*err = w->engine_trouble;
 		return false;
+	}
 	if (!read_tables(&w->memory, w, err))
 		return false;
 	host = list_add(a, &view->seen.have.spaces);
 	*host = w->memory.space;
 	host->reachable = true;
 	*list_add(a, &view->places) = (struct place){.ns = &w->host, .memory = &w->memory};
-	if (!read_facts(view, a, w, err) ||
-	    !iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err) ||
-	    !route_read_prefixes(&prefixes, a, &w->host, err))
+	if (!route_read_prefixes(&prefixes, a, &w->host, err))
 		return false;
 	list_each (prefix, &prefixes)
 		*list_add(a, &view->seen.host_prefixes) = *prefix;
-	return true;
+	return read_facts(view, a, w, err) &&
+	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
-			   const struct flows *flows, struct error *err)
+			   const struct flows *flows, bool no_nf_tables, struct error *err)
 {
-	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
+	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY;
+	     v++) {
 		AUTO_BUF struct buf save = {0};
 
 		if (!iptables_save(&save, ns, v, err))
@@ -262,7 +252,8 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
 		if (have && have->reachable &&
-		    !read_leftovers(have, a, view->places.items[i].ns, w->flows, err))
+		    !read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				    view->facts.no_nf_tables, err))
 			return false;
 	}
 	return true;

@@ -2,6 +2,7 @@
 #include "app/report.h"
 
 #include "app/metrics.h"
+#include "core/facts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +68,15 @@ static void keep_handoffs(struct report *r, const struct pass *p)
 	r->handoff = text;
 }
 
+/* As of the last pass, and kept over those that could not look. */
+static void keep_facts(struct report *r, const struct pass *p)
+{
+	buf_clear(&r->facts);
+	buf_clear(&r->facts_json);
+	facts_print(&r->facts, &p->view.engine, &p->view.facts);
+	facts_print_json(&r->facts_json, &p->view.engine, &p->view.facts, "    ");
+}
+
 void report_pass(struct report *r, const struct pass *p, const char *reasons, int64_t took_us,
 		 bool drift)
 {
@@ -74,8 +84,10 @@ void report_pass(struct report *r, const struct pass *p, const char *reasons, in
 
 	keep_findings(r, &p->plan.findings);
 	keep_handoffs(r, p);
-	snprintf(r->engine, sizeof(r->engine), "%s, API %s", p->view.engine.version,
-		 p->view.engine.api);
+	keep_facts(r, p);
+	if (p->view.engine.up)
+		snprintf(r->engine, sizeof(r->engine), "%s, API %s", p->view.engine.version,
+			 p->view.engine.api);
 	snprintf(r->backend, sizeof(r->backend), "%s%s",
 		 f->backend == BACKEND_NFTABLES ? "nftables" : "iptables",
 		 variant_words[f->variant]);
@@ -109,6 +121,8 @@ void report_failure(struct report *r, const struct error *err, const char *reaso
 void report_release(struct report *r)
 {
 	arena_release(&r->arena);
+	buf_free(&r->facts);
+	buf_free(&r->facts_json);
 }
 
 static const char *when(struct arena *a, time_t t)
@@ -195,6 +209,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 			   report_policies(r, FINDING_CONFLICT));
 	buf_printf(out, "engine     %s%s\n", r->engine_up ? "" : "DOWN, last seen: ", r->engine);
 	buf_printf(out, "backend    %s\n", r->backend);
+	buf_printf(out, "host       %s\n", buf_text(&r->facts));
 	if (r->handoff && *r->handoff)
 		buf_printf(out, "hand-off   %s\n", r->handoff);
 	buf_printf(out, "last pass  %s, %.1f ms, for %s%s%s\n", when(&a, r->passed_at),
@@ -249,6 +264,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, ",\n  \"engine_up\": %s", r->engine_up ? "true" : "false");
 	json_text(out, "engine", r->engine);
 	json_text(out, "backend", r->backend);
+	buf_printf(out, ",\n  \"facts\": {\n%s  }", buf_text(&r->facts_json));
 	json_text(out, "handoff", r->handoff ? r->handoff : "");
 	json_text(out, "last_pass", when(&a, r->passed_at));
 	json_text(out, "last_reason", r->reason);

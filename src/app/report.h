@@ -19,7 +19,8 @@ struct report {
 	const struct fights *fights; /* the caller's */
 	struct arena arena;	     /* of the last pass's findings */
 	struct findings findings;
-	const char *handoff; /* where the verdict is handed over */
+	const char *handoff;	      /* where the verdict is handed over */
+	struct buf facts, facts_json; /* of the host */
 	char engine[64], backend[32], word[256];
 	bool engine_up, refused, failed;
 	uint32_t n_failed, n_conflicts;

@@ -10,7 +10,8 @@ static uint64_t facts_digest(uint64_t hash, const struct facts *f)
 {
 	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
 			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
-			     f->forward_drop, f->ip_forward == 1};
+			     f->forward_drop, f->ip_forward == 1, f->no_engine != NULL,
+			     f->no_nf_tables};
 
 	hash = hash_more(hash, bits, sizeof(bits));
 	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);

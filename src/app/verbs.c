@@ -6,6 +6,7 @@
 #include "app/pass.h"
 #include "app/saved.h"
 #include "app/timings.h"
+#include "core/facts.h"
 #include "core/iptables.h"
 #include "edge/file.h"
 #include "edge/handoff.h"
@@ -160,6 +161,15 @@ int verb_rules(const struct options *o)
 
 /* --- plan --- */
 
+static void print_plan(struct buf *out, const struct pass *p, const struct generation *g,
+		       bool verbose)
+{
+	buf_puts(out, "host: ");
+	facts_print(out, &p->view.engine, &p->view.facts);
+	buf_puts(out, "\n");
+	plan_print(out, &p->plan, &g->config, verbose);
+}
+
 int verb_plan(const struct options *o)
 {
 	AUTO_BUF struct buf out = {0};
@@ -178,9 +188,9 @@ int verb_plan(const struct options *o)
 		status = fail(&err);
 	} else {
 		if (o->json)
-			plan_print_json(&out, &pass.plan);
+			plan_print_json(&out, &pass.plan, &pass.view.seen);
 		else if (!o->quiet)
-			plan_print(&out, &pass.plan, &g.config, o->verbose);
+			print_plan(&out, &pass, &g, o->verbose);
 		print(&out);
 		status = pass_has_conflicts(&pass) ? EXIT_FAILED
 			 : pass.plan.steps.n	   ? EXIT_CHANGES

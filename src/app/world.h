@@ -60,12 +60,14 @@ struct converged {
 struct world {
 	const struct options *options;
 	struct docker *docker;
-	bool without_engine; /* go on where the engine does not answer: enforce what can be */
+	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
+	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */
 	bool adopt;		     /* take over rules without our mark … */
 	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
 	struct ns host;
+	bool no_nf_tables;    /* the kernel's, as of the last pass */
 	struct memory memory; /* of the host */
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */

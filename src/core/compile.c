@@ -401,6 +401,19 @@ static void compile_closed(struct compiler *c)
 			    "%s; harborwall closes its networks itself", c->facts->open_why);
 }
 
+/* What this host lacks, and what that means. */
+static void compile_absences(struct compiler *c)
+{
+	if (c->facts->no_nf_tables)
+		finding_add(c->findings, c->a, FINDING_NOTE, NONE, "host",
+			    "this kernel has no nf_tables: the backend is iptables-legacy");
+	if (c->facts->no_engine && (c->config->networks.n || c->config->policies.n))
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "%s. The file alone is enforced, on the host: networks, connections "
+			    "and what belongs into containers wait for an engine",
+			    c->facts->no_engine);
+}
+
 static void compile_mark(struct compiler *c)
 {
 	uint32_t said = NONE;
@@ -505,6 +518,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		compile_policy(&c, i);
 	compile_tied(&c);
+	compile_absences(&c);
 	compile_closed(&c);
 
 	list_each (network, &config->networks)

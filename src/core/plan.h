@@ -79,5 +79,5 @@ void plan_free(struct plan *plan);
 /* For people (the first few changes of each table, verbose: all), and for programs. */
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
 		bool verbose);
-void plan_print_json(struct buf *out, const struct plan *plan);
+void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);
 uint32_t plan_count(const struct plan *plan, char sign);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A plan for people and for programs. */
+#include "core/facts.h"
 #include "core/plan.h"
 
 #include <string.h>
@@ -144,11 +145,13 @@ static void json_step(struct buf *out, const struct step *step)
 	buf_puts(out, "}");
 }
 
-void plan_print_json(struct buf *out, const struct plan *plan)
+void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen)
 {
 	const char *comma = "\n";
 
-	buf_puts(out, "{\n  \"steps\": [");
+	buf_puts(out, "{\n  \"facts\": {\n");
+	facts_print_json(out, seen->engine, seen->facts, "    ");
+	buf_puts(out, "  },\n  \"steps\": [");
 	list_each (step, &plan->steps) {
 		buf_puts(out, comma);
 		json_step(out, step);

@@ -63,6 +63,8 @@ bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *
 	size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST,
 				     seq, NFPROTO_INET, 0);
 
+	if (ns->nf_fd < 0) /* no nfnetlink at all */
+		return error_set(err, EPROTONOSUPPORT, "read the generation of nf_tables");
 	nlmsg_end(&b, message);
 	if (netlink_get(ns->nf_fd, b.data, b.len, seq, take_generation, generation, err))
 		return true;

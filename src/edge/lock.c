@@ -94,6 +94,10 @@ int lock_take(struct error *err)
 	char holder[32] = "";
 	struct error none = {0};
 
+	if (fd < 0 && err->code == EPROTONOSUPPORT) { /* no nf_tables: a promise as well */
+		*err = (struct error){0};
+		return netlink_open(NETLINK_ROUTE, err);
+	}
 	if (fd < 0)
 		return -1;
 	encode(&b);

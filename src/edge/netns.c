@@ -25,19 +25,29 @@
 
 enum { MAX_CGROUP_BYTES = 64 << 10 };
 
-static bool open_sockets(struct ns *ns, struct error *err)
+/* Without nfnetlink there is nothing to talk to, and nothing to hear: x_tables has no netlink. */
+static bool open_nfnetlink(struct ns *ns, struct error *err)
 {
 	static const int tables[] = {NFNLGRP_NFTABLES, 0};
+
+	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
+	if (ns->nf_fd >= 0)
+		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, tables, err);
+	if (err->code == EPROTONOSUPPORT)
+		*err = (struct error){0};
+	return !err->code;
+}
+
+static bool open_sockets(struct ns *ns, struct error *err)
+{
 	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
 				     RTNLGRP_IPV4_NETCONF, 0};
 	static const int switches[] = {RTNLGRP_IPV4_NETCONF, 0};
 
-	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
-	if (ns->nf_fd >= 0)
-		ns->route_fd = netlink_open(NETLINK_ROUTE, err);
+	if (!open_nfnetlink(ns, err))
+		return false;
+	ns->route_fd = netlink_open(NETLINK_ROUTE, err);
 	if (ns->route_fd >= 0)
-		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, tables, err);
-	if (ns->nf_ear >= 0)
 		ns->route_ear =
 			netlink_listen(NETLINK_ROUTE, ns->pidfd < 0 ? switches : routes, err);
 	return ns->route_ear >= 0;

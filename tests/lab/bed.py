@@ -80,7 +80,8 @@ class Bed:
                 first = str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
                 networks[name] = (pool["Subnet"], pool.get("Gateway") or first)
         clients = {CLIENT: (CLIENT_IP, c, i, TUNNEL_IP) for c, i in self.tunnels.items() if c in containers}
-        return oracle.World(containers, networks, known, {PEER: (PEER_IP, HOST_IFACE, HOST_IP)}, clients)
+        return oracle.World(containers, networks, known, {PEER: (PEER_IP, HOST_IFACE, HOST_IP)}, clients,
+                            enterable=self.lab.version != "none")
 
     def questions(self, world):
         """endpoint -> targets: every container, the host, the peer and the tunnel's client ask all."""

@@ -70,14 +70,14 @@ def bed(lab):
 
 def pytest_terminal_summary(terminalreporter):
     import test_cells
-    for name, exact in test_cells.REPORT:
-        terminalreporter.write_line(f"cell passed: {name} (engine {exact})")
+    for line in test_cells.table():
+        terminalreporter.write_line(f"cells: {line}")
     import test_firewalld
     for what, ms in test_firewalld.TIMES.items():
-        terminalreporter.write_line(f"healed: {what}: {ms:.0f} ms")
+        terminalreporter.write_line(f"figures: healed: {what}: {ms:.0f} ms")
     import test_heal
     for what, (median, worst) in test_heal.TIMES.items():
-        terminalreporter.write_line(f"healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")
+        terminalreporter.write_line(f"figures: healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")
     import test_package
     for what, figure in test_package.TIMES.items():
-        terminalreporter.write_line(f"shipped: {what}: {figure:.1f}")
+        terminalreporter.write_line(f"figures: shipped: {what}: {figure:.1f}")

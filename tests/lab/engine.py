@@ -13,6 +13,8 @@ import subprocess
 import time
 import urllib.parse
 
+from standins import StandIns
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LAB = os.path.join(HERE, "lab")
@@ -165,7 +167,7 @@ class Lab:
         argv = ["start", self.name, self.version, *(["-l"] if self.legacy else []),
                 *(["-f", self.firewalld] if self.firewalld else []), "--", "-D", *self.options]
         lab_command(*argv, env={"LAB_FORWARD": "1" if self.forward else "0"})
-        self.docker = Docker(os.path.join(self.folder, "docker.sock"))
+        self.docker = StandIns(self) if self.version == "none" else Docker(os.path.join(self.folder, "docker.sock"))
         with open(os.path.join(self.folder, "init.pid"), encoding="ascii") as f:
             self.init = int(f.read())
         with open(os.path.join(self.folder, "path"), encoding="ascii") as f:
@@ -176,6 +178,9 @@ class Lab:
 
     def peer(self):
         lab_command("peer", self.name)
+
+    def stand_in(self, *arguments):
+        lab_command("stand-in", self.name, *arguments)
 
     def log(self):
         with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as f:
@@ -188,8 +193,9 @@ class Lab:
     # -- commands inside --
 
     def argv(self, command, env=None):
-        settings = {"HOME": "/root", "TERM": "dumb", "PATH": self.path,
-                    "DOCKER_HOST": "unix:///run/docker.sock", **(env or {})}
+        settings = {"HOME": "/root", "TERM": "dumb", "PATH": self.path, **(env or {})}
+        if self.version != "none":
+            settings.setdefault("DOCKER_HOST", "unix:///run/docker.sock")
         return ["nsenter", "-t", str(self.init), "-m", "-n", "-p", f"--wd={ROOT}", "--",
                 "env", "-i", *(f"{k}={v}" for k, v in settings.items()), *command]
 
@@ -224,22 +230,28 @@ class Lab:
 
     def inside(self, container, *command, **options):
         """Runs a host's tool in a container's network namespace."""
-        pid = self.docker.inspect(container)["State"]["Pid"]
-        return self.run("nsenter", "-t", str(pid), "-n", *command, **options)
+        return self.run("nsenter", f"--net={self.own_netns(container)}", *command, **options)
+
+    def own_netns(self, container):
+        """The same path as netns(), as the inside sees it."""
+        if self.version == "none":
+            return f"/run/netns/{container}"
+        return f"/proc/{self.docker.inspect(container)['State']['Pid']}/ns/net"
 
     def tunnel(self, container, iface, subnet="10.66.0"):
         """A client namespace wired to the container by iface: .1 is the container, .2 the client."""
-        pid = self.docker.inspect(container)["State"]["Pid"]
+        netns = self.own_netns(container)
+        enter = f"nsenter --net={netns}"
         self.run("sh", "-ec", f"""
             ip netns del client 2>/dev/null || true
             ip netns add client
             ip link add hwclient type veth peer name eth0 netns client
-            ip link set hwclient netns {pid}
+            ip link set hwclient netns {netns}
             ip -n client addr add {subnet}.2/24 dev eth0
             ip -n client link set eth0 up
-            nsenter -t {pid} -n ip link set hwclient name {iface}
-            nsenter -t {pid} -n ip addr add {subnet}.1/24 dev {iface}
-            nsenter -t {pid} -n ip link set {iface} up""")
+            {enter} ip link set hwclient name {iface}
+            {enter} ip addr add {subnet}.1/24 dev {iface}
+            {enter} ip link set {iface} up""")
 
 
 class Spawned:

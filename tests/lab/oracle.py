@@ -18,6 +18,7 @@ class World:
     known: set = dataclasses.field(default_factory=set)      # containers on the engine, stopped ones too
     outside: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, host iface, host address)
     clients: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, container, iface, address)
+    enterable: bool = True  # containers are known by more than their addresses: an engine tells of them
 
     def owner(self, ip):
         """(container, network) of an address, or (None, None)."""
@@ -149,8 +150,9 @@ class Oracle:
         return {self.world.owner(str(p.network_address))[0] for p in policy.subject if p.num_addresses == 1}
 
     def translations(self):
-        return [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.to
-                and (p.source is None or p.source)]
+        found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.to
+                 and (p.source is None or p.source)]
+        return [(p, place) for p, place in found if place is None or self.world.enterable]
 
     # -- verdicts --
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What doctor finds, and what plan, status and doctor tell of a host. */
+#include "core/checkup.h"
+#include "core/facts.h"
+#include "unit/test.h"
+
+static struct prefix net(const char *text)
+{
+	struct prefix p;
+
+	assert_true(prefix_parse(&p, text));
+	return p;
+}
+
+TEST(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it)
+{
+	static const struct {
+		const char *prefix, *device;
+		bool overlaps;
+	} cases[] = {
+		{"172.18.103.0/24", "br-a", false}, {"172.18.103.1/32", "br-a", false},
+		{"172.18.103.0/24", "tun0", true},  {"172.18.103.128/25", "tun0", true},
+		{"172.18.0.0/16", "tun0", false},   {"10.0.0.0/8", "tun0", false},
+	};
+	const struct engine_network network = {
+		.name = "a", .bridge = "br-a", .subnet = net("172.18.103.0/24")};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct observed seen = {0};
+
+		*list_add(&a, &seen.host_prefixes) =
+			(struct host_prefix){net(cases[i].prefix), cases[i].device};
+		assert_int_equal(checkup_find_overlap(&seen, &network) != NULL, cases[i].overlaps);
+	}
+}
+
+TEST(the_larger_switch_decides_whether_rp_filter_is_strict)
+{
+	assert_true(checkup_is_strict(1, 0) && checkup_is_strict(0, 1) && checkup_is_strict(1, 1));
+	assert_false(checkup_is_strict(0, 0) || checkup_is_strict(2, 1) || checkup_is_strict(1, 2));
+	assert_false(checkup_is_strict(-1, -1)); /* no such file */
+}
+
+TEST(a_network_go_that_runs_is_known_by_its_name)
+{
+	assert_true(checkup_is_network_go(
+		&(struct engine_container){.name = "infra-network-go-1", .running = true}));
+	assert_false(checkup_is_network_go(
+		&(struct engine_container){.name = "network-go", .running = false}));
+	assert_false(checkup_is_network_go(
+		&(struct engine_container){.name = "networking", .running = true}));
+}
+
+TEST(the_facts_of_a_host_are_one_line)
+{
+	static const struct engine docker = {.up = true, .version = "28.5.2", .api = "1.51"};
+	static const struct {
+		struct engine engine;
+		struct facts facts;
+		const char *line;
+	} cases[] = {
+		{{.up = true, .version = "28.5.2", .api = "1.51"},
+		 {.variant = VARIANT_NFT,
+		  .docker_user = true,
+		  .raw_drops = true,
+		  .docker_drops = true},
+		 "Docker 28.5.2, API 1.51; firewall iptables-nft: DOCKER-USER, raw drops; backend "
+		 "nftables"},
+		{{0},
+		 {.variant = VARIANT_LEGACY, .backend = BACKEND_IPTABLES, .no_nf_tables = true},
+		 "no engine; firewall iptables-legacy: Docker's drops do not close; backend "
+		 "iptables-legacy, no nf_tables in this kernel"},
+		{{.up = true, .version = "29", .api = "1.52", .firewall = DOCKER_FIREWALL_NFTABLES},
+		 {.takes_mark = true, .docker_drops = true},
+		 "Docker 29, API 1.52; firewall nftables: takes our mark; backend nftables"},
+		{{.up = true, .version = "20", .api = "1.41"},
+		 {.variant = VARIANT_NFT,
+		  .docker_user_late = true,
+		  .mixed = true,
+		  .docker_drops = true,
+		  .firewalld.stands = true},
+		 "Docker 20, API 1.41; firewall iptables-nft: DOCKER-USER too late, firewalld, "
+		 "stale "
+		 "rules of the other variant; backend nftables"},
+	};
+	AUTO_BUF struct buf json = {0};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_BUF struct buf out = {0};
+
+		facts_print(&out, &cases[i].engine, &cases[i].facts);
+		assert_string_equal(buf_text(&out), cases[i].line);
+	}
+	facts_print_json(&json, &docker, &cases[0].facts, "");
+	assert_string_equal(
+		buf_text(&json),
+		"\"engine\": \"28.5.2\",\n\"api\": \"1.51\",\n\"firewall\": "
+		"\"iptables-nft\",\n\"backend\": \"nftables\",\n\"docker_user\": "
+		"\"first\",\n\"nf_tables\": true,\n\"raw_drops\": true,\n\"takes_mark\": "
+		"false,\n\"firewalld\": false,\n\"stale_variant\": "
+		"false,\n\"docker_drops\": true,\n\"ip_forward\": false\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it),
+		cmocka_unit_test(the_larger_switch_decides_whether_rp_filter_is_strict),
+		cmocka_unit_test(a_network_go_that_runs_is_known_by_its_name),
+		cmocka_unit_test(the_facts_of_a_host_are_one_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What follows from what was seen on a host. */
+#include "core/choose.h"
+#include "unit/test.h"
+
+#include <errno.h>
+
+/* --- no Docker, or one that is away --- */
+
+static bool absent(int code, bool asked_for, const struct filter_view *views,
+		   const struct bridges_view *bridges, const char *device)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct observed seen = {0};
+	struct traces traces = {views, bridges, &seen};
+
+	*list_add(&a, &seen.host_prefixes) = (struct host_prefix){.device = device};
+	return engine_is_absent(code, asked_for, &traces);
+}
+
+TEST(a_socket_that_is_not_there_on_a_host_without_traces_is_no_docker_at_all)
+{
+	const struct filter_view views[VARIANT_LEGACY + 1] = {[VARIANT_NFT] = {.exists = true}};
+	const struct bridges_view bridges = {0};
+
+	assert_true(absent(ENOENT, false, views, &bridges, "eth0"));
+	assert_true(absent(ECONNREFUSED, false, views, &bridges, "eth0"));
+}
+
+TEST(an_engine_that_stalls_refuses_or_was_named_is_not_absent)
+{
+	const struct filter_view views[VARIANT_LEGACY + 1] = {0};
+	const struct bridges_view bridges = {0};
+	const int codes[] = {ETIMEDOUT, ECONNRESET, EACCES, 500, -1, 0};
+
+	for (size_t i = 0; i < COUNT_OF(codes); i++)
+		assert_false(absent(codes[i], false, views, &bridges, "eth0"));
+	assert_false(absent(ENOENT, true, views, &bridges, "eth0"));
+}
+
+TEST(an_engine_that_left_chains_tables_or_its_bridge_is_only_stopped)
+{
+	const struct filter_view none[VARIANT_LEGACY + 1] = {0};
+	const struct filter_view legacy[] = {[VARIANT_LEGACY] = {.docker_isolation = true}};
+	const struct filter_view nft[VARIANT_LEGACY + 1] = {[VARIANT_NFT] = {.docker_user = true}};
+	const struct bridges_view no_bridges = {0}, bridges = {.drops = true};
+
+	assert_false(absent(ENOENT, false, legacy, &no_bridges, "eth0"));
+	assert_false(absent(ENOENT, false, nft, &no_bridges, "eth0"));
+	assert_false(absent(ENOENT, false, none, &bridges, "eth0"));
+	assert_false(absent(ENOENT, false, none, &no_bridges, "docker0"));
+}
+
+/* --- the backend --- */
+
+TEST(the_variant_is_the_one_that_docker_writes_and_else_the_one_in_use)
+{
+	const struct filter_view docker_on_legacy[] = {
+		[VARIANT_NFT] = {.exists = true},
+		[VARIANT_LEGACY] = {.exists = true, .docker_user = true, .docker_isolation = true}};
+	const struct filter_view somebody[VARIANT_LEGACY + 1] = {[VARIANT_NFT] = {.exists = true}};
+	const struct filter_view nobody[VARIANT_LEGACY + 1] = {0};
+	const struct engine iptables = {0}, nftables = {.firewall = DOCKER_FIREWALL_NFTABLES};
+
+	assert_int_equal(choose_variant(&iptables, docker_on_legacy), VARIANT_LEGACY);
+	assert_int_equal(choose_variant(&nftables, docker_on_legacy), VARIANT_NONE);
+	assert_int_equal(choose_variant(&iptables, somebody), VARIANT_NFT);
+	assert_int_equal(choose_variant(&iptables, nobody), VARIANT_NONE);
+}
+
+TEST(the_backend_follows_from_the_kernel_the_wish_and_dockers_variant)
+{
+	static const struct {
+		bool no_nf_tables;
+		enum variant seen;
+		const char *asked;
+		enum backend backend;
+		enum variant variant;
+		const char *refused; /* a word of why */
+	} cases[] = {
+		{false, VARIANT_NFT, NULL, BACKEND_NFTABLES, VARIANT_NFT, NULL},
+		{false, VARIANT_LEGACY, NULL, BACKEND_NFTABLES, VARIANT_LEGACY, NULL},
+		{false, VARIANT_NONE, "nftables", BACKEND_NFTABLES, VARIANT_NONE, NULL},
+		{false, VARIANT_NFT, "iptables-nft", BACKEND_IPTABLES, VARIANT_NFT, NULL},
+		{false, VARIANT_NONE, "iptables-legacy", BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
+		{false, VARIANT_NFT, "iptables-legacy", 0, 0, "void"},
+		{false, VARIANT_LEGACY, "iptables-nft", 0, 0, "void"},
+		{true, VARIANT_LEGACY, NULL, BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
+		{true, VARIANT_NONE, NULL, BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
+		{true, VARIANT_LEGACY, "iptables-legacy", BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
+		{true, VARIANT_NONE, "nftables", 0, 0, "this kernel lacks"},
+		{true, VARIANT_LEGACY, "iptables-nft", 0, 0, "this kernel lacks"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct facts f = {.no_nf_tables = cases[i].no_nf_tables, .variant = cases[i].seen};
+		struct error err = {0};
+		bool ok = choose_backend(&f, cases[i].asked, &err);
+
+		assert_int_equal(ok, !cases[i].refused);
+		if (ok) {
+			assert_int_equal(f.backend, cases[i].backend);
+			assert_int_equal(f.variant, cases[i].variant);
+		} else {
+			assert_non_null(strstr(err.text, cases[i].refused));
+		}
+	}
+}
+
+TEST(a_kernel_without_nf_tables_is_told_from_one_that_refuses)
+{
+	assert_true(nf_tables_is_absent(EINVAL) && nf_tables_is_absent(EPROTONOSUPPORT));
+	assert_false(nf_tables_is_absent(EPERM) || nf_tables_is_absent(ETIMEDOUT) ||
+		     nf_tables_is_absent(EBUSY));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_socket_that_is_not_there_on_a_host_without_traces_is_no_docker_at_all),
+		cmocka_unit_test(an_engine_that_stalls_refuses_or_was_named_is_not_absent),
+		cmocka_unit_test(an_engine_that_left_chains_tables_or_its_bridge_is_only_stopped),
+		cmocka_unit_test(the_variant_is_the_one_that_docker_writes_and_else_the_one_in_use),
+		cmocka_unit_test(the_backend_follows_from_the_kernel_the_wish_and_dockers_variant),
+		cmocka_unit_test(a_kernel_without_nf_tables_is_told_from_one_that_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
