@@ -11,6 +11,11 @@ import time
 
 import engine
 import pytest
+import seed
+import stories
+import unit
+from test_cells import assert_nobody_gets_in_with_a_borrowed_source
+from test_sandbox import assert_only_wanted
 
 DEBIAN = os.path.join(engine.HERE, "debian")
 UNIT = os.path.join(os.path.dirname(engine.HARBORWALL), "harborwall.service")
@@ -194,8 +199,7 @@ def test_systemd_starts_reloads_and_stops_the_daemon_and_the_rules_stay(built):
         pid = booted.show("MainPID")
         status = dict(re.findall(r"^(\w+):\s*(\S+)", booted.run(f"cat /proc/{pid}/status").stdout, re.M))
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
-        import test_sandbox
-        test_sandbox.assert_only_wanted(status)
+        assert_only_wanted(status)
         assert booted.run("cat /proc/sys/net/ipv4/ip_forward").stdout == "1\n"  # written in spite of ProtectKernelTunables
         booted.run("systemctl reload harborwall")
         assert booted.show("MainPID") == pid and booted.show("ActiveState") == "active"
@@ -212,3 +216,19 @@ def rules_of(booted):
     """The root need not have nft(8): this host's is asked in its network."""
     with open(f"/proc/{booted.process.pid}/task/{booted.process.pid}/children", encoding="ascii") as f:
         return run("nsenter", "-t", f.read().split()[0], "-n", "nft", "list", "tables").stdout
+
+
+@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
+                         ids=["docker 20", "docker 28", "docker 20 legacy"])
+def test_under_its_unit_the_packaged_daemon_does_the_whole_job_and_heals(built, lab, bed, tmp_path):
+    need("systemctl")
+    seed.containers(bed)
+    bed.write(stories.other_user(bed, stories.config()))
+    with unit.Unit(bed, package_of(built), str(tmp_path)) as daemon:
+        stories.stands(bed, daemon)
+        assert_nobody_gets_in_with_a_borrowed_source(bed)
+        stories.assert_heals(bed, daemon)
+        status = dict(re.findall(r"^(\w+):\s*(\S+)", daemon.status(), re.M))
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        assert_only_wanted(status)
+        assert daemon.show("NRestarts") == "0" and "system call refused" not in daemon.log()
