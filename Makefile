@@ -26,7 +26,8 @@ nightly: deps # the random stories, 500 of them; CHAOS_SEED=n tells one again
 lab: all # only what needs a Docker engine
 	@tests/run lab
 
-demo: deps all
+demo: $(if $(HARBORWALL),,deps all) # HARBORWALL=/usr/bin/harborwall shows an installed one, and builds none
+	@scripts/deps demo
 	@$(PYTHON) -B tests/lab/demo
 
 bench: deps all # beside what people run today; BENCH=quick takes a minute, JSON=FILE keeps the figures

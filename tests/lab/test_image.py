@@ -12,7 +12,9 @@ import engine
 import outside
 import pytest
 import seed
+import stories
 import test_package
+from test_cells import assert_nobody_gets_in_with_a_borrowed_source
 
 MAX_BYTES = 25 << 20
 
@@ -97,24 +99,32 @@ def test_the_dockerfile_builds_an_image_that_does_the_job(lab, bed, tmp_path):
     assert b'"name": "libc6"' in bill
 
 
+class InContainer:
+    """The daemon of the image, for stories.py."""
+
+    def __init__(self, bed, more=()):
+        self.bed = bed
+        run_like_the_seed(bed, bed.folder.name, more)
+
+    def log(self):
+        return logs(self.bed)
+
+
 @pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
                          ids=["docker 20", "docker 28", "docker 20 legacy"])
-def test_the_seeds_own_line_does_the_whole_job(lab, bed, tmp_path):
+def test_the_seeds_own_line_does_the_whole_job_and_heals(lab, bed, tmp_path):
     assert import_image(lab, str(tmp_path)) < MAX_BYTES
     seed.containers(bed)
-    bed.write(seed.widened())
-    run_like_the_seed(bed, bed.folder.name)
-    got = engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8, step=0.2)
-    assert got, logs(bed) + bed.harborwall("plan").stdout
-    bed.assert_matrix()
-    bed.docker.restart("wireguardproxy")
-    bed.lab.tunnel("wireguardproxy", "wg0")
-    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=5), logs(bed)
-    bed.assert_matrix()
-    assert "system call refused" not in logs(bed)
+    bed.write(stories.config())
+    daemon = InContainer(bed)
+    stories.stands(bed, daemon)
+    assert_nobody_gets_in_with_a_borrowed_source(bed)
+    stories.assert_heals(bed, daemon)
+    assert "system call refused" not in daemon.log()
 
 
-@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}], indirect=True, ids=["docker 20", "docker 28"])
+@pytest.mark.parametrize("lab", [{"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
+                         ids=["docker 28", "docker 20 legacy"])
 def test_a_container_of_another_user_is_entered_or_the_flag_to_add_is_named(lab, bed, tmp_path):
     """wireguardproxy translates in its own namespace; here it runs as user 1000."""
     import_image(lab, str(tmp_path))
