@@ -182,10 +182,12 @@ def main():
     print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
     parts = {"loads": loads, "life": life, "idle": idle, "containers": containers, "calls": calls,
              "packets": lambda *three: data_plane(*three, quick)}
+    held = spaces.hooks_in_use()
     for name, part in parts.items():
         if not options.only or name in options.only.split(","):
             part(what, criteria, results)
             print(f"({name}: {time.monotonic() - started:.0f} s since the start)", flush=True)
+    held.__exit__()
     print()
     criteria.print()
     results["criteria"] = criteria.items
