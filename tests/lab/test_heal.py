@@ -14,6 +14,7 @@ import pytest
 import seed
 
 ROUNDS = int(os.environ.get("HARBORWALL_ROUNDS", "3"))
+REST_S = 0.3 if ROUNDS < 5 else 1.5
 TIMES = {}
 
 
@@ -62,7 +63,7 @@ def measure(bed, what, disturb, healed, limit=10):
     took = []
     for i in range(ROUNDS):
         make_new(bed, f"{what} {i}")
-        time.sleep(0.3)  # a pass that just was holds the next one back
+        time.sleep(REST_S)  # a pass that just was holds the next one back, many of them for longer
         started = disturb()
         started = started if isinstance(started, float) else time.monotonic()
         assert engine.wait_for(healed, timeout=limit, step=0.001), f"{what}: not healed\n{status_page(bed)}\n{bed.daemon.log()[-3000:]}"
