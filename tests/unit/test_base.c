@@ -3,9 +3,11 @@
 #include "base/diag.h"
 #include "base/error.h"
 #include "base/ip.h"
+#include "base/pages.h"
 #include "unit/test.h"
 
 #include <errno.h>
+#include <string.h>
 
 TEST(addresses_are_parsed_strictly)
 {
@@ -92,6 +94,89 @@ TEST(an_arena_gives_zeroed_memory_and_lists_grow)
 	assert_null(a.blocks);
 }
 
+static bool all_zero(const unsigned char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+TEST(memory_that_is_used_again_is_zeroed)
+{
+	static const size_t sizes[] = {300 << 10, 2 << 20, 5 << 20};
+
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		size_t size = sizes[i], again = sizes[i];
+		unsigned char *block = pages_take(&size);
+
+		assert_true(size >= sizes[i]);
+		memset(block, 0xff, size);
+		pages_give(block, size, size);
+		assert_ptr_equal(pages_take(&again), block);
+		assert_int_equal(again, size);
+		assert_true(all_zero(block, size));
+		pages_give(block, size, 0);
+		pages_trim();
+	}
+}
+
+TEST(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory)
+{
+	struct arena a = {0};
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 100; i++) {
+			unsigned char *bytes = arena_alloc(&a, 10000);
+
+			assert_true(all_zero(bytes, 10000));
+			memset(bytes, 0xff, 10000);
+			arena_let_go(&a);
+			assert_int_equal(bytes[9999], 0xff);
+		}
+		arena_reset(&a);
+	}
+	arena_release(&a);
+}
+
+TEST(a_large_buffer_that_was_cut_leaves_nothing_behind)
+{
+	struct arena a = {0};
+	struct buf b = {0};
+
+	memset(buf_extend(&b, 3 << 20), 0xff, 3 << 20);
+	buf_cut(&b, 1);
+	buf_reserve(&b, 5 << 20);
+	assert_int_equal((unsigned char)b.data[0], 0xff);
+	buf_free(&b);
+	for (int i = 0; i < 8; i++)
+		assert_true(all_zero(arena_alloc(&a, 1 << 20), 1 << 20));
+	arena_release(&a);
+	pages_trim();
+}
+
+TEST(addresses_compare_as_their_bytes_do)
+{
+	static const char *const sorted[] = {"0.0.0.0", "10.0.0.255", "10.0.1.0",     "255.0.0.0",
+					     "::1",	"2001:db8::", "2001:db8::1:0"};
+	struct ip ips[COUNT_OF(sorted)];
+	struct prefix net;
+
+	for (size_t i = 0; i < COUNT_OF(sorted); i++)
+		assert_true(ip_parse(&ips[i], sorted[i]));
+	for (size_t i = 0; i < COUNT_OF(sorted); i++)
+		for (size_t j = 0; j < COUNT_OF(sorted); j++) {
+			assert_int_equal(ip_compare(ips[i], ips[j]), (i > j) - (i < j));
+			assert_int_equal(ip_equal(ips[i], ips[j]), i == j);
+		}
+	assert_true(prefix_parse(&net, "2001:db8::/96"));
+	assert_true(prefix_contains(net, ips[6]));
+	assert_false(prefix_contains(net, ips[4]));
+	assert_true(prefix_parse(&net, "0.0.0.0/0"));
+	assert_true(prefix_contains(net, ips[3]));
+	assert_false(prefix_contains(net, ips[4]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +186,10 @@ int main(void)
 		cmocka_unit_test(json_strings_never_break_out),
 		cmocka_unit_test(diagnostics_are_sorted_by_place_and_stable),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
+		cmocka_unit_test(memory_that_is_used_again_is_zeroed),
+		cmocka_unit_test(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory),
+		cmocka_unit_test(a_large_buffer_that_was_cut_leaves_nothing_behind),
+		cmocka_unit_test(addresses_compare_as_their_bytes_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,50 @@ TEST(a_docker_user_behind_the_isolation_comes_too_late)
 	}
 }
 
+static bool decodes(const char *text, uint32_t *n_policies)
+{
+	struct arena a = {0};
+	struct diags diags = {.arena = &a};
+	struct config config;
+	bool ok = config_decode(&config, &diags, &a, "f", text, strlen(text));
+
+	*n_policies = config.policies.n;
+	assert_int_equal(ok, !diags.n_errors);
+	arena_release(&a);
+	return ok;
+}
+
+/* A sound file is read piece by piece, any other as a whole: both must say the same of it. */
+TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
+{
+	static const char *const good[] = {
+		" { \"policies\" : [ {\"selector\":\"a\",\"port\":1} , {\"selector\":\"b\"} ] } ",
+		"{\"policies\":[{\"selector\":\"a\"},\n{\"selector\":\"]}\"}],\"ips\":{}}",
+	};
+	static const char *const bad[] = {
+		"{\"policies\":[{\"selector\":\"a\"},]}",
+		"{\"policies\":[{\"selector\":\"a\"} {\"selector\":\"b\"}]}",
+		"{\"policies\":[,{\"selector\":\"a\"}]}",
+		"{\"policies\":[{\"selector\":\"a\"}]}}",
+		"{\"policies\":[{\"selector\":\"a\"}]",
+		"{\"policies\":[{\"selector\":\"a\",\"selector\":\"b\"}]}",
+		"{\"policies\":[],\"policies\":[]}",
+		"{\"policies\":[1x]}",
+		"{\"policies\":[],}",
+		"{\"policies\" []}",
+		"{\"polic\\u0000ies\":[]}x",
+		"[]",
+	};
+	uint32_t n;
+
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		assert_true(decodes(good[i], &n));
+		assert_int_equal(n, 2);
+	}
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(decodes(bad[i], &n));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +254,7 @@ int main(void)
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),
 		cmocka_unit_test(a_docker_user_behind_the_isolation_comes_too_late),
+		cmocka_unit_test(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
