@@ -31,7 +31,7 @@ static void grow(struct buf *b, size_t cap)
 		return;
 	}
 	data = pages_take(&cap);
-	if (b->len)
+	if (b->data)
 		memcpy(data, b->data, b->len);
 	release(b->data, b->cap);
 	b->data = data;

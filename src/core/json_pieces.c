@@ -3,9 +3,14 @@
 
 #include <string.h>
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static char next_char(struct json_pieces *p)
 {
-	while (p->at < p->len && memchr(" \t\r\n", p->text[p->at], 4))
+	while (p->at < p->len && is_blank(p->text[p->at]))
 		p->at++;
 	return p->at < p->len ? p->text[p->at] : '\0';
 }
