@@ -87,11 +87,11 @@ static inline int prefix_compare(struct prefix a, struct prefix b)
 static inline bool ip_same_bits(const struct ip *a, const struct ip *b, unsigned len)
 {
 	for (int n = 0; len; n++) {
-		unsigned bits = len < 64 ? len : 64;
+		unsigned rest = len < 64 ? (64 - len) % 64 : 0;
 
-		if ((ip_half(a, n) ^ ip_half(b, n)) >> (64 - bits))
+		if ((ip_half(a, n) ^ ip_half(b, n)) >> rest)
 			return false;
-		len -= bits;
+		len -= 64 - rest;
 	}
 	return true;
 }

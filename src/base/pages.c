@@ -47,18 +47,19 @@ static unsigned char *map(size_t size)
 	return start;
 }
 
-/* Huge pages begin where they may. */
+/* Huge pages begin where they may: what is mapped before and behind is not kept. */
 static void *map_huge(size_t size)
 {
 	unsigned char *start = map(size + HUGE_PAGE);
 	size_t before = round_up((uintptr_t)start, HUGE_PAGE) - (uintptr_t)start;
+	unsigned char *block = start + before;
 
+	if (before < HUGE_PAGE)
+		munmap(block + size, HUGE_PAGE - before);
+	madvise(block, size, MADV_HUGEPAGE);
 	if (before)
 		munmap(start, before);
-	if (before < HUGE_PAGE)
-		munmap(start + before + size, HUGE_PAGE - before);
-	madvise(start + before, size, MADV_HUGEPAGE);
-	return start + before;
+	return block;
 }
 
 void *pages_take(size_t *size)

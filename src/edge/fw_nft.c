@@ -110,7 +110,7 @@ static bool read_whole(struct reading *r, const char *const names[], struct erro
 	const struct ruleset asked = *r->have;
 
 	for (int i = 0; i < DUMP_TRIES; i++) {
-		uint32_t before, after;
+		uint32_t before = 0, after = 0;
 		bool ok;
 
 		*r->have = asked;
