@@ -27,7 +27,7 @@ lab: all # only what needs a Docker engine
 	@tests/run lab
 
 demo: $(if $(HARBORWALL),,deps all) # HARBORWALL=/usr/bin/harborwall shows an installed one, and builds none
-	@scripts/deps demo
+	@$(if $(HARBORWALL),scripts/deps demo)
 	@$(PYTHON) -B tests/lab/demo
 
 bench: deps all # beside what people run today; BENCH=quick takes a minute, JSON=FILE keeps the figures

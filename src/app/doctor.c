@@ -194,25 +194,30 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 		say(d, false, "DOCKER-USER",
 		    "stands behind Docker's own rules (Docker 20 does that when it starts again "
 		    "with --live-restore): our rule is at the top of FORWARD instead, where "
-		    "others' "
-		    "come before it sooner or later; restart dockerd without --live-restore");
+		    "others' come before it sooner or later; restart dockerd without "
+		    "--live-restore");
 	else
 		say(d, false, "DOCKER-USER",
 		    "is not there, or FORWARD does not jump to it: our rule is at the top of "
-		    "FORWARD "
-		    "instead, where others' come before it sooner or later; restart dockerd, which "
-		    "makes it");
+		    "FORWARD instead, where others' come before it sooner or later; restart "
+		    "dockerd, which makes it");
+}
+
+static bool daemon_runs(const struct doctor *d, char *holder, size_t size)
+{
+	struct error err = {0};
+
+	return ask_holder(holder, size, &d->world, &err) && *holder;
 }
 
 /* A reload flushes every rule of iptables, and somebody must put ours back. */
 static void check_firewalld(struct doctor *d)
 {
 	char holder[32] = "";
-	struct error err = {0};
 
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
-	if (ask_holder(holder, sizeof(holder), &d->world, &err) && *holder)
+	if (daemon_runs(d, holder, sizeof(holder)))
 		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
 	else
 		say(d, false, "firewalld",
@@ -282,9 +287,8 @@ static void check_namespaces(struct doctor *d)
 static void check_daemon(struct doctor *d)
 {
 	char holder[32] = "";
-	struct error err = {0};
 
-	if (ask_holder(holder, sizeof(holder), &d->world, &err) && *holder)
+	if (daemon_runs(d, holder, sizeof(holder)))
 		say(d, true, "daemon", "runs (%s)", holder);
 	else
 		say(d, true, "daemon", "does not run");

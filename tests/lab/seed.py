@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The original description's example, the containers that it names, and the same by hand in nft."""
+import concurrent.futures
 import copy
 
 SEED = {
@@ -53,3 +54,12 @@ def containers(bed):
     docker.create_network("elsewhere", "172.30.5.0/24")
     docker.create("bystander", network="elsewhere")
     bed.wire_tunnel("wireguardproxy")
+
+
+def start_all(bed):
+    """The same again, behind an engine that took them with it."""
+    names = ["smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"]
+    bed.prober.__exit__()
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(bed.docker.start, names))
+    bed.lab.tunnel("wireguardproxy", "wg0")

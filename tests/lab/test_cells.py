@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same packets everywhere: engines x the variant of iptables that Docker uses x our backends."""
-import concurrent.futures
 import json
 import os
 
@@ -60,14 +59,6 @@ def assert_noop(bed):
     assert bed.lab.posts() == posts and beds.rule_dumps(bed.lab) == before
 
 
-def start_all(bed):
-    names = ["smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"]
-    bed.prober.__exit__()
-    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
-        list(pool.map(bed.docker.start, names))
-    bed.lab.tunnel("wireguardproxy", "wg0")
-
-
 def assert_healed(bed, daemon):
     """Nobody but the daemon has put it right."""
     assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 20, 0.1), daemon.log()[-3000:]
@@ -103,7 +94,7 @@ def test_the_matrix_and_what_the_engine_does_to_it(cell):
     for stops in ("stop", "kill9"):
         bed.lab.engine(stops)
         bed.lab.engine("start")
-        start_all(bed)
+        seed.start_all(bed)
         assert_healed(bed, daemon)
     daemon.end()
     assert_noop(bed)
@@ -227,7 +218,7 @@ def test_flushed_chains_are_closed_by_ours_until_the_engine_writes_its_own(bed):
     bed.assert_matrix(bed.into_managed)
     assert "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout
     bed.lab.engine("restart")
-    start_all(bed)
+    seed.start_all(bed)
     said = bed.apply().stdout
     ours = "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout
     # up to 27 Docker closes the outside by a policy that it sets only when it turns forwarding on

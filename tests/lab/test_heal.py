@@ -222,10 +222,7 @@ def test_an_engine_that_restarts_or_dies_with_its_containers_is_followed(running
         bed.lab.engine(what)
         if what == "kill9":
             bed.lab.engine("start")
-        bed.prober.__exit__()
-        for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
-            bed.docker.start(name)
-        bed.lab.tunnel("wireguardproxy", "wg0")
+        seed.start_all(bed)
         assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), bed.daemon.log()[-3000:]
         bed.assert_matrix()
 
@@ -440,10 +437,7 @@ def test_a_start_without_engine_enforces_the_file_and_finishes_later(running):
         "\n", " ")
     bed.lab.engine("start")
     daemon.wait_log("following the engine", timeout=15)
-    bed.prober.__exit__()
-    for name in ("smarthostloadbalancer", "smarthostbackend-1", "publicbackend", "wireguardproxy", "bystander"):
-        bed.docker.start(name)
-    bed.lab.tunnel("wireguardproxy", "wg0")
+    seed.start_all(bed)
     assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), daemon.log()
     bed.assert_matrix()
 
