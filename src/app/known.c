@@ -308,6 +308,14 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 	return true;
 }
 
+const struct ns *known_namespace(const struct world *w, const char *container)
+{
+	for (uint32_t i = 0; i < w->n_known; i++)
+		if (w->known[i]->open && !strcmp(w->known[i]->container.name, container))
+			return &w->known[i]->ns;
+	return NULL;
+}
+
 void known_forget_all(struct world *w)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)
