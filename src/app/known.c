@@ -54,17 +54,7 @@ static uint64_t fingerprint(const struct engine_container *c)
 
 static uint32_t known_position(const struct world *w, const char *id)
 {
-	uint32_t low = 0, high = w->n_known;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (strcmp(w->known[middle]->id, id) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(w->n_known, i, strcmp(w->known[i]->id, id) < 0);
 }
 
 static struct known *known_find(const struct world *w, const char *id)

@@ -28,6 +28,25 @@ bool text_lists(const char *list, char separator, const char *item);
 /* A large block will be filled from end to end: huge pages, where there are any, save faults. */
 void will_fill(void *block, size_t size);
 
+/*
+ * Of n sorted things the index of the first one that is not before what is sought, n if all are:
+ * first_not_before(n, i, strcmp(names[i], name) < 0).
+ */
+#define first_not_before(n, i, is_before)                                                          \
+	__extension__({                                                                            \
+		uint32_t low_ = 0, high_ = (n);                                                    \
+                                                                                                   \
+		while (low_ < high_) {                                                             \
+			uint32_t i = low_ + (high_ - low_) / 2;                                    \
+                                                                                                   \
+			if (is_before)                                                             \
+				low_ = i + 1;                                                      \
+			else                                                                       \
+				high_ = i;                                                         \
+		}                                                                                  \
+		low_;                                                                              \
+	})
+
 /* CLOCK_MONOTONIC. */
 int64_t clock_us(void);
 int64_t clock_ms(void);

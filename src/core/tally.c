@@ -48,23 +48,13 @@ static uint32_t origin_of_element(const struct set *set, struct attrs element)
 {
 	uint8_t key[2 * MAX_KEY] = {0};
 	uint32_t len = set_key_len(set), all = set->interval ? 2 * len : len;
-	uint32_t low = 0, high = set->n;
+	uint32_t at;
 
 	if (!take_key(key, len, attr_find(element, NFTA_SET_ELEM_KEY)) ||
 	    (set->interval && !take_key(key + len, len, attr_find(element, NFTA_SET_ELEM_KEY_END))))
 		return NONE;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		int order = memcmp(set_element(set, middle), key, all);
-
-		if (!order)
-			return set->origins[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NONE;
+	at = first_not_before(set->n, i, memcmp(set_element(set, i), key, all) < 0);
+	return at < set->n && !memcmp(set_element(set, at), key, all) ? set->origins[at] : NONE;
 }
 
 static void take_elements(struct tally *t, const struct ruleset *want, struct attrs attrs)

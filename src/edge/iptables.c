@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "edge/iptables.h"
 
+#include "base/hash.h"
 #include "edge/file.h"
 #include "edge/fw_nft.h"
 #include "edge/proc.h"
@@ -137,13 +138,10 @@ uint64_t iptables_legacy_shape(int fd)
 {
 	struct ipt_getinfo info = {.name = "filter"};
 	socklen_t len = sizeof(info);
-	uint64_t hash = 0xcbf29ce484222325;
 
 	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
 		return 0;
-	for (size_t i = 0; i < sizeof(info); i++)
-		hash = (hash ^ ((const uint8_t *)&info)[i]) * 0x100000001b3;
-	return hash;
+	return hash_bytes(&info, sizeof(info));
 }
 
 bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
