@@ -69,19 +69,21 @@ int ask_for_pass(const struct options *o)
 
 int verb_status(const struct options *o)
 {
-	AUTO_BUF struct buf json = {0}, text = {0};
+	AUTO_BUF struct buf page = {0};
 	struct error err = {0};
 	long code = 0;
 	bool healthy;
 
-	if (!status_ask(&json, &code, o->listen, "/status", false, &err) ||
-	    !status_ask(&text, &code, o->listen, "/status.txt", false, &err) || code != 200) {
+	if (!status_ask(&page, &code, o->listen, o->json ? "/status" : "/status.txt", false,
+			&err) ||
+	    code != 200) {
 		if (!o->quiet)
 			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;
 	}
-	healthy = strstr(buf_text(&json), "\"healthy\": true") != NULL;
+	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
+			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)
-		fputs(buf_text(o->json ? &json : &text), stdout);
+		fputs(buf_text(&page), stdout);
 	return healthy ? EXIT_FINE : EXIT_DEGRADED;
 }

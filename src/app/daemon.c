@@ -31,6 +31,7 @@ struct daemon {
 	struct status_server *status;
 	struct report report;
 	struct fights fights;
+	struct counts counts;
 	int lock;
 
 	int64_t last_pass_ms, cooled_ms;
@@ -69,18 +70,11 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 
 static void publish(struct daemon *d)
 {
-	static const enum status_page pages[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
 	AUTO_BUF struct buf text = {0};
 
 	d->report.engine_up = d->triggers.stream_up;
 	d->report.refused = d->source.refused;
 	d->report.loaded_at = d->source.loaded_at;
-	for (size_t i = 0; i < COUNT_OF(pages); i++) {
-		buf_clear(&text);
-		report_print(&text, &d->report, pages[i], d->source.current, d->options);
-		status_publish(d->status, pages[i], buf_text(&text));
-	}
-	buf_clear(&text);
 	buf_puts(&text, "READY=1\nSTATUS=");
 	report_line(&text, &d->report, d->source.current);
 	notify_send(buf_text(&text));
@@ -201,9 +195,9 @@ static void make_pass(struct daemon *d)
 		triggers_retry(&d->triggers);
 	}
 	publish(d);
-	if (d->triggers.asked)
-		status_answer(d->status, !d->report.failed && !d->report.n_failed, d->report.word);
-	d->triggers.asked = false;
+	if (why & REASON_ASKED)
+		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
+			      d->report.word);
 	pass_release(&pass);
 	if (!d->triggers.reasons)
 		pages_trim();
@@ -240,11 +234,36 @@ static void pass_if_due(struct daemon *d)
 	make_pass(d);
 }
 
+/* What the kernel counted is read when somebody wants to know, never in a pass. */
+static void answer_questions(struct daemon *d)
+{
+	static const enum status_page pages[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
+
+	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+		AUTO_BUF struct buf text = {0};
+
+		if (!status_is_asked(d->status, pages[i]))
+			continue;
+		if (pages[i] != STATUS_TEXT && d->source.current)
+			counts_read(&d->counts, &d->world, &d->report.compiled_with, d->source.current);
+		report_print(&text, &d->report, pages[i], d->source.current, d->options);
+		status_answer(d->status, pages[i], true, buf_text(&text));
+	}
+}
+
+static bool is_questioned(const struct daemon *d)
+{
+	return status_is_asked(d->status, STATUS_JSON) || status_is_asked(d->status, STATUS_TEXT) ||
+	       status_is_asked(d->status, STATUS_METRICS);
+}
+
 static void loop(struct daemon *d)
 {
 	while (!d->triggers.stopping) {
-		triggers_wait(&d->triggers, pass_at(d));
+		/* who came while another one was answered has told by now */
+		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		pass_if_due(d);
+		answer_questions(d);
 	}
 }
 
@@ -252,7 +271,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 {
 	*d = (struct daemon){.options = options,
 			     .source = {.options = options},
-			     .report = {.fights = &d->fights},
+			     .report = {.fights = &d->fights, .counts = &d->counts},
 			     .triggers = TRIGGERS_INIT,
 			     .lock = -1,
 			     .cooled_ms = clock_ms(),
@@ -269,6 +288,7 @@ static void daemon_close(struct daemon *d)
 	source_release(&d->source);
 	status_close(d->status);
 	report_release(&d->report);
+	counts_release(&d->counts);
 	close_at_exit_of_scope(&d->lock);
 	world_close(&d->world);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/fights.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "core/flows.h"
 
@@ -68,16 +69,12 @@ static int stable_len(const char *text)
 /* A container that was started again has a new namespace: nothing was undone there. */
 static uint64_t key_of(const struct pass *p, const struct step *step)
 {
-	uint64_t hash = 0xcbf29ce484222325;
-	int len = stable_len(step->text);
+	uint64_t hash = hash_word(HASH_START, step->kind);
 
-	hash = (hash ^ step->kind) * 0x100000001b3;
 	if (step->have_space != NONE)
-		hash = (hash ^ (uint64_t)p->view.seen.have.spaces.items[step->have_space].pid) *
-		       0x100000001b3;
-	for (int i = 0; i < len; i++)
-		hash = (hash ^ (uint8_t)step->text[i]) * 0x100000001b3;
-	return hash;
+		hash = hash_word(hash,
+				 (uint64_t)p->view.seen.have.spaces.items[step->have_space].pid);
+	return hash_more(hash, step->text, (size_t)stable_len(step->text));
 }
 
 static struct fight *find(struct fights *f, uint64_t key)

@@ -54,17 +54,7 @@ static uint64_t fingerprint(const struct engine_container *c)
 
 static uint32_t known_position(const struct world *w, const char *id)
 {
-	uint32_t low = 0, high = w->n_known;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (strcmp(w->known[middle]->id, id) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(w->n_known, i, strcmp(w->known[i]->id, id) < 0);
 }
 
 static struct known *known_find(const struct world *w, const char *id)
@@ -310,6 +300,14 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 			observe_container(view, a, w, c);
 	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
 	return true;
+}
+
+const struct ns *known_namespace(const struct world *w, const char *container)
+{
+	for (uint32_t i = 0; i < w->n_known; i++)
+		if (w->known[i]->open && !strcmp(w->known[i]->container.name, container))
+			return &w->known[i]->ns;
+	return NULL;
 }
 
 void known_forget_all(struct world *w)

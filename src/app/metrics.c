@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/metrics.h"
 
+#include "app/policies.h"
+
 static void family(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_printf(out, "# HELP harborwall_%s %s\n# TYPE harborwall_%s %s\n", name, help, name,
@@ -41,10 +43,8 @@ static void fought(struct buf *out, const struct report *r)
 
 void metrics_print(struct buf *out, const struct report *r, const struct generation *g)
 {
-	uint32_t total = g ? g->config.policies.n : 0;
-	uint32_t waiting = report_policies(r, FINDING_WAITING);
-	uint32_t conflict = report_policies(r, FINDING_CONFLICT);
-	uint32_t idle = waiting + conflict < total ? waiting + conflict : total;
+	AUTO_RELEASE struct arena a = {0};
+	struct fates fates = policies_fates(&a, r, g);
 
 	family(out, "build_info", "gauge", "The program's version.");
 	number(out, "build_info", "{version=\"" VERSION "\"}", 1);
@@ -66,9 +66,10 @@ void metrics_print(struct buf *out, const struct report *r, const struct generat
 	       "Live connections that were ended because no policy admits them any more.");
 	number(out, "connections_revoked_total", "", r->n_revoked);
 	family(out, "policies", "gauge", "Policies of the file by their state.");
-	number(out, "policies", "{state=\"active\"}", total - idle);
-	number(out, "policies", "{state=\"waiting\"}", waiting);
-	number(out, "policies", "{state=\"conflict\"}", conflict);
+	for (size_t i = 0; i < N_POLICY_STATES; i++)
+		number(out, "policies", arena_printf(&a, "{state=\"%s\"}", policy_states[i]),
+		       fates.in[i]);
+	policies_print_metrics(out, r, g);
 	family(out, "docker_up", "gauge", "The engine's events are being followed.");
 	number(out, "docker_up", "", r->engine_up);
 }

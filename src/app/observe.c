@@ -150,6 +150,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 		w->legacy_shape = iptables_legacy_shape(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
+	f->counters = w->options->counters;
 	views[VARIANT_NFT] = w->memory.filter;
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))

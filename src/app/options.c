@@ -28,6 +28,7 @@ static const struct {
 	{"networks", 'n', false, false, false, "       clear: remove our networks, too"},
 	{"backend", 'b', false, false, true,
 	 "NAME   rules: nftables, iptables-nft, iptables-legacy"},
+	{"counters", 'k', true, false, true, "WHEN   per policy: auto (up to 500), on, off"},
 	{"engine", 'e', false, false, true, "MAJOR  rules: as for this version of Docker"},
 	{"replace", 'r', false, false, true, "NET    apply: re-create a network (not built yet)"},
 	{"adopt", 'a', false, false, false,
@@ -133,6 +134,7 @@ static bool read_environment(struct options *o, int *status)
 	o->state = from_environment("HARBORWALL_STATE", "/var/lib/harborwall/state.json");
 	o->listen = from_environment("HARBORWALL_LISTEN", "/run/harborwall.sock");
 	o->backend = from_environment("HARBORWALL_BACKEND", NULL);
+	o->counters_word = from_environment("HARBORWALL_COUNTERS", "auto");
 	o->debug = is_true(from_environment("DEBUG", ""));
 	o->log_json = !strcmp(log, "json");
 	if (strcmp(log, "text") != 0 && !o->log_json)
@@ -148,6 +150,7 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->config = letter == 'c' ? value : o->config;
 	o->engine = letter == 'e' ? (uint32_t)strtoul(value, NULL, 10) : o->engine;
 	o->backend = letter == 'b' ? value : o->backend;
+	o->counters_word = letter == 'k' ? value : o->counters_word;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';
@@ -215,6 +218,19 @@ static bool check_backend(const struct options *o, int *status)
 		      o->backend);
 }
 
+static bool check_counters(struct options *o, int *status)
+{
+	static const char *const known[] = {
+		[COUNTERS_AUTO] = "auto", [COUNTERS_ON] = "on", [COUNTERS_OFF] = "off"};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (!strcmp(o->counters_word, known[i])) {
+			o->counters = (enum counters)i;
+			return true;
+		}
+	return refuse(status, "counters are auto, on or off, not \"%s\"", o->counters_word);
+}
+
 static bool was_given(const struct options *o, int letter)
 {
 	return o->given & 1u << flag_of(letter);
@@ -255,7 +271,8 @@ bool options_parse(struct options *options, const struct verb **verb, const stru
 	*verb = find_verb(verbs, n_verbs, options->verb);
 	if (!*verb)
 		return refuse(status, "there is no verb \"%s\"", options->verb);
-	if (!flags_fit(options, *verb, status) || !check_backend(options, status))
+	if (!flags_fit(options, *verb, status) || !check_backend(options, status) ||
+	    !check_counters(options, status))
 		return false;
 	/* the only argument of most verbs is the file */
 	if (!strncmp((*verb)->arguments, "[FILE]", 6) && options->n_arguments)

@@ -90,6 +90,7 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
 				       .docker_drops = true,
 				       .ip_forward = 1,
+				       .counters = options->counters,
 				       .mark_accept = options->mark_accept,
 				       .mark_raw = options->mark_raw};
 	if (!strncmp(backend, "iptables", 8))

@@ -2,6 +2,7 @@
 #include "app/report.h"
 
 #include "app/metrics.h"
+#include "app/policies.h"
 #include "core/facts.h"
 
 #include <stdio.h>
@@ -10,6 +11,8 @@
 static const char *const variant_words[] = {[VARIANT_NONE] = "",
 					    [VARIANT_NFT] = " (iptables-nft)",
 					    [VARIANT_LEGACY] = " (iptables-legacy)"};
+
+enum { MANY = 50 }; /* findings, for people */
 
 bool report_is_healthy(const struct report *r)
 {
@@ -77,6 +80,34 @@ static void keep_facts(struct report *r, const struct pass *p)
 	facts_print_json(&r->facts_json, &p->view.engine, &p->view.facts, "    ");
 }
 
+/* What compiling asks of them; its findings are of the pass. */
+static void keep_compiled_with(struct report *r, const struct facts *facts)
+{
+	r->compiled_with = *facts;
+	r->compiled_with.open_why = NULL;
+	r->compiled_with.no_engine = NULL;
+	r->compiled_with.firewalld = (struct firewalld){0};
+}
+
+static bool is_rules(const struct step *step)
+{
+	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES;
+}
+
+static void keep_failures(struct report *r, const struct pass *p)
+{
+	r->error[0] = '\0';
+	r->rules_failed = false;
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		if (p->outcomes[i].kind != OUTCOME_FAILED)
+			continue;
+		r->rules_failed |=
+			is_rules(&p->plan.steps.items[i]) && p->plan.steps.items[i].have_space == 0;
+		if (!r->error[0])
+			snprintf(r->error, sizeof(r->error), "%s", p->outcomes[i].why);
+	}
+}
+
 void report_pass(struct report *r, const struct pass *p, const char *reasons, int64_t took_us,
 		 bool drift)
 {
@@ -85,6 +116,7 @@ void report_pass(struct report *r, const struct pass *p, const char *reasons, in
 	keep_findings(r, &p->plan.findings);
 	keep_handoffs(r, p);
 	keep_facts(r, p);
+	keep_compiled_with(r, f);
 	if (p->view.engine.up)
 		snprintf(r->engine, sizeof(r->engine), "%s, API %s", p->view.engine.version,
 			 p->view.engine.api);
@@ -97,10 +129,7 @@ void report_pass(struct report *r, const struct pass *p, const char *reasons, in
 		 p->n_failed);
 	r->failed = p->trouble.text[0];
 	r->n_failed = p->n_failed;
-	r->error[0] = '\0';
-	for (uint32_t i = 0; i < p->plan.steps.n && !r->error[0]; i++)
-		if (p->outcomes[i].kind == OUTCOME_FAILED)
-			snprintf(r->error, sizeof(r->error), "%s", p->outcomes[i].why);
+	keep_failures(r, p);
 	r->n_passes_failed += p->n_failed > 0;
 	r->n_revoked += p->n_revoked;
 	count_duration(r, took_us);
@@ -191,22 +220,38 @@ static void print_fights(struct buf *out, const struct report *r)
 	}
 }
 
+static void print_sizes(struct buf *out, const struct generation *g, const struct fates *fates)
+{
+	buf_printf(out, "           %u networks, %u addresses, %u policies:", g->config.networks.n,
+		   g->config.addresses.n, g->config.policies.n);
+	for (size_t i = 0; i < N_POLICY_STATES; i++)
+		buf_printf(out, "%s %u %s", i ? "," : "", fates->in[i], policy_states[i]);
+	buf_puts(out, "\n");
+}
+
+static void print_findings(struct buf *out, const struct findings *findings)
+{
+	for (uint32_t i = 0; i < findings->list.n && i < MANY; i++) {
+		const struct finding *f = &findings->list.items[i];
+
+		buf_printf(out, "%s: %s: %s\n", finding_names[f->kind], f->subject, f->text);
+	}
+	if (findings->list.n > MANY)
+		buf_printf(out, "… and %u more (--json shows all)\n", findings->list.n - MANY);
+}
+
 static void print_text(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
 	AUTO_RELEASE struct arena a = {0};
+	struct fates fates = policies_fates(&a, r, g);
 
 	buf_printf(out, "%s\n", report_is_healthy(r) ? "healthy" : "DEGRADED");
 	buf_printf(out, "config     %s%s, loaded %s\n", o->config,
 		   r->refused ? " (REFUSED: the last good one is in force)" : "",
 		   when(&a, r->loaded_at));
 	if (g)
-		buf_printf(out,
-			   "           %u networks, %u addresses, %u policies: %u waiting, %u in "
-			   "conflict\n",
-			   g->config.networks.n, g->config.addresses.n, g->config.policies.n,
-			   report_policies(r, FINDING_WAITING),
-			   report_policies(r, FINDING_CONFLICT));
+		print_sizes(out, g, &fates);
 	buf_printf(out, "engine     %s%s\n", r->engine_up ? "" : "DOWN, last seen: ", r->engine);
 	buf_printf(out, "backend    %s\n", r->backend);
 	buf_printf(out, "host       %s\n", buf_text(&r->facts));
@@ -217,8 +262,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, "repaired   %llu changes of others; %llu revoked connections ended\n",
 		   (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
 	print_fights(out, r);
-	list_each (f, &r->findings.list)
-		buf_printf(out, "%s: %s: %s\n", finding_names[f->kind], f->subject, f->text);
+	print_findings(out, &r->findings);
 }
 
 static void json_text(struct buf *out, const char *name, const char *text)
@@ -252,6 +296,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 		       const struct options *o)
 {
 	AUTO_RELEASE struct arena a = {0};
+	struct fates fates = policies_fates(&a, r, g);
 	const char *comma = "\n";
 
 	buf_printf(out, "{\n  \"healthy\": %s", report_is_healthy(r) ? "true" : "false");
@@ -275,9 +320,11 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 		   (unsigned long long)r->n_passes_failed);
 	buf_printf(out, ",\n  \"drift_repaired\": %llu,\n  \"connections_revoked\": %llu",
 		   (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
-	buf_printf(out, ",\n  \"policies\": {\"total\": %u, \"waiting\": %u, \"conflict\": %u}",
-		   g ? g->config.policies.n : 0, report_policies(r, FINDING_WAITING),
-		   report_policies(r, FINDING_CONFLICT));
+	buf_printf(out, ",\n  \"policies\": {\"total\": %u", fates.n);
+	for (size_t i = 0; i < N_POLICY_STATES; i++)
+		buf_printf(out, ", \"%s\": %u", policy_states[i], fates.in[i]);
+	buf_puts(out, "}");
+	policies_print_json(out, r, g, &fates);
 	json_fights(out, r);
 	buf_puts(out, ",\n  \"findings\": [");
 	list_each (f, &r->findings.list) {
@@ -307,7 +354,7 @@ void report_print(struct buf *out, const struct report *r, enum status_page page
 	case STATUS_METRICS:
 		metrics_print(out, r, g);
 		break;
-	case N_STATUS_PAGES:
+	case STATUS_PASS:
 		break;
 	}
 }

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "app/counts.h"
 #include "app/fights.h"
 #include "app/options.h"
 #include "app/pass.h"
@@ -17,12 +18,15 @@ extern const int64_t duration_bounds_us[N_DURATIONS];	 /* of passes, for a histo
 
 struct report {
 	const struct fights *fights; /* the caller's */
+	const struct counts *counts; /* the caller's */
+	struct facts compiled_with;  /* of the last pass, without texts and lists */
 	struct arena arena;	     /* of the last pass's findings */
 	struct findings findings;
 	const char *handoff;	      /* where the verdict is handed over */
 	struct buf facts, facts_json; /* of the host */
 	char engine[64], backend[32], word[256];
 	bool engine_up, refused, failed;
+	bool rules_failed; /* the host's, as a whole */
 	uint32_t n_failed, n_conflicts;
 	time_t loaded_at, passed_at;
 	char reason[64], error[640];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/telling.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 
 void tell_outcomes(const struct pass *p)
@@ -34,11 +35,10 @@ void tell_findings(uint64_t *said, const struct pass *p)
 						[FINDING_CONFLICT] = LOG_ERROR_LEVEL,
 						[FINDING_WARNING] = LOG_WARN_LEVEL,
 						[FINDING_NOTE] = LOG_DEBUG_LEVEL};
-	uint64_t hash = 1;
+	uint64_t hash = HASH_START;
 
 	list_each (f, &p->plan.findings.list)
-		for (const char *c = f->text; *c; c++)
-			hash = (hash ^ (uint8_t)*c) * 0x100000001b3;
+		hash = hash_more(hash, f->text, strlen(f->text));
 	if (hash == *said)
 		return;
 	*said = hash;

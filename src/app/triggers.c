@@ -132,10 +132,9 @@ static void take_kernel(struct triggers *t)
 
 static void take_requests(struct triggers *t)
 {
-	if (!status_run(t->status))
-		return;
-	t->asked = true;
-	t->reasons |= REASON_ASKED;
+	status_run(t->status);
+	if (status_is_asked(t->status, STATUS_PASS))
+		t->reasons |= REASON_ASKED;
 }
 
 static void start_stream(struct triggers *t)

@@ -34,7 +34,6 @@ struct triggers {
 	uint32_t reasons; /* enum reason, collected; the caller takes them away */
 	bool stopping;	  /* TERM or INT */
 	bool stream_up;	  /* the engine's events come */
-	bool asked;	  /* somebody waits at the socket for a pass */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* a container ended, which any pass takes notice of */

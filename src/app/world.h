@@ -85,6 +85,8 @@ struct world {
 /* A closed descriptor leaves the ears by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
 void known_forget_all(struct world *w);
+/* A container's namespace that is open, or NULL. */
+const struct ns *known_namespace(const struct world *w, const char *container);
 /* The legacy variant's filter is another one than when it was read last. */
 bool world_legacy_changed(struct world *w);
 /* Takes the news of containers' namespaces: what is known of them is not trusted blindly. */

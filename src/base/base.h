@@ -25,6 +25,25 @@ void free_at_exit_of_scope(void *pointer_to_pointer);
 /* "br-a:br-b", ':' holds "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 
+/*
+ * Of n sorted things the index of the first one that is not before what is sought, n if all are:
+ * first_not_before(n, i, strcmp(names[i], name) < 0).
+ */
+#define first_not_before(n, i, is_before)                                                          \
+	__extension__({                                                                            \
+		uint32_t low_ = 0, high_ = (n);                                                    \
+                                                                                                   \
+		while (low_ < high_) {                                                             \
+			uint32_t i = low_ + (high_ - low_) / 2;                                    \
+                                                                                                   \
+			if (is_before)                                                             \
+				low_ = i + 1;                                                      \
+			else                                                                       \
+				high_ = i;                                                         \
+		}                                                                                  \
+		low_;                                                                              \
+	})
+
 /* CLOCK_MONOTONIC. */
 int64_t clock_us(void);
 int64_t clock_ms(void);

@@ -60,6 +60,11 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 	return finding;
 }
 
+bool finding_cannot(const struct finding *f)
+{
+	return f->kind == FINDING_CONFLICT && !strncmp(f->text, CANNOT, strlen(CANNOT));
+}
+
 #define policy_finding(c, kind, i, ...)                                                            \
 	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
 
@@ -425,8 +430,8 @@ static void compile_mark(struct compiler *c)
 			continue;
 		said = flow->origin;
 		policy_finding(c, FINDING_CONFLICT, said,
-			       "cannot be enforced: Docker's nftables backend takes no mark; start "
-			       "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
+			       CANNOT "Docker's nftables backend takes no mark; start "
+				      "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
 			       c->facts->mark_accept, c->facts->mark_accept);
 	}
 }
@@ -498,6 +503,13 @@ static void compile_containers(struct compiler *c, struct state *want)
 	}
 }
 
+static bool is_counted(const struct config *config, const struct facts *facts)
+{
+	if (facts->counters == COUNTERS_AUTO)
+		return config->policies.n <= COUNTERS_MOST;
+	return facts->counters == COUNTERS_ON;
+}
+
 void compile(struct state *want, struct findings *findings, struct arena *a,
 	     const struct config *config, const struct resolution *resolution,
 	     const struct engine *engine, const struct facts *facts)
@@ -513,6 +525,9 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	c.host = arena_array(a, struct flows, 1);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
+	c.host->counted = is_counted(config, facts);
+	for (uint32_t i = 0; i < c.nodes.list.n; i++)
+		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes);
 	find_bridges(&c);
 	for (uint32_t i = 0; i < config->policies.n; i++)

@@ -28,6 +28,10 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 			    uint32_t origin, const char *subject, const char *format, ...)
 	PRINTF_LIKE(6, 7);
 
+/* How a conflict begins that no change of the engine's or the file's addresses would end. */
+#define CANNOT "cannot be enforced: "
+bool finding_cannot(const struct finding *f);
+
 #define finding_of_policy(findings, a, kind, i, ...)                                               \
 	finding_add(findings, a, kind, i, arena_printf(a, "policies[%u]", i), __VA_ARGS__)
 

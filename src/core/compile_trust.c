@@ -77,9 +77,9 @@ static void say_what_lacks_trust(struct truster *t, uint32_t origin, struct plac
 	if (!who.network || !whom.bridge || !lacks_trust(t, who, whom))
 		return;
 	finding_of_policy(t->findings, t->a, FINDING_CONFLICT, origin,
-			  "cannot be enforced: network \"%s\" drops what comes in by %s; create it "
-			  "with the option " TRUSTED "=%s, or start dockerd with "
-			  "--allow-direct-routing",
+			  CANNOT "network \"%s\" drops what comes in by %s; create it "
+				 "with the option " TRUSTED "=%s, or start dockerd with "
+				 "--allow-direct-routing",
 			  who.network, whom.bridge, whom.bridge);
 }
 

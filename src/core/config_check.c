@@ -220,22 +220,14 @@ const char *config_bridge_name(struct arena *a, const char *network_name)
 
 uint32_t config_network_of(const struct config *config, struct prefix prefix)
 {
-	uint32_t low = 0, high = config->n_by_subnet;
+	const struct network *networks = config->networks.items;
+	const uint32_t *sorted = config->by_subnet;
+	uint32_t behind = first_not_before(
+		config->n_by_subnet, i, ip_compare(networks[sorted[i]].subnet.ip, prefix.ip) <= 0);
 
-	/* the last one that does not begin behind it */
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		struct prefix subnet = config->networks.items[config->by_subnet[middle]].subnet;
-
-		if (ip_compare(subnet.ip, prefix.ip) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low ||
-	    !prefix_covers(config->networks.items[config->by_subnet[low - 1]].subnet, prefix))
+	if (!behind || !prefix_covers(networks[sorted[behind - 1]].subnet, prefix))
 		return NONE;
-	return config->by_subnet[low - 1];
+	return sorted[behind - 1];
 }
 
 static void check_address(struct checker *c, struct address *at)
@@ -322,17 +314,9 @@ static void check_one_per_network(struct checker *c)
 
 static bool holds_address(const struct sort_key *keys, uint32_t n, struct prefix part)
 {
-	uint32_t low = 0, high = n;
+	uint32_t first = first_not_before(n, i, ip_compare(keys[i].ip, part.ip) < 0);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (ip_compare(keys[middle].ip, part.ip) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < n && prefix_contains(part, keys[low].ip);
+	return first < n && prefix_contains(part, keys[first].ip);
 }
 
 /* The largest half, quarter … without a declared address, the upper one first. */

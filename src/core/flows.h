@@ -49,6 +49,7 @@ struct closed {
 };
 
 struct flows {
+	bool counted; /* each says how many connections it let through */
 	LIST(struct allow) allows;
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;

@@ -82,13 +82,19 @@ static bool is_ours(const char *chain)
 	return !strncmp(chain, IPT_PREFIX, strlen(IPT_PREFIX));
 }
 
+uint32_t ipt_hash_of_line(const char *line)
+{
+	static const char before[] = "--comment \"" MARKER;
+	const char *at = memmem(line, strcspn(line, "\n"), before, strlen(before));
+
+	return at ? (uint32_t)strtoul(at + strlen(before), NULL, 16) : 0;
+}
+
 /* A rule of ours, or one that somebody put among them: its hash can't be right. */
 static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line line)
 {
-	const char *hash = word_behind(a, line, "--comment \"" MARKER);
-
-	*list_add(a, &chain->rules) = (struct ipt_rule){
-		.hash = hash ? (uint32_t)strtoul(hash, NULL, 16) : 0, .origin = NONE};
+	*list_add(a, &chain->rules) =
+		(struct ipt_rule){.hash = ipt_hash_of_line(line.at), .origin = NONE};
 }
 
 /* The n-th rule of a chain that is not ours. */

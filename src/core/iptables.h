@@ -16,6 +16,9 @@
 void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, const char *format,
 		  ...) PRINTF_LIKE(4, 5);
 
+/* What the comment of ours in this line says; 0: it bears none. */
+uint32_t ipt_hash_of_line(const char *line);
+
 /* Adds our chains in what iptables-save printed for a variant. */
 void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save);
 

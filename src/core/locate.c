@@ -332,17 +332,8 @@ static int by_pointer(const void *left, const void *right)
 static uint32_t lower_bound(const struct search *s, const struct buf *pointer)
 {
 	struct sought key = {.pointer = buf_text(pointer), .len = pointer->len};
-	uint32_t low = 0, high = s->n;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (by_pointer(&s->items[middle], &key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(s->n, i, by_pointer(&s->items[i], &key) < 0);
 }
 
 static bool leads_through(const struct sought *item, const struct buf *pointer)

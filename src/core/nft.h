@@ -58,6 +58,9 @@ uint32_t nft_changes_count(const nft_changes *changes);
 void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 	      const struct ruleset *want, const struct ruleset *have);
 
+/* They say the same, whatever they counted. */
+bool nft_same_rule(const struct rule *want, const struct rule *have);
+
 /* Text that `nft -f` takes; the same table as the messages make. Appended. */
 void nft_print(struct buf *out, const struct ruleset *rs);
 /* One rule, without its comment and newline: for plan lines, explain and errors. */

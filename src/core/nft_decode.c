@@ -62,6 +62,7 @@ static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs
 		set->n_data =
 			decode_types(set->data, attr_be32(attr_find(attrs, NFTA_SET_DATA_TYPE)));
 	set->interval = flags & NFT_SET_INTERVAL;
+	set->counts = attr_find(attrs, NFTA_SET_EXPR).len;
 	set->size = attr_be32(attr_find(desc, NFTA_SET_DESC_SIZE));
 	if (flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT))
 		set->n_key = 0; /* constant, timeout, dynamic: not of our making */

@@ -74,7 +74,7 @@ uint32_t nft_changes_count(const nft_changes *changes)
 static bool same_set_shape(const struct set *a, const struct set *b)
 {
 	return a->n_key == b->n_key && a->n_data == b->n_data && a->interval == b->interval &&
-	       !memcmp(a->key, b->key, a->n_key * sizeof(*a->key)) &&
+	       a->counts == b->counts && !memcmp(a->key, b->key, a->n_key * sizeof(*a->key)) &&
 	       !memcmp(a->data, b->data, a->n_data * sizeof(*a->data));
 }
 
@@ -146,7 +146,7 @@ static bool same_expressions(const struct rule *want, const struct rule *have)
 	return !h.len;
 }
 
-static bool same_rule(const struct rule *want, const struct rule *have)
+bool nft_same_rule(const struct rule *want, const struct rule *have)
 {
 	const char *a = want->comment ? want->comment : "";
 	const char *b = have->comment ? have->comment : "";
@@ -257,11 +257,11 @@ static uint32_t *match_rules(struct transaction *t, const struct chain *want,
 
 	memset(match, 0xff, (want->rules.n + 1) * sizeof(*match));
 	while (w_end && h_end &&
-	       same_rule(&want->rules.items[w_end - 1], &have->rules.items[h_end - 1]))
+	       nft_same_rule(&want->rules.items[w_end - 1], &have->rules.items[h_end - 1]))
 		match[--w_end] = --h_end;
 	for (uint32_t w = 0; w < w_end; w++)
 		for (uint32_t h = from; h < h_end && match[w] == NONE; h++)
-			if (same_rule(&want->rules.items[w], &have->rules.items[h])) {
+			if (nft_same_rule(&want->rules.items[w], &have->rules.items[h])) {
 				match[w] = h;
 				from = h + 1;
 			}

@@ -138,6 +138,12 @@ void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set
 	}
 	nla_be32(b, NFTA_SET_ID, id);
 	describe_set(b, set);
+	if (set->counts) { /* the kernel gives every element one of its own */
+		size_t counter = nla_begin(b, NFTA_SET_EXPR);
+
+		nla_text(b, NFTA_EXPR_NAME, "counter");
+		nla_end(b, counter);
+	}
 	message_end(batch, message);
 }
 

@@ -330,6 +330,8 @@ static void print_set(struct buf *out, const struct set *set)
 		buf_printf(out, "\n\t\tsize %u", set->size);
 	if (set->interval)
 		buf_puts(out, "\n\t\tflags interval");
+	if (set->counts)
+		buf_puts(out, "\n\t\tcounter");
 	for (uint32_t i = 0; i < set->n; i++) {
 		buf_puts(out, i ? ",\n\t\t\t     " : "\n\t\telements = { ");
 		nft_print_element(out, set, i);

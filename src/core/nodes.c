@@ -35,17 +35,7 @@ struct node *nodes_find(const struct nodes *nodes, const char *name)
 
 uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip)
 {
-	uint32_t low = 0, high = nodes->n_by_ip;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (ip_compare(nodes->by_ip[middle].ip, ip) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(nodes->n_by_ip, i, ip_compare(nodes->by_ip[i].ip, ip) < 0);
 }
 
 struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip)

@@ -174,17 +174,7 @@ static void index_used_ips(struct differ *d)
 
 static uint32_t first_use(const struct differ *d, struct ip ip)
 {
-	uint32_t low = 0, high = d->n_used_ips;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (ip_compare(d->used_ips[middle].ip, ip) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(d->n_used_ips, i, ip_compare(d->used_ips[i].ip, ip) < 0);
 }
 
 static void name_squatter(struct differ *d, const struct attachment *at, const char *path)

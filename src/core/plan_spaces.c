@@ -72,17 +72,8 @@ static bool same_routes(const struct space *a, const struct space *b)
 /* The first of the routes, which are sorted, that does not lead to less than dst. */
 static uint32_t first_route(const struct space *space, struct prefix dst)
 {
-	uint32_t low = 0, high = space->routes.n;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (prefix_compare(space->routes.items[middle].dst, dst) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(space->routes.n, i,
+				prefix_compare(space->routes.items[i].dst, dst) < 0);
 }
 
 /* There is one to the same destination; via NULL: whatever its gateway. */

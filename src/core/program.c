@@ -29,6 +29,7 @@ struct builder {
 	struct arena *a;
 	const struct facts *facts;
 	struct layers layers; /* interval sets for what is no single address and port */
+	bool counted;	      /* what lets connections through counts them */
 	uint32_t keeps;	      /* bit of the connection mark for what is translated here; 0: none */
 };
 
@@ -109,6 +110,12 @@ static void term_match(struct builder *b, struct rule *rule, struct traffic matc
 		return;
 	term_number(b, rule, TERM_PROTO, match.proto);
 	term_ports(b, rule, TERM_DPORT, match.low, match.high);
+}
+
+static void count(struct builder *b, struct rule *rule)
+{
+	if (b->counted)
+		term(b, rule, TERM_COUNTER);
 }
 
 #define term_lookup(b, rule, kind, set_name, ...)                                                  \
@@ -194,10 +201,13 @@ static void finish_set(struct builder *b, struct set *set)
 static void build_allows(struct builder *b, const struct flows *flows)
 {
 	struct set ports = {.name = "allow",
+			    .counts = b->counted,
 			    .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO, FIELD_PORT},
 			    .n_key = 4};
-	struct set hosts = {
-		.name = "allow_all_ports", .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO}, .n_key = 3};
+	struct set hosts = {.name = "allow_all_ports",
+			    .counts = b->counted,
+			    .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO},
+			    .n_key = 3};
 	struct box_list boxes = {0};
 
 	list_each (flow, &flows->allows) {
@@ -227,14 +237,37 @@ static void build_allows(struct builder *b, const struct flows *flows)
 					  FIELD_IP4, FIELD_PROTO, FIELD_PORT);
 
 		set->interval = true;
+		set->counts = b->counted;
 		list_each (box, &b->layers.items[i].list)
 			memcpy(set_add(set, b->a, box->origin), box->bounds, sizeof(box->bounds));
 		finish_set(b, set);
 	}
 }
 
+/*
+ * Every packet of a flow is looked up before Docker's raw drops, in both directions: where elements
+ * count new connections that is done in sets of their own.
+ */
+static const char *build_raw_allows(struct builder *b)
+{
+	uint32_t n = b->rs->sets.n;
+
+	if (!b->counted)
+		return "allow";
+	for (uint32_t i = 0; i < n; i++) {
+		struct set copy = b->rs->sets.items[i];
+
+		if (strncmp(copy.name, "allow", 5) != 0)
+			continue;
+		copy.name = arena_printf(b->a, "raw_%s", copy.name);
+		copy.counts = false;
+		memcpy(list_add(b->a, &b->rs->sets), &copy, sizeof(copy));
+	}
+	return "raw_allow";
+}
+
 /* One rule per set of allowed flows: what it finds goes on to `verdict`. */
-static void lookup_allows(struct builder *b, struct chain *chain, bool reply,
+static void lookup_allows(struct builder *b, struct chain *chain, const char *sets, bool reply,
 			  enum term_kind verdict, const char *target, uint32_t mark)
 {
 	uint8_t from = reply ? LOAD_DADDR : LOAD_SADDR, to = reply ? LOAD_SADDR : LOAD_DADDR;
@@ -243,7 +276,7 @@ static void lookup_allows(struct builder *b, struct chain *chain, bool reply,
 	list_each (set, &b->rs->sets) {
 		struct rule *rule;
 
-		if (strncmp(set->name, "allow", 5) != 0)
+		if (strncmp(set->name, sets, strlen(sets)) != 0)
 			continue;
 		rule = add_rule(b, chain, 4, NULL, NONE);
 		if (set->n_key == 3)
@@ -303,6 +336,7 @@ static uint16_t port_at_target(const struct translation *t)
 static void add_dnat_elements(struct builder *b, const struct flows *flows)
 {
 	struct set map = {.name = "translations",
+			  .counts = b->counted && b->keeps, /* the host's count when forwarded */
 			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 3,
 			  .data = {FIELD_IP4, FIELD_PORT},
@@ -350,8 +384,10 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 	term(b, rule, TERM_FIB_LOCAL);
 	term_prefix(b, rule, TERM_SADDR, t->from);
 	term_match(b, rule, t->match);
-	if (b->keeps)
+	if (b->keeps) {
+		count(b, rule);
 		term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
+	}
 	dnat = term(b, rule, TERM_DNAT);
 	dnat->prefix = prefix_of(t->to);
 	if (match_has_ports(t->match))
@@ -397,6 +433,7 @@ static void build_dnat(struct builder *b, const struct flows *flows)
 static void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	struct set set = {.name = "forwarded",
+			  .counts = b->counted,
 			  .n_key = 4,
 			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
 
@@ -420,6 +457,7 @@ static void build_forwarded(struct builder *b, struct chain *chain, const struct
 		if (match_has_ports(match) && t->to_port)
 			match.low = match.high = t->to_port;
 		term_match(b, rule, match);
+		count(b, rule);
 		term_name(b, rule, TERM_GOTO, "admit");
 	}
 	if (set.n) {
@@ -527,6 +565,7 @@ static void masquerade_policies(struct builder *b, struct chain *chain, const st
 		term_prefix(b, rule, TERM_SADDR, m->from);
 		term_prefix(b, rule, TERM_DADDR, m->to);
 		term_match(b, rule, m->match);
+		count(b, rule);
 		term(b, rule, TERM_MASQUERADE);
 	}
 }
@@ -547,11 +586,12 @@ static void keep_sources(struct builder *b, struct chain *chain)
 static void build_raw(struct builder *b)
 {
 	struct chain *chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
+	const char *sets = build_raw_allows(b);
 
 	clear_marks(b, chain);
 	refuse_borrowed(b, chain);
-	lookup_allows(b, chain, false, TERM_MARK_SET, NULL, b->facts->mark_raw);
-	lookup_allows(b, chain, true, TERM_MARK_SET, NULL, b->facts->mark_raw);
+	lookup_allows(b, chain, sets, false, TERM_MARK_SET, NULL, b->facts->mark_raw);
+	lookup_allows(b, chain, sets, true, TERM_MARK_SET, NULL, b->facts->mark_raw);
 }
 
 /* A source that is borrowed is not let in by a translation either. */
@@ -628,7 +668,7 @@ static void build_forward(struct builder *b, const struct flows *flows)
 	fresh = add_chain(b, "fresh", NULL, 0, 0);
 	refuse_borrowed(b, fresh);
 	build_forwarded(b, fresh, flows);
-	lookup_allows(b, fresh, false, TERM_GOTO, "admit", 0);
+	lookup_allows(b, fresh, "allow", false, TERM_GOTO, "admit", 0);
 
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
@@ -646,7 +686,7 @@ static void build_forward(struct builder *b, const struct flows *flows)
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		  const struct facts *facts)
 {
-	struct builder b = {.rs = rs, .a = a, .facts = facts};
+	struct builder b = {.rs = rs, .a = a, .facts = facts, .counted = flows->counted};
 	struct chain *post;
 
 	rs->exists = flows_matter(flows);
@@ -670,7 +710,11 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		       const struct facts *facts)
 {
-	struct builder b = {.rs = rs, .a = a, .facts = facts, .keeps = facts->mark_accept};
+	struct builder b = {.rs = rs,
+			    .a = a,
+			    .facts = facts,
+			    .counted = flows->counted,
+			    .keeps = facts->mark_accept};
 	struct chain *post;
 
 	rs->exists = flows->translations.n || flows->masquerades.n;

@@ -38,6 +38,7 @@ struct set {
 	enum field data[MAX_FIELDS]; /* n_data 0: a set, not a map */
 	uint8_t n_data;
 	bool interval;
+	bool counts;   /* every element counts the packets that find it */
 	uint32_t size; /* declared: at least this many elements fit; 0: not declared */
 	/*
 	 * Elements: n records of set_stride() bytes, sorted by memcmp, no two equal. A record is

@@ -5,18 +5,9 @@
 
 uint32_t state_find_space(const struct state *state, const char *container)
 {
-	uint32_t low = 1, high = state->spaces.n;
+	const struct space *spaces = state->spaces.items;
+	uint32_t at = first_not_before(state->spaces.n, i,
+				       !i || strcmp(spaces[i].container, container) < 0);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		int order = strcmp(state->spaces.items[middle].container, container);
-
-		if (!order)
-			return middle;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NONE;
+	return at < state->spaces.n && !strcmp(spaces[at].container, container) ? at : NONE;
 }

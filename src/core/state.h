@@ -10,6 +10,13 @@
 #include "core/rules.h"
 #include "core/ruleset.h"
 
+/*
+ * Whether every policy counts what it lets through. A counter of its own for every element makes a
+ * large load twice to five times as long, so by itself only a small file has them.
+ */
+enum counters { COUNTERS_AUTO, COUNTERS_ON, COUNTERS_OFF };
+enum { COUNTERS_MOST = 500 }; /* policies that have them by themselves */
+
 /* In which language the rules are written. */
 enum backend { BACKEND_NFTABLES, BACKEND_IPTABLES };
 
@@ -30,6 +37,7 @@ struct facts {
 	bool docker_user;      /* DOCKER-USER stands in that variant and FORWARD asks it first */
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
+	enum counters counters;
 	bool docker_nftables;  /* Docker >= 29 writes nf_tables tables of its own … */
 	bool mixed;	       /* Docker's chains stand in both variants */
 	bool takes_mark;       /* … and accepts our mark there */

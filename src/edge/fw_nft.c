@@ -152,6 +152,52 @@ bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *
 	return error_wrap(err, "read table %s", table);
 }
 
+struct tallying {
+	struct tally *tally;
+	const struct ruleset *want;
+};
+
+static bool take_count(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	struct tallying *t = context;
+
+	tally_message(t->tally, t->want, message);
+	return true;
+}
+
+/* Of one set where there is a name, else of all rules. What is not there counted nothing. */
+static bool tally_part(struct tallying *t, const struct ns *ns, const char *set, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	int type = set ? NFT_MSG_GETSETELEM : NFT_MSG_GETRULE;
+	size_t message = nlmsg_begin(&b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+				     NLM_F_REQUEST | NLM_F_DUMP, seq, NFPROTO_INET, 0);
+
+	nla_text(&b, set ? NFTA_SET_ELEM_LIST_TABLE : NFTA_RULE_TABLE, TABLE_NAME);
+	if (set)
+		nla_text(&b, NFTA_SET_ELEM_LIST_SET, set);
+	nlmsg_end(&b, message);
+	if (netlink_dump(ns->nf_fd, b.data, b.len, seq, take_count, t, err))
+		return true;
+	if (err->code != ENOENT)
+		return error_wrap(err, "read the counters of table inet " TABLE_NAME);
+	*err = (struct error){0};
+	return true;
+}
+
+bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset *want,
+		  struct error *err)
+{
+	struct tallying t = {tally, want};
+
+	tally->chain = NULL;
+	list_each (set, &want->sets)
+		if (set->counts && !tally_part(&t, ns, set->name, err))
+			return false;
+	return tally_part(&t, ns, NULL, err);
+}
+
 /*
  * While anybody listens, the kernel writes a notification for every element: a load of 10 000 takes
  * four times as long. So we don't listen to a large transaction of ours. What somebody else does

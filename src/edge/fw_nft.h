@@ -4,6 +4,7 @@
 
 #include "core/nft.h"
 #include "core/state.h"
+#include "core/tally.h"
 #include "edge/netns.h"
 
 /* have->exists false if the table is not there. Retried while other writers interrupt the dump. */
@@ -18,6 +19,12 @@ MUST_CHECK bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const 
 				   struct error *err);
 /* The number of the last transaction in the namespace: what it was when we read, still holds. */
 MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err);
+/*
+ * Adds what our table's rules and elements counted. A false may have added a part of it:
+ * err->code EINTR where somebody changed the table meanwhile.
+ */
+MUST_CHECK bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset *want,
+			     struct error *err);
 /*
  * Sends a finished batch and reads every ack. All or nothing. On refusal *origin is the policy
  * index of the refused message, or NONE. An empty batch sends nothing.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "edge/iptables.h"
 
+#include "base/hash.h"
 #include "edge/file.h"
 #include "edge/fw_nft.h"
 #include "edge/proc.h"
@@ -19,10 +20,12 @@ static const char *const tables[] = {"raw", "nat", "filter"};
  * The kernel lists the tables that are loaded in the namespace that we are in: the save tool would
  * load one that is not.
  */
-static bool save_legacy_table(struct buf *text, bool *exists, const char *table, struct error *err)
+static bool save_legacy_table(struct buf *text, bool *exists, const char *table, bool counters,
+			      struct error *err)
 {
 	static const char path[] = "/proc/thread-self/net/ip_tables_names";
-	const char *const argv[] = {"iptables-legacy-save", "-t", table, NULL};
+	const char *const argv[] = {"iptables-legacy-save", "-t", table, counters ? "-c" : NULL,
+				    NULL};
 	AUTO_BUF struct buf names = {0};
 
 	/* a kernel without x_tables has no such file */
@@ -40,38 +43,60 @@ bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, c
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = save_legacy_table(text, exists, table, err);
+	ok = save_legacy_table(text, exists, table, false, err);
 	ns_leave(home);
 	return ok;
 }
 
-static bool save_legacy(struct buf *text, struct error *err)
+static bool save_legacy(struct buf *text, bool counters, struct error *err)
 {
 	bool exists;
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++)
-		if (!save_legacy_table(text, &exists, tables[i], err))
+		if (!save_legacy_table(text, &exists, tables[i], counters, err))
 			return false;
 	return true;
 }
 
-static bool save_nft(struct buf *text, struct error *err)
+static bool save_nft(struct buf *text, bool counters, struct error *err)
 {
-	static const char *const argv[] = {"iptables-nft-save", NULL};
+	const char *const argv[] = {"iptables-nft-save", counters ? "-c" : NULL, NULL};
 
 	return proc_run(argv, NULL, text, TOOL_MS, err);
 }
 
-bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, struct error *err)
+static bool save(struct buf *text, const struct ns *ns, enum variant variant, bool counters,
+		 struct error *err)
 {
 	int home;
 	bool ok;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = variant == VARIANT_NFT ? save_nft(text, err) : save_legacy(text, err);
+	ok = variant == VARIANT_NFT ? save_nft(text, counters, err)
+				    : save_legacy(text, counters, err);
 	ns_leave(home);
 	return ok;
+}
+
+bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, struct error *err)
+{
+	return save(text, ns, variant, false, err);
+}
+
+bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
+		    struct error *err)
+{
+	AUTO_BUF struct buf text = {0};
+	enum variant variant;
+
+	if (!want->n)
+		return true;
+	variant = want->items[0].variant;
+	if (!save(&text, ns, variant, true, err))
+		return error_wrap(err, "read the counters of iptables");
+	tally_save(tally, want, variant, buf_text(&text));
+	return true;
 }
 
 /* A list of chains over netlink is a hundred times cheaper than the tool. */
@@ -113,13 +138,10 @@ uint64_t iptables_legacy_shape(int fd)
 {
 	struct ipt_getinfo info = {.name = "filter"};
 	socklen_t len = sizeof(info);
-	uint64_t hash = 0xcbf29ce484222325;
 
 	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
 		return 0;
-	for (size_t i = 0; i < sizeof(info); i++)
-		hash = (hash ^ ((const uint8_t *)&info)[i]) * 0x100000001b3;
-	return hash;
+	return hash_bytes(&info, sizeof(info));
 }
 
 bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,

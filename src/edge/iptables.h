@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/iptables.h"
+#include "core/tally.h"
 #include "edge/netns.h"
 
 /*
@@ -14,6 +15,9 @@ MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct 
 /* Everything the variant holds, ours or not, as its save tool prints it; "" if there is nothing. */
 MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
 			      struct error *err);
+/* Adds what the wanted chains' rules counted there. */
+MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
+			       struct error *err);
 /* One table of the legacy variant. */
 MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns,
 				     const char *table, struct error *err);

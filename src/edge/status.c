@@ -21,44 +21,64 @@ static const struct {
 	[STATUS_JSON] = {"/status", "application/json"},
 	[STATUS_TEXT] = {"/status.txt", "text/plain; charset=utf-8"},
 	[STATUS_METRICS] = {"/metrics", "text/plain; version=0.0.4"},
+	[STATUS_PASS] = {"/pass", "text/plain; charset=utf-8"},
+};
+
+/* Somebody who waits, and then his answer. */
+struct guest {
+	struct MHD_Connection *connection; /* NULL: the place is free */
+	enum status_page page;
+	struct MHD_Response *answer;
+	unsigned int code;
 };
 
 struct status_server {
 	struct MHD_Daemon *http;
 	char *path; /* of a unix socket, to be removed */
-	struct buf page[N_STATUS_PAGES];
-	struct MHD_Connection *waiting[MAX_CONNECTIONS];
-	uint32_t n_waiting;
-	bool asked;	   /* somebody came to wait since the last status_run */
-	unsigned int code; /* the answer to those who waited */
-	struct buf answer;
+	struct guest guests[MAX_CONNECTIONS];
 };
 
-static enum MHD_Result reply(struct MHD_Connection *c, unsigned int code, const char *type,
-			     const char *text)
+static struct MHD_Response *response(const char *type, const char *text)
 {
 	struct MHD_Response *r = MHD_create_response_from_buffer(
 		strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-	enum MHD_Result result;
 
 	MHD_add_response_header(r, "Content-Type", type);
-	result = MHD_queue_response(c, code, r);
+	return r;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *c, unsigned int code, const char *text)
+{
+	struct MHD_Response *r = response("text/plain", text);
+	enum MHD_Result result = MHD_queue_response(c, code, r);
+
 	MHD_destroy_response(r);
 	return result;
 }
 
-/* Called a second time, with *seen set, when the pass is over. */
-static enum MHD_Result wait_for_pass(struct status_server *s, struct MHD_Connection *c, void **seen)
+static enum MHD_Result let_wait(struct status_server *s, struct MHD_Connection *c,
+				enum status_page page, void **seen)
 {
-	if (*seen)
-		return reply(c, s->code, "text/plain; charset=utf-8", buf_text(&s->answer));
-	if (s->n_waiting == MAX_CONNECTIONS)
-		return reply(c, 503, "text/plain", "too many wait already\n");
-	*seen = c;
-	s->waiting[s->n_waiting++] = c;
-	s->asked = true;
-	MHD_suspend_connection(c);
-	return MHD_YES;
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+		if (!s->guests[i].connection) {
+			s->guests[i] = (struct guest){.connection = c, .page = page};
+			*seen = &s->guests[i];
+			MHD_suspend_connection(c);
+			return MHD_YES;
+		}
+	return reply(c, 503, "too many wait already\n");
+}
+
+static void forget_guest(void *server UNUSED, struct MHD_Connection *c UNUSED, void **seen,
+			 enum MHD_RequestTerminationCode why UNUSED)
+{
+	struct guest *guest = *seen;
+
+	if (!guest)
+		return;
+	if (guest->answer)
+		MHD_destroy_response(guest->answer);
+	*guest = (struct guest){0};
 }
 
 static enum MHD_Result handle(void *server, struct MHD_Connection *c, const char *url,
@@ -66,6 +86,7 @@ static enum MHD_Result handle(void *server, struct MHD_Connection *c, const char
 			      size_t *upload_len, void **seen)
 {
 	struct status_server *s = server;
+	const struct guest *guest = *seen;
 
 	(void)version;
 	(void)upload;
@@ -73,15 +94,20 @@ static enum MHD_Result handle(void *server, struct MHD_Connection *c, const char
 		*upload_len = 0;
 		return MHD_YES;
 	}
-	if (!strcmp(url, "/pass"))
-		return strcmp(method, "POST") == 0 ? wait_for_pass(s, c, seen)
-						   : reply(c, 405, "text/plain", "POST it\n");
+	if (guest) /* called again: the answer is there */
+		return MHD_queue_response(c, guest->code, guest->answer);
+	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+		bool posts = i == STATUS_PASS;
+
+		if (strcmp(url, pages[i].path) != 0)
+			continue;
+		if (strcmp(method, posts ? "POST" : "GET") != 0)
+			return reply(c, 405, posts ? "POST it\n" : "read only\n");
+		return let_wait(s, c, (enum status_page)i, seen);
+	}
 	if (strcmp(method, "GET") != 0)
-		return reply(c, 405, "text/plain", "read only\n");
-	for (size_t i = 0; i < COUNT_OF(pages); i++)
-		if (!strcmp(url, pages[i].path))
-			return reply(c, 200, pages[i].type, buf_text(&s->page[i]));
-	return reply(c, 404, "text/plain", "/status /status.txt /metrics\n");
+		return reply(c, 405, "read only\n");
+	return reply(c, 404, "/status /status.txt /metrics\n");
 }
 
 /* --- the socket --- */
@@ -150,7 +176,7 @@ struct status_server *status_open(const char *listen, struct error *err)
 	s->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
 				   s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 				   MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S,
-				   MHD_OPTION_END);
+				   MHD_OPTION_NOTIFY_COMPLETED, forget_guest, NULL, MHD_OPTION_END);
 	if (s->http)
 		return s;
 	error_set(err, -1, "start the status server on %s", listen);
@@ -163,14 +189,12 @@ void status_close(struct status_server *s)
 {
 	if (!s)
 		return;
-	status_answer(s, false, "the daemon ends\n");
+	for (size_t i = 0; s->http && i < COUNT_OF(pages); i++)
+		status_answer(s, (enum status_page)i, false, "the daemon ends\n");
 	if (s->http)
 		MHD_stop_daemon(s->http);
 	if (s->path)
 		unlink(s->path);
-	for (size_t i = 0; i < N_STATUS_PAGES; i++)
-		buf_free(&s->page[i]);
-	buf_free(&s->answer);
 	free(s->path);
 	free(s);
 }
@@ -180,35 +204,40 @@ int status_fd(const struct status_server *s)
 	return MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
-bool status_run(struct status_server *s)
+void status_run(struct status_server *s)
 {
-	bool asked;
-
 	MHD_run(s->http);
-	asked = s->asked;
-	s->asked = false;
-	return asked;
 }
 
-void status_publish(struct status_server *s, enum status_page page, const char *text)
+static bool waits_for(const struct guest *guest, enum status_page page)
 {
-	buf_clear(&s->page[page]);
-	buf_puts(&s->page[page], text);
+	return guest->connection && !guest->answer && guest->page == page;
 }
 
-void status_answer(struct status_server *s, bool ok, const char *text)
+bool status_is_asked(const struct status_server *s, enum status_page page)
 {
-	uint32_t n = s->n_waiting;
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+		if (waits_for(&s->guests[i], page))
+			return true;
+	return false;
+}
 
-	if (!n)
-		return;
-	s->code = ok ? 200 : 500;
-	buf_clear(&s->answer);
-	buf_puts(&s->answer, text);
-	s->n_waiting = 0;
-	for (uint32_t i = 0; i < n; i++)
-		MHD_resume_connection(s->waiting[i]);
-	MHD_run(s->http);
+void status_answer(struct status_server *s, enum status_page page, bool ok, const char *text)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
+		struct guest *guest = &s->guests[i];
+
+		if (!waits_for(guest, page))
+			continue;
+		guest->code = ok ? 200 : 500;
+		guest->answer = response(pages[page].type, text);
+		MHD_resume_connection(guest->connection);
+		any = true;
+	}
+	if (any)
+		MHD_run(s->http);
 }
 
 /* --- the client --- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The status socket: HTTP (libmicrohttpd) on a unix socket, or on loopback for scrapers, driven by
- * the caller's loop. It answers with what was published last and asks for one thing: a pass.
+ * the caller's loop. Whoever asks waits until the caller has the answer: nothing is read or printed
+ * for nobody.
  *     GET /status (JSON)   GET /status.txt   GET /metrics   POST /pass (answered after it)
  * Whoever may open the socket may ask: mode 0600.
  */
@@ -12,17 +13,17 @@
 
 struct status_server;
 
-enum status_page { STATUS_JSON, STATUS_TEXT, STATUS_METRICS, N_STATUS_PAGES };
+enum status_page { STATUS_JSON, STATUS_TEXT, STATUS_METRICS, STATUS_PASS };
 
 /* "/run/harborwall.sock" or "127.0.0.1:9123". NULL with err. */
 struct status_server *status_open(const char *listen, struct error *err);
 void status_close(struct status_server *s);
 int status_fd(const struct status_server *s); /* readable: status_run has work */
-/* Answers what there is. True: somebody waits for a pass. */
-bool status_run(struct status_server *s);
-void status_publish(struct status_server *s, enum status_page page, const char *text);
-/* To everybody who waits for a pass: 200 and how it ended, or 500. */
-void status_answer(struct status_server *s, bool ok, const char *text);
+/* Takes what came in, and sends answers on. */
+void status_run(struct status_server *s);
+bool status_is_asked(const struct status_server *s, enum status_page page);
+/* To everybody who waits for it: 200, or 500. */
+void status_answer(struct status_server *s, enum status_page page, bool ok, const char *text);
 
 /* One request as a client: the body into *body; *code is the HTTP status. False: nobody answers. */
 MUST_CHECK bool status_ask(struct buf *body, long *code, const char *listen, const char *path,

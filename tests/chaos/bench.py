@@ -289,7 +289,7 @@ class Bench:
 def plain(item):
     if isinstance(item, dict):
         kept = {k: plain(v) for k, v in item.items() if k not in ("handle", "packets", "bytes", "index")}
-        if "elem" in kept:
+        if isinstance(kept.get("elem"), list):
             kept["elem"] = sorted(kept["elem"], key=json.dumps)
         return kept
     return [plain(i) for i in item] if isinstance(item, list) else item

@@ -368,7 +368,8 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(case):
 
 METRICS = {"build_info": "gauge", "config_last_reload_successful": "gauge", "config_last_reload_timestamp_seconds": "gauge",
            "reconcile_duration_seconds": "histogram", "reconcile_total": "counter", "drift_repaired_total": "counter",
-           "fought_objects": "gauge", "connections_revoked_total": "counter", "policies": "gauge", "docker_up": "gauge"}
+           "fought_objects": "gauge", "connections_revoked_total": "counter", "policies": "gauge",
+           "policy_packets_total": "counter", "docker_up": "gauge"}
 
 
 def test_metrics_are_what_scrapers_take(case, start):
@@ -385,7 +386,7 @@ def test_metrics_are_what_scrapers_take(case, start):
     assert buckets == sorted(buckets) and len(buckets) == 13
     assert buckets[-1] == int(values["reconcile_duration_seconds_count"]) >= 2
     assert int(values['reconcile_total{result="ok"}']) == buckets[-1] and float(values["reconcile_duration_seconds_sum"]) > 0
-    assert values['drift_repaired_total{object="firewall"}'] == "1" and values['policies{state="active"}'] == "1"
+    assert values['drift_repaired_total{object="firewall"}'] == "1" and values['policies{state="enforced"}'] == "1"
     assert values["docker_up"] == values["config_last_reload_successful"] == "1"
     if shutil.which("promtool"):
         judged = subprocess.run(["promtool", "check", "metrics"], input=page, text=True, capture_output=True, check=False)

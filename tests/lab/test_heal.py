@@ -295,7 +295,7 @@ def test_status_tells_what_the_daemon_sees(running):
     bed = running
     assert status(bed, "-q").returncode == 0
     text = status(bed).stdout
-    assert text.startswith("healthy") and "4 policies: 0 waiting" in text and bed.file in text
+    assert text.startswith("healthy") and "4 policies: 4 enforced, 0 waiting" in text and bed.file in text
     data = json.loads(status(bed, "--json").stdout)
     assert data["healthy"] and data["engine_up"] and data["policies"]["total"] == 4
     bed.lab.run("nft", "delete", "table", "inet", "harborwall")
