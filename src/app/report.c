@@ -204,7 +204,8 @@ void report_line(struct buf *out, const struct report *r, const struct generatio
 	else if (fights_are_on(r->fights))
 		buf_puts(out, ": another program keeps undoing changes");
 	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,
-		   report_policies(r, FINDING_WAITING), r->engine, (double)r->took_us / 1000);
+		   report_policies(r, FINDING_WAITING), r->engine[0] ? r->engine : "none yet",
+		   (double)r->took_us / 1000);
 }
 
 static void print_fights(struct buf *out, const struct report *r)
@@ -252,7 +253,8 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 		   when(&a, r->loaded_at));
 	if (g)
 		print_sizes(out, g, &fates);
-	buf_printf(out, "engine     %s%s\n", r->engine_up ? "" : "DOWN, last seen: ", r->engine);
+	buf_printf(out, "engine     %s%s\n",
+		   r->engine_up ? "" : "DOWN, last seen: ", r->engine[0] ? r->engine : "never");
 	buf_printf(out, "backend    %s\n", r->backend);
 	buf_printf(out, "host       %s\n", buf_text(&r->facts));
 	if (r->handoff && *r->handoff)
