@@ -111,8 +111,8 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		qsort(nodes->list.items, n_known, sizeof(struct node), by_name);
 	list_each (address, &config->addresses)
 		add_name(nodes, a, &names, address_container(address));
-	for (uint32_t i = 0; i < resolution->n && !engine->up; i++)
-		add_name(nodes, a, &names, resolution->policies[i].container);
+	for (uint32_t i = 0; i < config->names.n && !engine->up; i++)
+		add_name(nodes, a, &names, resolution->containers[i]);
 	if (names.n)
 		qsort(names.items, names.n, sizeof(*names.items), by_text);
 	for (uint32_t i = 0; i < names.n; i++)
