@@ -138,12 +138,12 @@ static void allow(struct compiler *c, struct side src, struct side dst, struct t
 							   .origin = origin};
 }
 
-static struct end end_of(const struct compiler *c, const struct peer *peer)
+static struct end end_of(const struct compiler *c, const struct peer *peer, uint32_t network)
 {
 	uint32_t node = peer->address == NONE ? NONE : c->nodes.of_address[peer->address];
 
 	if (node != NONE)
-		return (struct end){peer->net, &c->nodes.list.items[node]};
+		return (struct end){peer->net, &c->nodes.list.items[node], network};
 	return routes_end(&c->nodes, peer->net);
 }
 
@@ -158,7 +158,7 @@ static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
 		return;
 	list_each (match, &c->matches)
 		allow(c, from, to, *match, i);
-	routes_need(&c->routes, end_of(c, src), end_of(c, dst), i);
+	routes_need(&c->routes, end_of(c, src, from.network), end_of(c, dst, to.network), i);
 }
 
 static void allow_policy(struct compiler *c, uint32_t i, const struct resolved *r)
@@ -194,7 +194,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 			continue;
 		allow(c, side_of(c, prefix_of(seat->ip)), side_of(c, prefix_of(t->to)), match,
 		      t->origin);
-		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node},
+		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
 			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
 }
@@ -506,9 +506,10 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
+	list_reserve(a, &c.host->allows, config->policies.n);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
-	c.routes = routes_new(a, &c.nodes);
+	c.routes = routes_new(a, &c.nodes, config->networks.n);
 	find_bridges(&c);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		compile_policy(&c, i);

@@ -132,7 +132,7 @@ static void seat_by_engine(struct node *node, struct arena *a, const struct engi
 			continue; /* none, host, and networks without IPv4 */
 		seat = list_add(a, &node->seats);
 		seat->network = n->name;
-		seat->subnet = n->subnet;
+		seat->subnet = prefix_canonical(n->subnet);
 		seat->gateway = endpoint->gateway.family ? endpoint->gateway : n->gateway;
 		seat->internal = n->internal || !n->bridge;
 		seat->ip = endpoint->ip.family ? endpoint->ip : endpoint->configured;
