@@ -135,10 +135,9 @@ void arena_reset(struct arena *a)
 
 void arena_let_go(const struct arena *a)
 {
-	struct arena_block *b = a->blocks;
-
-	if (b && sizeof(*b) + b->size >= PAGED)
-		pages_let_go(b, sizeof(*b) + b->size, sizeof(*b) + b->used);
+	for (struct arena_block *b = a->blocks; b; b = b->next)
+		if (sizeof(*b) + b->size >= PAGED)
+			pages_let_go(b, sizeof(*b) + b->size, sizeof(*b) + b->used);
 }
 
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)

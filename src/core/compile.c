@@ -26,8 +26,9 @@ struct compiler {
 	struct flows *of_node; /* one per node */
 	struct routes routes;
 	struct findings *findings;
-	const char **bridges;	    /* of each declared network: as it is, or as it will be */
-	LIST(struct prefix) guests; /* sources that no declared network holds */
+	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
+	const char **bridges;	      /* of each declared network: as it is, or as it will be */
+	LIST(struct prefix) guests;   /* sources that no declared network holds */
 	struct seen seen_guests;
 };
 
@@ -68,26 +69,23 @@ bool finding_cannot(const struct finding *f)
 #define policy_finding(c, kind, i, ...)                                                            \
 	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
 
-/* Every (protocol, port range) of a policy. */
-typedef LIST(struct traffic) match_list;
-
-static match_list policy_matches(struct compiler *c, const struct policy *p)
+static void find_matches(struct compiler *c, const struct policy *p)
 {
-	match_list matches = {0};
+	const struct port_range *ports = policy_ports(c->config, p);
 
+	c->matches.n = 0;
 	for (size_t i = 0; i < COUNT_OF(protocols); i++) {
 		struct traffic every = {.proto = protocols[i].number, .high = UINT16_MAX};
 
 		if (!(p->protos & protocols[i].bit))
 			continue;
-		if (!match_has_ports(every) || !p->ports.n)
-			*list_add(c->a, &matches) = every;
+		if (!match_has_ports(every) || !p->n_ports)
+			*list_add(c->a, &c->matches) = every;
 		else
-			list_each (range, &p->ports)
-				*list_add(c->a, &matches) =
-					(struct traffic){every.proto, range->low, range->high};
+			for (uint32_t k = 0; k < p->n_ports; k++)
+				*list_add(c->a, &c->matches) =
+					(struct traffic){every.proto, ports[k].low, ports[k].high};
 	}
-	return matches;
 }
 
 /* The ports as the target sees them. */
@@ -145,36 +143,34 @@ static void allow(struct compiler *c, struct side src, struct side dst, struct t
 							   .origin = origin};
 }
 
-static struct end end_of(const struct compiler *c, const struct peer *peer)
+static struct end end_of(const struct compiler *c, const struct peer *peer, uint32_t network)
 {
 	uint32_t node = peer->address == NONE ? NONE : c->nodes.of_address[peer->address];
 
 	if (node != NONE)
-		return (struct end){peer->net, &c->nodes.list.items[node]};
+		return (struct end){peer->net, &c->nodes.list.items[node], network};
 	return routes_end(&c->nodes, peer->net);
 }
 
 /* Flows within one managed network never pass the host's forward path. */
 static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
-		       const struct peer *dst, const match_list *matches)
+		       const struct peer *dst)
 {
 	struct side from = {src->net, network_of(c, src)}, to = {dst->net, network_of(c, dst)};
 
 	if (src->net.ip.family != dst->net.ip.family ||
 	    (from.network != NONE && from.network == to.network))
 		return;
-	list_each (match, matches)
+	list_each (match, &c->matches)
 		allow(c, from, to, *match, i);
-	routes_need(&c->routes, end_of(c, src), end_of(c, dst), i);
+	routes_need(&c->routes, end_of(c, src, from.network), end_of(c, dst, to.network), i);
 }
 
-static void allow_policy(struct compiler *c, uint32_t i, const match_list *matches)
+static void allow_policy(struct compiler *c, uint32_t i, const struct resolved *r)
 {
-	const struct resolved *r = &c->resolution->policies[i];
-
 	for (uint32_t s = 0; s < r->from->n; s++)
 		for (uint32_t d = 0; d < r->subject->n; d++)
-			allow_pair(c, i, &r->from->items[s], &r->subject->items[d], matches);
+			allow_pair(c, i, &r->from->items[s], &r->subject->items[d]);
 }
 
 /* What a translating container sends to the target is the container's own traffic. */
@@ -203,7 +199,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 			continue;
 		allow(c, side_of(c, prefix_of(seat->ip)), side_of(c, prefix_of(t->to)), match,
 		      t->origin);
-		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node},
+		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
 			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
 }
@@ -224,18 +220,19 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 		return;
 	list_each (n, &c->config->networks)
 		if (prefix_contains(n->subnet, to) &&
-		    (!p->iface || !strcmp(p->iface, n->bridge_name)))
+		    (!p->iface || !strcmp(config_name(c->config, p->iface), n->bridge_name)))
 			*list_add(c->a, &c->host->hairpins) = n->subnet;
 }
 
 /* One translation for every source (or one for anybody) and every match. */
-static void translate(struct compiler *c, uint32_t i, struct node *node, const match_list *matches)
+static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	const struct resolved *r = &c->resolution->policies[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	uint32_t n_from = p->from ? r->from->n : 1;
-	struct translation t = {.iface = p->iface, .to = r->to->items[0].net.ip, .origin = i};
+	struct translation t = {.iface = config_name(c->config, p->iface),
+				.to = r->to->items[0].net.ip,
+				.origin = i};
 
 	t.to_port = p->to_port;
 	t.masquerade = node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, t.to);
@@ -244,7 +241,7 @@ static void translate(struct compiler *c, uint32_t i, struct node *node, const m
 			t.from = r->from->items[s].net;
 		if (p->from && !t.from.len)
 			t.from = (struct prefix){0}; /* any */
-		list_each (match, matches) {
+		list_each (match, &c->matches) {
 			t.match = *match;
 			*list_add(c->a, &flows->translations) = t;
 			if (node)
@@ -255,15 +252,14 @@ static void translate(struct compiler *c, uint32_t i, struct node *node, const m
 		note_hairpin(c, p, t.to);
 }
 
-static void masquerade(struct compiler *c, uint32_t i, struct node *node, const match_list *matches)
+static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	const struct resolved *r = &c->resolution->policies[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	const struct peers *from = p->from ? r->from : r->subject;
-	struct masquerading m = {.oface = p->iface, .origin = i};
+	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
 	struct traffic every = {.high = UINT16_MAX};
-	bool narrowed = p->ports.n || p->protos != PROTO_TCP;
+	bool narrowed = p->n_ports || p->protos != PROTO_TCP;
 
 	/* "proto" defaults to tcp for what is let in; masquerading without ports means everything
 	 */
@@ -277,7 +273,7 @@ static void masquerade(struct compiler *c, uint32_t i, struct node *node, const 
 			if (!narrowed)
 				*list_add(c->a, &flows->masquerades) = m;
 			else
-				list_each (match, matches) {
+				list_each (match, &c->matches) {
 					m.match = *match;
 					*list_add(c->a, &flows->masquerades) = m;
 				}
@@ -296,10 +292,9 @@ static struct node *node_of_address(const struct compiler *c, uint32_t address)
  * Where a translation lives: in the container that `name` names; without `name` on the host if
  * there is an interface, else in the subject's namespace. False: nowhere yet.
  */
-static bool place(struct compiler *c, uint32_t i, struct node **node)
+static bool place(struct compiler *c, uint32_t i, const struct resolved *r, struct node **node)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	const struct resolved *r = &c->resolution->policies[i];
 
 	*node = NULL;
 	if (p->name) {
@@ -308,7 +303,7 @@ static bool place(struct compiler *c, uint32_t i, struct node **node)
 			policy_finding(
 				c, FINDING_WARNING, i,
 				"name: there is no container \"%s\"; the rule is on the host",
-				p->name);
+				config_name(c->config, p->name));
 	} else if (!p->iface) {
 		*node = r->subject->n ? node_of_address(c, r->subject->items[0].address) : NULL;
 		if (!*node) {
@@ -330,33 +325,33 @@ static bool place(struct compiler *c, uint32_t i, struct node **node)
 static void compile_policy(struct compiler *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	const struct resolved *r = &c->resolution->policies[i];
-	match_list matches;
+	const struct resolved r = resolved_policy(c->resolution, c->config, p);
 	struct node *node = NULL;
 
-	if (r->waiting) {
-		policy_finding(c, FINDING_WAITING, i, "%s", r->waiting);
+	if (r.waiting) {
+		policy_finding(c, FINDING_WAITING, i, "%s: nothing in the file is named \"%s\"",
+			       r.waiting, r.missing);
 		return;
 	}
-	matches = policy_matches(c, p);
+	find_matches(c, p);
 	if (p->nat == NAT_NO) {
 		if (p->from)
-			allow_policy(c, i, &matches);
+			allow_policy(c, i, &r);
 		return;
 	}
-	if (!place(c, i, &node))
+	if (!place(c, i, &r, &node))
 		return;
 	if (node && c->engine->up && !node_is_running(node))
 		policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
 			       node->container ? "is not running" : "does not exist yet");
 	if (p->nat == NAT_DNAT)
-		translate(c, i, node, &matches);
+		translate(c, i, &r, node);
 	else
-		masquerade(c, i, node, &matches);
+		masquerade(c, i, &r, node);
 	/* translated in the subject's own namespace: its source must be able to reach the subject
 	 */
 	if (p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
-		allow_policy(c, i, &matches);
+		allow_policy(c, i, &r);
 }
 
 static bool is_source(const struct compiler *c, struct prefix subnet)
@@ -523,12 +518,13 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
+	list_reserve(a, &c.host->allows, config->policies.n);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;
-	c.routes = routes_new(a, &c.nodes);
+	c.routes = routes_new(a, &c.nodes, config->networks.n);
 	find_bridges(&c);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		compile_policy(&c, i);

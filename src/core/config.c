@@ -52,20 +52,20 @@ static const struct field address_fields[] = {
 };
 
 static const struct field policy_fields[] = {
-	FIELD(policy, service_name, decode_name),
-	FIELD(policy, container_name, decode_name),
-	FIELD(policy, selector, decode_name),
-	FIELD(policy, from, decode_name),
-	FIELD(policy, nat, decode_nat),
-	FIELD(policy, to, decode_targets),
-	NAMED(policy, "port", ports, decode_ports),
-	NAMED(policy, "proto", protos, decode_protos),
-	FIELD(policy, name, decode_name),
-	FIELD(policy, iface, decode_ifname),
-	FIELD(policy, to_port, decode_to_port),
-	FIELD(policy, masquerade, decode_masquerade),
-	FIELD(policy, comment, decode_comment),
-	FIELD(policy, log, decode_log),
+	FIELD(draft, service_name, decode_number),
+	FIELD(draft, container_name, decode_number),
+	FIELD(draft, selector, decode_number),
+	NAMED(draft, "from", policy.from, decode_number),
+	NAMED(draft, "nat", policy.nat, decode_nat),
+	NAMED(draft, "to", policy.to, decode_target),
+	NAMED(draft, "port", ports, decode_ports),
+	NAMED(draft, "proto", policy.protos, decode_protos),
+	NAMED(draft, "name", policy.name, decode_number),
+	NAMED(draft, "iface", policy.iface, decode_ifnumber),
+	NAMED(draft, "to_port", policy.to_port, decode_to_port),
+	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade),
+	FIELD(draft, comment, decode_comment),
+	FIELD(draft, log, decode_log),
 };
 
 struct kind {
@@ -140,7 +140,7 @@ static const char *take_key(struct decoder *d, const char *key)
 		diag_at(d->diags, SEVERITY_ERROR, place_of_key_here(d), "%s",
 			*key ? "a control character in a name; remove it"
 			     : "an empty name; write one");
-	return keep_name(d, key, strlen(key));
+	return keep_name(d, key, strlen(key))->text;
 }
 
 static void decode_network(struct decoder *d, struct config *config, const char *key,
@@ -184,15 +184,60 @@ static void decode_address(struct decoder *d, struct config *config, const char 
 	}
 }
 
+const char *const subject_fields[] = {
+	[SUBJECT_NONE] = "service_name",
+	[SUBJECT_SERVICE] = "service_name",
+	[SUBJECT_CONTAINER] = "container_name",
+	[SUBJECT_SELECTOR] = "selector",
+};
+
+static void put_subject(struct policy *p, enum subject kind, uint32_t name)
+{
+	p->kind = kind;
+	p->subject = name;
+}
+
+static void put_ports(struct decoder *d, struct config *config, struct policy *p,
+		      const struct draft *draft)
+{
+	p->n_ports = (uint16_t)draft->ports.n;
+	if (p->n_ports == 1) {
+		p->ports.port = draft->ports.items[0];
+		return;
+	}
+	p->ports.first = config->ranges.n;
+	list_each (range, &draft->ports)
+		*list_add(d->scratch, &config->ranges) = *range;
+}
+
+static void put_comment(struct decoder *d, struct policy *p, const char *comment)
+{
+	if (!d->comments.len)
+		buf_add(&d->comments, "", 1); /* 0 is no comment */
+	p->comment = (uint32_t)d->comments.len;
+	buf_add(&d->comments, comment, strlen(comment) + 1);
+}
+
 static void decode_policy(struct decoder *d, struct config *config, const json_t *json)
 {
-	struct policy *p = list_add(d->scratch, &config->policies);
+	struct draft draft = {0};
+	struct policy *p = &draft.policy;
 	uint32_t errors = d->diags->n_errors;
 
 	/* one that is no object keeps its number, so that all others keep theirs */
-	decode_object(d, &policy_kind, json, p);
+	decode_object(d, &policy_kind, json, &draft);
+	if (draft.selector)
+		put_subject(p, SUBJECT_SELECTOR, draft.selector);
+	else if (draft.container_name)
+		put_subject(p, SUBJECT_CONTAINER, draft.container_name);
+	else if (draft.service_name)
+		put_subject(p, SUBJECT_SERVICE, draft.service_name);
+	put_ports(d, config, p, &draft);
+	if (draft.comment)
+		put_comment(d, p, draft.comment);
 	p->protos = p->protos ? p->protos : PROTO_TCP;
 	p->broken = d->diags->n_errors > errors;
+	*list_add(d->scratch, &config->policies) = *p;
 }
 
 static void
@@ -441,6 +486,7 @@ static bool decode(struct decoder *d, struct config *config, const char *text, s
 	json_arena_begin(&tree);
 	sound = decode_by_pieces(d, config, &tree, text, len);
 	if (!sound) {
+		buf_free(&d->comments);
 		*d = fresh;
 		*d->diags = (struct diags){.arena = d->diags->arena};
 		*config = empty;
@@ -450,14 +496,26 @@ static bool decode(struct decoder *d, struct config *config, const char *text, s
 	return sound;
 }
 
-/* For as long as the config is kept, in just as much memory as it takes. */
-static void keep_policies(struct config *config, struct arena *a)
+static void *keep(struct arena *a, const void *bytes, size_t size)
 {
-	size_t size = config->policies.n * sizeof(*config->policies.items);
+	return size ? memcpy(arena_alloc(a, size), bytes, size) : NULL;
+}
 
-	if (size)
-		config->policies.items = memcpy(arena_alloc(a, size), config->policies.items, size);
-	config->policies.cap = config->policies.n;
+#define keep_list(a, list)                                                                         \
+	((list)->items = keep((a), (list)->items, (list)->n * sizeof(*(list)->items)),             \
+	 (list)->cap = (list)->n)
+
+/* For as long as the config is kept, in just as much memory as it takes. */
+static void keep_policies(struct config *config, struct decoder *d)
+{
+	if (!d->names.n)
+		list_add(d->scratch, &d->names);
+	memcpy(&config->names, &d->names, sizeof(config->names));
+	keep_list(d->a, &config->names);
+	keep_list(d->a, &config->policies);
+	keep_list(d->a, &config->ranges);
+	config->comments = keep(d->a, d->comments.data, d->comments.len);
+	buf_free(&d->comments);
 }
 
 bool config_decode(struct config *config, struct diags *diags, struct arena *a, const char *file,
@@ -467,9 +525,11 @@ bool config_decode(struct config *config, struct diags *diags, struct arena *a, 
 	struct decoder d = {.a = a, .scratch = &scratch, .diags = diags};
 
 	*config = (struct config){.file = file, .digest = config_digest(text, len)};
-	if (!text_is_sound(diags, text, len) || !decode(&d, config, text, len))
+	if (!text_is_sound(diags, text, len) || !decode(&d, config, text, len)) {
+		buf_free(&d.comments);
 		return false;
-	keep_policies(config, a);
+	}
+	keep_policies(config, &d);
 	if (d.odd && !is_flat(diags, text, len))
 		return false;
 	config_check(config, diags, a);

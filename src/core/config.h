@@ -65,24 +65,32 @@ struct address {
 /* Docker's name of the container that an address belongs to: container_name, else selector. */
 const char *address_container(const struct address *address);
 
+/* By which of its names a policy's subject is looked up: the most exact one that it gives. */
+enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
+
+extern const char *const subject_fields[];
+
 /*
- * Equal names are one pointer, so that policies' names can be looked up without reading them. There
- * may be 200 000 of these, for as long as the daemon runs: the small members stand together.
+ * There may be 200 000 of these, for as long as the daemon runs: so names are numbers, of
+ * config->names, and equal names are one number; 0 where absent. What has no fixed size stands
+ * elsewhere: policy_ports, policy_comment.
  */
 struct policy {
-	const char *service_name, *container_name, *selector; /* the subject; NULL where absent */
-	const char *from;
-	name_list to;
-	LIST(struct port_range) ports; /* empty: every port; sorted, not overlapping */
-	const char *name;	       /* container whose namespace the rule lives in */
-	const char *iface;	       /* incoming interface */
-	const char *comment;
+	uint32_t subject, from, to;
+	uint32_t name;	  /* container whose namespace the rule lives in */
+	uint32_t iface;	  /* incoming interface */
+	uint32_t comment; /* where it begins in config->comments; 0: none */
+	union {
+		struct port_range port; /* of one */
+		uint32_t first;		/* in config->ranges, of more */
+	} ports;
+	uint16_t n_ports;   /* 0: every port */
 	uint16_t to_port;   /* 0: same as the destination port */
 	uint8_t protos;	    /* set of enum proto, never empty */
 	uint8_t nat;	    /* enum nat */
 	uint8_t masquerade; /* enum masquerade */
-	bool log;
-	bool broken; /* a field is wrong: what fields mean together is not asked any more */
+	uint8_t kind : 2;   /* enum subject */
+	uint8_t broken : 1; /* a field is wrong: what fields mean together is not asked any more */
 };
 
 struct config {
@@ -90,6 +98,9 @@ struct config {
 	LIST(struct network) networks;
 	LIST(struct address) addresses;
 	LIST(struct policy) policies; /* index = the N of policies[N] */
+	name_list names;	      /* by number; [0] is NULL */
+	LIST(struct port_range) ranges;
+	const char *comments; /* one behind the other */
 	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
 	uint32_t n_by_subnet;
 	uint64_t digest; /* of the bytes; equal files have equal digests */
@@ -102,6 +113,25 @@ struct config {
  */
 MUST_CHECK bool config_decode(struct config *config, struct diags *diags, struct arena *a,
 			      const char *file, const char *text, size_t len);
+
+/* The text of a name; NULL for 0. */
+static inline const char *config_name(const struct config *config, uint32_t name)
+{
+	return config->names.items[name];
+}
+
+/* Sorted, not overlapping, p->n_ports of them. */
+static inline const struct port_range *policy_ports(const struct config *config,
+						    const struct policy *p)
+{
+	return p->n_ports == 1 ? &p->ports.port : config->ranges.items + p->ports.first;
+}
+
+/* In its author's words; NULL: there are none. */
+static inline const char *policy_comment(const struct config *config, const struct policy *p)
+{
+	return p->comment ? config->comments + p->comment : NULL;
+}
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);

@@ -367,12 +367,12 @@ static bool takes_ports(const struct policy *p)
 static void check_policy(struct checker *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	bool has_subject = p->selector || p->container_name || p->service_name;
+	bool has_subject = p->kind != SUBJECT_NONE;
 
 	if (p->nat == NAT_NO && p->from && !has_subject)
 		policy_error(c, i, NULL,
 			     "no subject; write selector, container_name or service_name");
-	if (p->nat == NAT_DNAT && !p->to.n)
+	if (p->nat == NAT_DNAT && !p->to)
 		policy_error(c, i, "nat", "dnat without a target; write \"to\"");
 	if (p->nat == NAT_DNAT && !p->name && !p->iface && !has_subject)
 		policy_error(c, i, NULL,
@@ -382,13 +382,13 @@ static void check_policy(struct checker *c, uint32_t i)
 		policy_error(c, i, "nat",
 			     "this would masquerade everything; write iface, name, from or a "
 			     "subject");
-	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->ports.n &&
+	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
 	    p->protos & (uint8_t)~PROTO_ICMP)
 		policy_error(c, i, NULL,
 			     "dnat of every port of the host's \"%s\" would take its own ssh; "
 			     "write \"port\" (\"1-65535\" if you mean it)",
-			     p->iface);
-	if (p->ports.n && !takes_ports(p))
+			     config_name(c->config, p->iface));
+	if (p->n_ports && !takes_ports(p))
 		policy_error(c, i, "port", "icmp and any have no ports; leave port or proto out");
 	if (p->to_port && (p->nat != NAT_DNAT || !takes_ports(p)))
 		policy_error(c, i, "to_port", "to_port is for dnat of tcp, udp and sctp");
@@ -419,19 +419,16 @@ static int by_taking(const void *left, const void *right)
 
 typedef LIST(struct taking) taking_list;
 
-static const char *or_empty(const char *text)
+static const char *name_or_empty(const struct checker *c, uint32_t name)
 {
-	return text ? text : "";
+	return name ? config_name(c->config, name) : "";
 }
 
 static void add_takings(struct checker *c, taking_list *list, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	const char *subject = p->name || p->iface ? ""
-			      : p->selector	  ? p->selector
-			      : p->container_name ? p->container_name
-						  : or_empty(p->service_name);
-	const char *target = arena_printf(c->a, "%s:%u", p->to.items[0], p->to_port);
+	const char *subject = name_or_empty(c, p->name || p->iface ? 0 : p->subject);
+	const char *target = arena_printf(c->a, "%s:%u", config_name(c->config, p->to), p->to_port);
 	static const struct port_range every = {0, UINT16_MAX};
 
 	for (uint32_t proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1) {
@@ -439,10 +436,11 @@ static void add_takings(struct checker *c, taking_list *list, uint32_t i)
 
 		if (!(p->protos & proto))
 			continue;
-		key = arena_printf(c->a, "%s\n%s\n%s\n%s\n%u", or_empty(p->name), subject,
-				   or_empty(p->iface), or_empty(p->from), proto);
-		for (uint32_t r = 0; r < (p->ports.n ? p->ports.n : 1); r++) {
-			struct port_range range = p->ports.n ? p->ports.items[r] : every;
+		key = arena_printf(c->a, "%s\n%s\n%s\n%s\n%u", name_or_empty(c, p->name), subject,
+				   name_or_empty(c, p->iface), name_or_empty(c, p->from), proto);
+		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
+			struct port_range range =
+				p->n_ports ? policy_ports(c->config, p)[r] : every;
 
 			*list_add(c->a, list) =
 				(struct taking){key, range.low, range.high, target, i};
@@ -459,7 +457,7 @@ static void check_dnats(struct checker *c)
 
 	for (uint32_t i = 0; i < c->config->policies.n; i++)
 		if (c->config->policies.items[i].nat == NAT_DNAT &&
-		    c->config->policies.items[i].to.n && !c->config->policies.items[i].broken)
+		    c->config->policies.items[i].to && !c->config->policies.items[i].broken)
 			add_takings(c, &list, i);
 	if (list.n)
 		qsort(list.items, list.n, sizeof(*list.items), by_taking);
@@ -475,7 +473,9 @@ static void check_dnats(struct checker *c)
 					c, later, "to",
 					"policies[%u] sends the same packets to \"%s\"; one of "
 					"the two must go",
-					first, c->config->policies.items[first].to.items[0]);
+					first,
+					config_name(c->config,
+						    c->config->policies.items[first].to));
 			said = later;
 		}
 		if (!same_key || t->high > widest->high)

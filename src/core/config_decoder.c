@@ -116,7 +116,7 @@ static struct name *slot_of(struct decoder *d, const char *text, size_t len, uin
 	struct name *slot;
 
 	for (uint64_t i = hash;; i++) {
-		slot = &d->names[i & (d->cap_names - 1)];
+		slot = &d->table[i & (d->cap_table - 1)];
 		if (!slot->text ||
 		    (slot->hash == hash && slot->len == len && !memcmp(slot->text, text, len)))
 			return slot;
@@ -125,32 +125,37 @@ static struct name *slot_of(struct decoder *d, const char *text, size_t len, uin
 
 static void grow_names(struct decoder *d)
 {
-	struct name *old = d->names;
-	uint32_t cap = d->cap_names;
+	struct name *old = d->table;
+	uint32_t cap = d->cap_table;
 
-	d->cap_names = cap ? 2 * cap : 1024;
-	d->names = arena_array(d->scratch, struct name, d->cap_names);
+	d->cap_table = cap ? 2 * cap : 1024;
+	d->table = arena_array(d->scratch, struct name, d->cap_table);
 	for (uint32_t i = 0; i < cap; i++)
 		if (old[i].text)
 			*slot_of(d, old[i].text, old[i].len, old[i].hash) = old[i];
 }
 
-const char *find_name(struct decoder *d, const char *text, size_t len)
+const struct name *find_name(struct decoder *d, const char *text, size_t len)
 {
-	return d->cap_names ? slot_of(d, text, len, hash_bytes(text, len))->text : NULL;
+	const struct name *slot =
+		d->cap_table ? slot_of(d, text, len, hash_bytes(text, len)) : NULL;
+
+	return slot && slot->text ? slot : NULL;
 }
 
-const char *keep_name(struct decoder *d, const char *text, size_t len)
+const struct name *keep_name(struct decoder *d, const char *text, size_t len)
 {
 	uint64_t hash = hash_bytes(text, len);
 	struct name *slot;
 
-	if (2 * d->n_names >= d->cap_names)
+	if (2 * d->names.n >= d->cap_table)
 		grow_names(d);
 	slot = slot_of(d, text, len, hash);
 	if (slot->text)
-		return slot->text;
-	*slot = (struct name){arena_strndup(d->a, text, len), hash, (uint32_t)len};
-	d->n_names++;
-	return slot->text;
+		return slot;
+	if (!d->names.n)
+		list_add(d->scratch, &d->names); /* 0 is no name */
+	*slot = (struct name){arena_strndup(d->a, text, len), hash, (uint32_t)len, d->names.n};
+	*list_add(d->scratch, &d->names) = slot->text;
+	return slot;
 }

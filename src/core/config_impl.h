@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "core/config.h"
 #include "core/place.h"
@@ -21,7 +22,16 @@ struct step_in {
 struct name {
 	const char *text;
 	uint64_t hash;
-	uint32_t len;
+	uint32_t len, number; /* of config->names */
+};
+
+/* A policy as it is read: what it does not keep, and what is not in its place yet. */
+struct draft {
+	struct policy policy;
+	uint32_t selector, container_name, service_name;
+	LIST(struct port_range) ports;
+	const char *comment; /* the JSON library's */
+	bool log;
 };
 
 struct decoder {
@@ -30,8 +40,10 @@ struct decoder {
 	struct step_in path[MAX_PATH]; /* to what is being decoded */
 	uint32_t depth;
 	bool odd;	    /* something stands where it is not expected: who knows how deep */
-	struct name *names; /* open hash table */
-	uint32_t n_names, cap_names;
+	struct name *table; /* of names, open hash table */
+	uint32_t cap_table;
+	name_list names;     /* by number */
+	struct buf comments; /* of policies */
 };
 
 void enter_key(struct decoder *d, const char *key);
@@ -48,11 +60,11 @@ void wrong_type(struct decoder *d, const json_t *json, const char *expected);
 const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n);
 
 /*
- * Policies name the same few things over and over: each name is kept once, and equal names are one
- * pointer. find_name: NULL where it has not been kept yet.
+ * Policies name the same few things over and over: each name is kept once. find_name: NULL where it
+ * has not been kept yet.
  */
-const char *find_name(struct decoder *d, const char *text, size_t len);
-const char *keep_name(struct decoder *d, const char *text, size_t len);
+const struct name *find_name(struct decoder *d, const char *text, size_t len);
+const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 
 bool has_control(const char *text);
 bool is_docker_name(const char *text);
@@ -60,13 +72,15 @@ bool is_docker_name(const char *text);
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
  * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
- * name says. An empty text is an
- * absent one.
+ * name says; of decode_number, decode_ifnumber and decode_target a name's number. An empty text is
+ * an absent one.
  */
 void decode_comment(struct decoder *d, const json_t *json, void *target);
 void decode_name(struct decoder *d, const json_t *json, void *target);
+void decode_number(struct decoder *d, const json_t *json, void *target);
 void decode_docker_name(struct decoder *d, const json_t *json, void *target);
 void decode_ifname(struct decoder *d, const json_t *json, void *target);
+void decode_ifnumber(struct decoder *d, const json_t *json, void *target);
 void decode_bool(struct decoder *d, const json_t *json, void *target);
 void decode_log(struct decoder *d, const json_t *json, void *target);
 void decode_mtu(struct decoder *d, const json_t *json, void *target);
@@ -77,7 +91,7 @@ void decode_nat(struct decoder *d, const json_t *json, void *target);
 void decode_masquerade(struct decoder *d, const json_t *json, void *target);
 void decode_isolation(struct decoder *d, const json_t *json, void *target);
 void decode_protos(struct decoder *d, const json_t *json, void *target);
-void decode_targets(struct decoder *d, const json_t *json, void *target);
+void decode_target(struct decoder *d, const json_t *json, void *target);
 void decode_ports(struct decoder *d, const json_t *json, void *target);
 void decode_to_port(struct decoder *d, const json_t *json, void *target);
 

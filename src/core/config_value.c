@@ -40,23 +40,41 @@ void decode_comment(struct decoder *d, const json_t *json, void *target)
 	if (!text)
 		wrong_type(d, json, "a text in quotes");
 	else if (*text)
-		*(const char **)target = arena_strdup(d->a, text);
+		*(const char **)target = text;
 }
 
-/* What was kept was right when it came first. */
+/* NULL: there is none, or it is wrong. What was kept was right when it came first. */
+static const struct name *take_name(struct decoder *d, const json_t *json)
+{
+	const struct name *known = json_is_string(json) ? find_name(d, json_string_value(json),
+								    json_string_length(json))
+							: NULL;
+	const char *text = known ? NULL : take_text(d, json);
+
+	if (known)
+		return *known->text ? known : NULL;
+	if (!text || !*text)
+		return NULL;
+	if (strlen(text) <= MAX_NAME)
+		return keep_name(d, text, strlen(text));
+	wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
+	return NULL;
+}
+
 void decode_name(struct decoder *d, const json_t *json, void *target)
 {
-	const char *known = json_is_string(json) ? find_name(d, json_string_value(json),
-							     json_string_length(json))
-						 : NULL;
-	const char *text = known ? known : take_text(d, json);
+	const struct name *name = take_name(d, json);
 
-	if (!text || !*text)
-		return;
-	if (!known && strlen(text) > MAX_NAME)
-		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
-	else
-		*(const char **)target = known ? known : keep_name(d, text, strlen(text));
+	if (name)
+		*(const char **)target = name->text;
+}
+
+void decode_number(struct decoder *d, const json_t *json, void *target)
+{
+	const struct name *name = take_name(d, json);
+
+	if (name)
+		*(uint32_t *)target = name->number;
 }
 
 /* As Docker names networks and containers. */
@@ -92,17 +110,33 @@ static bool is_ifname(const char *text)
 	return !strpbrk(text, "/: \t") && !has_control(text);
 }
 
-void decode_ifname(struct decoder *d, const json_t *json, void *target)
+static const struct name *take_ifname(struct decoder *d, const json_t *json)
 {
 	const char *text = take_text(d, json);
 
-	if (text && *text && !is_ifname(text))
-		wrong(d,
-		      "\"%s\" can't be an interface; use 1 to %d bytes without \"/\", \":\" and "
-		      "blanks",
-		      text, MAX_IFNAME);
-	else if (text && *text)
-		*(const char **)target = keep_name(d, text, strlen(text));
+	if (!text || !*text)
+		return NULL;
+	if (is_ifname(text))
+		return keep_name(d, text, strlen(text));
+	wrong(d, "\"%s\" can't be an interface; use 1 to %d bytes without \"/\", \":\" and blanks",
+	      text, MAX_IFNAME);
+	return NULL;
+}
+
+void decode_ifname(struct decoder *d, const json_t *json, void *target)
+{
+	const struct name *name = take_ifname(d, json);
+
+	if (name)
+		*(const char **)target = name->text;
+}
+
+void decode_ifnumber(struct decoder *d, const json_t *json, void *target)
+{
+	const struct name *name = take_ifname(d, json);
+
+	if (name)
+		*(uint32_t *)target = name->number;
 }
 
 void decode_bool(struct decoder *d, const json_t *json, void *target)
@@ -334,22 +368,25 @@ void decode_protos(struct decoder *d, const json_t *json, void *target)
 		each_of(d, json, target, decode_proto);
 }
 
-static void decode_target(struct decoder *d, const json_t *json, void *target)
-{
-	name_list *names = target;
-	const char *name = NULL;
+typedef LIST(uint32_t) number_list;
 
-	decode_name(d, json, &name);
+static void add_target(struct decoder *d, const json_t *json, void *target)
+{
+	uint32_t name = 0;
+
+	decode_number(d, json, &name);
 	if (name)
-		*list_add(d->a, names) = name;
+		*list_add(d->scratch, (number_list *)target) = name;
 }
 
-void decode_targets(struct decoder *d, const json_t *json, void *target)
+void decode_target(struct decoder *d, const json_t *json, void *target)
 {
-	name_list *names = target;
+	number_list names = {0};
 
-	each_of(d, json, target, decode_target);
-	if (names->n > 1)
+	each_of(d, json, &names, add_target);
+	if (names.n)
+		*(uint32_t *)target = names.items[0];
+	if (names.n > 1)
 		wrong(d, "several targets come in a later version; name one");
 }
 
@@ -377,7 +414,7 @@ static void decode_port(struct decoder *d, const json_t *json, void *target)
 		if (number < 1 || number > UINT16_MAX)
 			wrong(d, "%lld is not a port (1-65535)", (long long)number);
 		else
-			*list_add(d->a, ports) =
+			*list_add(d->scratch, ports) =
 				(struct port_range){(uint16_t)number, (uint16_t)number};
 		return;
 	}
@@ -399,7 +436,7 @@ static void decode_port(struct decoder *d, const json_t *json, void *target)
 		wrong(d, "\"%s\" is not a port (1-65535)", text);
 		return;
 	}
-	*list_add(d->a, ports) = range;
+	*list_add(d->scratch, ports) = range;
 }
 
 static int by_port(const void *left, const void *right)

@@ -101,8 +101,8 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		qsort(nodes->list.items, n_known, sizeof(struct node), by_name);
 	list_each (address, &config->addresses)
 		add_name(nodes, a, &names, address_container(address));
-	for (uint32_t i = 0; i < resolution->n && !engine->up; i++)
-		add_name(nodes, a, &names, resolution->policies[i].container);
+	for (uint32_t i = 0; i < config->names.n && !engine->up; i++)
+		add_name(nodes, a, &names, resolution->containers[i]);
 	if (names.n)
 		qsort(names.items, names.n, sizeof(*names.items), by_text);
 	for (uint32_t i = 0; i < names.n; i++)
@@ -122,7 +122,7 @@ static void seat_by_engine(struct node *node, struct arena *a, const struct engi
 			continue; /* none, host, and networks without IPv4 */
 		seat = list_add(a, &node->seats);
 		seat->network = n->name;
-		seat->subnet = n->subnet;
+		seat->subnet = prefix_canonical(n->subnet);
 		seat->gateway = endpoint->gateway.family ? endpoint->gateway : n->gateway;
 		seat->internal = n->internal || !n->bridge;
 		seat->ip = endpoint->ip.family ? endpoint->ip : endpoint->configured;

@@ -9,9 +9,9 @@
 #include "core/resolve.h"
 
 struct seat {
-	const char *network; /* Docker's name */
-	struct prefix subnet;
-	struct ip ip; /* family 0: dynamic and not running, unknown */
+	const char *network;  /* Docker's name */
+	struct prefix subnet; /* canonical */
+	struct ip ip;	      /* family 0: dynamic and not running, unknown */
 	struct ip gateway;
 	bool internal; /* its network gives no default route */
 	bool declared; /* the file says so */

@@ -40,13 +40,13 @@ static uint32_t change_size(const struct nft_change *change)
 /* Why a policy is there, in its author's words, if there are any. */
 static void print_origin(struct buf *out, const struct config *config, uint32_t origin)
 {
-	const struct policy *p;
+	const char *comment;
 
 	if (origin == NONE || origin >= config->policies.n)
 		return;
-	p = &config->policies.items[origin];
-	buf_printf(out, "  (policies[%u]%s%s)", origin, p->comment ? ": " : "",
-		   p->comment ? p->comment : "");
+	comment = policy_comment(config, &config->policies.items[origin]);
+	buf_printf(out, "  (policies[%u]%s%s)", origin, comment ? ": " : "",
+		   comment ? comment : "");
 }
 
 static void print_changes(struct buf *out, const struct step *step, const struct config *config,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Names are looked up in sorted indexes: exact ones by bisection, prefixes as the run of names that
- * begin with the query. Answers are kept by query, since policies name the same few things; equal
- * names of a config are one pointer, so that a kept answer is found without reading the name.
+ * begin with the query. Answers are kept by the name's number, since policies name the same few
+ * things.
  */
 #include "core/resolve.h"
 
@@ -35,25 +35,14 @@ struct index {
 	uint32_t n_ips;
 };
 
-/* Of what a name is asked. */
-enum question { ASK_PEERS, ASK_SUBJECT, ASK_SERVICE };
-
-/* One query and its answer. */
-struct answer {
-	struct peers peers; /* first: resolved policies point to it */
-	const char *query;
-	enum question question;
-	bool noted; /* that it is a prefix match */
-};
-
 struct resolver {
 	struct arena *a;
 	struct diags *diags;
 	const struct config *config;
 	struct index index;
-	uint32_t *seen, stamp;	 /* addresses that the answer being made has already: == stamp */
-	struct answer **answers; /* open hash table */
-	uint32_t n_answers, cap_answers;
+	uint32_t *seen, stamp; /* addresses that the answer being made has already: == stamp */
+	struct resolution *answers;
+	bool *noted[N_QUESTIONS]; /* of each name: that it is a prefix match */
 };
 
 static const struct peers nobody;
@@ -287,185 +276,173 @@ static struct peers find(struct resolver *r, const char *query, enum question qu
 
 /* --- answers that are kept --- */
 
-static struct answer **slot_of(const struct resolver *r, const char *query, enum question question)
+static const struct peers *ask(struct resolver *r, uint32_t name, enum question question)
 {
-	uint64_t i = hash_word(HASH_START, (uintptr_t)query ^ (uint64_t)question << 60);
-	struct answer **slot;
+	const struct peers **slot = &r->answers->peers[question][name];
+	struct peers *peers;
 
-	for (;; i++) {
-		slot = &r->answers[i & (r->cap_answers - 1)];
-		if (!*slot || ((*slot)->query == query && (*slot)->question == question))
-			return slot;
-	}
-}
-
-static void grow(struct resolver *r)
-{
-	struct answer **old = r->answers;
-	uint32_t cap = r->cap_answers;
-
-	r->cap_answers = cap ? 2 * cap : 256;
-	r->answers = arena_array(r->a, struct answer *, r->cap_answers);
-	for (uint32_t i = 0; i < cap; i++)
-		if (old[i])
-			*slot_of(r, old[i]->query, old[i]->question) = old[i];
-}
-
-static struct answer *ask(struct resolver *r, const char *query, enum question question)
-{
-	struct answer **slot, *answer;
-
-	if (2 * r->n_answers >= r->cap_answers)
-		grow(r);
-	slot = slot_of(r, query, question);
-	answer = *slot;
-	if (answer)
-		return answer;
-	r->n_answers++;
-	answer = arena_new(r->a, struct answer);
-	*answer = (struct answer){
-		.query = query, .question = question, .peers = find(r, query, question)};
-	*slot = answer;
-	return answer;
+	if (*slot)
+		return *slot;
+	peers = arena_new(r->a, struct peers);
+	*peers = find(r, config_name(r->config, name), question);
+	return *slot = peers;
 }
 
 /* A prefix match is a guess: say once what it found. */
-static void note_prefix(struct resolver *r, struct answer *answer, uint32_t i, const char *field)
+static void note_prefix(struct resolver *r, uint32_t name, enum question question, uint32_t i,
+			const char *field)
 {
+	const struct peers *peers = r->answers->peers[question][name];
 	const char *found = "";
 
-	if (answer->peers.match != MATCH_PREFIX || answer->noted)
+	if (peers->match != MATCH_PREFIX || r->noted[question][name])
 		return;
-	answer->noted = true;
-	for (uint32_t p = 0; p < answer->peers.n && p < 8; p++) {
-		const struct address *at =
-			&r->config->addresses.items[answer->peers.items[p].address];
+	r->noted[question][name] = true;
+	for (uint32_t p = 0; p < peers->n && p < 8; p++) {
+		const struct address *at = &r->config->addresses.items[peers->items[p].address];
 
 		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "", address_container(at));
 	}
 	diag_at(r->diags, SEVERITY_NOTE, place_of_policy(r->a, i, field),
-		"\"%s\" is the beginning of %s%s", answer->query, found,
-		answer->peers.n > 8 ? " and others" : "");
+		"\"%s\" is the beginning of %s%s", config_name(r->config, name), found,
+		peers->n > 8 ? " and others" : "");
 }
 
 /* --- policies --- */
 
-/* Waits for a name: said once as a warning, and kept for plan. */
-static void wait_for(struct resolver *r, struct resolved *out, uint32_t i, const char *field,
-		     const char *name)
+static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t name,
+		    enum question question)
 {
-	diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, i, field),
-		"nothing in this file is named \"%s\"; the policy waits", name);
-	if (!out->waiting)
-		out->waiting =
-			arena_printf(r->a, "%s: nothing in the file is named \"%s\"", field, name);
+	const struct peers *peers = ask(r, name, question);
+
+	if (!peers->n)
+		diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, i, field),
+			"nothing in this file is named \"%s\"; the policy waits",
+			config_name(r->config, name));
+	note_prefix(r, name, question, i, field);
 }
 
-static const struct peers *look_up(struct resolver *r, struct resolved *out, uint32_t i,
-				   const char *field, const char *query)
+static enum question question_of(const struct policy *p)
 {
-	struct answer *answer = ask(r, query, ASK_PEERS);
-
-	if (!answer->peers.n)
-		wait_for(r, out, i, field, query);
-	note_prefix(r, answer, i, field);
-	return &answer->peers;
+	return p->kind == SUBJECT_SERVICE ? ASK_SERVICE : ASK_SUBJECT;
 }
 
-static void resolve_subject(struct resolver *r, struct resolved *out, uint32_t i, bool needed)
+/* Whom it lets in is what an allowing policy is about; a translation may do without. */
+static bool needs_subject(const struct policy *p)
 {
-	const struct policy *p = &r->config->policies.items[i];
-	const char *field = p->selector		? "selector"
-			    : p->container_name ? "container_name"
-						: "service_name";
-	const char *query = p->selector		? p->selector
-			    : p->container_name ? p->container_name
-						: p->service_name;
-	struct answer *answer;
+	return p->nat == NAT_NO ? p->from != 0 : !p->name && !p->iface && !p->from;
+}
 
-	if (!query)
-		return;
-	answer = ask(r, query, p->selector || p->container_name ? ASK_SUBJECT : ASK_SERVICE);
-	out->subject = &answer->peers;
-	if (needed && !answer->peers.n)
-		wait_for(r, out, i, field, query);
-	else if (needed)
-		note_prefix(r, answer, i, field);
+static bool has_target(const struct policy *p)
+{
+	return p->nat == NAT_DNAT || (p->nat == NAT_MASQUERADE && p->to);
+}
+
+static const char *container_of(const struct resolver *r, const struct peers *peers)
+{
+	const struct address *addresses = r->config->addresses.items;
+	const char *found = address_container(&addresses[peers->items[0].address]);
+
+	for (uint32_t k = 1; k < peers->n; k++)
+		if (strcmp(found, address_container(&addresses[peers->items[k].address])) != 0)
+			return NULL; /* several containers: the engine's word decides */
+	return found;
 }
 
 /* `name` is a container: one of the file if it is, else whatever the engine calls so. */
-static void resolve_name(struct resolver *r, struct resolved *out, uint32_t i)
+static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 {
-	const struct policy *p = &r->config->policies.items[i];
-	struct answer *answer;
-	const char *found;
+	const struct peers *peers = ask(r, name, ASK_SUBJECT);
+	const char *found = peers->n ? container_of(r, peers) : NULL;
 
-	if (!p->name)
-		return;
-	answer = ask(r, p->name, ASK_SUBJECT);
-	out->container = p->name;
-	if (!answer->peers.n)
-		return;
-	found = address_container(&r->config->addresses.items[answer->peers.items[0].address]);
-	for (uint32_t k = 1; k < answer->peers.n; k++)
-		if (strcmp(found,
-			   address_container(
-				   &r->config->addresses.items[answer->peers.items[k].address])) !=
-		    0)
-			return; /* several containers: the engine's word decides */
-	out->container = found;
-	note_prefix(r, answer, i, "name");
+	r->answers->containers[name] = found ? found : config_name(r->config, name);
+	if (found)
+		note_prefix(r, name, ASK_SUBJECT, i, "name");
 }
 
-static void resolve_target(struct resolver *r, struct resolved *out, uint32_t i)
+static void resolve_target(struct resolver *r, const struct policy *p, uint32_t i)
 {
-	const struct policy *p = &r->config->policies.items[i];
-	const char *wrong;
+	const char *name = config_name(r->config, p->to), *wrong;
+	const struct peers *to;
 
-	out->to = look_up(r, out, i, "to", p->to.items[0]);
-	if (!out->to->n)
+	look_up(r, i, "to", p->to, ASK_PEERS);
+	to = r->answers->peers[ASK_PEERS][p->to];
+	if (!to->n || p->nat != NAT_DNAT)
 		return;
-	if (out->to->n > 1)
+	if (to->n > 1)
 		wrong = arena_printf(r->a,
 				     "\"%s\" is %u addresses; several targets come in a later "
 				     "version, name one",
-				     p->to.items[0], out->to->n);
-	else if (!prefix_is_single(out->to->items[0].net))
-		wrong = arena_printf(r->a, "\"%s\" is no single address", p->to.items[0]);
-	else if (out->to->items[0].net.ip.family != 4)
+				     name, to->n);
+	else if (!prefix_is_single(to->items[0].net))
+		wrong = arena_printf(r->a, "\"%s\" is no single address", name);
+	else if (to->items[0].net.ip.family != 4)
 		wrong = "IPv6 is not built yet";
 	else
 		return;
 	diag_at(r->diags, SEVERITY_ERROR, place_of_policy(r->a, i, "to"), "%s", wrong);
 }
 
-static void resolve_policy(struct resolver *r, struct resolved *out, uint32_t i)
+static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t i)
 {
-	const struct policy *p = &r->config->policies.items[i];
-	bool placed = p->name || p->iface;
-
-	out->from = out->subject = out->to = &nobody;
 	if (p->from)
-		out->from = look_up(r, out, i, "from", p->from);
-	if (p->nat == NAT_DNAT)
-		resolve_target(r, out, i);
-	else if (p->nat == NAT_MASQUERADE && p->to.n)
-		out->to = look_up(r, out, i, "to", p->to.items[0]);
-	resolve_subject(r, out, i, p->nat == NAT_NO ? p->from != NULL : !placed && !p->from);
-	resolve_name(r, out, i);
+		look_up(r, i, "from", p->from, ASK_PEERS);
+	if (has_target(p))
+		resolve_target(r, p, i);
+	if (p->subject && needs_subject(p))
+		look_up(r, i, subject_fields[p->kind], p->subject, question_of(p));
+	else if (p->subject)
+		ask(r, p->subject, question_of(p));
+	if (p->name)
+		resolve_name(r, p->name, i);
+}
+
+static void wait_for(struct resolved *out, const struct config *config, const char *field,
+		     uint32_t name)
+{
+	if (out->waiting)
+		return;
+	out->waiting = field;
+	out->missing = config_name(config, name);
+}
+
+struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
+				const struct policy *p)
+{
+	const struct peers **by_name = resolution->peers[ASK_PEERS];
+	struct resolved out = {.subject = &nobody, .from = &nobody, .to = &nobody};
+
+	if (p->from)
+		out.from = by_name[p->from];
+	if (has_target(p))
+		out.to = by_name[p->to];
+	if (p->subject)
+		out.subject = resolution->peers[question_of(p)][p->subject];
+	if (p->name)
+		out.container = resolution->containers[p->name];
+	if (p->from && !out.from->n)
+		wait_for(&out, config, "from", p->from);
+	if (has_target(p) && !out.to->n)
+		wait_for(&out, config, "to", p->to);
+	if (p->subject && !out.subject->n && needs_subject(p))
+		wait_for(&out, config, subject_fields[p->kind], p->subject);
+	return out;
 }
 
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
 	     const struct config *config)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct resolver r = {.a = a, .diags = diags, .config = config};
+	struct resolver r = {.a = a, .diags = diags, .config = config, .answers = resolution};
 
 	r.seen = arena_array(&scratch, uint32_t, config->addresses.n);
-	resolution->n = config->policies.n;
-	resolution->policies = arena_array(a, struct resolved, config->policies.n);
+	for (int question = 0; question < N_QUESTIONS; question++) {
+		r.noted[question] = arena_array(&scratch, bool, config->names.n);
+		resolution->peers[question] = arena_array(a, const struct peers *, config->names.n);
+	}
+	resolution->containers = arena_array(a, const char *, config->names.n);
 	build_index(&r);
 	for (uint32_t i = 0; i < config->policies.n; i++)
-		resolve_policy(&r, &resolution->policies[i], i);
+		resolve_policy(&r, &config->policies.items[i], i);
 	resolve_check(resolution, diags, a, config);
 }

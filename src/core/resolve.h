@@ -31,21 +31,29 @@ struct peers {
 	uint64_t hash; /* of the nets, in their order */
 };
 
-/* One per policy, same index. */
-struct resolved {
-	const struct peers *subject, *from, *to; /* never NULL */
+/* Of what a name is asked. */
+enum question { ASK_PEERS, ASK_SUBJECT, ASK_SERVICE, N_QUESTIONS };
+
+/* What names mean. Policies name the same few things: so nothing is kept of each policy. */
+struct resolution {
+	const struct peers **peers[N_QUESTIONS]; /* by name; NULL where nobody asked */
 	/*
-	 * The container that `name` means: its container name as the file knows it, else `name`
-	 * itself, to be looked up on the engine. NULL where the policy has no name.
+	 * The container that a policy's `name` means: its container name as the file knows it, else
+	 * `name` itself, to be looked up on the engine. By name; NULL where it is nobody's `name`.
 	 */
-	const char *container;
-	const char *waiting; /* why the policy waits ("from: no address is named x"), or NULL */
+	const char **containers;
 };
 
-struct resolution {
-	struct resolved *policies;
-	uint32_t n; /* = config->policies.n */
+/* A policy whose names are resolved. */
+struct resolved {
+	const struct peers *subject, *from, *to; /* never NULL */
+	const char *container;			 /* that `name` means, or NULL */
+	const char *waiting; /* field whose name nothing in the file has; NULL: it waits for none */
+	const char *missing; /* that name */
 };
+
+struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
+				const struct policy *p);
 
 /*
  * Never fails: what resolves to nothing leaves its policy waiting, with a warning diagnostic.

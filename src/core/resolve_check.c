@@ -29,8 +29,7 @@ static uint64_t matter_of(const struct policy *p, const struct resolved *r)
 	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 |
 						      (uint64_t)p->masquerade << 16 | p->to_port);
 
-	hash = hash_word(hash, (uintptr_t)p->name);
-	hash = hash_word(hash, (uintptr_t)p->iface);
+	hash = hash_word(hash, (uint64_t)p->name << 32 | p->iface);
 	hash = hash_word(hash, r->from->hash);
 	hash = hash_word(hash, r->to->hash);
 	return has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
@@ -51,44 +50,51 @@ static bool same_peers(const struct peers *a, const struct peers *b)
 static bool same_matter(const struct checker *c, uint32_t i, uint32_t k)
 {
 	const struct policy *p = &c->config->policies.items[i], *q = &c->config->policies.items[k];
-	const struct resolved *a = &c->resolution->policies[i], *b = &c->resolution->policies[k];
+	struct resolved a, b;
 
-	return c->matters[i] == c->matters[k] && p->nat == q->nat &&
-	       p->masquerade == q->masquerade && p->to_port == q->to_port && p->name == q->name &&
-	       p->iface == q->iface && same_peers(a->from, b->from) && same_peers(a->to, b->to) &&
-	       (!has_subject(p) || same_peers(a->subject, b->subject));
+	if (c->matters[i] != c->matters[k])
+		return false;
+	a = resolved_policy(c->resolution, c->config, p);
+	b = resolved_policy(c->resolution, c->config, q);
+	return p->nat == q->nat && p->masquerade == q->masquerade && p->to_port == q->to_port &&
+	       p->name == q->name && p->iface == q->iface && same_peers(a.from, b.from) &&
+	       same_peers(a.to, b.to) && (!has_subject(p) || same_peers(a.subject, b.subject));
 }
 
-static bool covers_ports(const struct policy *wide, const struct policy *narrow)
+static bool covers_ports(const struct config *config, const struct policy *wide,
+			 const struct policy *narrow)
 {
+	const struct port_range *ranges = policy_ports(config, wide);
+	const struct port_range *range = policy_ports(config, narrow);
 	uint32_t w = 0;
 
-	if (!wide->ports.n)
+	if (!wide->n_ports)
 		return true;
-	if (!narrow->ports.n)
+	if (!narrow->n_ports)
 		return false;
-	list_each (range, &narrow->ports) {
-		while (w < wide->ports.n && wide->ports.items[w].high < range->low)
+	for (uint32_t n = 0; n < narrow->n_ports; n++) {
+		while (w < wide->n_ports && ranges[w].high < range[n].low)
 			w++;
-		if (w == wide->ports.n || wide->ports.items[w].low > range->low ||
-		    wide->ports.items[w].high < range->high)
+		if (w == wide->n_ports || ranges[w].low > range[n].low ||
+		    ranges[w].high < range[n].high)
 			return false;
 	}
 	return true;
 }
 
-static bool covers(const struct policy *wide, const struct policy *narrow)
+static bool covers(const struct config *config, const struct policy *wide,
+		   const struct policy *narrow)
 {
-	if (wide->protos & PROTO_ANY && !wide->ports.n)
+	if (wide->protos & PROTO_ANY && !wide->n_ports)
 		return true;
-	return !(narrow->protos & ~wide->protos) && covers_ports(wide, narrow);
+	return !(narrow->protos & ~wide->protos) && covers_ports(config, wide, narrow);
 }
 
 static void warn_of_cover(const struct checker *c, uint32_t first, uint32_t second)
 {
 	const struct policy *a = &c->config->policies.items[first];
 	const struct policy *b = &c->config->policies.items[second];
-	bool forth = covers(a, b), back = covers(b, a);
+	bool forth = covers(c->config, a, b), back = covers(c->config, b, a);
 
 	if (forth && back)
 		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, second, NULL),
@@ -123,12 +129,12 @@ static void warn_of_doubles(struct checker *c)
 	c->previous = arena_array(c->scratch, uint32_t, n);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct policy *p = &c->config->policies.items[i];
-		const struct resolved *r = &c->resolution->policies[i];
+		struct resolved r = resolved_policy(c->resolution, c->config, p);
 		uint64_t slot;
 
-		if (r->waiting || (!r->from->n && p->nat == NAT_NO))
+		if (r.waiting || (!r.from->n && p->nat == NAT_NO))
 			continue;
-		slot = c->matters[i] = matter_of(p, r);
+		slot = c->matters[i] = matter_of(p, &r);
 		while (last[slot & (cap - 1)] && !same_matter(c, i, last[slot & (cap - 1)] - 1))
 			slot++;
 		c->previous[i] = last[slot & (cap - 1)] - 1; /* 0 - 1: NONE */
@@ -173,7 +179,10 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 			    .config = config,
 			    .resolution = resolution};
 
-	for (uint32_t i = 0; i < resolution->n; i++)
-		warn_of_neighbours(&c, &resolution->policies[i], i);
+	for (uint32_t i = 0; i < config->policies.n; i++) {
+		struct resolved r = resolved_policy(resolution, config, &config->policies.items[i]);
+
+		warn_of_neighbours(&c, &r, i);
+	}
 	warn_of_doubles(&c);
 }

@@ -14,15 +14,25 @@
 enum rank { OPENS_AS_THIS, OPENS_AS_ANY, REPLIES };
 
 struct need {
-	struct prefix peer, dst; /* dst: the peer's subnet, which serves all peers there */
-	struct ip via;
+	struct prefix peer;
+	const struct seat *there; /* the peer's: its subnet serves all peers there; or NULL */
+	const struct seat *here;
 	enum rank rank;
-	uint32_t origin, index;
+	uint32_t origin;
 };
 
-struct node_needs {
+/* Of one node. */
+struct needs {
 	LIST(struct need) list;
+	bool one_gateway; /* needs for one subnet can't disagree */
+	/* By declared network: the strongest need so far for what is there; none before the first.
+	 */
+	uint8_t *asked;
 };
+
+enum { ASKED_BITS = 2, ASKED_PER_BYTE = 8 / ASKED_BITS };
+
+static const uint32_t asked_mask = (1 << ASKED_BITS) - 1;
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
@@ -31,28 +41,35 @@ static bool default_route_is_right(const struct node *node)
 	return node->seats.n == 1 && node_has_default_route(node);
 }
 
-struct routes routes_new(struct arena *a, const struct nodes *nodes)
+static bool one_gateway(const struct node *node)
 {
-	struct routes r = {.a = a, .nodes = nodes};
+	const struct seat *first = NULL;
 
-	r.of_node = arena_array(a, struct node_needs, nodes->list.n);
-	list_each (node, &nodes->list)
-		r.anybody_lost |= !default_route_is_right(node);
+	list_each (seat, &node->seats) {
+		if (!seat->declared || !seat->gateway.family)
+			continue;
+		first = first ? first : seat;
+		if (!ip_equal(seat->gateway, first->gateway))
+			return false;
+	}
+	return true;
+}
+
+struct routes routes_new(struct arena *a, const struct nodes *nodes, uint32_t n_networks)
+{
+	struct routes r = {.a = a, .nodes = nodes, .n_networks = n_networks};
+
+	r.of_node = arena_array(a, struct needs, nodes->list.n);
+	for (uint32_t i = 0; i < nodes->list.n; i++) {
+		r.of_node[i].one_gateway = one_gateway(&nodes->list.items[i]);
+		r.anybody_lost |= !default_route_is_right(&nodes->list.items[i]);
+	}
 	return r;
 }
 
 struct end routes_end(const struct nodes *nodes, struct prefix net)
 {
-	return (struct end){net, prefix_is_single(net) ? nodes_find_ip(nodes, net.ip) : NULL};
-}
-
-/* By 64 bits of hash: that two flows share them is less likely than that the memory forgets. */
-static bool is_known(struct routes *r, const struct end *src, const struct end *dst)
-{
-	uint64_t flow =
-		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net));
-
-	return seen_before(&r->known, r->a, flow);
+	return (struct end){net, prefix_is_single(net) ? nodes_find_ip(nodes, net.ip) : NULL, NONE};
 }
 
 /* The network that the flow's own address is on, and a way out of it. */
@@ -64,29 +81,42 @@ static const struct seat *seat_with_gateway(const struct node *node, struct ip o
 	return NULL;
 }
 
-/* The subnet of the peer's network: one route serves all peers there. */
-static struct prefix peer_subnet(const struct end *peer)
+static struct prefix destination(const struct need *need)
 {
-	const struct seat *seat = peer->node ? node_seat_in(peer->node, peer->net.ip) : NULL;
+	return need->there ? need->there->subnet : need->peer;
+}
 
-	return seat ? prefix_canonical(seat->subnet) : peer->net;
+/* One as strong was asked before, for the same destination: this one changes nothing. */
+static bool is_asked(struct routes *routes, struct needs *needs, const struct need *need,
+		     uint32_t network)
+{
+	uint32_t shift = network % ASKED_PER_BYTE * ASKED_BITS, strength = REPLIES + 1 - need->rank;
+	uint8_t *byte;
+
+	if (!needs->asked)
+		needs->asked = arena_alloc(routes->a, routes->n_networks / ASKED_PER_BYTE + 1);
+	byte = &needs->asked[network / ASKED_PER_BYTE];
+	if ((*byte >> shift & asked_mask) >= strength)
+		return true;
+	*byte = (uint8_t)((*byte & ~(asked_mask << shift)) | strength << shift);
+	return false;
 }
 
 static void one_way(struct routes *routes, const struct node *node, struct ip own,
 		    const struct end *peer, enum rank rank, uint32_t origin)
 {
-	const struct seat *seat = seat_with_gateway(node, own);
-	struct node_needs *needs;
+	struct needs *needs = &routes->of_node[node - routes->nodes->list.items];
+	struct need need = {.peer = peer->net, .rank = rank, .origin = origin};
 
-	if (!seat || node_seat_in(node, peer->net.ip))
+	need.here = seat_with_gateway(node, own);
+	if (!need.here || node_seat_in(node, peer->net.ip))
 		return;
-	needs = &routes->of_node[node - routes->nodes->list.items];
-	*list_add(routes->a, &needs->list) = (struct need){.peer = peer->net,
-							   .dst = peer_subnet(peer),
-							   .via = seat->gateway,
-							   .rank = rank,
-							   .origin = origin,
-							   .index = needs->list.n};
+	if (peer->node)
+		need.there = node_seat_in(peer->node, peer->net.ip);
+	if (needs->one_gateway && peer->network != NONE && need.there && need.there->declared &&
+	    is_asked(routes, needs, &need, peer->network))
+		return;
+	*list_add(routes->a, &needs->list) = need;
 }
 
 static bool covers_all_of(const struct node *node, struct prefix own)
@@ -135,6 +165,16 @@ static bool is_content(const struct routes *routes, const struct end *end)
 	return !routes->anybody_lost;
 }
 
+/* By 64 bits of hash: that two flows share them is less likely than that the memory forgets. */
+static bool is_known(struct routes *r, const struct end *src, const struct end *dst)
+{
+	if (src->network != NONE && dst->network != NONE && src->node && dst->node)
+		return false; /* needs of these are told apart quicker */
+	return seen_before(
+		&r->known, r->a,
+		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net)));
+}
+
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin)
 {
 	if ((is_content(routes, &src) && is_content(routes, &dst)) || is_known(routes, &src, &dst))
@@ -143,16 +183,18 @@ void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t
 	ways_to(routes, &dst, &src, REPLIES, origin);
 }
 
+/* What came first comes first in memory, too: the list is sorted by pointers. */
 static int by_rank(const struct need *a, const struct need *b)
 {
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
-	return (a->index > b->index) - (a->index < b->index);
+	return (a > b) - (a < b);
 }
 
 static int by_peer(const void *left, const void *right)
 {
-	const struct need *a = left, *b = right;
+	const struct need *a = *(const struct need *const *)left;
+	const struct need *b = *(const struct need *const *)right;
 	int order = prefix_compare(a->peer, b->peer);
 
 	return order ? order : by_rank(a, b);
@@ -160,8 +202,9 @@ static int by_peer(const void *left, const void *right)
 
 static int by_subnet(const void *left, const void *right)
 {
-	const struct need *a = left, *b = right;
-	int order = prefix_compare(a->dst, b->dst);
+	const struct need *a = *(const struct need *const *)left;
+	const struct need *b = *(const struct need *const *)right;
+	int order = prefix_compare(destination(a), destination(b));
 
 	return order ? order : by_rank(a, b);
 }
@@ -174,46 +217,54 @@ static int by_destination(const void *left, const void *right)
 }
 
 /* Of the needs for one peer the first decides. */
-static uint32_t keep_one_per_peer(struct need *needs, uint32_t n)
+static uint32_t keep_one_per_peer(const struct need **needs, uint32_t n)
 {
 	uint32_t kept = 0;
 
 	qsort(needs, n, sizeof(*needs), by_peer);
 	for (uint32_t i = 0; i < n; i++)
-		if (!kept || prefix_compare(needs[i].peer, needs[kept - 1].peer) != 0)
+		if (!kept || prefix_compare(needs[i]->peer, needs[kept - 1]->peer) != 0)
 			needs[kept++] = needs[i];
 	return kept;
 }
 
-static bool one_gateway(const struct need *needs, uint32_t n)
+/* What decides first, sorted by where it leads. */
+static const struct need **sorted_needs(struct needs *needs, struct arena *a, uint32_t *n)
 {
-	for (uint32_t i = 1; i < n; i++)
-		if (!ip_equal(needs[i].via, needs[0].via))
-			return false;
-	return true;
+	const struct need **sorted = arena_array(a, const struct need *, needs->list.n);
+
+	for (uint32_t i = 0; i < needs->list.n; i++)
+		sorted[i] = &needs->list.items[i];
+	*n = needs->one_gateway ? needs->list.n : keep_one_per_peer(sorted, needs->list.n);
+	qsort(sorted, *n, sizeof(const struct need *), by_subnet);
+	return sorted;
 }
 
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct space *space)
 {
-	struct need *needs = routes->of_node[i].list.items;
-	const struct need *first = NULL;
-	uint32_t n = routes->of_node[i].list.n;
+	AUTO_RELEASE struct arena scratch = {0};
+	const struct need **needs, *first = NULL;
+	bool in_order = true;
+	uint32_t n;
 
-	if (!n)
+	if (!routes->of_node[i].list.n)
 		return;
-	if (!one_gateway(needs, n)) /* else peers of one subnet can't disagree */
-		n = keep_one_per_peer(needs, n);
-	qsort(needs, n, sizeof(*needs), by_subnet);
-	for (const struct need *need = needs; need < needs + n; need++) {
-		bool opens = !first || prefix_compare(need->dst, first->dst) != 0;
-		bool narrower = prefix_compare(need->peer, need->dst) != 0;
+	needs = sorted_needs(&routes->of_node[i], &scratch, &n);
+	for (uint32_t k = 0; k < n; k++) {
+		struct prefix dst = destination(needs[k]), peer = needs[k]->peer;
+		bool opens = !first || prefix_compare(dst, destination(first)) != 0;
+		struct ip via = needs[k]->here->gateway;
 
 		/* the first of a subnet gets it; those that want another gateway, their peer */
-		if (opens || (narrower && !ip_equal(need->via, first->via)))
-			*list_add(a, &space->routes) = (struct route){
-				opens ? need->dst : need->peer, need->via, need->origin};
+		if (opens ||
+		    (prefix_compare(peer, dst) != 0 && !ip_equal(via, first->here->gateway))) {
+			*list_add(a, &space->routes) =
+				(struct route){opens ? dst : peer, via, needs[k]->origin};
+			in_order &= opens;
+		}
 		if (opens)
-			first = need;
+			first = needs[k];
 	}
-	qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
+	if (!in_order)
+		qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
 }

@@ -12,18 +12,20 @@
 struct routes {
 	struct arena *a;
 	const struct nodes *nodes;
-	struct node_needs *of_node; /* one per node */
-	bool anybody_lost;	    /* there is a node whose default route is not the right way */
-	struct seen known;	    /* flows: many policies open another port of the same pair */
+	uint32_t n_networks;   /* declared */
+	struct needs *of_node; /* one per node */
+	bool anybody_lost;     /* there is a node whose default route is not the right way */
+	struct seen known;     /* flows from or to a whole network */
 };
 
 /* One end of a flow. */
 struct end {
 	struct prefix net;
 	const struct node *node; /* that holds it, where it is one address; or NULL */
+	uint32_t network;	 /* the declared one that holds it; NONE: none, or not asked */
 };
 
-struct routes routes_new(struct arena *a, const struct nodes *nodes);
+struct routes routes_new(struct arena *a, const struct nodes *nodes, uint32_t n_networks);
 struct end routes_end(const struct nodes *nodes, struct prefix net);
 /* A flow from src to dst must find its way there and back, and leave as src. */
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin);

@@ -58,11 +58,11 @@ void load_change_one(struct loaded *l)
 	for (; i < l->config.policies.n; i++) {
 		struct policy *p = &l->config.policies.items[i];
 
-		if (p->nat || !p->from || p->ports.n != 1 ||
-		    p->ports.items[0].low != p->ports.items[0].high)
+		if (p->nat || !p->from || p->n_ports != 1 ||
+		    p->ports.port.low != p->ports.port.high)
 			continue;
 		/* below what the generators use */
-		p->ports.items[0].low = p->ports.items[0].high = 7;
+		p->ports.port.low = p->ports.port.high = 7;
 		return;
 	}
 	fail("networks.json", "has no policy of one port to change");
