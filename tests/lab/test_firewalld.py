@@ -76,7 +76,7 @@ def test_what_a_reload_flushes_is_back(cell):
     assert_noop(bed)
     clear(bed)
     assert not beds.remains(bed)
-    REPORT.append((bed.name, bed.docker.call("GET", "/version")["Version"]))
+    REPORT[bed.name] = bed.docker.call("GET", "/version")["Version"]
 
 
 # --- what firewalld itself refuses ---
