@@ -72,7 +72,7 @@ def pytest_terminal_summary(terminalreporter):
     import test_cells
     asked = any("test_cells.py" in report.nodeid for reports in terminalreporter.stats.values() for report in reports
                 if hasattr(report, "nodeid"))
-    for line in test_cells.table() if asked else ():
+    for line in test_cells.table(test_cells.REPORT) if asked else ():
         terminalreporter.write_line(f"cells: {line}")
     import test_firewalld
     for what, ms in test_firewalld.TIMES.items():

@@ -20,17 +20,31 @@ def cell_name(cell):
     return f"docker {version}, {'iptables-legacy' if legacy else 'iptables-nft'}, {backend}"
 
 
-def table():
+def table(report):
     """Lines for people: every cell, those too that did not pass or were not run; engines that are not the expected ones."""
-    if not REPORT:
+    if not report:
         return []
     names = [cell_name(c) for c in CELLS]
-    lines = [f"{name:<46} {REPORT.get(name, 'NOT PASSED HERE')}" for name in names + [n for n in REPORT if n not in names]]
-    for version, expected in EXPECTED.items():
-        for exact in sorted({e for n, e in REPORT.items() if n.startswith(f"docker {version}")}):
-            if exact.split("+")[0] != expected:
-                lines.append(f"!!! engine {version} is {exact} now, not {expected}: read what it changed, then expect it")
-    return lines
+    lines = [f"{name:<46} {report.get(name, 'NOT PASSED HERE')}" for name in names + [n for n in report if n not in names]]
+    return lines + unexpected(report)
+
+
+def unexpected(report):
+    return [f"!!! engine {version} is {exact} now, not {expected}: read what it changed, then expect it"
+            for version, expected in EXPECTED.items()
+            for exact in sorted({e for n, e in report.items() if n.startswith(f"docker {version}")})
+            if exact.split("+")[0] != expected]
+
+
+def test_an_engine_that_is_no_longer_the_expected_one_is_said_and_no_cell_is_left_out():
+    known = {f"docker {version}, iptables-nft, nftables": f"{exact}+dfsg1" for version, exact in EXPECTED.items()}
+    assert unexpected(known) == [] and table({}) == []
+    moved = {**known, "docker 28, iptables-nft, nftables": "28.6.0+dfsg1", "docker 28, odd": "28.5.2+dfsg4", "no Docker, nftables": "none"}
+    assert unexpected(moved) == ["!!! engine 28 is 28.6.0+dfsg1 now, not 28.5.2: read what it changed, then expect it"]
+    lines = table(moved)
+    assert lines[-1] == unexpected(moved)[0] and len(lines) == len(CELLS) + 3  # two cells beside them, and the loud line
+    assert sum("NOT PASSED HERE" in line for line in lines) == len(CELLS) - len(EXPECTED)
+    assert all(any(line.startswith(name) and line.endswith(exact) for line in lines) for name, exact in moved.items())
 
 
 @pytest.fixture(params=CELLS, ids=cell_name)
