@@ -138,6 +138,7 @@ class Lab:
         self.options, self.forward = list(options), forward
         self.folder = os.path.join(BASE, "up", name)
         self.processes = []
+        self.seeded = None  # what pool.py saw of it when the seed's containers had been made
 
     def __enter__(self):
         if self.name in lab_command("list").split():
@@ -176,6 +177,10 @@ class Lab:
     def engine(self, what, *options):
         lab_command("engine", self.name, what, *(["--", *options] if options else []))
 
+    def start_firewalld(self, backend):
+        lab_command("firewalld", self.name, backend)
+        self.firewalld = backend
+
     def peer(self):
         lab_command("peer", self.name)
 
@@ -206,6 +211,9 @@ class Lab:
         if check and done.returncode:
             raise LabError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
         return done
+
+    def harborwall_clear(self):
+        return self.run(HARBORWALL, "clear", "--networks", check=False)
 
     def spawn(self, *command, env=None):
         """A program that runs on inside."""
