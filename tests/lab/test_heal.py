@@ -19,21 +19,21 @@ TIMES = {}
 
 
 @pytest.fixture(params=[("20",), ("28",)], ids=lambda p: f"docker {p[0]}")
-def running(request):
+def running(request, labs):
     from conftest import need_engine
     version, *options = request.param
     need_engine(version)
-    with engine.Lab(f"heal{os.getpid()}", version, options=options) as lab:
-        lab.peer()
-        with beds.Bed(lab) as bed:
-            seed.containers(bed)
-            bed.write(seed.widened())
-            bed.apply()
-            bed.daemon = bed.run_daemon()
-            bed.daemon.wait_log("following the engine")
-            bed.prober.serve_at("smarthostloadbalancer")
-            time.sleep(0.5)
-            yield bed
+    lab = labs.take(version=version, options=options)
+    with beds.Bed(lab) as bed:
+        seed.containers(bed)
+        bed.write(seed.widened())
+        bed.apply()
+        bed.daemon = bed.run_daemon()
+        bed.daemon.wait_log("following the engine")
+        bed.prober.serve_at("smarthostloadbalancer")
+        assert engine.wait_for(lambda: status_page(bed)["passes"] > 0 and status_page(bed)["healthy"]), bed.daemon.log()
+        yield bed
+    labs.give_back(lab)
 
 
 def ask(bed, source, *targets, timeout=0.03):
