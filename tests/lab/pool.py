@@ -5,6 +5,8 @@ A lab goes back only if nothing that we know to look at tells it from what it wa
 their links, addresses, rules and routes, and the host's. Else it ends, and the next test gets a new one."""
 import os
 import re
+import signal
+import subprocess
 
 import bed as beds
 import engine
@@ -45,8 +47,8 @@ def put_in_order(lab):
     """What tests may leave: a daemon, our rules and networks, containers of their own, remembered connections."""
     for process in lab.processes:
         if process.poll() is None:
-            process.kill()
-            process.wait()
+            engine.Spawned(process, "").send(signal.SIGKILL)  # the program: nsenter ends with it
+            process.wait(20)
     if lab.harborwall_clear().returncode:
         return False
     for name in set(lab.docker.containers()) - set(lab.seeded["containers"]):
@@ -80,7 +82,7 @@ class Pool:
     def give_back(self, lab):
         try:
             again = not lab.refused() and lab.seeded and put_in_order(lab) and picture(lab) == lab.seeded
-        except (engine.LabError, OSError):
+        except (engine.LabError, OSError, IndexError, subprocess.TimeoutExpired):
             again = False
         if again:
             self.waiting.append(lab)

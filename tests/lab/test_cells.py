@@ -249,6 +249,7 @@ def test_flushed_chains_are_closed_by_ours_until_the_engine_writes_its_own(bed):
 
 # --- switching ---
 
+@pytest.mark.shared
 def test_a_backend_that_was_left_leaves_nothing(bed):
     seed.containers(bed)
     bed.write(seed.widened())
@@ -265,6 +266,7 @@ def test_a_backend_that_was_left_leaves_nothing(bed):
         assert not [li for li in rest if other in li and "comment" not in li], rest
 
 
+@pytest.mark.shared
 def test_the_variant_that_docker_does_not_use_is_refused(bed):
     seed.containers(bed)
     bed.write(seed.widened())
@@ -310,6 +312,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_fails_closed_for_managed_flows_and_open_for_nobody(bed, loss):
     seed.containers(bed)
@@ -329,6 +332,7 @@ def test_each_loss_fails_closed_for_managed_flows_and_open_for_nobody(bed, loss)
 TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("lab", [{"version": "28"}], indirect=True, ids=["docker 28"])
 def test_networks_trust_the_bridges_that_policies_lead_over_and_no_others(bed):
     seed.containers(bed)
@@ -487,6 +491,7 @@ def test_doctor_says_when_docker_user_is_not_asked_and_whose_namespace_is_shut(b
     assert done.returncode == 2 and len(shut) == 1 and "stranger" in shut[0] and "--cap-add SYS_PTRACE" in shut[0], done.stdout
 
 
+@pytest.mark.shared
 def test_doctor_finds_nothing_on_a_host_that_is_right(bed):
     seed.containers(bed)
     bed.write(seed.widened())
