@@ -70,7 +70,7 @@ def lab(request, labs):
     """Parametrized indirectly with further arguments of engine.Lab; engine 20 unless they say otherwise."""
     arguments = {"version": "20", **getattr(request, "param", {})}
     need_engine(arguments["version"])
-    if request.node.get_closest_marker("shared"):
+    if request.node.get_closest_marker("shared") or "standing" in request.fixturenames:
         lab = labs.take(**arguments)
         yield lab
         labs.give_back(lab)
@@ -101,6 +101,8 @@ def pytest_terminal_summary(terminalreporter):
     import test_heal
     for what, (median, worst) in test_heal.TIMES.items():
         terminalreporter.write_line(f"figures: healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")
+    for what, ms in test_heal.ONCE.items():
+        terminalreporter.write_line(f"figures: healed: {what}: {ms:.0f} ms")
     import test_package
     for what, figure in test_package.TIMES.items():
         terminalreporter.write_line(f"figures: shipped: {what}: {figure:.1f}")
