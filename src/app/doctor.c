@@ -64,6 +64,20 @@ static long number_in(const char *path)
 	return file_read(&text, path, MAX_LINE, &err) ? strtol(buf_text(&text), NULL, 10) : -1;
 }
 
+/*
+ * Whether iptables-legacy is in use. Without NET_RAW its save tool fails and with it the plan that
+ * would tell the variant: then the kernel's list of loaded tables is all that is known.
+ */
+static bool legacy_is_used(const struct doctor *d)
+{
+	AUTO_BUF struct buf names = {0};
+	struct error err = {0};
+
+	if (d->planned)
+		return d->pass.view.facts.variant == VARIANT_LEGACY;
+	return file_read(&names, "/proc/self/net/ip_tables_names", MAX_LINE, &err) && names.len > 0;
+}
+
 /* --- the checks, in the order in which they are told --- */
 
 static void check_capabilities(struct doctor *d)
@@ -89,7 +103,7 @@ static void check_capabilities(struct doctor *d)
 	line = strstr(buf_text(&text), "CapEff:");
 	effective = line ? strtoull(line + 7, NULL, 16) : 0;
 	for (size_t i = 0; i < COUNT_OF(needed); i++) {
-		if (needed[i].legacy_only && d->pass.view.facts.variant != VARIANT_LEGACY)
+		if (needed[i].legacy_only && !legacy_is_used(d))
 			continue;
 		if (!(effective & 1ull << needed[i].number))
 			say(d, false, "capabilities", "%s is missing, %s; add --cap-add %s",

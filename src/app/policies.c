@@ -53,7 +53,7 @@ static void add_word(struct buf *out, const char *before, const char *word)
 		buf_printf(out, "%s%s", before, word);
 }
 
-static void add_traffic(struct buf *out, const struct policy *p)
+static void add_traffic(struct buf *out, const struct config *config, const struct policy *p)
 {
 	static const struct {
 		uint8_t bit;
@@ -71,30 +71,28 @@ static void add_traffic(struct buf *out, const struct policy *p)
 			before = ",";
 		}
 	before = "/";
-	list_each (range, &p->ports) {
-		buf_printf(out, "%s%u", before, range->low);
-		if (range->high != range->low)
-			buf_printf(out, "-%u", range->high);
+	for (uint32_t i = 0; i < p->n_ports; i++) {
+		struct port_range range = policy_ports(config, p)[i];
+
+		buf_printf(out, "%s%u", before, range.low);
+		if (range.high != range.low)
+			buf_printf(out, "-%u", range.high);
 		before = ",";
 	}
 }
 
 /* In the file's own words: "smarthostloadbalancer from publicbackend tcp/80". */
-static void name_policy(struct buf *out, const struct policy *p)
+static void name_policy(struct buf *out, const struct config *config, const struct policy *p)
 {
 	buf_clear(out);
-	buf_puts(out, p->selector	  ? p->selector
-		      : p->container_name ? p->container_name
-		      : p->service_name	  ? p->service_name
-					  : "?");
-	add_word(out, " from ", p->from);
+	buf_puts(out, p->subject ? config_name(config, p->subject) : "?");
+	add_word(out, " from ", config_name(config, p->from));
 	if (p->nat != NAT_NO)
 		add_word(out, " ", p->nat == NAT_DNAT ? "dnat" : "masquerade");
-	add_word(out, " in ", p->name);
-	add_word(out, " on ", p->iface);
-	list_each (to, &p->to)
-		add_word(out, to == p->to.items ? " to " : ",", *to);
-	add_traffic(out, p);
+	add_word(out, " in ", config_name(config, p->name));
+	add_word(out, " on ", config_name(config, p->iface));
+	add_word(out, " to ", config_name(config, p->to));
+	add_traffic(out, config, p);
 }
 
 /* --- lists --- */
@@ -122,12 +120,12 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 		const struct policy *p = &g->config.policies.items[i];
 		const struct policy_fate *fate = &fates->items[i];
 
-		name_policy(&name, p);
+		name_policy(&name, &g->config, p);
 		buf_printf(out, "%s\n    {\"policy\": %u, \"name\": ", i ? "," : "", i);
 		buf_json_string(out, buf_text(&name));
 		if (p->comment) {
 			buf_puts(out, ", \"comment\": ");
-			buf_json_string(out, p->comment);
+			buf_json_string(out, policy_comment(&g->config, p));
 		}
 		buf_printf(out, ", \"state\": \"%s\"", policy_states[fate->state]);
 		if (fate->why) {
@@ -167,7 +165,7 @@ void policies_print_metrics(struct buf *out, const struct report *r, const struc
 		"several policies allow counts for the first of them.\n"
 		"# TYPE harborwall_policy_packets_total counter\n");
 	for (uint32_t i = 0; i < listed(g); i++) {
-		name_policy(&name, &g->config.policies.items[i]);
+		name_policy(&name, &g->config, &g->config.policies.items[i]);
 		buf_printf(out, "harborwall_policy_packets_total{policy=\"policies[%u]\",name=\"",
 			   i);
 		add_label(out, buf_text(&name));

@@ -48,7 +48,7 @@ class Running:
         done = self.case.nft("list", "table", "inet", "harborwall")
         return re.findall(r"172\.18\.103\.2 \. 172\.18\.104\.2 \. tcp \. (\d+)", done) == [str(port)]
 
-    def wait(self, port, timeout=3):
+    def wait(self, port, timeout=20):
         end = time.monotonic() + timeout
         while not self.enforced(port):
             assert time.monotonic() < end, f"port {port} is not enforced\n{self.daemon.text()[-3000:]}"

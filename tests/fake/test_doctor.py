@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dockerd  # noqa: E402
 from test_errors import CONFIG, HARBORWALL, Case, case, engine  # noqa: E402,F401
+from test_storm import Daemon  # noqa: E402
 
 
 def findings(done):
@@ -22,6 +23,21 @@ def findings(done):
             found.setdefault(row["check"], []).append(row["text"])
     assert page["findings"] == sum(len(texts) for texts in found.values()) and (done.returncode == 2) == bool(found)
     return found
+
+
+def inside(case, command):
+    subprocess.run(["nsenter", "-t", str(case.holder.pid), "-n", *command.split()], check=True)
+
+
+def without(case, capability):
+    argv = ["nsenter", "-t", str(case.holder.pid), "-n", "setpriv", f"--bounding-set=-{capability}", HARBORWALL, "doctor", "--json",
+            "-c", f"{case.folder}/networks.json"]
+    return subprocess.run(argv, text=True, capture_output=True, check=False,
+                          env={"PATH": os.environ["PATH"], "DOCKER_HOST": case.host, "ASAN_OPTIONS": "detect_leaks=0"})
+
+
+def rows(done, check):
+    return [(row["ok"], row["text"]) for row in json.loads(done.stdout)["checks"] if row["check"] == check]
 
 
 def set_switch(case, name, value):
@@ -45,11 +61,30 @@ def test_a_strict_rp_filter_is_a_finding(case, engine, value, strict):
 
 @pytest.mark.parametrize("name", ["sys_admin", "sys_ptrace"])
 def test_a_capability_that_is_missing_is_named_with_the_flag_to_add(case, engine, name):
-    argv = ["nsenter", "-t", str(case.holder.pid), "-n", "setpriv", f"--bounding-set=-{name}", HARBORWALL, "doctor", "--json",
-            "-c", f"{case.folder}/networks.json"]
-    done = subprocess.run(argv, text=True, capture_output=True, check=False,
-                          env={"PATH": os.environ["PATH"], "DOCKER_HOST": case.host, "ASAN_OPTIONS": "detect_leaks=0"})
-    assert [f"--cap-add {name.upper()}" in text for text in findings(done)["capabilities"]] == [True]
+    assert [f"--cap-add {name.upper()}" in text for text in findings(without(case, name))["capabilities"]] == [True]
+
+
+@pytest.mark.parametrize("variant", ["legacy", "nft"])
+def test_net_raw_is_asked_for_where_docker_uses_iptables_legacy_alone(case, engine, variant):
+    for command in ("-N DOCKER-USER", "-N DOCKER-ISOLATION-STAGE-1", "-I FORWARD -j DOCKER-ISOLATION-STAGE-1", "-I FORWARD -j DOCKER-USER"):
+        inside(case, f"iptables-{variant} {command}")
+    wanted = [(False, "NET_RAW is missing, which the tools of iptables-legacy demand; add --cap-add NET_RAW")]
+    assert [row for row in rows(without(case, "net_raw"), "capabilities") if "NET_RAW" in row[1]] == (wanted if variant == "legacy" else [])
+    had = [row for row in rows(case.run("doctor", "--json"), "capabilities") if "NET_RAW" in row[1]]
+    assert had == ([(True, "NET_RAW")] if variant == "legacy" else [])
+
+
+def test_a_firewalld_is_a_finding_while_no_daemon_puts_back_what_it_flushes(case, engine):
+    assert not rows(case.run("doctor", "--json"), "firewalld")
+    inside(case, "nft add table inet firewalld")
+    assert "no daemon puts them back; start harborwall run" in findings(case.run("doctor", "--json"))["firewalld"][0]
+    daemon = Daemon(case, f"{case.folder}/networks.json")
+    try:
+        daemon.wait_log("following the engine")
+        assert rows(case.run("doctor", "--json"), "firewalld") == [(True, "is there; the daemon puts right what its reloads flush")]
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
 
 
 def test_podman_is_a_finding(case):

@@ -43,7 +43,7 @@ class Daemon:
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
             return int(next(li.split()[1] for li in f if li.startswith("RssAnon")))
 
-    def wait(self, claim, timeout=10):
+    def wait(self, claim, timeout=30):
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if claim(self.status()):
@@ -55,7 +55,7 @@ class Daemon:
         with open(self.log, encoding="utf-8") as f:
             return f.read()
 
-    def wait_log(self, words, timeout=5):
+    def wait_log(self, words, timeout=20):
         end = time.monotonic() + timeout
         while words not in self.text():
             assert time.monotonic() < end, f"no {words!r} in\n{self.text()[-3000:]}"

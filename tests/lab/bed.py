@@ -102,8 +102,12 @@ class Bed:
         self.prober.serve_at(*world.containers, *world.outside, *world.clients)
         asked = {name: [t for t in targets if only((name, *t))] for name, targets in self.questions(world).items()}
         got = self.prober.ask_all(asked)
-        judge = oracle.Oracle(self.config, world)
-        return prober.compare(judge.expected(got), got), got, world
+        expected = oracle.Oracle(self.config, world).expected(got)
+        missing = prober.compare(expected, got).missing
+        again = {name: [list(key[1:]) for key, _ in missing if key[0] == name] for name in {key[0] for key, _ in missing}}
+        if again:  # a busy machine answers late, a rule that is not there never
+            got.update(self.prober.ask_all(again, timeout=3))
+        return prober.compare(expected, got), got, world
 
     def into_managed(self, key):
         """What leads to an address of a declared network, the host's own or the tunnel's."""

@@ -2,6 +2,8 @@
 """seed.widened() enforced by hand on engine 20: what proves the prober before there is a program."""
 
 HOST_TABLE = """
+table inet byhand
+delete table inet byhand
 table inet byhand {{
   set ok {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service
     elements = {{ 172.18.104.3 . 172.18.103.2 . tcp . 80, 172.18.104.2 . 172.18.103.2 . udp . 53,
@@ -23,6 +25,8 @@ table inet byhand {{
 """
 
 PROXY_TABLE = """
+table inet byhand
+delete table inet byhand
 table inet byhand {
   chain pre { type nat hook prerouting priority -110;
     iifname "wg0" fib daddr type local tcp dport 80 dnat ip to 172.18.103.2
@@ -54,7 +58,13 @@ def enforce(bed):
     attach(docker)
     lab.inside("publicbackend", "ip", "route", "add", "172.18.103.0/24", "via", "172.18.104.1")
     lab.inside("smarthostloadbalancer", "ip", "route", "add", "172.18.104.0/24", "via", "172.18.103.1")
-    nft(lab, HOST_TABLE.format(proxy=docker.addresses("wireguardproxy")["bridge"]))
     lab.run("iptables", "-I", "DOCKER-USER", "-m", "mark", "--mark", "0x2000000/0x2000000", "-j", "ACCEPT")
     lab.inside("wireguardproxy", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-    nft(lab, PROXY_TABLE, "wireguardproxy")
+    rules(bed)
+
+
+def rules(bed):
+    """What tests change of it, whole again."""
+    nft(bed.lab, HOST_TABLE.format(proxy=bed.docker.addresses("wireguardproxy")["bridge"]))
+    nft(bed.lab, PROXY_TABLE, "wireguardproxy")
+    bed.lab.run("conntrack", "-F")

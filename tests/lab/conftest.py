@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Fixtures: a fresh engine for every test (it is up in a second), and a bed on it."""
+"""Fixtures: an engine for every test, and a bed on it. A test that begins with the seed's containers and is marked
+"shared" may get one that served before (pool.py)."""
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ sys.dont_write_bytecode = True
 
 import bed as beds  # noqa: E402
 import engine  # noqa: E402
+import pool  # noqa: E402
 
 
 def fetched(version):
@@ -52,11 +54,27 @@ def need_engine(version):
         pytest.skip(f"no {'firewalld' if version == 'firewalld' else f'engine {version}'}: {WHY_NOT[version]}")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "shared: an engine that served before will do")
+
+
+@pytest.fixture(scope="session")
+def labs(untouched):
+    them = pool.Pool()
+    yield them
+    them.end()
+
+
 @pytest.fixture
-def lab(request):
+def lab(request, labs):
     """Parametrized indirectly with further arguments of engine.Lab; engine 20 unless they say otherwise."""
     arguments = {"version": "20", **getattr(request, "param", {})}
     need_engine(arguments["version"])
+    if request.node.get_closest_marker("shared") or "standing" in request.fixturenames:
+        lab = labs.take(**arguments)
+        yield lab
+        labs.give_back(lab)
+        return
     with engine.Lab(f"test{os.getpid()}", **arguments) as lab:
         lab.peer()
         yield lab
@@ -72,14 +90,19 @@ def pytest_terminal_summary(terminalreporter):
     import test_cells
     asked = any("test_cells.py" in report.nodeid for reports in terminalreporter.stats.values() for report in reports
                 if hasattr(report, "nodeid"))
-    for line in test_cells.table() if asked else ():
+    for line in test_cells.table(test_cells.REPORT) if asked else ():
         terminalreporter.write_line(f"cells: {line}")
+    for name, times in test_cells.RELOADS.items():
+        terminalreporter.write_line("figures: healed: {}: firewalld reload of {:.0f} ms: {:.0f} ms after it the right packets, {:.0f} ms "
+                                    "after it Docker's own, too".format(name, *times))
     import test_firewalld
     for what, ms in test_firewalld.TIMES.items():
         terminalreporter.write_line(f"figures: healed: {what}: {ms:.0f} ms")
     import test_heal
     for what, (median, worst) in test_heal.TIMES.items():
         terminalreporter.write_line(f"figures: healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")
+    for what, ms in test_heal.ONCE.items():
+        terminalreporter.write_line(f"figures: healed: {what}: {ms:.0f} ms")
     import test_package
     for what, figure in test_package.TIMES.items():
         terminalreporter.write_line(f"figures: shipped: {what}: {figure:.1f}")

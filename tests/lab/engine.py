@@ -138,6 +138,7 @@ class Lab:
         self.options, self.forward = list(options), forward
         self.folder = os.path.join(BASE, "up", name)
         self.processes = []
+        self.seeded = None  # what pool.py saw of it when the seed's containers had been made
 
     def __enter__(self):
         if self.name in lab_command("list").split():
@@ -176,6 +177,10 @@ class Lab:
     def engine(self, what, *options):
         lab_command("engine", self.name, what, *(["--", *options] if options else []))
 
+    def start_firewalld(self, backend):
+        lab_command("firewalld", self.name, backend)
+        self.firewalld = backend
+
     def peer(self):
         lab_command("peer", self.name)
 
@@ -206,6 +211,9 @@ class Lab:
         if check and done.returncode:
             raise LabError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
         return done
+
+    def harborwall_clear(self):
+        return self.run(HARBORWALL, "clear", "--networks", check=False)
 
     def spawn(self, *command, env=None):
         """A program that runs on inside."""
@@ -276,10 +284,10 @@ class Spawned:
         with open(self.path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def wait_log(self, text, timeout=5.0, times=1):
+    def wait_log(self, text, timeout=20, times=1):
         assert wait_for(lambda: self.log().count(text) >= times, timeout), f"no {text!r} in\n{self.log()}"
 
-    def end(self, number=signal.SIGTERM, timeout=5):
+    def end(self, number=signal.SIGTERM, timeout=20):
         """Its exit code."""
         self.send(number)
         return self.process.wait(timeout)
@@ -293,8 +301,8 @@ def lab_command(*argv, env=None):
     return done.stdout
 
 
-def wait_for(claim, timeout=5.0, step=0.02):
-    """True once claim() holds; its last answer when time is up."""
+def wait_for(claim, timeout=20, step=0.02):
+    """For claims that come true at once on a machine that has nothing else to do. True once claim() holds; its last answer when time is up."""
     end = time.monotonic() + timeout
     while True:
         held = claim()

@@ -29,7 +29,7 @@ class Agent:
     def ask(self, do, **order):
         self.process.stdin.write(json.dumps({"do": do, **order}).encode() + b"\n")
 
-    def answer(self, timeout=10):
+    def answer(self, timeout=30):
         while b"\n" not in self.inbox:
             if not select.select([self.process.stdout], [], [], timeout)[0]:
                 raise engine.LabError(f"agent in {self.name} does not answer")
@@ -49,7 +49,7 @@ class Agent:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(5)
+        self.process.wait(20)
         self.process.stdout.close()
 
 
@@ -121,12 +121,16 @@ class Prober:
             # a source port of its own: no entry of an earlier attempt may answer for it
             sport = random.randrange(20000, 30000)
             self.agent(attacker).do("spoof", packets=[[proto, source, ip, sport, port, token]])
-        time.sleep(0.3)
-        arrived = set()
-        for target in {a[5] for a in attempts}:
-            for *_, token in self.agent(target).do("heard"):
-                if token in tokens and tokens[token][5] == target:
-                    arrived.add(token)
+        arrived, end = set(), time.monotonic() + 5
+        while True:  # once more after the first has come; where none comes a busy machine is given its time
+            time.sleep(0.3)
+            settled = bool(arrived)
+            for target in {a[5] for a in attempts}:
+                for *_, token in self.agent(target).do("heard"):
+                    if token in tokens and tokens[token][5] == target:
+                        arrived.add(token)
+            if settled or time.monotonic() > end:
+                break
         return [tokens[t] for t in tokens if t in arrived]
 
     def generation(self, endpoint):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A real firewalld before the engine: what its reloads flush is back, and what it refuses itself is said."""
 import os
-import time
 
 import bed as beds
 import engine
 import pytest
 import seed
+from reloads import converged, reload, settled
 from test_cells import REPORT, assert_nobody_gets_in_with_a_borrowed_source, assert_noop, clear
 
 CELLS = [("20", False, "nftables"), ("28", False, "nftables"), ("20", True, "iptables"), ("28", False, "iptables")]
@@ -33,28 +33,6 @@ def cell(request):
             yield bed
 
 
-def governed(bed, key):
-    """After a reload Docker 20 and 26 forget their isolation, and 28 now and then everything but docker0
-    (firewalld on iptables): what remains right is what we see to, so not what networks do among themselves."""
-    inside = key[0] in ("publicbackend", "smarthostbackend-1") and key[1].startswith("172.18.104.")
-    return bed.into_managed(key) and not inside
-
-
-def reaches(bed, timeout=0.02):
-    return bed.prober.open("publicbackend", "172.18.103.2", "tcp", 80, timeout=timeout)
-
-
-def converged(bed):
-    return bed.harborwall("plan", "-q").returncode == 0
-
-
-def settled(bed):
-    """Docker writes rule by rule, for seconds; nobody tells when it has done."""
-    before = beds.rule_dumps(bed.lab)
-    time.sleep(1)
-    return converged(bed) and beds.rule_dumps(bed.lab) == before
-
-
 def test_what_a_reload_flushes_is_back(cell):
     bed = cell
     bed.apply()
@@ -65,12 +43,7 @@ def test_what_a_reload_flushes_is_back(cell):
     daemon.wait_log("following the engine")
     assert engine.wait_for(lambda: converged(bed), timeout=10)
     for option in ("--reload", "--complete-reload"):
-        bed.lab.run("firewall-cmd", option)
-        started = time.monotonic()
-        assert engine.wait_for(lambda: reaches(bed), timeout=10, step=0.002), daemon.log()[-3000:]
-        TIMES[f"{bed.name}, firewall-cmd {option}"] = 1000 * (time.monotonic() - started)
-        assert engine.wait_for(lambda: settled(bed), timeout=30), daemon.log()[-3000:] + bed.harborwall("plan").stdout
-        bed.assert_matrix(lambda key: governed(bed, key))
+        _, TIMES[f"{bed.name}, firewall-cmd {option}"], _ = reload(bed, daemon, option)
         assert_nobody_gets_in_with_a_borrowed_source(bed)
     daemon.end()
     assert_noop(bed)

@@ -1,25 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Proof of the tools: the prober finds nothing where a hand-made firewall does what the file says, and
 finds what is missing, too much or misattributed where it does not."""
-import time
+import os
 
+import bed as beds
 import byhand
+import engine
 import pytest
 import seed
 
 
+@pytest.fixture(scope="module")
+def standing():
+    """One for all: they change its rules alone."""
+    from conftest import need_engine
+    need_engine("20")
+    with engine.Lab(f"hand{os.getpid()}", "20") as lab:
+        lab.peer()
+        with beds.Bed(lab) as bed:
+            seed.containers(bed)
+            bed.write(seed.widened())
+            byhand.enforce(bed)
+            yield bed
+
+
 @pytest.fixture
-def handmade(bed):
-    seed.containers(bed)
-    bed.write(seed.widened())
-    byhand.enforce(bed)
-    return bed
+def handmade(standing):
+    byhand.rules(standing)
+    return standing
 
 
 def test_a_matrix_of_a_correct_firewall_equals_the_oracle(handmade):
-    started = time.monotonic()
     got = handmade.assert_matrix()
-    assert time.monotonic() - started < 5
     through = {key for key, answer in got.items() if answer}
     assert ("publicbackend", "172.18.103.2", "tcp", 80) in through
     assert ("peer", "192.0.2.1", "tcp", 81) in through

@@ -16,24 +16,25 @@ import seed
 ROUNDS = int(os.environ.get("HARBORWALL_ROUNDS", "3"))
 REST_S = 0.3 if ROUNDS < 5 else 1.5
 TIMES = {}
+ONCE = {}  # ms of what is done once
 
 
 @pytest.fixture(params=[("20",), ("28",)], ids=lambda p: f"docker {p[0]}")
-def running(request):
+def running(request, labs):
     from conftest import need_engine
     version, *options = request.param
     need_engine(version)
-    with engine.Lab(f"heal{os.getpid()}", version, options=options) as lab:
-        lab.peer()
-        with beds.Bed(lab) as bed:
-            seed.containers(bed)
-            bed.write(seed.widened())
-            bed.apply()
-            bed.daemon = bed.run_daemon()
-            bed.daemon.wait_log("following the engine")
-            bed.prober.serve_at("smarthostloadbalancer")
-            time.sleep(0.5)
-            yield bed
+    lab = labs.take(version=version, options=options)
+    with beds.Bed(lab) as bed:
+        seed.containers(bed)
+        bed.write(seed.widened())
+        bed.apply()
+        bed.daemon = bed.run_daemon()
+        bed.daemon.wait_log("following the engine")
+        bed.prober.serve_at("smarthostloadbalancer")
+        assert engine.wait_for(lambda: status_page(bed)["passes"] > 0 and status_page(bed)["healthy"]), bed.daemon.log()
+        yield bed
+    labs.give_back(lab)
 
 
 def ask(bed, source, *targets, timeout=0.03):
@@ -80,7 +81,7 @@ class Echo:
         self.talk = inside(bed, "smarthostbackend-1", "python3", "-c", TALK, "172.18.103.2", "7001")
         assert engine.wait_for(lambda: "." in self.talk.log(), 10), self.talk.log()
 
-    def assert_lives(self, timeout=1):
+    def assert_lives(self, timeout=20):
         """What was lost while the rules were wrong is sent again after a while: give TCP that long."""
         assert engine.wait_for(lambda: alive(self.talk), timeout), self.talk.log()[-300:]
 
@@ -192,7 +193,7 @@ def test_a_flushed_ruleset_is_closed_at_once_and_opened_to_docker_s_own_again(ru
     bed.lab.engine("restart")
     # a dockerd that finds forwarding on leaves the policy of FORWARD at ACCEPT, and so managed networks open
     bed.lab.run("iptables", "-P", "FORWARD", "DROP")
-    assert engine.wait_for(lambda: "closed" not in table(), timeout=5), table() + bed.daemon.log()[-2000:]
+    assert engine.wait_for(lambda: "closed" not in table()), table() + bed.daemon.log()[-2000:]
 
 
 @pytest.mark.parametrize("running", [("20", "--live-restore"), ("28", "--live-restore")], indirect=True,
@@ -212,7 +213,7 @@ def test_an_engine_that_restarts_or_dies_under_living_containers_is_followed(run
             assert engine.wait_for(lambda: not status_page(bed)["engine_up"], 20)
             bed.lab.engine("start")  # returns when the socket answers
         measure(bed, f"engine {what}, from the socket's first answer", disturb, followed, 30)
-        echo.assert_lives(timeout=20)
+        echo.assert_lives()
     bed.assert_matrix()
 
 
@@ -223,7 +224,7 @@ def test_an_engine_that_restarts_or_dies_with_its_containers_is_followed(running
         if what == "kill9":
             bed.lab.engine("start")
         seed.start_all(bed)
-        assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), bed.daemon.log()[-3000:]
+        assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=30), bed.daemon.log()[-3000:]
         bed.assert_matrix()
 
 
@@ -249,7 +250,7 @@ def test_who_undoes_again_and_again_is_named_and_answered_less_often(running):
     for what, (loop, thing, program) in FIGHTERS.items():
         before, log = json.loads(status(bed, "--json").stdout)["passes"], len(bed.daemon.log())
         fighter = bed.lab.spawn("bash", "-c", loop.replace("{pid}", str(pid)))
-        assert engine.wait_for(lambda: bed.daemon.log()[log:].count("keeps undoing our change") >= 4, 15), bed.daemon.log()[log:]
+        assert engine.wait_for(lambda: bed.daemon.log()[log:].count("keeps undoing our change") >= 4, 60), bed.daemon.log()[log:]
         fought = json.loads(status(bed, "--json").stdout)
         assert status(bed, "-q").returncode == 2 and not fought["healthy"]
         named = [f for f in fought["fought"] if f["object"].startswith(thing)]
@@ -344,6 +345,14 @@ def alive(talk):
     return bool(fresh) and fresh.count(".") > len(fresh) // 2
 
 
+def living(talks):
+    """All are looked at over the same half second: one after the other took a second for each pair."""
+    before = {key: len(t.log()) for key, t in talks.items()}
+    time.sleep(0.5)
+    fresh = {key: t.log()[before[key]:].split() for key, t in talks.items()}
+    return {key for key, said in fresh.items() if said and said.count(".") > len(said) // 2}
+
+
 @pytest.mark.parametrize("trouble", [False, True], ids=["all goes well", "another step fails every time"])
 def test_revoked_connections_end_and_others_live(running, trouble):
     bed, config = running, seed.widened()
@@ -362,15 +371,14 @@ def test_revoked_connections_end_and_others_live(running, trouble):
     assert engine.wait_for(lambda: all("." in t.log() for t in talks.values()), 10), {p: t.log() for p, t in talks.items()}
     # what heals leaves them alone
     bed.lab.run("nft", "delete", "table", "inet", "harborwall")
-    assert all(alive(t) for t in talks.values())
+    assert engine.wait_for(lambda: living(talks) == set(talks)), {p: t.log()[-200:] for p, t in talks.items()}
     config["policies"][-2]["port"] = [7001]
     config["policies"].pop()
     bed.write(config)
     started = time.monotonic()
-    bed.daemon.wait_log("revoked connections ended", timeout=2)
-    assert time.monotonic() - started < 1
-    time.sleep(0.1)
-    assert [p for p, t in talks.items() if alive(t)] == ["7001"]
+    bed.daemon.wait_log("revoked connections ended")
+    ONCE[f"docker {bed.lab.version}: connections revoked{', another step fails' if trouble else ''}"] = 1000 * (time.monotonic() - started)
+    assert engine.wait_for(lambda: living(talks) == {"7001"}), living(talks)
 
 
 def in_namespace(bed, name, *command):
@@ -409,18 +417,15 @@ def test_translated_connections_end_with_their_policy_and_others_live(running, b
     talks |= {("peer", p): in_namespace(bed, "peer", "python3", "-c", TALK, beds.HOST_IP, p) for p in ("7001", "7002")}
     assert engine.wait_for(lambda: all("." in t.log() for t in talks.values()), 10), {p: t.log() for p, t in talks.items()}
     bed.lab.inside("wireguardproxy", "nft", "delete", "table", "inet", "harborwall", check=False)
-    assert all(alive(t) for t in talks.values()), {p: t.log()[-200:] for p, t in talks.items()}
+    assert engine.wait_for(lambda: living(talks) == set(talks)), {p: t.log()[-200:] for p, t in talks.items()}
     config["policies"] = [p for p in config["policies"] if p not in gone]
     bed.write(config)
-    bed.daemon.wait_log("revoked connections ended", timeout=2)
-    time.sleep(0.3)
-    living = {key for key, t in talks.items() if alive(t)}
-    assert living == {("client", "7001"), ("client", "7003"), ("client", "7009"), ("peer", "7001")}, living
+    bed.daemon.wait_log("revoked connections ended")
+    kept = {("client", "7001"), ("client", "7003"), ("client", "7009"), ("peer", "7001")}
+    assert engine.wait_for(lambda: living(talks) == kept), living(talks)
     config["policies"] = [p for p in config["policies"] if "wg0" not in p.get("iface", "")]  # the whole table goes
     bed.write(config)
-    time.sleep(1)
-    living = {key for key, t in talks.items() if alive(t)}
-    assert living == {("client", "7009"), ("peer", "7001")}, living
+    assert engine.wait_for(lambda: living(talks) == {("client", "7009"), ("peer", "7001")}), living(talks)
     assert "error" not in bed.daemon.log()
 
 
@@ -438,7 +443,7 @@ def test_a_start_without_engine_enforces_the_file_and_finishes_later(running):
     bed.lab.engine("start")
     daemon.wait_log("following the engine", timeout=15)
     seed.start_all(bed)
-    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=8), daemon.log()
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, timeout=30), daemon.log()
     bed.assert_matrix()
 
 
