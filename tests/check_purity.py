@@ -8,7 +8,7 @@ BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Arithmetic, memory and text of the C library, and the JSON library's pure part.
 ALLOWED = re.compile(r"""^(
-    (mem|str)[a-z_]+ | __(mem|str)[a-z]+_chk | __v?s?n?printf_chk | __vsnprintf_chk | __snprintf_chk |
+    (mem|st[rp])[a-z_]+ | __(mem|st[rp])[a-z]+_chk | __v?s?n?printf_chk | __vsnprintf_chk | __snprintf_chk |
     v?snprintf | qsort | bsearch | malloc | realloc | free | abort |
     isalpha | isalnum | isdigit | isprint | isspace | __ctype_b_loc | tolower |
     inet_(pton|ntop) | htons | htonl | ntohs | ntohl | json_[a-z0-9_]+ | __stack_chk_fail |

@@ -285,7 +285,8 @@ static const struct peers *ask(struct resolver *r, uint32_t name, enum question 
 		return *slot;
 	peers = arena_new(r->a, struct peers);
 	*peers = find(r, config_name(r->config, name), question);
-	return *slot = peers;
+	*slot = peers;
+	return peers;
 }
 
 /* A prefix match is a guess: say once what it found. */
