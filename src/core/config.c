@@ -193,7 +193,7 @@ const char *const subject_fields[] = {
 
 static void put_subject(struct policy *p, enum subject kind, uint32_t name)
 {
-	p->kind = (uint8_t)kind;
+	p->kind = kind & 3;
 	p->subject = name;
 }
 
