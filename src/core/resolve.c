@@ -278,14 +278,14 @@ static struct peers find(struct resolver *r, const char *query, enum question qu
 
 static const struct peers *ask(struct resolver *r, uint32_t name, enum question question)
 {
-	const struct peers **slot = &r->answers->peers[question][name];
+	const struct peers *known = r->answers->peers[question][name];
 	struct peers *peers;
 
-	if (*slot)
-		return *slot;
+	if (known)
+		return known;
 	peers = arena_new(r->a, struct peers);
 	*peers = find(r, config_name(r->config, name), question);
-	*slot = peers;
+	r->answers->peers[question][name] = peers;
 	return peers;
 }
 
