@@ -96,7 +96,7 @@ static bool is_asked(struct routes *routes, struct needs *needs, const struct ne
 	if (!needs->asked)
 		needs->asked = arena_alloc(routes->a, routes->n_networks / ASKED_PER_BYTE + 1);
 	byte = &needs->asked[network / ASKED_PER_BYTE];
-	if ((*byte >> shift & asked_mask) >= strength)
+	if (((uint32_t)*byte >> shift & asked_mask) >= strength)
 		return true;
 	*byte = (uint8_t)((*byte & ~(asked_mask << shift)) | strength << shift);
 	return false;
