@@ -21,7 +21,8 @@ class Bed:
     def __init__(self, lab, config=None, tcp=None, udp=None, env=None):
         """env: harborwall's, beside what the lab gives it."""
         self.lab, self.docker, self.env = lab, lab.docker, env or {}
-        self.folder = tempfile.TemporaryDirectory(prefix="harborwall-test-")
+        self.room = tempfile.TemporaryDirectory(prefix="harborwall-test-")
+        self.folder = tempfile.TemporaryDirectory(dir=self.room.name)  # a daemon sees what happens above it: not all of /tmp
         self.file = os.path.join(self.folder.name, "networks.json")
         self.config = None
         if config is not None:
@@ -35,6 +36,7 @@ class Bed:
     def __exit__(self, *_):
         self.prober.__exit__()
         self.folder.cleanup()
+        self.room.cleanup()
 
     # -- the file --
 
