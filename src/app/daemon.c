@@ -58,7 +58,8 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	if (p->trouble.text[0])
 		log_error("revoke", "error", p->trouble.text);
 	report_pass(&d->report, p, reasons, clock_us() - started, drift);
-	if (p->n_failed || p->trouble.text[0]) {
+	/* no event need come when the engine knows better who a container's process is */
+	if (p->n_failed || p->trouble.text[0] || p->view.anybody_gone) {
 		triggers_retry(&d->triggers);
 		return;
 	}
@@ -245,7 +246,8 @@ static void answer_questions(struct daemon *d)
 		if (!status_is_asked(d->status, pages[i]))
 			continue;
 		if (pages[i] != STATUS_TEXT && d->source.current)
-			counts_read(&d->counts, &d->world, &d->report.compiled_with, d->source.current);
+			counts_read(&d->counts, &d->world, &d->report.compiled_with,
+				    d->source.current);
 		report_print(&text, &d->report, pages[i], d->source.current, d->options);
 		status_answer(d->status, pages[i], true, buf_text(&text));
 	}

@@ -11,6 +11,7 @@
 #include "edge/iptables.h"
 #include "edge/route.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -284,6 +285,7 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	space->container_id = c->id;
 	if (!space->reachable && err.text[0] && err.code != 404)
 		space->obstacle = arena_strdup(a, err.text);
+	view->anybody_gone |= err.code == ESRCH || err.code == ENOENT;
 }
 
 bool observe_containers(struct view *view, struct arena *a, struct world *w,

@@ -112,6 +112,7 @@ struct view {
 	struct facts facts;
 	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
 	LIST(struct place) places; /* of seen.have.spaces */
+	bool anybody_gone;	   /* a process is not, or no longer, the container's: ask again */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
