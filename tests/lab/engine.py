@@ -251,6 +251,7 @@ class Lab:
         netns = self.own_netns(container)
         enter = f"nsenter --net={netns}"
         self.run("sh", "-ec", f"""
+            {enter} ip link del {iface} 2>/dev/null || true # with a namespace it goes some time later
             ip netns del client 2>/dev/null || true
             ip netns add client
             ip link add hwclient type veth peer name eth0 netns client
