@@ -55,19 +55,11 @@ static void add_word(struct buf *out, const char *before, const char *word)
 
 static void add_traffic(struct buf *out, const struct config *config, const struct policy *p)
 {
-	static const struct {
-		uint8_t bit;
-		const char *name;
-	} protos[] = {{PROTO_TCP, "tcp"},
-		      {PROTO_UDP, "udp"},
-		      {PROTO_SCTP, "sctp"},
-		      {PROTO_ICMP, "icmp"},
-		      {PROTO_ANY, "any"}};
 	const char *before = " ";
 
-	for (size_t i = 0; i < COUNT_OF(protos); i++)
-		if (p->protos & protos[i].bit) {
-			buf_printf(out, "%s%s", before, protos[i].name);
+	for (unsigned proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1)
+		if (p->protos & proto) {
+			buf_printf(out, "%s%s", before, proto_name(proto));
 			before = ",";
 		}
 	before = "/";

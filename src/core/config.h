@@ -29,6 +29,9 @@ enum proto {
 	PROTO_ANY = 1 << 4,
 };
 
+/* As files call it: one of the set. */
+const char *proto_name(enum proto proto);
+
 struct port_range {
 	uint16_t low, high; /* inclusive; equal for a single port */
 };

@@ -251,9 +251,17 @@ static const struct word masquerades[] = {
 static const struct word isolations[] = {
 	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
 
-static const char *proto_name(size_t i)
+static const char *proto_text(size_t i)
 {
 	return protos[i].text;
+}
+
+const char *proto_name(enum proto proto)
+{
+	for (size_t i = 0; i < COUNT_OF(protos); i++)
+		if (protos[i].value == proto)
+			return protos[i].text;
+	return "?";
 }
 
 static const char *nat_name(size_t i)
@@ -299,7 +307,7 @@ static const struct word *take_word(struct decoder *d, const json_t *json, const
 static void decode_proto(struct decoder *d, const json_t *json, void *target)
 {
 	const struct word *word =
-		take_word(d, json, "protocol", protos, COUNT_OF(protos), proto_name);
+		take_word(d, json, "protocol", protos, COUNT_OF(protos), proto_text);
 
 	if (word)
 		*(uint8_t *)target |= word->value;
