@@ -235,28 +235,31 @@ static void pass_if_due(struct daemon *d)
 	make_pass(d);
 }
 
+static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
+
 /* What the kernel counted is read when somebody wants to know, never in a pass. */
 static void answer_questions(struct daemon *d)
 {
-	static const enum status_page pages[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
-
-	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		enum status_page page = questions[i];
 		AUTO_BUF struct buf text = {0};
 
-		if (!status_is_asked(d->status, pages[i]))
+		if (!status_is_asked(d->status, page))
 			continue;
-		if (pages[i] != STATUS_TEXT && d->source.current)
+		if (page != STATUS_TEXT && d->source.current)
 			counts_read(&d->counts, &d->world, &d->report.compiled_with,
 				    d->source.current);
-		report_print(&text, &d->report, pages[i], d->source.current, d->options);
-		status_answer(d->status, pages[i], true, buf_text(&text));
+		report_print(&text, &d->report, page, d->source.current, d->options);
+		status_answer(d->status, page, true, buf_text(&text));
 	}
 }
 
 static bool is_questioned(const struct daemon *d)
 {
-	return status_is_asked(d->status, STATUS_JSON) || status_is_asked(d->status, STATUS_TEXT) ||
-	       status_is_asked(d->status, STATUS_METRICS);
+	for (size_t i = 0; i < COUNT_OF(questions); i++)
+		if (status_is_asked(d->status, questions[i]))
+			return true;
+	return false;
 }
 
 static void loop(struct daemon *d)

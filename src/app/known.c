@@ -272,6 +272,7 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 			world_listen_to(w, &k->ns);
 		else
 			k->fingerprint = 0; /* ask anew: it may be another process by now */
+		view->anybody_gone |= !k->open && (err.code == ESRCH || err.code == ENOENT);
 	}
 	if (k && k->open) {
 		*place = (struct place){&k->ns, &k->memory, k};
@@ -285,7 +286,6 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	space->container_id = c->id;
 	if (!space->reachable && err.text[0] && err.code != 404)
 		space->obstacle = arena_strdup(a, err.text);
-	view->anybody_gone |= err.code == ESRCH || err.code == ENOENT;
 }
 
 bool observe_containers(struct view *view, struct arena *a, struct world *w,
