@@ -281,7 +281,8 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .lock = -1,
 			     .cooled_ms = clock_ms(),
 			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
-	if (!world_open(&d->world, options, err) || (d->lock = lock_take(err)) < 0)
+	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
+	    (d->lock = lock_take(err)) < 0)
 		return false;
 	d->status = status_open(options->listen, err);
 	return d->status && triggers_open(&d->triggers, options, &d->world, d->status, err);

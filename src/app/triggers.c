@@ -257,7 +257,7 @@ static bool open_epoll(struct triggers *t, struct error *err)
 	return true;
 }
 
-static bool open_signals(struct triggers *t, struct error *err)
+static sigset_t awaited_signals(void)
 {
 	sigset_t set;
 
@@ -265,8 +265,20 @@ static bool open_signals(struct triggers *t, struct error *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return error_set(err, errno, "sigprocmask");
+	return set;
+}
+
+bool triggers_hold_signals(struct error *err)
+{
+	sigset_t set = awaited_signals();
+
+	return sigprocmask(SIG_BLOCK, &set, NULL) == 0 || error_set(err, errno, "sigprocmask");
+}
+
+static bool open_signals(struct triggers *t, struct error *err)
+{
+	sigset_t set = awaited_signals();
+
 	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return t->signals >= 0 || error_set(err, errno, "signalfd");
 }

@@ -47,7 +47,9 @@ struct triggers {
 		.watch = WATCH_INIT, .epoll = -1, .signals = -1                                    \
 	}
 
-/* world and status are the caller's, who closes them after this. */
+/* Before anything else: a SIGHUP during the start would end the process; so it waits. */
+MUST_CHECK bool triggers_hold_signals(struct error *err);
+/* Signals are held. world and status are the caller's, who closes them after this. */
 MUST_CHECK bool triggers_open(struct triggers *t, const struct options *options,
 			      struct world *world, struct status_server *status, struct error *err);
 void triggers_close(struct triggers *t);
