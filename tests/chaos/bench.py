@@ -141,6 +141,16 @@ class Bench:
             children = f.read().split()
         return int(children[0]) if children else None
 
+    @staticmethod
+    def holds_signals(pid):
+        """Before that it is still the linker's, which a SIGHUP ends whatever the program does."""
+        try:
+            with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                blocked = next(line.split()[1] for line in f if line.startswith("SigBlk"))
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return bool(int(blocked, 16) & 1 << signal.SIGHUP - 1)
+
     def note_death(self, since):
         self.deaths += 1
         self.story.judge.trouble("daemon", since)

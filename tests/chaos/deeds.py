@@ -294,8 +294,12 @@ class Deeds:
     # -- the daemon --
 
     def send_hup(self):
-        if self.bench.daemon and (pid := self.bench.daemon_pid()):
-            os.kill(pid, signal.SIGHUP)
+        end = time.time() + 5
+        while self.bench.daemon and (pid := self.bench.daemon_pid()):
+            if self.bench.holds_signals(pid) or time.time() > end:
+                os.kill(pid, signal.SIGHUP)
+                return
+            time.sleep(0.001)
 
     def kill(self):
         """At a random moment of a pass that something gives reason for."""
