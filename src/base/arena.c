@@ -144,8 +144,6 @@ void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t 
 {
 	void *grown;
 
-	if (n < *cap)
-		return items;
 	*cap = *cap ? *cap * 2 : 4;
 	grown = arena_alloc(a, size * *cap);
 	if (n)

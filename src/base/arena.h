@@ -43,8 +43,10 @@ void arena_let_go(const struct arena *a);
 	}
 
 #define list_add(a, list)                                                                          \
-	((list)->items =                                                                           \
-		 list_room((a), (list)->items, (list)->n, &(list)->cap, sizeof(*(list)->items)),   \
+	((list)->items = (list)->n < (list)->cap                                                   \
+				 ? (list)->items                                                   \
+				 : list_room((a), (list)->items, (list)->n, &(list)->cap,          \
+					     sizeof(*(list)->items)),                              \
 	 &(list)->items[(list)->n++])
 
 #define list_each(item, list)                                                                      \
@@ -56,5 +58,5 @@ void arena_let_go(const struct arena *a);
 	((list)->items = arena_alloc((a), sizeof(*(list)->items) * (size_t)(more)),                \
 	 (list)->cap = (uint32_t)(more))
 
-/* The work behind list_add. */
+/* The work behind list_add: an array of twice the size, or a first one, with n items moved. */
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size);

@@ -61,11 +61,6 @@ uint32_t ip_to_v4(struct ip ip)
 	return ntohl(net);
 }
 
-uint8_t ip_bits(struct ip ip)
-{
-	return ip.family == 4 ? 32 : ip.family == 6 ? 128 : 0;
-}
-
 struct ip ip_plus(struct ip ip, uint32_t n)
 {
 	uint64_t carry = n;
@@ -117,11 +112,6 @@ struct prefix prefix_canonical(struct prefix p)
 bool prefix_is_canonical(struct prefix p)
 {
 	return ip_equal(p.ip, prefix_first(p));
-}
-
-bool prefix_is_single(struct prefix p)
-{
-	return p.ip.family && p.len == ip_bits(p.ip);
 }
 
 bool prefix_overlaps(struct prefix a, struct prefix b)

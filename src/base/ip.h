@@ -34,14 +34,12 @@ MUST_CHECK bool prefix_parse(struct prefix *p, const char *text);
 struct ip ip_v4(uint32_t host_order);
 uint32_t ip_to_v4(struct ip ip); /* host order; 0 for other families */
 struct ip ip_plus(struct ip ip, uint32_t n);
-uint8_t ip_bits(struct ip ip); /* 32, 128, 0 */
 
 struct prefix prefix_of(struct ip ip); /* the single address: /32, /128 */
 struct ip prefix_first(struct prefix p);
 struct ip prefix_last(struct prefix p); /* broadcast of an IPv4 subnet */
 struct prefix prefix_canonical(struct prefix p);
 bool prefix_is_canonical(struct prefix p);
-bool prefix_is_single(struct prefix p);
 bool prefix_overlaps(struct prefix a, struct prefix b);
 
 /* By value, for printf("%s", ip_format(a).s). A single address prints without its length. */
@@ -50,6 +48,16 @@ struct ip_text prefix_format(struct prefix p);
 struct ip_text prefix_format_full(struct prefix p); /* always with the length */
 
 /* --- what a large file asks a million times: in the header, so that it is no call --- */
+
+static inline uint8_t ip_bits(struct ip ip) /* 32, 128, 0 */
+{
+	return ip.family == 4 ? 32 : ip.family == 6 ? 128 : 0;
+}
+
+static inline bool prefix_is_single(struct prefix p)
+{
+	return p.ip.family && p.len == ip_bits(p.ip);
+}
 
 /* The n-th eight bytes, as a number that compares as they do. */
 static inline uint64_t ip_half(const struct ip *ip, int n)
@@ -86,14 +94,9 @@ static inline int prefix_compare(struct prefix a, struct prefix b)
 /* The first len bits of both are the same. */
 static inline bool ip_same_bits(const struct ip *a, const struct ip *b, unsigned len)
 {
-	for (int n = 0; len; n++) {
-		unsigned rest = len < 64 ? (64 - len) % 64 : 0;
-
-		if ((ip_half(a, n) ^ ip_half(b, n)) >> rest)
-			return false;
-		len -= 64 - rest;
-	}
-	return true;
+	if (len <= 64)
+		return !len || !((ip_half(a, 0) ^ ip_half(b, 0)) >> (64 - len));
+	return ip_half(a, 0) == ip_half(b, 0) && !((ip_half(a, 1) ^ ip_half(b, 1)) >> (128 - len));
 }
 
 static inline bool prefix_covers(struct prefix outer, struct prefix inner)

@@ -39,11 +39,13 @@ const char *const finding_names[] = {
 	[FINDING_NOTE] = "note",
 };
 
-/* The IP protocol numbers of a policy's protocols, in order of their bits. */
-static const struct {
-	uint8_t bit, number;
-} protocols[] = {
-	{PROTO_TCP, 6}, {PROTO_UDP, 17}, {PROTO_SCTP, 132}, {PROTO_ICMP, 1}, {PROTO_ANY, 0},
+/* IP protocol numbers (IANA), by the place of enum proto's bits. */
+static const uint8_t protocol_numbers[] = {
+	6,   /* tcp */
+	17,  /* udp */
+	132, /* sctp */
+	1,   /* icmp */
+	0,   /* any */
 };
 
 struct finding *finding_add(struct findings *f, struct arena *a, enum finding_kind kind,
@@ -74,11 +76,10 @@ static void find_matches(struct compiler *c, const struct policy *p)
 	const struct port_range *ports = policy_ports(c->config, p);
 
 	c->matches.n = 0;
-	for (size_t i = 0; i < COUNT_OF(protocols); i++) {
-		struct traffic every = {.proto = protocols[i].number, .high = UINT16_MAX};
+	for (uint32_t set = p->protos; set; set &= set - 1) {
+		struct traffic every = {.proto = protocol_numbers[__builtin_ctz(set)],
+					.high = UINT16_MAX};
 
-		if (!(p->protos & protocols[i].bit))
-			continue;
 		if (!match_has_ports(every) || !p->n_ports)
 			*list_add(c->a, &c->matches) = every;
 		else
@@ -143,12 +144,20 @@ static void allow(struct compiler *c, struct side src, struct side dst, struct t
 							   .origin = origin};
 }
 
+/* The container that an address of the file belongs to; NULL: none. */
+static struct node *node_of_address(const struct compiler *c, uint32_t address)
+{
+	uint32_t node = address == NONE ? NONE : c->nodes.of_address[address];
+
+	return node == NONE ? NULL : &c->nodes.list.items[node];
+}
+
 static struct end end_of(const struct compiler *c, const struct peer *peer, uint32_t network)
 {
-	uint32_t node = peer->address == NONE ? NONE : c->nodes.of_address[peer->address];
+	const struct node *node = node_of_address(c, peer->address);
 
-	if (node != NONE)
-		return (struct end){peer->net, &c->nodes.list.items[node], network};
+	if (node) /* one without a namespace of its own has no seat in that network */
+		return (struct end){peer->net, node, node->shares_namespace ? NONE : network};
 	return routes_end(&c->nodes, peer->net);
 }
 
@@ -278,14 +287,6 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 					*list_add(c->a, &flows->masquerades) = m;
 				}
 		}
-}
-
-/* The container that an address of the file belongs to; NULL: none. */
-static struct node *node_of_address(const struct compiler *c, uint32_t address)
-{
-	uint32_t node = address == NONE ? NONE : c->nodes.of_address[address];
-
-	return node == NONE ? NULL : &c->nodes.list.items[node];
 }
 
 /*
@@ -478,6 +479,8 @@ static void compile_host(struct compiler *c, struct space *host)
 
 static void compile_containers(struct compiler *c, struct state *want)
 {
+	AUTO_RELEASE struct arena scratch = {0};
+
 	for (uint32_t i = 0; i < c->nodes.list.n; i++) {
 		const struct node *node = &c->nodes.list.items[i];
 		struct space space = {.container = node->name, .flows = &c->of_node[i]};
@@ -486,7 +489,7 @@ static void compile_containers(struct compiler *c, struct state *want)
 			ipt_program_container(&space.chains, c->a, &c->of_node[i], c->facts);
 		else
 			program_container(&space.ruleset, c->a, &c->of_node[i], c->facts);
-		routes_of(&c->routes, i, c->a, &space);
+		routes_of(&c->routes, i, c->a, &scratch, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
 		if (!space.forward && !space.routes.n)
 			continue;

@@ -71,8 +71,8 @@ void nft_print_change(struct buf *out, const struct nft_change *change, uint32_t
 void nft_print_element(struct buf *out, const struct set *set, uint32_t i);
 
 /*
- * Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset. Elements
- * are in the second arena until nft_decode_finish, which moves them into the first.
+ * Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset.
+ * Elements are in the second arena until nft_decode_finish, which moves them into the first.
  */
 MUST_CHECK bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
 				   const void *nlmsg, struct error *err);

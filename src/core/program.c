@@ -159,6 +159,10 @@ static struct set *add_set(struct builder *b, const char *name, const enum field
 
 static uint8_t *put_ip(uint8_t *at, struct ip ip)
 {
+	if (ip.family == 4) { /* of known size: no call */
+		memcpy(at, ip.bytes, 4);
+		return at + 4;
+	}
 	memcpy(at, ip.bytes, ip_bits(ip) / 8);
 	return at + ip_bits(ip) / 8;
 }
@@ -210,6 +214,7 @@ static void build_allows(struct builder *b, const struct flows *flows)
 			    .n_key = 3};
 	struct box_list boxes = {0};
 
+	set_reserve(&ports, b->a, flows->allows.n); /* most policies are */
 	list_each (flow, &flows->allows) {
 		bool single = prefix_is_single(flow->src) && prefix_is_single(flow->dst);
 		uint8_t *at;

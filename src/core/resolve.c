@@ -296,7 +296,7 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 	const struct peers *peers = r->answers->peers[question][name];
 	const char *found = "";
 
-	if (peers->match != MATCH_PREFIX || r->noted[question][name])
+	if (r->noted[question][name])
 		return;
 	r->noted[question][name] = true;
 	for (uint32_t p = 0; p < peers->n && p < 8; p++) {
@@ -320,7 +320,8 @@ static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t 
 		diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, i, field),
 			"nothing in this file is named \"%s\"; the policy waits",
 			config_name(r->config, name));
-	note_prefix(r, name, question, i, field);
+	if (peers->match == MATCH_PREFIX)
+		note_prefix(r, name, question, i, field);
 }
 
 static enum question question_of(const struct policy *p)
@@ -357,7 +358,7 @@ static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 	const char *found = peers->n ? container_of(r, peers) : NULL;
 
 	r->answers->containers[name] = found ? found : config_name(r->config, name);
-	if (found)
+	if (found && peers->match == MATCH_PREFIX)
 		note_prefix(r, name, ASK_SUBJECT, i, "name");
 }
 

@@ -7,12 +7,14 @@
 #include <string.h>
 
 struct checker {
-	struct arena *a, *scratch;
+	struct arena *a;
 	struct diags *diags;
 	const struct config *config;
 	const struct resolution *resolution;
 	uint64_t *matters;  /* of each policy: a hash of what it is about */
 	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
+	/* A hash table of the last policy about each matter: its index + 1; 0: free. */
+	uint32_t *last, cap;
 };
 
 /* --- policies that say what another one says --- */
@@ -117,30 +119,20 @@ static void warn_of_doubles_of(const struct checker *c, uint32_t i)
 		warn_of_cover(c, older[n], i);
 }
 
-/* A hash table of the last policy about each matter, which chains to those before it. */
-static void warn_of_doubles(struct checker *c)
+static void warn_of_doubles(struct checker *c, const struct resolved *r, uint32_t i)
 {
-	uint32_t n = c->config->policies.n, cap = 64, *last;
+	const struct policy *p = &c->config->policies.items[i];
+	uint32_t *last = c->last, mask = c->cap - 1;
+	uint64_t slot;
 
-	while (cap < 2 * n)
-		cap *= 2;
-	last = arena_array(c->scratch, uint32_t, cap); /* index + 1; 0: free */
-	c->matters = arena_array(c->scratch, uint64_t, n);
-	c->previous = arena_array(c->scratch, uint32_t, n);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct policy *p = &c->config->policies.items[i];
-		struct resolved r = resolved_policy(c->resolution, c->config, p);
-		uint64_t slot;
-
-		if (r.waiting || (!r.from->n && p->nat == NAT_NO))
-			continue;
-		slot = c->matters[i] = matter_of(p, &r);
-		while (last[slot & (cap - 1)] && !same_matter(c, i, last[slot & (cap - 1)] - 1))
-			slot++;
-		c->previous[i] = last[slot & (cap - 1)] - 1; /* 0 - 1: NONE */
-		last[slot & (cap - 1)] = i + 1;
-		warn_of_doubles_of(c, i);
-	}
+	if (r->waiting || (!r->from->n && p->nat == NAT_NO))
+		return;
+	slot = c->matters[i] = matter_of(p, r);
+	while (last[slot & mask] && !same_matter(c, i, last[slot & mask] - 1))
+		slot++;
+	c->previous[i] = last[slot & mask] - 1; /* 0 - 1: NONE */
+	last[slot & mask] = i + 1;
+	warn_of_doubles_of(c, i);
 }
 
 /* --- policies without effect --- */
@@ -173,16 +165,22 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		   const struct config *config)
 {
 	AUTO_RELEASE struct arena scratch = {0};
+	uint32_t n = config->policies.n;
 	struct checker c = {.a = a,
-			    .scratch = &scratch,
 			    .diags = diags,
 			    .config = config,
-			    .resolution = resolution};
+			    .resolution = resolution,
+			    .matters = arena_array(&scratch, uint64_t, n),
+			    .previous = arena_array(&scratch, uint32_t, n),
+			    .cap = 64};
 
-	for (uint32_t i = 0; i < config->policies.n; i++) {
+	while (c.cap < 2 * n)
+		c.cap *= 2;
+	c.last = arena_array(&scratch, uint32_t, c.cap);
+	for (uint32_t i = 0; i < n; i++) {
 		struct resolved r = resolved_policy(resolution, config, &config->policies.items[i]);
 
 		warn_of_neighbours(&c, &r, i);
+		warn_of_doubles(&c, &r, i);
 	}
-	warn_of_doubles(&c);
 }

@@ -2,8 +2,10 @@
 #include "core/routes.h"
 
 #include "base/hash.h"
+#include "base/order.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * One flow's need: from a declared address, the peer is to be reached through the gateway there. A
@@ -25,14 +27,19 @@ struct need {
 struct needs {
 	LIST(struct need) list;
 	bool one_gateway; /* needs for one subnet can't disagree */
-	/* By declared network: the strongest need so far for what is there; none before the first.
-	 */
+	/* By declared network, in two bits: the strongest need so far for what is there (0: none);
+	 * NULL before the first. */
 	uint8_t *asked;
 };
 
 enum { ASKED_BITS = 2, ASKED_PER_BYTE = 8 / ASKED_BITS };
 
 static const uint32_t asked_mask = (1 << ASKED_BITS) - 1;
+
+static uint32_t strength(enum rank rank)
+{
+	return REPLIES + 1 - (uint32_t)rank;
+}
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
@@ -58,11 +65,16 @@ static bool one_gateway(const struct node *node)
 struct routes routes_new(struct arena *a, const struct nodes *nodes, uint32_t n_networks)
 {
 	struct routes r = {.a = a, .nodes = nodes, .n_networks = n_networks};
+	size_t n_asked = n_networks / ASKED_PER_BYTE + 1;
 
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
+	r.everything = memset(arena_alloc(a, n_asked), UINT8_MAX, n_asked);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
 		r.of_node[i].one_gateway = one_gateway(&nodes->list.items[i]);
-		r.anybody_lost |= !default_route_is_right(&nodes->list.items[i]);
+		if (default_route_is_right(&nodes->list.items[i]))
+			r.of_node[i].asked = r.everything;
+		else
+			r.anybody_lost = true;
 	}
 	return r;
 }
@@ -86,20 +98,24 @@ static struct prefix destination(const struct need *need)
 	return need->there ? need->there->subnet : need->peer;
 }
 
-/* One as strong was asked before, for the same destination: this one changes nothing. */
-static bool is_asked(struct routes *routes, struct needs *needs, const struct need *need,
-		     uint32_t network)
+static uint32_t strongest(const struct needs *needs, uint32_t network)
 {
-	uint32_t shift = network % ASKED_PER_BYTE * ASKED_BITS, strength = REPLIES + 1 - need->rank;
+	uint32_t shift = network % ASKED_PER_BYTE * ASKED_BITS;
+
+	return needs->asked ? (uint32_t)needs->asked[network / ASKED_PER_BYTE] >> shift & asked_mask
+			    : 0;
+}
+
+static void note_strongest(struct routes *routes, struct needs *needs, uint32_t network,
+			   enum rank rank)
+{
+	uint32_t shift = network % ASKED_PER_BYTE * ASKED_BITS;
 	uint8_t *byte;
 
 	if (!needs->asked)
 		needs->asked = arena_alloc(routes->a, routes->n_networks / ASKED_PER_BYTE + 1);
 	byte = &needs->asked[network / ASKED_PER_BYTE];
-	if (((uint32_t)*byte >> shift & asked_mask) >= strength)
-		return true;
-	*byte = (uint8_t)((*byte & ~(asked_mask << shift)) | strength << shift);
-	return false;
+	*byte = (uint8_t)((*byte & ~(asked_mask << shift)) | strength(rank) << shift);
 }
 
 static void one_way(struct routes *routes, const struct node *node, struct ip own,
@@ -113,9 +129,12 @@ static void one_way(struct routes *routes, const struct node *node, struct ip ow
 		return;
 	if (peer->node)
 		need.there = node_seat_in(peer->node, peer->net.ip);
-	if (needs->one_gateway && peer->network != NONE && need.there && need.there->declared &&
-	    is_asked(routes, needs, &need, peer->network))
-		return;
+	if (needs->one_gateway && peer->network != NONE && need.there && need.there->declared) {
+		/* one as strong was asked before, for the same destination: this changes nothing */
+		if (strongest(needs, peer->network) >= strength(rank))
+			return;
+		note_strongest(routes, needs, peer->network, rank);
+	}
 	*list_add(routes->a, &needs->list) = need;
 }
 
@@ -175,38 +194,28 @@ static bool is_known(struct routes *r, const struct end *src, const struct end *
 		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net)));
 }
 
+/* Most flows stand between networks that others stand between, too: what this end needs for
+ * whatever is over there was asked before. */
+static bool was_asked(const struct routes *routes, const struct end *own, const struct end *peer,
+		      enum rank rank)
+{
+	return own->node && own->network != NONE && peer->network != NONE &&
+	       strongest(&routes->of_node[own->node - routes->nodes->list.items], peer->network) >=
+		       strength(rank);
+}
+
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin)
 {
-	if ((is_content(routes, &src) && is_content(routes, &dst)) || is_known(routes, &src, &dst))
+	bool there = was_asked(routes, &src, &dst, OPENS_AS_THIS);
+	bool back = was_asked(routes, &dst, &src, REPLIES);
+
+	if ((there && back) || (is_content(routes, &src) && is_content(routes, &dst)) ||
+	    is_known(routes, &src, &dst))
 		return;
-	ways_to(routes, &src, &dst, OPENS_AS_THIS, origin);
-	ways_to(routes, &dst, &src, REPLIES, origin);
-}
-
-/* What came first comes first in memory, too: the list is sorted by pointers. */
-static int by_rank(const struct need *a, const struct need *b)
-{
-	if (a->rank != b->rank)
-		return a->rank < b->rank ? -1 : 1;
-	return (a > b) - (a < b);
-}
-
-static int by_peer(const void *left, const void *right)
-{
-	const struct need *a = *(const struct need *const *)left;
-	const struct need *b = *(const struct need *const *)right;
-	int order = prefix_compare(a->peer, b->peer);
-
-	return order ? order : by_rank(a, b);
-}
-
-static int by_subnet(const void *left, const void *right)
-{
-	const struct need *a = *(const struct need *const *)left;
-	const struct need *b = *(const struct need *const *)right;
-	int order = prefix_compare(destination(a), destination(b));
-
-	return order ? order : by_rank(a, b);
+	if (!there)
+		ways_to(routes, &src, &dst, OPENS_AS_THIS, origin);
+	if (!back)
+		ways_to(routes, &dst, &src, REPLIES, origin);
 }
 
 static int by_destination(const void *left, const void *right)
@@ -216,40 +225,69 @@ static int by_destination(const void *left, const void *right)
 	return prefix_compare(a->dst, b->dst);
 }
 
-/* Of the needs for one peer the first decides. */
-static uint32_t keep_one_per_peer(const struct need **needs, uint32_t n)
+/* Where a need leads and how much it counts, in bytes that sort so. */
+struct sort_key {
+	struct prefix net;
+	uint8_t rank;
+};
+
+/* By peer, or by what serves it; of those for one the strongest first, then what came first. */
+static const uint32_t *order_of(const struct need **needs, uint32_t n, struct arena *a,
+				bool by_peer)
 {
+	struct sort_key *keys = arena_array(a, struct sort_key, n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		keys[i].net = by_peer ? needs[i]->peer : destination(needs[i]);
+		keys[i].rank = (uint8_t)needs[i]->rank;
+	}
+	return order_by_bytes(a, keys, n, sizeof(*keys), sizeof(*keys));
+}
+
+/* Of the needs for one peer the first decides. What stays, stays in its order. */
+static uint32_t keep_one_per_peer(const struct need **needs, uint32_t n, struct arena *a)
+{
+	const uint32_t *order = order_of(needs, n, a, true);
+	bool *decides = arena_array(a, bool, n);
 	uint32_t kept = 0;
 
-	qsort(needs, n, sizeof(*needs), by_peer);
 	for (uint32_t i = 0; i < n; i++)
-		if (!kept || prefix_compare(needs[i]->peer, needs[kept - 1]->peer) != 0)
+		decides[order[i]] =
+			!i || prefix_compare(needs[order[i]]->peer, needs[order[i - 1]]->peer) != 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (decides[i])
 			needs[kept++] = needs[i];
 	return kept;
 }
 
 /* What decides first, sorted by where it leads. */
-static const struct need **sorted_needs(struct needs *needs, struct arena *a, uint32_t *n)
+static const struct need **sorted_needs(const struct needs *needs, struct arena *a, uint32_t *n)
 {
-	const struct need **sorted = arena_array(a, const struct need *, needs->list.n);
+	const struct need **all = arena_array(a, const struct need *, needs->list.n), **sorted;
+	const uint32_t *order;
 
-	for (uint32_t i = 0; i < needs->list.n; i++)
-		sorted[i] = &needs->list.items[i];
-	*n = needs->one_gateway ? needs->list.n : keep_one_per_peer(sorted, needs->list.n);
-	qsort(sorted, *n, sizeof(const struct need *), by_subnet);
+	*n = needs->list.n;
+	for (uint32_t i = 0; i < *n; i++)
+		all[i] = &needs->list.items[i];
+	if (!needs->one_gateway)
+		*n = keep_one_per_peer(all, *n, a);
+	order = order_of(all, *n, a, false);
+	sorted = arena_array(a, const struct need *, *n);
+	for (uint32_t i = 0; i < *n; i++)
+		sorted[i] = all[order[i]];
 	return sorted;
 }
 
-void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct space *space)
+void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
+	       struct space *space)
 {
-	AUTO_RELEASE struct arena scratch = {0};
 	const struct need **needs, *first = NULL;
 	bool in_order = true;
 	uint32_t n;
 
 	if (!routes->of_node[i].list.n)
 		return;
-	needs = sorted_needs(&routes->of_node[i], &scratch, &n);
+	needs = sorted_needs(&routes->of_node[i], scratch, &n);
 	for (uint32_t k = 0; k < n; k++) {
 		struct prefix dst = destination(needs[k]), peer = needs[k]->peer;
 		bool opens = !first || prefix_compare(dst, destination(first)) != 0;
@@ -267,4 +305,5 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 	}
 	if (!in_order)
 		qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
+	arena_reset(scratch);
 }

@@ -15,6 +15,7 @@ struct routes {
 	uint32_t n_networks;   /* declared */
 	struct needs *of_node; /* one per node */
 	bool anybody_lost;     /* there is a node whose default route is not the right way */
+	uint8_t *everything;   /* asked already: who is content asks for nothing */
 	struct seen known;     /* flows from or to a whole network */
 };
 
@@ -29,5 +30,6 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, uint32_t n_
 struct end routes_end(const struct nodes *nodes, struct prefix net);
 /* A flow from src to dst must find its way there and back, and leave as src. */
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin);
-/* The routes of node i, sorted, into its space. */
-void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct space *space);
+/* The routes of node i, sorted, into its space. The scratch memory is empty before and after. */
+void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
+	       struct space *space);

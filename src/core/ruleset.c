@@ -2,7 +2,8 @@
 /* Sets of packed records, and finding one's way in a ruleset. */
 #include "core/ruleset.h"
 
-#include <stdlib.h>
+#include "base/order.h"
+
 #include <string.h>
 
 const struct field_type field_types[] = {
@@ -42,68 +43,31 @@ const uint8_t *set_element(const struct set *set, uint32_t i)
 	return set->elements + (size_t)i * set_stride(set);
 }
 
+void set_reserve(struct set *set, struct arena *a, uint32_t more)
+{
+	set->stride = set_stride(set);
+	set->elements = arena_alloc(a, (size_t)more * set->stride);
+	set->origins = arena_array(a, uint32_t, more);
+	set->cap = more;
+}
+
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin)
 {
 	uint32_t cap = set->cap;
 
-	set->origins = list_room(a, set->origins, set->n, &cap, sizeof(*set->origins));
+	if (set->n == cap)
+		set->origins = list_room(a, set->origins, set->n, &cap, sizeof(*set->origins));
 	set->origins[set->n] = origin;
 	return set_add_read(set, a);
 }
 
 uint8_t *set_add_read(struct set *set, struct arena *a)
 {
-	set->stride = set_stride(set);
-	set->elements = list_room(a, set->elements, set->n, &set->cap, set->stride);
-	return set->elements + (size_t)set->n++ * set->stride;
-}
-
-/* The bytes of the records in which any two differ: all the others need no sorting. */
-static uint32_t differing_bytes(uint32_t *bytes, const struct set *set, uint32_t stride)
-{
-	uint8_t any[2 * MAX_KEY + MAX_DATA] = {0};
-	uint32_t n = 0;
-
-	for (uint32_t i = 1; i < set->n; i++)
-		for (uint32_t k = 0; k < stride; k++)
-			any[k] |= set->elements[k] ^ set->elements[(size_t)i * stride + k];
-	for (uint32_t k = 0; k < stride; k++)
-		if (any[k])
-			bytes[n++] = k;
-	return n;
-}
-
-/* One pass of the sort by counting: stable, so that passes from the last byte to the first sort. */
-static void sort_by_byte(uint32_t *to, const uint32_t *from, const struct set *set, uint32_t stride,
-			 uint32_t byte)
-{
-	uint32_t starts[257] = {0};
-
-	for (uint32_t i = 0; i < set->n; i++)
-		starts[set->elements[(size_t)i * stride + byte] + 1]++;
-	for (uint32_t i = 1; i < 256; i++)
-		starts[i] += starts[i - 1];
-	for (uint32_t i = 0; i < set->n; i++)
-		to[starts[set->elements[(size_t)from[i] * stride + byte]]++] = from[i];
-}
-
-/* The records' indexes, sorted by their bytes; equal ones stay in their order. */
-static const uint32_t *sorted_indexes(const struct set *set, struct arena *a, uint32_t stride)
-{
-	uint32_t *order = arena_array(a, uint32_t, set->n),
-		 *next = arena_array(a, uint32_t, set->n);
-	uint32_t bytes[2 * MAX_KEY + MAX_DATA], n = differing_bytes(bytes, set, stride);
-
-	for (uint32_t i = 0; i < set->n; i++)
-		order[i] = i;
-	while (n--) {
-		uint32_t *old = order;
-
-		sort_by_byte(next, order, set, stride, bytes[n]);
-		order = next;
-		next = old;
+	if (set->n == set->cap) {
+		set->stride = set_stride(set);
+		set->elements = list_room(a, set->elements, set->n, &set->cap, set->stride);
 	}
-	return order;
+	return set->elements + (size_t)set->n++ * set->stride;
 }
 
 /* Of records with one key the first in order stays: no origin is asked, only the bytes. */
@@ -118,7 +82,7 @@ void set_finish(struct set *set, struct arena *a)
 
 	if (!set->n)
 		return;
-	order = sorted_indexes(set, &scratch, stride);
+	order = order_by_bytes(&scratch, set->elements, set->n, stride, stride);
 	elements = arena_alloc(a, (size_t)set->n * stride);
 	if (set->origins)
 		origins = arena_array(a, uint32_t, set->n);

@@ -60,6 +60,8 @@ const uint8_t *set_element(const struct set *set, uint32_t i);
  * moves what is left into its own arena.
  */
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin);
+/* Room for so many of them in a set that has none yet: known sizes need no growing. */
+void set_reserve(struct set *set, struct arena *a, uint32_t more);
 /* The same for a set that is read back: nothing in it has an origin. */
 uint8_t *set_add_read(struct set *set, struct arena *a);
 void set_finish(struct set *set, struct arena *a);

@@ -3,6 +3,7 @@
 #include "base/diag.h"
 #include "base/error.h"
 #include "base/ip.h"
+#include "base/order.h"
 #include "base/pages.h"
 #include "unit/test.h"
 
@@ -177,6 +178,32 @@ TEST(addresses_compare_as_their_bytes_do)
 	assert_false(prefix_contains(net, ips[4]));
 }
 
+/* Records of 19 bytes, of which the last is not looked at and the first six differ little. */
+static void records_are_ordered_by_their_bytes_and_equal_ones_stay(void **state)
+{
+	enum { N = 3000, STRIDE = 20, LEN = 19 };
+	AUTO_RELEASE struct arena a = {0};
+	uint8_t(*records)[STRIDE] = arena_alloc(&a, (size_t)N * STRIDE);
+	uint32_t random = 1, *order;
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++)
+		for (uint32_t k = 0; k < STRIDE; k++) {
+			random = random * 1103515245 + 12345;
+			records[i][k] = k == 7 ? 9 : (uint8_t)(random >> 16 & (k < 18 ? 1 : 255));
+		}
+	for (uint32_t i = 0; i < N; i += 3) /* doubles that only the last byte tells apart */
+		memcpy(records[i + 2], records[i], LEN);
+	for (uint32_t n = 0; n <= N; n = n ? n * 3 : 1) {
+		order = order_by_bytes(&a, records, n, STRIDE, LEN);
+		for (uint32_t i = 1; i < n; i++) {
+			int known = memcmp(records[order[i - 1]], records[order[i]], LEN);
+
+			assert_true(known < 0 || (!known && order[i - 1] < order[i]));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +217,7 @@ int main(void)
 		cmocka_unit_test(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory),
 		cmocka_unit_test(a_large_buffer_that_was_cut_leaves_nothing_behind),
 		cmocka_unit_test(addresses_compare_as_their_bytes_do),
+		cmocka_unit_test(records_are_ordered_by_their_bytes_and_equal_ones_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
