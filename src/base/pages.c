@@ -8,7 +8,7 @@ enum { PAGE = 4 << 10, HUGE_PAGE = 2 << 20, MOST_KEPT = 128, WASTEFUL = 2 };
 
 struct block {
 	unsigned char *start;
-	size_t size;
+	size_t size, used;
 };
 
 static struct block kept[MOST_KEPT];
@@ -19,7 +19,8 @@ static size_t round_up(size_t size, size_t to)
 	return (size + to - 1) & ~(to - 1);
 }
 
-/* The smallest that is large enough, and not much larger. */
+/* The smallest that is large enough, and not much larger. Zeroed only now: most are never taken
+ * again, and what was just zeroed is near the processor. */
 static void *take_kept(size_t *size)
 {
 	struct block *best = NULL;
@@ -33,6 +34,7 @@ static void *take_kept(size_t *size)
 		return NULL;
 	start = best->start;
 	*size = best->size;
+	memset(start, 0, best->used);
 	*best = kept[--n_kept];
 	return start;
 }
@@ -79,8 +81,7 @@ void pages_give(void *block, size_t size, size_t used)
 		munmap(block, size);
 		return;
 	}
-	memset(block, 0, used);
-	kept[n_kept++] = (struct block){block, size};
+	kept[n_kept++] = (struct block){block, size, used};
 }
 
 void pages_trim(void)
