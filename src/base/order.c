@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A radix sort, from the last byte to the first. Most records differ in a few bytes only: those are
- * packed into numbers, eight at a time, so that a pass reads memory in its order.
+ * A radix sort, from the last digit to the first. Most records differ in a few bits only: those are
+ * packed into numbers, so that there are few digits and a pass reads memory in its order.
  */
 #include "base/order.h"
 
 #include <string.h>
+
+enum { WORD = 64, CLOSE = 8, FEW = 4096, MOST_DIGITS = 1 << 11 };
+
+/* Bits of the eight bytes at `at` that stand together: width of them, shift above the lowest. */
+struct piece {
+	uint32_t at, shift, width;
+};
 
 struct item {
 	uint64_t key;
@@ -13,75 +20,102 @@ struct item {
 };
 
 struct sorting {
+	const uint8_t *records;
+	size_t stride, len;
+	LIST(struct piece) pieces;
 	struct item *items, *spare;
 	uint32_t n;
 };
 
-/* Where records differ from the first one, in the eight bytes at `at`, or in the one there. */
-static uint64_t differing_bits(const uint8_t *at, uint32_t n, size_t stride, bool eight)
+/* A number that compares as the bytes do. Shorter records are filled with zeros. */
+static uint64_t word_at(const struct sorting *s, uint32_t i, size_t at)
 {
-	uint64_t first = 0, other = 0, any = 0;
+	uint64_t word = 0;
 
-	memcpy(&first, at, eight ? sizeof(first) : 1);
-	for (uint32_t i = 1; i < n; i++) {
-		if (eight)
-			memcpy(&other, at + i * stride, sizeof(other));
-		else
-			memcpy(&other, at + i * stride, 1);
-		any |= other ^ first;
-	}
-	return any;
+	if (s->len >= sizeof(word)) /* of known size: no call */
+		memcpy(&word, s->records + i * s->stride + at, sizeof(word));
+	else
+		memcpy(&word, s->records + i * s->stride, s->len);
+	return __builtin_bswap64(word);
 }
 
-/* The bytes of the records in which any two differ: all the others need no sorting. */
-static uint32_t differing_bytes(uint16_t *bytes, const uint8_t *records, uint32_t n, size_t stride,
-				size_t len)
+/* Where bits of a word differ, from its first bit on. What is close to each other is one piece. */
+static void add_pieces(struct sorting *s, struct arena *a, size_t at, uint64_t bits)
 {
-	uint32_t found = 0;
+	struct piece *last = NULL;
 
-	for (size_t at = 0, step; at < len; at += step) {
-		bool eight = len - at >= sizeof(uint64_t);
-		uint64_t bits = differing_bits(records + at, n, stride, eight);
-		uint8_t differs[sizeof(bits)];
-
-		memcpy(differs, &bits, sizeof(bits));
-		step = eight ? sizeof(bits) : 1;
-		for (size_t k = 0; k < step; k++)
-			if (differs[k])
-				bytes[found++] = (uint16_t)(at + k);
-	}
-	return found;
-}
-
-static void take_keys(struct sorting *s, const uint8_t *records, size_t stride,
-		      const uint16_t *bytes, uint32_t n_bytes)
-{
-	for (uint32_t i = 0; i < s->n; i++) {
-		const uint8_t *record = records + s->items[i].index * stride;
-		uint64_t key = 0;
-
-		for (uint32_t k = 0; k < n_bytes; k++)
-			key = key << 8 | record[bytes[k]];
-		s->items[i].key = key;
+	for (uint32_t shift = WORD; shift--;) {
+		if (!(bits >> shift & 1))
+			continue;
+		if (last && last->shift - shift <= CLOSE) {
+			last->width += last->shift - shift;
+			last->shift = shift;
+		} else {
+			last = list_add(a, &s->pieces);
+			*last = (struct piece){(uint32_t)at, shift, 1};
+		}
 	}
 }
 
-/* One pass by counting: it keeps the order of equals, so that passes over all bytes sort. */
-static void sort_by_byte(struct sorting *s, uint32_t shift)
+/* The bits in which any two records differ: all the others need no sorting. */
+static void find_pieces(struct sorting *s, struct arena *a)
 {
-	uint32_t starts[256] = {0}, before = 0;
+	for (size_t done = 0; done < s->len;) {
+		size_t rest = s->len - done, word = sizeof(uint64_t);
+		/* the last eight bytes may hold some that were looked at */
+		size_t at = rest >= word || s->len < word ? done : s->len - word;
+		uint64_t first = word_at(s, 0, at), bits = 0;
+
+		for (uint32_t i = 1; i < s->n; i++)
+			bits |= word_at(s, i, at) ^ first;
+		if (at < done)
+			bits &= UINT64_MAX >> 8 * (done - at);
+		add_pieces(s, a, at, bits);
+		done = at + word;
+	}
+}
+
+/* Keys of as many pieces before `end` as fit one. Returns where they begin, and their bits. */
+static uint32_t take_keys(struct sorting *s, uint32_t end, uint32_t *bits)
+{
+	uint32_t begin = end;
+
+	*bits = 0;
+	while (begin && *bits + s->pieces.items[begin - 1].width <= WORD)
+		*bits += s->pieces.items[--begin].width;
+	for (uint32_t i = 0; i < s->n; i++)
+		s->items[i].key = 0;
+	for (uint32_t p = begin; p < end; p++) {
+		const struct piece piece = s->pieces.items[p];
+		uint64_t mask = UINT64_MAX >> (WORD - piece.width);
+
+		for (uint32_t i = 0; i < s->n; i++) {
+			struct item *item = &s->items[i];
+			uint64_t here = word_at(s, item->index, piece.at) >> piece.shift & mask;
+
+			item->key = (piece.width < WORD ? item->key << piece.width : 0) | here;
+		}
+	}
+	return begin;
+}
+
+/* One pass by counting: it keeps the order of equals, so that passes over all digits sort. */
+static void sort_by_digit(struct sorting *s, uint32_t shift, uint32_t n_digits)
+{
+	uint32_t starts[MOST_DIGITS], before = 0;
 	struct item *items = s->items;
 
+	memset(starts, 0, n_digits * sizeof(*starts));
 	for (uint32_t i = 0; i < s->n; i++)
-		starts[items[i].key >> shift & 255]++;
-	for (uint32_t i = 0; i < 256; i++) {
+		starts[items[i].key >> shift & (n_digits - 1)]++;
+	for (uint32_t i = 0; i < n_digits; i++) {
 		uint32_t here = starts[i];
 
 		starts[i] = before;
 		before += here;
 	}
 	for (uint32_t i = 0; i < s->n; i++)
-		s->spare[starts[items[i].key >> shift & 255]++] = items[i];
+		s->spare[starts[items[i].key >> shift & (n_digits - 1)]++] = items[i];
 	s->items = s->spare;
 	s->spare = items;
 }
@@ -89,21 +123,23 @@ static void sort_by_byte(struct sorting *s, uint32_t shift)
 uint32_t *order_by_bytes(struct arena *a, const void *records, uint32_t n, size_t stride,
 			 size_t len)
 {
-	struct sorting s = {
-		arena_array(a, struct item, n), arena_array(a, struct item, n), n};
-	uint32_t *order = arena_array(a, uint32_t, n), n_bytes;
-	uint16_t *bytes = arena_array(a, uint16_t, len);
+	struct sorting s = {.records = records,
+			    .stride = stride,
+			    .len = len,
+			    .items = arena_array(a, struct item, n),
+			    .spare = arena_array(a, struct item, n),
+			    .n = n};
+	uint32_t *order = arena_array(a, uint32_t, n);
+	uint32_t digit = n < FEW ? 8 : 11, bits;
 
-	n_bytes = n ? differing_bytes(bytes, records, n, stride, len) : 0;
+	if (n)
+		find_pieces(&s, a);
 	for (uint32_t i = 0; i < n; i++)
 		s.items[i].index = i;
-	while (n_bytes) {
-		uint32_t some = n_bytes < sizeof(uint64_t) ? n_bytes : sizeof(uint64_t);
-
-		n_bytes -= some;
-		take_keys(&s, records, stride, bytes + n_bytes, some);
-		for (uint32_t k = 0; k < some; k++)
-			sort_by_byte(&s, 8 * k);
+	for (uint32_t end = s.pieces.n; end;) {
+		end = take_keys(&s, end, &bits);
+		for (uint32_t shift = 0; shift < bits; shift += digit)
+			sort_by_digit(&s, shift, 1U << digit);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = s.items[i].index;

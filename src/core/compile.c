@@ -97,12 +97,12 @@ static struct traffic translated(struct traffic match, uint16_t to_port)
 	return match;
 }
 
-/* The network that holds a peer, NONE if it lies in no managed one. */
-static uint32_t network_of(const struct compiler *c, const struct peer *peer)
+/* Where a peer is at home; of what is no address of the file, the network that holds it. */
+static struct home home_of(const struct compiler *c, const struct peer *peer)
 {
 	if (peer->address != NONE)
-		return c->config->addresses.items[peer->address].network;
-	return config_network_of(c->config, peer->net);
+		return c->nodes.of_address[peer->address];
+	return (struct home){.node = NONE, .network = config_network_of(c->config, peer->net)};
 }
 
 static bool is_tied(const struct compiler *c, struct prefix subnet)
@@ -147,32 +147,33 @@ static void allow(struct compiler *c, struct side src, struct side dst, struct t
 /* The container that an address of the file belongs to; NULL: none. */
 static struct node *node_of_address(const struct compiler *c, uint32_t address)
 {
-	uint32_t node = address == NONE ? NONE : c->nodes.of_address[address];
+	uint32_t node = address == NONE ? NONE : c->nodes.of_address[address].node;
 
 	return node == NONE ? NULL : &c->nodes.list.items[node];
 }
 
-static struct end end_of(const struct compiler *c, const struct peer *peer, uint32_t network)
+static struct end end_of(const struct compiler *c, const struct peer *peer, struct home home)
 {
-	const struct node *node = node_of_address(c, peer->address);
-
-	if (node) /* one without a namespace of its own has no seat in that network */
-		return (struct end){peer->net, node, node->shares_namespace ? NONE : network};
-	return routes_end(&c->nodes, peer->net);
+	if (home.node == NONE)
+		return routes_end(&c->nodes, peer->net);
+	return (struct end){peer->net, &c->nodes.list.items[home.node],
+			    home.seated ? home.network : NONE};
 }
 
 /* Flows within one managed network never pass the host's forward path. */
 static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
 		       const struct peer *dst)
 {
-	struct side from = {src->net, network_of(c, src)}, to = {dst->net, network_of(c, dst)};
+	struct home from = home_of(c, src), to = home_of(c, dst);
 
 	if (src->net.ip.family != dst->net.ip.family ||
 	    (from.network != NONE && from.network == to.network))
 		return;
 	list_each (match, &c->matches)
-		allow(c, from, to, *match, i);
-	routes_need(&c->routes, end_of(c, src, from.network), end_of(c, dst, to.network), i);
+		allow(c, (struct side){src->net, from.network}, (struct side){dst->net, to.network},
+		      *match, i);
+	if (!routes_know(&c->routes, from, to))
+		routes_need(&c->routes, end_of(c, src, from), end_of(c, dst, to), i);
 }
 
 static void allow_policy(struct compiler *c, uint32_t i, const struct resolved *r)
@@ -527,7 +528,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;
-	c.routes = routes_new(a, &c.nodes, config->networks.n);
+	c.routes = routes_new(a, &c.nodes, config);
 	find_bridges(&c);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		compile_policy(&c, i);

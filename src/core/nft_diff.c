@@ -183,7 +183,10 @@ static void add_whole_set(struct transaction *t, const struct set *set, uint32_t
 		note_elements(t, '+', set, 0, set->n);
 }
 
-/* Both are sorted: one walk finds what only one of them has. */
+enum { BLOCK = 64 };
+
+/* Both are sorted: one walk finds what only one of them has. Most is the same: that goes by in
+ * blocks. */
 static void compare_elements(const struct set *want, const struct set *have, uint8_t *add,
 			     uint8_t *drop)
 {
@@ -191,7 +194,15 @@ static void compare_elements(const struct set *want, const struct set *have, uin
 	uint32_t w = 0, h = 0;
 
 	while (w < want->n || h < have->n) {
-		int order = w == want->n ? 1 : h == have->n ? -1 : 0;
+		int order;
+
+		while (want->n - w >= BLOCK && have->n - h >= BLOCK &&
+		       !memcmp(want->elements + w * stride, have->elements + h * stride,
+			       BLOCK * stride)) {
+			w += BLOCK;
+			h += BLOCK;
+		}
+		order = w == want->n ? 1 : h == have->n ? -1 : 0;
 
 		if (!order)
 			order = memcmp(want->elements + w * stride, have->elements + h * stride,

@@ -143,16 +143,19 @@ static struct seat *seat_on(struct node *node, struct arena *a, const char *netw
 
 static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config)
 {
-	nodes->of_address = arena_array(a, uint32_t, config->addresses.n);
+	nodes->of_address = arena_array(a, struct home, config->addresses.n);
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *address = &config->addresses.items[i];
 		const char *name = address_container(address);
 		struct node *node = name ? nodes_find(nodes, name) : NULL;
+		struct home *home = &nodes->of_address[i];
 		const struct network *network;
 		struct seat *seat;
 
-		nodes->of_address[i] = node ? (uint32_t)(node - nodes->list.items) : NONE;
-		if (!node || address->network == NONE || node->shares_namespace)
+		home->node = node ? (uint32_t)(node - nodes->list.items) : NONE;
+		home->network = address->network;
+		home->seated = node && address->network != NONE && !node->shares_namespace;
+		if (!home->seated)
 			continue;
 		network = &config->networks.items[address->network];
 		seat = seat_on(node, a, network->name);

@@ -29,9 +29,16 @@ struct node_ip {
 	uint32_t node;
 };
 
+/* Of an address of the file. */
+struct home {
+	uint32_t node;	  /* index; NONE: nobody's */
+	uint32_t network; /* the declared one that holds it, or NONE */
+	bool seated;	  /* the node has its seat there */
+};
+
 struct nodes {
-	LIST(struct node) list; /* sorted by name */
-	uint32_t *of_address;	/* index of the node of config address i; NONE: nobody's */
+	LIST(struct node) list;	 /* sorted by name */
+	struct home *of_address; /* by index of the file's address */
 	struct node_ip *by_ip;	/* sorted */
 	uint32_t n_by_ip;
 };

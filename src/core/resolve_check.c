@@ -6,15 +6,15 @@
 
 #include <string.h>
 
+enum { AHEAD = 16 };
+
 struct checker {
-	struct arena *a;
+	struct arena *a, *scratch;
 	struct diags *diags;
 	const struct config *config;
 	const struct resolution *resolution;
-	uint64_t *matters;  /* of each policy: a hash of what it is about */
+	uint64_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
 	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
-	/* A hash table of the last policy about each matter: its index + 1; 0: free. */
-	uint32_t *last, cap;
 };
 
 /* --- policies that say what another one says --- */
@@ -34,7 +34,8 @@ static uint64_t matter_of(const struct policy *p, const struct resolved *r)
 	hash = hash_word(hash, (uint64_t)p->name << 32 | p->iface);
 	hash = hash_word(hash, r->from->hash);
 	hash = hash_word(hash, r->to->hash);
-	return has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
+	hash = has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
+	return hash ? hash : 1;
 }
 
 static bool same_peers(const struct peers *a, const struct peers *b)
@@ -119,20 +120,28 @@ static void warn_of_doubles_of(const struct checker *c, uint32_t i)
 		warn_of_cover(c, older[n], i);
 }
 
-static void warn_of_doubles(struct checker *c, const struct resolved *r, uint32_t i)
+/* A hash table of the last policy about each matter, which chains to those before it. */
+static void warn_of_doubles(struct checker *c)
 {
-	const struct policy *p = &c->config->policies.items[i];
-	uint32_t *last = c->last, mask = c->cap - 1;
-	uint64_t slot;
+	uint32_t n = c->config->policies.n, cap = 64, *last;
 
-	if (r->waiting || (!r->from->n && p->nat == NAT_NO))
-		return;
-	slot = c->matters[i] = matter_of(p, r);
-	while (last[slot & mask] && !same_matter(c, i, last[slot & mask] - 1))
-		slot++;
-	c->previous[i] = last[slot & mask] - 1; /* 0 - 1: NONE */
-	last[slot & mask] = i + 1;
-	warn_of_doubles_of(c, i);
+	while (cap < 2 * n)
+		cap *= 2;
+	last = arena_array(c->scratch, uint32_t, cap); /* index + 1; 0: free */
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t slot = c->matters[i];
+
+		/* the table is large, and the memory far */
+		if (i + AHEAD < n)
+			__builtin_prefetch(&last[c->matters[i + AHEAD] & (cap - 1)], 1);
+		if (!slot)
+			continue;
+		while (last[slot & (cap - 1)] && !same_matter(c, i, last[slot & (cap - 1)] - 1))
+			slot++;
+		c->previous[i] = last[slot & (cap - 1)] - 1; /* 0 - 1: NONE */
+		last[slot & (cap - 1)] = i + 1;
+		warn_of_doubles_of(c, i);
+	}
 }
 
 /* --- policies without effect --- */
@@ -167,20 +176,20 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 	AUTO_RELEASE struct arena scratch = {0};
 	uint32_t n = config->policies.n;
 	struct checker c = {.a = a,
+			    .scratch = &scratch,
 			    .diags = diags,
 			    .config = config,
 			    .resolution = resolution,
 			    .matters = arena_array(&scratch, uint64_t, n),
-			    .previous = arena_array(&scratch, uint32_t, n),
-			    .cap = 64};
+			    .previous = arena_array(&scratch, uint32_t, n)};
 
-	while (c.cap < 2 * n)
-		c.cap *= 2;
-	c.last = arena_array(&scratch, uint32_t, c.cap);
 	for (uint32_t i = 0; i < n; i++) {
-		struct resolved r = resolved_policy(resolution, config, &config->policies.items[i]);
+		const struct policy *p = &config->policies.items[i];
+		struct resolved r = resolved_policy(resolution, config, p);
 
 		warn_of_neighbours(&c, &r, i);
-		warn_of_doubles(&c, &r, i);
+		if (!r.waiting && (r.from->n || p->nat != NAT_NO))
+			c.matters[i] = matter_of(p, &r);
 	}
+	warn_of_doubles(&c);
 }

@@ -7,39 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * One flow's need: from a declared address, the peer is to be reached through the gateway there. A
- * flow that the container opens wants its source address to be that one, unless every address of
- * the container would do; a reply has its address already and only wants a way. Where they differ,
- * the stronger wins.
- */
-enum rank { OPENS_AS_THIS, OPENS_AS_ANY, REPLIES };
-
+/* From a declared address, the peer is to be reached through the gateway there. */
 struct need {
 	struct prefix peer;
 	const struct seat *there; /* the peer's: its subnet serves all peers there; or NULL */
 	const struct seat *here;
-	enum rank rank;
+	enum strength strength;
 	uint32_t origin;
 };
 
 /* Of one node. */
 struct needs {
 	LIST(struct need) list;
-	bool one_gateway; /* needs for one subnet can't disagree */
-	/* By declared network, in two bits: the strongest need so far for what is there (0: none);
-	 * NULL before the first. */
-	uint8_t *asked;
+	struct ip gateway; /* of all its declared seats; family 0: they differ, or have none */
 };
-
-enum { ASKED_BITS = 2, ASKED_PER_BYTE = 8 / ASKED_BITS };
-
-static const uint32_t asked_mask = (1 << ASKED_BITS) - 1;
-
-static uint32_t strength(enum rank rank)
-{
-	return REPLIES + 1 - (uint32_t)rank;
-}
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
@@ -48,31 +29,33 @@ static bool default_route_is_right(const struct node *node)
 	return node->seats.n == 1 && node_has_default_route(node);
 }
 
-static bool one_gateway(const struct node *node)
+static struct ip common_gateway(const struct node *node)
 {
-	const struct seat *first = NULL;
+	struct ip found = {0};
 
 	list_each (seat, &node->seats) {
 		if (!seat->declared || !seat->gateway.family)
 			continue;
-		first = first ? first : seat;
-		if (!ip_equal(seat->gateway, first->gateway))
-			return false;
+		if (found.family && !ip_equal(seat->gateway, found))
+			return (struct ip){0};
+		found = seat->gateway;
 	}
-	return true;
+	return found;
 }
 
-struct routes routes_new(struct arena *a, const struct nodes *nodes, uint32_t n_networks)
+struct routes routes_new(struct arena *a, const struct nodes *nodes, const struct config *config)
 {
-	struct routes r = {.a = a, .nodes = nodes, .n_networks = n_networks};
-	size_t n_asked = n_networks / ASKED_PER_BYTE + 1;
+	struct routes r = {.a = a, .nodes = nodes, .config = config};
 
+	r.nothing_more = arena_array(a, uint32_t, config->networks.n);
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		r.nothing_more[i] = OPENS_AS_THIS;
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
-	r.everything = memset(arena_alloc(a, n_asked), UINT8_MAX, n_asked);
+	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
-		r.of_node[i].one_gateway = one_gateway(&nodes->list.items[i]);
+		r.of_node[i].gateway = common_gateway(&nodes->list.items[i]);
 		if (default_route_is_right(&nodes->list.items[i]))
-			r.of_node[i].asked = r.everything;
+			r.crossings[i] = r.nothing_more;
 		else
 			r.anybody_lost = true;
 	}
@@ -98,44 +81,50 @@ static struct prefix destination(const struct need *need)
 	return need->there ? need->there->subnet : need->peer;
 }
 
-static uint32_t strongest(const struct needs *needs, uint32_t network)
+static uint32_t index_of(const struct routes *routes, const struct node *node)
 {
-	uint32_t shift = network % ASKED_PER_BYTE * ASKED_BITS;
-
-	return needs->asked ? (uint32_t)needs->asked[network / ASKED_PER_BYTE] >> shift & asked_mask
-			    : 0;
+	return (uint32_t)(node - routes->nodes->list.items);
 }
 
-static void note_strongest(struct routes *routes, struct needs *needs, uint32_t network,
-			   enum rank rank)
+/* The declared network that this leads to, all of it; or NONE. */
+static uint32_t network_of(const struct routes *routes, struct prefix dst)
 {
-	uint32_t shift = network % ASKED_PER_BYTE * ASKED_BITS;
-	uint8_t *byte;
+	uint32_t i = config_network_of(routes->config, dst);
 
-	if (!needs->asked)
-		needs->asked = arena_alloc(routes->a, routes->n_networks / ASKED_PER_BYTE + 1);
-	byte = &needs->asked[network / ASKED_PER_BYTE];
-	*byte = (uint8_t)((*byte & ~(asked_mask << shift)) | strength(rank) << shift);
+	return i != NONE && !prefix_compare(routes->config->networks.items[i].subnet, dst) ? i
+											   : NONE;
+}
+
+static void cross(struct routes *routes, uint32_t node, uint32_t network, enum strength strength,
+		  uint32_t origin)
+{
+	if (routes_strongest(routes, node, network) >= strength)
+		return; /* one as strong was there before */
+	if (!routes->crossings[node])
+		routes->crossings[node] =
+			arena_array(routes->a, uint32_t, routes->config->networks.n);
+	routes->crossings[node][network] = origin << STRENGTH_BITS | strength;
 }
 
 static void one_way(struct routes *routes, const struct node *node, struct ip own,
-		    const struct end *peer, enum rank rank, uint32_t origin)
+		    const struct end *peer, enum strength strength, uint32_t origin)
 {
-	struct needs *needs = &routes->of_node[node - routes->nodes->list.items];
-	struct need need = {.peer = peer->net, .rank = rank, .origin = origin};
+	uint32_t i = index_of(routes, node), network = peer->network;
+	struct needs *needs = &routes->of_node[i];
+	struct need need = {.peer = peer->net, .strength = strength, .origin = origin};
 
 	need.here = seat_with_gateway(node, own);
 	if (!need.here || node_seat_in(node, peer->net.ip))
 		return;
-	if (peer->node)
-		need.there = node_seat_in(peer->node, peer->net.ip);
-	if (needs->one_gateway && peer->network != NONE && need.there && need.there->declared) {
-		/* one as strong was asked before, for the same destination: this changes nothing */
-		if (strongest(needs, peer->network) >= strength(rank))
-			return;
-		note_strongest(routes, needs, peer->network, rank);
+	if (!needs->gateway.family || network == NONE) {
+		if (peer->node)
+			need.there = node_seat_in(peer->node, peer->net.ip);
+		network = network_of(routes, destination(&need));
 	}
-	*list_add(routes->a, &needs->list) = need;
+	if (needs->gateway.family && network != NONE)
+		cross(routes, i, network, strength, origin);
+	else
+		*list_add(routes->a, &needs->list) = need;
 }
 
 static bool covers_all_of(const struct node *node, struct prefix own)
@@ -148,32 +137,32 @@ static bool covers_all_of(const struct node *node, struct prefix own)
 
 /* An end given as a network, or as "any": each of its declared members needs the way. */
 static void members_to(struct routes *routes, struct prefix own, const struct end *peer,
-		       enum rank rank, uint32_t origin)
+		       enum strength strength, uint32_t origin)
 {
 	const struct nodes *nodes = routes->nodes;
 
 	for (uint32_t i = nodes_first_ip(nodes, prefix_first(own));
 	     i < nodes->n_by_ip && prefix_contains(own, nodes->by_ip[i].ip); i++) {
 		const struct node *node = &nodes->list.items[nodes->by_ip[i].node];
-		enum rank weaker = rank;
+		enum strength weaker = strength;
 
 		if (default_route_is_right(node))
 			continue;
-		if (rank == OPENS_AS_THIS && covers_all_of(node, own))
+		if (strength == OPENS_AS_THIS && covers_all_of(node, own))
 			weaker = OPENS_AS_ANY;
 		one_way(routes, node, nodes->by_ip[i].ip, peer, weaker, origin);
 	}
 }
 
 static void ways_to(struct routes *routes, const struct end *own, const struct end *peer,
-		    enum rank rank, uint32_t origin)
+		    enum strength strength, uint32_t origin)
 {
 	if (!peer->net.len)
 		return;
 	if (!prefix_is_single(own->net))
-		members_to(routes, own->net, peer, rank, origin);
+		members_to(routes, own->net, peer, strength, origin);
 	else if (own->node && !default_route_is_right(own->node))
-		one_way(routes, own->node, own->net.ip, peer, rank, origin);
+		one_way(routes, own->node, own->net.ip, peer, strength, origin);
 }
 
 /* Nobody at this end asks for a way. */
@@ -194,14 +183,12 @@ static bool is_known(struct routes *r, const struct end *src, const struct end *
 		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net)));
 }
 
-/* Most flows stand between networks that others stand between, too: what this end needs for
- * whatever is over there was asked before. */
+/* What this end needs for whatever is over there was asked before. */
 static bool was_asked(const struct routes *routes, const struct end *own, const struct end *peer,
-		      enum rank rank)
+		      enum strength strength)
 {
 	return own->node && own->network != NONE && peer->network != NONE &&
-	       strongest(&routes->of_node[own->node - routes->nodes->list.items], peer->network) >=
-		       strength(rank);
+	       routes_strongest(routes, index_of(routes, own->node), peer->network) >= strength;
 }
 
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin)
@@ -228,7 +215,7 @@ static int by_destination(const void *left, const void *right)
 /* Where a need leads and how much it counts, in bytes that sort so. */
 struct sort_key {
 	struct prefix net;
-	uint8_t rank;
+	uint8_t weakness;
 };
 
 /* By peer, or by what serves it; of those for one the strongest first, then what came first. */
@@ -239,7 +226,7 @@ static const uint32_t *order_of(const struct need **needs, uint32_t n, struct ar
 
 	for (uint32_t i = 0; i < n; i++) {
 		keys[i].net = by_peer ? needs[i]->peer : destination(needs[i]);
-		keys[i].rank = (uint8_t)needs[i]->rank;
+		keys[i].weakness = (uint8_t)(OPENS_AS_THIS - needs[i]->strength);
 	}
 	return order_by_bytes(a, keys, n, sizeof(*keys), sizeof(*keys));
 }
@@ -269,7 +256,7 @@ static const struct need **sorted_needs(const struct needs *needs, struct arena 
 	*n = needs->list.n;
 	for (uint32_t i = 0; i < *n; i++)
 		all[i] = &needs->list.items[i];
-	if (!needs->one_gateway)
+	if (!needs->gateway.family)
 		*n = keep_one_per_peer(all, *n, a);
 	order = order_of(all, *n, a, false);
 	sorted = arena_array(a, const struct need *, *n);
@@ -278,16 +265,15 @@ static const struct need **sorted_needs(const struct needs *needs, struct arena 
 	return sorted;
 }
 
-void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
-	       struct space *space)
+/* Those of the list. False: they are not in order. */
+static bool add_listed(const struct needs *of_node, struct arena *a, struct arena *scratch,
+		       struct space *space)
 {
 	const struct need **needs, *first = NULL;
 	bool in_order = true;
 	uint32_t n;
 
-	if (!routes->of_node[i].list.n)
-		return;
-	needs = sorted_needs(&routes->of_node[i], scratch, &n);
+	needs = sorted_needs(of_node, scratch, &n);
 	for (uint32_t k = 0; k < n; k++) {
 		struct prefix dst = destination(needs[k]), peer = needs[k]->peer;
 		bool opens = !first || prefix_compare(dst, destination(first)) != 0;
@@ -302,6 +288,37 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 		}
 		if (opens)
 			first = needs[k];
+	}
+	return in_order;
+}
+
+static void add_crossings(const struct routes *routes, uint32_t node, struct arena *a,
+			  struct space *space)
+{
+	const struct config *config = routes->config;
+	const uint32_t *crossings = routes->crossings[node];
+
+	for (uint32_t k = 0; k < config->n_by_subnet; k++) {
+		uint32_t network = config->by_subnet[k];
+
+		if (crossings[network])
+			*list_add(a, &space->routes) = (struct route){
+				config->networks.items[network].subnet,
+				routes->of_node[node].gateway, crossings[network] >> STRENGTH_BITS};
+	}
+}
+
+void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
+	       struct space *space)
+{
+	const struct needs *needs = &routes->of_node[i];
+	bool in_order = true;
+
+	if (needs->list.n)
+		in_order = add_listed(needs, a, scratch, space);
+	if (routes->crossings[i] && routes->crossings[i] != routes->nothing_more) {
+		in_order &= !space->routes.n;
+		add_crossings(routes, i, a, space);
 	}
 	if (!in_order)
 		qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);

@@ -9,25 +9,57 @@
 #include "core/nodes.h"
 #include "core/state.h"
 
+/*
+ * How much a need counts. A flow that the container opens wants its source address to be the
+ * declared one, unless every address of the container would do; a reply has its address already and
+ * only wants a way. Where they differ, the stronger wins.
+ */
+enum strength { NO_NEED, REPLIES, OPENS_AS_ANY, OPENS_AS_THIS };
+
+enum { STRENGTH_BITS = 2 };
+
 struct routes {
 	struct arena *a;
 	const struct nodes *nodes;
-	uint32_t n_networks;   /* declared */
+	const struct config *config;
 	struct needs *of_node; /* one per node */
-	bool anybody_lost;     /* there is a node whose default route is not the right way */
-	uint8_t *everything;   /* asked already: who is content asks for nothing */
-	struct seen known;     /* flows from or to a whole network */
+	/*
+	 * By node, of those whose needs one gateway serves, and by declared network: the strongest
+	 * need so far for what is there, its origin above its strength. NULL: none yet.
+	 */
+	uint32_t **crossings;
+	uint32_t *nothing_more; /* who is content with what he has */
+	bool anybody_lost;	/* there is a node whose default route is not the right way */
+	struct seen known;	/* flows from or to a whole network */
 };
 
 /* One end of a flow. */
 struct end {
 	struct prefix net;
 	const struct node *node; /* that holds it, where it is one address; or NULL */
-	uint32_t network;	 /* the declared one that holds it; NONE: none, or not asked */
+	uint32_t network; /* the declared one where it has its seat; NONE: none, or not asked */
 };
 
-struct routes routes_new(struct arena *a, const struct nodes *nodes, uint32_t n_networks);
+struct routes routes_new(struct arena *a, const struct nodes *nodes, const struct config *config);
 struct end routes_end(const struct nodes *nodes, struct prefix net);
+
+static inline unsigned routes_strongest(const struct routes *r, uint32_t node, uint32_t network)
+{
+	return r->crossings[node] ? r->crossings[node][network] & ((1U << STRENGTH_BITS) - 1)
+				  : NO_NEED;
+}
+
+/*
+ * Most flows stand between networks that others stand between, too: what both ends need was asked
+ * before, and there is no need to say it again.
+ */
+static inline bool routes_know(const struct routes *r, struct home src, struct home dst)
+{
+	return src.seated && dst.seated &&
+	       routes_strongest(r, src.node, dst.network) == OPENS_AS_THIS &&
+	       routes_strongest(r, dst.node, src.network) != NO_NEED;
+}
+
 /* A flow from src to dst must find its way there and back, and leave as src. */
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin);
 /* The routes of node i, sorted, into its space. The scratch memory is empty before and after. */
