@@ -96,8 +96,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line("figures: healed: {}: firewalld reload of {:.0f} ms: {:.0f} ms after it the right packets, {:.0f} ms "
                                     "after it Docker's own, too".format(name, *times))
     import test_firewalld
-    for what, ms in test_firewalld.TIMES.items():
-        terminalreporter.write_line(f"figures: healed: {what}: {ms:.0f} ms")
+    for what, (median, worst) in test_firewalld.TIMES.items():
+        terminalreporter.write_line(f"figures: healed: {what}: {median:.0f} ms (worst {worst:.0f})")
     import test_heal
     for what, (median, worst) in test_heal.TIMES.items():
         terminalreporter.write_line(f"figures: healed: {what}: {median:.0f} ms (median of {test_heal.ROUNDS}, worst {worst:.0f})")
