@@ -81,7 +81,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 	uint32_t origin = NONE;
 	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
 
-	timing_stop("commit", start);
+	timing_part("commit", start);
 	if (ok)
 		return true;
 	return origin == NONE ? false : error_wrap(err, "policies[%u]", origin);
@@ -92,7 +92,7 @@ static bool restore_chains(const struct work *k, struct error *err)
 	struct moment start = timing_start();
 	bool ok = iptables_restore(k->ns, k->step->variant, k->step->restore, err);
 
-	timing_stop("commit", start);
+	timing_part("commit", start);
 	return ok;
 }
 

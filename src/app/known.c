@@ -137,7 +137,7 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 	k->container.name = arena_strdup(&k->arena, c->name);
 	start = timing_start();
 	inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
-	timing_stop("engine", start);
+	timing_part("engine", start);
 	if (inspected) {
 		/* between the list and now it started or stopped: what was said is not to be kept
 		 */

@@ -199,7 +199,7 @@ static void read_engine(struct view *view, struct world *w)
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
 		arena_let_go(&m->arena);
 	}
-	timing_stop("engine", start);
+	timing_part("engine", start);
 	if (m->valid)
 		view->engine = m->said;
 }

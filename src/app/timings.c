@@ -2,9 +2,14 @@
 #include "app/timings.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static bool enabled;
+static struct {
+	const char *stage; /* NULL: nothing is waiting to be said */
+	struct moment spent;
+} parts;
 
 void timings_enable(bool on)
 {
@@ -26,11 +31,39 @@ struct moment timing_start(void)
 	return (struct moment){nanoseconds(CLOCK_MONOTONIC), nanoseconds(CLOCK_THREAD_CPUTIME_ID)};
 }
 
+static void say(const char *stage, struct moment spent)
+{
+	fprintf(stderr, "timing %s %.3f %.3f\n", stage, (double)spent.wall / 1e6,
+		(double)spent.cpu / 1e6);
+}
+
+static void say_parts(void)
+{
+	if (parts.stage)
+		say(parts.stage, parts.spent);
+	parts.stage = NULL;
+	parts.spent = (struct moment){0};
+}
+
+void timing_part(const char *stage, struct moment start)
+{
+	struct moment now = timing_start();
+
+	if (!enabled)
+		return;
+	if (parts.stage && strcmp(parts.stage, stage) != 0)
+		say_parts();
+	parts.stage = stage;
+	parts.spent.wall += now.wall - start.wall;
+	parts.spent.cpu += now.cpu - start.cpu;
+}
+
 void timing_stop(const char *stage, struct moment start)
 {
 	struct moment now = timing_start();
 
-	if (enabled)
-		fprintf(stderr, "timing %s %.3f %.3f\n", stage,
-			(double)(now.wall - start.wall) / 1e6, (double)(now.cpu - start.cpu) / 1e6);
+	if (!enabled)
+		return;
+	say_parts();
+	say(stage, (struct moment){now.wall - start.wall, now.cpu - start.cpu});
 }
