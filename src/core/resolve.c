@@ -123,17 +123,7 @@ static void build_index(struct resolver *r)
 /* The first entry that does not sort before the name. */
 static uint32_t lower_bound(const entry_list *list, const char *name)
 {
-	uint32_t low = 0, high = list->n;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (strcmp(list->items[middle].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return first_not_before(list->n, i, strcmp(list->items[i].name, name) < 0);
 }
 
 /* --- lookups --- */

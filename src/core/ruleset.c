@@ -104,20 +104,10 @@ void set_finish(struct set *set, struct arena *a)
 
 bool set_has(const struct set *set, const uint8_t *record)
 {
-	uint32_t stride = set_stride(set), low = 0, high = set->n;
+	uint32_t stride = set_stride(set);
+	uint32_t at = first_not_before(set->n, i, memcmp(set_element(set, i), record, stride) < 0);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		int order = memcmp(set_element(set, middle), record, stride);
-
-		if (!order)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return at < set->n && !memcmp(set_element(set, at), record, stride);
 }
 
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
