@@ -42,54 +42,39 @@ static bool accepts(const struct ruleset *table, const char *name)
 	       foreign_is_bare(&chain->rules.items[chain->rules.n - 1], NF_ACCEPT);
 }
 
-static void view_zones(struct firewalld *view, struct arena *a, const struct ruleset *table)
+/* What a chain's accepting rules say of interfaces: the one that a packet comes in by, or goes out
+ * by. */
+static void view_chain(struct firewalld *view, struct arena *a, const struct ruleset *table,
+		       const char *name, bool out)
 {
-	const struct chain *chain = ruleset_find_chain(table, ZONES);
+	const struct chain *chain = ruleset_find_chain(table, name);
+	interfaces *some = out ? &view->lets_in : &view->lets_out;
+	bool *all = out ? &view->lets_all_in : &view->lets_all_out;
 
 	if (!chain)
 		return;
 	list_each (rule, &chain->rules) {
 		struct foreign_rule r = foreign_look_at(rule);
+		const char *interface = out ? r.out : r.in;
 
 		if (!accepts(table, r.target))
 			continue;
 		if (r.n_exprs == EXPRS_OF_ANYBODY)
-			view->lets_all_out = true;
-		else if (r.n_exprs == EXPRS_OF_ONE && *r.in)
-			*list_add(a, &view->lets_out) = arena_strdup(a, r.in);
+			*all = true;
+		else if (r.n_exprs == EXPRS_OF_ONE && *interface)
+			*list_add(a, some) = arena_strdup(a, interface);
 		else
 			view->refuses = false; /* by source, by a set: not for us to judge */
 	}
-}
-
-static void view_policies(struct firewalld *view, struct arena *a, const struct ruleset *table)
-{
-	const struct chain *chain = ruleset_find_chain(table, POLICIES);
-
-	if (!chain)
-		return;
-	list_each (rule, &chain->rules) {
-		struct foreign_rule r = foreign_look_at(rule);
-
-		if (!accepts(table, r.target))
-			continue;
-		if (r.n_exprs == EXPRS_OF_ANYBODY)
-			view->lets_all_in = true;
-		else if (r.n_exprs == EXPRS_OF_ONE && *r.out)
-			*list_add(a, &view->lets_in) = arena_strdup(a, r.out);
-		else
-			view->refuses = false;
-	}
+	interfaces_sort(some);
 }
 
 void firewalld_view(struct firewalld *view, struct arena *a, const struct ruleset *table)
 {
 	*view = (struct firewalld){.stands = table->exists};
 	view->refuses = ruleset_find_chain(table, ZONES) != NULL;
-	view_zones(view, a, table);
-	view_policies(view, a, table);
-	interfaces_sort(&view->lets_out);
-	interfaces_sort(&view->lets_in);
+	view_chain(view, a, table, ZONES, false);
+	view_chain(view, a, table, POLICIES, true);
 }
 
 bool firewalld_forwards(const struct firewalld *view, const char *in, const char *out)
