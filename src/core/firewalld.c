@@ -55,14 +55,13 @@ static void view_chain(struct firewalld *view, struct arena *a, const struct rul
 		return;
 	list_each (rule, &chain->rules) {
 		struct foreign_rule r = foreign_look_at(rule);
-		const char *interface = out ? r.out : r.in;
 
 		if (!accepts(table, r.target))
 			continue;
 		if (r.n_exprs == EXPRS_OF_ANYBODY)
 			*all = true;
-		else if (r.n_exprs == EXPRS_OF_ONE && *interface)
-			*list_add(a, some) = arena_strdup(a, interface);
+		else if (r.n_exprs == EXPRS_OF_ONE && (out ? r.out[0] : r.in[0]))
+			*list_add(a, some) = arena_strdup(a, out ? r.out : r.in);
 		else
 			view->refuses = false; /* by source, by a set: not for us to judge */
 	}

@@ -39,7 +39,7 @@ struct home {
 struct nodes {
 	LIST(struct node) list;	 /* sorted by name */
 	struct home *of_address; /* by index of the file's address */
-	struct node_ip *by_ip;	/* sorted */
+	struct node_ip *by_ip;	 /* sorted */
 	uint32_t n_by_ip;
 };
 
