@@ -78,9 +78,15 @@ static bool remove_route(const struct work *k, struct error *err)
 static bool change_firewall(const struct work *k, struct error *err)
 {
 	struct moment start = timing_start();
-	uint32_t origin = NONE;
-	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
+	uint32_t origin = NONE, nobody;
+	struct error behind = {0};
+	bool ok = fw_nft_commit(k->ns, &k->step->before, &origin, err);
 
+	if (ok) {
+		ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
+		/* in any case, and the first error is told */
+		ok = fw_nft_commit(k->ns, &k->step->behind, &nobody, ok ? err : &behind) && ok;
+	}
 	timing_part("commit", start);
 	if (ok)
 		return true;

@@ -58,6 +58,17 @@ uint32_t nft_changes_count(const nft_changes *changes);
 void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 	      const struct ruleset *want, const struct ruleset *have);
 
+/* Want stands in a table that is made anew: edits do not lead there. */
+bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have);
+
+/*
+ * Two transactions around that of nft_diff, for what it moves between sets that every packet is
+ * looked up in: without them it would be in neither for a moment. Both stay empty where there is
+ * nothing to move. What is left of them by a process that died is deleted by the next nft_diff.
+ */
+void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
+		   const struct ruleset *want, const struct ruleset *have);
+
 /* They say the same, whatever they counted. */
 bool nft_same_rule(const struct rule *want, const struct rule *have);
 

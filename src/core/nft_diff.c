@@ -155,8 +155,10 @@ bool nft_same_rule(const struct rule *want, const struct rule *have)
 }
 
 /* A set or chain that stands in another shape can't be edited. */
-static bool needs_a_new_table(const struct ruleset *want, const struct ruleset *have)
+bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have)
 {
+	if (!want->exists || !have->exists)
+		return false;
 	list_each (set, &want->sets) {
 		const struct set *old = ruleset_find_set(have, set->name);
 
@@ -383,7 +385,7 @@ void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 {
 	struct transaction t = {
 		.batch = batch, .changes = changes, .a = a, .want = want, .have = have};
-	bool anew = want->exists && have->exists && needs_a_new_table(want, have);
+	bool anew = nft_replaces_table(want, have);
 
 	if (have->exists && (!want->exists || anew)) {
 		nft_delete_table(batch, a);

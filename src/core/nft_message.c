@@ -325,6 +325,15 @@ void nft_add_chain(struct nft_batch *batch, struct arena *a, const struct chain 
 	message_end(batch, message);
 }
 
+void nft_flush_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain)
+{
+	size_t message = message_begin(batch, a, NFT_MSG_DELRULE, 0, NONE);
+
+	nla_text(&batch->bytes, NFTA_RULE_TABLE, batch->table);
+	nla_text(&batch->bytes, NFTA_RULE_CHAIN, chain->name);
+	message_end(batch, message);
+}
+
 void nft_delete_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain)
 {
 	size_t message = message_begin(batch, a, NFT_MSG_DELCHAIN, 0, NONE);

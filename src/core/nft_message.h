@@ -20,6 +20,8 @@ void nft_delete_elements(struct nft_batch *batch, struct arena *a, const struct 
 			 const uint8_t *picked);
 void nft_flush_set(struct nft_batch *batch, struct arena *a, const struct set *set);
 void nft_add_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);
+/* All its rules go. */
+void nft_flush_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);
 void nft_delete_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);
 /* before: handle of the rule to stand in front of, or one of these */
 #define NFT_AT_END 0

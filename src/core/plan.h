@@ -38,7 +38,7 @@ struct step {
 	uint32_t have_space;
 	struct route route;
 	struct handoff handoff;
-	struct nft_batch batch;
+	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
 	nft_changes changes;
 	enum variant variant; /* of what the tools of iptables do */
 	const char *restore;  /* what they are given */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel takes away what a transaction deletes at one moment, and shows what it adds to
+ * interval sets at the next (nf_tables_commit: the generation first, then the sets' own commit).
+ * What is looked up for every packet, before Docker's raw drops, would miss established flows in
+ * between. So what such a transaction is about to bring is laid into sets of its own before it,
+ * which a chain of its own looks into, and taken away behind it.
+ */
+#include "core/nft_message.h"
+
+#include <string.h>
+
+#define RAW	  "raw"
+#define MEANWHILE "meanwhile"
+
+enum { BEHIND = 5 }; /* of RAW, which clears the mark, and still before Docker's (core/program.c) */
+
+/* What the other set does not hold, as a set of its own; n is 0 where it holds everything. */
+static struct set only_in(const struct set *set, const struct set *other, struct arena *a)
+{
+	struct set rest = *set;
+	uint32_t stride = set_stride(set);
+
+	rest.elements = arena_alloc(a, (size_t)set->n * stride);
+	rest.origins = set->origins ? arena_array(a, uint32_t, set->n) : NULL;
+	rest.n = 0;
+	for (uint32_t i = 0; i < set->n; i++) {
+		if (other && set_has(other, set_element(set, i)))
+			continue;
+		memcpy(rest.elements + (size_t)rest.n * stride, set_element(set, i), stride);
+		if (rest.origins)
+			rest.origins[rest.n] = set->origins[i];
+		rest.n++;
+	}
+	return rest;
+}
+
+/* Something that lets packets through goes, or moves. */
+static bool loses_any(const struct ruleset *want, const struct ruleset *have)
+{
+	list_each (set, &have->sets) {
+		const struct set *stays = ruleset_find_set(want, set->name);
+
+		if (!strstr(set->name, "allow"))
+			continue;
+		for (uint32_t i = 0; i < set->n; i++)
+			if (!stays || set_stride(stays) != set_stride(set) ||
+			    !set_has(stays, set_element(set, i)))
+				return true;
+	}
+	return false;
+}
+
+static const struct term *lookup_of(const struct rule *rule)
+{
+	list_each (term, &rule->terms)
+		if (term->kind == TERM_LOOKUP)
+			return term;
+	return NULL;
+}
+
+/* set: the one that it looks into instead. */
+static void copy_rule(struct chain *chain, struct arena *a, const struct rule *rule,
+		      const char *set)
+{
+	struct rule *copy = list_add(a, &chain->rules);
+
+	*copy = (struct rule){.family = rule->family, .comment = rule->comment, .origin = NONE};
+	list_each (term, &rule->terms) {
+		struct term *other = list_add(a, &copy->terms);
+
+		*other = *term;
+		if (other->kind == TERM_LOOKUP)
+			other->name = set;
+	}
+}
+
+/* The rules of RAW once more: those that refuse as they are, those that let through with the new
+ * sets. */
+static void add_chain(struct ruleset *meanwhile, struct arena *a, const struct chain *raw)
+{
+	struct chain *chain = list_add(a, &meanwhile->chains);
+
+	*chain = (struct chain){.name = MEANWHILE,
+				.type = raw->type,
+				.hook = raw->hook,
+				.priority = raw->priority + BEHIND};
+	list_each (rule, &raw->rules) {
+		const struct term *lookup = lookup_of(rule);
+		const char *name;
+
+		if (!lookup)
+			continue;
+		if (!strstr(lookup->name, "allow")) {
+			copy_rule(chain, a, rule, lookup->name);
+			continue;
+		}
+		name = arena_printf(a, MEANWHILE "_%s", lookup->name);
+		if (ruleset_find_set(meanwhile, name))
+			copy_rule(chain, a, rule, name);
+	}
+}
+
+static bool looks_into(const struct chain *chain, const struct set *set)
+{
+	list_each (rule, &chain->rules) {
+		const struct term *lookup = lookup_of(rule);
+
+		if (lookup && !strcmp(lookup->name, set->name))
+			return true;
+	}
+	return false;
+}
+
+static void find_sets(struct ruleset *meanwhile, struct arena *a, const struct ruleset *want,
+		      const struct ruleset *have, const struct chain *raw)
+{
+	list_each (set, &want->sets) {
+		struct set rest;
+
+		if (!set->interval || !strstr(set->name, "allow") || !looks_into(raw, set))
+			continue;
+		rest = only_in(set, ruleset_find_set(have, set->name), a);
+		if (!rest.n)
+			continue;
+		rest.name = arena_printf(a, MEANWHILE "_%s", set->name);
+		rest.counts = false;
+		memcpy(list_add(a, &meanwhile->sets), &rest, sizeof(rest));
+	}
+}
+
+static void write_before(struct nft_batch *batch, struct arena *a, const struct ruleset *meanwhile)
+{
+	nft_batch_begin(batch, a, 1);
+	for (uint32_t i = 0; i < meanwhile->sets.n; i++) {
+		nft_add_set(batch, a, &meanwhile->sets.items[i], i + 1);
+		nft_add_elements(batch, a, &meanwhile->sets.items[i], NULL);
+	}
+	list_each (chain, &meanwhile->chains) {
+		nft_add_chain(batch, a, chain);
+		list_each (rule, &chain->rules)
+			nft_add_rule(batch, a, chain, rule, NFT_AT_END);
+	}
+	nft_batch_end(batch, a);
+}
+
+static void write_behind(struct nft_batch *batch, struct arena *a, const struct ruleset *meanwhile)
+{
+	nft_batch_begin(batch, a, 1);
+	list_each (chain, &meanwhile->chains) {
+		nft_flush_chain(batch, a, chain);
+		nft_delete_chain(batch, a, chain);
+	}
+	list_each (set, &meanwhile->sets)
+		nft_delete_set(batch, a, set);
+	nft_batch_end(batch, a);
+}
+
+void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
+		   const struct ruleset *want, const struct ruleset *have)
+{
+	const struct chain *raw = ruleset_find_chain(want, RAW);
+	struct ruleset meanwhile = {.exists = true};
+
+	if (!raw || !ruleset_find_chain(have, RAW) || ruleset_find_chain(have, MEANWHILE) ||
+	    nft_replaces_table(want, have))
+		return;
+	find_sets(&meanwhile, a, want, have, raw);
+	if (!meanwhile.sets.n || !loses_any(want, have))
+		return;
+	add_chain(&meanwhile, a, raw);
+	nft_encode_ruleset(&meanwhile, a);
+	write_before(before, a, &meanwhile);
+	write_behind(behind, a, &meanwhile);
+}
