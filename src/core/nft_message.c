@@ -247,15 +247,29 @@ static struct stencil cut_stencil(const struct set *set, bool with_data)
 	return s;
 }
 
-static void stamp(struct buf *b, const struct stencil *s, const struct set *set, uint32_t i)
+/* n of them, from the i-th on. */
+static void stamp(struct buf *b, const struct stencil *s, const struct set *set, uint32_t i,
+		  uint32_t n)
 {
+	size_t len = s->element.len, stride = set_stride(set), key = key_bytes(set);
+	size_t key_len = set_key_len(set), data = s->data ? data_bytes(set) : 0;
 	const uint8_t *record = set_element(set, i);
-	char *at = buf_extend(b, s->element.len);
+	char *at = buf_extend(b, n * len);
 
-	memcpy(at, s->element.data, s->element.len);
-	memcpy(at + s->key, record, key_bytes(set));
-	if (s->data)
-		memcpy(at + s->data, record + set_key_len(set), data_bytes(set));
+	for (; n; n--, at += len, record += stride) {
+		memcpy(at, s->element.data, len);
+		memcpy(at + s->key, record, key);
+		if (data)
+			memcpy(at + s->data, record + key_len, data);
+	}
+}
+
+/* So many that the message holds them, and no more than there are. */
+static uint32_t room_for(const struct stencil *s, size_t used, uint32_t most)
+{
+	size_t room = (MAX_MESSAGE - used + s->element.len - 1) / s->element.len;
+
+	return room < most ? (uint32_t)room : most;
 }
 
 static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
@@ -280,11 +294,17 @@ static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uin
 		nla_text(b, NFTA_SET_ELEM_LIST_TABLE, batch->table);
 		nla_text(b, NFTA_SET_ELEM_LIST_SET, set->name);
 		list = nla_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
+		if (!picked && stencil.element.len) {
+			uint32_t n = room_for(&stencil, b->len - list, set->n - i);
+
+			stamp(b, &stencil, set, i, n);
+			i += n;
+		}
 		for (; i < set->n && b->len - list < MAX_MESSAGE; i++)
 			if (picked && !picked[i])
 				continue;
 			else if (stencil.element.len)
-				stamp(b, &stencil, set, i);
+				stamp(b, &stencil, set, i, 1);
 			else
 				one_element(b, set, i, add);
 		nla_end(b, list);
