@@ -11,6 +11,9 @@
 /* An attribute's length is 16 bits: more elements than this go into the next message. */
 enum { MAX_MESSAGE = 60000 };
 
+/* Chains and rules come behind the elements, mostly. */
+enum { ROOM_BEHIND = 8 << 10 };
+
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
@@ -280,7 +283,7 @@ static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uin
 	struct stencil stencil = cut_stencil(set, add);
 
 	if (!picked) /* all of them: a large buffer that grows is a large buffer that is copied */
-		buf_reserve(b, set->n * stencil.element.len + set->n / 8);
+		buf_reserve(b, set->n * stencil.element.len + set->n / 8 + ROOM_BEHIND);
 	for (uint32_t i = 0; i < set->n;) {
 		uint32_t origin;
 		size_t message, list;
