@@ -162,6 +162,7 @@ def an_established_flow_loses_nothing_while_its_policy_is_spelled_otherwise(s):
     s.spelled = words[0]
     s.write_by_rename()
     s.wait(lambda: port in s.table(), "the policy does not come")
+    before = s.bench.log().count("host: table inet harborwall")
     with subprocess.Popen([*ends[0], HEAR, port], stdout=subprocess.PIPE, text=True) as hear:
         hear.stdout.readline()
         with subprocess.Popen([*ends[1], SEND, s.CLIENT_IP, s.SERVER_IP, port, "8"], stdout=subprocess.PIPE, text=True) as send:
@@ -172,7 +173,23 @@ def an_established_flow_loses_nothing_while_its_policy_is_spelled_otherwise(s):
             sent = int(send.stdout.read())
         heard = int(hear.stdout.read())
     assert sent > 1000 and heard == sent, f"{sent - heard} of {sent} datagrams lost"
+    assert s.bench.log().count("host: table inet harborwall") > before + 10, "it was hardly ever spelled otherwise"
     assert "meanwhile" not in s.table()
+
+
+LEFT = """table inet harborwall {
+set meanwhile_allow_ranges_0 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }
+chain meanwhile { type filter hook prerouting priority -305;
+ip saddr . ip daddr . meta l4proto . th dport @meanwhile_allow_ranges_0 meta mark set meta mark | 0x1000000; }
+}"""
+
+
+def what_stands_meanwhile_does_not_outlive_a_daemon_that_died_then(s):
+    s.bench.kill_daemon()
+    wired.run("nft", "-f", "-", stdin=LEFT)
+    assert "meanwhile" in s.table()
+    s.bench.start_daemon()
+    s.wait(lambda: "meanwhile" not in s.table(), "what stood meanwhile stays")
 
 
 if __name__ == "__main__":
