@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 enum {
-	FILE_EVENTS = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF,
-	FOLDER_EVENTS = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE |
-			IN_MOVE_SELF | IN_DELETE_SELF,
+	FOLDER_ITSELF = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR,
+	NAMES_IN_FOLDER = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
+	FILE_ITSELF = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF,
 	MAX_LINKS = 40, /* as the kernel */
 };
 
@@ -23,13 +23,14 @@ struct walk {
 	char at[PATH_MAX]; /* "" is the root; no symlink in it */
 	char rest[PATH_MAX];
 	uint32_t n_links;
+	bool listen; /* to names everywhere */
+	bool arrived;
 };
 
 /* The same inode twice is one watch for the kernel: asked again, it answers with the same number.
  */
-static void watch_place(struct watch *w, const char *path, const char *name)
+static void watch_place(struct watch *w, const char *path, const char *name, uint32_t events)
 {
-	uint32_t events = *name ? FOLDER_EVENTS | IN_ONLYDIR : FILE_EVENTS;
 	struct watched *place = &w->places[w->n];
 
 	if (w->n == MAX_WATCHED || strlen(name) >= sizeof(place->name))
@@ -75,13 +76,16 @@ static bool step(struct walk *k)
 	char part[NAME_MAX + 1], path[PATH_MAX], target[PATH_MAX];
 	struct stat st;
 	ssize_t len;
+	bool leads;
 
 	if (!next_part(k, part))
 		return false;
 	if (snprintf(path, sizeof(path), "%s/%s", k->at, part) >= (int)sizeof(path))
 		return false;
-	watch_place(k->w, k->at, part);
-	if (lstat(path, &st) < 0)
+	/* A folder says itself that it goes; a link or a file may be replaced at its name only. */
+	leads = !k->listen && !lstat(path, &st) && S_ISDIR(st.st_mode);
+	watch_place(k->w, k->at, part, leads ? FOLDER_ITSELF : FOLDER_ITSELF | NAMES_IN_FOLDER);
+	if (lstat(path, &st) < 0 || (leads && !S_ISDIR(st.st_mode)))
 		return false; /* it may come */
 	if (S_ISLNK(st.st_mode)) {
 		len = readlink(path, target, sizeof(target) - 1);
@@ -93,35 +97,36 @@ static bool step(struct walk *k)
 	memcpy(k->at, path, sizeof(path));
 	if (S_ISDIR(st.st_mode))
 		return true;
-	watch_place(k->w, path, "");
+	watch_place(k->w, path, "", FILE_ITSELF);
+	k->arrived = true;
 	return false;
 }
 
-static bool is_watched(const struct watch *w, int wd)
+/* False: there is no file at the end of it. */
+static bool walk(struct watch *w, bool listen)
 {
-	for (uint32_t i = 0; i < w->n; i++)
-		if (w->places[i].wd == wd)
-			return true;
-	return false;
-}
+	struct walk k = {.w = w, .listen = listen};
 
-/* All of it again, for any part may be another one now; what is no longer on the way is let go. */
-static void look(struct watch *w)
-{
-	struct walk k = {.w = w};
-	struct watched old[MAX_WATCHED];
-	uint32_t n_old = w->n;
-
-	memcpy(old, w->places, sizeof(old));
-	w->n = 0;
 	if (*w->path != '/' && !getcwd(k.at, sizeof(k.at)))
-		return;
+		return true; /* it never will be: where we are is gone */
 	snprintf(k.rest, sizeof(k.rest), "%s", w->path);
 	while (step(&k))
 		;
-	for (uint32_t i = 0; i < n_old; i++)
-		if (!is_watched(w, old[i].wd))
-			inotify_rm_watch(w->fd, old[i].wd);
+	return k.arrived;
+}
+
+/*
+ * All of it again, for any part may be another one now. While the file is there, folders that only
+ * lead to it are asked about themselves alone: others' names that come and go in /tmp or /etc wake
+ * nobody. Before it is there it may come by any name on the way.
+ */
+static void look(struct watch *w)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		inotify_rm_watch(w->fd, w->places[i].wd);
+	w->n = 0;
+	if (!walk(w, false))
+		walk(w, true);
 }
 
 bool watch_open(struct watch *w, const char *path, struct error *err)

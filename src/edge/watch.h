@@ -2,9 +2,9 @@
 /*
  * Tells when a file may have changed (inotify(7)): written in place, renamed over, swapped by a
  * symlink anywhere in its path, deleted and back, its folder too. Watches the file itself and every
- * folder in which a part of its path is looked up, for exactly that name. Says "maybe": the reader
- * compares contents. Changes that inotify does not see (network file systems, mounts) are for the
- * caller's timer.
+ * folder on the way to it; names in a folder only where one is a link or the file, or while there
+ * is no file. Says "maybe": the reader compares contents. Changes that inotify does not see
+ * (network file systems, mounts) are for the caller's timer.
  */
 #pragma once
 

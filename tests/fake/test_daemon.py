@@ -132,6 +132,14 @@ def remake_the_folder(file, port):
     put(file, port)
 
 
+def remake_the_folder_around_a_shell(file, port):
+    """Who stands in a folder keeps the kernel from telling that it is gone."""
+    with subprocess.Popen(["cat"], cwd=os.path.dirname(file), stdin=subprocess.PIPE) as shell:
+        remake_the_folder(file, port)
+        time.sleep(0.3)
+        shell.stdin.close()
+
+
 def rename_the_folder(file, port):
     folder = os.path.dirname(file)
     os.mkdir(f"{folder}.new")
@@ -141,7 +149,7 @@ def rename_the_folder(file, port):
 
 
 @pytest.mark.parametrize("change", [rename, write_in_place, write_slowly, swap_as_vim, swap_as_sed, delete_and_bring_back,
-                                    remake_the_folder, rename_the_folder], ids=lambda f: f.__name__)
+                                    remake_the_folder, remake_the_folder_around_a_shell, rename_the_folder], ids=lambda f: f.__name__)
 def test_a_changed_file_is_seen_at_once_and_again(start, change):
     running = start()
     change(running.file, PORTS["new"])
@@ -293,6 +301,23 @@ def test_a_start_without_any_file_is_ready_degraded_and_takes_the_file_that_come
         running.daemon.wait(lambda s: s["healthy"])
     finally:
         running.end()
+
+
+def test_names_that_others_make_beside_the_config_s_folder_wake_nobody(case, start):
+    running = start()
+    rename(running.file, PORTS["new"])  # what is watched from then on counts, too
+    running.wait(PORTS["new"])
+    time.sleep(1)
+
+    def woken():
+        with open(f"/proc/{running.daemon.process.pid}/status", encoding="ascii") as f:
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M)[1])
+    before = woken()
+    for n in range(100):
+        os.mkdir(f"{case.folder}/other{n}")
+        os.rmdir(f"{case.folder}/other{n}")
+        time.sleep(0.002)
+    assert woken() - before < 10
 
 
 # --- other reasons ---
