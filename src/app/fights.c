@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "core/facts.h"
 #include "core/flows.h"
 
 #include <stdio.h>
@@ -110,6 +111,13 @@ static bool keeps_closed(const struct pass *p, const struct step *step)
 	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
 }
 
+static bool depends_on_facts(const struct step *step)
+{
+	return step->have_space == 0 &&
+	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
+		step->kind == STEP_ADD_HANDOFF);
+}
+
 static struct author author_of(const struct pass *p, const struct step *step)
 {
 	const struct ns *ns =
@@ -133,17 +141,28 @@ static void tell(struct fight *f)
 		 "next_repair_in_ms", arena_printf(&a, "%lld", (long long)hold_ms(f)));
 }
 
+static void end(struct fights *f, struct fight *fight)
+{
+	if (fight->told)
+		log_info("nobody undoes our change any more", "object", fight->object);
+	*fight = f->items[--f->n];
+}
+
 static void make_peace(struct fights *f, int64_t now_ms)
 {
-	for (uint32_t i = f->n; i-- > 0;) {
-		struct fight *fight = &f->items[i];
+	for (uint32_t i = f->n; i-- > 0;)
+		if (!f->items[i].owed && now_ms >= peace_at(&f->items[i]))
+			end(f, &f->items[i]);
+}
 
-		if (fight->owed || now_ms < peace_at(fight))
-			continue;
-		if (fight->told)
-			log_info("nobody undoes our change any more", "object", fight->object);
-		*fight = f->items[--f->n];
-	}
+static void take_facts(struct fights *f, const struct facts *facts)
+{
+	uint64_t digest = facts_digest(facts);
+
+	for (uint32_t i = f->n; digest != f->facts && i-- > 0;)
+		if (f->items[i].of_facts)
+			end(f, &f->items[i]);
+	f->facts = digest;
 }
 
 void fights_forget(struct fights *f)
@@ -154,6 +173,7 @@ void fights_forget(struct fights *f)
 void fights_hold_back(struct fights *f, struct pass *p, int64_t now_ms)
 {
 	make_peace(f, now_ms);
+	take_facts(f, &p->view.facts);
 	for (uint32_t i = 0; i < f->n; i++)
 		f->items[i].owed = false;
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
@@ -175,6 +195,7 @@ void fights_hold_back(struct fights *f, struct pass *p, int64_t now_ms)
 /* The first time is no fight: only what is undone after we put it up is. */
 void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms)
 {
+	take_facts(f, &p->view.facts);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
 		const struct step *step = &p->plan.steps.items[i];
 		uint64_t key = key_of(p, step);
@@ -187,6 +208,7 @@ void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now
 		else if (looks)
 			fight->undone++;
 		fight->closes = keeps_closed(p, step);
+		fight->of_facts = depends_on_facts(step);
 		fight->owed = false;
 		fight->done_ms = now_ms;
 		fight->hold_until_ms = now_ms + hold_ms(fight);

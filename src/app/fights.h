@@ -2,7 +2,8 @@
 /*
  * Objects that somebody else keeps undoing. One that was undone now and then is put right at once;
  * one that is undone again and again is left alone for longer each time, up to a minute, and named
- * with who does it. Never given up: enforcing goes on, only slower.
+ * with who does it. Never given up: enforcing goes on, only slower. What became another thing to
+ * want meanwhile was not undone: while Docker writes its rules anew, ours follow it step by step.
  */
 #pragma once
 
@@ -19,11 +20,13 @@ struct fight {
 	bool closes;			/* it alone keeps networks closed: never left for long */
 	bool owed;			/* it does not stand, and is left so for now */
 	bool told;
+	bool of_facts; /* whether it is wanted depends on the facts of the host */
 };
 
 struct fights {
 	struct fight items[MAX_FIGHTS];
 	uint32_t n;
+	uint64_t facts; /* digest of those of the last pass */
 };
 
 /* Marks the steps of a plan that are not to be taken yet. */

@@ -2,21 +2,9 @@
 #include "app/unchanged.h"
 
 #include "base/hash.h"
+#include "core/facts.h"
 
 #include <string.h>
-
-/* Scalars and bits; what open_why says follows from them. */
-static uint64_t facts_digest(uint64_t hash, const struct facts *f)
-{
-	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
-			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
-			     f->forward_drop, f->ip_forward == 1, f->no_engine != NULL,
-			     f->no_nf_tables};
-
-	hash = hash_more(hash, bits, sizeof(bits));
-	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);
-	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
-}
 
 static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 {
@@ -51,7 +39,7 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w, const stru
 		return 0;
 	hash = hash_word(hash, engine_digest(&p->view.engine));
 	hash = hash_word(hash, w->memory.generation);
-	hash = host_digest(facts_digest(hash, &p->view.facts), &p->view.seen);
+	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
 	return hash ? hash : 1;
 }
 

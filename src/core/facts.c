@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/facts.h"
 
+#include "base/hash.h"
+
 /* Who writes Docker's rules, and with what. */
 static const char *firewall_of(const struct engine *engine, const struct facts *f)
 {
@@ -84,4 +86,16 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 		buf_printf(out, ",\n%s\"%s\": %s", indent, bits[i].name,
 			   bits[i].holds ? "true" : "false");
 	buf_puts(out, "\n");
+}
+
+uint64_t facts_digest(const struct facts *f)
+{
+	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
+			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
+			     f->forward_drop, f->ip_forward == 1, f->no_engine != NULL,
+			     f->no_nf_tables};
+	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
+
+	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);
+	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
 }

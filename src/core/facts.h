@@ -10,3 +10,6 @@ void facts_print(struct buf *out, const struct engine *engine, const struct fact
 /* The members of an object, each on a line of its own behind indent, without the braces. */
 void facts_print_json(struct buf *out, const struct engine *engine, const struct facts *f,
 		      const char *indent);
+/* Of what decides which rules are wanted: scalars and bits, from which what open_why says follows.
+ */
+uint64_t facts_digest(const struct facts *f);
