@@ -29,6 +29,8 @@ struct daemon {
 	struct source source;
 	struct triggers triggers;
 	struct status_server *status;
+	struct firewalld_bus *firewalld;
+	struct buf bridges; /* names, each with its NUL, that Docker has in firewalld's zone */
 	struct report report;
 	struct fights fights;
 	struct counts counts;
@@ -40,6 +42,42 @@ struct daemon {
 };
 
 /* --- a pass --- */
+
+/* Docker does it where it writes a filter. While that is built anew, what was known counts. */
+static void note_bridges(struct daemon *d, const struct pass *p)
+{
+	const struct engine *engine = &p->view.engine;
+
+	if (!p->view.facts.firewalld.stands)
+		return;
+	firewalld_bus_follow(d->firewalld);
+	if (!engine->up || !p->view.facts.docker_drops)
+		return;
+	buf_clear(&d->bridges);
+	list_each (wanted, &d->source.current->config.networks) {
+		const struct engine_network *network = engine_find_network(engine, wanted->name);
+
+		if (network && network->bridge)
+			buf_add(&d->bridges, network->bridge, strlen(network->bridge) + 1);
+	}
+}
+
+/*
+ * dockerd does the same a second later, and until then firewalld refuses what these networks say
+ * to each other, behind every rule of ours.
+ */
+static void put_zones_right(struct daemon *d)
+{
+	const char *end = d->bridges.data + d->bridges.len;
+
+	if (!d->triggers.zones_lost)
+		return;
+	d->triggers.zones_lost = false;
+	if (d->bridges.len)
+		log_info("firewalld reloaded: bridges go back into its zone docker");
+	for (const char *name = d->bridges.data; name < end; name += strlen(name) + 1)
+		firewalld_bus_add_interface(d->firewalld, "docker", name);
+}
 
 static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, int64_t started,
 			bool drift)
@@ -176,7 +214,8 @@ static void make_pass(struct daemon *d)
 		tell_reloading();
 	changed = read_file(d);
 	looks = !changed && only_looks(why);
-	d->world.as_last_told = why == REASON_KERNEL && d->triggers.stream_up;
+	d->world.as_last_told =
+		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY)) && d->triggers.stream_up;
 	d->triggers.reasons = 0;
 	d->triggers.death_at = FOREVER;
 	if (changed)
@@ -188,6 +227,7 @@ static void make_pass(struct daemon *d)
 		; /* touched, or a neighbour of the file: nothing is wanted otherwise */
 	} else if (plan_pass(d, &pass, &err)) {
 		carry_out(d, &pass, looks);
+		note_bridges(d, &pass);
 		finish_pass(d, &pass, reasons, started,
 			    looks && why & (REASON_KERNEL | REASON_PERIOD));
 	} else {
@@ -267,6 +307,7 @@ static void loop(struct daemon *d)
 	while (!d->triggers.stopping) {
 		/* who came while another one was answered has told by now */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
+		put_zones_right(d);
 		pass_if_due(d);
 		answer_questions(d);
 	}
@@ -285,7 +326,9 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 	    (d->lock = lock_take(err)) < 0)
 		return false;
 	d->status = status_open(options->listen, err);
-	return d->status && triggers_open(&d->triggers, options, &d->world, d->status, err);
+	d->firewalld = firewalld_bus_open(err);
+	return d->status && d->firewalld &&
+	       triggers_open(&d->triggers, options, &d->world, d->status, d->firewalld, err);
 }
 
 static void daemon_close(struct daemon *d)
@@ -293,6 +336,8 @@ static void daemon_close(struct daemon *d)
 	triggers_close(&d->triggers);
 	source_release(&d->source);
 	status_close(d->status);
+	firewalld_bus_close(d->firewalld);
+	buf_free(&d->bridges);
 	report_release(&d->report);
 	counts_release(&d->counts);
 	close_at_exit_of_scope(&d->lock);

@@ -137,6 +137,11 @@ static void take_requests(struct triggers *t)
 		t->reasons |= REASON_ASKED;
 }
 
+static void take_firewalld(struct triggers *t)
+{
+	t->zones_lost |= firewalld_bus_run(t->firewalld);
+}
+
 static void start_stream(struct triggers *t)
 {
 	struct error err = {0};
@@ -222,14 +227,17 @@ static int requests_fd(const struct triggers *t)
 	return status_fd(t->status);
 }
 
+static int firewalld_fd(const struct triggers *t)
+{
+	return firewalld_bus_fd(t->firewalld);
+}
+
 static const struct {
 	int (*fd)(const struct triggers *t);
 	void (*take)(struct triggers *t);
-} sources[] = {{signals_fd, take_signals},
-	       {watch_fd, take_file},
-	       {engine_fd, take_engine},
-	       {kernel_fd, take_kernel},
-	       {requests_fd, take_requests}};
+} sources[] = {{signals_fd, take_signals},   {watch_fd, take_file},
+	       {engine_fd, take_engine},     {kernel_fd, take_kernel},
+	       {requests_fd, take_requests}, {firewalld_fd, take_firewalld}};
 
 void triggers_wait(struct triggers *t, int64_t pass_at)
 {
@@ -284,13 +292,14 @@ static bool open_signals(struct triggers *t, struct error *err)
 }
 
 bool triggers_open(struct triggers *t, const struct options *options, struct world *world,
-		   struct status_server *status, struct error *err)
+		   struct status_server *status, struct firewalld_bus *firewalld, struct error *err)
 {
 	int64_t now = clock_ms();
 
 	*t = (struct triggers){.options = options,
 			       .world = world,
 			       .status = status,
+			       .firewalld = firewalld,
 			       .watch = WATCH_INIT,
 			       .epoll = -1,
 			       .signals = -1,

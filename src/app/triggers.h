@@ -7,6 +7,7 @@
 #pragma once
 
 #include "app/world.h"
+#include "edge/firewalld_bus.h"
 #include "edge/status.h"
 #include "edge/watch.h"
 
@@ -28,12 +29,14 @@ struct triggers {
 	const struct options *options;
 	struct world *world;
 	struct status_server *status;
+	struct firewalld_bus *firewalld;
 	struct watch watch;
 	int epoll, signals;
 
 	uint32_t reasons; /* enum reason, collected; the caller takes them away */
 	bool stopping;	  /* TERM or INT */
 	bool stream_up;	  /* the engine's events come */
+	bool zones_lost;  /* firewalld reloaded; the caller puts it right */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* a container ended, which any pass takes notice of */
@@ -49,9 +52,10 @@ struct triggers {
 
 /* Before anything else: a SIGHUP during the start would end the process; so it waits. */
 MUST_CHECK bool triggers_hold_signals(struct error *err);
-/* Signals are held. world and status are the caller's, who closes them after this. */
+/* Signals are held. world, status and firewalld are the caller's, who closes them after this. */
 MUST_CHECK bool triggers_open(struct triggers *t, const struct options *options,
-			      struct world *world, struct status_server *status, struct error *err);
+			      struct world *world, struct status_server *status,
+			      struct firewalld_bus *firewalld, struct error *err);
 void triggers_close(struct triggers *t);
 
 /* Until something happens, or the pass that is due at pass_at (ms, FOREVER: none). */

@@ -3,12 +3,13 @@
 HARBORWALL_ROUNDS says how often it reloads."""
 import os
 import statistics
+import time
 
 import bed as beds
 import engine
 import pytest
 import seed
-from reloads import converged, reload, settled
+from reloads import converged, governed, reload, settled
 from test_cells import REPORT, assert_nobody_gets_in_with_a_borrowed_source, assert_noop, clear
 
 CELLS = [("20", False, "nftables"), ("28", False, "nftables"), ("20", True, "iptables"), ("28", False, "iptables")]
@@ -55,6 +56,45 @@ def test_what_a_reload_flushes_is_back(cell):
     clear(bed)
     assert not beds.remains(bed)
     REPORT[bed.name] = bed.docker.call("GET", "/version")["Version"]
+
+
+def bridge(bed, network):
+    data = bed.docker.networks()[network]
+    return data["Options"].get("com.docker.network.bridge.name", f"br-{data['Id'][:12]}")
+
+
+@pytest.mark.parametrize("lab", [{"version": "28", "firewalld": "nftables"}], indirect=True, ids=["docker 28"])
+def test_bridges_go_back_into_their_zone_without_waiting_for_dockerd(bed):
+    """Which is frozen here: it would take a second."""
+    seed.containers(bed)
+    bed.write(seed.widened())
+    bed.apply()
+    bed.assert_matrix()
+    daemon = bed.run_daemon({"WATCH_PERIOD_SECONDS": "3600"})
+    daemon.wait_log("following the engine")
+    assert engine.wait_for(lambda: converged(bed), timeout=10)
+    time.sleep(0.5)  # by now it has logged in at the bus, too
+    bridges = {bridge(bed, n.get("name", key)) for key, n in bed.config["networks"].items()}
+    with open(f"{bed.lab.folder}/dockerd.pid", encoding="ascii") as f:
+        dockerd = f.read().strip()
+    asker = bed.prober.agents["publicbackend"]  # found before, for the engine is asked where it lives
+
+    def answered(port, timeout):
+        asker.ask("probe", targets=[["172.18.103.2", "tcp", port]], timeout=timeout)
+        return asker.answer()[0]
+    assert answered(80, 0.7)
+    bed.lab.run("kill", "-STOP", dockerd)
+    try:
+        bed.lab.run("firewall-cmd", "--reload")
+        assert engine.wait_for(lambda: answered(80, 0.05), timeout=20), daemon.log()[-3000:]
+        assert not answered(8080, 0.7)
+        zone = set(bed.lab.run("firewall-cmd", "--zone=docker", "--list-interfaces").stdout.split())
+        assert zone == bridges, daemon.log()[-3000:]  # and nobody else's
+    finally:
+        bed.lab.run("kill", "-CONT", dockerd)
+    assert engine.wait_for(lambda: settled(bed), timeout=60)
+    bed.assert_matrix(lambda key: governed(bed, key))
+    daemon.end()
 
 
 # --- what firewalld itself refuses ---
