@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum {
-	FREE = 3,	     /* undone so often in a row, it is put right at once all the same */
+	FREE = 3,	     /* undone so often in a row, it is put right at once all the same, */
+	LASTS_MS = 5000,     /* and so long: dockerd may push ours down once for every network */
 	FIRST_HOLD_MS = 200, /* then it waits, doubling, */
 	MAX_HOLD_MS = 60000, /* up to this; */
 	MAX_OPEN_MS = 1000,  /* or this, where nobody else keeps networks closed */
@@ -21,9 +22,9 @@ static int64_t hold_ms(const struct fight *f)
 {
 	int64_t most = f->closes ? MAX_OPEN_MS : MAX_HOLD_MS, ms = FIRST_HOLD_MS;
 
-	if (f->undone <= FREE)
+	if (!f->strikes)
 		return 0;
-	for (uint32_t i = FREE + 1; i < f->undone && ms < most; i++)
+	for (uint32_t i = 1; i < f->strikes && ms < most; i++)
 		ms *= 2;
 	return ms < most ? ms : most;
 }
@@ -35,7 +36,7 @@ static int64_t peace_at(const struct fight *f)
 
 bool fight_is_on(const struct fight *f)
 {
-	return f->undone > FREE;
+	return f->strikes;
 }
 
 bool fights_are_on(const struct fights *f)
@@ -192,6 +193,14 @@ void fights_hold_back(struct fights *f, struct pass *p, int64_t now_ms)
 	}
 }
 
+static void count(struct fight *fight, int64_t now_ms)
+{
+	if (!fight->undone++)
+		fight->first_ms = now_ms;
+	if (fight->undone > FREE && now_ms - fight->first_ms >= LASTS_MS)
+		fight->strikes++;
+}
+
 /* The first time is no fight: only what is undone after we put it up is. */
 void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms)
 {
@@ -206,7 +215,7 @@ void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now
 		if (!fight)
 			fight = add(f, key, step);
 		else if (looks)
-			fight->undone++;
+			count(fight, now_ms);
 		fight->closes = keeps_closed(p, step);
 		fight->of_facts = depends_on_facts(step);
 		fight->owed = false;

@@ -25,10 +25,10 @@ static void watch_legacy(struct world *w, bool on)
 					 .it_interval.tv_nsec = LEGACY_POLL_MS * 1000000L};
 	const struct itimerspec never = {0};
 
-	if (on == (w->legacy_shape != 0))
+	if (on == (w->legacy_hash != 0))
 		return;
-	w->legacy_shape = on ? iptables_legacy_shape(w->legacy) : 0;
-	timerfd_settime(w->legacy_timer, 0, w->legacy_shape ? &often : &never, NULL);
+	w->legacy_hash = on ? iptables_legacy_hash(w->legacy) : 0;
+	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
 }
 
 bool world_legacy_changed(struct world *w)
@@ -37,10 +37,10 @@ bool world_legacy_changed(struct world *w)
 
 	if (read(w->legacy_timer, &times, sizeof(times)) != sizeof(times))
 		return false;
-	now = iptables_legacy_shape(w->legacy);
-	if (now == w->legacy_shape)
+	now = iptables_legacy_hash(w->legacy);
+	if (now == w->legacy_hash)
 		return false;
-	w->legacy_shape = now;
+	w->legacy_hash = now;
 	return true;
 }
 
@@ -146,8 +146,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	struct facts *f = &view->facts;
 	struct space *host = &view->seen.have.spaces.items[0];
 
-	if (w->legacy_shape) /* before it is read: what changes meanwhile is seen next time */
-		w->legacy_shape = iptables_legacy_shape(w->legacy);
+	if (w->legacy_hash) /* before it is read: what changes meanwhile is seen next time */
+		w->legacy_hash = iptables_legacy_hash(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
 	f->counters = w->options->counters;

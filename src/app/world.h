@@ -74,7 +74,7 @@ struct world {
 	struct converged converged;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	int legacy, legacy_timer; /* asked, for it tells nothing itself: among the ears */
-	uint64_t legacy_shape;	  /* of its filter when it was read last */
+	uint64_t legacy_hash;	  /* of its filter when it was read last */
 	struct known **known;	  /* sorted by id */
 	uint32_t n_known, cap_known;
 	bool revocation_paid;	/* connections were compared with the policies once */

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TOOL_MS = 20000, MAX_NAMES = 4096 };
+enum { TOOL_MS = 20000, MAX_NAMES = 4096, MOST_RULES = 1 << 20 /* bytes */ };
 
 static const char *const tables[] = {"raw", "nat", "filter"};
 
@@ -134,14 +134,41 @@ int iptables_open_legacy(void)
 	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 }
 
-uint64_t iptables_legacy_shape(int fd)
+/* Every rule but for what it counted. */
+static uint64_t hash_rules(uint64_t hash, const struct ipt_get_entries *rules)
+{
+	const unsigned char *bytes = (const void *)rules->entrytable;
+	const struct ipt_entry *rule;
+
+	for (uint32_t at = 0; rules->size - at >= sizeof(*rule); at += rule->next_offset) {
+		rule = (const void *)(bytes + at);
+		if (rule->next_offset < sizeof(*rule) || rule->next_offset > rules->size - at)
+			break;
+		hash = hash_more(hash, rule, offsetof(struct ipt_entry, counters));
+		hash = hash_more(hash, rule->elems, rule->next_offset - sizeof(*rule));
+	}
+	return hash;
+}
+
+uint64_t iptables_legacy_hash(int fd)
 {
 	struct ipt_getinfo info = {.name = "filter"};
+	AUTO_FREE struct ipt_get_entries *rules = NULL;
 	socklen_t len = sizeof(info);
+	uint64_t hash;
 
 	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
 		return 0;
-	return hash_bytes(&info, sizeof(info));
+	hash = hash_bytes(&info, sizeof(info));
+	if (info.size > MOST_RULES)
+		return hash;
+	len = sizeof(*rules) + info.size;
+	rules = xmalloc(len);
+	*rules = (struct ipt_get_entries){.name = "filter", .size = info.size};
+	/* refused where it has another size by now: then the next look tells */
+	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, rules, &len) < 0)
+		return hash;
+	return hash_rules(hash, rules);
 }
 
 bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,

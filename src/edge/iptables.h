@@ -22,12 +22,12 @@ MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const i
 MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns,
 				     const char *table, struct error *err);
 /*
- * Nobody tells of changes to a legacy table: a hash of the filter table's size and layout, to be
- * compared with a later one. fd: iptables_open_legacy(). Only where that table stands, for asking
- * makes it. 0: can't be told.
+ * Nobody tells of changes to a legacy table: a hash of the filter table's rules (beyond 1 MB of
+ * them of its size and layout), to be compared with a later one. fd: iptables_open_legacy(). Only
+ * where that table stands, for asking makes it. 0: can't be told.
  */
 int iptables_open_legacy(void);
-uint64_t iptables_legacy_shape(int fd);
+uint64_t iptables_legacy_hash(int fd);
 /* One restore: each table of it is one transaction. */
 MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
 				 struct error *err);

@@ -447,6 +447,44 @@ def test_metrics_are_what_scrapers_take(case, start):
 
 # --- somebody who does not give in ---
 
+LEGACY = """*filter
+:FORWARD DROP [0:0]
+:DOCKER-USER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+COMMIT
+"""
+LATE = """*filter
+-D FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-USER
+COMMIT
+"""
+
+
+def test_legacy_rules_that_only_change_places_are_seen(case, start):
+    """Between two looks, and of the same size as before: dockerd does so when it starts or firewalld reloads."""
+    inside = ["nsenter", "-t", str(case.holder.pid), "-n"]
+
+    def restore(text):
+        subprocess.run([*inside, "iptables-legacy-restore", "--noflush"], input=text, text=True, check=True)
+
+    def hands_over_in(chain):
+        save = subprocess.run([*inside, "iptables-legacy-save", "-t", "filter"], text=True, capture_output=True, check=True).stdout
+        return re.findall(r"-A (\S+) -m mark", save) == [chain]
+    restore(LEGACY)
+    running = start()
+    end = time.monotonic() + 20
+    while not hands_over_in("DOCKER-USER"):
+        assert time.monotonic() < end, running.daemon.text()[-2000:]
+        time.sleep(0.1)
+    time.sleep(1.5)  # what that changed has been looked at
+    restore(LATE)
+    while not hands_over_in("FORWARD"):
+        assert time.monotonic() < end, running.daemon.text()[-2000:]
+        time.sleep(0.1)
+
+
 def test_one_that_keeps_undoing_is_named_with_who_started_it(case, start):
     running = start()
     fighter = subprocess.Popen(["nsenter", "-t", str(case.holder.pid), "-n", "sh", "-c",

@@ -256,7 +256,7 @@ def test_who_undoes_again_and_again_is_named_and_answered_less_often(running):
         named = [f for f in fought["fought"] if f["object"].startswith(thing)]
         assert named and named[0]["by"].startswith(f"{program} (pid "), (what, fought["fought"])
         assert "fought: " + thing in status(bed).stdout
-        # it began with four repairs at once, and then waited 200 ms, 400 ms, …
+        # it began with five seconds of repairs at once, and then waited 200 ms, 400 ms, …
         assert fought["passes"] - before < 40, (what, fought["passes"] - before)
         fighter.end(9)
         assert engine.wait_for(lambda: status(bed, "-q").returncode == 0, timeout=30), status(bed).stdout + bed.daemon.log()[log:]
