@@ -63,16 +63,18 @@ static void note_bridges(struct daemon *d, const struct pass *p)
 }
 
 /*
- * dockerd does the same a second later, and until then firewalld refuses what these networks say
- * to each other, behind every rule of ours.
+ * What was flushed was undone by nobody who would go on with it. As to zones, dockerd does the same
+ * a second later, and until then firewalld refuses what these networks say to each other, behind
+ * every rule of ours.
  */
-static void put_zones_right(struct daemon *d)
+static void follow_firewalld(struct daemon *d)
 {
 	const char *end = d->bridges.data + d->bridges.len;
 
-	if (!d->triggers.zones_lost)
+	if (!d->triggers.firewalld_reloaded)
 		return;
-	d->triggers.zones_lost = false;
+	d->triggers.firewalld_reloaded = false;
+	fights_forget(&d->fights);
 	if (d->bridges.len)
 		log_info("firewalld reloaded: bridges go back into its zone docker");
 	for (const char *name = d->bridges.data; name < end; name += strlen(name) + 1)
@@ -307,7 +309,7 @@ static void loop(struct daemon *d)
 	while (!d->triggers.stopping) {
 		/* who came while another one was answered has told by now */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
-		put_zones_right(d);
+		follow_firewalld(d);
 		pass_if_due(d);
 		answer_questions(d);
 	}

@@ -15,7 +15,7 @@ enum {
 	FIRST_HOLD_MS = 200, /* then it waits, doubling, */
 	MAX_HOLD_MS = 60000, /* up to this; */
 	MAX_OPEN_MS = 1000,  /* or this, where nobody else keeps networks closed */
-	IN_A_ROW_MS = 5000,  /* what stood longer than this, and twice its wait, has peace */
+	IN_A_ROW_MS = 3000,  /* what stood longer than this, and twice its wait, has peace */
 };
 
 static int64_t hold_ms(const struct fight *f)

@@ -36,7 +36,7 @@ struct fights {
 void fights_hold_back(struct fights *f, struct pass *p, int64_t now_ms);
 /* What a pass did; looks: nothing new was wanted, so others undid what it put right. */
 void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms);
-/* A new file: what is put up now was not there before. */
+/* A new file, or filter: what is put up now was not there before. */
 void fights_forget(struct fights *f);
 /* When there is something to do, or to say, without anything else happening; -1: never. */
 int64_t fights_next_ms(const struct fights *f, int64_t now_ms);

@@ -139,7 +139,7 @@ static void take_requests(struct triggers *t)
 
 static void take_firewalld(struct triggers *t)
 {
-	t->zones_lost |= firewalld_bus_run(t->firewalld);
+	t->firewalld_reloaded |= firewalld_bus_run(t->firewalld);
 }
 
 static void start_stream(struct triggers *t)

@@ -33,10 +33,10 @@ struct triggers {
 	struct watch watch;
 	int epoll, signals;
 
-	uint32_t reasons; /* enum reason, collected; the caller takes them away */
-	bool stopping;	  /* TERM or INT */
-	bool stream_up;	  /* the engine's events come */
-	bool zones_lost;  /* firewalld reloaded; the caller puts it right */
+	uint32_t reasons;	 /* enum reason, collected; the caller takes them away */
+	bool stopping;		 /* TERM or INT */
+	bool stream_up;		 /* the engine's events come */
+	bool firewalld_reloaded; /* the caller puts it right, and takes this away */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* a container ended, which any pass takes notice of */
