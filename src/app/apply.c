@@ -4,6 +4,7 @@
 #include "app/saved.h"
 #include "app/timings.h"
 #include "app/unchanged.h"
+#include "base/log.h"
 #include "core/flows.h"
 #include "edge/conntrack.h"
 #include "edge/fw_nft.h"
@@ -79,14 +80,15 @@ static bool change_firewall(const struct work *k, struct error *err)
 {
 	struct moment start = timing_start();
 	uint32_t origin = NONE, nobody;
-	struct error behind = {0};
-	bool ok = fw_nft_commit(k->ns, &k->step->before, &origin, err);
+	struct error refused = {0}, behind = {0};
+	bool before = fw_nft_commit(k->ns, &k->step->before, &nobody, &refused);
+	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
 
-	if (ok) {
-		ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
-		/* in any case, and the first error is told */
+	/* in any case, and the first error is told */
+	if (before)
 		ok = fw_nft_commit(k->ns, &k->step->behind, &nobody, ok ? err : &behind) && ok;
-	}
+	else
+		log_debug("nothing stands meanwhile", "error", refused.text);
 	timing_part("commit", start);
 	if (ok)
 		return true;

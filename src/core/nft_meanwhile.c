@@ -3,15 +3,14 @@
  * The kernel takes away what a transaction deletes at one moment, and shows what it adds to
  * interval sets at the next (nf_tables_commit: the generation first, then the sets' own commit).
  * What is looked up for every packet, before Docker's raw drops, would miss established flows in
- * between. So what such a transaction is about to bring is laid into sets of its own before it,
- * which a chain of its own looks into, and taken away behind it.
+ * between. So what such a transaction is about to bring is laid into a table of its own before it,
+ * and that is taken away behind it. It belongs to the socket, and goes with a process that dies.
  */
 #include "core/nft_message.h"
 
 #include <string.h>
 
-#define RAW	  "raw"
-#define MEANWHILE "meanwhile"
+#define RAW "raw"
 
 enum { BEHIND = 5 }; /* of RAW, which clears the mark, and still before Docker's (core/program.c) */
 
@@ -59,45 +58,20 @@ static const struct term *lookup_of(const struct rule *rule)
 	return NULL;
 }
 
-/* set: the one that it looks into instead. */
-static void copy_rule(struct chain *chain, struct arena *a, const struct rule *rule,
-		      const char *set)
-{
-	struct rule *copy = list_add(a, &chain->rules);
-
-	*copy = (struct rule){.family = rule->family, .comment = rule->comment, .origin = NONE};
-	list_each (term, &rule->terms) {
-		struct term *other = list_add(a, &copy->terms);
-
-		*other = *term;
-		if (other->kind == TERM_LOOKUP)
-			other->name = set;
-	}
-}
-
-/* The rules of RAW once more: those that refuse as they are, those that let through with the new
- * sets. */
+/* RAW's rules that look into what stands meanwhile, once more. */
 static void add_chain(struct ruleset *meanwhile, struct arena *a, const struct chain *raw)
 {
 	struct chain *chain = list_add(a, &meanwhile->chains);
 
-	*chain = (struct chain){.name = MEANWHILE,
+	*chain = (struct chain){.name = RAW,
 				.type = raw->type,
 				.hook = raw->hook,
 				.priority = raw->priority + BEHIND};
 	list_each (rule, &raw->rules) {
 		const struct term *lookup = lookup_of(rule);
-		const char *name;
 
-		if (!lookup)
-			continue;
-		if (!strstr(lookup->name, "allow")) {
-			copy_rule(chain, a, rule, lookup->name);
-			continue;
-		}
-		name = arena_printf(a, MEANWHILE "_%s", lookup->name);
-		if (ruleset_find_set(meanwhile, name))
-			copy_rule(chain, a, rule, name);
+		if (lookup && ruleset_find_set(meanwhile, lookup->name))
+			*list_add(a, &chain->rules) = *rule;
 	}
 }
 
@@ -112,26 +86,38 @@ static bool looks_into(const struct chain *chain, const struct set *set)
 	return false;
 }
 
-static void find_sets(struct ruleset *meanwhile, struct arena *a, const struct ruleset *want,
+/* What lets through, as far as it comes now; what refuses, all of it. True: something comes. */
+static bool find_sets(struct ruleset *meanwhile, struct arena *a, const struct ruleset *want,
 		      const struct ruleset *have, const struct chain *raw)
 {
-	list_each (set, &want->sets) {
-		struct set rest;
+	bool comes = false;
 
-		if (!set->interval || !strstr(set->name, "allow") || !looks_into(raw, set))
+	list_each (set, &want->sets) {
+		bool lets_through = strstr(set->name, "allow");
+		struct set part = *set;
+
+		if (!looks_into(raw, set) || (lets_through && !set->interval))
 			continue;
-		rest = only_in(set, ruleset_find_set(have, set->name), a);
-		if (!rest.n)
-			continue;
-		rest.name = arena_printf(a, MEANWHILE "_%s", set->name);
-		rest.counts = false;
-		memcpy(list_add(a, &meanwhile->sets), &rest, sizeof(rest));
+		if (lets_through)
+			part = only_in(set, ruleset_find_set(have, set->name), a);
+		part.counts = false;
+		if (part.n)
+			memcpy(list_add(a, &meanwhile->sets), &part, sizeof(part));
+		comes |= lets_through && part.n;
 	}
+	return comes;
+}
+
+static void begin(struct nft_batch *batch, struct arena *a)
+{
+	nft_batch_begin(batch, a, 1);
+	batch->table = NFT_MEANWHILE_TABLE;
 }
 
 static void write_before(struct nft_batch *batch, struct arena *a, const struct ruleset *meanwhile)
 {
-	nft_batch_begin(batch, a, 1);
+	begin(batch, a);
+	nft_add_own_table(batch, a);
 	for (uint32_t i = 0; i < meanwhile->sets.n; i++) {
 		nft_add_set(batch, a, &meanwhile->sets.items[i], i + 1);
 		nft_add_elements(batch, a, &meanwhile->sets.items[i], NULL);
@@ -144,32 +130,26 @@ static void write_before(struct nft_batch *batch, struct arena *a, const struct 
 	nft_batch_end(batch, a);
 }
 
-static void write_behind(struct nft_batch *batch, struct arena *a, const struct ruleset *meanwhile)
+static void write_behind(struct nft_batch *batch, struct arena *a)
 {
-	nft_batch_begin(batch, a, 1);
-	list_each (chain, &meanwhile->chains) {
-		nft_flush_chain(batch, a, chain);
-		nft_delete_chain(batch, a, chain);
-	}
-	list_each (set, &meanwhile->sets)
-		nft_delete_set(batch, a, set);
+	begin(batch, a);
+	nft_delete_table(batch, a);
 	nft_batch_end(batch, a);
 }
 
 void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
 		   const struct ruleset *want, const struct ruleset *have)
 {
+	static const struct ruleset nothing;
 	const struct chain *raw = ruleset_find_chain(want, RAW);
+	bool anew = nft_replaces_table(want, have);
 	struct ruleset meanwhile = {.exists = true};
 
-	if (!raw || !ruleset_find_chain(have, RAW) || ruleset_find_chain(have, MEANWHILE) ||
-	    nft_replaces_table(want, have))
-		return;
-	find_sets(&meanwhile, a, want, have, raw);
-	if (!meanwhile.sets.n || !loses_any(want, have))
+	if (!raw || !ruleset_find_chain(have, RAW) ||
+	    !find_sets(&meanwhile, a, want, anew ? &nothing : have, raw) ||
+	    !(anew || loses_any(want, have)))
 		return;
 	add_chain(&meanwhile, a, raw);
-	nft_encode_ruleset(&meanwhile, a);
 	write_before(before, a, &meanwhile);
-	write_behind(behind, a, &meanwhile);
+	write_behind(behind, a);
 }

@@ -17,6 +17,8 @@ enum { ROOM_BEHIND = 8 << 10 };
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
+enum { OWNER = 0x2 /* NFT_TABLE_F_OWNER */ };
+
 static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
 			    uint32_t origin)
 {
@@ -64,12 +66,24 @@ bool nft_batch_is_empty(const struct nft_batch *batch)
 
 /* --- the table --- */
 
-void nft_add_table(struct nft_batch *batch, struct arena *a)
+static void add_table(struct nft_batch *batch, struct arena *a, uint32_t flags)
 {
 	size_t message = message_begin(batch, a, NFT_MSG_NEWTABLE, NLM_F_CREATE, NONE);
 
 	nla_text(&batch->bytes, NFTA_TABLE_NAME, batch->table);
+	if (flags)
+		nla_be32(&batch->bytes, NFTA_TABLE_FLAGS, flags);
 	message_end(batch, message);
+}
+
+void nft_add_table(struct nft_batch *batch, struct arena *a)
+{
+	add_table(batch, a, 0);
+}
+
+void nft_add_own_table(struct nft_batch *batch, struct arena *a)
+{
+	add_table(batch, a, OWNER);
 }
 
 void nft_delete_table(struct nft_batch *batch, struct arena *a)

@@ -9,6 +9,8 @@
 #include "core/nft.h"
 
 void nft_add_table(struct nft_batch *batch, struct arena *a);
+/* It goes with the socket that sends this, and nobody else can change it (Linux 5.12). */
+void nft_add_own_table(struct nft_batch *batch, struct arena *a);
 void nft_delete_table(struct nft_batch *batch, struct arena *a);
 /* id: any number, unique in the batch */
 void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set, uint32_t id);

@@ -86,8 +86,8 @@ class Judge:
             if port == "stream":
                 continue
             alive = stream["echoed"] != before["streams"][port]["echoed"] and stream["echoed"] > 0
-            if alive and not self.outside([stream["since"]], openings, 0.5):
-                continue  # it began while the host was open: nobody's mark is on it
+            if alive and not self.outside([stream["since"]], [(a, b + 0.5 * self.busy) for a, b in openings], 0.5):
+                continue  # it began while the host was open (and was told so later): nobody's mark is on it
             if alive != (int(port) in open_talks):
                 wrong.append(f"the connection to port {port} is {'alive, its policy is gone' if alive else 'dead'}")
         if wrong:
