@@ -172,6 +172,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
 	f->docker_drops = !f->open_why;
 	f->raw_drops = views[f->variant].raw_drops;
+	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(f, &w->memory.bridges);
 	f->forward_drop = views[f->variant].forward_drop;

@@ -33,6 +33,11 @@ enum variant choose_variant(const struct engine *engine, const struct filter_vie
 	for (size_t i = 0; i < COUNT_OF(variants); i++)
 		if (views[variants[i]].exists)
 			return variants[i];
+	/* flushed; what dockerd >= 28 does next is to drop what comes to a container that connects
+	 */
+	for (size_t i = 0; i < COUNT_OF(variants); i++)
+		if (views[variants[i]].raw_drops)
+			return variants[i];
 	return VARIANT_NONE;
 }
 

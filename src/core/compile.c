@@ -466,11 +466,12 @@ static void compile_host(struct compiler *c, struct space *host)
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
 	if (!host->ruleset.exists || f->variant == VARIANT_NONE)
 		return;
-	*list_add(c->a, &host->handoffs) =
-		(struct handoff){.variant = f->variant,
-				 .table = "filter",
-				 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
-				 .bits = f->mark_accept};
+	if (!f->no_filter)
+		*list_add(c->a, &host->handoffs) =
+			(struct handoff){.variant = f->variant,
+					 .table = "filter",
+					 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
+					 .bits = f->mark_accept};
 	if (f->raw_drops)
 		*list_add(c->a, &host->handoffs) = (struct handoff){.variant = f->variant,
 								    .table = "raw",

@@ -44,6 +44,7 @@ struct facts {
 	const char *open_why;  /* where docker_drops is false: what is missing */
 	bool docker_drops;     /* Docker's isolation and drops stand */
 	bool raw_drops;	       /* Docker >= 28 drops in raw PREROUTING */
+	bool no_filter;	       /* … and nothing else stands in that variant */
 	bool no_nf_tables;     /* the kernel has x_tables only */
 	const char *no_engine; /* there is none on this host: in what words; NULL: there is */
 	int ip_forward;	       /* of the host; -1 unknown */

@@ -10,7 +10,8 @@ import story
 import wired
 
 SEEDS = {"an_established_flow_loses_nothing_while_its_policy_is_spelled_otherwise": 5,  # that one is Docker 28; 1 is 20
-         "an_established_flow_loses_nothing_while_the_table_is_made_anew": 5}
+         "an_established_flow_loses_nothing_while_the_table_is_made_anew": 5,
+         "what_docker_drops_before_its_filter_stands_again_is_let_through": 5}
 
 # Numbered datagrams as fast as they go, for so many seconds; the first ones are answered, and so established.
 SEND = """import socket,sys,time
@@ -197,6 +198,18 @@ def an_established_flow_loses_nothing_while_the_table_is_made_anew(s):
     s.spelled = {"port": "6990-6999", "from": "172.20.0.248/29"}
     s.write_by_rename()
     hammered(s, edit, 0.25)
+
+
+def what_docker_drops_before_its_filter_stands_again_is_let_through(s):
+    """Docker 28 adds a raw drop for a container that connects, though all else was flushed and stays away."""
+    wired.run("nft", "flush", "ruleset")
+    s.wait(lambda: "closed" in s.table(), "it is not closed")
+    right = next(n for n in s.bench.engine.networks.values() if n["Name"] == "right")
+    wired.run("iptables-nft", "-t", "raw", "-A", "PREROUTING", "-d", s.SERVER_IP, "!", "-i", s.bench.engine.bridge(right), "-j", "DROP")
+    s.wait(lambda: "raw_allow" in s.table(), "the drop is not noticed")
+    s.settled("the drop")
+    s.bench.assert_matrix(s.config)
+    assert "table ip filter" not in wired.run("nft", "list", "tables")  # which nobody asked for
 
 
 LEFT = """table inet harborwall {

@@ -60,12 +60,15 @@ TEST(the_variant_is_the_one_that_docker_writes_and_else_the_one_in_use)
 		[VARIANT_LEGACY] = {.exists = true, .docker_user = true, .docker_isolation = true}};
 	const struct filter_view somebody[VARIANT_LEGACY + 1] = {[VARIANT_NFT] = {.exists = true}};
 	const struct filter_view nobody[VARIANT_LEGACY + 1] = {0};
+	const struct filter_view flushed[VARIANT_LEGACY + 1] = {
+		[VARIANT_NFT] = {.raw_drops = true}};
 	const struct engine iptables = {0}, nftables = {.firewall = DOCKER_FIREWALL_NFTABLES};
 
 	assert_int_equal(choose_variant(&iptables, docker_on_legacy), VARIANT_LEGACY);
 	assert_int_equal(choose_variant(&nftables, docker_on_legacy), VARIANT_NONE);
 	assert_int_equal(choose_variant(&iptables, somebody), VARIANT_NFT);
 	assert_int_equal(choose_variant(&iptables, nobody), VARIANT_NONE);
+	assert_int_equal(choose_variant(&iptables, flushed), VARIANT_NFT);
 }
 
 TEST(the_backend_follows_from_the_kernel_the_wish_and_dockers_variant)
