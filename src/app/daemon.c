@@ -69,7 +69,7 @@ static void note_bridges(struct daemon *d, const struct pass *p)
  */
 static void follow_firewalld(struct daemon *d)
 {
-	const char *end = d->bridges.data + d->bridges.len;
+	const char *name = buf_text(&d->bridges), *end = name + d->bridges.len;
 
 	if (!d->triggers.firewalld_reloaded)
 		return;
@@ -77,7 +77,7 @@ static void follow_firewalld(struct daemon *d)
 	fights_forget(&d->fights);
 	if (d->bridges.len)
 		log_info("firewalld reloaded: bridges go back into its zone docker");
-	for (const char *name = d->bridges.data; name < end; name += strlen(name) + 1)
+	for (; name < end; name += strlen(name) + 1)
 		firewalld_bus_add_interface(d->firewalld, "docker", name);
 }
 
