@@ -3,7 +3,6 @@
 HARBORWALL_ROUNDS says how often it reloads."""
 import os
 import statistics
-import time
 
 import bed as beds
 import engine
@@ -74,7 +73,8 @@ def test_bridges_go_back_into_their_zone_without_waiting_for_dockerd(bed):
     daemon = bed.run_daemon({"WATCH_PERIOD_SECONDS": "3600"})
     daemon.wait_log("following the engine")
     assert engine.wait_for(lambda: converged(bed), timeout=10)
-    time.sleep(0.5)  # by now it has logged in at the bus, too
+    reload(bed, daemon, "--reload")
+    daemon.wait_log("firewalld reloaded")  # so it has logged in at the bus by now
     bridges = {bridge(bed, n.get("name", key)) for key, n in bed.config["networks"].items()}
     with open(f"{bed.lab.folder}/dockerd.pid", encoding="ascii") as f:
         dockerd = f.read().strip()
