@@ -165,7 +165,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->variant = choose_variant(&view->engine, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
-	watch_legacy(w, f->variant == VARIANT_LEGACY);
+	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
 	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
 	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;

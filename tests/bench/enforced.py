@@ -17,17 +17,6 @@ from spaces import (BUILD, ENFORCED, HARBORWALL, PASS, Containers, Figures, Name
 
 import dockerd
 
-# As Docker 20 lays out what matters to us; its own rules for networks are not in a packet's way here.
-DOCKER_RULES = """*filter
-:FORWARD DROP [0:0]
-:DOCKER-USER - [0:0]
-:DOCKER-ISOLATION-STAGE-1 - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-ISOLATION-STAGE-1
--A DOCKER-ISOLATION-STAGE-1 -j RETURN
--A DOCKER-USER -j RETURN
-COMMIT
-"""
 PATIENCE_S = 60  # no pass takes that long
 
 
@@ -35,7 +24,7 @@ PATIENCE_S = 60  # no pass takes that long
 def docker_host(variant="nft"):
     """A namespace as Docker leaves one, forwarding on."""
     with Namespace() as ns:
-        ns.run(f"iptables-{variant}-restore", stdin=DOCKER_RULES)
+        ns.run(f"iptables-{variant}-restore", stdin=dockerd.DOCKER_RULES)
         ns.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
         yield ns
 

@@ -10,6 +10,8 @@ import configs
 import enforced
 from spaces import BUILD, Figures, Namespace
 
+import dockerd
+
 PORT = 5201
 CONNECTIONS, ROUND_TRIPS = 3000, 5000
 
@@ -62,7 +64,7 @@ class Trio:
 
     def ours(self, backend):
         router = self.spaces[1]
-        router.run("iptables-legacy-restore" if "legacy" in backend else "iptables-nft-restore", stdin=enforced.DOCKER_RULES)
+        router.run("iptables-legacy-restore" if "legacy" in backend else "iptables-nft-restore", stdin=dockerd.DOCKER_RULES)
         with enforced.Host(self.config) as host:
             host.apply(router, backend)
 

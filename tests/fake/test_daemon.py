@@ -335,6 +335,50 @@ def test_the_period_makes_it_look_at_everything(start):
     running.daemon.wait(lambda s: s["passes"] >= before + 2 and s["last_reason"] == "period", timeout=5)
 
 
+def inside(case, *command, stdin=None):
+    return subprocess.run(["nsenter", "-t", str(case.holder.pid), "-n", *command], input=stdin, text=True, stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
+LATE = """*filter
+-D FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-USER
+COMMIT
+"""
+
+
+def test_legacy_rules_that_only_change_places_are_seen(case, start):
+    """Between two looks, and of the same size as before: dockerd does so when it starts or firewalld reloads."""
+    def restore(text):
+        inside(case, "iptables-legacy-restore", "--noflush", stdin=text)
+
+    def hands_over_in(chain):
+        save = inside(case, "iptables-legacy-save", "-t", "filter")
+        return re.findall(r"-A (\S+) -m mark", save) == [chain]
+    restore(dockerd.DOCKER_RULES)
+    running = start()
+    end = time.monotonic() + 20
+    while not hands_over_in("DOCKER-USER"):
+        assert time.monotonic() < end, running.daemon.text()[-2000:]
+        time.sleep(0.1)
+    time.sleep(1.5)  # what that changed has been looked at
+    restore(LATE)
+    while not hands_over_in("FORWARD"):
+        assert time.monotonic() < end, running.daemon.text()[-2000:]
+        time.sleep(0.1)
+
+
+def test_a_legacy_filter_that_nobody_made_is_not_made_by_looking(case):
+    """Only raw drops stand, as Docker 28 writes them; to ask the kernel about a legacy table makes it."""
+    inside(case, "iptables-legacy", "-t", "raw", "-A", "PREROUTING", "-d", "172.18.104.2", "!", "-i", "br0", "-j", "DROP")
+    running = Running(case, WATCH_PERIOD_SECONDS="1")  # it looks again, and again
+    running.daemon.wait(lambda s: s.get("healthy") and s["passes"] > 3)
+    save = inside(case, "iptables-legacy-save", "-t", "raw")
+    running.end()
+    assert re.findall(r"-A PREROUTING .*-j (\w+)", save) == ["ACCEPT", "DROP"]  # ours, before Docker's
+    assert inside(case, "cat", "/proc/self/net/ip_tables_names").split() == ["raw"]
+
+
 def events():
     yield "container start", lambda e: e.start("api")
     yield "network create", lambda e: e.tell("network", "create", "f" * 64, {"name": "x", "type": "bridge"})
@@ -446,44 +490,6 @@ def test_metrics_are_what_scrapers_take(case, start):
 
 
 # --- somebody who does not give in ---
-
-LEGACY = """*filter
-:FORWARD DROP [0:0]
-:DOCKER-USER - [0:0]
-:DOCKER-ISOLATION-STAGE-1 - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-ISOLATION-STAGE-1
-COMMIT
-"""
-LATE = """*filter
--D FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-USER
-COMMIT
-"""
-
-
-def test_legacy_rules_that_only_change_places_are_seen(case, start):
-    """Between two looks, and of the same size as before: dockerd does so when it starts or firewalld reloads."""
-    inside = ["nsenter", "-t", str(case.holder.pid), "-n"]
-
-    def restore(text):
-        subprocess.run([*inside, "iptables-legacy-restore", "--noflush"], input=text, text=True, check=True)
-
-    def hands_over_in(chain):
-        save = subprocess.run([*inside, "iptables-legacy-save", "-t", "filter"], text=True, capture_output=True, check=True).stdout
-        return re.findall(r"-A (\S+) -m mark", save) == [chain]
-    restore(LEGACY)
-    running = start()
-    end = time.monotonic() + 20
-    while not hands_over_in("DOCKER-USER"):
-        assert time.monotonic() < end, running.daemon.text()[-2000:]
-        time.sleep(0.1)
-    time.sleep(1.5)  # what that changed has been looked at
-    restore(LATE)
-    while not hands_over_in("FORWARD"):
-        assert time.monotonic() < end, running.daemon.text()[-2000:]
-        time.sleep(0.1)
-
 
 def test_one_that_keeps_undoing_is_named_with_who_started_it(case, start):
     running = start()
