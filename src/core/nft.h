@@ -63,9 +63,9 @@ bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have);
 
 /*
  * Two transactions around that of nft_diff, for what it moves between sets that every packet is
- * looked up in: without them it would be in neither for a moment. Both stay empty where there is
- * nothing to move. Both must leave by one socket: what stands meanwhile is its own. Where the first
- * is refused (before Linux 5.12) the change is made all the same.
+ * looked up in, or makes anew: without them it would be in none for a moment. Both stay empty where
+ * there is no such thing. Both must leave by one socket: what stands meanwhile is its own. Where
+ * the first is refused (before Linux 5.12) the change is made all the same.
  */
 #define NFT_MEANWHILE_TABLE TABLE_NAME "_meanwhile"
 void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,

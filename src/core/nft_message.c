@@ -17,8 +17,6 @@ enum { ROOM_BEHIND = 8 << 10 };
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
-enum { OWNER = 0x2 /* NFT_TABLE_F_OWNER */ };
-
 static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
 			    uint32_t origin)
 {
@@ -83,7 +81,7 @@ void nft_add_table(struct nft_batch *batch, struct arena *a)
 
 void nft_add_own_table(struct nft_batch *batch, struct arena *a)
 {
-	add_table(batch, a, OWNER);
+	add_table(batch, a, NFT_TABLE_F_OWNER);
 }
 
 void nft_delete_table(struct nft_batch *batch, struct arena *a)

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <systemd/sd-bus.h>
-#include <unistd.h>
 
 #define FIREWALLD      "org.fedoraproject.FirewallD1"
 #define FIREWALLD_PATH "/org/fedoraproject/FirewallD1"

@@ -16,7 +16,7 @@
 
 #define LOCK_TABLE "harborwall_lock"
 
-enum { OWNER = 0x2 /* NFT_TABLE_F_OWNER */, COMMENT = 0 /* nft's type of userdata */ };
+enum { COMMENT = 0 /* nft's type of userdata */ };
 
 /* As nft writes a comment: type, length, text with its NUL. */
 static void add_comment(struct buf *b)
@@ -40,7 +40,7 @@ static void encode(struct buf *b)
 	at = nlmsg_begin(b, add, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, 2,
 			 NFPROTO_INET, 0);
 	nla_text(b, NFTA_TABLE_NAME, LOCK_TABLE);
-	nla_be32(b, NFTA_TABLE_FLAGS, OWNER);
+	nla_be32(b, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
 	add_comment(b);
 	nlmsg_end(b, at);
 	at = nlmsg_begin(b, NFNL_MSG_BATCH_END, NLM_F_REQUEST, 3, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);

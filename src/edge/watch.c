@@ -102,11 +102,14 @@ static bool step(struct walk *k)
 	return false;
 }
 
-/* False: there is no file at the end of it. */
+/* What was watched before is let go. False: there is no file at the end of it. */
 static bool walk(struct watch *w, bool listen)
 {
 	struct walk k = {.w = w, .listen = listen};
 
+	for (uint32_t i = 0; i < w->n; i++)
+		inotify_rm_watch(w->fd, w->places[i].wd);
+	w->n = 0;
 	if (*w->path != '/' && !getcwd(k.at, sizeof(k.at)))
 		return true; /* it never will be: where we are is gone */
 	snprintf(k.rest, sizeof(k.rest), "%s", w->path);
@@ -122,9 +125,6 @@ static bool walk(struct watch *w, bool listen)
  */
 static void look(struct watch *w)
 {
-	for (uint32_t i = 0; i < w->n; i++)
-		inotify_rm_watch(w->fd, w->places[i].wd);
-	w->n = 0;
 	if (!walk(w, false))
 		walk(w, true);
 }

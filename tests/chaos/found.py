@@ -159,7 +159,7 @@ def what_clear_gives_back_may_be_gone(s):
 def hammered(s, edit, gap, port="6995"):
     """Every datagram of an established flow arrives while edit() is called again and again."""
     ends = [["nsenter", "-t", str(s.bench.engine.pid(name)), "-n", sys.executable, "-c"] for name in ("server", "client")]
-    s.wait(lambda: "69" in s.table(), "the policy does not come")
+    s.wait(lambda: str(s.spelled["port"]) in s.table(), "the policy does not come")
     before = s.bench.log().count("host: table inet harborwall")
     with subprocess.Popen([*ends[0], HEAR, port], stdout=subprocess.PIPE, text=True) as hear:
         hear.stdout.readline()
