@@ -10,16 +10,17 @@
 
 struct arena_block {
 	struct arena_block *next;
-	size_t size, used; /* of bytes */
-	_Alignas(16) unsigned char bytes[];
+	size_t size;	    /* of bytes */
+	unsigned char *end; /* of what is used, once there is a newer one */
+	_Alignas(ARENA_ALIGN) unsigned char bytes[];
 };
 
-/* Of whole blocks: from the heap up to the second, from then on pages. */
-enum { FIRST_BLOCK = 1 << 10, PAGED = 256 << 10, LARGEST_BLOCK = 2 << 20, ALIGN = 16 };
+/* Of whole blocks: from the heap at first, from then on pages. */
+enum { FIRST_BLOCK = 1 << 10, PAGED = 64 << 10, LARGEST_BLOCK = 2 << 20 };
 
-static struct arena_block *block_new(size_t size)
+static struct arena_block *block_new(size_t size, bool *zeroed)
 {
-	struct arena_block *b = size < PAGED ? memset(xmalloc(size), 0, size) : pages_take(&size);
+	struct arena_block *b = size < PAGED ? xmalloc(size) : pages_take(&size, zeroed);
 
 	b->size = size - sizeof(*b);
 	return b;
@@ -32,41 +33,35 @@ static void block_free(struct arena_block *b)
 	if (size < PAGED)
 		free(b);
 	else
-		pages_give(b, size, sizeof(*b) + b->used);
+		pages_give(b, size);
 }
 
-static void add_block(struct arena *a, size_t need)
+void arena_grow(struct arena *a, size_t need)
 {
 	size_t size = a->blocks ? (sizeof(*a->blocks) + a->blocks->size) * 4 : FIRST_BLOCK;
 	struct arena_block *b;
+	bool zeroed = false;
 
 	if (size > LARGEST_BLOCK)
 		size = LARGEST_BLOCK;
 	if (size < sizeof(*b) + need)
 		size = sizeof(*b) + need;
-	b = block_new(size);
+	b = block_new(size, &zeroed);
+	if (a->blocks)
+		a->blocks->end = a->at;
 	b->next = a->blocks;
 	a->blocks = b;
-}
-
-void *arena_alloc(struct arena *a, size_t size)
-{
-	void *p;
-
-	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-	if (!a->blocks || a->blocks->size - a->blocks->used < size)
-		add_block(a, size);
-	p = a->blocks->bytes + a->blocks->used;
-	a->blocks->used += size;
-	a->used += size;
-	return p;
+	a->at = b->bytes;
+	a->end = b->bytes + b->size;
+	a->zeroed = zeroed ? b->bytes : a->end;
 }
 
 char *arena_strndup(struct arena *a, const char *text, size_t len)
 {
-	char *copy = arena_alloc(a, len + 1);
+	char *copy = arena_take(a, len + 1);
 
 	memcpy(copy, text, len);
+	copy[len] = '\0';
 	return copy;
 }
 
@@ -83,9 +78,9 @@ char *arena_vprintf(struct arena *a, const char *format, va_list args)
 
 	va_copy(again, args);
 	len = vsnprintf(most, sizeof(most), format, args);
-	text = arena_alloc(a, (size_t)len + 1);
+	text = arena_take(a, (size_t)len + 1);
 	if ((size_t)len < sizeof(most))
-		memcpy(text, most, (size_t)len);
+		memcpy(text, most, (size_t)len + 1);
 	else
 		vsnprintf(text, (size_t)len + 1, format, again);
 	va_end(again);
@@ -128,21 +123,24 @@ void arena_reset(struct arena *a)
 	if (!a->blocks)
 		return;
 	release_older(a);
-	memset(a->blocks->bytes, 0, a->blocks->used);
-	a->blocks->used = 0;
-	a->used = 0;
+	if (a->zeroed < a->at)
+		a->zeroed = a->at;
+	a->at = a->blocks->bytes;
 }
 
 void arena_let_go(const struct arena *a)
 {
-	for (struct arena_block *b = a->blocks; b; b = b->next)
+	for (struct arena_block *b = a->blocks; b; b = b->next) {
+		const unsigned char *end = b == a->blocks ? a->at : b->end;
+
 		if (sizeof(*b) + b->size >= PAGED)
-			pages_let_go(b, sizeof(*b) + b->size, sizeof(*b) + b->used);
+			pages_let_go(b, sizeof(*b) + b->size, (size_t)(end - (unsigned char *)b));
+	}
 }
 
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)
 {
-	void *grown;
+	unsigned char *grown;
 
 	*cap = *cap ? *cap * 2 : 4;
 	grown = arena_alloc(a, size * *cap);

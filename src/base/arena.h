@@ -1,22 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Memory that is released whole. One arena per pass, one per accepted config. All memory comes
- * zeroed. An all-zero arena is empty and ready.
+ * zeroed, if it is not taken otherwise. An all-zero arena is empty and ready.
  */
 #pragma once
 
 #include "base/base.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 struct arena_block;
 
 struct arena {
+	unsigned char *at, *end;    /* what is free of the newest block */
+	unsigned char *zeroed;	    /* from here on nobody has written into it */
 	struct arena_block *blocks; /* newest first */
-	size_t used;		    /* bytes given out, for the curious */
 };
 
-void *arena_alloc(struct arena *a, size_t size);
+enum { ARENA_ALIGN = 16 };
+
+/* Room for so much in a new block: the way of arena_take that is seldom gone. */
+void arena_grow(struct arena *a, size_t size);
+
+/* Not zeroed: for what is written at once. */
+static inline void *arena_take(struct arena *a, size_t size)
+{
+	unsigned char *p;
+
+	size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	if ((size_t)(a->end - a->at) < size || !a->at)
+		arena_grow(a, size);
+	p = a->at;
+	a->at += size;
+	return p;
+}
+
+static inline void *arena_alloc(struct arena *a, size_t size)
+{
+	unsigned char *p = arena_take(a, size);
+
+	if (p < a->zeroed)
+		memset(p, 0, (size_t)((a->at < a->zeroed ? a->at : a->zeroed) - p));
+	return p;
+}
+
 #define arena_new(a, type)	((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (size_t)(n)))
 char *arena_strdup(struct arena *a, const char *text);

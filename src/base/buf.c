@@ -17,20 +17,20 @@ static void release(char *data, size_t cap)
 	if (cap < PAGED)
 		free(data);
 	else
-		pages_give(data, cap,
-			   cap); /* it may have been cut: who knows how far it was written */
+		pages_give(data, cap);
 }
 
 static void grow(struct buf *b, size_t cap)
 {
 	char *data;
+	bool zeroed;
 
 	if (cap < PAGED) {
 		b->data = xrealloc(b->data, cap);
 		b->cap = cap;
 		return;
 	}
-	data = pages_take(&cap);
+	data = pages_take(&cap, &zeroed);
 	if (b->data)
 		memcpy(data, b->data, b->len);
 	release(b->data, b->cap);

@@ -4,11 +4,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4 << 10, HUGE_PAGE = 2 << 20, MOST_KEPT = 128, WASTEFUL = 2 };
+enum { PAGE = 4 << 10, SMALLEST = 64 << 10, HUGE_PAGE = 2 << 20, PIECES = 4, MOST_KEPT = 128 };
 
 struct block {
 	unsigned char *start;
-	size_t size, used;
+	size_t size;
+	bool zeroed;
 };
 
 static struct block kept[MOST_KEPT];
@@ -19,24 +20,34 @@ static size_t round_up(size_t size, size_t to)
 	return (size + to - 1) & ~(to - 1);
 }
 
-/* The smallest that is large enough, and not much larger. Zeroed only now: most are never taken
- * again, and what was just zeroed is near the processor. */
-static void *take_kept(size_t *size)
+/* 64 and 256 KiB, 1 MiB, and every number of huge pages. */
+static size_t rounded(size_t size)
+{
+	size_t piece = SMALLEST;
+
+	while (piece < size && piece < HUGE_PAGE)
+		piece *= PIECES;
+	return piece < HUGE_PAGE ? piece : round_up(size, HUGE_PAGE);
+}
+
+/* The smallest that is large enough, and not twice as large. */
+static struct block *find_kept(size_t size)
 {
 	struct block *best = NULL;
-	void *start;
 
 	for (uint32_t i = 0; i < n_kept; i++)
-		if (kept[i].size >= *size && kept[i].size / WASTEFUL <= *size &&
+		if (kept[i].size >= size && kept[i].size < 2 * size &&
 		    (!best || kept[i].size < best->size))
 			best = &kept[i];
-	if (!best)
-		return NULL;
-	start = best->start;
-	*size = best->size;
-	memset(start, 0, best->used);
-	*best = kept[--n_kept];
-	return start;
+	return best;
+}
+
+static void keep(struct block block)
+{
+	if (n_kept == MOST_KEPT)
+		munmap(block.start, block.size);
+	else
+		kept[n_kept++] = block;
 }
 
 static unsigned char *map(size_t size)
@@ -50,7 +61,7 @@ static unsigned char *map(size_t size)
 }
 
 /* Huge pages begin where they may: what is mapped before and behind is not kept. */
-static void *map_huge(size_t size)
+static struct block map_huge(size_t size)
 {
 	unsigned char *start = map(size + HUGE_PAGE);
 	size_t before = round_up((uintptr_t)start, HUGE_PAGE) - (uintptr_t)start;
@@ -61,27 +72,40 @@ static void *map_huge(size_t size)
 	madvise(block, size, MADV_HUGEPAGE);
 	if (before)
 		munmap(start, before);
-	return block;
+	return (struct block){block, size, true};
 }
 
-void *pages_take(size_t *size)
+static struct block take(size_t size)
 {
-	void *start;
+	struct block *old = find_kept(size), whole;
+	size_t larger = size * PIECES < HUGE_PAGE ? size * PIECES : HUGE_PAGE;
 
-	*size = round_up(*size, *size < HUGE_PAGE / 2 ? PAGE : HUGE_PAGE);
-	start = take_kept(size);
-	if (start)
-		return start;
-	return *size < HUGE_PAGE ? map(*size) : map_huge(*size);
-}
-
-void pages_give(void *block, size_t size, size_t used)
-{
-	if (n_kept == MOST_KEPT) {
-		munmap(block, size);
-		return;
+	if (old) {
+		whole = *old;
+		*old = kept[--n_kept];
+		return whole;
 	}
-	kept[n_kept++] = (struct block){block, size, used};
+	if (size >= HUGE_PAGE)
+		return map_huge(size);
+	whole = take(larger);
+	for (size_t at = size; at < whole.size; at += size)
+		keep((struct block){whole.start + at, size, whole.zeroed});
+	whole.size = size;
+	return whole;
+}
+
+void *pages_take(size_t *size, bool *zeroed)
+{
+	struct block block = take(rounded(*size));
+
+	*size = block.size;
+	*zeroed = block.zeroed;
+	return block.start;
+}
+
+void pages_give(void *block, size_t size)
+{
+	keep((struct block){block, size, false});
 }
 
 void pages_trim(void)

@@ -8,7 +8,7 @@ static struct arena *current; /* the library's hooks have no argument for it; on
 
 static void *take(size_t size)
 {
-	return arena_alloc(current, size);
+	return arena_take(current, size);
 }
 
 static void give_back(void *block UNUSED)

@@ -103,23 +103,49 @@ static bool all_zero(const unsigned char *bytes, size_t n)
 	return true;
 }
 
-TEST(memory_that_is_used_again_is_zeroed)
+TEST(pages_are_kept_and_known_to_be_written)
 {
-	static const size_t sizes[] = {300 << 10, 2 << 20, 5 << 20};
+	static const size_t sizes[] = {64 << 10, 300 << 10, 2 << 20, 5 << 20};
 
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
 		size_t size = sizes[i], again = sizes[i];
-		unsigned char *block = pages_take(&size);
+		bool zeroed;
+		unsigned char *block = pages_take(&size, &zeroed);
 
 		assert_true(size >= sizes[i]);
+		assert_true(zeroed && all_zero(block, size));
 		memset(block, 0xff, size);
-		pages_give(block, size, size);
-		assert_ptr_equal(pages_take(&again), block);
+		pages_give(block, size);
+		pages_trim();
+		block = pages_take(&size, &zeroed);
+		assert_true(zeroed && all_zero(block, size));
+		pages_give(block, size);
+		/* a piece that nobody wrote into may come first */
+		for (zeroed = true; zeroed;)
+			block = pages_take(&again, &zeroed);
 		assert_int_equal(again, size);
-		assert_true(all_zero(block, size));
-		pages_give(block, size, 0);
 		pages_trim();
 	}
+}
+
+TEST(pieces_of_a_huge_page_do_not_overlap)
+{
+	enum { N = 40 };
+	unsigned char *blocks[N];
+	size_t sizes[N];
+	bool zeroed;
+
+	for (int i = 0; i < N; i++) {
+		sizes[i] = (size_t)(1 + i % 20) * (50 << 10);
+		blocks[i] = pages_take(&sizes[i], &zeroed);
+		memset(blocks[i], i, sizes[i]);
+	}
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(blocks[i][0], i);
+		assert_int_equal(blocks[i][sizes[i] - 1], i);
+		pages_give(blocks[i], sizes[i]);
+	}
+	pages_trim();
 }
 
 TEST(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory)
@@ -221,7 +247,8 @@ int main(void)
 		cmocka_unit_test(json_strings_never_break_out),
 		cmocka_unit_test(diagnostics_are_sorted_by_place_and_stable),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
-		cmocka_unit_test(memory_that_is_used_again_is_zeroed),
+		cmocka_unit_test(pages_are_kept_and_known_to_be_written),
+		cmocka_unit_test(pieces_of_a_huge_page_do_not_overlap),
 		cmocka_unit_test(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory),
 		cmocka_unit_test(a_large_buffer_that_was_cut_leaves_nothing_behind),
 		cmocka_unit_test(addresses_compare_as_their_bytes_do),
