@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/source.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "edge/file.h"
 
@@ -91,7 +92,7 @@ bool source_reload(struct source *s)
 		s->digest = 1;
 		return false;
 	}
-	digest = config_digest(text.data, text.len);
+	digest = hash_large(text.data, text.len);
 	if (s->known && digest == s->digest)
 		return false;
 	s->known = true;

@@ -15,6 +15,7 @@
 
 struct field {
 	const char *name;
+	size_t len; /* of the name */
 	void (*decode)(struct decoder *d, const json_t *json, void *target);
 	size_t offset;
 };
@@ -23,11 +24,11 @@ struct field {
 
 #define FIELD(type, member, decode)                                                                \
 	{                                                                                          \
-#member, decode, offsetof(struct type, member)                                     \
+#member, sizeof(#member) - 1, decode, offsetof(struct type, member)                \
 	}
 #define NAMED(type, name, member, decode)                                                          \
 	{                                                                                          \
-		name, decode, offsetof(struct type, member)                                        \
+		name, sizeof(name) - 1, decode, offsetof(struct type, member)                      \
 	}
 
 static const struct field network_fields[] = {
@@ -52,9 +53,9 @@ static const struct field address_fields[] = {
 };
 
 static const struct field policy_fields[] = {
-	FIELD(draft, service_name, decode_number),
-	FIELD(draft, container_name, decode_number),
-	FIELD(draft, selector, decode_number),
+	FIELD(draft, service_name, decode_subject),
+	FIELD(draft, container_name, decode_subject),
+	FIELD(draft, selector, decode_subject),
 	NAMED(draft, "from", policy.from, decode_number),
 	NAMED(draft, "nat", policy.nat, decode_nat),
 	NAMED(draft, "to", policy.to, decode_target),
@@ -98,15 +99,17 @@ static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields), 
  * that the last one was. Returns where the next begins.
  */
 static size_t decode_member(struct decoder *d, const struct kind *kind, size_t from,
-			    const char *name, const json_t *value, void *record)
+			    const char *name, size_t len, const json_t *value, void *record)
 {
-	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0)
-		if (!strcmp(kind->fields[i].name, name)) {
-			if (!json_is_null(value))
-				kind->fields[i].decode(d, value,
-						       (char *)record + kind->fields[i].offset);
-			return i + 1 < kind->n ? i + 1 : 0;
-		}
+	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
+		const struct field *field = &kind->fields[i];
+
+		if (field->len != len || memcmp(field->name, name, len) != 0)
+			continue;
+		if (!json_is_null(value))
+			field->decode(d, value, (char *)record + field->offset);
+		return i + 1 < kind->n ? i + 1 : 0;
+	}
 	d->odd = true;
 	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
 		suggestion(d, name, kind->name, kind->n));
@@ -117,17 +120,19 @@ static size_t decode_member(struct decoder *d, const struct kind *kind, size_t f
 static bool decode_object(struct decoder *d, const struct kind *kind, const json_t *json,
 			  void *record)
 {
+	json_t *object = (json_t *)(uintptr_t)json;
 	size_t next = 0;
-	const char *name;
-	json_t *value;
 
 	if (!json_is_object(json)) {
 		wrong_type(d, json, "an object in braces");
 		return false;
 	}
-	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+	for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+		const char *name = json_object_iter_key(at);
+
 		enter_key(d, name);
-		next = decode_member(d, kind, next, name, value, record);
+		next = decode_member(d, kind, next, name, json_object_iter_key_len(at),
+				     json_object_iter_value(at), record);
 		leave(d);
 	}
 	return true;
@@ -136,7 +141,7 @@ static bool decode_object(struct decoder *d, const struct kind *kind, const json
 /* A key of networks or ips: a name, so no control characters. */
 static const char *take_key(struct decoder *d, const char *key)
 {
-	if (has_control(key) || !*key)
+	if (has_control(key, strlen(key)) || !*key)
 		diag_at(d->diags, SEVERITY_ERROR, place_of_key_here(d), "%s",
 			*key ? "a control character in a name; remove it"
 			     : "an empty name; write one");
@@ -159,7 +164,7 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 	if (n->name)
 		return;
 	n->name = n->key;
-	if (!json_object_get(json, "network_name") && !has_control(key) && *key &&
+	if (!json_object_get(json, "network_name") && !has_control(key, strlen(key)) && *key &&
 	    !is_docker_name(n->name))
 		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
 			 "\"_\", \".\" and \"-\", a letter or digit first");
@@ -191,10 +196,10 @@ const char *const subject_fields[] = {
 	[SUBJECT_SELECTOR] = "selector",
 };
 
-static void put_subject(struct policy *p, enum subject kind, uint32_t name)
+static void put_subject(struct decoder *d, struct policy *p, enum subject kind, const json_t *name)
 {
 	p->kind = kind & 3;
-	p->subject = name;
+	p->subject = keep_name(d, json_string_value(name), json_string_length(name))->number;
 }
 
 static void put_ports(struct decoder *d, struct config *config, struct policy *p,
@@ -227,11 +232,11 @@ static void decode_policy(struct decoder *d, struct config *config, const json_t
 	/* one that is no object keeps its number, so that all others keep theirs */
 	decode_object(d, &policy_kind, json, &draft);
 	if (draft.selector)
-		put_subject(p, SUBJECT_SELECTOR, draft.selector);
+		put_subject(d, p, SUBJECT_SELECTOR, draft.selector);
 	else if (draft.container_name)
-		put_subject(p, SUBJECT_CONTAINER, draft.container_name);
+		put_subject(d, p, SUBJECT_CONTAINER, draft.container_name);
 	else if (draft.service_name)
-		put_subject(p, SUBJECT_SERVICE, draft.service_name);
+		put_subject(d, p, SUBJECT_SERVICE, draft.service_name);
 	put_ports(d, config, p, &draft);
 	if (draft.comment)
 		put_comment(d, p, draft.comment);
@@ -295,9 +300,9 @@ static void decode_policies(struct decoder *d, const json_t *json, void *config)
 }
 
 static const struct field config_fields[] = {
-	{"networks", decode_networks, 0},
-	{"ips", decode_ips, 0},
-	{"policies", decode_policies, 0},
+	{"networks", 8, decode_networks, 0},
+	{"ips", 3, decode_ips, 0},
+	{"policies", 8, decode_policies, 0},
 };
 
 static const char *config_field(size_t i)
@@ -308,22 +313,6 @@ static const char *config_field(size_t i)
 static const struct kind config_kind = {config_fields, COUNT_OF(config_fields), config_field};
 
 /* --- the text --- */
-
-uint64_t config_digest(const char *text, size_t len)
-{
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, eight bytes at a time */
-
-	for (; len >= 8; text += 8, len -= 8) {
-		uint64_t word;
-
-		memcpy(&word, text, 8);
-		hash = (hash ^ word) * 0x100000001b3;
-		hash ^= hash >> 29;
-	}
-	for (; len; text++, len--)
-		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
-	return hash;
-}
 
 /* One error for the whole file, at an offset in it. */
 static bool refuse(struct diags *diags, const char *text, size_t len, size_t offset,
@@ -445,7 +434,7 @@ static bool decode_by_pieces(struct decoder *d, struct config *config, struct ar
 		if (!value)
 			return false;
 		enter_key(d, key);
-		next = decode_member(d, &config_kind, next, key, value, config);
+		next = decode_member(d, &config_kind, next, key, strlen(key), value, config);
 		leave(d);
 	}
 	return json_pieces_end(&p);
@@ -524,7 +513,7 @@ bool config_decode(struct config *config, struct diags *diags, struct arena *a, 
 	AUTO_RELEASE struct arena scratch = {0};
 	struct decoder d = {.a = a, .scratch = &scratch, .diags = diags};
 
-	*config = (struct config){.file = file, .digest = config_digest(text, len)};
+	*config = (struct config){.file = file, .digest = hash_large(text, len)};
 	if (!text_is_sound(diags, text, len) || !decode(&d, config, text, len)) {
 		buf_free(&d.comments);
 		return false;

@@ -106,7 +106,7 @@ struct config {
 	const char *comments; /* one behind the other */
 	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
 	uint32_t n_by_subnet;
-	uint64_t digest; /* of the bytes; equal files have equal digests */
+	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
 };
 
 /*
@@ -138,9 +138,6 @@ static inline const char *policy_comment(const struct config *config, const stru
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);
-
-/* Equal texts have equal digests; for telling that a file changed, not for security. */
-uint64_t config_digest(const char *text, size_t len);
 
 /* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
 const char *config_bridge_name(struct arena *a, const char *network_name);

@@ -206,9 +206,26 @@ static const char *bridge_of(const struct network *n)
 	return n->bridge_name;
 }
 
+/* Bridges that stand bear its outcome: it stays as it is. */
+static uint64_t digest(const char *text, size_t len)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, eight bytes at a time */
+
+	for (; len >= 8; text += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, text, 8);
+		hash = (hash ^ word) * 0x100000001b3;
+		hash ^= hash >> 29;
+	}
+	for (; len; text++, len--)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
+	return hash;
+}
+
 const char *config_bridge_name(struct arena *a, const char *network_name)
 {
-	uint64_t hash = config_digest(network_name, strlen(network_name));
+	uint64_t hash = digest(network_name, strlen(network_name));
 
 	hash ^= hash >> 32;
 	hash *= 0xd6e8feb86659fd93; /* spreads short names over all bits */

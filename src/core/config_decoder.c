@@ -9,21 +9,6 @@
 
 /* --- the place --- */
 
-void enter_key(struct decoder *d, const char *key)
-{
-	d->path[d->depth++] = (struct step_in){.key = key};
-}
-
-void enter_index(struct decoder *d, uint32_t index)
-{
-	d->path[d->depth++] = (struct step_in){.index = index};
-}
-
-void leave(struct decoder *d)
-{
-	d->depth--;
-}
-
 static void add_path(struct buf *pointer, const struct decoder *d)
 {
 	for (uint32_t i = 0; i < d->depth; i++)

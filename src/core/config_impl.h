@@ -28,7 +28,7 @@ struct name {
 /* A policy as it is read: what it does not keep, and what is not in its place yet. */
 struct draft {
 	struct policy policy;
-	uint32_t selector, container_name, service_name;
+	const json_t *selector, *container_name, *service_name; /* texts; NULL where absent */
 	LIST(struct port_range) ports;
 	const char *comment; /* the JSON library's */
 	bool log;
@@ -46,9 +46,21 @@ struct decoder {
 	struct buf comments; /* of policies */
 };
 
-void enter_key(struct decoder *d, const char *key);
-void enter_index(struct decoder *d, uint32_t index);
-void leave(struct decoder *d);
+static inline void enter_key(struct decoder *d, const char *key)
+{
+	d->path[d->depth++].key = key;
+}
+
+static inline void enter_index(struct decoder *d, uint32_t index)
+{
+	d->path[d->depth++] = (struct step_in){.index = index};
+}
+
+static inline void leave(struct decoder *d)
+{
+	d->depth--;
+}
+
 /* Of what is being decoded, and of its key where it is a member. */
 const char *place_here(const struct decoder *d);
 const char *place_of_key_here(const struct decoder *d);
@@ -66,17 +78,18 @@ const char *suggestion(struct decoder *d, const char *word, const char *(*name)(
 const struct name *find_name(struct decoder *d, const char *text, size_t len);
 const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 
-bool has_control(const char *text);
+bool has_control(const char *text, size_t len);
 bool is_docker_name(const char *text);
 
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
  * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
- * name says; of decode_number, decode_ifnumber and decode_target a name's number. An empty text is
- * an absent one.
+ * name says; of decode_number, decode_ifnumber and decode_target a name's number, of decode_subject
+ * the JSON text itself. An empty text is an absent one.
  */
 void decode_comment(struct decoder *d, const json_t *json, void *target);
 void decode_name(struct decoder *d, const json_t *json, void *target);
+void decode_subject(struct decoder *d, const json_t *json, void *target);
 void decode_number(struct decoder *d, const json_t *json, void *target);
 void decode_docker_name(struct decoder *d, const json_t *json, void *target);
 void decode_ifname(struct decoder *d, const json_t *json, void *target);

@@ -2,6 +2,7 @@
 /* What core decides, without a kernel and without an engine: names, engine answers, and the laws of
  * difference over every golden file: what is sent reads back as what was wanted. */
 #include "core/compile.h"
+#include "core/config_impl.h"
 #include "core/handoff.h"
 #include "core/nft.h"
 #include "core/plan.h"
@@ -12,6 +13,7 @@
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 TEST(a_prefix_of_a_name_ends_at_a_boundary)
 {
@@ -244,9 +246,24 @@ TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 		assert_false(decodes(bad[i], &n));
 }
 
+TEST(control_characters_are_found_wherever_they_stand)
+{
+	char text[21];
+
+	for (size_t len = 1; len < sizeof(text); len++)
+		for (size_t at = 0; at < len; at++)
+			for (int c = 0; c < 256; c++) {
+				memset(text, 'a', sizeof(text));
+				text[len] = '\n'; /* behind its end */
+				text[at] = (char)c;
+				assert_int_equal(has_control(text, len), c < ' ' || c == 0x7f);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(control_characters_are_found_wherever_they_stand),
 		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
 		cmocka_unit_test(an_answer_that_is_no_list_is_no_empty_list),
