@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* From here on its memory is pages. */
-enum { PAGED = 1 << 20 };
+enum { PAGED = 64 << 10 };
 
 static void release(char *data, size_t cap)
 {
