@@ -356,6 +356,26 @@ static void compile_policy(struct compiler *c, uint32_t i)
 		allow_policy(c, i, &r);
 }
 
+enum { AHEAD = 8 }; /* policies; twice that for what is needed to know what is needed */
+
+/* Memory is far: what a policy needs is on its way while others are compiled. */
+static void look_ahead(const struct compiler *c, uint32_t i)
+{
+	const struct config *config = c->config;
+	const struct policy *p = &config->policies.items[i + AHEAD];
+	const struct peers *from, *subject;
+
+	if (i + 2 * AHEAD >= config->policies.n)
+		return;
+	resolved_prefetch(c->resolution, p + AHEAD);
+	from = c->resolution->peers[ASK_PEERS][p->from];
+	subject = c->resolution->peers[ASK_SUBJECT][p->subject];
+	if (from && from->n && from->items->address != NONE && subject && subject->n &&
+	    subject->items->address != NONE)
+		routes_prefetch(&c->routes, c->nodes.of_address[from->items->address],
+				c->nodes.of_address[subject->items->address]);
+}
+
 static bool is_source(const struct compiler *c, struct prefix subnet)
 {
 	list_each (guest, &c->guests)
@@ -531,8 +551,10 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
 	find_bridges(&c);
-	for (uint32_t i = 0; i < config->policies.n; i++)
+	for (uint32_t i = 0; i < config->policies.n; i++) {
+		look_ahead(&c, i);
 		compile_policy(&c, i);
+	}
 	compile_tied(&c);
 	compile_absences(&c);
 	compile_closed(&c);

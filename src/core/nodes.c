@@ -76,18 +76,35 @@ static bool shares_namespace(const struct engine_container *c)
 	       engine_find_endpoint(c, "host");
 }
 
-static void add_name(const struct nodes *nodes, struct arena *a, name_list *names, const char *name)
+static struct node *find_or_note(const struct nodes *nodes, struct arena *a, name_list *names,
+				 const char *name)
 {
-	if (name && !nodes_find(nodes, name))
+	struct node *node = name ? nodes_find(nodes, name) : NULL;
+
+	if (name && !node)
 		*list_add(a, names) = name;
+	return node;
 }
 
-/* Every container of the engine, and every name of the file that the engine does not know. */
+static void find_homes(struct nodes *nodes, struct arena *a, const struct config *config,
+		       name_list *unknown)
+{
+	for (uint32_t i = 0; i < config->addresses.n; i++) {
+		const char *name = address_container(&config->addresses.items[i]);
+		const struct node *node = find_or_note(nodes, a, unknown, name);
+
+		nodes->of_address[i].node = node ? (uint32_t)(node - nodes->list.items) : NONE;
+	}
+}
+
+/*
+ * Every container of the engine, sorted as its list is, and every name of the file that the engine
+ * does not know. Whose the file's addresses are is known by then.
+ */
 static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
 		      const struct resolution *resolution, const struct engine *engine)
 {
-	name_list names = {0};
-	uint32_t n_known;
+	name_list names = {0}, none = {0};
 
 	list_each (c, &engine->containers) {
 		struct node *node = list_add(a, &nodes->list);
@@ -96,20 +113,18 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		node->container = c;
 		node->shares_namespace = shares_namespace(c);
 	}
-	n_known = nodes->list.n;
-	if (n_known)
-		qsort(nodes->list.items, n_known, sizeof(struct node), by_name);
-	list_each (address, &config->addresses)
-		add_name(nodes, a, &names, address_container(address));
+	nodes->of_address = arena_array(a, struct home, config->addresses.n);
+	find_homes(nodes, a, config, &names);
 	for (uint32_t i = 0; i < config->names.n && !engine->up; i++)
-		add_name(nodes, a, &names, resolution->containers[i]);
-	if (names.n)
-		qsort(names.items, names.n, sizeof(*names.items), by_text);
+		find_or_note(nodes, a, &names, resolution->containers[i]);
+	if (!names.n)
+		return;
+	qsort(names.items, names.n, sizeof(*names.items), by_text);
 	for (uint32_t i = 0; i < names.n; i++)
 		if (!i || strcmp(names.items[i], names.items[i - 1]) != 0)
 			list_add(a, &nodes->list)->name = names.items[i];
-	if (nodes->list.n > n_known)
-		qsort(nodes->list.items, nodes->list.n, sizeof(struct node), by_name);
+	qsort(nodes->list.items, nodes->list.n, sizeof(struct node), by_name);
+	find_homes(nodes, a, config, &none);
 }
 
 static void seat_by_engine(struct node *node, struct arena *a, const struct engine *engine)
@@ -143,16 +158,13 @@ static struct seat *seat_on(struct node *node, struct arena *a, const char *netw
 
 static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config)
 {
-	nodes->of_address = arena_array(a, struct home, config->addresses.n);
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *address = &config->addresses.items[i];
-		const char *name = address_container(address);
-		struct node *node = name ? nodes_find(nodes, name) : NULL;
 		struct home *home = &nodes->of_address[i];
+		struct node *node = home->node == NONE ? NULL : &nodes->list.items[home->node];
 		const struct network *network;
 		struct seat *seat;
 
-		home->node = node ? (uint32_t)(node - nodes->list.items) : NONE;
 		home->network = address->network;
 		home->seated = node && address->network != NONE && !node->shares_namespace;
 		if (!home->seated)

@@ -21,22 +21,17 @@ uint32_t differ_step_index(const struct differ *d, const struct step *step)
 	return (uint32_t)(step - d->plan->steps.items);
 }
 
-struct differ_container *differ_container(const struct differ *d, const char *name)
-{
-	const struct engine_container *c = engine_find_container(d->seen->engine, name);
-
-	return c ? &d->containers[c - d->seen->engine->containers.items] : NULL;
-}
-
 static void index_containers(struct differ *d)
 {
 	d->containers = arena_array(d->a, struct differ_container, d->seen->engine->containers.n);
+	d->holders = arena_array(d->a, const struct engine_container *, d->want->attachments.n);
 	for (uint32_t i = 0; i < d->want->attachments.n; i++) {
-		struct differ_container *c =
-			differ_container(d, d->want->attachments.items[i].container);
+		const struct engine_container *c = engine_find_container(
+			d->seen->engine, d->want->attachments.items[i].container);
 
+		d->holders[i] = c;
 		if (c)
-			*list_add(d->a, &c->attachments) = i;
+			*list_add(d->a, &differ_container(d, c)->attachments) = i;
 	}
 }
 

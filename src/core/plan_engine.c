@@ -129,7 +129,7 @@ static struct step *add_disconnect(struct differ *d, const struct engine_contain
 	step->network = network;
 	step->text = arena_printf(d->a, "%s from %s", c->name, network);
 	step->why = why;
-	*list_add(d->a, &differ_container(d, c->name)->leaving) = differ_step_index(d, step);
+	*list_add(d->a, &differ_container(d, c)->leaving) = differ_step_index(d, step);
 	return step;
 }
 
@@ -137,7 +137,7 @@ static struct step *add_disconnect(struct differ *d, const struct engine_contain
 static uint32_t leaving_step(const struct differ *d, const struct engine_container *c,
 			     const char *network)
 {
-	list_each (i, &differ_container(d, c->name)->leaving)
+	list_each (i, &differ_container(d, c)->leaving)
 		if (!strcmp(d->plan->steps.items[*i].network, network))
 			return *i;
 	return NONE;
@@ -208,16 +208,14 @@ static const char *path_of_attachment(struct differ *d, const struct attachment 
 	return path_of(d, "ips", d->config->addresses.items[at->address].key);
 }
 
-static bool can_connect(struct differ *d, const struct attachment *at)
+static bool can_connect(struct differ *d, const struct attachment *at,
+			const struct engine_container *c)
 {
-	const struct engine_container *c;
-
 	if (!at->container_id) {
 		waiting(d, path_of_attachment(d, at), "there is no container \"%s\" yet",
 			at->container);
 		return false;
 	}
-	c = engine_find_container(d->seen->engine, at->container);
 	if (c->network_mode &&
 	    (!strcmp(c->network_mode, "host") || !strncmp(c->network_mode, "container:", 10))) {
 		conflict(
@@ -234,12 +232,11 @@ static bool can_connect(struct differ *d, const struct attachment *at)
 static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
+	const struct engine_container *c = d->holders[i];
 	const struct engine_endpoint *endpoint;
-	const struct engine_container *c;
 
 	if (!d->connects[i])
 		return;
-	c = engine_find_container(d->seen->engine, at->container);
 	endpoint = engine_find_endpoint(c, at->network);
 	if (engine_find_endpoint(c, "none") && leaving_step(d, c, "none") == NONE)
 		add_disconnect(d, c, "none", "the engine refuses other networks beside none");
@@ -259,17 +256,16 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 	uint32_t network = network_index(d, at);
 	const struct engine_endpoint *endpoint;
 
-	if (d->network_step[network] == CONFLICT || !can_connect(d, at))
+	if (d->network_step[network] == CONFLICT || !can_connect(d, at, d->holders[i]))
 		return false;
-	endpoint = engine_find_endpoint(engine_find_container(d->seen->engine, at->container),
-					at->network);
+	endpoint = engine_find_endpoint(d->holders[i], at->network);
 	return !endpoint || !has_address(endpoint, at->ip);
 }
 
 static void diff_attachment(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
-	const struct engine_container *c;
+	const struct engine_container *c = d->holders[i];
 	const char *path;
 	uint32_t leaves;
 	struct step *step;
@@ -277,7 +273,6 @@ static void diff_attachment(struct differ *d, uint32_t i)
 	if (!d->connects[i])
 		return;
 	path = path_of_attachment(d, at);
-	c = engine_find_container(d->seen->engine, at->container);
 	name_squatter(d, at, path);
 	leaves = leaving_step(d, c, at->network);
 	leaves = leaves == NONE ? leaving_step(d, c, "none") : leaves;
@@ -296,7 +291,7 @@ static void diff_attachment(struct differ *d, uint32_t i)
 static bool is_wanted_attachment(const struct differ *d, const struct engine_container *c,
 				 const char *network)
 {
-	list_each (i, &differ_container(d, c->name)->attachments)
+	list_each (i, &differ_container(d, c)->attachments)
 		if (!strcmp(d->want->attachments.items[*i].network, network))
 			return true;
 	return false;

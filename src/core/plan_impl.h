@@ -24,7 +24,8 @@ struct differ {
 	const struct observed *seen;
 	const struct config *config;
 	struct differ_container *containers;
-	struct used_ip *used_ips; /* addresses that containers have, sorted */
+	const struct engine_container **holders; /* of attachment i; NULL: not on the engine */
+	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
 	uint32_t n_used_ips;
 	uint32_t *network_step;	   /* step that creates network i of want, NONE, or CONFLICT */
 	uint32_t *attachment_step; /* step that connects attachment i, or NONE */
@@ -35,8 +36,12 @@ struct differ {
 
 struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const char *object);
 uint32_t differ_step_index(const struct differ *d, const struct step *step);
-/* The container's index for the engine, NULL where the engine does not know it. */
-struct differ_container *differ_container(const struct differ *d, const char *name);
+/* What the plan has for a container of the engine. */
+static inline struct differ_container *differ_container(const struct differ *d,
+							const struct engine_container *c)
+{
+	return &d->containers[c - d->seen->engine->containers.items];
+}
 
 #define conflict(d, subject, ...)                                                                  \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_CONFLICT, NONE, subject, __VA_ARGS__)

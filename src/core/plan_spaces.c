@@ -34,11 +34,11 @@ static const char *space_name(const struct space *space)
 /* The step that connects this container, so that its routes wait for it. */
 static uint32_t connecting_step(const struct differ *d, const struct space *space)
 {
-	const struct differ_container *c =
-		space->container ? differ_container(d, space->container) : NULL;
+	const struct engine_container *c =
+		space->container ? engine_find_container(d->seen->engine, space->container) : NULL;
 
 	if (c)
-		list_each (i, &c->attachments)
+		list_each (i, &differ_container(d, c)->attachments)
 			if (d->attachment_step[*i] != NONE)
 				return d->attachment_step[*i];
 	return NONE;

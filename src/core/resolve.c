@@ -36,7 +36,7 @@ struct index {
 };
 
 struct resolver {
-	struct arena *a;
+	struct arena *a, *scratch;
 	struct diags *diags;
 	const struct config *config;
 	struct index index;
@@ -137,7 +137,7 @@ static void add_address(struct resolver *r, peer_list *peers, uint32_t i)
 	if (r->seen[i] == r->stamp)
 		return;
 	r->seen[i] = r->stamp;
-	*list_add(r->a, peers) = (struct peer){prefix_of(ip), i};
+	*list_add(r->scratch, peers) = (struct peer){prefix_of(ip), i};
 }
 
 static peer_list find_exact(struct resolver *r, enum kind kind, const char *query)
@@ -150,7 +150,7 @@ static peer_list find_exact(struct resolver *r, enum kind kind, const char *quer
 		uint32_t at = list->items[i].index;
 
 		if (kind == KIND_NETWORK)
-			*list_add(r->a, &peers) =
+			*list_add(r->scratch, &peers) =
 				(struct peer){r->config->networks.items[at].subnet, NONE};
 		else
 			add_address(r, &peers, at);
@@ -190,7 +190,7 @@ static peer_list find_literal(struct resolver *r, const char *query)
 		prefix = prefix_of(ip);
 	else if (!prefix_parse(&prefix, query))
 		return peers;
-	*list_add(r->a, &peers) =
+	*list_add(r->scratch, &peers) =
 		(struct peer){prefix_canonical(prefix),
 			      prefix_is_single(prefix) ? address_of(r, prefix.ip) : NONE};
 	return peers;
@@ -201,7 +201,7 @@ static peer_list find_any(struct resolver *r, const char *query)
 	peer_list peers = {0};
 
 	if (!strcmp(query, "any"))
-		*list_add(r->a, &peers) = (struct peer){{ip_v4(0), 0}, NONE};
+		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE};
 	return peers;
 }
 
@@ -249,9 +249,22 @@ static const struct {
 	[ASK_SERVICE] = {{MATCH_SERVICE}, 1},
 };
 
-/* All matches of the first kind that has any. */
-static struct peers find(struct resolver *r, const char *query, enum question question)
+/* In one piece: whoever asks for the one soon asks for the other. */
+static struct peers *new_peers(struct resolver *r, enum match match, const peer_list *found)
 {
+	struct peers *peers = arena_take(r->a, sizeof(*peers) + found->n * sizeof(*found->items));
+
+	*peers = (struct peers){(struct peer *)(peers + 1), found->n, match, peers_hash(found)};
+	list_each (peer, found)
+		peers->items[peer - found->items] = *peer;
+	return peers;
+}
+
+/* All matches of the first kind that has any. */
+static struct peers *find(struct resolver *r, const char *query, enum question question)
+{
+	static const peer_list none;
+
 	for (size_t i = 0; i < questions[question].n; i++) {
 		enum match match = questions[question].kinds[i];
 		peer_list peers;
@@ -259,24 +272,20 @@ static struct peers find(struct resolver *r, const char *query, enum question qu
 		r->stamp++;
 		peers = find_kind(r, match, query);
 		if (peers.n)
-			return (struct peers){peers.items, peers.n, match, peers_hash(&peers)};
+			return new_peers(r, match, &peers);
 	}
-	return (struct peers){0};
+	return new_peers(r, MATCH_NOTHING, &none);
 }
 
 /* --- answers that are kept --- */
 
 static const struct peers *ask(struct resolver *r, uint32_t name, enum question question)
 {
-	const struct peers *known = r->answers->peers[question][name];
-	struct peers *peers;
+	const struct peers **known = &r->answers->peers[question][name];
 
-	if (known)
-		return known;
-	peers = arena_new(r->a, struct peers);
-	*peers = find(r, config_name(r->config, name), question);
-	r->answers->peers[question][name] = peers;
-	return peers;
+	if (!*known)
+		*known = find(r, config_name(r->config, name), question);
+	return *known;
 }
 
 /* A prefix match is a guess: say once what it found. */
@@ -425,7 +434,11 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 	     const struct config *config)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct resolver r = {.a = a, .diags = diags, .config = config, .answers = resolution};
+	struct resolver r = {.a = a,
+			     .scratch = &scratch,
+			     .diags = diags,
+			     .config = config,
+			     .answers = resolution};
 
 	r.seen = arena_array(&scratch, uint32_t, config->addresses.n);
 	for (int question = 0; question < N_QUESTIONS; question++) {

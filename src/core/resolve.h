@@ -52,6 +52,18 @@ struct resolved {
 	const char *missing; /* that name */
 };
 
+/* Names stand anywhere in memory: a loop over many policies asks for some of them beforehand. */
+static inline void resolved_prefetch(const struct resolution *r, const struct policy *p)
+{
+	const char *from = (const char *)r->peers[ASK_PEERS][p->from];
+	const char *subject = (const char *)r->peers[ASK_SUBJECT][p->subject];
+
+	__builtin_prefetch(from);
+	__builtin_prefetch(from + sizeof(struct peers));
+	__builtin_prefetch(subject);
+	__builtin_prefetch(subject + sizeof(struct peers));
+}
+
 struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
 				const struct policy *p);
 
