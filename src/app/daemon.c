@@ -202,6 +202,16 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
 }
 
+/* Nothing is to be done for a while. Not before: it splits huge pages, which is paid for at once.
+ */
+static void let_go(struct daemon *d)
+{
+	if (d->source.current)
+		arena_let_go(&d->source.current->arena);
+	world_let_go(&d->world);
+	pages_trim();
+}
+
 static void make_pass(struct daemon *d)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -243,7 +253,7 @@ static void make_pass(struct daemon *d)
 			      d->report.word);
 	pass_release(&pass);
 	if (!d->triggers.reasons)
-		pages_trim();
+		let_go(d);
 	d->last_pass_ms = clock_ms();
 }
 

@@ -226,7 +226,6 @@ static bool read_space(struct memory *m, const struct world *w, const struct ns 
 	space->routes.n = routes.n;
 	space->forward = forward == 1;
 	m->valid = !must_be_polled(space);
-	arena_let_go(&m->arena);
 	return true;
 }
 
@@ -310,6 +309,14 @@ const struct ns *known_namespace(const struct world *w, const char *container)
 		if (w->known[i]->open && !strcmp(w->known[i]->container.name, container))
 			return &w->known[i]->ns;
 	return NULL;
+}
+
+void world_let_go(const struct world *w)
+{
+	arena_let_go(&w->memory.arena);
+	arena_let_go(&w->engine.arena);
+	for (uint32_t i = 0; i < w->n_known; i++)
+		arena_let_go(&w->known[i]->memory.arena);
 }
 
 void known_forget_all(struct world *w)

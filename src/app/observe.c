@@ -119,7 +119,6 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	m->valid = before == after;
-	arena_let_go(&m->arena);
 	return true;
 }
 
@@ -198,7 +197,6 @@ static void read_engine(struct view *view, struct world *w)
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
-		arena_let_go(&m->arena);
 	}
 	timing_part("engine", start);
 	if (m->valid)

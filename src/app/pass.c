@@ -27,7 +27,6 @@ bool generation_load(struct generation *g, const char *path, const struct buf *t
 		timing_stop("resolve", start);
 		diags_locate(&g->diags, buf_text(text), text->len);
 	}
-	arena_let_go(&g->arena);
 	if (!accepted || g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
 				 g->diags.n_errors == 1 ? "" : "s");

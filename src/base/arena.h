@@ -81,9 +81,9 @@ void arena_let_go(const struct arena *a);
 	for (__typeof__(*(list)->items) *item = (list)->items; item < (list)->items + (list)->n;   \
 	     item++)
 
-/* Room for `more` items in a list that has none yet: known sizes need no growing. */
+/* Room for `more` items in a list that has none yet: known sizes need no growing. Not zeroed. */
 #define list_reserve(a, list, more)                                                                \
-	((list)->items = arena_alloc((a), sizeof(*(list)->items) * (size_t)(more)),                \
+	((list)->items = arena_take((a), sizeof(*(list)->items) * (size_t)(more)),                 \
 	 (list)->cap = (uint32_t)(more))
 
 /* The work behind list_add: an array of twice the size, or a first one, with n items moved. */

@@ -126,10 +126,10 @@ uint32_t *order_by_bytes(struct arena *a, const void *records, uint32_t n, size_
 	struct sorting s = {.records = records,
 			    .stride = stride,
 			    .len = len,
-			    .items = arena_array(a, struct item, n),
-			    .spare = arena_array(a, struct item, n),
+			    .items = arena_take(a, n * sizeof(struct item)),
+			    .spare = arena_take(a, n * sizeof(struct item)),
 			    .n = n};
-	uint32_t *order = arena_array(a, uint32_t, n);
+	uint32_t *order = arena_take(a, n * sizeof(*order));
 	uint32_t digit = n < FEW ? 8 : 11, bits;
 
 	if (n)

@@ -30,14 +30,16 @@ static size_t rounded(size_t size)
 	return piece < HUGE_PAGE ? piece : round_up(size, HUGE_PAGE);
 }
 
-/* The smallest that is large enough, and not twice as large. */
+/* The smallest that is large enough, and not twice as large; one that was in use before one that
+ * has to be touched first. */
 static struct block *find_kept(size_t size)
 {
 	struct block *best = NULL;
 
 	for (uint32_t i = 0; i < n_kept; i++)
 		if (kept[i].size >= size && kept[i].size < 2 * size &&
-		    (!best || kept[i].size < best->size))
+		    (!best || kept[i].size < best->size ||
+		     (kept[i].size == best->size && best->zeroed && !kept[i].zeroed)))
 			best = &kept[i];
 	return best;
 }

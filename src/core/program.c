@@ -167,21 +167,22 @@ static uint8_t *put_ip(uint8_t *at, struct ip ip)
 	return at + ip_bits(ip) / 8;
 }
 
+/* All of a record is written: it comes as it is. */
 static uint8_t *put_proto(uint8_t *at, uint8_t proto)
 {
-	at[0] = proto;
+	memcpy(at, (const uint8_t[4]){proto}, 4);
 	return at + 4;
 }
 
 static uint8_t *put_port(uint8_t *at, uint16_t port)
 {
-	at[0] = (uint8_t)(port >> 8);
-	at[1] = (uint8_t)port;
+	memcpy(at, (const uint8_t[4]){(uint8_t)(port >> 8), (uint8_t)port}, 4);
 	return at + 4;
 }
 
 static uint8_t *put_iface(uint8_t *at, const char *iface)
 {
+	memset(at, 0, 16);
 	snprintf((char *)at, 16, "%s", iface);
 	return at + 16;
 }

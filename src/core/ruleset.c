@@ -46,8 +46,8 @@ const uint8_t *set_element(const struct set *set, uint32_t i)
 void set_reserve(struct set *set, struct arena *a, uint32_t more)
 {
 	set->stride = set_stride(set);
-	set->elements = arena_alloc(a, (size_t)more * set->stride);
-	set->origins = arena_array(a, uint32_t, more);
+	set->elements = arena_take(a, (size_t)more * set->stride);
+	set->origins = arena_take(a, more * sizeof(*set->origins));
 	set->cap = more;
 }
 
@@ -83,9 +83,9 @@ void set_finish(struct set *set, struct arena *a)
 	if (!set->n)
 		return;
 	order = order_by_bytes(&scratch, set->elements, set->n, stride, stride);
-	elements = arena_alloc(a, (size_t)set->n * stride);
+	elements = arena_take(a, (size_t)set->n * stride);
 	if (set->origins)
-		origins = arena_array(a, uint32_t, set->n);
+		origins = arena_take(a, set->n * sizeof(*origins));
 	for (uint32_t i = 0; i < set->n; i++) {
 		const uint8_t *element = set_element(set, order[i]);
 

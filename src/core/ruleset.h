@@ -56,8 +56,8 @@ uint32_t set_data_len(const struct set *set); /* padded; 0 for a set */
 uint32_t set_stride(const struct set *set);
 const uint8_t *set_element(const struct set *set, uint32_t i);
 /*
- * Adds a record, unsorted; set_finish sorts, drops exact doubles (the first origin stays), and
- * moves what is left into its own arena.
+ * Adds a record, all of which is to be written, unsorted; set_finish sorts, drops exact doubles
+ * (the first origin stays), and moves what is left into its own arena.
  */
 uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin);
 /* Room for so many of them in a set that has none yet: known sizes need no growing. */
