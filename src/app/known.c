@@ -29,13 +29,25 @@ void world_listen_to(struct world *w, const struct ns *ns)
 	}
 }
 
-static void known_free(struct known *k)
+/* Side by side: a thousand of them would be 160 pages of the heap, each to be touched first. */
+static struct known *known_new(struct world *w)
+{
+	struct known *k = w->spare;
+
+	w->spare = k ? k->next_spare : NULL;
+	k = k ? k : arena_new(&w->of_known, struct known);
+	*k = (struct known){.ns = NS_INIT};
+	return k;
+}
+
+static void known_free(struct world *w, struct known *k)
 {
 	if (k->open)
 		ns_close(&k->ns);
 	arena_release(&k->arena);
 	arena_release(&k->memory.arena);
-	free(k);
+	k->next_spare = w->spare;
+	w->spare = k;
 }
 
 /* Of what the list shows of a container. */
@@ -68,9 +80,8 @@ static struct known *known_find(const struct world *w, const char *id)
 static struct known *known_add(struct world *w, const char *id)
 {
 	uint32_t at = known_position(w, id);
-	struct known *k = xmalloc(sizeof(*k));
+	struct known *k = known_new(w);
 
-	*k = (struct known){.ns = NS_INIT};
 	strncpy(k->id, id, sizeof(k->id) - 1);
 	if (w->n_known == w->cap_known) {
 		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
@@ -87,13 +98,15 @@ static void known_forget(struct world *w, struct known *k)
 	uint32_t at = known_position(w, k->id);
 
 	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(struct known *));
-	known_free(k);
+	known_free(w, k);
 }
 
 /* By id, for it may bear another name by now; where it bears the old one, without a search. */
 static const struct engine_container *find_again(struct known *k, const struct engine *engine)
 {
-	const struct engine_container *c = engine_find_container(engine, k->container.name);
+	const char *name =
+		k->container.name; /* NULL: the engine was lost before it was inspected */
+	const struct engine_container *c = name ? engine_find_container(engine, name) : NULL;
 
 	if (c && !strcmp(c->id, k->id))
 		return c;
@@ -117,14 +130,12 @@ static void forget_the_dead(struct world *w, const struct engine *engine)
 	}
 }
 
-/* Inspects, unless nothing changed since the last time. NULL: the container is gone. */
-static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
+/* What is known, if the list shows nothing new; else it is to be inspected. */
+static struct known *recall(struct world *w, const struct engine_container *c)
 {
 	struct known *k = known_find(w, c->id);
 	bool visited = k && k->visited;
 	uint64_t now = fingerprint(c);
-	struct moment start;
-	bool inspected;
 
 	if (k && k->fingerprint == now)
 		return k;
@@ -133,52 +144,89 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 	k = known_add(w, c->id);
 	k->visited = visited;
 	k->fingerprint = now;
+	return k;
+}
+
+/* False: there is nothing to be known; where the container is gone, it is forgotten. */
+static bool inspect(struct world *w, struct known *k, const struct engine_container *c,
+		    struct error *err)
+{
+	if (k->inspected)
+		return true;
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
-	start = timing_start();
-	inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
-	timing_part("engine", start);
-	if (inspected) {
-		/* between the list and now it started or stopped: what was said is not to be kept
-		 */
-		if (c->running != (k->container.pid != 0))
-			k->fingerprint = 0;
-		return k;
-	}
-	k->fingerprint = 0;
-	if (err->code == 404)
+	k->inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	/* between the list and now it started or stopped: what was said is not to be kept */
+	if (!k->inspected || c->running != (k->container.pid != 0))
+		k->fingerprint = 0;
+	if (!k->inspected && err->code == 404)
 		known_forget(w, k);
-	return NULL;
+	return k->inspected;
+}
+
+/* NULL: there is nothing to be known. */
+static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
+{
+	struct known *k = recall(w, c);
+	struct moment start;
+	bool known = k->inspected;
+
+	if (!known) {
+		start = timing_start();
+		known = inspect(w, k, c, err);
+		timing_part("engine", start);
+	}
+	return known ? k : NULL;
+}
+
+static bool has_static_address(const struct engine_container *c)
+{
+	list_each (e, &c->endpoints)
+		if (e->configured.family)
+			return true;
+	return false;
+}
+
+/* Those that are not known yet. Who is gone becomes NULL. */
+static bool inspect_all(struct view *view, struct world *w, struct error *err)
+{
+	struct moment start = timing_start();
+	bool ok = true;
+
+	for (uint32_t i = 0; i < view->engine.containers.n && ok; i++) {
+		struct known **k = &view->known[i];
+
+		if (!*k || inspect(w, *k, &view->engine.containers.items[i], err))
+			continue;
+		*k = NULL;
+		if (err->code != 404) {
+			w->engine_trouble = *err;
+			ok = w->without_engine;
+		}
+		if (ok)
+			*err = (struct error){0};
+	}
+	timing_part("engine", start);
+	return ok;
 }
 
 /* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
 static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
-	list_each (c, &view->engine.containers) {
-		bool has_static = false;
-		struct known *k;
+	view->known = arena_array(a, struct known *, view->engine.containers.n);
+	for (uint32_t i = 0; i < view->engine.containers.n; i++)
+		if (has_static_address(&view->engine.containers.items[i]))
+			view->known[i] = recall(w, &view->engine.containers.items[i]);
+	if (!inspect_all(view, w, err))
+		return false;
+	for (uint32_t i = 0; i < view->engine.containers.n; i++)
+		if (view->known[i])
+			list_each (e, &view->engine.containers.items[i].endpoints) {
+				const struct engine_endpoint *inspected = engine_find_endpoint(
+					&view->known[i]->container, e->network);
 
-		list_each (e, &c->endpoints)
-			has_static |= e->configured.family != 0;
-		if (!has_static)
-			continue;
-		k = know(w, c, err);
-		if (!k && err->code != 404) {
-			w->engine_trouble = *err;
-			if (!w->without_engine)
-				return false;
-		}
-		*err = (struct error){0};
-		if (!k)
-			continue;
-		list_each (e, &c->endpoints) {
-			const struct engine_endpoint *inspected =
-				engine_find_endpoint(&k->container, e->network);
-
-			e->managed = inspected && inspected->managed;
-		}
-		(void)a;
-	}
+				e->managed = inspected && inspected->managed;
+			}
 	return true;
 }
 
@@ -261,8 +309,9 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	struct space *space = list_add(a, &view->seen.have.spaces);
 	struct place *place = list_add(a, &view->places);
 	struct error err = {0};
-	struct known *k = know(w, c, &err);
+	struct known *k = view->known[c - view->engine.containers.items];
 
+	k = k ? k : know(w, c, &err);
 	if (k)
 		k->visited = true;
 	if (k && k->container.pid && !k->open) {
@@ -315,6 +364,7 @@ void world_let_go(const struct world *w)
 {
 	arena_let_go(&w->memory.arena);
 	arena_let_go(&w->engine.arena);
+	arena_let_go(&w->of_known);
 	for (uint32_t i = 0; i < w->n_known; i++)
 		arena_let_go(&w->known[i]->memory.arena);
 }
@@ -322,7 +372,9 @@ void world_let_go(const struct world *w)
 void known_forget_all(struct world *w)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)
-		known_free(w->known[i]);
+		known_free(w, w->known[i]);
+	arena_release(&w->of_known);
+	w->spare = NULL;
 	free(w->known);
 	w->known = NULL;
 	w->n_known = w->cap_known = 0;

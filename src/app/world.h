@@ -32,6 +32,7 @@ struct memory {
 struct known {
 	char id[65];
 	uint64_t fingerprint; /* of the list entry it belongs to */
+	bool inspected;
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
@@ -40,6 +41,7 @@ struct known {
 	bool had_rules;	      /* of ours, at some time */
 	bool revocation_paid; /* its connections were compared with the policies since */
 	struct memory memory;
+	struct known *next_spare;
 };
 
 /* The engine's lists as they were told last. */
@@ -76,6 +78,8 @@ struct world {
 	int legacy, legacy_timer; /* asked, for it tells nothing itself: among the ears */
 	uint64_t legacy_hash;	  /* of its filter when it was read last */
 	struct known **known;	  /* sorted by id */
+	struct arena of_known;	  /* what it points to; those that were forgotten are used again */
+	struct known *spare;
 	uint32_t n_known, cap_known;
 	bool revocation_paid;	/* connections were compared with the policies once */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
@@ -114,6 +118,7 @@ struct view {
 	struct facts facts;
 	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
 	LIST(struct place) places; /* of seen.have.spaces */
+	struct known **known;	   /* of each container of the engine; NULL: nothing */
 	bool anybody_gone;	   /* a process is not, or no longer, the container's: ask again */
 };
 

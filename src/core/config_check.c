@@ -42,7 +42,7 @@ struct sort_key {
 	const char *text;
 	struct prefix prefix;
 	struct ip ip;
-	uint32_t index;
+	uint32_t network, index;
 };
 
 static int by_text(const void *left, const void *right)
@@ -67,6 +67,18 @@ static int by_ip(const void *left, const void *right)
 	int order = ip_compare(a->ip, b->ip);
 
 	return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+/* Equal names are one text: where they stand in memory orders them well enough. */
+static int by_home(const void *left, const void *right)
+{
+	const struct sort_key *a = left, *b = right;
+
+	if (a->network != b->network)
+		return a->network > b->network ? 1 : -1;
+	if (a->text != b->text)
+		return (uintptr_t)a->text > (uintptr_t)b->text ? 1 : -1;
+	return (a->index > b->index) - (a->index < b->index);
 }
 
 static void sort(struct sort_key *keys, uint32_t n, int (*order)(const void *, const void *))
@@ -308,14 +320,12 @@ static void check_one_per_network(struct checker *c)
 		const struct address *at = &config->addresses.items[i];
 
 		if (address_container(at) && at->network != NONE)
-			keys[n++] =
-				(struct sort_key){.text = arena_printf(c->a, "%08x %s", at->network,
-								       address_container(at)),
-						  .index = i};
+			keys[n++] = (struct sort_key){
+				.text = address_container(at), .network = at->network, .index = i};
 	}
-	sort(keys, n, by_text);
+	sort(keys, n, by_home);
 	for (uint32_t i = 1; i < n; i++)
-		if (!strcmp(keys[i].text, keys[i - 1].text)) {
+		if (keys[i].network == keys[i - 1].network && keys[i].text == keys[i - 1].text) {
 			const struct address *old = &config->addresses.items[keys[i - 1].index];
 			const struct address *at = &config->addresses.items[keys[i].index];
 

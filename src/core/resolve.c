@@ -66,7 +66,7 @@ bool name_has_prefix(const char *name, const char *query)
 static int by_name(const void *left, const void *right)
 {
 	const struct entry *a = left, *b = right;
-	int order = strcmp(a->name, b->name);
+	int order = a->name == b->name ? 0 : strcmp(a->name, b->name);
 
 	return order ? order : (a->index > b->index) - (a->index < b->index);
 }
@@ -103,7 +103,8 @@ static void build_index(struct resolver *r)
 		add_entry(r, &x->kinds[KIND_SELECTOR], at->selector, i);
 		add_entry(r, &x->kinds[KIND_SERVICE], at->service_name, i);
 		add_entry(r, &x->prefixes, at->container_name, i);
-		add_entry(r, &x->prefixes, at->selector, i);
+		if (at->selector != at->container_name) /* equal names are one text */
+			add_entry(r, &x->prefixes, at->selector, i);
 		x->ips[i] = (struct ip_entry){at->ip, i};
 	}
 	for (uint32_t i = 0; i < r->config->networks.n; i++) {
