@@ -24,11 +24,13 @@ STAGES = ("read", "parse", "resolve", "observe_host", "compile", "encode", "obse
 def plan(quick):
     """What is measured: {policies: (rounds, seconds they may take)}, and how much of the rest."""
     if quick:
-        return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "iptables_most": 1000, "execs_s": 1,
+        return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "few": (1000, 20, 3, 5),
+                "iptables_most": 1000, "execs_s": 1,
                 "big": 10000, "changes": 2, "idle": (1000, 20), "spaces": (200, 1, 10), "calls": (50, 500, (500, 5000)),
                 "packets": 3}
     return {"sizes": {10: (5, 10), 1000: (7, 40), 10000: (5, 80), 100000: (3, 120)},
-            "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "iptables_most": 10000, "execs_s": 8,
+            "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "few": (10000, 100, 9, 20),
+            "iptables_most": 10000, "execs_s": 8,
             "big": 100000, "changes": 5, "idle": (10000, 100), "spaces": (200, 3, 40), "calls": (1000, 10000, (1000, 100000)),
             "packets": 7}
 
@@ -56,6 +58,12 @@ def print_load(n, kind, wall, cpu):
     spaces.table(f"{n} policies, {kind}, {len(wall.values['harborwall'])} rounds: ms", ["wall", "processor", "x ours"], rows)
 
 
+def judge_rest(criteria, what, cpu):
+    rest = cpu.median("harborwall") - cpu.median("core: json")
+    criteria.at_most(f"file to enforced without the JSON library / kernel, {what}",
+                     rest / cpu.median("transaction: kernel"), 2)
+
+
 def judge_load(criteria, n, wall, cpu):
     commit = cpu.ratio("transaction: ours", "transaction: kernel")
     criteria.at_most(f"commit / the kernel's own time, {n} policies", commit, 1.15)
@@ -66,9 +74,7 @@ def judge_load(criteria, n, wall, cpu):
     if n >= 10000:
         criteria.at_most(f"file to enforced / iptables-nft-restore, {n} policies",
                          cpu.ratio("harborwall", "iptables-nft-restore"), 1 / 3)
-        rest = cpu.median("harborwall") - cpu.median("core: json")
-        criteria.at_most(f"file to enforced without the JSON library / kernel, {n} policies",
-                         rest / cpu.median("transaction: kernel"), 2)
+        judge_rest(criteria, f"{n} policies", cpu)
     for backend in ("iptables-nft", "iptables-legacy"):
         if n >= 1000 and f"harborwall {backend}: commit" in wall.values:
             criteria.at_most(f"{backend}: our restore / the bare one, {n} policies",
@@ -88,6 +94,11 @@ def loads(what, criteria, results):
         wall, cpu = enforced.load(n, rounds, "graph", min(1000, what["iptables_most"]), budget_s)
         print_load(n, "a service graph", wall, cpu)
         results[f"graph {n}"] = {"wall": wall.medians(), "processor": cpu.medians()}
+    n, few, rounds, budget_s = what["few"]
+    wall, cpu = enforced.load(n, rounds, "few", 0, budget_s, few)
+    print_load(n, f"one rule each, {few} containers", wall, cpu)
+    judge_rest(criteria, f"{n} policies, {few} containers", cpu)
+    results[f"pairs {n}, {few} containers"] = {"wall": wall.medians(), "processor": cpu.medians()}
     execs = enforced.one_process_per_rule(1000, what["execs_s"])
     spaces.table("1000 policies, as network-go did (made out of so many): ms", ["wall", "processor", "made of", "x commit"],
                  [(name, [ms, cpu, done, cpu / commit_1000]) for name, (ms, cpu, done) in execs.items()])

@@ -139,15 +139,15 @@ def backend_round(wall, host, backend):
     wall.note(f"{backend}-restore of the same text", bare_restore(f"{backend}-restore", path)[0])
 
 
-def load(n, rounds, kind, iptables_most, budget_s):
+def load(n, rounds, kind, iptables_most, budget_s, containers=None):
     """(wall, cpu) figures of n policies, of so many rounds or of those that the budget allows. kind "pairs" has
-    rivals, one rule a policy; "graph" has our own texts."""
+    rivals, one rule a policy; "graph" has our own texts, "few" pairs of so many containers, without rivals."""
     wall, cpu, started = Figures(), Figures(), time.monotonic()
-    config, flows = configs.pairs(n) if kind == "pairs" else (configs.graph(n), [])
+    config, flows = (configs.graph(n), []) if kind == "graph" else configs.pairs(n, containers)
     with Host(config) as host:
         answers = [configs.write(list(host.engine.networks.values()), f"{host.folder.name}/engine-networks"),
                    configs.write(host.engine.list_containers(), f"{host.folder.name}/engine-containers")]
-        texts = rivals.prepare(host.folder.name, flows) if flows else {}
+        texts = rivals.prepare(host.folder.name, flows) if kind == "pairs" else {}
         for i in range(rounds):
             if i and (time.monotonic() - started) * (i + 1) / i > budget_s:
                 break
