@@ -362,11 +362,12 @@ enum { AHEAD = 8 }; /* policies; twice that for what is needed to know what is n
 static void look_ahead(const struct compiler *c, uint32_t i)
 {
 	const struct config *config = c->config;
-	const struct policy *p = &config->policies.items[i + AHEAD];
 	const struct peers *from, *subject;
+	const struct policy *p;
 
 	if (i + 2 * AHEAD >= config->policies.n)
 		return;
+	p = &config->policies.items[i + AHEAD];
 	resolved_prefetch(c->resolution, p + AHEAD);
 	from = c->resolution->peers[ASK_PEERS][p->from];
 	subject = c->resolution->peers[ASK_SUBJECT][p->subject];

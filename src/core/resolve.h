@@ -55,13 +55,14 @@ struct resolved {
 /* Names stand anywhere in memory: a loop over many policies asks for some of them beforehand. */
 static inline void resolved_prefetch(const struct resolution *r, const struct policy *p)
 {
-	const char *from = (const char *)r->peers[ASK_PEERS][p->from];
-	const char *subject = (const char *)r->peers[ASK_SUBJECT][p->subject];
+	const struct peers *const soon[] = {r->peers[ASK_PEERS][p->from],
+					    r->peers[ASK_SUBJECT][p->subject]};
 
-	__builtin_prefetch(from);
-	__builtin_prefetch(from + sizeof(struct peers));
-	__builtin_prefetch(subject);
-	__builtin_prefetch(subject + sizeof(struct peers));
+	for (size_t i = 0; i < COUNT_OF(soon); i++)
+		if (soon[i]) {
+			__builtin_prefetch(soon[i]);
+			__builtin_prefetch(soon[i] + 1); /* its items */
+		}
 }
 
 struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
