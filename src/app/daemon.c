@@ -202,8 +202,7 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
 }
 
-/* Nothing is to be done for a while. Not before: it splits huge pages, which is paid for at once.
- */
+/* Behind a pass, not within it: it splits huge pages, which is paid for at once. */
 static void let_go(struct daemon *d)
 {
 	if (d->source.current)
@@ -252,8 +251,7 @@ static void make_pass(struct daemon *d)
 		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
 			      d->report.word);
 	pass_release(&pass);
-	if (!d->triggers.reasons)
-		let_go(d);
+	let_go(d);
 	d->last_pass_ms = clock_ms();
 }
 
@@ -317,6 +315,7 @@ static bool is_questioned(const struct daemon *d)
 static void loop(struct daemon *d)
 {
 	while (!d->triggers.stopping) {
+		pages_trim(); /* an answer may have taken some, too */
 		/* who came while another one was answered has told by now */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);

@@ -89,7 +89,7 @@ struct world {
 /* A closed descriptor leaves the ears by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
 void known_forget_all(struct world *w);
-/* What is remembered takes no more memory than it needs, for a while in which nothing is done. */
+/* What is remembered takes no more memory than it needs. Behind a pass. */
 void world_let_go(const struct world *w);
 /* A container's namespace that is open, or NULL. */
 const struct ns *known_namespace(const struct world *w, const char *container);
