@@ -128,7 +128,7 @@ void layers_build(struct layers *layers, struct arena *a, const struct box_list 
 		layer = free_layer(&sweep, sorted, &sorted[i], taken, made.n);
 		if (layer == NONE)
 			continue;
-		if (layer == made.n)
+		if (layer >= made.n)
 			list_add(a, &made);
 		*list_add(a, &made.items[layer].list) = sorted[i];
 		*list_add(a, &sweep.open) = (struct open_box){i, layer};

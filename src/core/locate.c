@@ -353,7 +353,7 @@ static bool note_place(struct walk *w, bool is_key, size_t offset, size_t end)
 	for (uint32_t i = lower_bound(s, &w->pointer); i < s->n; i++) {
 		struct sought *item = &s->items[i];
 
-		if (memcmp(item->pointer, buf_text(&w->pointer), w->pointer.len) != 0)
+		if (strncmp(item->pointer, buf_text(&w->pointer), w->pointer.len) != 0)
 			break;
 		if (item->exact || !leads_through(item, &w->pointer))
 			continue;
