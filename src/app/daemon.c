@@ -208,7 +208,6 @@ static void let_go(struct daemon *d)
 	if (d->source.current)
 		arena_let_go(&d->source.current->arena);
 	world_let_go(&d->world);
-	pages_trim();
 }
 
 static void make_pass(struct daemon *d)
@@ -315,7 +314,7 @@ static bool is_questioned(const struct daemon *d)
 static void loop(struct daemon *d)
 {
 	while (!d->triggers.stopping) {
-		pages_trim(); /* an answer may have taken some, too */
+		pages_trim(); /* of a pass, or of an answer */
 		/* who came while another one was answered has told by now */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);

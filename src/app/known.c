@@ -104,8 +104,7 @@ static void known_forget(struct world *w, struct known *k)
 /* By id, for it may bear another name by now; where it bears the old one, without a search. */
 static const struct engine_container *find_again(struct known *k, const struct engine *engine)
 {
-	const char *name =
-		k->container.name; /* NULL: the engine was lost before it was inspected */
+	const char *name = k->container.name; /* NULL: the engine was lost before */
 	const struct engine_container *c = name ? engine_find_container(engine, name) : NULL;
 
 	if (c && !strcmp(c->id, k->id))
@@ -151,8 +150,6 @@ static struct known *recall(struct world *w, const struct engine_container *c)
 static bool inspect(struct world *w, struct known *k, const struct engine_container *c,
 		    struct error *err)
 {
-	if (k->inspected)
-		return true;
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
 	k->inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
@@ -169,13 +166,13 @@ static struct known *know(struct world *w, const struct engine_container *c, str
 {
 	struct known *k = recall(w, c);
 	struct moment start;
-	bool known = k->inspected;
+	bool known;
 
-	if (!known) {
-		start = timing_start();
-		known = inspect(w, k, c, err);
-		timing_part("engine", start);
-	}
+	if (k->inspected)
+		return k;
+	start = timing_start();
+	known = inspect(w, k, c, err);
+	timing_part("engine", start);
 	return known ? k : NULL;
 }
 
@@ -196,7 +193,8 @@ static bool inspect_all(struct view *view, struct world *w, struct error *err)
 	for (uint32_t i = 0; i < view->engine.containers.n && ok; i++) {
 		struct known **k = &view->known[i];
 
-		if (!*k || inspect(w, *k, &view->engine.containers.items[i], err))
+		if (!*k || (*k)->inspected ||
+		    inspect(w, *k, &view->engine.containers.items[i], err))
 			continue;
 		*k = NULL;
 		if (err->code != 404) {

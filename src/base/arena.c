@@ -140,7 +140,7 @@ void arena_let_go(const struct arena *a)
 
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)
 {
-	unsigned char *grown;
+	void *grown;
 
 	*cap = *cap ? *cap * 2 : 4;
 	grown = arena_alloc(a, size * *cap);

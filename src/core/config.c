@@ -300,9 +300,9 @@ static void decode_policies(struct decoder *d, const json_t *json, void *config)
 }
 
 static const struct field config_fields[] = {
-	{"networks", 8, decode_networks, 0},
-	{"ips", 3, decode_ips, 0},
-	{"policies", 8, decode_policies, 0},
+	{"networks", sizeof("networks") - 1, decode_networks, 0},
+	{"ips", sizeof("ips") - 1, decode_ips, 0},
+	{"policies", sizeof("policies") - 1, decode_policies, 0},
 };
 
 static const char *config_field(size_t i)

@@ -4,6 +4,7 @@
 #include "core/compile.h"
 #include "core/config_impl.h"
 #include "core/handoff.h"
+#include "core/locate.h"
 #include "core/nft.h"
 #include "core/plan.h"
 #include "core/resolve.h"
@@ -260,9 +261,25 @@ TEST(control_characters_are_found_wherever_they_stand)
 			}
 }
 
+/* For the sanitized build: nothing is read behind the end of the place that was sought. */
+TEST(a_place_is_compared_no_further_than_it_goes)
+{
+	static const char text[] = "{\"zaaaaaaaaaaaaaaaaaaaa\": {}}";
+	AUTO_RELEASE struct arena a = {0};
+	struct diags diags = {.arena = &a};
+	char *place = xmalloc(4);
+
+	memcpy(place, "/zz", 4);
+	diag_add(&diags, SEVERITY_NOTE, "", "", "%s", "sought")->pointer = place;
+	diags_locate(&diags, text, sizeof(text) - 1);
+	assert_int_equal(diags.list.items[0].line, 1);
+	free(place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_place_is_compared_no_further_than_it_goes),
 		cmocka_unit_test(control_characters_are_found_wherever_they_stand),
 		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
