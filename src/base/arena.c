@@ -38,7 +38,7 @@ static void block_free(struct arena_block *b)
 
 void arena_grow(struct arena *a, size_t need)
 {
-	size_t size = a->blocks ? (sizeof(*a->blocks) + a->blocks->size) * 4 : FIRST_BLOCK;
+	size_t size = a->blocks ? (sizeof(*a->blocks) + a->blocks->size) * 2 : FIRST_BLOCK;
 	struct arena_block *b;
 	bool zeroed = false;
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4 << 10, SMALLEST = 64 << 10, HUGE_PAGE = 2 << 20, PIECES = 4, MOST_KEPT = 128 };
+enum { PAGE = 4 << 10, SMALLEST = 64 << 10, HUGE_PAGE = 2 << 20, PIECES = 2, MOST_KEPT = 128 };
 
 struct block {
 	unsigned char *start;
@@ -20,14 +20,14 @@ static size_t round_up(size_t size, size_t to)
 	return (size + to - 1) & ~(to - 1);
 }
 
-/* 64 and 256 KiB, 1 MiB, and every number of huge pages. */
+/* 64 KiB, twice that … 1 MiB; what is larger, as it is. */
 static size_t rounded(size_t size)
 {
 	size_t piece = SMALLEST;
 
 	while (piece < size && piece < HUGE_PAGE)
 		piece *= PIECES;
-	return piece < HUGE_PAGE ? piece : round_up(size, HUGE_PAGE);
+	return piece < HUGE_PAGE ? piece : round_up(size, SMALLEST);
 }
 
 /* The smallest that is large enough, and not twice as large; one that was in use before one that
@@ -77,23 +77,29 @@ static struct block map_huge(size_t size)
 	return (struct block){block, size, true};
 }
 
+/* Its beginning; the rest is kept, in pieces of at most this size. */
+static struct block cut(struct block whole, size_t size)
+{
+	for (size_t at = size, piece; at < whole.size; at += piece) {
+		piece = whole.size - at < size ? whole.size - at : size;
+		keep((struct block){whole.start + at, piece, whole.zeroed});
+	}
+	whole.size = size;
+	return whole;
+}
+
 static struct block take(size_t size)
 {
 	struct block *old = find_kept(size), whole;
-	size_t larger = size * PIECES < HUGE_PAGE ? size * PIECES : HUGE_PAGE;
 
 	if (old) {
 		whole = *old;
 		*old = kept[--n_kept];
 		return whole;
 	}
-	if (size >= HUGE_PAGE)
-		return map_huge(size);
-	whole = take(larger);
-	for (size_t at = size; at < whole.size; at += size)
-		keep((struct block){whole.start + at, size, whole.zeroed});
-	whole.size = size;
-	return whole;
+	if (size < HUGE_PAGE)
+		return cut(take(size * PIECES < HUGE_PAGE ? size * PIECES : HUGE_PAGE), size);
+	return cut(map_huge(round_up(size, HUGE_PAGE)), size);
 }
 
 void *pages_take(size_t *size, bool *zeroed)

@@ -129,6 +129,23 @@ TEST(pages_are_kept_and_known_to_be_written)
 	}
 }
 
+TEST(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next)
+{
+	size_t size = 3 << 20, rest = 1 << 20;
+	unsigned char *block, *next;
+	bool zeroed;
+
+	pages_trim();
+	block = pages_take(&size, &zeroed);
+	assert_int_equal(size, 3 << 20);
+	next = pages_take(&rest, &zeroed);
+	assert_ptr_equal(next, block + size);
+	assert_true(zeroed && all_zero(next, rest));
+	pages_give(block, size);
+	pages_give(next, rest);
+	pages_trim();
+}
+
 TEST(pieces_of_a_huge_page_do_not_overlap)
 {
 	enum { N = 40 };
@@ -249,6 +266,7 @@ int main(void)
 		cmocka_unit_test(diagnostics_are_sorted_by_place_and_stable),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
 		cmocka_unit_test(pages_are_kept_and_known_to_be_written),
+		cmocka_unit_test(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next),
 		cmocka_unit_test(pieces_of_a_huge_page_do_not_overlap),
 		cmocka_unit_test(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory),
 		cmocka_unit_test(a_large_buffer_that_was_cut_leaves_nothing_behind),
