@@ -47,9 +47,9 @@ static const struct field network_fields[] = {
 
 static const struct field address_fields[] = {
 	FIELD(address, ip, decode_ip),
-	FIELD(address, container_name, decode_name),
-	FIELD(address, selector, decode_name),
-	FIELD(address, service_name, decode_name),
+	FIELD(address, container_name, decode_number),
+	FIELD(address, selector, decode_number),
+	FIELD(address, service_name, decode_number),
 };
 
 static const struct field policy_fields[] = {
@@ -381,6 +381,23 @@ static bool refuse_syntax(struct diags *diags, const char *text, size_t len,
 
 enum { SOUND = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES };
 
+enum { TYPICAL = 64 }; /* policies, from which on the others are thought to be as long */
+
+/* Room for as many as there will be, if the rest of the text is like what was read of it. */
+static void make_room(struct decoder *d, struct config *config, const struct json_pieces *p)
+{
+	uint32_t n = config->policies.n;
+	size_t read = p->at - d->policies_at;
+	double growth = 1.0625 * (double)(p->len - d->policies_at) / (double)read;
+	const struct policy *old = config->policies.items;
+
+	if (n < TYPICAL || n < config->policies.cap)
+		return;
+	list_reserve(d->scratch, &config->policies, (uint32_t)(n * growth) + 1);
+	memcpy(config->policies.items, old, n * sizeof(*old));
+	buf_reserve(&d->comments, (size_t)((double)d->comments.len * (growth - 1)));
+}
+
 /* Most of a large file: each is gone from memory before the next one comes. */
 static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 				      struct json_pieces *p)
@@ -388,6 +405,7 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 	uint32_t i = 0;
 	json_t *value;
 
+	d->policies_at = p->at;
 	enter_key(d, "policies");
 	for (; json_pieces_more(p, ']', i == 0); i++) {
 		value = i < CONFIG_MAX_POLICIES ? json_piece(p) : NULL;
@@ -395,6 +413,7 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 		if (p->broken)
 			break;
 		enter_index(d, i);
+		make_room(d, config, p);
 		decode_policy(d, config, value);
 		leave(d);
 	}

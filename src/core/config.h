@@ -58,15 +58,19 @@ struct network {
 	enum isolation isolation;
 };
 
+/* Names that many things bear or mean are numbers, of config->names; 0 where absent. */
 struct address {
 	const char *key; /* ips.KEY */
 	struct ip ip;
-	const char *container_name, *selector, *service_name; /* NULL where absent */
+	uint32_t container_name, selector, service_name;
 	uint32_t network; /* index of the network whose subnet holds it, or NONE */
 };
 
 /* Docker's name of the container that an address belongs to: container_name, else selector. */
-const char *address_container(const struct address *address);
+static inline uint32_t address_container(const struct address *address)
+{
+	return address->container_name ? address->container_name : address->selector;
+}
 
 /* By which of its names a policy's subject is looked up: the most exact one that it gives. */
 enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
@@ -74,9 +78,8 @@ enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTO
 extern const char *const subject_fields[];
 
 /*
- * There may be 200 000 of these, for as long as the daemon runs: so names are numbers, of
- * config->names, and equal names are one number; 0 where absent. What has no fixed size stands
- * elsewhere: policy_ports, policy_comment.
+ * There may be 200 000 of these, for as long as the daemon runs: names are numbers, and what has no
+ * fixed size stands elsewhere: policy_ports, policy_comment.
  */
 struct policy {
 	uint32_t subject, from, to;
@@ -106,6 +109,8 @@ struct config {
 	const char *comments; /* one behind the other */
 	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
 	uint32_t n_by_subnet;
+	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
+	uint32_t n_by_ip;
 	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
 };
 
@@ -135,6 +140,9 @@ static inline const char *policy_comment(const struct config *config, const stru
 {
 	return p->comment ? config->comments + p->comment : NULL;
 }
+
+/* Position in by_ip of the first address that does not come before this one. */
+uint32_t config_first_ip(const struct config *config, struct ip ip);
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);

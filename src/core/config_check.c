@@ -5,6 +5,7 @@
  * sorting) at every size the bounds allow. Fills what is derived: gateways, bridge names, pools,
  * the network of every address.
  */
+#include "base/order.h"
 #include "core/config_impl.h"
 
 #include <stdio.h>
@@ -37,12 +38,11 @@ static const char *address_place(struct checker *c, const struct address *at, co
 #define policy_error(c, i, field, ...)                                                             \
 	diag_at((c)->diags, SEVERITY_ERROR, place_of_policy((c)->a, i, field), __VA_ARGS__)
 
-/* An order of indices by a text or subnet of the records; equal ones stay in file order. */
+/* An order of networks by a text or subnet; equal ones stay in file order. */
 struct sort_key {
 	const char *text;
 	struct prefix prefix;
-	struct ip ip;
-	uint32_t network, index;
+	uint32_t index;
 };
 
 static int by_text(const void *left, const void *right)
@@ -59,26 +59,6 @@ static int by_prefix(const void *left, const void *right)
 	int order = ip_compare(a->prefix.ip, b->prefix.ip);
 
 	return order ? order : a->prefix.len - b->prefix.len;
-}
-
-static int by_ip(const void *left, const void *right)
-{
-	const struct sort_key *a = left, *b = right;
-	int order = ip_compare(a->ip, b->ip);
-
-	return order ? order : (a->index > b->index) - (a->index < b->index);
-}
-
-/* Equal names are one text: where they stand in memory orders them well enough. */
-static int by_home(const void *left, const void *right)
-{
-	const struct sort_key *a = left, *b = right;
-
-	if (a->network != b->network)
-		return a->network > b->network ? 1 : -1;
-	if (a->text != b->text)
-		return (uintptr_t)a->text > (uintptr_t)b->text ? 1 : -1;
-	return (a->index > b->index) - (a->index < b->index);
 }
 
 static void sort(struct sort_key *keys, uint32_t n, int (*order)(const void *, const void *))
@@ -282,73 +262,90 @@ static void check_address(struct checker *c, struct address *at)
 			      place_path(c->a, network_place(c, n, NULL)));
 }
 
-const char *address_container(const struct address *at)
+/* Those without an address come first: they have none of its bytes. */
+static void sort_addresses(struct checker *c)
 {
-	return at->container_name ? at->container_name : at->selector;
+	struct config *config = c->config;
+	uint32_t n = config->addresses.n, without = 0;
+	const struct address *addresses = config->addresses.items;
+
+	if (!n)
+		return;
+	config->by_ip =
+		order_by_bytes(c->a, &addresses->ip, n, sizeof(*addresses), sizeof(struct ip));
+	while (without < n && !addresses[config->by_ip[without]].ip.family)
+		without++;
+	config->by_ip += without;
+	config->n_by_ip = n - without;
+}
+
+uint32_t config_first_ip(const struct config *config, struct ip ip)
+{
+	return first_not_before(config->n_by_ip, i,
+				ip_compare(config->addresses.items[config->by_ip[i]].ip, ip) < 0);
 }
 
 static void check_equal_addresses(struct checker *c)
 {
-	struct config *config = c->config;
-	struct sort_key *keys = arena_array(c->a, struct sort_key, config->addresses.n);
-	uint32_t n = 0;
+	for (uint32_t i = 1; i < c->config->n_by_ip; i++) {
+		const struct address *addresses = c->config->addresses.items;
+		const struct address *at = &addresses[c->config->by_ip[i]];
+		const struct address *old = &addresses[c->config->by_ip[i - 1]];
 
-	for (uint32_t i = 0; i < config->addresses.n; i++)
-		if (config->addresses.items[i].ip.family)
-			keys[n++] =
-				(struct sort_key){.ip = config->addresses.items[i].ip, .index = i};
-	sort(keys, n, by_ip);
-	for (uint32_t i = 1; i < n; i++)
-		if (ip_equal(keys[i].ip, keys[i - 1].ip))
-			address_error(
-				c, &config->addresses.items[keys[i].index], "ip",
-				"%s is that of %s already; choose another", ip_format(keys[i].ip).s,
-				place_path(c->a,
-					   address_place(
-						   c, &config->addresses.items[keys[i - 1].index],
-						   NULL)));
+		if (ip_equal(at->ip, old->ip))
+			address_error(c, at, "ip", "%s is that of %s already; choose another",
+				      ip_format(at->ip).s,
+				      place_path(c->a, address_place(c, old, NULL)));
+	}
 }
+
+/* Whose an address is, and where. */
+struct owner {
+	uint32_t network, name, index;
+};
 
 /* Docker gives a container one address in a network. */
 static void check_one_per_network(struct checker *c)
 {
 	struct config *config = c->config;
-	struct sort_key *keys = arena_array(c->a, struct sort_key, config->addresses.n);
+	struct owner *owners = arena_array(c->a, struct owner, config->addresses.n);
+	const uint32_t *order;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *at = &config->addresses.items[i];
 
 		if (address_container(at) && at->network != NONE)
-			keys[n++] = (struct sort_key){
-				.text = address_container(at), .network = at->network, .index = i};
+			owners[n++] = (struct owner){at->network, address_container(at), i};
 	}
-	sort(keys, n, by_home);
-	for (uint32_t i = 1; i < n; i++)
-		if (keys[i].network == keys[i - 1].network && keys[i].text == keys[i - 1].text) {
-			const struct address *old = &config->addresses.items[keys[i - 1].index];
-			const struct address *at = &config->addresses.items[keys[i].index];
+	/* any order will do that has equal ones side by side */
+	order = order_by_bytes(c->a, owners, n, sizeof(*owners), offsetof(struct owner, index));
+	for (uint32_t i = 1; i < n; i++) {
+		const struct owner *first = &owners[order[i - 1]], *second = &owners[order[i]];
+		const struct address *old = &config->addresses.items[first->index];
+		const struct address *at = &config->addresses.items[second->index];
 
+		if (first->network == second->network && first->name == second->name)
 			address_error(c, at, NULL,
 				      "container \"%s\" has %s in this network already (%s); a "
 				      "container has one address in a network",
-				      address_container(at), ip_format(old->ip).s,
+				      config_name(config, second->name), ip_format(old->ip).s,
 				      place_path(c->a, address_place(c, old, NULL)));
-		}
+	}
 }
 
 /* --- pools --- */
 
-static bool holds_address(const struct sort_key *keys, uint32_t n, struct prefix part)
+static bool holds_address(const struct config *config, struct prefix part)
 {
-	uint32_t first = first_not_before(n, i, ip_compare(keys[i].ip, part.ip) < 0);
+	uint32_t first = config_first_ip(config, part.ip);
 
-	return first < n && prefix_contains(part, keys[first].ip);
+	return first < config->n_by_ip &&
+	       prefix_contains(part, config->addresses.items[config->by_ip[first]].ip);
 }
 
 /* The largest half, quarter … without a declared address, the upper one first. */
-static struct prefix free_part(const struct network *n, const struct sort_key *keys,
-			       uint32_t n_keys)
+static struct prefix free_part(const struct config *config, const struct network *n)
 {
 	for (uint32_t len = n->subnet.len + 1u; len <= SMALLEST_SUBNET; len++) {
 		uint32_t parts = 1u << (len - n->subnet.len), size = 1u << (32 - len);
@@ -360,27 +357,18 @@ static struct prefix free_part(const struct network *n, const struct sort_key *k
 			struct prefix part = {ip_plus(prefix_first(n->subnet), i * size),
 					      (uint8_t)len};
 
-			if (!holds_address(keys, n_keys, part) &&
-			    !prefix_contains(part, n->gateway))
+			if (!holds_address(config, part) && !prefix_contains(part, n->gateway))
 				return part;
 		}
 	}
 	return (struct prefix){0};
 }
 
-static void choose_pools(struct checker *c)
+static void choose_pools(struct config *config)
 {
-	struct config *config = c->config;
-	struct sort_key *keys = arena_array(c->a, struct sort_key, config->addresses.n);
-	uint32_t n = 0;
-
-	list_each (at, &config->addresses)
-		if (at->ip.family)
-			keys[n++] = (struct sort_key){.ip = at->ip};
-	sort(keys, n, by_ip);
 	list_each (network, &config->networks)
 		if (network->subnet.ip.family && !network->ip_range_declared)
-			network->ip_range = free_part(network, keys, n);
+			network->ip_range = free_part(config, network);
 }
 
 /* --- policies --- */
@@ -529,9 +517,10 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	list_each (at, &config->addresses)
 		if (at->ip.family)
 			check_address(&c, at);
+	sort_addresses(&c);
 	check_equal_addresses(&c);
 	check_one_per_network(&c);
-	choose_pools(&c);
+	choose_pools(config);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		if (!config->policies.items[i].broken)
 			check_policy(&c, i);

@@ -44,6 +44,7 @@ struct decoder {
 	uint32_t cap_table;
 	name_list names;     /* by number */
 	struct buf comments; /* of policies */
+	size_t policies_at;  /* in the text, where it is read by pieces */
 };
 
 static inline void enter_key(struct decoder *d, const char *key)

@@ -90,7 +90,8 @@ static void find_homes(struct nodes *nodes, struct arena *a, const struct config
 		       name_list *unknown)
 {
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
-		const char *name = address_container(&config->addresses.items[i]);
+		const char *name =
+			config_name(config, address_container(&config->addresses.items[i]));
 		const struct node *node = find_or_note(nodes, a, unknown, name);
 
 		nodes->of_address[i].node = node ? (uint32_t)(node - nodes->list.items) : NONE;

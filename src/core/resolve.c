@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names are looked up in sorted indexes: exact ones by bisection, prefixes as the run of names that
+ * Exact names are numbers, and who bears them is a table; prefixes are the run of sorted names that
  * begin with the query. Answers are kept by the name's number, since policies name the same few
  * things.
  */
@@ -21,18 +21,22 @@ struct entry {
 
 typedef LIST(struct entry) entry_list;
 
-enum kind { KIND_CONTAINER, KIND_SELECTOR, KIND_SERVICE, KIND_NETWORK, N_KINDS };
+/* The fields of an address that bear a name. */
+enum kind { KIND_CONTAINER, KIND_SELECTOR, KIND_SERVICE, N_KINDS };
 
-struct ip_entry {
-	struct ip ip;
-	uint32_t index;
+static const size_t bearers[] = {
+	[KIND_CONTAINER] = offsetof(struct address, container_name),
+	[KIND_SELECTOR] = offsetof(struct address, selector),
+	[KIND_SERVICE] = offsetof(struct address, service_name),
 };
 
+/* Addresses as numbers that begin with 1; 0: there is none, or none more. */
 struct index {
-	entry_list kinds[N_KINDS];
-	entry_list prefixes; /* container names and selectors */
-	struct ip_entry *ips;
-	uint32_t n_ips;
+	uint32_t *first[N_KINDS]; /* by name: the first that bears it */
+	uint32_t *next[N_KINDS];  /* by address: the next of that name */
+	entry_list networks;	  /* by their names, sorted */
+	entry_list prefixes;	  /* container names and selectors, sorted */
+	bool has_prefixes;	  /* somebody asked for them */
 };
 
 struct resolver {
@@ -71,17 +75,10 @@ static int by_name(const void *left, const void *right)
 	return order ? order : (a->index > b->index) - (a->index < b->index);
 }
 
-static int by_ip(const void *left, const void *right)
-{
-	const struct ip_entry *a = left, *b = right;
-
-	return ip_compare(a->ip, b->ip);
-}
-
 static void add_entry(struct resolver *r, entry_list *list, const char *name, uint32_t index)
 {
 	if (name)
-		*list_add(r->a, list) = (struct entry){name, index};
+		*list_add(r->scratch, list) = (struct entry){name, index};
 }
 
 static void sort_entries(entry_list *list)
@@ -90,35 +87,48 @@ static void sort_entries(entry_list *list)
 		qsort(list->items, list->n, sizeof(*list->items), by_name);
 }
 
-static void build_index(struct resolver *r)
+/* From the last one on, so that every name's chain is in the order of the file. */
+static void index_addresses(struct resolver *r, enum kind kind)
 {
-	struct index *x = &r->index;
+	uint32_t n = r->config->addresses.n, *first, *next;
 
-	x->n_ips = r->config->addresses.n;
-	x->ips = arena_array(r->a, struct ip_entry, x->n_ips);
-	for (uint32_t i = 0; i < r->config->addresses.n; i++) {
+	first = r->index.first[kind] = arena_array(r->scratch, uint32_t, r->config->names.n);
+	next = r->index.next[kind] = arena_array(r->scratch, uint32_t, n);
+	for (uint32_t i = n; i-- > 0;) {
 		const struct address *at = &r->config->addresses.items[i];
+		uint32_t name = *(const uint32_t *)((const char *)at + bearers[kind]);
 
-		add_entry(r, &x->kinds[KIND_CONTAINER], at->container_name, i);
-		add_entry(r, &x->kinds[KIND_SELECTOR], at->selector, i);
-		add_entry(r, &x->kinds[KIND_SERVICE], at->service_name, i);
-		add_entry(r, &x->prefixes, at->container_name, i);
-		if (at->selector != at->container_name) /* equal names are one text */
-			add_entry(r, &x->prefixes, at->selector, i);
-		x->ips[i] = (struct ip_entry){at->ip, i};
+		if (!name)
+			continue;
+		next[i] = first[name];
+		first[name] = i + 1;
 	}
+}
+
+static void index_networks(struct resolver *r)
+{
 	for (uint32_t i = 0; i < r->config->networks.n; i++) {
 		const struct network *n = &r->config->networks.items[i];
 
-		add_entry(r, &x->kinds[KIND_NETWORK], n->key, i);
+		add_entry(r, &r->index.networks, n->key, i);
 		if (strcmp(n->key, n->name) != 0)
-			add_entry(r, &x->kinds[KIND_NETWORK], n->name, i);
+			add_entry(r, &r->index.networks, n->name, i);
 	}
-	for (int kind = 0; kind < N_KINDS; kind++)
-		sort_entries(&x->kinds[kind]);
-	sort_entries(&x->prefixes);
-	if (x->n_ips)
-		qsort(x->ips, x->n_ips, sizeof(*x->ips), by_ip);
+	sort_entries(&r->index.networks);
+}
+
+/* Few files name a thing by the beginning of its name only. */
+static void index_prefixes(struct resolver *r)
+{
+	for (uint32_t i = 0; i < r->config->addresses.n; i++) {
+		const struct address *at = &r->config->addresses.items[i];
+
+		add_entry(r, &r->index.prefixes, config_name(r->config, at->container_name), i);
+		if (at->selector != at->container_name)
+			add_entry(r, &r->index.prefixes, config_name(r->config, at->selector), i);
+	}
+	sort_entries(&r->index.prefixes);
+	r->index.has_prefixes = true;
 }
 
 /* The first entry that does not sort before the name. */
@@ -141,21 +151,24 @@ static void add_address(struct resolver *r, peer_list *peers, uint32_t i)
 	*list_add(r->scratch, peers) = (struct peer){prefix_of(ip), i};
 }
 
-static peer_list find_exact(struct resolver *r, enum kind kind, const char *query)
+static peer_list find_exact(struct resolver *r, enum kind kind, uint32_t name)
 {
-	const entry_list *list = &r->index.kinds[kind];
+	peer_list peers = {0};
+
+	for (uint32_t i = r->index.first[kind][name]; i; i = r->index.next[kind][i - 1])
+		add_address(r, &peers, i - 1);
+	return peers;
+}
+
+static peer_list find_network(struct resolver *r, const char *query)
+{
+	const entry_list *list = &r->index.networks;
 	peer_list peers = {0};
 
 	for (uint32_t i = lower_bound(list, query);
-	     i < list->n && !strcmp(list->items[i].name, query); i++) {
-		uint32_t at = list->items[i].index;
-
-		if (kind == KIND_NETWORK)
-			*list_add(r->scratch, &peers) =
-				(struct peer){r->config->networks.items[at].subnet, NONE};
-		else
-			add_address(r, &peers, at);
-	}
+	     i < list->n && !strcmp(list->items[i].name, query); i++)
+		*list_add(r->scratch, &peers) =
+			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE};
 	return peers;
 }
 
@@ -165,6 +178,8 @@ static peer_list find_prefix(struct resolver *r, const char *query)
 	size_t len = strlen(query);
 	peer_list peers = {0};
 
+	if (!r->index.has_prefixes)
+		index_prefixes(r);
 	for (uint32_t i = lower_bound(list, query);
 	     i < list->n && !strncmp(list->items[i].name, query, len); i++)
 		if (name_has_prefix(list->items[i].name, query))
@@ -172,13 +187,12 @@ static peer_list find_prefix(struct resolver *r, const char *query)
 	return peers;
 }
 
-static uint32_t address_of(const struct resolver *r, struct ip ip)
+static uint32_t address_of(const struct config *config, struct ip ip)
 {
-	struct ip_entry key = {.ip = ip}, *found = NULL;
+	uint32_t at = config_first_ip(config, ip);
+	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
 
-	if (r->index.n_ips)
-		found = bsearch(&key, r->index.ips, r->index.n_ips, sizeof(key), by_ip);
-	return found ? found->index : NONE;
+	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
 }
 
 static peer_list find_literal(struct resolver *r, const char *query)
@@ -193,7 +207,7 @@ static peer_list find_literal(struct resolver *r, const char *query)
 		return peers;
 	*list_add(r->scratch, &peers) =
 		(struct peer){prefix_canonical(prefix),
-			      prefix_is_single(prefix) ? address_of(r, prefix.ip) : NONE};
+			      prefix_is_single(prefix) ? address_of(r->config, prefix.ip) : NONE};
 	return peers;
 }
 
@@ -206,19 +220,21 @@ static peer_list find_any(struct resolver *r, const char *query)
 	return peers;
 }
 
-static peer_list find_kind(struct resolver *r, enum match match, const char *query)
+static peer_list find_kind(struct resolver *r, enum match match, uint32_t name)
 {
+	const char *query = config_name(r->config, name);
+
 	switch (match) {
 	case MATCH_LITERAL:
 		return find_literal(r, query);
 	case MATCH_CONTAINER:
-		return find_exact(r, KIND_CONTAINER, query);
+		return find_exact(r, KIND_CONTAINER, name);
 	case MATCH_SELECTOR:
-		return find_exact(r, KIND_SELECTOR, query);
+		return find_exact(r, KIND_SELECTOR, name);
 	case MATCH_SERVICE:
-		return find_exact(r, KIND_SERVICE, query);
+		return find_exact(r, KIND_SERVICE, name);
 	case MATCH_NETWORK:
-		return find_exact(r, KIND_NETWORK, query);
+		return find_network(r, query);
 	case MATCH_ANY:
 		return find_any(r, query);
 	case MATCH_PREFIX:
@@ -262,7 +278,7 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 }
 
 /* All matches of the first kind that has any. */
-static struct peers *find(struct resolver *r, const char *query, enum question question)
+static struct peers *find(struct resolver *r, uint32_t name, enum question question)
 {
 	static const peer_list none;
 
@@ -271,7 +287,7 @@ static struct peers *find(struct resolver *r, const char *query, enum question q
 		peer_list peers;
 
 		r->stamp++;
-		peers = find_kind(r, match, query);
+		peers = find_kind(r, match, name);
 		if (peers.n)
 			return new_peers(r, match, &peers);
 	}
@@ -285,7 +301,7 @@ static const struct peers *ask(struct resolver *r, uint32_t name, enum question 
 	const struct peers **known = &r->answers->peers[question][name];
 
 	if (!*known)
-		*known = find(r, config_name(r->config, name), question);
+		*known = find(r, name, question);
 	return *known;
 }
 
@@ -302,7 +318,8 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 	for (uint32_t p = 0; p < peers->n && p < 8; p++) {
 		const struct address *at = &r->config->addresses.items[peers->items[p].address];
 
-		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "", address_container(at));
+		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "",
+				     config_name(r->config, address_container(at)));
 	}
 	diag_at(r->diags, SEVERITY_NOTE, place_of_policy(r->a, i, field),
 		"\"%s\" is the beginning of %s%s", config_name(r->config, name), found,
@@ -343,12 +360,12 @@ static bool has_target(const struct policy *p)
 static const char *container_of(const struct resolver *r, const struct peers *peers)
 {
 	const struct address *addresses = r->config->addresses.items;
-	const char *found = address_container(&addresses[peers->items[0].address]);
+	uint32_t found = address_container(&addresses[peers->items[0].address]);
 
 	for (uint32_t k = 1; k < peers->n; k++)
-		if (strcmp(found, address_container(&addresses[peers->items[k].address])) != 0)
+		if (found != address_container(&addresses[peers->items[k].address]))
 			return NULL; /* several containers: the engine's word decides */
-	return found;
+	return config_name(r->config, found);
 }
 
 /* `name` is a container: one of the file if it is, else whatever the engine calls so. */
@@ -447,7 +464,9 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 		resolution->peers[question] = arena_array(a, const struct peers *, config->names.n);
 	}
 	resolution->containers = arena_array(a, const char *, config->names.n);
-	build_index(&r);
+	for (enum kind kind = 0; kind < N_KINDS; kind++)
+		index_addresses(&r, kind);
+	index_networks(&r);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		resolve_policy(&r, &config->policies.items[i], i);
 	resolve_check(resolution, diags, a, config);

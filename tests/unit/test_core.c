@@ -247,6 +247,37 @@ TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 		assert_false(decodes(bad[i], &n));
 }
 
+/* How many policies there will be is guessed from those that were read: here wrongly, both ways. */
+TEST(policies_of_very_different_length_are_all_kept)
+{
+	enum { N = 3000 };
+	AUTO_BUF struct buf text = {0};
+
+	for (int order = 0; order < 2; order++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct diags diags = {.arena = &a};
+		struct config config;
+
+		text.len = 0;
+		buf_puts(&text, "{\"policies\": [");
+		for (int i = 0; i < N; i++)
+			buf_printf(&text,
+				   "%s{\"selector\":\"s\",\"nat\":\"masquerade\",\"port\":%d,%*s"
+				   "\"comment\":\"number %d\"}",
+				   i ? "," : "", i + 1, (i < N / 2) == order ? 1 : 700, "", i);
+		buf_puts(&text, "]}");
+		assert_true(config_decode(&config, &diags, &a, "f", text.data, text.len));
+		assert_int_equal(config.policies.n, N);
+		for (int i = 0; i < N; i++) {
+			const struct policy *p = &config.policies.items[i];
+
+			assert_int_equal(policy_ports(&config, p)->low, i + 1);
+			assert_string_equal(policy_comment(&config, p),
+					    arena_printf(&a, "number %d", i));
+		}
+	}
+}
+
 TEST(control_characters_are_found_wherever_they_stand)
 {
 	char text[21];
@@ -280,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_place_is_compared_no_further_than_it_goes),
+		cmocka_unit_test(policies_of_very_different_length_are_all_kept),
 		cmocka_unit_test(control_characters_are_found_wherever_they_stand),
 		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
