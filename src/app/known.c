@@ -11,6 +11,7 @@
 #include "edge/iptables.h"
 #include "edge/route.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,16 +66,30 @@ static uint64_t fingerprint(const struct engine_container *c)
 	return hash;
 }
 
+/* A number that compares as the first eight bytes do. */
+static uint64_t beginning_of(const char *id)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, id, strnlen(id, sizeof(word)));
+	return be64toh(word);
+}
+
 static uint32_t known_position(const struct world *w, const char *id)
 {
-	return first_not_before(w->n_known, i, strcmp(w->known[i]->id, id) < 0);
+	uint64_t beginning = beginning_of(id);
+
+	return first_not_before(w->n_known, i,
+				w->known[i].beginning < beginning ||
+					(w->known[i].beginning == beginning &&
+					 strcmp(w->known[i].known->id, id) < 0));
 }
 
 static struct known *known_find(const struct world *w, const char *id)
 {
 	uint32_t at = known_position(w, id);
 
-	return at < w->n_known && !strcmp(w->known[at]->id, id) ? w->known[at] : NULL;
+	return at < w->n_known && !strcmp(w->known[at].known->id, id) ? w->known[at].known : NULL;
 }
 
 static struct known *known_add(struct world *w, const char *id)
@@ -85,10 +100,10 @@ static struct known *known_add(struct world *w, const char *id)
 	strncpy(k->id, id, sizeof(k->id) - 1);
 	if (w->n_known == w->cap_known) {
 		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
-		w->known = xrealloc(w->known, w->cap_known * sizeof(struct known *));
+		w->known = xrealloc(w->known, w->cap_known * sizeof(*w->known));
 	}
-	memmove(w->known + at + 1, w->known + at, (w->n_known - at) * sizeof(struct known *));
-	w->known[at] = k;
+	memmove(w->known + at + 1, w->known + at, (w->n_known - at) * sizeof(*w->known));
+	w->known[at] = (struct known_entry){beginning_of(k->id), k};
 	w->n_known++;
 	return k;
 }
@@ -97,7 +112,7 @@ static void known_forget(struct world *w, struct known *k)
 {
 	uint32_t at = known_position(w, k->id);
 
-	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(struct known *));
+	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(*w->known));
 	known_free(w, k);
 }
 
@@ -122,7 +137,7 @@ static const struct engine_container *find_again(struct known *k, const struct e
 static void forget_the_dead(struct world *w, const struct engine *engine)
 {
 	for (uint32_t i = w->n_known; i-- > 0;) {
-		struct known *k = w->known[i];
+		struct known *k = w->known[i].known;
 
 		if (!find_again(k, engine) || (k->open && !ns_is_alive(&k->ns)))
 			known_forget(w, k);
@@ -230,9 +245,12 @@ static bool read_marks(struct view *view, struct arena *a, struct world *w, stru
 
 /* --- their namespaces --- */
 
-static bool was_visited(const struct world *w, const struct engine_container *c)
+static bool was_visited(const struct view *view, const struct world *w,
+			const struct engine_container *c)
 {
-	const struct known *k = known_find(w, c->id);
+	const struct known *k = view->known[c - view->engine.containers.items];
+
+	k = k ? k : known_find(w, c->id);
 
 	return k && k->visited;
 }
@@ -289,7 +307,7 @@ bool known_heard_changes(struct world *w)
 	bool heard = false;
 
 	for (uint32_t i = 0; i < w->n_known; i++)
-		heard |= heard_changes(w->known[i]);
+		heard |= heard_changes(w->known[i].known);
 	return heard;
 }
 
@@ -344,7 +362,7 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 	list_each (c, &view->engine.containers)
 		if (has_own_namespace(c) &&
 		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
-		     was_visited(w, c)))
+		     was_visited(view, w, c)))
 			observe_container(view, a, w, c);
 	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
 	return true;
@@ -353,8 +371,9 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 const struct ns *known_namespace(const struct world *w, const char *container)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)
-		if (w->known[i]->open && !strcmp(w->known[i]->container.name, container))
-			return &w->known[i]->ns;
+		if (w->known[i].known->open &&
+		    !strcmp(w->known[i].known->container.name, container))
+			return &w->known[i].known->ns;
 	return NULL;
 }
 
@@ -364,13 +383,13 @@ void world_let_go(const struct world *w)
 	arena_let_go(&w->engine.arena);
 	arena_let_go(&w->of_known);
 	for (uint32_t i = 0; i < w->n_known; i++)
-		arena_let_go(&w->known[i]->memory.arena);
+		arena_let_go(&w->known[i].known->memory.arena);
 }
 
 void known_forget_all(struct world *w)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)
-		known_free(w, w->known[i]);
+		known_free(w, w->known[i].known);
 	arena_release(&w->of_known);
 	w->spare = NULL;
 	free(w->known);

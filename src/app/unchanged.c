@@ -49,7 +49,7 @@ static bool namespaces_are_unchanged(struct world *w)
 {
 	known_heard_changes(w);
 	for (uint32_t i = 0; i < w->n_known; i++) {
-		const struct known *k = w->known[i];
+		const struct known *k = w->known[i].known;
 
 		if (!k->fingerprint || (k->had_rules && !k->revocation_paid) ||
 		    (k->open && (!k->memory.valid || !ns_is_alive(&k->ns))))

@@ -44,6 +44,12 @@ struct known {
 	struct known *next_spare;
 };
 
+/* Where it is found. */
+struct known_entry {
+	uint64_t beginning; /* of its id: all that most comparisons look at */
+	struct known *known;
+};
+
 /* The engine's lists as they were told last. */
 struct engine_memory {
 	struct arena arena;
@@ -75,10 +81,10 @@ struct world {
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
-	int legacy, legacy_timer; /* asked, for it tells nothing itself: among the ears */
-	uint64_t legacy_hash;	  /* of its filter when it was read last */
-	struct known **known;	  /* sorted by id */
-	struct arena of_known;	  /* what it points to; those that were forgotten are used again */
+	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the ears */
+	uint64_t legacy_hash;	   /* of its filter when it was read last */
+	struct known_entry *known; /* sorted by id */
+	struct arena of_known;	   /* what it points to; those that were forgotten are used again */
 	struct known *spare;
 	uint32_t n_known, cap_known;
 	bool revocation_paid;	/* connections were compared with the policies once */

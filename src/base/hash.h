@@ -37,6 +37,11 @@ static inline uint64_t hash_bytes(const void *bytes, size_t len)
 	return hash_more(HASH_START, bytes, len);
 }
 
+static inline uint64_t hash_text(const char *text)
+{
+	return hash_bytes(text, strlen(text));
+}
+
 /* Of a whole file: four words side by side, so that none waits for another's product. */
 static inline uint64_t hash_large(const void *bytes, size_t len)
 {

@@ -292,6 +292,7 @@ bool engine_decode_networks(struct engine *e, struct arena *a, const char *json,
 			return error_wrap(err, "networks[%zu]", i);
 	if (e->networks.n)
 		qsort(e->networks.items, e->networks.n, sizeof(*e->networks.items), network_order);
+	hash_index_names(&e->networks_by_name, a, &e->networks);
 	return true;
 }
 
@@ -385,6 +386,7 @@ bool engine_decode_containers(struct engine *e, struct arena *a, const char *jso
 	if (e->containers.n)
 		qsort(e->containers.items, e->containers.n, sizeof(*e->containers.items),
 		      container_order);
+	hash_index_names(&e->containers_by_name, a, &e->containers);
 	return true;
 }
 

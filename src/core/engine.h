@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/hash_index.h"
 #include "base/ip.h"
 #include "core/config.h"
 
@@ -71,6 +72,7 @@ struct engine {
 	bool libpod; /* Podman's compatible socket: unsupported */
 	LIST(struct engine_network) networks;
 	LIST(struct engine_container) containers;
+	struct hash_index networks_by_name, containers_by_name;
 };
 
 /* Decoders: false with a clear error on bytes that are not what the API promises. */

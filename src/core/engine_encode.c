@@ -155,35 +155,20 @@ bool engine_decode_error(struct error *err, int status, const char *body, size_t
 	return error_set(err, status, "%d %s", status, text);
 }
 
-static int network_name_order(const void *name, const void *network)
-{
-	return strcmp(name, ((const struct engine_network *)network)->name);
-}
-
 struct engine_network *engine_find_network(const struct engine *e, const char *name)
 {
-	struct engine_network *found;
+	uint32_t at = hash_index_find(&e->networks_by_name, hash_text(name), i,
+				      !strcmp(e->networks.items[i].name, name));
 
-	if (!e->networks.n)
-		return NULL;
-	found = bsearch(name, e->networks.items, e->networks.n, sizeof(*found), network_name_order);
-	/* 20.10 lets two networks have one name */
-	while (found && found > e->networks.items && !strcmp(found[-1].name, name))
-		found--;
-	return found;
-}
-
-static int container_name_order(const void *name, const void *container)
-{
-	return strcmp(name, ((const struct engine_container *)container)->name);
+	return at == NONE ? NULL : &e->networks.items[at];
 }
 
 struct engine_container *engine_find_container(const struct engine *e, const char *name)
 {
-	if (!e->containers.n)
-		return NULL;
-	return bsearch(name, e->containers.items, e->containers.n, sizeof(*e->containers.items),
-		       container_name_order);
+	uint32_t at = hash_index_find(&e->containers_by_name, hash_text(name), i,
+				      !strcmp(e->containers.items[i].name, name));
+
+	return at == NONE ? NULL : &e->containers.items[at];
 }
 
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network)

@@ -2,6 +2,8 @@
 /* Merges the engine's containers with the file's addresses. */
 #include "core/nodes.h"
 
+#include "base/order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +14,6 @@ static int by_name(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-static int by_ip(const void *left, const void *right)
-{
-	const struct node_ip *a = left, *b = right;
-
-	return ip_compare(a->ip, b->ip);
-}
-
 static int by_text(const void *left, const void *right)
 {
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
@@ -26,11 +21,10 @@ static int by_text(const void *left, const void *right)
 
 struct node *nodes_find(const struct nodes *nodes, const char *name)
 {
-	struct node key = {.name = name};
+	uint32_t at = hash_index_find(&nodes->by_name, hash_text(name), i,
+				      !strcmp(nodes->list.items[i].name, name));
 
-	if (!nodes->list.n)
-		return NULL;
-	return bsearch(&key, nodes->list.items, nodes->list.n, sizeof(key), by_name);
+	return at == NONE ? NULL : &nodes->list.items[at];
 }
 
 uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip)
@@ -114,6 +108,7 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		node->container = c;
 		node->shares_namespace = shares_namespace(c);
 	}
+	nodes->by_name = engine->containers_by_name;
 	nodes->of_address = arena_array(a, struct home, config->addresses.n);
 	find_homes(nodes, a, config, &names);
 	for (uint32_t i = 0; i < config->names.n && !engine->up; i++)
@@ -125,6 +120,7 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		if (!i || strcmp(names.items[i], names.items[i - 1]) != 0)
 			list_add(a, &nodes->list)->name = names.items[i];
 	qsort(nodes->list.items, nodes->list.n, sizeof(struct node), by_name);
+	hash_index_names(&nodes->by_name, a, &nodes->list);
 	find_homes(nodes, a, config, &none);
 }
 
@@ -184,16 +180,18 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 static void index_addresses(struct nodes *nodes, struct arena *a)
 {
 	LIST(struct node_ip) ips = {0};
+	const uint32_t *order;
 
 	list_each (node, &nodes->list)
 		list_each (seat, &node->seats)
 			if (seat->ip.family)
 				*list_add(a, &ips) = (struct node_ip){
 					seat->ip, (uint32_t)(node - nodes->list.items)};
-	if (ips.n)
-		qsort(ips.items, ips.n, sizeof(*ips.items), by_ip);
-	nodes->by_ip = ips.items;
+	order = order_by_bytes(a, ips.items, ips.n, sizeof(*ips.items), sizeof(struct ip));
+	nodes->by_ip = arena_take(a, ips.n * sizeof(*ips.items));
 	nodes->n_by_ip = ips.n;
+	for (uint32_t i = 0; i < ips.n; i++)
+		nodes->by_ip[i] = ips.items[order[i]];
 }
 
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,

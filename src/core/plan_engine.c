@@ -308,11 +308,14 @@ static void diff_left_attachments(struct differ *d)
 void diff_attachments(struct differ *d)
 {
 	uint32_t n = d->want->attachments.n;
+	bool any = false;
 
-	index_used_ips(d);
 	diff_left_attachments(d);
 	for (uint32_t i = 0; i < n; i++)
-		d->connects[i] = is_to_connect(d, i);
+		any |= d->connects[i] = is_to_connect(d, i);
+	if (!any)
+		return;
+	index_used_ips(d);
 	for (uint32_t i = 0; i < n; i++)
 		diff_wrong_endpoints(d, i);
 	for (uint32_t i = 0; i < n; i++)

@@ -20,7 +20,15 @@ struct need {
 struct needs {
 	LIST(struct need) list;
 	struct ip gateway; /* of all its declared seats; family 0: they differ, or have none */
+	uint64_t *crossed; /* where its crossings are, a bit by the network's place in by_subnet */
 };
+
+enum { WORD = 64 };
+
+static uint32_t words_of_networks(const struct config *config)
+{
+	return (config->n_by_subnet + WORD - 1) / WORD;
+}
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
@@ -50,6 +58,9 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 	r.nothing_more = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->networks.n; i++)
 		r.nothing_more[i] = OPENS_AS_THIS;
+	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
+	for (uint32_t i = 0; i < config->n_by_subnet; i++)
+		r.place_of_network[config->by_subnet[i]] = i;
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
 	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
@@ -98,11 +109,18 @@ static uint32_t network_of(const struct routes *routes, struct prefix dst)
 static void cross(struct routes *routes, uint32_t node, uint32_t network, enum strength strength,
 		  uint32_t origin)
 {
+	struct needs *needs = &routes->of_node[node];
+	uint32_t place = routes->place_of_network[network];
+
 	if (routes_strongest(routes, node, network) >= strength)
 		return; /* one as strong was there before */
-	if (!routes->crossings[node])
+	if (!routes->crossings[node]) {
 		routes->crossings[node] =
 			arena_array(routes->a, uint32_t, routes->config->networks.n);
+		needs->crossed =
+			arena_array(routes->a, uint64_t, words_of_networks(routes->config));
+	}
+	needs->crossed[place / WORD] |= (uint64_t)1 << place % WORD;
 	routes->crossings[node][network] = origin << STRENGTH_BITS | strength;
 }
 
@@ -296,16 +314,22 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 			  struct space *space)
 {
 	const struct config *config = routes->config;
-	const uint32_t *crossings = routes->crossings[node];
+	const struct needs *needs = &routes->of_node[node];
+	uint32_t words = words_of_networks(config), n = 0;
 
-	for (uint32_t k = 0; k < config->n_by_subnet; k++) {
-		uint32_t network = config->by_subnet[k];
+	for (uint32_t w = 0; w < words; w++)
+		n += (uint32_t)__builtin_popcountll(needs->crossed[w]);
+	if (!space->routes.n)
+		list_reserve(a, &space->routes, n);
+	for (uint32_t w = 0; w < words; w++)
+		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
+			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
+			uint32_t network = config->by_subnet[place];
 
-		if (crossings[network])
 			*list_add(a, &space->routes) = (struct route){
-				config->networks.items[network].subnet,
-				routes->of_node[node].gateway, crossings[network] >> STRENGTH_BITS};
-	}
+				config->networks.items[network].subnet, needs->gateway,
+				routes->crossings[node][network] >> STRENGTH_BITS};
+		}
 }
 
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,

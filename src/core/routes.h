@@ -28,9 +28,10 @@ struct routes {
 	 * need so far for what is there, its origin above its strength. NULL: none yet.
 	 */
 	uint32_t **crossings;
-	uint32_t *nothing_more; /* who is content with what he has */
-	bool anybody_lost;	/* there is a node whose default route is not the right way */
-	struct seen known;	/* flows from or to a whole network */
+	uint32_t *place_of_network; /* in config->by_subnet */
+	uint32_t *nothing_more;	    /* who is content with what he has */
+	bool anybody_lost;	    /* there is a node whose default route is not the right way */
+	struct seen known;	    /* flows from or to a whole network */
 };
 
 /* One end of a flow. */
