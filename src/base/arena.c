@@ -18,9 +18,11 @@ struct arena_block {
 /* Of whole blocks: from the heap at first, from then on pages. */
 enum { FIRST_BLOCK = 1 << 10, PAGED = 64 << 10, LARGEST_BLOCK = 2 << 20 };
 
-static struct arena_block *block_new(size_t size, bool *zeroed)
+static struct arena_block *block_new(size_t least, size_t size, bool *zeroed)
 {
-	struct arena_block *b = size < PAGED ? xmalloc(size) : pages_take(&size, zeroed);
+	struct arena_block *b = size < PAGED
+					? xmalloc(size)
+					: pages_take(least < PAGED ? PAGED : least, &size, zeroed);
 
 	b->size = size - sizeof(*b);
 	return b;
@@ -46,7 +48,7 @@ void arena_grow(struct arena *a, size_t need)
 		size = LARGEST_BLOCK;
 	if (size < sizeof(*b) + need)
 		size = sizeof(*b) + need;
-	b = block_new(size, &zeroed);
+	b = block_new(sizeof(*b) + need, size, &zeroed);
 	if (a->blocks)
 		a->blocks->end = a->at;
 	b->next = a->blocks;

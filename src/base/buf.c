@@ -30,7 +30,7 @@ static void grow(struct buf *b, size_t cap)
 		b->cap = cap;
 		return;
 	}
-	data = pages_take(&cap, &zeroed);
+	data = pages_take(cap, &cap, &zeroed);
 	if (b->data)
 		memcpy(data, b->data, b->len);
 	release(b->data, b->cap);

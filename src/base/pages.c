@@ -30,16 +30,24 @@ static size_t rounded(size_t size)
 	return piece < HUGE_PAGE ? piece : round_up(size, SMALLEST);
 }
 
-/* The smallest that is large enough, and not twice as large; one that was in use before one that
- * has to be touched first. */
-static struct block *find_kept(size_t size)
+/* The nearest to what is wanted; one that was in use before one that has to be touched first. */
+static bool is_better(const struct block *a, const struct block *b, size_t wanted)
+{
+	if (a->size == b->size)
+		return !a->zeroed && b->zeroed;
+	if (a->size >= wanted && b->size >= wanted)
+		return a->size < b->size;
+	return a->size > b->size;
+}
+
+/* Not twice as large. */
+static struct block *find_kept(size_t least, size_t wanted)
 {
 	struct block *best = NULL;
 
 	for (uint32_t i = 0; i < n_kept; i++)
-		if (kept[i].size >= size && kept[i].size < 2 * size &&
-		    (!best || kept[i].size < best->size ||
-		     (kept[i].size == best->size && best->zeroed && !kept[i].zeroed)))
+		if (kept[i].size >= least && kept[i].size < 2 * wanted &&
+		    (!best || is_better(&kept[i], best, wanted)))
 			best = &kept[i];
 	return best;
 }
@@ -88,9 +96,10 @@ static struct block cut(struct block whole, size_t size)
 	return whole;
 }
 
-static struct block take(size_t size)
+static struct block take(size_t least, size_t size)
 {
-	struct block *old = find_kept(size), whole;
+	struct block *old = find_kept(least, size), whole;
+	size_t larger = size * PIECES < HUGE_PAGE ? size * PIECES : HUGE_PAGE;
 
 	if (old) {
 		whole = *old;
@@ -98,13 +107,13 @@ static struct block take(size_t size)
 		return whole;
 	}
 	if (size < HUGE_PAGE)
-		return cut(take(size * PIECES < HUGE_PAGE ? size * PIECES : HUGE_PAGE), size);
+		return cut(take(larger, larger), size);
 	return cut(map_huge(round_up(size, HUGE_PAGE)), size);
 }
 
-void *pages_take(size_t *size, bool *zeroed)
+void *pages_take(size_t least, size_t *size, bool *zeroed)
 {
-	struct block block = take(rounded(*size));
+	struct block block = take(least, rounded(*size));
 
 	*size = block.size;
 	*zeroed = block.zeroed;

@@ -8,8 +8,11 @@
 
 #include "base/base.h"
 
-/* At least *size bytes; *size becomes what there is. *zeroed: nobody wrote into them yet. */
-void *pages_take(size_t *size, bool *zeroed);
+/*
+ * *size bytes, or at least so many where that is what is kept; *size becomes what there is.
+ * *zeroed: nobody wrote into them yet.
+ */
+void *pages_take(size_t least, size_t *size, bool *zeroed);
 /* It is kept for the next one. */
 void pages_give(void *block, size_t size);
 /* What is kept goes back to the kernel. */

@@ -383,19 +383,23 @@ enum { SOUND = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES };
 
 enum { TYPICAL = 64 }; /* policies, from which on the others are thought to be as long */
 
-/* Room for as many as there will be, if the rest of the text is like what was read of it. */
+/*
+ * Room for as many as there will be if the rest of the text is like what was read of it, where they
+ * can stay. If it is not, they grow as all lists do.
+ */
 static void make_room(struct decoder *d, struct config *config, const struct json_pieces *p)
 {
 	uint32_t n = config->policies.n;
-	size_t read = p->at - d->policies_at;
-	double growth = 1.0625 * (double)(p->len - d->policies_at) / (double)read;
+	double read = (double)(p->at - d->policies_at), all = (double)(p->len - d->policies_at);
+	double growth = 1.0625 * all / read;
+	double there_will_be = n * growth + 1;
 	const struct policy *old = config->policies.items;
 
-	if (n < TYPICAL || n < config->policies.cap)
-		return;
-	list_reserve(d->scratch, &config->policies, (uint32_t)(n * growth) + 1);
-	memcpy(config->policies.items, old, n * sizeof(*old));
-	buf_reserve(&d->comments, (size_t)((double)d->comments.len * (growth - 1)));
+	if (there_will_be > CONFIG_MAX_POLICIES)
+		there_will_be = CONFIG_MAX_POLICIES;
+	list_reserve(d->a, &config->policies, (uint32_t)there_will_be);
+	d->placed = memcpy(config->policies.items, old, n * sizeof(*old));
+	buf_reserve(&d->comments, (size_t)((double)d->comments.len * growth));
 }
 
 /* Most of a large file: each is gone from memory before the next one comes. */
@@ -413,7 +417,8 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 		if (p->broken)
 			break;
 		enter_index(d, i);
-		make_room(d, config, p);
+		if (config->policies.n == TYPICAL)
+			make_room(d, config, p);
 		decode_policy(d, config, value);
 		leave(d);
 	}
@@ -520,7 +525,8 @@ static void keep_policies(struct config *config, struct decoder *d)
 		list_add(d->scratch, &d->names);
 	memcpy(&config->names, &d->names, sizeof(config->names));
 	keep_list(d->a, &config->names);
-	keep_list(d->a, &config->policies);
+	if (config->policies.items != d->placed)
+		keep_list(d->a, &config->policies);
 	keep_list(d->a, &config->ranges);
 	config->comments = keep(d->a, d->comments.data, d->comments.len);
 	buf_free(&d->comments);

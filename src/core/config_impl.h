@@ -42,9 +42,10 @@ struct decoder {
 	bool odd;	    /* something stands where it is not expected: who knows how deep */
 	struct name *table; /* of names, open hash table */
 	uint32_t cap_table;
-	name_list names;     /* by number */
-	struct buf comments; /* of policies */
-	size_t policies_at;  /* in the text, where it is read by pieces */
+	name_list names;	     /* by number */
+	struct buf comments;	     /* of policies */
+	size_t policies_at;	     /* in the text, where it is read by pieces */
+	const struct policy *placed; /* policies that need not be moved any more */
 };
 
 static inline void enter_key(struct decoder *d, const char *key)

@@ -113,16 +113,16 @@ TEST(pages_are_kept_and_known_to_be_written)
 		bool zeroed;
 
 		pages_trim();
-		block = pages_take(&size, &zeroed);
+		block = pages_take(size, &size, &zeroed);
 		assert_true(size >= sizes[i]);
 		assert_true(zeroed && all_zero(block, size));
 		memset(block, 0xff, size);
 		pages_give(block, size);
 		pages_trim();
-		block = pages_take(&size, &zeroed);
+		block = pages_take(size, &size, &zeroed);
 		assert_true(zeroed && all_zero(block, size));
 		pages_give(block, size);
-		assert_ptr_equal(pages_take(&again, &zeroed), block);
+		assert_ptr_equal(pages_take(again, &again, &zeroed), block);
 		assert_int_equal(again, size);
 		assert_false(zeroed);
 		pages_give(block, size);
@@ -136,9 +136,9 @@ TEST(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next)
 	bool zeroed;
 
 	pages_trim();
-	block = pages_take(&size, &zeroed);
+	block = pages_take(size, &size, &zeroed);
 	assert_int_equal(size, 3 << 20);
-	next = pages_take(&rest, &zeroed);
+	next = pages_take(rest, &rest, &zeroed);
 	assert_ptr_equal(next, block + size);
 	assert_true(zeroed && all_zero(next, rest));
 	pages_give(block, size);
@@ -155,7 +155,7 @@ TEST(pieces_of_a_huge_page_do_not_overlap)
 
 	for (int i = 0; i < N; i++) {
 		sizes[i] = (size_t)(1 + i % 20) * (50 << 10);
-		blocks[i] = pages_take(&sizes[i], &zeroed);
+		blocks[i] = pages_take(sizes[i], &sizes[i], &zeroed);
 		memset(blocks[i], i, sizes[i]);
 	}
 	for (int i = 0; i < N; i++) {
