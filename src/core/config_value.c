@@ -9,18 +9,25 @@ enum { MAX_NAME = 253, MAX_IFNAME = 15, MIN_MTU = 68, MAX_MTU = 65535 };
 
 /* --- values --- */
 
-bool has_control(const char *text, size_t len)
+/* Of eight bytes: a bit is set if one of them is less than a blank, or DEL. */
+static uint64_t controls_in(const char *text)
 {
 	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
-	uint64_t word, found = 0;
+	uint64_t word;
 
-	/* eight bytes at a time: one of them borrows if it is less than a blank, or DEL's zero */
-	for (; len >= sizeof(word); text += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, text, sizeof(word));
-		found |= (word - ones * ' ') & ~word & tops;
-		word ^= ones * 0x7f;
-		found |= (word - ones) & ~word & tops;
-	}
+	memcpy(&word, text, sizeof(word));
+	return ((word - ones * ' ') | ((word & ~tops) + ones)) & ~word & tops;
+}
+
+bool has_control(const char *text, size_t len)
+{
+	enum { WORD = sizeof(uint64_t) };
+	uint64_t found = 0;
+
+	for (size_t at = 0; at + WORD <= len; at += WORD)
+		found |= controls_in(text + at);
+	if (len >= WORD)
+		return found | controls_in(text + len - WORD);
 	for (; len; text++, len--)
 		found |= (unsigned char)*text < ' ' || *text == 0x7f;
 	return found;
