@@ -21,6 +21,7 @@ struct needs {
 	LIST(struct need) list;
 	struct ip gateway; /* of all its declared seats; family 0: they differ, or have none */
 	uint64_t *crossed; /* where its crossings are, a bit by the network's place in by_subnet */
+	uint32_t n_crossed;
 };
 
 enum { WORD = 64 };
@@ -120,6 +121,8 @@ static void cross(struct routes *routes, uint32_t node, uint32_t network, enum s
 		needs->crossed =
 			arena_array(routes->a, uint64_t, words_of_networks(routes->config));
 	}
+	if (!(needs->crossed[place / WORD] >> place % WORD & 1))
+		needs->n_crossed++;
 	needs->crossed[place / WORD] |= (uint64_t)1 << place % WORD;
 	routes->crossings[node][network] = origin << STRENGTH_BITS | strength;
 }
@@ -315,12 +318,10 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 {
 	const struct config *config = routes->config;
 	const struct needs *needs = &routes->of_node[node];
-	uint32_t words = words_of_networks(config), n = 0;
+	uint32_t words = words_of_networks(config);
 
-	for (uint32_t w = 0; w < words; w++)
-		n += (uint32_t)__builtin_popcountll(needs->crossed[w]);
 	if (!space->routes.n)
-		list_reserve(a, &space->routes, n);
+		list_reserve(a, &space->routes, needs->n_crossed);
 	for (uint32_t w = 0; w < words; w++)
 		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
 			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
