@@ -11,7 +11,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-enum { DUMP_TRIES = 20, LOUD_BYTES = 16 << 10 };
+enum { DUMP_TRIES = 20 };
 
 struct reading {
 	struct ruleset *have;
@@ -198,23 +198,15 @@ bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset
 	return tally_part(&t, ns, NULL, err);
 }
 
-/*
- * While anybody listens, the kernel writes a notification for every element: a load of 10 000 takes
- * four times as long. So we don't listen to a large transaction of ours. What somebody else does
- * meanwhile is seen all the same: a pass that changed something is followed by one that looks.
- */
 static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
 		       struct error *err)
 {
-	bool loud = batch->bytes.len > LOUD_BYTES, ok;
+	bool deaf = ns_is_deaf_to(ns, batch->bytes.len), ok;
 
-	if (loud)
-		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, false);
 	/* begin and end are not acked */
 	ok = netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
 			  batch->n_messages - 2, failed, err);
-	if (loud)
-		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, true);
+	ns_hear_again(ns, deaf);
 	return ok;
 }
 

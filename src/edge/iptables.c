@@ -178,11 +178,13 @@ bool iptables_restore(const struct ns *ns, enum variant variant, const char *tex
 							   : "iptables-legacy-restore",
 				    "--noflush", "-w", "5", NULL};
 	int home;
-	bool ok;
+	bool ok, deaf;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
+	deaf = ns_is_deaf_to(ns, variant == VARIANT_NFT ? strlen(text) : 0);
 	ok = proc_run(argv, text, NULL, TOOL_MS, err);
+	ns_hear_again(ns, deaf);
 	ns_leave(home);
 	return ok;
 }

@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MAX_CGROUP_BYTES = 64 << 10 };
+enum { MAX_CGROUP_BYTES = 64 << 10, LOUD_BYTES = 16 << 10 };
 
 /* Without nfnetlink there is nothing to talk to, and nothing to hear: x_tables has no netlink. */
 static bool open_nfnetlink(struct ns *ns, struct error *err)
@@ -114,6 +114,19 @@ static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 	if (message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE)
 		ns->routes_by = author_of_route(message);
 	return true;
+}
+
+bool ns_is_deaf_to(const struct ns *ns, size_t bytes)
+{
+	if (bytes > LOUD_BYTES)
+		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, false);
+	return bytes > LOUD_BYTES;
+}
+
+void ns_hear_again(const struct ns *ns, bool deaf)
+{
+	if (deaf)
+		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, true);
 }
 
 bool ns_heard_changes(struct ns *ns)
