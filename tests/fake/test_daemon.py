@@ -528,3 +528,33 @@ def test_an_engine_that_takes_its_time_does_not_keep_a_flushed_host_waiting(case
     case.nft("flush", "ruleset")
     running.wait(PORTS["old"], timeout=2)
     running.engine.scripts.clear()
+
+
+def test_who_did_not_listen_to_its_own_large_change_hears_the_next_one(case):
+    """It is deaf to transactions of ours that are large, be they a restore or a batch."""
+    def flush_chains():
+        inside(case, "iptables-nft", "-F")
+
+    def delete_table():
+        case.nft("delete", "table", "inet", "harborwall")
+
+    file = f"{case.folder}/config/networks.json"
+    config = json.loads(text(PORTS["old"]))
+    config["policies"] = [{"selector": "api", "from": "proxy", "port": 1 + i} for i in range(1000)]
+    with open(file, "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    for backend, undo, stands in (
+            ("iptables-nft", flush_chains, lambda: inside(case, "iptables-nft-save").count("-A HARBORWALL-") >= 1000),
+            ("nftables", delete_table, lambda: case.nft("list", "ruleset").count("172.18.103.2 . 172.18.104.2") >= 1000)):
+        running = Running(case, HARBORWALL_BACKEND=backend, WATCH_PERIOD_SECONDS="600")
+        try:
+            running.daemon.wait(lambda s: s.get("healthy"))
+            assert stands()
+            undo()
+            assert not stands()
+            end = time.monotonic() + 20
+            while not stands():
+                assert time.monotonic() < end, running.daemon.text()[-3000:]
+                time.sleep(0.1)
+        finally:
+            running.end()
