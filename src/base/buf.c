@@ -44,9 +44,10 @@ void buf_reserve(struct buf *b, size_t len)
 		grow(b, b->len + len + 1);
 }
 
-void *buf_extend(struct buf *b, size_t len)
+/* As buf_extend, but for the zeros. */
+static char *extend(struct buf *b, size_t len)
 {
-	void *start;
+	char *start;
 
 	if (b->cap - b->len < len + 1 || !b->data) {
 		size_t cap = b->cap ? b->cap * 2 : 256;
@@ -56,14 +57,19 @@ void *buf_extend(struct buf *b, size_t len)
 		grow(b, cap);
 	}
 	start = b->data + b->len;
-	memset(start, 0, len + 1);
+	start[len] = '\0';
 	b->len += len;
 	return start;
 }
 
+void *buf_extend(struct buf *b, size_t len)
+{
+	return memset(extend(b, len), 0, len);
+}
+
 void buf_add(struct buf *b, const void *bytes, size_t len)
 {
-	void *room = buf_extend(b, len);
+	char *room = extend(b, len);
 
 	if (len)
 		memcpy(room, bytes, len);

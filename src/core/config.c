@@ -225,7 +225,7 @@ static void put_comment(struct decoder *d, struct policy *p, const char *comment
 
 static void decode_policy(struct decoder *d, struct config *config, const json_t *json)
 {
-	struct draft draft = {0};
+	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
 	struct policy *p = &draft.policy;
 	uint32_t errors = d->diags->n_errors;
 
@@ -238,6 +238,7 @@ static void decode_policy(struct decoder *d, struct config *config, const json_t
 	else if (draft.service_name)
 		put_subject(d, p, SUBJECT_SERVICE, draft.service_name);
 	put_ports(d, config, p, &draft);
+	d->ports = draft.ports;
 	if (draft.comment)
 		put_comment(d, p, draft.comment);
 	p->protos = p->protos ? p->protos : PROTO_TCP;

@@ -25,11 +25,13 @@ struct name {
 	uint32_t len, number; /* of config->names */
 };
 
+typedef LIST(struct port_range) range_list;
+
 /* A policy as it is read: what it does not keep, and what is not in its place yet. */
 struct draft {
 	struct policy policy;
 	const json_t *selector, *container_name, *service_name; /* texts; NULL where absent */
-	LIST(struct port_range) ports;
+	range_list ports;    /* in memory that is the next policy's, too */
 	const char *comment; /* the JSON library's */
 	bool log;
 };
@@ -43,6 +45,7 @@ struct decoder {
 	struct name *table; /* of names, open hash table */
 	uint32_t cap_table;
 	name_list names;	     /* by number */
+	range_list ports;	     /* of the policy at hand */
 	struct buf comments;	     /* of policies */
 	size_t policies_at;	     /* in the text, where it is read by pieces */
 	const struct policy *placed; /* policies that need not be moved any more */

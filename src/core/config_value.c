@@ -317,13 +317,14 @@ static const char *list_words(struct decoder *d, const struct word *words, size_
 static const struct word *take_word(struct decoder *d, const json_t *json, const char *what,
 				    const struct word *words, size_t n, const char *(*name)(size_t))
 {
-	const char *text = take_text(d, json);
+	const char *text = json_string_value(json);
 
-	if (!text)
-		return NULL;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && text; i++)
 		if (!strcmp(words[i].text, text))
 			return &words[i];
+	text = take_text(d, json);
+	if (!text)
+		return NULL;
 	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
 	      suggestion(d, text, name, n));
 	return NULL;
@@ -437,7 +438,7 @@ static bool parse_port(uint16_t *port, const char *text, size_t len)
 /* 80, "80", "8000-8010" */
 static void decode_port(struct decoder *d, const json_t *json, void *target)
 {
-	LIST(struct port_range) *ports = target;
+	range_list *ports = target;
 	const char *text = json_string_value(json), *dash;
 	struct port_range range;
 
@@ -482,7 +483,7 @@ static int by_port(const void *left, const void *right)
 /* Sorted, and what touches or overlaps made one. */
 void decode_ports(struct decoder *d, const json_t *json, void *target)
 {
-	LIST(struct port_range) *ports = target;
+	range_list *ports = target;
 	uint32_t n = 0;
 
 	if (json_is_string(json) && !json_string_length(json))
@@ -504,7 +505,7 @@ void decode_ports(struct decoder *d, const json_t *json, void *target)
 
 void decode_to_port(struct decoder *d, const json_t *json, void *target)
 {
-	LIST(struct port_range) ports = {0};
+	range_list ports = {0};
 
 	decode_port(d, json, &ports);
 	if (ports.n && ports.items[0].low != ports.items[0].high)
