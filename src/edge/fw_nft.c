@@ -201,7 +201,7 @@ bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset
 static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
 		       struct error *err)
 {
-	bool deaf = ns_is_deaf_to(ns, batch->bytes.len), ok;
+	bool deaf = ns_turn_deaf(ns, batch->bytes.len), ok;
 
 	/* begin and end are not acked */
 	ok = netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,

@@ -182,7 +182,7 @@ bool iptables_restore(const struct ns *ns, enum variant variant, const char *tex
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	deaf = ns_is_deaf_to(ns, variant == VARIANT_NFT ? strlen(text) : 0);
+	deaf = ns_turn_deaf(ns, variant == VARIANT_NFT ? strlen(text) : 0);
 	ok = proc_run(argv, text, NULL, TOOL_MS, err);
 	ns_hear_again(ns, deaf);
 	ns_leave(home);

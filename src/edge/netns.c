@@ -116,7 +116,7 @@ static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 	return true;
 }
 
-bool ns_is_deaf_to(const struct ns *ns, size_t bytes)
+bool ns_turn_deaf(const struct ns *ns, size_t bytes)
 {
 	if (bytes > LOUD_BYTES)
 		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, false);

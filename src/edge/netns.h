@@ -44,9 +44,9 @@ MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *containe
  * While anybody listens, the kernel writes a notification for every element and rule: a load of
  * 10 000 takes four times as long. So we don't listen to a large transaction of ours, of so many
  * bytes. What somebody else does meanwhile is seen all the same: a pass that changed something is
- * followed by one that looks.
+ * followed by one that looks. True: it is deaf now, until ns_hear_again.
  */
-bool ns_is_deaf_to(const struct ns *ns, size_t bytes);
+bool ns_turn_deaf(const struct ns *ns, size_t bytes);
 void ns_hear_again(const struct ns *ns, bool deaf);
 /* Somebody else changed rules, or what our routes hang on, since the last time. Takes the news. */
 bool ns_heard_changes(struct ns *ns);
