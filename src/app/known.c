@@ -251,7 +251,6 @@ static bool was_visited(const struct view *view, const struct world *w,
 	const struct known *k = view->known[c - view->engine.containers.items];
 
 	k = k ? k : known_find(w, c->id);
-
 	return k && k->visited;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where in a list a name stands; of those that bear one name, the first. All-zero is an empty
- * index. hash_index_names(&x, a, &list); uint32_t at = hash_index_find(&x, hash_text(name), i,
- * !strcmp(list.items[i].name, name));
+ * index. It is made with hash_index_names(&x, a, &list), and asked with
+ *
+ * at = hash_index_find(&x, hash_text(name), i, !strcmp(list.items[i].name, name));
  */
 #pragma once
 

@@ -37,7 +37,7 @@ struct home {
 };
 
 struct nodes {
-	LIST(struct node) list;	 /* sorted by name */
+	LIST(struct node) list; /* sorted by name */
 	struct hash_index by_name;
 	struct home *of_address; /* by index of the file's address */
 	struct node_ip *by_ip;	 /* sorted */

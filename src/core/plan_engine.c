@@ -311,8 +311,10 @@ void diff_attachments(struct differ *d)
 	bool any = false;
 
 	diff_left_attachments(d);
-	for (uint32_t i = 0; i < n; i++)
-		any |= d->connects[i] = is_to_connect(d, i);
+	for (uint32_t i = 0; i < n; i++) {
+		d->connects[i] = is_to_connect(d, i);
+		any |= d->connects[i];
+	}
 	if (!any)
 		return;
 	index_used_ips(d);
