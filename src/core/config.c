@@ -16,7 +16,7 @@
 struct field {
 	const char *name;
 	size_t len; /* of the name */
-	void (*decode)(struct decoder *d, const json_t *json, void *target);
+	void (*decode)(struct decoder *d, const struct json_value *json, void *target);
 	size_t offset;
 };
 
@@ -99,42 +99,42 @@ static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields), 
  * that the last one was. Returns where the next begins.
  */
 static size_t decode_member(struct decoder *d, const struct kind *kind, size_t from,
-			    const char *name, size_t len, const json_t *value, void *record)
+			    const struct json_member *member, void *record)
 {
+	const struct json_value *value = &member->value;
+
+	enter_key(d, member->key);
 	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
 		const struct field *field = &kind->fields[i];
 
-		if (field->len != len || memcmp(field->name, name, len) != 0)
+		if (field->len != member->len || memcmp(field->name, member->key, field->len) != 0)
 			continue;
-		if (!json_is_null(value))
+		if (!json_is_null(value->json))
 			field->decode(d, value, (char *)record + field->offset);
+		leave(d);
 		return i + 1 < kind->n ? i + 1 : 0;
 	}
 	d->odd = true;
 	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
-		suggestion(d, name, kind->name, kind->n));
+		suggestion(d, member->key, kind->name, kind->n));
+	leave(d);
 	return from;
 }
 
 /* False, with a diagnostic, where it is no object. */
-static bool decode_object(struct decoder *d, const struct kind *kind, const json_t *json,
+static bool decode_object(struct decoder *d, const struct kind *kind, const struct json_value *json,
 			  void *record)
 {
-	json_t *object = (json_t *)(uintptr_t)json;
+	struct json_members members = {.object = json};
+	struct json_member member;
 	size_t next = 0;
 
-	if (!json_is_object(json)) {
+	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object in braces");
 		return false;
 	}
-	for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
-		const char *name = json_object_iter_key(at);
-
-		enter_key(d, name);
-		next = decode_member(d, kind, next, name, json_object_iter_key_len(at),
-				     json_object_iter_value(at), record);
-		leave(d);
-	}
+	while (json_members_next(&member, &members))
+		next = decode_member(d, kind, next, &member, record);
 	return true;
 }
 
@@ -149,7 +149,7 @@ static const char *take_key(struct decoder *d, const char *key)
 }
 
 static void decode_network(struct decoder *d, struct config *config, const char *key,
-			   const json_t *json)
+			   const struct json_value *json)
 {
 	struct network *n = list_add(d->a, &config->networks);
 
@@ -164,14 +164,14 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 	if (n->name)
 		return;
 	n->name = n->key;
-	if (!json_object_get(json, "network_name") && !has_control(key, strlen(key)) && *key &&
+	if (!json_members_have(json, "network_name") && !has_control(key, strlen(key)) && *key &&
 	    !is_docker_name(n->name))
 		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
 			 "\"_\", \".\" and \"-\", a letter or digit first");
 }
 
 static void decode_address(struct decoder *d, struct config *config, const char *key,
-			   const json_t *json)
+			   const struct json_value *json)
 {
 	struct address *at = list_add(d->a, &config->addresses);
 
@@ -181,7 +181,7 @@ static void decode_address(struct decoder *d, struct config *config, const char 
 		config->addresses.n--;
 		return;
 	}
-	if (at->ip.family || json_object_get(json, "ip"))
+	if (at->ip.family || json_members_have(json, "ip"))
 		return;
 	if (!ip_parse(&at->ip, key) || at->ip.family != 4) {
 		at->ip = (struct ip){0};
@@ -196,10 +196,11 @@ const char *const subject_fields[] = {
 	[SUBJECT_SELECTOR] = "selector",
 };
 
-static void put_subject(struct decoder *d, struct policy *p, enum subject kind, const json_t *name)
+static void put_subject(struct decoder *d, struct policy *p, enum subject kind,
+			const struct json_value *name)
 {
 	p->kind = kind & 3;
-	p->subject = keep_name(d, json_string_value(name), json_string_length(name))->number;
+	p->subject = keep_name(d, name->text, name->len)->number;
 }
 
 static void put_ports(struct decoder *d, struct config *config, struct policy *p,
@@ -223,7 +224,7 @@ static void put_comment(struct decoder *d, struct policy *p, const char *comment
 	buf_add(&d->comments, comment, strlen(comment) + 1);
 }
 
-static void decode_policy(struct decoder *d, struct config *config, const json_t *json)
+static void decode_policy(struct decoder *d, struct config *config, const struct json_value *json)
 {
 	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
 	struct policy *p = &draft.policy;
@@ -231,12 +232,12 @@ static void decode_policy(struct decoder *d, struct config *config, const json_t
 
 	/* one that is no object keeps its number, so that all others keep theirs */
 	decode_object(d, &policy_kind, json, &draft);
-	if (draft.selector)
-		put_subject(d, p, SUBJECT_SELECTOR, draft.selector);
-	else if (draft.container_name)
-		put_subject(d, p, SUBJECT_CONTAINER, draft.container_name);
-	else if (draft.service_name)
-		put_subject(d, p, SUBJECT_SERVICE, draft.service_name);
+	if (draft.selector.text)
+		put_subject(d, p, SUBJECT_SELECTOR, &draft.selector);
+	else if (draft.container_name.text)
+		put_subject(d, p, SUBJECT_CONTAINER, &draft.container_name);
+	else if (draft.service_name.text)
+		put_subject(d, p, SUBJECT_SERVICE, &draft.service_name);
 	put_ports(d, config, p, &draft);
 	d->ports = draft.ports;
 	if (draft.comment)
@@ -246,56 +247,56 @@ static void decode_policy(struct decoder *d, struct config *config, const json_t
 	*list_add(d->scratch, &config->policies) = *p;
 }
 
-static void
-decode_named(struct decoder *d, struct config *config, const json_t *json, uint32_t most,
-	     void (*decode)(struct decoder *, struct config *, const char *, const json_t *))
+static void decode_named(struct decoder *d, struct config *config, const struct json_value *json,
+			 uint32_t most,
+			 void (*decode)(struct decoder *, struct config *, const char *,
+					const struct json_value *))
 {
-	const char *key;
-	json_t *value;
+	struct json_members members = {.object = json};
+	struct json_member member;
 
-	if (!json_is_object(json)) {
+	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object in braces");
 		return;
 	}
-	if (json_object_size(json) > most) {
-		wrong(d, "%zu of them; %u is the most", json_object_size(json), most);
+	if (json_members_count(json) > most) {
+		wrong(d, "%zu of them; %u is the most", json_members_count(json), most);
 		return;
 	}
-	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
-		enter_key(d, key);
-		decode(d, config, key, value);
+	while (json_members_next(&member, &members)) {
+		enter_key(d, member.key);
+		decode(d, config, member.key, &member.value);
 		leave(d);
 	}
 }
 
-static void decode_networks(struct decoder *d, const json_t *json, void *config)
+static void decode_networks(struct decoder *d, const struct json_value *json, void *config)
 {
 	decode_named(d, config, json, CONFIG_MAX_NETWORKS, decode_network);
 }
 
-static void decode_ips(struct decoder *d, const json_t *json, void *config)
+static void decode_ips(struct decoder *d, const struct json_value *json, void *config)
 {
 	decode_named(d, config, json, CONFIG_MAX_ADDRESSES, decode_address);
 }
 
-static void decode_policies(struct decoder *d, const json_t *json, void *config)
+static void decode_policies(struct decoder *d, const struct json_value *json, void *config)
 {
-	struct config *c = config;
-	size_t i;
-	json_t *value;
+	size_t n = json_array_size(json->json);
 
-	if (!json_is_array(json)) {
+	if (json_value_type(json) != JSON_ARRAY) {
 		wrong_type(d, json, "a list in brackets");
 		return;
 	}
-	if (json_array_size(json) > CONFIG_MAX_POLICIES) {
-		wrong(d, "%zu policies; %d is the most", json_array_size(json),
-		      CONFIG_MAX_POLICIES);
+	if (n > CONFIG_MAX_POLICIES) {
+		wrong(d, "%zu policies; %d is the most", n, CONFIG_MAX_POLICIES);
 		return;
 	}
-	json_array_foreach (json, i, value) {
+	for (size_t i = 0; i < n; i++) {
+		struct json_value policy = json_value_of(json_array_get(json->json, i));
+
 		enter_index(d, (uint32_t)i);
-		decode_policy(d, c, value);
+		decode_policy(d, config, &policy);
 		leave(d);
 	}
 }
@@ -407,20 +408,19 @@ static void make_room(struct decoder *d, struct config *config, const struct jso
 static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 				      struct json_pieces *p)
 {
+	struct json_value value;
 	uint32_t i = 0;
-	json_t *value;
 
 	d->policies_at = p->at;
 	enter_key(d, "policies");
 	for (; json_pieces_more(p, ']', i == 0); i++) {
-		value = i < CONFIG_MAX_POLICIES ? json_piece(p) : NULL;
-		p->broken |= !value;
-		if (p->broken)
+		p->broken |= i == CONFIG_MAX_POLICIES;
+		if (!json_piece(&value, p))
 			break;
 		enter_index(d, i);
 		if (config->policies.n == TYPICAL)
 			make_room(d, config, p);
-		decode_policy(d, config, value);
+		decode_policy(d, config, &value);
 		leave(d);
 	}
 	leave(d);
@@ -445,22 +445,19 @@ static bool decode_by_pieces(struct decoder *d, struct config *config, struct ar
 	if (!json_pieces_take(&p, '{'))
 		return false;
 	while (json_pieces_more(&p, '}', keys.n == 0)) {
-		const char *key = json_pieces_key(&p, d->scratch);
-		const json_t *value;
+		struct json_member member = {.key = json_pieces_key(&p, d->scratch)};
 
-		if (!key || is_among(&keys, key))
+		if (!member.key || is_among(&keys, member.key))
 			return false;
-		*list_add(d->scratch, &keys) = key;
-		if (!strcmp(key, "policies") && json_pieces_take(&p, '[')) {
+		*list_add(d->scratch, &keys) = member.key;
+		if (!strcmp(member.key, "policies") && json_pieces_take(&p, '[')) {
 			decode_policies_by_pieces(d, config, &p);
 			continue;
 		}
-		value = json_piece(&p);
-		if (!value)
+		member.len = strlen(member.key);
+		if (!json_piece(&member.value, &p))
 			return false;
-		enter_key(d, key);
-		next = decode_member(d, &config_kind, next, key, strlen(key), value, config);
-		leave(d);
+		next = decode_member(d, &config_kind, next, &member, config);
 	}
 	return json_pieces_end(&p);
 }
@@ -483,11 +480,11 @@ static json_t *parse(struct diags *diags, const char *text, size_t len)
 
 static bool decode_whole(struct decoder *d, struct config *config, const char *text, size_t len)
 {
-	const json_t *root = parse(d->diags, text, len);
+	const struct json_value root = json_value_of(parse(d->diags, text, len));
 
-	if (root)
-		decode_object(d, &config_kind, root, config);
-	return root;
+	if (root.json)
+		decode_object(d, &config_kind, &root, config);
+	return root.json;
 }
 
 static bool decode(struct decoder *d, struct config *config, const char *text, size_t len)

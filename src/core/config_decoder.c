@@ -37,7 +37,7 @@ const char *place_of_key_here(const struct decoder *d)
 
 /* --- saying what is wrong --- */
 
-static const char *type_name(const json_t *json)
+static const char *type_name(const struct json_value *json)
 {
 	static const char *const names[] = {
 		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
@@ -45,10 +45,10 @@ static const char *type_name(const json_t *json)
 		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
 	};
 
-	return names[json_typeof(json)];
+	return names[json_value_type(json)];
 }
 
-void wrong_type(struct decoder *d, const json_t *json, const char *expected)
+void wrong_type(struct decoder *d, const struct json_value *json, const char *expected)
 {
 	d->odd = true;
 	wrong(d, "this is %s; write %s", type_name(json), expected);

@@ -8,9 +8,8 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "core/config.h"
+#include "core/json_value.h"
 #include "core/place.h"
-
-#include <jansson.h>
 
 enum { MAX_PATH = 8 }; /* networks, KEY, labels, NAME is the deepest that is decoded */
 
@@ -30,7 +29,7 @@ typedef LIST(struct port_range) range_list;
 /* A policy as it is read: what it does not keep, and what is not in its place yet. */
 struct draft {
 	struct policy policy;
-	const json_t *selector, *container_name, *service_name; /* texts; NULL where absent */
+	struct json_value selector, container_name, service_name; /* texts; none where absent */
 	range_list ports;    /* in memory that is the next policy's, too */
 	const char *comment; /* the JSON library's */
 	bool log;
@@ -72,7 +71,7 @@ const char *place_of_key_here(const struct decoder *d);
 
 #define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
 
-void wrong_type(struct decoder *d, const json_t *json, const char *expected);
+void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
 /* " (did you mean …?)" if one of the n words is near, else "". */
 const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n);
 
@@ -90,28 +89,28 @@ bool is_docker_name(const char *text);
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
  * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
  * name says; of decode_number, decode_ifnumber and decode_target a name's number, of decode_subject
- * the JSON text itself. An empty text is an absent one.
+ * the text as it was read. An empty text is an absent one.
  */
-void decode_comment(struct decoder *d, const json_t *json, void *target);
-void decode_name(struct decoder *d, const json_t *json, void *target);
-void decode_subject(struct decoder *d, const json_t *json, void *target);
-void decode_number(struct decoder *d, const json_t *json, void *target);
-void decode_docker_name(struct decoder *d, const json_t *json, void *target);
-void decode_ifname(struct decoder *d, const json_t *json, void *target);
-void decode_ifnumber(struct decoder *d, const json_t *json, void *target);
-void decode_bool(struct decoder *d, const json_t *json, void *target);
-void decode_log(struct decoder *d, const json_t *json, void *target);
-void decode_mtu(struct decoder *d, const json_t *json, void *target);
-void decode_ip(struct decoder *d, const json_t *json, void *target);
-void decode_prefix(struct decoder *d, const json_t *json, void *target);
-void decode_pairs(struct decoder *d, const json_t *json, void *target);
-void decode_nat(struct decoder *d, const json_t *json, void *target);
-void decode_masquerade(struct decoder *d, const json_t *json, void *target);
-void decode_isolation(struct decoder *d, const json_t *json, void *target);
-void decode_protos(struct decoder *d, const json_t *json, void *target);
-void decode_target(struct decoder *d, const json_t *json, void *target);
-void decode_ports(struct decoder *d, const json_t *json, void *target);
-void decode_to_port(struct decoder *d, const json_t *json, void *target);
+void decode_comment(struct decoder *d, const struct json_value *json, void *target);
+void decode_name(struct decoder *d, const struct json_value *json, void *target);
+void decode_subject(struct decoder *d, const struct json_value *json, void *target);
+void decode_number(struct decoder *d, const struct json_value *json, void *target);
+void decode_docker_name(struct decoder *d, const struct json_value *json, void *target);
+void decode_ifname(struct decoder *d, const struct json_value *json, void *target);
+void decode_ifnumber(struct decoder *d, const struct json_value *json, void *target);
+void decode_bool(struct decoder *d, const struct json_value *json, void *target);
+void decode_log(struct decoder *d, const struct json_value *json, void *target);
+void decode_mtu(struct decoder *d, const struct json_value *json, void *target);
+void decode_ip(struct decoder *d, const struct json_value *json, void *target);
+void decode_prefix(struct decoder *d, const struct json_value *json, void *target);
+void decode_pairs(struct decoder *d, const struct json_value *json, void *target);
+void decode_nat(struct decoder *d, const struct json_value *json, void *target);
+void decode_masquerade(struct decoder *d, const struct json_value *json, void *target);
+void decode_isolation(struct decoder *d, const struct json_value *json, void *target);
+void decode_protos(struct decoder *d, const struct json_value *json, void *target);
+void decode_target(struct decoder *d, const struct json_value *json, void *target);
+void decode_ports(struct decoder *d, const struct json_value *json, void *target);
+void decode_to_port(struct decoder *d, const struct json_value *json, void *target);
 
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct diags *diags, struct arena *a);

@@ -34,24 +34,24 @@ bool has_control(const char *text, size_t len)
 }
 
 /* Text without control characters; an empty one is an absent one. NULL where it is wrong. */
-static const char *take_text(struct decoder *d, const json_t *json)
+static const char *take_text(struct decoder *d, const struct json_value *json)
 {
-	const char *text = json_string_value(json);
+	const char *text = json->text;
 
 	if (!text) {
 		wrong_type(d, json, "a text in quotes");
 		return NULL;
 	}
-	if (has_control(text, json_string_length(json))) {
+	if (json->json && has_control(text, json->len)) { /* no plain text has any */
 		wrong(d, "a control character in a name; remove it");
 		return NULL;
 	}
 	return text;
 }
 
-void decode_comment(struct decoder *d, const json_t *json, void *target)
+void decode_comment(struct decoder *d, const struct json_value *json, void *target)
 {
-	const char *text = json_string_value(json);
+	const char *text = json->text;
 
 	if (!text)
 		wrong_type(d, json, "a text in quotes");
@@ -67,11 +67,10 @@ static bool is_name(struct decoder *d, size_t len)
 }
 
 /* NULL: there is none, or it is wrong. What was kept was right when it came first. */
-static const struct name *take_name(struct decoder *d, const json_t *json)
+static const struct name *take_name(struct decoder *d, const struct json_value *json)
 {
-	size_t len = json_string_length(json);
-	const struct name *known =
-		json_is_string(json) ? find_name(d, json_string_value(json), len) : NULL;
+	size_t len = json->len;
+	const struct name *known = json->text ? find_name(d, json->text, len) : NULL;
 	const char *text = known ? NULL : take_text(d, json);
 
 	if (known)
@@ -80,13 +79,13 @@ static const struct name *take_name(struct decoder *d, const json_t *json)
 }
 
 /* Of a policy's three names one is looked up: the others only have to be right. */
-void decode_subject(struct decoder *d, const json_t *json, void *target)
+void decode_subject(struct decoder *d, const struct json_value *json, void *target)
 {
-	if (take_text(d, json) && is_name(d, json_string_length(json)))
-		*(const json_t **)target = json;
+	if (take_text(d, json) && is_name(d, json->len))
+		*(struct json_value *)target = *json;
 }
 
-void decode_name(struct decoder *d, const json_t *json, void *target)
+void decode_name(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct name *name = take_name(d, json);
 
@@ -94,7 +93,7 @@ void decode_name(struct decoder *d, const json_t *json, void *target)
 		*(const char **)target = name->text;
 }
 
-void decode_number(struct decoder *d, const json_t *json, void *target)
+void decode_number(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct name *name = take_name(d, json);
 
@@ -111,7 +110,7 @@ bool is_docker_name(const char *text)
 	return *text && strspn(text, allowed) == strlen(text) && !strchr("_.-", *text);
 }
 
-void decode_docker_name(struct decoder *d, const json_t *json, void *target)
+void decode_docker_name(struct decoder *d, const struct json_value *json, void *target)
 {
 	const char *text = take_text(d, json);
 
@@ -135,7 +134,7 @@ static bool is_ifname(const char *text)
 	return !strpbrk(text, "/: \t") && !has_control(text, len);
 }
 
-static const struct name *take_ifname(struct decoder *d, const json_t *json)
+static const struct name *take_ifname(struct decoder *d, const struct json_value *json)
 {
 	const char *text = take_text(d, json);
 
@@ -148,7 +147,7 @@ static const struct name *take_ifname(struct decoder *d, const json_t *json)
 	return NULL;
 }
 
-void decode_ifname(struct decoder *d, const json_t *json, void *target)
+void decode_ifname(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct name *name = take_ifname(d, json);
 
@@ -156,7 +155,7 @@ void decode_ifname(struct decoder *d, const json_t *json, void *target)
 		*(const char **)target = name->text;
 }
 
-void decode_ifnumber(struct decoder *d, const json_t *json, void *target)
+void decode_ifnumber(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct name *name = take_ifname(d, json);
 
@@ -164,19 +163,19 @@ void decode_ifnumber(struct decoder *d, const json_t *json, void *target)
 		*(uint32_t *)target = name->number;
 }
 
-void decode_bool(struct decoder *d, const json_t *json, void *target)
+void decode_bool(struct decoder *d, const struct json_value *json, void *target)
 {
-	const char *text = json_string_value(json);
+	const char *text = json->text;
 
-	if (json_is_boolean(json))
-		*(bool *)target = json_is_true(json);
+	if (json_is_boolean(json->json))
+		*(bool *)target = json_is_true(json->json);
 	else if (text && (!strcmp(text, "true") || !strcmp(text, "false")))
 		*(bool *)target = !strcmp(text, "true");
 	else
 		wrong_type(d, json, "true or false");
 }
 
-void decode_log(struct decoder *d, const json_t *json, void *target)
+void decode_log(struct decoder *d, const struct json_value *json, void *target)
 {
 	decode_bool(d, json, target);
 	if (*(bool *)target)
@@ -184,11 +183,11 @@ void decode_log(struct decoder *d, const json_t *json, void *target)
 			"logging comes in a later version; nothing is logged");
 }
 
-void decode_mtu(struct decoder *d, const json_t *json, void *target)
+void decode_mtu(struct decoder *d, const struct json_value *json, void *target)
 {
-	json_int_t mtu = json_integer_value(json);
+	json_int_t mtu;
 
-	if (!json_is_integer(json))
+	if (!json_value_integer(&mtu, json))
 		wrong_type(d, json, "a number");
 	else if (mtu < MIN_MTU || mtu > MAX_MTU)
 		wrong(d, "%lld is no MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
@@ -196,7 +195,7 @@ void decode_mtu(struct decoder *d, const json_t *json, void *target)
 		*(uint32_t *)target = (uint32_t)mtu;
 }
 
-void decode_ip(struct decoder *d, const json_t *json, void *target)
+void decode_ip(struct decoder *d, const struct json_value *json, void *target)
 {
 	const char *text = take_text(d, json);
 	struct ip ip;
@@ -214,7 +213,7 @@ void decode_ip(struct decoder *d, const json_t *json, void *target)
 		*(struct ip *)target = ip;
 }
 
-void decode_prefix(struct decoder *d, const json_t *json, void *target)
+void decode_prefix(struct decoder *d, const struct json_value *json, void *target)
 {
 	const char *text = take_text(d, json);
 	struct prefix prefix;
@@ -232,28 +231,26 @@ void decode_prefix(struct decoder *d, const json_t *json, void *target)
 		*(struct prefix *)target = prefix;
 }
 
-void decode_pairs(struct decoder *d, const json_t *json, void *target)
+void decode_pairs(struct decoder *d, const struct json_value *json, void *target)
 {
 	LIST(struct pair) *pairs = target;
-	const char *name;
-	json_t *value;
+	struct json_members members = {.object = json};
+	struct json_member member;
 
-	if (!json_is_object(json)) {
+	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object of texts");
 		return;
 	}
-	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
-		const char *text = json_string_value(value);
-
-		if (text) {
+	while (json_members_next(&member, &members)) {
+		if (member.value.text) {
 			struct pair *pair = list_add(d->a, pairs);
 
-			pair->name = arena_strdup(d->a, name);
-			pair->value = arena_strdup(d->a, text);
+			pair->name = arena_strdup(d->a, member.key);
+			pair->value = arena_strdup(d->a, member.value.text);
 			continue;
 		}
-		enter_key(d, name);
-		wrong_type(d, value, "a text in quotes");
+		enter_key(d, member.key);
+		wrong_type(d, &member.value, "a text in quotes");
 		leave(d);
 	}
 }
@@ -314,10 +311,11 @@ static const char *list_words(struct decoder *d, const struct word *words, size_
 }
 
 /* The word's value; NULL with a diagnostic where it is none of them. */
-static const struct word *take_word(struct decoder *d, const json_t *json, const char *what,
-				    const struct word *words, size_t n, const char *(*name)(size_t))
+static const struct word *take_word(struct decoder *d, const struct json_value *json,
+				    const char *what, const struct word *words, size_t n,
+				    const char *(*name)(size_t))
 {
-	const char *text = json_string_value(json);
+	const char *text = json->text;
 
 	for (size_t i = 0; i < n && text; i++)
 		if (!strcmp(words[i].text, text))
@@ -330,7 +328,7 @@ static const struct word *take_word(struct decoder *d, const json_t *json, const
 	return NULL;
 }
 
-static void decode_proto(struct decoder *d, const json_t *json, void *target)
+static void decode_proto(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct word *word =
 		take_word(d, json, "protocol", protos, COUNT_OF(protos), proto_text);
@@ -339,23 +337,23 @@ static void decode_proto(struct decoder *d, const json_t *json, void *target)
 		*(uint8_t *)target |= word->value;
 }
 
-void decode_nat(struct decoder *d, const json_t *json, void *target)
+void decode_nat(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct word *word;
 
-	if (json_is_string(json) && !json_string_length(json))
+	if (json->text && !json->len)
 		return;
 	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats), nat_name);
 	if (word)
 		*(uint8_t *)target = word->value;
 }
 
-void decode_masquerade(struct decoder *d, const json_t *json, void *target)
+void decode_masquerade(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct word *word;
 
-	if (json_is_boolean(json)) {
-		*(uint8_t *)target = json_is_true(json) ? MASQUERADE_YES : MASQUERADE_NO;
+	if (json_is_boolean(json->json)) {
+		*(uint8_t *)target = json_is_true(json->json) ? MASQUERADE_YES : MASQUERADE_NO;
 		return;
 	}
 	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades), masquerade_name);
@@ -363,7 +361,7 @@ void decode_masquerade(struct decoder *d, const json_t *json, void *target)
 		*(uint8_t *)target = word->value;
 }
 
-void decode_isolation(struct decoder *d, const json_t *json, void *target)
+void decode_isolation(struct decoder *d, const struct json_value *json, void *target)
 {
 	const struct word *word =
 		take_word(d, json, "isolation", isolations, COUNT_OF(isolations), isolation_name);
@@ -377,34 +375,35 @@ void decode_isolation(struct decoder *d, const json_t *json, void *target)
 /* --- one or several --- */
 
 /* A value, or a list of such. */
-static void each_of(struct decoder *d, const json_t *json, void *target,
-		    void (*decode)(struct decoder *, const json_t *, void *))
+static void each_of(struct decoder *d, const struct json_value *json, void *target,
+		    void (*decode)(struct decoder *, const struct json_value *, void *))
 {
-	size_t i;
-	json_t *value;
+	size_t n = json_array_size(json->json);
 
-	if (!json_is_array(json)) {
+	if (json_value_type(json) != JSON_ARRAY) {
 		decode(d, json, target);
 		return;
 	}
-	if (!json_array_size(json))
+	if (!n)
 		wrong(d, "an empty list; write at least one, or leave the field out");
-	json_array_foreach (json, i, value) {
+	for (size_t i = 0; i < n; i++) {
+		struct json_value one = json_value_of(json_array_get(json->json, i));
+
 		enter_index(d, (uint32_t)i);
-		decode(d, value, target);
+		decode(d, &one, target);
 		leave(d);
 	}
 }
 
-void decode_protos(struct decoder *d, const json_t *json, void *target)
+void decode_protos(struct decoder *d, const struct json_value *json, void *target)
 {
-	if (!json_is_string(json) || json_string_length(json))
+	if (!json->text || json->len)
 		each_of(d, json, target, decode_proto);
 }
 
 typedef LIST(uint32_t) number_list;
 
-static void add_target(struct decoder *d, const json_t *json, void *target)
+static void add_target(struct decoder *d, const struct json_value *json, void *target)
 {
 	uint32_t name = 0;
 
@@ -413,7 +412,7 @@ static void add_target(struct decoder *d, const json_t *json, void *target)
 		*list_add(d->scratch, (number_list *)target) = name;
 }
 
-void decode_target(struct decoder *d, const json_t *json, void *target)
+void decode_target(struct decoder *d, const struct json_value *json, void *target)
 {
 	number_list names = {0};
 
@@ -436,15 +435,14 @@ static bool parse_port(uint16_t *port, const char *text, size_t len)
 }
 
 /* 80, "80", "8000-8010" */
-static void decode_port(struct decoder *d, const json_t *json, void *target)
+static void decode_port(struct decoder *d, const struct json_value *json, void *target)
 {
 	range_list *ports = target;
-	const char *text = json_string_value(json), *dash;
+	const char *text = json->text, *dash;
 	struct port_range range;
+	json_int_t number;
 
-	if (json_is_integer(json)) {
-		json_int_t number = json_integer_value(json);
-
+	if (json_value_integer(&number, json)) {
 		if (number < 1 || number > UINT16_MAX)
 			wrong(d, "%lld is not a port (1-65535)", (long long)number);
 		else
@@ -481,12 +479,12 @@ static int by_port(const void *left, const void *right)
 }
 
 /* Sorted, and what touches or overlaps made one. */
-void decode_ports(struct decoder *d, const json_t *json, void *target)
+void decode_ports(struct decoder *d, const struct json_value *json, void *target)
 {
 	range_list *ports = target;
 	uint32_t n = 0;
 
-	if (json_is_string(json) && !json_string_length(json))
+	if (json->text && !json->len)
 		return;
 	each_of(d, json, target, decode_port);
 	if (ports->n < 2)
@@ -503,7 +501,7 @@ void decode_ports(struct decoder *d, const json_t *json, void *target)
 	ports->n = n + 1;
 }
 
-void decode_to_port(struct decoder *d, const json_t *json, void *target)
+void decode_to_port(struct decoder *d, const struct json_value *json, void *target)
 {
 	range_list ports = {0};
 

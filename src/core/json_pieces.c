@@ -31,30 +31,30 @@ bool json_pieces_more(struct json_pieces *p, char close, bool first)
 	return !p->broken;
 }
 
-json_t *json_piece(struct json_pieces *p)
+bool json_piece(struct json_value *value, struct json_pieces *p)
 {
 	json_error_t error;
-	json_t *value;
+	const json_t *json;
 
 	arena_reset(p->tree);
 	if (p->broken)
-		return NULL;
-	value = json_loadb(p->text + p->at, p->len - p->at,
-			   p->flags | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
-	p->broken = !value;
-	if (value) /* on success, as it is documented, the number of bytes read */
+		return false;
+	json = json_loadb(p->text + p->at, p->len - p->at,
+			  p->flags | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
+	p->broken = !json;
+	if (json) /* on success, as it is documented, the number of bytes read */
 		p->at += (size_t)error.position;
-	return value;
+	*value = json_value_of(json);
+	return json;
 }
 
 const char *json_pieces_key(struct json_pieces *p, struct arena *a)
 {
-	const json_t *key = next_char(p) == '"' ? json_piece(p) : NULL;
+	struct json_value key;
 
-	p->broken |= !key || strlen(json_string_value(key)) != json_string_length(key);
-	key = p->broken ? NULL : key;
-	if (key && json_pieces_take(p, ':'))
-		return arena_strdup(a, json_string_value(key));
+	if (next_char(p) == '"' && json_piece(&key, p) && strlen(key.text) == key.len &&
+	    json_pieces_take(p, ':'))
+		return arena_strdup(a, key.text);
 	p->broken = true;
 	return NULL;
 }

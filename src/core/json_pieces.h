@@ -8,14 +8,13 @@
 #pragma once
 
 #include "base/arena.h"
-
-#include <jansson.h>
+#include "core/json_value.h"
 
 struct json_pieces {
 	const char *text;
 	size_t len, at;
 	size_t flags;	    /* the library's, for every value */
-	struct arena *tree; /* what the library takes; empty again with every json_piece */
+	struct arena *tree; /* of the value at hand; empty again with every json_piece */
 	bool broken;	    /* no JSON, as far as it was read */
 };
 
@@ -25,7 +24,7 @@ bool json_pieces_take(struct json_pieces *p, char wanted);
 bool json_pieces_more(struct json_pieces *p, char close, bool first);
 /* The key of the next member, and its colon; NULL if it is broken. Lives in a. */
 const char *json_pieces_key(struct json_pieces *p, struct arena *a);
-/* The next value, good until the next call; NULL if it is broken. */
-json_t *json_piece(struct json_pieces *p);
+/* The next value, good until the next call; false if it is broken. */
+bool json_piece(struct json_value *value, struct json_pieces *p);
 /* Nothing but blanks is left. */
 bool json_pieces_end(struct json_pieces *p);
