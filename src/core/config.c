@@ -126,15 +126,15 @@ static bool decode_object(struct decoder *d, const struct kind *kind, const stru
 			  void *record)
 {
 	struct json_members members = {.object = json};
-	struct json_member member;
+	const struct json_member *member;
 	size_t next = 0;
 
 	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object in braces");
 		return false;
 	}
-	while (json_members_next(&member, &members))
-		next = decode_member(d, kind, next, &member, record);
+	while ((member = json_members_next(&members)))
+		next = decode_member(d, kind, next, member, record);
 	return true;
 }
 
@@ -253,7 +253,7 @@ static void decode_named(struct decoder *d, struct config *config, const struct 
 					const struct json_value *))
 {
 	struct json_members members = {.object = json};
-	struct json_member member;
+	const struct json_member *member;
 
 	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object in braces");
@@ -263,9 +263,9 @@ static void decode_named(struct decoder *d, struct config *config, const struct 
 		wrong(d, "%zu of them; %u is the most", json_members_count(json), most);
 		return;
 	}
-	while (json_members_next(&member, &members)) {
-		enter_key(d, member.key);
-		decode(d, config, member.key, &member.value);
+	while ((member = json_members_next(&members))) {
+		enter_key(d, member->key);
+		decode(d, config, member->key, &member->value);
 		leave(d);
 	}
 }

@@ -235,22 +235,22 @@ void decode_pairs(struct decoder *d, const struct json_value *json, void *target
 {
 	LIST(struct pair) *pairs = target;
 	struct json_members members = {.object = json};
-	struct json_member member;
+	const struct json_member *member;
 
 	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object of texts");
 		return;
 	}
-	while (json_members_next(&member, &members)) {
-		if (member.value.text) {
+	while ((member = json_members_next(&members))) {
+		if (member->value.text) {
 			struct pair *pair = list_add(d->a, pairs);
 
-			pair->name = arena_strdup(d->a, member.key);
-			pair->value = arena_strdup(d->a, member.value.text);
+			pair->name = arena_strdup(d->a, member->key);
+			pair->value = arena_strdup(d->a, member->value.text);
 			continue;
 		}
-		enter_key(d, member.key);
-		wrong_type(d, &member.value, "a text in quotes");
+		enter_key(d, member->key);
+		wrong_type(d, &member->value, "a text in quotes");
 		leave(d);
 	}
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A large JSON text (RFC 8259), value by value: the JSON library makes a tree of one policy, not of
- * a hundred thousand, so that the tree stays in the cache and its memory is used again and again.
- * Brackets, keys, colons and commas of the outer levels are read here, everything else by the
- * library. What is not as it should be is only noticed: reading the text as a whole says why.
+ * A large JSON text (RFC 8259), value by value: the JSON library makes a tree of one value, not of
+ * a hundred thousand policies, so that the tree stays in the cache and its memory is used again and
+ * again. Read here are the brackets, keys, colons and commas of the outer levels and what is plain:
+ * texts of ASCII without escapes, whole numbers, objects of such. Everything else is the library's,
+ * and what is not as it should be is only noticed: reading the text as a whole says why.
  */
 #pragma once
 

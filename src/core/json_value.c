@@ -23,33 +23,32 @@ size_t json_members_count(const struct json_value *object)
 	return object->json ? json_object_size(object->json) : object->len;
 }
 
-bool json_members_next(struct json_member *member, struct json_members *members)
+const struct json_member *json_members_next(struct json_members *members)
 {
 	json_t *json = (json_t *)(uintptr_t)members->object->json;
 
-	if (!json) {
-		if (members->i == members->object->len)
-			return false;
-		*member = members->object->members[members->i++];
-		return true;
-	}
+	if (!json)
+		return members->i < members->object->len ? &members->object->members[members->i++]
+							 : NULL;
 	members->at =
 		members->at ? json_object_iter_next(json, members->at) : json_object_iter(json);
 	if (!members->at)
-		return false;
-	member->key = json_object_iter_key(members->at);
-	member->len = json_object_iter_key_len(members->at);
-	member->value = json_value_of(json_object_iter_value(members->at));
-	return true;
+		return NULL;
+	members->now = (struct json_member){
+		.key = json_object_iter_key(members->at),
+		.len = json_object_iter_key_len(members->at),
+		.value = json_value_of(json_object_iter_value(members->at)),
+	};
+	return &members->now;
 }
 
 bool json_members_have(const struct json_value *object, const char *key)
 {
 	struct json_members members = {.object = object};
-	struct json_member member;
+	const struct json_member *member;
 
-	while (json_members_next(&member, &members))
-		if (!strcmp(member.key, key))
+	while ((member = json_members_next(&members)))
+		if (!strcmp(member->key, key))
 			return true;
 	return false;
 }

@@ -32,13 +32,14 @@ static inline struct json_value json_value_of(const json_t *json)
 json_type json_value_type(const struct json_value *value);
 bool json_value_integer(json_int_t *number, const struct json_value *value);
 
-/* Members of an object, one after the other: {.object = value}, then next until it says false. */
+/* Members of an object, one after the other: {.object = value}, then next until it gives NULL. */
 struct json_members {
 	const struct json_value *object;
-	void *at;
 	size_t i;
+	void *at;		/* the library's iterator */
+	struct json_member now; /* of the library's object */
 };
 
 size_t json_members_count(const struct json_value *object);
-bool json_members_next(struct json_member *member, struct json_members *members);
+const struct json_member *json_members_next(struct json_members *members);
 bool json_members_have(const struct json_value *object, const char *key);

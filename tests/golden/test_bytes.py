@@ -60,3 +60,60 @@ def test_an_example_with_a_wound(tmp_path_factory, at, junk, cut):
         text = f.read()
     at %= len(text)
     check(tmp_path_factory, text[:at] + junk + text[at + cut:])
+
+
+POLICY = st.fixed_dictionaries({}, optional={
+    **{field: st.sampled_from(["a", "b", "c", "", "x" * 254, "é", 'q"', "\\", "\t", "\x7f", "~ "]) for field in
+       ("service_name", "container_name", "selector", "from", "to", "name", "iface", "comment")},
+    "port": st.integers(-2, 70000) | st.sampled_from(["80", "90-80", "80-90", "", [80, "90"], [], 80.5, 10**10, True]),
+    "proto": st.sampled_from(["tcp", "udp", "any", ["tcp", "udp"], "tpc", None]),
+    "nat": st.sampled_from(["dnat", "masquerade", "", False]), "to_port": st.integers(0, 70000), "log": st.booleans(),
+    "mask": st.just({}), "masquerade": st.sampled_from(["auto", True, "false"])})
+DECLARED = {"networks": {"n": {"subnet": "10.0.0.0/24"}},
+            "ips": {f"10.0.0.{i + 2}": {"container_name": name} for i, name in enumerate("abc")}}
+
+
+def spelled_otherwise(value):
+    """The same JSON, no text or key of which is written as it sounds."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{spelled_otherwise(k)}:{spelled_otherwise(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(spelled_otherwise, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\u{ord(c):04x}" for c in value) + '"'
+    return json.dumps(value)
+
+
+def understood(folder, text):
+    """Everything that is said of a file, but where; and its rules."""
+    path = folder / "spelled.json"
+    path.write_text(text, encoding="utf-8")
+    done = [subprocess.run([HARBORWALL, *verb, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                           timeout=20, check=False) for verb in (["check", "--json"], ["rules", "-q"])]
+    said = [{**d, "line": 0, "column": 0} for d in json.loads(done[0].stdout)["diagnostics"]]
+    return sorted(map(json.dumps, said)), done[0].returncode, done[1].stdout, done[1].returncode
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policies=st.lists(POLICY, max_size=3))
+def test_a_file_means_the_same_however_it_is_spelled(tmp_path_factory, policies):
+    folder, config = tmp_path_factory.getbasetemp(), {**DECLARED, "policies": policies}
+    plain = understood(folder, json.dumps(config, indent=2, ensure_ascii=False))
+    assert plain == understood(folder, spelled_otherwise(config))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_is_no_json_is_refused(tmp_path_factory, data):
+    text = json.dumps({"policies": [{"selector": "a", "from": "b", "port": 8080, "comment": "a word"}, {"selector": "b"}]})
+    at = data.draw(st.integers(0, len(text)))
+    cut = data.draw(st.integers(0, 3))
+    text = text[:at] + data.draw(st.text('{}[]",:\\08 eE.-+truefalsn\n\x01\x7fé', max_size=3)) + text[at + cut:]
+    try:
+        json.loads(text, parse_constant=int)
+    except ValueError:
+        path = tmp_path_factory.getbasetemp() / "wounded.json"
+        path.write_text(text, encoding="utf-8")
+        done = subprocess.run([HARBORWALL, "check", "-q", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              timeout=20, check=False, text=True)
+        assert done.returncode == 1 and "error: " in done.stderr, text
