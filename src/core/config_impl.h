@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the config decoder share: config_decoder.c (places, names), config_value.c
- * (values), config.c (objects), config_check.c (what fields mean together).
+ * (values), config_object.c (objects), config.c (the text), config_check.c (what fields mean
+ * together).
  */
 #pragma once
 
@@ -111,6 +112,30 @@ void decode_protos(struct decoder *d, const struct json_value *json, void *targe
 void decode_target(struct decoder *d, const struct json_value *json, void *target);
 void decode_ports(struct decoder *d, const struct json_value *json, void *target);
 void decode_to_port(struct decoder *d, const struct json_value *json, void *target);
+
+/*
+ * Objects: each is added to the config; a policy even where it is no object, so that all others
+ * keep their numbers.
+ */
+void decode_network(struct decoder *d, struct config *config, const char *key,
+		    const struct json_value *json);
+void decode_address(struct decoder *d, struct config *config, const char *key,
+		    const struct json_value *json);
+void decode_policy(struct decoder *d, struct config *config, const struct json_value *json);
+
+enum { NAMED_NETWORKS, NAMED_ADDRESSES };
+
+extern const struct named_objects {
+	const char *member; /* of the file */
+	uint32_t most;
+	void (*decode)(struct decoder *d, struct config *config, const char *key,
+		       const struct json_value *json);
+} named_objects[NAMED_ADDRESSES + 1];
+
+/* The file's members. */
+void decode_config_member(struct decoder *d, const struct json_member *member,
+			  struct config *config);
+void decode_config(struct decoder *d, const struct json_value *json, struct config *config);
 
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct diags *diags, struct arena *a);
