@@ -124,12 +124,40 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 	leave(d);
 }
 
-static bool is_among(const name_list *names, const char *name)
+static void decode_named_by_pieces(struct decoder *d, struct config *config, struct json_pieces *p,
+				   const struct named_objects *kind)
 {
-	list_each (other, names)
-		if (!strcmp(*other, name))
-			return true;
-	return false;
+	struct json_value value;
+	struct seen keys = {0};
+
+	enter_key(d, kind->member);
+	for (uint32_t n = 0; json_pieces_more(p, '}', n == 0); n++) {
+		const char *key = json_pieces_key(p, d->scratch);
+
+		p->broken |= n == kind->most || seen_before(&keys, d->scratch, hash_text(key));
+		if (!json_piece(&value, p))
+			break;
+		enter_key(d, key);
+		kind->decode(d, config, key, &value);
+		leave(d);
+	}
+	leave(d);
+}
+
+static void decode_member_by_pieces(struct decoder *d, struct config *config, struct json_pieces *p,
+				    const char *key)
+{
+	struct json_member member = {.key = key, .len = strlen(key)};
+
+	for (size_t i = 0; i < COUNT_OF(named_objects); i++)
+		if (!strcmp(key, named_objects[i].member) && json_pieces_take(p, '{')) {
+			decode_named_by_pieces(d, config, p, &named_objects[i]);
+			return;
+		}
+	if (!strcmp(key, "policies") && json_pieces_take(p, '['))
+		decode_policies_by_pieces(d, config, p);
+	else if (json_piece(&member.value, p))
+		decode_config_member(d, &member, config);
 }
 
 /* False: there is something wrong with the text, and what was decoded of it does not count. */
@@ -137,24 +165,15 @@ static bool decode_by_pieces(struct decoder *d, struct config *config, struct ar
 			     const char *text, size_t len)
 {
 	struct json_pieces p = {.text = text, .len = len, .flags = SOUND, .tree = tree};
-	name_list keys = {0};
+	struct seen keys = {0};
 
 	if (!json_pieces_take(&p, '{'))
 		return false;
 	while (json_pieces_more(&p, '}', keys.n == 0)) {
-		struct json_member member = {.key = json_pieces_key(&p, d->scratch)};
+		const char *key = json_pieces_key(&p, d->scratch);
 
-		if (!member.key || is_among(&keys, member.key))
-			return false;
-		*list_add(d->scratch, &keys) = member.key;
-		if (!strcmp(member.key, "policies") && json_pieces_take(&p, '[')) {
-			decode_policies_by_pieces(d, config, &p);
-			continue;
-		}
-		member.len = strlen(member.key);
-		if (!json_piece(&member.value, &p))
-			return false;
-		decode_config_member(d, &member, config);
+		p.broken |= seen_before(&keys, d->scratch, hash_text(key));
+		decode_member_by_pieces(d, config, &p, key);
 	}
 	return json_pieces_end(&p);
 }

@@ -150,11 +150,11 @@ const char *json_pieces_key(struct json_pieces *p, struct arena *a)
 {
 	struct json_value key;
 
-	if (next_char(p) == '"' && json_piece(&key, p) && strlen(key.text) == key.len &&
-	    json_pieces_take(p, ':'))
-		return arena_strdup(a, key.text);
-	p->broken = true;
-	return NULL;
+	p->broken |= next_char(p) != '"' || !json_piece(&key, p) || strlen(key.text) != key.len;
+	if (p->broken)
+		return "";
+	p->broken = !json_pieces_take(p, ':');
+	return arena_strndup(a, key.text, key.len);
 }
 
 bool json_pieces_end(struct json_pieces *p)

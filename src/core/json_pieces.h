@@ -23,7 +23,7 @@ struct json_pieces {
 bool json_pieces_take(struct json_pieces *p, char wanted);
 /* Behind an opening bracket or a value: is there another one before the closing bracket? */
 bool json_pieces_more(struct json_pieces *p, char close, bool first);
-/* The key of the next member, and its colon; NULL if it is broken. Lives in a. */
+/* The key of the next member, and its colon; "" if it is broken. Lives in a. */
 const char *json_pieces_key(struct json_pieces *p, struct arena *a);
 /* The next value, good until the next call; false if it is broken. */
 bool json_piece(struct json_value *value, struct json_pieces *p);

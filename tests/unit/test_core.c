@@ -231,6 +231,8 @@ TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 		"{\"policies\":[{\"selector\":\"a\"}]",
 		"{\"policies\":[{\"selector\":\"a\",\"selector\":\"b\"}]}",
 		"{\"policies\":[],\"policies\":[]}",
+		"{\"ips\":{\"x\":{\"ip\":\"10.0.0.2\"},\"x\":{\"ip\":\"10.0.0.3\"}},"
+		"\"networks\":{\"a\":{\"subnet\":\"10.0.0.0/24\"}}}",
 		"{\"policies\":[1x]}",
 		"{\"policies\":[],}",
 		"{\"policies\" []}",
