@@ -90,7 +90,7 @@ enum { TYPICAL = 64 }; /* policies, from which on the others are thought to be a
 static void make_room(struct decoder *d, struct config *config, const struct json_pieces *p)
 {
 	uint32_t n = config->policies.n;
-	double read = (double)(p->at - d->policies_at), all = (double)(p->len - d->policies_at);
+	double read = (double)(p->at - d->policies_at), all = (double)(p->end - d->policies_at);
 	double growth = 1.0625 * all / read;
 	double there_will_be = n * growth + 1;
 	const struct policy *old = config->policies.items;
@@ -164,7 +164,7 @@ static void decode_member_by_pieces(struct decoder *d, struct config *config, st
 static bool decode_by_pieces(struct decoder *d, struct config *config, struct arena *tree,
 			     const char *text, size_t len)
 {
-	struct json_pieces p = {.text = text, .len = len, .flags = SOUND, .tree = tree};
+	struct json_pieces p = {.at = text, .end = text + len, .flags = SOUND, .tree = tree};
 	struct seen keys = {0};
 
 	if (!json_pieces_take(&p, '{'))

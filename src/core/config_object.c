@@ -53,11 +53,11 @@ static const struct field policy_fields[] = {
 	NAMED(draft, "to", policy.to, decode_target),
 	NAMED(draft, "port", ports, decode_ports),
 	NAMED(draft, "proto", policy.protos, decode_protos),
+	FIELD(draft, comment, decode_comment),
 	NAMED(draft, "name", policy.name, decode_number),
 	NAMED(draft, "iface", policy.iface, decode_ifnumber),
 	NAMED(draft, "to_port", policy.to_port, decode_to_port),
 	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade),
-	FIELD(draft, comment, decode_comment),
 	FIELD(draft, log, decode_log),
 };
 
@@ -94,21 +94,24 @@ static size_t decode_member(struct decoder *d, const struct kind *kind, size_t f
 			    const struct json_member *member, void *record)
 {
 	const struct json_value *value = &member->value;
+	const char *key;
 
-	enter_key(d, member->key);
 	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
 		const struct field *field = &kind->fields[i];
 
 		if (field->len != member->len || memcmp(field->name, member->key, field->len) != 0)
 			continue;
+		enter_key(d, field->name);
 		if (!json_is_null(value->json))
 			field->decode(d, value, (char *)record + field->offset);
 		leave(d);
 		return i + 1 < kind->n ? i + 1 : 0;
 	}
 	d->odd = true;
+	key = arena_strndup(d->scratch, member->key, member->len);
+	enter_key(d, key);
 	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
-		suggestion(d, member->key, kind->name, kind->n));
+		suggestion(d, key, kind->name, kind->n));
 	leave(d);
 	return from;
 }
@@ -259,8 +262,10 @@ static void decode_named(struct decoder *d, struct config *config, const struct 
 		return;
 	}
 	while ((member = json_members_next(&members))) {
-		enter_key(d, member->key);
-		kind->decode(d, config, member->key, &member->value);
+		const char *key = arena_strndup(d->scratch, member->key, member->len);
+
+		enter_key(d, key);
+		kind->decode(d, config, key, &member->value);
 		leave(d);
 	}
 }

@@ -245,11 +245,11 @@ void decode_pairs(struct decoder *d, const struct json_value *json, void *target
 		if (member->value.text) {
 			struct pair *pair = list_add(d->a, pairs);
 
-			pair->name = arena_strdup(d->a, member->key);
+			pair->name = arena_strndup(d->a, member->key, member->len);
 			pair->value = arena_strdup(d->a, member->value.text);
 			continue;
 		}
-		enter_key(d, member->key);
+		enter_key(d, arena_strndup(d->scratch, member->key, member->len));
 		wrong_type(d, &member->value, "a text in quotes");
 		leave(d);
 	}

@@ -8,14 +8,24 @@ enum { MOST_MEMBERS = 16 }; /* of an object that is read here; a policy has seve
 
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+	const uint64_t blanks = 1ull << ' ' | 1ull << '\t' | 1ull << '\r' | 1ull << '\n';
+
+	return (unsigned char)c <= ' ' && blanks >> c & 1;
 }
 
-static char next_char(struct json_pieces *p)
+static char skip_blanks(struct json_pieces *p)
 {
-	while (p->at < p->len && is_blank(p->text[p->at]))
-		p->at++;
-	return p->at < p->len ? p->text[p->at] : '\0';
+	const char *at = p->at;
+
+	while (at < p->end && is_blank(*at))
+		at++;
+	p->at = at;
+	return at < p->end ? *at : '\0';
+}
+
+static inline char next_char(struct json_pieces *p)
+{
+	return p->at<p->end && * p->at> ' ' ? *p->at : skip_blanks(p);
 }
 
 bool json_pieces_take(struct json_pieces *p, char wanted)
@@ -28,45 +38,48 @@ bool json_pieces_take(struct json_pieces *p, char wanted)
 
 bool json_pieces_more(struct json_pieces *p, char close, bool first)
 {
-	if (json_pieces_take(p, close))
-		return false;
-	p->broken |= !first && !json_pieces_take(p, ',');
-	return !p->broken;
+	char next = next_char(p);
+
+	p->broken |= next != close && next != ',' && !first;
+	p->at += !p->broken && (next == close || !first);
+	return !p->broken && next != close;
 }
 
 static bool read_by_library(struct json_value *value, struct json_pieces *p)
 {
 	json_error_t error;
 	const json_t *json =
-		json_loadb(p->text + p->at, p->len - p->at,
+		json_loadb(p->at, (size_t)(p->end - p->at),
 			   p->flags | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
 
 	p->broken = !json;
 	if (json) /* on success, as it is documented, the number of bytes read */
-		p->at += (size_t)error.position;
+		p->at += error.position;
 	*value = json_value_of(json);
 	return json;
 }
 
 /* --- what is plain: each is false, and nothing is taken, where it is for the library to say --- */
 
-/* Of eight bytes: the first of those with the top bit set is no printable ASCII, a quote or a \. */
+/*
+ * Of eight bytes: the first of those with the top bit set is no printable ASCII, a quote or a \.
+ * Controls and the quote, its second bit turned, are what is no more than a blank.
+ */
 static uint64_t oddities(uint64_t word)
 {
 	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
-	const uint64_t quote = word ^ ones * '"', escape = word ^ ones * '\\';
-	const uint64_t low = (word - ones * ' ') & ~word, high = (word & ~tops) + ones;
+	const uint64_t turned = word ^ ones * 2, escape = word ^ ones * '\\';
+	const uint64_t low = turned - ones * (' ' + 1), high = (word & ~tops) + ones;
 
-	return (low | high | word | ((quote - ones) & ~quote) | ((escape - ones) & ~escape)) & tops;
+	return (low | high | word | (escape - ones)) & tops;
 }
 
 static const char *plain_text(size_t *len, struct json_pieces *p)
 {
-	const char *from = p->text + p->at + 1, *at = from, *end = p->text + p->len;
+	const char *from = p->at + 1, *at = from;
 	uint64_t word, found = 0;
-	char *text;
 
-	for (; !found && (size_t)(end - at) >= sizeof(word); at += sizeof(word)) {
+	for (; !found && (size_t)(p->end - at) >= sizeof(word); at += sizeof(word)) {
 		memcpy(&word, at, sizeof(word));
 		found = oddities(le64toh(word));
 	}
@@ -75,23 +88,20 @@ static const char *plain_text(size_t *len, struct json_pieces *p)
 	if (!found || *at != '"')
 		return NULL;
 	*len = (size_t)(at - from);
-	text = arena_take(p->tree, *len + 1);
-	memcpy(text, from, *len);
-	text[*len] = '\0';
-	p->at += *len + 2;
-	return text;
+	p->at = at + 1;
+	return from;
 }
 
 static bool plain_number(json_int_t *number, struct json_pieces *p)
 {
 	enum { FEW = 9 }; /* digits: no overflow */
-	size_t at = p->at;
+	const char *at = p->at;
 
 	*number = 0;
-	for (; at < p->len && at - p->at < FEW && p->text[at] >= '0' && p->text[at] <= '9'; at++)
-		*number = 10 * *number + p->text[at] - '0';
-	if (*number == 0 || p->text[p->at] == '0' || at == p->len ||
-	    (!is_blank(p->text[at]) && !memchr(",}]", p->text[at], 3)))
+	for (; at < p->end && at - p->at < FEW && *at >= '0' && *at <= '9'; at++)
+		*number = 10 * *number + *at - '0';
+	if (*number == 0 || *p->at == '0' || at == p->end ||
+	    (!is_blank(*at) && !memchr(",}]", *at, 3)))
 		return false;
 	p->at = at;
 	return true;
@@ -99,12 +109,16 @@ static bool plain_number(json_int_t *number, struct json_pieces *p)
 
 static bool read_scalar(struct json_value *value, struct json_pieces *p)
 {
-	char first = next_char(p);
+	const char *text;
 
 	*value = (struct json_value){0};
-	if (first == '"')
-		value->text = plain_text(&value->len, p);
-	return value->text || plain_number(&value->number, p) || read_by_library(value, p);
+	if (next_char(p) != '"')
+		return plain_number(&value->number, p) || read_by_library(value, p);
+	text = plain_text(&value->len, p);
+	if (!text)
+		return read_by_library(value, p);
+	value->text = arena_strndup(p->tree, text, value->len);
+	return true;
 }
 
 static bool is_among(const struct json_member *members, size_t n, const struct json_member *other)
@@ -159,5 +173,5 @@ const char *json_pieces_key(struct json_pieces *p, struct arena *a)
 
 bool json_pieces_end(struct json_pieces *p)
 {
-	return !p->broken && next_char(p) == '\0' && p->at == p->len;
+	return !p->broken && next_char(p) == '\0' && p->at == p->end;
 }

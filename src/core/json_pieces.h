@@ -12,11 +12,10 @@
 #include "core/json_value.h"
 
 struct json_pieces {
-	const char *text;
-	size_t len, at;
-	size_t flags;	    /* the library's, for every value */
-	struct arena *tree; /* of the value at hand; empty again with every json_piece */
-	bool broken;	    /* no JSON, as far as it was read */
+	const char *at, *end; /* of what is left */
+	size_t flags;	      /* the library's, for every value */
+	struct arena *tree;   /* of the value at hand; empty again with every json_piece */
+	bool broken;	      /* no JSON, as far as it was read */
 };
 
 /* The next character that counts is this one, and is taken. */

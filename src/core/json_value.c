@@ -23,13 +23,10 @@ size_t json_members_count(const struct json_value *object)
 	return object->json ? json_object_size(object->json) : object->len;
 }
 
-const struct json_member *json_members_next(struct json_members *members)
+const struct json_member *json_members_next_of_library(struct json_members *members)
 {
 	json_t *json = (json_t *)(uintptr_t)members->object->json;
 
-	if (!json)
-		return members->i < members->object->len ? &members->object->members[members->i++]
-							 : NULL;
 	members->at =
 		members->at ? json_object_iter_next(json, members->at) : json_object_iter(json);
 	if (!members->at)
@@ -48,7 +45,7 @@ bool json_members_have(const struct json_value *object, const char *key)
 	const struct json_member *member;
 
 	while ((member = json_members_next(&members)))
-		if (!strcmp(member->key, key))
+		if (member->len == strlen(key) && !memcmp(member->key, key, member->len))
 			return true;
 	return false;
 }

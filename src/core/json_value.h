@@ -18,7 +18,7 @@ struct json_value {
 };
 
 struct json_member {
-	const char *key; /* NUL behind it */
+	const char *key; /* of an object that is plain there is no NUL behind it */
 	size_t len;
 	struct json_value value;
 };
@@ -41,5 +41,15 @@ struct json_members {
 };
 
 size_t json_members_count(const struct json_value *object);
-const struct json_member *json_members_next(struct json_members *members);
+const struct json_member *json_members_next_of_library(struct json_members *members);
+
+static inline const struct json_member *json_members_next(struct json_members *members)
+{
+	const struct json_value *object = members->object;
+
+	if (object->json)
+		return json_members_next_of_library(members);
+	return members->i < object->len ? &object->members[members->i++] : NULL;
+}
+
 bool json_members_have(const struct json_value *object, const char *key);

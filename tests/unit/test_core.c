@@ -234,6 +234,13 @@ TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 		"{\"ips\":{\"x\":{\"ip\":\"10.0.0.2\"},\"x\":{\"ip\":\"10.0.0.3\"}},"
 		"\"networks\":{\"a\":{\"subnet\":\"10.0.0.0/24\"}}}",
 		"{\"policies\":[1x]}",
+		"{\"policies\":[{\"selector\":\"a\",\"port\":080}]}",
+		"{\"policies\":[{\"selector\":\"a\",\"port\":8e}]}",
+		"{\"policies\":[{\"selector\":\"a\n 1234567\"}]}        ",
+		"{\"policies\":[{\"selector\":\"a\" \"port\":8}]}",
+		"{\"policies\":[{\"selector\":\"a\",}]}",
+		"{\"policies\":[{,\"selector\":\"a\"}]}",
+		"{\"policies\":[{selector:\"a\"}]}",
 		"{\"policies\":[],}",
 		"{\"policies\" []}",
 		"{\"polic\\u0000ies\":[]}x",
