@@ -74,7 +74,7 @@ static uint64_t oddities(uint64_t word)
 	return (low | high | word | (escape - ones)) & tops;
 }
 
-static const char *plain_text(size_t *len, struct json_pieces *p)
+static bool plain_text(const char **text, size_t *len, struct json_pieces *p)
 {
 	const char *from = p->at + 1, *at = from;
 	uint64_t word, found = 0;
@@ -86,10 +86,16 @@ static const char *plain_text(size_t *len, struct json_pieces *p)
 	if (found)
 		at += __builtin_ctzll(found) / 8 - (int)sizeof(word);
 	if (!found || *at != '"')
-		return NULL;
+		return false;
+	*text = from;
 	*len = (size_t)(at - from);
 	p->at = at + 1;
-	return from;
+	return true;
+}
+
+static bool ends_number(char c)
+{
+	return c == ',' || c == '}' || c == ']' || is_blank(c);
 }
 
 static bool plain_number(json_int_t *number, struct json_pieces *p)
@@ -100,8 +106,7 @@ static bool plain_number(json_int_t *number, struct json_pieces *p)
 	*number = 0;
 	for (; at < p->end && at - p->at < FEW && *at >= '0' && *at <= '9'; at++)
 		*number = 10 * *number + *at - '0';
-	if (*number == 0 || *p->at == '0' || at == p->end ||
-	    (!is_blank(*at) && !memchr(",}]", *at, 3)))
+	if (*number == 0 || *p->at == '0' || at == p->end || !ends_number(*at))
 		return false;
 	p->at = at;
 	return true;
@@ -114,8 +119,7 @@ static bool read_scalar(struct json_value *value, struct json_pieces *p)
 	*value = (struct json_value){0};
 	if (next_char(p) != '"')
 		return plain_number(&value->number, p) || read_by_library(value, p);
-	text = plain_text(&value->len, p);
-	if (!text)
+	if (!plain_text(&text, &value->len, p))
 		return read_by_library(value, p);
 	value->text = arena_strndup(p->tree, text, value->len);
 	return true;
@@ -131,9 +135,8 @@ static bool is_among(const struct json_member *members, size_t n, const struct j
 
 static bool read_member(struct json_member *member, struct json_pieces *p)
 {
-	member->key = next_char(p) == '"' ? plain_text(&member->len, p) : NULL;
-	return member->key && json_pieces_take(p, ':') && next_char(p) != '{' &&
-	       read_scalar(&member->value, p);
+	return next_char(p) == '"' && plain_text(&member->key, &member->len, p) &&
+	       json_pieces_take(p, ':') && next_char(p) != '{' && read_scalar(&member->value, p);
 }
 
 static bool plain_object(struct json_value *value, struct json_pieces *p)
@@ -164,11 +167,9 @@ const char *json_pieces_key(struct json_pieces *p, struct arena *a)
 {
 	struct json_value key;
 
-	p->broken |= next_char(p) != '"' || !json_piece(&key, p) || strlen(key.text) != key.len;
-	if (p->broken)
-		return "";
-	p->broken = !json_pieces_take(p, ':');
-	return arena_strndup(a, key.text, key.len);
+	p->broken |= !json_piece(&key, p) || !key.text || strlen(key.text) != key.len ||
+		     !json_pieces_take(p, ':');
+	return p->broken ? "" : arena_strndup(a, key.text, key.len);
 }
 
 bool json_pieces_end(struct json_pieces *p)
