@@ -43,7 +43,7 @@ static bool text_is_sound(struct diags *diags, const char *text, size_t len)
 		return refuse(
 			diags, text, len, 0,
 			"the file begins with a byte order mark; save it as UTF-8 without one");
-	if (strspn(text, " \t\r\n") == len)
+	if (json_pieces_end(&(struct json_pieces){.at = text, .end = text + len}))
 		return refuse(diags, text, len, 0, "the file is empty; write at least {}");
 	if (nul)
 		return refuse(diags, text, len, (size_t)(nul - text),
