@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any bytes as what an engine or iptables-save answers: decoded, or refused with an error that says
+ * something. The first byte tells what was asked.
+ */
+#include "fuzz.h"
+
+#include "core/engine.h"
+#include "core/iptables.h"
+
+struct answer {
+	struct arena a;
+	struct error err;
+	const char *bytes;
+	size_t len;
+};
+
+static bool version(struct answer *r)
+{
+	struct engine e = {0};
+
+	return engine_decode_version(&e, &r->a, r->bytes, r->len, "", &r->err) &&
+	       engine_choose_api(&e, &r->a, "", &r->err);
+}
+
+static bool info(struct answer *r)
+{
+	struct engine e = {0};
+
+	return engine_decode_info(&e, &r->a, r->bytes, r->len, &r->err);
+}
+
+static bool networks(struct answer *r)
+{
+	struct engine e = {0};
+
+	if (!engine_decode_networks(&e, &r->a, r->bytes, r->len, &r->err))
+		return false;
+	engine_digest(&e);
+	list_each (network, &e.networks)
+		claim(engine_find_network(&e, network->name));
+	return true;
+}
+
+static bool containers(struct answer *r)
+{
+	struct engine e = {0};
+
+	if (!engine_decode_containers(&e, &r->a, r->bytes, r->len, &r->err))
+		return false;
+	engine_digest(&e);
+	list_each (container, &e.containers)
+		claim(engine_find_container(&e, container->name));
+	return true;
+}
+
+static bool inspect(struct answer *r)
+{
+	struct engine_container c = {0};
+
+	return engine_decode_inspect(&c, &r->a, r->bytes, r->len, &r->err);
+}
+
+static bool event(struct answer *r)
+{
+	struct engine_event e = {0};
+
+	return engine_decode_event(&e, &r->a, r->bytes, r->len, &r->err);
+}
+
+static bool refusal(struct answer *r)
+{
+	return engine_decode_error(&r->err, 403, r->bytes, r->len);
+}
+
+static bool saved(struct answer *r)
+{
+	ipt_chains chains = {0};
+	const char *text = arena_strndup(&r->a, r->bytes, r->len);
+
+	ipt_decode(&chains, &r->a, VARIANT_NFT, text);
+	return true;
+}
+
+static bool (*const decoders[])(struct answer *) = {
+	version, info, networks, containers, inspect, event, refusal, saved,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct answer r = {0};
+	char *bytes;
+
+	if (!size)
+		return 0;
+	bytes = own_copy(data + 1, size - 1);
+	r.bytes = bytes;
+	r.len = size - 1;
+	if (!decoders[data[0] % (sizeof(decoders) / sizeof(*decoders))](&r))
+		claim(r.err.text[0]);
+	arena_release(&r.a);
+	free(bytes);
+	return 0;
+}

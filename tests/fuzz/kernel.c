@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel says of our table, with any bytes of it changed: decoded or refused, and compared
+ * with what is wanted. The input is a list of changes: two bytes of place, one that is put there.
+ */
+#include "fuzz.h"
+
+#include "bench/load.h"
+
+#include <linux/netlink.h>
+
+static const char config[] =
+	"{\"networks\": {\"web\": {\"subnet\": \"10.0.0.0/24\"},"
+	"               \"api\": {\"subnet\": \"10.0.1.0/24\"}},"
+	" \"ips\": {\"10.0.0.2\": {\"container_name\": \"front\"},"
+	"          \"10.0.1.2\": {\"container_name\": \"back\"}},"
+	" \"policies\": [{\"selector\": \"back\", \"from\": \"front\", \"port\": [80, \"90-99\"], "
+	"\"comment\": \"a\"},"
+	"               {\"selector\": \"back\", \"from\": \"192.0.2.0/24\", \"proto\": \"any\"},"
+	"               {\"iface\": \"eth0\", \"nat\": \"dnat\", \"selector\": \"front\", "
+	"\"port\": 8080, \"to\": \"front\"},"
+	"               {\"selector\": \"front\", \"nat\": \"masquerade\", \"from\": \"any\"}]}";
+
+static struct loaded loaded; /* what is wanted, once */
+static struct engine engine;
+static struct buf sent;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct facts facts = load_facts(28);
+	struct buf text = {0};
+	struct nft_batch batch = {0};
+	struct ruleset nothing = {0};
+	nft_changes changes = {0};
+
+	(void)argc;
+	(void)argv;
+	buf_puts(&text, config);
+	load_parse(&loaded, &text);
+	buf_free(&text);
+	load_resolve(&loaded);
+	load_compile(&loaded, &engine, &facts);
+	load_encode(&loaded);
+	nft_batch_begin(&batch, &loaded.arena, 1);
+	nft_diff(&batch, &changes, &loaded.arena, &loaded.want.spaces.items[0].ruleset, &nothing);
+	nft_batch_end(&batch, &loaded.arena);
+	sent = batch.bytes;
+	claim(sent.len > 1000);
+	return 0;
+}
+
+static void compare(const struct ruleset *have)
+{
+	struct arena a = {0};
+	struct nft_batch batch = {0};
+	nft_changes changes = {0};
+
+	nft_batch_begin(&batch, &a, 1);
+	nft_diff(&batch, &changes, &a, &loaded.want.spaces.items[0].ruleset, have);
+	nft_batch_end(&batch, &a);
+	buf_free(&batch.bytes);
+	arena_release(&a);
+}
+
+/* Each in memory of its own, so that the sanitizer sees who reads behind it. */
+static bool take(struct ruleset *have, struct arena *a, struct arena *loose, const char *at,
+		 size_t len)
+{
+	char *message = own_copy((const uint8_t *)at, len);
+	struct error err = {0};
+	bool ok = nft_decode_message(have, a, loose, message, &err);
+
+	claim(ok || err.text[0]);
+	free(message);
+	return ok;
+}
+
+static void read_all(const char *at, size_t len)
+{
+	struct arena a = {0}, loose = {0};
+	struct ruleset have = {0};
+	const char *end = at + len;
+	bool ok = true;
+
+	while (ok && (size_t)(end - at) >= sizeof(struct nlmsghdr)) {
+		struct nlmsghdr header;
+
+		memcpy(&header, at, sizeof(header));
+		if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > (size_t)(end - at))
+			break; /* the kernel's frame is checked by who receives it */
+		if (header.nlmsg_type >= NLMSG_MIN_TYPE + 16)
+			ok = take(&have, &a, &loose, at, header.nlmsg_len);
+		if (NLMSG_ALIGN(header.nlmsg_len) > (size_t)(end - at))
+			break;
+		at += NLMSG_ALIGN(header.nlmsg_len);
+	}
+	if (ok) {
+		nft_decode_finish(&have, &a);
+		compare(&have);
+	}
+	arena_release(&loose);
+	arena_release(&a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *bytes = own_copy((const uint8_t *)sent.data, sent.len);
+
+	for (size_t i = 0; i + 2 < size; i += 3)
+		bytes[(data[i] << 8 | data[i + 1]) % sent.len] = (char)data[i + 2];
+	read_all(bytes, sent.len);
+	free(bytes);
+	return 0;
+}
