@@ -143,9 +143,6 @@ class Figures:
         """Of each round's pair, then the median: what disturbs a round disturbs both."""
         return statistics.median(a / b for a, b in zip(self.values[one], self.values[other]))
 
-    def best(self, name):
-        return min(self.values[name])
-
     def medians(self):
         return {name: statistics.median(values) for name, values in self.values.items()}
 
