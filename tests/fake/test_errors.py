@@ -150,6 +150,18 @@ def test_an_answer_that_breaks_off_is_an_error(case, engine):
     assert_one_line(case.run("plan"), "containers")
 
 
+@pytest.mark.parametrize("lost", ["api", "proxy"])
+def test_an_engine_lost_between_two_inspects_changes_nothing(case, engine, lost):
+    """What it said of one container does not make the other one look absent."""
+    assert case.run("apply").returncode == 0
+    stood, written = case.nft("list", "ruleset"), len(engine.writes())
+    engine.script("GET", f"/containers/{engine.find(engine.containers, lost)}/json", cut=True, times=9)
+    done = case.run("apply")
+    assert_one_line(done, f"inspect container {lost}", "hung up")
+    assert case.nft("list", "ruleset") == stood and "allow" in stood
+    assert len(engine.writes()) == written
+
+
 def test_a_refusal_of_half_the_work_leaves_the_rest_and_the_next_apply_finishes(case, engine):
     engine.script("POST", "/networks/back/connect", status=500, message="later", times=2)
     assert case.run("apply").returncode == 1
