@@ -32,7 +32,7 @@ struct draft {
 	struct policy policy;
 	struct json_value selector, container_name, service_name; /* texts; none where absent */
 	range_list ports;    /* in memory that is the next policy's, too */
-	const char *comment; /* the JSON library's */
+	const char *comment; /* as it was read: gone before the next policy */
 	bool log;
 };
 

@@ -4,7 +4,7 @@
 #include <endian.h>
 #include <string.h>
 
-enum { MOST_MEMBERS = 16 }; /* of an object that is read here; a policy has seven */
+enum { MOST_MEMBERS = 16 }; /* of an object that is read here; a policy has seven, mostly */
 
 static bool is_blank(char c)
 {
@@ -25,7 +25,9 @@ static char skip_blanks(struct json_pieces *p)
 
 static inline char next_char(struct json_pieces *p)
 {
-	return p->at<p->end && * p->at> ' ' ? *p->at : skip_blanks(p);
+	if (p->at == p->end || *p->at <= ' ')
+		return skip_blanks(p);
+	return *p->at;
 }
 
 bool json_pieces_take(struct json_pieces *p, char wanted)

@@ -14,7 +14,7 @@ struct json_value {
 	const char *text;		   /* of a string, NUL behind it; NULL: it is none */
 	const struct json_member *members; /* of a plain object */
 	size_t len;			   /* bytes of the text, members of the plain object */
-	json_int_t number;		   /* plain */
+	json_int_t number;		   /* where it is plain and neither text nor object */
 };
 
 struct json_member {
