@@ -78,17 +78,19 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n)
+const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
+		       size_t n)
 {
 	size_t best = 3;
 	const char *found = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		size_t edits = distance(word, name(i));
+		const char *name = *(const char *const *)((const char *)records + i * stride);
+		size_t edits = distance(word, name);
 
-		if (edits < best && edits < strlen(name(i))) {
+		if (edits < best && edits < strlen(name)) {
 			best = edits;
-			found = name(i);
+			found = name;
 		}
 	}
 	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";

@@ -73,8 +73,9 @@ const char *place_of_key_here(const struct decoder *d);
 #define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
 
 void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
-/* " (did you mean …?)" if one of the n words is near, else "". */
-const char *suggestion(struct decoder *d, const char *word, const char *(*name)(size_t), size_t n);
+/* " (did you mean …?)" if one of the n names is near, else "". Each stands first in its record. */
+const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
+		       size_t n);
 
 /*
  * Policies name the same few things over and over: each name is kept once. find_name: NULL where it

@@ -8,8 +8,8 @@
 #include <string.h>
 
 struct field {
-	const char *name;
-	size_t len; /* of the name */
+	const char *name; /* first: suggestion */
+	size_t len;	  /* of the name */
 	void (*decode)(struct decoder *d, const struct json_value *json, void *target);
 	size_t offset;
 };
@@ -64,27 +64,11 @@ static const struct field policy_fields[] = {
 struct kind {
 	const struct field *fields;
 	size_t n;
-	const char *(*name)(size_t);
 };
 
-static const char *network_field(size_t i)
-{
-	return network_fields[i].name;
-}
-
-static const char *address_field(size_t i)
-{
-	return address_fields[i].name;
-}
-
-static const char *policy_field(size_t i)
-{
-	return policy_fields[i].name;
-}
-
-static const struct kind network_kind = {network_fields, COUNT_OF(network_fields), network_field};
-static const struct kind address_kind = {address_fields, COUNT_OF(address_fields), address_field};
-static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields), policy_field};
+static const struct kind network_kind = {network_fields, COUNT_OF(network_fields)};
+static const struct kind address_kind = {address_fields, COUNT_OF(address_fields)};
+static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields)};
 
 /*
  * Objects of a kind have their members in one order, mostly: the search begins behind the field
@@ -111,7 +95,7 @@ static size_t decode_member(struct decoder *d, const struct kind *kind, size_t f
 	key = arena_strndup(d->scratch, member->key, member->len);
 	enter_key(d, key);
 	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
-		suggestion(d, key, kind->name, kind->n));
+		suggestion(d, key, kind->fields, sizeof(*kind->fields), kind->n));
 	leave(d);
 	return from;
 }
@@ -307,12 +291,7 @@ static const struct field config_fields[] = {
 	{"policies", sizeof("policies") - 1, decode_policies, 0},
 };
 
-static const char *config_field(size_t i)
-{
-	return config_fields[i].name;
-}
-
-static const struct kind config_kind = {config_fields, COUNT_OF(config_fields), config_field};
+static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};
 
 void decode_config_member(struct decoder *d, const struct json_member *member,
 			  struct config *config)

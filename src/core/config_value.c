@@ -258,7 +258,7 @@ void decode_pairs(struct decoder *d, const struct json_value *json, void *target
 /* --- words --- */
 
 struct word {
-	const char *text;
+	const char *text; /* first: suggestion */
 	uint8_t value;
 };
 
@@ -273,32 +273,12 @@ static const struct word masquerades[] = {
 static const struct word isolations[] = {
 	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
 
-static const char *proto_text(size_t i)
-{
-	return protos[i].text;
-}
-
 const char *proto_name(enum proto proto)
 {
 	for (size_t i = 0; i < COUNT_OF(protos); i++)
 		if (protos[i].value == proto)
 			return protos[i].text;
 	return "?";
-}
-
-static const char *nat_name(size_t i)
-{
-	return nats[i].text;
-}
-
-static const char *masquerade_name(size_t i)
-{
-	return masquerades[i].text;
-}
-
-static const char *isolation_name(size_t i)
-{
-	return isolations[i].text;
 }
 
 static const char *list_words(struct decoder *d, const struct word *words, size_t n)
@@ -312,8 +292,7 @@ static const char *list_words(struct decoder *d, const struct word *words, size_
 
 /* The word's value; NULL with a diagnostic where it is none of them. */
 static const struct word *take_word(struct decoder *d, const struct json_value *json,
-				    const char *what, const struct word *words, size_t n,
-				    const char *(*name)(size_t))
+				    const char *what, const struct word *words, size_t n)
 {
 	const char *text = json->text;
 
@@ -324,14 +303,13 @@ static const struct word *take_word(struct decoder *d, const struct json_value *
 	if (!text)
 		return NULL;
 	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
-	      suggestion(d, text, name, n));
+	      suggestion(d, text, words, sizeof(*words), n));
 	return NULL;
 }
 
 static void decode_proto(struct decoder *d, const struct json_value *json, void *target)
 {
-	const struct word *word =
-		take_word(d, json, "protocol", protos, COUNT_OF(protos), proto_text);
+	const struct word *word = take_word(d, json, "protocol", protos, COUNT_OF(protos));
 
 	if (word)
 		*(uint8_t *)target |= word->value;
@@ -343,7 +321,7 @@ void decode_nat(struct decoder *d, const struct json_value *json, void *target)
 
 	if (json->text && !json->len)
 		return;
-	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats), nat_name);
+	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats));
 	if (word)
 		*(uint8_t *)target = word->value;
 }
@@ -356,15 +334,14 @@ void decode_masquerade(struct decoder *d, const struct json_value *json, void *t
 		*(uint8_t *)target = json_is_true(json->json) ? MASQUERADE_YES : MASQUERADE_NO;
 		return;
 	}
-	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades), masquerade_name);
+	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades));
 	if (word)
 		*(uint8_t *)target = word->value;
 }
 
 void decode_isolation(struct decoder *d, const struct json_value *json, void *target)
 {
-	const struct word *word =
-		take_word(d, json, "isolation", isolations, COUNT_OF(isolations), isolation_name);
+	const struct word *word = take_word(d, json, "isolation", isolations, COUNT_OF(isolations));
 
 	if (word && word->value == ISOLATION_STRICT)
 		wrong(d, "strict comes in a later version; use docker or open");
