@@ -29,11 +29,11 @@ static uint64_t network(uint64_t hash, const struct engine_network *n)
 	return hash_word(hash, (uint64_t)n->internal << 1 | n->managed);
 }
 
+/* Not whether it is managed: the lists do not tell, inspect does, and only where they are new. */
 static uint64_t endpoint(uint64_t hash, const struct engine_endpoint *e)
 {
 	hash = text(text(hash, e->network), e->network_id);
-	hash = ip(ip(ip(hash, e->ip), e->gateway), e->configured);
-	return hash_word(hash, e->managed);
+	return ip(ip(ip(hash, e->ip), e->gateway), e->configured);
 }
 
 static uint64_t container(uint64_t hash, const struct engine_container *c)
