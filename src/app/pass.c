@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass.h"
 
+#include "app/amending.h"
 #include "app/timings.h"
 #include "app/unchanged.h"
 #include "core/locate.h"
@@ -53,9 +54,13 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	if (!observe_host(&p->view, &p->arena, w, err))
 		return false;
 	timing_stop("observe_host", start);
-	p->stamp = unchanged_stamp(p, w, g);
-	p->unchanged = unchanged_take(p, w, p->stamp);
+	p->file = g->config.digest;
+	p->stamp = unchanged_stamp(p, w);
+	p->unchanged = unchanged_take(p, w);
 	if (p->unchanged)
+		return true;
+	p->amended = amending_take(p, w, g);
+	if (p->amended)
 		return true;
 	start = timing_start();
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,

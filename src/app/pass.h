@@ -44,8 +44,10 @@ struct pass {
 	uint32_t n_done, n_failed, n_skipped;
 	uint32_t n_revoked;   /* live connections that no policy admits any more, ended */
 	struct error trouble; /* with ending them */
-	uint64_t stamp;	      /* of its inputs (app/unchanged.h) */
+	uint64_t stamp, file; /* of its inputs (app/unchanged.h) */
 	bool unchanged;	      /* they are those of a converged pass: nothing was compared */
+	bool amended; /* the change of a few policies alone was planned: a whole pass is to follow
+		       */
 };
 
 /* Reads the world and says what there is to do. Changes nothing. */

@@ -31,13 +31,13 @@ static bool is_countable(const struct pass *p, const struct world *w)
 	return w->memory.valid && !w->look_for_leftovers && !w->adopt && !w->without_engine;
 }
 
-uint64_t unchanged_stamp(const struct pass *p, const struct world *w, const struct generation *g)
+uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
 {
-	uint64_t hash = hash_word(HASH_START, g->config.digest);
+	uint64_t hash;
 
 	if (!is_countable(p, w))
 		return 0;
-	hash = hash_word(hash, engine_digest(&p->view.engine));
+	hash = hash_word(HASH_START, engine_digest(&p->view.engine));
 	hash = hash_word(hash, w->memory.generation);
 	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
 	return hash ? hash : 1;
@@ -64,18 +64,28 @@ static void copy_findings(struct findings *to, struct arena *a, const struct fin
 		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
 }
 
-bool unchanged_take(struct pass *p, struct world *w, uint64_t stamp)
+bool unchanged_world(const struct pass *p, struct world *w)
+{
+	return p->stamp && p->stamp == w->converged.stamp && w->revocation_paid &&
+	       namespaces_are_unchanged(w);
+}
+
+void unchanged_copy(struct pass *p, const struct world *w)
 {
 	const struct converged *c = &w->converged;
-	struct space *host;
+	struct space *host = list_add(&p->arena, &p->want.spaces);
 
-	if (!stamp || stamp != c->stamp || !w->revocation_paid || !namespaces_are_unchanged(w))
-		return false;
 	copy_findings(&p->plan.findings, &p->arena, &c->findings);
-	host = list_add(&p->arena, &p->want.spaces);
 	host->reachable = true;
 	list_each (h, &c->handoffs)
 		*list_add(&p->arena, &host->handoffs) = *h;
+}
+
+bool unchanged_take(struct pass *p, struct world *w)
+{
+	if (p->file != w->converged.file || !unchanged_world(p, w))
+		return false;
+	unchanged_copy(p, w);
 	return true;
 }
 
@@ -87,15 +97,16 @@ static bool could_be_read(const struct pass *p)
 	return true;
 }
 
-void unchanged_remember(struct world *w, const struct pass *p, uint64_t stamp)
+void unchanged_remember(struct world *w, const struct pass *p)
 {
 	struct converged *c = &w->converged;
 
 	arena_release(&c->arena);
 	*c = (struct converged){0};
-	if (!stamp || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
+	if (!p->stamp || p->amended || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
 		return;
-	c->stamp = stamp;
+	c->stamp = p->stamp;
+	c->file = p->file;
 	copy_findings(&c->findings, &c->arena, &p->plan.findings);
 	list_each (h, &p->want.spaces.items[0].handoffs)
 		*list_add(&c->arena, &c->handoffs) = *h;

@@ -69,23 +69,6 @@ static bool same_routes(const struct space *a, const struct space *b)
 	return true;
 }
 
-/* The first of the routes, which are sorted, that does not lead to less than dst. */
-static uint32_t first_route(const struct space *space, struct prefix dst)
-{
-	return first_not_before(space->routes.n, i,
-				prefix_compare(space->routes.items[i].dst, dst) < 0);
-}
-
-/* There is one to the same destination; via NULL: whatever its gateway. */
-static bool has_route(const struct space *space, struct prefix dst, const struct ip *via)
-{
-	for (uint32_t i = first_route(space, dst);
-	     i < space->routes.n && !prefix_compare(space->routes.items[i].dst, dst); i++)
-		if (!via || ip_equal(space->routes.items[i].via, *via))
-			return true;
-	return false;
-}
-
 static const char *route_text(struct differ *d, const struct space *space,
 			      const struct route *route)
 {
@@ -116,7 +99,7 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 		struct step *step;
 
 		/* one to the same destination is replaced in place by the wanted one */
-		if (has_route(other, route->dst, add ? &route->via : NULL))
+		if (space_has_route(other, route->dst, add ? &route->via : NULL))
 			continue;
 		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
 				  "route", want, have);
@@ -389,6 +372,14 @@ static void diff_left_spaces(struct differ *d, const uint32_t *wanted)
 		diff_chains(d, NONE, h, true);
 		diff_routes(d, NONE, h, false);
 	}
+}
+
+void plan_host_rules(struct plan *plan, struct arena *a, const struct state *want,
+		     const struct observed *observed)
+{
+	struct differ d = {.plan = plan, .a = a, .want = want, .seen = observed};
+
+	diff_firewall(&d, 0, 0);
 }
 
 void diff_spaces(struct differ *d)

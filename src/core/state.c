@@ -11,3 +11,19 @@ uint32_t state_find_space(const struct state *state, const char *container)
 
 	return at < state->spaces.n && !strcmp(spaces[at].container, container) ? at : NONE;
 }
+
+/* The first of the routes that does not lead to less than dst. */
+static uint32_t first_route(const struct space *space, struct prefix dst)
+{
+	return first_not_before(space->routes.n, i,
+				prefix_compare(space->routes.items[i].dst, dst) < 0);
+}
+
+bool space_has_route(const struct space *space, struct prefix dst, const struct ip *via)
+{
+	for (uint32_t i = first_route(space, dst);
+	     i < space->routes.n && !prefix_compare(space->routes.items[i].dst, dst); i++)
+		if (!via || ip_equal(space->routes.items[i].via, *via))
+			return true;
+	return false;
+}

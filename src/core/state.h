@@ -92,3 +92,6 @@ struct state {
 
 /* Index of a container's namespace, or NONE. */
 uint32_t state_find_space(const struct state *state, const char *container);
+
+/* Its routes, which are sorted, have one to this destination; via NULL: whatever its gateway. */
+bool space_has_route(const struct space *space, struct prefix dst, const struct ip *via);

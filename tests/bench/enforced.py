@@ -179,28 +179,29 @@ def one_process_per_rule(n, budget_s):
 
 # --- the daemon ---
 
-def change_one(host):
+def change_one(host, ports=(7, 8)):
     policy = next(p for p in host.config["policies"][len(host.config["policies"]) // 2:] if isinstance(p.get("port"), int)
                   and "from" in p)
-    policy["port"] = 7 if policy["port"] != 7 else 8
+    policy["port"] = ports[0] if policy["port"] != ports[0] else ports[1]
     configs.write(host.config, f"{host.path}.new")
     os.rename(f"{host.path}.new", host.path)
 
 
 def daemon_life(n, changes):
-    """First load, one policy changed at a time, memory. (first pass, passes after a change, VmHWM, RssAnon)."""
+    """First load, one policy changed at a time, memory. (first pass, passes after a change of a port, passes after one
+    to a range, which is compiled whole, [VmHWM, RssAnon] after the load, and at the end)."""
     with Host(configs.pairs(n)[0]) as host, docker_host() as ns, Daemon(host, ns) as daemon:
         daemon.settle()
-        peak, after = memory(daemon.pid())
+        loaded = memory(daemon.pid())
         first = Timings(daemon.said()).passes[0]
-        found = []
-        for _ in range(changes):
+
+        def after(*ports):
             known = daemon.n_passes()
-            change_one(host)
+            change_one(host, *ports)
             daemon.settle(known + 1)
-            passes = Timings(daemon.said()).passes[known:]
-            found.append(next(p for p in passes if "commit" in p))
-        return first, found, [peak, after], memory(daemon.pid())
+            return next(p for p in Timings(daemon.said()).passes[known:] if "commit" in p)
+        ports = [after() for _ in range(changes)]
+        return first, ports, [after(("7-9", "17-19")) for _ in range(changes)], loaded, memory(daemon.pid())
 
 
 def nothing_changed(policies, containers, times):

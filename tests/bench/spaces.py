@@ -171,8 +171,8 @@ class Timings:
             one[words[1]] = (wall + float(words[2]), cpu + float(words[3]))
 
 
-ENFORCED = ("read", "parse", "resolve", "observe_host", "compile", "encode", "observe_containers", "diff", "apply")
-PASS = ENFORCED[3:]
+ENFORCED = ("read", "parse", "resolve", "observe_host", "amend", "compile", "encode", "observe_containers", "diff", "apply")
+PASS = ENFORCED[2:]
 
 
 def total(stages, names, clock):

@@ -530,6 +530,99 @@ def test_an_engine_that_takes_its_time_does_not_keep_a_flushed_host_waiting(case
     running.engine.scripts.clear()
 
 
+AMENDED = "what changed in the policies"
+
+
+def many(port, *more):
+    """Of 600 policies and more, the one in the middle says this port."""
+    config = json.loads(text(port))
+    others = [{"selector": "proxy", "from": "api", "port": 1000 + 2 * i} for i in range(600)]
+    config["policies"] = others[:300] + config["policies"] + others[300:] + list(more)
+    return config
+
+
+def put_config(running, config):
+    with open(f"{running.file}.new", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.rename(f"{running.file}.new", running.file)
+
+
+def write(running, config):
+    """-> the generation before."""
+    before = running.daemon.status()["generation"]
+    put_config(running, config)
+    return before
+
+
+def loaded(running, before):
+    running.daemon.wait(lambda s: s["generation"] != before)
+
+
+def settled(running):
+    """The whole was compared since, and there was nothing to do."""
+    running.daemon.wait(lambda s: "verify" in s["last_reason"] and s["healthy"])
+    time.sleep(0.3)
+    assert running.case.run("plan", "-c", running.file, "-q").returncode == 0
+    assert "error" not in running.daemon.text()
+
+
+def passes_said(running):
+    """(of what, how much was done) of each pass that did something."""
+    return [(AMENDED in line, re.search(r"done=(\d+)", line)[1]) for line in running.daemon.text().splitlines()
+            if re.search(r"\bpass\b.* done=", line)]
+
+
+@pytest.fixture
+def among_many(start):
+    running = start()
+    loaded(running, write(running, many(80)))
+    settled(running)
+    assert not any(amended for amended, _ in passes_said(running)), "the file was a small one before"
+    return running
+
+
+def test_of_many_policies_what_changed_is_carried_out_and_the_whole_compared_behind_it(among_many):
+    running = among_many
+    said = len(passes_said(running))
+    write(running, many(81))
+    running.wait(81)
+    settled(running)
+    assert passes_said(running)[said:] == [(True, "1")], running.daemon.text()
+    assert "policies[300]" in running.daemon.text(), "the plan's line names the policy"
+    # a comment says nothing
+    loaded(running, write(running, {**many(81), "policies": [{**p, "comment": "so"} for p in many(81)["policies"]]}))
+    settled(running)
+    assert running.enforced(81) and len(passes_said(running)) == said + 1
+
+
+@pytest.mark.parametrize("more", [{"selector": "api", "from": "proxy", "port": "90-99", "proto": "udp"},
+                                  {"selector": "api", "from": "nobody", "port": 90},
+                                  {"selector": "proxy", "nat": "dnat", "iface": "ext0", "to": "api", "port": 90}],
+                         ids=["a range", "one that waits", "a translation"])
+def test_what_is_more_than_elements_is_compiled_whole(among_many, more):
+    running = among_many
+    said = len(passes_said(running))
+    write(running, many(81, more))
+    running.wait(81)
+    settled(running)
+    assert not any(amended for amended, _ in passes_said(running)[said:]), running.daemon.text()
+
+
+def test_a_change_that_meets_a_table_that_others_changed_is_compared_whole(among_many):
+    """In one pass: what stands is not what the file before says."""
+    running = among_many
+    said = len(passes_said(running))
+    before = running.daemon.status()["generation"]
+    running.daemon.process.send_signal(signal.SIGSTOP)
+    running.case.nft("flush", "set", "inet", "harborwall", "allow")
+    put_config(running, many(81))
+    running.daemon.process.send_signal(signal.SIGCONT)
+    loaded(running, before)
+    running.wait(81)
+    settled(running)
+    assert not passes_said(running)[said][0], running.daemon.text()
+
+
 def test_who_did_not_listen_to_its_own_large_change_hears_the_next_one(case):
     """It is deaf to transactions of ours that are large, be they a restore or a batch."""
     def flush_chains():

@@ -68,6 +68,21 @@ TEST(a_refusal_is_quoted_on_one_line)
 	assert_non_null(strstr(err.text, "403 Pool overlaps"));
 }
 
+/* Inspect tells them, and they are put into the lists behind the digest of the pass. */
+TEST(a_mark_that_inspect_tells_makes_no_other_engine)
+{
+	struct engine_endpoint endpoint = {.network = "web"};
+	struct engine_container container = {
+		.id = "a", .name = "api", .endpoints = {&endpoint, 1, 1}};
+	const struct engine engine = {.up = true, .containers = {&container, 1, 1}};
+	uint64_t listed = engine_digest(&engine);
+
+	endpoint.managed = true;
+	assert_int_equal(engine_digest(&engine), listed);
+	container.running = true;
+	assert_int_not_equal(engine_digest(&engine), listed);
+}
+
 /* --- the laws, over the golden files --- */
 
 static const char *const files[] = {"example", "every_field", "service_without_container",
@@ -325,6 +340,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
 		cmocka_unit_test(an_answer_that_is_no_list_is_no_empty_list),
+		cmocka_unit_test(a_mark_that_inspect_tells_makes_no_other_engine),
 		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),
