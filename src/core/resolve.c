@@ -49,7 +49,7 @@ struct resolver {
 	bool *noted[N_QUESTIONS]; /* of each name: that it is a prefix match */
 };
 
-static const struct peers nobody;
+static const struct peers nobody = {.network = NONE};
 
 bool name_has_prefix(const char *name, const char *query)
 {
@@ -254,6 +254,21 @@ static uint64_t peers_hash(const peer_list *peers)
 	return hash;
 }
 
+static uint32_t network_of(const struct resolver *r, const struct peer *peer)
+{
+	return peer->address == NONE ? NONE : r->config->addresses.items[peer->address].network;
+}
+
+static uint32_t common_network(const struct resolver *r, const peer_list *peers)
+{
+	uint32_t network = peers->n ? network_of(r, peers->items) : NONE;
+
+	list_each (peer, peers)
+		if (network_of(r, peer) != network)
+			return NONE;
+	return network;
+}
+
 /* The kinds of names that a question is about, in their order. */
 static const struct {
 	enum match kinds[7];
@@ -271,7 +286,11 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 {
 	struct peers *peers = arena_take(r->a, sizeof(*peers) + found->n * sizeof(*found->items));
 
-	*peers = (struct peers){(struct peer *)(peers + 1), found->n, match, peers_hash(found)};
+	*peers = (struct peers){.items = (struct peer *)(peers + 1),
+				.n = found->n,
+				.match = match,
+				.hash = peers_hash(found),
+				.network = common_network(r, found)};
 	list_each (peer, found)
 		peers->items[peer - found->items] = *peer;
 	return peers;

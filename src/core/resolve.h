@@ -28,7 +28,8 @@ struct peers {
 	struct peer *items;
 	uint32_t n;
 	enum match match;
-	uint64_t hash; /* of the nets, in their order */
+	uint64_t hash;	  /* of the nets, in their order */
+	uint32_t network; /* the declared one that all of them are addresses of, or NONE */
 };
 
 /* Of what a name is asked. */

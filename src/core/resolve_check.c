@@ -13,7 +13,7 @@ struct checker {
 	struct diags *diags;
 	const struct config *config;
 	const struct resolution *resolution;
-	uint64_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
+	uint32_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
 	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
 };
 
@@ -26,7 +26,7 @@ static bool has_subject(const struct policy *p)
 }
 
 /* What a policy is about, without protocols and ports. */
-static uint64_t matter_of(const struct policy *p, const struct resolved *r)
+static uint32_t matter_of(const struct policy *p, const struct resolved *r)
 {
 	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 |
 						      (uint64_t)p->masquerade << 16 | p->to_port);
@@ -35,7 +35,7 @@ static uint64_t matter_of(const struct policy *p, const struct resolved *r)
 	hash = hash_word(hash, r->from->hash);
 	hash = hash_word(hash, r->to->hash);
 	hash = has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
-	return hash ? hash : 1;
+	return (uint32_t)hash ? (uint32_t)hash : 1;
 }
 
 static bool same_peers(const struct peers *a, const struct peers *b)
@@ -120,50 +120,60 @@ static void warn_of_doubles_of(const struct checker *c, uint32_t i)
 		warn_of_cover(c, older[n], i);
 }
 
-/* A hash table of the last policy about each matter, which chains to those before it. */
+/*
+ * Slots of a hash table: the number + 1 of the last policy about a matter, and above it so many
+ * bits of the matter that few others are looked at. 0: free.
+ */
+enum { NUMBER = (1 << 18) - 1 };
+_Static_assert((int)CONFIG_MAX_POLICIES < (int)NUMBER, "a policy's number does not fit its slot");
+
+static uint32_t slot_of(uint32_t matter, uint32_t i)
+{
+	return (matter & ~(uint32_t)NUMBER) | (i + 1);
+}
+
+/* The slot is free, or policy i's matter is that of the one that is in it. */
+static bool is_its_slot(const struct checker *c, uint32_t slot, uint32_t i)
+{
+	return !slot || ((slot ^ slot_of(c->matters[i], 0)) <= NUMBER &&
+			 same_matter(c, i, (slot & NUMBER) - 1));
+}
+
+/* Each chains to the one before it about the same. */
 static void warn_of_doubles(struct checker *c)
 {
 	uint32_t n = c->config->policies.n, cap = 64, *last;
 
 	while (cap < 2 * n)
 		cap *= 2;
-	last = arena_array(c->scratch, uint32_t, cap); /* index + 1; 0: free */
+	last = arena_array(c->scratch, uint32_t, cap);
 	for (uint32_t i = 0; i < n; i++) {
-		uint64_t slot = c->matters[i];
+		uint32_t at = c->matters[i];
 
 		/* the table is large, and the memory far */
 		if (i + AHEAD < n)
 			__builtin_prefetch(&last[c->matters[i + AHEAD] & (cap - 1)], 1);
-		if (!slot)
+		if (!at)
 			continue;
-		while (last[slot & (cap - 1)] && !same_matter(c, i, last[slot & (cap - 1)] - 1))
-			slot++;
-		c->previous[i] = last[slot & (cap - 1)] - 1; /* 0 - 1: NONE */
-		last[slot & (cap - 1)] = i + 1;
-		warn_of_doubles_of(c, i);
+		while (!is_its_slot(c, last[at & (cap - 1)], i))
+			at++;
+		c->previous[i] = (last[at & (cap - 1)] & NUMBER) - 1; /* 0 - 1: NONE */
+		last[at & (cap - 1)] = slot_of(c->matters[i], i);
+		if (c->previous[i] != NONE)
+			warn_of_doubles_of(c, i);
 	}
 }
 
 /* --- policies without effect --- */
 
-static uint32_t network_of(const struct checker *c, const struct peer *peer)
-{
-	return peer->address == NONE ? NONE : c->config->addresses.items[peer->address].network;
-}
-
 /* Containers of one network reach each other anyway. */
 static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
 {
-	uint32_t network = out->from->n ? network_of(c, &out->from->items[0]) : NONE;
+	uint32_t network = out->from->network;
 
-	if (network == NONE || !out->subject->n || c->config->policies.items[i].nat != NAT_NO)
+	if (network == NONE || out->subject->network != network ||
+	    c->config->policies.items[i].nat != NAT_NO)
 		return;
-	for (uint32_t k = 0; k < out->from->n; k++)
-		if (network_of(c, &out->from->items[k]) != network)
-			return;
-	for (uint32_t k = 0; k < out->subject->n; k++)
-		if (network_of(c, &out->subject->items[k]) != network)
-			return;
 	diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
 		"both ends are on %s, whose containers reach each other anyway; this policy "
 		"changes nothing",
@@ -180,8 +190,8 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 			    .diags = diags,
 			    .config = config,
 			    .resolution = resolution,
-			    .matters = arena_array(&scratch, uint64_t, n),
-			    .previous = arena_array(&scratch, uint32_t, n)};
+			    .matters = arena_array(&scratch, uint32_t, n),
+			    .previous = arena_take(&scratch, n * sizeof(uint32_t))};
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct policy *p = &config->policies.items[i];
