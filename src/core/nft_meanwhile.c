@@ -12,7 +12,7 @@
 
 #define RAW "raw"
 
-enum { BEHIND = 5 }; /* of RAW, which clears the mark, and still before Docker's (core/program.c) */
+enum { BEHIND = 5 }; /* of RAW, which clears the mark; still before Docker (core/program_impl.h) */
 
 /* What the other set does not hold, as a set of its own; n is 0 where it holds everything. */
 static struct set only_in(const struct set *set, const struct set *other, struct arena *a)
