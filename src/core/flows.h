@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Policies, taken apart into what a packet filter knows: allowed flows, translations, masquerading,
- * per namespace. core/compile.c writes them, core/program.c makes the ruleset of them. Pure.
+ * per namespace. core/compile_policies.c writes them, core/program.c makes the ruleset of them.
+ * Pure.
  */
 #pragma once
 
