@@ -44,32 +44,18 @@ void buf_reserve(struct buf *b, size_t len)
 		grow(b, b->len + len + 1);
 }
 
-/* As buf_extend, but for the zeros. */
-static char *extend(struct buf *b, size_t len)
+void buf_grow(struct buf *b, size_t len)
 {
-	char *start;
+	size_t cap = b->cap ? b->cap * 2 : 256;
 
-	if (b->cap - b->len < len + 1 || !b->data) {
-		size_t cap = b->cap ? b->cap * 2 : 256;
-
-		while (cap - b->len < len + 1)
-			cap *= 2;
-		grow(b, cap);
-	}
-	start = b->data + b->len;
-	start[len] = '\0';
-	b->len += len;
-	return start;
-}
-
-void *buf_extend(struct buf *b, size_t len)
-{
-	return memset(extend(b, len), 0, len);
+	while (cap - b->len < len + 1)
+		cap *= 2;
+	grow(b, cap);
 }
 
 void buf_add(struct buf *b, const void *bytes, size_t len)
 {
-	char *room = extend(b, len);
+	char *room = buf_take(b, len);
 
 	if (len)
 		memcpy(room, bytes, len);
@@ -89,7 +75,7 @@ void buf_printf(struct buf *b, const char *format, ...)
 	va_copy(again, args);
 	len = vsnprintf(NULL, 0, format, args);
 	if (len > 0)
-		vsnprintf(buf_extend(b, (size_t)len), (size_t)len + 1, format, again);
+		vsnprintf(buf_take(b, (size_t)len), (size_t)len + 1, format, again);
 	va_end(again);
 	va_end(args);
 }

@@ -12,8 +12,22 @@ struct buf {
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Makes room for len more zero bytes, counts them in, and returns where they start. */
-void *buf_extend(struct buf *b, size_t len);
+/* Room for len more bytes and their NUL: the way of buf_take that is seldom gone. */
+void buf_grow(struct buf *b, size_t len);
+
+/* Counts len more bytes in, all of which are to be written, and returns where they start. */
+static inline void *buf_take(struct buf *b, size_t len)
+{
+	char *start;
+
+	if (b->cap - b->len < len + 1)
+		buf_grow(b, len);
+	start = b->data + b->len;
+	b->len += len;
+	b->data[b->len] = '\0';
+	return start;
+}
+
 /* Room for len more bytes without another growth. */
 void buf_reserve(struct buf *b, size_t len);
 /* Takes it back to its first len bytes. */

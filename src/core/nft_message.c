@@ -262,20 +262,30 @@ static struct stencil cut_stencil(const struct set *set, bool with_data)
 	return s;
 }
 
+/* A few words each, as all of an element is: a call would take longer. */
+static char *copy_words(char *to, const void *from, size_t len)
+{
+	for (size_t i = 0; i < len; i += sizeof(uint32_t))
+		memcpy(to + i, (const char *)from + i, sizeof(uint32_t));
+	return to + len;
+}
+
 /* n of them, from the i-th on. */
 static void stamp(struct buf *b, const struct stencil *s, const struct set *set, uint32_t i,
 		  uint32_t n)
 {
-	size_t len = s->element.len, stride = set_stride(set), key = key_bytes(set);
-	size_t key_len = set_key_len(set), data = s->data ? data_bytes(set) : 0;
+	const char *element = s->element.data;
+	size_t stride = set_stride(set), key_len = set_key_len(set), key_end = s->key + key_len;
+	size_t data_len = s->data ? set_data_len(set) : 0,
+	       between = s->data ? s->data - key_end : 0;
 	const uint8_t *record = set_element(set, i);
-	char *at = buf_extend(b, n * len);
+	char *at = buf_take(b, n * s->element.len);
 
-	for (; n; n--, at += len, record += stride) {
-		memcpy(at, s->element.data, len);
-		memcpy(at + s->key, record, key);
-		if (data)
-			memcpy(at + s->data, record + key_len, data);
+	for (; n; n--, record += stride) {
+		at = copy_words(at, element, s->key);
+		at = copy_words(at, record, key_len);
+		at = copy_words(at, element + key_end, between);
+		at = copy_words(at, record + key_len, data_len);
 	}
 }
 

@@ -36,8 +36,16 @@ size_t nla_begin(struct buf *b, uint16_t type)
 	struct nlattr attr = {.nla_type = type};
 	size_t at = b->len;
 
-	buf_add(b, &attr, sizeof(attr));
+	memcpy(buf_take(b, sizeof(attr)), &attr, sizeof(attr));
 	return at;
+}
+
+static void pad(struct buf *b, size_t len)
+{
+	size_t more = aligned(len) - len;
+
+	if (more)
+		memset(buf_take(b, more), 0, more);
 }
 
 void nla_end(struct buf *b, size_t at)
@@ -45,17 +53,16 @@ void nla_end(struct buf *b, size_t at)
 	uint16_t len = (uint16_t)(b->len - at);
 
 	memcpy(b->data + at, &len, sizeof(len)); /* nla_len comes first */
-	buf_extend(b, aligned(b->len - at) - len);
+	pad(b, len);
 }
 
 void nla_bytes(struct buf *b, uint16_t type, const void *bytes, size_t len)
 {
 	struct nlattr attr = {.nla_type = type, .nla_len = (uint16_t)(sizeof(attr) + len)};
-	uint8_t *room = buf_extend(b, sizeof(attr) + aligned(len));
 
-	memcpy(room, &attr, sizeof(attr));
-	if (len)
-		memcpy(room + sizeof(attr), bytes, len);
+	memcpy(buf_take(b, sizeof(attr)), &attr, sizeof(attr));
+	buf_add(b, bytes, len);
+	pad(b, len);
 }
 
 void nla_text(struct buf *b, uint16_t type, const char *text)
@@ -63,10 +70,15 @@ void nla_text(struct buf *b, uint16_t type, const char *text)
 	nla_bytes(b, type, text, strlen(text) + 1);
 }
 
+/* Most attributes are one of these: in one piece. */
 void nla_be32(struct buf *b, uint16_t type, uint32_t value)
 {
-	value = htobe32(value);
-	nla_bytes(b, type, &value, sizeof(value));
+	struct {
+		struct nlattr attr;
+		uint32_t value;
+	} word = {{.nla_type = type, .nla_len = sizeof(word)}, htobe32(value)};
+
+	memcpy(buf_take(b, sizeof(word)), &word, sizeof(word));
 }
 
 void nla_be64(struct buf *b, uint16_t type, uint64_t value)

@@ -189,7 +189,7 @@ TEST(a_large_buffer_that_was_cut_leaves_nothing_behind)
 	struct arena a = {0};
 	struct buf b = {0};
 
-	memset(buf_extend(&b, 3 << 20), 0xff, 3 << 20);
+	memset(buf_take(&b, 3 << 20), 0xff, 3 << 20);
 	buf_cut(&b, 1);
 	buf_reserve(&b, 5 << 20);
 	assert_int_equal((unsigned char)b.data[0], 0xff);
