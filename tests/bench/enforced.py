@@ -155,7 +155,7 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
                 stages, took = host.apply(ns)
                 note_pass(wall, cpu, "harborwall", stages)
                 wall.note("harborwall apply, the whole program", took.wall)
-            for name, path in texts.items():
+            for name, path in list(texts.items()) * (5 if n <= 1000 else 1):  # short ones take 11 to 28 ms, as it comes
                 ms, cpu_ms = rivals.load(name, path)
                 wall.note(name, ms)
                 cpu.note(name, cpu_ms)
