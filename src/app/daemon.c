@@ -253,6 +253,7 @@ static void make_pass(struct daemon *d)
 		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
 			      d->report.word);
 	pass_release(&pass);
+	d->world.before = NULL;
 	source_forget_before(&d->source);
 	let_go(d);
 	d->last_pass_ms = clock_ms();
