@@ -160,7 +160,7 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
                 wall.note(name, ms)
                 cpu.note(name, cpu_ms)
             with Namespace() as ns:
-                note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "2" if n > 1000 else "20").out,
+                note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "6" if n > 1000 else "20").out,
                            "transaction: ")
             note_lines(wall, cpu, subprocess.run([f"{BUILD}/tests/bench_stages", host.path, *answers], check=True, text=True,
                                                  stdout=subprocess.PIPE).stdout, "core: ")
