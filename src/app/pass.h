@@ -46,8 +46,7 @@ struct pass {
 	struct error trouble; /* with ending them */
 	uint64_t stamp, file; /* of its inputs (app/unchanged.h) */
 	bool unchanged;	      /* they are those of a converged pass: nothing was compared */
-	bool amended; /* the change of a few policies alone was planned: a whole pass is to follow
-		       */
+	bool amended;	      /* planned for a few changed policies alone: a whole pass follows */
 };
 
 /* Reads the world and says what there is to do. Changes nothing. */

@@ -8,8 +8,7 @@
 
 #include "app/pass.h"
 
-/* Of all inputs but the file, after observe_host. 0: there is something that can't be told so
- * cheaply. */
+/* Of all inputs but the file, after observe_host. 0: some can't be told so cheaply. */
 uint64_t unchanged_stamp(const struct pass *p, const struct world *w);
 /* The world is as the converged pass left it, whatever the file says. */
 bool unchanged_world(const struct pass *p, struct world *w);
