@@ -13,12 +13,16 @@
 /* Fills exprs of every rule; a ruleset must be encoded before it is compared or sent. */
 void nft_encode_ruleset(struct ruleset *rs, struct arena *a);
 
-/* A transaction: nlmsgs from NFNL_MSG_BATCH_BEGIN to _END, every inner one asks for an ack. */
+/*
+ * A transaction: nlmsgs from NFNL_MSG_BATCH_BEGIN to _END. Only the last inner one asks for an ack:
+ * the kernel says it of a batch that it took, and what it refuses it tells without being asked.
+ */
 struct nft_batch {
 	struct buf bytes;
 	LIST(uint32_t)
 	origins;       /* policy index of message i, or NONE; its sequence number is seq0 + i */
 	uint32_t seq0; /* sequence number of BATCH_BEGIN */
+	size_t last;   /* where the last inner message begins in bytes; 0: there is none */
 	uint32_t n_messages;
 	uint8_t family;	   /* NFPROTO_*, and the table that the messages are for: ours unless */
 	const char *table; /* set otherwise after nft_batch_begin */

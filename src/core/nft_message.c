@@ -24,8 +24,9 @@ static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t ty
 
 	batch->n_messages++;
 	*list_add(a, &batch->origins) = origin;
-	return nlmsg_begin(&batch->bytes, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
-			   (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags), seq, batch->family, 0);
+	batch->last = nlmsg_begin(&batch->bytes, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+				  (uint16_t)(NLM_F_REQUEST | flags), seq, batch->family, 0);
+	return batch->last;
 }
 
 static void message_end(struct nft_batch *batch, size_t message)
@@ -45,10 +46,21 @@ void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0)
 	message_end(batch, message);
 }
 
+static void ask_for_ack(struct nft_batch *batch)
+{
+	struct nlmsghdr last;
+
+	memcpy(&last, batch->bytes.data + batch->last, sizeof(last));
+	last.nlmsg_flags |= NLM_F_ACK;
+	memcpy(batch->bytes.data + batch->last, &last, sizeof(last));
+}
+
 void nft_batch_end(struct nft_batch *batch, struct arena *a)
 {
 	size_t message;
 
+	if (batch->last)
+		ask_for_ack(batch);
 	*list_add(a, &batch->origins) = NONE;
 	message =
 		nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_END, NLM_F_REQUEST,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The messages of a transaction (linux/netfilter/nf_tables.h), one function each, appended to a
- * batch. Every one asks for an ack; none is longer than the kernel's 16-bit attribute length
- * allows. Pure.
+ * batch. None is longer than the kernel's 16-bit attribute length allows. Pure.
  */
 #pragma once
 

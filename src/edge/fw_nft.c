@@ -203,9 +203,8 @@ static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint3
 {
 	bool deaf = ns_turn_deaf(ns, batch->bytes.len), ok;
 
-	/* begin and end are not acked */
 	ok = netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
-			  batch->n_messages - 2, failed, err);
+			  batch->n_messages, failed, err);
 	ns_hear_again(ns, deaf);
 	return ok;
 }

@@ -26,7 +26,7 @@ MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, str
 MUST_CHECK bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset *want,
 			     struct error *err);
 /*
- * Sends a finished batch and reads every ack. All or nothing. On refusal *origin is the policy
+ * Sends a finished batch and reads its ack. All or nothing. On refusal *origin is the policy
  * index of the refused message, or NONE. An empty batch sends nothing.
  */
 MUST_CHECK bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,

@@ -101,7 +101,7 @@ int lock_take(struct error *err)
 	if (fd < 0)
 		return -1;
 	encode(&b);
-	if (netlink_talk(fd, b.data, b.len, 1, 1, NULL, err))
+	if (netlink_talk(fd, b.data, b.len, 1, 3, NULL, err))
 		return fd;
 	/* older kernels know no owners: there the lock is a promise */
 	if (err->code == EOPNOTSUPP || err->code == EINVAL) {

@@ -108,7 +108,7 @@ bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *
 /* One exchange: what is asked for, and how far its answer has come. */
 struct exchange {
 	int fd;
-	uint32_t seq_first, n_acks, acked;
+	uint32_t seq_first, n_messages;
 	uint32_t failed_seq;
 	bool dump, done, interrupted;
 	netlink_reader reader;
@@ -118,6 +118,7 @@ struct exchange {
 	struct error *err;
 };
 
+/* What is left of an answer that was given up: a dump goes on while it is read. */
 static void drain(int fd, char *answer)
 {
 	while (recv(fd, answer, ANSWER_BYTES, MSG_DONTWAIT) > 0)
@@ -192,7 +193,7 @@ static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 		if (e->error)
 			refuse(x, message, -e->error);
 		else
-			x->acked++;
+			x->done = true;
 	} else if (x->reader && message->nlmsg_type >= NLMSG_MIN_TYPE) {
 		if (!x->reader(x->context, message, x->err))
 			return false;
@@ -204,9 +205,7 @@ static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 /* Answers to what was asked before on this socket, and given up, are not ours. */
 static bool is_ours(const struct exchange *x, const struct nlmsghdr *message)
 {
-	uint32_t n = x->n_acks ? x->n_acks + 2 : 1; /* a batch has a begin and an end */
-
-	return message->nlmsg_seq - x->seq_first < n;
+	return message->nlmsg_seq - x->seq_first < x->n_messages;
 }
 
 static bool take_answer(struct exchange *x, size_t len)
@@ -235,18 +234,13 @@ static bool wait_for_answer(const struct exchange *x)
 	return true;
 }
 
-static bool is_complete(const struct exchange *x)
-{
-	return x->done || (x->n_acks && x->acked >= x->n_acks);
-}
-
 /*
  * Reads until the answer is complete. After a refusal, only what is there already: nf_tables has
- * put all acknowledgements of a batch into the socket when sendto() returns.
+ * put everything that it says of a batch into the socket when sendto() returns.
  */
 static bool read_answer(struct exchange *x)
 {
-	for (uint32_t n = 0; n < MAX_ANSWERS && !is_complete(x); n++) {
+	for (uint32_t n = 0; n < MAX_ANSWERS && !x->done; n++) {
 		ssize_t len = recv(x->fd, x->answer, ANSWER_BYTES, MSG_DONTWAIT | MSG_TRUNC);
 
 		if (len > ANSWER_BYTES)
@@ -260,7 +254,7 @@ static bool read_answer(struct exchange *x)
 		if (x->err->code || !wait_for_answer(x))
 			return false;
 	}
-	if (!is_complete(x))
+	if (!x->done)
 		return error_set(x->err, EMSGSIZE, "netlink answers without end");
 	return !x->err->code;
 }
@@ -273,9 +267,10 @@ static bool exchange_run(struct exchange *x, const void *bytes, size_t len)
 		return false;
 	x->answer = answer;
 	x->deadline_ms = clock_ms() + DEADLINE_MS;
-	drain(x->fd, answer);
-	if (!send_all(x, bytes, len) || !read_answer(x))
+	if (!send_all(x, bytes, len) || !read_answer(x)) {
+		drain(x->fd, answer);
 		return false;
+	}
 	if (x->interrupted)
 		return error_set(x->err, EINTR, "the kernel's tables changed while they were read");
 	return true;
@@ -286,6 +281,7 @@ bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq, netlink
 {
 	struct exchange x = {.fd = fd,
 			     .seq_first = seq,
+			     .n_messages = 1,
 			     .dump = true,
 			     .reader = reader,
 			     .context = context,
@@ -297,16 +293,21 @@ bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq, netlink
 bool netlink_get(int fd, const void *request, size_t len, uint32_t seq, netlink_reader reader,
 		 void *context, struct error *err)
 {
-	struct exchange x = {
-		.fd = fd, .seq_first = seq, .reader = reader, .context = context, .err = err};
+	struct exchange x = {.fd = fd,
+			     .seq_first = seq,
+			     .n_messages = 1,
+			     .reader = reader,
+			     .context = context,
+			     .err = err};
 
 	return exchange_run(&x, request, len);
 }
 
-bool netlink_talk(int fd, const void *messages, size_t len, uint32_t seq_first, uint32_t n_acks,
+bool netlink_talk(int fd, const void *messages, size_t len, uint32_t seq_first, uint32_t n_messages,
 		  uint32_t *failed_seq, struct error *err)
 {
-	struct exchange x = {.fd = fd, .seq_first = seq_first, .n_acks = n_acks, .err = err};
+	struct exchange x = {
+		.fd = fd, .seq_first = seq_first, .n_messages = n_messages, .err = err};
 	bool ok = exchange_run(&x, messages, len);
 
 	if (failed_seq)

@@ -39,8 +39,9 @@ MUST_CHECK bool netlink_dump(int fd, const void *request, size_t len, uint32_t s
 MUST_CHECK bool netlink_get(int fd, const void *request, size_t len, uint32_t seq,
 			    netlink_reader reader, void *context, struct error *err);
 /*
- * Sends messages in one piece and reads n_acks acknowledgements. On refusal err has the code and,
- * where the kernel gives one, its text; *failed_seq (may be NULL) is the refused message's number.
+ * Sends n_messages in one piece and reads the acknowledgement that one of them asks for. On refusal
+ * err has the code and, where the kernel gives one, its text; *failed_seq (may be NULL) is the
+ * refused message's number.
  */
 MUST_CHECK bool netlink_talk(int fd, const void *messages, size_t len, uint32_t seq_first,
-			     uint32_t n_acks, uint32_t *failed_seq, struct error *err);
+			     uint32_t n_messages, uint32_t *failed_seq, struct error *err);

@@ -38,26 +38,19 @@ static _Noreturn void refused(const struct nlmsghdr *message)
 	exit(1);
 }
 
-/* Bytes out, acknowledgements counted: the least that anybody has to do. */
+/* Bytes out, the acknowledgement in: the least that anybody has to do. */
 static void replay(int fd, const struct nft_batch *batch)
 {
 	static _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES];
-	uint32_t acks = 0, wanted = batch->n_messages - 2;
+	const struct nlmsghdr *message = (const void *)answer;
 
 	if (send(fd, batch->bytes.data, batch->bytes.len, 0) != (ssize_t)batch->bytes.len)
 		fail("the kernel does not take the bytes");
-	while (acks < wanted) {
-		ssize_t len = recv(fd, answer, sizeof(answer), MSG_DONTWAIT);
-		const struct nlmsghdr *message = (const void *)answer;
-
-		if (len < 0)
-			fail("acknowledgements are missing");
-		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len))
-			if (((const struct nlmsgerr *)NLMSG_DATA(message))->error)
-				refused(message);
-			else
-				acks++;
-	}
+	if (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) <
+	    (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr)))
+		fail("the acknowledgement is missing");
+	if (((const struct nlmsgerr *)NLMSG_DATA(message))->error)
+		refused(message);
 }
 
 static void build(struct nft_batch *batch, struct arena *a, const struct ruleset *want,

@@ -143,6 +143,21 @@ static void commit(struct ruleset *have, struct arena *a, const struct nft_batch
 	nft_decode_finish(have, a);
 }
 
+/* The kernel says once that a transaction stands, and what it refuses without being asked. */
+static void assert_one_ack(const struct nft_batch *batch)
+{
+	const char *at = buf_text(&batch->bytes), *end = at + batch->bytes.len;
+	uint32_t i = 0;
+
+	for (; at < end; i++) {
+		const struct nlmsghdr *message = (const void *)at;
+
+		assert_int_equal(!!(message->nlmsg_flags & NLM_F_ACK), i == batch->n_messages - 2);
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	assert_int_equal(i, batch->n_messages);
+}
+
 TEST(what_is_sent_reads_back_as_what_was_wanted)
 {
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
@@ -160,6 +175,7 @@ TEST(what_is_sent_reads_back_as_what_was_wanted)
 			nft_diff(&first, &changes, &x.arena, &space->ruleset, &have);
 			nft_batch_end(&first, &x.arena);
 			assert_false(nft_batch_is_empty(&first));
+			assert_one_ack(&first);
 			commit(&have, &x.arena, &first);
 			nft_batch_begin(&second, &x.arena, 1);
 			nft_diff(&second, &changes, &x.arena, &space->ruleset, &have);

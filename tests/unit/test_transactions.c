@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Transactions and this kernel, in a network namespace of their own. */
+#include "core/nft_message.h"
+#include "core/nlattr.h"
+#include "core/ruleset.h"
+#include "edge/fw_nft.h"
+#include "edge/netlink.h"
+#include "unit/test.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sched.h>
+#include <stdio.h>
+
+enum { MANY = 20000 };
+
+struct example {
+	struct arena arena;
+	struct ns ns;
+	struct nft_batch batch;
+	struct error err;
+};
+
+static struct example begin(void)
+{
+	struct example x = {.ns = NS_INIT};
+
+	assert_true(ns_open_host(&x.ns, &x.err));
+	nft_batch_begin(&x.batch, &x.arena, 1);
+	nft_add_table(&x.batch, &x.arena);
+	return x;
+}
+
+static bool commit(struct example *x, uint32_t *origin)
+{
+	bool ok;
+
+	nft_batch_end(&x->batch, &x->arena);
+	ok = fw_nft_commit(&x->ns, &x->batch, origin, &x->err);
+	buf_free(&x->batch.bytes);
+	return ok;
+}
+
+static bool table_stands(struct example *x)
+{
+	struct ruleset have;
+	struct error err = {0};
+
+	assert_true(fw_nft_read(&have, &x->arena, &x->ns, &err));
+	return have.exists;
+}
+
+/* The next one has to pass by the same socket; it leaves nothing. */
+static void end(struct example *x)
+{
+	struct nft_batch batch = {0};
+	uint32_t origin;
+
+	x->err = (struct error){0};
+	nft_batch_begin(&batch, &x->arena, 1);
+	nft_add_table(&batch, &x->arena);
+	nft_delete_table(&batch, &x->arena);
+	nft_batch_end(&batch, &x->arena);
+	assert_true(fw_nft_commit(&x->ns, &batch, &origin, &x->err));
+	assert_false(table_stands(x));
+	buf_free(&batch.bytes);
+	ns_close(&x->ns);
+	arena_release(&x->arena);
+}
+
+static void add_set(struct example *x, struct set *set, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(set_add(set, &x->arena, i), &i, sizeof(i));
+	set_finish(set, &x->arena);
+	set->size = n;
+	nft_add_set(&x->batch, &x->arena, set, 1);
+	nft_add_elements(&x->batch, &x->arena, set, NULL);
+}
+
+static void add_rule(struct example *x, const char *chain, uint32_t origin)
+{
+	const struct chain in = {.name = chain};
+	const struct rule rule = {.origin = origin};
+
+	nft_add_rule(&x->batch, &x->arena, &in, &rule, NFT_AT_END);
+}
+
+static void add_chain(struct example *x)
+{
+	const struct chain chain = {.name = "there"};
+
+	nft_add_chain(&x->batch, &x->arena, &chain);
+}
+
+TEST(what_is_taken_stands)
+{
+	struct set set = {.name = "s", .n_key = 1};
+	struct example x = begin();
+	struct ruleset have;
+	uint32_t origin;
+
+	add_chain(&x);
+	add_rule(&x, "there", 7);
+	add_set(&x, &set, MANY);
+	assert_true(commit(&x, &origin));
+	assert_int_equal(origin, NONE);
+	assert_true(fw_nft_read(&have, &x.arena, &x.ns, &x.err));
+	assert_int_equal(have.chains.items[0].rules.n, 1);
+	assert_int_equal(have.sets.items[0].n, MANY);
+	end(&x);
+}
+
+TEST(of_what_is_refused_nothing_stands_and_the_first_is_named)
+{
+	static const char *const chains[][3] = {{"there", "absent", "there"},
+						{"absent", "there", "absent"},
+						{"there", "there", "absent"}};
+	static const uint32_t first[] = {8, 7, 9};
+
+	for (size_t i = 0; i < COUNT_OF(first); i++) {
+		struct example x = begin();
+		uint32_t origin;
+
+		add_chain(&x);
+		for (uint32_t rule = 0; rule < 3; rule++)
+			add_rule(&x, chains[i][rule], 7 + rule);
+		assert_false(commit(&x, &origin));
+		assert_int_equal(origin, first[i]);
+		assert_int_equal(x.err.code, ENOENT);
+		assert_false(table_stands(&x));
+		end(&x);
+	}
+}
+
+static bool give_up(void *context UNUSED, const struct nlmsghdr *message UNUSED, struct error *err)
+{
+	return error_set(err, ECANCELED, "that is enough");
+}
+
+TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
+{
+	struct set set = {.name = "s", .n_key = 1};
+	struct example x = begin();
+	struct error given_up = {0};
+	struct buf request = {0};
+	struct ruleset have;
+	uint32_t origin;
+	size_t message;
+
+	add_set(&x, &set, MANY);
+	assert_true(commit(&x, &origin));
+	message = nlmsg_begin(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM,
+			      NLM_F_REQUEST | NLM_F_DUMP, 1, NFPROTO_INET, 0);
+	nla_text(&request, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	nla_text(&request, NFTA_SET_ELEM_LIST_SET, set.name);
+	nlmsg_end(&request, message);
+	assert_false(
+		netlink_dump(x.ns.nf_fd, request.data, request.len, 1, give_up, NULL, &given_up));
+	assert_int_equal(given_up.code, ECANCELED);
+	assert_true(fw_nft_read(&have, &x.arena, &x.ns, &x.err));
+	assert_int_equal(have.sets.items[0].n, MANY);
+	buf_free(&request);
+	end(&x);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_taken_stands),
+		cmocka_unit_test(of_what_is_refused_nothing_stands_and_the_first_is_named),
+		cmocka_unit_test(a_dump_that_is_given_up_is_not_in_the_way_of_the_next),
+	};
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+		perror("no network namespace can be made");
+		return 1;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
