@@ -14,6 +14,7 @@ import dockerd
 
 PORT = 5201
 CONNECTIONS, ROUND_TRIPS = 3000, 5000
+TURNS, PART = 40, 3
 
 
 class Trio:
@@ -51,10 +52,10 @@ class Trio:
     def __exit__(self, *_):
         self.stack.close()
 
-    def round(self, quick):
+    def round(self, part):
         self.spaces[1].run("conntrack", "-F", check=False)
         argv = [f"{BUILD}/tests/bench_packets", str(self.spaces[0].pid), str(self.spaces[2].pid), self.server, str(PORT),
-                str(CONNECTIONS // (3 if quick else 1)), str(ROUND_TRIPS // (3 if quick else 1))]
+                str(CONNECTIONS // part), str(ROUND_TRIPS // part)]
         return subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE).stdout
 
     # -- rules of the router --
@@ -89,8 +90,9 @@ KINDS = {"no rules at all": (Trio.nothing, (), (0,), (0,)),
          "nft, one rule a policy": (Trio.nft_linear, (), (0, 1000, 10000), ())}
 
 
-def measure(rounds, quick):
-    """(wall, cpu) figures in µs: "KIND, N: new" and "KIND, N: established"."""
+def measure(rounds, quick, pair):
+    """(wall, cpu) figures in µs: "KIND, N: new" and "KIND, N: established". And once more, as "beside: KIND, N: …", for a
+    pair of them in short turns: what the machine does in between, it does to both."""
     wall, cpu = Figures(), Figures()
     with contextlib.ExitStack() as stack:
         trios = {}
@@ -100,5 +102,8 @@ def measure(rounds, quick):
                 load(trio, *arguments)
         for i in range(rounds):
             for name, trio in list(trios.items())[::1 if i % 2 else -1]:
-                enforced.note_lines(wall, cpu, trio.round(quick), f"{name}: ")
+                enforced.note_lines(wall, cpu, trio.round(3 if quick else 1), f"{name}: ")
+        for i in range(TURNS):
+            for name in pair[::1 if i % 2 else -1]:
+                enforced.note_lines(wall, cpu, trios[name].round(PART), f"beside: {name}: ")
     return wall, cpu
