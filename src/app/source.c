@@ -3,7 +3,6 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "edge/file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,13 +84,24 @@ void source_load_last_good(struct source *s)
 	s->current = g;
 }
 
+/* What looks unchanged is read as well, but needs no memory. */
+static bool is_unchanged(const struct source *s, struct file_mark mark)
+{
+	return s->known && mark.inode && !memcmp(&mark, &s->mark, sizeof(mark)) &&
+	       file_has_hash(s->options->config, s->digest);
+}
+
 bool source_reload(struct source *s)
 {
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
 	struct generation *g;
 	uint64_t digest;
+	struct file_mark mark = file_mark(s->options->config); /* before it is read */
 
+	if (is_unchanged(s, mark))
+		return false;
+	s->mark = mark;
 	if (!file_read(&text, s->options->config, CONFIG_MAX_BYTES, &err)) {
 		if (s->known || !s->digest)
 			log_error("config unreadable, what stands stays", "error", err.text);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/pass.h"
+#include "edge/file.h"
 
 #include <time.h>
 
@@ -14,6 +15,7 @@ struct source {
 	struct generation *current; /* the last good one, NULL until there is one */
 	struct generation *before; /* the one before it, until the pass behind the change is over */
 	uint64_t digest;	   /* of the file as last seen, good or bad */
+	struct file_mark mark;	   /* as it was then */
 	bool known;		   /* it could be read then */
 	bool refused;		   /* it had errors; current is older */
 	time_t loaded_at;	   /* when current was */

@@ -13,6 +13,16 @@
  */
 MUST_CHECK bool file_read(struct buf *out, const char *path, size_t max, struct error *err);
 
+/* Which file it is, and when it changed: another one, or one that was written to, differs. */
+struct file_mark {
+	uint64_t device, inode, size;
+	int64_t changed_ns; /* st_ctim */
+};
+/* All zero where there is no such regular file. */
+struct file_mark file_mark(const char *path);
+/* The bytes have this hash_large; read, not kept. False also where they can't be read. */
+bool file_has_hash(const char *path, uint64_t hash);
+
 /*
  * The file has the new text or the old one, never a part: a temporary beside it is written, synced
  * and renamed. Makes the folder if it is absent (one level).
