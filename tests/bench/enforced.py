@@ -18,6 +18,7 @@ from spaces import (BUILD, ENFORCED, HARBORWALL, PASS, Containers, Figures, Name
 import dockerd
 
 PATIENCE_S = 60  # no pass takes that long
+TURNS = 8  # of what takes milliseconds: an iptables-nft-restore of 1 000 rules 11 to 28, as it comes
 
 
 @contextlib.contextmanager
@@ -129,14 +130,30 @@ def bare_restore(tool, path):
 
 
 def backend_round(wall, host, backend):
-    """Our restore beside the bare one, of the same text."""
+    """Our restore beside the bare one, of the same text; twice, with the other one first."""
     path = f"{host.folder.name}/{backend}.rules"
-    with docker_host(backend.split("-")[1]) as ns:
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(ns.run(HARBORWALL, "rules", "-q", "--backend", backend, env=host.env).stdout)
-        stages, _ = host.apply(ns, backend)
-    wall.note(f"harborwall {backend}: commit", stages["commit"][0])
-    wall.note(f"{backend}-restore of the same text", bare_restore(f"{backend}-restore", path)[0])
+
+    def ours():
+        with docker_host(backend.split("-")[1]) as ns:
+            stages, _ = host.apply(ns, backend)
+        wall.note(f"harborwall {backend}: commit", stages["commit"][0])
+
+    def bare():
+        wall.note(f"{backend}-restore of the same text", bare_restore(f"{backend}-restore", path)[0])
+    with docker_host(backend.split("-")[1]) as ns, open(path, "w", encoding="utf-8") as f:
+        f.write(ns.run(HARBORWALL, "rules", "-q", "--backend", backend, env=host.env).stdout)
+    for one in (ours, bare, bare, ours):
+        one()
+
+
+def transaction_round(wall, cpu, host, texts):
+    """The transaction alone, beside rivals."""
+    for name, path in texts.items():
+        ms, cpu_ms = rivals.load(name, path)
+        wall.note(name, ms)
+        cpu.note(name, cpu_ms)
+    with Namespace() as ns:
+        note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "6").out, "transaction: ")
 
 
 def load(n, rounds, kind, iptables_most, budget_s, containers=None):
@@ -155,13 +172,8 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
                 stages, took = host.apply(ns)
                 note_pass(wall, cpu, "harborwall", stages)
                 wall.note("harborwall apply, the whole program", took.wall)
-            for name, path in list(texts.items()) * (5 if n <= 1000 else 1):  # short ones take 11 to 28 ms, as it comes
-                ms, cpu_ms = rivals.load(name, path)
-                wall.note(name, ms)
-                cpu.note(name, cpu_ms)
-            with Namespace() as ns:
-                note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "6" if n > 1000 else "20").out,
-                           "transaction: ")
+            for _ in range(TURNS if n <= 1000 else 1):
+                transaction_round(wall, cpu, host, texts)
             note_lines(wall, cpu, subprocess.run([f"{BUILD}/tests/bench_stages", host.path, *answers], check=True, text=True,
                                                  stdout=subprocess.PIPE).stdout, "core: ")
             for backend in ("iptables-nft", "iptables-legacy") if n <= iptables_most else ():
