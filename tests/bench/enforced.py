@@ -18,7 +18,8 @@ from spaces import (BUILD, ENFORCED, HARBORWALL, PASS, Containers, Figures, Name
 import dockerd
 
 PATIENCE_S = 60  # no pass takes that long
-TURNS = 8  # of what takes milliseconds: an iptables-nft-restore of 1 000 rules 11 to 28, as it comes
+RESTORE = "iptables-nft-restore"
+TURNS = 12  # of what takes milliseconds: a restore of 1 000 rules 11 to 28, as it comes
 
 
 @contextlib.contextmanager
@@ -146,14 +147,24 @@ def backend_round(wall, host, backend):
         one()
 
 
+def rival_round(wall, cpu, name, path):
+    ms, cpu_ms = rivals.load(name, path)
+    wall.note(name, ms)
+    cpu.note(name, cpu_ms)
+
+
 def transaction_round(wall, cpu, host, texts):
-    """The transaction alone, beside rivals."""
-    for name, path in texts.items():
-        ms, cpu_ms = rivals.load(name, path)
-        wall.note(name, ms)
-        cpu.note(name, cpu_ms)
+    """The transaction alone, and how many of it a restore takes that runs beside it: this kind of machine runs at its
+    full or at half its speed for milliseconds at a time, a restore at some of both."""
+    if RESTORE in texts:
+        rival_round(wall, cpu, RESTORE, texts[RESTORE])
+    turn = Figures()
     with Namespace() as ns:
-        note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "6").out, "transaction: ")
+        out = ns.timed(f"{BUILD}/tests/bench_commit", host.path, "6").out
+    note_lines(wall, cpu, out, "transaction: ")
+    note_lines(Figures(), turn, out)
+    if RESTORE in texts:
+        cpu.note(f"{RESTORE} / ours", cpu.values[RESTORE][-1] / turn.median("ours"))
 
 
 def load(n, rounds, kind, iptables_most, budget_s, containers=None):
@@ -172,6 +183,9 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
                 stages, took = host.apply(ns)
                 note_pass(wall, cpu, "harborwall", stages)
                 wall.note("harborwall apply, the whole program", took.wall)
+            for name, path in texts.items():
+                if name != RESTORE:
+                    rival_round(wall, cpu, name, path)
             for _ in range(TURNS if n <= 1000 else 1):
                 transaction_round(wall, cpu, host, texts)
             note_lines(wall, cpu, subprocess.run([f"{BUILD}/tests/bench_stages", host.path, *answers], check=True, text=True,
