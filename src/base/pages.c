@@ -122,6 +122,8 @@ void *pages_take(size_t least, size_t *size, bool *zeroed)
 
 void pages_give(void *block, size_t size)
 {
+	if (size >= HUGE_PAGE)
+		madvise(block, size, MADV_HUGEPAGE); /* it may have let something go */
 	keep((struct block){block, size, false});
 }
 
@@ -136,7 +138,11 @@ void pages_trim(void)
 void pages_let_go(void *block, size_t size, size_t used)
 {
 	size_t there = round_up(used, PAGE);
+	unsigned char *rest = (unsigned char *)block + there;
 
-	if (there < size)
-		madvise((unsigned char *)block + there, size - there, MADV_DONTNEED);
+	if (there >= size)
+		return;
+	madvise(rest, size - there, MADV_DONTNEED);
+	if (size >= HUGE_PAGE) /* or the kernel fills a huge page that is used in part */
+		madvise(rest, size - there, MADV_NOHUGEPAGE);
 }

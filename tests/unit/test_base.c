@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 TEST(addresses_are_parsed_strictly)
 {
@@ -127,6 +128,36 @@ TEST(pages_are_kept_and_known_to_be_written)
 		assert_false(zeroed);
 		pages_give(block, size);
 	}
+}
+
+/* As khugepaged does sooner or later, where there are huge pages. */
+static void collapse(unsigned char *block, size_t size)
+{
+	enum { COLLAPSE = 25 }; /* MADV_COLLAPSE, Linux 6.1 */
+
+	madvise(block, size, COLLAPSE);
+}
+
+TEST(what_a_block_let_go_is_not_filled_to_a_huge_page)
+{
+	enum { USED = (2 << 20) + (1 << 20), LAST_PAGE = 4096 };
+	size_t size = 4 << 20;
+	unsigned char *block, there;
+	bool zeroed;
+
+	pages_trim();
+	block = pages_take(size, &size, &zeroed);
+	memset(block, 1, size);
+	pages_let_go(block, size, USED);
+	collapse(block, size);
+	assert_int_equal(mincore(block + USED - LAST_PAGE, LAST_PAGE, &there), 0);
+	assert_int_equal(there & 1, 1);
+	assert_int_equal(mincore(block + size - LAST_PAGE, LAST_PAGE, &there), 0);
+	assert_int_equal(there & 1, 0);
+	assert_int_equal(block[USED - 1], 1);
+	assert_int_equal(block[size - 1], 0);
+	pages_give(block, size);
+	pages_trim();
 }
 
 TEST(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next)
@@ -266,6 +297,7 @@ int main(void)
 		cmocka_unit_test(diagnostics_are_sorted_by_place_and_stable),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
 		cmocka_unit_test(pages_are_kept_and_known_to_be_written),
+		cmocka_unit_test(what_a_block_let_go_is_not_filled_to_a_huge_page),
 		cmocka_unit_test(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next),
 		cmocka_unit_test(pieces_of_a_huge_page_do_not_overlap),
 		cmocka_unit_test(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory),
