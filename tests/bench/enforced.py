@@ -131,7 +131,7 @@ def bare_restore(tool, path):
 
 
 def backend_round(wall, host, backend):
-    """Our restore beside the bare one, of the same text; twice, with the other one first."""
+    """Our restore beside the bare one, of the same text; three times, the other one first in turn."""
     path = f"{host.folder.name}/{backend}.rules"
 
     def ours():
@@ -143,7 +143,7 @@ def backend_round(wall, host, backend):
         wall.note(f"{backend}-restore of the same text", bare_restore(f"{backend}-restore", path)[0])
     with docker_host(backend.split("-")[1]) as ns, open(path, "w", encoding="utf-8") as f:
         f.write(ns.run(HARBORWALL, "rules", "-q", "--backend", backend, env=host.env).stdout)
-    for one in (ours, bare, bare, ours):
+    for one in (ours, bare, bare, ours, ours, bare):
         one()
 
 
