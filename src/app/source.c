@@ -88,7 +88,7 @@ void source_load_last_good(struct source *s)
 static bool is_unchanged(const struct source *s, struct file_mark mark)
 {
 	return s->known && mark.inode && !memcmp(&mark, &s->mark, sizeof(mark)) &&
-	       file_has_hash(s->options->config, s->digest);
+	       file_has_hash(s->options->config, mark.size, s->digest);
 }
 
 bool source_reload(struct source *s)

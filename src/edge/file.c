@@ -102,7 +102,7 @@ static ssize_t read_block(int fd, char *block)
 	return n < 0 ? -1 : len;
 }
 
-bool file_has_hash(const char *path, uint64_t hash)
+bool file_has_hash(const char *path, uint64_t size, uint64_t hash)
 {
 	static char block[HASH_BLOCK];
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -111,11 +111,12 @@ bool file_has_hash(const char *path, uint64_t hash)
 
 	while (len == HASH_BLOCK) {
 		len = read_block(fd, block);
-		if (len < 0)
+		if (len < 0 || (uint64_t)len > size)
 			return false;
+		size -= (uint64_t)len;
 		found = hash_word(found, hash_block(block, (size_t)len));
 	}
-	return found == hash;
+	return !size && found == hash;
 }
 
 /* The part before the last slash: "." for a bare name. */

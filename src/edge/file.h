@@ -20,8 +20,11 @@ struct file_mark {
 };
 /* All zero where there is no such regular file. */
 struct file_mark file_mark(const char *path);
-/* The bytes have this hash_large; read, not kept. False also where they can't be read. */
-bool file_has_hash(const char *path, uint64_t hash);
+/*
+ * There are so many bytes, and they have this hash_large: read, not kept, and none behind them.
+ * False also where they can't be read.
+ */
+bool file_has_hash(const char *path, uint64_t size, uint64_t hash);
 
 /*
  * The file has the new text or the old one, never a part: a temporary beside it is written, synced

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import dockerd
 PATIENCE_S = 60  # no pass takes that long
 RESTORE = "iptables-nft-restore"
 TURNS = 12  # of what takes milliseconds: a restore of 1 000 rules 11 to 28, as it comes
+A_TURN = 6  # transactions
 
 
 @contextlib.contextmanager
@@ -156,15 +158,11 @@ def rival_round(wall, cpu, name, path):
 def transaction_round(wall, cpu, host, texts):
     """The transaction alone, and how many of it a restore takes that runs beside it: this kind of machine runs at its
     full or at half its speed for milliseconds at a time, a restore at some of both."""
+    with Namespace() as ns:
+        note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, str(A_TURN)).out, "transaction: ")
     if RESTORE in texts:
         rival_round(wall, cpu, RESTORE, texts[RESTORE])
-    turn = Figures()
-    with Namespace() as ns:
-        out = ns.timed(f"{BUILD}/tests/bench_commit", host.path, "6").out
-    note_lines(wall, cpu, out, "transaction: ")
-    note_lines(Figures(), turn, out)
-    if RESTORE in texts:
-        cpu.note(f"{RESTORE} / ours", cpu.values[RESTORE][-1] / turn.median("ours"))
+        cpu.note(f"{RESTORE} / ours", cpu.values[RESTORE][-1] / statistics.median(cpu.values["transaction: ours"][-A_TURN:]))
 
 
 def load(n, rounds, kind, iptables_most, budget_s, containers=None):

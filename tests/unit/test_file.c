@@ -56,21 +56,23 @@ TEST(a_file_has_the_hash_of_its_bytes_and_of_no_others)
 		uint64_t hash = hash_large(buf_text(&x.text), x.text.len);
 
 		write_file(&x);
-		assert_true(file_has_hash(x.path, hash));
-		assert_false(file_has_hash(x.path, hash + 1));
+		assert_true(file_has_hash(x.path, x.text.len, hash));
+		assert_false(file_has_hash(x.path, x.text.len, hash + 1));
+		assert_false(file_has_hash(x.path, x.text.len + 1, hash));
+		assert_false(file_has_hash(x.path, x.text.len - 1, hash));
 		if (x.text.len) {
 			x.text.data[x.text.len - 1] ^= 1;
 			write_file(&x);
-			assert_false(file_has_hash(x.path, hash));
+			assert_false(file_has_hash(x.path, x.text.len, hash));
 			x.text.data[x.text.len - 1] ^= 1;
 			x.text.data[0] ^= 1;
 			write_file(&x);
-			assert_false(file_has_hash(x.path, hash));
+			assert_false(file_has_hash(x.path, x.text.len, hash));
 			x.text.data[0] ^= 1;
 		}
 		buf_add(&x.text, "", 1);
 		write_file(&x);
-		assert_false(file_has_hash(x.path, hash));
+		assert_false(file_has_hash(x.path, x.text.len, hash));
 		end(&x);
 	}
 }
@@ -79,8 +81,9 @@ TEST(what_is_no_file_has_no_hash)
 {
 	struct example x = begin(0);
 
-	assert_false(file_has_hash(x.path, hash_large("", 0)));
-	assert_false(file_has_hash(x.folder, hash_large("", 0)));
+	assert_false(file_has_hash(x.path, 0, hash_large("", 0)));
+	assert_false(file_has_hash(x.folder, 0, hash_large("", 0)));
+	assert_false(file_has_hash("/dev/zero", 3 * HASH_BLOCK, hash_large("", 0))); /* ends */
 	end(&x);
 }
 
