@@ -2,9 +2,9 @@
 #include "app/ask.h"
 
 #include "app/verbs.h"
-#include "core/choose.h"
-#include "edge/lock.h"
-#include "edge/status.h"
+#include "core/foreign/choose.h"
+#include "edge/host/lock.h"
+#include "edge/host/status.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* The verbs' way to a running daemon. */
 #pragma once
 
-#include "app/world.h"
+#include "app/pass/world.h"
 
 /* Who holds the lock, "" for nobody. */
 MUST_CHECK bool ask_holder(char *text, size_t size, const struct world *w, struct error *err);

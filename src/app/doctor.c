@@ -4,13 +4,13 @@
  * names a remedy for each. Changes nothing.
  */
 #include "app/ask.h"
-#include "app/pass.h"
+#include "app/pass/pass.h"
 #include "app/verbs.h"
-#include "core/checkup.h"
-#include "core/choose.h"
-#include "core/facts.h"
-#include "edge/file.h"
-#include "edge/fw_nft.h"
+#include "core/compile/facts.h"
+#include "core/foreign/choose.h"
+#include "core/plan/checkup.h"
+#include "edge/firewall/nft.h"
+#include "edge/host/file.h"
 
 #include <linux/capability.h>
 #include <stdio.h>

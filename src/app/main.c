@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb table, and nothing else. */
-#include "app/timings.h"
+#include "app/report/timings.h"
 #include "app/verbs.h"
 #include "base/log.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/state.h"
+#include "core/compile/state.h"
 
 enum {
 	EXIT_FINE = 0,

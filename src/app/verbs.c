@@ -3,13 +3,13 @@
 #include "app/verbs.h"
 
 #include "app/ask.h"
-#include "app/pass.h"
-#include "app/saved.h"
-#include "app/timings.h"
-#include "core/facts.h"
-#include "core/iptables.h"
-#include "edge/file.h"
-#include "edge/handoff.h"
+#include "app/pass/pass.h"
+#include "app/pass/saved.h"
+#include "app/report/timings.h"
+#include "core/compile/facts.h"
+#include "core/iptables/iptables.h"
+#include "edge/firewall/handoff.h"
+#include "edge/host/file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /*
  * Diagnostics are about the user's file: all are collected, each has a place. While they are
  * collected the place is a JSON pointer; positions are filled in once, at the end, and only if
- * there is something to say (core/locate.h).
+ * there is something to say (core/json/locate.h).
  */
 #pragma once
 

@@ -10,8 +10,8 @@
  */
 #include "base/hash.h"
 #include "bench/load.h"
-#include "edge/fw_nft.h"
-#include "edge/netlink.h"
+#include "edge/firewall/nft.h"
+#include "edge/netlink/netlink.h"
 
 #include <stdio.h>
 #include <stdlib.h>

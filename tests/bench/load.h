@@ -6,10 +6,10 @@
 #pragma once
 
 #include "base/buf.h"
-#include "core/compile.h"
-#include "core/nft.h"
-#include "core/plan.h"
-#include "core/resolve.h"
+#include "core/compile/compile.h"
+#include "core/nft/nft.h"
+#include "core/plan/plan.h"
+#include "core/resolve/resolve.h"
 
 struct loaded {
 	struct arena arena;

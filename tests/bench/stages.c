@@ -6,7 +6,7 @@
  * named so. The engine's files are its answers to GET /networks and GET /containers/json.
  */
 #include "bench/load.h"
-#include "core/json_arena.h"
+#include "core/json/json_arena.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "core/engine.h"
-#include "core/iptables.h"
+#include "core/engine/engine.h"
+#include "core/iptables/iptables.h"
 
 struct answer {
 	struct arena a;

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #include "base/buf.h"
-#include "core/config.h"
+#include "core/config/config.h"
 
 #include <jansson.h>
 

@@ -5,9 +5,9 @@
  *     sandboxed run PROGRAM…           a program as the daemon runs its tools
  *     sandboxed status                 /proc/self/status
  */
-#include "edge/file.h"
-#include "edge/proc.h"
-#include "edge/sandbox.h"
+#include "edge/host/file.h"
+#include "edge/host/proc.h"
+#include "edge/host/sandbox.h"
 
 #include <errno.h>
 #include <seccomp.h>

@@ -5,9 +5,9 @@
  * files in which many policies say the same, so that most of what goes is still said by somebody.
  */
 #include "base/buf.h"
-#include "core/amend.h"
-#include "core/flows.h"
-#include "core/nft.h"
+#include "core/compile/amend.h"
+#include "core/compile/flows.h"
+#include "core/nft/nft.h"
 #include "unit/test.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What doctor finds, and what plan, status and doctor tell of a host. */
-#include "core/checkup.h"
-#include "core/facts.h"
+#include "core/compile/facts.h"
+#include "core/plan/checkup.h"
 #include "unit/test.h"
 
 static struct prefix net(const char *text)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What core decides, without a kernel and without an engine: names, engine answers, and the laws of
  * difference over every golden file: what is sent reads back as what was wanted. */
-#include "core/compile.h"
-#include "core/config_impl.h"
-#include "core/handoff.h"
-#include "core/locate.h"
-#include "core/nft.h"
-#include "core/plan.h"
-#include "core/resolve.h"
+#include "core/compile/compile.h"
+#include "core/config/impl.h"
+#include "core/foreign/handoff.h"
+#include "core/json/locate.h"
+#include "core/nft/nft.h"
+#include "core/plan/plan.h"
+#include "core/resolve/resolve.h"
 #include "unit/test.h"
 
 #include <linux/netfilter/nfnetlink.h>

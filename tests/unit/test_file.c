@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A file that is looked at again without being kept. */
 #include "base/hash.h"
-#include "edge/file.h"
+#include "edge/host/file.h"
 #include "unit/test.h"
 
 #include <stdio.h>

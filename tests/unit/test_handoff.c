@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is understood of Docker's filter, in both of its languages, and what of ours stands in it.
  */
-#include "core/handoff.h"
-#include "core/ruleset.h"
+#include "core/foreign/handoff.h"
+#include "core/ruleset/ruleset.h"
 #include "unit/test.h"
 
 enum { MARK = 0x2000000 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Transactions and this kernel, in a network namespace of their own. */
-#include "core/nft_message.h"
-#include "core/nlattr.h"
-#include "core/ruleset.h"
-#include "edge/fw_nft.h"
-#include "edge/netlink.h"
+#include "core/nft/message.h"
+#include "core/nft/nlattr.h"
+#include "core/ruleset/ruleset.h"
+#include "edge/firewall/nft.h"
+#include "edge/netlink/netlink.h"
 #include "unit/test.h"
 
 #include <errno.h>

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The verb run: waits for reasons and makes passes. One epoll loop; its sources only note why a
+ * pass is due, all work is done between two waits. What fails changes nothing that stands and is
+ * tried again.
+ */
+#include "app/daemon/source.h"
+#include "app/daemon/triggers.h"
+#include "app/report/report.h"
+#include "app/report/telling.h"
+#include "app/verbs.h"
+#include "base/log.h"
+#include "base/pages.h"
+#include "edge/host/lock.h"
+#include "edge/host/notify.h"
+#include "edge/host/sandbox.h"
+#include "edge/host/status.h"
+
+enum {
+	GAP_MS = 100,	   /* between two passes: what comes meanwhile is collected */
+	MAX_GAP_MS = 1000, /* … in a storm: */
+	WARM = 10,	   /* so many passes in a row widen the gap, */
+	COOLING_MS = 500,  /* and each is forgotten after this */
+};
+
+struct daemon {
+	const struct options *options;
+	struct world world;
+	struct source source;
+	struct triggers triggers;
+	struct status_server *status;
+	struct firewalld_bus *firewalld;
+	struct buf bridges; /* names, each with its NUL, that Docker has in firewalld's zone */
+	struct report report;
+	struct fights fights;
+	struct counts counts;
+	int lock;
+
+	int64_t last_pass_ms, cooled_ms;
+	int64_t heat;  /* passes not yet forgotten */
+	uint64_t said; /* hash of the findings that were logged last */
+};
+
+/* --- a pass --- */
+
+/* Docker does it where it writes a filter. While that is built anew, what was known counts. */
+static void note_bridges(struct daemon *d, const struct pass *p)
+{
+	const struct engine *engine = &p->view.engine;
+
+	if (!p->view.facts.firewalld.stands)
+		return;
+	firewalld_bus_follow(d->firewalld);
+	if (!engine->up || !p->view.facts.docker_drops)
+		return;
+	buf_clear(&d->bridges);
+	list_each (wanted, &d->source.current->config.networks) {
+		const struct engine_network *network = engine_find_network(engine, wanted->name);
+
+		if (network && network->bridge)
+			buf_add(&d->bridges, network->bridge, strlen(network->bridge) + 1);
+	}
+}
+
+/*
+ * What was flushed was undone by nobody who would go on with it. As to zones, dockerd does the same
+ * a second later, and until then firewalld refuses what these networks say to each other, behind
+ * every rule of ours.
+ */
+static void follow_firewalld(struct daemon *d)
+{
+	const char *name = buf_text(&d->bridges), *end = name + d->bridges.len;
+
+	if (!d->triggers.firewalld_reloaded)
+		return;
+	d->triggers.firewalld_reloaded = false;
+	fights_forget(&d->fights);
+	if (d->bridges.len)
+		log_info("firewalld reloaded: bridges go back into its zone docker");
+	for (; name < end; name += strlen(name) + 1)
+		firewalld_bus_add_interface(d->firewalld, "docker", name);
+}
+
+static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, int64_t started,
+			bool drift)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	tell_outcomes(p);
+	tell_findings(&d->said, p);
+	if (p->n_done || p->n_failed)
+		log_info("pass", "reason", reasons, "of",
+			 p->amended ? "what changed in the policies" : NULL, "done",
+			 arena_printf(&a, "%u", p->n_done), "failed",
+			 p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
+			 arena_printf(&a, "%lld", (long long)(clock_us() - started) / 1000));
+	if (p->n_revoked)
+		log_info("revoked connections ended", "connections",
+			 arena_printf(&a, "%u", p->n_revoked));
+	if (p->trouble.text[0])
+		log_error("revoke", "error", p->trouble.text);
+	report_pass(&d->report, p, reasons, clock_us() - started, drift);
+	/* no event need come when the engine knows better who a container's process is */
+	if (p->n_failed || p->trouble.text[0] || p->view.anybody_gone) {
+		triggers_retry(&d->triggers);
+		return;
+	}
+	if (p->view.engine.up)
+		triggers_no_retry(&d->triggers);
+	if (p->amended || (p->n_done && p->view.engine.up))
+		d->triggers.reasons |= REASON_VERIFY;
+}
+
+static void publish(struct daemon *d)
+{
+	AUTO_BUF struct buf text = {0};
+
+	d->report.engine_up = d->triggers.stream_up;
+	d->report.refused = d->source.refused;
+	d->report.loaded_at = d->source.loaded_at;
+	buf_puts(&text, "READY=1\nSTATUS=");
+	report_line(&text, &d->report, d->source.current);
+	notify_send(buf_text(&text));
+}
+
+/* As Type=notify-reload wants it: the READY that follows ends the reload. */
+static void tell_reloading(void)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	notify_send(arena_printf(&a, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us()));
+}
+
+static bool is_bare(const struct pass *p)
+{
+	const struct space *host = &p->view.seen.have.spaces.items[0];
+
+	return !host->ruleset.exists && !host->chains.n;
+}
+
+/* Docker's drops are gone, and our table was made when they stood. */
+static bool is_open(const struct pass *p)
+{
+	return !p->view.facts.docker_drops &&
+	       ruleset_find_set(&p->want.spaces.items[0].ruleset, "closed") &&
+	       !ruleset_find_set(&p->view.seen.have.spaces.items[0].ruleset, "closed");
+}
+
+/*
+ * Without an engine nothing that stands is changed, for what its containers are can't be known. But
+ * a host without our table (a boot, a flush), or without anybody's drops, gets what the file alone
+ * says, closed where that is not enough.
+ */
+static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
+{
+	bool planned = pass_plan(p, &d->world, d->source.current, err);
+
+	if (planned || !d->world.engine_trouble.text[0])
+		return planned;
+	pass_release(p);
+	d->world.without_engine = true;
+	*err = (struct error){0};
+	planned = pass_plan(p, &d->world, d->source.current, err);
+	d->world.without_engine = false;
+	if (planned && !d->world.engine_trouble.text[0])
+		return true; /* it answers by now */
+	if (planned && (is_bare(p) || is_open(p))) {
+		log_warn("no engine: the file alone is enforced", "error",
+			 d->world.engine_trouble.text);
+		triggers_retry(&d->triggers);
+		return true;
+	}
+	if (planned)
+		*err = d->world.engine_trouble;
+	return false;
+}
+
+/* Neither the file nor the engine nor a person wants something new. */
+static bool only_looks(uint32_t reasons)
+{
+	return !(reasons &
+		 ~(uint32_t)(REASON_KERNEL | REASON_PERIOD | REASON_VERIFY | REASON_RETRY));
+}
+
+/* True: the wanted state is another one now. */
+static bool read_file(struct daemon *d)
+{
+	const uint32_t readers =
+		REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED;
+	bool changed = d->triggers.reasons & readers && source_reload(&d->source);
+
+	if (!d->source.current && d->triggers.reasons & REASON_START)
+		source_load_last_good(&d->source);
+	return changed;
+}
+
+/* What others keep undoing is left for a while, unless somebody wants something new. */
+static void carry_out(struct daemon *d, struct pass *p, bool looks)
+{
+	if (looks)
+		fights_hold_back(&d->fights, p, clock_ms());
+	pass_apply(p, &d->world);
+	fights_note(&d->fights, p, looks, clock_ms());
+	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
+}
+
+/* Behind a pass, not within it: it splits huge pages, which is paid for at once. */
+static void let_go(struct daemon *d)
+{
+	if (d->source.current)
+		arena_let_go(&d->source.current->arena);
+	world_let_go(&d->world);
+}
+
+static void make_pass(struct daemon *d)
+{
+	AUTO_RELEASE struct arena a = {0};
+	uint32_t why = d->triggers.reasons;
+	const char *reasons = reasons_text(&a, why);
+	int64_t started = clock_us();
+	struct error err = {0};
+	struct pass pass = {0};
+	bool changed, looks;
+
+	if (why & REASON_SIGNAL)
+		tell_reloading();
+	changed = read_file(d);
+	looks = !changed && only_looks(why);
+	d->world.as_last_told =
+		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY)) && d->triggers.stream_up;
+	d->world.before = changed && !(why & REASON_ASKED) ? d->source.before : NULL;
+	d->triggers.reasons = 0;
+	d->triggers.death_at = FOREVER;
+	if (changed)
+		fights_forget(&d->fights);
+	if (!d->source.current) {
+		error_set(&err, -1, "there is no file yet that can be enforced");
+		report_failure(&d->report, &err, reasons, clock_us() - started);
+	} else if (why == REASON_FILE && !changed) {
+		; /* touched, or a neighbour of the file: nothing is wanted otherwise */
+	} else if (plan_pass(d, &pass, &err)) {
+		carry_out(d, &pass, looks);
+		note_bridges(d, &pass);
+		finish_pass(d, &pass, reasons, started,
+			    looks && why & (REASON_KERNEL | REASON_PERIOD));
+	} else {
+		log_error("pass failed, what stands stays", "reason", reasons, "error", err.text);
+		report_failure(&d->report, &err, reasons, clock_us() - started);
+		triggers_retry(&d->triggers);
+	}
+	publish(d);
+	if (why & REASON_ASKED)
+		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
+			      d->report.word);
+	pass_release(&pass);
+	d->world.before = NULL;
+	source_forget_before(&d->source);
+	let_go(d);
+	d->last_pass_ms = clock_ms();
+}
+
+/* --- the loop --- */
+
+/* When the pass that is due may be made. */
+static int64_t pass_at(const struct daemon *d)
+{
+	int64_t gap = d->heat <= WARM ? GAP_MS : GAP_MS * (d->heat - WARM + 1);
+
+	return d->triggers.reasons ? d->last_pass_ms + (gap > MAX_GAP_MS ? MAX_GAP_MS : gap)
+				   : FOREVER;
+}
+
+static void cool_down(struct daemon *d, int64_t now)
+{
+	int64_t forgotten = (now - d->cooled_ms) / COOLING_MS;
+
+	d->cooled_ms += forgotten * COOLING_MS;
+	d->heat = d->heat > forgotten ? d->heat - forgotten : 0;
+}
+
+static void pass_if_due(struct daemon *d)
+{
+	int64_t now = clock_ms();
+
+	cool_down(d, now);
+	if (!d->triggers.reasons || now < pass_at(d))
+		return;
+	d->heat += d->triggers.reasons != REASON_VERIFY;
+	make_pass(d);
+}
+
+static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
+
+/* What the kernel counted is read when somebody wants to know, never in a pass. */
+static void answer_questions(struct daemon *d)
+{
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		enum status_page page = questions[i];
+		AUTO_BUF struct buf text = {0};
+
+		if (!status_is_asked(d->status, page))
+			continue;
+		if (page != STATUS_TEXT && d->source.current)
+			counts_read(&d->counts, &d->world, &d->report.compiled_with,
+				    d->source.current);
+		report_print(&text, &d->report, page, d->source.current, d->options);
+		status_answer(d->status, page, true, buf_text(&text));
+	}
+}
+
+static bool is_questioned(const struct daemon *d)
+{
+	for (size_t i = 0; i < COUNT_OF(questions); i++)
+		if (status_is_asked(d->status, questions[i]))
+			return true;
+	return false;
+}
+
+static void loop(struct daemon *d)
+{
+	while (!d->triggers.stopping) {
+		pages_trim(); /* of a pass, or of an answer */
+		/* who came while another one was answered has told by now */
+		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
+		follow_firewalld(d);
+		pass_if_due(d);
+		answer_questions(d);
+	}
+}
+
+static bool daemon_open(struct daemon *d, const struct options *options, struct error *err)
+{
+	*d = (struct daemon){.options = options,
+			     .source = {.options = options},
+			     .report = {.fights = &d->fights, .counts = &d->counts},
+			     .triggers = TRIGGERS_INIT,
+			     .lock = -1,
+			     .cooled_ms = clock_ms(),
+			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
+	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
+	    (d->lock = lock_take(err)) < 0)
+		return false;
+	d->status = status_open(options->listen, err);
+	d->firewalld = firewalld_bus_open(err);
+	return d->status && d->firewalld &&
+	       triggers_open(&d->triggers, options, &d->world, d->status, d->firewalld, err);
+}
+
+static void daemon_close(struct daemon *d)
+{
+	triggers_close(&d->triggers);
+	source_release(&d->source);
+	status_close(d->status);
+	firewalld_bus_close(d->firewalld);
+	buf_free(&d->bridges);
+	report_release(&d->report);
+	counts_release(&d->counts);
+	close_at_exit_of_scope(&d->lock);
+	world_close(&d->world);
+}
+
+static bool sandboxed(struct error *err)
+{
+	AUTO_BUF struct buf kept = {0};
+
+	if (!sandbox_enter(&kept, err))
+		return false;
+	log_info("privileges", "kept", buf_text(&kept));
+	return true;
+}
+
+int verb_run(const struct options *options)
+{
+	struct daemon d;
+	struct error err = {0};
+	bool opened = daemon_open(&d, options, &err);
+
+	if (opened && sandboxed(&err)) {
+		log_info("started", "version", VERSION, "config", options->config);
+		loop(&d);
+		notify_send("STOPPING=1");
+		log_info("stopped, the rules stay");
+	} else {
+		log_error("start", "error", err.text);
+		opened = false;
+	}
+	daemon_close(&d);
+	return opened ? EXIT_FINE : EXIT_FAILED;
+}

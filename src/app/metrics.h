@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon tells scrapers: the text format of Prometheus, 0.0.4. */
-#pragma once
-
-#include "app/report.h"
-
-/* g may be NULL. */
-void metrics_print(struct buf *out, const struct report *r, const struct generation *g);

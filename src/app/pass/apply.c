@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Carries a plan out: one small function per kind of step, in the order of the plan. */
+#include "app/pass/pass.h"
+#include "app/pass/saved.h"
+#include "app/pass/unchanged.h"
+#include "app/report/timings.h"
+#include "base/log.h"
+#include "core/compile/flows.h"
+#include "edge/firewall/handoff.h"
+#include "edge/firewall/iptables.h"
+#include "edge/firewall/nft.h"
+#include "edge/netlink/conntrack.h"
+#include "edge/netlink/route.h"
+
+#include <string.h>
+
+/* What a step works on. */
+struct work {
+	struct world *world;
+	const struct step *step;
+	const struct ns *ns; /* of steps in a namespace */
+};
+
+static bool create_network(const struct work *k, struct error *err)
+{
+	const struct network *network = k->step->create;
+
+	return docker_create_network(k->world->docker, network, err) ||
+	       error_wrap(err, "create network %s", network->name);
+}
+
+static bool remove_network(const struct work *k, struct error *err)
+{
+	return docker_remove_network(k->world->docker, k->step->network_id, err) ||
+	       error_wrap(err, "remove network %s", k->step->network);
+}
+
+static bool connect_container(const struct work *k, struct error *err)
+{
+	const struct step *s = k->step;
+
+	return docker_connect(k->world->docker, s->network, s->container_id, s->ip, err) ||
+	       error_wrap(err, "network %s: connect %s", s->network, s->container);
+}
+
+static bool disconnect_container(const struct work *k, struct error *err)
+{
+	const struct step *s = k->step;
+
+	return docker_disconnect(k->world->docker, s->network, s->container_id, false, err) ||
+	       error_wrap(err, "network %s: disconnect %s", s->network, s->container);
+}
+
+/* What the host had before us is written down first. */
+static bool set_forwarding(const struct work *k, struct error *err)
+{
+	return (k->step->container || saved_remember_forwarding(k->world->options->state, err)) &&
+	       ns_set_forward(k->ns, 1, err);
+}
+
+static bool set_forward_policy(const struct work *k, struct error *err)
+{
+	enum variant variant = k->step->handoff.variant;
+
+	return saved_remember_policy(k->world->options->state, variant, err) &&
+	       handoff_set_forward_policy(k->ns, variant, true, err);
+}
+
+static bool add_route(const struct work *k, struct error *err)
+{
+	return route_add(k->ns, &k->step->route, err);
+}
+
+static bool remove_route(const struct work *k, struct error *err)
+{
+	return route_remove(k->ns, &k->step->route, err);
+}
+
+static bool change_firewall(const struct work *k, struct error *err)
+{
+	struct moment start = timing_start();
+	uint32_t origin = NONE, nobody;
+	struct error refused = {0}, behind = {0};
+	bool before = fw_nft_commit(k->ns, &k->step->before, &nobody, &refused);
+	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
+
+	/* in any case, and the first error is told */
+	if (before)
+		ok = fw_nft_commit(k->ns, &k->step->behind, &nobody, ok ? err : &behind) && ok;
+	else
+		log_debug("nothing stands meanwhile", "error", refused.text);
+	timing_part("commit", start);
+	if (ok)
+		return true;
+	return origin == NONE ? false : error_wrap(err, "policies[%u]", origin);
+}
+
+static bool restore_chains(const struct work *k, struct error *err)
+{
+	struct moment start = timing_start();
+	bool ok = iptables_restore(k->ns, k->step->variant, k->step->restore, err);
+
+	timing_part("commit", start);
+	return ok;
+}
+
+static bool add_handoff(const struct work *k, struct error *err)
+{
+	return handoff_put(k->ns, &k->step->handoff, err);
+}
+
+static bool remove_handoff(const struct work *k, struct error *err)
+{
+	return handoff_remove(k->ns, &k->step->handoff, err);
+}
+
+static bool (*const takers[])(const struct work *, struct error *) = {
+	[STEP_CREATE_NETWORK] = create_network,	    [STEP_DISCONNECT] = disconnect_container,
+	[STEP_CONNECT] = connect_container,	    [STEP_FORWARDING] = set_forwarding,
+	[STEP_FORWARD_POLICY] = set_forward_policy, [STEP_ADD_ROUTE] = add_route,
+	[STEP_FIREWALL] = change_firewall,	    [STEP_ADD_HANDOFF] = add_handoff,
+	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
+	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
+	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
+};
+
+static void take(struct pass *p, struct world *w, uint32_t i)
+{
+	const struct step *step = &p->plan.steps.items[i];
+	struct outcome *outcome = &p->outcomes[i];
+	struct work work = {.world = w, .step = step};
+	struct error err = {0};
+
+	w->engine.valid &= step->have_space != NONE;
+	if (step->have_space != NONE) {
+		work.ns = p->view.places.items[step->have_space].ns;
+		p->view.places.items[step->have_space].memory->valid = false;
+	}
+	if ((p->held && p->held[i]) ||
+	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE)) {
+		outcome->kind = OUTCOME_SKIPPED;
+		p->n_skipped++;
+		return;
+	}
+	if (takers[step->kind](&work, &err)) {
+		p->n_done++;
+		return;
+	}
+	outcome->kind = OUTCOME_FAILED;
+	outcome->why = arena_strdup(&p->arena, err.text);
+	p->n_failed++;
+}
+
+/* --- what was admitted lives on in conntrack, whatever the rules say now --- */
+
+static bool is_rules(const struct step *step)
+{
+	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
+	       step->kind == STEP_REMOVE_IPTABLES;
+}
+
+static bool rules_failed(const struct pass *p, uint32_t space)
+{
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		if (p->plan.steps.items[i].have_space == space &&
+		    is_rules(&p->plan.steps.items[i]) && p->outcomes[i].kind != OUTCOME_DONE)
+			return true;
+	return false;
+}
+
+/* The namespace's rules became fewer, or stand anew and nobody knows what stood before. */
+static bool takes_away(const struct pass *p, uint32_t space)
+{
+	list_each (step, &p->plan.steps) {
+		if (step->have_space != space || !is_rules(step))
+			continue;
+		if (step->kind != STEP_FIREWALL || step->sign != '~')
+			return true;
+		list_each (change, &step->changes)
+			if (change->sign == '-')
+				return true;
+	}
+	return false;
+}
+
+static const struct flows *wanted_flows(const struct pass *p, const char *container)
+{
+	static const struct flows nothing;
+	uint32_t i = container ? state_find_space(&p->want, container) : 0;
+
+	return i == NONE ? &nothing : p->want.spaces.items[i].flows;
+}
+
+/*
+ * Owed until it is done, for the next pass finds no difference in the rules; and no trouble
+ * elsewhere holds it up.
+ */
+static void revoke(bool *paid, struct pass *p, uint32_t space)
+{
+	const struct flows *flows =
+		wanted_flows(p, p->view.seen.have.spaces.items[space].container);
+	uint32_t n = 0;
+
+	*paid &= !takes_away(p, space);
+	if (*paid || rules_failed(p, space))
+		return;
+	*paid = conntrack_revoke(&n, p->view.places.items[space].ns, p->view.facts.mark_accept,
+				 flows, &p->trouble);
+	p->n_revoked += n;
+}
+
+static bool had_rules(const struct space *space)
+{
+	return space->ruleset.exists || space->chains.n;
+}
+
+/* A namespace that never had rules of ours has no connections of ours. */
+static void revoke_everywhere(struct pass *p, struct world *w)
+{
+	if (!p->view.engine.up && !p->view.facts.no_engine)
+		return;
+	revoke(&w->revocation_paid, p, 0);
+	for (uint32_t i = 1; i < p->view.seen.have.spaces.n; i++) {
+		const struct space *space = &p->view.seen.have.spaces.items[i];
+		struct known *k = p->view.places.items[i].known;
+
+		if (!k || !space->reachable)
+			continue;
+		k->had_rules |= had_rules(space);
+		if (k->had_rules)
+			revoke(&k->revocation_paid, p, i);
+	}
+}
+
+void pass_apply(struct pass *p, struct world *w)
+{
+	struct moment start = timing_start();
+
+	if (p->unchanged)
+		return;
+	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		take(p, w, i);
+	timing_stop("apply", start);
+	if (p->amended) /* the whole pass behind it knows what else admits them */
+		w->revocation_paid &= !takes_away(p, 0);
+	else
+		revoke_everywhere(p, w);
+	unchanged_remember(w, p);
+}

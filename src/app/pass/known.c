@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is known of containers from pass to pass: what inspect said, the namespace, held open, and
+ * what was read there. The kernel tells of every change in it, so an unchanged one is not read
+ * again.
+ */
+#include "app/pass/world.h"
+#include "app/report/timings.h"
+#include "base/hash.h"
+#include "edge/firewall/iptables.h"
+#include "edge/firewall/nft.h"
+#include "edge/netlink/route.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+/* A closed descriptor leaves the epoll by itself. */
+void world_listen_to(struct world *w, const struct ns *ns)
+{
+	const int fds[] = {ns->nf_ear, ns->route_ear};
+
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+
+		if (fds[i] >= 0)
+			epoll_ctl(w->ears, EPOLL_CTL_ADD, fds[i], &event);
+	}
+}
+
+/* Side by side: a thousand of them would be 160 pages of the heap, each to be touched first. */
+static struct known *known_new(struct world *w)
+{
+	struct known *k = w->spare;
+
+	w->spare = k ? k->next_spare : NULL;
+	k = k ? k : arena_new(&w->of_known, struct known);
+	*k = (struct known){.ns = NS_INIT};
+	return k;
+}
+
+static void known_free(struct world *w, struct known *k)
+{
+	if (k->open)
+		ns_close(&k->ns);
+	arena_release(&k->arena);
+	arena_release(&k->memory.arena);
+	k->next_spare = w->spare;
+	w->spare = k;
+}
+
+/* Of what the list shows of a container. */
+static uint64_t fingerprint(const struct engine_container *c)
+{
+	uint64_t hash = hash_word(HASH_START, c->running);
+
+	list_each (e, &c->endpoints) {
+		hash = hash_more(hash, e->network, strlen(e->network));
+		if (e->network_id)
+			hash = hash_more(hash, e->network_id, strlen(e->network_id));
+		hash = hash_more(hash, e->ip.bytes, sizeof(e->ip.bytes));
+		hash = hash_more(hash, e->configured.bytes, sizeof(e->configured.bytes));
+	}
+	return hash;
+}
+
+/* A number that compares as the first eight bytes do. */
+static uint64_t beginning_of(const char *id)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, id, strnlen(id, sizeof(word)));
+	return be64toh(word);
+}
+
+static uint32_t known_position(const struct world *w, const char *id)
+{
+	uint64_t beginning = beginning_of(id);
+
+	return first_not_before(w->n_known, i,
+				w->known[i].beginning < beginning ||
+					(w->known[i].beginning == beginning &&
+					 strcmp(w->known[i].known->id, id) < 0));
+}
+
+static struct known *known_find(const struct world *w, const char *id)
+{
+	uint32_t at = known_position(w, id);
+
+	return at < w->n_known && !strcmp(w->known[at].known->id, id) ? w->known[at].known : NULL;
+}
+
+static struct known *known_add(struct world *w, const char *id)
+{
+	uint32_t at = known_position(w, id);
+	struct known *k = known_new(w);
+
+	strncpy(k->id, id, sizeof(k->id) - 1);
+	if (w->n_known == w->cap_known) {
+		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
+		w->known = xrealloc(w->known, w->cap_known * sizeof(*w->known));
+	}
+	memmove(w->known + at + 1, w->known + at, (w->n_known - at) * sizeof(*w->known));
+	w->known[at] = (struct known_entry){beginning_of(k->id), k};
+	w->n_known++;
+	return k;
+}
+
+static void known_forget(struct world *w, struct known *k)
+{
+	uint32_t at = known_position(w, k->id);
+
+	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(*w->known));
+	known_free(w, k);
+}
+
+/* By id, for it may bear another name by now; where it bears the old one, without a search. */
+static const struct engine_container *find_again(struct known *k, const struct engine *engine)
+{
+	const char *name = k->container.name; /* NULL: the engine was lost before */
+	const struct engine_container *c = name ? engine_find_container(engine, name) : NULL;
+
+	if (c && !strcmp(c->id, k->id))
+		return c;
+	list_each (other, &engine->containers)
+		if (!strcmp(other->id, k->id)) {
+			k->container.name = arena_strdup(&k->arena, other->name);
+			return other;
+		}
+	return NULL;
+}
+
+/* Containers that are gone, or whose first process died: a held socket would keep a dead namespace.
+ */
+static void forget_the_dead(struct world *w, const struct engine *engine)
+{
+	for (uint32_t i = w->n_known; i-- > 0;) {
+		struct known *k = w->known[i].known;
+
+		if (!find_again(k, engine) || (k->open && !ns_is_alive(&k->ns)))
+			known_forget(w, k);
+	}
+}
+
+/* What is known, if the list shows nothing new; else it is to be inspected. */
+static struct known *recall(struct world *w, const struct engine_container *c)
+{
+	struct known *k = known_find(w, c->id);
+	bool visited = k && k->visited;
+	uint64_t now = fingerprint(c);
+
+	if (k && k->fingerprint == now)
+		return k;
+	if (k)
+		known_forget(w, k);
+	k = known_add(w, c->id);
+	k->visited = visited;
+	k->fingerprint = now;
+	return k;
+}
+
+/* False: there is nothing to be known; where the container is gone, it is forgotten. */
+static bool inspect(struct world *w, struct known *k, const struct engine_container *c,
+		    struct error *err)
+{
+	k->container.id = k->id;
+	k->container.name = arena_strdup(&k->arena, c->name);
+	k->inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	/* between the list and now it started or stopped: what was said is not to be kept */
+	if (!k->inspected || c->running != (k->container.pid != 0))
+		k->fingerprint = 0;
+	if (!k->inspected && err->code == 404)
+		known_forget(w, k);
+	return k->inspected;
+}
+
+/* NULL: there is nothing to be known. */
+static struct known *know(struct world *w, const struct engine_container *c, struct error *err)
+{
+	struct known *k = recall(w, c);
+	struct moment start;
+	bool known;
+
+	if (k->inspected)
+		return k;
+	start = timing_start();
+	known = inspect(w, k, c, err);
+	timing_part("engine", start);
+	return known ? k : NULL;
+}
+
+static bool has_static_address(const struct engine_container *c)
+{
+	list_each (e, &c->endpoints)
+		if (e->configured.family)
+			return true;
+	return false;
+}
+
+/* Those that are not known yet. Who is gone becomes NULL. */
+static bool inspect_all(struct view *view, struct world *w, struct error *err)
+{
+	struct moment start = timing_start();
+	bool ok = true;
+
+	for (uint32_t i = 0; i < view->engine.containers.n && ok; i++) {
+		struct known **k = &view->known[i];
+
+		if (!*k || (*k)->inspected ||
+		    inspect(w, *k, &view->engine.containers.items[i], err))
+			continue;
+		*k = NULL;
+		if (err->code != 404) {
+			w->engine_trouble = *err;
+			ok = w->without_engine;
+		}
+		if (ok)
+			*err = (struct error){0};
+	}
+	timing_part("engine", start);
+	return ok;
+}
+
+/* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
+static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	view->known = arena_array(a, struct known *, view->engine.containers.n);
+	for (uint32_t i = 0; i < view->engine.containers.n; i++)
+		if (has_static_address(&view->engine.containers.items[i]))
+			view->known[i] = recall(w, &view->engine.containers.items[i]);
+	if (!inspect_all(view, w, err))
+		return false;
+	for (uint32_t i = 0; i < view->engine.containers.n; i++)
+		if (view->known[i])
+			list_each (e, &view->engine.containers.items[i].endpoints) {
+				const struct engine_endpoint *inspected = engine_find_endpoint(
+					&view->known[i]->container, e->network);
+
+				e->managed = inspected && inspected->managed;
+			}
+	return true;
+}
+
+/* --- their namespaces --- */
+
+static bool was_visited(const struct view *view, const struct world *w,
+			const struct engine_container *c)
+{
+	const struct known *k = view->known[c - view->engine.containers.items];
+
+	k = k ? k : known_find(w, c->id);
+	return k && k->visited;
+}
+
+static bool has_own_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return c->running && strcmp(mode, "host") != 0 && strncmp(mode, "container:", 10) != 0;
+}
+
+/* Legacy chains of ours are there: of changes in them the kernel tells nobody. */
+static bool must_be_polled(const struct space *space)
+{
+	list_each (chain, &space->chains)
+		if (chain->variant == VARIANT_LEGACY)
+			return true;
+	return false;
+}
+
+static bool read_space(struct memory *m, const struct world *w, const struct ns *ns,
+		       struct error *err)
+{
+	struct space *space = &m->space;
+	route_list routes = {0};
+	int forward;
+
+	arena_release(&m->arena);
+	*m = (struct memory){0};
+	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, err) ||
+				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
+		return false;
+	if (!route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
+	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
+		return false;
+	space->routes.items = routes.items;
+	space->routes.n = routes.n;
+	space->forward = forward == 1;
+	m->valid = !must_be_polled(space);
+	return true;
+}
+
+/* Takes the news of a namespace: what was read there may not be so any more. */
+static bool heard_changes(struct known *k)
+{
+	bool heard = k->open && ns_heard_changes(&k->ns);
+
+	k->memory.valid &= !heard;
+	return heard;
+}
+
+bool known_heard_changes(struct world *w)
+{
+	bool heard = false;
+
+	for (uint32_t i = 0; i < w->n_known; i++)
+		heard |= heard_changes(w->known[i].known);
+	return heard;
+}
+
+bool world_heard_changes(struct world *w)
+{
+	bool host = ns_heard_changes(&w->host), legacy = world_legacy_changed(w);
+
+	return known_heard_changes(w) || host || legacy;
+}
+
+/* One container that can't be looked into is its own trouble, not the pass's. */
+static void observe_container(struct view *view, struct arena *a, struct world *w,
+			      const struct engine_container *c)
+{
+	struct space *space = list_add(a, &view->seen.have.spaces);
+	struct place *place = list_add(a, &view->places);
+	struct error err = {0};
+	struct known *k = view->known[c - view->engine.containers.items];
+
+	k = k ? k : know(w, c, &err);
+	if (k)
+		k->visited = true;
+	if (k && k->container.pid && !k->open) {
+		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
+		if (k->open)
+			world_listen_to(w, &k->ns);
+		else
+			k->fingerprint = 0; /* ask anew: it may be another process by now */
+		view->anybody_gone |= !k->open && (err.code == ESRCH || err.code == ENOENT);
+	}
+	if (k && k->open) {
+		*place = (struct place){&k->ns, &k->memory, k};
+		heard_changes(k);
+		k->memory.space.reachable =
+			k->memory.valid || read_space(&k->memory, w, &k->ns, &err);
+		*space = k->memory.space;
+		space->pid = k->container.pid;
+	}
+	space->container = c->name;
+	space->container_id = c->id;
+	if (!space->reachable && err.text[0] && err.code != 404)
+		space->obstacle = arena_strdup(a, err.text);
+}
+
+bool observe_containers(struct view *view, struct arena *a, struct world *w,
+			const struct state *want, struct error *err)
+{
+	if (view->engine.up) /* without an engine nobody is known to have gone */
+		forget_the_dead(w, &view->engine);
+	if (!read_marks(view, a, w, err))
+		return false;
+	list_each (c, &view->engine.containers)
+		if (has_own_namespace(c) &&
+		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
+		     was_visited(view, w, c)))
+			observe_container(view, a, w, c);
+	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
+	return true;
+}
+
+bool known_has_routes(const struct world *w, const struct engine_container *c,
+		      const struct space *wanted)
+{
+	const struct known *k = c ? known_find(w, c->id) : NULL;
+
+	if (!wanted->routes.n || !c || !c->running)
+		return true;
+	if (!k || !k->open || !k->memory.valid)
+		return false;
+	list_each (route, &wanted->routes)
+		if (!space_has_route(&k->memory.space, route->dst, &route->via))
+			return false;
+	return true;
+}
+
+const struct ns *known_namespace(const struct world *w, const char *container)
+{
+	for (uint32_t i = 0; i < w->n_known; i++)
+		if (w->known[i].known->open &&
+		    !strcmp(w->known[i].known->container.name, container))
+			return &w->known[i].known->ns;
+	return NULL;
+}
+
+void world_let_go(const struct world *w)
+{
+	arena_let_go(&w->memory.arena);
+	arena_let_go(&w->engine.arena);
+	arena_let_go(&w->of_known);
+	for (uint32_t i = 0; i < w->n_known; i++)
+		arena_let_go(&w->known[i].known->memory.arena);
+}
+
+void known_forget_all(struct world *w)
+{
+	for (uint32_t i = 0; i < w->n_known; i++)
+		known_free(w, w->known[i].known);
+	arena_release(&w->of_known);
+	w->spare = NULL;
+	free(w->known);
+	w->known = NULL;
+	w->n_known = w->cap_known = 0;
+}

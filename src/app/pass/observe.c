@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Thin reads of the engine and the host: who is asked, and in which order. */
+#include "app/pass/world.h"
+#include "app/report/timings.h"
+#include "core/foreign/choose.h"
+#include "core/iptables/leftovers.h"
+#include "edge/firewall/handoff.h"
+#include "edge/firewall/iptables.h"
+#include "edge/firewall/nft.h"
+#include "edge/netlink/route.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LEGACY_POLL_MS = 500 };
+
+/* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
+static void watch_legacy(struct world *w, bool on)
+{
+	const struct itimerspec often = {.it_value.tv_nsec = LEGACY_POLL_MS * 1000000L,
+					 .it_interval.tv_nsec = LEGACY_POLL_MS * 1000000L};
+	const struct itimerspec never = {0};
+
+	if (on == (w->legacy_hash != 0))
+		return;
+	w->legacy_hash = on ? iptables_legacy_hash(w->legacy) : 0;
+	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
+}
+
+bool world_legacy_changed(struct world *w)
+{
+	uint64_t times, now;
+
+	if (read(w->legacy_timer, &times, sizeof(times)) != sizeof(times))
+		return false;
+	now = iptables_legacy_hash(w->legacy);
+	if (now == w->legacy_hash)
+		return false;
+	w->legacy_hash = now;
+	return true;
+}
+
+bool world_open(struct world *w, const struct options *options, struct error *err)
+{
+	struct docker_options docker = docker_options_from_environment();
+
+	*w = (struct world){
+		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->engine_is_asked_for = docker.host != NULL;
+	w->legacy = iptables_open_legacy();
+	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	w->docker = docker_new(&docker, err);
+	w->ears = epoll_create1(EPOLL_CLOEXEC);
+	if (w->ears < 0)
+		return error_set(err, errno, "epoll");
+	if (!w->docker || !ns_open_host(&w->host, err))
+		return false;
+	world_listen_to(w, &w->host);
+	epoll_ctl(w->ears, EPOLL_CTL_ADD, w->legacy_timer,
+		  &(struct epoll_event){.events = EPOLLIN});
+	return true;
+}
+
+void world_close(struct world *w)
+{
+	known_forget_all(w);
+	arena_release(&w->memory.arena);
+	arena_release(&w->converged.arena);
+	arena_release(&w->engine.arena);
+	ns_close(&w->host);
+	close_at_exit_of_scope(&w->ears);
+	close_at_exit_of_scope(&w->legacy_timer);
+	close_at_exit_of_scope(&w->legacy);
+	docker_free(w->docker);
+	*w = (struct world){.host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+}
+
+/* --- the host --- */
+
+static void take_bridges(struct facts *f, const struct bridges_view *bridges)
+{
+	f->docker_drops = bridges->drops;
+	f->raw_drops = bridges->raw_drops;
+	f->takes_mark = bridges->takes_mark;
+}
+
+/*
+ * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
+ * namespace: while the count stands, what was read is what is there, and one message tells.
+ */
+static bool read_tables(struct memory *m, struct world *w, struct error *err)
+{
+	uint32_t before, after;
+	const struct ns *ns = &w->host;
+
+	w->no_nf_tables = false;
+	if (!fw_nft_generation(&before, ns, err)) {
+		w->no_nf_tables = nf_tables_is_absent(err->code);
+		if (!w->no_nf_tables)
+			return false;
+		*err = (struct error){0};
+		arena_release(&m->arena);
+		*m = (struct memory){0};
+		return true;
+	}
+	if (m->valid && m->generation == before)
+		return true;
+	arena_release(&m->arena);
+	*m = (struct memory){.generation = before};
+	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, err) ||
+	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
+	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
+	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
+	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
+	    !fw_nft_generation(&after, ns, err))
+		return false;
+	m->valid = before == after;
+	return true;
+}
+
+/* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
+static bool go_on_without_engine(struct view *view, struct arena *a, struct world *w,
+				 const struct filter_view *views, struct error *err)
+{
+	const struct traces traces = {views, &w->memory.bridges, &view->seen};
+
+	if (!w->looked_everywhere && /* or one was there, and went */
+	    engine_is_absent(w->engine_trouble.code, w->engine_is_asked_for, &traces)) {
+		view->facts.no_engine = arena_strdup(a, w->engine_trouble.text);
+		w->engine_trouble = (struct error){0};
+		return true;
+	}
+	if (!w->without_engine)
+		*err = w->engine_trouble;
+	return w->without_engine;
+}
+
+static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	struct filter_view views[VARIANT_LEGACY + 1] = {0};
+	struct facts *f = &view->facts;
+	struct space *host = &view->seen.have.spaces.items[0];
+
+	if (w->legacy_hash) /* before it is read: what changes meanwhile is seen next time */
+		w->legacy_hash = iptables_legacy_hash(w->legacy);
+	f->mark_accept = w->options->mark_accept;
+	f->mark_raw = w->options->mark_raw;
+	f->counters = w->options->counters;
+	views[VARIANT_NFT] = w->memory.filter;
+	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
+	    !ns_get_forward(&w->host, &f->ip_forward, err))
+		return false;
+	if (!view->engine.up && !go_on_without_engine(view, a, w, views, err))
+		return false;
+	f->firewalld = w->memory.firewalld;
+	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
+			       views[VARIANT_LEGACY].firewalld;
+	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
+	f->no_nf_tables = w->no_nf_tables;
+	f->variant = choose_variant(&view->engine, views);
+	if (!choose_backend(f, w->options->backend, err))
+		return false;
+	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
+	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
+	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
+	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
+	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
+	f->docker_drops = !f->open_why;
+	f->raw_drops = views[f->variant].raw_drops;
+	f->no_filter = f->raw_drops && !views[f->variant].exists;
+	if (f->docker_nftables)
+		take_bridges(f, &w->memory.bridges);
+	f->forward_drop = views[f->variant].forward_drop;
+	host->forward = f->ip_forward == 1;
+	host->forward_drop = f->forward_drop;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		list_each (handoff, &views[v].handoffs)
+			*list_add(a, &host->handoffs) = *handoff;
+	return true;
+}
+
+/*
+ * What the kernel tells of is put right without asking the engine, whose events tell of all that
+ * changes there: a dockerd that takes its time does not keep a flushed host open.
+ */
+static void read_engine(struct view *view, struct world *w)
+{
+	struct engine_memory *m = &w->engine;
+	struct moment start = timing_start();
+
+	w->engine_trouble = (struct error){0};
+	if (!w->as_last_told || !m->valid) {
+		arena_release(&m->arena);
+		m->said = (struct engine){0};
+		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
+	}
+	timing_part("engine", start);
+	if (m->valid)
+		view->engine = m->said;
+}
+
+bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	struct space *host;
+	host_prefix_list prefixes = {0};
+
+	*view = (struct view){0};
+	view->seen.engine = &view->engine;
+	view->seen.facts = &view->facts;
+	read_engine(view, w);
+	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
+		*err = w->engine_trouble;
+		return false;
+	}
+	if (!read_tables(&w->memory, w, err))
+		return false;
+	host = list_add(a, &view->seen.have.spaces);
+	*host = w->memory.space;
+	host->reachable = true;
+	*list_add(a, &view->places) = (struct place){.ns = &w->host, .memory = &w->memory};
+	if (!route_read_prefixes(&prefixes, a, &w->host, err))
+		return false;
+	list_each (prefix, &prefixes)
+		*list_add(a, &view->seen.host_prefixes) = *prefix;
+	return read_facts(view, a, w, err) &&
+	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
+			   const struct flows *flows, bool no_nf_tables, struct error *err)
+{
+	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY;
+	     v++) {
+		AUTO_BUF struct buf save = {0};
+
+		if (!iptables_save(&save, ns, v, err))
+			return false;
+		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
+	}
+	return true;
+}
+
+bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
+		       struct error *err)
+{
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
+
+		if (have && have->reachable &&
+		    !read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				    view->facts.no_nf_tables, err))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/pass/pass.h"
+
+#include "app/pass/amending.h"
+#include "app/pass/unchanged.h"
+#include "app/report/timings.h"
+#include "core/json/locate.h"
+#include "core/nft/nft.h"
+
+#include <string.h>
+
+enum { FIRST_WITH_RAW_DROPS = 28 }; /* Docker Engine */
+
+bool generation_load(struct generation *g, const char *path, const struct buf *text,
+		     struct error *err)
+{
+	struct moment start;
+	bool accepted;
+
+	*g = (struct generation){0};
+	g->diags.arena = &g->arena;
+	start = timing_start();
+	accepted = config_decode(&g->config, &g->diags, &g->arena, path, buf_text(text), text->len);
+	timing_stop("parse", start);
+	if (accepted) {
+		start = timing_start();
+		resolve(&g->resolution, &g->diags, &g->arena, &g->config);
+		timing_stop("resolve", start);
+		diags_locate(&g->diags, buf_text(text), text->len);
+	}
+	if (!accepted || g->diags.n_errors)
+		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
+				 g->diags.n_errors == 1 ? "" : "s");
+	return true;
+}
+
+void generation_release(struct generation *g)
+{
+	arena_release(&g->arena);
+	*g = (struct generation){0};
+}
+
+static void encode(struct pass *p)
+{
+	list_each (space, &p->want.spaces)
+		nft_encode_ruleset(&space->ruleset, &p->arena);
+}
+
+bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
+{
+	struct moment start = timing_start();
+
+	*p = (struct pass){0};
+	if (!observe_host(&p->view, &p->arena, w, err))
+		return false;
+	timing_stop("observe_host", start);
+	p->file = g->config.digest;
+	p->stamp = unchanged_stamp(p, w);
+	p->unchanged = unchanged_take(p, w);
+	if (p->unchanged)
+		return true;
+	p->amended = amending_take(p, w, g);
+	if (p->amended)
+		return true;
+	start = timing_start();
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	timing_stop("compile", start);
+	start = timing_start();
+	encode(p);
+	timing_stop("encode", start);
+	start = timing_start();
+	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
+		return false;
+	timing_stop("observe_containers", start);
+	if ((w->adopt || w->look_for_leftovers) &&
+	    !observe_leftovers(&p->view, &p->arena, &p->want, err))
+		return false;
+	p->plan.keep_networks = w->keep_networks;
+	p->plan.adopt = w->adopt;
+	start = timing_start();
+	plan_diff(&p->plan, &p->arena, &p->want, &p->view.seen, &g->config);
+	timing_stop("diff", start);
+	return true;
+}
+
+void pass_compile(struct pass *p, const struct options *options, const struct generation *g)
+{
+	const char *backend = options->backend ? options->backend : "nftables";
+
+	*p = (struct pass){0};
+	p->view.facts = (struct facts){.variant = VARIANT_NFT,
+				       .docker_user = true,
+				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
+				       .docker_drops = true,
+				       .ip_forward = 1,
+				       .counters = options->counters,
+				       .mark_accept = options->mark_accept,
+				       .mark_raw = options->mark_raw};
+	if (!strncmp(backend, "iptables", 8))
+		p->view.facts.backend = BACKEND_IPTABLES;
+	if (!strcmp(backend, "iptables-legacy"))
+		p->view.facts.variant = VARIANT_LEGACY;
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	encode(p);
+}
+
+bool pass_has_conflicts(const struct pass *p)
+{
+	list_each (finding, &p->plan.findings.list)
+		if (finding->kind == FINDING_CONFLICT)
+			return true;
+	return false;
+}
+
+void pass_release(struct pass *p)
+{
+	plan_free(&p->plan);
+	arena_release(&p->arena);
+	*p = (struct pass){0};
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One pass: config, resolve, compile; observe; diff; plan; apply. Every verb is a prefix of it, the
+ * daemon does it again and again. A pass that planned nothing is what "converged" means.
+ */
+#pragma once
+
+#include "app/pass/world.h"
+#include "base/buf.h"
+#include "core/config/config.h"
+#include "core/resolve/resolve.h"
+
+/* One accepted file. All-zero is the empty one, which wants nothing. */
+struct generation {
+	struct arena arena;
+	struct config config;
+	struct resolution resolution;
+	struct diags diags;
+};
+
+/*
+ * Decodes and resolves the text of the file at path. False where it has errors: err counts them,
+ * the diagnostics are in *g either way.
+ */
+MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct buf *text,
+				struct error *err);
+void generation_release(struct generation *g);
+
+enum outcome_kind { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_SKIPPED };
+
+/* What became of a step. */
+struct outcome {
+	enum outcome_kind kind;
+	const char *why; /* of a failure */
+};
+
+struct pass {
+	struct arena arena;
+	struct view view;
+	struct state want;
+	struct plan plan;	  /* with the findings of compile and diff */
+	struct outcome *outcomes; /* of the steps, after pass_apply */
+	bool *held;		  /* set before: steps that are not to be taken yet; NULL: none */
+	uint32_t n_done, n_failed, n_skipped;
+	uint32_t n_revoked;   /* live connections that no policy admits any more, ended */
+	struct error trouble; /* with ending them */
+	uint64_t stamp, file; /* of its inputs (app/pass/unchanged.h) */
+	bool unchanged;	      /* they are those of a converged pass: nothing was compared */
+	bool amended;	      /* planned for a few changed policies alone: a whole pass follows */
+};
+
+/* Reads the world and says what there is to do. Changes nothing. */
+MUST_CHECK bool pass_plan(struct pass *p, struct world *w, const struct generation *g,
+			  struct error *err);
+/* The rules alone, as they would be on a host whose engine was not asked. */
+void pass_compile(struct pass *p, const struct options *options, const struct generation *g);
+/* Does it, step by step; a failed one takes its dependants with it, the rest goes on. */
+void pass_apply(struct pass *p, struct world *w);
+bool pass_has_conflicts(const struct pass *p);
+void pass_release(struct pass *p);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/pass/unchanged.h"
+
+#include "base/hash.h"
+#include "core/compile/facts.h"
+
+#include <string.h>
+
+static uint64_t host_digest(uint64_t hash, const struct observed *seen)
+{
+	const struct space *host = &seen->have.spaces.items[0];
+
+	list_each (h, &host->handoffs) {
+		hash = hash_more(hash, h->chain, strlen(h->chain));
+		hash = hash_word(hash, (uint64_t)h->variant << 34 | (uint64_t)h->bits << 2 |
+					       (uint64_t)h->on_top << 1 | h->present);
+	}
+	list_each (p, &seen->host_prefixes) {
+		hash = hash_more(hash, &p->prefix, sizeof(p->prefix));
+		hash = hash_more(hash, p->device, strlen(p->device));
+	}
+	return hash;
+}
+
+/* Rules of iptables-legacy are told by no count and no notification: they are always compared. */
+static bool is_countable(const struct pass *p, const struct world *w)
+{
+	list_each (chain, &p->view.seen.have.spaces.items[0].chains)
+		if (chain->variant == VARIANT_LEGACY)
+			return false;
+	return w->memory.valid && !w->look_for_leftovers && !w->adopt && !w->without_engine;
+}
+
+uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
+{
+	uint64_t hash;
+
+	if (!is_countable(p, w))
+		return 0;
+	hash = hash_word(HASH_START, engine_digest(&p->view.engine));
+	hash = hash_word(hash, w->memory.generation);
+	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
+	return hash ? hash : 1;
+}
+
+/* Every namespace that the last pass read is as it was read, and nothing is owed or to be asked
+ * anew. */
+static bool namespaces_are_unchanged(struct world *w)
+{
+	known_heard_changes(w);
+	for (uint32_t i = 0; i < w->n_known; i++) {
+		const struct known *k = w->known[i].known;
+
+		if (!k->fingerprint || (k->had_rules && !k->revocation_paid) ||
+		    (k->open && (!k->memory.valid || !ns_is_alive(&k->ns))))
+			return false;
+	}
+	return true;
+}
+
+static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
+{
+	list_each (f, &from->list)
+		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
+}
+
+bool unchanged_world(const struct pass *p, struct world *w)
+{
+	return p->stamp && p->stamp == w->converged.stamp && w->revocation_paid &&
+	       namespaces_are_unchanged(w);
+}
+
+void unchanged_copy(struct pass *p, const struct world *w)
+{
+	const struct converged *c = &w->converged;
+	struct space *host = list_add(&p->arena, &p->want.spaces);
+
+	copy_findings(&p->plan.findings, &p->arena, &c->findings);
+	host->reachable = true;
+	list_each (h, &c->handoffs)
+		*list_add(&p->arena, &host->handoffs) = *h;
+}
+
+bool unchanged_take(struct pass *p, struct world *w)
+{
+	if (p->file != w->converged.file || !unchanged_world(p, w))
+		return false;
+	unchanged_copy(p, w);
+	return true;
+}
+
+static bool could_be_read(const struct pass *p)
+{
+	list_each (space, &p->view.seen.have.spaces)
+		if (!space->reachable)
+			return false;
+	return true;
+}
+
+void unchanged_remember(struct world *w, const struct pass *p)
+{
+	struct converged *c = &w->converged;
+
+	arena_release(&c->arena);
+	*c = (struct converged){0};
+	if (!p->stamp || p->amended || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
+		return;
+	c->stamp = p->stamp;
+	c->file = p->file;
+	copy_findings(&c->findings, &c->arena, &p->plan.findings);
+	list_each (h, &p->want.spaces.items[0].handoffs)
+		*list_add(&c->arena, &c->handoffs) = *h;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A pass whose inputs are those of a pass that planned nothing plans nothing either: then nothing
+ * is compiled and compared. The inputs are the file, the engine's answers, the facts of the host,
+ * the count of its nf_tables transactions, and namespaces from which no change was heard.
+ */
+#pragma once
+
+#include "app/pass/pass.h"
+
+/* Of all inputs but the file, after observe_host. 0: some can't be told so cheaply. */
+uint64_t unchanged_stamp(const struct pass *p, const struct world *w);
+/* The world is as the converged pass left it, whatever the file says. */
+bool unchanged_world(const struct pass *p, struct world *w);
+/* True: this pass is done; it has the findings of the converged one and no steps. */
+bool unchanged_take(struct pass *p, struct world *w);
+/* What that one had to say, and the hand-offs that it wanted. */
+void unchanged_copy(struct pass *p, const struct world *w);
+/* After a whole pass. */
+void unchanged_remember(struct world *w, const struct pass *p);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The handles that live longer than a pass: the engine's client, the host's sockets, and what we
+ * know of every container we looked at: its namespace, held open, and the marks of its connections.
+ */
+#pragma once
+
+#include "app/options.h"
+#include "core/foreign/handoff.h"
+#include "core/plan/plan.h"
+#include "edge/docker/docker.h"
+#include "edge/netlink/netns.h"
+
+/*
+ * What was read in a namespace, good until the kernel tells of a change there (a container's: it
+ * reports rules, routes and switches) or counts another generation of its rules (the host's).
+ */
+struct memory {
+	struct arena arena;
+	bool valid;
+	uint32_t generation;
+	struct space space;
+	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
+	struct bridges_view bridges; /* … and Docker's own … */
+	struct firewalld firewalld;  /* … and firewalld's */
+};
+
+/*
+ * What inspect said of a container, good for as long as the engine's list shows it unchanged and
+ * its first process lives.
+ */
+struct known {
+	char id[65];
+	uint64_t fingerprint; /* of the list entry it belongs to */
+	bool inspected;
+	struct engine_container container;
+	struct arena arena; /* of the above */
+	struct ns ns;
+	bool open;	      /* ns is */
+	bool visited;	      /* looked into: what we put there is looked after until it ends */
+	bool had_rules;	      /* of ours, at some time */
+	bool revocation_paid; /* its connections were compared with the policies since */
+	struct memory memory;
+	struct known *next_spare;
+};
+
+/* Where it is found. */
+struct known_entry {
+	uint64_t beginning; /* of its id: all that most comparisons look at */
+	struct known *known;
+};
+
+/* The engine's lists as they were told last. */
+struct engine_memory {
+	struct arena arena;
+	struct engine said;
+	bool valid; /* until we change something there */
+};
+
+/* The last pass, if it planned nothing: what its inputs were, and what it had to say. */
+struct converged {
+	uint64_t stamp; /* of the world; 0: it planned something */
+	uint64_t file;	/* config's digest */
+	struct arena arena;
+	struct findings findings;
+	LIST(struct handoff) handoffs;
+};
+
+struct generation;
+
+struct world {
+	const struct options *options;
+	struct docker *docker;
+	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
+	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
+	struct error engine_trouble; /* what it did instead of answering, in the last pass */
+	bool adopt;		     /* take over rules without our mark … */
+	bool look_for_leftovers;     /* … or say which there are */
+	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
+	struct ns host;
+	bool no_nf_tables;    /* the kernel's, as of the last pass */
+	struct memory memory; /* of the host */
+	struct engine_memory engine;
+	bool as_last_told; /* set before a pass: the engine need not be asked */
+	/* Set before a pass that need not be whole: what the file said until it changed. */
+	const struct generation *before;
+	struct converged converged;
+	int ears; /* epoll of every namespace's: readable when somebody changed something */
+	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the ears */
+	uint64_t legacy_hash;	   /* of its filter when it was read last */
+	struct known_entry *known; /* sorted by id */
+	struct arena of_known;	   /* what it points to; those that were forgotten are used again */
+	struct known *spare;
+	uint32_t n_known, cap_known;
+	bool revocation_paid;	/* connections were compared with the policies once */
+	bool looked_everywhere; /* every running container was searched for leftovers of ours once
+				 */
+};
+
+/* A closed descriptor leaves the ears by itself. */
+void world_listen_to(struct world *w, const struct ns *ns);
+void known_forget_all(struct world *w);
+/* What is remembered takes no more memory than it needs. Behind a pass. */
+void world_let_go(const struct world *w);
+/* A container's namespace that is open, or NULL. */
+const struct ns *known_namespace(const struct world *w, const char *container);
+/* The legacy variant's filter is another one than when it was read last. */
+bool world_legacy_changed(struct world *w);
+/* What this space has of routes stands there, or nobody is there to need it. */
+bool known_has_routes(const struct world *w, const struct engine_container *c,
+		      const struct space *wanted);
+/* Takes the news of containers' namespaces: what is known of them is not trusted blindly. */
+bool known_heard_changes(struct world *w);
+/* Takes the news. True: somebody else changed what we look after. */
+bool world_heard_changes(struct world *w);
+MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
+void world_close(struct world *w);
+
+/*
+ * What stands: the engine's lists, the facts of the host, our objects in every namespace that
+ * matters. observe_host comes first, for compile() needs the engine and the facts; then
+ * observe_containers reads the namespaces that are wanted, and on the first pass all others too.
+ */
+struct place {
+	const struct ns *ns;
+	struct memory *memory; /* not valid once we change something there */
+	struct known *known;   /* NULL: the host */
+};
+
+struct view {
+	struct engine engine;
+	struct facts facts;
+	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
+	LIST(struct place) places; /* of seen.have.spaces */
+	struct known **known;	   /* of each container of the engine; NULL: nothing */
+	bool anybody_gone;	   /* a process is not, or no longer, the container's: ask again */
+};
+
+MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
+			     struct error *err);
+/* Unmarked rules that say what ours say, in the namespaces that are wanted. */
+MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
+				  struct error *err);
+MUST_CHECK bool observe_containers(struct view *view, struct arena *a, struct world *w,
+				   const struct state *want, struct error *err);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/report/policies.h"
+
+#include <string.h>
+
+const char *const policy_states[N_POLICY_STATES] = {[POLICY_ENFORCED] = "enforced",
+						    [POLICY_WAITING] = "waiting",
+						    [POLICY_CONFLICT] = "conflict",
+						    [POLICY_CANNOT] = "unenforceable"};
+
+/* --- states --- */
+
+static enum policy_state state_of(const struct finding *f)
+{
+	if (f->kind == FINDING_WAITING)
+		return POLICY_WAITING;
+	if (f->kind != FINDING_CONFLICT)
+		return POLICY_ENFORCED;
+	return finding_cannot(f) ? POLICY_CANNOT : POLICY_CONFLICT;
+}
+
+/* The rules as a whole were refused: none of them is known to stand as the file says. */
+static struct policy_fate fate_of_all(const struct report *r)
+{
+	return r->rules_failed ? (struct policy_fate){POLICY_CANNOT, r->error}
+			       : (struct policy_fate){0};
+}
+
+struct fates policies_fates(struct arena *a, const struct report *r, const struct generation *g)
+{
+	uint32_t n = g ? g->config.policies.n : 0;
+	struct policy_fate *items = arena_array(a, struct policy_fate, n + 1);
+	struct fates fates = {.items = items, .n = n};
+
+	for (uint32_t i = 0; i < n; i++)
+		items[i] = fate_of_all(r);
+	list_each (f, &r->findings.list) {
+		enum policy_state state = state_of(f);
+
+		if (f->origin < n && state > items[f->origin].state)
+			items[f->origin] = (struct policy_fate){state, f->text};
+	}
+	for (uint32_t i = 0; i < n; i++)
+		fates.in[items[i].state]++;
+	return fates;
+}
+
+/* --- names --- */
+
+static void add_word(struct buf *out, const char *before, const char *word)
+{
+	if (word)
+		buf_printf(out, "%s%s", before, word);
+}
+
+static void add_traffic(struct buf *out, const struct config *config, const struct policy *p)
+{
+	const char *before = " ";
+
+	for (unsigned proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1)
+		if (p->protos & proto) {
+			buf_printf(out, "%s%s", before, proto_name(proto));
+			before = ",";
+		}
+	before = "/";
+	for (uint32_t i = 0; i < p->n_ports; i++) {
+		struct port_range range = policy_ports(config, p)[i];
+
+		buf_printf(out, "%s%u", before, range.low);
+		if (range.high != range.low)
+			buf_printf(out, "-%u", range.high);
+		before = ",";
+	}
+}
+
+/* In the file's own words: "smarthostloadbalancer from publicbackend tcp/80". */
+static void name_policy(struct buf *out, const struct config *config, const struct policy *p)
+{
+	buf_clear(out);
+	buf_puts(out, p->subject ? config_name(config, p->subject) : "?");
+	add_word(out, " from ", config_name(config, p->from));
+	if (p->nat != NAT_NO)
+		add_word(out, " ", p->nat == NAT_DNAT ? "dnat" : "masquerade");
+	add_word(out, " in ", config_name(config, p->name));
+	add_word(out, " on ", config_name(config, p->iface));
+	add_word(out, " to ", config_name(config, p->to));
+	add_traffic(out, config, p);
+}
+
+/* --- lists --- */
+
+static uint32_t listed(const struct generation *g)
+{
+	uint32_t n = g ? g->config.policies.n : 0;
+
+	return n < MAX_LISTED ? n : MAX_LISTED;
+}
+
+static bool is_counted(const struct report *r, const struct generation *g)
+{
+	return g && r->counts->on && r->counts->digest == g->config.digest;
+}
+
+void policies_print_json(struct buf *out, const struct report *r, const struct generation *g,
+			 const struct fates *fates)
+{
+	AUTO_BUF struct buf name = {0};
+	uint32_t n = listed(g);
+
+	buf_puts(out, ",\n  \"policy_list\": [");
+	for (uint32_t i = 0; i < n; i++) {
+		const struct policy *p = &g->config.policies.items[i];
+		const struct policy_fate *fate = &fates->items[i];
+
+		name_policy(&name, &g->config, p);
+		buf_printf(out, "%s\n    {\"policy\": %u, \"name\": ", i ? "," : "", i);
+		buf_json_string(out, buf_text(&name));
+		if (p->comment) {
+			buf_puts(out, ", \"comment\": ");
+			buf_json_string(out, policy_comment(&g->config, p));
+		}
+		buf_printf(out, ", \"state\": \"%s\"", policy_states[fate->state]);
+		if (fate->why) {
+			buf_puts(out, ", \"why\": ");
+			buf_json_string(out, fate->why);
+		}
+		if (is_counted(r, g))
+			buf_printf(out, ", \"packets\": %llu",
+				   (unsigned long long)r->counts->packets[i]);
+		buf_puts(out, "}");
+	}
+	buf_printf(out, "%s],\n  \"policies_not_listed\": %u", n ? "\n  " : "",
+		   g ? g->config.policies.n - n : 0);
+}
+
+/* As the text format wants it in a label's value. */
+static void add_label(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			buf_add(out, "\\", 1);
+		buf_add(out, *text == '\n' ? " " : text, 1);
+	}
+}
+
+void policies_print_metrics(struct buf *out, const struct report *r, const struct generation *g)
+{
+	AUTO_BUF struct buf name = {0};
+
+	if (!is_counted(r, g))
+		return;
+	buf_puts(
+		out,
+		"# HELP harborwall_policy_packets_total Packets that a policy let through while "
+		"their connection was new: one of most connections, more where the first ones were "
+		"not answered at once. Packets of established connections are not counted; what "
+		"several policies allow counts for the first of them.\n"
+		"# TYPE harborwall_policy_packets_total counter\n");
+	for (uint32_t i = 0; i < listed(g); i++) {
+		name_policy(&name, &g->config, &g->config.policies.items[i]);
+		buf_printf(out, "harborwall_policy_packets_total{policy=\"policies[%u]\",name=\"",
+			   i);
+		add_label(out, buf_text(&name));
+		buf_printf(out, "\"} %llu\n", (unsigned long long)r->counts->packets[i]);
+	}
+}

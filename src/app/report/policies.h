@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What became of every policy, and what it let through: in lists for programs and scrapers. */
+#pragma once
+
+#include "app/report/report.h"
+
+enum policy_state {
+	POLICY_ENFORCED,
+	POLICY_WAITING,
+	POLICY_CONFLICT,
+	POLICY_CANNOT, /* … be enforced here */
+	N_POLICY_STATES,
+};
+
+extern const char *const policy_states[N_POLICY_STATES];
+
+struct policy_fate {
+	enum policy_state state;
+	const char *why; /* the first thing that was found; NULL: enforced */
+};
+
+/* One per policy of the generation, in the arena; how many are in each state. */
+struct fates {
+	const struct policy_fate *items;
+	uint32_t n, in[N_POLICY_STATES];
+};
+struct fates policies_fates(struct arena *a, const struct report *r, const struct generation *g);
+
+/* Of a file with more policies the first ones are listed. */
+enum { MAX_LISTED = 10000 };
+
+/* ",\n  \"policy_list\": […]", and how many are left out. */
+void policies_print_json(struct buf *out, const struct report *r, const struct generation *g,
+			 const struct fates *fates);
+/* A family of samples; nothing where nothing is counted. */
+void policies_print_metrics(struct buf *out, const struct report *r, const struct generation *g);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the daemon tells of itself: kept from pass to pass, printed for people, programs, scrapers.
+ */
+#pragma once
+
+#include "app/daemon/fights.h"
+#include "app/options.h"
+#include "app/pass/pass.h"
+#include "app/report/counts.h"
+#include "edge/host/status.h"
+
+#include <time.h>
+
+enum { N_DRIFT_OBJECTS = 7, N_DURATIONS = 12 };
+
+extern const char *const drift_objects[N_DRIFT_OBJECTS]; /* as plans call them */
+extern const int64_t duration_bounds_us[N_DURATIONS];	 /* of passes, for a histogram */
+
+struct report {
+	const struct fights *fights; /* the caller's */
+	const struct counts *counts; /* the caller's */
+	struct facts compiled_with;  /* of the last pass, without texts and lists */
+	struct arena arena;	     /* of the last pass's findings */
+	struct findings findings;
+	const char *handoff;	      /* where the verdict is handed over */
+	struct buf facts, facts_json; /* of the host */
+	char engine[64], backend[32], word[256];
+	bool engine_up, refused, failed;
+	bool rules_failed; /* the host's, as a whole */
+	uint32_t n_failed, n_conflicts;
+	time_t loaded_at, passed_at;
+	char reason[64], error[640];
+	int64_t took_us;
+	uint64_t n_passes, n_passes_failed, n_revoked;
+	uint64_t repaired[N_DRIFT_OBJECTS]; /* what others undid; not what the file or the engine
+					       changed */
+	uint64_t durations[N_DURATIONS + 1], duration_sum_us;
+};
+
+void report_pass(struct report *r, const struct pass *p, const char *reasons, int64_t took_us,
+		 bool drift);
+void report_failure(struct report *r, const struct error *err, const char *reasons,
+		    int64_t took_us);
+void report_release(struct report *r);
+bool report_is_healthy(const struct report *r);
+/* Policies that wait or conflict, counted once each. */
+uint32_t report_policies(const struct report *r, enum finding_kind kind);
+uint64_t report_repaired(const struct report *r);
+/* One line for the service manager; g may be NULL. */
+void report_line(struct buf *out, const struct report *r, const struct generation *g);
+/* g may be NULL: no file was ever accepted. */
+void report_print(struct buf *out, const struct report *r, enum status_page page,
+		  const struct generation *g, const struct options *options);

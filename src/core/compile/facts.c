@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/compile/facts.h"
+
+#include "base/hash.h"
+
+/* Who writes Docker's rules, and with what. */
+static const char *firewall_of(const struct engine *engine, const struct facts *f)
+{
+	static const char *const words[] = {[VARIANT_NONE] = "none",
+					    [VARIANT_NFT] = "iptables-nft",
+					    [VARIANT_LEGACY] = "iptables-legacy"};
+
+	return engine->firewall == DOCKER_FIREWALL_NFTABLES ? "nftables" : words[f->variant];
+}
+
+static const char *backend_of(const struct facts *f)
+{
+	return f->backend == BACKEND_NFTABLES ? "nftables"
+	       : f->variant == VARIANT_LEGACY ? "iptables-legacy"
+					      : "iptables-nft";
+}
+
+static const char *docker_user_of(const struct facts *f)
+{
+	return f->docker_user ? "first" : f->docker_user_late ? "late" : "none";
+}
+
+void facts_print(struct buf *out, const struct engine *engine, const struct facts *f)
+{
+	const char *comma = ": ";
+	const struct {
+		bool holds;
+		const char *words;
+	} parts[] = {
+		{f->docker_user, "DOCKER-USER"},
+		{f->docker_user_late, "DOCKER-USER too late"},
+		{f->raw_drops, "raw drops"},
+		{f->takes_mark, "takes our mark"},
+		{f->firewalld.stands, "firewalld"},
+		{f->mixed, "stale rules of the other variant"},
+		{!f->docker_drops, "Docker's drops do not close"},
+	};
+
+	if (engine->up)
+		buf_printf(out, "Docker %s, API %s; ", engine->version, engine->api);
+	else
+		buf_puts(out, "no engine; ");
+	buf_printf(out, "firewall %s", firewall_of(engine, f));
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		if (!parts[i].holds)
+			continue;
+		buf_printf(out, "%s%s", comma, parts[i].words);
+		comma = ", ";
+	}
+	buf_printf(out, "; backend %s%s", backend_of(f),
+		   f->no_nf_tables ? ", no nf_tables in this kernel" : "");
+}
+
+void facts_print_json(struct buf *out, const struct engine *engine, const struct facts *f,
+		      const char *indent)
+{
+	const struct {
+		const char *name, *text;
+	} texts[] = {
+		{"engine", engine->up ? engine->version : ""},
+		{"api", engine->up ? engine->api : ""},
+		{"firewall", firewall_of(engine, f)},
+		{"backend", backend_of(f)},
+		{"docker_user", docker_user_of(f)},
+	};
+	const struct {
+		const char *name;
+		bool holds;
+	} bits[] = {
+		{"nf_tables", !f->no_nf_tables},    {"raw_drops", f->raw_drops},
+		{"takes_mark", f->takes_mark},	    {"firewalld", f->firewalld.stands},
+		{"stale_variant", f->mixed},	    {"docker_drops", f->docker_drops},
+		{"ip_forward", f->ip_forward == 1},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		buf_printf(out, "%s%s\"%s\": ", i ? ",\n" : "", indent, texts[i].name);
+		buf_json_string(out, texts[i].text);
+	}
+	for (size_t i = 0; i < COUNT_OF(bits); i++)
+		buf_printf(out, ",\n%s\"%s\": %s", indent, bits[i].name,
+			   bits[i].holds ? "true" : "false");
+	buf_puts(out, "\n");
+}
+
+uint64_t facts_digest(const struct facts *f)
+{
+	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
+			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
+			     f->forward_drop, f->ip_forward == 1, f->no_engine != NULL,
+			     f->no_nf_tables, f->no_filter};
+	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
+
+	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);
+	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
+}

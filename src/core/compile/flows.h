@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies, taken apart into what a packet filter knows: allowed flows, translations, masquerading,
+ * per namespace. core/compile/policies.c writes them, core/ruleset/program.c makes the ruleset of
+ * them. Pure.
+ */
+#pragma once
+
+#include "core/compile/state.h"
+#include "core/config/config.h"
+
+/* IP protocol numbers (IANA); 0 stands for "every protocol". */
+struct traffic {
+	uint8_t proto;
+	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
+};
+
+struct allow {
+	struct prefix src, dst;
+	struct traffic match;
+	uint32_t src_network, dst_network; /* declared ones that hold them, or NONE */
+	uint32_t origin;
+};
+
+struct translation {
+	const char *iface;  /* NULL: any */
+	struct prefix from; /* family 0: anybody */
+	struct traffic match;
+	struct ip to;
+	uint16_t to_port; /* 0: keep */
+	bool masquerade;
+	uint32_t origin;
+};
+
+struct masquerading {
+	const char *oface;	/* NULL: any */
+	struct prefix from, to; /* family 0: any */
+	struct traffic match;
+	uint32_t origin;
+};
+
+struct tied {
+	struct prefix subnet;
+	const char *bridge;
+};
+
+struct closed {
+	const char *bridge;
+	bool internal; /* nothing gets out either */
+};
+
+struct flows {
+	bool counted; /* each says how many connections it let through */
+	LIST(struct allow) allows;
+	LIST(struct translation) translations;
+	LIST(struct masquerading) masquerades;
+	/* Host only: subnets whose addresses count as sources only on their own bridge. */
+	LIST(struct tied) tied;
+	/* Host only: translated flows from these subnets to themselves need masquerading. */
+	LIST(struct prefix) hairpins;
+	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
+	LIST(struct closed) closed;
+};
+
+/* There is something to say. */
+bool flows_matter(const struct flows *flows);
+
+bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
+bool match_every_port(struct traffic match); /* 0-65535 */
+
+/* The table of the host's namespace, or of a container's. Exists only if there is something to say.
+ */
+void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		  const struct facts *facts);
+/* What is translated in a container keeps the accept bit in its connection mark there. */
+void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		       const struct facts *facts);
+
+/* The same in the other language, for the variant that the facts name. */
+void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
+		      const struct facts *facts);
+void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
+			   const struct facts *facts);

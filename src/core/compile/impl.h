@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the parts of the compiler share: policies.c (flows), compile.c (the whole). */
+#pragma once
+
+#include "core/compile/compile.h"
+#include "core/compile/flows.h"
+#include "core/compile/nodes.h"
+#include "core/compile/routes.h"
+
+struct compiler {
+	struct arena *a;
+	const struct config *config;
+	const struct resolution *resolution;
+	const struct engine *engine;
+	const struct facts *facts;
+	struct nodes nodes;
+	struct flows *host;
+	struct flows *of_node; /* one per node */
+	struct routes routes;
+	struct findings *findings;
+	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
+	const char **bridges;	      /* of each declared network: as it is, or as it will be */
+	LIST(struct prefix) guests;   /* sources that no declared network holds */
+	struct seen seen_guests;
+};
+
+#define policy_finding(c, kind, i, ...)                                                            \
+	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
+
+/* Every policy's flows, each in the namespace where its rules live. */
+void compile_policies(struct compiler *c);
+
+/* The container that an address of the file belongs to; NULL: none. */
+static inline struct node *node_of_address(const struct compiler *c, uint32_t address)
+{
+	uint32_t node = address == NONE ? NONE : c->nodes.of_address[address].node;
+
+	return node == NONE ? NULL : &c->nodes.list.items[node];
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Merges the engine's containers with the file's addresses. */
+#include "core/compile/nodes.h"
+
+#include "base/order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int by_name(const void *left, const void *right)
+{
+	const struct node *a = left, *b = right;
+
+	return strcmp(a->name, b->name);
+}
+
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+struct node *nodes_find(const struct nodes *nodes, const char *name)
+{
+	uint32_t at = hash_index_find(&nodes->by_name, hash_text(name), i,
+				      !strcmp(nodes->list.items[i].name, name));
+
+	return at == NONE ? NULL : &nodes->list.items[at];
+}
+
+uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip)
+{
+	return first_not_before(nodes->n_by_ip, i, ip_compare(nodes->by_ip[i].ip, ip) < 0);
+}
+
+struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip)
+{
+	uint32_t at = nodes_first_ip(nodes, ip);
+
+	return at < nodes->n_by_ip && ip_equal(nodes->by_ip[at].ip, ip)
+		       ? &nodes->list.items[nodes->by_ip[at].node]
+		       : NULL;
+}
+
+bool node_is_running(const struct node *node)
+{
+	return node->container && node->container->running;
+}
+
+bool node_has_default_route(const struct node *node)
+{
+	list_each (seat, &node->seats)
+		if (!seat->internal && seat->gateway.family)
+			return true;
+	return false;
+}
+
+const struct seat *node_seat_in(const struct node *node, struct ip ip)
+{
+	list_each (seat, &node->seats)
+		if (prefix_contains(seat->subnet, ip))
+			return seat;
+	return NULL;
+}
+
+static bool shares_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return !strcmp(mode, "host") || !strncmp(mode, "container:", 10) ||
+	       engine_find_endpoint(c, "host");
+}
+
+static struct node *find_or_note(const struct nodes *nodes, struct arena *a, name_list *names,
+				 const char *name)
+{
+	struct node *node = name ? nodes_find(nodes, name) : NULL;
+
+	if (name && !node)
+		*list_add(a, names) = name;
+	return node;
+}
+
+static void find_homes(struct nodes *nodes, struct arena *a, const struct config *config,
+		       name_list *unknown)
+{
+	for (uint32_t i = 0; i < config->addresses.n; i++) {
+		const char *name =
+			config_name(config, address_container(&config->addresses.items[i]));
+		const struct node *node = find_or_note(nodes, a, unknown, name);
+
+		nodes->of_address[i].node = node ? (uint32_t)(node - nodes->list.items) : NONE;
+	}
+}
+
+/*
+ * Every container of the engine, sorted as its list is, and every name of the file that the engine
+ * does not know. Whose the file's addresses are is known by then.
+ */
+static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
+		      const struct resolution *resolution, const struct engine *engine)
+{
+	name_list names = {0}, none = {0};
+
+	list_each (c, &engine->containers) {
+		struct node *node = list_add(a, &nodes->list);
+
+		node->name = c->name;
+		node->container = c;
+		node->shares_namespace = shares_namespace(c);
+	}
+	nodes->by_name = engine->containers_by_name;
+	nodes->of_address = arena_array(a, struct home, config->addresses.n);
+	find_homes(nodes, a, config, &names);
+	for (uint32_t i = 0; i < config->names.n && !engine->up; i++)
+		find_or_note(nodes, a, &names, resolution->containers[i]);
+	if (!names.n)
+		return;
+	qsort(names.items, names.n, sizeof(*names.items), by_text);
+	for (uint32_t i = 0; i < names.n; i++)
+		if (!i || strcmp(names.items[i], names.items[i - 1]) != 0)
+			list_add(a, &nodes->list)->name = names.items[i];
+	qsort(nodes->list.items, nodes->list.n, sizeof(struct node), by_name);
+	hash_index_names(&nodes->by_name, a, &nodes->list);
+	find_homes(nodes, a, config, &none);
+}
+
+static void seat_by_engine(struct node *node, struct arena *a, const struct engine *engine)
+{
+	list_each (endpoint, &node->container->endpoints) {
+		const struct engine_network *n = engine_find_network(engine, endpoint->network);
+		struct seat *seat;
+
+		if (!n || !n->subnet.ip.family)
+			continue; /* none, host, and networks without IPv4 */
+		seat = list_add(a, &node->seats);
+		seat->network = n->name;
+		seat->subnet = prefix_canonical(n->subnet);
+		seat->gateway = endpoint->gateway.family ? endpoint->gateway : n->gateway;
+		seat->internal = n->internal || !n->bridge;
+		seat->ip = endpoint->ip.family ? endpoint->ip : endpoint->configured;
+	}
+}
+
+static struct seat *seat_on(struct node *node, struct arena *a, const char *network)
+{
+	struct seat *seat;
+
+	list_each (old, &node->seats)
+		if (!strcmp(old->network, network))
+			return old;
+	seat = list_add(a, &node->seats);
+	seat->network = network;
+	return seat;
+}
+
+static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config)
+{
+	for (uint32_t i = 0; i < config->addresses.n; i++) {
+		const struct address *address = &config->addresses.items[i];
+		struct home *home = &nodes->of_address[i];
+		struct node *node = home->node == NONE ? NULL : &nodes->list.items[home->node];
+		const struct network *network;
+		struct seat *seat;
+
+		home->network = address->network;
+		home->seated = node && address->network != NONE && !node->shares_namespace;
+		if (!home->seated)
+			continue;
+		network = &config->networks.items[address->network];
+		seat = seat_on(node, a, network->name);
+		*seat = (struct seat){.network = network->name,
+				      .subnet = network->subnet,
+				      .gateway = network->gateway,
+				      .internal = network->internal,
+				      .ip = address->ip,
+				      .declared = true};
+	}
+}
+
+static void index_addresses(struct nodes *nodes, struct arena *a)
+{
+	LIST(struct node_ip) ips = {0};
+	const uint32_t *order;
+
+	list_each (node, &nodes->list)
+		list_each (seat, &node->seats)
+			if (seat->ip.family)
+				*list_add(a, &ips) = (struct node_ip){
+					seat->ip, (uint32_t)(node - nodes->list.items)};
+	order = order_by_bytes(a, ips.items, ips.n, sizeof(*ips.items), sizeof(struct ip));
+	nodes->by_ip = arena_take(a, ips.n * sizeof(*ips.items));
+	nodes->n_by_ip = ips.n;
+	for (uint32_t i = 0; i < ips.n; i++)
+		nodes->by_ip[i] = ips.items[order[i]];
+}
+
+void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
+		 const struct resolution *resolution, const struct engine *engine)
+{
+	*nodes = (struct nodes){0};
+	add_nodes(nodes, a, config, resolution, engine);
+	list_each (node, &nodes->list)
+		if (node->container && !node->shares_namespace)
+			seat_by_engine(node, a, engine);
+	seat_by_file(nodes, a, config);
+	index_addresses(nodes, a);
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/compile/routes.h"
+
+#include "base/hash.h"
+#include "base/order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* From a declared address, the peer is to be reached through the gateway there. */
+struct need {
+	struct prefix peer;
+	const struct seat *there; /* the peer's: its subnet serves all peers there; or NULL */
+	const struct seat *here;
+	enum strength strength;
+	uint32_t origin;
+};
+
+/* Of one node. */
+struct needs {
+	LIST(struct need) list;
+	struct ip gateway; /* of all its declared seats; family 0: they differ, or have none */
+	uint64_t *crossed; /* where its crossings are, a bit by the network's place in by_subnet */
+	uint32_t n_crossed;
+};
+
+enum { WORD = 64 };
+
+static uint32_t words_of_networks(const struct config *config)
+{
+	return (config->n_by_subnet + WORD - 1) / WORD;
+}
+
+/* Docker's default route is not to be trusted where there are several networks, or none that gives
+ * one. */
+static bool default_route_is_right(const struct node *node)
+{
+	return node->seats.n == 1 && node_has_default_route(node);
+}
+
+static struct ip common_gateway(const struct node *node)
+{
+	struct ip found = {0};
+
+	list_each (seat, &node->seats) {
+		if (!seat->declared || !seat->gateway.family)
+			continue;
+		if (found.family && !ip_equal(seat->gateway, found))
+			return (struct ip){0};
+		found = seat->gateway;
+	}
+	return found;
+}
+
+struct routes routes_new(struct arena *a, const struct nodes *nodes, const struct config *config)
+{
+	struct routes r = {.a = a, .nodes = nodes, .config = config};
+
+	r.nothing_more = arena_array(a, uint32_t, config->networks.n);
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		r.nothing_more[i] = OPENS_AS_THIS;
+	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
+	for (uint32_t i = 0; i < config->n_by_subnet; i++)
+		r.place_of_network[config->by_subnet[i]] = i;
+	r.of_node = arena_array(a, struct needs, nodes->list.n);
+	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
+	for (uint32_t i = 0; i < nodes->list.n; i++) {
+		r.of_node[i].gateway = common_gateway(&nodes->list.items[i]);
+		if (default_route_is_right(&nodes->list.items[i]))
+			r.crossings[i] = r.nothing_more;
+		else
+			r.anybody_lost = true;
+	}
+	return r;
+}
+
+struct end routes_end(const struct nodes *nodes, struct prefix net)
+{
+	return (struct end){net, prefix_is_single(net) ? nodes_find_ip(nodes, net.ip) : NULL, NONE};
+}
+
+/* The network that the flow's own address is on, and a way out of it. */
+static const struct seat *seat_with_gateway(const struct node *node, struct ip own)
+{
+	list_each (seat, &node->seats)
+		if (seat->declared && seat->gateway.family && ip_equal(seat->ip, own))
+			return seat;
+	return NULL;
+}
+
+static struct prefix destination(const struct need *need)
+{
+	return need->there ? need->there->subnet : need->peer;
+}
+
+static uint32_t index_of(const struct routes *routes, const struct node *node)
+{
+	return (uint32_t)(node - routes->nodes->list.items);
+}
+
+/* The declared network that this leads to, all of it; or NONE. */
+static uint32_t network_of(const struct routes *routes, struct prefix dst)
+{
+	uint32_t i = config_network_of(routes->config, dst);
+
+	return i != NONE && !prefix_compare(routes->config->networks.items[i].subnet, dst) ? i
+											   : NONE;
+}
+
+static void cross(struct routes *routes, uint32_t node, uint32_t network, enum strength strength,
+		  uint32_t origin)
+{
+	struct needs *needs = &routes->of_node[node];
+	uint32_t place = routes->place_of_network[network];
+
+	if (routes_strongest(routes, node, network) >= strength)
+		return; /* one as strong was there before */
+	if (!routes->crossings[node]) {
+		routes->crossings[node] =
+			arena_array(routes->a, uint32_t, routes->config->networks.n);
+		needs->crossed =
+			arena_array(routes->a, uint64_t, words_of_networks(routes->config));
+	}
+	if (!(needs->crossed[place / WORD] >> place % WORD & 1))
+		needs->n_crossed++;
+	needs->crossed[place / WORD] |= (uint64_t)1 << place % WORD;
+	routes->crossings[node][network] = origin << STRENGTH_BITS | strength;
+}
+
+static void one_way(struct routes *routes, const struct node *node, struct ip own,
+		    const struct end *peer, enum strength strength, uint32_t origin)
+{
+	uint32_t i = index_of(routes, node), network = peer->network;
+	struct needs *needs = &routes->of_node[i];
+	struct need need = {.peer = peer->net, .strength = strength, .origin = origin};
+
+	need.here = seat_with_gateway(node, own);
+	if (!need.here || node_seat_in(node, peer->net.ip))
+		return;
+	if (!needs->gateway.family || network == NONE) {
+		if (peer->node)
+			need.there = node_seat_in(peer->node, peer->net.ip);
+		network = network_of(routes, destination(&need));
+	}
+	if (needs->gateway.family && network != NONE)
+		cross(routes, i, network, strength, origin);
+	else
+		*list_add(routes->a, &needs->list) = need;
+}
+
+static bool covers_all_of(const struct node *node, struct prefix own)
+{
+	list_each (seat, &node->seats)
+		if (seat->declared && !prefix_contains(own, seat->ip))
+			return false;
+	return true;
+}
+
+/* An end given as a network, or as "any": each of its declared members needs the way. */
+static void members_to(struct routes *routes, struct prefix own, const struct end *peer,
+		       enum strength strength, uint32_t origin)
+{
+	const struct nodes *nodes = routes->nodes;
+
+	for (uint32_t i = nodes_first_ip(nodes, prefix_first(own));
+	     i < nodes->n_by_ip && prefix_contains(own, nodes->by_ip[i].ip); i++) {
+		const struct node *node = &nodes->list.items[nodes->by_ip[i].node];
+		enum strength weaker = strength;
+
+		if (default_route_is_right(node))
+			continue;
+		if (strength == OPENS_AS_THIS && covers_all_of(node, own))
+			weaker = OPENS_AS_ANY;
+		one_way(routes, node, nodes->by_ip[i].ip, peer, weaker, origin);
+	}
+}
+
+static void ways_to(struct routes *routes, const struct end *own, const struct end *peer,
+		    enum strength strength, uint32_t origin)
+{
+	if (!peer->net.len)
+		return;
+	if (!prefix_is_single(own->net))
+		members_to(routes, own->net, peer, strength, origin);
+	else if (own->node && !default_route_is_right(own->node))
+		one_way(routes, own->node, own->net.ip, peer, strength, origin);
+}
+
+/* Nobody at this end asks for a way. */
+static bool is_content(const struct routes *routes, const struct end *end)
+{
+	if (prefix_is_single(end->net))
+		return !end->node || default_route_is_right(end->node);
+	return !routes->anybody_lost;
+}
+
+/* By 64 bits of hash: that two flows share them is less likely than that the memory forgets. */
+static bool is_known(struct routes *r, const struct end *src, const struct end *dst)
+{
+	if (src->network != NONE && dst->network != NONE && src->node && dst->node)
+		return false; /* needs of these are told apart quicker */
+	return seen_before(
+		&r->known, r->a,
+		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net)));
+}
+
+/* What this end needs for whatever is over there was asked before. */
+static bool was_asked(const struct routes *routes, const struct end *own, const struct end *peer,
+		      enum strength strength)
+{
+	return own->node && own->network != NONE && peer->network != NONE &&
+	       routes_strongest(routes, index_of(routes, own->node), peer->network) >= strength;
+}
+
+void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin)
+{
+	bool there = was_asked(routes, &src, &dst, OPENS_AS_THIS);
+	bool back = was_asked(routes, &dst, &src, REPLIES);
+
+	if ((there && back) || (is_content(routes, &src) && is_content(routes, &dst)) ||
+	    is_known(routes, &src, &dst))
+		return;
+	if (!there)
+		ways_to(routes, &src, &dst, OPENS_AS_THIS, origin);
+	if (!back)
+		ways_to(routes, &dst, &src, REPLIES, origin);
+}
+
+static int by_destination(const void *left, const void *right)
+{
+	const struct route *a = left, *b = right;
+
+	return prefix_compare(a->dst, b->dst);
+}
+
+/* Where a need leads and how much it counts, in bytes that sort so. */
+struct sort_key {
+	struct prefix net;
+	uint8_t weakness;
+};
+
+/* By peer, or by what serves it; of those for one the strongest first, then what came first. */
+static const uint32_t *order_of(const struct need **needs, uint32_t n, struct arena *a,
+				bool by_peer)
+{
+	struct sort_key *keys = arena_array(a, struct sort_key, n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		keys[i].net = by_peer ? needs[i]->peer : destination(needs[i]);
+		keys[i].weakness = (uint8_t)(OPENS_AS_THIS - needs[i]->strength);
+	}
+	return order_by_bytes(a, keys, n, sizeof(*keys), sizeof(*keys));
+}
+
+/* Of the needs for one peer the first decides. What stays, stays in its order. */
+static uint32_t keep_one_per_peer(const struct need **needs, uint32_t n, struct arena *a)
+{
+	const uint32_t *order = order_of(needs, n, a, true);
+	bool *decides = arena_array(a, bool, n);
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		decides[order[i]] =
+			!i || prefix_compare(needs[order[i]]->peer, needs[order[i - 1]]->peer) != 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (decides[i])
+			needs[kept++] = needs[i];
+	return kept;
+}
+
+/* What decides first, sorted by where it leads. */
+static const struct need **sorted_needs(const struct needs *needs, struct arena *a, uint32_t *n)
+{
+	const struct need **all = arena_array(a, const struct need *, needs->list.n), **sorted;
+	const uint32_t *order;
+
+	*n = needs->list.n;
+	for (uint32_t i = 0; i < *n; i++)
+		all[i] = &needs->list.items[i];
+	if (!needs->gateway.family)
+		*n = keep_one_per_peer(all, *n, a);
+	order = order_of(all, *n, a, false);
+	sorted = arena_array(a, const struct need *, *n);
+	for (uint32_t i = 0; i < *n; i++)
+		sorted[i] = all[order[i]];
+	return sorted;
+}
+
+/* Those of the list. False: they are not in order. */
+static bool add_listed(const struct needs *of_node, struct arena *a, struct arena *scratch,
+		       struct space *space)
+{
+	const struct need **needs, *first = NULL;
+	bool in_order = true;
+	uint32_t n;
+
+	needs = sorted_needs(of_node, scratch, &n);
+	for (uint32_t k = 0; k < n; k++) {
+		struct prefix dst = destination(needs[k]), peer = needs[k]->peer;
+		bool opens = !first || prefix_compare(dst, destination(first)) != 0;
+		struct ip via = needs[k]->here->gateway;
+
+		/* the first of a subnet gets it; those that want another gateway, their peer */
+		if (opens ||
+		    (prefix_compare(peer, dst) != 0 && !ip_equal(via, first->here->gateway))) {
+			*list_add(a, &space->routes) =
+				(struct route){opens ? dst : peer, via, needs[k]->origin};
+			in_order &= opens;
+		}
+		if (opens)
+			first = needs[k];
+	}
+	return in_order;
+}
+
+static void add_crossings(const struct routes *routes, uint32_t node, struct arena *a,
+			  struct space *space)
+{
+	const struct config *config = routes->config;
+	const struct needs *needs = &routes->of_node[node];
+	uint32_t words = words_of_networks(config);
+
+	if (!space->routes.n)
+		list_reserve(a, &space->routes, needs->n_crossed);
+	for (uint32_t w = 0; w < words; w++)
+		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
+			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
+			uint32_t network = config->by_subnet[place];
+
+			*list_add(a, &space->routes) = (struct route){
+				config->networks.items[network].subnet, needs->gateway,
+				routes->crossings[node][network] >> STRENGTH_BITS};
+		}
+}
+
+void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
+	       struct space *space)
+{
+	const struct needs *needs = &routes->of_node[i];
+	bool in_order = true;
+
+	if (needs->list.n)
+		in_order = add_listed(needs, a, scratch, space);
+	if (routes->crossings[i] && routes->crossings[i] != routes->nothing_more) {
+		in_order &= !space->routes.n;
+		add_crossings(routes, i, a, space);
+	}
+	if (!in_order)
+		qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
+	arena_reset(scratch);
+}

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What takes more than one field to see: subnets against each other, addresses against subnets,
+ * policies against themselves. Sorts and looks at neighbours, so that it stays linear (but for the
+ * sorting) at every size the bounds allow. Fills what is derived: gateways, bridge names, pools,
+ * the network of every address.
+ */
+#include "base/order.h"
+#include "core/config/impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALLEST_SUBNET = 30 }; /* bits: room for a gateway and a container */
+
+struct checker {
+	struct config *config;
+	struct diags *diags;
+	struct arena *a;
+	bool networks_broken; /* whether an address lies in one can't be said */
+};
+
+static const char *network_place(struct checker *c, const struct network *n, const char *field)
+{
+	return place_of(c->a, "networks", n->key, field);
+}
+
+static const char *address_place(struct checker *c, const struct address *at, const char *field)
+{
+	return place_of(c->a, "ips", at->key, field);
+}
+
+#define network_error(c, n, field, ...)                                                            \
+	diag_at((c)->diags, SEVERITY_ERROR, network_place(c, n, field), __VA_ARGS__)
+#define address_error(c, at, field, ...)                                                           \
+	diag_at((c)->diags, SEVERITY_ERROR, address_place(c, at, field), __VA_ARGS__)
+#define policy_error(c, i, field, ...)                                                             \
+	diag_at((c)->diags, SEVERITY_ERROR, place_of_policy((c)->a, i, field), __VA_ARGS__)
+
+/* An order of networks by a text or subnet; equal ones stay in file order. */
+struct sort_key {
+	const char *text;
+	struct prefix prefix;
+	uint32_t index;
+};
+
+static int by_text(const void *left, const void *right)
+{
+	const struct sort_key *a = left, *b = right;
+	int order = strcmp(a->text, b->text);
+
+	return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static int by_prefix(const void *left, const void *right)
+{
+	const struct sort_key *a = left, *b = right;
+	int order = ip_compare(a->prefix.ip, b->prefix.ip);
+
+	return order ? order : a->prefix.len - b->prefix.len;
+}
+
+static void sort(struct sort_key *keys, uint32_t n, int (*order)(const void *, const void *))
+{
+	if (n)
+		qsort(keys, n, sizeof(*keys), order);
+}
+
+/* --- networks --- */
+
+static bool subnet_is_usable(struct checker *c, const struct network *n)
+{
+	static const char *const never[] = {"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"};
+
+	for (size_t i = 0; i < COUNT_OF(never); i++) {
+		struct prefix prefix;
+
+		if (prefix_parse(&prefix, never[i]) && prefix_overlaps(prefix, n->subnet)) {
+			network_error(c, n, "subnet", "%s overlaps %s, which no container can use",
+				      prefix_format(n->subnet).s, never[i]);
+			return false;
+		}
+	}
+	if (n->subnet.len <= SMALLEST_SUBNET)
+		return true;
+	network_error(c, n, "subnet",
+		      "%s has no room for a gateway and a container; use /%d or wider",
+		      prefix_format_full(n->subnet).s, SMALLEST_SUBNET);
+	return false;
+}
+
+static void check_network(struct checker *c, struct network *n)
+{
+	bool predefined =
+		!strcmp(n->name, "bridge") || !strcmp(n->name, "host") || !strcmp(n->name, "none");
+
+	if (predefined)
+		network_error(c, n, NULL,
+			      "\"%s\" is Docker's own network, without static addresses; choose "
+			      "another network_name",
+			      n->name);
+	if (!n->subnet.ip.family)
+		return;
+	if (!subnet_is_usable(c, n)) {
+		n->subnet = (struct prefix){0};
+		return;
+	}
+	if (!n->gateway.family)
+		n->gateway = ip_plus(prefix_first(n->subnet), 1);
+	else if (!prefix_contains(n->subnet, n->gateway))
+		network_error(c, n, "gateway", "%s lies outside the subnet %s",
+			      ip_format(n->gateway).s, prefix_format(n->subnet).s);
+	else if (ip_equal(n->gateway, prefix_first(n->subnet)) ||
+		 ip_equal(n->gateway, prefix_last(n->subnet)))
+		network_error(
+			c, n, "gateway", "%s is the %s address of %s", ip_format(n->gateway).s,
+			ip_equal(n->gateway, prefix_first(n->subnet)) ? "network" : "broadcast",
+			prefix_format(n->subnet).s);
+	if (n->ip_range_declared && !prefix_covers(n->subnet, n->ip_range))
+		network_error(c, n, "ip_range", "%s lies outside the subnet %s",
+			      prefix_format(n->ip_range).s, prefix_format(n->subnet).s);
+}
+
+/* A subnet that is missing was either not written (an error of its own) or written wrong. */
+static void check_missing_subnet(struct checker *c, const struct network *n)
+{
+	const char *place = network_place(c, n, "subnet");
+
+	if (n->subnet.ip.family)
+		return;
+	list_each (diag, &c->diags->list)
+		if (!strcmp(diag->pointer, place))
+			return;
+	network_error(c, n, NULL, "subnet is missing; write it as \"172.18.103.0/24\"");
+}
+
+/* The subnets that overlap nothing before them, sorted. */
+static void check_overlaps(struct checker *c)
+{
+	struct config *config = c->config;
+	struct sort_key *keys = arena_array(c->a, struct sort_key, config->networks.n);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		if (config->networks.items[i].subnet.ip.family)
+			keys[n++] = (struct sort_key){.prefix = config->networks.items[i].subnet,
+						      .index = i};
+	sort(keys, n, by_prefix);
+	config->by_subnet = arena_array(c->a, uint32_t, n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t last =
+			config->n_by_subnet ? config->by_subnet[config->n_by_subnet - 1] : NONE;
+		const struct network *old, *new;
+
+		if (last == NONE ||
+		    !prefix_overlaps(config->networks.items[last].subnet, keys[i].prefix)) {
+			config->by_subnet[config->n_by_subnet++] = keys[i].index;
+			continue;
+		}
+		/* the one that stands later in the file is told */
+		old = &config->networks.items[last < keys[i].index ? last : keys[i].index];
+		new = &config->networks.items[last < keys[i].index ? keys[i].index : last];
+		network_error(c, new, "subnet", "%s overlaps %s of %s; choose another",
+			      prefix_format(new->subnet).s, prefix_format(old->subnet).s,
+			      place_path(c->a, network_place(c, old, NULL)));
+	}
+}
+
+/* Two networks of one name, or of one bridge. */
+static void check_same(struct checker *c, const char *(*text)(const struct network *),
+		       const char *field, const char *what)
+{
+	struct config *config = c->config;
+	struct sort_key *keys = arena_array(c->a, struct sort_key, config->networks.n);
+	uint32_t n = config->networks.n;
+
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = (struct sort_key){.text = text(&config->networks.items[i]), .index = i};
+	sort(keys, n, by_text);
+	for (uint32_t i = 1; i < n; i++)
+		if (!strcmp(keys[i].text, keys[i - 1].text)) {
+			const struct network *old = &config->networks.items[keys[i - 1].index];
+
+			network_error(c, &config->networks.items[keys[i].index], field,
+				      "%s \"%s\" is that of %s already; choose another", what,
+				      keys[i].text, place_path(c->a, network_place(c, old, NULL)));
+		}
+}
+
+static const char *name_of(const struct network *n)
+{
+	return n->name;
+}
+
+static const char *bridge_of(const struct network *n)
+{
+	return n->bridge_name;
+}
+
+/* Bridges that stand bear its outcome: it stays as it is. */
+static uint64_t digest(const char *text, size_t len)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, eight bytes at a time */
+
+	for (; len >= 8; text += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, text, 8);
+		hash = (hash ^ word) * 0x100000001b3;
+		hash ^= hash >> 29;
+	}
+	for (; len; text++, len--)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
+	return hash;
+}
+
+const char *config_bridge_name(struct arena *a, const char *network_name)
+{
+	uint64_t hash = digest(network_name, strlen(network_name));
+
+	hash ^= hash >> 32;
+	hash *= 0xd6e8feb86659fd93; /* spreads short names over all bits */
+	hash ^= hash >> 32;
+	return arena_printf(a, "hw-%012llx", (unsigned long long)(hash & 0xffffffffffff));
+}
+
+/* --- addresses --- */
+
+uint32_t config_network_of(const struct config *config, struct prefix prefix)
+{
+	const struct network *networks = config->networks.items;
+	const uint32_t *sorted = config->by_subnet;
+	uint32_t behind = first_not_before(
+		config->n_by_subnet, i, ip_compare(networks[sorted[i]].subnet.ip, prefix.ip) <= 0);
+
+	if (!behind || !prefix_covers(networks[sorted[behind - 1]].subnet, prefix))
+		return NONE;
+	return sorted[behind - 1];
+}
+
+static void check_address(struct checker *c, struct address *at)
+{
+	const struct network *n;
+	const char *what;
+
+	at->network = config_network_of(c->config, prefix_of(at->ip));
+	if (at->network == NONE) {
+		if (!c->networks_broken)
+			address_error(c, at, "ip", "%s lies in no network of this file",
+				      ip_format(at->ip).s);
+		return;
+	}
+	n = &c->config->networks.items[at->network];
+	what = ip_equal(at->ip, prefix_first(n->subnet))  ? "network"
+	       : ip_equal(at->ip, prefix_last(n->subnet)) ? "broadcast"
+	       : ip_equal(at->ip, n->gateway)		  ? "gateway"
+							  : NULL;
+	if (what)
+		address_error(c, at, "ip", "%s is the %s address of %s; choose another",
+			      ip_format(at->ip).s, what,
+			      place_path(c->a, network_place(c, n, NULL)));
+}
+
+/* Those without an address come first: they have none of its bytes. */
+static void sort_addresses(struct checker *c)
+{
+	struct config *config = c->config;
+	uint32_t n = config->addresses.n, without = 0;
+	const struct address *addresses = config->addresses.items;
+
+	if (!n)
+		return;
+	config->by_ip =
+		order_by_bytes(c->a, &addresses->ip, n, sizeof(*addresses), sizeof(struct ip));
+	while (without < n && !addresses[config->by_ip[without]].ip.family)
+		without++;
+	config->by_ip += without;
+	config->n_by_ip = n - without;
+}
+
+uint32_t config_first_ip(const struct config *config, struct ip ip)
+{
+	return first_not_before(config->n_by_ip, i,
+				ip_compare(config->addresses.items[config->by_ip[i]].ip, ip) < 0);
+}
+
+static void check_equal_addresses(struct checker *c)
+{
+	for (uint32_t i = 1; i < c->config->n_by_ip; i++) {
+		const struct address *addresses = c->config->addresses.items;
+		const struct address *at = &addresses[c->config->by_ip[i]];
+		const struct address *old = &addresses[c->config->by_ip[i - 1]];
+
+		if (ip_equal(at->ip, old->ip))
+			address_error(c, at, "ip", "%s is that of %s already; choose another",
+				      ip_format(at->ip).s,
+				      place_path(c->a, address_place(c, old, NULL)));
+	}
+}
+
+/* Whose an address is, and where. */
+struct owner {
+	uint32_t network, name, index;
+};
+
+/* Docker gives a container one address in a network. */
+static void check_one_per_network(struct checker *c)
+{
+	struct config *config = c->config;
+	struct owner *owners = arena_array(c->a, struct owner, config->addresses.n);
+	const uint32_t *order;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < config->addresses.n; i++) {
+		const struct address *at = &config->addresses.items[i];
+
+		if (address_container(at) && at->network != NONE)
+			owners[n++] = (struct owner){at->network, address_container(at), i};
+	}
+	/* any order will do that has equal ones side by side */
+	order = order_by_bytes(c->a, owners, n, sizeof(*owners), offsetof(struct owner, index));
+	for (uint32_t i = 1; i < n; i++) {
+		const struct owner *first = &owners[order[i - 1]], *second = &owners[order[i]];
+		const struct address *old = &config->addresses.items[first->index];
+		const struct address *at = &config->addresses.items[second->index];
+
+		if (first->network == second->network && first->name == second->name)
+			address_error(c, at, NULL,
+				      "container \"%s\" has %s in this network already (%s); a "
+				      "container has one address in a network",
+				      config_name(config, second->name), ip_format(old->ip).s,
+				      place_path(c->a, address_place(c, old, NULL)));
+	}
+}
+
+/* --- pools --- */
+
+static bool holds_address(const struct config *config, struct prefix part)
+{
+	uint32_t first = config_first_ip(config, part.ip);
+
+	return first < config->n_by_ip &&
+	       prefix_contains(part, config->addresses.items[config->by_ip[first]].ip);
+}
+
+/* The largest half, quarter … without a declared address, the upper one first. */
+static struct prefix free_part(const struct config *config, const struct network *n)
+{
+	for (uint32_t len = n->subnet.len + 1u; len <= SMALLEST_SUBNET; len++) {
+		uint32_t parts = 1u << (len - n->subnet.len), size = 1u << (32 - len);
+
+		/* deeper than this, so many addresses are declared that nobody wants a pool */
+		if (parts > 1024)
+			break;
+		for (uint32_t i = parts; i-- > 0;) {
+			struct prefix part = {ip_plus(prefix_first(n->subnet), i * size),
+					      (uint8_t)len};
+
+			if (!holds_address(config, part) && !prefix_contains(part, n->gateway))
+				return part;
+		}
+	}
+	return (struct prefix){0};
+}
+
+static void choose_pools(struct config *config)
+{
+	list_each (network, &config->networks)
+		if (network->subnet.ip.family && !network->ip_range_declared)
+			network->ip_range = free_part(config, network);
+}
+
+/* --- policies --- */
+
+/* "any" is every protocol, those without ports among them. */
+static bool takes_ports(const struct policy *p)
+{
+	return !(p->protos & PROTO_ANY) && p->protos != PROTO_ICMP;
+}
+
+static void check_policy(struct checker *c, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	bool has_subject = p->kind != SUBJECT_NONE;
+
+	if (p->nat == NAT_NO && p->from && !has_subject)
+		policy_error(c, i, NULL,
+			     "no subject; write selector, container_name or service_name");
+	if (p->nat == NAT_DNAT && !p->to)
+		policy_error(c, i, "nat", "dnat without a target; write \"to\"");
+	if (p->nat == NAT_DNAT && !p->name && !p->iface && !has_subject)
+		policy_error(c, i, NULL,
+			     "dnat has no place; write iface (on the host), name or selector (in "
+			     "that container)");
+	if (p->nat == NAT_MASQUERADE && !p->iface && !p->name && !has_subject && !p->from)
+		policy_error(c, i, "nat",
+			     "this would masquerade everything; write iface, name, from or a "
+			     "subject");
+	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
+	    p->protos & (uint8_t)~PROTO_ICMP)
+		policy_error(c, i, NULL,
+			     "dnat of every port of the host's \"%s\" would take its own ssh; "
+			     "write \"port\" (\"1-65535\" if you mean it)",
+			     config_name(c->config, p->iface));
+	if (p->n_ports && !takes_ports(p))
+		policy_error(c, i, "port", "icmp and any have no ports; leave port or proto out");
+	if (p->to_port && (p->nat != NAT_DNAT || !takes_ports(p)))
+		policy_error(c, i, "to_port", "to_port is for dnat of tcp, udp and sctp");
+	if (p->nat == NAT_NO && !p->from)
+		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+			"neither from nor nat: this policy does nothing");
+}
+
+/* What a dnat takes, and where it sends it: one for every protocol and range of ports. */
+struct taking {
+	const char *key; /* place, interface, source, protocol */
+	uint16_t low, high;
+	const char *target;
+	uint32_t policy;
+};
+
+static int by_taking(const void *left, const void *right)
+{
+	const struct taking *a = left, *b = right;
+	int order = strcmp(a->key, b->key);
+
+	if (order)
+		return order;
+	if (a->low != b->low)
+		return a->low - b->low;
+	return (a->policy > b->policy) - (a->policy < b->policy);
+}
+
+typedef LIST(struct taking) taking_list;
+
+static const char *name_or_empty(const struct checker *c, uint32_t name)
+{
+	return name ? config_name(c->config, name) : "";
+}
+
+static void add_takings(struct checker *c, taking_list *list, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const char *subject = name_or_empty(c, p->name || p->iface ? 0 : p->subject);
+	const char *target = arena_printf(c->a, "%s:%u", config_name(c->config, p->to), p->to_port);
+	static const struct port_range every = {0, UINT16_MAX};
+
+	for (uint32_t proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1) {
+		const char *key;
+
+		if (!(p->protos & proto))
+			continue;
+		key = arena_printf(c->a, "%s\n%s\n%s\n%s\n%u", name_or_empty(c, p->name), subject,
+				   name_or_empty(c, p->iface), name_or_empty(c, p->from), proto);
+		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
+			struct port_range range =
+				p->n_ports ? policy_ports(c->config, p)[r] : every;
+
+			*list_add(c->a, list) =
+				(struct taking){key, range.low, range.high, target, i};
+		}
+	}
+}
+
+/* Two dnat policies that take the same packets must send them to the same target. */
+static void check_dnats(struct checker *c)
+{
+	const struct taking *widest = NULL;
+	taking_list list = {0};
+	uint32_t said = NONE;
+
+	for (uint32_t i = 0; i < c->config->policies.n; i++)
+		if (c->config->policies.items[i].nat == NAT_DNAT &&
+		    c->config->policies.items[i].to && !c->config->policies.items[i].broken)
+			add_takings(c, &list, i);
+	if (list.n)
+		qsort(list.items, list.n, sizeof(*list.items), by_taking);
+	list_each (t, &list) {
+		bool same_key = widest && !strcmp(widest->key, t->key);
+
+		if (same_key && t->low <= widest->high && strcmp(t->target, widest->target) != 0) {
+			uint32_t later = t->policy > widest->policy ? t->policy : widest->policy;
+			uint32_t first = t->policy > widest->policy ? widest->policy : t->policy;
+
+			if (later != said)
+				policy_error(
+					c, later, "to",
+					"policies[%u] sends the same packets to \"%s\"; one of "
+					"the two must go",
+					first,
+					config_name(c->config,
+						    c->config->policies.items[first].to));
+			said = later;
+		}
+		if (!same_key || t->high > widest->high)
+			widest = t;
+	}
+}
+
+void config_check(struct config *config, struct diags *diags, struct arena *a)
+{
+	struct checker c = {.config = config, .diags = diags, .a = a};
+
+	list_each (n, &config->networks) {
+		if (!n->bridge_name)
+			n->bridge_name = config_bridge_name(a, n->name);
+		check_missing_subnet(&c, n);
+		check_network(&c, n);
+	}
+	check_overlaps(&c);
+	list_each (diag, &diags->list)
+		c.networks_broken |=
+			diag->severity == SEVERITY_ERROR && !strncmp(diag->pointer, "/networks", 9);
+	check_same(&c, name_of, NULL, "the name");
+	check_same(&c, bridge_of, NULL, "the bridge");
+	list_each (at, &config->addresses)
+		if (at->ip.family)
+			check_address(&c, at);
+	sort_addresses(&c);
+	check_equal_addresses(&c);
+	check_one_per_network(&c);
+	choose_pools(config);
+	for (uint32_t i = 0; i < config->policies.n; i++)
+		if (!config->policies.items[i].broken)
+			check_policy(&c, i);
+	check_dnats(&c);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * networks.json, decoded and checked: what the user declared, nothing derived yet. Names are
+ * resolved in core/resolve/resolve.h. Pure: bytes in, records and diagnostics out.
+ */
+#pragma once
+
+#include "base/diag.h"
+#include "base/ip.h"
+
+enum {
+	CONFIG_MAX_BYTES = 64 << 20,
+	CONFIG_MAX_POLICIES = 200000,
+	CONFIG_MAX_ADDRESSES = 65536,
+	CONFIG_MAX_NETWORKS = 4096,
+	CONFIG_MAX_NESTING = 32,
+};
+
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
+enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
+enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
+
+/* Protocols are a set; an absent "proto" is tcp. */
+enum proto {
+	PROTO_TCP = 1 << 0,
+	PROTO_UDP = 1 << 1,
+	PROTO_SCTP = 1 << 2,
+	PROTO_ICMP = 1 << 3, /* ICMPv6 where the addresses are IPv6 */
+	PROTO_ANY = 1 << 4,
+};
+
+/* As files call it: one of the set. */
+const char *proto_name(enum proto proto);
+
+struct port_range {
+	uint16_t low, high; /* inclusive; equal for a single port */
+};
+
+struct pair {
+	const char *name, *value;
+};
+
+typedef LIST(const char *) name_list;
+
+struct network {
+	const char *key;  /* networks.KEY */
+	const char *name; /* Docker's name */
+	struct prefix subnet;
+	struct ip gateway;
+	const char *driver; /* "bridge" unless said otherwise */
+	bool internal;
+	uint32_t mtu; /* 0: Docker's default */
+	LIST(struct pair) labels;
+	LIST(struct pair) options;
+	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
+	struct prefix ip_range; /* declared, or the largest free half, quarter …; family 0: none */
+	bool bridge_name_declared, ip_range_declared;
+	enum isolation isolation;
+};
+
+/* Names that many things bear or mean are numbers, of config->names; 0 where absent. */
+struct address {
+	const char *key; /* ips.KEY */
+	struct ip ip;
+	uint32_t container_name, selector, service_name;
+	uint32_t network; /* index of the network whose subnet holds it, or NONE */
+};
+
+/* Docker's name of the container that an address belongs to: container_name, else selector. */
+static inline uint32_t address_container(const struct address *address)
+{
+	return address->container_name ? address->container_name : address->selector;
+}
+
+/* By which of its names a policy's subject is looked up: the most exact one that it gives. */
+enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
+
+extern const char *const subject_fields[];
+
+/*
+ * There may be 200 000 of these, for as long as the daemon runs: names are numbers, and what has no
+ * fixed size stands elsewhere: policy_ports, policy_comment.
+ */
+struct policy {
+	uint32_t subject, from, to;
+	uint32_t name;	  /* container whose namespace the rule lives in */
+	uint32_t iface;	  /* incoming interface */
+	uint32_t comment; /* where it begins in config->comments; 0: none */
+	union {
+		struct port_range port; /* of one */
+		uint32_t first;		/* in config->ranges, of more */
+	} ports;
+	uint16_t n_ports;   /* 0: every port */
+	uint16_t to_port;   /* 0: same as the destination port */
+	uint8_t protos;	    /* set of enum proto, never empty */
+	uint8_t nat;	    /* enum nat */
+	uint8_t masquerade; /* enum masquerade */
+	uint8_t kind : 2;   /* enum subject */
+	uint8_t broken : 1; /* a field is wrong: what fields mean together is not asked any more */
+};
+
+struct config {
+	const char *file; /* as the user named it */
+	LIST(struct network) networks;
+	LIST(struct address) addresses;
+	LIST(struct policy) policies; /* index = the N of policies[N] */
+	name_list names;	      /* by number; [0] is NULL */
+	LIST(struct port_range) ranges;
+	const char *comments; /* one behind the other */
+	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
+	uint32_t n_by_subnet;
+	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
+	uint32_t n_by_ip;
+	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
+	uint64_t frame;	 /* of those before and behind the policies; 0: not told apart */
+};
+
+/*
+ * Decodes and checks len bytes. Results and diagnostics live in the arena. False if there is any
+ * error diagnostic; *config then holds what could be decoded and must not be enforced. Diagnostics
+ * have their positions and are sorted. Warnings that need resolved names come from resolve().
+ */
+MUST_CHECK bool config_decode(struct config *config, struct diags *diags, struct arena *a,
+			      const char *file, const char *text, size_t len);
+
+/* The text of a name; NULL for 0. */
+static inline const char *config_name(const struct config *config, uint32_t name)
+{
+	return config->names.items[name];
+}
+
+/* Sorted, not overlapping, p->n_ports of them. */
+static inline const struct port_range *policy_ports(const struct config *config,
+						    const struct policy *p)
+{
+	return p->n_ports == 1 ? &p->ports.port : config->ranges.items + p->ports.first;
+}
+
+/* In its author's words; NULL: there are none. */
+static inline const char *policy_comment(const struct config *config, const struct policy *p)
+{
+	return p->comment ? config->comments + p->comment : NULL;
+}
+
+/* Position in by_ip of the first address that does not come before this one. */
+uint32_t config_first_ip(const struct config *config, struct ip ip);
+
+/* Index of the network whose subnet holds all of it, or NONE. */
+uint32_t config_network_of(const struct config *config, struct prefix prefix);
+
+/* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
+const char *config_bridge_name(struct arena *a, const char *network_name);

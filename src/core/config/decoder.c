@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What all decoders stand on: where in the file they are, what they say is wrong there, and the
+ * names, each of which is kept once. A place becomes text only when there is something to say.
+ */
+#include "core/config/impl.h"
+
+#include <string.h>
+
+/* --- the place --- */
+
+static void add_path(struct buf *pointer, const struct decoder *d)
+{
+	for (uint32_t i = 0; i < d->depth; i++)
+		if (d->path[i].key)
+			place_add_key(pointer, d->path[i].key);
+		else
+			place_add_index(pointer, d->path[i].index);
+}
+
+const char *place_here(const struct decoder *d)
+{
+	AUTO_BUF struct buf pointer = {0};
+
+	add_path(&pointer, d);
+	return arena_strdup(d->a, buf_text(&pointer));
+}
+
+const char *place_of_key_here(const struct decoder *d)
+{
+	AUTO_BUF struct buf pointer = {0};
+
+	add_path(&pointer, d);
+	buf_puts(&pointer, "#");
+	return arena_strdup(d->a, buf_text(&pointer));
+}
+
+/* --- saying what is wrong --- */
+
+static const char *type_name(const struct json_value *json)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
+		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+	};
+
+	return names[json_value_type(json)];
+}
+
+void wrong_type(struct decoder *d, const struct json_value *json, const char *expected)
+{
+	d->odd = true;
+	wrong(d, "this is %s; write %s", type_name(json), expected);
+}
+
+/* Edits that turn one word into the other, up to what fits the row. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[32], n = strlen(b);
+
+	if (strlen(a) >= COUNT_OF(row) || n >= COUNT_OF(row))
+		return COUNT_OF(row);
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			best = best < row[j] + 1 ? best : row[j] + 1;
+			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+		}
+	}
+	return row[n];
+}
+
+const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
+		       size_t n)
+{
+	size_t best = 3;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = *(const char *const *)((const char *)records + i * stride);
+		size_t edits = distance(word, name);
+
+		if (edits < best && edits < strlen(name)) {
+			best = edits;
+			found = name;
+		}
+	}
+	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";
+}
+
+/* --- names --- */
+
+static struct name *slot_of(struct decoder *d, const char *text, size_t len, uint64_t hash)
+{
+	struct name *slot;
+
+	for (uint64_t i = hash;; i++) {
+		slot = &d->table[i & (d->cap_table - 1)];
+		if (!slot->text ||
+		    (slot->hash == hash && slot->len == len && !memcmp(slot->text, text, len)))
+			return slot;
+	}
+}
+
+static void grow_names(struct decoder *d)
+{
+	struct name *old = d->table;
+	uint32_t cap = d->cap_table;
+
+	d->cap_table = cap ? 2 * cap : 1024;
+	d->table = arena_array(d->scratch, struct name, d->cap_table);
+	for (uint32_t i = 0; i < cap; i++)
+		if (old[i].text)
+			*slot_of(d, old[i].text, old[i].len, old[i].hash) = old[i];
+}
+
+const struct name *find_name(struct decoder *d, const char *text, size_t len)
+{
+	const struct name *slot =
+		d->cap_table ? slot_of(d, text, len, hash_bytes(text, len)) : NULL;
+
+	return slot && slot->text ? slot : NULL;
+}
+
+const struct name *keep_name(struct decoder *d, const char *text, size_t len)
+{
+	uint64_t hash = hash_bytes(text, len);
+	struct name *slot;
+
+	if (2 * d->names.n >= d->cap_table)
+		grow_names(d);
+	slot = slot_of(d, text, len, hash);
+	if (slot->text)
+		return slot;
+	if (!d->names.n)
+		list_add(d->scratch, &d->names); /* 0 is no name */
+	*slot = (struct name){arena_strndup(d->a, text, len), hash, (uint32_t)len, d->names.n};
+	*list_add(d->scratch, &d->names) = slot->text;
+	return slot;
+}

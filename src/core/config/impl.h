@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the config decoder share: decoder.c (places, names), value.c
+ * (values), object.c (objects), config.c (the text), check.c (what fields mean
+ * together).
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "core/config/config.h"
+#include "core/config/place.h"
+#include "core/json/json_value.h"
+
+enum { MAX_PATH = 8 }; /* networks, KEY, labels, NAME is the deepest that is decoded */
+
+struct step_in {
+	const char *key; /* of an object; NULL: the index-th of a list */
+	uint32_t index;
+};
+
+struct name {
+	const char *text;
+	uint64_t hash;
+	uint32_t len, number; /* of config->names */
+};
+
+typedef LIST(struct port_range) range_list;
+
+/* A policy as it is read: what it does not keep, and what is not in its place yet. */
+struct draft {
+	struct policy policy;
+	struct json_value selector, container_name, service_name; /* texts; none where absent */
+	range_list ports;    /* in memory that is the next policy's, too */
+	const char *comment; /* as it was read: gone before the next policy */
+	bool log;
+};
+
+struct decoder {
+	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
+	struct diags *diags;
+	struct step_in path[MAX_PATH]; /* to what is being decoded */
+	uint32_t depth;
+	bool odd;	    /* something stands where it is not expected: who knows how deep */
+	struct name *table; /* of names, open hash table */
+	uint32_t cap_table;
+	name_list names;	     /* by number */
+	range_list ports;	     /* of the policy at hand */
+	struct buf comments;	     /* of policies */
+	const char *policies_at;     /* in the text, where it is read by pieces … */
+	const char *policies_end;    /* … and behind the last of them */
+	const struct policy *placed; /* policies that need not be moved any more */
+};
+
+static inline void enter_key(struct decoder *d, const char *key)
+{
+	d->path[d->depth++].key = key;
+}
+
+static inline void enter_index(struct decoder *d, uint32_t index)
+{
+	d->path[d->depth++] = (struct step_in){.index = index};
+}
+
+static inline void leave(struct decoder *d)
+{
+	d->depth--;
+}
+
+/* Of what is being decoded, and of its key where it is a member. */
+const char *place_here(const struct decoder *d);
+const char *place_of_key_here(const struct decoder *d);
+
+#define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
+
+void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
+/* " (did you mean …?)" if one of the n names is near, else "". Each stands first in its record. */
+const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
+		       size_t n);
+
+/*
+ * Policies name the same few things over and over: each name is kept once. find_name: NULL where it
+ * has not been kept yet.
+ */
+const struct name *find_name(struct decoder *d, const char *text, size_t len);
+const struct name *keep_name(struct decoder *d, const char *text, size_t len);
+
+bool has_control(const char *text, size_t len);
+bool is_docker_name(const char *text);
+
+/*
+ * Each writes *target if the value is right and says what is wrong if not. target: const char *,
+ * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
+ * name says; of decode_number, decode_ifnumber and decode_target a name's number, of decode_subject
+ * the text as it was read. An empty text is an absent one.
+ */
+void decode_comment(struct decoder *d, const struct json_value *json, void *target);
+void decode_name(struct decoder *d, const struct json_value *json, void *target);
+void decode_subject(struct decoder *d, const struct json_value *json, void *target);
+void decode_number(struct decoder *d, const struct json_value *json, void *target);
+void decode_docker_name(struct decoder *d, const struct json_value *json, void *target);
+void decode_ifname(struct decoder *d, const struct json_value *json, void *target);
+void decode_ifnumber(struct decoder *d, const struct json_value *json, void *target);
+void decode_bool(struct decoder *d, const struct json_value *json, void *target);
+void decode_log(struct decoder *d, const struct json_value *json, void *target);
+void decode_mtu(struct decoder *d, const struct json_value *json, void *target);
+void decode_ip(struct decoder *d, const struct json_value *json, void *target);
+void decode_prefix(struct decoder *d, const struct json_value *json, void *target);
+void decode_pairs(struct decoder *d, const struct json_value *json, void *target);
+void decode_nat(struct decoder *d, const struct json_value *json, void *target);
+void decode_masquerade(struct decoder *d, const struct json_value *json, void *target);
+void decode_isolation(struct decoder *d, const struct json_value *json, void *target);
+void decode_protos(struct decoder *d, const struct json_value *json, void *target);
+void decode_target(struct decoder *d, const struct json_value *json, void *target);
+void decode_ports(struct decoder *d, const struct json_value *json, void *target);
+void decode_to_port(struct decoder *d, const struct json_value *json, void *target);
+
+/*
+ * Objects: each is added to the config; a policy even where it is no object, so that all others
+ * keep their numbers.
+ */
+void decode_network(struct decoder *d, struct config *config, const char *key,
+		    const struct json_value *json);
+void decode_address(struct decoder *d, struct config *config, const char *key,
+		    const struct json_value *json);
+void decode_policy(struct decoder *d, struct config *config, const struct json_value *json);
+
+enum { NAMED_NETWORKS, NAMED_ADDRESSES };
+
+extern const struct named_objects {
+	const char *member; /* of the file */
+	uint32_t most;
+	void (*decode)(struct decoder *d, struct config *config, const char *key,
+		       const struct json_value *json);
+} named_objects[NAMED_ADDRESSES + 1];
+
+/* The file's members. */
+void decode_config_member(struct decoder *d, const struct json_member *member,
+			  struct config *config);
+void decode_config(struct decoder *d, const struct json_value *json, struct config *config);
+
+/* Everything that takes more than one field to see; fills what is derived. */
+void config_check(struct config *config, struct diags *diags, struct arena *a);

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The values that stand in networks.json, one decoder for each kind. */
+#include "core/config/impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_NAME = 253, MAX_IFNAME = 15, MIN_MTU = 68, MAX_MTU = 65535 };
+
+/* --- values --- */
+
+/* Of eight bytes: a bit is set if one of them is less than a blank, or DEL. */
+static uint64_t controls_in(const char *text)
+{
+	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return ((word - ones * ' ') | ((word & ~tops) + ones)) & ~word & tops;
+}
+
+bool has_control(const char *text, size_t len)
+{
+	enum { WORD = sizeof(uint64_t) };
+	uint64_t found = 0;
+
+	for (size_t at = 0; at + WORD <= len; at += WORD)
+		found |= controls_in(text + at);
+	if (len >= WORD)
+		return found | controls_in(text + len - WORD);
+	for (; len; text++, len--)
+		found |= (unsigned char)*text < ' ' || *text == 0x7f;
+	return found;
+}
+
+/* Text without control characters; an empty one is an absent one. NULL where it is wrong. */
+static const char *take_text(struct decoder *d, const struct json_value *json)
+{
+	const char *text = json->text;
+
+	if (!text) {
+		wrong_type(d, json, "a text in quotes");
+		return NULL;
+	}
+	if (json->json && has_control(text, json->len)) { /* no plain text has any */
+		wrong(d, "a control character in a name; remove it");
+		return NULL;
+	}
+	return text;
+}
+
+void decode_comment(struct decoder *d, const struct json_value *json, void *target)
+{
+	const char *text = json->text;
+
+	if (!text)
+		wrong_type(d, json, "a text in quotes");
+	else if (*text)
+		*(const char **)target = text;
+}
+
+static bool is_name(struct decoder *d, size_t len)
+{
+	if (len > MAX_NAME)
+		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
+	return len && len <= MAX_NAME;
+}
+
+/* NULL: there is none, or it is wrong. What was kept was right when it came first. */
+static const struct name *take_name(struct decoder *d, const struct json_value *json)
+{
+	size_t len = json->len;
+	const struct name *known = json->text ? find_name(d, json->text, len) : NULL;
+	const char *text = known ? NULL : take_text(d, json);
+
+	if (known)
+		return len ? known : NULL;
+	return text && is_name(d, len) ? keep_name(d, text, len) : NULL;
+}
+
+/* Of a policy's three names one is looked up: the others only have to be right. */
+void decode_subject(struct decoder *d, const struct json_value *json, void *target)
+{
+	if (take_text(d, json) && is_name(d, json->len))
+		*(struct json_value *)target = *json;
+}
+
+void decode_name(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct name *name = take_name(d, json);
+
+	if (name)
+		*(const char **)target = name->text;
+}
+
+void decode_number(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct name *name = take_name(d, json);
+
+	if (name)
+		*(uint32_t *)target = name->number;
+}
+
+/* As Docker names networks and containers. */
+bool is_docker_name(const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+
+	return *text && strspn(text, allowed) == strlen(text) && !strchr("_.-", *text);
+}
+
+void decode_docker_name(struct decoder *d, const struct json_value *json, void *target)
+{
+	const char *text = take_text(d, json);
+
+	if (!text || !*text)
+		return;
+	if (!is_docker_name(text))
+		wrong(d,
+		      "\"%s\" is no name for Docker; use letters, digits, \"_\", \".\" and "
+		      "\"-\", a letter or digit first",
+		      text);
+	else
+		decode_name(d, json, target);
+}
+
+static bool is_ifname(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > MAX_IFNAME || !strcmp(text, ".") || !strcmp(text, ".."))
+		return false;
+	return !strpbrk(text, "/: \t") && !has_control(text, len);
+}
+
+static const struct name *take_ifname(struct decoder *d, const struct json_value *json)
+{
+	const char *text = take_text(d, json);
+
+	if (!text || !*text)
+		return NULL;
+	if (is_ifname(text))
+		return keep_name(d, text, strlen(text));
+	wrong(d, "\"%s\" can't be an interface; use 1 to %d bytes without \"/\", \":\" and blanks",
+	      text, MAX_IFNAME);
+	return NULL;
+}
+
+void decode_ifname(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct name *name = take_ifname(d, json);
+
+	if (name)
+		*(const char **)target = name->text;
+}
+
+void decode_ifnumber(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct name *name = take_ifname(d, json);
+
+	if (name)
+		*(uint32_t *)target = name->number;
+}
+
+void decode_bool(struct decoder *d, const struct json_value *json, void *target)
+{
+	const char *text = json->text;
+
+	if (json_is_boolean(json->json))
+		*(bool *)target = json_is_true(json->json);
+	else if (text && (!strcmp(text, "true") || !strcmp(text, "false")))
+		*(bool *)target = !strcmp(text, "true");
+	else
+		wrong_type(d, json, "true or false");
+}
+
+void decode_log(struct decoder *d, const struct json_value *json, void *target)
+{
+	decode_bool(d, json, target);
+	if (*(bool *)target)
+		diag_at(d->diags, SEVERITY_WARNING, place_here(d),
+			"logging comes in a later version; nothing is logged");
+}
+
+void decode_mtu(struct decoder *d, const struct json_value *json, void *target)
+{
+	json_int_t mtu;
+
+	if (!json_value_integer(&mtu, json))
+		wrong_type(d, json, "a number");
+	else if (mtu < MIN_MTU || mtu > MAX_MTU)
+		wrong(d, "%lld is no MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
+	else
+		*(uint32_t *)target = (uint32_t)mtu;
+}
+
+void decode_ip(struct decoder *d, const struct json_value *json, void *target)
+{
+	const char *text = take_text(d, json);
+	struct ip ip;
+
+	if (!text)
+		return;
+	if (!ip_parse(&ip, text))
+		wrong(d,
+		      "\"%s\" is not an IPv4 address; write four numbers 0-255 without leading "
+		      "zeros",
+		      text);
+	else if (ip.family != 4)
+		wrong(d, "IPv6 is not built yet; use an IPv4 address");
+	else
+		*(struct ip *)target = ip;
+}
+
+void decode_prefix(struct decoder *d, const struct json_value *json, void *target)
+{
+	const char *text = take_text(d, json);
+	struct prefix prefix;
+
+	if (!text)
+		return;
+	if (!prefix_parse(&prefix, text))
+		wrong(d, "\"%s\" is not a subnet; write it as 172.18.103.0/24", text);
+	else if (prefix.ip.family != 4)
+		wrong(d, "IPv6 is not built yet; use an IPv4 subnet");
+	else if (!prefix_is_canonical(prefix))
+		wrong(d, "%s has host bits; write %s", text,
+		      prefix_format_full(prefix_canonical(prefix)).s);
+	else
+		*(struct prefix *)target = prefix;
+}
+
+void decode_pairs(struct decoder *d, const struct json_value *json, void *target)
+{
+	LIST(struct pair) *pairs = target;
+	struct json_members members = {.object = json};
+	const struct json_member *member;
+
+	if (json_value_type(json) != JSON_OBJECT) {
+		wrong_type(d, json, "an object of texts");
+		return;
+	}
+	while ((member = json_members_next(&members))) {
+		if (member->value.text) {
+			struct pair *pair = list_add(d->a, pairs);
+
+			pair->name = arena_strndup(d->a, member->key, member->len);
+			pair->value = arena_strdup(d->a, member->value.text);
+			continue;
+		}
+		enter_key(d, arena_strndup(d->scratch, member->key, member->len));
+		wrong_type(d, &member->value, "a text in quotes");
+		leave(d);
+	}
+}
+
+/* --- words --- */
+
+struct word {
+	const char *text; /* first: suggestion */
+	uint8_t value;
+};
+
+static const struct word protos[] = {{"tcp", PROTO_TCP},
+				     {"udp", PROTO_UDP},
+				     {"sctp", PROTO_SCTP},
+				     {"icmp", PROTO_ICMP},
+				     {"any", PROTO_ANY}};
+static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
+static const struct word masquerades[] = {
+	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
+static const struct word isolations[] = {
+	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
+
+const char *proto_name(enum proto proto)
+{
+	for (size_t i = 0; i < COUNT_OF(protos); i++)
+		if (protos[i].value == proto)
+			return protos[i].text;
+	return "?";
+}
+
+static const char *list_words(struct decoder *d, const struct word *words, size_t n)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < n; i++)
+		text = arena_printf(d->a, "%s%s%s", text, i ? ", " : "", words[i].text);
+	return text;
+}
+
+/* The word's value; NULL with a diagnostic where it is none of them. */
+static const struct word *take_word(struct decoder *d, const struct json_value *json,
+				    const char *what, const struct word *words, size_t n)
+{
+	const char *text = json->text;
+
+	for (size_t i = 0; i < n && text; i++)
+		if (!strcmp(words[i].text, text))
+			return &words[i];
+	text = take_text(d, json);
+	if (!text)
+		return NULL;
+	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
+	      suggestion(d, text, words, sizeof(*words), n));
+	return NULL;
+}
+
+static void decode_proto(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct word *word = take_word(d, json, "protocol", protos, COUNT_OF(protos));
+
+	if (word)
+		*(uint8_t *)target |= word->value;
+}
+
+void decode_nat(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct word *word;
+
+	if (json->text && !json->len)
+		return;
+	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats));
+	if (word)
+		*(uint8_t *)target = word->value;
+}
+
+void decode_masquerade(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct word *word;
+
+	if (json_is_boolean(json->json)) {
+		*(uint8_t *)target = json_is_true(json->json) ? MASQUERADE_YES : MASQUERADE_NO;
+		return;
+	}
+	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades));
+	if (word)
+		*(uint8_t *)target = word->value;
+}
+
+void decode_isolation(struct decoder *d, const struct json_value *json, void *target)
+{
+	const struct word *word = take_word(d, json, "isolation", isolations, COUNT_OF(isolations));
+
+	if (word && word->value == ISOLATION_STRICT)
+		wrong(d, "strict comes in a later version; use docker or open");
+	else if (word)
+		*(enum isolation *)target = word->value;
+}
+
+/* --- one or several --- */
+
+/* A value, or a list of such. */
+static void each_of(struct decoder *d, const struct json_value *json, void *target,
+		    void (*decode)(struct decoder *, const struct json_value *, void *))
+{
+	size_t n = json_array_size(json->json);
+
+	if (json_value_type(json) != JSON_ARRAY) {
+		decode(d, json, target);
+		return;
+	}
+	if (!n)
+		wrong(d, "an empty list; write at least one, or leave the field out");
+	for (size_t i = 0; i < n; i++) {
+		struct json_value one = json_value_of(json_array_get(json->json, i));
+
+		enter_index(d, (uint32_t)i);
+		decode(d, &one, target);
+		leave(d);
+	}
+}
+
+void decode_protos(struct decoder *d, const struct json_value *json, void *target)
+{
+	if (!json->text || json->len)
+		each_of(d, json, target, decode_proto);
+}
+
+typedef LIST(uint32_t) number_list;
+
+static void add_target(struct decoder *d, const struct json_value *json, void *target)
+{
+	uint32_t name = 0;
+
+	decode_number(d, json, &name);
+	if (name)
+		*list_add(d->scratch, (number_list *)target) = name;
+}
+
+void decode_target(struct decoder *d, const struct json_value *json, void *target)
+{
+	number_list names = {0};
+
+	each_of(d, json, &names, add_target);
+	if (names.n)
+		*(uint32_t *)target = names.items[0];
+	if (names.n > 1)
+		wrong(d, "several targets come in a later version; name one");
+}
+
+static bool parse_port(uint16_t *port, const char *text, size_t len)
+{
+	unsigned long value;
+
+	if (!len || len > 5 || strspn(text, "0123456789") < len)
+		return false;
+	value = strtoul(text, NULL, 10);
+	*port = (uint16_t)value;
+	return value >= 1 && value <= UINT16_MAX;
+}
+
+/* 80, "80", "8000-8010" */
+static void decode_port(struct decoder *d, const struct json_value *json, void *target)
+{
+	range_list *ports = target;
+	const char *text = json->text, *dash;
+	struct port_range range;
+	json_int_t number;
+
+	if (json_value_integer(&number, json)) {
+		if (number < 1 || number > UINT16_MAX)
+			wrong(d, "%lld is not a port (1-65535)", (long long)number);
+		else
+			*list_add(d->scratch, ports) =
+				(struct port_range){(uint16_t)number, (uint16_t)number};
+		return;
+	}
+	if (!text) {
+		wrong_type(d, json, "a port as 80, \"8000-8010\", or a list of them");
+		return;
+	}
+	dash = strchr(text, '-');
+	if (dash && dash > text && parse_port(&range.low, text, (size_t)(dash - text)) &&
+	    parse_port(&range.high, dash + 1, strlen(dash + 1))) {
+		if (range.low > range.high) {
+			wrong(d, "the range %s is reversed; write \"%u-%u\"", text, range.high,
+			      range.low);
+			return;
+		}
+	} else if (parse_port(&range.low, text, strlen(text))) {
+		range.high = range.low;
+	} else {
+		wrong(d, "\"%s\" is not a port (1-65535)", text);
+		return;
+	}
+	*list_add(d->scratch, ports) = range;
+}
+
+static int by_port(const void *left, const void *right)
+{
+	const struct port_range *a = left, *b = right;
+
+	return a->low != b->low ? a->low - b->low : a->high - b->high;
+}
+
+/* Sorted, and what touches or overlaps made one. */
+void decode_ports(struct decoder *d, const struct json_value *json, void *target)
+{
+	range_list *ports = target;
+	uint32_t n = 0;
+
+	if (json->text && !json->len)
+		return;
+	each_of(d, json, target, decode_port);
+	if (ports->n < 2)
+		return;
+	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
+	for (uint32_t i = 1; i < ports->n; i++) {
+		struct port_range *last = &ports->items[n], *next = &ports->items[i];
+
+		if (next->low > last->high + 1)
+			ports->items[++n] = *next;
+		else if (next->high > last->high)
+			last->high = next->high;
+	}
+	ports->n = n + 1;
+}
+
+void decode_to_port(struct decoder *d, const struct json_value *json, void *target)
+{
+	range_list ports = {0};
+
+	decode_port(d, json, &ports);
+	if (ports.n && ports.items[0].low != ports.items[0].high)
+		wrong(d, "a range; name one port");
+	else if (ports.n)
+		*(uint16_t *)target = ports.items[0].low;
+}

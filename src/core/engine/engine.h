@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a Docker engine says of itself, its networks and its containers, decoded from the JSON of
+ * the Docker Engine API (1.40 to 1.52). Pure: bytes in, records out; nothing here talks to it.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/hash_index.h"
+#include "base/ip.h"
+#include "core/config/config.h"
+
+/* On networks as a label, on endpoints as a DriverOpts key. */
+#define MANAGED_LABEL "io.harborwall.managed"
+
+typedef LIST(struct pair) pair_list;
+
+/* Texts are never NULL but where a line says so: what the engine leaves out is "". */
+struct engine_network {
+	const char *id, *name, *driver;
+	struct prefix subnet; /* the first IPv4 one; family 0 if none */
+	struct ip gateway;
+	struct prefix ip_range;
+	LIST(struct prefix) subnets; /* all of them */
+	/*
+	 * Interface: the option, "docker0", or br-<12 of the id>; NULL for other drivers, and for
+	 * names that no interface can have.
+	 */
+	const char *bridge;
+	bool internal;
+	bool managed; /* bears our label */
+	pair_list labels, options;
+};
+
+struct engine_endpoint {
+	const char *network;	/* name */
+	const char *network_id; /* may be "" on a stopped container */
+	struct ip ip;		/* in force; family 0 while stopped */
+	uint8_t prefix_len;
+	struct ip gateway;
+	struct ip configured; /* IPAMConfig.IPv4Address: asked for; family 0 if dynamic */
+	bool managed;	      /* bears our DriverOpts mark; only known after inspect */
+};
+
+struct engine_container {
+	const char *id, *name; /* name without the leading slash */
+	bool running;	       /* running or paused: it has a network namespace */
+	bool restarting;
+	int pid;		  /* 0 unless inspected and running */
+	const char *network_mode; /* "default", "bridge", "none", "host", "container:ID", a name */
+	const char *sandbox_key;  /* path of its namespace, "" if unknown */
+	LIST(struct engine_endpoint) endpoints;
+	bool inspected;
+};
+
+enum docker_firewall {
+	DOCKER_FIREWALL_UNKNOWN,
+	DOCKER_FIREWALL_IPTABLES,
+	DOCKER_FIREWALL_NFTABLES
+};
+
+struct engine {
+	bool up;		       /* false: nothing below is known */
+	const char *version;	       /* "20.10.24+dfsg1" */
+	uint32_t major;		       /* 20, 26, 28, … */
+	const char *api;	       /* spoken with it, "1.41"; NULL before engine_choose_api */
+	const char *api_min, *api_max; /* what it offers */
+	const char *id;		       /* /info ID */
+	enum docker_firewall firewall; /* from /info FirewallBackend where the API has it (1.49) */
+	bool firewalld;
+	bool libpod; /* Podman's compatible socket: unsupported */
+	LIST(struct engine_network) networks;
+	LIST(struct engine_container) containers;
+	struct hash_index networks_by_name, containers_by_name;
+};
+
+/* Decoders: false with a clear error on bytes that are not what the API promises. */
+MUST_CHECK bool engine_decode_version(struct engine *e, struct arena *a, const char *json,
+				      size_t len, const char *server_header, struct error *err);
+/* The newest version that both speak, or exactly the wanted one (NULL or "": any). */
+MUST_CHECK bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted,
+				  struct error *err);
+MUST_CHECK bool engine_decode_info(struct engine *e, struct arena *a, const char *json, size_t len,
+				   struct error *err);
+MUST_CHECK bool engine_decode_networks(struct engine *e, struct arena *a, const char *json,
+				       size_t len, struct error *err);
+MUST_CHECK bool engine_decode_containers(struct engine *e, struct arena *a, const char *json,
+					 size_t len, struct error *err);
+/*
+ * Fills state, pid, network_mode, sandbox_key, marks and endpoints of one container; its id and
+ * name too where the caller has none.
+ */
+MUST_CHECK bool engine_decode_inspect(struct engine_container *c, struct arena *a, const char *json,
+				      size_t len, struct error *err);
+
+/* Equal views have equal digests; of what decides about networks, connections and rules. */
+uint64_t engine_digest(const struct engine *e);
+
+/* By exact name. Both lists are sorted by name; names that the engine made twice: the first id. */
+struct engine_network *engine_find_network(const struct engine *e, const char *name);
+struct engine_container *engine_find_container(const struct engine *e, const char *name);
+struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
+
+/* A line of GET /events (API 1.41: one JSON object a line). */
+struct engine_event {
+	const char *type;   /* container, network, daemon */
+	const char *action; /* start, die, connect, disconnect, create, destroy, rename, … */
+	const char *id, *name;
+	const char *container; /* of a network event: the container's id */
+};
+MUST_CHECK bool engine_decode_event(struct engine_event *event, struct arena *a, const char *json,
+				    size_t len, struct error *err);
+
+/*
+ * What an answer with an error status says, on one line: "403 Pool overlaps …". The status becomes
+ * the code. Bodies are {"message": …} or, from engines that find us too old, plain text.
+ */
+bool engine_decode_error(struct error *err, int status, const char *body, size_t len);
+
+/* Request bodies, appended to *body. */
+struct buf;
+void engine_encode_network(struct buf *body, const struct network *network, bool check_duplicate);
+/* No ip: a dynamic address, and no mark of ours, since nobody declared it. */
+void engine_encode_connect(struct buf *body, const char *container_id, struct ip ip);
+void engine_encode_disconnect(struct buf *body, const char *container_id, bool force);

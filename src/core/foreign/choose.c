@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/foreign/choose.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const enum variant variants[] = {VARIANT_NFT, VARIANT_LEGACY};
+
+static bool has_traces(const struct traces *t)
+{
+	for (size_t i = 0; i < COUNT_OF(variants); i++)
+		if (t->views[variants[i]].docker_user || t->views[variants[i]].docker_isolation)
+			return true;
+	list_each (prefix, &t->seen->host_prefixes)
+		if (!strcmp(prefix->device, "docker0"))
+			return true;
+	return t->bridges->drops;
+}
+
+bool engine_is_absent(int connect_code, bool asked_for, const struct traces *traces)
+{
+	return (connect_code == ENOENT || connect_code == ECONNREFUSED) && !asked_for &&
+	       !has_traces(traces);
+}
+
+enum variant choose_variant(const struct engine *engine, const struct filter_view views[])
+{
+	if (engine->firewall == DOCKER_FIREWALL_NFTABLES)
+		return VARIANT_NONE;
+	for (size_t i = 0; i < COUNT_OF(variants); i++)
+		if (views[variants[i]].docker_user && views[variants[i]].docker_isolation)
+			return variants[i];
+	for (size_t i = 0; i < COUNT_OF(variants); i++)
+		if (views[variants[i]].exists)
+			return variants[i];
+	/* flushed; what dockerd >= 28 does next is to drop what comes to a container that connects
+	 */
+	for (size_t i = 0; i < COUNT_OF(variants); i++)
+		if (views[variants[i]].raw_drops)
+			return variants[i];
+	return VARIANT_NONE;
+}
+
+bool nf_tables_is_absent(int code)
+{
+	return code == EINVAL || code == EOPNOTSUPP || code == EPROTONOSUPPORT ||
+	       code == EAFNOSUPPORT;
+}
+
+static bool choose_legacy(struct facts *f, const char *asked, struct error *err)
+{
+	f->backend = BACKEND_IPTABLES;
+	f->variant = VARIANT_LEGACY;
+	if (!asked || !strcmp(asked, "iptables-legacy"))
+		return true;
+	return error_set(err, -1,
+			 "the backend %s needs nf_tables, which this kernel lacks; load the module "
+			 "nf_tables or use HARBORWALL_BACKEND=iptables-legacy",
+			 asked);
+}
+
+bool choose_backend(struct facts *f, const char *asked, struct error *err)
+{
+	static const char *const names[] = {
+		[VARIANT_NFT] = "iptables-nft", [VARIANT_LEGACY] = "iptables-legacy"};
+
+	if (f->no_nf_tables)
+		return choose_legacy(f, asked, err);
+	f->backend = BACKEND_NFTABLES;
+	if (!asked || !strcmp(asked, "nftables"))
+		return true;
+	for (size_t i = 0; i < COUNT_OF(variants); i++) {
+		if (strcmp(asked, names[variants[i]]) != 0)
+			continue;
+		f->backend = BACKEND_IPTABLES;
+		if (f->variant == VARIANT_NONE)
+			f->variant = variants[i];
+		if (f->variant == variants[i])
+			return true;
+	}
+	return error_set(err, -1,
+			 "the backend %s would be void: the firewall here is %s, whose drops are "
+			 "final; use HARBORWALL_BACKEND=nftables or %s",
+			 asked, names[f->variant], names[f->variant]);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What follows from what was seen on a host: whether there is a Docker at all, which variant of
+ * iptables it uses, which backend our rules are written with. Pure: views in, choices out.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "core/foreign/handoff.h"
+#include "core/plan/plan.h"
+
+/* What an engine leaves on a host that it runs on, or ran on since the last boot. */
+struct traces {
+	const struct filter_view *views; /* of both variants, by enum variant */
+	const struct bridges_view *bridges;
+	const struct observed *seen; /* the host's addresses */
+};
+
+/*
+ * Nobody listens where engines do, nobody said that one should, and none left a trace: a host
+ * without Docker, where the file alone is the whole truth. One that is stopped is another matter:
+ * what stands was made of what it knew.
+ */
+bool engine_is_absent(int connect_code, bool asked_for, const struct traces *traces);
+
+/* Docker's own chains tell which variant it writes; without them, the one that is in use at all. */
+enum variant choose_variant(const struct engine *engine, const struct filter_view views[]);
+
+/* By what the kernel answers to the first question about nf_tables: it has none, or no nfnetlink.
+ */
+bool nf_tables_is_absent(int code);
+
+/*
+ * The backend, and the variant where nothing but the wish decides it, from facts of which the
+ * variant is known. asked: HARBORWALL_BACKEND, or NULL. Rules in the variant that Docker does not
+ * use would be void, for its drops are final: refused. Without nf_tables iptables-legacy is all
+ * there is.
+ */
+MUST_CHECK bool choose_backend(struct facts *f, const char *asked, struct error *err);

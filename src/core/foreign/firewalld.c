@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/foreign/firewalld.h"
+
+#include "core/foreign/foreign.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <string.h>
+
+#define ZONES	 "filter_FORWARD_ZONES"
+#define POLICIES "filter_FORWARD_POLICIES_pre"
+#define TARGETS	 "filter_FWD_"
+
+/* An interface in a rule is `meta`, `cmp`; then the verdict. */
+enum { EXPRS_OF_ANYBODY = 1, EXPRS_OF_ONE = 3 };
+
+static bool ends(const char *text, const char *tail)
+{
+	size_t len = strlen(text), n = strlen(tail);
+
+	return len >= n && !strcmp(text + len - n, tail);
+}
+
+bool firewalld_chain_matters(const char *chain)
+{
+	static const char *const parts[] = {"_pre", "_log", "_deny", "_allow", "_post"};
+
+	if (!strcmp(chain, ZONES) || !strcmp(chain, POLICIES))
+		return true;
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (ends(chain, parts[i]))
+			return false;
+	return !strncmp(chain, TARGETS, strlen(TARGETS));
+}
+
+/* Whatever its rules do before, it ends with an accept. */
+static bool accepts(const struct ruleset *table, const char *name)
+{
+	const struct chain *chain = ruleset_find_chain(table, name);
+
+	return chain && chain->rules.n &&
+	       foreign_is_bare(&chain->rules.items[chain->rules.n - 1], NF_ACCEPT);
+}
+
+/* What a chain's accepting rules say of interfaces: the one that a packet comes in by, or goes out
+ * by. */
+static void view_chain(struct firewalld *view, struct arena *a, const struct ruleset *table,
+		       const char *name, bool out)
+{
+	const struct chain *chain = ruleset_find_chain(table, name);
+	interfaces *some = out ? &view->lets_in : &view->lets_out;
+	bool *all = out ? &view->lets_all_in : &view->lets_all_out;
+
+	if (!chain)
+		return;
+	list_each (rule, &chain->rules) {
+		struct foreign_rule r = foreign_look_at(rule);
+
+		if (!accepts(table, r.target))
+			continue;
+		if (r.n_exprs == EXPRS_OF_ANYBODY)
+			*all = true;
+		else if (r.n_exprs == EXPRS_OF_ONE && (out ? r.out[0] : r.in[0]))
+			*list_add(a, some) = arena_strdup(a, out ? r.out : r.in);
+		else
+			view->refuses = false; /* by source, by a set: not for us to judge */
+	}
+	interfaces_sort(some);
+}
+
+void firewalld_view(struct firewalld *view, struct arena *a, const struct ruleset *table)
+{
+	*view = (struct firewalld){.stands = table->exists};
+	view->refuses = ruleset_find_chain(table, ZONES) != NULL;
+	view_chain(view, a, table, ZONES, false);
+	view_chain(view, a, table, POLICIES, true);
+}
+
+bool firewalld_forwards(const struct firewalld *view, const char *in, const char *out)
+{
+	if (!view->refuses || view->lets_all_in || (out && interfaces_have(&view->lets_in, out)))
+		return true;
+	if (in && interfaces_have(&view->lets_out, in))
+		return true;
+	return view->lets_all_out;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What firewalld's own table (`inet firewalld`, its nftables backend) lets through the host. It
+ * refuses what no zone or policy of it accepts, behind every other filter, and no mark of ours
+ * helps: all that can be done is to say so. Translated and established flows it accepts by itself.
+ * With firewalld's iptables backend our accept comes first and is final.
+ */
+#pragma once
+
+#include "core/foreign/interfaces.h"
+#include "core/ruleset/ruleset.h"
+
+struct firewalld {
+	bool stands;			/* a firewalld runs here, whatever its backend */
+	bool refuses;			/* its own table stands, and what is below was understood */
+	bool lets_all_out, lets_all_in; /* of interfaces that it does not name */
+	interfaces lets_out;		/* their zone accepts whatever comes from them */
+	interfaces lets_in;		/* a policy accepts whatever goes to them */
+};
+
+/* Chains of the table whose rules are wanted. */
+bool firewalld_chain_matters(const char *chain);
+void firewalld_view(struct firewalld *view, struct arena *a, const struct ruleset *table);
+/* in NULL: from outside, by an interface that is not known. */
+bool firewalld_forwards(const struct firewalld *view, const char *in, const char *out);

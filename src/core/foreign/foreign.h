@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules of other people in nf_tables, as far as we must understand them: a verdict, a jump, an
+ * interface, a mark, and whether the rule is ours. Everything else is not looked at.
+ */
+#pragma once
+
+#include "core/nft/nlattr.h"
+#include "core/ruleset/ruleset.h"
+
+#include <net/if.h>
+
+#define OUR_MARKER "harborwall:" /* our rules in foreign chains have a comment that starts so */
+
+struct foreign_rule {
+	uint32_t verdict; /* NF_*, NFT_JUMP … as unsigned, or NF_MAX_VERDICT + 1 */
+	const char *target;
+	char in[IFNAMSIZ], out[IFNAMSIZ]; /* interfaces that must be these; "" any */
+	bool not_from;			  /* iifname != … */
+	bool ours;
+	bool of_mark;
+	uint32_t compared; /* the last word compared: our mark's bits */
+	uint32_t n_exprs;
+};
+
+struct foreign_rule foreign_look_at(const struct rule *rule);
+/* A verdict that nothing precedes but counters: whatever comes so far gets it. */
+bool foreign_is_bare(const struct rule *rule, uint32_t verdict);

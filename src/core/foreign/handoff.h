@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What we must understand of the iptables filter that Docker uses, and the one rule of ours in it:
+ *     -m mark --mark BITS/BITS -m comment --comment "harborwall: …" -j ACCEPT
+ * In two languages: nf_tables expressions as iptables-nft writes them, and iptables-save text.
+ * Pure; edge/firewall/handoff.h reads and sends.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "core/compile/state.h"
+#include "core/foreign/interfaces.h"
+#include "core/nft/nft.h"
+
+/* What stands in a variant's filter and raw tables. */
+struct filter_view {
+	bool exists;	       /* the variant has a filter table with a FORWARD chain */
+	bool docker_user;      /* chain DOCKER-USER is there and FORWARD jumps to it … */
+	bool user_first;       /* … before it asks Docker's own rules */
+	bool docker_isolation; /* FORWARD jumps to DOCKER-ISOLATION-STAGE-1 or DOCKER-FORWARD */
+	bool drops_by_bridge;  /* … to DOCKER-FORWARD (>= 28), whose drops need no policy */
+	bool raw_drops;	       /* raw PREROUTING drops what does not come from an interface */
+	bool forward_drop;     /* policy of FORWARD */
+	bool firewalld;	       /* FORWARD asks the zones of firewalld's iptables backend */
+	interfaces from;       /* bridges that DOCKER-ISOLATION-STAGE-1 names as source */
+	interfaces to;	       /* bridges to which DOCKER drops */
+	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain */
+};
+
+void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
+		      const struct ruleset *raw);
+/* Tables as iptables-save prints them; NULL: not there. */
+void handoff_view_text(struct filter_view *view, struct arena *a, const char *filter,
+		       const char *raw);
+
+/*
+ * NULL where what stands closes bridges to other bridges and to the outside; else what is missing.
+ * Up to 27 that takes the policy of FORWARD, which Docker sets only if it turned forwarding on
+ * itself, and every bridge named in the isolation chain; from 28 on a drop to every bridge. After a
+ * reload of firewalld Docker 20, 26 and at times 28 leave bridges out.
+ */
+const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
+			       struct arena *a);
+
+/* Docker's own nf_tables backend (>= 29): table `ip docker-bridges`. */
+struct bridges_view {
+	bool drops;	 /* its forward chain stands */
+	bool raw_drops;	 /* it drops what does not come from a bridge that is trusted */
+	bool takes_mark; /* every bridge accepts this mark (dockerd --bridge-accept-fwmark) */
+};
+/* Chains of it whose rules are wanted: true for those that a view needs. */
+bool bridges_chain_matters(const char *chain);
+void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark);
+
+/*
+ * Removes every copy of ours from the chain, and puts one at its top if `put`. Table and base chain
+ * are made where they are absent. table is what was read of handoff->table.
+ */
+void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct ruleset *table,
+			const struct handoff *handoff, bool put);
+/* The same as input for iptables-restore --noflush; save is what iptables-save said, or "". */
+void handoff_encode_text(struct buf *out, const char *save, const struct handoff *handoff,
+			 bool put);

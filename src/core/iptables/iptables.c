@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/iptables/iptables.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARKER "harborwall:"
+
+const char *const variant_names[] = {
+	[VARIANT_NONE] = "none", [VARIANT_NFT] = "nft", [VARIANT_LEGACY] = "legacy"};
+
+static const char *const tables[] = {"raw", "nat", "filter"};
+
+static uint32_t hash_of(const char *text)
+{
+	uint32_t hash = 0x811c9dc5; /* FNV-1a */
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x01000193;
+	return hash;
+}
+
+void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, const char *format,
+		  ...)
+{
+	struct ipt_rule *rule = list_add(a, &chain->rules);
+	va_list args;
+
+	va_start(args, format);
+	rule->text = arena_vprintf(a, format, args);
+	va_end(args);
+	rule->hash = hash_of(rule->text);
+	rule->origin = origin;
+}
+
+/* --- reading --- */
+
+struct line {
+	const char *at;
+	size_t len;
+};
+
+static bool next_line(const char **rest, struct line *line)
+{
+	if (!**rest)
+		return false;
+	line->at = *rest;
+	line->len = strcspn(*rest, "\n");
+	*rest += line->len + ((*rest)[line->len] == '\n');
+	return true;
+}
+
+static bool starts(struct line line, const char *head)
+{
+	return line.len >= strlen(head) && !memcmp(line.at, head, strlen(head));
+}
+
+/* The word behind `before`, NULL if that is not in the line. */
+static const char *word_behind(struct arena *a, struct line line, const char *before)
+{
+	const char *at = memmem(line.at, line.len, before, strlen(before));
+
+	if (!at)
+		return NULL;
+	at += strlen(before);
+	return arena_printf(a, "%.*s", (int)strcspn(at, " \n"), at);
+}
+
+static struct ipt_chain *find(const ipt_chains *chains, enum variant variant, const char *table,
+			      const char *name)
+{
+	list_each (chain, chains)
+		if (chain->variant == variant && !strcmp(chain->table, table) &&
+		    !strcmp(chain->name, name))
+			return chain;
+	return NULL;
+}
+
+static bool is_ours(const char *chain)
+{
+	return !strncmp(chain, IPT_PREFIX, strlen(IPT_PREFIX));
+}
+
+uint32_t ipt_hash_of_line(const char *line)
+{
+	static const char before[] = "--comment \"" MARKER;
+	const char *at = memmem(line, strcspn(line, "\n"), before, strlen(before));
+
+	return at ? (uint32_t)strtoul(at + strlen(before), NULL, 16) : 0;
+}
+
+/* A rule of ours, or one that somebody put among them: its hash can't be right. */
+static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line line)
+{
+	*list_add(a, &chain->rules) =
+		(struct ipt_rule){.hash = ipt_hash_of_line(line.at), .origin = NONE};
+}
+
+/* The n-th rule of a chain that is not ours. */
+static void take_jump(const ipt_chains *chains, struct arena *a, enum variant variant,
+		      const char *table, const char *parent, uint32_t n, struct line line)
+{
+	const char *target = word_behind(a, line, " -j ");
+	struct ipt_chain *chain;
+
+	if (!target || !is_ours(target))
+		return;
+	chain = find(chains, variant, table, target);
+	if (!chain)
+		return;
+	chain->parent = parent;
+	chain->n_jumps++;
+	chain->on_top |= n == 0;
+}
+
+void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save)
+{
+	const char *table = "", *parent = "";
+	struct line line;
+	uint32_t n = 0;
+
+	while (next_line(&save, &line)) {
+		if (starts(line, "*")) {
+			table = arena_printf(a, "%.*s", (int)line.len - 1, line.at + 1);
+			parent = "";
+		} else if (starts(line, ":" IPT_PREFIX)) {
+			*list_add(a, chains) = (struct ipt_chain){
+				.variant = variant,
+				.table = table,
+				.name = word_behind(a, line, ":"),
+			};
+		} else if (starts(line, "-A ")) {
+			const char *name = word_behind(a, line, "-A ");
+			struct ipt_chain *own = find(chains, variant, table, name);
+
+			n = strcmp(name, parent) ? 0 : n + 1;
+			parent = name;
+			if (own)
+				take_own_rule(own, a, line);
+			else
+				take_jump(chains, a, variant, table, parent, n, line);
+		}
+	}
+}
+
+/* --- writing --- */
+
+static void print_rule(struct buf *out, const struct ipt_chain *chain, const struct ipt_rule *rule)
+{
+	const char *verdict = strstr(rule->text, "-j ");
+
+	/* the comment before the verdict, where iptables-save shows it */
+	buf_printf(out, "-A %s %.*s-m comment --comment \"" MARKER "%08x", chain->name,
+		   (int)(verdict - rule->text), rule->text, rule->hash);
+	if (rule->origin != NONE)
+		buf_printf(out, " policies[%u]", rule->origin);
+	buf_printf(out, "\" %s\n", verdict);
+}
+
+static bool same_rules(const struct ipt_chain *a, const struct ipt_chain *b)
+{
+	if (a->rules.n != b->rules.n)
+		return false;
+	for (uint32_t i = 0; i < a->rules.n; i++)
+		if (a->rules.items[i].hash != b->rules.items[i].hash)
+			return false;
+	return true;
+}
+
+static bool same_jump(const struct ipt_chain *want, const struct ipt_chain *have)
+{
+	if (!want->parent)
+		return !have->n_jumps;
+	return have->n_jumps == 1 && have->on_top && !strcmp(want->parent, have->parent);
+}
+
+static bool in(const struct ipt_chain *chain, enum variant variant, const char *table)
+{
+	return chain->variant == variant && !strcmp(chain->table, table);
+}
+
+/* ":CHAIN -" makes a chain, and empties one that is there. */
+static void declare(struct buf *out, struct ipt_changes *changes, const struct ipt_chain *want,
+		    const struct ipt_chain *have)
+{
+	if (have && same_rules(want, have))
+		return;
+	buf_printf(out, ":%s - [0:0]\n", want->name);
+	changes->added += !have;
+	changes->rewritten += have != NULL;
+}
+
+static void unjump(struct buf *out, const struct ipt_chain *have)
+{
+	for (uint32_t i = 0; i < have->n_jumps; i++)
+		buf_printf(out, "-D %s -j %s\n", have->parent, have->name);
+}
+
+static void rejump(struct buf *out, struct ipt_changes *changes, const struct ipt_chain *want,
+		   const struct ipt_chain *have)
+{
+	if (have && same_jump(want, have))
+		return;
+	if (have)
+		unjump(out, have);
+	if (want->parent)
+		buf_printf(out, "-I %s 1 -j %s\n", want->parent, want->name);
+	changes->rewritten += have && same_rules(want, have);
+}
+
+static void diff_table(struct buf *out, struct ipt_changes *changes, enum variant variant,
+		       const char *table, const ipt_chains *want, const ipt_chains *have)
+{
+	list_each (w, want)
+		if (in(w, variant, table))
+			declare(out, changes, w, find(have, variant, table, w->name));
+	list_each (w, want) {
+		const struct ipt_chain *h;
+
+		if (!in(w, variant, table))
+			continue;
+		h = find(have, variant, table, w->name);
+		if (h && same_rules(w, h))
+			continue;
+		list_each (rule, &w->rules)
+			print_rule(out, w, rule);
+	}
+	list_each (w, want)
+		if (in(w, variant, table))
+			rejump(out, changes, w, find(have, variant, table, w->name));
+	list_each (h, have)
+		if (in(h, variant, table) && !find(want, variant, table, h->name)) {
+			unjump(out, h);
+			buf_printf(out, "-F %s\n", h->name);
+		}
+	list_each (h, have)
+		if (in(h, variant, table) && !find(want, variant, table, h->name)) {
+			buf_printf(out, "-X %s\n", h->name);
+			changes->removed++;
+		}
+}
+
+void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant,
+	      const ipt_chains *want, const ipt_chains *have)
+{
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		size_t start = out->len, body;
+
+		buf_printf(out, "*%s\n", tables[i]);
+		body = out->len;
+		diff_table(out, changes, variant, tables[i], want, have);
+		if (out->len == body)
+			buf_cut(out, start);
+		else
+			buf_puts(out, "COMMIT\n");
+	}
+}
+
+void ipt_print(struct buf *out, const ipt_chains *chains)
+{
+	static const ipt_chains nothing;
+	struct ipt_changes changes = {0};
+
+	if (chains->n)
+		ipt_diff(out, &changes, chains->items[0].variant, chains, &nothing);
+}

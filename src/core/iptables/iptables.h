@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The other language of rules: chains of our own in the tables of iptables, each rule a line as
+ * iptables-restore(8) takes it. What stands is read from iptables-save(8): only our chains and the
+ * jumps to them, and of our rules only the hash in their comment, for the tools print a rule in
+ * their own way. Pure text; edge/firewall/iptables.h runs the tools.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "core/iptables/rules.h"
+
+#define IPT_PREFIX "HARBORWALL" /* of the names of our chains */
+
+/* A rule's line without "-A CHAIN" and comment: "-s 10.0.0.2/32 -j ACCEPT". Adds its hash. */
+void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, const char *format,
+		  ...) PRINTF_LIKE(4, 5);
+
+/* What the comment of ours in this line says; 0: it bears none. */
+uint32_t ipt_hash_of_line(const char *line);
+
+/* Adds our chains in what iptables-save printed for a variant. */
+void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save);
+
+/*
+ * Appends what iptables-restore --noflush needs to make the variant's chains in `have` those in
+ * `want`: nothing if they are equal. Chains that differ are rewritten, others not mentioned.
+ */
+void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant,
+	      const ipt_chains *want, const ipt_chains *have);
+
+/* All of it, from nothing: for people, and for golden files. */
+void ipt_print(struct buf *out, const ipt_chains *chains);

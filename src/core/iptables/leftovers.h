@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules without our mark that say what a policy of the file says: network-go and its shell script
+ * wrote such (one ACCEPT per flow in DOCKER-USER or FORWARD, DNAT in PREROUTING, MASQUERADE in
+ * POSTROUTING, on the host and in containers) and nothing would ever remove them. A rule that says
+ * anything more, or bears a comment, is somebody else's. Pure text.
+ */
+#pragma once
+
+#include "core/compile/flows.h"
+
+/* Appends those in what iptables-save printed. */
+void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, const char *save,
+		    const struct flows *flows);

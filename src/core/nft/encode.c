@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules in the kernel's language: every term becomes the expressions that nft 1.0.6 makes of the
+ * same words, so that `nft list ruleset` reads them back as people would write them. Written so
+ * that a dump gives back the very bytes: no nesting flags, bitwise with its op, nat with both ends.
+ */
+#include "core/nft/nft.h"
+#include "core/nft/nlattr.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+/* Where an IPv4 or IPv6 header has its addresses: offset, length. */
+static const struct {
+	uint8_t saddr, daddr, len;
+} headers[] = {[4] = {12, 16, 4}, [6] = {8, 24, 16}};
+
+/* --- expressions --- */
+
+struct expr {
+	size_t element, data;
+};
+
+static struct expr expr_begin(struct buf *b, const char *name)
+{
+	struct expr e = {.element = nla_begin(b, NFTA_LIST_ELEM)};
+
+	nla_text(b, NFTA_EXPR_NAME, name);
+	e.data = nla_begin(b, NFTA_EXPR_DATA);
+	return e;
+}
+
+static void expr_end(struct buf *b, struct expr e)
+{
+	nla_end(b, e.data);
+	nla_end(b, e.element);
+}
+
+/* The n-th 32-bit word of the registers, numbered as the kernel dumps it. */
+static uint32_t word_register(uint32_t word)
+{
+	return word % 4 ? NFT_REG32_00 + word : NFT_REG_1 + word / 4;
+}
+
+static void data_attr(struct buf *b, uint16_t type, const void *value, size_t len)
+{
+	size_t data = nla_begin(b, type);
+
+	nla_bytes(b, NFTA_DATA_VALUE, value, len);
+	nla_end(b, data);
+}
+
+static void load_meta(struct buf *b, uint32_t key, uint32_t reg)
+{
+	struct expr e = expr_begin(b, "meta");
+
+	nla_be32(b, NFTA_META_KEY, key);
+	nla_be32(b, NFTA_META_DREG, reg);
+	expr_end(b, e);
+}
+
+static void store_meta(struct buf *b, uint32_t key)
+{
+	struct expr e = expr_begin(b, "meta");
+
+	nla_be32(b, NFTA_META_KEY, key);
+	nla_be32(b, NFTA_META_SREG, NFT_REG_1);
+	expr_end(b, e);
+}
+
+static void load_ct(struct buf *b, uint32_t key)
+{
+	struct expr e = expr_begin(b, "ct");
+
+	nla_be32(b, NFTA_CT_KEY, key);
+	nla_be32(b, NFTA_CT_DREG, NFT_REG_1);
+	expr_end(b, e);
+}
+
+static void load_original_port(struct buf *b)
+{
+	struct expr e = expr_begin(b, "ct");
+
+	nla_be32(b, NFTA_CT_KEY, NFT_CT_PROTO_DST);
+	nla_be32(b, NFTA_CT_DREG, NFT_REG_1);
+	nla_byte(b, NFTA_CT_DIRECTION, IP_CT_DIR_ORIGINAL);
+	expr_end(b, e);
+}
+
+static void store_ct(struct buf *b, uint32_t key)
+{
+	struct expr e = expr_begin(b, "ct");
+
+	nla_be32(b, NFTA_CT_KEY, key);
+	nla_be32(b, NFTA_CT_SREG, NFT_REG_1);
+	expr_end(b, e);
+}
+
+static void load_payload(struct buf *b, uint32_t base, uint32_t offset, uint32_t len, uint32_t reg)
+{
+	struct expr e = expr_begin(b, "payload");
+
+	nla_be32(b, NFTA_PAYLOAD_DREG, reg);
+	nla_be32(b, NFTA_PAYLOAD_BASE, base);
+	nla_be32(b, NFTA_PAYLOAD_OFFSET, offset);
+	nla_be32(b, NFTA_PAYLOAD_LEN, len);
+	expr_end(b, e);
+}
+
+static void load_fib(struct buf *b, uint32_t result, uint32_t flags)
+{
+	struct expr e = expr_begin(b, "fib");
+
+	nla_be32(b, NFTA_FIB_DREG, NFT_REG_1);
+	nla_be32(b, NFTA_FIB_RESULT, result);
+	nla_be32(b, NFTA_FIB_FLAGS, flags);
+	expr_end(b, e);
+}
+
+static void compare(struct buf *b, uint32_t op, const void *value, size_t len)
+{
+	struct expr e = expr_begin(b, "cmp");
+
+	nla_be32(b, NFTA_CMP_SREG, NFT_REG_1);
+	nla_be32(b, NFTA_CMP_OP, op);
+	data_attr(b, NFTA_CMP_DATA, value, len);
+	expr_end(b, e);
+}
+
+/* reg1 = (reg1 & mask) ^ xor */
+static void bitwise(struct buf *b, const void *mask, const void * xor, uint32_t len)
+{
+	struct expr e = expr_begin(b, "bitwise");
+
+	nla_be32(b, NFTA_BITWISE_SREG, NFT_REG_1);
+	nla_be32(b, NFTA_BITWISE_DREG, NFT_REG_1);
+	nla_be32(b, NFTA_BITWISE_LEN, len);
+	nla_be32(b, NFTA_BITWISE_OP, NFT_BITWISE_BOOL);
+	data_attr(b, NFTA_BITWISE_MASK, mask, len);
+	data_attr(b, NFTA_BITWISE_XOR, xor, len);
+	expr_end(b, e);
+}
+
+static void lookup(struct buf *b, const char *set, bool inverted, bool gives_data)
+{
+	struct expr e = expr_begin(b, "lookup");
+
+	nla_text(b, NFTA_LOOKUP_SET, set);
+	nla_be32(b, NFTA_LOOKUP_SREG, NFT_REG_1);
+	if (gives_data)
+		nla_be32(b, NFTA_LOOKUP_DREG, NFT_REG_1);
+	nla_be32(b, NFTA_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
+	expr_end(b, e);
+}
+
+static void immediate(struct buf *b, uint32_t reg, const void *value, size_t len)
+{
+	struct expr e = expr_begin(b, "immediate");
+
+	nla_be32(b, NFTA_IMMEDIATE_DREG, reg);
+	data_attr(b, NFTA_IMMEDIATE_DATA, value, len);
+	expr_end(b, e);
+}
+
+static void verdict(struct buf *b, int code, const char *chain)
+{
+	struct expr e = expr_begin(b, "immediate");
+	size_t data, verdict;
+
+	nla_be32(b, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+	data = nla_begin(b, NFTA_IMMEDIATE_DATA);
+	verdict = nla_begin(b, NFTA_DATA_VERDICT);
+	nla_be32(b, NFTA_VERDICT_CODE, (uint32_t)code);
+	if (chain)
+		nla_text(b, NFTA_VERDICT_CHAIN, chain);
+	nla_end(b, verdict);
+	nla_end(b, data);
+	expr_end(b, e);
+}
+
+/* Addresses in register 1, ports (if any) in the given one. */
+static void nat(struct buf *b, uint32_t type, uint32_t port_reg)
+{
+	struct expr e = expr_begin(b, "nat");
+
+	nla_be32(b, NFTA_NAT_TYPE, type);
+	nla_be32(b, NFTA_NAT_FAMILY, NFPROTO_IPV4);
+	nla_be32(b, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
+	nla_be32(b, NFTA_NAT_REG_ADDR_MAX, NFT_REG_1);
+	if (port_reg) {
+		nla_be32(b, NFTA_NAT_REG_PROTO_MIN, port_reg);
+		nla_be32(b, NFTA_NAT_REG_PROTO_MAX, port_reg);
+	}
+	nla_be32(b, NFTA_NAT_FLAGS,
+		 NF_NAT_RANGE_MAP_IPS | (port_reg ? NF_NAT_RANGE_PROTO_SPECIFIED : 0));
+	expr_end(b, e);
+}
+
+/* --- terms --- */
+
+static void match_name(struct buf *b, uint32_t key, uint32_t op, const char *name)
+{
+	char padded[16] = {0}; /* IFNAMSIZ */
+
+	strncpy(padded, name, sizeof(padded) - 1);
+	load_meta(b, key, NFT_REG_1);
+	compare(b, op, padded, sizeof(padded));
+}
+
+static void match_byte(struct buf *b, uint32_t meta_key, uint8_t value)
+{
+	load_meta(b, meta_key, NFT_REG_1);
+	compare(b, NFT_CMP_EQ, &value, sizeof(value));
+}
+
+static void match_prefix(struct buf *b, struct prefix prefix, bool source)
+{
+	uint8_t mask[16], nothing[16] = {0}, family = prefix.ip.family;
+	uint32_t len = headers[family].len;
+
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER,
+		     source ? headers[family].saddr : headers[family].daddr, len, NFT_REG_1);
+	if (!prefix_is_single(prefix)) {
+		for (uint32_t i = 0; i < len; i++) {
+			uint32_t bits = prefix.len > i * 8 ? prefix.len - i * 8 : 0;
+			uint32_t high = bits >= 8 ? 0xff : 0xff00u >> bits;
+
+			mask[i] = (uint8_t)high;
+		}
+		bitwise(b, mask, nothing, len);
+	}
+	compare(b, NFT_CMP_EQ, prefix_first(prefix).bytes, len);
+}
+
+static void match_ports(struct buf *b, uint32_t offset, uint16_t low, uint16_t high)
+{
+	uint8_t first[2] = {(uint8_t)(low >> 8), (uint8_t)low};
+	uint8_t last[2] = {(uint8_t)(high >> 8), (uint8_t)high};
+
+	load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, offset, 2, NFT_REG_1);
+	if (low == high) {
+		compare(b, NFT_CMP_EQ, first, sizeof(first));
+		return;
+	}
+	compare(b, NFT_CMP_GTE, first, sizeof(first));
+	compare(b, NFT_CMP_LTE, last, sizeof(last));
+}
+
+/* Bits of register 1: any of them set. */
+static void match_any_bit(struct buf *b, uint32_t bits)
+{
+	uint32_t nothing = 0;
+
+	bitwise(b, &bits, &nothing, sizeof(bits));
+	compare(b, NFT_CMP_NEQ, &nothing, sizeof(nothing));
+}
+
+static void match_all_bits(struct buf *b, uint32_t bits, uint32_t op)
+{
+	uint32_t nothing = 0;
+
+	bitwise(b, &bits, &nothing, sizeof(bits));
+	compare(b, op, &bits, sizeof(bits));
+}
+
+static void change_bits(struct buf *b, uint32_t clear, uint32_t set)
+{
+	uint32_t mask = ~(clear | set);
+
+	bitwise(b, &mask, &set, sizeof(mask));
+}
+
+/* The key of a lookup, field behind field, each from a word of its own. */
+static void load_key(struct buf *b, uint8_t family, const struct term *t)
+{
+	const uint32_t network = NFT_PAYLOAD_NETWORK_HEADER;
+	const uint32_t transport = NFT_PAYLOAD_TRANSPORT_HEADER;
+	uint8_t len = headers[family].len;
+	uint32_t word = 0;
+
+	for (uint8_t i = 0; i < t->n_loads; i++) {
+		uint32_t reg = word_register(word);
+
+		switch ((enum load)t->loads[i]) {
+		case LOAD_SADDR:
+			load_payload(b, network, headers[family].saddr, len, reg);
+			word += len / 4u;
+			break;
+		case LOAD_DADDR:
+			load_payload(b, network, headers[family].daddr, len, reg);
+			word += len / 4u;
+			break;
+		case LOAD_PROTO:
+			load_meta(b, NFT_META_L4PROTO, reg);
+			word++;
+			break;
+		case LOAD_SPORT:
+			load_payload(b, transport, 0, 2, reg);
+			word++;
+			break;
+		case LOAD_DPORT:
+			load_payload(b, transport, 2, 2, reg);
+			word++;
+			break;
+		case LOAD_IIFNAME:
+			load_meta(b, NFT_META_IIFNAME, reg);
+			word += 4;
+			break;
+		case LOAD_OIFNAME:
+			load_meta(b, NFT_META_OIFNAME, reg);
+			word += 4;
+			break;
+		}
+	}
+}
+
+/* One encoder per kind of term, all of one shape. */
+#define ENCODER(name)                                                                              \
+	static void name(struct buf *b UNUSED, const struct rule *rule UNUSED,                     \
+			 const struct term *t UNUSED)
+
+ENCODER(encode_iifname)
+{
+	match_name(b, NFT_META_IIFNAME, NFT_CMP_EQ, t->name);
+}
+
+ENCODER(encode_oifname)
+{
+	match_name(b, NFT_META_OIFNAME, t->kind == TERM_OIFNAME ? NFT_CMP_EQ : NFT_CMP_NEQ,
+		   t->name);
+}
+
+ENCODER(encode_address)
+{
+	match_prefix(b, t->prefix, t->kind == TERM_SADDR);
+}
+
+ENCODER(encode_proto)
+{
+	match_byte(b, NFT_META_L4PROTO, (uint8_t)t->number);
+}
+
+ENCODER(encode_original_port)
+{
+	uint8_t port[2] = {(uint8_t)(t->low >> 8), (uint8_t)t->low};
+
+	load_original_port(b);
+	compare(b, NFT_CMP_EQ, port, sizeof(port));
+}
+
+ENCODER(encode_ports)
+{
+	match_ports(b, t->kind == TERM_SPORT ? 0 : 2, t->low, t->high);
+}
+
+ENCODER(encode_ct_state)
+{
+	load_ct(b, NFT_CT_STATE);
+	match_any_bit(b, t->number);
+}
+
+ENCODER(encode_ct_status_dnat)
+{
+	load_ct(b, NFT_CT_STATUS);
+	match_any_bit(b, IPS_DST_NAT);
+}
+
+ENCODER(encode_mark)
+{
+	load_meta(b, NFT_META_MARK, NFT_REG_1);
+	match_all_bits(b, t->number, t->kind == TERM_MARK_HAS ? NFT_CMP_EQ : NFT_CMP_NEQ);
+}
+
+ENCODER(encode_ct_mark)
+{
+	load_ct(b, NFT_CT_MARK);
+	match_all_bits(b, t->number, NFT_CMP_EQ);
+}
+
+ENCODER(encode_fib_local)
+{
+	uint32_t local = RTN_LOCAL;
+
+	load_fib(b, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+	compare(b, NFT_CMP_EQ, &local, sizeof(local));
+}
+
+ENCODER(encode_fib_foreign)
+{
+	uint8_t missing = 0;
+
+	load_fib(b, NFT_FIB_RESULT_OIF, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
+	compare(b, NFT_CMP_EQ, &missing, sizeof(missing));
+}
+
+ENCODER(encode_lookup)
+{
+	load_key(b, rule->family, t);
+	lookup(b, t->name, t->kind == TERM_LOOKUP_NOT, false);
+}
+
+ENCODER(encode_counter)
+{
+	expr_end(b, expr_begin(b, "counter"));
+}
+
+ENCODER(encode_mark_change)
+{
+	load_meta(b, NFT_META_MARK, NFT_REG_1);
+	change_bits(b, t->number, t->kind == TERM_MARK_SET ? t->number : 0);
+	store_meta(b, NFT_META_MARK);
+}
+
+ENCODER(encode_ct_mark_set)
+{
+	load_ct(b, NFT_CT_MARK);
+	change_bits(b, t->number, t->number);
+	store_ct(b, NFT_CT_MARK);
+}
+
+ENCODER(encode_log)
+{
+	struct expr e = expr_begin(b, "log");
+
+	nla_text(b, NFTA_LOG_PREFIX, t->name);
+	expr_end(b, e);
+}
+
+ENCODER(encode_dnat)
+{
+	uint8_t port[2] = {(uint8_t)(t->low >> 8), (uint8_t)t->low};
+
+	immediate(b, NFT_REG_1, t->prefix.ip.bytes, 4);
+	if (t->low)
+		immediate(b, NFT_REG_2, port, sizeof(port));
+	nat(b, NFT_NAT_DNAT, t->low ? NFT_REG_2 : 0);
+}
+
+ENCODER(encode_dnat_map)
+{
+	load_key(b, rule->family, t);
+	lookup(b, t->name, false, true);
+	nat(b, NFT_NAT_DNAT, word_register(1));
+}
+
+ENCODER(encode_snat_self)
+{
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, headers[4].saddr, 4, NFT_REG_1);
+	nat(b, NFT_NAT_SNAT, 0);
+}
+
+ENCODER(encode_masquerade)
+{
+	expr_end(b, expr_begin(b, "masq"));
+}
+
+ENCODER(encode_verdict)
+{
+	static const int codes[] = {
+		[TERM_ACCEPT] = NF_ACCEPT, [TERM_DROP] = NF_DROP,  [TERM_RETURN] = NFT_RETURN,
+		[TERM_JUMP] = NFT_JUMP,	   [TERM_GOTO] = NFT_GOTO,
+	};
+
+	verdict(b, codes[t->kind], t->name);
+}
+
+static void (*const encoders[])(struct buf *, const struct rule *, const struct term *) = {
+	[TERM_IIFNAME] = encode_iifname,
+	[TERM_OIFNAME] = encode_oifname,
+	[TERM_NOT_OIFNAME] = encode_oifname,
+	[TERM_SADDR] = encode_address,
+	[TERM_DADDR] = encode_address,
+	[TERM_PROTO] = encode_proto,
+	[TERM_SPORT] = encode_ports,
+	[TERM_DPORT] = encode_ports,
+	[TERM_ORIGINAL_DPORT] = encode_original_port,
+	[TERM_CT_STATE] = encode_ct_state,
+	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
+	[TERM_MARK_HAS] = encode_mark,
+	[TERM_MARK_LACKS] = encode_mark,
+	[TERM_CT_MARK_HAS] = encode_ct_mark,
+	[TERM_FIB_LOCAL] = encode_fib_local,
+	[TERM_FIB_FOREIGN] = encode_fib_foreign,
+	[TERM_LOOKUP] = encode_lookup,
+	[TERM_LOOKUP_NOT] = encode_lookup,
+	[TERM_COUNTER] = encode_counter,
+	[TERM_MARK_SET] = encode_mark_change,
+	[TERM_MARK_CLEAR] = encode_mark_change,
+	[TERM_CT_MARK_SET] = encode_ct_mark_set,
+	[TERM_LOG] = encode_log,
+	[TERM_DNAT] = encode_dnat,
+	[TERM_DNAT_MAP] = encode_dnat_map,
+	[TERM_SNAT_SELF] = encode_snat_self,
+	[TERM_MASQUERADE] = encode_masquerade,
+	[TERM_ACCEPT] = encode_verdict,
+	[TERM_DROP] = encode_verdict,
+	[TERM_RETURN] = encode_verdict,
+	[TERM_JUMP] = encode_verdict,
+	[TERM_GOTO] = encode_verdict,
+};
+
+static void encode_rule(struct rule *rule, struct arena *a, struct buf *b)
+{
+	buf_clear(b);
+	if (rule->family)
+		match_byte(b, NFT_META_NFPROTO, rule->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+	list_each (t, &rule->terms)
+		encoders[t->kind](b, rule, t);
+	rule->exprs = memcpy(arena_alloc(a, b->len), b->data, b->len);
+	rule->exprs_len = (uint32_t)b->len;
+}
+
+void nft_encode_ruleset(struct ruleset *rs, struct arena *a)
+{
+	AUTO_BUF struct buf b = {0};
+
+	list_each (chain, &rs->chains)
+		list_each (rule, &chain->rules)
+			encode_rule(rule, a, &b);
+}

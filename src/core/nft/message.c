@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/nft/message.h"
+
+#include "core/nft/nlattr.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+/* An attribute's length is 16 bits: more elements than this go into the next message. */
+enum { MAX_MESSAGE = 60000 };
+
+/* Chains and rules come behind the elements, mostly. */
+enum { ROOM_BEHIND = 8 << 10 };
+
+/* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
+enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
+
+static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
+			    uint32_t origin)
+{
+	uint32_t seq = batch->seq0 + batch->n_messages;
+
+	batch->n_messages++;
+	*list_add(a, &batch->origins) = origin;
+	batch->last = nlmsg_begin(&batch->bytes, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+				  (uint16_t)(NLM_F_REQUEST | flags), seq, batch->family, 0);
+	return batch->last;
+}
+
+static void message_end(struct nft_batch *batch, size_t message)
+{
+	nlmsg_end(&batch->bytes, message);
+}
+
+void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0)
+{
+	size_t message;
+
+	*batch = (struct nft_batch){
+		.seq0 = seq0, .n_messages = 1, .family = NFPROTO_INET, .table = TABLE_NAME};
+	*list_add(a, &batch->origins) = NONE;
+	message = nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, seq0,
+			      NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	message_end(batch, message);
+}
+
+static void ask_for_ack(struct nft_batch *batch)
+{
+	struct nlmsghdr last;
+
+	memcpy(&last, batch->bytes.data + batch->last, sizeof(last));
+	last.nlmsg_flags |= NLM_F_ACK;
+	memcpy(batch->bytes.data + batch->last, &last, sizeof(last));
+}
+
+void nft_batch_end(struct nft_batch *batch, struct arena *a)
+{
+	size_t message;
+
+	if (batch->last)
+		ask_for_ack(batch);
+	*list_add(a, &batch->origins) = NONE;
+	message =
+		nlmsg_begin(&batch->bytes, NFNL_MSG_BATCH_END, NLM_F_REQUEST,
+			    batch->seq0 + batch->n_messages, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	message_end(batch, message);
+	batch->n_messages++;
+}
+
+bool nft_batch_is_empty(const struct nft_batch *batch)
+{
+	return batch->n_messages <= 2; /* begin and end */
+}
+
+/* --- the table --- */
+
+static void add_table(struct nft_batch *batch, struct arena *a, uint32_t flags)
+{
+	size_t message = message_begin(batch, a, NFT_MSG_NEWTABLE, NLM_F_CREATE, NONE);
+
+	nla_text(&batch->bytes, NFTA_TABLE_NAME, batch->table);
+	if (flags)
+		nla_be32(&batch->bytes, NFTA_TABLE_FLAGS, flags);
+	message_end(batch, message);
+}
+
+void nft_add_table(struct nft_batch *batch, struct arena *a)
+{
+	add_table(batch, a, 0);
+}
+
+void nft_add_own_table(struct nft_batch *batch, struct arena *a)
+{
+	add_table(batch, a, NFT_TABLE_F_OWNER);
+}
+
+void nft_delete_table(struct nft_batch *batch, struct arena *a)
+{
+	size_t message = message_begin(batch, a, NFT_MSG_DELTABLE, 0, NONE);
+
+	nla_text(&batch->bytes, NFTA_TABLE_NAME, batch->table);
+	message_end(batch, message);
+}
+
+/* --- sets --- */
+
+static uint32_t type_of(const enum field *fields, uint8_t n)
+{
+	uint32_t type = 0;
+
+	for (uint8_t i = 0; i < n; i++)
+		type = type << 6 | field_types[fields[i]].id;
+	return type;
+}
+
+/* The length of a lone field is its own; in a concatenation every field is padded. */
+static uint32_t key_bytes(const struct set *set)
+{
+	return set->n_key == 1 ? field_types[set->key[0]].len : set_key_len(set);
+}
+
+static uint32_t data_bytes(const struct set *set)
+{
+	return set->n_data == 1 ? field_types[set->data[0]].len : set_data_len(set);
+}
+
+static void describe_set(struct buf *b, const struct set *set)
+{
+	size_t desc = nla_begin(b, NFTA_SET_DESC), concat;
+
+	if (set->size)
+		nla_be32(b, NFTA_SET_DESC_SIZE, set->size);
+	if (set->interval && set->n_key > 1) {
+		concat = nla_begin(b, NFTA_SET_DESC_CONCAT);
+		for (uint8_t i = 0; i < set->n_key; i++) {
+			size_t field = nla_begin(b, NFTA_LIST_ELEM);
+
+			nla_be32(b, NFTA_SET_FIELD_LEN, field_types[set->key[i]].len);
+			nla_end(b, field);
+		}
+		nla_end(b, concat);
+	}
+	nla_end(b, desc);
+}
+
+void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set, uint32_t id)
+{
+	struct buf *b = &batch->bytes;
+	size_t message = message_begin(batch, a, NFT_MSG_NEWSET, NLM_F_CREATE, NONE);
+	uint32_t flags = 0;
+
+	flags |= set->interval ? NFT_SET_INTERVAL : 0;
+	flags |= set->interval && set->n_key > 1 ? NFT_SET_CONCAT : 0;
+	flags |= set->n_data ? NFT_SET_MAP : 0;
+	nla_text(b, NFTA_SET_TABLE, batch->table);
+	nla_text(b, NFTA_SET_NAME, set->name);
+	nla_be32(b, NFTA_SET_FLAGS, flags);
+	nla_be32(b, NFTA_SET_KEY_TYPE, type_of(set->key, set->n_key));
+	nla_be32(b, NFTA_SET_KEY_LEN, key_bytes(set));
+	if (set->n_data) {
+		nla_be32(b, NFTA_SET_DATA_TYPE, type_of(set->data, set->n_data));
+		nla_be32(b, NFTA_SET_DATA_LEN, data_bytes(set));
+	}
+	nla_be32(b, NFTA_SET_ID, id);
+	describe_set(b, set);
+	if (set->counts) { /* the kernel gives every element one of its own */
+		size_t counter = nla_begin(b, NFTA_SET_EXPR);
+
+		nla_text(b, NFTA_EXPR_NAME, "counter");
+		nla_end(b, counter);
+	}
+	message_end(batch, message);
+}
+
+static void set_message(struct nft_batch *batch, struct arena *a, uint8_t type, const char *name)
+{
+	size_t message = message_begin(batch, a, type, 0, NONE);
+	bool elements = type == NFT_MSG_DELSETELEM;
+
+	nla_text(&batch->bytes, elements ? NFTA_SET_ELEM_LIST_TABLE : NFTA_SET_TABLE, batch->table);
+	nla_text(&batch->bytes, elements ? NFTA_SET_ELEM_LIST_SET : NFTA_SET_NAME, name);
+	message_end(batch, message);
+}
+
+void nft_delete_set(struct nft_batch *batch, struct arena *a, const struct set *set)
+{
+	set_message(batch, a, NFT_MSG_DELSET, set->name);
+}
+
+void nft_flush_set(struct nft_batch *batch, struct arena *a, const struct set *set)
+{
+	set_message(batch, a, NFT_MSG_DELSETELEM, set->name);
+}
+
+/* --- elements --- */
+
+static void element_part(struct buf *b, uint16_t type, const uint8_t *bytes, uint32_t len)
+{
+	size_t part = nla_begin(b, type);
+
+	nla_bytes(b, NFTA_DATA_VALUE, bytes, len);
+	nla_end(b, part);
+}
+
+static void end_mark(struct buf *b, const uint8_t *key, uint32_t len)
+{
+	size_t element = nla_begin(b, NFTA_LIST_ELEM);
+
+	element_part(b, NFTA_SET_ELEM_KEY, key, len);
+	nla_be32(b, NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+	nla_end(b, element);
+}
+
+/* An interval of a lone field is two elements: its start, and the first key behind it. */
+static void tree_interval(struct buf *b, const struct set *set, uint32_t i)
+{
+	const uint8_t *low = set_element(set, i);
+	uint32_t len = key_bytes(set), at = len;
+	uint8_t behind[16], nothing[16] = {0};
+	size_t element;
+
+	if (i == 0 && memcmp(low, nothing, len) != 0)
+		end_mark(b, nothing, len); /* as nft does: the space before is none of the set's */
+	element = nla_begin(b, NFTA_LIST_ELEM);
+	element_part(b, NFTA_SET_ELEM_KEY, low, len);
+	nla_end(b, element);
+	memcpy(behind, low + set_key_len(set), len);
+	while (at && ++behind[at - 1] == 0)
+		at--;
+	if (at)
+		end_mark(b, behind, len);
+}
+
+static void one_element(struct buf *b, const struct set *set, uint32_t i, bool with_data)
+{
+	const uint8_t *record = set_element(set, i);
+	uint32_t len = set_key_len(set);
+	size_t element;
+
+	if (set->interval && set->n_key == 1) {
+		tree_interval(b, set, i);
+		return;
+	}
+	element = nla_begin(b, NFTA_LIST_ELEM);
+	element_part(b, NFTA_SET_ELEM_KEY, record, key_bytes(set));
+	if (set->interval)
+		element_part(b, NFTA_SET_ELEM_KEY_END, record + len, len);
+	if (set->n_data && with_data)
+		element_part(b, NFTA_SET_ELEM_DATA, record + (set->interval ? 2 * len : len),
+			     data_bytes(set));
+	nla_end(b, element);
+}
+
+/*
+ * Elements of a hashed set differ in nothing but their bytes: the first one is built attribute by
+ * attribute, the others are copies of it with other bytes in their places.
+ */
+struct stencil {
+	struct buf element; /* empty: of an interval set, every element is built */
+	size_t key, data;   /* where their bytes stand */
+};
+
+static struct stencil cut_stencil(const struct set *set, bool with_data)
+{
+	struct stencil s = {0};
+
+	if (set->interval || !set->n)
+		return s;
+	one_element(&s.element, set, 0, with_data);
+	s.key = 3 * sizeof(struct nlattr); /* of the element, its key, and that one's value */
+	s.data = set->n_data && with_data ? s.element.len - set_data_len(set) : 0;
+	return s;
+}
+
+/* A few words each, as all of an element is: a call would take longer. */
+static char *copy_words(char *to, const void *from, size_t len)
+{
+	for (size_t i = 0; i < len; i += sizeof(uint32_t))
+		memcpy(to + i, (const char *)from + i, sizeof(uint32_t));
+	return to + len;
+}
+
+/* n of them, from the i-th on. */
+static void stamp(struct buf *b, const struct stencil *s, const struct set *set, uint32_t i,
+		  uint32_t n)
+{
+	const char *element = s->element.data;
+	size_t stride = set_stride(set), key_len = set_key_len(set), key_end = s->key + key_len;
+	size_t data_len = s->data ? set_data_len(set) : 0,
+	       between = s->data ? s->data - key_end : 0;
+	const uint8_t *record = set_element(set, i);
+	char *at = buf_take(b, n * s->element.len);
+
+	for (; n; n--, record += stride) {
+		at = copy_words(at, element, s->key);
+		at = copy_words(at, record, key_len);
+		at = copy_words(at, element + key_end, between);
+		at = copy_words(at, record + key_len, data_len);
+	}
+}
+
+/* So many that the message holds them, and no more than there are. */
+static uint32_t room_for(const struct stencil *s, size_t used, uint32_t most)
+{
+	size_t room = (MAX_MESSAGE - used + s->element.len - 1) / s->element.len;
+
+	return room < most ? (uint32_t)room : most;
+}
+
+static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
+		     const struct set *set, const uint8_t *picked)
+{
+	struct buf *b = &batch->bytes;
+	bool add = type == NFT_MSG_NEWSETELEM;
+	struct stencil stencil = cut_stencil(set, add);
+
+	if (!picked) /* all of them: a large buffer that grows is a large buffer that is copied */
+		buf_reserve(b, set->n * stencil.element.len + set->n / 8 + ROOM_BEHIND);
+	for (uint32_t i = 0; i < set->n;) {
+		uint32_t origin;
+		size_t message, list;
+
+		if (picked && !picked[i]) {
+			i++;
+			continue;
+		}
+		origin = set->origins ? set->origins[i] : NONE;
+		message = message_begin(batch, a, type, flags, origin);
+		nla_text(b, NFTA_SET_ELEM_LIST_TABLE, batch->table);
+		nla_text(b, NFTA_SET_ELEM_LIST_SET, set->name);
+		list = nla_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
+		if (!picked && stencil.element.len) {
+			uint32_t n = room_for(&stencil, b->len - list, set->n - i);
+
+			stamp(b, &stencil, set, i, n);
+			i += n;
+		}
+		for (; i < set->n && b->len - list < MAX_MESSAGE; i++)
+			if (picked && !picked[i])
+				continue;
+			else if (stencil.element.len)
+				stamp(b, &stencil, set, i, 1);
+			else
+				one_element(b, set, i, add);
+		nla_end(b, list);
+		message_end(batch, message);
+	}
+	buf_free(&stencil.element);
+}
+
+void nft_add_elements(struct nft_batch *batch, struct arena *a, const struct set *set,
+		      const uint8_t *picked)
+{
+	elements(batch, a, NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, picked);
+}
+
+void nft_delete_elements(struct nft_batch *batch, struct arena *a, const struct set *set,
+			 const uint8_t *picked)
+{
+	elements(batch, a, NFT_MSG_DELSETELEM, 0, set, picked);
+}
+
+/* --- chains and rules --- */
+
+void nft_add_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain)
+{
+	struct buf *b = &batch->bytes;
+	size_t message = message_begin(batch, a, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NONE), hook;
+
+	nla_text(b, NFTA_CHAIN_TABLE, batch->table);
+	nla_text(b, NFTA_CHAIN_NAME, chain->name);
+	if (chain->type) {
+		hook = nla_begin(b, NFTA_CHAIN_HOOK);
+		nla_be32(b, NFTA_HOOK_HOOKNUM, chain->hook);
+		nla_be32(b, NFTA_HOOK_PRIORITY, (uint32_t)chain->priority);
+		nla_end(b, hook);
+		nla_be32(b, NFTA_CHAIN_POLICY, chain->drops ? NF_DROP : NF_ACCEPT);
+		nla_text(b, NFTA_CHAIN_TYPE, chain->type);
+	}
+	message_end(batch, message);
+}
+
+void nft_flush_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain)
+{
+	size_t message = message_begin(batch, a, NFT_MSG_DELRULE, 0, NONE);
+
+	nla_text(&batch->bytes, NFTA_RULE_TABLE, batch->table);
+	nla_text(&batch->bytes, NFTA_RULE_CHAIN, chain->name);
+	message_end(batch, message);
+}
+
+void nft_delete_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain)
+{
+	size_t message = message_begin(batch, a, NFT_MSG_DELCHAIN, 0, NONE);
+
+	nla_text(&batch->bytes, NFTA_CHAIN_TABLE, batch->table);
+	nla_text(&batch->bytes, NFTA_CHAIN_NAME, chain->name);
+	message_end(batch, message);
+}
+
+static void comment(struct buf *b, const char *text)
+{
+	uint8_t userdata[2 + USERDATA_MAX];
+	size_t len = strnlen(text, USERDATA_MAX - 1);
+
+	userdata[0] = USERDATA_COMMENT;
+	userdata[1] = (uint8_t)(len + 1);
+	memcpy(userdata + 2, text, len);
+	userdata[2 + len] = '\0';
+	nla_bytes(b, NFTA_RULE_USERDATA, userdata, len + 3);
+}
+
+void nft_add_rule(struct nft_batch *batch, struct arena *a, const struct chain *chain,
+		  const struct rule *rule, uint64_t before)
+{
+	struct buf *b = &batch->bytes;
+	uint16_t flags = before == NFT_AT_END ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE;
+	size_t message = message_begin(batch, a, NFT_MSG_NEWRULE, flags, rule->origin);
+
+	nla_text(b, NFTA_RULE_TABLE, batch->table);
+	nla_text(b, NFTA_RULE_CHAIN, chain->name);
+	if (before != NFT_AT_END && before != NFT_AT_TOP)
+		nla_be64(b, NFTA_RULE_POSITION, before);
+	nla_bytes(b, NFTA_RULE_EXPRESSIONS, rule->exprs, rule->exprs_len);
+	if (rule->comment)
+		comment(b, rule->comment);
+	message_end(batch, message);
+}
+
+void nft_delete_rule(struct nft_batch *batch, struct arena *a, const struct chain *chain,
+		     const struct rule *rule)
+{
+	size_t message = message_begin(batch, a, NFT_MSG_DELRULE, 0, NONE);
+
+	nla_text(&batch->bytes, NFTA_RULE_TABLE, batch->table);
+	nla_text(&batch->bytes, NFTA_RULE_CHAIN, chain->name);
+	nla_be64(&batch->bytes, NFTA_RULE_HANDLE, rule->handle);
+	message_end(batch, message);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What doctor looks for in what was observed: pure, so that every case has a unit test. */
+#pragma once
+
+#include "core/plan/plan.h"
+
+/*
+ * An address or route of the host that takes packets away from a declared network that stands: it
+ * overlaps the subnet and leads to another interface than the network's bridge. NULL: none. A
+ * default route leads nowhere in particular, and a wider route loses against the bridge's own.
+ */
+const struct host_prefix *checkup_find_overlap(const struct observed *seen,
+					       const struct engine_network *network);
+
+/* The kernel takes the larger of the switch for all and the interface's own; 1 is strict. */
+bool checkup_is_strict(long rp_filter_of_all, long own);
+
+/* A container that bears the name of the tool that we take over from. */
+bool checkup_is_network_go(const struct engine_container *container);

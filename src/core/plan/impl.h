@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the difference share: engine.c (networks, connections), spaces.c
+ * (namespaces), plan.c (the whole). Everything is found by an index that is made once: thousands of
+ * containers are compared with thousands of declared addresses.
+ */
+#pragma once
+
+#include "core/config/place.h"
+#include "core/plan/plan.h"
+
+typedef LIST(uint32_t) index_list;
+
+/* A container of the engine, by its position there. */
+struct differ_container {
+	index_list attachments; /* wanted ones, indexes into want->attachments */
+	index_list leaving;	/* steps that disconnect it */
+};
+
+struct differ {
+	struct plan *plan;
+	struct arena *a;
+	const struct state *want;
+	const struct observed *seen;
+	const struct config *config;
+	struct differ_container *containers;
+	const struct engine_container **holders; /* of attachment i; NULL: not on the engine */
+	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
+	uint32_t n_used_ips;
+	uint32_t *network_step;	   /* step that creates network i of want, NONE, or CONFLICT */
+	uint32_t *attachment_step; /* step that connects attachment i, or NONE */
+	bool *connects;		   /* attachment i is to be made */
+};
+
+#define CONFLICT (NONE - 1)
+
+struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const char *object);
+uint32_t differ_step_index(const struct differ *d, const struct step *step);
+/* What the plan has for a container of the engine. */
+static inline struct differ_container *differ_container(const struct differ *d,
+							const struct engine_container *c)
+{
+	return &d->containers[c - d->seen->engine->containers.items];
+}
+
+#define conflict(d, subject, ...)                                                                  \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_CONFLICT, NONE, subject, __VA_ARGS__)
+#define waiting(d, subject, ...)                                                                   \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_WAITING, NONE, subject, __VA_ARGS__)
+#define warning(d, subject, ...)                                                                   \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_WARNING, NONE, subject, __VA_ARGS__)
+
+void diff_networks(struct differ *d);
+void diff_attachments(struct differ *d);
+void diff_left_networks(struct differ *d);
+void diff_spaces(struct differ *d);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The difference between the wanted and the actual state, as steps in the order in which they are
+ * taken: networks, connections, forwarding, routes, firewall, then removals. Pure: core makes the
+ * list, app/pass/apply.c carries it out. A plan without steps is what "converged" means.
+ */
+#pragma once
+
+#include "core/compile/compile.h"
+#include "core/nft/nft.h"
+
+enum step_kind {
+	STEP_CREATE_NETWORK,
+	STEP_DISCONNECT,
+	STEP_CONNECT,
+	STEP_FORWARDING,     /* ip_forward = 1 in a namespace */
+	STEP_FORWARD_POLICY, /* DROP, as Docker would have set it */
+	STEP_ADD_ROUTE,
+	STEP_IPTABLES, /* one restore in one namespace, additions and changes */
+	STEP_FIREWALL, /* one transaction in one namespace */
+	STEP_ADD_HANDOFF,
+	STEP_REMOVE_HANDOFF,
+	STEP_ADOPT,	      /* rules without our mark that say what ours say */
+	STEP_REMOVE_IPTABLES, /* chains of a variant or backend that is no longer in use */
+	STEP_REMOVE_ROUTE,
+	STEP_REMOVE_NETWORK,
+};
+
+struct step {
+	enum step_kind kind;
+	char sign;		   /* '+' '-' '~' */
+	const char *object, *text; /* "network", "web 172.18.103.0/24 gateway 172.18.103.1" */
+	const char *why;	   /* "networks.web", "policies[3]", "left the file" */
+	const char *network, *network_id, *container, *container_id;
+	struct ip ip;
+	const struct network *create;
+	uint32_t space; /* index into want->spaces; NONE: see have_space */
+	uint32_t have_space;
+	struct route route;
+	struct handoff handoff;
+	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
+	nft_changes changes;
+	enum variant variant; /* of what the tools of iptables do */
+	const char *restore;  /* what they are given */
+	uint32_t depends_on;  /* index of a step that must have succeeded, or NONE */
+};
+
+struct plan {
+	LIST(struct step) steps;
+	struct findings findings;
+	bool keep_networks; /* set before: ours that left the file stay */
+	bool adopt;	    /* set before: unmarked rules that say what ours say are removed */
+};
+
+/*
+ * What the host holds beside Docker's own lists: routes and addresses that a new network's subnet
+ * must not overlap.
+ */
+struct host_prefix {
+	struct prefix prefix;
+	const char *device;
+};
+
+struct observed {
+	const struct engine *engine;
+	const struct facts *facts;
+	struct state
+		have; /* spaces[0] is the host; attachments and networks come from the engine */
+	LIST(struct host_prefix) host_prefixes;
+};
+
+/* The last sequence numbers of batches are the caller's: each batch here starts at 1. */
+void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
+	       const struct observed *observed, const struct config *config);
+
+/* Of the host's nf_tables rules alone: spaces[0] of both. */
+void plan_host_rules(struct plan *plan, struct arena *a, const struct state *want,
+		     const struct observed *observed);
+
+/* The batches' bytes; all else is the arena's. */
+void plan_free(struct plan *plan);
+
+/* For people (the first few changes of each table, verbose: all), and for programs. */
+void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
+		bool verbose);
+void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);
+uint32_t plan_count(const struct plan *plan, char sign);

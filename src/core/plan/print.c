@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A plan for people and for programs. */
+#include "core/compile/facts.h"
+#include "core/plan/plan.h"
+
+#include <string.h>
+
+enum { FEW = 12 }; /* changes of one table that are shown unasked */
+
+static const struct {
+	char sign;
+	const char *word, *json;
+} signs[] = {{'+', "to add", "add"}, {'~', "to change", "change"}, {'-', "to remove", "remove"}};
+
+uint32_t plan_count(const struct plan *plan, char sign)
+{
+	uint32_t n = 0;
+
+	list_each (step, &plan->steps)
+		n += step->sign == sign;
+	return n;
+}
+
+static uint32_t change_origin(const struct nft_change *change, uint32_t i)
+{
+	if (change->object == NFT_RULE)
+		return change->rule->origin;
+	if (change->object == NFT_ELEMENTS && change->set->origins)
+		return change->set->origins[change->first + i];
+	return NONE;
+}
+
+static uint32_t change_size(const struct nft_change *change)
+{
+	return change->object == NFT_ELEMENTS ? change->n : 1;
+}
+
+/* --- for people --- */
+
+/* Why a policy is there, in its author's words, if there are any. */
+static void print_origin(struct buf *out, const struct config *config, uint32_t origin)
+{
+	const char *comment;
+
+	if (origin == NONE || origin >= config->policies.n)
+		return;
+	comment = policy_comment(config, &config->policies.items[origin]);
+	buf_printf(out, "  (policies[%u]%s%s)", origin, comment ? ": " : "",
+		   comment ? comment : "");
+}
+
+static void print_changes(struct buf *out, const struct step *step, const struct config *config,
+			  bool verbose)
+{
+	uint32_t total = nft_changes_count(&step->changes), shown = 0;
+	uint32_t limit = verbose ? total : FEW;
+
+	list_each (change, &step->changes)
+		for (uint32_t i = 0; i < change_size(change) && shown < limit; i++, shown++) {
+			buf_printf(out, "    %c ", change->sign);
+			nft_print_change(out, change, i);
+			print_origin(out, config, change_origin(change, i));
+			buf_puts(out, "\n");
+		}
+	if (shown < total)
+		buf_printf(out, "    … and %u more (-v shows all)\n", total - shown);
+}
+
+static void print_findings(struct buf *out, const struct plan *plan)
+{
+	list_each (finding, &plan->findings.list)
+		buf_printf(out, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
+			   finding->text);
+}
+
+void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool verbose)
+{
+	const char *comma = "";
+
+	list_each (step, &plan->steps) {
+		buf_printf(out, "%c %-10s %s", step->sign, step->object, step->text);
+		if (step->why && *step->why)
+			buf_printf(out, "  (%s)", step->why);
+		buf_puts(out, "\n");
+		print_changes(out, step, config, verbose);
+	}
+	print_findings(out, plan);
+	if (!plan->steps.n) {
+		buf_puts(out, "nothing to do\n");
+		return;
+	}
+	for (size_t i = 0; i < COUNT_OF(signs); i++)
+		if (plan_count(plan, signs[i].sign)) {
+			buf_printf(out, "%s%u %s", comma, plan_count(plan, signs[i].sign),
+				   signs[i].word);
+			comma = ", ";
+		}
+	buf_puts(out, "\n");
+}
+
+/* --- for programs --- */
+
+static void json_member(struct buf *out, const char *name, const char *text)
+{
+	if (!text || !*text)
+		return;
+	buf_printf(out, ", \"%s\": ", name);
+	buf_json_string(out, text);
+}
+
+static void json_changes(struct buf *out, const struct step *step)
+{
+	const char *comma = "";
+
+	buf_puts(out, ", \"changes\": [");
+	list_each (change, &step->changes)
+		for (uint32_t i = 0; i < change_size(change); i++) {
+			AUTO_BUF struct buf text = {0};
+			uint32_t origin = change_origin(change, i);
+
+			nft_print_change(&text, change, i);
+			buf_printf(out, "%s\n      {\"action\": \"%s\", \"text\": ", comma,
+				   change->sign == '+' ? "add" : "remove");
+			buf_json_string(out, buf_text(&text));
+			if (origin != NONE)
+				buf_printf(out, ", \"policy\": %u", origin);
+			buf_puts(out, "}");
+			comma = ",";
+		}
+	buf_puts(out, "]");
+}
+
+static void json_step(struct buf *out, const struct step *step)
+{
+	for (size_t i = 0; i < COUNT_OF(signs); i++)
+		if (signs[i].sign == step->sign)
+			buf_printf(out, "    {\"action\": \"%s\"", signs[i].json);
+	json_member(out, "object", step->object);
+	json_member(out, "text", step->text);
+	json_member(out, "why", step->why);
+	json_member(out, "network", step->network);
+	json_member(out, "container", step->container);
+	if (step->kind == STEP_FIREWALL)
+		json_changes(out, step);
+	buf_puts(out, "}");
+}
+
+void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen)
+{
+	const char *comma = "\n";
+
+	buf_puts(out, "{\n  \"facts\": {\n");
+	facts_print_json(out, seen->engine, seen->facts, "    ");
+	buf_puts(out, "  },\n  \"steps\": [");
+	list_each (step, &plan->steps) {
+		buf_puts(out, comma);
+		json_step(out, step);
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  ],\n  \"findings\": [");
+	comma = "\n";
+	list_each (finding, &plan->findings.list) {
+		buf_printf(out, "%s    {\"kind\": \"%s\"", comma, finding_names[finding->kind]);
+		json_member(out, "subject", finding->subject);
+		json_member(out, "text", finding->text);
+		if (finding->origin != NONE)
+			buf_printf(out, ", \"policy\": %u", finding->origin);
+		buf_puts(out, "}");
+		comma = ",\n";
+	}
+	buf_printf(out, "\n  ],\n  \"summary\": {\"add\": %u, \"change\": %u, \"remove\": %u}\n}\n",
+		   plan_count(plan, '+'), plan_count(plan, '~'), plan_count(plan, '-'));
+}

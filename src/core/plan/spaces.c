@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The difference in namespaces: forwarding, routes, rules, the hand-off. */
+#include "core/iptables/iptables.h"
+#include "core/plan/impl.h"
+
+#include <string.h>
+
+static const char *origin_path(struct differ *d, uint32_t origin)
+{
+	return origin == NONE ? "" : arena_printf(d->a, "policies[%u]", origin);
+}
+
+/* What was read of a wanted namespace; NONE: it is not running. */
+static uint32_t find_space(const struct differ *d, const struct space *space)
+{
+	const struct space *have;
+	uint32_t i;
+
+	if (!space->container)
+		return 0;
+	i = state_find_space(&d->seen->have, space->container);
+	have = i == NONE ? NULL : &d->seen->have.spaces.items[i];
+	return have && space->container_id && have->container_id &&
+			       !strcmp(have->container_id, space->container_id)
+		       ? i
+		       : NONE;
+}
+
+static const char *space_name(const struct space *space)
+{
+	return space->container ? space->container : "host";
+}
+
+/* The step that connects this container, so that its routes wait for it. */
+static uint32_t connecting_step(const struct differ *d, const struct space *space)
+{
+	const struct engine_container *c =
+		space->container ? engine_find_container(d->seen->engine, space->container) : NULL;
+
+	if (c)
+		list_each (i, &differ_container(d, c)->attachments)
+			if (d->attachment_step[*i] != NONE)
+				return d->attachment_step[*i];
+	return NONE;
+}
+
+static struct step *space_step(struct differ *d, enum step_kind kind, char sign, const char *object,
+			       uint32_t want, uint32_t have)
+{
+	struct step *step = differ_step(d, kind, sign, object);
+	const struct space *space =
+		want != NONE ? &d->want->spaces.items[want] : &d->seen->have.spaces.items[have];
+
+	step->space = want;
+	step->have_space = have;
+	step->container = space->container;
+	step->container_id = space->container_id;
+	return step;
+}
+
+static bool same_routes(const struct space *a, const struct space *b)
+{
+	if (a->routes.n != b->routes.n)
+		return false;
+	for (uint32_t i = 0; i < a->routes.n; i++)
+		if (prefix_compare(a->routes.items[i].dst, b->routes.items[i].dst) ||
+		    !ip_equal(a->routes.items[i].via, b->routes.items[i].via))
+			return false;
+	return true;
+}
+
+static const char *route_text(struct differ *d, const struct space *space,
+			      const struct route *route)
+{
+	const struct ip_text dst = prefix_format(route->dst), via = ip_format(route->via);
+	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s};
+	size_t len = 1;
+	char *text, *at;
+
+	/* a first plan has a hundred thousand of these: printf would be half of what it takes */
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		len += strlen(words[i]);
+	text = at = arena_alloc(d->a, len);
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		at = stpcpy(at, words[i]);
+	return text;
+}
+
+static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add)
+{
+	static const struct space nothing;
+	const struct space *w = want == NONE ? &nothing : &d->want->spaces.items[want];
+	const struct space *h = &d->seen->have.spaces.items[have];
+	const struct space *from = add ? w : h, *other = add ? h : w;
+
+	if (same_routes(w, h))
+		return;
+	list_each (route, &from->routes) {
+		struct step *step;
+
+		/* one to the same destination is replaced in place by the wanted one */
+		if (space_has_route(other, route->dst, add ? &route->via : NULL))
+			continue;
+		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
+				  "route", want, have);
+		step->route = *route;
+		step->text = route_text(d, h, route);
+		step->why = add ? origin_path(d, route->origin) : "no policy needs it";
+		step->depends_on = add ? connecting_step(d, w) : NONE;
+	}
+}
+
+static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
+{
+	const struct space *w = &d->want->spaces.items[want];
+	const struct space *h = &d->seen->have.spaces.items[have];
+	struct step *step;
+
+	if (w->forward && !h->forward) {
+		step = space_step(d, STEP_FORWARDING, '~', "forwarding", want, have);
+		step->text = arena_printf(d->a, "%s: net.ipv4.ip_forward = 1", space_name(w));
+	}
+	if (w->forward_drop && !h->forward_drop) {
+		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
+		step->handoff.variant = d->seen->facts->variant;
+		step->text = "host: FORWARD policy DROP";
+		step->why = "forwarding was off; Docker itself would have closed it";
+	}
+}
+
+/* The policies that put rules into a namespace: the first, and how many more. */
+static const char *origins_of(struct differ *d, const struct ruleset *rs)
+{
+	uint32_t first = NONE, n = 0, last = NONE;
+
+	list_each (set, &rs->sets)
+		for (uint32_t i = 0; i < set->n; i++)
+			if (set->origins[i] != NONE && set->origins[i] != last) {
+				last = set->origins[i];
+				first = n++ ? first : last;
+			}
+	list_each (chain, &rs->chains)
+		list_each (rule, &chain->rules)
+			if (rule->origin != NONE && first == NONE) {
+				first = rule->origin;
+				n++;
+			}
+	if (first == NONE)
+		return "";
+	return n > 1 ? arena_printf(d->a, "policies[%u] and others", first) : origin_path(d, first);
+}
+
+static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
+{
+	static const struct ruleset nothing;
+	const struct ruleset *w = want == NONE ? &nothing : &d->want->spaces.items[want].ruleset;
+	const struct space *h = &d->seen->have.spaces.items[have];
+	struct nft_batch batch = {0};
+	nft_changes changes = {0};
+	struct step *step;
+
+	nft_batch_begin(&batch, d->a, 1);
+	nft_diff(&batch, &changes, d->a, w, &h->ruleset);
+	nft_batch_end(&batch, d->a);
+	if (nft_batch_is_empty(&batch)) {
+		buf_free(&batch.bytes);
+		return;
+	}
+	step = space_step(d, STEP_FIREWALL,
+			  !h->ruleset.exists ? '+'
+			  : !w->exists	     ? '-'
+					     : '~',
+			  "firewall", want, have);
+	step->batch = batch;
+	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset);
+	step->changes = changes;
+	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
+				  nft_changes_count(&changes),
+				  nft_changes_count(&changes) == 1 ? "" : "s");
+	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
+}
+
+static const char *chains_text(struct differ *d, const struct space *space, enum variant variant,
+			       const struct ipt_changes *changes)
+{
+	const char *text = "", *comma = "";
+	const struct {
+		uint32_t n;
+		const char *done;
+	} parts[] = {{changes->added, "added"},
+		     {changes->rewritten, "rewritten"},
+		     {changes->removed, "removed"}};
+
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (parts[i].n) {
+			text = arena_printf(d->a, "%s%s%u %s", text, comma, parts[i].n,
+					    parts[i].done);
+			comma = ", ";
+		}
+	return arena_printf(d->a, "%s: iptables-%s chains " IPT_PREFIX "* (%s)", space_name(space),
+			    variant_names[variant], text);
+}
+
+/* The first policy behind them, and whether there are more. */
+static const char *origins_of_chains(struct differ *d, const ipt_chains *chains)
+{
+	uint32_t first = NONE;
+	bool more = false;
+
+	list_each (chain, chains)
+		list_each (rule, &chain->rules) {
+			more |= first != NONE && rule->origin != NONE && rule->origin != first;
+			first = first == NONE ? rule->origin : first;
+		}
+	return first == NONE ? ""
+	       : more	     ? arena_printf(d->a, "policies[%u] and others", first)
+			     : origin_path(d, first);
+}
+
+/* Chains of a variant: what is wanted there, or (remove) what is left where nothing is. */
+static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool remove)
+{
+	static const ipt_chains nothing;
+	const ipt_chains *w = want == NONE ? &nothing : &d->want->spaces.items[want].chains;
+	const struct space *h = &d->seen->have.spaces.items[have];
+
+	if (!w->n && !h->chains.n)
+		return;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf text = {0};
+		struct ipt_changes changes = {0};
+		struct step *step;
+
+		if (remove == (w->n && w->items[0].variant == v))
+			continue;
+		ipt_diff(&text, &changes, v, w, &h->chains);
+		if (!text.len)
+			continue;
+		step = space_step(d, remove ? STEP_REMOVE_IPTABLES : STEP_IPTABLES,
+				  remove	? '-'
+				  : h->chains.n ? '~'
+						: '+',
+				  "firewall", want, have);
+		step->variant = v;
+		step->restore = arena_strdup(d->a, buf_text(&text));
+		step->text = chains_text(d, h, v, &changes);
+		step->why = remove ? "not in use any more" : origins_of_chains(d, w);
+	}
+}
+
+static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
+{
+	list_each (h, &space->handoffs)
+		if (h->variant == handoff->variant && !strcmp(h->table, handoff->table) &&
+		    !strcmp(h->chain, handoff->chain))
+			return h;
+	return NULL;
+}
+
+static const char *handoff_text(struct differ *d, const struct handoff *h)
+{
+	return arena_printf(d->a, "host: %s %s: mark %#x accept", h->table, h->chain, h->bits);
+}
+
+static void diff_handoffs(struct differ *d, bool add)
+{
+	const struct space *w = &d->want->spaces.items[0], *h = &d->seen->have.spaces.items[0];
+	const struct space *from = add ? w : h, *other = add ? h : w;
+
+	list_each (handoff, &from->handoffs) {
+		const struct handoff *o = find_handoff(other, handoff);
+		struct step *step;
+
+		if (o && (!add || (o->on_top && o->bits == handoff->bits)))
+			continue;
+		step = space_step(d, add ? STEP_ADD_HANDOFF : STEP_REMOVE_HANDOFF,
+				  !add ? '-'
+				  : o  ? '~'
+				       : '+',
+				  "hand-off", 0, 0);
+		step->handoff = *handoff;
+		step->text = handoff_text(d, handoff);
+		step->why =
+			add ? o ? "not on top any more" : "the verdict reaches Docker's filter here"
+			    : "no policy needs it";
+	}
+}
+
+static void say_leftover(struct differ *d, const struct space *space, const struct leftover *l)
+{
+	finding_add(&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
+		    "a rule without our mark says what policies[%u] says and would outlive it: "
+		    "iptables-%s -t %s %s; apply --adopt removes it",
+		    l->origin, variant_names[l->variant], l->table, l->rule);
+}
+
+/* In one restore per variant; ours stand by then. */
+static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum variant variant)
+{
+	const struct space *h = &d->seen->have.spaces.items[have];
+	AUTO_BUF struct buf text = {0};
+	const char *table = "";
+	uint32_t n = 0;
+	struct step *step;
+
+	list_each (l, &h->leftovers) {
+		if (l->variant != variant)
+			continue;
+		if (strcmp(table, l->table) != 0)
+			buf_printf(&text, "%s*%s\n", n ? "COMMIT\n" : "", l->table);
+		table = l->table;
+		buf_printf(&text, "-D%s\n", l->rule + 2);
+		n++;
+	}
+	if (!n)
+		return;
+	buf_puts(&text, "COMMIT\n");
+	step = space_step(d, STEP_ADOPT, '-', "leftover", want, have);
+	step->variant = variant;
+	step->restore = arena_strdup(d->a, buf_text(&text));
+	step->text = arena_printf(d->a, "%s: %u rule%s of iptables-%s without our mark",
+				  space_name(h), n, n == 1 ? "" : "s", variant_names[variant]);
+	step->why = "ours say the same";
+}
+
+static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
+{
+	const struct space *h = &d->seen->have.spaces.items[have];
+
+	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
+		adopt_leftovers(d, want, have, v);
+	if (!d->plan->adopt)
+		list_each (l, &h->leftovers)
+			say_leftover(d, h, l);
+}
+
+/* One wanted namespace; h: what was read of it. */
+static void diff_space(struct differ *d, uint32_t w, uint32_t h)
+{
+	diff_forwarding(d, w, h);
+	diff_routes(d, w, h, true);
+	diff_chains(d, w, h, false);
+	diff_firewall(d, w, h);
+	diff_routes(d, w, h, false);
+	if (h)
+		diff_chains(d, w, h, true);
+}
+
+/* Of each namespace that was read, the wanted one; NONE: no policy names it any more. */
+static uint32_t *wanted_of(struct differ *d)
+{
+	const struct state *have = &d->seen->have;
+	uint32_t *wanted = arena_array(d->a, uint32_t, have->spaces.n);
+
+	memset(wanted, 0xff, have->spaces.n * sizeof(*wanted));
+	for (uint32_t i = 0; i < d->want->spaces.n; i++) {
+		uint32_t h = find_space(d, &d->want->spaces.items[i]);
+
+		if (h != NONE) /* else compile said that it waits */
+			wanted[h] = i;
+	}
+	return wanted;
+}
+
+/* Containers that no policy names any more. */
+static void diff_left_spaces(struct differ *d, const uint32_t *wanted)
+{
+	for (uint32_t h = 1; h < d->seen->have.spaces.n; h++) {
+		if (wanted[h] != NONE || !d->seen->have.spaces.items[h].reachable)
+			continue;
+		diff_firewall(d, NONE, h);
+		diff_chains(d, NONE, h, true);
+		diff_routes(d, NONE, h, false);
+	}
+}
+
+void plan_host_rules(struct plan *plan, struct arena *a, const struct state *want,
+		     const struct observed *observed)
+{
+	struct differ d = {.plan = plan, .a = a, .want = want, .seen = observed};
+
+	diff_firewall(&d, 0, 0);
+}
+
+void diff_spaces(struct differ *d)
+{
+	const struct state *have = &d->seen->have;
+	const uint32_t *wanted = wanted_of(d);
+
+	for (uint32_t h = 0; h < have->spaces.n; h++) {
+		const struct space *space = &have->spaces.items[h];
+
+		if (wanted[h] == NONE)
+			continue;
+		if (space->reachable)
+			diff_space(d, wanted[h], h);
+		else if (space->obstacle)
+			conflict(d, space->container, "%s", space->obstacle);
+	}
+	diff_handoffs(d, true);
+	diff_handoffs(d, false);
+	diff_chains(d, 0, 0, true);
+	for (uint32_t h = 0; h < have->spaces.n; h++)
+		if (wanted[h] != NONE && have->spaces.items[h].reachable)
+			diff_leftovers(d, wanted[h], h);
+	diff_left_spaces(d, wanted);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Warnings that need resolved names: policies that say what another one says, or nothing at all. */
+#include "base/hash.h"
+#include "core/config/place.h"
+#include "core/resolve/resolve.h"
+
+#include <string.h>
+
+enum { AHEAD = 16 };
+
+struct checker {
+	struct arena *a, *scratch;
+	struct diags *diags;
+	const struct config *config;
+	const struct resolution *resolution;
+	uint32_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
+	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
+};
+
+/* --- policies that say what another one says --- */
+
+/* Rules on an interface or in a named container do not depend on the subject. */
+static bool has_subject(const struct policy *p)
+{
+	return p->nat == NAT_NO || (!p->name && !p->iface);
+}
+
+/* What a policy is about, without protocols and ports. */
+static uint32_t matter_of(const struct policy *p, const struct resolved *r)
+{
+	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 |
+						      (uint64_t)p->masquerade << 16 | p->to_port);
+
+	hash = hash_word(hash, (uint64_t)p->name << 32 | p->iface);
+	hash = hash_word(hash, r->from->hash);
+	hash = hash_word(hash, r->to->hash);
+	hash = has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
+	return (uint32_t)hash ? (uint32_t)hash : 1;
+}
+
+static bool same_peers(const struct peers *a, const struct peers *b)
+{
+	if (a == b)
+		return true;
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
+			return false;
+	return true;
+}
+
+static bool same_matter(const struct checker *c, uint32_t i, uint32_t k)
+{
+	const struct policy *p = &c->config->policies.items[i], *q = &c->config->policies.items[k];
+	struct resolved a, b;
+
+	if (c->matters[i] != c->matters[k])
+		return false;
+	a = resolved_policy(c->resolution, c->config, p);
+	b = resolved_policy(c->resolution, c->config, q);
+	return p->nat == q->nat && p->masquerade == q->masquerade && p->to_port == q->to_port &&
+	       p->name == q->name && p->iface == q->iface && same_peers(a.from, b.from) &&
+	       same_peers(a.to, b.to) && (!has_subject(p) || same_peers(a.subject, b.subject));
+}
+
+static bool covers_ports(const struct config *config, const struct policy *wide,
+			 const struct policy *narrow)
+{
+	const struct port_range *ranges = policy_ports(config, wide);
+	const struct port_range *range = policy_ports(config, narrow);
+	uint32_t w = 0;
+
+	if (!wide->n_ports)
+		return true;
+	if (!narrow->n_ports)
+		return false;
+	for (uint32_t n = 0; n < narrow->n_ports; n++) {
+		while (w < wide->n_ports && ranges[w].high < range[n].low)
+			w++;
+		if (w == wide->n_ports || ranges[w].low > range[n].low ||
+		    ranges[w].high < range[n].high)
+			return false;
+	}
+	return true;
+}
+
+static bool covers(const struct config *config, const struct policy *wide,
+		   const struct policy *narrow)
+{
+	if (wide->protos & PROTO_ANY && !wide->n_ports)
+		return true;
+	return !(narrow->protos & ~wide->protos) && covers_ports(config, wide, narrow);
+}
+
+static void warn_of_cover(const struct checker *c, uint32_t first, uint32_t second)
+{
+	const struct policy *a = &c->config->policies.items[first];
+	const struct policy *b = &c->config->policies.items[second];
+	bool forth = covers(c->config, a, b), back = covers(c->config, b, a);
+
+	if (forth && back)
+		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, second, NULL),
+			"the same as policies[%u]", first);
+	else if (forth || back)
+		diag_at(c->diags, SEVERITY_WARNING,
+			place_of_policy(c->a, forth ? second : first, NULL),
+			"policies[%u] covers this already", forth ? first : second);
+}
+
+enum { MAX_COMPARED = 32 }; /* policies about the same thing that one is compared with */
+
+static void warn_of_doubles_of(const struct checker *c, uint32_t i)
+{
+	uint32_t older[MAX_COMPARED], n = 0;
+
+	for (uint32_t k = c->previous[i]; k != NONE && n < MAX_COMPARED; k = c->previous[k])
+		older[n++] = k;
+	while (n--)
+		warn_of_cover(c, older[n], i);
+}
+
+/*
+ * Slots of a hash table: the number + 1 of the last policy about a matter, and above it so many
+ * bits of the matter that few others are looked at. 0: free.
+ */
+enum { NUMBER = (1 << 18) - 1 };
+_Static_assert((int)CONFIG_MAX_POLICIES < (int)NUMBER, "a policy's number does not fit its slot");
+
+static uint32_t slot_of(uint32_t matter, uint32_t i)
+{
+	return (matter & ~(uint32_t)NUMBER) | (i + 1);
+}
+
+/* The slot is free, or policy i's matter is that of the one that is in it. */
+static bool is_its_slot(const struct checker *c, uint32_t slot, uint32_t i)
+{
+	return !slot || ((slot ^ slot_of(c->matters[i], 0)) <= NUMBER &&
+			 same_matter(c, i, (slot & NUMBER) - 1));
+}
+
+/* Each chains to the one before it about the same. */
+static void warn_of_doubles(struct checker *c)
+{
+	uint32_t n = c->config->policies.n, cap = 64, *last;
+
+	while (cap < 2 * n)
+		cap *= 2;
+	last = arena_array(c->scratch, uint32_t, cap);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = c->matters[i];
+
+		/* the table is large, and the memory far */
+		if (i + AHEAD < n)
+			__builtin_prefetch(&last[c->matters[i + AHEAD] & (cap - 1)], 1);
+		if (!at)
+			continue;
+		while (!is_its_slot(c, last[at & (cap - 1)], i))
+			at++;
+		c->previous[i] = (last[at & (cap - 1)] & NUMBER) - 1; /* 0 - 1: NONE */
+		last[at & (cap - 1)] = slot_of(c->matters[i], i);
+		if (c->previous[i] != NONE)
+			warn_of_doubles_of(c, i);
+	}
+}
+
+/* --- policies without effect --- */
+
+/* Containers of one network reach each other anyway. */
+static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
+{
+	uint32_t network = out->from->network;
+
+	if (network == NONE || out->subject->network != network ||
+	    c->config->policies.items[i].nat != NAT_NO)
+		return;
+	diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+		"both ends are on %s, whose containers reach each other anyway; this policy "
+		"changes nothing",
+		c->config->networks.items[network].name);
+}
+
+void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
+		   const struct config *config)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	uint32_t n = config->policies.n;
+	struct checker c = {.a = a,
+			    .scratch = &scratch,
+			    .diags = diags,
+			    .config = config,
+			    .resolution = resolution,
+			    .matters = arena_array(&scratch, uint32_t, n),
+			    .previous = arena_take(&scratch, n * sizeof(uint32_t))};
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct policy *p = &config->policies.items[i];
+		struct resolved r = resolved_policy(resolution, config, p);
+
+		warn_of_neighbours(&c, &r, i);
+		if (!r.waiting && (r.from->n || p->nat != NAT_NO))
+			c.matters[i] = matter_of(p, &r);
+	}
+	warn_of_doubles(&c);
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Exact names are numbers, and who bears them is a table; prefixes are the run of sorted names that
+ * begin with the query. Answers are kept by the name's number, since policies name the same few
+ * things.
+ */
+#include "core/resolve/resolve.h"
+
+#include "base/hash.h"
+#include "core/config/place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A name, and the address or network that bears it. */
+struct entry {
+	const char *name;
+	uint32_t index;
+};
+
+typedef LIST(struct entry) entry_list;
+
+/* The fields of an address that bear a name. */
+enum kind { KIND_CONTAINER, KIND_SELECTOR, KIND_SERVICE, N_KINDS };
+
+static const size_t bearers[] = {
+	[KIND_CONTAINER] = offsetof(struct address, container_name),
+	[KIND_SELECTOR] = offsetof(struct address, selector),
+	[KIND_SERVICE] = offsetof(struct address, service_name),
+};
+
+/* Addresses as numbers that begin with 1; 0: there is none, or none more. */
+struct index {
+	uint32_t *first[N_KINDS]; /* by name: the first that bears it */
+	uint32_t *next[N_KINDS];  /* by address: the next of that name */
+	entry_list networks;	  /* by their names, sorted */
+	entry_list prefixes;	  /* container names and selectors, sorted */
+	bool has_prefixes;	  /* somebody asked for them */
+};
+
+struct resolver {
+	struct arena *a, *scratch;
+	struct diags *diags;
+	const struct config *config;
+	struct index index;
+	uint32_t *seen, stamp; /* addresses that the answer being made has already: == stamp */
+	struct resolution *answers;
+	bool *noted[N_QUESTIONS]; /* of each name: that it is a prefix match */
+};
+
+static const struct peers nobody = {.network = NONE};
+
+bool name_has_prefix(const char *name, const char *query)
+{
+	size_t len = strlen(query);
+	char last = len ? query[len - 1] : '\0', next;
+
+	if (!len || strncmp(name, query, len) != 0)
+		return false;
+	next = name[len];
+	if (!next || strchr("-_.", next) || strchr("-_.", last))
+		return true;
+	/* web finds web1; web1 does not find web10 */
+	return next >= '0' && next <= '9' && !(last >= '0' && last <= '9');
+}
+
+/* --- indexes --- */
+
+static int by_name(const void *left, const void *right)
+{
+	const struct entry *a = left, *b = right;
+	int order = a->name == b->name ? 0 : strcmp(a->name, b->name);
+
+	return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static void add_entry(struct resolver *r, entry_list *list, const char *name, uint32_t index)
+{
+	if (name)
+		*list_add(r->scratch, list) = (struct entry){name, index};
+}
+
+static void sort_entries(entry_list *list)
+{
+	if (list->n)
+		qsort(list->items, list->n, sizeof(*list->items), by_name);
+}
+
+/* From the last one on, so that every name's chain is in the order of the file. */
+static void index_addresses(struct resolver *r, enum kind kind)
+{
+	uint32_t n = r->config->addresses.n, *first, *next;
+
+	first = r->index.first[kind] = arena_array(r->scratch, uint32_t, r->config->names.n);
+	next = r->index.next[kind] = arena_array(r->scratch, uint32_t, n);
+	for (uint32_t i = n; i-- > 0;) {
+		const struct address *at = &r->config->addresses.items[i];
+		uint32_t name = *(const uint32_t *)((const char *)at + bearers[kind]);
+
+		if (!name)
+			continue;
+		next[i] = first[name];
+		first[name] = i + 1;
+	}
+}
+
+static void index_networks(struct resolver *r)
+{
+	for (uint32_t i = 0; i < r->config->networks.n; i++) {
+		const struct network *n = &r->config->networks.items[i];
+
+		add_entry(r, &r->index.networks, n->key, i);
+		if (strcmp(n->key, n->name) != 0)
+			add_entry(r, &r->index.networks, n->name, i);
+	}
+	sort_entries(&r->index.networks);
+}
+
+/* Few files name a thing by the beginning of its name only. */
+static void index_prefixes(struct resolver *r)
+{
+	for (uint32_t i = 0; i < r->config->addresses.n; i++) {
+		const struct address *at = &r->config->addresses.items[i];
+
+		add_entry(r, &r->index.prefixes, config_name(r->config, at->container_name), i);
+		if (at->selector != at->container_name)
+			add_entry(r, &r->index.prefixes, config_name(r->config, at->selector), i);
+	}
+	sort_entries(&r->index.prefixes);
+	r->index.has_prefixes = true;
+}
+
+/* The first entry that does not sort before the name. */
+static uint32_t lower_bound(const entry_list *list, const char *name)
+{
+	return first_not_before(list->n, i, strcmp(list->items[i].name, name) < 0);
+}
+
+/* --- lookups --- */
+
+typedef LIST(struct peer) peer_list;
+
+static void add_address(struct resolver *r, peer_list *peers, uint32_t i)
+{
+	struct ip ip = r->config->addresses.items[i].ip;
+
+	if (r->seen[i] == r->stamp)
+		return;
+	r->seen[i] = r->stamp;
+	*list_add(r->scratch, peers) = (struct peer){prefix_of(ip), i};
+}
+
+static peer_list find_exact(struct resolver *r, enum kind kind, uint32_t name)
+{
+	peer_list peers = {0};
+
+	for (uint32_t i = r->index.first[kind][name]; i; i = r->index.next[kind][i - 1])
+		add_address(r, &peers, i - 1);
+	return peers;
+}
+
+static peer_list find_network(struct resolver *r, const char *query)
+{
+	const entry_list *list = &r->index.networks;
+	peer_list peers = {0};
+
+	for (uint32_t i = lower_bound(list, query);
+	     i < list->n && !strcmp(list->items[i].name, query); i++)
+		*list_add(r->scratch, &peers) =
+			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE};
+	return peers;
+}
+
+static peer_list find_prefix(struct resolver *r, const char *query)
+{
+	const entry_list *list = &r->index.prefixes;
+	size_t len = strlen(query);
+	peer_list peers = {0};
+
+	if (!r->index.has_prefixes)
+		index_prefixes(r);
+	for (uint32_t i = lower_bound(list, query);
+	     i < list->n && !strncmp(list->items[i].name, query, len); i++)
+		if (name_has_prefix(list->items[i].name, query))
+			add_address(r, &peers, list->items[i].index);
+	return peers;
+}
+
+static uint32_t address_of(const struct config *config, struct ip ip)
+{
+	uint32_t at = config_first_ip(config, ip);
+	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
+
+	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
+}
+
+static peer_list find_literal(struct resolver *r, const char *query)
+{
+	peer_list peers = {0};
+	struct prefix prefix;
+	struct ip ip;
+
+	if (ip_parse(&ip, query))
+		prefix = prefix_of(ip);
+	else if (!prefix_parse(&prefix, query))
+		return peers;
+	*list_add(r->scratch, &peers) =
+		(struct peer){prefix_canonical(prefix),
+			      prefix_is_single(prefix) ? address_of(r->config, prefix.ip) : NONE};
+	return peers;
+}
+
+static peer_list find_any(struct resolver *r, const char *query)
+{
+	peer_list peers = {0};
+
+	if (!strcmp(query, "any"))
+		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE};
+	return peers;
+}
+
+static peer_list find_kind(struct resolver *r, enum match match, uint32_t name)
+{
+	const char *query = config_name(r->config, name);
+
+	switch (match) {
+	case MATCH_LITERAL:
+		return find_literal(r, query);
+	case MATCH_CONTAINER:
+		return find_exact(r, KIND_CONTAINER, name);
+	case MATCH_SELECTOR:
+		return find_exact(r, KIND_SELECTOR, name);
+	case MATCH_SERVICE:
+		return find_exact(r, KIND_SERVICE, name);
+	case MATCH_NETWORK:
+		return find_network(r, query);
+	case MATCH_ANY:
+		return find_any(r, query);
+	case MATCH_PREFIX:
+		return find_prefix(r, query);
+	case MATCH_NOTHING:
+		break;
+	}
+	return (peer_list){0};
+}
+
+static uint64_t peers_hash(const peer_list *peers)
+{
+	uint64_t hash = HASH_START;
+
+	list_each (peer, peers)
+		hash = hash_more(hash, &peer->net, sizeof(peer->net));
+	return hash;
+}
+
+static uint32_t network_of(const struct resolver *r, const struct peer *peer)
+{
+	return peer->address == NONE ? NONE : r->config->addresses.items[peer->address].network;
+}
+
+static uint32_t common_network(const struct resolver *r, const peer_list *peers)
+{
+	uint32_t network = peers->n ? network_of(r, peers->items) : NONE;
+
+	list_each (peer, peers)
+		if (network_of(r, peer) != network)
+			return NONE;
+	return network;
+}
+
+/* The kinds of names that a question is about, in their order. */
+static const struct {
+	enum match kinds[7];
+	size_t n;
+} questions[] = {
+	[ASK_PEERS] = {{MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR, MATCH_SERVICE,
+			MATCH_NETWORK, MATCH_ANY, MATCH_PREFIX},
+		       7},
+	[ASK_SUBJECT] = {{MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX}, 3},
+	[ASK_SERVICE] = {{MATCH_SERVICE}, 1},
+};
+
+/* In one piece: whoever asks for the one soon asks for the other. */
+static struct peers *new_peers(struct resolver *r, enum match match, const peer_list *found)
+{
+	struct peers *peers = arena_take(r->a, sizeof(*peers) + found->n * sizeof(*found->items));
+
+	*peers = (struct peers){.items = (struct peer *)(peers + 1),
+				.n = found->n,
+				.match = match,
+				.hash = peers_hash(found),
+				.network = common_network(r, found)};
+	list_each (peer, found)
+		peers->items[peer - found->items] = *peer;
+	return peers;
+}
+
+/* All matches of the first kind that has any. */
+static struct peers *find(struct resolver *r, uint32_t name, enum question question)
+{
+	static const peer_list none;
+
+	for (size_t i = 0; i < questions[question].n; i++) {
+		enum match match = questions[question].kinds[i];
+		peer_list peers;
+
+		r->stamp++;
+		peers = find_kind(r, match, name);
+		if (peers.n)
+			return new_peers(r, match, &peers);
+	}
+	return new_peers(r, MATCH_NOTHING, &none);
+}
+
+/* --- answers that are kept --- */
+
+static const struct peers *ask(struct resolver *r, uint32_t name, enum question question)
+{
+	const struct peers **known = &r->answers->peers[question][name];
+
+	if (!*known)
+		*known = find(r, name, question);
+	return *known;
+}
+
+/* A prefix match is a guess: say once what it found. */
+static void note_prefix(struct resolver *r, uint32_t name, enum question question, uint32_t i,
+			const char *field)
+{
+	const struct peers *peers = r->answers->peers[question][name];
+	const char *found = "";
+
+	if (r->noted[question][name])
+		return;
+	r->noted[question][name] = true;
+	for (uint32_t p = 0; p < peers->n && p < 8; p++) {
+		const struct address *at = &r->config->addresses.items[peers->items[p].address];
+
+		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "",
+				     config_name(r->config, address_container(at)));
+	}
+	diag_at(r->diags, SEVERITY_NOTE, place_of_policy(r->a, i, field),
+		"\"%s\" is the beginning of %s%s", config_name(r->config, name), found,
+		peers->n > 8 ? " and others" : "");
+}
+
+/* --- policies --- */
+
+static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t name,
+		    enum question question)
+{
+	const struct peers *peers = ask(r, name, question);
+
+	if (!peers->n)
+		diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, i, field),
+			"nothing in this file is named \"%s\"; the policy waits",
+			config_name(r->config, name));
+	if (peers->match == MATCH_PREFIX)
+		note_prefix(r, name, question, i, field);
+}
+
+static enum question question_of(const struct policy *p)
+{
+	return p->kind == SUBJECT_SERVICE ? ASK_SERVICE : ASK_SUBJECT;
+}
+
+/* Whom it lets in is what an allowing policy is about; a translation may do without. */
+static bool needs_subject(const struct policy *p)
+{
+	return p->nat == NAT_NO ? p->from != 0 : !p->name && !p->iface && !p->from;
+}
+
+static bool has_target(const struct policy *p)
+{
+	return p->nat == NAT_DNAT || (p->nat == NAT_MASQUERADE && p->to);
+}
+
+static const char *container_of(const struct resolver *r, const struct peers *peers)
+{
+	const struct address *addresses = r->config->addresses.items;
+	uint32_t found = address_container(&addresses[peers->items[0].address]);
+
+	for (uint32_t k = 1; k < peers->n; k++)
+		if (found != address_container(&addresses[peers->items[k].address]))
+			return NULL; /* several containers: the engine's word decides */
+	return config_name(r->config, found);
+}
+
+/* `name` is a container: one of the file if it is, else whatever the engine calls so. */
+static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
+{
+	const struct peers *peers = ask(r, name, ASK_SUBJECT);
+	const char *found = peers->n ? container_of(r, peers) : NULL;
+
+	r->answers->containers[name] = found ? found : config_name(r->config, name);
+	if (found && peers->match == MATCH_PREFIX)
+		note_prefix(r, name, ASK_SUBJECT, i, "name");
+}
+
+static void resolve_target(struct resolver *r, const struct policy *p, uint32_t i)
+{
+	const char *name = config_name(r->config, p->to), *wrong;
+	const struct peers *to;
+
+	look_up(r, i, "to", p->to, ASK_PEERS);
+	to = r->answers->peers[ASK_PEERS][p->to];
+	if (!to->n || p->nat != NAT_DNAT)
+		return;
+	if (to->n > 1)
+		wrong = arena_printf(r->a,
+				     "\"%s\" is %u addresses; several targets come in a later "
+				     "version, name one",
+				     name, to->n);
+	else if (!prefix_is_single(to->items[0].net))
+		wrong = arena_printf(r->a, "\"%s\" is no single address", name);
+	else if (to->items[0].net.ip.family != 4)
+		wrong = "IPv6 is not built yet";
+	else
+		return;
+	diag_at(r->diags, SEVERITY_ERROR, place_of_policy(r->a, i, "to"), "%s", wrong);
+}
+
+static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t i)
+{
+	if (p->from)
+		look_up(r, i, "from", p->from, ASK_PEERS);
+	if (has_target(p))
+		resolve_target(r, p, i);
+	if (p->subject && needs_subject(p))
+		look_up(r, i, subject_fields[p->kind], p->subject, question_of(p));
+	else if (p->subject)
+		ask(r, p->subject, question_of(p));
+	if (p->name)
+		resolve_name(r, p->name, i);
+}
+
+static void wait_for(struct resolved *out, const struct config *config, const char *field,
+		     uint32_t name)
+{
+	if (out->waiting)
+		return;
+	out->waiting = field;
+	out->missing = config_name(config, name);
+}
+
+struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
+				const struct policy *p)
+{
+	const struct peers **by_name = resolution->peers[ASK_PEERS];
+	struct resolved out = {.subject = &nobody, .from = &nobody, .to = &nobody};
+
+	if (p->from)
+		out.from = by_name[p->from];
+	if (has_target(p))
+		out.to = by_name[p->to];
+	if (p->subject)
+		out.subject = resolution->peers[question_of(p)][p->subject];
+	if (p->name)
+		out.container = resolution->containers[p->name];
+	if (p->from && !out.from->n)
+		wait_for(&out, config, "from", p->from);
+	if (has_target(p) && !out.to->n)
+		wait_for(&out, config, "to", p->to);
+	if (p->subject && !out.subject->n && needs_subject(p))
+		wait_for(&out, config, subject_fields[p->kind], p->subject);
+	return out;
+}
+
+void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
+	     const struct config *config)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	struct resolver r = {.a = a,
+			     .scratch = &scratch,
+			     .diags = diags,
+			     .config = config,
+			     .answers = resolution};
+
+	r.seen = arena_array(&scratch, uint32_t, config->addresses.n);
+	for (int question = 0; question < N_QUESTIONS; question++) {
+		r.noted[question] = arena_array(&scratch, bool, config->names.n);
+		resolution->peers[question] = arena_array(a, const struct peers *, config->names.n);
+	}
+	resolution->containers = arena_array(a, const char *, config->names.n);
+	for (enum kind kind = 0; kind < N_KINDS; kind++)
+		index_addresses(&r, kind);
+	index_networks(&r);
+	for (uint32_t i = 0; i < config->policies.n; i++)
+		resolve_policy(&r, &config->policies.items[i], i);
+	resolve_check(resolution, diags, a, config);
+}

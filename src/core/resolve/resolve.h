@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Names become addresses, from the file alone. Order: address or CIDR; exact container_name; exact
+ * selector; exact service_name; network key or name (its subnet); "any"; last, a prefix of a
+ * container_name or selector that ends at a boundary. All matches of the first kind that has any.
+ */
+#pragma once
+
+#include "core/config/config.h"
+
+enum match {
+	MATCH_NOTHING,
+	MATCH_LITERAL, /* address or CIDR */
+	MATCH_CONTAINER,
+	MATCH_SELECTOR,
+	MATCH_SERVICE,
+	MATCH_NETWORK,
+	MATCH_ANY,
+	MATCH_PREFIX,
+};
+
+struct peer {
+	struct prefix net; /* "any" is 0.0.0.0/0 */
+	uint32_t address;  /* index into config->addresses, or NONE */
+};
+
+struct peers {
+	struct peer *items;
+	uint32_t n;
+	enum match match;
+	uint64_t hash;	  /* of the nets, in their order */
+	uint32_t network; /* the declared one that all of them are addresses of, or NONE */
+};
+
+/* Of what a name is asked. */
+enum question { ASK_PEERS, ASK_SUBJECT, ASK_SERVICE, N_QUESTIONS };
+
+/* What names mean. Policies name the same few things: so nothing is kept of each policy. */
+struct resolution {
+	const struct peers **peers[N_QUESTIONS]; /* by name; NULL where nobody asked */
+	/*
+	 * The container that a policy's `name` means: its container name as the file knows it, else
+	 * `name` itself, to be looked up on the engine. By name; NULL where it is nobody's `name`.
+	 */
+	const char **containers;
+};
+
+/* A policy whose names are resolved. */
+struct resolved {
+	const struct peers *subject, *from, *to; /* never NULL */
+	const char *container;			 /* that `name` means, or NULL */
+	const char *waiting; /* field whose name nothing in the file has; NULL: it waits for none */
+	const char *missing; /* that name */
+};
+
+/* Names stand anywhere in memory: a loop over many policies asks for some of them beforehand. */
+static inline void resolved_prefetch(const struct resolution *r, const struct policy *p)
+{
+	const struct peers *const soon[] = {r->peers[ASK_PEERS][p->from],
+					    r->peers[ASK_SUBJECT][p->subject]};
+
+	for (size_t i = 0; i < COUNT_OF(soon); i++)
+		if (soon[i]) {
+			__builtin_prefetch(soon[i]);
+			__builtin_prefetch(soon[i] + 1); /* its items */
+		}
+}
+
+struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
+				const struct policy *p);
+
+/*
+ * Never fails: what resolves to nothing leaves its policy waiting, with a warning diagnostic.
+ * Prefix matches are notes; shadowed and duplicate policies, and policies without effect (both
+ * ends in one network), are warnings.
+ */
+void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
+	     const struct config *config);
+
+/* The last part of it: warnings about what resolved. */
+void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
+		   const struct config *config);
+
+/* The rule of the last kind: query is a prefix of name that ends at a boundary. */
+bool name_has_prefix(const char *name, const char *query);

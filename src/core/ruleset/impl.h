@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the packet filter program share: terms.c (rules and sets, piece by
+ * piece), nat.c (translations), program.c (what may pass, and the tables).
+ */
+#pragma once
+
+#include "core/compile/flows.h"
+#include "core/ruleset/layers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { HOOK_PREROUTING = 0, HOOK_FORWARD = 2, HOOK_POSTROUTING = 4 };
+
+/* Before Docker's dnat (-100), filter (0), srcnat (100), and before its raw drops (-300). */
+enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT = 90 };
+
+struct builder {
+	struct ruleset *rs;
+	struct arena *a;
+	const struct facts *facts;
+	struct layers layers; /* interval sets for what is no single address and port */
+	bool counted;	      /* what lets connections through counts them */
+	uint32_t keeps;	      /* bit of the connection mark for what is translated here; 0: none */
+};
+
+static inline bool match_single_port(struct traffic match)
+{
+	return match_has_ports(match) && match.low == match.high;
+}
+
+/* --- rules, term by term; what would match everything adds none --- */
+
+struct rule *add_rule(struct builder *b, struct chain *chain, uint8_t family, const char *comment,
+		      uint32_t origin);
+/* Whose members are still to be set. */
+struct term *add_term(struct builder *b, struct rule *rule, enum term_kind kind);
+void term_number(struct builder *b, struct rule *rule, enum term_kind kind, uint32_t number);
+void term_name(struct builder *b, struct rule *rule, enum term_kind kind, const char *name);
+void term_prefix(struct builder *b, struct rule *rule, enum term_kind kind, struct prefix prefix);
+void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint16_t low,
+		uint16_t high);
+void term_match(struct builder *b, struct rule *rule, struct traffic match);
+/* Where what lets connections through is counted. */
+void term_count(struct builder *b, struct rule *rule);
+/* loads: enum load, n of them. */
+void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
+		const uint8_t *loads, size_t n);
+/* type NULL: a regular chain. */
+struct chain *add_chain(struct builder *b, const char *name, const char *type, uint32_t hook,
+			int32_t priority);
+
+/* --- sets and their elements --- */
+
+struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key);
+/* Sorted, and declared with room to grow. */
+void finish_set(struct builder *b, struct set *set);
+
+#define term_lookup(b, rule, kind, set_name, ...)                                                  \
+	add_lookup((b), (rule), (kind), (set_name), (const uint8_t[]){__VA_ARGS__},                \
+		   COUNT_OF(((const uint8_t[]){__VA_ARGS__})))
+
+#define new_set(b, set_name, ...)                                                                  \
+	add_set((b), (set_name), (const enum field[]){__VA_ARGS__},                                \
+		COUNT_OF(((const enum field[]){__VA_ARGS__})))
+
+/* Fields of a record, all of which is written: each gives the place of the next one. */
+static inline uint8_t *put_ip(uint8_t *at, struct ip ip)
+{
+	if (ip.family == 4) { /* of known size: no call */
+		memcpy(at, ip.bytes, 4);
+		return at + 4;
+	}
+	memcpy(at, ip.bytes, ip_bits(ip) / 8);
+	return at + ip_bits(ip) / 8;
+}
+
+static inline uint8_t *put_proto(uint8_t *at, uint8_t proto)
+{
+	memcpy(at, (const uint8_t[4]){proto}, 4);
+	return at + 4;
+}
+
+static inline uint8_t *put_port(uint8_t *at, uint16_t port)
+{
+	memcpy(at, (const uint8_t[4]){(uint8_t)(port >> 8), (uint8_t)port}, 4);
+	return at + 4;
+}
+
+static inline uint8_t *put_iface(uint8_t *at, const char *iface)
+{
+	memset(at, 0, 16);
+	snprintf((char *)at, 16, "%s", iface);
+	return at + 16;
+}
+
+/* --- translations --- */
+
+/* Sets for translations that are interface, protocol and port, and nothing else. */
+void add_dnat_elements(struct builder *b, const struct flows *flows);
+void add_translated(struct builder *b, const struct flows *flows);
+/* The chain that translates; the sets stand by then. */
+void build_dnat(struct builder *b, const struct flows *flows);
+/* Rules that admit what was translated. */
+void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows);
+/* Rules of postrouting, in this order. */
+void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
+void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);
+void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows);
+void keep_sources(struct builder *b, struct chain *chain);

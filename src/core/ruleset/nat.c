@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is translated on the way in, and whose source is hidden from the target. */
+#include "core/ruleset/impl.h"
+
+/* Interface, protocol, port and nothing else: an element of a map. */
+static bool is_plain(const struct translation *t)
+{
+	return t->iface && !t->from.ip.family && match_single_port(t->match);
+}
+
+static uint16_t port_at_target(const struct translation *t)
+{
+	return t->to_port ? t->to_port : t->match.low;
+}
+
+void add_dnat_elements(struct builder *b, const struct flows *flows)
+{
+	struct set map = {.name = "translations",
+			  .counts = b->counted && b->keeps, /* the host's count when forwarded */
+			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
+			  .n_key = 3,
+			  .data = {FIELD_IP4, FIELD_PORT},
+			  .n_data = 2};
+
+	list_each (t, &flows->translations) {
+		uint8_t *at;
+
+		if (!is_plain(t))
+			continue;
+		at = set_add(&map, b->a, t->origin);
+		at = put_port(put_proto(put_iface(at, t->iface), t->match.proto), t->match.low);
+		put_port(put_ip(at, t->to), port_at_target(t));
+	}
+	if (map.n)
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &map, sizeof(map)));
+}
+
+void add_translated(struct builder *b, const struct flows *flows)
+{
+	struct set set = {
+		.name = "translated", .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT}, .n_key = 3};
+
+	list_each (t, &flows->translations)
+		if (is_plain(t))
+			put_port(put_proto(put_iface(set_add(&set, b->a, t->origin), t->iface),
+					   t->match.proto),
+				 t->match.low);
+	if (set.n)
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+}
+
+static const char *translation_comment(struct builder *b, const struct translation *t)
+{
+	return arena_printf(b->a, "to %s", ip_format(t->to).s);
+}
+
+static void add_dnat_rule(struct builder *b, struct chain *chain, const struct translation *t)
+{
+	struct rule *rule = add_rule(b, chain, 4, NULL, t->origin);
+	struct term *dnat;
+
+	if (t->iface)
+		term_name(b, rule, TERM_IIFNAME, t->iface);
+	add_term(b, rule, TERM_FIB_LOCAL);
+	term_prefix(b, rule, TERM_SADDR, t->from);
+	term_match(b, rule, t->match);
+	if (b->keeps) {
+		term_count(b, rule);
+		term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
+	}
+	dnat = add_term(b, rule, TERM_DNAT);
+	dnat->prefix = prefix_of(t->to);
+	if (match_has_ports(t->match))
+		dnat->low = dnat->high = t->to_port;
+}
+
+/* The map's keys once more: nft can't tell whether a key is in a map without translating. */
+static void mark_translated(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 4, "translated here", NONE);
+
+	add_term(b, rule, TERM_FIB_LOCAL);
+	term_lookup(b, rule, TERM_LOOKUP, "translated", LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
+	term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
+}
+
+/* The narrowest first: one source, then anybody. */
+void build_dnat(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "prerouting", "nat", HOOK_PREROUTING, BEFORE_DNAT);
+
+	list_each (t, &flows->translations)
+		if (t->from.ip.family)
+			add_dnat_rule(b, chain, t);
+	if (ruleset_find_set(b->rs, "translated"))
+		mark_translated(b, chain);
+	if (ruleset_find_set(b->rs, "translations")) {
+		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
+
+		add_term(b, rule, TERM_FIB_LOCAL);
+		term_lookup(b, rule, TERM_DNAT_MAP, "translations", LOAD_IIFNAME, LOAD_PROTO,
+			    LOAD_DPORT);
+	}
+	list_each (t, &flows->translations)
+		if (!t->from.ip.family && !is_plain(t))
+			add_dnat_rule(b, chain, t);
+}
+
+/*
+ * What a translation made of a packet that came in where ours do. The address alone would open the
+ * direct way to the target; `ct status dnat` keeps that closed.
+ */
+void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	struct set set = {.name = "forwarded",
+			  .counts = b->counted,
+			  .n_key = 4,
+			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+
+	list_each (t, &flows->translations) {
+		struct traffic match = t->match;
+		struct rule *rule;
+
+		if (is_plain(t)) {
+			uint8_t *at = put_iface(set_add(&set, b->a, t->origin), t->iface);
+
+			at = put_proto(put_ip(at, t->to), match.proto);
+			put_port(at, port_at_target(t));
+			continue;
+		}
+		rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		if (t->iface)
+			term_name(b, rule, TERM_IIFNAME, t->iface);
+		term_prefix(b, rule, TERM_SADDR, t->from);
+		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
+		if (match_has_ports(match) && t->to_port)
+			match.low = match.high = t->to_port;
+		term_match(b, rule, match);
+		term_count(b, rule);
+		term_name(b, rule, TERM_GOTO, "admit");
+	}
+	if (set.n) {
+		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
+
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_lookup(b, rule, TERM_LOOKUP, "forwarded", LOAD_IIFNAME, LOAD_DADDR, LOAD_PROTO,
+			    LOAD_DPORT);
+		term_name(b, rule, TERM_GOTO, "admit");
+	}
+}
+
+/* --- sources that the target sees --- */
+
+static void put_target(struct set *set, struct arena *a, const struct translation *t)
+{
+	uint8_t *at = put_proto(put_ip(set_add(set, a, t->origin), t->to), t->match.proto);
+
+	put_port(at, port_at_target(t));
+}
+
+/* Where translations lead that keep the source: another port may lead there without keeping it. */
+static struct set targets_that_see_sources(struct builder *b, const struct flows *flows)
+{
+	struct set set = {.n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+
+	list_each (t, &flows->translations)
+		if (!t->masquerade && match_single_port(t->match))
+			put_target(&set, b->a, t);
+	set_finish(&set, b->a);
+	return set;
+}
+
+static bool sees_source(struct builder *b, const struct set *targets, const struct translation *t)
+{
+	struct set one = {.n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+
+	if (!targets->n)
+		return false;
+	put_target(&one, b->a, t);
+	return set_has(targets, one.elements);
+}
+
+void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	struct set set = {
+		.name = "masqueraded", .n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+	struct set targets = targets_that_see_sources(b, flows);
+
+	list_each (t, &flows->translations) {
+		struct traffic match = t->match;
+		struct rule *rule;
+
+		if (!t->masquerade)
+			continue;
+		if (match_single_port(match) && !sees_source(b, &targets, t)) {
+			put_target(&set, b->a, t);
+			continue;
+		}
+		rule = add_rule(b, chain, 4, NULL, t->origin);
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
+		if (match_has_ports(match) && t->to_port)
+			match.low = match.high = t->to_port;
+		term_match(b, rule, match);
+		if (match_single_port(t->match))
+			add_term(b, rule, TERM_ORIGINAL_DPORT)->low = t->match.low;
+		add_term(b, rule, TERM_MASQUERADE);
+	}
+	if (set.n) {
+		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
+
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_lookup(b, rule, TERM_LOOKUP, "masqueraded", LOAD_DADDR, LOAD_PROTO,
+			    LOAD_DPORT);
+		add_term(b, rule, TERM_MASQUERADE);
+	}
+}
+
+void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	list_each (subnet, &flows->hairpins) {
+		struct rule *rule;
+
+		if (subnet > flows->hairpins.items && prefix_compare(subnet[-1], *subnet) == 0)
+			continue;
+		rule = add_rule(b, chain, 4, "back to its own network", NONE);
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_number(b, rule, TERM_CT_MARK_HAS, b->facts->mark_accept);
+		term_prefix(b, rule, TERM_SADDR, *subnet);
+		term_prefix(b, rule, TERM_DADDR, *subnet);
+		add_term(b, rule, TERM_MASQUERADE);
+	}
+}
+
+void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	list_each (m, &flows->masquerades) {
+		struct rule *rule = add_rule(b, chain, 4, NULL, m->origin);
+
+		if (m->oface)
+			term_name(b, rule, TERM_OIFNAME, m->oface);
+		term_prefix(b, rule, TERM_SADDR, m->from);
+		term_prefix(b, rule, TERM_DADDR, m->to);
+		term_match(b, rule, m->match);
+		term_count(b, rule);
+		add_term(b, rule, TERM_MASQUERADE);
+	}
+}
+
+/* Docker's own masquerading comes later and would hide who calls: a translation to itself wins. */
+void keep_sources(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 4, "keep the source", NONE);
+
+	term_number(b, rule, TERM_CT_MARK_HAS, b->facts->mark_accept);
+	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
+	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_DADDR);
+	add_term(b, rule, TERM_SNAT_SELF);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sets of packed records, and finding one's way in a ruleset. */
+#include "core/ruleset/ruleset.h"
+
+#include "base/order.h"
+
+#include <string.h>
+
+const struct field_type field_types[] = {
+	[FIELD_IP4] = {"ipv4_addr", 7, 4},     [FIELD_IP6] = {"ipv6_addr", 8, 16},
+	[FIELD_PROTO] = {"inet_proto", 12, 1}, [FIELD_PORT] = {"inet_service", 13, 2},
+	[FIELD_IFNAME] = {"ifname", 41, 16},
+};
+
+static uint32_t padded(const enum field *fields, uint8_t n)
+{
+	uint32_t len = 0;
+
+	for (uint8_t i = 0; i < n; i++)
+		len += (field_types[fields[i]].len + 3u) & ~3u;
+	return len;
+}
+
+uint32_t set_key_len(const struct set *set)
+{
+	return padded(set->key, set->n_key);
+}
+
+uint32_t set_data_len(const struct set *set)
+{
+	return padded(set->data, set->n_data);
+}
+
+uint32_t set_stride(const struct set *set)
+{
+	if (set->stride)
+		return set->stride;
+	return set_key_len(set) * (set->interval ? 2 : 1) + set_data_len(set);
+}
+
+const uint8_t *set_element(const struct set *set, uint32_t i)
+{
+	return set->elements + (size_t)i * set_stride(set);
+}
+
+void set_reserve(struct set *set, struct arena *a, uint32_t more)
+{
+	set->stride = set_stride(set);
+	set->elements = arena_take(a, (size_t)more * set->stride);
+	set->origins = arena_take(a, more * sizeof(*set->origins));
+	set->cap = more;
+}
+
+uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin)
+{
+	uint32_t cap = set->cap;
+
+	if (set->n == cap)
+		set->origins = list_room(a, set->origins, set->n, &cap, sizeof(*set->origins));
+	set->origins[set->n] = origin;
+	return set_add_read(set, a);
+}
+
+uint8_t *set_add_read(struct set *set, struct arena *a)
+{
+	if (set->n == set->cap) {
+		set->stride = set_stride(set);
+		set->elements = list_room(a, set->elements, set->n, &set->cap, set->stride);
+	}
+	return set->elements + (size_t)set->n++ * set->stride;
+}
+
+/* Of records with one key the first in order stays: no origin is asked, only the bytes. */
+void set_finish(struct set *set, struct arena *a)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	uint32_t stride = set_stride(set), n = 0;
+	uint32_t unique = stride - set_data_len(set); /* a map has one answer per key */
+	const uint32_t *order;
+	uint32_t *origins = NULL;
+	uint8_t *elements;
+
+	if (!set->n)
+		return;
+	order = order_by_bytes(&scratch, set->elements, set->n, stride, stride);
+	elements = arena_take(a, (size_t)set->n * stride);
+	if (set->origins)
+		origins = arena_take(a, set->n * sizeof(*origins));
+	for (uint32_t i = 0; i < set->n; i++) {
+		const uint8_t *element = set_element(set, order[i]);
+
+		if (n && memcmp(elements + (size_t)(n - 1) * stride, element, unique) == 0)
+			continue;
+		memcpy(elements + (size_t)n * stride, element, stride);
+		if (origins)
+			origins[n] = set->origins[order[i]];
+		n++;
+	}
+	set->cap = set->n;
+	set->n = n;
+	set->elements = elements;
+	set->origins = origins;
+}
+
+bool set_has(const struct set *set, const uint8_t *record)
+{
+	uint32_t stride = set_stride(set);
+	uint32_t at = first_not_before(set->n, i, memcmp(set_element(set, i), record, stride) < 0);
+
+	return at < set->n && !memcmp(set_element(set, at), record, stride);
+}
+
+struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
+{
+	list_each (set, &rs->sets)
+		if (!strcmp(set->name, name))
+			return set;
+	return NULL;
+}
+
+struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name)
+{
+	list_each (chain, &rs->chains)
+		if (!strcmp(chain->name, name))
+			return chain;
+	return NULL;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One nf_tables table of ours, in one namespace: sets, maps, chains, rules. The compiler writes it,
+ * the kernel's state is read back into it, and text, netlink messages and the difference of two are
+ * made from it. Pure data; core/nft/nft.h gives it its two languages.
+ *
+ * Terms are what rules are made of: a rule is a list of terms, read from left to right, as in nft.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/ip.h"
+
+#define TABLE_NAME "harborwall" /* family inet */
+
+/* What a set's key or a map's data is made of; indexes field_types[]. */
+enum field {
+	FIELD_IP4,
+	FIELD_IP6,
+	FIELD_PROTO,  /* one byte */
+	FIELD_PORT,   /* two bytes, network order */
+	FIELD_IFNAME, /* 16 bytes, NUL padded */
+};
+
+struct field_type {
+	const char *name; /* nft's: ipv4_addr, inet_service, … */
+	uint8_t id;	  /* nft's TYPE_*, for NFTA_SET_KEY_TYPE (6 bits each) */
+	uint8_t len;	  /* bytes; padded to 4 in a concatenation */
+};
+extern const struct field_type field_types[];
+
+enum { MAX_FIELDS = 6, MAX_KEY = 48, MAX_DATA = 32 };
+
+struct set {
+	const char *name;
+	enum field key[MAX_FIELDS];
+	uint8_t n_key;
+	enum field data[MAX_FIELDS]; /* n_data 0: a set, not a map */
+	uint8_t n_data;
+	bool interval;
+	bool counts;   /* every element counts the packets that find it */
+	uint32_t size; /* declared: at least this many elements fit; 0: not declared */
+	/*
+	 * Elements: n records of set_stride() bytes, sorted by memcmp, no two equal. A record is
+	 * the key, in an interval set the (inclusive) end of the key, then the data; every field
+	 * padded with zeros to 4 bytes. Interval elements of one set never overlap.
+	 */
+	uint8_t *elements;
+	uint32_t n, cap;
+	uint32_t stride;   /* of one record, once there is one; 0 before */
+	uint32_t *origins; /* policy index of each element, or NONE; NULL in what was read back */
+};
+
+uint32_t set_key_len(const struct set *set);  /* padded */
+uint32_t set_data_len(const struct set *set); /* padded; 0 for a set */
+uint32_t set_stride(const struct set *set);
+const uint8_t *set_element(const struct set *set, uint32_t i);
+/*
+ * Adds a record, all of which is to be written, unsorted; set_finish sorts, drops exact doubles
+ * (the first origin stays), and moves what is left into its own arena.
+ */
+uint8_t *set_add(struct set *set, struct arena *a, uint32_t origin);
+/* Room for so many of them in a set that has none yet: known sizes need no growing. */
+void set_reserve(struct set *set, struct arena *a, uint32_t more);
+/* The same for a set that is read back: nothing in it has an origin. */
+uint8_t *set_add_read(struct set *set, struct arena *a);
+void set_finish(struct set *set, struct arena *a);
+/* A finished set holds this record (of its key: set_stride bytes). */
+bool set_has(const struct set *set, const uint8_t *record);
+
+/* Where a register gets its value: the parts of a lookup's key. */
+enum load {
+	LOAD_SADDR,
+	LOAD_DADDR,
+	LOAD_PROTO, /* meta l4proto */
+	LOAD_SPORT, /* th sport */
+	LOAD_DPORT, /* th dport */
+	LOAD_IIFNAME,
+	LOAD_OIFNAME,
+};
+
+enum term_kind {
+	TERM_IIFNAME, /* name */
+	TERM_OIFNAME,
+	TERM_NOT_OIFNAME,
+	TERM_SADDR, /* prefix */
+	TERM_DADDR,
+	TERM_PROTO, /* number: an IP protocol */
+	TERM_SPORT, /* low, high */
+	TERM_DPORT,
+	TERM_ORIGINAL_DPORT, /* low: the port before a translation */
+	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
+	TERM_CT_STATUS_DNAT,
+	TERM_MARK_HAS,	 /* number: all of these bits are set */
+	TERM_MARK_LACKS, /* number: not all of these bits are set */
+	TERM_CT_MARK_HAS,
+	TERM_FIB_LOCAL,	  /* fib daddr type local */
+	TERM_FIB_FOREIGN, /* fib saddr . iif oif missing: the way back is another interface */
+	TERM_LOOKUP,	  /* name of a set, loads: the key is in it */
+	TERM_LOOKUP_NOT,
+	TERM_COUNTER,
+	TERM_MARK_SET,	 /* number: bits to set, others stay */
+	TERM_MARK_CLEAR, /* number: bits to clear */
+	TERM_CT_MARK_SET,
+	TERM_LOG,	/* name: prefix */
+	TERM_DNAT,	/* prefix.ip; low, high: ports, 0 = keep */
+	TERM_DNAT_MAP,	/* name of a map to ip . port, loads */
+	TERM_SNAT_SELF, /* snat to the packet's own source: keeps later masquerading off */
+	TERM_MASQUERADE,
+	TERM_ACCEPT,
+	TERM_DROP,
+	TERM_RETURN,
+	TERM_JUMP, /* name of a chain */
+	TERM_GOTO,
+};
+
+/* Bits of `ct state`, as NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h numbers them. */
+enum { CT_INVALID = 1, CT_ESTABLISHED = 2, CT_RELATED = 4, CT_NEW = 8, CT_UNTRACKED = 64 };
+
+struct term {
+	enum term_kind kind;
+	uint8_t n_loads;
+	uint8_t loads[MAX_FIELDS]; /* enum load */
+	uint16_t low, high;
+	uint32_t number;
+	const char *name;
+	struct prefix prefix;
+};
+
+struct rule {
+	uint8_t family; /* 4 or 6: addresses and payload of that family only; 0: both */
+	LIST(struct term) terms;
+	const char *comment; /* into the kernel; stable (no policy index in it); or NULL */
+	uint32_t origin;     /* policy index, or NONE; never into the kernel */
+	/* The kernel's language: NFTA_RULE_EXPRESSIONS' payload, from nft_encode_rule or a dump. */
+	const void *exprs;
+	uint32_t exprs_len;
+	uint64_t handle; /* of what was read back */
+};
+
+/* Base chains have a type; hooks as in linux/netfilter.h (NF_INET_*). */
+struct chain {
+	const char *name;
+	const char *type; /* "filter", "nat", or NULL for a regular chain */
+	uint32_t hook;
+	int32_t priority;
+	bool drops; /* policy of a base chain: drop, not accept */
+	LIST(struct rule) rules;
+};
+
+struct ruleset {
+	uint8_t family; /* NFPROTO_* and table of what is read; 0, NULL: ours */
+	const char *table;
+	bool exists; /* the table stands (of what was read); wanted (of what was compiled) */
+	LIST(struct set) sets;
+	LIST(struct chain) chains; /* a chain stands before those that jump to it */
+};
+
+struct set *ruleset_find_set(const struct ruleset *rs, const char *name);
+struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name);

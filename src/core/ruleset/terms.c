@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules, put together term by term, and sets. */
+#include "core/ruleset/impl.h"
+
+/* Room to grow before a table has to be replaced: edits of a few elements never do. */
+enum { SMALLEST_SET = 64 };
+
+struct rule *add_rule(struct builder *b, struct chain *chain, uint8_t family, const char *comment,
+		      uint32_t origin)
+{
+	struct rule *rule = list_add(b->a, &chain->rules);
+
+	rule->family = family;
+	rule->comment = comment;
+	rule->origin = origin;
+	return rule;
+}
+
+struct term *add_term(struct builder *b, struct rule *rule, enum term_kind kind)
+{
+	struct term *t = list_add(b->a, &rule->terms);
+
+	t->kind = kind;
+	return t;
+}
+
+void term_number(struct builder *b, struct rule *rule, enum term_kind kind, uint32_t number)
+{
+	add_term(b, rule, kind)->number = number;
+}
+
+void term_name(struct builder *b, struct rule *rule, enum term_kind kind, const char *name)
+{
+	add_term(b, rule, kind)->name = name;
+}
+
+void term_prefix(struct builder *b, struct rule *rule, enum term_kind kind, struct prefix prefix)
+{
+	if (prefix.ip.family && prefix.len)
+		add_term(b, rule, kind)->prefix = prefix;
+}
+
+void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint16_t low,
+		uint16_t high)
+{
+	struct term *t;
+
+	if (low == 0 && high == UINT16_MAX)
+		return;
+	t = add_term(b, rule, kind);
+	t->low = low;
+	t->high = high;
+}
+
+void term_match(struct builder *b, struct rule *rule, struct traffic match)
+{
+	if (!match.proto)
+		return;
+	term_number(b, rule, TERM_PROTO, match.proto);
+	term_ports(b, rule, TERM_DPORT, match.low, match.high);
+}
+
+void term_count(struct builder *b, struct rule *rule)
+{
+	if (b->counted)
+		add_term(b, rule, TERM_COUNTER);
+}
+
+void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
+		const uint8_t *loads, size_t n)
+{
+	struct term *t = add_term(b, rule, kind);
+
+	t->name = name;
+	t->n_loads = (uint8_t)n;
+	memcpy(t->loads, loads, n);
+}
+
+struct chain *add_chain(struct builder *b, const char *name, const char *type, uint32_t hook,
+			int32_t priority)
+{
+	struct chain *chain = list_add(b->a, &b->rs->chains);
+
+	*chain = (struct chain){.name = name, .type = type, .hook = hook, .priority = priority};
+	return chain;
+}
+
+struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key)
+{
+	struct set *set = list_add(b->a, &b->rs->sets);
+
+	set->name = name;
+	memcpy(set->key, key, n_key * sizeof(*key));
+	set->n_key = (uint8_t)n_key;
+	return set;
+}
+
+void finish_set(struct builder *b, struct set *set)
+{
+	uint32_t room = SMALLEST_SET;
+
+	set_finish(set, b->a);
+	while (room < set->n + set->n / 4)
+		room *= 2;
+	set->size = room;
+}

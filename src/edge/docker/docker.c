@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Calls of the Docker Engine API: one connection that is kept alive, one deadline and one bound for
+ * every answer, and the version negotiated anew whenever it may be another engine that answers.
+ */
+#include "edge/docker/impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	READ_TIMEOUT_MS = 10000,
+	WRITE_TIMEOUT_MS = 60000, /* a disconnect waits for the container's lock */
+	MAX_LIST = 256 << 20,
+	MAX_ANSWER = 1 << 20,
+	CHECK_DUPLICATE_BELOW = 44, /* minor of the API: later engines always check */
+};
+
+enum method { GET, POST, DELETE };
+
+static const char *const method_names[] = {[GET] = "GET", [POST] = "POST", [DELETE] = "DELETE"};
+
+struct request {
+	enum method method;
+	const char *path;	/* behind the version */
+	const struct buf *body; /* of a POST */
+	size_t max;		/* bytes of answer */
+	bool unversioned;
+};
+
+static size_t take_answer(char *bytes, size_t size, size_t n, void *docker)
+{
+	struct docker *d = docker;
+
+	if (size * n > d->max_answer - d->answer.len)
+		return 0; /* makes it CURLE_WRITE_ERROR */
+	buf_add(&d->answer, bytes, size * n);
+	return size * n;
+}
+
+static void set_up(struct docker *d, const struct request *q)
+{
+	AUTO_BUF struct buf path = {0};
+	int timeout = q->method == GET ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS;
+
+	if (!q->unversioned)
+		buf_printf(&path, "/v%s", d->engine.api);
+	buf_puts(&path, q->path);
+	docker_prepare(d, d->easy, buf_text(&path), d->why);
+	if (d->address.timeout_ms)
+		timeout = d->address.timeout_ms;
+	curl_easy_setopt(d->easy, CURLOPT_TIMEOUT_MS, (long)timeout);
+	curl_easy_setopt(d->easy, CURLOPT_WRITEFUNCTION, take_answer);
+	curl_easy_setopt(d->easy, CURLOPT_WRITEDATA, d);
+	if (q->method == POST) {
+		curl_easy_setopt(d->easy, CURLOPT_POSTFIELDS, buf_text(q->body));
+		curl_easy_setopt(d->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body->len);
+		curl_easy_setopt(d->easy, CURLOPT_HTTPHEADER, d->json_header);
+	}
+	curl_easy_setopt(d->easy, CURLOPT_CUSTOMREQUEST, method_names[q->method]);
+}
+
+/* Nothing that was agreed holds any more: the engine may come back as another one. */
+static void forget(struct docker *d)
+{
+	arena_release(&d->engine_arena);
+	d->engine = (struct engine){0};
+}
+
+static bool perform(struct docker *d, const struct request *q, struct error *err)
+{
+	long status = 0, sent = 0, connects = 0;
+	CURLcode code;
+
+	buf_free(&d->answer);
+	d->max_answer = q->max;
+	set_up(d, q);
+	code = curl_easy_perform(d->easy);
+	curl_easy_getinfo(d->easy, CURLINFO_REQUEST_SIZE, &sent);
+	curl_easy_getinfo(d->easy, CURLINFO_NUM_CONNECTS, &connects);
+	curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (q->method != GET && sent > 0)
+		d->writes++;
+	if (connects)
+		d->reconnected = true;
+	if (code) {
+		forget(d);
+		return docker_transfer_error(d, d->easy, code, d->why, err);
+	}
+	if (status < 200 || status > 299)
+		return engine_decode_error(err, (int)status, buf_text(&d->answer), d->answer.len);
+	return true;
+}
+
+static bool refuse_podman(const struct docker *d, const char *server, struct error *err)
+{
+	return error_set(err, -1,
+			 "%s is Podman (%.40s), which is not supported: it ignores fixed addresses "
+			 "and marks; use Docker",
+			 d->address.shown, server);
+}
+
+/* Once per connection. What the engine is stays in d->engine. */
+static bool negotiate(struct docker *d, struct error *err)
+{
+	static const struct request version = {GET, "/version", NULL, MAX_ANSWER, true};
+	struct curl_header *header = NULL;
+	const char *server;
+
+	if (d->engine.api && !d->reconnected)
+		return true;
+	forget(d);
+	if (!perform(d, &version, err))
+		return err->code < 200 ? false : error_wrap(err, "read the engine's version");
+	curl_easy_header(d->easy, "Server", 0, CURLH_HEADER, -1, &header);
+	server = header ? header->value : "";
+	if (!engine_decode_version(&d->engine, &d->engine_arena, buf_text(&d->answer),
+				   d->answer.len, server, err))
+		return error_wrap(err, "Docker engine at %s", d->address.shown);
+	if (d->engine.libpod)
+		return refuse_podman(d, server, err);
+	if (!engine_choose_api(&d->engine, &d->engine_arena, d->address.api_version, err))
+		return error_wrap(err, "Docker engine at %s", d->address.shown);
+	d->reconnected = false;
+	return true;
+}
+
+static bool call(struct docker *d, const struct request *q, struct error *err)
+{
+	return negotiate(d, err) && perform(d, q, err);
+}
+
+static void copy_version(struct engine *e, struct arena *a, const struct engine *from)
+{
+	*e = (struct engine){.version = arena_strdup(a, from->version),
+			     .api = arena_strdup(a, from->api),
+			     .api_min = arena_strdup(a, from->api_min),
+			     .api_max = arena_strdup(a, from->api_max),
+			     .major = from->major};
+}
+
+typedef bool decoder(struct engine *e, struct arena *a, const char *json, size_t len,
+		     struct error *err);
+
+static const struct reading {
+	const char *doing;
+	struct request request;
+	decoder *decode;
+} readings[] = {
+	{"read the engine's info", {GET, "/info", NULL, MAX_ANSWER, false}, engine_decode_info},
+	{"list networks", {GET, "/networks", NULL, MAX_LIST, false}, engine_decode_networks},
+	{"list containers",
+	 {GET, "/containers/json?all=1", NULL, MAX_LIST, false},
+	 engine_decode_containers},
+};
+
+static bool read_once(struct docker *d, struct engine *e, struct arena *a, struct error *err)
+{
+	if (!negotiate(d, err))
+		return false;
+	copy_version(e, a, &d->engine);
+	for (size_t i = 0; i < COUNT_OF(readings); i++)
+		if (!perform(d, &readings[i].request, err) ||
+		    !readings[i].decode(e, a, buf_text(&d->answer), d->answer.len, err))
+			return error_wrap(err, "%s", readings[i].doing);
+	return true;
+}
+
+bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct error *err)
+{
+	bool ok = true;
+
+	/* A connection made anew half way: the lists may be of two engines, so once more. */
+	for (int attempt = 0; attempt < 2 && ok && (!attempt || d->reconnected); attempt++)
+		ok = read_once(d, e, a, err);
+	buf_free(&d->answer);
+	e->up = ok;
+	if (!ok)
+		*e = (struct engine){.libpod = d->engine.libpod};
+	return ok;
+}
+
+/* Ids are shortened as people know them, names are not. */
+static int shown_len(const char *id)
+{
+	return strlen(id) == 64 && strspn(id, "0123456789abcdef") == 64 ? 12 : 64;
+}
+
+/* "/networks/" name "/connect", whatever bytes the name has. */
+static void add_path(struct buf *path, struct docker *d, const char *before, const char *name,
+		     const char *after)
+{
+	char *escaped = curl_easy_escape(d->easy, name, 0);
+
+	buf_puts(path, before);
+	buf_puts(path, escaped ? escaped : "");
+	buf_puts(path, after);
+	curl_free(escaped);
+}
+
+bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
+		    struct error *err)
+{
+	AUTO_BUF struct buf path = {0};
+	bool ok;
+
+	add_path(&path, d, "/containers/", c->id, "/json");
+	ok = call(d, &(struct request){.path = buf_text(&path), .max = MAX_ANSWER}, err) &&
+	     engine_decode_inspect(c, a, buf_text(&d->answer), d->answer.len, err);
+	buf_free(&d->answer);
+	return ok ? true
+		  : error_wrap(err, "inspect container %.*s", c->name ? 64 : shown_len(c->id),
+			       c->name ? c->name : c->id);
+}
+
+/* A request that changes something: "POST /networks/web/connect: 403 Address already in use". */
+static bool change(struct docker *d, enum method method, const char *path, const struct buf *body,
+		   struct error *err)
+{
+	struct request q = {method, path, body, MAX_ANSWER, false};
+
+	return call(d, &q, err)
+		       ? true
+		       : error_wrap(err, "%s %s", method == POST ? "POST" : "DELETE", path);
+}
+
+bool docker_create_network(struct docker *d, const struct network *network, struct error *err)
+{
+	AUTO_BUF struct buf body = {0};
+
+	if (!negotiate(d, err))
+		return false;
+	engine_encode_network(&body, network, atoi(d->engine.api + 2) < CHECK_DUPLICATE_BELOW);
+	return change(d, POST, "/networks/create", &body, err);
+}
+
+bool docker_remove_network(struct docker *d, const char *id, struct error *err)
+{
+	AUTO_BUF struct buf path = {0};
+
+	add_path(&path, d, "/networks/", id, "");
+	return change(d, DELETE, buf_text(&path), NULL, err);
+}
+
+bool docker_connect(struct docker *d, const char *network, const char *container_id, struct ip ip,
+		    struct error *err)
+{
+	AUTO_BUF struct buf path = {0}, body = {0};
+
+	add_path(&path, d, "/networks/", network, "/connect");
+	engine_encode_connect(&body, container_id, ip);
+	return change(d, POST, buf_text(&path), &body, err);
+}
+
+bool docker_disconnect(struct docker *d, const char *network, const char *container_id, bool force,
+		       struct error *err)
+{
+	AUTO_BUF struct buf path = {0}, body = {0};
+
+	add_path(&path, d, "/networks/", network, "/disconnect");
+	engine_encode_disconnect(&body, container_id, force);
+	return change(d, POST, buf_text(&path), &body, err);
+}
+
+uint64_t docker_writes(const struct docker *d)
+{
+	return d->writes;
+}
+
+struct docker *docker_new(const struct docker_options *options, struct error *err)
+{
+	struct docker *d = xmalloc(sizeof(*d));
+
+	*d = (struct docker){.events.epoll = -1, .events.timer_ms = -1};
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		error_set(err, -1, "cannot start libcurl");
+	d->easy = curl_easy_init();
+	d->json_header = curl_slist_append(NULL, "Content-Type: application/json");
+	/* a body over 1 MiB would wait a second for 100 Continue, which dockerd may not send */
+	d->json_header = curl_slist_append(d->json_header, "Expect:");
+	if (d->easy && d->json_header && !err->code &&
+	    docker_address_parse(&d->address, &d->arena, options, err) &&
+	    docker_events_init(d, err))
+		return d;
+	error_set(err, -1, "cannot start libcurl");
+	docker_free(d);
+	return NULL;
+}
+
+void docker_free(struct docker *d)
+{
+	if (!d)
+		return;
+	docker_events_free(d);
+	curl_easy_cleanup(d->easy);
+	curl_slist_free_all(d->json_header);
+	buf_free(&d->answer);
+	arena_release(&d->engine_arena);
+	arena_release(&d->arena);
+	free(d);
+	curl_global_cleanup();
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The Docker Engine API over libcurl: unix socket, tcp, TLS. Calls are synchronous and every one
+ * has a deadline; the event stream is a curl multi handle that the caller's loop drives. Errors are
+ * as people can act on them: "POST /networks/web/connect: 403 Address already in use". The caller
+ * ignores SIGPIPE: a TLS connection that breaks would raise it.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "core/engine/engine.h"
+
+struct docker; /* opaque: curl handles, address, negotiated version */
+
+struct docker_options {
+	const char *host;	 /* DOCKER_HOST; NULL: unix:///var/run/docker.sock */
+	const char *api_version; /* DOCKER_API_VERSION; NULL: negotiate */
+	const char *cert_path;	 /* DOCKER_CERT_PATH; NULL: ~/.docker */
+	bool tls, tls_verify;	 /* DOCKER_TLS_VERIFY non-empty: both */
+	int timeout_ms;		 /* for every answer; 0: 10 s to read, 60 s to write */
+};
+struct docker_options docker_options_from_environment(void);
+
+/* Never connects. NULL with err on an address that can't be one. */
+struct docker *docker_new(const struct docker_options *options, struct error *err);
+void docker_free(struct docker *d);
+
+/*
+ * Reads the engine: version (negotiating once per connection), info, networks, containers; all or
+ * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; another errno: it broke off, stalled
+ * (ETIMEDOUT) or answers too much (EMSGSIZE); an HTTP status where it answered with an error; -1
+ * where it answers what can't be (Podman among these: e->libpod is set).
+ */
+MUST_CHECK bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct error *err);
+MUST_CHECK bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
+			       struct error *err);
+
+MUST_CHECK bool docker_create_network(struct docker *d, const struct network *network,
+				      struct error *err);
+MUST_CHECK bool docker_remove_network(struct docker *d, const char *id, struct error *err);
+MUST_CHECK bool docker_connect(struct docker *d, const char *network, const char *container_id,
+			       struct ip ip, struct error *err);
+MUST_CHECK bool docker_disconnect(struct docker *d, const char *network, const char *container_id,
+				  bool force, struct error *err);
+
+/* How many POST and DELETE requests were sent: a no-op pass proves itself with 0. */
+uint64_t docker_writes(const struct docker *d);
+
+/*
+ * The event stream. docker_events_start connects in the background; the fds to wait for change over
+ * time: docker_events_fd is an epoll descriptor that is readable when docker_events_run has work,
+ * and docker_events_timeout_ms its deadline (-1: none). The descriptor is the same for the life of
+ * d. docker_events_next gives one decoded line at a time, false when there is none for now; all
+ * are to be taken after every run. DOWN with err set once: what broke the stream, start it again
+ * and list anew. Health checks and docker exec make events too, of no interest to most.
+ */
+MUST_CHECK bool docker_events_start(struct docker *d, struct error *err);
+void docker_events_stop(struct docker *d);
+int docker_events_fd(const struct docker *d);
+int docker_events_timeout_ms(const struct docker *d);
+enum docker_stream { STREAM_DOWN, STREAM_CONNECTING, STREAM_UP };
+enum docker_stream docker_events_run(struct docker *d, struct error *err);
+bool docker_events_next(struct docker *d, struct engine_event *event, struct arena *a);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The few words we say in the iptables filter that Docker uses: hand-off rules on top of
+ * DOCKER-USER (or FORWARD, or raw PREROUTING) and the policy of FORWARD. The nft variant natively
+ * over netlink, the legacy variant through iptables-legacy-save and -restore (edge/host/proc.h). No
+ * rule that is not ours is ever changed. core/foreign/handoff.h knows what they look like.
+ */
+#pragma once
+
+#include "core/foreign/handoff.h"
+#include "edge/netlink/netns.h"
+
+/*
+ * Never creates a legacy table by looking: iptables-legacy-save is called only if
+ * /proc/net/ip_tables_names lists the table.
+ */
+MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
+			     enum variant variant, struct error *err);
+
+/* Docker's own nf_tables tables; nothing is ever written into them. */
+MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
+				     const struct ns *ns, uint32_t mark, struct error *err);
+
+/* Of firewalld's own table; nor into this one. */
+MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struct ns *ns,
+				       struct error *err);
+
+/*
+ * Puts one rule at the top of its chain (removing other copies of ours there) or removes it, in one
+ * transaction. Makes table and chain for FORWARD and raw PREROUTING where they are absent.
+ */
+MUST_CHECK bool handoff_put(const struct ns *ns, const struct handoff *handoff, struct error *err);
+MUST_CHECK bool handoff_remove(const struct ns *ns, const struct handoff *handoff,
+			       struct error *err);
+MUST_CHECK bool handoff_set_forward_policy(const struct ns *ns, enum variant variant, bool drop,
+					   struct error *err);

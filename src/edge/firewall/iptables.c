@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/firewall/iptables.h"
+
+#include "base/hash.h"
+#include "edge/firewall/nft.h"
+#include "edge/host/file.h"
+#include "edge/host/proc.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { TOOL_MS = 20000, MAX_NAMES = 4096, MOST_RULES = 1 << 20 /* bytes */ };
+
+static const char *const tables[] = {"raw", "nat", "filter"};
+
+/*
+ * The kernel lists the tables that are loaded in the namespace that we are in: the save tool would
+ * load one that is not.
+ */
+static bool save_legacy_table(struct buf *text, bool *exists, const char *table, bool counters,
+			      struct error *err)
+{
+	static const char path[] = "/proc/thread-self/net/ip_tables_names";
+	const char *const argv[] = {"iptables-legacy-save", "-t", table, counters ? "-c" : NULL,
+				    NULL};
+	AUTO_BUF struct buf names = {0};
+
+	/* a kernel without x_tables has no such file */
+	if (access(path, F_OK) == 0 && !file_read(&names, path, MAX_NAMES, err))
+		return false;
+	*exists = text_lists(buf_text(&names), '\n', table);
+	return !*exists || proc_run(argv, NULL, text, TOOL_MS, err);
+}
+
+bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, const char *table,
+			  struct error *err)
+{
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	ok = save_legacy_table(text, exists, table, false, err);
+	ns_leave(home);
+	return ok;
+}
+
+static bool save_legacy(struct buf *text, bool counters, struct error *err)
+{
+	bool exists;
+
+	for (size_t i = 0; i < COUNT_OF(tables); i++)
+		if (!save_legacy_table(text, &exists, tables[i], counters, err))
+			return false;
+	return true;
+}
+
+static bool save_nft(struct buf *text, bool counters, struct error *err)
+{
+	const char *const argv[] = {"iptables-nft-save", counters ? "-c" : NULL, NULL};
+
+	return proc_run(argv, NULL, text, TOOL_MS, err);
+}
+
+static bool save(struct buf *text, const struct ns *ns, enum variant variant, bool counters,
+		 struct error *err)
+{
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	ok = variant == VARIANT_NFT ? save_nft(text, counters, err)
+				    : save_legacy(text, counters, err);
+	ns_leave(home);
+	return ok;
+}
+
+bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, struct error *err)
+{
+	return save(text, ns, variant, false, err);
+}
+
+bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
+		    struct error *err)
+{
+	AUTO_BUF struct buf text = {0};
+	enum variant variant;
+
+	if (!want->n)
+		return true;
+	variant = want->items[0].variant;
+	if (!save(&text, ns, variant, true, err))
+		return error_wrap(err, "read the counters of iptables");
+	tally_save(tally, want, variant, buf_text(&text));
+	return true;
+}
+
+/* A list of chains over netlink is a hundred times cheaper than the tool. */
+static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, struct error *err)
+{
+	static const char *const no_rules[] = {NULL};
+
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		struct ruleset table;
+
+		if (!fw_nft_read_chains(&table, a, ns, NFPROTO_IPV4, tables[i], no_rules, err))
+			return false;
+		list_each (chain, &table.chains)
+			*may |= !strncmp(chain->name, IPT_PREFIX, strlen(IPT_PREFIX));
+	}
+	return true;
+}
+
+bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns, enum variant variant,
+		   struct error *err)
+{
+	AUTO_BUF struct buf text = {0};
+	bool may = variant == VARIANT_LEGACY;
+
+	if (!may && !may_have_chains(&may, a, ns, err))
+		return false;
+	if (may && !iptables_save(&text, ns, variant, err))
+		return false;
+	ipt_decode(chains, a, variant, buf_text(&text));
+	return true;
+}
+
+int iptables_open_legacy(void)
+{
+	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+}
+
+/* Every rule but for what it counted. */
+static uint64_t hash_rules(uint64_t hash, const struct ipt_get_entries *rules)
+{
+	const unsigned char *bytes = (const void *)rules->entrytable;
+	const struct ipt_entry *rule;
+
+	for (uint32_t at = 0; rules->size - at >= sizeof(*rule); at += rule->next_offset) {
+		rule = (const void *)(bytes + at);
+		if (rule->next_offset < sizeof(*rule) || rule->next_offset > rules->size - at)
+			break;
+		hash = hash_more(hash, rule, offsetof(struct ipt_entry, counters));
+		hash = hash_more(hash, rule->elems, rule->next_offset - sizeof(*rule));
+	}
+	return hash;
+}
+
+uint64_t iptables_legacy_hash(int fd)
+{
+	struct ipt_getinfo info = {.name = "filter"};
+	AUTO_FREE struct ipt_get_entries *rules = NULL;
+	socklen_t len = sizeof(info);
+	uint64_t hash;
+
+	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
+		return 0;
+	hash = hash_bytes(&info, sizeof(info));
+	if (info.size > MOST_RULES)
+		return hash;
+	len = sizeof(*rules) + info.size;
+	rules = xmalloc(len);
+	*rules = (struct ipt_get_entries){.name = "filter", .size = info.size};
+	/* refused where it has another size by now: then the next look tells */
+	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, rules, &len) < 0)
+		return hash;
+	return hash_rules(hash, rules);
+}
+
+bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
+		      struct error *err)
+{
+	const char *const argv[] = {variant == VARIANT_NFT ? "iptables-nft-restore"
+							   : "iptables-legacy-restore",
+				    "--noflush", "-w", "5", NULL};
+	int home;
+	bool ok, deaf;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	deaf = ns_turn_deaf(ns, variant == VARIANT_NFT ? strlen(text) : 0);
+	ok = proc_run(argv, text, NULL, TOOL_MS, err);
+	ns_hear_again(ns, deaf);
+	ns_leave(home);
+	return ok;
+}

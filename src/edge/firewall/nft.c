@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Dumps and commits over the namespace's held socket; the bytes are core's (core/nft/nft.h). */
+#include "edge/firewall/nft.h"
+
+#include "core/nft/nlattr.h"
+#include "edge/netlink/netlink.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+enum { DUMP_TRIES = 20 };
+
+struct reading {
+	struct ruleset *have;
+	struct arena *a, *loose; /* loose: for as long as it is read */
+	const struct ns *ns;
+};
+
+static bool take(void *context, const struct nlmsghdr *message, struct error *err)
+{
+	struct reading *r = context;
+
+	return nft_decode_message(r->have, r->a, r->loose, message, err);
+}
+
+static uint32_t next_seq(void)
+{
+	static uint32_t seq;
+
+	return ++seq;
+}
+
+/* Everything of a type in a table; of one chain or set of it, where there is a name. */
+static bool ask(struct reading *r, uint8_t type, uint16_t table_type, uint16_t name_type,
+		const char *name, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	uint8_t family = r->have->family ? r->have->family : NFPROTO_INET;
+	size_t message = nlmsg_begin(&b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+				     NLM_F_REQUEST | NLM_F_DUMP, seq, family, 0);
+
+	nla_text(&b, table_type, r->have->table ? r->have->table : TABLE_NAME);
+	if (name)
+		nla_text(&b, name_type, name);
+	nlmsg_end(&b, message);
+	return netlink_dump(r->ns->nf_fd, b.data, b.len, seq, take, r, err);
+}
+
+static bool take_generation(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	*(uint32_t *)context = attr_be32(attr_find(nlmsg_attrs(message), NFTA_GEN_ID));
+	return true;
+}
+
+bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST,
+				     seq, NFPROTO_INET, 0);
+
+	if (ns->nf_fd < 0) /* no nfnetlink at all */
+		return error_set(err, EPROTONOSUPPORT, "read the generation of nf_tables");
+	nlmsg_end(&b, message);
+	if (netlink_get(ns->nf_fd, b.data, b.len, seq, take_generation, generation, err))
+		return true;
+	return error_wrap(err, "read the generation of nf_tables");
+}
+
+static bool read_once(struct reading *r, struct error *err)
+{
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
+		return false;
+	for (uint32_t i = 0; i < r->have->sets.n; i++)
+		if (!ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
+			 r->have->sets.items[i].name, err))
+			return false;
+	nft_decode_finish(r->have, r->a);
+	return true;
+}
+
+static bool read_chains_once(struct reading *r, const char *const names[], struct error *err)
+{
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err))
+		return false;
+	for (; *names; names++)
+		if (ruleset_find_chain(r->have, *names) &&
+		    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, *names, err))
+			return false;
+	return true;
+}
+
+/* Several dumps make one picture only if the generation stood still meanwhile. */
+static bool read_whole(struct reading *r, const char *const names[], struct error *err)
+{
+	const struct ruleset asked = *r->have;
+
+	for (int i = 0; i < DUMP_TRIES; i++) {
+		uint32_t before = 0, after = 0;
+		bool ok;
+
+		*r->have = asked;
+		if (!fw_nft_generation(&before, r->ns, err))
+			return false;
+		*err = (struct error){0};
+		ok = names ? read_chains_once(r, names, err) : read_once(r, err);
+		if (!ok && err->code != EINTR && err->code != ENOENT && err->code != EBADMSG)
+			return false;
+		*err = (struct error){0};
+		if (!fw_nft_generation(&after, r->ns, err))
+			return false;
+		if (ok && before == after)
+			return true;
+	}
+	return error_set(err, EBUSY, "other programs change the rules all the time");
+}
+
+bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
+{
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
+
+	*have = (struct ruleset){0};
+	if (read_whole(&r, NULL, err))
+		return true;
+	return error_wrap(err, "read table inet " TABLE_NAME);
+}
+
+bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
+			const char *table, const char *const names[], struct error *err)
+{
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
+
+	*have = (struct ruleset){.family = family, .table = table};
+	if (read_whole(&r, names, err))
+		return true;
+	return error_wrap(err, "read table %s", table);
+}
+
+struct tallying {
+	struct tally *tally;
+	const struct ruleset *want;
+};
+
+static bool take_count(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	struct tallying *t = context;
+
+	tally_message(t->tally, t->want, message);
+	return true;
+}
+
+/* Of one set where there is a name, else of all rules. What is not there counted nothing. */
+static bool tally_part(struct tallying *t, const struct ns *ns, const char *set, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	int type = set ? NFT_MSG_GETSETELEM : NFT_MSG_GETRULE;
+	size_t message = nlmsg_begin(&b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+				     NLM_F_REQUEST | NLM_F_DUMP, seq, NFPROTO_INET, 0);
+
+	nla_text(&b, set ? NFTA_SET_ELEM_LIST_TABLE : NFTA_RULE_TABLE, TABLE_NAME);
+	if (set)
+		nla_text(&b, NFTA_SET_ELEM_LIST_SET, set);
+	nlmsg_end(&b, message);
+	if (netlink_dump(ns->nf_fd, b.data, b.len, seq, take_count, t, err))
+		return true;
+	if (err->code != ENOENT)
+		return error_wrap(err, "read the counters of table inet " TABLE_NAME);
+	*err = (struct error){0};
+	return true;
+}
+
+bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset *want,
+		  struct error *err)
+{
+	struct tallying t = {tally, want};
+
+	tally->chain = NULL;
+	list_each (set, &want->sets)
+		if (set->counts && !tally_part(&t, ns, set->name, err))
+			return false;
+	return tally_part(&t, ns, NULL, err);
+}
+
+static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
+		       struct error *err)
+{
+	bool deaf = ns_turn_deaf(ns, batch->bytes.len), ok;
+
+	ok = netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
+			  batch->n_messages, failed, err);
+	ns_hear_again(ns, deaf);
+	return ok;
+}
+
+bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,
+		   struct error *err)
+{
+	uint32_t failed = 0, message;
+
+	*origin = NONE;
+	if (nft_batch_is_empty(batch) || send_batch(ns, batch, &failed, err))
+		return true;
+	message = failed - batch->seq0;
+	if (failed && message < batch->origins.n)
+		*origin = batch->origins.items[message];
+	return error_wrap(err, "change table %s", batch->table);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/host/watch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	FOLDER_ITSELF = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR,
+	NAMES_IN_FOLDER = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
+	FILE_ITSELF = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF,
+	MAX_LINKS = 40, /* as the kernel */
+};
+
+/* A path on its way to the file: what is resolved, and what is not yet. */
+struct walk {
+	struct watch *w;
+	char at[PATH_MAX]; /* "" is the root; no symlink in it */
+	char rest[PATH_MAX];
+	uint32_t n_links;
+	bool listen; /* to names everywhere */
+	bool arrived;
+};
+
+/* The same inode twice is one watch for the kernel: asked again, it answers with the same number.
+ */
+static void watch_place(struct watch *w, const char *path, const char *name, uint32_t events)
+{
+	struct watched *place = &w->places[w->n];
+
+	if (w->n == MAX_WATCHED || strlen(name) >= sizeof(place->name))
+		return;
+	place->wd = inotify_add_watch(w->fd, *path ? path : "/", events | IN_MASK_ADD);
+	if (place->wd < 0)
+		return;
+	snprintf(place->name, sizeof(place->name), "%s", name);
+	w->n++;
+}
+
+/* The next part of the path, taken off. False: there is none left. */
+static bool next_part(struct walk *k, char part[NAME_MAX + 1])
+{
+	const char *start = k->rest + strspn(k->rest, "/");
+	size_t len = strcspn(start, "/");
+
+	if (!len || len > NAME_MAX)
+		return false;
+	memcpy(part, start, len);
+	part[len] = '\0';
+	memmove(k->rest, start + len, strlen(start + len) + 1);
+	return true;
+}
+
+/* What the link says comes before the rest. */
+static bool follow(struct walk *k, const char *target)
+{
+	char joined[PATH_MAX];
+
+	if (++k->n_links > MAX_LINKS ||
+	    snprintf(joined, sizeof(joined), "%s%s", target, k->rest) >= (int)sizeof(joined))
+		return false;
+	memcpy(k->rest, joined, sizeof(joined));
+	if (*target == '/')
+		k->at[0] = '\0';
+	return true;
+}
+
+/* False: the walk ends here, for good or bad. */
+static bool step(struct walk *k)
+{
+	char part[NAME_MAX + 1], path[PATH_MAX], target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+	bool leads;
+
+	if (!next_part(k, part))
+		return false;
+	if (snprintf(path, sizeof(path), "%s/%s", k->at, part) >= (int)sizeof(path))
+		return false;
+	/* A folder says itself that it goes; a link or a file may be replaced at its name only. */
+	leads = !k->listen && !lstat(path, &st) && S_ISDIR(st.st_mode);
+	watch_place(k->w, k->at, part, leads ? FOLDER_ITSELF : FOLDER_ITSELF | NAMES_IN_FOLDER);
+	if (lstat(path, &st) < 0 || (leads && !S_ISDIR(st.st_mode)))
+		return false; /* it may come */
+	if (S_ISLNK(st.st_mode)) {
+		len = readlink(path, target, sizeof(target) - 1);
+		if (len < 0)
+			return false;
+		target[len] = '\0';
+		return follow(k, target);
+	}
+	memcpy(k->at, path, sizeof(path));
+	if (S_ISDIR(st.st_mode))
+		return true;
+	watch_place(k->w, path, "", FILE_ITSELF);
+	k->arrived = true;
+	return false;
+}
+
+/* What was watched before is let go. False: there is no file at the end of it. */
+static bool walk(struct watch *w, bool listen)
+{
+	struct walk k = {.w = w, .listen = listen};
+
+	for (uint32_t i = 0; i < w->n; i++)
+		inotify_rm_watch(w->fd, w->places[i].wd);
+	w->n = 0;
+	if (*w->path != '/' && !getcwd(k.at, sizeof(k.at)))
+		return true; /* it never will be: where we are is gone */
+	snprintf(k.rest, sizeof(k.rest), "%s", w->path);
+	while (step(&k))
+		;
+	return k.arrived;
+}
+
+/*
+ * All of it again, for any part may be another one now. While the file is there, folders that only
+ * lead to it are asked about themselves alone: others' names that come and go in /tmp or /etc wake
+ * nobody. Before it is there it may come by any name on the way.
+ */
+static void look(struct watch *w)
+{
+	if (!walk(w, false))
+		walk(w, true);
+}
+
+bool watch_open(struct watch *w, const char *path, struct error *err)
+{
+	*w = (struct watch){.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .path = path};
+	if (w->fd < 0)
+		return error_set(err, errno, "watch %s", path);
+	look(w);
+	return true;
+}
+
+/* Names that are nothing to us come and go in folders that others use, too. */
+static bool matters(const struct watch *w, const struct inotify_event *event)
+{
+	if (!event->len)
+		return !(event->mask & IN_IGNORED); /* the place itself, or events were lost */
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->places[i].wd == event->wd && !strcmp(w->places[i].name, event->name))
+			return true;
+	return false;
+}
+
+bool watch_take(struct watch *w)
+{
+	char events[4096] __attribute__((aligned(8)));
+	bool changed = false;
+	ssize_t n;
+
+	while ((n = read(w->fd, events, sizeof(events))) > 0)
+		for (const char *at = events; at < events + n;) {
+			const struct inotify_event *event = (const void *)at;
+
+			changed |= matters(w, event);
+			at += sizeof(*event) + event->len;
+		}
+	if (changed)
+		look(w);
+	return changed;
+}
+
+void watch_close(struct watch *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/netlink/conntrack.h"
+
+#include <errno.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_REVOKED = 1 << 20 };
+
+struct revoked {
+	struct nf_conntrack **items;
+	uint32_t n, cap;
+	const struct flows *flows;
+};
+
+static struct ip ip_of(const struct nf_conntrack *ct, enum nf_conntrack_attr attr)
+{
+	struct ip ip = {.family = 4};
+	uint32_t net = nfct_get_attr_u32(ct, attr);
+
+	memcpy(ip.bytes, &net, sizeof(net));
+	return ip;
+}
+
+static uint16_t port_of(const struct nf_conntrack *ct, enum nf_conntrack_attr attr)
+{
+	return nfct_attr_is_set(ct, attr) ? be16toh(nfct_get_attr_u16(ct, attr)) : 0;
+}
+
+static int look_at(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data)
+{
+	struct revoked *r = data;
+	struct connection c = {.src = ip_of(ct, ATTR_ORIG_IPV4_SRC),
+			       .dst = ip_of(ct, ATTR_ORIG_IPV4_DST),
+			       .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
+			       .dport = port_of(ct, ATTR_ORIG_PORT_DST),
+			       .answers = ip_of(ct, ATTR_REPL_IPV4_SRC),
+			       .answers_port = port_of(ct, ATTR_REPL_PORT_SRC)};
+
+	(void)type;
+	if (r->n == MAX_REVOKED || flows_admit(r->flows, &c))
+		return NFCT_CB_CONTINUE;
+	if (r->n == r->cap) {
+		r->cap = r->cap ? 2 * r->cap : 64;
+		r->items = xrealloc(r->items, r->cap * sizeof(struct nf_conntrack *));
+	}
+	r->items[r->n++] = ct;
+	return NFCT_CB_STOLEN;
+}
+
+static bool dump(struct nfct_handle *h, uint32_t bit, struct error *err)
+{
+	struct nfct_filter_dump *filter = nfct_filter_dump_create();
+	struct nfct_filter_dump_mark mark = {.val = bit, .mask = bit};
+	int result;
+
+	if (!filter)
+		return error_set(err, errno, "filter connections");
+	nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
+	nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_INET);
+	result = nfct_query(h, NFCT_Q_DUMP_FILTER, filter);
+	nfct_filter_dump_destroy(filter);
+	return result == 0 || error_set(err, errno, "list connections");
+}
+
+/* One that ended by itself meanwhile is as good as deleted. */
+static bool delete_all(struct nfct_handle *h, struct revoked *r, struct error *err)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		if (nfct_query(h, NFCT_Q_DESTROY, r->items[i]) < 0 && errno != ENOENT)
+			return error_set(err, errno, "delete a revoked connection");
+	return true;
+}
+
+bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const struct flows *flows,
+		      struct error *err)
+{
+	struct revoked r = {.flows = flows};
+	struct nfct_handle *h;
+	int home;
+	bool ok;
+
+	*n = 0;
+	if (!ns_enter(&home, ns, err))
+		return false;
+	h = nfct_open(CONNTRACK, 0);
+	ns_leave(home);
+	if (!h)
+		return error_set(err, errno, "open conntrack");
+	nfct_callback_register(h, NFCT_T_ALL, look_at, &r);
+	ok = dump(h, bit, err);
+	nfct_callback_unregister(h);
+	ok = ok && delete_all(h, &r, err);
+	*n = r.n;
+	for (uint32_t i = 0; i < r.n; i++)
+		nfct_destroy(r.items[i]);
+	free(r.items);
+	nfct_close(h);
+	return ok;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/netlink/netlink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	BUFFER_BYTES = 64 << 20,  /* a transaction is one skb */
+	ANSWER_BYTES = 256 << 10, /* the kernel fills at most 32 KiB of a dump at once */
+	DEADLINE_MS = 5000,
+	MAX_ANSWERS = 1 << 22, /* messages of one answer */
+	ATTR_HEADER = sizeof(struct nlattr),
+};
+
+/* The forced sizes need CAP_NET_ADMIN; without it, what is allowed. */
+static void size_buffer(int fd, int forced, int plain)
+{
+	int bytes = BUFFER_BYTES;
+
+	if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof(bytes)) < 0)
+		setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
+}
+
+int netlink_open(int protocol, struct error *err)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), on = 1;
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+
+	if (fd < 0) {
+		error_set(err, errno, "open a netlink socket");
+		return -1;
+	}
+	size_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	size_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0) {
+		error_set(err, errno, "bind a netlink socket");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+uint32_t netlink_port(int fd)
+{
+	struct sockaddr_nl name = {0};
+	socklen_t len = sizeof(name);
+
+	return fd >= 0 && !getsockname(fd, (struct sockaddr *)&name, &len) ? name.nl_pid : 0;
+}
+
+int netlink_listen(int protocol, const int groups[], struct error *err)
+{
+	int fd = netlink_open(protocol, err);
+
+	if (fd < 0)
+		return -1;
+	for (; *groups; groups++)
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, groups, sizeof(*groups)) <
+		    0) {
+			error_set(err, errno, "listen to netlink group %d", *groups);
+			close(fd);
+			return -1;
+		}
+	return fd;
+}
+
+void netlink_hear_group(int fd, int group, bool on)
+{
+	if (fd >= 0)
+		setsockopt(fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP,
+			   &group, sizeof(group));
+}
+
+bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+		  void *context)
+{
+	static _Alignas(struct nlmsghdr) char bytes[64 << 10];
+	bool heard = false;
+
+	for (;;) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		const char *at = bytes;
+
+		if (n < 0 && errno == ENOBUFS)
+			heard = true;
+		else if (n <= 0)
+			return heard;
+		while (n >= (ssize_t)sizeof(struct nlmsghdr)) {
+			const struct nlmsghdr *message = (const void *)at;
+			ssize_t step = (ssize_t)NLMSG_ALIGN(message->nlmsg_len);
+
+			if (message->nlmsg_len < sizeof(*message) || message->nlmsg_len > n)
+				break;
+			heard |= matters(context, message);
+			at += step;
+			n -= step;
+		}
+	}
+}
+
+/* One exchange: what is asked for, and how far its answer has come. */
+struct exchange {
+	int fd;
+	uint32_t seq_first, n_messages;
+	uint32_t failed_seq;
+	bool dump, done, interrupted;
+	netlink_reader reader;
+	void *context;
+	int64_t deadline_ms;
+	char *answer;
+	struct error *err;
+};
+
+/* What is left of an answer that was given up: a dump goes on while it is read. */
+static void drain(int fd, char *answer)
+{
+	while (recv(fd, answer, ANSWER_BYTES, MSG_DONTWAIT) > 0)
+		;
+}
+
+static bool send_all(const struct exchange *x, const void *bytes, size_t len)
+{
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+
+	for (;;) {
+		ssize_t n =
+			sendto(x->fd, bytes, len, 0, (struct sockaddr *)&kernel, sizeof(kernel));
+
+		if (n == (ssize_t)len)
+			return true;
+		if (n >= 0 || errno != EINTR)
+			return error_set(x->err, n < 0 ? errno : EMSGSIZE,
+					 "send %zu bytes to netlink", len);
+	}
+}
+
+/* The kernel's own words for a refusal (NLMSGERR_ATTR_MSG), behind the message it acknowledges. */
+static const char *kernel_text(const struct nlmsghdr *message)
+{
+	const struct nlmsgerr *e = NLMSG_DATA(message);
+	size_t at = sizeof(*e), len = NLMSG_PAYLOAD(message, 0);
+
+	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
+		return NULL;
+	if (!(message->nlmsg_flags & NLM_F_CAPPED))
+		at += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
+	while (at + ATTR_HEADER <= len) {
+		const struct nlattr *attr = (const void *)((const char *)e + at);
+		size_t size = attr->nla_len;
+
+		if (size < ATTR_HEADER || at + size > len)
+			return NULL;
+		if ((attr->nla_type & NLA_TYPE_MASK) == NLMSGERR_ATTR_MSG && size > ATTR_HEADER &&
+		    ((const char *)attr)[size - 1] == 0)
+			return (const char *)attr + ATTR_HEADER;
+		at += (size + 3) & ~(size_t)3;
+	}
+	return NULL;
+}
+
+static void refuse(struct exchange *x, const struct nlmsghdr *message, int code)
+{
+	const char *text = kernel_text(message);
+
+	if (x->err->code)
+		return;
+	x->failed_seq = message->nlmsg_seq;
+	if (text)
+		error_set(x->err, -1, "%s: %s", text, strerror(code));
+	else
+		error_set(x->err, -1, "%s", strerror(code));
+	x->err->code = code;
+}
+
+/* False ends the exchange with an error. */
+static bool take_message(struct exchange *x, const struct nlmsghdr *message)
+{
+	const struct nlmsgerr *e = NLMSG_DATA(message);
+
+	x->interrupted |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+	if (message->nlmsg_type == NLMSG_DONE) {
+		x->done = true;
+	} else if (message->nlmsg_type == NLMSG_ERROR) {
+		if (NLMSG_PAYLOAD(message, 0) < sizeof(*e))
+			return error_set(x->err, EBADMSG, "netlink answer");
+		if (e->error)
+			refuse(x, message, -e->error);
+		else
+			x->done = true;
+	} else if (x->reader && message->nlmsg_type >= NLMSG_MIN_TYPE) {
+		if (!x->reader(x->context, message, x->err))
+			return false;
+		x->done |= !x->dump;
+	}
+	return true;
+}
+
+/* Answers to what was asked before on this socket, and given up, are not ours. */
+static bool is_ours(const struct exchange *x, const struct nlmsghdr *message)
+{
+	return message->nlmsg_seq - x->seq_first < x->n_messages;
+}
+
+static bool take_answer(struct exchange *x, size_t len)
+{
+	size_t at = 0;
+
+	while (at + sizeof(struct nlmsghdr) <= len) {
+		const struct nlmsghdr *message = (const void *)(x->answer + at);
+
+		if (message->nlmsg_len < sizeof(*message) || message->nlmsg_len > len - at)
+			return error_set(x->err, EBADMSG, "netlink answer");
+		if (is_ours(x, message) && !take_message(x, message))
+			return false;
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	return true;
+}
+
+static bool wait_for_answer(const struct exchange *x)
+{
+	struct pollfd p = {.fd = x->fd, .events = POLLIN};
+	int64_t left = x->deadline_ms - clock_ms();
+
+	if (left <= 0 || poll(&p, 1, (int)left) == 0)
+		return error_set(x->err, ETIMEDOUT, "the kernel does not answer on netlink");
+	return true;
+}
+
+/*
+ * Reads until the answer is complete. After a refusal, only what is there already: nf_tables has
+ * put everything that it says of a batch into the socket when sendto() returns.
+ */
+static bool read_answer(struct exchange *x)
+{
+	for (uint32_t n = 0; n < MAX_ANSWERS && !x->done; n++) {
+		ssize_t len = recv(x->fd, x->answer, ANSWER_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+
+		if (len > ANSWER_BYTES)
+			return error_set(x->err, EMSGSIZE, "netlink answer of %zd bytes", len);
+		if (len > 0 && !take_answer(x, (size_t)len))
+			return false;
+		if (len >= 0 || errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return error_set(x->err, errno, "read from netlink");
+		if (x->err->code || !wait_for_answer(x))
+			return false;
+	}
+	if (!x->done)
+		return error_set(x->err, EMSGSIZE, "netlink answers without end");
+	return !x->err->code;
+}
+
+static bool exchange_run(struct exchange *x, const void *bytes, size_t len)
+{
+	static _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES]; /* readers don't exchange */
+
+	if (x->err->code)
+		return false;
+	x->answer = answer;
+	x->deadline_ms = clock_ms() + DEADLINE_MS;
+	if (!send_all(x, bytes, len) || !read_answer(x)) {
+		drain(x->fd, answer);
+		return false;
+	}
+	if (x->interrupted)
+		return error_set(x->err, EINTR, "the kernel's tables changed while they were read");
+	return true;
+}
+
+bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq, netlink_reader reader,
+		  void *context, struct error *err)
+{
+	struct exchange x = {.fd = fd,
+			     .seq_first = seq,
+			     .n_messages = 1,
+			     .dump = true,
+			     .reader = reader,
+			     .context = context,
+			     .err = err};
+
+	return exchange_run(&x, request, len);
+}
+
+bool netlink_get(int fd, const void *request, size_t len, uint32_t seq, netlink_reader reader,
+		 void *context, struct error *err)
+{
+	struct exchange x = {.fd = fd,
+			     .seq_first = seq,
+			     .n_messages = 1,
+			     .reader = reader,
+			     .context = context,
+			     .err = err};
+
+	return exchange_run(&x, request, len);
+}
+
+bool netlink_talk(int fd, const void *messages, size_t len, uint32_t seq_first, uint32_t n_messages,
+		  uint32_t *failed_seq, struct error *err)
+{
+	struct exchange x = {
+		.fd = fd, .seq_first = seq_first, .n_messages = n_messages, .err = err};
+	bool ok = exchange_run(&x, messages, len);
+
+	if (failed_seq)
+		*failed_seq = x.failed_seq;
+	return ok;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Network namespaces, entered only here (the only setns of the program). A namespace is held by its
+ * netlink sockets: opened once inside it, used from anywhere afterwards. A held socket keeps a dead
+ * namespace alive, so ns_close when the container is gone.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "edge/netlink/author.h"
+
+#include <sys/types.h>
+
+struct ns {
+	int nf_fd;     /* NETLINK_NETFILTER, or -1 */
+	int route_fd;  /* NETLINK_ROUTE, or -1 */
+	int nf_ear;    /* hears of nf_tables transactions, or -1 */
+	int route_ear; /* hears of ip_forward; but on the host, which has too many, also of
+			  routes, links and addresses */
+	int ns_fd;     /* the namespace itself */
+	int pidfd; /* of the container's first process; readable when it is dead; -1: the host */
+	pid_t pid;
+	uint64_t inode;			   /* of the namespace, st_ino of /proc/PID/ns/net */
+	struct author rules_by, routes_by; /* the last other one who changed what we look after */
+	bool touched;			   /* … in the transaction that is being heard of */
+};
+
+#define NS_INIT                                                                                    \
+	{                                                                                          \
+		.nf_fd = -1, .route_fd = -1, .nf_ear = -1, .route_ear = -1, .ns_fd = -1,           \
+		.pidfd = -1                                                                        \
+	}
+
+/* Our own namespace. */
+MUST_CHECK bool ns_open_host(struct ns *ns, struct error *err);
+/*
+ * The namespace of a running container. Safe against reuse of the pid: pidfd first, then the pid's
+ * cgroup must name the container's id, then setns on the pidfd. Refused if it is the host's own
+ * namespace (--network host).
+ */
+MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *container_id,
+				  struct error *err);
+/*
+ * While anybody listens, the kernel writes a notification for every element and rule: a load of
+ * 10 000 takes four times as long. So we don't listen to a large transaction of ours, of so many
+ * bytes. What somebody else does meanwhile is seen all the same: a pass that changed something is
+ * followed by one that looks. True: it is deaf now, until ns_hear_again.
+ */
+bool ns_turn_deaf(const struct ns *ns, size_t bytes);
+void ns_hear_again(const struct ns *ns, bool deaf);
+/* Somebody else changed rules, or what our routes hang on, since the last time. Takes the news. */
+bool ns_heard_changes(struct ns *ns);
+bool ns_is_alive(const struct ns *ns);
+void ns_close(struct ns *ns);
+
+/*
+ * The thread goes into the namespace, for as long as it takes to start a program there, and must
+ * come back.
+ */
+MUST_CHECK bool ns_enter(int *home, const struct ns *ns, struct error *err);
+void ns_leave(int home);
+
+/* net/ipv4/ip_forward of the namespace; *value 0 or 1. */
+MUST_CHECK bool ns_get_forward(const struct ns *ns, int *value, struct error *err);
+MUST_CHECK bool ns_set_forward(const struct ns *ns, int value, struct error *err);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/netlink/route.h"
+
+#include "core/nft/nlattr.h"
+#include "edge/netlink/netlink.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* A request: header, rtmsg, attributes. */
+struct request {
+	struct nlmsghdr header;
+	struct rtmsg body;
+};
+
+static uint32_t next_seq(void)
+{
+	static uint32_t seq;
+
+	return ++seq;
+}
+
+static struct request make_request(uint16_t type, uint16_t flags)
+{
+	return (struct request){
+		.header = {.nlmsg_type = type,
+			   .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+			   .nlmsg_seq = next_seq()},
+		.body = {.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN},
+	};
+}
+
+static void finish(struct buf *b)
+{
+	((struct nlmsghdr *)(void *)b->data)->nlmsg_len = (uint32_t)b->len;
+}
+
+/* --- reading --- */
+
+struct reading {
+	route_list *routes;	    /* ours, or */
+	host_prefix_list *prefixes; /* everybody else's */
+	struct arena *a;
+};
+
+static struct ip take_ip(struct attrs value)
+{
+	struct ip ip = {0};
+
+	if (value.len == 4) {
+		ip.family = 4;
+		memcpy(ip.bytes, value.bytes, 4);
+	}
+	return ip;
+}
+
+static uint32_t take_u32(struct attrs value)
+{
+	uint32_t number = 0;
+
+	if (value.len == sizeof(number))
+		memcpy(&number, value.bytes, sizeof(number));
+	return number;
+}
+
+/* A route of somebody else's, or an address of the host (table local). */
+static bool is_taken(const struct rtmsg *body)
+{
+	return (body->rtm_table == RT_TABLE_MAIN && body->rtm_protocol != ROUTE_PROTOCOL) ||
+	       (body->rtm_table == RT_TABLE_LOCAL && body->rtm_type == RTN_LOCAL);
+}
+
+static bool take_route(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	const struct rtmsg *body = NLMSG_DATA(message);
+	struct reading *r = context;
+	struct attrs attrs;
+	struct prefix dst;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || message->nlmsg_len < sizeof(struct request))
+		return true;
+	attrs = (struct attrs){(const uint8_t *)message + sizeof(struct request),
+			       message->nlmsg_len - sizeof(struct request)};
+	if (body->rtm_family != AF_INET || body->rtm_flags & RTM_F_CLONED)
+		return true;
+	dst.ip = take_ip(attr_find(attrs, RTA_DST));
+	dst.len = body->rtm_dst_len;
+	if (!dst.ip.family)
+		return true; /* the default route */
+	if (r->routes && body->rtm_table == RT_TABLE_MAIN && body->rtm_protocol == ROUTE_PROTOCOL)
+		*list_add(r->a, r->routes) = (struct route){
+			.dst = dst, .via = take_ip(attr_find(attrs, RTA_GATEWAY)), .origin = NONE};
+	if (r->prefixes && is_taken(body))
+		*list_add(r->a, r->prefixes) = (struct host_prefix){
+			dst, arena_printf(r->a, "%u", take_u32(attr_find(attrs, RTA_OIF)))};
+	return true;
+}
+
+static bool read_routes(struct reading *r, const struct ns *ns, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_GETROUTE, NLM_F_DUMP);
+
+	/* strict checking of dumps: a table is asked for by attribute */
+	request.body.rtm_table = RT_TABLE_UNSPEC;
+	buf_add(&b, &request, sizeof(request));
+	finish(&b);
+	if (netlink_dump(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_route, r, err))
+		return true;
+	return error_wrap(err, "read routes");
+}
+
+static int by_destination(const void *left, const void *right)
+{
+	const struct route *a = left, *b = right;
+
+	return prefix_compare(a->dst, b->dst);
+}
+
+bool route_read(route_list *routes, struct arena *a, const struct ns *ns, struct error *err)
+{
+	struct reading r = {.routes = routes, .a = a};
+
+	if (!read_routes(&r, ns, err))
+		return false;
+	if (routes->n)
+		qsort(routes->items, routes->n, sizeof(*routes->items), by_destination);
+	return true;
+}
+
+/* --- devices have names --- */
+
+struct naming {
+	host_prefix_list *prefixes;
+	struct arena *a;
+};
+
+static bool take_link(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	const struct ifinfomsg *link = NLMSG_DATA(message);
+	size_t head = NLMSG_HDRLEN + sizeof(*link);
+	struct naming *n = context;
+	const char *name, *number;
+
+	if (message->nlmsg_type != RTM_NEWLINK || message->nlmsg_len < head)
+		return true;
+	name = attr_text(attr_find(
+		(struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head},
+		IFLA_IFNAME));
+	number = arena_printf(n->a, "%d", link->ifi_index);
+	list_each (p, n->prefixes)
+		if (!strcmp(p->device, number))
+			p->device = arena_strdup(n->a, name);
+	return true;
+}
+
+static bool name_devices(struct naming *n, const struct ns *ns, struct error *err)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg body;
+	} request = {.header = {.nlmsg_len = sizeof(request),
+				.nlmsg_type = RTM_GETLINK,
+				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+				.nlmsg_seq = next_seq()}};
+
+	if (netlink_dump(ns->route_fd, &request, sizeof(request), request.header.nlmsg_seq,
+			 take_link, n, err))
+		return true;
+	return error_wrap(err, "read interfaces");
+}
+
+bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a, const struct ns *ns,
+			 struct error *err)
+{
+	struct reading r = {.prefixes = prefixes, .a = a};
+	struct naming n = {.prefixes = prefixes, .a = a};
+
+	return read_routes(&r, ns, err) && name_devices(&n, ns, err);
+}
+
+/* --- writing --- */
+
+static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struct route *route,
+		 struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(type, (uint16_t)(NLM_F_ACK | flags));
+
+	request.body.rtm_dst_len = route->dst.len;
+	request.body.rtm_protocol = ROUTE_PROTOCOL;
+	request.body.rtm_type = type == RTM_NEWROUTE ? RTN_UNICAST : RTN_UNSPEC;
+	request.body.rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
+	buf_add(&b, &request, sizeof(request));
+	nla_bytes(&b, RTA_DST, route->dst.ip.bytes, 4);
+	nla_bytes(&b, RTA_GATEWAY, route->via.bytes, 4);
+	finish(&b);
+	return netlink_talk(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, 1, NULL, err);
+}
+
+/* Ours to the same prefix by another gateway. NULL: there is none. */
+static const struct route *find_ours(const route_list *routes, const struct route *route)
+{
+	list_each (r, routes)
+		if (prefix_compare(r->dst, route->dst) == 0)
+			return r;
+	return NULL;
+}
+
+/*
+ * NLM_F_REPLACE would take the first route to the prefix, whosever it is: so it is said only when
+ * the one that stands is ours.
+ */
+bool route_add(const struct ns *ns, const struct route *route, struct error *err)
+{
+	AUTO_RELEASE struct arena a = {0};
+	route_list routes = {0};
+	bool ours;
+
+	if (!route_read(&routes, &a, ns, err))
+		return false;
+	ours = find_ours(&routes, route);
+	if (talk(ns, RTM_NEWROUTE, (uint16_t)(NLM_F_CREATE | (ours ? NLM_F_REPLACE : NLM_F_EXCL)),
+		 route, err))
+		return true;
+	return error_wrap(err, "add route %s via %s", prefix_format(route->dst).s,
+			  ip_format(route->via).s);
+}
+
+bool route_remove(const struct ns *ns, const struct route *route, struct error *err)
+{
+	struct error trouble = {0};
+
+	/* gone with its interface or its network: as wanted */
+	if (talk(ns, RTM_DELROUTE, 0, route, &trouble) || trouble.code == ESRCH)
+		return true;
+	*err = trouble;
+	return error_wrap(err, "remove route %s via %s", prefix_format(route->dst).s,
+			  ip_format(route->via).s);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Routes of our protocol number (rtnetlink, linux/rtnetlink.h) in a namespace's main table. */
+#pragma once
+
+#include "core/plan/plan.h"
+#include "edge/netlink/netns.h"
+
+enum { ROUTE_PROTOCOL = 104 }; /* RTPROT_*: in nobody's use; `ip route` shows "proto 104" */
+
+typedef LIST(struct route) route_list;
+typedef LIST(struct host_prefix) host_prefix_list;
+
+/* Ours, sorted by destination. */
+MUST_CHECK bool route_read(route_list *routes, struct arena *a, const struct ns *ns,
+			   struct error *err);
+/*
+ * Every IPv4 prefix that the namespace routes to a device, and the device: what a new network must
+ * not overlap. Without the default route and without ours.
+ */
+MUST_CHECK bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a,
+				    const struct ns *ns, struct error *err);
+/* Adds or replaces. EEXIST if a foreign route to the same prefix stands: it is left alone. */
+MUST_CHECK bool route_add(const struct ns *ns, const struct route *route, struct error *err);
+MUST_CHECK bool route_remove(const struct ns *ns, const struct route *route, struct error *err);
