@@ -129,12 +129,12 @@ def life(what, criteria, results):
                  [("the first load, from read to commit", [figures.median("first"), 1, *early]),
                   ("the pass after one policy's port changed", [figures.median("ports"), changed, None, None]),
                   ("    of which resolve", [figures.median("resolve"), None, None, None]),
-                  ("the pass after one policy became a range: compiled whole", [figures.median("ranges"), whole, None, None]),
+                  ("the pass after one policy became a range", [figures.median("ranges"), whole, None, None]),
                   (f"after {2 * each} changes", [None, None, *late])])
     results["daemon"] = {"policies": n, **figures.medians(), "changed / first": changed, "memory": early, "later": late}
-    criteria.at_most(f"one policy changed: the pass / the first load, {n} policies", changed, 1 / 20)
+    criteria.at_most(f"one policy changed: the pass / the first load, {n} policies", changed, 1 / 4)
     criteria.at_most(f"peak memory, {n} policies", early[0], 300, "MB")
-    criteria.at_most(f"RssAnon after the pass, {n} policies", early[1], 15, "MB")
+    criteria.at_most(f"RssAnon after the pass, {n} policies", early[1], 20, "MB")
 
 
 def idle(what, criteria, results):

@@ -213,7 +213,7 @@ def change_one(host, ports=(7, 8)):
 
 def daemon_life(n, changes):
     """First load, one policy changed at a time, memory. (first pass, passes after a change of a port, passes after one
-    to a range, which is compiled whole, [VmHWM, RssAnon] after the load, and at the end)."""
+    to a range, [VmHWM, RssAnon] after the load, and at the end)."""
     with Host(configs.pairs(n)[0]) as host, docker_host() as ns, Daemon(host, ns) as daemon:
         daemon.settle()
         loaded = memory(daemon.pid())

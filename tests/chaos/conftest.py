@@ -10,7 +10,6 @@ def pytest_terminal_summary(terminalreporter):
     windows = sorted(max(w, 0) for t in told for w in t["windows_ms"])
     say = terminalreporter.write_line
     say(f"chaos: {len(told)} stories, {sum(t['deaths'] for t in told)} deaths of the daemon, "
-        f"{sum(t['amended'] for t in told)} changes carried out alone, "
         f"{sum(t['packets'] for t in told)} packets, {sum(t['datagrams'] for t in told)} datagrams of established flows, "
         f"lost outside of what others broke: 0")
     if windows:

@@ -63,7 +63,6 @@ class Deeds:
         if self.seed % 4 < 2:
             self.r.shuffle(listed)
             return listed
-        # among so many, and in their order, what changes is carried out alone
         return [*MANY[:300], *listed, *MANY[300:]]
 
     def text(self):

@@ -64,8 +64,7 @@ class Story(deeds.Deeds):
         if any(word in self.bench.log() for word in ('error=""', "Sanitizer")):
             raise AssertionError("the log tells of a failure that has no name")
         self.bench.assert_same_as_fresh()
-        amended = self.bench.log().count("what changed in the policies")
-        return {"seed": self.seed, "amended": amended, "style": self.bench.engine.law.style, "backend": self.bench.backend,
+        return {"seed": self.seed, "style": self.bench.engine.law.style, "backend": self.bench.backend,
                 "settled_ms": round(1000 * settled), "windows_ms": self.judge.windows(report), "deaths": self.bench.deaths,
                 "datagrams": report["datagrams"], "packets": sum(report["made"].values()),
                 "excused": len(report["lost"])}

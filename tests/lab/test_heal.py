@@ -353,9 +353,6 @@ def living(talks):
     return {key for key, said in fresh.items() if said and said.count(".") > len(said) // 2}
 
 
-AMENDED = "what changed in the policies"
-
-
 def rests(bed):
     """No pass is made, and none is due."""
     before = status_page(bed)["passes"]
@@ -371,7 +368,7 @@ def many():
 @pytest.mark.parametrize("trouble", ["", "another step fails every time", "among many"], ids=lambda t: t or "all goes well")
 def test_revoked_connections_end_and_others_live(running, trouble):
     bed, config = running, seed.widened()
-    if trouble == "among many":  # the change alone is carried out before the whole is compared
+    if trouble == "among many":
         config["policies"] += many()
     elif trouble:  # the engine refuses this address for as long as its squatter is there
         bed.docker.connect("smarthost_backend-1", "wireguardproxy", "172.18.104.77")
@@ -395,11 +392,10 @@ def test_revoked_connections_end_and_others_live(running, trouble):
     started = time.monotonic()
     bed.daemon.wait_log("revoked connections ended")
     ONCE[f"docker {bed.lab.version}: connections revoked, {trouble}"] = 1000 * (time.monotonic() - started)
-    assert (AMENDED in bed.daemon.log()) == (trouble == "among many")
     assert engine.wait_for(lambda: living(talks) == {"7001"}), living(talks)
 
 
-def test_among_many_policies_what_changes_is_carried_out_alone_unless_routes_are_missing(running):
+def test_among_many_policies_each_change_is_what_packets_meet(running):
     bed, config = running, seed.widened()
     bed.prober.serve_at("publicbackend", "bystander")
     config["networks"]["third"] = {"subnet": "172.18.105.0/24"}
@@ -408,23 +404,22 @@ def test_among_many_policies_what_changes_is_carried_out_alone_unless_routes_are
     bed.write(config)
     assert bed.harborwall("apply").returncode == 0, bed.daemon.log()[-2000:]
 
-    def passes_of(change, *expected):
-        """Who of publicbackend and bystander reaches port 80 then; True: the change alone was carried out first."""
+    def reach(change, *expected):
+        """Who of publicbackend and bystander reaches port 80 then."""
         assert engine.wait_for(lambda: rests(bed)), status_page(bed)
-        passes, before = status_page(bed)["passes"], bed.daemon.log().count(AMENDED)
+        passes = status_page(bed)["passes"]
         change()
         bed.write(config)
         assert engine.wait_for(lambda: status_page(bed)["passes"] >= passes + 2), status_page(bed)  # one behind it
         for who in ("publicbackend", "bystander"):
             reached = ask(bed, who, ("172.18.103.2", "tcp", 80), timeout=1)[0]
             assert bool(reached) == (who in expected), f"{who}: {reached}\n{bed.daemon.log()[-2000:]}"
-        return bed.daemon.log().count(AMENDED) > before
     one, policies = config["policies"][0], config["policies"]
-    assert passes_of(lambda: one.update(port=81))
-    assert passes_of(lambda: one.update(port=80), "publicbackend")
+    reach(lambda: one.update(port=81))
+    reach(lambda: one.update(port=80), "publicbackend")
     new = {"selector": "smarthostloadbalancer", "from": "bystander", "port": 80}
-    assert not passes_of(lambda: policies.insert(300, new), "publicbackend", "bystander"), "it had no route"
-    assert passes_of(lambda: policies.remove(new), "publicbackend")
+    reach(lambda: policies.insert(300, new), "publicbackend", "bystander")
+    reach(lambda: policies.remove(new), "publicbackend")
     assert not bed.lab.inside("bystander", "ip", "route", "show", "172.18.103.0/24").stdout, "nobody needs it"
     assert bed.harborwall("plan", "-q").returncode == 0
 

@@ -89,10 +89,8 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	tell_outcomes(p);
 	tell_findings(&d->said, p);
 	if (p->n_done || p->n_failed)
-		log_info("pass", "reason", reasons, "of",
-			 p->amended ? "what changed in the policies" : NULL, "done",
-			 arena_printf(&a, "%u", p->n_done), "failed",
-			 p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
+		log_info("pass", "reason", reasons, "done", arena_printf(&a, "%u", p->n_done),
+			 "failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
 			 arena_printf(&a, "%lld", (long long)(clock_us() - started) / 1000));
 	if (p->n_revoked)
 		log_info("revoked connections ended", "connections",
@@ -107,7 +105,7 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	}
 	if (p->view.engine.up)
 		triggers_no_retry(&d->triggers);
-	if (p->amended || (p->n_done && p->view.engine.up))
+	if (p->n_done && p->view.engine.up)
 		d->triggers.reasons |= REASON_VERIFY;
 }
 
@@ -228,7 +226,6 @@ static void make_pass(struct daemon *d)
 	looks = !changed && only_looks(why);
 	d->world.as_last_told =
 		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY)) && d->triggers.stream_up;
-	d->world.before = changed && !(why & REASON_ASKED) ? d->source.before : NULL;
 	d->triggers.reasons = 0;
 	d->triggers.death_at = FOREVER;
 	if (changed)
@@ -253,8 +250,6 @@ static void make_pass(struct daemon *d)
 		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
 			      d->report.word);
 	pass_release(&pass);
-	d->world.before = NULL;
-	source_forget_before(&d->source);
 	let_go(d);
 	d->last_pass_ms = clock_ms();
 }

@@ -26,18 +26,11 @@ static void drop(struct generation *g)
 	free(g);
 }
 
-void source_forget_before(struct source *s)
-{
-	drop(s->before);
-	s->before = NULL;
-}
-
 static void accept_generation(struct source *s, struct generation *g)
 {
 	AUTO_RELEASE struct arena a = {0};
 
-	source_forget_before(s);
-	s->before = s->current;
+	drop(s->current);
 	s->current = g;
 	s->refused = false;
 	s->loaded_at = time(NULL);
@@ -130,7 +123,6 @@ bool source_reload(struct source *s)
 
 void source_release(struct source *s)
 {
-	source_forget_before(s);
 	drop(s->current);
 	s->current = NULL;
 }

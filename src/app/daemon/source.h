@@ -13,17 +13,15 @@
 struct source {
 	const struct options *options;
 	struct generation *current; /* the last good one, NULL until there is one */
-	struct generation *before; /* the one before it, until the pass behind the change is over */
-	uint64_t digest;	   /* of the file as last seen, good or bad */
-	struct file_mark mark;	   /* as it was then */
-	bool known;		   /* it could be read then */
-	bool refused;		   /* it had errors; current is older */
-	time_t loaded_at;	   /* when current was */
+	uint64_t digest;	    /* of the file as last seen, good or bad */
+	struct file_mark mark;	    /* as it was then */
+	bool known;		    /* it could be read then */
+	bool refused;		    /* it had errors; current is older */
+	time_t loaded_at;	    /* when current was */
 };
 
 /* Looks whether the file has other bytes than last time. True if there is a new generation. */
 bool source_reload(struct source *s);
 /* At a start without a file that can be enforced. */
 void source_load_last_good(struct source *s);
-void source_forget_before(struct source *s);
 void source_release(struct source *s);

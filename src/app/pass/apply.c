@@ -242,9 +242,6 @@ void pass_apply(struct pass *p, struct world *w)
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
 		take(p, w, i);
 	timing_stop("apply", start);
-	if (p->amended) /* the whole pass behind it knows what else admits them */
-		w->revocation_paid &= !takes_away(p, 0);
-	else
-		revoke_everywhere(p, w);
+	revoke_everywhere(p, w);
 	unchanged_remember(w, p);
 }

@@ -367,21 +367,6 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 	return true;
 }
 
-bool known_has_routes(const struct world *w, const struct engine_container *c,
-		      const struct space *wanted)
-{
-	const struct known *k = c ? known_find(w, c->id) : NULL;
-
-	if (!wanted->routes.n || !c || !c->running)
-		return true;
-	if (!k || !k->open || !k->memory.valid)
-		return false;
-	list_each (route, &wanted->routes)
-		if (!space_has_route(&k->memory.space, route->dst, &route->via))
-			return false;
-	return true;
-}
-
 const struct ns *known_namespace(const struct world *w, const char *container)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/pass.h"
 
-#include "app/pass/amending.h"
 #include "app/pass/unchanged.h"
 #include "app/report/timings.h"
 #include "core/json/locate.h"
@@ -58,9 +57,6 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	p->stamp = unchanged_stamp(p, w);
 	p->unchanged = unchanged_take(p, w);
 	if (p->unchanged)
-		return true;
-	p->amended = amending_take(p, w, g);
-	if (p->amended)
 		return true;
 	start = timing_start();
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,

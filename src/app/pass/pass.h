@@ -46,7 +46,6 @@ struct pass {
 	struct error trouble; /* with ending them */
 	uint64_t stamp, file; /* of its inputs (app/pass/unchanged.h) */
 	bool unchanged;	      /* they are those of a converged pass: nothing was compared */
-	bool amended;	      /* planned for a few changed policies alone: a whole pass follows */
 };
 
 /* Reads the world and says what there is to do. Changes nothing. */

@@ -64,15 +64,9 @@ static void copy_findings(struct findings *to, struct arena *a, const struct fin
 		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
 }
 
-bool unchanged_world(const struct pass *p, struct world *w)
+/* What the converged pass had to say, and the hand-offs that it wanted. */
+static void take_converged(struct pass *p, const struct converged *c)
 {
-	return p->stamp && p->stamp == w->converged.stamp && w->revocation_paid &&
-	       namespaces_are_unchanged(w);
-}
-
-void unchanged_copy(struct pass *p, const struct world *w)
-{
-	const struct converged *c = &w->converged;
 	struct space *host = list_add(&p->arena, &p->want.spaces);
 
 	copy_findings(&p->plan.findings, &p->arena, &c->findings);
@@ -83,9 +77,12 @@ void unchanged_copy(struct pass *p, const struct world *w)
 
 bool unchanged_take(struct pass *p, struct world *w)
 {
-	if (p->file != w->converged.file || !unchanged_world(p, w))
+	const struct converged *c = &w->converged;
+
+	if (!p->stamp || p->stamp != c->stamp || p->file != c->file || !w->revocation_paid ||
+	    !namespaces_are_unchanged(w))
 		return false;
-	unchanged_copy(p, w);
+	take_converged(p, c);
 	return true;
 }
 
@@ -103,7 +100,7 @@ void unchanged_remember(struct world *w, const struct pass *p)
 
 	arena_release(&c->arena);
 	*c = (struct converged){0};
-	if (!p->stamp || p->amended || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
+	if (!p->stamp || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
 		return;
 	c->stamp = p->stamp;
 	c->file = p->file;

@@ -10,11 +10,7 @@
 
 /* Of all inputs but the file, after observe_host. 0: some can't be told so cheaply. */
 uint64_t unchanged_stamp(const struct pass *p, const struct world *w);
-/* The world is as the converged pass left it, whatever the file says. */
-bool unchanged_world(const struct pass *p, struct world *w);
 /* True: this pass is done; it has the findings of the converged one and no steps. */
 bool unchanged_take(struct pass *p, struct world *w);
-/* What that one had to say, and the hand-offs that it wanted. */
-void unchanged_copy(struct pass *p, const struct world *w);
 /* After a whole pass. */
 void unchanged_remember(struct world *w, const struct pass *p);

@@ -66,8 +66,6 @@ struct converged {
 	LIST(struct handoff) handoffs;
 };
 
-struct generation;
-
 struct world {
 	const struct options *options;
 	struct docker *docker;
@@ -82,8 +80,6 @@ struct world {
 	struct memory memory; /* of the host */
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
-	/* Set before a pass that need not be whole: what the file said until it changed. */
-	const struct generation *before;
 	struct converged converged;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the ears */
@@ -106,9 +102,6 @@ void world_let_go(const struct world *w);
 const struct ns *known_namespace(const struct world *w, const char *container);
 /* The legacy variant's filter is another one than when it was read last. */
 bool world_legacy_changed(struct world *w);
-/* What this space has of routes stands there, or nobody is there to need it. */
-bool known_has_routes(const struct world *w, const struct engine_container *c,
-		      const struct space *wanted);
 /* Takes the news of containers' namespaces: what is known of them is not trusted blindly. */
 bool known_heard_changes(struct world *w);
 /* Takes the news. True: somebody else changed what we look after. */

@@ -121,7 +121,6 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 		decode_policy(d, config, &value);
 		leave(d);
 	}
-	d->policies_end = p->at;
 	leave(d);
 }
 
@@ -247,17 +246,6 @@ static void keep_policies(struct config *config, struct decoder *d)
 	buf_free(&d->comments);
 }
 
-/* 0 where the policies are not read by pieces, or there are none. */
-static uint64_t frame_of(const struct decoder *d, const char *text, size_t len)
-{
-	uint64_t hash;
-
-	if (!d->policies_end)
-		return 0;
-	hash = hash_word(HASH_START, hash_large(text, (size_t)(d->policies_at - text)));
-	return hash_word(hash, hash_large(d->policies_end, (size_t)(text + len - d->policies_end)));
-}
-
 bool config_decode(struct config *config, struct diags *diags, struct arena *a, const char *file,
 		   const char *text, size_t len)
 {
@@ -270,7 +258,6 @@ bool config_decode(struct config *config, struct diags *diags, struct arena *a, 
 		return false;
 	}
 	keep_policies(config, &d);
-	config->frame = frame_of(&d, text, len);
 	if (d.odd && !is_flat(diags, text, len))
 		return false;
 	config_check(config, diags, a);

@@ -112,7 +112,6 @@ struct config {
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
 	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
-	uint64_t frame;	 /* of those before and behind the policies; 0: not told apart */
 };
 
 /*

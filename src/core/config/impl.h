@@ -47,8 +47,7 @@ struct decoder {
 	name_list names;	     /* by number */
 	range_list ports;	     /* of the policy at hand */
 	struct buf comments;	     /* of policies */
-	const char *policies_at;     /* in the text, where it is read by pieces … */
-	const char *policies_end;    /* … and behind the last of them */
+	const char *policies_at;     /* in the text, where it is read by pieces */
 	const struct policy *placed; /* policies that need not be moved any more */
 };
 

@@ -73,10 +73,6 @@ struct observed {
 void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	       const struct observed *observed, const struct config *config);
 
-/* Of the host's nf_tables rules alone: spaces[0] of both. */
-void plan_host_rules(struct plan *plan, struct arena *a, const struct state *want,
-		     const struct observed *observed);
-
 /* The batches' bytes; all else is the arena's. */
 void plan_free(struct plan *plan);
 

@@ -374,14 +374,6 @@ static void diff_left_spaces(struct differ *d, const uint32_t *wanted)
 	}
 }
 
-void plan_host_rules(struct plan *plan, struct arena *a, const struct state *want,
-		     const struct observed *observed)
-{
-	struct differ d = {.plan = plan, .a = a, .want = want, .seen = observed};
-
-	diff_firewall(&d, 0, 0);
-}
-
 void diff_spaces(struct differ *d)
 {
 	const struct state *have = &d->seen->have;
