@@ -50,15 +50,49 @@ static bool is_its_file(const struct options *o)
 	return false;
 }
 
-int ask_for_pass(const struct options *o)
+/* A word as a shell takes it. */
+static void add_word(struct buf *out, const char *word)
 {
-	AUTO_BUF struct buf body = {0};
+	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			       "/._-+:,@%")]) {
+		buf_puts(out, word);
+		return;
+	}
+	buf_puts(out, "'");
+	for (; *word; word++)
+		if (*word == '\'')
+			buf_puts(out, "'\\''");
+		else
+			buf_add(out, word, 1);
+	buf_puts(out, "'");
+}
+
+const char *ask_accept_command(struct arena *a, const struct options *o, uint64_t digest)
+{
+	AUTO_BUF struct buf command = {0};
+
+	buf_puts(&command, "harborwall apply ");
+	if (strcmp(o->config, DEFAULT_CONFIG) != 0) {
+		buf_puts(&command, "-c ");
+		add_word(&command, o->config);
+		buf_puts(&command, " ");
+	}
+	buf_printf(&command, "--accept %016llx", (unsigned long long)digest);
+	return arena_strdup(a, buf_text(&command));
+}
+
+int ask_for_pass(const struct options *o, uint64_t accept)
+{
+	AUTO_BUF struct buf body = {0}, path = {0};
 	struct error err = {0};
 	long code = 0;
 
 	if (!is_its_file(o))
 		return EXIT_FAILED;
-	if (!status_ask(&body, &code, o->listen, "/pass", true, &err)) {
+	buf_puts(&path, "/pass");
+	if (accept)
+		buf_printf(&path, "?accept=%016llx", (unsigned long long)accept);
+	if (!status_ask(&body, &code, o->listen, buf_text(&path), true, &err)) {
 		fprintf(stderr, "harborwall: a daemon runs, but %s\n", err.text);
 		return EXIT_FAILED;
 	}

@@ -35,6 +35,8 @@ static const struct {
 	 "       apply: remove rules without our mark that say what ours say"},
 	{"confirm", 'o', false, false, true,
 	 "SECS   apply: roll back unless confirmed (not built yet)"},
+	{"accept", 'A', false, false, true,
+	 "DIGEST apply: the file that was shown as this, whatever it takes away"},
 	{"format", 'f', false, false, true, "NAME   graph: dot, mermaid, json (not built yet)"},
 };
 
@@ -130,7 +132,7 @@ static bool read_environment(struct options *o, int *status)
 {
 	const char *log = from_environment("HARBORWALL_LOG", "text");
 
-	o->config = from_environment("NETWORKS_CONFIG_PATH", "/etc/user/config/networks.json");
+	o->config = from_environment("NETWORKS_CONFIG_PATH", DEFAULT_CONFIG);
 	o->state = from_environment("HARBORWALL_STATE", "/var/lib/harborwall/state.json");
 	o->listen = from_environment("HARBORWALL_LISTEN", "/run/harborwall.sock");
 	o->backend = from_environment("HARBORWALL_BACKEND", NULL);
@@ -142,6 +144,15 @@ static bool read_environment(struct options *o, int *status)
 	return parse_period(o, status) && parse_marks(o, status);
 }
 
+/* As it is shown: sixteen hexadecimal digits. */
+static bool parse_digest(uint64_t *digest, const char *text)
+{
+	char *end;
+
+	*digest = strtoull(text, &end, 16);
+	return *digest && !*end && strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16;
+}
+
 static void set_flag(struct options *o, size_t flag, const char *value)
 {
 	char letter = flags[flag].letter;
@@ -151,6 +162,7 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->engine = letter == 'e' ? (uint32_t)strtoul(value, NULL, 10) : o->engine;
 	o->backend = letter == 'b' ? value : o->backend;
 	o->counters_word = letter == 'k' ? value : o->counters_word;
+	o->accept_word = letter == 'A' ? value : o->accept_word;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';
@@ -231,6 +243,13 @@ static bool check_counters(struct options *o, int *status)
 	return refuse(status, "counters are auto, on or off, not \"%s\"", o->counters_word);
 }
 
+static bool check_accept(struct options *o, int *status)
+{
+	return !o->accept_word || parse_digest(&o->accept, o->accept_word) ||
+	       refuse(status, "\"%s\" is not the digest of a file (sixteen hexadecimal digits)",
+		      o->accept_word);
+}
+
 static bool was_given(const struct options *o, int letter)
 {
 	return o->given & 1u << flag_of(letter);
@@ -272,7 +291,7 @@ bool options_parse(struct options *options, const struct verb **verb, const stru
 	if (!*verb)
 		return refuse(status, "there is no verb \"%s\"", options->verb);
 	if (!flags_fit(options, *verb, status) || !check_backend(options, status) ||
-	    !check_counters(options, status))
+	    !check_counters(options, status) || !check_accept(options, status))
 		return false;
 	/* the only argument of most verbs is the file */
 	if (!strncmp((*verb)->arguments, "[FILE]", 6) && options->n_arguments)

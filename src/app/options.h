@@ -14,6 +14,8 @@ enum {
 	EXIT_USAGE = 64,  /* as sysexits.h EX_USAGE */
 };
 
+#define DEFAULT_CONFIG "/etc/user/config/networks.json"
+
 struct options {
 	const char *verb;
 	const char *config;	  /* path of networks.json */
@@ -23,7 +25,9 @@ struct options {
 	const char *backend;	   /* HARBORWALL_BACKEND or --backend; NULL: detect */
 	const char *counters_word; /* HARBORWALL_COUNTERS or --counters */
 	enum counters counters;
-	uint32_t engine;    /* --engine: rules for this version of Docker; 0: none in particular */
+	uint32_t engine; /* --engine: rules for this version of Docker; 0: none in particular */
+	const char *accept_word;
+	uint64_t accept;    /* --accept: digest of the one file that is meant; 0: any */
 	const char *listen; /* status socket: a path, or 127.0.0.1:PORT */
 	const char *state;  /* path of the state file */
 	uint32_t period_s;  /* WATCH_PERIOD_SECONDS */

@@ -3,6 +3,7 @@
 #include "app/verbs.h"
 
 #include "app/ask.h"
+#include "app/pass/last_good.h"
 #include "app/pass/pass.h"
 #include "app/pass/saved.h"
 #include "app/report/timings.h"
@@ -96,26 +97,32 @@ int verb_check(const struct options *o)
 
 /* --- rules --- */
 
-/* The file's generation, or what is wrong with it on stderr. */
-static bool load(struct generation *g, const struct options *o)
+/* The file's text and its generation, or what is wrong with it on stderr. */
+static bool load_text(struct generation *g, struct buf *text, const struct options *o)
 {
-	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
 	struct moment start = timing_start();
 	bool accepted;
 
-	if (!file_read(&text, o->config, CONFIG_MAX_BYTES, &err)) {
+	if (!file_read(text, o->config, CONFIG_MAX_BYTES, &err)) {
 		fail(&err);
 		return false;
 	}
 	timing_stop("read", start);
-	accepted = generation_load(g, o->config, &text, &err);
+	accepted = generation_load(g, o->config, text, &err);
 	print_diags(o, g);
 	if (!accepted) {
 		fail(&err);
 		generation_release(g);
 	}
 	return accepted;
+}
+
+static bool load(struct generation *g, const struct options *o)
+{
+	AUTO_BUF struct buf text = {0};
+
+	return load_text(g, &text, o);
 }
 
 static void print_findings(FILE *out, const struct pass *p)
@@ -227,10 +234,11 @@ static void print_outcomes(const struct pass *p, bool last, bool quiet)
 
 /*
  * Passes until one finds nothing to do, for what a pass does may be what the next one needs (a
- * network's bridge, a container's address). Ends early where nothing succeeds.
+ * network's bridge, a container's address). Ends early where nothing succeeds. *any: one was
+ * carried out, so that this file is in force as far as it can be.
  */
-static bool converge(struct world *world, const struct generation *g, const struct options *o,
-		     struct error *err)
+static bool converge(bool *any, struct world *world, const struct generation *g,
+		     const struct options *o, struct error *err)
 {
 	for (int i = 0; i < MAX_PASSES; i++) {
 		struct pass pass;
@@ -238,6 +246,7 @@ static bool converge(struct world *world, const struct generation *g, const stru
 
 		if (planned)
 			pass_apply(&pass, world);
+		*any |= planned;
 		clean = planned && !pass.plan.steps.n;
 		stuck = !planned || (!clean && !pass.n_done) ||
 			(clean && pass_has_conflicts(&pass));
@@ -256,17 +265,38 @@ static bool converge(struct world *world, const struct generation *g, const stru
 			 MAX_PASSES);
 }
 
+/* Somebody looked at a file and accepted it: this must be the same one. */
+static bool is_accepted(const struct options *o, const struct generation *g, struct error *err)
+{
+	return !o->accept || o->accept == g->config.digest ||
+	       error_set(err, -1,
+			 "%s is not %016llx any more but %016llx: somebody changed it; look at the "
+			 "plan again",
+			 o->config, (unsigned long long)o->accept,
+			 (unsigned long long)g->config.digest);
+}
+
+/* A daemon that starts later goes on from here. */
+static bool keep_last_good(const struct options *o, const struct buf *text,
+			   const struct generation *g, struct error *err)
+{
+	return last_good_is(o, text->len, g->config.digest) ||
+	       (last_good_propose(o, text, err) && last_good_accept(o, err));
+}
+
 int verb_apply(const struct options *o)
 {
+	AUTO_BUF struct buf text = {0};
 	struct generation g;
 	struct world world;
 	struct error err = {0};
 	int status = EXIT_FINE;
+	bool any = false;
 	char holder[32];
 
-	if (!load(&g, o))
+	if (!load_text(&g, &text, o))
 		return EXIT_FAILED;
-	if (!world_open(&world, o, &err)) {
+	if (!world_open(&world, o, &err) || !is_accepted(o, &g, &err)) {
 		status = fail(&err);
 	} else {
 		world.adopt = o->adopt;
@@ -274,8 +304,10 @@ int verb_apply(const struct options *o)
 		if (!ask_holder(holder, sizeof(holder), &world, &err))
 			status = fail(&err);
 		else if (*holder)
-			status = ask_for_pass(o);
-		else if (!converge(&world, &g, o, &err))
+			status = ask_for_pass(o, o->accept);
+		else if (!converge(&any, &world, &g, o, &err))
+			status = fail(&err);
+		if (any && !keep_last_good(o, &text, &g, &err))
 			status = fail(&err);
 	}
 	world_close(&world);
@@ -301,7 +333,7 @@ static bool give_back(struct world *world, const struct options *o, struct error
 		printf("~ forwarding host: net.ipv4.ip_forward = 0, as it was\n");
 	if (!o->quiet && saved.policy_was_accept)
 		printf("~ policy     host: FORWARD policy ACCEPT, as it was\n");
-	return saved_forget(o->state, err);
+	return saved_forget(o->state, err) && last_good_forget(o, err);
 }
 
 static int refuse_clear(const char *holder)
@@ -319,6 +351,7 @@ int verb_clear(const struct options *o)
 	struct world world;
 	struct error err = {0};
 	int status = EXIT_FINE;
+	bool any = false;
 	char holder[32];
 
 	if (!world_open(&world, o, &err)) {
@@ -330,7 +363,7 @@ int verb_clear(const struct options *o)
 			status = fail(&err);
 		else if (*holder)
 			status = refuse_clear(holder);
-		else if (!converge(&world, &nothing, o, &err) || !give_back(&world, o, &err))
+		else if (!converge(&any, &world, &nothing, o, &err) || !give_back(&world, o, &err))
 			status = fail(&err);
 		else if (world.engine_trouble.code)
 			status = fail(&world.engine_trouble);

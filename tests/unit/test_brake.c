@@ -32,11 +32,11 @@ static void release(struct file *f)
 
 /* What a generated file says; all-zero: three empty sections. */
 struct shape {
-	unsigned networks, containers, policies; /* so many, the first ones */
-	unsigned first_policy;			 /* … of these, from here on */
+	unsigned networks, containers, policies;   /* so many, the first ones */
+	unsigned first_policy;			   /* … of these, from here on */
 	const char *network_name, *container_name; /* beginnings of names */
-	unsigned subnet, host; /* beginnings of addresses */
-	const char *port;      /* of every policy */
+	unsigned subnet, host;			   /* beginnings of addresses */
+	const char *port;			   /* of every policy */
 	const char *proto;
 	bool backwards; /* policies */
 };
@@ -54,7 +54,8 @@ static void add_policy(struct buf *b, const struct shape *s, unsigned n)
 	buf_printf(b,
 		   "{\"selector\": \"%s%u\", \"from\": \"192.0.2.%u\", \"port\": %s, \"proto\": "
 		   "%s}",
-		   s->container_name, n % (s->containers ? s->containers : 1), n, s->port, s->proto);
+		   s->container_name, n % (s->containers ? s->containers : 1), n, s->port,
+		   s->proto);
 }
 
 static void write_file(struct buf *b, const struct shape *s)
@@ -157,8 +158,8 @@ TEST(more_than_half_of_the_containers_and_at_least_four_hold_a_file)
 	static const struct {
 		unsigned before, after;
 		bool held;
-	} cases[] = {{3, 0, false}, {4, 0, true},  {6, 3, false}, {7, 4, false},  {7, 3, true},
-		     {8, 4, false}, {8, 3, true},  {9, 5, false}, {9, 4, true},	  {100, 50, false},
+	} cases[] = {{3, 0, false},   {4, 0, true},  {6, 3, false}, {7, 4, false}, {7, 3, true},
+		     {8, 4, false},   {8, 3, true},  {9, 5, false}, {9, 4, true},  {100, 50, false},
 		     {100, 49, true}, {8, 8, false}, {8, 20, false}};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -186,9 +187,9 @@ TEST(more_than_half_of_the_policies_and_at_least_twenty_hold_a_file)
 	static const struct {
 		unsigned before, after;
 		bool held;
-	} cases[] = {{19, 0, false}, {20, 0, true},  {39, 20, false}, {39, 19, true},
-		     {40, 20, false}, {40, 19, true}, {41, 21, false}, {41, 20, true},
-		     {40, 60, false}};
+	} cases[] = {{19, 0, false},  {20, 0, true},   {39, 20, false},
+		     {39, 19, true},  {40, 20, false}, {40, 19, true},
+		     {41, 21, false}, {41, 20, true},  {40, 60, false}};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
 		assert_int_equal(is_held(policies(cases[i].before), policies(cases[i].after),
@@ -321,8 +322,8 @@ TEST(policies_that_only_wait_are_gone)
 	assert_int_equal(brake.losses[LOST_POLICIES].go, 40);
 	assert_true(brake_holds(&brake));
 	/* and what waited before is nothing to lose */
-	brake_look(&brake, &a, &engine, &after.declared, &(struct declared){&before.config,
-									   &before.resolution});
+	brake_look(&brake, &a, &engine, &after.declared,
+		   &(struct declared){&before.config, &before.resolution});
 	assert_int_equal(brake.losses[LOST_POLICIES].go, 0);
 	brake_look(&brake, &a, &engine, &after.declared, &after.declared);
 	assert_int_equal(brake.losses[LOST_POLICIES].stand, 0);
@@ -478,8 +479,9 @@ TEST(a_loss_is_told_with_its_first_names)
 	make(&after, containers(1));
 	engine = engine_of(&a, &before);
 	brake_look(&brake, &a, &engine, &before.declared, &after.declared);
-	assert_string_equal(brake_text(&brake, &a),
-			    "5 of 6 containers would be disconnected (box1, box2, box3 and 2 more)");
+	assert_string_equal(
+		brake_text(&brake, &a),
+		"5 of 6 containers would be disconnected (box1, box2, box3 and 2 more)");
 	release(&before);
 	release(&after);
 }
@@ -490,7 +492,8 @@ int main(void)
 		cmocka_unit_test(more_than_half_of_the_containers_and_at_least_four_hold_a_file),
 		cmocka_unit_test(more_than_half_of_the_networks_and_at_least_four_hold_a_file),
 		cmocka_unit_test(more_than_half_of_the_policies_and_at_least_twenty_hold_a_file),
-		cmocka_unit_test(what_goes_from_the_front_of_a_file_counts_as_what_goes_from_its_end),
+		cmocka_unit_test(
+			what_goes_from_the_front_of_a_file_counts_as_what_goes_from_its_end),
 		cmocka_unit_test(an_order_is_nothing_to_lose),
 		cmocka_unit_test(other_names_for_the_same_addresses_lose_nothing),
 		cmocka_unit_test(other_addresses_under_the_same_names_lose_nothing),
@@ -498,7 +501,8 @@ int main(void)
 		cmocka_unit_test(policies_that_are_put_together_or_taken_apart_lose_nothing),
 		cmocka_unit_test(policies_that_only_wait_are_gone),
 		cmocka_unit_test(half_of_a_file_that_waits_does_not_count_as_half_that_stays),
-		cmocka_unit_test(a_container_that_keeps_as_many_connections_loses_none_and_one_fewer_counts),
+		cmocka_unit_test(
+			a_container_that_keeps_as_many_connections_loses_none_and_one_fewer_counts),
 		cmocka_unit_test(without_an_engine_what_the_file_in_force_declares_counts),
 		cmocka_unit_test(what_the_file_in_force_does_not_want_either_is_nothing_to_lose),
 		cmocka_unit_test(what_others_made_is_nothing_to_lose),

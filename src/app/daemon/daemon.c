@@ -114,10 +114,12 @@ static void publish(struct daemon *d)
 	AUTO_BUF struct buf text = {0};
 
 	d->report.engine_up = d->triggers.stream_up;
-	d->report.refused = d->source.refused;
+	d->report.trouble = d->source.trouble;
+	d->report.held = d->source.held;
+	d->report.takes = buf_text(&d->source.takes);
 	d->report.loaded_at = d->source.loaded_at;
 	buf_puts(&text, "READY=1\nSTATUS=");
-	report_line(&text, &d->report, d->source.current);
+	report_line(&text, &d->report, d->source.current, d->options);
 	notify_send(buf_text(&text));
 }
 
@@ -173,6 +175,20 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	return false;
 }
 
+/* A new file is weighed in its first pass; if it is held, the one before is what is wanted. */
+static bool plan_weighed_pass(struct daemon *d, struct pass *p, struct error *err)
+{
+	bool planned = plan_pass(d, p, err);
+
+	if (source_weigh(&d->source, &p->view, planned))
+		return planned;
+	pass_release(p);
+	*err = (struct error){0};
+	if (!d->source.current)
+		return error_set(err, -1, "the file is held, and no other one is in force");
+	return plan_pass(d, p, err);
+}
+
 /* Neither the file nor the engine nor a person wants something new. */
 static bool only_looks(uint32_t reasons)
 {
@@ -185,8 +201,11 @@ static bool read_file(struct daemon *d)
 {
 	const uint32_t readers =
 		REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED;
-	bool changed = d->triggers.reasons & readers && source_reload(&d->source);
+	bool changed;
 
+	if (d->triggers.reasons & REASON_ASKED && status_accepts(d->status))
+		source_accept(&d->source, status_accepts(d->status));
+	changed = d->triggers.reasons & readers && source_reload(&d->source);
 	if (!d->source.current && d->triggers.reasons & REASON_START)
 		source_load_last_good(&d->source);
 	return changed;
@@ -208,6 +227,24 @@ static void let_go(struct daemon *d)
 	if (d->source.current)
 		arena_let_go(&d->source.current->arena);
 	world_let_go(&d->world);
+}
+
+/* Who accepted a file that is another one by now accepted nothing. */
+static void answer_pass(struct daemon *d)
+{
+	AUTO_BUF struct buf text = {0};
+	uint64_t accepts = status_accepts(d->status);
+	bool other = accepts && (!d->source.current || d->source.held ||
+				 d->source.current->config.digest != accepts);
+
+	buf_puts(&text, d->report.word);
+	if (other)
+		buf_printf(&text, "nothing was accepted: the file is not %016llx any more\n",
+			   (unsigned long long)accepts);
+	report_held(&text, &d->report, d->options);
+	status_answer(d->status, STATUS_PASS,
+		      !other && !d->source.held && !d->report.failed && !d->report.n_failed,
+		      buf_text(&text));
 }
 
 static void make_pass(struct daemon *d)
@@ -235,7 +272,7 @@ static void make_pass(struct daemon *d)
 		report_failure(&d->report, &err, reasons, clock_us() - started);
 	} else if (why == REASON_FILE && !changed) {
 		; /* touched, or a neighbour of the file: nothing is wanted otherwise */
-	} else if (plan_pass(d, &pass, &err)) {
+	} else if (plan_weighed_pass(d, &pass, &err)) {
 		carry_out(d, &pass, looks);
 		note_bridges(d, &pass);
 		finish_pass(d, &pass, reasons, started,
@@ -247,8 +284,7 @@ static void make_pass(struct daemon *d)
 	}
 	publish(d);
 	if (why & REASON_ASKED)
-		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
-			      d->report.word);
+		answer_pass(d);
 	pass_release(&pass);
 	let_go(d);
 	d->last_pass_ms = clock_ms();
@@ -325,13 +361,14 @@ static void loop(struct daemon *d)
 
 static bool daemon_open(struct daemon *d, const struct options *options, struct error *err)
 {
-	*d = (struct daemon){.options = options,
-			     .source = {.options = options},
-			     .report = {.fights = &d->fights, .counts = &d->counts},
-			     .triggers = TRIGGERS_INIT,
-			     .lock = -1,
-			     .cooled_ms = clock_ms(),
-			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
+	*d = (struct daemon){
+		.options = options,
+		.source = {.options = options},
+		.report = {.fights = &d->fights, .counts = &d->counts, .trouble = "", .takes = ""},
+		.triggers = TRIGGERS_INIT,
+		.lock = -1,
+		.cooled_ms = clock_ms(),
+		.last_pass_ms = clock_ms() - MAX_GAP_MS};
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
 	    (d->lock = lock_take(err)) < 0)
 		return false;

@@ -217,8 +217,7 @@ static bool half_is_in_its_place(const struct comparison *c)
 
 	for (; at < n && kept < (n_old + 1) / 2 && is_same_policy(c, &old[at], &new[at]); at++)
 		kept += !waits(c->before, &old[at]) && !waits(c->wanted, &new[at]);
-	for (; at < n && kept < (n_old + 1) / 2 &&
-	       is_same_policy(c, &old[--n_old], &new[--n_new]);
+	for (; at < n && kept < (n_old + 1) / 2 && is_same_policy(c, &old[--n_old], &new[--n_new]);
 	     at++)
 		kept += !waits(c->before, &old[n_old]) && !waits(c->wanted, &new[n_new]);
 	return kept >= (c->before->config->policies.n + 1) / 2;
@@ -299,10 +298,10 @@ static void merge_spans(span_list *spans)
 
 static bool has_port_of(const span_list *spans, struct span sought)
 {
-	uint32_t i = first_not_before(spans->n, k,
-				      spans->items[k].ends < sought.ends ||
-					      (spans->items[k].ends == sought.ends &&
-					       spans->items[k].high < sought.low));
+	uint32_t i = first_not_before(
+		spans->n, k,
+		spans->items[k].ends < sought.ends ||
+			(spans->items[k].ends == sought.ends && spans->items[k].high < sought.low));
 
 	return i < spans->n && spans->items[i].ends == sought.ends &&
 	       spans->items[i].low <= sought.high;
