@@ -7,12 +7,21 @@
 #pragma once
 
 #include "core/compile/state.h"
-#include "core/config/config.h"
+#include "core/resolve/resolve.h"
 
 /* IP protocol numbers (IANA); 0 stands for "every protocol". */
 struct traffic {
 	uint8_t proto;
 	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
+};
+
+/* What one policy lets through: everything of `from` to everything of `to`, by these matches. */
+struct grant {
+	const struct peers *from, *to;
+	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
+	const struct traffic *matches;
+	uint32_t n_matches;
+	uint32_t origin;
 };
 
 struct allow {
@@ -67,6 +76,8 @@ bool flows_matter(const struct flows *flows);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
+/* "tcp"; "other": policies do not know it. */
+const char *protocol_name(uint8_t proto);
 
 /* The table of the host's namespace, or of a container's. Exists only if there is something to say.
  */

@@ -56,6 +56,10 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key);
 /* Sorted, and declared with room to grow. */
 void finish_set(struct builder *b, struct set *set);
+/* Finished, and part of the table, unless it holds nothing. */
+void keep_set(struct builder *b, const struct set *set);
+/* The last field of a verdict map's record. */
+void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict verdict);
 
 #define term_lookup(b, rule, kind, set_name, ...)                                                  \
 	add_lookup((b), (rule), (kind), (set_name), (const uint8_t[]){__VA_ARGS__},                \

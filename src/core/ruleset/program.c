@@ -65,10 +65,8 @@ static void build_allows(struct builder *b, const struct flows *flows)
 			*list_add(b->a, &boxes.list) = box_of_flow(flow);
 		}
 	}
-	if (ports.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &ports, sizeof(ports)));
-	if (hosts.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &hosts, sizeof(hosts)));
+	keep_set(b, &ports);
+	keep_set(b, &hosts);
 	layers_build(&b->layers, b->a, &boxes);
 	for (uint32_t i = 0; i < b->layers.n; i++) {
 		struct set *set = new_set(b, arena_printf(b->a, "allow_ranges_%u", i), FIELD_IP4,

@@ -9,7 +9,7 @@
 const struct field_type field_types[] = {
 	[FIELD_IP4] = {"ipv4_addr", 7, 4},     [FIELD_IP6] = {"ipv6_addr", 8, 16},
 	[FIELD_PROTO] = {"inet_proto", 12, 1}, [FIELD_PORT] = {"inet_service", 13, 2},
-	[FIELD_IFNAME] = {"ifname", 41, 16},
+	[FIELD_IFNAME] = {"ifname", 41, 16},   [FIELD_VERDICT] = {"verdict", 0, 8},
 };
 
 static uint32_t padded(const enum field *fields, uint8_t n)
@@ -108,6 +108,31 @@ bool set_has(const struct set *set, const uint8_t *record)
 	uint32_t at = first_not_before(set->n, i, memcmp(set_element(set, i), record, stride) < 0);
 
 	return at < set->n && !memcmp(set_element(set, at), record, stride);
+}
+
+struct verdict verdict_to(bool go, const char *chain)
+{
+	return (struct verdict){hash_word(hash_text(chain), go), go, chain};
+}
+
+const struct verdict *set_find_verdict(const struct set *set, uint64_t id)
+{
+	const struct verdicts *v = set->verdicts;
+	uint32_t at = v ? hash_index_find(&v->by_id, id, i, v->list.items[i].id == id) : NONE;
+
+	return at == NONE ? NULL : &v->list.items[at];
+}
+
+void set_note_verdict(struct set *set, struct arena *a, struct verdict verdict)
+{
+	struct verdicts *v = set->verdicts;
+
+	if (set_find_verdict(set, verdict.id))
+		return;
+	if (!v)
+		v = set->verdicts = arena_new(a, struct verdicts);
+	*list_add(a, &v->list) = verdict;
+	hash_index_grow(&v->by_id, a, &v->list, i, v->list.items[i].id);
 }
 
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name)

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An end of a connection: some ports of a group of addresses, and the sources that may come there.
+ * Sources that policies name as a list are a set of that name, which all ends share; sources
+ * without a list are a set of the end's own. Pure.
+ */
+#pragma once
+
+#include "base/hash_index.h"
+#include "core/ruleset/impl.h"
+
+/* A prefix that may be a source, and the policy that says so. */
+struct source {
+	struct prefix net;
+	uint32_t origin;
+};
+typedef LIST(struct source) source_list;
+
+struct end {
+	source_list few;		    /* sources without a list */
+	LIST(const struct grant *) lists;   /* grants whose source is a list */
+	LIST(const struct grant *) anybody; /* grants for every source */
+};
+
+/* A set that stands, and the chain that asks it alone, once there is one. */
+struct source_set {
+	const struct peers *peers;  /* of a list … */
+	const source_list *sources; /* … or of an end */
+	uint64_t hash;
+	const char *name, *chain;
+};
+
+/* What was made so far. */
+struct ends {
+	struct builder *b;
+	LIST(struct source_set) sets;
+	LIST(const char *) names; /* of sets and chains */
+	struct hash_index sets_by_hash, by_name;
+};
+
+/* prefix and text as one word of nft: "to_shop", "to_shop_2" where there is one already. */
+const char *new_name(struct ends *e, const char *prefix, const char *text);
+bool same_peers(const struct peers *a, const struct peers *b);
+void end_add(struct end *end, struct arena *a, const struct grant *grant);
+/* Where packets to this end go. name: of the end, for what must be made. */
+struct verdict verdict_of_end(struct ends *e, struct end *end, const char *name);
