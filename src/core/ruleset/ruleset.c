@@ -135,18 +135,31 @@ void set_note_verdict(struct set *set, struct arena *a, struct verdict verdict)
 	hash_index_grow(&v->by_id, a, &v->list, i, v->list.items[i].id);
 }
 
+void ruleset_index(struct ruleset *rs, struct arena *a)
+{
+	hash_index_names(&rs->sets_by_name.index, a, &rs->sets);
+	rs->sets_by_name.n = rs->sets.n;
+	hash_index_names(&rs->chains_by_name.index, a, &rs->chains);
+	rs->chains_by_name.n = rs->chains.n;
+}
+
+#define find_by_name(list, by_name, wanted)                                                        \
+	__extension__({                                                                            \
+		uint32_t place_ = hash_index_find(&(by_name)->index, hash_text(wanted), k_,        \
+						  !strcmp((list)->items[k_].name, wanted));        \
+                                                                                                   \
+		for (uint32_t i_ = (by_name)->n; place_ == NONE && i_ < (list)->n; i_++)           \
+			if (!strcmp((list)->items[i_].name, wanted))                               \
+				place_ = i_;                                                       \
+		place_ == NONE ? NULL : &(list)->items[place_];                                    \
+	})
+
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
 {
-	list_each (set, &rs->sets)
-		if (!strcmp(set->name, name))
-			return set;
-	return NULL;
+	return find_by_name(&rs->sets, &rs->sets_by_name, name);
 }
 
 struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name)
 {
-	list_each (chain, &rs->chains)
-		if (!strcmp(chain->name, name))
-			return chain;
-	return NULL;
+	return find_by_name(&rs->chains, &rs->chains_by_name, name);
 }

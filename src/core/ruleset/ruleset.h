@@ -81,6 +81,11 @@ void set_reserve(struct set *set, struct arena *a, uint32_t more);
 /* The same for a set that is read back: nothing in it has an origin. */
 uint8_t *set_add_read(struct set *set, struct arena *a);
 void set_finish(struct set *set, struct arena *a);
+static inline bool set_has_verdicts(const struct set *set)
+{
+	return set->n_data == 1 && set->data[0] == FIELD_VERDICT;
+}
+
 /* A verdict map knows what this id means from now on. */
 void set_note_verdict(struct set *set, struct arena *a, struct verdict verdict);
 /* NULL: it does not know it. */
@@ -175,7 +180,13 @@ struct ruleset {
 	bool exists; /* the table stands (of what was read); wanted (of what was compiled) */
 	LIST(struct set) sets;
 	LIST(struct chain) chains; /* a chain stands before those that jump to it */
+	struct name_index {
+		struct hash_index index;
+		uint32_t n; /* the first n of the list are in it */
+	} sets_by_name, chains_by_name;
 };
 
+/* Finding by name is quick for what stood when this was called last. */
+void ruleset_index(struct ruleset *rs, struct arena *a);
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name);
 struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name);
