@@ -13,7 +13,7 @@
 struct probe {
 	struct ip src, dst;
 	uint8_t proto;
-	uint16_t dport;
+	uint16_t dport, sport;
 };
 
 enum outcome { GOES_ON, ADMITTED, RETURNED };
@@ -40,6 +40,9 @@ static inline uint32_t probe_key(uint8_t *key, const struct term *t, const struc
 			key[len + 1] = (uint8_t)p->dport;
 			break;
 		case LOAD_SPORT:
+			key[len] = (uint8_t)(p->sport >> 8);
+			key[len + 1] = (uint8_t)p->sport;
+			break;
 		case LOAD_IIFNAME:
 		case LOAD_OIFNAME:
 			abort();
@@ -109,6 +112,14 @@ static inline enum outcome probe_rule(const struct ruleset *rs, const struct rul
 			if (!prefix_contains(t->prefix, p->src))
 				return GOES_ON;
 			break;
+		case TERM_DADDR:
+			if (!prefix_contains(t->prefix, p->dst))
+				return GOES_ON;
+			break;
+		case TERM_SPORT:
+			if (p->sport < t->low || p->sport > t->high)
+				return GOES_ON;
+			break;
 		case TERM_PROTO:
 			if (t->number != p->proto)
 				return GOES_ON;
@@ -138,7 +149,7 @@ static inline enum outcome probe_chain(const struct ruleset *rs, const char *nam
 
 	if (!chain || depth > 8) /* the kernel takes 16 */
 		abort();
-	if (!strcmp(name, "admit"))
+	if (!strcmp(name, "admit") || !strcmp(name, "pass"))
 		return ADMITTED;
 	list_each (rule, &chain->rules) {
 		enum outcome out = probe_rule(rs, rule, p, depth);

@@ -95,8 +95,15 @@ static inline void build(struct scene *s)
 		for (uint32_t m = 0; m < s->grants[i].n_matches; m++)
 			*list_add(&s->a, &flows) =
 				(struct grouped){&s->grants[i], s->grants[i].matches[m]};
+	struct ends ends = {.b = &b};
+
 	add_chain(&b, "admit", NULL, 0, 0);
-	build_groups(&b, &flows);
-	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0));
+	add_chain(&b, "pass", NULL, 0, 0);
+	build_groups(&ends, &flows, WAY_NEW);
+	build_groups(&ends, &flows, WAY_RAW);
+	build_groups(&ends, &flows, WAY_REPLY);
+	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
+	dispatch_groups(&b, add_chain(&b, "raw", NULL, 0, 0), WAY_RAW);
+	dispatch_groups(&b, add_chain(&b, "reply", NULL, 0, 0), WAY_REPLY);
 	s->rs.exists = true;
 }

@@ -43,7 +43,7 @@ static struct probe some_packet(void)
 	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, 47};
 
 	return (struct probe){ip_v4(0x0a000000 | below(70)), ip_v4(0x0a000000 | below(70)),
-			      protos[below(4)], (uint16_t)(78 + below(20))};
+			      protos[below(4)], (uint16_t)(78 + below(20)), 0};
 }
 
 static void packets_meet_the_policies(uint64_t first, bool counted)
@@ -59,9 +59,12 @@ static void packets_meet_the_policies(uint64_t first, bool counted)
 		for (int i = 0; i < PACKETS; i++) {
 			struct probe p = some_packet();
 			bool passes = probe_chain(&s.rs, "fresh", &p, 0) == ADMITTED;
+			bool raw = probe_chain(&s.rs, "raw", &p, 0) == ADMITTED;
+			struct probe back = {p.dst, p.src, p.proto, .sport = p.dport};
 
 			admitted += passes;
-			if (passes == is_granted(&s, &p))
+			if (passes == is_granted(&s, &p) && passes == raw &&
+			    passes == (probe_chain(&s.rs, "reply", &back, 0) == ADMITTED))
 				continue;
 			AUTO_BUF struct buf text = {0};
 
@@ -121,9 +124,11 @@ static struct ruleset service_to_service(struct arena *a, uint32_t from, uint32_
 				.from_name = "s1",
 				.to_name = "s0"};
 	*list_add(a, &flows) = (struct grouped){grant, http};
+	struct ends ends = {.b = &b};
+
 	add_chain(&b, "admit", NULL, 0, 0);
-	build_groups(&b, &flows);
-	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0));
+	build_groups(&ends, &flows, WAY_NEW);
+	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
 	return rs;
 }
 

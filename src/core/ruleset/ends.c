@@ -11,6 +11,19 @@ enum {
 	MAX_NAME_LEN = 100, /* of what people call a thing, in names of sets and chains */
 };
 
+const struct way_words ways[] = {
+	[WAY_NEW] = {"", "admit", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, TERM_SADDR, TERM_DPORT, true},
+	[WAY_RAW] = {"raw_", "pass", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, TERM_SADDR, TERM_DPORT,
+		     false},
+	[WAY_REPLY] = {"reply_", "pass", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, TERM_DADDR, TERM_SPORT,
+		       false},
+};
+
+bool ends_count(const struct ends *e)
+{
+	return e->b->counted && ways[e->way].counts;
+}
+
 /* --- names --- */
 
 static bool is_name_char(char c)
@@ -132,6 +145,19 @@ static int by_net(const void *left, const void *right)
 	return order ? order : (a->origin > b->origin) - (a->origin < b->origin);
 }
 
+/* Sorted; where nobody counts, each once. */
+static void sort_sources(source_list *sources, bool counts)
+{
+	uint32_t n = 0;
+
+	qsort(sources->items, sources->n, sizeof(*sources->items), by_net);
+	for (uint32_t i = 0; i < sources->n; i++)
+		if (counts || !n ||
+		    prefix_compare(sources->items[n - 1].net, sources->items[i].net) != 0)
+			sources->items[n++] = sources->items[i];
+	sources->n = n;
+}
+
 static uint64_t hash_of_sources(const source_list *sources)
 {
 	uint64_t hash = HASH_START;
@@ -147,16 +173,17 @@ static const char *own_set(struct ends *e, source_list *sources, const char *nam
 	uint64_t hash;
 	uint32_t known = NONE;
 
-	qsort(sources->items, sources->n, sizeof(*sources->items), by_net);
 	hash = hash_of_sources(sources);
-	if (!e->b->counted) /* each counts for policies of its own */
+	if (!ends_count(e)) /* each counts for policies of its own */
 		known = hash_index_find(&e->sets_by_hash, hash, i,
-					same_sources(e->sets.items[i].sources, sources));
+					!e->sets.items[i].counts &&
+						same_sources(e->sets.items[i].sources, sources));
 	if (known != NONE)
 		return e->sets.items[known].name;
-	build_set(e->b, name, sources, e->b->counted);
+	build_set(e->b, name, sources, ends_count(e));
 	add_set_of_sources(e, (struct source_set){.sources = memcpy(arena_new(e->b->a, source_list),
 								    sources, sizeof(*sources)),
+						  .counts = ends_count(e),
 						  .hash = hash,
 						  .name = name});
 	return name;
@@ -176,25 +203,26 @@ void end_add(struct end *end, struct arena *a, const struct grant *grant)
 				(struct source){grant->from->items[i].net, grant->origin};
 }
 
-static void finish_admitting(struct builder *b, struct rule *rule, bool counts)
+static void finish_admitting(struct ends *e, struct rule *rule, bool counts)
 {
-	if (counts)
-		term_count(b, rule);
-	term_name(b, rule, TERM_GOTO, "admit");
+	if (counts && ends_count(e))
+		term_count(e->b, rule);
+	term_name(e->b, rule, TERM_GOTO, ways[e->way].target);
 }
 
 static void admit_few(struct ends *e, struct chain *chain, source_list *few, const char *name)
 {
 	struct rule *rule = add_rule(e->b, chain, 4, NULL, few->items[0].origin);
 
+	sort_sources(few, ends_count(e));
 	if (few->n == 1) {
-		term_prefix(e->b, rule, TERM_SADDR, few->items[0].net);
-		finish_admitting(e->b, rule, true);
+		term_prefix(e->b, rule, ways[e->way].source_is, few->items[0].net);
+		finish_admitting(e, rule, true);
 		return;
 	}
 	rule->origin = NONE;
-	term_lookup(e->b, rule, TERM_LOOKUP, own_set(e, few, name), LOAD_SADDR);
-	finish_admitting(e->b, rule, false); /* the set's elements count */
+	term_lookup(e->b, rule, TERM_LOOKUP, own_set(e, few, name), ways[e->way].source);
+	finish_admitting(e, rule, false); /* the set's elements count */
 }
 
 static void admit_list(struct ends *e, struct chain *chain, const struct grant *grant)
@@ -202,14 +230,14 @@ static void admit_list(struct ends *e, struct chain *chain, const struct grant *
 	struct rule *rule = add_rule(e->b, chain, 4, NULL, grant->origin);
 
 	term_lookup(e->b, rule, TERM_LOOKUP, list_set(e, grant->from, grant->from_name)->name,
-		    LOAD_SADDR);
-	finish_admitting(e->b, rule, true);
+		    ways[e->way].source);
+	finish_admitting(e, rule, true);
 }
 
 /* A grant whose list another one named before says nothing new, unless each counts. */
 static bool is_said(const struct ends *e, const struct end *end, const struct grant *grant)
 {
-	if (e->b->counted)
+	if (ends_count(e))
 		return false;
 	list_each (other, &end->lists)
 		if (*other != grant && same_peers((*other)->from, grant->from))
@@ -224,20 +252,22 @@ static const char *chain_of_list(struct ends *e, const struct grant *grant)
 {
 	struct source_set *set = list_set(e, grant->from, grant->from_name);
 
-	if (!set->chain) {
-		set->chain = set->name;
-		admit_list(e, add_chain(e->b, set->chain, NULL, 0, 0), grant);
+	const char **chain = &set->chains[e->way];
+
+	if (!*chain) {
+		*chain = arena_printf(e->b->a, "%s%s", ways[e->way].prefix, set->name);
+		admit_list(e, add_chain(e->b, *chain, NULL, 0, 0), grant);
 	}
-	return set->chain;
+	return *chain;
 }
 
 struct verdict verdict_of_end(struct ends *e, struct end *end, const char *name)
 {
 	struct chain *chain;
 
-	if (!e->b->counted && end->anybody.n)
-		return verdict_to(true, "admit");
-	if (!e->b->counted && !end->few.n && end->lists.n == 1)
+	if (!ends_count(e) && end->anybody.n)
+		return verdict_to(true, ways[e->way].target);
+	if (!ends_count(e) && !end->few.n && end->lists.n == 1)
 		return verdict_to(false, chain_of_list(e, end->lists.items[0]));
 	name = new_name(e, "", name);
 	chain = add_chain(e->b, name, NULL, 0, 0);
@@ -247,6 +277,6 @@ struct verdict verdict_of_end(struct ends *e, struct end *end, const char *name)
 		if (!is_said(e, end, *grant))
 			admit_list(e, chain, *grant);
 	list_each (grant, &end->anybody)
-		finish_admitting(e->b, add_rule(e->b, chain, 0, NULL, (*grant)->origin), true);
+		finish_admitting(e, add_rule(e->b, chain, 0, NULL, (*grant)->origin), true);
 	return verdict_to(false, name);
 }

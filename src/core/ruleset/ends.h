@@ -22,17 +22,36 @@ struct end {
 	LIST(const struct grant *) anybody; /* grants for every source */
 };
 
-/* A set that stands, and the chain that asks it alone, once there is one. */
+/* Which packets are asked, and where. */
+enum way {
+	WAY_NEW,   /* the first packet of a connection, in the forward chain */
+	WAY_RAW,   /* every packet, before Docker's raw drops */
+	WAY_REPLY, /* the same, of what comes back: source and destination change places */
+	N_WAYS,
+};
+
+struct way_words {
+	const char *prefix; /* of names of chains and maps */
+	const char *target; /* the chain where packets go that are let through */
+	enum load source, destination, port;
+	enum term_kind source_is, port_is;
+	bool counts; /* where policies count at all */
+};
+extern const struct way_words ways[N_WAYS];
+
+/* A set that stands, and for each way the chain that asks it alone, once there is one. */
 struct source_set {
 	const struct peers *peers;  /* of a list … */
 	const source_list *sources; /* … or of an end */
+	bool counts;
 	uint64_t hash;
-	const char *name, *chain;
+	const char *name, *chains[N_WAYS];
 };
 
 /* What was made so far. */
 struct ends {
 	struct builder *b;
+	enum way way; /* that is being made */
 	LIST(struct source_set) sets;
 	LIST(const char *) names; /* of sets and chains */
 	struct hash_index sets_by_hash, by_name;
@@ -40,6 +59,8 @@ struct ends {
 
 /* prefix and text as one word of nft: "to_shop", "to_shop_2" where there is one already. */
 const char *new_name(struct ends *e, const char *prefix, const char *text);
+/* Policies count what they let through, on this way. */
+bool ends_count(const struct ends *e);
 bool same_peers(const struct peers *a, const struct peers *b);
 void end_add(struct end *end, struct arena *a, const struct grant *grant);
 /* Where packets to this end go. name: of the end, for what must be made. */

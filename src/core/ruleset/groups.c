@@ -17,7 +17,8 @@ struct group {
 
 struct layout {
 	struct builder *b;
-	struct ends ends;
+	struct ends *ends;
+	const struct way_words *way;
 	const grouped_list *flows;
 	LIST(struct group) groups;
 	struct hash_index groups_by_peers;
@@ -94,7 +95,7 @@ static bool same_ports(const struct ports *a, const struct ports *b)
 
 static bool joins(const struct layout *l, const struct ports *a, const struct ports *b)
 {
-	return !l->b->counted && a->kind == PORT_RANGES && b->kind == PORT_RANGES &&
+	return !ends_count(l->ends) && a->kind == PORT_RANGES && b->kind == PORT_RANGES &&
 	       a->proto == b->proto && same_peers(a->grant->from, b->grant->from);
 }
 
@@ -146,7 +147,7 @@ static const char *set_of_ports(struct layout *l, const struct ports *ports, con
 {
 	struct set *set;
 
-	name = new_name(&l->ends, "ports_", name);
+	name = new_name(l->ends, "ports_", name);
 	set = new_set(l->b, name, FIELD_PORT);
 	set->interval = true;
 	list_each (range, &ports->ranges)
@@ -170,9 +171,9 @@ static void add_step(struct layout *l, struct chain *chain, const struct step_to
 	if (ports->kind != EVERY_PROTOCOL)
 		term_number(l->b, rule, TERM_PROTO, ports->proto);
 	if (step->set)
-		term_lookup(l->b, rule, TERM_LOOKUP, step->set, LOAD_DPORT);
+		term_lookup(l->b, rule, TERM_LOOKUP, step->set, l->way->port);
 	else if (ports->kind == PORT_RANGES)
-		term_ports(l->b, rule, TERM_DPORT, ports->ranges.items->low,
+		term_ports(l->b, rule, l->way->port_is, ports->ranges.items->low,
 			   ports->ranges.items->high);
 	term_name(l->b, rule, step->verdict.go ? TERM_GOTO : TERM_JUMP, step->verdict.chain);
 }
@@ -215,7 +216,7 @@ static void build_group(struct layout *l, const struct group *group)
 
 		for (k = i; k < all.n && same_ports(ports, &all.items[k]); k++)
 			end_add(&end, l->b->a, all.items[k].grant);
-		step.verdict = verdict_of_end(&l->ends, &end, name);
+		step.verdict = verdict_of_end(l->ends, &end, name);
 		if (ports->kind == ONE_PORT) {
 			uint8_t *at = put_proto(set_add(&map, l->b->a, NONE), ports->proto);
 
@@ -231,7 +232,7 @@ static void build_group(struct layout *l, const struct group *group)
 	chain = add_chain(l->b, group->name, NULL, 0, 0);
 	if (map.n)
 		term_lookup(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_VMAP, group->name,
-			    LOAD_PROTO, LOAD_DPORT);
+			    LOAD_PROTO, l->way->port);
 	list_each (step, &steps)
 		add_step(l, chain, step);
 }
@@ -309,7 +310,7 @@ static struct verdict verdict_of_membership(struct dispatcher *d, uint32_t i, co
 		m->verdict = verdict_to(false, l->groups.items[m->groups.items[0]].name);
 		return m->verdict;
 	}
-	place = new_name(&l->ends, "at_", place);
+	place = new_name(l->ends, arena_printf(l->b->a, "%sat_", l->way->prefix), place);
 	chain = add_chain(l->b, place, NULL, 0, 0);
 	list_each (group, &m->groups)
 		term_name(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_JUMP,
@@ -346,7 +347,7 @@ static void build_destinations(struct dispatcher *d)
 {
 	AUTO_RELEASE struct arena scratch = {0};
 	struct runs runs = runs_of_groups(d, &scratch, true);
-	struct set map = {.name = DESTINATIONS,
+	struct set map = {.name = arena_printf(d->l->b->a, "%s" DESTINATIONS, d->l->way->prefix),
 			  .key = {FIELD_IP4},
 			  .n_key = 1,
 			  .data = {FIELD_VERDICT},
@@ -365,12 +366,13 @@ static void build_destination_ranges(struct dispatcher *d)
 {
 	AUTO_RELEASE struct arena scratch = {0};
 	struct runs runs = runs_of_groups(d, &scratch, false);
-	struct set map = {.name = DESTINATION_RANGES,
-			  .key = {FIELD_IP4},
-			  .n_key = 1,
-			  .data = {FIELD_VERDICT},
-			  .n_data = 1,
-			  .interval = true};
+	struct set map = {
+		.name = arena_printf(d->l->b->a, "%s" DESTINATION_RANGES, d->l->way->prefix),
+		.key = {FIELD_IP4},
+		.n_key = 1,
+		.data = {FIELD_VERDICT},
+		.n_data = 1,
+		.interval = true};
 	struct builder *b = d->l->b;
 
 	list_each (run, &runs.list) {
@@ -394,22 +396,23 @@ static uint32_t group_of(struct layout *l, const struct grant *grant)
 		return known;
 	group = list_add(l->b->a, &l->groups);
 	group->to = grant->to;
-	group->name = new_name(&l->ends, "to_",
+	group->name = new_name(l->ends, arena_printf(l->b->a, "%sto_", l->way->prefix),
 			       grant->to_name ? grant->to_name
 					      : prefix_format(grant->to->items[0].net).s);
 	hash_index_grow(&l->groups_by_peers, l->b->a, &l->groups, i, l->groups.items[i].to->hash);
 	return l->groups.n - 1;
 }
 
-void build_groups(struct builder *b, const grouped_list *flows)
+void build_groups(struct ends *ends, const grouped_list *flows, enum way way)
 {
-	struct layout l = {.b = b, .ends = {.b = b}, .flows = flows};
+	struct layout l = {.b = ends->b, .ends = ends, .way = &ways[way], .flows = flows};
 	struct dispatcher d = {.l = &l};
 
+	ends->way = way;
 	for (uint32_t i = 0; i < flows->n; i++) {
 		uint32_t group = group_of(&l, flows->items[i].grant);
 
-		*list_add(b->a, &l.groups.items[group].flows) = i;
+		*list_add(l.b->a, &l.groups.items[group].flows) = i;
 	}
 	list_each (group, &l.groups)
 		build_group(&l, group);
@@ -417,12 +420,15 @@ void build_groups(struct builder *b, const grouped_list *flows)
 	build_destination_ranges(&d);
 }
 
-void dispatch_groups(struct builder *b, struct chain *chain)
+void dispatch_groups(struct builder *b, struct chain *chain, enum way way)
 {
 	static const char *const maps[] = {DESTINATIONS, DESTINATION_RANGES};
 
-	for (size_t i = 0; i < COUNT_OF(maps); i++)
-		if (ruleset_find_set(b->rs, maps[i]))
-			term_lookup(b, add_rule(b, chain, 4, NULL, NONE), TERM_VMAP, maps[i],
-				    LOAD_DADDR);
+	for (size_t i = 0; i < COUNT_OF(maps); i++) {
+		const char *name = arena_printf(b->a, "%s%s", ways[way].prefix, maps[i]);
+
+		if (ruleset_find_set(b->rs, name))
+			term_lookup(b, add_rule(b, chain, 4, NULL, NONE), TERM_VMAP, name,
+				    ways[way].destination);
+	}
 }

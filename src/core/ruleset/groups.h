@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "core/ruleset/impl.h"
+#include "core/ruleset/ends.h"
 
 /* What one policy lets through to some ports, where it is no pair of addresses. */
 struct grouped {
@@ -23,8 +23,8 @@ struct grouped {
 typedef LIST(struct grouped) grouped_list;
 
 /*
- * Adds the sets, maps and chains. The chain "admit" stands by then. Rules that lead there are
- * added by dispatch_groups() to the chain of new connections.
+ * Adds the sets, maps and chains of one way. Its target stands by then. Rules that lead there are
+ * added by dispatch_groups(), to the chain where the way begins.
  */
-void build_groups(struct builder *b, const grouped_list *flows);
-void dispatch_groups(struct builder *b, struct chain *chain);
+void build_groups(struct ends *ends, const grouped_list *flows, enum way way);
+void dispatch_groups(struct builder *b, struct chain *chain, enum way way);
