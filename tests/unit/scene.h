@@ -49,7 +49,7 @@ static inline const struct peers *some_peers(struct scene *s, bool anybody)
 
 		while (!net.len && (!anybody || n > 1))
 			net = some_prefix();
-		peers->items[peers->n++] = (struct peer){net, NONE};
+		peers->items[peers->n++] = (struct peer){net, NONE, NONE};
 		peers->hash = hash_more(peers->hash, &net, sizeof(net));
 	}
 	return peers;

@@ -21,13 +21,7 @@ struct grant {
 	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
 	const struct traffic *matches;
 	uint32_t n_matches;
-	uint32_t origin;
-};
-
-struct allow {
-	struct prefix src, dst;
-	struct traffic match;
-	uint32_t src_network, dst_network; /* declared ones that hold them, or NONE */
+	bool translated; /* it leads a translation's packets through the host: counted elsewhere */
 	uint32_t origin;
 };
 
@@ -60,7 +54,7 @@ struct closed {
 
 struct flows {
 	bool counted; /* each says how many connections it let through */
-	LIST(struct allow) allows;
+	LIST(struct grant) grants;
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */

@@ -35,6 +35,14 @@ static void find_matches(struct compiler *c, const struct policy *p)
 	}
 }
 
+/* They outlive the policy at hand. */
+static const struct traffic *kept_matches(struct compiler *c, uint32_t *n)
+{
+	*n = c->matches.n;
+	return memcpy(arena_take(c->a, c->matches.n * sizeof(struct traffic)), c->matches.items,
+		      c->matches.n * sizeof(struct traffic));
+}
+
 /* The ports as the target sees them. */
 static struct traffic translated(struct traffic match, uint16_t to_port)
 {
@@ -48,69 +56,130 @@ static struct home home_of(const struct compiler *c, const struct peer *peer)
 {
 	if (peer->address != NONE)
 		return c->nodes.of_address[peer->address];
-	return (struct home){.node = NONE, .network = config_network_of(c->config, peer->net)};
+	return (struct home){.node = NONE, .network = peer->network};
 }
 
 /* What comes from outside the declared networks may be another Docker network's. */
-static void note_guest(struct compiler *c, struct prefix src)
+static void note_guests(struct compiler *c, const struct peers *from)
 {
-	if (!seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
-		*list_add(c->a, &c->guests) = src;
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct prefix src = from->items[i].net;
+
+		if (from->items[i].network == NONE &&
+		    !seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
+			*list_add(c->a, &c->guests) = src;
+	}
 }
 
-/* An address, and the declared network that holds it (NONE: none does). */
-struct side {
-	struct prefix net;
-	uint32_t network;
-};
-
-static struct side side_of(const struct compiler *c, struct prefix net)
+static struct end end_of(const struct compiler *c, const struct peer *peer)
 {
-	return (struct side){net, config_network_of(c->config, net)};
-}
+	struct home home = home_of(c, peer);
 
-static void allow(struct compiler *c, struct side src, struct side dst, struct traffic match,
-		  uint32_t origin)
-{
-	if (src.network == NONE)
-		note_guest(c, src.net);
-	*list_add(c->a, &c->host->allows) = (struct allow){.src = src.net,
-							   .dst = dst.net,
-							   .match = match,
-							   .src_network = src.network,
-							   .dst_network = dst.network,
-							   .origin = origin};
-}
-
-static struct end end_of(const struct compiler *c, const struct peer *peer, struct home home)
-{
 	if (home.node == NONE)
 		return routes_end(&c->nodes, peer->net);
 	return (struct end){peer->net, &c->nodes.list.items[home.node],
 			    home.seated ? home.network : NONE};
 }
 
-/* Flows within one managed network never pass the host's forward path. */
-static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
-		       const struct peer *dst)
+/* Of the peers one for each declared network, and all that are on none. */
+static const struct peers *one_of_each_network(struct compiler *c, const struct peers *peers)
 {
-	struct home from = home_of(c, src), to = home_of(c, dst);
+	struct peers *few;
+	struct seen networks = {0};
 
-	if (src->net.ip.family != dst->net.ip.family ||
-	    (from.network != NONE && from.network == to.network))
-		return;
-	list_each (match, &c->matches)
-		allow(c, (struct side){src->net, from.network}, (struct side){dst->net, to.network},
-		      *match, i);
-	if (!routes_know(&c->routes, from, to))
-		routes_need(&c->routes, end_of(c, src, from), end_of(c, dst, to), i);
+	if (peers->n <= 1)
+		return peers;
+	few = arena_new(c->a, struct peers);
+	few->items = arena_array(c->a, struct peer, peers->n);
+	for (uint32_t i = 0; i < peers->n; i++) {
+		uint32_t network = peers->items[i].network;
+
+		if (network == NONE || !seen_before(&networks, c->a, network + 1))
+			few->items[few->n++] = peers->items[i];
+	}
+	return few;
 }
 
-static void allow_policy(struct compiler *c, uint32_t i, const struct resolved *r)
+/* Flows within one network need no route. */
+static void need_routes(struct compiler *c, const struct peers *from, const struct peers *to,
+			uint32_t origin)
 {
-	for (uint32_t s = 0; s < r->from->n; s++)
-		for (uint32_t d = 0; d < r->subject->n; d++)
-			allow_pair(c, i, &r->from->items[s], &r->subject->items[d]);
+	for (uint32_t s = 0; s < from->n; s++)
+		for (uint32_t d = 0; d < to->n; d++) {
+			const struct peer *src = &from->items[s], *dst = &to->items[d];
+			struct home here = home_of(c, src), there = home_of(c, dst);
+
+			if (src->net.ip.family == dst->net.ip.family &&
+			    (here.network == NONE || here.network != there.network) &&
+			    !routes_know(&c->routes, here, there))
+				routes_need(&c->routes, end_of(c, src), end_of(c, dst), origin);
+		}
+}
+
+/* Every member of one end needs a way to every place of the other, not to every member there. */
+static void grant_routes(struct compiler *c, const struct grant *grant)
+{
+	const struct peers *sources = one_of_each_network(c, grant->from);
+	const struct peers *targets = one_of_each_network(c, grant->to);
+
+	need_routes(c, grant->from, targets, grant->origin);
+	if (targets != grant->to)
+		need_routes(c, sources, grant->to, grant->origin);
+}
+
+static void grant(struct compiler *c, struct grant grant)
+{
+	note_guests(c, grant.from);
+	*list_add(c->a, &c->host->grants) = grant;
+}
+
+static const char *name_of_list(const struct compiler *c, uint32_t name)
+{
+	return config_name(c->config, name);
+}
+
+/* Flows within one network never pass the host's forward path. */
+static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *r)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	struct grant new = {.from = r->from,
+			    .to = r->subject,
+			    .from_name = name_of_list(c, p->from),
+			    .to_name = name_of_list(c, p->subject),
+			    .origin = i};
+
+	if (!r->subject->n || (r->from->network != NONE && r->from->network == r->subject->network))
+		return;
+	new.matches = kept_matches(c, &new.n_matches);
+	grant(c, new);
+	grant_routes(c, &new);
+}
+
+static const struct peers *one_peer(struct compiler *c, struct prefix net)
+{
+	struct peers *peers = arena_new(c->a, struct peers);
+
+	peers->items = arena_new(c->a, struct peer);
+	peers->items[0] = (struct peer){net, NONE, config_network_of(c->config, net)};
+	peers->n = 1;
+	peers->network = peers->items[0].network;
+	peers->hash = hash_bytes(&net, sizeof(net));
+	return peers;
+}
+
+/* From one address to another, for a translation. */
+static void grant_translated(struct compiler *c, struct prefix src, struct prefix dst,
+			     struct traffic match, uint32_t origin)
+{
+	struct traffic *matches = arena_new(c->a, struct traffic);
+
+	*matches = match;
+	grant(c, (struct grant){.from = one_peer(c, src),
+				.to = one_peer(c, dst),
+				.matches = matches,
+				.n_matches = 1,
+				.translated = true,
+				.origin = origin});
 }
 
 /* What a translating container sends to the target is the container's own traffic. */
@@ -122,8 +191,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 
 	if (!t->masquerade) {
 		if (t->from.ip.family)
-			allow(c, side_of(c, t->from), side_of(c, prefix_of(t->to)), match,
-			      t->origin);
+			grant_translated(c, t->from, prefix_of(t->to), match, t->origin);
 		else
 			policy_finding(
 				c, FINDING_WARNING, t->origin,
@@ -137,8 +205,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		if (!seat->ip.family || (declared && !seat->declared) ||
 		    prefix_contains(seat->subnet, t->to))
 			continue;
-		allow(c, side_of(c, prefix_of(seat->ip)), side_of(c, prefix_of(t->to)), match,
-		      t->origin);
+		grant_translated(c, prefix_of(seat->ip), prefix_of(t->to), match, t->origin);
 		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
 			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
@@ -268,7 +335,7 @@ static void compile_policy(struct compiler *c, uint32_t i)
 	find_matches(c, p);
 	if (p->nat == NAT_NO) {
 		if (p->from)
-			allow_policy(c, i, &r);
+			grant_policy(c, i, &r);
 		return;
 	}
 	if (!place(c, i, &r, &node))
@@ -283,34 +350,11 @@ static void compile_policy(struct compiler *c, uint32_t i)
 	/* translated in the subject's own namespace: its source must be able to reach the subject
 	 */
 	if (p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
-		allow_policy(c, i, &r);
-}
-
-enum { AHEAD = 8 }; /* policies; twice that for what is needed to know what is needed */
-
-/* Memory is far: what a policy needs is on its way while others are compiled. */
-static void look_ahead(const struct compiler *c, uint32_t i)
-{
-	const struct config *config = c->config;
-	const struct peers *from, *subject;
-	const struct policy *p;
-
-	if (i + 2 * AHEAD >= config->policies.n)
-		return;
-	p = &config->policies.items[i + AHEAD];
-	resolved_prefetch(c->resolution, p + AHEAD);
-	from = c->resolution->peers[ASK_PEERS][p->from];
-	subject = c->resolution->peers[ASK_SUBJECT][p->subject];
-	if (from && from->n && from->items->address != NONE && subject && subject->n &&
-	    subject->items->address != NONE)
-		routes_prefetch(&c->routes, c->nodes.of_address[from->items->address],
-				c->nodes.of_address[subject->items->address]);
+		grant_policy(c, i, &r);
 }
 
 void compile_policies(struct compiler *c)
 {
-	for (uint32_t i = 0; i < c->config->policies.n; i++) {
-		look_ahead(c, i);
+	for (uint32_t i = 0; i < c->config->policies.n; i++)
 		compile_policy(c, i);
-	}
 }

@@ -247,6 +247,13 @@ static bool decode_rule(struct ruleset *have, struct arena *a, struct attrs attr
 	return true;
 }
 
+/* Lists come before what is in them: then names are found quickly. */
+static void index_names(struct ruleset *have, struct arena *a)
+{
+	if (have->sets_by_name.n != have->sets.n || have->chains_by_name.n != have->chains.n)
+		ruleset_index(have, a);
+}
+
 bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
 			const void *nlmsg, struct error *err)
 {
@@ -269,9 +276,11 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loo
 			decode_chain(have, a, attrs);
 		return true;
 	case NFT_MSG_NEWRULE:
+		index_names(have, a);
 		return !is_asked_for(have, attrs, NFTA_RULE_TABLE) ||
 		       decode_rule(have, a, attrs, err);
 	case NFT_MSG_NEWSETELEM:
+		index_names(have, a);
 		return !is_asked_for(have, attrs, NFTA_SET_ELEM_LIST_TABLE) ||
 		       decode_elements(have, a, loose, attrs, err);
 	default:

@@ -148,7 +148,8 @@ static void add_address(struct resolver *r, peer_list *peers, uint32_t i)
 	if (r->seen[i] == r->stamp)
 		return;
 	r->seen[i] = r->stamp;
-	*list_add(r->scratch, peers) = (struct peer){prefix_of(ip), i};
+	*list_add(r->scratch, peers) =
+		(struct peer){prefix_of(ip), i, r->config->addresses.items[i].network};
 }
 
 static peer_list find_exact(struct resolver *r, enum kind kind, uint32_t name)
@@ -168,7 +169,8 @@ static peer_list find_network(struct resolver *r, const char *query)
 	for (uint32_t i = lower_bound(list, query);
 	     i < list->n && !strcmp(list->items[i].name, query); i++)
 		*list_add(r->scratch, &peers) =
-			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE};
+			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE,
+				      list->items[i].index};
 	return peers;
 }
 
@@ -207,7 +209,8 @@ static peer_list find_literal(struct resolver *r, const char *query)
 		return peers;
 	*list_add(r->scratch, &peers) =
 		(struct peer){prefix_canonical(prefix),
-			      prefix_is_single(prefix) ? address_of(r->config, prefix.ip) : NONE};
+			      prefix_is_single(prefix) ? address_of(r->config, prefix.ip) : NONE,
+			      config_network_of(r->config, prefix_canonical(prefix))};
 	return peers;
 }
 
@@ -216,7 +219,7 @@ static peer_list find_any(struct resolver *r, const char *query)
 	peer_list peers = {0};
 
 	if (!strcmp(query, "any"))
-		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE};
+		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE, NONE};
 	return peers;
 }
 
@@ -254,17 +257,12 @@ static uint64_t peers_hash(const peer_list *peers)
 	return hash;
 }
 
-static uint32_t network_of(const struct resolver *r, const struct peer *peer)
+static uint32_t common_network(const peer_list *peers)
 {
-	return peer->address == NONE ? NONE : r->config->addresses.items[peer->address].network;
-}
-
-static uint32_t common_network(const struct resolver *r, const peer_list *peers)
-{
-	uint32_t network = peers->n ? network_of(r, peers->items) : NONE;
+	uint32_t network = peers->n ? peers->items->network : NONE;
 
 	list_each (peer, peers)
-		if (network_of(r, peer) != network)
+		if (peer->network != network)
 			return NONE;
 	return network;
 }
@@ -290,7 +288,7 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 				.n = found->n,
 				.match = match,
 				.hash = peers_hash(found),
-				.network = common_network(r, found)};
+				.network = common_network(found)};
 	list_each (peer, found)
 		peers->items[peer - found->items] = *peer;
 	return peers;

@@ -22,6 +22,7 @@ enum match {
 struct peer {
 	struct prefix net; /* "any" is 0.0.0.0/0 */
 	uint32_t address;  /* index into config->addresses, or NONE */
+	uint32_t network;  /* the declared one that holds all of it, or NONE */
 };
 
 struct peers {
@@ -52,19 +53,6 @@ struct resolved {
 	const char *waiting; /* field whose name nothing in the file has; NULL: it waits for none */
 	const char *missing; /* that name */
 };
-
-/* Names stand anywhere in memory: a loop over many policies asks for some of them beforehand. */
-static inline void resolved_prefetch(const struct resolution *r, const struct policy *p)
-{
-	const struct peers *const soon[] = {r->peers[ASK_PEERS][p->from],
-					    r->peers[ASK_SUBJECT][p->subject]};
-
-	for (size_t i = 0; i < COUNT_OF(soon); i++)
-		if (soon[i]) {
-			__builtin_prefetch(soon[i]);
-			__builtin_prefetch(soon[i] + 1); /* its items */
-		}
-}
 
 struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
 				const struct policy *p);

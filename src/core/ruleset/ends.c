@@ -81,6 +81,7 @@ static void build_set(struct builder *b, const char *name, const source_list *so
 {
 	struct set *set = new_set(b, name, FIELD_IP4);
 
+	set->role = SET_SOURCES;
 	set->counts = counts;
 	set->interval = !all_single(sources);
 	if (set->interval)
@@ -131,7 +132,7 @@ static struct source_set *list_set(struct ends *e, const struct peers *peers, co
 		return &e->sets.items[known];
 	name = new_name(e, "from_", name ? name : ip_format(peers->items[0].net.ip).s);
 	for (uint32_t i = 0; i < peers->n; i++)
-		*list_add(e->b->a, &sources) = (struct source){peers->items[i].net, NONE};
+		*list_add(e->b->a, &sources) = (struct source){peers->items[i].net, NONE, false};
 	build_set(e->b, name, &sources, false);
 	return add_set_of_sources(
 		e, (struct source_set){.peers = peers, .hash = peers->hash, .name = name});
@@ -199,39 +200,90 @@ void end_add(struct end *end, struct arena *a, const struct grant *grant)
 		*list_add(a, &end->lists) = grant;
 	else
 		for (uint32_t i = 0; i < grant->from->n; i++)
-			*list_add(a, &end->few) =
-				(struct source){grant->from->items[i].net, grant->origin};
+			*list_add(a, &end->few) = (struct source){grant->from->items[i].net,
+								  grant->origin, grant->translated};
 }
 
-static void finish_admitting(struct ends *e, struct rule *rule, bool counts)
+/* --- rules --- */
+
+static const char *set_of_ports(struct ends *e, const struct end *end)
 {
-	if (counts && ends_count(e))
-		term_count(e->b, rule);
-	term_name(e->b, rule, TERM_GOTO, ways[e->way].target);
+	const char *name = new_name(e, "ports_", end->name);
+	struct set *set = new_set(e->b, name, FIELD_PORT);
+
+	set->interval = true;
+	list_each (range, &end->ports.ranges)
+		put_port(put_port(set_add(set, e->b->a, NONE), range->low), range->high);
+	finish_set(e->b, set);
+	return name;
 }
 
-static void admit_few(struct ends *e, struct chain *chain, source_list *few, const char *name)
+/* set: of its ports, where they are more than one range. */
+static void ask_ports(struct ends *e, struct rule *rule, const struct ports *ports, const char *set)
 {
-	struct rule *rule = add_rule(e->b, chain, 4, NULL, few->items[0].origin);
+	if (ports->kind == EVERY_PROTOCOL)
+		return;
+	term_number(e->b, rule, TERM_PROTO, ports->proto);
+	if (set)
+		term_lookup(e->b, rule, TERM_LOOKUP, set, ways[e->way].port);
+	else if (ports->kind != EVERY_PORT)
+		term_ports(e->b, rule, ways[e->way].port_is, ports->ranges.items->low,
+			   ports->ranges.items->high);
+}
 
-	sort_sources(few, ends_count(e));
+/* The rules of one end, where they stand and what each of them asks first. */
+struct writing {
+	struct ends *e;
+	struct chain *chain;
+	const struct ports *ports; /* NULL: they were asked for */
+	const char *set;
+};
+
+static struct rule *begin_rule(const struct writing *w, uint8_t family, uint32_t origin)
+{
+	struct rule *rule = add_rule(w->e->b, w->chain, family, NULL, origin);
+
+	if (w->ports)
+		ask_ports(w->e, rule, w->ports, w->set);
+	return rule;
+}
+
+static void let_through(const struct writing *w, struct rule *rule, bool counts)
+{
+	if (counts && ends_count(w->e))
+		term_count(w->e->b, rule);
+	term_name(w->e->b, rule, TERM_GOTO, ways[w->e->way].target);
+}
+
+static void admit_few(const struct writing *w, struct end *end)
+{
+	const struct way_words *way = &ways[w->e->way];
+	source_list *few = &end->few;
+	struct rule *rule;
+
+	sort_sources(few, ends_count(w->e));
+	rule = begin_rule(w, 4, few->n == 1 ? few->items[0].origin : NONE);
 	if (few->n == 1) {
-		term_prefix(e->b, rule, ways[e->way].source_is, few->items[0].net);
-		finish_admitting(e, rule, true);
+		term_prefix(w->e->b, rule, way->source_is, few->items[0].net);
+		let_through(w, rule, !few->items[0].silent);
 		return;
 	}
-	rule->origin = NONE;
-	term_lookup(e->b, rule, TERM_LOOKUP, own_set(e, few, name), ways[e->way].source);
-	finish_admitting(e, rule, false); /* the set's elements count */
+	term_lookup(w->e->b, rule, TERM_LOOKUP, own_set(w->e, few, end->name), way->source);
+	let_through(w, rule, false); /* the set's elements count */
 }
 
-static void admit_list(struct ends *e, struct chain *chain, const struct grant *grant)
+static void admit_list(const struct writing *w, const struct grant *grant)
 {
-	struct rule *rule = add_rule(e->b, chain, 4, NULL, grant->origin);
+	struct rule *rule = begin_rule(w, 4, grant->origin);
 
-	term_lookup(e->b, rule, TERM_LOOKUP, list_set(e, grant->from, grant->from_name)->name,
-		    ways[e->way].source);
-	finish_admitting(e, rule, true);
+	term_lookup(w->e->b, rule, TERM_LOOKUP, list_set(w->e, grant->from, grant->from_name)->name,
+		    ways[w->e->way].source);
+	let_through(w, rule, !grant->translated);
+}
+
+static void admit_anybody(const struct writing *w, const struct grant *grant)
+{
+	let_through(w, begin_rule(w, 0, grant->origin), !grant->translated);
 }
 
 /* A grant whose list another one named before says nothing new, unless each counts. */
@@ -239,44 +291,72 @@ static bool is_said(const struct ends *e, const struct end *end, const struct gr
 {
 	if (ends_count(e))
 		return false;
-	list_each (other, &end->lists)
-		if (*other != grant && same_peers((*other)->from, grant->from))
+	for (uint32_t i = 0; end->lists.items[i] != grant; i++)
+		if (same_peers(end->lists.items[i]->from, grant->from))
 			return true;
-		else if (*other == grant)
-			return false;
 	return false;
+}
+
+static void write_end(const struct writing *w, struct end *end)
+{
+	if (!ends_count(w->e) && end->anybody.n) {
+		admit_anybody(w, end->anybody.items[0]);
+		return;
+	}
+	if (end->few.n)
+		admit_few(w, end);
+	list_each (grant, &end->lists)
+		if (!is_said(w->e, end, *grant))
+			admit_list(w, *grant);
+	list_each (grant, &end->anybody)
+		admit_anybody(w, *grant);
+}
+
+uint32_t end_n_rules(const struct ends *e, const struct end *end)
+{
+	if (!ends_count(e) && end->anybody.n)
+		return 1;
+	return (end->few.n > 0) + end->lists.n + end->anybody.n;
+}
+
+void end_rules(struct ends *e, struct chain *chain, struct end *end)
+{
+	const char *set = end->ports.ranges.n > 1 ? set_of_ports(e, end) : NULL;
+
+	write_end(&(struct writing){e, chain, &end->ports, set}, end);
 }
 
 /* The chain of an end that one list comes to and nobody else: such ends share it. */
 static const char *chain_of_list(struct ends *e, const struct grant *grant)
 {
 	struct source_set *set = list_set(e, grant->from, grant->from_name);
-
 	const char **chain = &set->chains[e->way];
 
 	if (!*chain) {
 		*chain = arena_printf(e->b->a, "%s%s", ways[e->way].prefix, set->name);
-		admit_list(e, add_chain(e->b, *chain, NULL, 0, 0), grant);
+		admit_list(&(struct writing){e, add_chain(e->b, *chain, NULL, 0, 0), NULL, NULL},
+			   grant);
 	}
 	return *chain;
 }
 
-struct verdict verdict_of_end(struct ends *e, struct end *end, const char *name)
+struct verdict verdict_of_end(struct ends *e, struct end *end)
 {
-	struct chain *chain;
+	const char *name;
 
 	if (!ends_count(e) && end->anybody.n)
 		return verdict_to(true, ways[e->way].target);
 	if (!ends_count(e) && !end->few.n && end->lists.n == 1)
 		return verdict_to(false, chain_of_list(e, end->lists.items[0]));
-	name = new_name(e, "", name);
-	chain = add_chain(e->b, name, NULL, 0, 0);
-	if (end->few.n)
-		admit_few(e, chain, &end->few, name);
-	list_each (grant, &end->lists)
-		if (!is_said(e, end, *grant))
-			admit_list(e, chain, *grant);
-	list_each (grant, &end->anybody)
-		finish_admitting(e, add_rule(e->b, chain, 0, NULL, (*grant)->origin), true);
+	name = new_name(e, "", end->name);
+	write_end(&(struct writing){e, add_chain(e->b, name, NULL, 0, 0), NULL, NULL}, end);
 	return verdict_to(false, name);
+}
+
+void end_jump(struct ends *e, struct chain *chain, const struct end *end, struct verdict verdict)
+{
+	const char *set = end->ports.ranges.n > 1 ? set_of_ports(e, end) : NULL;
+	const struct writing w = {e, chain, &end->ports, set};
+
+	term_name(e->b, begin_rule(&w, 0, NONE), verdict.go ? TERM_GOTO : TERM_JUMP, verdict.chain);
 }

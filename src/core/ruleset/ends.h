@@ -13,10 +13,22 @@
 struct source {
 	struct prefix net;
 	uint32_t origin;
+	bool silent; /* it does not count here */
 };
 typedef LIST(struct source) source_list;
 
+/* In the order in which they are asked. */
+enum ports_kind { ONE_PORT, PORT_RANGES, EVERY_PORT, EVERY_PROTOCOL };
+
+struct ports {
+	enum ports_kind kind;
+	uint8_t proto;
+	LIST(struct port_range) ranges; /* disjoint and sorted */
+};
+
 struct end {
+	struct ports ports;
+	const char *name;		    /* for sets and chains that must be made */
 	source_list few;		    /* sources without a list */
 	LIST(const struct grant *) lists;   /* grants whose source is a list */
 	LIST(const struct grant *) anybody; /* grants for every source */
@@ -63,5 +75,11 @@ const char *new_name(struct ends *e, const char *prefix, const char *text);
 bool ends_count(const struct ends *e);
 bool same_peers(const struct peers *a, const struct peers *b);
 void end_add(struct end *end, struct arena *a, const struct grant *grant);
-/* Where packets to this end go. name: of the end, for what must be made. */
-struct verdict verdict_of_end(struct ends *e, struct end *end, const char *name);
+/* How many rules say who may come. */
+uint32_t end_n_rules(const struct ends *e, const struct end *end);
+/* These rules; each asks for the ports first. */
+void end_rules(struct ends *e, struct chain *chain, struct end *end);
+/* A chain that has them without the ports, for a map or a rule that asked for these. */
+struct verdict verdict_of_end(struct ends *e, struct end *end);
+/* A rule for its ports that leads there. */
+void end_jump(struct ends *e, struct chain *chain, const struct end *end, struct verdict verdict);

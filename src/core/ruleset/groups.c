@@ -9,6 +9,8 @@
 #define DESTINATIONS	   "destinations"
 #define DESTINATION_RANGES "destination_ranges"
 
+enum { FEW_RULES = 8 }; /* a group that needs no more asks them one by one, without maps */
+
 struct group {
 	const struct peers *to;
 	const char *name; /* of its chain and its map */
@@ -26,18 +28,13 @@ struct layout {
 
 /* --- the chain of a group --- */
 
-/* In the order in which they are asked. */
-enum ports_kind { ONE_PORT, PORT_RANGES, EVERY_PORT, EVERY_PROTOCOL };
-
-/* What one source may come to: of one protocol, disjoint and sorted. */
-struct ports {
-	enum ports_kind kind;
-	uint8_t proto;
-	LIST(struct port_range) ranges;
+/* What one source may come to. */
+struct approach {
+	struct ports ports;
 	const struct grant *grant;
 };
 
-typedef LIST(struct ports) ports_list;
+typedef LIST(struct approach) approach_list;
 
 static enum ports_kind kind_of(struct traffic match)
 {
@@ -53,25 +50,8 @@ static int compare_numbers(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-/* Ranges of one source stand together, from the lowest on; sources in the order of the file. */
-static int by_source(const void *left, const void *right)
+static int compare_ports(const struct ports *a, const struct ports *b)
 {
-	const struct ports *a = left, *b = right;
-	int order = compare_numbers(a->kind, b->kind);
-
-	if (!order)
-		order = compare_numbers(a->proto, b->proto);
-	if (!order && a->kind == PORT_RANGES)
-		order = compare_numbers(a->grant->from->hash, b->grant->from->hash);
-	if (!order)
-		order = compare_numbers(a->ranges.items->low, b->ranges.items->low);
-	return order ? order : compare_numbers(a->grant->origin, b->grant->origin);
-}
-
-/* Of an end all sources stand together, in the order of the file. */
-static int by_ports(const void *left, const void *right)
-{
-	const struct ports *a = left, *b = right;
 	int order = compare_numbers(a->kind, b->kind);
 
 	if (!order)
@@ -84,38 +64,57 @@ static int by_ports(const void *left, const void *right)
 		order = compare_numbers((uint32_t)x->low << 16 | x->high,
 					(uint32_t)y->low << 16 | y->high);
 	}
+	return order;
+}
+
+/* Ranges of one source stand together, from the lowest on. */
+static int by_source(const void *left, const void *right)
+{
+	const struct approach *a = left, *b = right;
+	int order = compare_numbers(a->ports.kind, b->ports.kind);
+
+	if (!order)
+		order = compare_numbers(a->ports.proto, b->ports.proto);
+	if (!order && a->ports.kind == PORT_RANGES)
+		order = compare_numbers(a->grant->from->hash, b->grant->from->hash);
+	if (!order)
+		order = compare_ports(&a->ports, &b->ports);
 	return order ? order : compare_numbers(a->grant->origin, b->grant->origin);
 }
 
-static bool same_ports(const struct ports *a, const struct ports *b)
+/* Of one end all sources stand together, in the order of the file. */
+static int by_ports(const void *left, const void *right)
 {
-	return a->kind == b->kind && a->proto == b->proto && a->ranges.n == b->ranges.n &&
-	       !memcmp(a->ranges.items, b->ranges.items, a->ranges.n * sizeof(*a->ranges.items));
+	const struct approach *a = left, *b = right;
+	int order = compare_ports(&a->ports, &b->ports);
+
+	return order ? order : compare_numbers(a->grant->origin, b->grant->origin);
 }
 
-static bool joins(const struct layout *l, const struct ports *a, const struct ports *b)
+static bool joins(const struct layout *l, const struct approach *a, const struct approach *b)
 {
-	return !ends_count(l->ends) && a->kind == PORT_RANGES && b->kind == PORT_RANGES &&
-	       a->proto == b->proto && same_peers(a->grant->from, b->grant->from);
+	return !ends_count(l->ends) && a->ports.kind == PORT_RANGES &&
+	       b->ports.kind == PORT_RANGES && a->ports.proto == b->ports.proto &&
+	       same_peers(a->grant->from, b->grant->from);
 }
 
 /* What policies say of one source and protocol as one list of ranges, unless each counts. */
-static void join_ranges(struct layout *l, ports_list *all)
+static void join_ranges(struct layout *l, approach_list *all)
 {
 	uint32_t n = 0;
 
 	qsort(all->items, all->n, sizeof(*all->items), by_source);
 	for (uint32_t i = 0; i < all->n; i++) {
-		struct ports *last = n ? &all->items[n - 1] : NULL;
-		struct port_range next = all->items[i].ranges.items[0], *end;
+		struct approach *last = n ? &all->items[n - 1] : NULL;
+		struct port_range next = all->items[i].ports.ranges.items[0], *end;
 
 		if (!last || !joins(l, last, &all->items[i])) {
 			all->items[n++] = all->items[i];
 			continue;
 		}
-		end = &last->ranges.items[last->ranges.n - 1];
+		end = &last->ports.ranges.items[last->ports.ranges.n - 1];
 		if (next.low > end->high + 1)
-			*list_add(l->b->a, &last->ranges) = next;
+			*list_add(l->b->a, &last->ports.ranges) = next;
 		else if (next.high > end->high)
 			end->high = next.high;
 	}
@@ -143,98 +142,101 @@ static const char *name_of_end(struct layout *l, const struct group *group,
 	return arena_printf(l->b->a, "%s_any", group->name);
 }
 
-static const char *set_of_ports(struct layout *l, const struct ports *ports, const char *name)
+static approach_list approaches_of_group(struct layout *l, const struct group *group)
 {
-	struct set *set;
-
-	name = new_name(l->ends, "ports_", name);
-	set = new_set(l->b, name, FIELD_PORT);
-	set->interval = true;
-	list_each (range, &ports->ranges)
-		put_port(put_port(set_add(set, l->b->a, NONE), range->low), range->high);
-	finish_set(l->b, set);
-	return name;
-}
-
-/* A rule that leads to the end, and what it asks before. */
-struct step_to_end {
-	const struct ports *ports;
-	const char *set; /* of its ports, where it is more than one range */
-	struct verdict verdict;
-};
-
-static void add_step(struct layout *l, struct chain *chain, const struct step_to_end *step)
-{
-	const struct ports *ports = step->ports;
-	struct rule *rule = add_rule(l->b, chain, 0, NULL, NONE);
-
-	if (ports->kind != EVERY_PROTOCOL)
-		term_number(l->b, rule, TERM_PROTO, ports->proto);
-	if (step->set)
-		term_lookup(l->b, rule, TERM_LOOKUP, step->set, l->way->port);
-	else if (ports->kind == PORT_RANGES)
-		term_ports(l->b, rule, l->way->port_is, ports->ranges.items->low,
-			   ports->ranges.items->high);
-	term_name(l->b, rule, step->verdict.go ? TERM_GOTO : TERM_JUMP, step->verdict.chain);
-}
-
-static ports_list ports_of_group(struct layout *l, const struct group *group)
-{
-	ports_list all = {0};
+	approach_list all = {0};
 
 	list_each (i, &group->flows) {
 		const struct grouped *flow = &l->flows->items[*i];
-		struct ports *ports = list_add(l->b->a, &all);
+		struct approach *approach = list_add(l->b->a, &all);
 
-		ports->kind = kind_of(flow->match);
-		ports->proto = flow->match.proto;
-		ports->grant = flow->grant;
-		*list_add(l->b->a, &ports->ranges) =
+		approach->ports.kind = kind_of(flow->match);
+		approach->ports.proto = flow->match.proto;
+		approach->grant = flow->grant;
+		*list_add(l->b->a, &approach->ports.ranges) =
 			(struct port_range){flow->match.low, flow->match.high};
 	}
 	join_ranges(l, &all);
 	return all;
 }
 
-/* The map of a group's single ports, and the steps to everything else. */
-static void build_group(struct layout *l, const struct group *group)
+typedef LIST(struct end) end_list;
+
+static end_list ends_of_group(struct layout *l, const struct group *group)
 {
+	approach_list all = approaches_of_group(l, group);
+	end_list ends = {0};
+
+	list_each (approach, &all) {
+		struct end *last = ends.n ? &ends.items[ends.n - 1] : NULL;
+
+		if (!last || compare_ports(&last->ports, &approach->ports) != 0) {
+			last = list_add(l->b->a, &ends);
+			last->ports = approach->ports;
+			last->name = name_of_end(l, group, &approach->ports);
+		}
+		end_add(last, l->b->a, approach->grant);
+	}
+	return ends;
+}
+
+static uint32_t count_rules(const struct layout *l, const end_list *ends)
+{
+	uint32_t n = 0;
+
+	list_each (end, ends)
+		n += end_n_rules(l->ends, end);
+	return n;
+}
+
+/* A map of the single ports. What is one rule anyway needs no chain of its own. */
+static void build_large_group(struct layout *l, const struct group *group, end_list *ends)
+{
+	struct verdict *verdicts = arena_array(l->b->a, struct verdict, ends->n);
 	struct set map = {.name = group->name,
 			  .key = {FIELD_PROTO, FIELD_PORT},
 			  .n_key = 2,
 			  .data = {FIELD_VERDICT},
 			  .n_data = 1};
-	ports_list all = ports_of_group(l, group);
-	LIST(struct step_to_end) steps = {0};
 	struct chain *chain;
 
-	for (uint32_t i = 0, k; i < all.n; i = k) {
-		const struct ports *ports = &all.items[i];
-		const char *name = name_of_end(l, group, ports);
-		struct step_to_end step = {.ports = ports};
-		struct end end = {0};
+	for (uint32_t i = 0; i < ends->n; i++) {
+		struct end *end = &ends->items[i];
 
-		for (k = i; k < all.n && same_ports(ports, &all.items[k]); k++)
-			end_add(&end, l->b->a, all.items[k].grant);
-		step.verdict = verdict_of_end(l->ends, &end, name);
-		if (ports->kind == ONE_PORT) {
-			uint8_t *at = put_proto(set_add(&map, l->b->a, NONE), ports->proto);
-
-			put_verdict(l->b, &map, put_port(at, ports->ranges.items->low),
-				    step.verdict);
+		if (end->ports.kind != ONE_PORT && end_n_rules(l->ends, end) == 1)
 			continue;
+		verdicts[i] = verdict_of_end(l->ends, end);
+		if (end->ports.kind == ONE_PORT) {
+			uint8_t *at = put_proto(set_add(&map, l->b->a, NONE), end->ports.proto);
+
+			put_verdict(l->b, &map, put_port(at, end->ports.ranges.items->low),
+				    verdicts[i]);
 		}
-		if (ports->ranges.n > 1)
-			step.set = set_of_ports(l, ports, name);
-		*list_add(l->b->a, &steps) = step;
 	}
 	keep_set(l->b, &map);
 	chain = add_chain(l->b, group->name, NULL, 0, 0);
 	if (map.n)
 		term_lookup(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_VMAP, group->name,
 			    LOAD_PROTO, l->way->port);
-	list_each (step, &steps)
-		add_step(l, chain, step);
+	for (uint32_t i = 0; i < ends->n; i++)
+		if (!verdicts[i].chain)
+			end_rules(l->ends, chain, &ends->items[i]);
+		else if (ends->items[i].ports.kind != ONE_PORT)
+			end_jump(l->ends, chain, &ends->items[i], verdicts[i]);
+}
+
+static void build_group(struct layout *l, const struct group *group)
+{
+	end_list ends = ends_of_group(l, group);
+	struct chain *chain;
+
+	if (count_rules(l, &ends) > FEW_RULES) {
+		build_large_group(l, group, &ends);
+		return;
+	}
+	chain = add_chain(l->b, group->name, NULL, 0, 0);
+	list_each (end, &ends)
+		end_rules(l->ends, chain, end);
 }
 
 /* --- which groups an address is in --- */

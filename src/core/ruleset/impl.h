@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/compile/flows.h"
-#include "core/ruleset/layers.h"
+#include "core/ruleset/ruleset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,9 +20,8 @@ struct builder {
 	struct ruleset *rs;
 	struct arena *a;
 	const struct facts *facts;
-	struct layers layers; /* interval sets for what is no single address and port */
-	bool counted;	      /* what lets connections through counts them */
-	uint32_t keeps;	      /* bit of the connection mark for what is translated here; 0: none */
+	bool counted;	/* what lets connections through counts them */
+	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
 };
 
 static inline bool match_single_port(struct traffic match)

@@ -46,8 +46,17 @@ struct verdicts {
 	struct hash_index by_id;
 };
 
+/* What a set is for, where others must know it. */
+enum set_role {
+	SET_OTHER,
+	SET_ALLOW,     /* pairs that policies let through */
+	SET_RAW_ALLOW, /* the same before Docker's raw drops, where the others count */
+	SET_SOURCES,   /* who may come to one end */
+};
+
 struct set {
 	const char *name;
+	enum set_role role; /* of what was compiled */
 	enum field key[MAX_FIELDS];
 	uint8_t n_key;
 	enum field data[MAX_FIELDS]; /* n_data 0: a set, not a map */

@@ -80,7 +80,6 @@ static bool read_once(struct reading *r, struct error *err)
 	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
 	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
 		return false;
-	ruleset_index(r->have, r->a);
 	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err))
 		return false;
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
