@@ -125,21 +125,19 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 }
 
 static void decode_named_by_pieces(struct decoder *d, struct config *config, struct json_pieces *p,
-				   const struct named_objects *kind)
+				   const struct named_objects *all)
 {
 	struct json_value value;
 	struct seen keys = {0};
 
-	enter_key(d, kind->member);
+	enter_key(d, all->member);
 	for (uint32_t n = 0; json_pieces_more(p, '}', n == 0); n++) {
 		const char *key = json_pieces_key(p, d->scratch);
 
-		p->broken |= n == kind->most || seen_before(&keys, d->scratch, hash_text(key));
+		p->broken |= n == all->most || seen_before(&keys, d->scratch, hash_text(key));
 		if (!json_piece(&value, p))
 			break;
-		enter_key(d, key);
-		kind->decode(d, config, key, &value);
-		leave(d);
+		decode_named_object(d, config, key, &value, all);
 	}
 	leave(d);
 }

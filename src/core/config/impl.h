@@ -70,12 +70,12 @@ static inline void leave(struct decoder *d)
 const char *place_here(const struct decoder *d);
 const char *place_of_key_here(const struct decoder *d);
 
-#define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
+#define wrong(d, ...)	  diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
+#define wrong_key(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_of_key_here(d), __VA_ARGS__)
 
 void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
-/* " (did you mean …?)" if one of the n names is near, else "". Each stands first in its record. */
-const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
-		       size_t n);
+/* Which of the n names was probably meant, or NULL. Each stands first in its record. */
+const char *nearest(const char *word, const void *records, size_t stride, size_t n);
 
 /*
  * Policies name the same few things over and over: each name is kept once. find_name: NULL where it
@@ -114,24 +114,24 @@ void decode_target(struct decoder *d, const struct json_value *json, void *targe
 void decode_ports(struct decoder *d, const struct json_value *json, void *target);
 void decode_to_port(struct decoder *d, const struct json_value *json, void *target);
 
-/*
- * Objects: each is added to the config; a policy even where it is no object, so that all others
- * keep their numbers.
- */
-void decode_network(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json);
-void decode_address(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json);
+/* A policy; it is added even where it is no object, so that all others keep their numbers. */
 void decode_policy(struct decoder *d, struct config *config, const struct json_value *json);
 
 enum { NAMED_NETWORKS, NAMED_ADDRESSES };
+
+struct kind; /* of objects: which fields they have */
 
 extern const struct named_objects {
 	const char *member; /* of the file */
 	uint32_t most;
 	void (*decode)(struct decoder *d, struct config *config, const char *key,
 		       const struct json_value *json);
+	const struct kind *kind;
 } named_objects[NAMED_ADDRESSES + 1];
+
+/* One of them; is added to the config. */
+void decode_named_object(struct decoder *d, struct config *config, const char *key,
+			 const struct json_value *json, const struct named_objects *all);
 
 /* The file's members. */
 void decode_config_member(struct decoder *d, const struct json_member *member,

@@ -22,6 +22,19 @@ struct field {
 	{                                                                                          \
 		name, sizeof(name) - 1, decode, offsetof(struct type, member)                      \
 	}
+/* Part of the format, and not built yet. */
+#define LATER(name)                                                                                \
+	{                                                                                          \
+		name, sizeof(name) - 1, decode_later, 0                                            \
+	}
+
+static void decode_later(struct decoder *d, const struct json_value *json, void *target)
+{
+	(void)json;
+	(void)target;
+	d->odd = true; /* who knows how deep */
+	wrong_key(d, "this comes in a later version; leave it out");
+}
 
 static const struct field network_fields[] = {
 	NAMED(network, "network_name", name, decode_docker_name),
@@ -35,6 +48,10 @@ static const struct field network_fields[] = {
 	FIELD(network, bridge_name, decode_ifname),
 	FIELD(network, ip_range, decode_prefix),
 	FIELD(network, isolation, decode_isolation),
+	LATER("subnet6"),
+	LATER("gateway6"),
+	LATER("ip_range6"),
+	LATER("egress"),
 };
 
 static const struct field address_fields[] = {
@@ -42,6 +59,7 @@ static const struct field address_fields[] = {
 	FIELD(address, container_name, decode_number),
 	FIELD(address, selector, decode_number),
 	FIELD(address, service_name, decode_number),
+	LATER("ip6"),
 };
 
 static const struct field policy_fields[] = {
@@ -70,6 +88,41 @@ static const struct kind network_kind = {network_fields, COUNT_OF(network_fields
 static const struct kind address_kind = {address_fields, COUNT_OF(address_fields)};
 static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields)};
 
+/* These keys are never ours, wherever they stand: comments, notes of other tools. */
+static bool is_users_key(const char *key, size_t len)
+{
+	static const char schema[] = "$schema";
+
+	return (len && key[0] == '_') || (len > 1 && key[0] == 'x' && key[1] == '-') ||
+	       (len == sizeof(schema) - 1 && !memcmp(key, schema, len));
+}
+
+static void refuse_key(struct decoder *d, const struct kind *kind, const char *key)
+{
+	const char *near = nearest(key, kind->fields, sizeof(*kind->fields), kind->n);
+
+	if (near)
+		wrong_key(d, "unknown key (did you mean \"%s\"?)", near);
+	else
+		wrong_key(d, "unknown key; remove it, or begin it with \"x-\" if it is a note of "
+			     "yours");
+}
+
+/* A key that is no field's. */
+static void take_other_key(struct decoder *d, const struct kind *kind,
+			   const struct json_member *member)
+{
+	const char *key;
+
+	d->odd = true;
+	if (is_users_key(member->key, member->len))
+		return;
+	key = arena_strndup(d->scratch, member->key, member->len);
+	enter_key(d, key);
+	refuse_key(d, kind, key);
+	leave(d);
+}
+
 /*
  * Objects of a kind have their members in one order, mostly: the search begins behind the field
  * that the last one was. Returns where the next begins.
@@ -78,7 +131,6 @@ static size_t decode_member(struct decoder *d, const struct kind *kind, size_t f
 			    const struct json_member *member, void *record)
 {
 	const struct json_value *value = &member->value;
-	const char *key;
 
 	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
 		const struct field *field = &kind->fields[i];
@@ -91,12 +143,7 @@ static size_t decode_member(struct decoder *d, const struct kind *kind, size_t f
 		leave(d);
 		return i + 1 < kind->n ? i + 1 : 0;
 	}
-	d->odd = true;
-	key = arena_strndup(d->scratch, member->key, member->len);
-	enter_key(d, key);
-	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
-		suggestion(d, key, kind->fields, sizeof(*kind->fields), kind->n));
-	leave(d);
+	take_other_key(d, kind, member);
 	return from;
 }
 
@@ -127,8 +174,8 @@ static const char *take_key(struct decoder *d, const char *key)
 	return keep_name(d, key, strlen(key))->text;
 }
 
-void decode_network(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json)
+static void decode_network(struct decoder *d, struct config *config, const char *key,
+			   const struct json_value *json)
 {
 	struct network *n = list_add(d->a, &config->networks);
 
@@ -149,8 +196,8 @@ void decode_network(struct decoder *d, struct config *config, const char *key,
 			 "\"_\", \".\" and \"-\", a letter or digit first");
 }
 
-void decode_address(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json)
+static void decode_address(struct decoder *d, struct config *config, const char *key,
+			   const struct json_value *json)
 {
 	struct address *at = list_add(d->a, &config->addresses);
 
@@ -227,12 +274,46 @@ void decode_policy(struct decoder *d, struct config *config, const struct json_v
 }
 
 const struct named_objects named_objects[] = {
-	[NAMED_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network},
-	[NAMED_ADDRESSES] = {"ips", CONFIG_MAX_ADDRESSES, decode_address},
+	[NAMED_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network, &network_kind},
+	[NAMED_ADDRESSES] = {"ips", CONFIG_MAX_ADDRESSES, decode_address, &address_kind},
 };
 
+static bool has_field_of(const struct json_value *object, const struct kind *kind)
+{
+	struct json_members members = {.object = object};
+	const struct json_member *member;
+
+	while ((member = json_members_next(&members)))
+		for (size_t i = 0; i < kind->n; i++)
+			if (kind->fields[i].len == member->len &&
+			    !memcmp(kind->fields[i].name, member->key, member->len))
+				return true;
+	return false;
+}
+
+/* The user's own, but it may be a network whose name begins so: that it goes is said. */
+static void pass_over(struct decoder *d, const struct kind *kind, const struct json_value *json)
+{
+	d->odd = true;
+	if (json_value_type(json) == JSON_OBJECT && has_field_of(json, kind))
+		diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d),
+			"this declares nothing: keys that begin with \"_\" or \"x-\" are yours; "
+			"write another key to declare it");
+}
+
+void decode_named_object(struct decoder *d, struct config *config, const char *key,
+			 const struct json_value *json, const struct named_objects *all)
+{
+	enter_key(d, key);
+	if (is_users_key(key, strlen(key)))
+		pass_over(d, all->kind, json);
+	else
+		all->decode(d, config, key, json);
+	leave(d);
+}
+
 static void decode_named(struct decoder *d, struct config *config, const struct json_value *json,
-			 const struct named_objects *kind)
+			 const struct named_objects *all)
 {
 	struct json_members members = {.object = json};
 	const struct json_member *member;
@@ -241,17 +322,13 @@ static void decode_named(struct decoder *d, struct config *config, const struct 
 		wrong_type(d, json, "an object in braces");
 		return;
 	}
-	if (json_members_count(json) > kind->most) {
-		wrong(d, "%zu of them; %u is the most", json_members_count(json), kind->most);
+	if (json_members_count(json) > all->most) {
+		wrong(d, "%zu of them; %u is the most", json_members_count(json), all->most);
 		return;
 	}
-	while ((member = json_members_next(&members))) {
-		const char *key = arena_strndup(d->scratch, member->key, member->len);
-
-		enter_key(d, key);
-		kind->decode(d, config, key, &member->value);
-		leave(d);
-	}
+	while ((member = json_members_next(&members)))
+		decode_named_object(d, config, arena_strndup(d->scratch, member->key, member->len),
+				    &member->value, all);
 }
 
 static void decode_networks(struct decoder *d, const struct json_value *json, void *config)
@@ -289,6 +366,7 @@ static const struct field config_fields[] = {
 	{"networks", sizeof("networks") - 1, decode_networks, 0},
 	{"ips", sizeof("ips") - 1, decode_ips, 0},
 	{"policies", sizeof("policies") - 1, decode_policies, 0},
+	LATER("tests"),
 };
 
 static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};

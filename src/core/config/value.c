@@ -294,7 +294,7 @@ static const char *list_words(struct decoder *d, const struct word *words, size_
 static const struct word *take_word(struct decoder *d, const struct json_value *json,
 				    const char *what, const struct word *words, size_t n)
 {
-	const char *text = json->text;
+	const char *text = json->text, *near;
 
 	for (size_t i = 0; i < n && text; i++)
 		if (!strcmp(words[i].text, text))
@@ -302,8 +302,9 @@ static const struct word *take_word(struct decoder *d, const struct json_value *
 	text = take_text(d, json);
 	if (!text)
 		return NULL;
+	near = nearest(text, words, sizeof(*words), n);
 	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
-	      suggestion(d, text, words, sizeof(*words), n));
+	      near ? arena_printf(d->a, " (did you mean \"%s\"?)", near) : "");
 	return NULL;
 }
 
