@@ -91,7 +91,7 @@ bool is_docker_name(const char *text);
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
  * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
  * name says; of decode_number, decode_ifnumber and decode_target a name's number, of decode_subject
- * the text as it was read. An empty text is an absent one.
+ * the text as it was read. An empty text, an empty list and null are wrong.
  */
 void decode_comment(struct decoder *d, const struct json_value *json, void *target);
 void decode_name(struct decoder *d, const struct json_value *json, void *target);

@@ -138,8 +138,7 @@ static size_t decode_member(struct decoder *d, const struct kind *kind, size_t f
 		if (field->len != member->len || memcmp(field->name, member->key, field->len) != 0)
 			continue;
 		enter_key(d, field->name);
-		if (!json_is_null(value->json))
-			field->decode(d, value, (char *)record + field->offset);
+		field->decode(d, value, (char *)record + field->offset);
 		leave(d);
 		return i + 1 < kind->n ? i + 1 : 0;
 	}

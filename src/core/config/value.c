@@ -33,7 +33,7 @@ bool has_control(const char *text, size_t len)
 	return found;
 }
 
-/* Text without control characters; an empty one is an absent one. NULL where it is wrong. */
+/* Text without control characters, maybe an empty one. NULL where it is wrong. */
 static const char *take_text(struct decoder *d, const struct json_value *json)
 {
 	const char *text = json->text;
@@ -55,13 +55,19 @@ void decode_comment(struct decoder *d, const struct json_value *json, void *targ
 
 	if (!text)
 		wrong_type(d, json, "a text in quotes");
-	else if (*text)
+	else if (!json->len)
+		wrong(d, "an empty text; write one, or leave the field out");
+	else if (strlen(text) < json->len)
+		wrong(d, "a NUL character; remove it");
+	else
 		*(const char **)target = text;
 }
 
 static bool is_name(struct decoder *d, size_t len)
 {
-	if (len > MAX_NAME)
+	if (!len)
+		wrong(d, "an empty name; write one, or leave the field out");
+	else if (len > MAX_NAME)
 		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
 	return len && len <= MAX_NAME;
 }
@@ -70,11 +76,11 @@ static bool is_name(struct decoder *d, size_t len)
 static const struct name *take_name(struct decoder *d, const struct json_value *json)
 {
 	size_t len = json->len;
-	const struct name *known = json->text ? find_name(d, json->text, len) : NULL;
+	const struct name *known = len ? find_name(d, json->text, len) : NULL;
 	const char *text = known ? NULL : take_text(d, json);
 
 	if (known)
-		return len ? known : NULL;
+		return known;
 	return text && is_name(d, len) ? keep_name(d, text, len) : NULL;
 }
 
@@ -114,7 +120,7 @@ void decode_docker_name(struct decoder *d, const struct json_value *json, void *
 {
 	const char *text = take_text(d, json);
 
-	if (!text || !*text)
+	if (!text)
 		return;
 	if (!is_docker_name(text))
 		wrong(d,
@@ -138,7 +144,7 @@ static const struct name *take_ifname(struct decoder *d, const struct json_value
 {
 	const char *text = take_text(d, json);
 
-	if (!text || !*text)
+	if (!text)
 		return NULL;
 	if (is_ifname(text))
 		return keep_name(d, text, strlen(text));
@@ -231,28 +237,36 @@ void decode_prefix(struct decoder *d, const struct json_value *json, void *targe
 		*(struct prefix *)target = prefix;
 }
 
+typedef LIST(struct pair) pair_list;
+
+/* What it says is Docker's business, and it may be empty, but it must get there whole. */
+static void decode_pair(struct decoder *d, const struct json_member *member, pair_list *pairs)
+{
+	const char *key = arena_strndup(d->a, member->key, member->len);
+	struct json_value value = member->value;
+
+	enter_key(d, key);
+	if (!member->len)
+		wrong_key(d, "an empty name; write one");
+	else if (!value.text)
+		wrong_type(d, &value, "a text in quotes");
+	else if (strlen(key) < member->len || strlen(value.text) < value.len)
+		wrong(d, "a NUL character; remove it");
+	else
+		*list_add(d->a, pairs) = (struct pair){key, arena_strdup(d->a, value.text)};
+	leave(d);
+}
+
 void decode_pairs(struct decoder *d, const struct json_value *json, void *target)
 {
-	LIST(struct pair) *pairs = target;
 	struct json_members members = {.object = json};
 	const struct json_member *member;
 
-	if (json_value_type(json) != JSON_OBJECT) {
+	if (json_value_type(json) != JSON_OBJECT)
 		wrong_type(d, json, "an object of texts");
-		return;
-	}
-	while ((member = json_members_next(&members))) {
-		if (member->value.text) {
-			struct pair *pair = list_add(d->a, pairs);
-
-			pair->name = arena_strndup(d->a, member->key, member->len);
-			pair->value = arena_strdup(d->a, member->value.text);
-			continue;
-		}
-		enter_key(d, arena_strndup(d->scratch, member->key, member->len));
-		wrong_type(d, &member->value, "a text in quotes");
-		leave(d);
-	}
+	else
+		while ((member = json_members_next(&members)))
+			decode_pair(d, member, target);
 }
 
 /* --- words --- */
@@ -270,8 +284,7 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
-static const struct word isolations[] = {
-	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
+static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
 
 const char *proto_name(enum proto proto)
 {
@@ -318,11 +331,8 @@ static void decode_proto(struct decoder *d, const struct json_value *json, void 
 
 void decode_nat(struct decoder *d, const struct json_value *json, void *target)
 {
-	const struct word *word;
+	const struct word *word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats));
 
-	if (json->text && !json->len)
-		return;
-	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats));
 	if (word)
 		*(uint8_t *)target = word->value;
 }
@@ -342,11 +352,14 @@ void decode_masquerade(struct decoder *d, const struct json_value *json, void *t
 
 void decode_isolation(struct decoder *d, const struct json_value *json, void *target)
 {
-	const struct word *word = take_word(d, json, "isolation", isolations, COUNT_OF(isolations));
+	const struct word *word;
 
-	if (word && word->value == ISOLATION_STRICT)
+	if (json->text && !strcmp(json->text, "strict")) {
 		wrong(d, "strict comes in a later version; use docker or open");
-	else if (word)
+		return;
+	}
+	word = take_word(d, json, "isolation", isolations, COUNT_OF(isolations));
+	if (word)
 		*(enum isolation *)target = word->value;
 }
 
@@ -375,8 +388,7 @@ static void each_of(struct decoder *d, const struct json_value *json, void *targ
 
 void decode_protos(struct decoder *d, const struct json_value *json, void *target)
 {
-	if (!json->text || json->len)
-		each_of(d, json, target, decode_proto);
+	each_of(d, json, target, decode_proto);
 }
 
 typedef LIST(uint32_t) number_list;
@@ -462,8 +474,6 @@ void decode_ports(struct decoder *d, const struct json_value *json, void *target
 	range_list *ports = target;
 	uint32_t n = 0;
 
-	if (json->text && !json->len)
-		return;
 	each_of(d, json, target, decode_port);
 	if (ports->n < 2)
 		return;
