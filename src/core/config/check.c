@@ -122,19 +122,6 @@ static void check_network(struct checker *c, struct network *n)
 			      prefix_format(n->ip_range).s, prefix_format(n->subnet).s);
 }
 
-/* A subnet that is missing was either not written (an error of its own) or written wrong. */
-static void check_missing_subnet(struct checker *c, const struct network *n)
-{
-	const char *place = network_place(c, n, "subnet");
-
-	if (n->subnet.ip.family)
-		return;
-	list_each (diag, &c->diags->list)
-		if (!strcmp(diag->pointer, place))
-			return;
-	network_error(c, n, NULL, "subnet is missing; write it as \"172.18.103.0/24\"");
-}
-
 /* The subnets that overlap nothing before them, sorted. */
 static void check_overlaps(struct checker *c)
 {
@@ -505,7 +492,6 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	list_each (n, &config->networks) {
 		if (!n->bridge_name)
 			n->bridge_name = config_bridge_name(a, n->name);
-		check_missing_subnet(&c, n);
 		check_network(&c, n);
 	}
 	check_overlaps(&c);

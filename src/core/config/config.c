@@ -44,7 +44,8 @@ static bool text_is_sound(struct diags *diags, const char *text, size_t len)
 			diags, text, len, 0,
 			"the file begins with a byte order mark; save it as UTF-8 without one");
 	if (json_pieces_end(&(struct json_pieces){.at = text, .end = text + len}))
-		return refuse(diags, text, len, 0, "the file is empty; write at least {}");
+		return refuse(diags, text, len, 0,
+			      "the file is empty; put its text back: networks, ips and policies");
 	if (nul)
 		return refuse(diags, text, len, (size_t)(nul - text),
 			      "a NUL byte; save the file as UTF-8");
@@ -110,6 +111,7 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 	uint32_t i = 0;
 
 	d->policies_at = p->at;
+	d->sections |= 1u << SECTION_POLICIES;
 	enter_key(d, "policies");
 	for (; json_pieces_more(p, ']', i == 0); i++) {
 		p->broken |= i == CONFIG_MAX_POLICIES;
@@ -149,6 +151,7 @@ static void decode_member_by_pieces(struct decoder *d, struct config *config, st
 
 	for (size_t i = 0; i < COUNT_OF(named_objects); i++)
 		if (!strcmp(key, named_objects[i].member) && json_pieces_take(p, '{')) {
+			d->sections |= 1u << i;
 			decode_named_by_pieces(d, config, p, &named_objects[i]);
 			return;
 		}
@@ -255,6 +258,7 @@ bool config_decode(struct config *config, struct diags *diags, struct arena *a, 
 		buf_free(&d.comments);
 		return false;
 	}
+	refuse_missing_sections(&d);
 	keep_policies(config, &d);
 	if (d.odd && !is_flat(diags, text, len))
 		return false;

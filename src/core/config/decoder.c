@@ -91,12 +91,12 @@ static size_t distance(const char *a, const char *b)
 	return rows[strlen(a) % 3][n];
 }
 
-const char *nearest(const char *word, const void *records, size_t stride, size_t n)
+uint32_t nearest(const char *word, const void *records, size_t stride, size_t n)
 {
-	const char *found = NULL;
+	uint32_t found = NONE;
 	size_t best = 3;
 
-	for (size_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const char *name = *(const char *const *)((const char *)records + i * stride);
 		bool begins = strlen(word) > 2 && !strncmp(name, word, strlen(word));
 		size_t edits = begins ? 1 : distance(word, name);
@@ -104,7 +104,7 @@ const char *nearest(const char *word, const void *records, size_t stride, size_t
 		/* of a short word half must be right */
 		if (edits < best && 2 * edits <= strlen(name)) {
 			best = edits;
-			found = name;
+			found = i;
 		}
 	}
 	return found;

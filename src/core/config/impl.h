@@ -41,6 +41,7 @@ struct decoder {
 	struct diags *diags;
 	struct step_in path[MAX_PATH]; /* to what is being decoded */
 	uint32_t depth;
+	uint32_t sections;  /* that were there, misspelt ones too: a bit for each */
 	bool odd;	    /* something stands where it is not expected: who knows how deep */
 	struct name *table; /* of names, open hash table */
 	uint32_t cap_table;
@@ -74,8 +75,8 @@ const char *place_of_key_here(const struct decoder *d);
 #define wrong_key(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_of_key_here(d), __VA_ARGS__)
 
 void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
-/* Which of the n names was probably meant, or NULL. Each stands first in its record. */
-const char *nearest(const char *word, const void *records, size_t stride, size_t n);
+/* Which of the n names was probably meant, or NONE. Each stands first in its record. */
+uint32_t nearest(const char *word, const void *records, size_t stride, size_t n);
 
 /*
  * Policies name the same few things over and over: each name is kept once. find_name: NULL where it
@@ -117,17 +118,18 @@ void decode_to_port(struct decoder *d, const struct json_value *json, void *targ
 /* A policy; it is added even where it is no object, so that all others keep their numbers. */
 void decode_policy(struct decoder *d, struct config *config, const struct json_value *json);
 
-enum { NAMED_NETWORKS, NAMED_ADDRESSES };
+enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES };
 
 struct kind; /* of objects: which fields they have */
 
+/* By section. */
 extern const struct named_objects {
 	const char *member; /* of the file */
 	uint32_t most;
 	void (*decode)(struct decoder *d, struct config *config, const char *key,
 		       const struct json_value *json);
 	const struct kind *kind;
-} named_objects[NAMED_ADDRESSES + 1];
+} named_objects[SECTION_IPS + 1];
 
 /* One of them; is added to the config. */
 void decode_named_object(struct decoder *d, struct config *config, const char *key,
@@ -137,6 +139,7 @@ void decode_named_object(struct decoder *d, struct config *config, const char *k
 void decode_config_member(struct decoder *d, const struct json_member *member,
 			  struct config *config);
 void decode_config(struct decoder *d, const struct json_value *json, struct config *config);
+void refuse_missing_sections(struct decoder *d);
 
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct diags *diags, struct arena *a);

@@ -36,9 +36,11 @@ static void decode_later(struct decoder *d, const struct json_value *json, void 
 	wrong_key(d, "this comes in a later version; leave it out");
 }
 
+enum { NETWORK_NAME, SUBNET };
+
 static const struct field network_fields[] = {
-	NAMED(network, "network_name", name, decode_docker_name),
-	FIELD(network, subnet, decode_prefix),
+	[NETWORK_NAME] = NAMED(network, "network_name", name, decode_docker_name),
+	[SUBNET] = FIELD(network, subnet, decode_prefix),
 	FIELD(network, gateway, decode_ip),
 	FIELD(network, driver, decode_name),
 	FIELD(network, internal, decode_bool),
@@ -54,8 +56,10 @@ static const struct field network_fields[] = {
 	LATER("egress"),
 };
 
+enum { IP };
+
 static const struct field address_fields[] = {
-	FIELD(address, ip, decode_ip),
+	[IP] = FIELD(address, ip, decode_ip),
 	FIELD(address, container_name, decode_number),
 	FIELD(address, selector, decode_number),
 	FIELD(address, service_name, decode_number),
@@ -97,20 +101,34 @@ static bool is_users_key(const char *key, size_t len)
 	       (len == sizeof(schema) - 1 && !memcmp(key, schema, len));
 }
 
-static void refuse_key(struct decoder *d, const struct kind *kind, const char *key)
-{
-	const char *near = nearest(key, kind->fields, sizeof(*kind->fields), kind->n);
+/* An object, as far as it is read. */
+struct reading {
+	const struct kind *kind;
+	size_t next;	/* the field that is expected next */
+	uint32_t given; /* which fields were there, misspelt ones too: a bit for each */
+};
 
-	if (near)
-		wrong_key(d, "unknown key (did you mean \"%s\"?)", near);
-	else
+static bool is_given(const struct reading *r, unsigned field)
+{
+	return r->given >> field & 1;
+}
+
+static void refuse_key(struct decoder *d, struct reading *r, const char *key)
+{
+	const struct field *fields = r->kind->fields;
+	uint32_t near = nearest(key, fields, sizeof(*fields), r->kind->n);
+
+	if (near == NONE) {
 		wrong_key(d, "unknown key; remove it, or begin it with \"x-\" if it is a note of "
 			     "yours");
+		return;
+	}
+	r->given |= 1u << near;
+	wrong_key(d, "unknown key (did you mean \"%s\"?)", fields[near].name);
 }
 
 /* A key that is no field's. */
-static void take_other_key(struct decoder *d, const struct kind *kind,
-			   const struct json_member *member)
+static void take_other_key(struct decoder *d, struct reading *r, const struct json_member *member)
 {
 	const char *key;
 
@@ -119,47 +137,45 @@ static void take_other_key(struct decoder *d, const struct kind *kind,
 		return;
 	key = arena_strndup(d->scratch, member->key, member->len);
 	enter_key(d, key);
-	refuse_key(d, kind, key);
+	refuse_key(d, r, key);
 	leave(d);
 }
 
-/*
- * Objects of a kind have their members in one order, mostly: the search begins behind the field
- * that the last one was. Returns where the next begins.
+/* Objects of a kind have their members in one order, mostly: the search begins where it left off.
  */
-static size_t decode_member(struct decoder *d, const struct kind *kind, size_t from,
-			    const struct json_member *member, void *record)
+static void decode_member(struct decoder *d, struct reading *r, const struct json_member *member,
+			  void *record)
 {
-	const struct json_value *value = &member->value;
+	const struct kind *kind = r->kind;
 
-	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
+	for (size_t n = 0, i = r->next; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
 		const struct field *field = &kind->fields[i];
 
 		if (field->len != member->len || memcmp(field->name, member->key, field->len) != 0)
 			continue;
+		r->next = i + 1 < kind->n ? i + 1 : 0;
+		r->given |= 1u << i;
 		enter_key(d, field->name);
-		field->decode(d, value, (char *)record + field->offset);
+		field->decode(d, &member->value, (char *)record + field->offset);
 		leave(d);
-		return i + 1 < kind->n ? i + 1 : 0;
+		return;
 	}
-	take_other_key(d, kind, member);
-	return from;
+	take_other_key(d, r, member);
 }
 
 /* False, with a diagnostic, where it is no object. */
-static bool decode_object(struct decoder *d, const struct kind *kind, const struct json_value *json,
+static bool decode_object(struct decoder *d, struct reading *r, const struct json_value *json,
 			  void *record)
 {
 	struct json_members members = {.object = json};
 	const struct json_member *member;
-	size_t next = 0;
 
 	if (json_value_type(json) != JSON_OBJECT) {
 		wrong_type(d, json, "an object in braces");
 		return false;
 	}
 	while ((member = json_members_next(&members)))
-		next = decode_member(d, kind, next, member, record);
+		decode_member(d, r, member, record);
 	return true;
 }
 
@@ -177,19 +193,22 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 			   const struct json_value *json)
 {
 	struct network *n = list_add(d->a, &config->networks);
+	struct reading r = {.kind = &network_kind};
 
 	n->key = take_key(d, key);
-	if (!decode_object(d, &network_kind, json, n)) {
+	if (!decode_object(d, &r, json, n)) {
 		config->networks.n--;
 		return;
 	}
+	if (!is_given(&r, SUBNET))
+		wrong(d, "subnet is missing; write it as \"172.18.103.0/24\"");
 	n->driver = n->driver ? n->driver : "bridge";
 	n->bridge_name_declared = n->bridge_name != NULL;
 	n->ip_range_declared = n->ip_range.ip.family != 0;
 	if (n->name)
 		return;
 	n->name = n->key;
-	if (!json_members_have(json, "network_name") && !has_control(key, strlen(key)) && *key &&
+	if (!is_given(&r, NETWORK_NAME) && !has_control(key, strlen(key)) && *key &&
 	    !is_docker_name(n->name))
 		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
 			 "\"_\", \".\" and \"-\", a letter or digit first");
@@ -199,14 +218,15 @@ static void decode_address(struct decoder *d, struct config *config, const char 
 			   const struct json_value *json)
 {
 	struct address *at = list_add(d->a, &config->addresses);
+	struct reading r = {.kind = &address_kind};
 
 	at->key = take_key(d, key);
 	at->network = NONE;
-	if (!decode_object(d, &address_kind, json, at)) {
+	if (!decode_object(d, &r, json, at)) {
 		config->addresses.n--;
 		return;
 	}
-	if (at->ip.family || json_members_have(json, "ip"))
+	if (is_given(&r, IP))
 		return;
 	if (!ip_parse(&at->ip, key) || at->ip.family != 4) {
 		at->ip = (struct ip){0};
@@ -254,9 +274,10 @@ void decode_policy(struct decoder *d, struct config *config, const struct json_v
 	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
 	struct policy *p = &draft.policy;
 	uint32_t errors = d->diags->n_errors;
+	struct reading r = {.kind = &policy_kind};
 
 	/* one that is no object keeps its number, so that all others keep theirs */
-	decode_object(d, &policy_kind, json, &draft);
+	decode_object(d, &r, json, &draft);
 	if (draft.selector.text)
 		put_subject(d, p, SUBJECT_SELECTOR, &draft.selector);
 	else if (draft.container_name.text)
@@ -273,8 +294,8 @@ void decode_policy(struct decoder *d, struct config *config, const struct json_v
 }
 
 const struct named_objects named_objects[] = {
-	[NAMED_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network, &network_kind},
-	[NAMED_ADDRESSES] = {"ips", CONFIG_MAX_ADDRESSES, decode_address, &address_kind},
+	[SECTION_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network, &network_kind},
+	[SECTION_IPS] = {"ips", CONFIG_MAX_ADDRESSES, decode_address, &address_kind},
 };
 
 static bool has_field_of(const struct json_value *object, const struct kind *kind)
@@ -332,12 +353,12 @@ static void decode_named(struct decoder *d, struct config *config, const struct 
 
 static void decode_networks(struct decoder *d, const struct json_value *json, void *config)
 {
-	decode_named(d, config, json, &named_objects[NAMED_NETWORKS]);
+	decode_named(d, config, json, &named_objects[SECTION_NETWORKS]);
 }
 
 static void decode_ips(struct decoder *d, const struct json_value *json, void *config)
 {
-	decode_named(d, config, json, &named_objects[NAMED_ADDRESSES]);
+	decode_named(d, config, json, &named_objects[SECTION_IPS]);
 }
 
 static void decode_policies(struct decoder *d, const struct json_value *json, void *config)
@@ -362,9 +383,9 @@ static void decode_policies(struct decoder *d, const struct json_value *json, vo
 }
 
 static const struct field config_fields[] = {
-	{"networks", sizeof("networks") - 1, decode_networks, 0},
-	{"ips", sizeof("ips") - 1, decode_ips, 0},
-	{"policies", sizeof("policies") - 1, decode_policies, 0},
+	[SECTION_NETWORKS] = {"networks", sizeof("networks") - 1, decode_networks, 0},
+	[SECTION_IPS] = {"ips", sizeof("ips") - 1, decode_ips, 0},
+	[SECTION_POLICIES] = {"policies", sizeof("policies") - 1, decode_policies, 0},
 	LATER("tests"),
 };
 
@@ -373,10 +394,36 @@ static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};
 void decode_config_member(struct decoder *d, const struct json_member *member,
 			  struct config *config)
 {
-	decode_member(d, &config_kind, 0, member, config);
+	struct reading r = {.kind = &config_kind};
+
+	decode_member(d, &r, member, config);
+	d->sections |= r.given;
 }
 
 void decode_config(struct decoder *d, const struct json_value *json, struct config *config)
 {
-	decode_object(d, &config_kind, json, config);
+	struct reading r = {.kind = &config_kind};
+
+	if (!decode_object(d, &r, json, config))
+		r.given = UINT32_MAX; /* that it is no object is enough */
+	d->sections |= r.given;
+}
+
+/* Whoever leaves a section out may have mistyped its name, and would lose what it holds. */
+void refuse_missing_sections(struct decoder *d)
+{
+	static const char *const losses[] = {
+		[SECTION_NETWORKS] = "{} removes every network that harborwall made",
+		[SECTION_IPS] = "{} disconnects every container that harborwall connected",
+		[SECTION_POLICIES] = "[] closes everything that policies opened",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(losses); i++) {
+		if (d->sections >> i & 1)
+			continue;
+		enter_key(d, config_fields[i].name);
+		wrong(d, "the section is missing; write it with all that is to stand (an empty %s)",
+		      losses[i]);
+		leave(d);
+	}
 }

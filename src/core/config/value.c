@@ -307,7 +307,8 @@ static const char *list_words(struct decoder *d, const struct word *words, size_
 static const struct word *take_word(struct decoder *d, const struct json_value *json,
 				    const char *what, const struct word *words, size_t n)
 {
-	const char *text = json->text, *near;
+	const char *text = json->text;
+	uint32_t near;
 
 	for (size_t i = 0; i < n && text; i++)
 		if (!strcmp(words[i].text, text))
@@ -317,7 +318,7 @@ static const struct word *take_word(struct decoder *d, const struct json_value *
 		return NULL;
 	near = nearest(text, words, sizeof(*words), n);
 	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
-	      near ? arena_printf(d->a, " (did you mean \"%s\"?)", near) : "");
+	      near == NONE ? "" : arena_printf(d->a, " (did you mean \"%s\"?)", words[near].text));
 	return NULL;
 }
 
