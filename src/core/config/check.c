@@ -90,6 +90,18 @@ static bool subnet_is_usable(struct checker *c, const struct network *n)
 	return false;
 }
 
+/* Docker takes any name that the kernel takes; our rules are written with it. */
+static void check_options(struct checker *c, const struct network *n)
+{
+#define BRIDGE "com.docker.network.bridge.name"
+	list_each (option, &n->options)
+		if (!strcmp(option->name, BRIDGE) && !is_ifname(option->value))
+			network_error(c, n, "options/" BRIDGE,
+				      "this is no name of one interface; leave it out, or write "
+				      "bridge_name");
+#undef BRIDGE
+}
+
 static void check_network(struct checker *c, struct network *n)
 {
 	bool predefined =
@@ -100,6 +112,7 @@ static void check_network(struct checker *c, struct network *n)
 			      "\"%s\" is Docker's own network, without static addresses; choose "
 			      "another network_name",
 			      n->name);
+	check_options(c, n);
 	if (!n->subnet.ip.family)
 		return;
 	if (!subnet_is_usable(c, n)) {

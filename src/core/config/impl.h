@@ -87,6 +87,7 @@ const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 
 bool has_control(const char *text, size_t len);
 bool is_docker_name(const char *text);
+bool is_ifname(const char *text);
 
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
