@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the config decoder share: decoder.c (places, names), value.c
- * (values), object.c (objects), config.c (the text), check.c (what fields mean
- * together).
+ * What the parts of the config decoder share: decoder.c (places, names), value.c and words.c
+ * (values), fields.c (objects by tables), object.c and policy.c (the tables), config.c (the text),
+ * check.c and check_policies.c (what fields mean together).
  */
 #pragma once
 
@@ -26,15 +26,6 @@ struct name {
 };
 
 typedef LIST(struct port_range) range_list;
-
-/* A policy as it is read: what it does not keep, and what is not in its place yet. */
-struct draft {
-	struct policy policy;
-	struct json_value selector, container_name, service_name; /* texts; none where absent */
-	range_list ports;    /* in memory that is the next policy's, too */
-	const char *comment; /* as it was read: gone before the next policy */
-	bool log;
-};
 
 struct decoder {
 	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
@@ -85,6 +76,8 @@ uint32_t nearest(const char *word, const void *records, size_t stride, size_t n)
 const struct name *find_name(struct decoder *d, const char *text, size_t len);
 const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 
+/* Text without control characters, maybe an empty one. NULL, and said, where it is wrong. */
+const char *take_text(struct decoder *d, const struct json_value *json);
 bool has_control(const char *text, size_t len);
 bool is_docker_name(const char *text);
 bool is_ifname(const char *text);
@@ -144,3 +137,5 @@ void refuse_missing_sections(struct decoder *d);
 
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct diags *diags, struct arena *a);
+/* The policies' part of it. */
+void config_check_policies(const struct config *config, struct diags *diags, struct arena *a);
