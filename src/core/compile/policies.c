@@ -198,25 +198,17 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	const struct peers *from = p->from ? r->from : r->subject;
 	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
-	struct traffic every = {.high = UINT16_MAX};
-	bool narrowed = p->n_ports || p->protos != PROTO_TCP;
 
-	/* "proto" defaults to tcp for what is let in; masquerading without ports means everything
-	 */
 	for (uint32_t s = 0; s < (from->n ? from->n : 1); s++)
 		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
 			m.from = from->n ? from->items[s].net : (struct prefix){0};
 			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
 			if (node && m.from.ip.family && nodes_find_ip(&c->nodes, m.from.ip) == node)
 				m.from = (struct prefix){0}; /* its own traffic: all of it */
-			m.match = every;
-			if (!narrowed)
+			list_each (match, &c->matches) {
+				m.match = *match;
 				*list_add(c->a, &flows->masquerades) = m;
-			else
-				list_each (match, &c->matches) {
-					m.match = *match;
-					*list_add(c->a, &flows->masquerades) = m;
-				}
+			}
 		}
 }
 

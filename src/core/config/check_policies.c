@@ -30,14 +30,11 @@ static void check_policy(const struct checker *c, uint32_t i)
 			     "no subject; write selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		policy_error(c, i, "nat", "dnat without a target; write \"to\"");
-	if (p->nat == NAT_DNAT && !p->name && !p->iface && !has_subject)
-		policy_error(c, i, NULL,
-			     "dnat has no place; write iface (on the host), name or selector (in "
-			     "that container)");
-	if (p->nat == NAT_MASQUERADE && !p->iface && !p->name && !has_subject && !p->from)
-		policy_error(c, i, "nat",
-			     "this would masquerade everything; write iface, name, from or a "
-			     "subject");
+	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
+		policy_error(
+			c, i, "nat",
+			"no place for it; write iface (on the host), name or selector (in that "
+			"container)");
 	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
 	    p->protos & (uint8_t)~PROTO_ICMP)
 		policy_error(c, i, NULL,

@@ -20,7 +20,7 @@ enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
-/* Protocols are a set; an absent "proto" is tcp. */
+/* Protocols are a set; an absent "proto" is tcp, of masquerade without ports it is any. */
 enum proto {
 	PROTO_TCP = 1 << 0,
 	PROTO_UDP = 1 << 1,

@@ -71,6 +71,13 @@ static void put_comment(struct decoder *d, struct policy *p, const char *comment
 	buf_add(&d->comments, comment, strlen(comment) + 1);
 }
 
+/* Of a policy without proto: what is let in or translated is tcp, what is masqueraded everything.
+ */
+static uint8_t usual_protos(const struct policy *p)
+{
+	return p->nat == NAT_MASQUERADE && !p->n_ports ? PROTO_ANY : PROTO_TCP;
+}
+
 /* Where its fields stand: what kind of policy it is. */
 static uint8_t kind_of_policy(const struct policy *p, const struct reading *r)
 {
@@ -117,7 +124,7 @@ void decode_policy(struct decoder *d, struct config *config, const struct json_v
 	d->ports = draft.ports;
 	if (draft.comment)
 		put_comment(d, p, draft.comment);
-	p->protos = p->protos ? p->protos : PROTO_TCP;
+	p->protos = p->protos ? p->protos : usual_protos(p);
 	if (d->diags->n_errors == errors)
 		check_fields(d, p, &r);
 	p->broken = d->diags->n_errors > errors;
