@@ -389,5 +389,9 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	check_equal_addresses(&c);
 	check_one_per_network(&c);
 	choose_pools(config);
+	config->resolvable = true;
+	list_each (diag, &diags->list)
+		config->resolvable &= diag->severity != SEVERITY_ERROR ||
+				      !strncmp(diag->pointer, "/policies/", 10);
 	config_check_policies(config, diags, a);
 }

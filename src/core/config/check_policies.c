@@ -137,12 +137,18 @@ static void check_dnats(const struct checker *c)
 	}
 }
 
-void config_check_policies(const struct config *config, struct diags *diags, struct arena *a)
+void config_check_policies(struct config *config, struct diags *diags, struct arena *a)
 {
 	const struct checker c = {.config = config, .diags = diags, .a = a};
 
-	for (uint32_t i = 0; i < config->policies.n; i++)
-		if (!config->policies.items[i].broken)
-			check_policy(&c, i);
+	for (uint32_t i = 0; i < config->policies.n; i++) {
+		struct policy *p = &config->policies.items[i];
+		uint32_t errors = diags->n_errors;
+
+		if (p->broken)
+			continue;
+		check_policy(&c, i);
+		p->broken = diags->n_errors > errors;
+	}
 	check_dnats(&c);
 }

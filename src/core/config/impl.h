@@ -138,4 +138,4 @@ void refuse_missing_sections(struct decoder *d);
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct diags *diags, struct arena *a);
 /* The policies' part of it. */
-void config_check_policies(const struct config *config, struct diags *diags, struct arena *a);
+void config_check_policies(struct config *config, struct diags *diags, struct arena *a);
