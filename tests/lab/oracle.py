@@ -142,6 +142,8 @@ class Oracle:
         if policy.name and self.is_container(policy.name):
             return {policy.name} | {self.world.owner(str(p.network_address))[0]
                                     for p in self.config.named(["container_name", "selector"], policy.name)}
+        if policy.name and not (policy.iface and policy.ports):
+            return set()  # it waits: on the host it would take more than anybody meant
         if policy.iface:
             return None
         return {self.world.owner(str(p.network_address))[0] for p in policy.subject if p.num_addresses == 1}

@@ -38,7 +38,7 @@ def bed(request):
         lab.peer()
         with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
             seed.containers(bed)
-            for name in ("web-old", "shop-1"):
+            for name in ("web-old", "shop-1", "web", "pair-1", "pair-2"):
                 bed.docker.create(name)
             yield bed
 
@@ -72,3 +72,28 @@ def test_a_subject_is_looked_up_like_any_other_name_and_nobody_is_nobody(bed):
     bed.write(config)
     bed.apply()
     assert seen_by_the_balancer(bed) == [GATEWAY, GATEWAY]
+
+
+def test_a_translation_stands_where_its_names_say_and_nowhere_else(bed):
+    config = named()
+    config["ips"] |= {f"172.18.104.2{i}": {"container_name": f"pair-{i}", "service_name": "pair"} for i in (1, 2)}
+    there = {"nat": "dnat", "to": "smarthostloadbalancer"}
+    config["policies"][4:] = [
+        config["policies"][7],  # udp, through the host
+        {**there, "service_name": "pair", "port": 8080},  # in both of them
+        {**there, "name": "web", "port": 443},  # a container of the engine, not the beginning of web-old
+        {**there, "name": "nosuch", "port": 8080},  # nobody, and no interface: not on the host's every one
+        {**there, "name": "nosuch", "iface": "ext0"},  # nobody: not every port of the host
+        {"name": "nosuch", "iface": "hw-front", "nat": "masquerade"}]
+    bed.write(config)
+    bed.apply()
+    got = bed.assert_matrix()
+    web = bed.docker.addresses("web")["bridge"]
+    for ip in ("172.18.104.21", "172.18.104.22"):
+        assert got[("publicbackend", ip, "tcp", 8080)][0] == "smarthostloadbalancer"
+    assert got[("publicbackend", web, "tcp", 443)][0] == "smarthostloadbalancer"
+    assert got[("smarthostloadbalancer", OLD, "tcp", 443)][0] == "web-old"
+    assert not any(got[(beds.PEER, beds.HOST_IP, "tcp", port)] for port in (80, 443, 8080))
+    assert seen_by_the_balancer(bed) == [beds.PEER_IP, beds.PEER_IP]
+    waiting = [li for li in bed.harborwall("plan").stdout.splitlines() if li.startswith("waiting: ")]
+    assert [li.split(": ")[1] for li in waiting] == ["policies[7]", "policies[8]", "policies[9]"], waiting
