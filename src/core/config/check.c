@@ -29,10 +29,34 @@ static const char *address_place(struct checker *c, const struct address *at, co
 	return place_of(c->a, "ips", at->key, field);
 }
 
-#define network_error(c, n, field, ...)                                                            \
-	diag_at((c)->diags, SEVERITY_ERROR, network_place(c, n, field), __VA_ARGS__)
-#define address_error(c, at, field, ...)                                                           \
-	diag_at((c)->diags, SEVERITY_ERROR, address_place(c, at, field), __VA_ARGS__)
+static const char *place_of_key(struct checker *c, const char *member)
+{
+	return arena_printf(c->a, "%s#", member);
+}
+
+/* Where its name stands: the key, or a field of its own. */
+static const char *name_place(struct checker *c, const struct network *n)
+{
+	return n->name == n->key ? place_of_key(c, network_place(c, n, NULL))
+				 : network_place(c, n, "network_name");
+}
+
+static const char *bridge_place(struct checker *c, const struct network *n)
+{
+	return n->bridge_name_declared ? network_place(c, n, "bridge_name") : name_place(c, n);
+}
+
+static const char *ip_place(struct checker *c, const struct address *at)
+{
+	struct ip key;
+
+	return ip_parse(&key, at->key) && ip_equal(key, at->ip)
+		       ? place_of_key(c, address_place(c, at, NULL))
+		       : address_place(c, at, "ip");
+}
+
+#define error_at(c, place, ...)		diag_at((c)->diags, SEVERITY_ERROR, place, __VA_ARGS__)
+#define network_error(c, n, field, ...) error_at(c, network_place(c, n, field), __VA_ARGS__)
 
 /* An order of networks by a text or subnet; equal ones stay in file order. */
 struct sort_key {
@@ -104,10 +128,10 @@ static void check_network(struct checker *c, struct network *n)
 		!strcmp(n->name, "bridge") || !strcmp(n->name, "host") || !strcmp(n->name, "none");
 
 	if (predefined)
-		network_error(c, n, NULL,
-			      "\"%s\" is Docker's own network, without static addresses; choose "
-			      "another network_name",
-			      n->name);
+		error_at(c, name_place(c, n),
+			 "\"%s\" is Docker's own network, without static addresses; choose "
+			 "another network_name",
+			 n->name);
 	check_options(c, n);
 	if (!n->subnet.ip.family)
 		return;
@@ -163,27 +187,6 @@ static void check_overlaps(struct checker *c)
 	}
 }
 
-/* Two networks of one name, or of one bridge. */
-static void check_same(struct checker *c, const char *(*text)(const struct network *),
-		       const char *field, const char *what)
-{
-	struct config *config = c->config;
-	struct sort_key *keys = arena_array(c->a, struct sort_key, config->networks.n);
-	uint32_t n = config->networks.n;
-
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] = (struct sort_key){.text = text(&config->networks.items[i]), .index = i};
-	sort(keys, n, by_text);
-	for (uint32_t i = 1; i < n; i++)
-		if (!strcmp(keys[i].text, keys[i - 1].text)) {
-			const struct network *old = &config->networks.items[keys[i - 1].index];
-
-			network_error(c, &config->networks.items[keys[i].index], field,
-				      "%s \"%s\" is that of %s already; choose another", what,
-				      keys[i].text, place_path(c->a, network_place(c, old, NULL)));
-		}
-}
-
 static const char *name_of(const struct network *n)
 {
 	return n->name;
@@ -192,6 +195,36 @@ static const char *name_of(const struct network *n)
 static const char *bridge_of(const struct network *n)
 {
 	return n->bridge_name;
+}
+
+/* Two networks of one name, or of one bridge. */
+static const struct distinct {
+	const char *(*text)(const struct network *n);
+	const char *(*place)(struct checker *c, const struct network *n);
+	const char *what;
+} distinct[] = {{name_of, name_place, "name"}, {bridge_of, bridge_place, "bridge"}};
+
+static void check_distinct(struct checker *c, const struct distinct *d)
+{
+	struct config *config = c->config;
+	struct sort_key *keys = arena_array(c->a, struct sort_key, config->networks.n);
+	uint32_t n = config->networks.n;
+
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] =
+			(struct sort_key){.text = d->text(&config->networks.items[i]), .index = i};
+	sort(keys, n, by_text);
+	for (uint32_t i = 1; i < n; i++) {
+		const struct network *old = &config->networks.items[keys[i - 1].index];
+		const struct network *new = &config->networks.items[keys[i].index];
+
+		/* bridges of one name have one name unless they are declared: it was said */
+		if (strcmp(keys[i].text, keys[i - 1].text) != 0 ||
+		    (d->text == bridge_of && !strcmp(old->name, new->name)))
+			continue;
+		error_at(c, d->place(c, new), "the %s \"%s\" is that of %s already; choose another",
+			 d->what, keys[i].text, place_path(c->a, network_place(c, old, NULL)));
+	}
 }
 
 /* Bridges that stand bear its outcome: it stays as it is. */
@@ -243,8 +276,10 @@ static void check_address(struct checker *c, struct address *at)
 	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
 		if (!c->networks_broken)
-			address_error(c, at, "ip", "%s lies in no network of this file",
-				      ip_format(at->ip).s);
+			error_at(c, ip_place(c, at),
+				 "%s lies in no network of this file; choose another, or declare "
+				 "its network",
+				 ip_format(at->ip).s);
 		return;
 	}
 	n = &c->config->networks.items[at->network];
@@ -253,9 +288,8 @@ static void check_address(struct checker *c, struct address *at)
 	       : ip_equal(at->ip, n->gateway)		  ? "gateway"
 							  : NULL;
 	if (what)
-		address_error(c, at, "ip", "%s is the %s address of %s; choose another",
-			      ip_format(at->ip).s, what,
-			      place_path(c->a, network_place(c, n, NULL)));
+		error_at(c, ip_place(c, at), "%s is the %s address of %s; choose another",
+			 ip_format(at->ip).s, what, place_path(c->a, network_place(c, n, NULL)));
 }
 
 /* Those without an address come first: they have none of its bytes. */
@@ -289,9 +323,9 @@ static void check_equal_addresses(struct checker *c)
 		const struct address *old = &addresses[c->config->by_ip[i - 1]];
 
 		if (ip_equal(at->ip, old->ip))
-			address_error(c, at, "ip", "%s is that of %s already; choose another",
-				      ip_format(at->ip).s,
-				      place_path(c->a, address_place(c, old, NULL)));
+			error_at(c, ip_place(c, at), "%s is that of %s already; choose another",
+				 ip_format(at->ip).s,
+				 place_path(c->a, address_place(c, old, NULL)));
 	}
 }
 
@@ -322,11 +356,13 @@ static void check_one_per_network(struct checker *c)
 		const struct address *at = &config->addresses.items[second->index];
 
 		if (first->network == second->network && first->name == second->name)
-			address_error(c, at, NULL,
-				      "container \"%s\" has %s in this network already (%s); a "
-				      "container has one address in a network",
-				      config_name(config, second->name), ip_format(old->ip).s,
-				      place_path(c->a, address_place(c, old, NULL)));
+			error_at(c,
+				 address_place(c, at,
+					       at->container_name ? "container_name" : "selector"),
+				 "container \"%s\" has %s in this network already (%s); a "
+				 "container has one address in a network",
+				 config_name(config, second->name), ip_format(old->ip).s,
+				 place_path(c->a, address_place(c, old, NULL)));
 	}
 }
 
@@ -380,8 +416,8 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	list_each (diag, &diags->list)
 		c.networks_broken |=
 			diag->severity == SEVERITY_ERROR && !strncmp(diag->pointer, "/networks", 9);
-	check_same(&c, name_of, NULL, "the name");
-	check_same(&c, bridge_of, NULL, "the bridge");
+	for (size_t i = 0; i < COUNT_OF(distinct); i++)
+		check_distinct(&c, &distinct[i]);
 	list_each (at, &config->addresses)
 		if (at->ip.family)
 			check_address(&c, at);

@@ -41,9 +41,9 @@ static const struct kind address_kind = {address_fields, COUNT_OF(address_fields
 static const char *take_key(struct decoder *d, const char *key)
 {
 	if (has_control(key, strlen(key)) || !*key)
-		diag_at(d->diags, SEVERITY_ERROR, place_of_key_here(d), "%s",
-			*key ? "a control character in a name; remove it"
-			     : "an empty name; write one");
+		wrong_key(d, "%s",
+			  *key ? "a control character in a name; remove it"
+			       : "an empty name; write one");
 	return keep_name(d, key, strlen(key))->text;
 }
 
@@ -73,8 +73,9 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 	n->name = n->key;
 	if (!is_given(&r, NETWORK_NAME) && !has_control(key, strlen(key)) && *key &&
 	    !is_docker_name(n->name))
-		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
-			 "\"_\", \".\" and \"-\", a letter or digit first");
+		wrong_key(d,
+			  "the key is no name for Docker; write network_name, of letters, digits, "
+			  "\"_\", \".\" and \"-\", a letter or digit first");
 }
 
 static void decode_address(struct decoder *d, struct config *config, const char *key,
@@ -93,7 +94,7 @@ static void decode_address(struct decoder *d, struct config *config, const char 
 		return;
 	if (!ip_parse(&at->ip, key) || at->ip.family != 4) {
 		at->ip = (struct ip){0};
-		wrong(d, "ip is missing, and the key \"%s\" is no IPv4 address", key);
+		wrong_key(d, "ip is missing, and the key \"%s\" is no IPv4 address; write ip", key);
 	}
 }
 
