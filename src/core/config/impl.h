@@ -85,7 +85,7 @@ bool is_ifname(const char *text);
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
  * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
- * name says; of decode_number, decode_ifnumber and decode_target a name's number, of decode_subject
+ * name says; of decode_number, decode_ifnumber and decode_peers a name's number, of decode_subject
  * the text as it was read. An empty text, an empty list and null are wrong.
  */
 void decode_comment(struct decoder *d, const struct json_value *json, void *target);
@@ -105,7 +105,7 @@ void decode_nat(struct decoder *d, const struct json_value *json, void *target);
 void decode_masquerade(struct decoder *d, const struct json_value *json, void *target);
 void decode_isolation(struct decoder *d, const struct json_value *json, void *target);
 void decode_protos(struct decoder *d, const struct json_value *json, void *target);
-void decode_target(struct decoder *d, const struct json_value *json, void *target);
+void decode_peers(struct decoder *d, const struct json_value *json, void *target);
 void decode_ports(struct decoder *d, const struct json_value *json, void *target);
 void decode_to_port(struct decoder *d, const struct json_value *json, void *target);
 

@@ -21,9 +21,9 @@ static const struct field policy_fields[] = {
 	[SERVICE_NAME] = FIELD(draft, service_name, decode_subject, EVERYWHERE),
 	[CONTAINER_NAME] = FIELD(draft, container_name, decode_subject, EVERYWHERE),
 	[SELECTOR] = FIELD(draft, selector, decode_subject, EVERYWHERE),
-	[FROM] = NAMED(draft, "from", policy.from, decode_number, IN_ACTION),
+	[FROM] = NAMED(draft, "from", policy.from, decode_peers, IN_ACTION),
 	[NAT] = NAMED(draft, "nat", policy.nat, decode_nat, EVERYWHERE),
-	[TO] = NAMED(draft, "to", policy.to, decode_target, IN_DNAT | IN_MASQUERADE),
+	[TO] = NAMED(draft, "to", policy.to, decode_peers, IN_DNAT | IN_MASQUERADE),
 	NAMED(draft, "port", ports, decode_ports, IN_ACTION),
 	NAMED(draft, "proto", policy.protos, decode_protos, IN_ACTION),
 	FIELD(draft, comment, decode_comment, EVERYWHERE),
@@ -88,16 +88,16 @@ static uint8_t kind_of_policy(const struct policy *p, const struct reading *r)
 	return is_given(r, FROM) ? IN_ALLOW : IN_NOTHING;
 }
 
-static void check_fields(struct decoder *d, const struct policy *p, struct reading *r)
+static void check_fields(struct decoder *d, const struct policy *p, const struct reading *r)
 {
 	uint8_t where = kind_of_policy(p, r);
 
 	if (is_given(r, TO) && where & (IN_ALLOW | IN_NOTHING)) {
-		r->given &= ~(1u << TO);
 		enter_key(d, "to");
 		wrong_key(d, "to without nat comes in a later version; whom from may reach is said "
 			     "by selector, container_name or service_name");
 		leave(d);
+		return;
 	}
 	refuse_without_effect(d, r, where,
 			      where == IN_MASQUERADE ? "on masquerade; leave it out"

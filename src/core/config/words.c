@@ -128,24 +128,36 @@ void decode_protos(struct decoder *d, const struct json_value *json, void *targe
 
 typedef LIST(uint32_t) number_list;
 
-static void add_target(struct decoder *d, const struct json_value *json, void *target)
+static void decode_peer(struct decoder *d, const struct json_value *json, void *target)
+{
+	if (json->text && *json->text == '@')
+		wrong(d, "lists in files come in a later version; name one address");
+	else
+		decode_number(d, json, target);
+}
+
+static void add_peer(struct decoder *d, const struct json_value *json, void *target)
 {
 	uint32_t name = 0;
 
-	decode_number(d, json, &name);
+	decode_peer(d, json, &name);
 	if (name)
 		*list_add(d->scratch, (number_list *)target) = name;
 }
 
-void decode_target(struct decoder *d, const struct json_value *json, void *target)
+void decode_peers(struct decoder *d, const struct json_value *json, void *target)
 {
 	number_list names = {0};
 
-	each_of(d, json, &names, add_target);
+	if (json->text) {
+		decode_peer(d, json, target);
+		return;
+	}
+	each_of(d, json, &names, add_peer);
 	if (names.n)
 		*(uint32_t *)target = names.items[0];
 	if (names.n > 1)
-		wrong(d, "several targets come in a later version; name one");
+		wrong(d, "several come in a later version; name one");
 }
 
 static bool parse_port(uint16_t *port, const char *text, size_t len)
@@ -229,7 +241,7 @@ void decode_to_port(struct decoder *d, const struct json_value *json, void *targ
 	range_list ports = {0};
 
 	decode_port(d, json, &ports);
-	if (ports.n && ports.items[0].low != ports.items[0].high)
+	if (ports.n && json->text && strchr(json->text, '-'))
 		wrong(d, "a range; name one port");
 	else if (ports.n)
 		*(uint16_t *)target = ports.items[0].low;
