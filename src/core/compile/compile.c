@@ -215,6 +215,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	list_reserve(a, &c.host->grants, config->policies.n);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
+	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;

@@ -265,67 +265,132 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	const struct peers *from = p->from ? r->from : r->subject;
 	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
-	struct traffic every = {.high = UINT16_MAX};
-	bool narrowed = p->n_ports || p->protos != PROTO_TCP;
+	bool own = !p->from && !p->iface && !p->name; /* what leaves the subject's containers */
+	uint32_t n = own || !from->n ? 1 : from->n;
 
-	/* "proto" defaults to tcp for what is let in; masquerading without ports means everything
-	 */
-	for (uint32_t s = 0; s < (from->n ? from->n : 1); s++)
+	for (uint32_t s = 0; s < n; s++)
 		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
-			m.from = from->n ? from->items[s].net : (struct prefix){0};
+			m.from = own || !from->n ? (struct prefix){0} : from->items[s].net;
 			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
-			if (node && m.from.ip.family && nodes_find_ip(&c->nodes, m.from.ip) == node)
+			if (node && prefix_is_single(m.from) &&
+			    nodes_find_ip(&c->nodes, m.from.ip) == node)
 				m.from = (struct prefix){0}; /* its own traffic: all of it */
-			m.match = every;
-			if (!narrowed)
+			list_each (match, &c->matches) {
+				m.match = *match;
 				*list_add(c->a, &flows->masquerades) = m;
-			else
-				list_each (match, &c->matches) {
-					m.match = *match;
-					*list_add(c->a, &flows->masquerades) = m;
-				}
+			}
 		}
+}
+
+/* Rules may live there. */
+static void add_place(struct compiler *c, uint32_t i, struct node *node)
+{
+	if (node && node->shares_namespace)
+		policy_finding(c, FINDING_CONFLICT, i,
+			       "container \"%s\" has no network namespace of its own "
+			       "(--network host or container:…)",
+			       node->name);
+	else
+		*list_add(c->a, &c->places) = node;
+}
+
+/* What the file knows by the beginning of its name only may be a container of the engine as it is.
+ */
+static struct node *named_node(const struct compiler *c, uint32_t name, const char *container)
+{
+	const struct peers *peers = c->resolution->peers[ASK_CONTAINER][name];
+	struct node *node = NULL;
+
+	if (peers->match == MATCH_PREFIX)
+		node = nodes_find(&c->nodes, config_name(c->config, name));
+	return node ? node : nodes_find(&c->nodes, container);
+}
+
+/* Nobody is called so: a dnat then stands on the host, if that takes no more than was meant. */
+static void place_nowhere(struct compiler *c, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const char *name = config_name(c->config, p->name);
+
+	if (p->nat != NAT_DNAT || !p->iface) {
+		policy_finding(c, FINDING_WAITING, i, "name: there is no container \"%s\"", name);
+	} else if (!p->n_ports && p->protos & (uint8_t)~PROTO_ICMP) {
+		policy_finding(
+			c, FINDING_WAITING, i,
+			"name: there is no container \"%s\", and on the host this would take "
+			"every port of \"%s\", its own ssh too; write \"port\"",
+			name, config_name(c->config, p->iface));
+	} else {
+		policy_finding(c, FINDING_WARNING, i,
+			       "name: there is no container \"%s\"; the rule is on the host", name);
+		add_place(c, i, NULL);
+	}
+}
+
+static void place_at_subject(struct compiler *c, uint32_t i, const struct peers *subject)
+{
+	for (uint32_t k = 0; k < subject->n; k++) {
+		struct node *node = node_of_address(c, subject->items[k].address);
+
+		if (!node || c->placed[node - c->nodes.list.items] == i + 1)
+			continue;
+		c->placed[node - c->nodes.list.items] = i + 1;
+		add_place(c, i, node);
+	}
+	if (!c->places.n)
+		policy_finding(c, FINDING_WAITING, i,
+			       "the subject is no container; give \"name\" or \"iface\"");
 }
 
 /*
  * Where a translation lives: in the container that `name` names; without `name` on the host if
- * there is an interface, else in the subject's namespace. False: nowhere yet.
+ * there is an interface, else in the namespaces of the subject's containers.
  */
-static bool place(struct compiler *c, uint32_t i, const struct resolved *r, struct node **node)
+static void find_places(struct compiler *c, uint32_t i, const struct resolved *r)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	struct node *node;
+
+	c->places.n = 0;
+	if (p->name) {
+		node = named_node(c, p->name, r->container);
+		if (node)
+			add_place(c, i, node);
+		else
+			place_nowhere(c, i);
+	} else if (p->iface) {
+		add_place(c, i, NULL);
+	} else {
+		place_at_subject(c, i, r->subject);
+	}
+}
+
+static void compile_nat(struct compiler *c, uint32_t i, const struct resolved *r)
 {
 	const struct policy *p = &c->config->policies.items[i];
 
-	*node = NULL;
-	if (p->name) {
-		*node = nodes_find(&c->nodes, r->container);
-		if (!*node)
-			policy_finding(
-				c, FINDING_WARNING, i,
-				"name: there is no container \"%s\"; the rule is on the host",
-				config_name(c->config, p->name));
-	} else if (!p->iface) {
-		*node = r->subject->n ? node_of_address(c, r->subject->items[0].address) : NULL;
-		if (!*node) {
-			policy_finding(c, FINDING_WAITING, i,
-				       "the subject is no container; give \"name\" or \"iface\"");
-			return false;
-		}
+	find_places(c, i, r);
+	list_each (place, &c->places) {
+		struct node *node = *place;
+
+		if (node && c->engine->up && !node_is_running(node))
+			policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
+				       node->container ? "is not running" : "does not exist yet");
+		if (p->nat == NAT_DNAT)
+			translate(c, i, r, node);
+		else
+			masquerade(c, i, r, node);
 	}
-	if (*node && (*node)->shares_namespace) {
-		policy_finding(c, FINDING_CONFLICT, i,
-			       "container \"%s\" has no network namespace of its own "
-			       "(--network host or container:…)",
-			       (*node)->name);
-		return false;
-	}
-	return true;
+	/* translated in the subject's own namespace: its source must be able to reach the subject
+	 */
+	if (c->places.n && p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
+		grant_policy(c, i, r);
 }
 
 static void compile_policy(struct compiler *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const struct resolved r = resolved_policy(c->resolution, c->config, p);
-	struct node *node = NULL;
 
 	if (r.waiting) {
 		policy_finding(c, FINDING_WAITING, i, "%s: nothing in the file is named \"%s\"",
@@ -333,23 +398,9 @@ static void compile_policy(struct compiler *c, uint32_t i)
 		return;
 	}
 	find_matches(c, p);
-	if (p->nat == NAT_NO) {
-		if (p->from)
-			grant_policy(c, i, &r);
-		return;
-	}
-	if (!place(c, i, &r, &node))
-		return;
-	if (node && c->engine->up && !node_is_running(node))
-		policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
-			       node->container ? "is not running" : "does not exist yet");
-	if (p->nat == NAT_DNAT)
-		translate(c, i, &r, node);
-	else
-		masquerade(c, i, &r, node);
-	/* translated in the subject's own namespace: its source must be able to reach the subject
-	 */
-	if (p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
+	if (p->nat != NAT_NO)
+		compile_nat(c, i, &r);
+	else if (p->from)
 		grant_policy(c, i, &r);
 }
 
