@@ -54,6 +54,8 @@ static inline struct differ_container *differ_container(const struct differ *d,
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_WAITING, NONE, subject, __VA_ARGS__)
 #define warning(d, subject, ...)                                                                   \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_WARNING, NONE, subject, __VA_ARGS__)
+#define note(d, subject, ...)                                                                      \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_NOTE, NONE, subject, __VA_ARGS__)
 
 void diff_networks(struct differ *d);
 void diff_attachments(struct differ *d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The difference in the networks that the engine holds. */
+#include "core/plan/checkup.h"
 #include "core/plan/impl.h"
 
 #include <string.h>
@@ -9,6 +10,46 @@ static bool is_wanted_network(const struct differ *d, const char *name)
 	list_each (n, &d->want->networks)
 		if (!strcmp(n->name, name))
 			return true;
+	return false;
+}
+
+/*
+ * Docker itself asks no route before it makes a network. Where the host routes the same prefix or a
+ * part of it elsewhere, packets for containers would go there. The bridge's own route wins over a
+ * wider one, so that only hides what is behind it; a tunnel that takes everything (0.0.0.0/1 and
+ * 128.0.0.0/1) hides nothing in particular.
+ */
+static bool host_has_subnet(struct differ *d, const struct network *n)
+{
+	enum { NEARLY_EVERYTHING = 1 }; /* bits of a prefix */
+	const char *path = differ_path(d, "networks", n->key);
+	const struct host_prefix *taken =
+		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, false);
+	const struct host_prefix *dead =
+		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, true);
+
+	if (taken) {
+		conflict(d, path,
+			 "subnet %s overlaps %s of the host, which leads to %s; choose another "
+			 "subnet, or remove that route or address",
+			 prefix_format(n->subnet).s, prefix_format(taken->prefix).s, taken->device);
+		return true;
+	}
+	if (dead)
+		warning(d, path,
+			"the %s route to %s takes packets for its containers away; remove that "
+			"route, or choose another subnet",
+			dead->dead, prefix_format(dead->prefix).s);
+	list_each (wider, &d->seen->host_prefixes)
+		if (!wider->dead && wider->prefix.len > NEARLY_EVERYTHING &&
+		    wider->prefix.len < n->subnet.len && prefix_covers(wider->prefix, n->subnet)) {
+			note(d, path,
+			     "%s leads to %s: this network takes %s of it, and whoever has these "
+			     "addresses over there is no longer reached",
+			     prefix_format(wider->prefix).s, wider->device,
+			     prefix_format(n->subnet).s);
+			break;
+		}
 	return false;
 }
 
@@ -28,17 +69,7 @@ static bool subnet_is_taken(struct differ *d, const struct network *n)
 					 other->name);
 				return true;
 			}
-	list_each (taken, &d->seen->host_prefixes)
-		if (taken->prefix.len && prefix_overlaps(taken->prefix, n->subnet)) {
-			conflict(
-				d, path,
-				"subnet %s overlaps %s on interface %s of the host; choose another "
-				"subnet",
-				prefix_format(n->subnet).s, prefix_format(taken->prefix).s,
-				taken->device);
-			return true;
-		}
-	return false;
+	return host_has_subnet(d, n);
 }
 
 /* A network that is there under this name is used as it is, if it is what the file says. */
