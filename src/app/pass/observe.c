@@ -50,6 +50,7 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 
 	*w = (struct world){
 		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy();
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -71,6 +72,7 @@ void world_close(struct world *w)
 	arena_release(&w->memory.arena);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
+	saved_release(&w->saved);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
 	close_at_exit_of_scope(&w->legacy_timer);
@@ -150,6 +152,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
 	f->counters = w->options->counters;
+	f->were_containers = &w->saved.containers;
+	f->forgotten = w->saved.trouble;
 	views[VARIANT_NFT] = w->memory.filter;
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
@@ -211,6 +215,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
+	saved_refresh(&w->saved);
 	read_engine(view, w);
 	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
 		*err = w->engine_trouble;

@@ -8,6 +8,7 @@
 #include "core/compile/trust.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const finding_names[] = {
@@ -192,6 +193,40 @@ static void compile_containers(struct compiler *c, struct state *want)
 	}
 }
 
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+bool was_container(const struct compiler *c, const char *name)
+{
+	const name_list *were = c->facts->were_containers;
+
+	return were && were->n &&
+	       bsearch(&name, were->items, were->n, sizeof(*were->items), by_text);
+}
+
+/* Every `name` of the file, also of policies that wait for something else. */
+static void compile_named(struct compiler *c, struct state *want)
+{
+	name_list *named = &want->named;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->config->names.n; i++) {
+		const char *name = c->resolution->containers[i];
+		const struct node *node = name ? nodes_find(&c->nodes, name) : NULL;
+
+		if ((node && node->container) || (name && was_container(c, name)))
+			*list_add(c->a, named) = name;
+	}
+	if (named->n)
+		qsort(named->items, named->n, sizeof(*named->items), by_text);
+	for (uint32_t i = 0; i < named->n; i++) /* two names may mean one container */
+		if (!n || strcmp(named->items[n - 1], named->items[i]) != 0)
+			named->items[n++] = named->items[i];
+	named->n = n;
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -234,4 +269,5 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));
 	compile_containers(&c, want);
+	compile_named(&c, want);
 }

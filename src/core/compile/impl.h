@@ -27,6 +27,8 @@ struct compiler {
 #define policy_finding(c, kind, i, ...)                                                            \
 	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
 
+/* It is none of the engine's, and was one. */
+bool was_container(const struct compiler *c, const char *name);
 /* Every policy's flows, each in the namespace where its rules live. */
 void compile_policies(struct compiler *c);
 

@@ -221,6 +221,27 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 }
 
 /*
+ * The interface of a VPN container that is removed must not become the host's of the same name:
+ * what came through the tunnel would be taken from the host's own.
+ */
+static bool waits_for_container(struct compiler *c, uint32_t i, const char *name)
+{
+	if (c->facts->forgotten)
+		policy_finding(c, FINDING_WAITING, i,
+			       "there is no container \"%s\", and whether it was one is not known: "
+			       "%s",
+			       name, c->facts->forgotten);
+	else if (was_container(c, name))
+		policy_finding(c, FINDING_WAITING, i,
+			       "there is no container \"%s\" any more; if the rule is meant for "
+			       "the host, take \"name\" out",
+			       name);
+	else
+		return false;
+	return true;
+}
+
+/*
  * Where a translation lives: in the container that `name` names; without `name` on the host if
  * there is an interface, else in the subject's namespace. False: nowhere yet.
  */
@@ -231,6 +252,8 @@ static bool place(struct compiler *c, uint32_t i, const struct resolved *r, stru
 	*node = NULL;
 	if (p->name) {
 		*node = nodes_find(&c->nodes, r->container);
+		if (!*node && waits_for_container(c, i, r->container))
+			return false;
 		if (!*node)
 			policy_finding(
 				c, FINDING_WARNING, i,

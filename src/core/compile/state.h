@@ -51,6 +51,8 @@ struct facts {
 	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
+	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
+	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };
 
 struct route {
@@ -88,6 +90,7 @@ struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
+	name_list named; /* containers that are a policy's `name`, or were: to be remembered */
 };
 
 /* Index of a container's namespace, or NONE. */
