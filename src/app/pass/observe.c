@@ -7,6 +7,7 @@
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/host/file.h"
 #include "edge/netlink/route.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEGACY_POLL_MS = 500 };
+enum { LEGACY_POLL_MS = 500, MAX_SWITCH = 16 };
 
 /* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
 static void watch_legacy(struct world *w, bool on)
@@ -124,6 +125,21 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	return true;
 }
 
+/* Asked only where a network relies on it: enable_icc=false is a rule for what stays in a bridge.
+ */
+static bool bridges_are_unfiltered(const struct engine *engine)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	list_each (network, &engine->networks)
+		if (network->apart)
+			return !file_read(&text, "/proc/sys/net/bridge/bridge-nf-call-iptables",
+					  MAX_SWITCH, &err) ||
+			       buf_text(&text)[0] != '1';
+	return false;
+}
+
 /* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
 static bool go_on_without_engine(struct view *view, struct arena *a, struct world *w,
 				 const struct filter_view *views, struct error *err)
@@ -179,6 +195,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	if (f->docker_nftables)
 		take_bridges(f, &w->memory.bridges);
 	f->forward_drop = views[f->variant].forward_drop;
+	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
 	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)

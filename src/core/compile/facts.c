@@ -93,7 +93,7 @@ uint64_t facts_digest(const struct facts *f)
 	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
 			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
 			     f->forward_drop, f->ip_forward == 1, f->no_engine != NULL,
-			     f->no_nf_tables, f->no_filter};
+			     f->no_nf_tables, f->no_filter,	  f->bridges_unfiltered};
 	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
 
 	for (uint32_t i = 0; f->were_containers && i < f->were_containers->n; i++)

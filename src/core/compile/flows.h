@@ -47,6 +47,7 @@ struct tied {
 struct closed {
 	const char *bridge;
 	bool internal; /* nothing gets out either */
+	bool apart;    /* nor from one of its containers to another */
 };
 
 struct flows {

@@ -19,8 +19,10 @@ struct compiler {
 	struct routes routes;
 	struct findings *findings;
 	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
-	const char **bridges;	      /* of each declared network: as it is, or as it will be */
-	LIST(struct prefix) guests;   /* sources that no declared network holds */
+	const char **bridges; /* of each declared network, as it is or will be; NULL: it has none */
+	const char **beside;  /* its driver, if its packets do not pass this host; else NULL */
+	bool *apart;	      /* its containers do not reach each other */
+	LIST(struct prefix) guests; /* sources that no declared network holds */
 	struct seen seen_guests;
 };
 

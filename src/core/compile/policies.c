@@ -64,9 +64,15 @@ struct side {
 	uint32_t network;
 };
 
+/* A network without a bridge is to the host what any other address is. */
+static uint32_t with_bridge(const struct compiler *c, uint32_t network)
+{
+	return network != NONE && c->bridges[network] ? network : NONE;
+}
+
 static struct side side_of(const struct compiler *c, struct prefix net)
 {
-	return (struct side){net, config_network_of(c->config, net)};
+	return (struct side){net, with_bridge(c, config_network_of(c->config, net))};
 }
 
 static void allow(struct compiler *c, struct side src, struct side dst, struct traffic match,
@@ -90,19 +96,30 @@ static struct end end_of(const struct compiler *c, const struct peer *peer, stru
 			    home.seated ? home.network : NONE};
 }
 
-/* Flows within one managed network never pass the host's forward path. */
+/* Nothing of ours is in the way of such a flow, whatever the file says. */
+static bool passes_by(const struct compiler *c, uint32_t src_network, uint32_t dst_network)
+{
+	if (dst_network == NONE)
+		return false;
+	return c->beside[dst_network] || (src_network == dst_network && !c->apart[dst_network]);
+}
+
+/*
+ * What one network's containers send each other passes the forward hook only by br_netfilter, and
+ * matters only where Docker drops it: enable_icc=false. They need no routes.
+ */
 static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
 		       const struct peer *dst)
 {
 	struct home from = home_of(c, src), to = home_of(c, dst);
+	bool neighbours = from.network != NONE && from.network == to.network;
 
-	if (src->net.ip.family != dst->net.ip.family ||
-	    (from.network != NONE && from.network == to.network))
+	if (src->net.ip.family != dst->net.ip.family || passes_by(c, from.network, to.network))
 		return;
 	list_each (match, &c->matches)
-		allow(c, (struct side){src->net, from.network}, (struct side){dst->net, to.network},
-		      *match, i);
-	if (!routes_know(&c->routes, from, to))
+		allow(c, (struct side){src->net, with_bridge(c, from.network)},
+		      (struct side){dst->net, with_bridge(c, to.network)}, *match, i);
+	if (!neighbours && !routes_know(&c->routes, from, to))
 		routes_need(&c->routes, end_of(c, src, from), end_of(c, dst, to), i);
 }
 
@@ -111,6 +128,14 @@ static void allow_policy(struct compiler *c, uint32_t i, const struct resolved *
 	for (uint32_t s = 0; s < r->from->n; s++)
 		for (uint32_t d = 0; d < r->subject->n; d++)
 			allow_pair(c, i, &r->from->items[s], &r->subject->items[d]);
+}
+
+/* A neighbour that Docker does not keep apart. */
+static bool is_reached_from(const struct compiler *c, const struct seat *seat, struct ip to)
+{
+	uint32_t network = config_network_of(c->config, prefix_of(to));
+
+	return prefix_contains(seat->subnet, to) && (network == NONE || !c->apart[network]);
 }
 
 /* What a translating container sends to the target is the container's own traffic. */
@@ -135,7 +160,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		declared |= seat->declared;
 	list_each (seat, &node->seats) {
 		if (!seat->ip.family || (declared && !seat->declared) ||
-		    prefix_contains(seat->subnet, t->to))
+		    is_reached_from(c, seat, t->to))
 			continue;
 		allow(c, side_of(c, prefix_of(seat->ip)), side_of(c, prefix_of(t->to)), match,
 		      t->origin);
@@ -158,10 +183,13 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 {
 	if (p->masquerade == MASQUERADE_NO)
 		return;
-	list_each (n, &c->config->networks)
-		if (prefix_contains(n->subnet, to) &&
-		    (!p->iface || !strcmp(config_name(c->config, p->iface), n->bridge_name)))
-			*list_add(c->a, &c->host->hairpins) = n->subnet;
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		struct prefix subnet = c->config->networks.items[i].subnet;
+
+		if (c->bridges[i] && prefix_contains(subnet, to) &&
+		    (!p->iface || !strcmp(config_name(c->config, p->iface), c->bridges[i])))
+			*list_add(c->a, &c->host->hairpins) = subnet;
+	}
 }
 
 /* One translation for every source (or one for anybody) and every match. */

@@ -91,6 +91,12 @@ static bool declares_trust(const struct network *network)
 	return false;
 }
 
+/* What stays within a network comes in by its own bridge. */
+static bool stays_within(const struct allow *flow)
+{
+	return flow->src_network != NONE && flow->src_network == flow->dst_network;
+}
+
 static uint64_t pair_of(const struct allow *flow)
 {
 	uint32_t src = flow->src_network, dst = flow->dst_network;
@@ -107,7 +113,7 @@ static void collect(struct truster *t)
 	list_each (flow, &t->in->flows->allows) {
 		struct place src, dst;
 
-		if (seen_before(&pairs, t->a, pair_of(flow)))
+		if (stays_within(flow) || seen_before(&pairs, t->a, pair_of(flow)))
 			continue;
 		src = trusting_place(t->in, flow->src, flow->src_network);
 		dst = trusting_place(t->in, flow->dst, flow->dst_network);
@@ -124,7 +130,7 @@ static void say_what_is_dropped(struct truster *t)
 	list_each (flow, &t->in->flows->allows) {
 		struct place src, dst;
 
-		if (flow->origin == said)
+		if (flow->origin == said || stays_within(flow))
 			continue;
 		said = flow->origin;
 		src = trusting_place(t->in, flow->src, flow->src_network);

@@ -130,8 +130,11 @@ static void write_closed(struct writer *w, const struct flows *flows)
 		return;
 	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
-		ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
-			     closed->bridge);
+		if (closed->apart)
+			ipt_add_rule(chain, w->a, NONE, "-o %s -j DROP", closed->bridge);
+		else
+			ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
+				     closed->bridge);
 		if (closed->internal)
 			ipt_add_rule(chain, w->a, NONE, "-i %s ! -o %s -j DROP", closed->bridge,
 				     closed->bridge);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The difference in the networks that the engine holds. */
+#include "core/config/drivers.h"
 #include "core/plan/checkup.h"
 #include "core/plan/impl.h"
 
@@ -72,14 +73,32 @@ static bool subnet_is_taken(struct differ *d, const struct network *n)
 	return host_has_subnet(d, n);
 }
 
+/* What the file closes and the network that stands does not. It is used all the same. */
+static void say_if_more_open(struct differ *d, const struct network *n,
+			     const struct engine_network *e)
+{
+	bool apart = options_keep_apart(n->options.items, n->options.n);
+	const char *without = n->internal && !e->internal		? "internal"
+			      : apart && !e->apart && e->bridge != NULL ? "enable_icc=false"
+									: NULL;
+
+	if (without)
+		conflict(d, differ_path(d, "networks", n->key),
+			 "the Docker network \"%s\" was made without %s, which the file says; "
+			 "re-create it with apply --replace %s",
+			 n->name, without, n->name);
+}
+
 /* A network that is there under this name is used as it is, if it is what the file says. */
 static bool existing_fits(struct differ *d, const struct network *n, const struct engine_network *e)
 {
 	bool subnet = prefix_compare(e->subnet, n->subnet) == 0;
 	bool gateway = !e->gateway.family || ip_equal(e->gateway, n->gateway);
 
-	if (subnet && gateway)
+	if (subnet && gateway) {
+		say_if_more_open(d, n, e);
 		return true;
+	}
 	conflict(d, differ_path(d, "networks", n->key),
 		 "the Docker network \"%s\" has %s %s, the file says %s; change the file, or "
 		 "re-create it with apply --replace %s",
