@@ -50,11 +50,14 @@ struct tied {
 struct closed {
 	const char *bridge;
 	bool internal; /* nothing gets out either */
+	bool apart;    /* nor from one of its containers to another */
 };
 
 struct flows {
 	bool counted; /* each says how many connections it let through */
 	LIST(struct grant) grants;
+	const bool *apart; /* host only, by declared network: its containers reach each other by
+			      policies */
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */

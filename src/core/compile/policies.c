@@ -59,13 +59,19 @@ static struct home home_of(const struct compiler *c, const struct peer *peer)
 	return (struct home){.node = NONE, .network = peer->network};
 }
 
+/* A network without a bridge is to the host what any other address is. */
+static uint32_t with_bridge(const struct compiler *c, uint32_t network)
+{
+	return network != NONE && c->bridges[network] ? network : NONE;
+}
+
 /* What comes from outside the declared networks may be another Docker network's. */
 static void note_guests(struct compiler *c, const struct peers *from)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
 		struct prefix src = from->items[i].net;
 
-		if (from->items[i].network == NONE &&
+		if (with_bridge(c, from->items[i].network) == NONE &&
 		    !seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
 			*list_add(c->a, &c->guests) = src;
 	}
@@ -138,17 +144,51 @@ static const char *name_of_list(const struct compiler *c, uint32_t name)
 	return config_name(c->config, name);
 }
 
-/* Flows within one network never pass the host's forward path. */
+/* Packets to these do not pass this host, so nothing of ours is in their way. */
+static bool is_beside(const struct compiler *c, const struct peer *peer)
+{
+	return peer->network != NONE && c->beside[peer->network];
+}
+
+static const struct peers *without_those_beside(struct compiler *c, const struct peers *peers)
+{
+	struct peers *rest;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		n += is_beside(c, &peers->items[i]);
+	if (!n)
+		return peers;
+	rest = arena_new(c->a, struct peers);
+	*rest = (struct peers){.items = arena_array(c->a, struct peer, peers->n), .network = NONE};
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!is_beside(c, &peers->items[i])) {
+			rest->items[rest->n++] = peers->items[i];
+			rest->hash =
+				hash_more(rest->hash, &peers->items[i].net, sizeof(struct prefix));
+		}
+	return rest;
+}
+
+/*
+ * What one network's containers send each other passes the forward hook only by br_netfilter, and
+ * matters only where Docker drops it: enable_icc=false.
+ */
+static bool stays_within(const struct compiler *c, const struct peers *from, const struct peers *to)
+{
+	return from->network != NONE && from->network == to->network && !c->apart[to->network];
+}
+
 static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *r)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	struct grant new = {.from = r->from,
-			    .to = r->subject,
+			    .to = without_those_beside(c, r->subject),
 			    .from_name = name_of_list(c, p->from),
 			    .to_name = name_of_list(c, p->subject),
 			    .origin = i};
 
-	if (!r->subject->n || (r->from->network != NONE && r->from->network == r->subject->network))
+	if (!new.to->n || stays_within(c, new.from, new.to))
 		return;
 	new.matches = kept_matches(c, &new.n_matches);
 	grant(c, new);
@@ -182,6 +222,14 @@ static void grant_translated(struct compiler *c, struct prefix src, struct prefi
 				.origin = origin});
 }
 
+/* A neighbour that Docker does not keep apart. */
+static bool is_reached_from(const struct compiler *c, const struct seat *seat, struct ip to)
+{
+	uint32_t network = config_network_of(c->config, prefix_of(to));
+
+	return prefix_contains(seat->subnet, to) && (network == NONE || !c->apart[network]);
+}
+
 /* What a translating container sends to the target is the container's own traffic. */
 static void allow_translated(struct compiler *c, const struct node *node,
 			     const struct translation *t)
@@ -203,7 +251,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		declared |= seat->declared;
 	list_each (seat, &node->seats) {
 		if (!seat->ip.family || (declared && !seat->declared) ||
-		    prefix_contains(seat->subnet, t->to))
+		    is_reached_from(c, seat, t->to))
 			continue;
 		grant_translated(c, prefix_of(seat->ip), prefix_of(t->to), match, t->origin);
 		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
@@ -225,10 +273,13 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 {
 	if (p->masquerade == MASQUERADE_NO)
 		return;
-	list_each (n, &c->config->networks)
-		if (prefix_contains(n->subnet, to) &&
-		    (!p->iface || !strcmp(config_name(c->config, p->iface), n->bridge_name)))
-			*list_add(c->a, &c->host->hairpins) = n->subnet;
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		struct prefix subnet = c->config->networks.items[i].subnet;
+
+		if (c->bridges[i] && prefix_contains(subnet, to) &&
+		    (!p->iface || !strcmp(config_name(c->config, p->iface), c->bridges[i])))
+			*list_add(c->a, &c->host->hairpins) = subnet;
+	}
 }
 
 /* One translation for every source (or one for anybody) and every match. */
@@ -306,12 +357,35 @@ static struct node *named_node(const struct compiler *c, uint32_t name, const ch
 	return node ? node : nodes_find(&c->nodes, container);
 }
 
+/*
+ * The interface of a VPN container that is removed must not become the host's of the same name:
+ * what came through the tunnel would be taken from the host's own.
+ */
+static bool waits_for_container(struct compiler *c, uint32_t i, const char *name)
+{
+	if (c->facts->forgotten)
+		policy_finding(c, FINDING_WAITING, i,
+			       "there is no container \"%s\", and whether it was one is not known: "
+			       "%s",
+			       name, c->facts->forgotten);
+	else if (was_container(c, name))
+		policy_finding(c, FINDING_WAITING, i,
+			       "there is no container \"%s\" any more; if the rule is meant for "
+			       "the host, take \"name\" out",
+			       name);
+	else
+		return false;
+	return true;
+}
+
 /* Nobody is called so: a dnat then stands on the host, if that takes no more than was meant. */
-static void place_nowhere(struct compiler *c, uint32_t i)
+static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const char *name = config_name(c->config, p->name);
 
+	if (waits_for_container(c, i, container))
+		return;
 	if (p->nat != NAT_DNAT || !p->iface) {
 		policy_finding(c, FINDING_WAITING, i, "name: there is no container \"%s\"", name);
 	} else if (!p->n_ports && p->protos & (uint8_t)~PROTO_ICMP) {
@@ -357,7 +431,7 @@ static void find_places(struct compiler *c, uint32_t i, const struct resolved *r
 		if (node)
 			add_place(c, i, node);
 		else
-			place_nowhere(c, i);
+			place_nowhere(c, i, r->container);
 	} else if (p->iface) {
 		add_place(c, i, NULL);
 	} else {

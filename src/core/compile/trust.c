@@ -106,6 +106,12 @@ static bool declares_trust(const struct network *network)
 	return false;
 }
 
+/* What stays within a network comes in by its own bridge. */
+static bool stays_within(struct place a, struct place b)
+{
+	return a.index != NONE && a.index == b.index;
+}
+
 static uint64_t pair_of(struct place a, struct place b)
 {
 	uint64_t one = a.network ? hash_text(a.network) : 0,
@@ -124,7 +130,8 @@ static void collect(struct truster *t)
 
 		list_each (src, &from)
 			list_each (dst, &to) {
-				if (seen_before(&pairs, t->a, pair_of(*src, *dst)))
+				if (stays_within(*src, *dst) ||
+				    seen_before(&pairs, t->a, pair_of(*src, *dst)))
 					continue;
 				trust(t, *src, *dst);
 				trust(t, *dst, *src);
@@ -146,6 +153,8 @@ static void say_what_is_dropped(struct truster *t)
 		said = grant->origin;
 		list_each (src, &from)
 			list_each (dst, &to) {
+				if (stays_within(*src, *dst))
+					continue;
 				say_what_lacks_trust(t, said, *src, *dst);
 				say_what_lacks_trust(t, said, *dst, *src);
 			}

@@ -106,15 +106,16 @@ static void one_flow(struct writer *w, struct ipt_chain *chain, uint32_t origin,
 }
 
 /* Every source, every destination, every match: here products are laid out. */
-static void each_flow(struct writer *w, struct ipt_chain *chain, const struct grant *grant,
-		      bool reply, const char *verdict)
+static void each_flow(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
+		      const struct grant *grant, bool reply, const char *verdict)
 {
 	for (uint32_t s = 0; s < grant->from->n; s++)
 		for (uint32_t d = 0; d < grant->to->n; d++) {
 			const struct peer *src = &grant->from->items[s];
 			const struct peer *dst = &grant->to->items[d];
 
-			if (src->network != NONE && src->network == dst->network)
+			if (src->network != NONE && src->network == dst->network &&
+			    !flows->apart[src->network])
 				continue; /* it does not pass the host's forward path */
 			for (uint32_t m = 0; m < grant->n_matches; m++)
 				one_flow(w, chain, grant->origin, reply ? dst->net : src->net,
@@ -128,7 +129,7 @@ static void each_flow(struct writer *w, struct ipt_chain *chain, const struct gr
 static void admit_allowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
 	list_each (grant, &flows->grants)
-		each_flow(w, chain, grant, false, "-j " IPT_PREFIX "-ADMIT");
+		each_flow(w, chain, flows, grant, false, "-j " IPT_PREFIX "-ADMIT");
 }
 
 /*
@@ -155,8 +156,11 @@ static void write_closed(struct writer *w, const struct flows *flows)
 		return;
 	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
-		ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
-			     closed->bridge);
+		if (closed->apart)
+			ipt_add_rule(chain, w->a, NONE, "-o %s -j DROP", closed->bridge);
+		else
+			ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
+				     closed->bridge);
 		if (closed->internal)
 			ipt_add_rule(chain, w->a, NONE, "-i %s ! -o %s -j DROP", closed->bridge,
 				     closed->bridge);
@@ -192,9 +196,9 @@ static void write_raw(struct writer *w, const struct flows *flows)
 
 	refuse_borrowed(w, chain, flows);
 	list_each (grant, &flows->grants)
-		each_flow(w, chain, grant, false, "-j ACCEPT");
+		each_flow(w, chain, flows, grant, false, "-j ACCEPT");
 	list_each (grant, &flows->grants)
-		each_flow(w, chain, grant, true, "-j ACCEPT");
+		each_flow(w, chain, flows, grant, true, "-j ACCEPT");
 }
 
 /* --- nat --- */

@@ -264,7 +264,8 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	finish_set(b, closed);
 	inside = new_set(b, "inside", FIELD_IFNAME, FIELD_IFNAME);
 	list_each (c, &flows->closed)
-		put_iface(put_iface(set_add(inside, b->a, NONE), c->bridge), c->bridge);
+		if (!c->apart)
+			put_iface(put_iface(set_add(inside, b->a, NONE), c->bridge), c->bridge);
 	finish_set(b, inside);
 	list_each (c, &flows->closed)
 		if (c->internal) {
