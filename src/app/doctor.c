@@ -155,23 +155,32 @@ static void check_rp_filter(struct doctor *d)
 		say(d, true, "rp_filter", "is not strict");
 }
 
+static bool says_overlap(struct doctor *d, const struct engine_network *network, bool dead)
+{
+	const struct host_prefix *taken;
+
+	if (!network->bridge || !network->subnet.ip.family)
+		return false;
+	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, dead);
+	if (!taken)
+		return false;
+	say(d, false, "overlap",
+	    "network \"%s\" is %s, and %s leads to %s: packets for its containers go there; "
+	    "remove that route or address, or choose another subnet",
+	    network->name, prefix_format(network->subnet).s, prefix_format(taken->prefix).s,
+	    taken->dead ? taken->dead : taken->device);
+	return true;
+}
+
 static void check_overlaps(struct doctor *d)
 {
 	uint32_t n = 0;
 
 	if (!d->planned)
 		return;
-	list_each (network, &d->pass.view.engine.networks) {
-		const struct host_prefix *taken = checkup_find_overlap(&d->pass.view.seen, network);
-
-		n += taken != NULL;
-		if (taken)
-			say(d, false, "overlap",
-			    "network \"%s\" is %s, and %s leads to %s: packets for its containers "
-			    "go there; remove that route or address, or choose another subnet",
-			    network->name, prefix_format(network->subnet).s,
-			    prefix_format(taken->prefix).s, taken->device);
-	}
+	list_each (network, &d->pass.view.engine.networks)
+		for (int dead = 0; dead <= 1; dead++)
+			n += says_overlap(d, network, dead);
 	if (!n)
 		say(d, true, "overlap", "no route or address takes a network's packets away");
 }

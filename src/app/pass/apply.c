@@ -54,7 +54,7 @@ static bool disconnect_container(const struct work *k, struct error *err)
 /* What the host had before us is written down first. */
 static bool set_forwarding(const struct work *k, struct error *err)
 {
-	return (k->step->container || saved_remember_forwarding(k->world->options->state, err)) &&
+	return (k->step->container || saved_remember_forwarding(&k->world->saved, err)) &&
 	       ns_set_forward(k->ns, 1, err);
 }
 
@@ -62,7 +62,7 @@ static bool set_forward_policy(const struct work *k, struct error *err)
 {
 	enum variant variant = k->step->handoff.variant;
 
-	return saved_remember_policy(k->world->options->state, variant, err) &&
+	return saved_remember_policy(&k->world->saved, variant, err) &&
 	       handoff_set_forward_policy(k->ns, variant, true, err);
 }
 
@@ -232,12 +232,23 @@ static void revoke_everywhere(struct pass *p, struct world *w)
 	}
 }
 
+/* Written before anything is done: a name that is known to be a container's stays one. */
+static void remember_containers(struct pass *p, struct world *w)
+{
+	struct error err = {0};
+
+	if (p->view.engine.up && !saved_remember_containers(&w->saved, &p->want.named, &err))
+		log_warn("names of containers are known only until the program ends", "error",
+			 err.text);
+}
+
 void pass_apply(struct pass *p, struct world *w)
 {
 	struct moment start = timing_start();
 
 	if (p->unchanged)
 		return;
+	remember_containers(p, w);
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
 		take(p, w, i);

@@ -62,8 +62,7 @@ bool last_good_accept(const struct options *o, struct error *err)
 	AUTO_RELEASE struct arena a = {0};
 	const char *path = last_good_path(&a, o);
 
-	return rename(proposed_path(&a, o), path) == 0 ||
-	       error_set(err, errno, "replace %s", path);
+	return rename(proposed_path(&a, o), path) == 0 || error_set(err, errno, "replace %s", path);
 }
 
 bool last_good_forget(const struct options *o, struct error *err)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/options.h"
+#include "app/pass/saved.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
 #include "edge/docker/docker.h"
@@ -69,6 +70,7 @@ struct converged {
 struct world {
 	const struct options *options;
 	struct docker *docker;
+	struct saved saved;	  /* the state file */
 	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
 	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */

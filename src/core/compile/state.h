@@ -38,19 +38,22 @@ struct facts {
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	enum counters counters;
-	bool docker_nftables;  /* Docker >= 29 writes nf_tables tables of its own … */
-	bool mixed;	       /* Docker's chains stand in both variants */
-	bool takes_mark;       /* … and accepts our mark there */
-	const char *open_why;  /* where docker_drops is false: what is missing */
-	bool docker_drops;     /* Docker's isolation and drops stand */
-	bool raw_drops;	       /* Docker >= 28 drops in raw PREROUTING */
-	bool no_filter;	       /* … and nothing else stands in that variant */
-	bool no_nf_tables;     /* the kernel has x_tables only */
-	const char *no_engine; /* there is none on this host: in what words; NULL: there is */
-	int ip_forward;	       /* of the host; -1 unknown */
-	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
+	bool docker_nftables;	 /* Docker >= 29 writes nf_tables tables of its own … */
+	bool mixed;		 /* Docker's chains stand in both variants */
+	bool takes_mark;	 /* … and accepts our mark there */
+	const char *open_why;	 /* where docker_drops is false: what is missing */
+	bool docker_drops;	 /* Docker's isolation and drops stand */
+	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
+	bool no_filter;		 /* … and nothing else stands in that variant */
+	bool no_nf_tables;	 /* the kernel has x_tables only */
+	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
+	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
+	int ip_forward;		 /* of the host; -1 unknown */
+	bool forward_drop;	 /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
+	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
+	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };
 
 struct route {
@@ -88,6 +91,7 @@ struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
+	name_list named; /* containers that are a policy's `name`, or were: to be remembered */
 };
 
 /* Index of a container's namespace, or NONE. */
