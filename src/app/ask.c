@@ -2,14 +2,21 @@
 #include "app/ask.h"
 
 #include "app/verbs.h"
+#include "base/log.h"
 #include "core/foreign/choose.h"
-#include "edge/host/lock.h"
 #include "edge/host/status.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { EXIT_DEGRADED = 2 };
+enum {
+	EXIT_DEGRADED = 2,
+	WAIT_MS = 30000, /* for another one that is at work */
+	SAY_AFTER_MS = 500,
+	POLL_MS = 50,
+};
 
 static bool somebody_answers(const char *listen)
 {
@@ -21,15 +28,49 @@ static bool somebody_answers(const char *listen)
 }
 
 /* Where there is no nf_tables there is no lock: who answers the status socket is asked for. */
-bool ask_holder(char *text, size_t size, const struct world *w, struct error *err)
+bool ask_holder(char holder[LOCK_TEXT], const struct world *w, struct error *err)
 {
-	if (lock_holder(text, size, &w->host, err))
+	if (lock_holder(holder, &w->host, err))
 		return true;
 	if (!nf_tables_is_absent(err->code))
 		return false;
 	*err = (struct error){0};
-	snprintf(text, size, "%s", somebody_answers(w->options->listen) ? "it answers" : "");
+	snprintf(holder, LOCK_TEXT, "%s", somebody_answers(w->options->listen) ? "it answers" : "");
 	return true;
+}
+
+static void say_waiting(const char *verb, const char *holder)
+{
+	if (!strcmp(verb, "run"))
+		log_info("waiting for another harborwall", "holder", holder);
+	else
+		fprintf(stderr, "harborwall: waiting for another harborwall (%s)\n", holder);
+}
+
+int ask_for_lock(const char *verb, struct error *err)
+{
+	int64_t begin = clock_ms(), patience = begin + SAY_AFTER_MS;
+
+	for (;;) {
+		char holder[LOCK_TEXT] = "";
+		int fd = lock_take(holder, verb, err);
+
+		if (fd >= 0 || err->code != EBUSY || (*holder && !lock_is_passing(holder)))
+			return fd;
+		*err = (struct error){0};
+		if (clock_ms() >= begin + WAIT_MS) {
+			error_set(err, EBUSY,
+				  "another harborwall is at work on this host (%s) and does not "
+				  "end; try again later",
+				  *holder ? holder : "unknown");
+			return -1;
+		}
+		if (*holder && clock_ms() >= patience) {
+			say_waiting(verb, holder);
+			patience = INT64_MAX;
+		}
+		usleep(POLL_MS * 1000);
+	}
 }
 
 /* Two files on one host would undo each other for ever. */

@@ -226,21 +226,21 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 		    "dockerd, which makes it");
 }
 
-static bool daemon_runs(const struct doctor *d, char *holder, size_t size)
+static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
 {
 	struct error err = {0};
 
-	return ask_holder(holder, size, &d->world, &err) && *holder;
+	return ask_holder(holder, &d->world, &err) && *holder && !lock_is_passing(holder);
 }
 
 /* A reload flushes every rule of iptables, and somebody must put ours back. */
 static void check_firewalld(struct doctor *d)
 {
-	char holder[32] = "";
+	char holder[LOCK_TEXT] = "";
 
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
-	if (daemon_runs(d, holder, sizeof(holder)))
+	if (daemon_runs(d, holder))
 		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
 	else
 		say(d, false, "firewalld",
@@ -309,9 +309,9 @@ static void check_namespaces(struct doctor *d)
 
 static void check_daemon(struct doctor *d)
 {
-	char holder[32] = "";
+	char holder[LOCK_TEXT] = "";
 
-	if (daemon_runs(d, holder, sizeof(holder)))
+	if (daemon_runs(d, holder))
 		say(d, true, "daemon", "runs (%s)", holder);
 	else
 		say(d, true, "daemon", "does not run");

@@ -17,14 +17,14 @@ static int verb_not_built(const struct options *options)
 static const struct verb verbs[] = {
 	{"run", verb_run, "", 0, "", "the daemon: keep the host as the file says (default)"},
 	{"check", verb_check, "[FILE]", 1, "js", "say what is wrong with the file; touch nothing"},
-	{"plan", verb_plan, "[FILE]", 1, "j", "show what apply would do, and why"},
-	{"apply", verb_apply, "[FILE]", 1, "jraoA", "one pass: make the host as the file says"},
+	{"plan", verb_plan, "[FILE]", 1, "ja", "show what apply would do, and why"},
+	{"apply", verb_apply, "[FILE]", 1, "jraoAy", "one pass: make the host as the file says"},
 	{"rules", verb_rules, "[FILE]", 1, "be", "print the rules as text"},
 	{"status", verb_status, "", 0, "j", "what the running daemon sees"},
 	{"explain", verb_not_built, "SRC DST PORT[/PROTO]", 3, "j", "would this connection pass"},
 	{"graph", verb_not_built, "[FILE]", 1, "f", "who may reach whom"},
 	{"doctor", verb_doctor, "", 0, "j", "check the host"},
-	{"clear", verb_clear, "", 0, "n", "take our rules, routes and connections away"},
+	{"clear", verb_clear, "", 0, "nyd", "take our rules, routes and connections away"},
 };
 
 /* What is larger goes back to the kernel when it is freed; else the C library learns to keep it. */

@@ -35,6 +35,8 @@ static const struct {
 	 "       apply: remove rules without our mark that say what ours say"},
 	{"confirm", 'o', false, false, true,
 	 "SECS   apply: roll back unless confirmed (not built yet)"},
+	{"yes", 'y', false, true, false, "       apply, clear: do not ask"},
+	{"dry-run", 'd', false, false, false, "       clear: only show what would go"},
 	{"accept", 'A', false, false, true,
 	 "DIGEST apply: the file that was shown as this, whatever it takes away"},
 	{"format", 'f', false, false, true, "NAME   graph: dot, mermaid, json (not built yet)"},
@@ -170,6 +172,8 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->networks |= letter == 'n';
 	o->adopt |= letter == 'a';
 	o->timings |= letter == 't';
+	o->yes |= letter == 'y';
+	o->dry_run |= letter == 'd';
 }
 
 static size_t flag_of(int letter)
@@ -203,7 +207,7 @@ static bool read_words(struct options *o, int argc, char **argv, int *status)
 			(struct option){flags[i].name, flags[i].takes_value, NULL, flags[i].letter};
 	opterr = 0;
 	for (;;) {
-		int letter = getopt_long(argc, argv, "+:c:qvh", longs, NULL);
+		int letter = getopt_long(argc, argv, "+:c:qvhy", longs, NULL);
 
 		if (letter == ':')
 			return refuse(status, "%s needs a value", argv[optind - 1]);

@@ -4,6 +4,7 @@
  * pass is due, all work is done between two waits. What fails changes nothing that stands and is
  * tried again.
  */
+#include "app/ask.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
 #include "app/report/report.h"
@@ -11,7 +12,6 @@
 #include "app/verbs.h"
 #include "base/log.h"
 #include "base/pages.h"
-#include "edge/host/lock.h"
 #include "edge/host/notify.h"
 #include "edge/host/sandbox.h"
 #include "edge/host/status.h"
@@ -370,7 +370,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 		.cooled_ms = clock_ms(),
 		.last_pass_ms = clock_ms() - MAX_GAP_MS};
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
-	    (d->lock = lock_take(err)) < 0)
+	    (d->lock = ask_for_lock(options->verb, err)) < 0)
 		return false;
 	d->status = status_open(options->listen, err);
 	d->firewalld = firewalld_bus_open(err);
