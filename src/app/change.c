@@ -74,9 +74,7 @@ static void end_line(const struct change *c, const struct pass *p, uint32_t i)
 	enum outcome_kind kind = p->outcomes[i].kind;
 
 	if (c->live)
-		puts(kind == OUTCOME_DONE     ? ""
-		     : kind == OUTCOME_FAILED ? ": FAILED"
-					      : ": skipped");
+		puts(kind == OUTCOME_DONE ? "" : kind == OUTCOME_FAILED ? ": FAILED" : ": skipped");
 	else if (!c->options->quiet && kind == OUTCOME_DONE)
 		print_step(&p->plan.steps.items[i], kind, "\n");
 }
@@ -306,8 +304,8 @@ int change_fail(const struct error *err)
 	return EXIT_FAILED;
 }
 
-bool change_open(struct change *c, const struct options *o, const struct generation *g,
-			size_t size, struct error *err)
+bool change_open(struct change *c, const struct options *o, const struct generation *g, size_t size,
+		 struct error *err)
 {
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 

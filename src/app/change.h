@@ -16,17 +16,17 @@ struct change {
 	const struct options *options;
 	const struct generation *generation;
 	struct world world;
-	size_t size;	/* of the file */
-	bool clears;	/* there is no file: all of ours goes */
-	bool asks;	/* somebody sits at a terminal, and did not say yes before */
-	bool live;	/* … and sees every step as it is taken */
-	uint64_t shown; /* hash of the plan that he saw last; 0: none */
-	bool answered;	/* … just now, after some time */
-	int lock;	/* -1: not held; then, when the plan was begun: */
-	bool unlocked;	/* nf_tables told */
-	uint32_t before; /* its count of transactions, */
+	size_t size;		/* of the file */
+	bool clears;		/* there is no file: all of ours goes */
+	bool asks;		/* somebody sits at a terminal, and did not say yes before */
+	bool live;		/* … and sees every step as it is taken */
+	uint64_t shown;		/* hash of the plan that he saw last; 0: none */
+	bool answered;		/* … just now, after some time */
+	int lock;		/* -1: not held; then, when the plan was begun: */
+	bool unlocked;		/* nf_tables told */
+	uint32_t before;	/* its count of transactions, */
 	char holder[LOCK_TEXT]; /* and who had the lock */
-	bool any;	 /* a pass was carried out: the file is in force as far as it can be */
+	bool any; /* a pass was carried out: the file is in force as far as it can be */
 	uint32_t done[N_SIGNS], failed, skipped, revoked;
 	uint32_t left, steps; /* of the plan that was interrupted; 0: none was */
 };

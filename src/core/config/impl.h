@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/nearest.h"
 #include "core/config/config.h"
 #include "core/config/place.h"
 #include "core/json/json_value.h"
@@ -66,8 +67,6 @@ const char *place_of_key_here(const struct decoder *d);
 #define wrong_key(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_of_key_here(d), __VA_ARGS__)
 
 void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
-/* Which of the n names was probably meant, or NONE. Each stands first in its record. */
-uint32_t nearest(const char *word, const void *records, size_t stride, size_t n);
 
 /*
  * Policies name the same few things over and over: each name is kept once. find_name: NULL where it
