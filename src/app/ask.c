@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/ask.h"
 
+#include "app/color.h"
 #include "app/verbs.h"
 #include "base/log.h"
 #include "core/foreign/choose.h"
@@ -152,13 +153,16 @@ int verb_status(const struct options *o)
 	if (!status_ask(&page, &code, o->listen, o->json ? "/status" : "/status.txt", false,
 			&err) ||
 	    code != 200) {
-		if (!o->quiet)
+		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
+			fprintf(stderr, "harborwall: status must run as root, to ask at %s\n",
+				o->listen);
+		else if (!o->quiet)
 			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;
 	}
 	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
 			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)
-		fputs(buf_text(&page), stdout);
+		color_print(stdout, buf_text(&page));
 	return healthy ? EXIT_FINE : EXIT_DEGRADED;
 }

@@ -2,6 +2,7 @@
 #include "app/change.h"
 
 #include "app/ask.h"
+#include "app/color.h"
 #include "app/say.h"
 #include "base/hash.h"
 #include "edge/firewall/nft.h"
@@ -52,8 +53,11 @@ static const char *const outcome_words[] = {
 
 static void print_step(const struct step *step, enum outcome_kind kind, const char *end)
 {
-	printf("%c %-10s %s%s%s%s%s%s", step->sign, step->object, outcome_words[kind], step->text,
-	       *step->why ? "  (" : "", step->why, *step->why ? ")" : "", end);
+	AUTO_BUF struct buf line = {0};
+
+	buf_printf(&line, "%c %-10s %s%s%s%s%s%s", step->sign, step->object, outcome_words[kind],
+		   step->text, *step->why ? "  (" : "", step->why, *step->why ? ")" : "", end);
+	color_print(stdout, buf_text(&line));
 	fflush(stdout);
 }
 

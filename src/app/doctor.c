@@ -4,6 +4,7 @@
  * names a remedy for each. Changes nothing.
  */
 #include "app/ask.h"
+#include "app/color.h"
 #include "app/pass/pass.h"
 #include "app/verbs.h"
 #include "core/compile/facts.h"
@@ -353,7 +354,7 @@ int verb_doctor(const struct options *options)
 		checks[i](&d);
 	if (options->json)
 		buf_printf(&d.out, "\n  ],\n  \"findings\": %u\n}\n", d.n_findings);
-	fputs(buf_text(&d.out), stdout);
+	color_print(stdout, buf_text(&d.out));
 	status = d.n_findings ? EXIT_FINDINGS : EXIT_FINE;
 	buf_free(&d.out);
 	pass_release(&d.pass);

@@ -2,6 +2,7 @@
 #include "app/say.h"
 
 #include "app/ask.h"
+#include "app/color.h"
 #include "app/pass/last_good.h"
 #include "core/compile/facts.h"
 #include "core/plan/brake.h"
@@ -17,21 +18,25 @@ int say_error(const struct error *err)
 
 void say_text(const struct buf *text)
 {
-	fwrite(buf_text(text), 1, text->len, stdout);
+	color_print(stdout, buf_text(text));
 }
 
 void say_diags(const struct options *o, struct generation *g)
 {
 	list_each (diag, &g->diags.list)
 		if (!o->quiet || diag->severity == SEVERITY_ERROR)
-			fprintf(stderr, "%s\n", diag_format(&g->arena, o->config, diag));
+			color_print(stderr, arena_printf(&g->arena, "%s\n",
+							 diag_format(&g->arena, o->config, diag)));
 }
 
 void say_findings(FILE *out, const struct pass *p)
 {
+	AUTO_BUF struct buf text = {0};
+
 	list_each (finding, &p->plan.findings.list)
-		fprintf(out, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
-			finding->text);
+		buf_printf(&text, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
+			   finding->text);
+	color_print(out, buf_text(&text));
 }
 
 bool load_file(struct generation *g, struct buf *text, const struct options *o)

@@ -12,3 +12,4 @@ int verb_rules(const struct options *options);
 int verb_status(const struct options *options);
 int verb_doctor(const struct options *options);
 int verb_clear(const struct options *options);
+int verb_help(const struct options *options);
