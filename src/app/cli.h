@@ -8,8 +8,8 @@
 #include "app/options.h"
 
 struct flag {
-	const char *name;   /* first: nearest */
-	char letter;	    /* what verbs call it by; with is_short it is typed as -LETTER, too */
+	const char *name; /* first: nearest */
+	char letter;	  /* what verbs call it by; with is_short it is typed as -LETTER, too */
 	bool is_short;
 	bool common;	    /* every verb has it */
 	const char *value;  /* what it takes, "FILE"; NULL: nothing */
@@ -18,11 +18,11 @@ struct flag {
 };
 
 struct verb {
-	const char *name; /* first: nearest */
+	const char *name;			   /* first: nearest */
 	int (*run)(const struct options *options); /* NULL: not built yet */
-	const char *arguments; /* "[FILE]", "SHELL", "" */
-	const char *values;    /* of the first argument, as of a flag */
-	const char *flags;     /* letters of those it has beside the common ones */
+	const char *arguments;			   /* "[FILE]", "SHELL", "" */
+	const char *values;			   /* of the first argument, as of a flag */
+	const char *flags; /* letters of those it has beside the common ones */
 	bool needs_root;
 	const char *summary, *exits;
 };

@@ -19,11 +19,11 @@ static const struct {
 	const char *word, *color;
 	bool anywhere;
 } words[] = {
-	{"+ ", GREEN, false},	      {"- ", RED, false},	 {"~ ", YELLOW, false},
-	{"conflict:", RED, false},    {"waiting:", YELLOW, false}, {"warning:", YELLOW, false},
-	{"FINDING ", RED, false},     {"ok ", GREEN, false},	 {"healthy", GREEN, false},
-	{"DEGRADED", RED, false},     {"held:", RED, false},	 {"refused:", RED, false},
-	{"fought:", RED, false},      {": error:", RED, true},	 {": warning:", YELLOW, true},
+	{"+ ", GREEN, false},	   {"- ", RED, false},		{"~ ", YELLOW, false},
+	{"conflict:", RED, false}, {"waiting:", YELLOW, false}, {"warning:", YELLOW, false},
+	{"FINDING ", RED, false},  {"ok ", GREEN, false},	{"healthy", GREEN, false},
+	{"DEGRADED", RED, false},  {"held:", RED, false},	{"refused:", RED, false},
+	{"fought:", RED, false},   {": error:", RED, true},	{": warning:", YELLOW, true},
 };
 
 static bool is_wanted(const char *when, int fd)
@@ -48,9 +48,9 @@ static void print_line(FILE *out, const char *line, size_t len)
 	for (size_t i = 0; i < COUNT_OF(words) && start < line + len; i++) {
 		size_t n = strlen(words[i].word);
 
-		at = words[i].anywhere			    ? memmem(line, len, words[i].word, n)
+		at = words[i].anywhere			 ? memmem(line, len, words[i].word, n)
 		     : !strncmp(start, words[i].word, n) ? start
-							    : NULL;
+							 : NULL;
 		if (!at)
 			continue;
 		fprintf(out, "%.*s%s%.*s" PLAIN "%.*s", (int)(at - line), line, words[i].color,

@@ -25,6 +25,15 @@ static bool may_run(const struct verb *verb)
 	return false;
 }
 
+static int finish(int status)
+{
+	if (fflush(stdout) == 0)
+		return status;
+	if (errno != EPIPE) /* who reads has seen enough: plan | head */
+		perror("harborwall: write to stdout");
+	return EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb;
@@ -34,7 +43,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
 	signal(SIGPIPE, SIG_IGN);
 	if (!options_parse(&options, &verb, argc, argv, &status))
-		return status;
+		return finish(status);
 	if (!may_run(verb))
 		return EXIT_FAILED;
 	options.debug |= options.verbose && verb->run == verb_run;
@@ -44,10 +53,5 @@ int main(int argc, char **argv)
 		      options.log_json);
 	color_decide(options.color);
 	timings_enable(options.timings);
-	status = verb->run(&options);
-	if (fflush(stdout) == 0)
-		return status;
-	if (errno != EPIPE) /* who reads has seen enough: plan | head */
-		perror("harborwall: write to stdout");
-	return EXIT_FAILED;
+	return finish(verb->run(&options));
 }

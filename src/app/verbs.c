@@ -73,37 +73,69 @@ int verb_check(const struct options *o)
 
 /* --- rules --- */
 
-static void print_spaces(struct buf *out, const struct pass *p)
+static bool says_something(const struct space *space)
 {
-	list_each (space, &p->want.spaces) {
-		if (!space->ruleset.exists && !space->routes.n && !space->chains.n)
-			continue;
-		buf_printf(out, "# %s%s\n", space->container ? "container " : "host",
-			   space->container ? space->container : "");
-		nft_print(out, &space->ruleset);
-		ipt_print(out, &space->chains);
-		list_each (route, &space->routes)
-			buf_printf(out, "# ip route replace %s via %s proto 104\n",
-				   prefix_format(route->dst).s, ip_format(route->via).s);
+	return space->ruleset.exists || space->routes.n || space->chains.n;
+}
+
+/* One namespace's, so that they can be loaded there as they are. */
+static void print_space(struct buf *out, const struct space *space)
+{
+	if (!says_something(space))
+		return;
+	buf_printf(out, "# %s%s\n", space->container ? "container " : "host",
+		   space->container ? space->container : "");
+	nft_print(out, &space->ruleset);
+	ipt_print(out, &space->chains);
+	list_each (route, &space->routes)
+		buf_printf(out, "# ip route replace %s via %s proto 104\n",
+			   prefix_format(route->dst).s, ip_format(route->via).s);
+}
+
+/* Containers in whose namespaces rules stand: "a, b", "" if there are none. */
+static void name_containers(struct buf *out, const struct pass *p)
+{
+	list_each (space, &p->want.spaces)
+		if (space->container && says_something(space))
+			buf_printf(out, "%s%s", out->len ? ", " : "", space->container);
+}
+
+static int print_rules(const struct options *o, const struct pass *p)
+{
+	AUTO_BUF struct buf out = {0}, others = {0};
+	uint32_t i = o->container ? state_find_space(&p->want, o->container) : 0;
+
+	name_containers(&others, p);
+	if (i == NONE || (o->container && !says_something(&p->want.spaces.items[i]))) {
+		fprintf(stderr, "harborwall: this file has no rules in container \"%s\"%s%s\n",
+			o->container, others.len ? ", only in: " : "", buf_text(&others));
+		return EXIT_FAILED;
 	}
+	print_space(&out, &p->want.spaces.items[i]);
+	if (!o->quiet && !o->container && others.len)
+		fprintf(stderr, "harborwall: note: %s in containers (--container NAME): %s\n",
+			out.len ? "more rules stand" : "there are none on the host, only",
+			buf_text(&others));
+	say_text(&out);
+	return EXIT_FINE;
 }
 
 int verb_rules(const struct options *o)
 {
-	AUTO_BUF struct buf out = {0}, text = {0};
+	AUTO_BUF struct buf text = {0};
 	struct generation g;
 	struct pass pass;
+	int status;
 
 	if (!load_file(&g, &text, o))
 		return EXIT_FAILED;
 	pass_compile(&pass, o, &g);
-	print_spaces(&out, &pass);
 	if (!o->quiet)
 		say_findings(stderr, &pass);
-	say_text(&out);
+	status = print_rules(o, &pass);
 	pass_release(&pass);
 	generation_release(&g);
-	return EXIT_FINE;
+	return status;
 }
 
 /* --- plan --- */
