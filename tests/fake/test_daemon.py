@@ -656,3 +656,15 @@ def test_who_did_not_listen_to_its_own_large_change_hears_the_next_one(case):
                 time.sleep(0.1)
         finally:
             running.end()
+
+
+def test_numbers_in_a_json_log_are_numbers(case, start):
+    running = start(HARBORWALL_LOG="json")
+    lines = [json.loads(line) for line in running.daemon.text().splitlines()]
+    loaded = next(li for li in lines if li["what"] == "config loaded")
+    assert (loaded["networks"], loaded["addresses"], loaded["policies"]) == (2, 2, 1)
+    passed = next(li for li in lines if li["what"] == "pass")
+    assert isinstance(passed["done"], int) and isinstance(passed["ms"], int) and "failed" not in passed
+    for line in lines:
+        for name, value in line.items():
+            assert not (isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)), (name, value)

@@ -89,11 +89,11 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	tell_outcomes(p);
 	tell_findings(&d->said, p);
 	if (p->n_done || p->n_failed)
-		log_info("pass", "reason", reasons, "done", arena_printf(&a, "%u", p->n_done),
-			 "failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
+		log_info("pass", "reason", reasons, "#done", arena_printf(&a, "%u", p->n_done),
+			 "#failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "#ms",
 			 arena_printf(&a, "%lld", (long long)(clock_us() - started) / 1000));
 	if (p->n_revoked)
-		log_info("revoked connections ended", "connections",
+		log_info("revoked connections ended", "#connections",
 			 arena_printf(&a, "%u", p->n_revoked));
 	if (p->trouble.text[0])
 		log_error("revoke", "error", p->trouble.text);

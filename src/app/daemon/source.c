@@ -180,9 +180,9 @@ static void tell_taken(struct source *s)
 		return;
 	s->told = true;
 	s->loaded_at = time(NULL);
-	log_info("config loaded", "file", s->options->config, "networks",
-		 arena_printf(&a, "%u", c->networks.n), "addresses",
-		 arena_printf(&a, "%u", c->addresses.n), "policies",
+	log_info("config loaded", "file", s->options->config, "#networks",
+		 arena_printf(&a, "%u", c->networks.n), "#addresses",
+		 arena_printf(&a, "%u", c->addresses.n), "#policies",
 		 arena_printf(&a, "%u", c->policies.n));
 }
 
