@@ -668,3 +668,30 @@ def test_numbers_in_a_json_log_are_numbers(case, start):
     for line in lines:
         for name, value in line.items():
             assert not (isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)), (name, value)
+
+
+# --- interfaces that are not there ---
+
+def test_an_interface_that_is_not_there_is_noted_until_it_comes(case, start):
+    running = start()
+    config = json.loads(text(80))
+    config["policies"] += [{"selector": "api", "nat": "dnat", "iface": "eht0", "to": "api", "port": port} for port in (81, 82)]
+    note = 'note: policies[1]: there is no interface "eht0" on the host: inactive until that name exists (2 policies name it)'
+    with open(f"{running.file}.new", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.rename(f"{running.file}.new", running.file)
+    running.daemon.wait(lambda s: s["policies"]["total"] == 3 and any("eht0" in f["text"] for f in s["findings"]))
+
+    def said():
+        done = case.run("status", HARBORWALL_LISTEN=f"{case.folder}/sock")
+        assert done.returncode == 0, "a note is no trouble"
+        return note in done.stdout
+    assert said()
+    planned = case.run("plan", "-c", running.file)
+    assert planned.returncode == 0 and note in planned.stdout and "nothing to do" in planned.stdout
+    ip = ["nsenter", "-t", str(case.holder.pid), "-n", "ip"]
+    subprocess.run([*ip, "link", "add", "eht0", "type", "veth", "peer", "name", "other"], check=True)
+    running.daemon.wait(lambda s: not any("eht0" in f["text"] for f in s["findings"]), timeout=5)
+    assert not said() and note not in case.run("plan", "-c", running.file).stdout
+    subprocess.run([*ip, "link", "del", "eht0"], check=True)
+    running.daemon.wait(lambda s: any("eht0" in f["text"] for f in s["findings"]), timeout=5)

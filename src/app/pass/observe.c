@@ -4,6 +4,7 @@
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
 #include "core/iptables/leftovers.h"
+#include "core/plan/interfaces.h"
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
@@ -250,6 +251,30 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 		*list_add(a, &view->seen.host_prefixes) = *prefix;
 	return read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want)
+{
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		name_list names = {0};
+
+		if (i == NONE || !view->seen.have.spaces.items[i].reachable)
+			continue;
+		interfaces_named(&names, a, w->flows);
+		list_each (name, &names)
+			*list_add(a, &view->seen.interfaces) = (struct named_interface){
+				w->container, *name,
+				route_has_interface(view->places.items[i].ns, *name)};
+	}
+}
+
+bool world_has_interface(const struct world *w, const struct named_interface *interface)
+{
+	const struct ns *ns =
+		interface->container ? known_namespace(w, interface->container) : &w->host;
+
+	return !ns || route_has_interface(ns, interface->name);
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,

@@ -65,6 +65,7 @@ struct converged {
 	struct arena arena;
 	struct findings findings;
 	LIST(struct handoff) handoffs;
+	LIST(struct named_interface) interfaces; /* that policies name */
 };
 
 struct world {
@@ -133,6 +134,10 @@ struct view {
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/* Whether the interfaces that policies name are there, in the namespaces that can be entered. */
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want);
+/* A namespace of the host or of a container that is looked after; taken for there if not. */
+bool world_has_interface(const struct world *w, const struct named_interface *interface);
 /* Unmarked rules that say what ours say, in the namespaces that are wanted. */
 MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
 				  struct error *err);

@@ -201,6 +201,31 @@ bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a, const stru
 	return read_routes(&r, ns, err) && name_devices(&n, ns, err);
 }
 
+static bool take_nothing(void *context UNUSED, const struct nlmsghdr *message UNUSED,
+			 struct error *err UNUSED)
+{
+	return true;
+}
+
+bool route_has_interface(const struct ns *ns, const char *name)
+{
+	AUTO_BUF struct buf b = {0};
+	struct error err = {0};
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg body;
+	} request = {.header = {.nlmsg_type = RTM_GETLINK,
+				.nlmsg_flags = NLM_F_REQUEST,
+				.nlmsg_seq = next_seq()}};
+
+	buf_add(&b, &request, sizeof(request));
+	nla_text(&b, IFLA_IFNAME, name);
+	finish(&b);
+	return netlink_get(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nothing,
+			   NULL, &err) ||
+	       err.code != ENODEV;
+}
+
 /* --- writing --- */
 
 static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struct route *route,
