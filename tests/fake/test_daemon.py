@@ -309,6 +309,27 @@ def test_a_file_that_is_gone_or_broken_changes_nothing_and_the_next_good_one_cou
     running.daemon.wait(lambda s: s["healthy"])
 
 
+def test_status_says_why_a_file_was_refused(case, start):
+    running = start()
+
+    def status():
+        return case.run("status", HARBORWALL_LISTEN=f"{case.folder}/sock")
+    with open(running.file, "w", encoding="utf-8") as f:
+        f.write('{"networks": {},\n "ips": {},\n "policies": [{"port": 70000}, {"proto": "tpc"}]}\n')
+    running.daemon.wait(lambda s: s["config_refused"])
+    first = f"{running.file}:3:24: error: policies[0].port: 70000 is not a port"
+    assert running.daemon.status()["config_error"].startswith(first)
+    done = status()
+    assert done.returncode == 2 and f"refused: {first}" in done.stdout and "tpc" not in done.stdout
+    os.unlink(running.file)
+    running.daemon.wait(lambda s: "No such file" in s["config_error"])
+    done = status()
+    assert done.returncode == 2 and f"refused: open {running.file}: No such file or directory" in done.stdout
+    put(running.file, PORTS["old"])
+    running.daemon.wait(lambda s: s["healthy"] and not s["config_error"])
+    assert "refused:" not in status().stdout
+
+
 def test_a_start_without_any_file_is_ready_degraded_and_takes_the_file_that_comes(case):
     file = f"{case.folder}/config/networks.json"
     os.unlink(file)
