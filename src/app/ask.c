@@ -60,7 +60,7 @@ int ask_for_lock(const char *verb, struct error *err)
 			return fd;
 		*err = (struct error){0};
 		if (clock_ms() >= begin + WAIT_MS) {
-			error_set(err, EBUSY,
+			error_set(err, -1,
 				  "another harborwall is at work on this host (%s) and does not "
 				  "end; try again later",
 				  *holder ? holder : "unknown");
@@ -156,6 +156,8 @@ int verb_status(const struct options *o)
 		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
 			fprintf(stderr, "harborwall: status must run as root, to ask at %s\n",
 				o->listen);
+		else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
+			fprintf(stderr, "harborwall: no daemon runs: there is no %s\n", o->listen);
 		else if (!o->quiet)
 			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;

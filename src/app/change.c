@@ -190,7 +190,12 @@ bool change_plan(struct change *c, struct pass *p, struct error *err)
 	c->unlocked = c->lock < 0 && fw_nft_generation(&c->before, &c->world.host, &none);
 	if (c->unlocked && !ask_holder(c->holder, &c->world, err))
 		return false;
-	return pass_plan(p, &c->world, c->generation, err);
+	if (!pass_plan(p, &c->world, c->generation, err))
+		return false;
+	list_each (step, &p->plan.steps)
+		if (c->clears) /* it left no file, and no policy went */
+			step->why = "";
+	return true;
 }
 
 /*

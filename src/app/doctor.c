@@ -24,7 +24,8 @@ struct doctor {
 	const struct options *options;
 	struct world world;
 	struct generation generation;
-	bool valid; /* the file */
+	bool valid;	     /* the file */
+	struct error unread; /* why it could not even be read */
 	struct pass pass;
 	bool planned;
 	struct error err;
@@ -281,6 +282,8 @@ static void check_config(struct doctor *d)
 
 	if (d->valid)
 		say(d, true, "config", "%s: %u policies", file, d->generation.config.policies.n);
+	else if (d->unread.text[0])
+		say(d, false, "config", "%s", d->unread.text);
 	else
 		say(d, false, "config", "%s can't be enforced; harborwall check says why", file);
 }
@@ -330,7 +333,7 @@ static void look(struct doctor *d)
 	struct error err = {0};
 	static const struct generation nothing;
 
-	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &err) &&
+	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &d->unread) &&
 		   generation_load(&d->generation, d->options->config, &text, &err);
 	d->world.look_for_leftovers = true;
 	d->world.keep_networks = true;

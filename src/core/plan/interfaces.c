@@ -52,7 +52,8 @@ void interfaces_note(struct findings *findings, struct arena *a, const struct st
 		     const struct observed *seen)
 {
 	list_each (interface, &seen->interfaces) {
-		uint32_t i = interface->container ? state_find_space(want, interface->container) : 0;
+		uint32_t i =
+			interface->container ? state_find_space(want, interface->container) : 0;
 		struct users u;
 
 		if (interface->there || i == NONE)
