@@ -268,10 +268,24 @@ uint32_t config_network_of(const struct config *config, struct prefix prefix)
 	return sorted[behind - 1];
 }
 
+/* Copied from another entry, and only one of the two changed? */
+static void warn_of_other_key(struct checker *c, const struct address *at)
+{
+	struct ip key;
+
+	if (ip_parse(&key, at->key) && !ip_equal(key, at->ip))
+		diag_at(c->diags, SEVERITY_WARNING, ip_place(c, at),
+			"the address is %s, not that of the key; write the same, or a name as the "
+			"key",
+			ip_format(at->ip).s);
+}
+
 static void check_address(struct checker *c, struct address *at)
 {
 	const struct network *n;
 	const char *what;
+
+	warn_of_other_key(c, at);
 
 	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
