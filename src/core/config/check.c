@@ -218,7 +218,7 @@ static void check_distinct(struct checker *c, const struct distinct *d)
 		const struct network *old = &config->networks.items[keys[i - 1].index];
 		const struct network *new = &config->networks.items[keys[i].index];
 
-		/* bridges of one name have one name unless they are declared: it was said */
+		/* networks of one name have one derived bridge: that was said with the name */
 		if (strcmp(keys[i].text, keys[i - 1].text) != 0 ||
 		    (d->text == bridge_of && !strcmp(old->name, new->name)))
 			continue;
@@ -286,7 +286,6 @@ static void check_address(struct checker *c, struct address *at)
 	const char *what;
 
 	warn_of_other_key(c, at);
-
 	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
 		if (!c->networks_broken)
