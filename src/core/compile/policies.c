@@ -317,11 +317,11 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 	const struct peers *from = p->from ? r->from : r->subject;
 	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
 	bool own = !p->from && !p->iface && !p->name; /* what leaves the subject's containers */
-	uint32_t n = own || !from->n ? 1 : from->n;
+	uint32_t n = own ? 0 : from->n;
 
-	for (uint32_t s = 0; s < n; s++)
+	for (uint32_t s = 0; s < (n ? n : 1); s++)
 		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
-			m.from = own || !from->n ? (struct prefix){0} : from->items[s].net;
+			m.from = n ? from->items[s].net : (struct prefix){0};
 			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
 			if (node && prefix_is_single(m.from) &&
 			    nodes_find_ip(&c->nodes, m.from.ip) == node)
