@@ -3,6 +3,7 @@
 
 #include "app/ask.h"
 #include "app/color.h"
+#include "app/pass/written.h"
 #include "app/say.h"
 #include "base/hash.h"
 #include "edge/firewall/nft.h"
@@ -213,6 +214,8 @@ static bool take_lock(bool *fresh, struct change *c, struct error *err)
 	c->lock = ask_for_lock(c->options->verb, err);
 	if (c->lock < 0 || (c->unlocked && !fw_nft_generation(&now, &c->world.host, err)))
 		return false;
+	if (c->unlocked && now == c->before + 1)
+		written_skip(&c->world, c->before);
 	*fresh = !c->answered && (!c->unlocked || (!*c->holder && now == c->before + 1));
 	return true;
 }

@@ -716,3 +716,32 @@ def test_an_interface_that_is_not_there_is_noted_until_it_comes(case, start):
     assert not said() and note not in case.run("plan", "-c", running.file).stdout
     subprocess.run([*ip, "link", "del", "eht0"], check=True)
     running.daemon.wait(lambda s: any("eht0" in f["text"] for f in s["findings"]), timeout=5)
+
+
+def dumps_of_elements(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().count("NFT_MSG_GETSETELEM")
+
+
+def test_what_our_own_transaction_wrote_is_not_read_back_before_the_period(case, tmp_path):
+    """Nor is it believed where somebody else wrote as well."""
+    file = f"{case.folder}/config/networks.json"
+    with open(file, "w", encoding="utf-8") as f:
+        json.dump(many(80), f)
+    trace = tmp_path / "trace"
+    running = Running(case, under=("strace", "-D", "-f", "-qq", "-s", "256", "-e", "trace=sendto,sendmsg", "-o", str(trace)),
+                      WATCH_PERIOD_SECONDS="8")
+    try:
+        running.wait(80)
+        settled(running)
+        first = dumps_of_elements(trace)  # of other tables: ours did not stand
+        write(running, many(81))
+        running.wait(81)
+        settled(running)
+        assert dumps_of_elements(trace) == first, "it read what it wrote"
+        running.daemon.wait(lambda s: "period" in s["last_reason"])
+        assert dumps_of_elements(trace) > first, "the period reads it"
+        case.nft("delete", "element", "inet", "harborwall", "allow", "{ 172.18.103.2 . 172.18.104.2 . tcp . 81 }")
+        running.wait(81)
+    finally:
+        running.end()

@@ -49,7 +49,7 @@ static bool table_stands(struct example *x)
 	struct ruleset have;
 	struct error err = {0};
 
-	assert_true(fw_nft_read(&have, &x->arena, &x->ns, &err));
+	assert_true(fw_nft_read(&have, &x->arena, &x->ns, NULL, &err));
 	return have.exists;
 }
 
@@ -108,7 +108,7 @@ TEST(what_is_taken_stands)
 	send_set(&x, &set, MANY);
 	assert_true(commit(&x, &origin));
 	assert_int_equal(origin, NONE);
-	assert_true(fw_nft_read(&have, &x.arena, &x.ns, &x.err));
+	assert_true(fw_nft_read(&have, &x.arena, &x.ns, NULL, &x.err));
 	assert_int_equal(have.chains.items[0].rules.n, 1);
 	assert_int_equal(have.sets.items[0].n, MANY);
 	end(&x);
@@ -161,7 +161,7 @@ TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
 	assert_false(
 		netlink_dump(x.ns.nf_fd, request.data, request.len, 1, give_up, NULL, &given_up));
 	assert_int_equal(given_up.code, ECANCELED);
-	assert_true(fw_nft_read(&have, &x.arena, &x.ns, &x.err));
+	assert_true(fw_nft_read(&have, &x.arena, &x.ns, NULL, &x.err));
 	assert_int_equal(have.sets.items[0].n, MANY);
 	buf_free(&request);
 	end(&x);
@@ -169,7 +169,7 @@ TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
 
 static void read_back(struct example *x, struct ruleset *have)
 {
-	assert_true(fw_nft_read(have, &x->arena, &x->ns, &x->err));
+	assert_true(fw_nft_read(have, &x->arena, &x->ns, NULL, &x->err));
 }
 
 /* What stands becomes what the scene wants; the next difference is empty. */

@@ -3,6 +3,7 @@
 #include "app/pass/pass.h"
 #include "app/pass/saved.h"
 #include "app/pass/unchanged.h"
+#include "app/pass/written.h"
 #include "app/report/timings.h"
 #include "base/log.h"
 #include "core/compile/flows.h"
@@ -129,7 +130,9 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 	const struct step *step = &p->plan.steps.items[i];
 	struct outcome *outcome = &p->outcomes[i];
 	struct work work = {.world = w, .step = step};
+	struct written_step before;
 	struct error err = {0};
+	bool done;
 
 	w->engine.valid &= step->have_space != NONE;
 	if (step->have_space != NONE) {
@@ -139,7 +142,12 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 	if ((p->held && p->held[i]) ||
 	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE))
 		return;
-	if (takers[step->kind](&work, &err)) {
+	if (step->have_space == 0)
+		before = written_before(w);
+	done = takers[step->kind](&work, &err);
+	if (step->have_space == 0)
+		written_after(w, &before);
+	if (done) {
 		outcome->kind = OUTCOME_DONE;
 		p->n_done++;
 		return;
@@ -240,6 +248,25 @@ static void remember_containers(struct pass *p, struct world *w)
 			 err.text);
 }
 
+/* The host's table as it stands now: as it was wanted, or as it was read where nothing changed it.
+ */
+static const struct ruleset *host_sets(const struct pass *p)
+{
+	const struct ruleset *sets = &p->view.seen.have.spaces.items[0].ruleset;
+
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		const struct step *step = &p->plan.steps.items[i];
+
+		if (step->kind != STEP_FIREWALL || step->have_space != 0)
+			continue;
+		if (p->outcomes[i].kind == OUTCOME_FAILED)
+			return NULL;
+		if (p->outcomes[i].kind == OUTCOME_DONE)
+			sets = &p->want.spaces.items[0].ruleset;
+	}
+	return sets;
+}
+
 void pass_begin(struct pass *p, struct world *w)
 {
 	p->started = timing_start();
@@ -253,6 +280,8 @@ void pass_end(struct pass *p, struct world *w)
 	if (p->unchanged)
 		return;
 	timing_stop("apply", p->started);
+	if (!w->memory.valid)
+		written_keep(w, host_sets(p));
 	revoke_everywhere(p, w);
 	unchanged_remember(w, p);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
 #include "app/pass/world.h"
+#include "app/pass/written.h"
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
 #include "core/iptables/leftovers.h"
@@ -72,6 +73,7 @@ void world_close(struct world *w)
 {
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
+	written_release(w);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
 	saved_release(&w->saved);
@@ -114,8 +116,8 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	if (m->valid && m->generation == before)
 		return true;
 	arena_release(&m->arena);
-	*m = (struct memory){.generation = before};
-	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, err) ||
+	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
+	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
@@ -123,6 +125,8 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	m->valid = before == after;
+	written_release(w);
+	w->written.expected = m->valid ? before : 0;
 	return true;
 }
 

@@ -19,11 +19,19 @@
 struct memory {
 	struct arena arena;
 	bool valid;
+	bool believed; /* sets of ours were not read, for we wrote them (app/pass/written.h) */
 	uint32_t generation;
 	struct space space;
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
+};
+
+/* The host's sets as our own transactions left them (app/pass/written.h). */
+struct written {
+	struct arena arena;
+	struct ruleset sets;
+	uint32_t expected; /* the generation, if nobody else wrote since the last reading; or 0 */
 };
 
 /*
@@ -81,6 +89,7 @@ struct world {
 	struct ns host;
 	bool no_nf_tables;    /* the kernel's, as of the last pass */
 	struct memory memory; /* of the host */
+	struct written written;
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;

@@ -317,11 +317,11 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 	const struct peers *from = p->from ? r->from : r->subject;
 	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
 	bool own = !p->from && !p->iface && !p->name; /* what leaves the subject's containers */
-	uint32_t n = own || !from->n ? 1 : from->n;
+	uint32_t n = own ? 0 : from->n;
 
-	for (uint32_t s = 0; s < n; s++)
+	for (uint32_t s = 0; s < (n ? n : 1); s++)
 		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
-			m.from = own || !from->n ? (struct prefix){0} : from->items[s].net;
+			m.from = n ? from->items[s].net : (struct prefix){0};
 			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
 			if (node && prefix_is_single(m.from) &&
 			    nodes_find_ip(&c->nodes, m.from.ip) == node)
@@ -333,7 +333,7 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 		}
 }
 
-/* Rules may live there. */
+/* NULL is the host. */
 static void add_place(struct compiler *c, uint32_t i, struct node *node)
 {
 	if (node && node->shares_namespace)
@@ -345,7 +345,8 @@ static void add_place(struct compiler *c, uint32_t i, struct node *node)
 		*list_add(c->a, &c->places) = node;
 }
 
-/* What the file knows by the beginning of its name only may be a container of the engine as it is.
+/* A prefix match in the file is a guess: a container of the engine of exactly this name comes
+ * first.
  */
 static struct node *named_node(const struct compiler *c, uint32_t name, const char *container)
 {
@@ -378,7 +379,7 @@ static bool waits_for_container(struct compiler *c, uint32_t i, const char *name
 	return true;
 }
 
-/* Nobody is called so: a dnat then stands on the host, if that takes no more than was meant. */
+/* No container has this name. A dnat with an interface and ports is written on the host instead. */
 static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
 {
 	const struct policy *p = &c->config->policies.items[i];
@@ -403,6 +404,8 @@ static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
 
 static void place_at_subject(struct compiler *c, uint32_t i, const struct peers *subject)
 {
+	bool found = false;
+
 	for (uint32_t k = 0; k < subject->n; k++) {
 		struct node *node = node_of_address(c, subject->items[k].address);
 
@@ -410,8 +413,9 @@ static void place_at_subject(struct compiler *c, uint32_t i, const struct peers 
 			continue;
 		c->placed[node - c->nodes.list.items] = i + 1;
 		add_place(c, i, node);
+		found = true;
 	}
-	if (!c->places.n)
+	if (!found)
 		policy_finding(c, FINDING_WAITING, i,
 			       "the subject is no container; give \"name\" or \"iface\"");
 }

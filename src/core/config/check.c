@@ -218,7 +218,7 @@ static void check_distinct(struct checker *c, const struct distinct *d)
 		const struct network *old = &config->networks.items[keys[i - 1].index];
 		const struct network *new = &config->networks.items[keys[i].index];
 
-		/* bridges of one name have one name unless they are declared: it was said */
+		/* networks of one name have one derived bridge: that was said with the name */
 		if (strcmp(keys[i].text, keys[i - 1].text) != 0 ||
 		    (d->text == bridge_of && !strcmp(old->name, new->name)))
 			continue;
@@ -268,11 +268,24 @@ uint32_t config_network_of(const struct config *config, struct prefix prefix)
 	return sorted[behind - 1];
 }
 
+/* Copied from another entry, and only one of the two changed? */
+static void warn_of_other_key(struct checker *c, const struct address *at)
+{
+	struct ip key;
+
+	if (ip_parse(&key, at->key) && !ip_equal(key, at->ip))
+		diag_at(c->diags, SEVERITY_WARNING, ip_place(c, at),
+			"the address is %s, not that of the key; write the same, or a name as the "
+			"key",
+			ip_format(at->ip).s);
+}
+
 static void check_address(struct checker *c, struct address *at)
 {
 	const struct network *n;
 	const char *what;
 
+	warn_of_other_key(c, at);
 	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
 		if (!c->networks_broken)

@@ -72,7 +72,7 @@ static inline uint32_t address_container(const struct address *address)
 	return address->container_name ? address->container_name : address->selector;
 }
 
-/* By which of its names a policy's subject is looked up: the most exact one that it gives. */
+/* Which field names the subject: the last of these that a policy has. */
 enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
 
 extern const char *const subject_fields[];

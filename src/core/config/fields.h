@@ -65,6 +65,6 @@ void decode_member(struct decoder *d, struct reading *r, const struct json_membe
 /* False, with a diagnostic, where it is no object. */
 bool decode_object(struct decoder *d, struct reading *r, const struct json_value *json,
 		   void *record);
-/* Says of each field that was given that it means nothing there, if that is so. */
+/* An error for each field that was given and has no effect there. */
 void refuse_without_effect(struct decoder *d, const struct reading *r, uint8_t where,
 			   const char *why);

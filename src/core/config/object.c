@@ -64,7 +64,7 @@ static void decode_network(struct decoder *d, struct config *config, const char 
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
-			d, &r, strcmp(n->driver, "bridge") ? IN_OTHER : IN_BRIDGE,
+			d, &r, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
 			"on a network that is no bridge: it is used as it stands; leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
 	n->ip_range_declared = n->ip_range.ip.family != 0;
@@ -116,7 +116,8 @@ static bool has_field_of(const struct json_value *object, const struct kind *kin
 	return false;
 }
 
-/* The user's own, but it may be a network whose name begins so: that it goes is said. */
+/* A key of the user. Warns if it looks like a declaration: a network "x-ray" would go in silence.
+ */
 static void pass_over(struct decoder *d, const struct kind *kind, const struct json_value *json)
 {
 	d->odd = true;

@@ -138,10 +138,9 @@ void decode_docker_name(struct decoder *d, const struct json_value *json, void *
  */
 bool is_ifname(const char *text)
 {
-	size_t len = strlen(text);
+	bool reserved = !strcmp(text, ".") || !strcmp(text, "..");
 
-	return len && len <= MAX_IFNAME && has_only_name_letters(text) && strcmp(text, ".") &&
-	       strcmp(text, "..");
+	return *text && strlen(text) <= MAX_IFNAME && has_only_name_letters(text) && !reserved;
 }
 
 static const struct name *take_ifname(struct decoder *d, const struct json_value *json)

@@ -352,14 +352,14 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 
 /* --- policies --- */
 
-/* Names have neither "/" nor ":", and seldom only digits and dots. */
+/* Names of containers have neither "/" nor ":", and are seldom of digits and dots alone. */
 static bool looks_like_address(const char *text)
 {
 	return strpbrk(text, "./:") && strspn(text, "0123456789abcdefABCDEF./:") == strlen(text) &&
 	       (strchr(text, ':') || strspn(text, "0123456789./") == strlen(text));
 }
 
-/* Why nobody answers to it, if that is for sure wrong; else NULL. */
+/* What is wrong with a text that can only be meant as an address; NULL if it may be a name. */
 static const char *why_no_address(struct resolver *r, const char *text)
 {
 	struct prefix prefix;

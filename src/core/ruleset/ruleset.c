@@ -102,6 +102,24 @@ void set_finish(struct set *set, struct arena *a)
 	set->origins = origins;
 }
 
+struct set set_copy(const struct set *set, struct arena *a)
+{
+	struct set copy = *set;
+	size_t bytes = (size_t)set->n * set_stride(set);
+
+	copy.name = arena_strdup(a, set->name);
+	copy.elements = bytes ? memcpy(arena_take(a, bytes), set->elements, bytes) : NULL;
+	copy.cap = set->n;
+	copy.origins = NULL;
+	copy.verdicts = NULL;
+	if (set->verdicts)
+		list_each (verdict, &set->verdicts->list)
+			set_note_verdict(&copy, a,
+					 (struct verdict){verdict->id, verdict->go,
+							  arena_strdup(a, verdict->chain)});
+	return copy;
+}
+
 bool set_has(const struct set *set, const uint8_t *record)
 {
 	uint32_t stride = set_stride(set);

@@ -99,6 +99,8 @@ static inline bool set_has_verdicts(const struct set *set)
 void set_note_verdict(struct set *set, struct arena *a, struct verdict verdict);
 /* NULL: it does not know it. */
 const struct verdict *set_find_verdict(const struct set *set, uint64_t id);
+/* All of it, in this arena, but for its origins. */
+struct set set_copy(const struct set *set, struct arena *a);
 /* A finished set holds this record (of its key: set_stride bytes). */
 bool set_has(const struct set *set, const uint8_t *record);
 
