@@ -14,7 +14,7 @@ def status(bed):
     return json.loads(done.stdout) if done.stdout else {}
 
 
-@pytest.fixture(params=["20", "28"], ids=lambda v: f"docker {v}")
+@pytest.fixture(params=["20", "26", "28"], ids=lambda v: f"docker {v}")
 def running(request, labs):
     from conftest import need_engine
     need_engine(request.param)

@@ -330,15 +330,20 @@ static bool admits_some(const span_list *spans, const struct declared *d, const 
 	return false;
 }
 
+/* "api from proxy port 80", for somebody who knows the file. */
 static const char *policy_words(struct arena *a, const struct config *config,
 				const struct policy *p)
 {
-	const char *subject = p->subject ? config_name(config, p->subject) : "?";
+	const char *subject = p->subject ? config_name(config, p->subject) : "?", *words;
 
 	if (p->nat != NAT_NO)
-		return arena_printf(a, "%s of %s", p->nat == NAT_DNAT ? "dnat" : "masquerade",
-				    subject);
-	return arena_printf(a, "%s from %s", subject, p->from ? config_name(config, p->from) : "?");
+		words = arena_printf(a, "%s of %s", p->nat == NAT_DNAT ? "dnat" : "masquerade",
+				     subject);
+	else
+		words = arena_printf(a, "%s %s %s", subject, p->from ? "from" : "to",
+				     config_name(config, p->from ? p->from : p->to));
+	return p->n_ports ? arena_printf(a, "%s port %u", words, policy_ports(config, p)[0].low)
+			  : words;
 }
 
 static void compare_policies(struct counting *counting, const struct comparison *c)
