@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/reach.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "core/reach/sets.h"
 
-typedef LIST(struct flow_range) range_list;
+#include <string.h>
 
 /* --- interfaces and targets --- */
 
@@ -55,124 +54,16 @@ uint32_t reach_target(struct reach_pool *pool, const struct translation *t)
 	return pool->targets.n - 1;
 }
 
-/* --- sets of flows --- */
-
 struct building {
 	struct reach_pool *pool;
 	struct reach *reach;
 	const struct flows *host;
-	LIST(struct flow_set) sets;
-	/* Lists of peers that many policies name are ranges once. */
-	LIST(struct ranges_of_peers {
-		const struct peers *peers;
-		const struct flow_range *ranges;
-	})
-	known;
-	struct hash_index known_by_peers;
+	struct flow_sets sets;
 };
-
-static const struct flow_range *one_range(struct arena *a, flow_value low, flow_value high)
-{
-	struct flow_range *range = arena_new(a, struct flow_range);
-
-	*range = (struct flow_range){low, high};
-	return range;
-}
-
-static void limit(struct flow_set *set, enum flow_field field, const struct flow_range *ranges,
-		  uint32_t n)
-{
-	set->fields[field].ranges = ranges;
-	set->fields[field].n = n;
-}
-
-static void limit_to(struct building *b, struct flow_set *set, enum flow_field field,
-		     flow_value value)
-{
-	limit(set, field, one_range(b->pool->a, value, value), 1);
-}
-
-static void limit_to_prefix(struct building *b, struct flow_set *set, enum flow_field field,
-			    struct prefix prefix)
-{
-	struct flow_range range = flow_range_of_prefix(prefix);
-
-	if (prefix.ip.family)
-		limit(set, field, one_range(b->pool->a, range.low, range.high), 1);
-}
-
-static void limit_to_list(struct flow_set *set, enum flow_field field, const range_list *ranges)
-{
-	limit(set, field, ranges->items, ranges->n);
-}
-
-/* A policy's any protocol and every port are no limit. */
-static void limit_to_traffic(struct building *b, struct flow_set *set, struct traffic match)
-{
-	if (match.proto)
-		limit_to(b, set, FLOW_PROTO, match.proto);
-	if (!match_every_port(match))
-		limit(set, FLOW_PORT, one_range(b->pool->a, match.low, match.high), 1);
-}
-
-static const struct flow_range *ranges_of(struct building *b, const struct peers *peers)
-{
-	uint64_t hash = hash_word(HASH_START, (uintptr_t)peers);
-	uint32_t at =
-		hash_index_find(&b->known_by_peers, hash, i, b->known.items[i].peers == peers);
-	struct flow_range *ranges;
-
-	if (at != NONE)
-		return b->known.items[at].ranges;
-	ranges = arena_array(b->pool->a, struct flow_range, peers->n);
-	for (uint32_t i = 0; i < peers->n; i++)
-		ranges[i] = flow_range_of_prefix(peers->items[i].net);
-	*list_add(b->pool->a, &b->known) = (struct ranges_of_peers){peers, ranges};
-	hash_index_grow(&b->known_by_peers, b->pool->a, &b->known, i,
-			hash_word(HASH_START, (uintptr_t)b->known.items[i].peers));
-	return ranges;
-}
-
-static struct flow_set *add_set(struct building *b, uint32_t leaf)
-{
-	struct flow_set *set = list_add(b->pool->a, &b->sets);
-
-	*set = (struct flow_set){.leaf = leaf};
-	return set;
-}
 
 static struct diagram build(struct building *b)
 {
-	struct diagram d = diagram_build(b->pool->diagrams, b->sets.items, b->sets.n);
-
-	b->sets.n = 0;
-	return d;
-}
-
-static int by_low(const void *left, const void *right)
-{
-	const struct flow_range *a = left, *b = right;
-
-	return a->low == b->low ? 0 : a->low < b->low ? -1 : 1;
-}
-
-/* Every value of the field that is in none of them. */
-static range_list outside_of(struct building *b, range_list *ranges, enum flow_field field)
-{
-	range_list rest = {0};
-	flow_value next = 0;
-
-	if (ranges->n)
-		qsort(ranges->items, ranges->n, sizeof(*ranges->items), by_low);
-	list_each (range, ranges) {
-		if (range->low > next)
-			*list_add(b->pool->a, &rest) = (struct flow_range){next, range->low - 1};
-		if (range->high == flow_most[field])
-			return rest;
-		next = range->high >= next ? range->high + 1 : next;
-	}
-	*list_add(b->pool->a, &rest) = (struct flow_range){next, flow_most[field]};
-	return rest;
+	return flow_sets_build(&b->sets, b->pool->diagrams);
 }
 
 /* --- where sources are at home --- */
@@ -186,18 +77,18 @@ static struct diagram build_genuine(struct building *b)
 	list_each (tied, &b->host->tied) {
 		uint32_t in = add_interface(b->pool, tied->bridge);
 
-		set = add_set(b, 1);
-		limit_to_prefix(b, set, FLOW_SRC, tied->subnet);
-		limit_to(b, set, FLOW_IN, in);
+		set = flow_sets_add(&b->sets, 1);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, tied->subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, in);
 		*list_add(b->pool->a, &subnets) = flow_range_of_prefix(tied->subnet);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
 	*list_add(b->pool->a, &bridges) = (struct flow_range){REACH_IN_LOCAL, REACH_IN_LOCAL};
-	sources = outside_of(b, &subnets, FLOW_SRC);
-	uplinks = outside_of(b, &bridges, FLOW_IN);
-	set = add_set(b, 1);
-	limit_to_list(set, FLOW_SRC, &sources);
-	limit_to_list(set, FLOW_IN, &uplinks);
+	sources = ranges_outside(b->pool->a, &subnets, FLOW_SRC);
+	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
+	set = flow_sets_add(&b->sets, 1);
+	limit_to_ranges(set, FLOW_SRC, &sources);
+	limit_to_ranges(set, FLOW_IN, &uplinks);
 	return build(b);
 }
 
@@ -226,20 +117,20 @@ static void add_network(struct building *b, uint32_t i, const range_list *beyond
 	struct flow_set *set;
 
 	if (!b->host->apart[i]) {
-		set = add_set(b, REACH_WITHIN);
-		limit_to_prefix(b, set, FLOW_SRC, network->subnet);
-		limit_to_prefix(b, set, FLOW_DST, network->subnet);
-		limit_to(b, set, FLOW_IN, in);
+		set = flow_sets_add(&b->sets, REACH_WITHIN);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
+		limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	set = add_set(b, REACH_FROM_HOST);
-	limit_to_prefix(b, set, FLOW_DST, network->subnet);
-	limit_to(b, set, FLOW_IN, REACH_IN_LOCAL);
+	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
+	limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
 	if (network->internal)
 		return;
-	set = add_set(b, REACH_EGRESS);
-	limit_to_prefix(b, set, FLOW_SRC, network->subnet);
-	limit_to_list(set, FLOW_DST, beyond);
-	limit_to(b, set, FLOW_IN, in);
+	set = flow_sets_add(&b->sets, REACH_EGRESS);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
+	limit_to_ranges(set, FLOW_DST, beyond);
+	limit_to_value(&b->sets, set, FLOW_IN, in);
 }
 
 static struct diagram build_free(struct building *b)
@@ -247,7 +138,7 @@ static struct diagram build_free(struct building *b)
 	const struct config *config = b->reach->config;
 	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks;
 
-	limit_to_list(add_set(b, REACH_TO_HOST), FLOW_DST, &self);
+	limit_to_ranges(flow_sets_add(&b->sets, REACH_TO_HOST), FLOW_DST, &self);
 	for (uint32_t i = 0; i < config->networks.n; i++) {
 		uint32_t in;
 
@@ -258,16 +149,16 @@ static struct diagram build_free(struct building *b)
 			flow_range_of_prefix(config->networks.items[i].subnet);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
-	beyond = outside_of(b, &subnets, FLOW_DST);
-	uplinks = outside_of(b, &bridges, FLOW_IN);
+	beyond = ranges_outside(b->pool->a, &subnets, FLOW_DST);
+	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
 	for (uint32_t i = 0; i < config->networks.n; i++)
 		if (b->host->bridges[i])
 			add_network(b, i, &beyond);
 	if (beyond.n && uplinks.n) {
-		struct flow_set *set = add_set(b, REACH_ELSEWHERE);
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_ELSEWHERE);
 
-		limit_to_list(set, FLOW_DST, &beyond);
-		limit_to_list(set, FLOW_IN, &uplinks);
+		limit_to_ranges(set, FLOW_DST, &beyond);
+		limit_to_ranges(set, FLOW_IN, &uplinks);
 	}
 	return build(b);
 }
@@ -282,10 +173,10 @@ static struct diagram build_grants(struct building *b)
 
 			if (!grant->from->n || !grant->to->n)
 				break;
-			set = add_set(b, REACH_POLICY + grant->origin);
-			limit(set, FLOW_SRC, ranges_of(b, grant->from), grant->from->n);
-			limit(set, FLOW_DST, ranges_of(b, grant->to), grant->to->n);
-			limit_to_traffic(b, set, grant->matches[m]);
+			set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
+			limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
+			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+			limit_to_traffic(&b->sets, set, grant->matches[m]);
 		}
 	return build(b);
 }
@@ -293,13 +184,13 @@ static struct diagram build_grants(struct building *b)
 static struct diagram build_doors(struct building *b, const struct flows *flows)
 {
 	list_each (t, &flows->translations) {
-		struct flow_set *set = add_set(b, REACH_POLICY + t->origin);
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
 
-		limit_to(b, set, FLOW_DST, REACH_SELF);
-		limit_to_prefix(b, set, FLOW_SRC, t->from);
+		limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
 		if (t->iface)
-			limit_to(b, set, FLOW_IN, add_interface(b->pool, t->iface));
-		limit_to_traffic(b, set, t->match);
+			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, t->iface));
+		limit_to_traffic(&b->sets, set, t->match);
 	}
 	return build(b);
 }
@@ -307,13 +198,13 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
 {
 	list_each (m, &flows->masquerades) {
-		struct flow_set *set = add_set(b, REACH_POLICY + m->origin);
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + m->origin);
 
-		limit_to_prefix(b, set, FLOW_SRC, m->from);
-		limit_to_prefix(b, set, FLOW_DST, m->to);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, m->from);
+		limit_to_prefix(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
-			limit_to(b, set, FLOW_IN, add_interface(b->pool, m->oface));
-		limit_to_traffic(b, set, m->match);
+			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, m->oface));
+		limit_to_traffic(&b->sets, set, m->match);
 	}
 	return build(b);
 }
@@ -322,7 +213,10 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		 const struct resolution *resolution, const struct state *want)
 {
 	struct diagram_pool *diagrams = pool->diagrams;
-	struct building b = {.pool = pool, .reach = reach, .host = want->spaces.items[0].flows};
+	struct building b = {.pool = pool,
+			     .reach = reach,
+			     .host = want->spaces.items[0].flows,
+			     .sets.a = pool->a};
 
 	*reach = (struct reach){.pool = pool,
 				.config = config,
