@@ -179,6 +179,8 @@ bool change_agreed(struct change *c, struct pass *p, struct error *err)
 		puts("the host was changed meanwhile");
 	c->shown = hash;
 	say_text(&plan);
+	close_at_exit_of_scope(&c->lock); /* nobody waits for a person who thinks */
+	c->lock = -1;
 	return says_yes() || error_set(err, DECLINED, "nothing was done");
 }
 

@@ -258,6 +258,9 @@ def test_a_colleague_between_the_look_and_the_daemon_s_own_is_noticed(running):
                            f"http://h/pass?accept={shown}"], text=True, capture_output=True, check=True)
     assert done.stdout.endswith("500") and "nothing was accepted" in done.stdout
     running.stands()
+    running.write(config(boxes=1, policies=0))  # nor is it accepted when it comes back
+    running.daemon.wait(lambda s: s["held"] and s["held"]["generation"] == shown)
+    running.stands()
 
 
 def test_apply_beside_the_daemon_says_what_is_held_and_fails(running):

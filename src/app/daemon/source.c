@@ -200,6 +200,7 @@ static void hold(struct source *s, const char *takes)
 {
 	AUTO_RELEASE struct arena a = {0};
 
+	s->accepted = 0;
 	s->held = s->current->config.digest;
 	buf_puts(&s->takes, takes);
 	drop(&s->current);
