@@ -48,7 +48,7 @@ static bool one_of(const struct options *o, const char *what, const char *value,
 {
 	AUTO_BUF struct buf known = {0}, hint = {0};
 	char words[8][32];
-	const char *names[COUNT_OF(words)], *at = values;
+	const char *names[COUNT_OF(words)] = {0}, *at = values;
 	size_t n = 0;
 
 	for (; n < COUNT_OF(words) && next_word(words[n], &at); n++) {
@@ -236,7 +236,7 @@ static size_t flags_of(const char *names[], const struct verb *verb)
 static bool refuse_flag(const struct options *o, const char *word, int *status)
 {
 	AUTO_BUF struct buf hint = {0};
-	const char *names[32], *end = strchrnul(word, '=');
+	const char *names[32] = {0}, *end = strchrnul(word, '=');
 	char name[32] = "";
 	size_t n = flags_of(names, o->verb ? find_verb(o->verb) : NULL);
 

@@ -23,15 +23,18 @@ static void log_diags(struct generation *g)
 	}
 }
 
-/* The first error of a file that is refused; else what kept it from being read. */
-static void note_trouble(struct source *s, struct generation *g, const struct error *err)
+static void note_trouble(struct source *s, const char *text)
 {
-	const char *text = err->text;
-
-	for (uint32_t i = g ? g->diags.list.n : 0; i-- > 0;)
-		if (g->diags.list.items[i].severity == SEVERITY_ERROR)
-			text = diag_format(&g->arena, g->config.file, &g->diags.list.items[i]);
 	snprintf(s->trouble, sizeof(s->trouble), "%s", text);
+}
+
+/* Of a file that is refused. */
+static const char *first_error(struct generation *g)
+{
+	list_each (diag, &g->diags.list)
+		if (diag->severity == SEVERITY_ERROR)
+			return diag_format(&g->arena, g->config.file, diag);
+	return "";
 }
 
 static void drop(struct generation **g)
@@ -136,7 +139,7 @@ static bool read_file(struct source *s, struct buf *text)
 		s->known = false;
 		s->digest = 1;
 		forget_held(s);
-		note_trouble(s, NULL, &err);
+		note_trouble(s, err.text);
 		return false;
 	}
 	digest = hash_large(text->data, text->len);
@@ -164,7 +167,7 @@ bool source_reload(struct source *s)
 	}
 	log_diags(g);
 	log_error("config refused, what stands stays", "error", err.text);
-	note_trouble(s, g, &err);
+	note_trouble(s, first_error(g));
 	drop(&g);
 	return false;
 }

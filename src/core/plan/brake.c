@@ -71,7 +71,8 @@ static void find_members(struct members *m, struct arena *a, const struct config
 		if (connections[i])
 			*list_add(a, &m->list) =
 				(struct member){config_name(config, i), connections[i]};
-	hash_index_names(&m->by_name, a, &m->list);
+	if (m->list.n)
+		hash_index_names(&m->by_name, a, &m->list);
 }
 
 static uint32_t connections_of(const struct members *m, const char *name)
