@@ -51,12 +51,10 @@ static bool peers_are_one(const struct peers *peers)
 
 static const char *container_at(const struct config *config, struct ip ip)
 {
-	uint32_t at = config_first_ip(config, ip);
-	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
+	uint32_t i = config_address_of(config, ip);
 
-	if (i == NONE || !ip_equal(config->addresses.items[i].ip, ip))
-		return NULL;
-	return config_name(config, address_container(&config->addresses.items[i]));
+	return i == NONE ? NULL
+			 : config_name(config, address_container(&config->addresses.items[i]));
 }
 
 static const char *network_at(const struct config *config, struct flow_range range)
