@@ -51,12 +51,10 @@ static bool peers_are_one(const struct peers *peers)
 
 static const char *container_at(const struct config *config, struct ip ip)
 {
-	uint32_t at = config_first_ip(config, ip);
-	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
+	uint32_t i = config_address_of(config, ip);
 
-	if (i == NONE || !ip_equal(config->addresses.items[i].ip, ip))
-		return NULL;
-	return config_name(config, address_container(&config->addresses.items[i]));
+	return i == NONE ? NULL
+			 : config_name(config, address_container(&config->addresses.items[i]));
 }
 
 static const char *network_at(const struct config *config, struct flow_range range)
@@ -203,7 +201,27 @@ void print_traffic(struct buf *out, const struct flow_block *block)
 		print_protocols(out, &block->fields[FLOW_PROTO]);
 }
 
-/* --- changes --- */
+static void print_match(struct buf *out, struct traffic match)
+{
+	const char *name = match.proto ? protocol_name(match.proto) : "any protocol";
+
+	if (match_every_port(match))
+		buf_puts(out, name);
+	else if (match.low == match.high)
+		buf_printf(out, "%u/%s", match.low, name);
+	else
+		buf_printf(out, "%u-%u/%s", match.low, match.high, name);
+}
+
+void print_matches(struct buf *out, const struct traffic *matches, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		buf_puts(out, i ? ", " : "");
+		print_match(out, matches[i]);
+	}
+}
+
+/* --- flows --- */
 
 /* Interfaces that are not the one where such a source is at home anyway. */
 static void print_interfaces(struct buf *out, const struct reach *reach,
@@ -220,6 +238,20 @@ static void print_interfaces(struct buf *out, const struct reach *reach,
 				before = ",";
 			}
 }
+
+void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block)
+{
+	print_end(out, reach, &block->fields[FLOW_SRC], NULL, NULL);
+	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	buf_puts(out, " -> ");
+	print_end(out, reach, &block->fields[FLOW_DST], NULL, NULL);
+	buf_puts(out, " ");
+	print_traffic(out, block);
+	if (block->leaf >= REACH_POLICY)
+		buf_printf(out, "  (policies[%u])", block->leaf - REACH_POLICY);
+}
+
+/* --- changes --- */
 
 static const struct peers *peers_of(const struct reach *reach, enum question question,
 				    uint32_t name)
