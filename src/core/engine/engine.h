@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a Docker engine says of itself, its networks and its containers, decoded from the JSON of
- * the Docker Engine API (1.40 to 1.52). Pure: bytes in, records out; nothing here talks to it.
+ * the Docker Engine API (1.40 to 1.55). Pure: bytes in, records out; nothing here talks to it.
  */
 #pragma once
 
