@@ -65,10 +65,12 @@ class Docker:
         return json.loads(text) if text.strip() else None
 
     def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user="", publish=None):
-        """A container of "bb" whose first process ends at once on TERM. publish: {port of the host: (tcp) its own}."""
+        """A container of "bb" whose first process ends at once on TERM. publish: {"port" or "address:port" of the host:
+        its own, tcp}."""
         host = {"NetworkMode": network}
         if publish:
-            host["PortBindings"] = {f"{own}/tcp": [{"HostPort": str(port)}] for port, own in publish.items()}
+            host["PortBindings"] = {f"{own}/tcp": [{"HostIp": at.rpartition(":")[0], "HostPort": at.rpartition(":")[2]}]
+                                    for at, own in publish.items()}
         if privileged_net:
             host["CapAdd"] = ["NET_ADMIN"]
         body = {"Image": "bb", "HostConfig": host, "User": user,

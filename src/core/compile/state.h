@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/engine/engine.h"
+#include "core/foreign/bridges.h"
 #include "core/foreign/firewalld.h"
 #include "core/iptables/rules.h"
 #include "core/ruleset/ruleset.h"
@@ -31,6 +32,19 @@ struct handoff {
 	bool on_top;  /* … before every foreign rule, and only once */
 };
 
+/* Whether Docker >= 29 drops what comes to containers' own addresses from elsewhere. */
+enum direct {
+	DIRECT_UNKNOWN, /* nobody runs to whom it could */
+	DIRECT_DROPPED,
+	DIRECT_OPEN, /* dockerd --allow-direct-routing; or somebody flushed it */
+};
+
+/* Where the host sends what is for a prefix, and gets it from. */
+struct host_route {
+	struct prefix to; /* 0.0.0.0/0: the default route */
+	const char *device;
+};
+
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
 	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
@@ -38,14 +52,21 @@ struct facts {
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	enum counters counters;
-	bool docker_nftables;	 /* Docker >= 29 writes nf_tables tables of its own … */
-	bool mixed;		 /* Docker's chains stand in both variants */
-	bool takes_mark;	 /* … and accepts our mark there */
-	const char *open_why;	 /* where docker_drops is false: what is missing */
-	bool docker_drops;	 /* Docker's isolation and drops stand */
-	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
-	bool no_filter;		 /* … and nothing else stands in that variant */
-	bool no_nf_tables;	 /* the kernel has x_tables only */
+	bool mixed;	      /* Docker's chains stand in both variants */
+	bool docker_nftables; /* Docker >= 29 writes nf_tables tables of its own … */
+	bool takes_mark;      /* … and accepts our mark there */
+	const struct bridges_view *bridges; /* … and they hold this; NULL: nobody looked */
+	enum direct direct;		    /* … and this */
+	bool direct_doubted;		    /* … and it was otherwise a moment ago */
+	bool direct_lost;   /* … and it was otherwise, and dockerd has not started since */
+	interfaces devices; /* … around these interfaces of the host */
+	LIST(struct host_route) routes; /* … and its routes */
+	const char *open_why;		/* where docker_drops is false: what is missing */
+	bool docker_drops;		/* Docker's isolation and drops stand */
+	bool drops_lost;		/* they stood, and do not or not all of them do */
+	bool raw_drops;			/* Docker >= 28 drops in raw PREROUTING */
+	bool no_filter;			/* … and nothing else stands in that variant */
+	bool no_nf_tables;		/* the kernel has x_tables only */
 	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
 	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
 	int ip_forward;		 /* of the host; -1 unknown */

@@ -55,6 +55,13 @@ struct engine_container {
 	bool inspected;
 };
 
+/* "" where the network was made without it. */
+const char *engine_network_option(const struct engine_network *network, const char *name);
+/* Its containers are reached by the host's address (gateway_mode nat): Docker's default. */
+bool engine_network_translates(const struct engine_network *network);
+/* Left open by whoever made it: gateway_mode nat-unprotected. */
+bool engine_network_is_open(const struct engine_network *network);
+
 enum docker_firewall {
 	DOCKER_FIREWALL_UNKNOWN,
 	DOCKER_FIREWALL_IPTABLES,
