@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Docker's nftables backend (docker29.py): what is enforced there, what can't be and is said, and what is closed when
 parts of Docker's own tables are gone."""
-import json
 import os
 
 import bed as beds
@@ -93,6 +92,132 @@ def test_other_words_for_the_mark_are_taken_too(stand_in):
     assert not cannot(bed.harborwall("plan").stdout)
     bed.prober.serve_at("smarthostloadbalancer")
     assert opens(bed, "publicbackend", LOADBALANCER, 80) and not opens(bed, "publicbackend", LOADBALANCER, 8080)
+
+
+# --- what can't be enforced ---
+
+@pytest.mark.parametrize("stand_in", [{}], indirect=True, ids=["no option"])
+def test_without_the_option_each_policy_that_needs_the_mark_is_named(stand_in):
+    """Allows, host translations and in-container translations need it; published ports do not."""
+    bed = stand_in
+    bed.docker.create("shop", publish={"9090": 80})
+    config = world()
+    bed.write(config)
+    assert bed.harborwall("apply").returncode == 1
+    said = cannot(bed.harborwall("plan").stdout)
+    assert set(said) == {f"policies[{i}]" for i in range(len(config["policies"]))}
+    assert all(OPTION in text for texts in said.values() for text in texts)
+    assert "takes no mark" in doctor(bed).stdout
+    difference, _, _ = bed.matrix()
+    assert not difference.extra
+    bed.prober.serve_at("smarthostloadbalancer", "shop")
+    assert not opens(bed, beds.PEER, beds.HOST_IP, 81)  # the host's translation
+    assert not opens(bed, "client", beds.TUNNEL_IP, 80)  # wireguardproxy's
+    assert opens(bed, beds.PEER, beds.HOST_IP, 9090)[0] == "shop"
+    bed.engine.restart(FWMARK)
+    assert bed.harborwall("plan").returncode == 0
+    assert opens(bed, beds.PEER, beds.HOST_IP, 81) and opens(bed, "client", beds.TUNNEL_IP, 80)
+    assert opens(bed, beds.PEER, beds.HOST_IP, 9090)
+
+
+@pytest.mark.parametrize("stand_in", [{}], indirect=True, ids=["no option"])
+def test_a_host_translation_alone_needs_the_mark(stand_in):
+    bed = stand_in
+    config = world()
+    config["policies"] = [config["policies"][3]]
+    bed.write(config)
+    assert bed.harborwall("apply").returncode == 1
+    assert list(cannot(bed.harborwall("plan").stdout)) == ["policies[0]"]
+    bed.prober.serve_at("smarthostloadbalancer")
+    assert not opens(bed, beds.PEER, beds.HOST_IP, 81)
+    # to where Docker drops nothing it needs none
+    config["policies"][0]["to"] = "198.51.100.7"
+    bed.write(config)
+    assert not cannot(bed.harborwall("plan").stdout)
+
+
+OUTSIDE = [{"selector": "smarthostloadbalancer", "from": beds.PEER_IP, "port": 443},
+           {"selector": "smarthostloadbalancer", "from": "any", "port": 8080}]
+
+
+def test_what_comes_from_outside_is_void_unless_its_interface_is_trusted(stand_in):
+    bed = stand_in
+    config = world()
+    config["policies"] += OUTSIDE
+    bed.write(config)
+    assert bed.harborwall("apply").returncode == 1
+    said = cannot(bed.harborwall("plan").stdout)
+    assert set(said) == {"policies[5]", "policies[6]"}
+    networks = bed.docker.networks()
+    names = {name: docker29.bridge_of(n) for name, n in networks.items()}
+    whole = networks["smarthost-loadbalancer"]["Options"][docker29.TRUSTED] + ":ext0"
+    assert {names["smarthost_backend-1"], names["vault"]} <= set(whole.split(":"))
+    for policy in said:
+        [text] = said[policy]
+        assert "drops what comes in by ext0" in text and f"{docker29.TRUSTED}={whole}," in text, text
+        assert "--allow-direct-routing" in text
+    bed.prober.serve_at("smarthostloadbalancer")
+    assert not opens(bed, beds.PEER, LOADBALANCER, 443) and not opens(bed, beds.PEER, LOADBALANCER, 8080)
+    assert opens(bed, "publicbackend", LOADBALANCER, 80)
+    # as the message says: created with all of it
+    clear(bed)
+    config["networks"]["smarthost-loadbalancer"]["options"] = {docker29.TRUSTED: whole}
+    bed.write(config)
+    bed.apply()
+    assert not cannot(bed.harborwall("plan").stdout)
+    [note] = [li for li in bed.harborwall("plan", "-v").stdout.splitlines() if "other networks" in li]
+    assert "policies[6]: containers of 2 other networks (\"bridge\" …) stay out" in note, note
+    bed.assert_matrix(lambda key: key[0] != "bystander")
+    assert not opens(bed, "bystander", LOADBALANCER, 8080)
+    assert opens(bed, beds.PEER, LOADBALANCER, 443) and opens(bed, beds.PEER, LOADBALANCER, 8080)
+    assert not opens(bed, beds.PEER, LOADBALANCER, 81)
+    assert_nobody_gets_in_with_a_borrowed_source(bed, ("peer", "bystander"))
+
+
+@pytest.mark.parametrize("stand_in", [{"fwmark": FWMARK, "direct": True}], indirect=True, ids=["--allow-direct-routing"])
+def test_allow_direct_routing_is_seen(stand_in):
+    """Also where networks were made without trust in each other."""
+    bed = stand_in
+    bed.docker.create_network("smarthost-loadbalancer", "172.18.103.0/24", "172.18.103.1")
+    config = world()
+    config["policies"] += OUTSIDE
+    bed.write(config)
+    bed.apply()
+    assert not cannot(bed.harborwall("plan").stdout)
+    bed.assert_matrix()
+    assert opens(bed, beds.PEER, LOADBALANCER, 443) and not opens(bed, beds.PEER, LOADBALANCER, 81)
+    assert_nobody_gets_in_with_a_borrowed_source(bed, ("peer", "bystander"))
+
+
+def test_a_network_that_was_made_without_trust_is_told_all_that_it_needs(stand_in):
+    bed = stand_in
+    bed.docker.create_network("smarthost-loadbalancer", "172.18.103.0/24", "172.18.103.1",
+                              Options={docker29.TRUSTED: "eth7"})
+    assert bed.harborwall("apply").returncode == 1
+    said = cannot(bed.harborwall("plan").stdout)
+    names = {name: docker29.bridge_of(n) for name, n in bed.docker.networks().items()}
+    assert set(said) == {"policies[0]", "policies[1]", "policies[2]", "policies[4]"}
+    whole = said["policies[0]"][0].split(docker29.TRUSTED + "=")[1].split(",")[0]
+    assert set(whole.split(":")) == {"eth7", names["smarthost_backend-1"], names["vault"]}
+    assert all(f"{docker29.TRUSTED}={whole}," in text for texts in said.values() for text in texts)
+    bed.prober.serve_at("smarthostloadbalancer")
+    assert not opens(bed, "publicbackend", LOADBALANCER, 80)
+
+
+def test_nothing_leads_into_an_internal_network_and_only_such_policies_are_named(stand_in):
+    bed = stand_in
+    bed.docker.create("safe", network="none")
+    config = world()
+    config["policies"] += [{"selector": "safe", "from": "publicbackend", "port": 80},
+                           {"selector": "safe", "iface": "ext0", "nat": "dnat", "to": "safe", "port": 443}]
+    bed.write(config)
+    assert bed.harborwall("apply").returncode == 1
+    said = cannot(bed.harborwall("plan").stdout)
+    assert set(said) == {"policies[5]", "policies[6]"}
+    assert all("network \"vault\" is internal" in text for texts in said.values() for text in texts)
+    bed.prober.serve_at("safe", "smarthostloadbalancer")
+    assert not opens(bed, "publicbackend", SAFE, 80) and not opens(bed, beds.PEER, beds.HOST_IP, 443)
+    assert opens(bed, "publicbackend", LOADBALANCER, 80) and opens(bed, "safe", LOADBALANCER, 443)
 
 
 # --- backends that would be void, and an engine that only says so ---
@@ -297,4 +422,22 @@ def test_a_flushed_drop_of_direct_access_is_told_from_allow_direct_routing(stand
     assert engine.wait_for(lambda: "raw-PREROUTING" not in bed.harborwall("status").stdout, 10, 0.1)
     assert opens(bed, beds.PEER, shop, 81) and not opens(bed, beds.PEER, shop, 80)
     assert "--allow-direct-routing, or chain raw-PREROUTING" in doctor(bed).stdout
+    daemon.end()
+
+
+def test_what_a_dead_dockerd_lost_is_closed_too(stand_in):
+    """Nobody tells which networks there are: the chains do, and the file."""
+    bed = stand_in
+    bed.write(flushable())
+    bed.apply()
+    daemon = bed.run_daemon()
+    daemon.wait_log("following the engine")
+    bed.prober.serve_at("smarthostloadbalancer", beds.PEER)
+    bed.lab.engine("kill9")
+    assert engine.wait_for(lambda: "DOWN" in degraded(bed), 20, 0.1)
+    assert not opens(bed, beds.PEER, LOADBALANCER, 8080) and opens(bed, beds.PEER, LOADBALANCER, 80)
+    bed.lab.run("nft", "flush", "chain", "ip", "docker-bridges", f"filter-forward-in__{WEB}")
+    daemon.wait_log(f"chain filter-forward-in__{WEB} of table ip docker-bridges lacks its drop")
+    assert engine.wait_for(lambda: "closed" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout)
+    assert not opens(bed, beds.PEER, LOADBALANCER, 8080) and opens(bed, beds.PEER, LOADBALANCER, 80)
     daemon.end()

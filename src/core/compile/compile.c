@@ -169,23 +169,6 @@ static void compile_absences(struct compiler *c)
 			    c->facts->no_engine);
 }
 
-static void compile_mark(struct compiler *c)
-{
-	uint32_t said = NONE;
-
-	if (!c->facts->docker_nftables || c->facts->takes_mark || !c->facts->docker_drops)
-		return;
-	list_each (grant, &c->host->grants) {
-		if (grant->origin == said)
-			continue;
-		said = grant->origin;
-		policy_finding(c, FINDING_CONFLICT, said,
-			       CANNOT "Docker's nftables backend takes no mark; start "
-				      "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
-			       c->facts->mark_accept, c->facts->mark_accept);
-	}
-}
-
 static void compile_attachments(struct compiler *c, struct state *want)
 {
 	for (uint32_t i = 0; i < c->config->addresses.n; i++) {
@@ -331,7 +314,6 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		*list_add(a, &want->networks) = *network;
 	host = (struct trusting){config, engine, facts, c.host, c.bridges};
 	compile_trust(want, findings, a, &host);
-	compile_mark(&c);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));

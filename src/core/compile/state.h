@@ -52,21 +52,24 @@ struct facts {
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	enum counters counters;
-	bool mixed;	      /* Docker's chains stand in both variants */
-	bool docker_nftables; /* Docker >= 29 writes nf_tables tables of its own … */
-	bool takes_mark;      /* … and accepts our mark there */
-	const struct bridges_view *bridges; /* … and they hold this; NULL: nobody looked */
-	enum direct direct;		    /* … and this */
-	bool direct_doubted;		    /* … and it was otherwise a moment ago */
-	bool direct_lost;   /* … and it was otherwise, and dockerd has not started since */
-	interfaces devices; /* … around these interfaces of the host */
-	LIST(struct host_route) routes; /* … and its routes */
-	const char *open_why;		/* where docker_drops is false: what is missing */
-	bool docker_drops;		/* Docker's isolation and drops stand */
-	bool drops_lost;		/* they stood, and do not or not all of them do */
-	bool raw_drops;			/* Docker >= 28 drops in raw PREROUTING */
-	bool no_filter;			/* … and nothing else stands in that variant */
-	bool no_nf_tables;		/* the kernel has x_tables only */
+	bool mixed; /* Docker's chains stand in both variants */
+
+	/* Docker's nftables backend (Docker >= 29), where it is the one that writes rules here. */
+	bool docker_nftables;
+	bool takes_mark;		    /* its chains accept our mark */
+	const struct bridges_view *bridges; /* what stands in its table; NULL: nobody looked */
+	enum direct direct;
+	bool direct_doubted;		/* DIRECT_OPEN, and it was not a moment ago */
+	bool direct_lost;		/* DIRECT_OPEN, and it was not since dockerd started */
+	interfaces devices;		/* of the host, sorted */
+	LIST(struct host_route) routes; /* of the host */
+
+	const char *open_why;	 /* where docker_drops is false: what is missing */
+	bool docker_drops;	 /* Docker's isolation and drops stand */
+	bool drops_lost;	 /* they stood, and do not or not all of them do */
+	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
+	bool no_filter;		 /* … and nothing else stands in that variant */
+	bool no_nf_tables;	 /* the kernel has x_tables only */
 	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
 	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
 	int ip_forward;		 /* of the host; -1 unknown */

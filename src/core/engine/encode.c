@@ -187,13 +187,14 @@ const char *engine_network_option(const struct engine_network *network, const ch
 	return "";
 }
 
-#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4"
+bool gateway_mode_translates(const char *mode)
+{
+	return !*mode || !strcmp(mode, "nat");
+}
 
 bool engine_network_translates(const struct engine_network *network)
 {
-	const char *mode = engine_network_option(network, GATEWAY_MODE);
-
-	return !*mode || !strcmp(mode, "nat");
+	return gateway_mode_translates(engine_network_option(network, GATEWAY_MODE));
 }
 
 bool engine_network_is_open(const struct engine_network *network)

@@ -57,7 +57,9 @@ struct engine_container {
 
 /* "" where the network was made without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);
-/* Its containers are reached by the host's address (gateway_mode nat): Docker's default. */
+#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
+/* Containers are reached by the host's address: Docker's default. */
+bool gateway_mode_translates(const char *mode);
 bool engine_network_translates(const struct engine_network *network);
 /* Left open by whoever made it: gateway_mode nat-unprotected. */
 bool engine_network_is_open(const struct engine_network *network);
