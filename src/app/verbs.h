@@ -8,6 +8,7 @@ int verb_run(const struct options *options);
 int verb_check(const struct options *options);
 int verb_plan(const struct options *options);
 int verb_apply(const struct options *options);
+int verb_diff(const struct options *options);
 int verb_rules(const struct options *options);
 int verb_status(const struct options *options);
 int verb_doctor(const struct options *options);

@@ -2,6 +2,7 @@
 """Golden cases. check/NAME.json and what `check` says of it; rules/NAME.json and what `rules` prints.
 ACCEPT=1 rewrites what comes out; the review reads it."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -73,3 +74,23 @@ def test_a_container_without_rules_is_an_error_that_names_those_that_have_some(t
 def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
     text = rules_of(tmp_path, name, "--backend", backend, "--engine", engine)
     assert_golden(f"{HERE}/backends/{name}.{backend}.docker{engine}", text)
+
+
+@pytest.mark.parametrize("name", [name for name in cases("diff") if name != "old"])
+def test_diff(tmp_path, name):
+    for which in ("old", name):
+        with open(f"{HERE}/diff/{which}.json", "rb") as f:
+            (tmp_path / f"{'old' if which == 'old' else 'new'}.json").write_bytes(f.read())
+    done = [subprocess.run([HARBORWALL, "diff", *files], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, timeout=20, check=False)
+            for files in (("old.json", "new.json"), ("new.json", "old.json"), ("--json", "old.json", "new.json"))]
+    same = name.startswith("same_")
+    assert [d.returncode for d in done] == [0 if same else 2] * 3, [d.stderr for d in done]
+    assert ("the same flows" in done[0].stdout) == same
+    assert json.loads(done[2].stdout)["same"] == same
+    # what one opens, the other way closes
+    there, back = ([sorted(line.split("  (policies")[0].split(None, 1)[1] for line in d.stdout.splitlines()
+                           if line.startswith(word)) for word in words]
+                   for d, words in ((done[0], ("opens", "closes")), (done[1], ("closes", "opens"))))
+    assert there == back
+    assert_golden(f"{HERE}/diff/{name}.txt", done[0].stdout)
