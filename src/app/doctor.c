@@ -228,6 +228,20 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 		    "dockerd, which makes it");
 }
 
+static void check_bridges(struct doctor *d, const struct facts *f)
+{
+	say(d, f->takes_mark, "firewall",
+	    f->takes_mark ? "Docker's nftables backend takes our mark"
+			  : "Docker's nftables backend takes no mark; start dockerd with "
+			    "--bridge-accept-fwmark=0x%x/0x%x",
+	    f->mark_accept, f->mark_accept);
+	if (f->direct == DIRECT_OPEN)
+		say(d, true, "direct access",
+		    "Docker drops nothing that comes directly to containers' addresses: dockerd "
+		    "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
+		    "docker-bridges was flushed (then restart dockerd)");
+}
+
 static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
 {
 	struct error err = {0};
@@ -257,11 +271,7 @@ static void check_firewall(struct doctor *d)
 	if (!d->planned)
 		return;
 	if (f->docker_nftables)
-		say(d, f->takes_mark, "firewall",
-		    f->takes_mark ? "Docker's nftables backend takes our mark"
-				  : "Docker's nftables backend takes no mark; start dockerd with "
-				    "--bridge-accept-fwmark=0x%x/0x%x",
-		    f->mark_accept, f->mark_accept);
+		check_bridges(d, f);
 	else
 		check_docker_user(d, f);
 	if (f->mixed)

@@ -115,7 +115,7 @@ TEST(the_facts_of_a_host_are_one_line)
 		 "no engine; firewall iptables-legacy: Docker's drops do not close; backend "
 		 "iptables-legacy, no nf_tables in this kernel"},
 		{{.up = true, .version = "29", .api = "1.52", .firewall = DOCKER_FIREWALL_NFTABLES},
-		 {.takes_mark = true, .docker_drops = true},
+		 {.docker_nftables = true, .takes_mark = true, .docker_drops = true},
 		 "Docker 29, API 1.52; firewall nftables: takes our mark; backend nftables"},
 		{{.up = true, .version = "20", .api = "1.41"},
 		 {.variant = VARIANT_NFT,

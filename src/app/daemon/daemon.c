@@ -107,6 +107,8 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	}
 	if (p->view.engine.up)
 		triggers_no_retry(&d->triggers);
+	if (p->view.facts.direct_doubted)
+		d->triggers.retry_at = clock_ms() + DIRECT_DOUBT_MS;
 	if (p->n_done && p->view.engine.up)
 		d->triggers.reasons |= REASON_VERIFY;
 }

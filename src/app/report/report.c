@@ -18,7 +18,7 @@ enum { MANY = 50 }; /* findings, for people */
 bool report_is_healthy(const struct report *r)
 {
 	return r->engine_up && !r->trouble[0] && !r->held && !r->failed && !r->n_failed &&
-	       !r->n_conflicts && !fights_are_on(r->fights);
+	       !r->n_conflicts && !r->compiled_with.drops_lost && !fights_are_on(r->fights);
 }
 
 static void keep_findings(struct report *r, const struct findings *findings)
@@ -88,6 +88,9 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.open_why = NULL;
 	r->compiled_with.no_engine = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
+	r->compiled_with.bridges = NULL;
+	r->compiled_with.devices = (interfaces){0};
+	memset(&r->compiled_with.routes, 0, sizeof(r->compiled_with.routes));
 }
 
 static bool is_rules(const struct step *step)
