@@ -33,6 +33,8 @@ static int apply_beside_daemon(struct change *c)
 	uint64_t accept = c->options->accept;
 	bool go_on = true;
 
+	if (!ask_is_its_file(c->options))
+		return EXIT_FAILED;
 	if (c->asks && change_plan(c, &pass, &err) && pass.plan.steps.n) {
 		go_on = change_agreed(c, &pass, &err);
 		accept = c->generation->config.digest;

@@ -12,6 +12,8 @@ MUST_CHECK bool ask_holder(char holder[LOCK_TEXT], const struct world *w, struct
  * says who holds it.
  */
 int ask_for_lock(const char *verb, struct error *err);
+/* The daemon keeps this file; if it does not, that is said. */
+MUST_CHECK bool ask_is_its_file(const struct options *options);
 /*
  * Has the daemon make a pass now; its word is printed. accept: the digest of a file that is to be
  * taken, whatever it takes away; 0: none. The exit code.

@@ -160,6 +160,14 @@ def test_beside_a_daemon_what_is_held_is_shown_and_a_yes_accepts_it(case, engine
     held.wait(lambda s: (s["held"] is None) == (answer == "y\n"))
 
 
+def test_another_file_than_the_daemon_s_is_refused_before_anything_is_asked(case, engine, daemon):
+    put(case, CONFIG)
+    os.rename(f"{case.folder}/networks.json", f"{case.folder}/other.json")
+    with Terminal(case, "apply", command=[HARBORWALL, "apply", "other.json"]) as t:
+        assert t.end() == 1
+        assert "keeps another file" in t.plain() and QUESTION not in t.plain()
+
+
 def test_what_a_colleague_writes_while_a_person_thinks_is_not_accepted(case, engine, held):
     with Terminal(case, "apply") as t:
         t.wait(QUESTION)
