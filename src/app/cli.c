@@ -47,7 +47,7 @@ const struct verb verbs[] = {
 	 "one pass: make the host as the file says", "0 it is so, 1 it is not"},
 	{"rules", verb_rules, "[FILE]", NULL, "xbek", false, "print the rules as text",
 	 "0 printed, 1 an error"},
-	{"diff", verb_diff, "OLD NEW", NULL, "je", false,
+	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
 	{"status", verb_status, "", NULL, "j", false, "what the running daemon sees",
