@@ -20,9 +20,9 @@ static bool holds(const struct peers *peers, struct ip ip)
 /* Of an IP protocol number; 0: policies have no word for it. */
 static uint8_t protocol_bit(uint8_t number)
 {
-	for (uint8_t bit = PROTO_TCP; bit < PROTO_ANY; bit = (uint8_t)(bit << 1))
+	for (unsigned bit = PROTO_TCP; bit < PROTO_ANY; bit <<= 1)
 		if (!strcmp(proto_name((enum proto)bit), protocol_name(number)))
-			return bit;
+			return (uint8_t)bit;
 	return 0;
 }
 

@@ -183,7 +183,7 @@ void print_end(struct buf *out, const struct reach *reach, const struct flow_ran
 	AUTO_RELEASE struct arena a = {0};
 	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0};
 
-	if (name && same_ranges(ranges, &meant) && !peers_are_one(peers))
+	if (name && peers && same_ranges(ranges, &meant) && !peers_are_one(peers))
 		buf_puts(out, name);
 	else if (!print_all_but(out, reach->config, ranges))
 		print_ranges(out, reach->config, ranges);
