@@ -389,7 +389,7 @@ static uint32_t combine(struct diagram_pool *pool, uint32_t a, uint32_t b, uint3
 		field_of(pool, a) < field_of(pool, b) ? field_of(pool, a) : field_of(pool, b);
 	AUTO_RELEASE struct arena scratch = {0};
 	edge_list edges = {0};
-	uint32_t i = 0, k = 0, result;
+	uint32_t i = 0, k = 0, result = LEAF;
 	flow_value high;
 
 	if (is_decided(&result, a, b, op) || is_known(pool, &result, a, b, op))

@@ -40,7 +40,12 @@ static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
 
 static bool same_ranges(const struct flow_ranges *a, const struct flow_ranges *b)
 {
-	return a->n == b->n && !memcmp(a->items, b->items, a->n * sizeof(*a->items));
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->items[i].low != b->items[i].low || a->items[i].high != b->items[i].high)
+			return false;
+	return true;
 }
 
 /* A single address is called after its container, whatever the policy calls it. */
