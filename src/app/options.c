@@ -126,6 +126,16 @@ static bool parse_marks(struct options *o, int *status)
 	return true;
 }
 
+static bool parse_handoff(struct options *o, int *status)
+{
+	const char *text = from_environment("HARBORWALL_HANDOFF", "behind");
+
+	o->handoff_top = !strcmp(text, "top");
+	if (o->handoff_top || !strcmp(text, "behind"))
+		return true;
+	return refuse(status, "HARBORWALL_HANDOFF: \"%s\" is neither top nor behind", text);
+}
+
 static bool read_environment(struct options *o, int *status)
 {
 	const char *log = from_environment("HARBORWALL_LOG", "text");
@@ -139,7 +149,7 @@ static bool read_environment(struct options *o, int *status)
 	o->log_json = !strcmp(log, "json");
 	if (strcmp(log, "text") != 0 && !o->log_json)
 		return refuse(status, "HARBORWALL_LOG: \"%s\" is neither text nor json", log);
-	return parse_period(o, status) && parse_marks(o, status);
+	return parse_period(o, status) && parse_marks(o, status) && parse_handoff(o, status);
 }
 
 static void set_flag(struct options *o, size_t flag, const char *value)

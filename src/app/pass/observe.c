@@ -149,6 +149,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 		w->legacy_hash = iptables_legacy_hash(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
+	f->handoff_top = w->options->handoff_top;
 	f->counters = w->options->counters;
 	views[VARIANT_NFT] = w->memory.filter;
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
@@ -171,6 +172,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
 	f->docker_drops = !f->open_why;
 	f->raw_drops = views[f->variant].raw_drops;
+	f->user_end = views[f->variant].user_end;
+	f->raw_end = views[f->variant].raw_end;
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(f, &w->memory.bridges);

@@ -66,8 +66,8 @@ static void keep_handoffs(struct report *r, const struct pass *p)
 	const char *text = "";
 
 	list_each (h, &p->want.spaces.items[0].handoffs)
-		text = arena_printf(&r->arena, "%s%s%s %s", text, *text ? ", " : "", h->table,
-				    h->chain);
+		text = arena_printf(&r->arena, "%s%s%s %s%s", text, *text ? ", " : "", h->table,
+				    h->chain, h->behind ? " behind foreign rules" : "");
 	r->handoff = text;
 }
 

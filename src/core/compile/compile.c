@@ -78,6 +78,26 @@ static void compile_tied(struct compiler *c)
 				(struct tied){prefix_canonical(network->subnet), network->bridge};
 }
 
+/* Those of the subnets above, and those that translations name as where a packet comes in. */
+static void compile_bridges(struct compiler *c)
+{
+	interfaces named = {0};
+
+	list_each (tied, &c->host->tied)
+		*list_add(c->a, &c->host->bridges) = tied->bridge;
+	list_each (t, &c->host->translations)
+		if (t->iface)
+			*list_add(c->a, &named) = t->iface;
+	interfaces_sort(&named);
+	interfaces_sort(&c->host->bridges);
+	list_each (network, &c->engine->networks)
+		if (network->bridge && interfaces_have(&named, network->bridge) &&
+		    !interfaces_have(&c->host->bridges, network->bridge)) {
+			*list_add(c->a, &c->host->bridges) = network->bridge;
+			interfaces_sort(&c->host->bridges);
+		}
+}
+
 /* Nobody writes Docker's drops, or they were flushed: ours stand in. */
 static void compile_closed(struct compiler *c)
 {
@@ -140,6 +160,37 @@ static void compile_attachments(struct compiler *c, struct state *want)
 	}
 }
 
+static void add_handoff(struct compiler *c, struct space *host, const char *table,
+			const char *chain, bool behind, uint32_t bits)
+{
+	*list_add(c->a, &host->handoffs) = (struct handoff){.variant = c->facts->variant,
+							    .table = table,
+							    .chain = chain,
+							    .behind = behind,
+							    .bits = bits};
+}
+
+/*
+ * Behind the foreign rules of DOCKER-USER what comes from outside, before them what containers say
+ * to each other. Where there is no such chain, foreign rules and Docker's own share FORWARD: behind
+ * them a packet is lost, so everything is handed over before them.
+ */
+static void compile_handoffs(struct compiler *c, struct space *host)
+{
+	const struct facts *f = c->facts;
+	bool split = f->docker_user && !f->handoff_top;
+
+	if (!f->no_filter && split) {
+		add_handoff(c, host, "filter", "DOCKER-USER", true, f->mark_accept);
+		add_handoff(c, host, "filter", "DOCKER-USER", false, mark_between(f));
+	} else if (!f->no_filter) {
+		add_handoff(c, host, "filter", f->docker_user ? "DOCKER-USER" : "FORWARD", false,
+			    f->mark_accept);
+	}
+	if (f->raw_drops)
+		add_handoff(c, host, "raw", "PREROUTING", !f->handoff_top, f->mark_raw);
+}
+
 static void compile_host(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
@@ -153,19 +204,8 @@ static void compile_host(struct compiler *c, struct space *host)
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
-	if (!host->ruleset.exists || f->variant == VARIANT_NONE)
-		return;
-	if (!f->no_filter)
-		*list_add(c->a, &host->handoffs) =
-			(struct handoff){.variant = f->variant,
-					 .table = "filter",
-					 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
-					 .bits = f->mark_accept};
-	if (f->raw_drops)
-		*list_add(c->a, &host->handoffs) = (struct handoff){.variant = f->variant,
-								    .table = "raw",
-								    .chain = "PREROUTING",
-								    .bits = f->mark_raw};
+	if (host->ruleset.exists && f->variant != VARIANT_NONE)
+		compile_handoffs(c, host);
 }
 
 static void compile_containers(struct compiler *c, struct state *want)
@@ -222,6 +262,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	find_bridges(&c);
 	compile_policies(&c);
 	compile_tied(&c);
+	compile_bridges(&c);
 	compile_absences(&c);
 	compile_closed(&c);
 

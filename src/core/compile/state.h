@@ -22,13 +22,17 @@ enum backend { BACKEND_NFTABLES, BACKEND_IPTABLES };
 
 /*
  * One rule of ours in a foreign chain, which hands the verdict of our table over to the packet
- * filter that Docker (or nobody) uses: "-m mark --mark BITS/BITS -j ACCEPT", at its top. */
+ * filter that Docker (or nobody) uses: "-m mark --mark BITS/BITS -j ACCEPT". It stands at the top
+ * of the chain, or behind the foreign rules in it: before the RETURN at the end of DOCKER-USER,
+ * before Docker's own drops in raw PREROUTING.
+ */
 struct handoff {
 	enum variant variant;
 	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
+	bool behind;		   /* the foreign rules */
 	uint32_t bits;
-	bool present; /* of what was read: ours stands there */
-	bool on_top;  /* … before every foreign rule, and only once */
+	bool present;  /* of what was read: ours stands there */
+	bool in_place; /* … where it is wanted, and only once */
 };
 
 /* Facts about the host that the compiler needs; probed by app/observe. */
@@ -38,20 +42,32 @@ struct facts {
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	enum counters counters;
-	bool docker_nftables;  /* Docker >= 29 writes nf_tables tables of its own … */
-	bool mixed;	       /* Docker's chains stand in both variants */
-	bool takes_mark;       /* … and accepts our mark there */
-	const char *open_why;  /* where docker_drops is false: what is missing */
-	bool docker_drops;     /* Docker's isolation and drops stand */
-	bool raw_drops;	       /* Docker >= 28 drops in raw PREROUTING */
-	bool no_filter;	       /* … and nothing else stands in that variant */
-	bool no_nf_tables;     /* the kernel has x_tables only */
-	const char *no_engine; /* there is none on this host: in what words; NULL: there is */
-	int ip_forward;	       /* of the host; -1 unknown */
-	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
+	bool docker_nftables;	    /* Docker >= 29 writes nf_tables tables of its own … */
+	bool mixed;		    /* Docker's chains stand in both variants */
+	bool takes_mark;	    /* … and accepts our mark there */
+	const char *open_why;	    /* where docker_drops is false: what is missing */
+	bool docker_drops;	    /* Docker's isolation and drops stand */
+	bool raw_drops;		    /* Docker >= 28 drops in raw PREROUTING */
+	bool no_filter;		    /* … and nothing else stands in that variant */
+	bool no_nf_tables;	    /* the kernel has x_tables only */
+	const char *no_engine;	    /* there is none on this host: in what words; NULL: there is */
+	int ip_forward;		    /* of the host; -1 unknown */
+	bool forward_drop;	    /* policy of the variant's FORWARD chain is DROP */
+	uint32_t user_end, raw_end; /* as struct filter_view has them */
+	bool handoff_top; /* HARBORWALL_HANDOFF=top: before every foreign rule, also from outside */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
 };
+
+/*
+ * The bits that admitted packets bear between two containers, and their connections. From outside
+ * it is the accept bit alone, so that bans come first. Docker's nftables backend may compare the
+ * whole mark: no second bit there.
+ */
+static inline uint32_t mark_between(const struct facts *f)
+{
+	return f->docker_nftables ? f->mark_accept : f->mark_accept | f->mark_raw;
+}
 
 struct route {
 	struct prefix dst;

@@ -58,8 +58,9 @@ static void look_at_match(struct foreign_rule *r, struct attrs data)
 	struct attrs info = attr_find(data, NFTA_MATCH_INFO);
 
 	if (!strcmp(attr_text(attr_find(data, NFTA_MATCH_NAME)), "comment") &&
-	    info.len > strlen(OUR_MARKER) && !memcmp(info.bytes, OUR_MARKER, strlen(OUR_MARKER)))
-		r->ours = true;
+	    info.len > strlen(OUR_MARKER) && memchr(info.bytes, '\0', info.len) &&
+	    !memcmp(info.bytes, OUR_MARKER, strlen(OUR_MARKER)))
+		r->ours = (const char *)info.bytes;
 }
 
 struct foreign_rule foreign_look_at(const struct rule *rule)
@@ -69,7 +70,8 @@ struct foreign_rule foreign_look_at(const struct rule *rule)
 	uint32_t loaded = UINT32_MAX;
 	const char *name;
 
-	r.ours = rule->comment && !strncmp(rule->comment, OUR_MARKER, strlen(OUR_MARKER));
+	if (rule->comment && !strncmp(rule->comment, OUR_MARKER, strlen(OUR_MARKER)))
+		r.ours = rule->comment;
 	for (; next_expr(&rest, &name, &data); r.n_exprs++) {
 		if (!strcmp(name, "meta")) {
 			loaded = attr_be32(attr_find(data, NFTA_META_KEY));

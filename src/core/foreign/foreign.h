@@ -17,7 +17,7 @@ struct foreign_rule {
 	const char *target;
 	char in[IFNAMSIZ], out[IFNAMSIZ]; /* interfaces that must be these; "" any */
 	bool not_from;			  /* iifname != … */
-	bool ours;
+	const char *ours;		  /* its comment; NULL: somebody else's rule */
 	bool of_mark;
 	uint32_t compared; /* the last word compared: our mark's bits */
 	uint32_t n_exprs;

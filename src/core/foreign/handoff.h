@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What we must understand of the iptables filter that Docker uses, and the one rule of ours in it:
+ * What we must understand of the iptables filter that Docker uses, and the rules of ours in it:
  *     -m mark --mark BITS/BITS -m comment --comment "harborwall: …" -j ACCEPT
  * In two languages: nf_tables expressions as iptables-nft writes them, and iptables-save text.
  * Pure; edge/firewall/handoff.h reads and sends.
@@ -24,7 +24,9 @@ struct filter_view {
 	bool firewalld;	       /* FORWARD asks the zones of firewalld's iptables backend */
 	interfaces from;       /* bridges that DOCKER-ISOLATION-STAGE-1 names as source */
 	interfaces to;	       /* bridges to which DOCKER drops */
-	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain */
+	uint32_t user_end;     /* rules of DOCKER-USER before the RETURN that ends it, … */
+	uint32_t raw_end;      /* … of raw PREROUTING before Docker's drops; NONE: all of them */
+	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain and place */
 };
 
 void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
@@ -52,9 +54,12 @@ struct bridges_view {
 bool bridges_chain_matters(const char *chain);
 void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark);
 
+/* A line of iptables-save: ours that stand behind foreign rules stand before this one. */
+bool handoff_line_ends(const char *table, const char *line, size_t len);
+
 /*
- * Removes every copy of ours from the chain, and puts one at its top if `put`. Table and base chain
- * are made where they are absent. table is what was read of handoff->table.
+ * Removes every copy of this one from the chain, and puts one where it is wanted if `put`. Table
+ * and base chain are made where they are absent. table is what was read of handoff->table.
  */
 void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct ruleset *table,
 			const struct handoff *handoff, bool put);

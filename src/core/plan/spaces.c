@@ -252,14 +252,15 @@ static const struct handoff *find_handoff(const struct space *space, const struc
 {
 	list_each (h, &space->handoffs)
 		if (h->variant == handoff->variant && !strcmp(h->table, handoff->table) &&
-		    !strcmp(h->chain, handoff->chain))
+		    !strcmp(h->chain, handoff->chain) && h->behind == handoff->behind)
 			return h;
 	return NULL;
 }
 
 static const char *handoff_text(struct differ *d, const struct handoff *h)
 {
-	return arena_printf(d->a, "host: %s %s: mark %#x accept", h->table, h->chain, h->bits);
+	return arena_printf(d->a, "host: %s %s%s: mark %#x accept", h->table, h->chain,
+			    h->behind ? " behind foreign rules" : "", h->bits);
 }
 
 static void diff_handoffs(struct differ *d, bool add)
@@ -271,7 +272,7 @@ static void diff_handoffs(struct differ *d, bool add)
 		const struct handoff *o = find_handoff(other, handoff);
 		struct step *step;
 
-		if (o && (!add || (o->on_top && o->bits == handoff->bits)))
+		if (o && (!add || (o->in_place && o->bits == handoff->bits)))
 			continue;
 		step = space_step(d, add ? STEP_ADD_HANDOFF : STEP_REMOVE_HANDOFF,
 				  !add ? '-'
@@ -280,9 +281,10 @@ static void diff_handoffs(struct differ *d, bool add)
 				  "hand-off", 0, 0);
 		step->handoff = *handoff;
 		step->text = handoff_text(d, handoff);
-		step->why =
-			add ? o ? "not on top any more" : "the verdict reaches Docker's filter here"
-			    : "no policy needs it";
+		step->why = !add	      ? "no policy needs it"
+			    : !o	      ? "the verdict reaches Docker's filter here"
+			    : handoff->behind ? "foreign rules stand behind it"
+					      : "not on top any more";
 	}
 }
 
