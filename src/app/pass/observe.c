@@ -7,6 +7,7 @@
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/firewall/walls.h"
 #include "edge/netlink/route.h"
 
 #include <errno.h>
@@ -116,8 +117,12 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
 	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
+	    !walls_read(&m->space.walls, &m->arena, ns,
+			m->filter.docker_user && m->filter.docker_isolation, err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
+	list_each (wall, &m->filter.walls)
+		*list_add(&m->arena, &m->space.walls) = *wall;
 	m->valid = before == after;
 	return true;
 }
@@ -178,6 +183,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	if (f->docker_nftables)
 		take_bridges(f, &w->memory.bridges);
 	f->forward_drop = views[f->variant].forward_drop;
+	view->save = views[VARIANT_LEGACY].save;
+	view->save_raw = views[VARIANT_LEGACY].save_raw;
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
 	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
@@ -231,6 +238,17 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 		*list_add(a, &view->seen.host_prefixes) = *prefix;
 	return read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+void observe_walls(struct view *view, struct arena *a)
+{
+	struct space *host = &view->seen.have.spaces.items[0];
+	wall_list walls = {0};
+
+	list_each (wall, &host->walls) /* the memory's, which this pass must not add to */
+		*list_add(a, &walls) = *wall;
+	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
+	host->walls = walls;
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,

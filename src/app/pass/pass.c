@@ -58,6 +58,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	p->unchanged = unchanged_take(p, w);
 	if (p->unchanged)
 		return true;
+	observe_walls(&p->view, &p->arena);
 	start = timing_start();
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);

@@ -41,6 +41,8 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
 	hash = hash_word(HASH_START, engine_digest(&p->view.engine));
 	hash = hash_word(hash, w->memory.generation);
 	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
+	hash = hash_word(hash, handoff_hash_text(p->view.save));
+	hash = hash_word(hash, handoff_hash_text(p->view.save_raw));
 	return hash ? hash : 1;
 }
 
@@ -62,7 +64,8 @@ static bool namespaces_are_unchanged(struct world *w)
 static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
 {
 	list_each (f, &from->list)
-		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
+		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text)
+			->effect = f->effect;
 }
 
 /* What the converged pass had to say, and the hand-offs that it wanted. */

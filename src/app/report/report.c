@@ -17,7 +17,7 @@ enum { MANY = 50 }; /* findings, for people */
 bool report_is_healthy(const struct report *r)
 {
 	return r->engine_up && !r->refused && !r->failed && !r->n_failed && !r->n_conflicts &&
-	       !fights_are_on(r->fights);
+	       !r->n_stopped && !fights_are_on(r->fights);
 }
 
 static void keep_findings(struct report *r, const struct findings *findings)
@@ -26,10 +26,13 @@ static void keep_findings(struct report *r, const struct findings *findings)
 	r->arena = (struct arena){0};
 	r->findings = (struct findings){0};
 	r->n_conflicts = 0;
+	r->n_stopped = 0;
 	list_each (f, &findings->list) {
 		finding_add(&r->findings, &r->arena, f->kind, f->origin,
-			    arena_strdup(&r->arena, f->subject), "%s", f->text);
+			    arena_strdup(&r->arena, f->subject), "%s", f->text)
+			->effect = f->effect;
 		r->n_conflicts += f->kind == FINDING_CONFLICT;
+		r->n_stopped += f->effect != NO_EFFECT;
 	}
 }
 
@@ -201,6 +204,8 @@ void report_line(struct buf *out, const struct report *r, const struct generatio
 		buf_printf(out, ": %.200s", r->error);
 	else if (r->n_conflicts)
 		buf_printf(out, ": %u conflicts", r->n_conflicts);
+	else if (r->n_stopped)
+		buf_printf(out, ": other people's rules stop %u policies, or may", r->n_stopped);
 	else if (fights_are_on(r->fights))
 		buf_puts(out, ": another program keeps undoing changes");
 	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,

@@ -7,6 +7,7 @@
 
 #include "core/engine/engine.h"
 #include "core/foreign/firewalld.h"
+#include "core/foreign/walls.h"
 #include "core/iptables/rules.h"
 #include "core/ruleset/ruleset.h"
 
@@ -85,6 +86,7 @@ struct space {
 	struct ruleset ruleset;	       /* table inet harborwall */
 	const struct flows *flows;     /* of what is wanted: what its rules were made of */
 	leftover_list leftovers;       /* of what was read: somebody wrote these without a mark */
+	wall_list walls;	       /* of what was read: other people's rules on the way */
 	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */

@@ -52,15 +52,17 @@ static void look_at_cmp(struct foreign_rule *r, struct attrs data, uint32_t load
 		memcpy(&r->compared, value.bytes, sizeof(r->compared));
 }
 
-/* iptables-nft-restore makes an xtables match of a comment; we write it as nft does. */
-static void look_at_match(struct foreign_rule *r, struct attrs data)
+/* True: a comment. iptables-nft-restore makes an xtables match of one; we write it as nft does. */
+static bool look_at_match(struct foreign_rule *r, struct attrs data)
 {
 	struct attrs info = attr_find(data, NFTA_MATCH_INFO);
 
-	if (!strcmp(attr_text(attr_find(data, NFTA_MATCH_NAME)), "comment") &&
-	    info.len > strlen(OUR_MARKER) && memchr(info.bytes, '\0', info.len) &&
+	if (strcmp(attr_text(attr_find(data, NFTA_MATCH_NAME)), "comment") != 0)
+		return false;
+	if (info.len > strlen(OUR_MARKER) && memchr(info.bytes, '\0', info.len) &&
 	    !memcmp(info.bytes, OUR_MARKER, strlen(OUR_MARKER)))
 		r->ours = (const char *)info.bytes;
+	return true;
 }
 
 struct foreign_rule foreign_look_at(const struct rule *rule)
@@ -80,7 +82,7 @@ struct foreign_rule foreign_look_at(const struct rule *rule)
 			look_at_cmp(&r, data, loaded);
 			loaded = UINT32_MAX;
 		} else if (!strcmp(name, "match")) {
-			look_at_match(&r, data);
+			r.n_exprs -= look_at_match(&r, data);
 		} else if (!strcmp(name, "immediate")) {
 			look_at_immediate(&r, data);
 		} else if (!strcmp(name, "counter")) {

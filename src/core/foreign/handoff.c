@@ -5,6 +5,7 @@
  */
 #include "core/foreign/handoff.h"
 
+#include "base/hash.h"
 #include "core/foreign/foreign.h"
 #include "core/iptables/iptables.h"
 #include "core/nft/message.h"
@@ -169,17 +170,36 @@ static void view_bridges_nft(struct filter_view *view, struct arena *a,
 		}
 }
 
+/* Docker's own chains are left out, and may be long. */
+static void add_plain(plain_chains *chains, struct arena *a, const struct ruleset *table)
+{
+	list_each (chain, &table->chains)
+		if (strncmp(chain->name, "DOCKER", 6) != 0 || !strcmp(chain->name, "DOCKER-USER"))
+			plain_of_chain(chains, a, chain);
+}
+
+static void view_walls_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
+			   const struct ruleset *raw)
+{
+	plain_chains of_filter = {0}, of_raw = {0};
+
+	add_plain(&of_filter, a, filter);
+	add_plain(&of_raw, a, raw);
+	walls_before_ours(&view->walls, VARIANT_NFT, &of_filter, &of_raw, a);
+}
+
 void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
 		      const struct ruleset *raw)
 {
 	const struct chain *forward = ruleset_find_chain(filter, "FORWARD");
 
-	*view = (struct filter_view){.user_end = NONE, .raw_end = NONE};
+	*view = (struct filter_view){.user_end = NONE, .raw_end = NONE, .save = "", .save_raw = ""};
 	view->exists = forward != NULL;
 	view->forward_drop = forward && forward->drops;
 	for (size_t i = 0; i < COUNT_OF(places); i++)
 		view_chain_nft(view, a, !strcmp(places[i].table, "raw") ? raw : filter, i);
 	view_bridges_nft(view, a, filter);
+	view_walls_nft(view, a, filter, raw);
 	interfaces_sort(&view->from);
 	interfaces_sort(&view->to);
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;
@@ -399,13 +419,32 @@ static uint32_t line_bits(const char *line, size_t len)
 
 bool handoff_line_ends(const char *table, const char *line, size_t len)
 {
-	static const char end[] = "-A DOCKER-USER -j RETURN";
+	AUTO_RELEASE struct arena a = {0};
+	const char *chain;
 	char target[64];
+	struct plain p;
 
 	line_target(target, sizeof(target), line, len);
 	if (!strcmp(table, "raw"))
 		return !strcmp(target, "DROP") && contains(line, len, " ! -i ");
-	return len == strlen(end) && starts(line, len, end);
+	return !strcmp(target, "RETURN") && plain_parse(&p, &chain, &a, line, len) &&
+	       plain_matches_everything(&p);
+}
+
+/* In the lines of chains numbers stand that count packets. */
+uint64_t handoff_hash_text(const char *save)
+{
+	uint64_t hash = HASH_START;
+	const char *line;
+	size_t len;
+
+	while (next_line(&save, &line, &len)) {
+		const char *counters = *line == ':' ? memchr(line, '[', len) : NULL;
+
+		if (*line != '#')
+			hash = hash_more(hash, line, counters ? (size_t)(counters - line) : len);
+	}
+	return hash;
 }
 
 static void view_line(struct walk *w, const char *line, size_t len)
@@ -472,7 +511,10 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 	const char *line, *rest = filter ? filter : "";
 	size_t len;
 
-	*view = (struct filter_view){.user_end = NONE, .raw_end = NONE};
+	*view = (struct filter_view){.user_end = NONE,
+				     .raw_end = NONE,
+				     .save = arena_strdup(a, filter ? filter : ""),
+				     .save_raw = arena_strdup(a, raw ? raw : "")};
 	while (next_line(&rest, &line, &len)) {
 		view->exists |= starts(line, len, ":FORWARD ");
 		view->forward_drop |= starts(line, len, ":FORWARD DROP");

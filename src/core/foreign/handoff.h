@@ -27,11 +27,14 @@ struct filter_view {
 	uint32_t user_end;     /* rules of DOCKER-USER before the RETURN that ends it, … */
 	uint32_t raw_end;      /* … of raw PREROUTING before Docker's drops; NONE: all of them */
 	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain and place */
+	wall_list walls;	       /* of nf_tables: foreign rules before ours */
+	const char *save, *save_raw;   /* of a text: the tables filter and raw; "": not there */
 };
 
 void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
 		      const struct ruleset *raw);
-/* Tables as iptables-save prints them; NULL: not there. */
+/* Tables as iptables-save prints them; NULL: not there. They are kept: walls are made of them only
+ * if somebody asks (walls_of_save). */
 void handoff_view_text(struct filter_view *view, struct arena *a, const char *filter,
 		       const char *raw);
 
@@ -54,6 +57,8 @@ struct bridges_view {
 bool bridges_chain_matters(const char *chain);
 void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark);
 
+/* The rules that a table holds, whatever they counted. */
+uint64_t handoff_hash_text(const char *save);
 /* A line of iptables-save: ours that stand behind foreign rules stand before this one. */
 bool handoff_line_ends(const char *table, const char *line, size_t len);
 

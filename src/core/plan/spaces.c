@@ -397,5 +397,8 @@ void diff_spaces(struct differ *d)
 	for (uint32_t h = 0; h < have->spaces.n; h++)
 		if (wanted[h] != NONE && have->spaces.items[h].reachable)
 			diff_leftovers(d, wanted[h], h);
+	for (uint32_t h = 0; h < have->spaces.n; h++)
+		if (wanted[h] != NONE && have->spaces.items[h].reachable)
+			diff_walls(d, &d->want->spaces.items[wanted[h]], &have->spaces.items[h]);
 	diff_left_spaces(d, wanted);
 }

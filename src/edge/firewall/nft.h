@@ -17,6 +17,9 @@ MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct 
 MUST_CHECK bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns,
 				   uint8_t family, const char *table, const char *const names[],
 				   struct error *err);
+/* Every chain of every table, without rules. */
+MUST_CHECK bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns *ns,
+				   struct error *err);
 /* The number of the last transaction in the namespace: what it was when we read, still holds. */
 MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err);
 /*
