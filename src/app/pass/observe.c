@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
-#include "app/pass/world.h"
+#include "app/pass/place.h"
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
 #include "core/iptables/leftovers.h"
@@ -213,6 +213,27 @@ static void read_engine(struct view *view, struct world *w)
 		view->engine = m->said;
 }
 
+/*
+ * A kernel that tells of a bridge's end is heard before the engine tells of its network's: before
+ * anything is refused the engine is asked anew.
+ */
+static bool check_place(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	enum whereabouts where;
+
+	if (!place_find(&where, view, a, w, err))
+		return false;
+	if (where == ENGINE_IS_ELSEWHERE) {
+		w->engine.valid = false;
+		view->engine = (struct engine){0};
+		read_engine(view, w);
+		*err = w->engine_trouble;
+		if (!view->engine.up || !place_find(&where, view, a, w, err))
+			return false;
+	}
+	return place_accept(view, a, w, where, err);
+}
+
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
@@ -236,7 +257,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 		return false;
 	list_each (prefix, &prefixes)
 		*list_add(a, &view->seen.host_prefixes) = *prefix;
-	return read_facts(view, a, w, err) &&
+	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
 }
 

@@ -89,6 +89,7 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with = *facts;
 	r->compiled_with.open_why = NULL;
 	r->compiled_with.no_engine = NULL;
+	r->compiled_with.elsewhere = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
 }
 

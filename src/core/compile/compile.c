@@ -118,6 +118,9 @@ static void compile_absences(struct compiler *c)
 	if (c->facts->no_nf_tables)
 		finding_add(c->findings, c->a, FINDING_NOTE, NONE, "host",
 			    "this kernel has no nf_tables: the backend is iptables-legacy");
+	if (c->facts->elsewhere)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s",
+			    c->facts->elsewhere);
 	if (c->facts->no_engine && (c->config->networks.n || c->config->policies.n))
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "%s. The file alone is enforced, on the host: networks, connections "

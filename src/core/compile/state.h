@@ -51,6 +51,7 @@ struct facts {
 	bool raw_drops;		    /* Docker >= 28 drops in raw PREROUTING */
 	bool no_filter;		    /* … and nothing else stands in that variant */
 	bool no_nf_tables;	    /* the kernel has x_tables only */
+	const char *elsewhere;	    /* where the engine may be, in words; NULL: here */
 	const char *no_engine;	    /* there is none on this host: in what words; NULL: there is */
 	int ip_forward;		    /* of the host; -1 unknown */
 	bool forward_drop;	    /* policy of the variant's FORWARD chain is DROP */

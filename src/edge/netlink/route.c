@@ -182,6 +182,34 @@ bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a, const stru
 	return read_routes(&r, ns, err) && name_devices(&n, ns, err);
 }
 
+static bool take_nothing(void *context UNUSED, const struct nlmsghdr *message UNUSED,
+			 struct error *err UNUSED)
+{
+	return true;
+}
+
+bool route_has_link(bool *has, const struct ns *ns, const char *name, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg body;
+	} request = {.header = {.nlmsg_type = RTM_GETLINK,
+				.nlmsg_flags = NLM_F_REQUEST,
+				.nlmsg_seq = next_seq()}};
+	struct error refused = {0};
+
+	buf_add(&b, &request, sizeof(request));
+	nla_text(&b, IFLA_IFNAME, name);
+	finish(&b);
+	*has = netlink_get(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nothing,
+			   NULL, &refused);
+	if (*has || refused.code == ENODEV)
+		return true;
+	*err = refused;
+	return error_wrap(err, "look for interface %s", name);
+}
+
 /* --- writing --- */
 
 static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struct route *route,
