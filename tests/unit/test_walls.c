@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is understood of other people's rules, in both languages, and whom they stop. */
+#include "core/foreign/openings.h"
 #include "core/foreign/walls.h"
 #include "core/nft/nft.h"
 #include "unit/test.h"
@@ -342,6 +343,88 @@ TEST(chains_that_our_flows_pass_are_those_of_others_at_our_hooks)
 			fail_msg("%zu: %s %s", i, cases[i].chain.table, cases[i].chain.name);
 }
 
+/* --- what opens --- */
+
+static const struct {
+	const char *rules; /* of filter, without "-A " */
+	bool named;
+} openers[] = {
+	{"FORWARD -j ACCEPT\n", true},
+	{"FORWARD -i wg0 -j ACCEPT\n", true},
+	{"FORWARD -o eth0 -j ACCEPT\n", false},
+	{"FORWARD -d 10.0.0.0/8 -j ACCEPT\n", false},
+	{"FORWARD -d 172.16.0.0/12 -j ACCEPT\n", true},
+	{"FORWARD -o br-+ -j ACCEPT\n", true},
+	{"FORWARD ! -d 172.18.103.0/24 -s 10.0.0.0/8 -j ACCEPT\n", true}, /* there are others */
+	{"FORWARD -d 172.18.103.2/32 -j DROP\n", false},
+	{"FORWARD -d 172.18.103.2/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n",
+	 false},
+	{"FORWARD -d 172.18.103.2/32 -m recent --name x -j ACCEPT\n", false}, /* not plain */
+	{"FORWARD -m mark --mark 0x1/0x1 -j ACCEPT\n", false},
+	{"FORWARD -m comment --comment \"harborwall: ours\" -j ACCEPT\n", false},
+	/* Docker's own */
+	{"FORWARD -i br-a ! -o br-a -j ACCEPT\nFORWARD -i br-a -o br-a -j ACCEPT\n", false},
+	{"FORWARD -o br-a -j DOCKER\nDOCKER -d 172.18.103.2/32 ! -i br-a -o br-a -p tcp -m tcp "
+	 "--dport 80 -j ACCEPT\n",
+	 false},
+	{"FORWARD -j DOCKER-FORWARD\nFORWARD -j ACCEPT\nDOCKER-FORWARD -i br-a -j ACCEPT\n", false},
+	{"FORWARD -i br-a -j ACCEPT\n", true}, /* … but not this one */
+	/* other chains */
+	{"FORWARD -j DOCKER-USER\nDOCKER-USER -s 10.0.0.0/8 -j ACCEPT\n", true},
+	{"FORWARD -j A\nA -p icmp -j ACCEPT\n", false},
+	{"FORWARD -j A\nA -d 172.18.103.2/32 -j ACCEPT\n", true},
+	{"FORWARD -d 172.18.103.2/32 -j A\nA -p tcp -j ACCEPT\n", true},
+	{"FORWARD -d 10.0.0.0/8 -j A\nA -p tcp -j ACCEPT\n", false},
+	{"FORWARD -j DROP\nFORWARD -j ACCEPT\n", false},
+	{"FORWARD -j FORWARD_IN_ZONES\nFORWARD_IN_ZONES -o br-a -j ACCEPT\n", false},
+	{"FORWARD -j HARBORWALL\nHARBORWALL -d 172.18.103.2/32 -j ACCEPT\n", false},
+	{"FORWARD -j A\nA -j A\n", false},
+};
+
+TEST(what_opens_managed_networks_and_is_neither_dockers_nor_ours)
+{
+	for (size_t i = 0; i < COUNT_OF(openers); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		const char *save =
+			"*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:FORWARD ACCEPT [0:0]\n"
+			":DOCKER-USER - [0:0]\n:DOCKER-FORWARD - [0:0]\n:DOCKER - [0:0]\n"
+			":HARBORWALL - [0:0]\n:FORWARD_IN_ZONES - [0:0]\n:A - [0:0]\n";
+		const char *rules = openers[i].rules;
+		struct managed managed = {0};
+		opening_list found = {0};
+
+		*list_add(&a, &managed.subnets) = net("172.18.103.0/24");
+		*list_add(&a, &managed.bridges) = "br-a";
+		*list_add(&a, &managed.docker) = "br-a";
+		for (; *rules; rules += strcspn(rules, "\n") + 1)
+			save = arena_printf(&a, "%s-A %.*s\n", save, (int)strcspn(rules, "\n"),
+					    rules);
+		openings_find(&found, &a, VARIANT_NFT, save, &managed);
+		if ((found.n != 0) != openers[i].named)
+			fail_msg("%s", openers[i].rules);
+	}
+}
+
+TEST(a_translation_to_a_managed_address_opens_but_for_a_published_port)
+{
+	AUTO_RELEASE struct arena a = {0};
+	static const char save[] =
+		"*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n:MINE - [0:0]\n-A PREROUTING -j "
+		"DOCKER\n"
+		"-A PREROUTING -j MINE\n-A DOCKER -p tcp -m tcp --dport 80 -j DNAT "
+		"--to-destination 172.18.103.2:80\n"
+		"-A MINE -p tcp -m tcp --dport 81 -j DNAT --to-destination 172.18.103.2:80\n"
+		"-A MINE -p tcp -m tcp --dport 82 -j DNAT --to-destination 10.0.0.2\nCOMMIT\n";
+	struct managed managed = {0};
+	opening_list found = {0};
+
+	*list_add(&a, &managed.subnets) = net("172.18.103.0/24");
+	openings_find(&found, &a, VARIANT_LEGACY, save, &managed);
+	assert_int_equal(found.n, 1);
+	assert_non_null(strstr(found.items[0].rule, "--dport 81"));
+	assert_string_equal(found.items[0].table, "nat");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +437,8 @@ int main(void)
 		cmocka_unit_test(
 			rules_before_ours_end_where_ours_must_stand_and_leaving_docker_user_is_no_way_past_it),
 		cmocka_unit_test(chains_that_our_flows_pass_are_those_of_others_at_our_hooks),
+		cmocka_unit_test(what_opens_managed_networks_and_is_neither_dockers_nor_ours),
+		cmocka_unit_test(a_translation_to_a_managed_address_opens_but_for_a_published_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

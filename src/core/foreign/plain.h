@@ -71,8 +71,8 @@ const struct plain_chain *plain_find_chain(const plain_chains *chains, const cha
 /* A line of iptables-save, "-A CHAIN …", and its chain; false: it is none. */
 MUST_CHECK bool plain_parse(struct plain *p, const char **chain, struct arena *a, const char *line,
 			    size_t len);
-/* A table of what iptables-save printed. */
-void plain_parse_table(plain_chains *chains, struct arena *a, const char *save);
+/* One table of what iptables-save printed. */
+void plain_parse_table(plain_chains *chains, struct arena *a, const char *save, const char *table);
 /* A rule of nf_tables, and a table of it: of iptables-nft's, or of any other. */
 struct plain plain_of_rule(const struct rule *rule, struct arena *a);
 void plain_of_chain(plain_chains *chains, struct arena *a, const struct chain *chain);

@@ -311,18 +311,21 @@ static struct plain_chain *find_again(plain_chains *chains, struct plain_chain *
 	return NULL;
 }
 
-void plain_parse_table(plain_chains *chains, struct arena *a, const char *save)
+void plain_parse_table(plain_chains *chains, struct arena *a, const char *save, const char *table)
 {
 	struct plain_chain *chain = NULL;
+	bool here = true;
 
 	while (*save) {
 		size_t len = strcspn(save, "\n");
 		const char *name;
 		struct plain p;
 
-		if (*save == ':') {
+		if (*save == '*') {
+			here = len == strlen(table) + 1 && !memcmp(save + 1, table, len - 1);
+		} else if (here && *save == ':') {
 			declare(chains, a, save, len);
-		} else if (plain_parse(&p, &name, a, save, len)) {
+		} else if (here && plain_parse(&p, &name, a, save, len)) {
 			chain = find_again(chains, chain, name);
 			if (chain && chain->rules.n < MAX_RULES)
 				*list_add(a, &chain->rules) = p;

@@ -222,8 +222,8 @@ void walls_of_save(wall_list *walls, enum variant variant, struct arena *a, cons
 	plain_chains raw_chains = {0};
 	const struct plain_chain *forward;
 
-	plain_parse_table(&whole.chains, a, filter);
-	plain_parse_table(&raw_chains, a, raw);
+	plain_parse_table(&whole.chains, a, filter, "filter");
+	plain_parse_table(&raw_chains, a, raw, "raw");
 	walls_before_ours(walls, variant, &whole.chains, &raw_chains, a);
 	forward = plain_find_chain(&whole.chains, whole.chain);
 	whole.drops = forward && forward->drops;
