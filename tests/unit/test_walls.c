@@ -239,7 +239,7 @@ static struct wall wall_of(struct arena *a, const char *rules, bool drops)
 	struct wall nothing = {.chain = "FORWARD"};
 	wall_list walls = {0};
 
-	for (; *rules; rules += strcspn(rules, "\n") + 1)
+	for (; rules && *rules; rules += strcspn(rules, "\n") + 1)
 		save = arena_printf(a, "%s-A %.*s\n", save, (int)strcspn(rules, "\n"), rules);
 	walls_of_save(&walls, VARIANT_NFT, a, save, "");
 	list_each (wall, &walls)
@@ -396,7 +396,7 @@ TEST(what_opens_managed_networks_and_is_neither_dockers_nor_ours)
 		*list_add(&a, &managed.subnets) = net("172.18.103.0/24");
 		*list_add(&a, &managed.bridges) = "br-a";
 		*list_add(&a, &managed.docker) = "br-a";
-		for (; *rules; rules += strcspn(rules, "\n") + 1)
+		for (; rules && *rules; rules += strcspn(rules, "\n") + 1)
 			save = arena_printf(&a, "%s-A %.*s\n", save, (int)strcspn(rules, "\n"),
 					    rules);
 		openings_find(&found, &a, VARIANT_NFT, save, &managed);

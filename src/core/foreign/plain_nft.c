@@ -203,7 +203,11 @@ static bool add_span(struct plain *p, uint16_t low, uint16_t high)
 
 static uint16_t port_of(struct attrs value)
 {
-	return value.len >= 2 ? (uint16_t)(value.bytes[0] << 8 | value.bytes[1]) : 0;
+	uint16_t port = 0;
+
+	if (value.len >= sizeof(port))
+		memcpy(&port, value.bytes, sizeof(port));
+	return __builtin_bswap16(port);
 }
 
 /* One port; or, one after the other, the two ends of a range, as nft 1.0.6 writes it. */
