@@ -7,6 +7,7 @@
 #include "app/pass/pass.h"
 #include "app/verbs.h"
 #include "core/compile/facts.h"
+#include "core/compile/nodes.h"
 #include "core/foreign/choose.h"
 #include "core/foreign/openings.h"
 #include "core/plan/checkup.h"
@@ -157,23 +158,32 @@ static void check_rp_filter(struct doctor *d)
 		say(d, true, "rp_filter", "is not strict");
 }
 
+static bool says_overlap(struct doctor *d, const struct engine_network *network, bool dead)
+{
+	const struct host_prefix *taken;
+
+	if (!network->bridge || !network->subnet.ip.family)
+		return false;
+	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, dead);
+	if (!taken)
+		return false;
+	say(d, false, "overlap",
+	    "network \"%s\" is %s, and %s leads to %s: packets for its containers go there; "
+	    "remove that route or address, or choose another subnet",
+	    network->name, prefix_format(network->subnet).s, prefix_format(taken->prefix).s,
+	    taken->dead ? taken->dead : taken->device);
+	return true;
+}
+
 static void check_overlaps(struct doctor *d)
 {
 	uint32_t n = 0;
 
 	if (!d->planned)
 		return;
-	list_each (network, &d->pass.view.engine.networks) {
-		const struct host_prefix *taken = checkup_find_overlap(&d->pass.view.seen, network);
-
-		n += taken != NULL;
-		if (taken)
-			say(d, false, "overlap",
-			    "network \"%s\" is %s, and %s leads to %s: packets for its containers "
-			    "go there; remove that route or address, or choose another subnet",
-			    network->name, prefix_format(network->subnet).s,
-			    prefix_format(taken->prefix).s, taken->device);
-	}
+	list_each (network, &d->pass.view.engine.networks)
+		for (int dead = 0; dead <= 1; dead++)
+			n += says_overlap(d, network, dead);
 	if (!n)
 		say(d, true, "overlap", "no route or address takes a network's packets away");
 }
@@ -272,10 +282,11 @@ static void find_managed(struct managed *managed, struct arena *a, const struct 
 	const struct engine *engine = &d->pass.view.engine;
 
 	list_each (n, &d->generation.config.networks) {
-		const struct engine_network *e = engine_find_network(engine, n->name);
+		const char *bridge = network_bridge(n, engine);
 
 		*list_add(a, &managed->subnets) = n->subnet;
-		*list_add(a, &managed->bridges) = e && e->bridge ? e->bridge : n->bridge_name;
+		if (bridge)
+			*list_add(a, &managed->bridges) = bridge;
 	}
 	list_each (e, &engine->networks)
 		if (e->bridge)

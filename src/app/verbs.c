@@ -288,20 +288,20 @@ int verb_apply(const struct options *o)
 /* Forwarding first: with it off, an accepting policy lets nothing through. */
 static bool give_back(struct world *world, const struct options *o, struct error *err)
 {
-	struct saved saved;
+	const struct saved *saved = &world->saved;
 
-	if (!saved_read(&saved, o->state, err))
+	if (saved->trouble)
+		return error_set(err, -1, "%s", saved->trouble);
+	if (saved->forwarding_was_off && !ns_set_forward(&world->host, 0, err))
 		return false;
-	if (saved.forwarding_was_off && !ns_set_forward(&world->host, 0, err))
+	if (saved->policy_was_accept &&
+	    !handoff_set_forward_policy(&world->host, saved->variant, false, err))
 		return false;
-	if (saved.policy_was_accept &&
-	    !handoff_set_forward_policy(&world->host, saved.variant, false, err))
-		return false;
-	if (!o->quiet && saved.forwarding_was_off)
+	if (!o->quiet && saved->forwarding_was_off)
 		printf("~ forwarding host: net.ipv4.ip_forward = 0, as it was\n");
-	if (!o->quiet && saved.policy_was_accept)
+	if (!o->quiet && saved->policy_was_accept)
 		printf("~ policy     host: FORWARD policy ACCEPT, as it was\n");
-	return saved_forget(o->state, err);
+	return saved_forget(saved, err);
 }
 
 static int refuse_clear(const char *holder)

@@ -68,6 +68,16 @@ void load_change_one(struct loaded *l)
 	fail("networks.json", "has no policy of one port to change");
 }
 
+void load_drop_one(struct loaded *l)
+{
+	uint32_t i = l->config.policies.n / 2;
+	struct policy *p = &l->config.policies.items[i];
+
+	if (!l->config.policies.n)
+		fail("networks.json", "has no policy to drop");
+	memmove(p, p + 1, (--l->config.policies.n - i) * sizeof(*p));
+}
+
 struct facts load_facts(uint32_t major)
 {
 	return (struct facts){.variant = VARIANT_NFT,

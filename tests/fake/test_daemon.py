@@ -91,6 +91,28 @@ def start(case):
 
 # --- the file ---
 
+SLIPS = {"a section's name": lambda c: {("ipss" if k == "ips" else k): v for k, v in c.items()},
+         "nothing declared": lambda c: {},
+         "no policies": lambda c: {k: v for k, v in c.items() if k != "policies"},
+         "a port that is null": lambda c: {**c, "policies": [{**c["policies"][0], "port": None}]},
+         "an action that is no field": lambda c: {**c, "policies": [{**c["policies"][0], "port": 81, "action": "deny"}]}}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_in_the_file_takes_nothing_away_and_opens_nothing(start, slip):
+    running = start()
+    ends = {c["name"]: set(c["ends"]) for c in running.engine.containers.values()}
+    assert "web" in ends["proxy"] and "back" in ends["api"]
+    table = running.case.nft("-s", "list", "table", "inet", "harborwall")
+    with open(running.file + ".new", "w", encoding="utf-8") as f:
+        json.dump(SLIPS[slip](json.loads(text(PORTS["old"]))), f)
+    os.rename(running.file + ".new", running.file)
+    running.daemon.wait(lambda s: not s.get("healthy"))
+    assert "config refused, what stands stays" in running.daemon.text()
+    assert {c["name"]: set(c["ends"]) for c in running.engine.containers.values()} == ends
+    assert running.case.nft("-s", "list", "table", "inet", "harborwall") == table
+
+
 def rename(file, port):
     put(f"{file}.new", port)
     os.rename(f"{file}.new", file)
@@ -634,3 +656,32 @@ def test_who_did_not_listen_to_its_own_large_change_hears_the_next_one(case):
                 time.sleep(0.1)
         finally:
             running.end()
+
+
+def dumps_of_elements(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().count("NFT_MSG_GETSETELEM")
+
+
+def test_what_our_own_transaction_wrote_is_not_read_back_before_the_period(case, tmp_path):
+    """Nor is it believed where somebody else wrote as well."""
+    file = f"{case.folder}/config/networks.json"
+    with open(file, "w", encoding="utf-8") as f:
+        json.dump(many(80), f)
+    trace = tmp_path / "trace"
+    running = Running(case, under=("strace", "-D", "-f", "-qq", "-s", "256", "-e", "trace=sendto,sendmsg", "-o", str(trace)),
+                      WATCH_PERIOD_SECONDS="8")
+    try:
+        running.wait(80)
+        settled(running)
+        first = dumps_of_elements(trace)  # of other tables: ours did not stand
+        write(running, many(81))
+        running.wait(81)
+        settled(running)
+        assert dumps_of_elements(trace) == first, "it read what it wrote"
+        running.daemon.wait(lambda s: "period" in s["last_reason"])
+        assert dumps_of_elements(trace) > first, "the period reads it"
+        case.nft("delete", "element", "inet", "harborwall", "allow", "{ 172.18.103.2 . 172.18.104.2 . tcp . 81 }")
+        running.wait(81)
+    finally:
+        running.end()

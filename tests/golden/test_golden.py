@@ -47,9 +47,10 @@ def test_rules(tmp_path, name):
     assert_golden(f"{HERE}/rules/{name}.nft", done.stdout)
 
 
+@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
-def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine):
-    done = run(tmp_path, "rules", "every_field", "rules", "--backend", backend, "--engine", engine)
+def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
+    done = run(tmp_path, "rules", name, "rules", "--backend", backend, "--engine", engine)
     assert done.returncode == 0, done.stderr
-    assert_golden(f"{HERE}/backends/every_field.{backend}.docker{engine}", done.stdout)
+    assert_golden(f"{HERE}/backends/{name}.{backend}.docker{engine}", done.stdout)

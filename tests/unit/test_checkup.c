@@ -15,23 +15,31 @@ static struct prefix net(const char *text)
 TEST(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it)
 {
 	static const struct {
-		const char *prefix, *device;
-		bool overlaps;
+		const char *prefix, *device, *dead;
+		bool overlaps, drops;
 	} cases[] = {
-		{"172.18.103.0/24", "br-a", false}, {"172.18.103.1/32", "br-a", false},
-		{"172.18.103.0/24", "tun0", true},  {"172.18.103.128/25", "tun0", true},
-		{"172.18.0.0/16", "tun0", false},   {"10.0.0.0/8", "tun0", false},
+		{"172.18.103.0/24", "br-a", NULL, false, false},
+		{"172.18.103.1/32", "br-a", NULL, false, false},
+		{"172.18.103.0/24", "tun0", NULL, true, false},
+		{"172.18.103.128/25", "tun0", NULL, true, false},
+		{"172.18.103.0/24", "", "blackhole", false, true},
+		{"172.18.103.128/25", "", "throw", false, true},
+		{"172.18.0.0/16", "tun0", NULL, false, false},
+		{"172.16.0.0/12", "", "blackhole", false, false},
+		{"10.0.0.0/8", "tun0", NULL, false, false},
 	};
-	const struct engine_network network = {
-		.name = "a", .bridge = "br-a", .subnet = net("172.18.103.0/24")};
+	const struct prefix subnet = net("172.18.103.0/24");
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		AUTO_RELEASE struct arena a = {0};
 		struct observed seen = {0};
 
 		*list_add(&a, &seen.host_prefixes) =
-			(struct host_prefix){net(cases[i].prefix), cases[i].device};
-		assert_int_equal(checkup_find_overlap(&seen, &network) != NULL, cases[i].overlaps);
+			(struct host_prefix){net(cases[i].prefix), cases[i].device, cases[i].dead};
+		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", false) != NULL,
+				 cases[i].overlaps);
+		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", true) != NULL,
+				 cases[i].drops);
 	}
 }
 

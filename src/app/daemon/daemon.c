@@ -7,6 +7,7 @@
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
 #include "app/pass/place.h"
+#include "app/pass/written.h"
 #include "app/report/report.h"
 #include "app/report/telling.h"
 #include "app/verbs.h"
@@ -228,6 +229,8 @@ static void make_pass(struct daemon *d)
 	looks = !changed && only_looks(why);
 	d->world.as_last_told =
 		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY)) && d->triggers.stream_up;
+	if (why & REASON_PERIOD)
+		written_verify(&d->world);
 	d->triggers.reasons = 0;
 	d->triggers.death_at = FOREVER;
 	if (changed)

@@ -288,7 +288,7 @@ static bool read_space(struct memory *m, const struct world *w, const struct ns 
 
 	arena_release(&m->arena);
 	*m = (struct memory){.has_walls = walls};
-	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, err) ||
+	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, NULL, err) ||
 				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
 		return false;
 	if (m->has_walls && !read_walls(m, w, ns, err))

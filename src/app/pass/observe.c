@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
 #include "app/pass/place.h"
+#include "app/pass/written.h"
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
 #include "core/iptables/leftovers.h"
@@ -8,6 +9,7 @@
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/firewall/walls.h"
+#include "edge/host/file.h"
 #include "edge/netlink/route.h"
 
 #include <errno.h>
@@ -17,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEGACY_POLL_MS = 500 };
+enum { LEGACY_POLL_MS = 500, MAX_SWITCH = 16 };
 
 /* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
 static void watch_legacy(struct world *w, bool on)
@@ -51,6 +53,7 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 
 	*w = (struct world){
 		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy();
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -70,8 +73,10 @@ void world_close(struct world *w)
 {
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
+	written_release(w);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
+	saved_release(&w->saved);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
 	close_at_exit_of_scope(&w->legacy_timer);
@@ -111,8 +116,8 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	if (m->valid && m->generation == before)
 		return true;
 	arena_release(&m->arena);
-	*m = (struct memory){.generation = before};
-	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, err) ||
+	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
+	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
@@ -124,7 +129,24 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	list_each (wall, &m->filter.walls)
 		*list_add(&m->arena, &m->space.walls) = *wall;
 	m->valid = before == after;
+	written_release(w);
+	w->written.expected = m->valid ? before : 0;
 	return true;
+}
+
+/* Asked only where a network relies on it: enable_icc=false is a rule for what stays in a bridge.
+ */
+static bool bridges_are_unfiltered(const struct engine *engine)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	list_each (network, &engine->networks)
+		if (network->apart)
+			return !file_read(&text, "/proc/sys/net/bridge/bridge-nf-call-iptables",
+					  MAX_SWITCH, &err) ||
+			       buf_text(&text)[0] != '1';
+	return false;
 }
 
 /* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
@@ -156,6 +178,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->mark_raw = w->options->mark_raw;
 	f->handoff_top = w->options->handoff_top;
 	f->counters = w->options->counters;
+	f->were_containers = &w->saved.containers;
+	f->forgotten = w->saved.trouble;
 	views[VARIANT_NFT] = w->memory.filter;
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
@@ -185,6 +209,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;
 	view->save_raw = views[VARIANT_LEGACY].save_raw;
+	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
 	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
@@ -242,6 +267,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
+	saved_refresh(&w->saved);
 	read_engine(view, w);
 	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
 		*err = w->engine_trouble;

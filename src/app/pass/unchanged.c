@@ -19,6 +19,7 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 	list_each (p, &seen->host_prefixes) {
 		hash = hash_more(hash, &p->prefix, sizeof(p->prefix));
 		hash = hash_more(hash, p->device, strlen(p->device));
+		hash = hash_word(hash, p->dead != NULL);
 	}
 	return hash;
 }

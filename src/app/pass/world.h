@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/options.h"
+#include "app/pass/saved.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
 #include "edge/docker/docker.h"
@@ -18,12 +19,20 @@
 struct memory {
 	struct arena arena;
 	bool valid;
+	bool believed; /* sets of ours were not read, for we wrote them (app/pass/written.h) */
 	uint32_t generation;
 	struct space space;
 	bool has_walls;		     /* they were looked for, too: where something is translated */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
+};
+
+/* The host's sets as our own transactions left them (app/pass/written.h). */
+struct written {
+	struct arena arena;
+	struct ruleset sets;
+	uint32_t expected; /* the generation, if nobody else wrote since the last reading; or 0 */
 };
 
 /*
@@ -70,6 +79,7 @@ struct converged {
 struct world {
 	const struct options *options;
 	struct docker *docker;
+	struct saved saved;	  /* the state file */
 	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
 	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */
@@ -79,6 +89,7 @@ struct world {
 	struct ns host;
 	bool no_nf_tables;    /* the kernel's, as of the last pass */
 	struct memory memory; /* of the host */
+	struct written written;
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;

@@ -6,8 +6,11 @@
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
+#include "core/config/drivers.h"
+#include "core/config/place.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const finding_names[] = {
@@ -53,15 +56,49 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
-/* The interfaces of the declared networks, as they are or as they will be. */
-static void find_bridges(struct compiler *c)
+/* What the declared networks are, or will be. */
+static void find_networks(struct compiler *c)
 {
-	c->bridges = arena_array(c->a, const char *, c->config->networks.n);
-	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+	uint32_t n_networks = c->config->networks.n;
+
+	c->bridges = arena_array(c->a, const char *, n_networks);
+	c->beside = arena_array(c->a, const char *, n_networks);
+	c->apart = arena_array(c->a, bool, n_networks);
+	for (uint32_t i = 0; i < n_networks; i++) {
 		const struct network *n = &c->config->networks.items[i];
 		const struct engine_network *e = engine_find_network(c->engine, n->name);
+		const char *driver = e ? e->driver : n->driver;
 
-		c->bridges[i] = e && e->bridge ? e->bridge : n->bridge_name;
+		c->bridges[i] = network_bridge(n, c->engine);
+		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
+		c->apart[i] =
+			e ? e->apart
+			  : c->bridges[i] && options_keep_apart(n->options.items, n->options.n);
+	}
+}
+
+#define network_finding(c, kind, n, ...)                                                           \
+	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
+		    place_path((c)->a, place_of((c)->a, "networks", (n)->key, NULL)), __VA_ARGS__)
+
+/* Where a network is not what its line in the file makes one think. */
+static void compile_networks(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->beside[i] && driver_is_bridge(n->driver))
+			network_finding(
+				c, FINDING_WARNING, n,
+				"the Docker network \"%s\" has driver %s: its packets do not "
+				"pass this host, and nothing here closes or opens it",
+				n->name, c->beside[i]);
+		if (c->apart[i] && c->facts->bridges_unfiltered)
+			network_finding(c, FINDING_WARNING, n,
+					"its containers reach each other although it has "
+					"enable_icc=false: what stays within a bridge passes no "
+					"filter here; sysctl "
+					"net.bridge.bridge-nf-call-iptables=1");
 	}
 }
 
@@ -69,8 +106,9 @@ static void find_bridges(struct compiler *c)
 static void compile_tied(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		*list_add(c->a, &c->host->tied) =
-			(struct tied){c->config->networks.items[i].subnet, c->bridges[i]};
+		if (c->bridges[i])
+			*list_add(c->a, &c->host->tied) =
+				(struct tied){c->config->networks.items[i].subnet, c->bridges[i]};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
@@ -104,9 +142,9 @@ static void compile_closed(struct compiler *c)
 	if (c->facts->docker_drops)
 		return;
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (c->config->networks.items[i].isolation != ISOLATION_OPEN)
+		if (c->bridges[i] && c->config->networks.items[i].isolation != ISOLATION_OPEN)
 			*list_add(c->a, &c->host->closed) = (struct closed){
-				c->bridges[i], c->config->networks.items[i].internal};
+				c->bridges[i], c->config->networks.items[i].internal, c->apart[i]};
 	if (c->host->closed.n && c->facts->open_why)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "%s; harborwall closes its networks itself", c->facts->open_why);
@@ -134,10 +172,10 @@ static void compile_mark(struct compiler *c)
 
 	if (!c->facts->docker_nftables || c->facts->takes_mark)
 		return;
-	list_each (flow, &c->host->allows) {
-		if (flow->origin == said)
+	list_each (grant, &c->host->grants) {
+		if (grant->origin == said)
 			continue;
-		said = flow->origin;
+		said = grant->origin;
 		policy_finding(c, FINDING_CONFLICT, said,
 			       CANNOT "Docker's nftables backend takes no mark; start "
 				      "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
@@ -235,6 +273,40 @@ static void compile_containers(struct compiler *c, struct state *want)
 	}
 }
 
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+bool was_container(const struct compiler *c, const char *name)
+{
+	const name_list *were = c->facts->were_containers;
+
+	return were && were->n &&
+	       bsearch(&name, were->items, were->n, sizeof(*were->items), by_text);
+}
+
+/* Every `name` of the file, also of policies that wait for something else. */
+static void compile_named(struct compiler *c, struct state *want)
+{
+	name_list *named = &want->named;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->config->names.n; i++) {
+		const char *name = c->resolution->containers[i];
+		const struct node *node = name ? nodes_find(&c->nodes, name) : NULL;
+
+		if ((node && node->container) || (name && was_container(c, name)))
+			*list_add(c->a, named) = name;
+	}
+	if (named->n)
+		qsort(named->items, named->n, sizeof(*named->items), by_text);
+	for (uint32_t i = 0; i < named->n; i++) /* two names may mean one container */
+		if (!n || strcmp(named->items[n - 1], named->items[i]) != 0)
+			named->items[n++] = named->items[i];
+	named->n = n;
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -255,14 +327,17 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
-	list_reserve(a, &c.host->allows, config->policies.n);
+	list_reserve(a, &c.host->grants, config->policies.n);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
+	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
-	find_bridges(&c);
+	find_networks(&c);
+	c.host->apart = c.apart;
+	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);
 	compile_bridges(&c);
@@ -278,4 +353,5 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));
 	compile_containers(&c, want);
+	compile_named(&c, want);
 }

@@ -90,13 +90,16 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 
 uint64_t facts_digest(const struct facts *f)
 {
-	const bool bits[] = {f->docker_user,	  f->docker_nftables, f->mixed,
-			     f->takes_mark,	  f->docker_drops,    f->raw_drops,
-			     f->forward_drop,	  f->ip_forward == 1, f->no_engine != NULL,
-			     f->no_nf_tables,	  f->no_filter,	      f->handoff_top,
-			     f->elsewhere != NULL};
+	const bool bits[] = {f->docker_user,	   f->docker_nftables,	 f->mixed,
+			     f->takes_mark,	   f->docker_drops,	 f->raw_drops,
+			     f->forward_drop,	   f->ip_forward == 1,	 f->no_engine != NULL,
+			     f->no_nf_tables,	   f->no_filter,	 f->handoff_top,
+			     f->elsewhere != NULL, f->bridges_unfiltered};
 	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
 
+	for (uint32_t i = 0; f->were_containers && i < f->were_containers->n; i++)
+		hash = hash_word(hash, hash_text(f->were_containers->items[i]));
+	hash = hash_word(hash, f->forgotten != NULL);
 	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);
 	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
 }

@@ -53,12 +53,15 @@ struct facts {
 	bool no_nf_tables;	    /* the kernel has x_tables only */
 	const char *elsewhere;	    /* where the engine may be, in words; NULL: here */
 	const char *no_engine;	    /* there is none on this host: in what words; NULL: there is */
+	bool bridges_unfiltered;    /* what stays within a bridge passes no filter */
 	int ip_forward;		    /* of the host; -1 unknown */
 	bool forward_drop;	    /* policy of the variant's FORWARD chain is DROP */
 	uint32_t user_end, raw_end; /* as struct filter_view has them */
 	bool handoff_top; /* HARBORWALL_HANDOFF=top: before every foreign rule, also from outside */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
+	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
+	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };
 
 /*
@@ -107,6 +110,7 @@ struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
+	name_list named; /* containers that are a policy's `name`, or were: to be remembered */
 };
 
 /* Index of a container's namespace, or NONE. */

@@ -4,6 +4,7 @@
  * types); here is only what a table can't say. Request bodies are made in encode.c.
  */
 #include "core/engine/engine.h"
+#include "core/config/drivers.h"
 #include "core/engine/json.h"
 
 #include <stdlib.h>
@@ -265,6 +266,7 @@ static bool decode_network(struct engine_network *n, struct arena *a, json_t *ne
 		return false;
 	n->managed = !strcmp(pair_value(&n->labels, MANAGED_LABEL), "1");
 	n->bridge = bridge_of(a, n);
+	n->apart = n->bridge && options_keep_apart(n->options.items, n->options.n);
 	return true;
 }
 

@@ -29,6 +29,7 @@ struct engine_network {
 	 */
 	const char *bridge;
 	bool internal;
+	bool apart;   /* its containers do not reach each other: enable_icc=false */
 	bool managed; /* bears our label */
 	pair_list labels, options;
 };

@@ -244,9 +244,9 @@ struct walk {
 	struct passage some; /* that may be stopped, by the first such rule */
 };
 
-enum verdict { GOES_ON, ACCEPTED, STOPPED, RETURNED };
+enum walked { GOES_ON, ACCEPTED, STOPPED, RETURNED };
 
-static enum verdict walk_over(struct walk *w, const char *name, const plain_list *rules,
+static enum walked walk_over(struct walk *w, const char *name, const plain_list *rules,
 			      unsigned depth, struct passage *stopped);
 
 static void note(struct passage *passage, enum passing passing, const struct plain *by,
@@ -269,18 +269,18 @@ static void walk_in_doubt(struct walk *w, const struct plain_chain *chain, unsig
 			  enum matched matched)
 {
 	struct passage stopped = {0};
-	enum verdict v = walk_over(w, chain->name, &chain->rules, depth + 1, &stopped);
+	enum walked v = walk_over(w, chain->name, &chain->rules, depth + 1, &stopped);
 
 	w->some_accepted |= v == ACCEPTED;
 	if (v == STOPPED && matched == MATCHES_MOST && w->some.passing == PASSES)
 		note(&w->some, MAY_BE_STOPPED, stopped.by, stopped.chain);
 }
 
-static enum verdict walk_into(struct walk *w, const struct plain *p,
+static enum walked walk_into(struct walk *w, const struct plain *p,
 			      const struct plain_chain *chain, unsigned depth, enum matched matched,
 			      struct passage *stopped)
 {
-	enum verdict v;
+	enum walked v;
 
 	if (matched != MATCHES_ALL) {
 		walk_in_doubt(w, chain, depth, matched);
@@ -293,7 +293,7 @@ static enum verdict walk_into(struct walk *w, const struct plain *p,
 }
 
 /* What one rule does to all of the packets that are left. */
-static enum verdict take(struct walk *w, const char *name, const struct plain *p, unsigned depth,
+static enum walked take(struct walk *w, const char *name, const struct plain *p, unsigned depth,
 			 struct passage *stopped)
 {
 	enum matched matched = plain_matches(p, w->packet);
@@ -320,13 +320,13 @@ static enum verdict take(struct walk *w, const char *name, const struct plain *p
 	return chain ? walk_into(w, p, chain, depth, matched, stopped) : GOES_ON;
 }
 
-static enum verdict walk_over(struct walk *w, const char *name, const plain_list *rules,
+static enum walked walk_over(struct walk *w, const char *name, const plain_list *rules,
 			      unsigned depth, struct passage *stopped)
 {
 	if (depth == MAX_DEPTH)
 		w->some_accepted = true;
 	list_each (p, rules) {
-		enum verdict v;
+		enum walked v;
 
 		if (depth == MAX_DEPTH || w->looks++ >= MAX_LOOKS)
 			break;
@@ -341,7 +341,7 @@ struct passage wall_lets_pass(const struct wall *wall, const struct packet *pack
 {
 	struct walk w = {.wall = wall, .packet = packet};
 	struct passage stopped = {0};
-	enum verdict v = walk_over(&w, wall->chain, &wall->rules, 0, &stopped);
+	enum walked v = walk_over(&w, wall->chain, &wall->rules, 0, &stopped);
 
 	if (v != ACCEPTED && v != STOPPED && wall->drops)
 		note(&stopped, IS_STOPPED, NULL, wall->chain);

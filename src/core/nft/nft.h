@@ -66,14 +66,15 @@ void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have);
 
 /*
- * Two transactions around that of nft_diff, for what it moves between sets that every packet is
- * looked up in, or makes anew: without them it would be in none for a moment. Both stay empty where
- * there is no such thing. Both must leave by one socket: what stands meanwhile is its own. Where
- * the first is refused (before Linux 5.12) the change is made all the same.
+ * Two transactions around that of nft_diff, which made these changes: without them a few packets of
+ * established flows would meet Docker's raw drops. Both stay empty where there is no need. Both
+ * must leave by one socket: what stands meanwhile is its own. Where the first is refused (before
+ * Linux 5.12) the change is made all the same.
  */
 #define NFT_MEANWHILE_TABLE TABLE_NAME "_meanwhile"
 void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
-		   const struct ruleset *want, const struct ruleset *have);
+		   const struct ruleset *want, const struct ruleset *have,
+		   const nft_changes *changes);
 
 /* They say the same, whatever they counted. */
 bool nft_same_rule(const struct rule *want, const struct rule *have);

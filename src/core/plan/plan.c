@@ -21,6 +21,11 @@ uint32_t differ_step_index(const struct differ *d, const struct step *step)
 	return (uint32_t)(step - d->plan->steps.items);
 }
 
+const char *differ_path(struct differ *d, const char *kind, const char *key)
+{
+	return place_path(d->a, place_of(d->a, kind, key, NULL));
+}
+
 static void index_containers(struct differ *d)
 {
 	d->containers = arena_array(d->a, struct differ_container, d->seen->engine->containers.n);

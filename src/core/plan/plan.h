@@ -53,12 +53,13 @@ struct plan {
 };
 
 /*
- * What the host holds beside Docker's own lists: routes and addresses that a new network's subnet
- * must not overlap.
+ * What the host holds beside Docker's own lists: routes and addresses, which may take packets away
+ * from a network's subnet.
  */
 struct host_prefix {
 	struct prefix prefix;
-	const char *device;
+	const char *device; /* "several interfaces" of a route with several next hops */
+	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
 };
 
 struct observed {

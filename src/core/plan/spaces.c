@@ -172,7 +172,7 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 					     : '~',
 			  "firewall", want, have);
 	step->batch = batch;
-	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset);
+	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
 				  nft_changes_count(&changes),

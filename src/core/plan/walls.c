@@ -5,6 +5,7 @@
  * certain, or where a chain drops all that it does not accept.
  */
 #include "core/compile/flows.h"
+#include "core/compile/nodes.h"
 #include "core/plan/impl.h"
 
 #include <linux/netfilter.h>
@@ -19,10 +20,9 @@ struct examiner {
 	struct differ *d;
 	const struct space *have;
 	const struct flows *flows;
-	const char **bridges; /* of the declared networks */
-	interfaces engine;    /* bridges of all of the engine's networks */
-	uint32_t *addresses;  /* ends of flows that are one address, sorted */
-	uint32_t n_addresses;
+	const char **bridges;	  /* of the declared networks */
+	interfaces engine;	  /* bridges of all of the engine's networks */
+	LIST(uint32_t) addresses; /* ends of flows that are one address, sorted */
 	const struct wall *wall;
 	uint64_t looks;
 	uint32_t said; /* the policy that was told last */
@@ -64,12 +64,8 @@ static void find_bridges(struct examiner *x)
 	const struct config *config = x->d->config;
 
 	x->bridges = arena_array(x->d->a, const char *, config->networks.n);
-	for (uint32_t i = 0; i < config->networks.n; i++) {
-		const struct network *n = &config->networks.items[i];
-		const struct engine_network *e = engine_find_network(x->d->seen->engine, n->name);
-
-		x->bridges[i] = e && e->bridge ? e->bridge : n->bridge_name;
-	}
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		x->bridges[i] = network_bridge(&config->networks.items[i], x->d->seen->engine);
 	list_each (network, &x->d->seen->engine->networks)
 		if (network->bridge)
 			*list_add(x->d->a, &x->engine) = network->bridge;
@@ -150,19 +146,21 @@ static struct course finish(const struct examiner *x, struct course c)
 	return c;
 }
 
-static struct course course_of_allow(const struct examiner *x, const struct allow *flow)
+static struct course course_of_grant(const struct examiner *x, const struct grant *grant,
+				     const struct peer *from, const struct peer *to,
+				     struct traffic match)
 {
-	struct course c = {.origin = flow->origin,
-			   .first = {.src = flow->src,
-				     .dst = flow->dst,
-				     .proto = flow->match.proto,
-				     .dports = {flow->match.low, flow->match.high}}};
+	struct course c = {.origin = grant->origin,
+			   .first = {.src = from->net,
+				     .dst = to->net,
+				     .proto = match.proto,
+				     .dports = {match.low, match.high}}};
 
-	c.first.in = bridge_of(x, flow->src, flow->src_network);
-	c.first.out = bridge_of(x, flow->dst, flow->dst_network);
+	c.first.in = bridge_of(x, from->net, from->network);
+	c.first.out = bridge_of(x, to->net, to->network);
 	c.from_outside = !c.first.in || !c.first.out;
 	if (!c.first.in)
-		c.first.in = device_of(x, flow->src);
+		c.first.in = device_of(x, from->net);
 	return finish(x, c);
 }
 
@@ -277,9 +275,32 @@ static void examine(struct examiner *x, struct course c)
 		reply = true;
 		p = wall_lets_pass(x->wall, &c.reply);
 	}
-	x->looks += p.looks;
+	x->looks += p.looks + 1;
 	if (p.passing != PASSES)
 		say(x, &c, &p, reply);
+}
+
+/* Both on one network whose containers Docker does not keep apart: nothing is in their way. */
+static bool are_neighbours(const struct examiner *x, const struct peer *from, const struct peer *to)
+{
+	return from->network != NONE && from->network == to->network && x->flows->apart &&
+	       !x->flows->apart[from->network];
+}
+
+/* Until something is said of its policy. */
+static void examine_grant(struct examiner *x, const struct grant *grant)
+{
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++)
+			for (uint32_t m = 0; m < grant->n_matches; m++) {
+				if (x->said == grant->origin || x->looks > MOST_LOOKS)
+					return;
+				if (are_neighbours(x, &grant->from->items[s], &grant->to->items[d]))
+					break;
+				examine(x,
+					course_of_grant(x, grant, &grant->from->items[s],
+							&grant->to->items[d], grant->matches[m]));
+			}
 }
 
 /* --- long lists of bans --- */
@@ -294,22 +315,33 @@ static int by_number(const void *left, const void *right)
 static void add_address(struct examiner *x, struct prefix net)
 {
 	if (net.ip.family == 4 && prefix_is_single(net))
-		x->addresses[x->n_addresses++] = ip_to_v4(net.ip);
+		*list_add(x->d->a, &x->addresses) = ip_to_v4(net.ip);
+}
+
+static void add_addresses(struct examiner *x, const struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		add_address(x, peers->items[i].net);
 }
 
 static void find_addresses(struct examiner *x)
 {
-	x->addresses = arena_array(x->d->a, uint32_t,
-				   2 * (x->flows->allows.n + x->flows->translations.n) + 1);
-	list_each (flow, &x->flows->allows) {
-		add_address(x, flow->src);
-		add_address(x, flow->dst);
+	list_each (grant, &x->flows->grants) {
+		add_addresses(x, grant->from);
+		add_addresses(x, grant->to);
 	}
 	list_each (t, &x->flows->translations) {
 		add_address(x, t->from);
 		add_address(x, prefix_of(t->to));
 	}
-	qsort(x->addresses, x->n_addresses, sizeof(*x->addresses), by_number);
+	if (x->addresses.n)
+		qsort(x->addresses.items, x->addresses.n, sizeof(uint32_t), by_number);
+}
+
+static bool has_address(const struct examiner *x, uint32_t number)
+{
+	return x->addresses.n &&
+	       bsearch(&number, x->addresses.items, x->addresses.n, sizeof(number), by_number);
 }
 
 /* It stops one address alone, and no flow has this one as an end of its own. */
@@ -319,7 +351,7 @@ static bool is_about_others(const struct examiner *x, const struct plain *p)
 
 	return prefix_is_single(p->src) && !(p->nots & NOT_SRC) &&
 	       (!strcmp(p->target, "DROP") || !strcmp(p->target, "REJECT")) &&
-	       !bsearch(&number, x->addresses, x->n_addresses, sizeof(number), by_number);
+	       !has_address(x, number);
 }
 
 static void sort_out(struct examiner *x, plain_list *rules)
@@ -349,8 +381,8 @@ static void examine_wall(struct examiner *x, struct wall wall)
 	}
 	wall.chains = chains;
 	sort_out(x, &wall.rules);
-	list_each (flow, &x->flows->allows)
-		examine(x, course_of_allow(x, flow));
+	list_each (grant, &x->flows->grants)
+		examine_grant(x, grant);
 	list_each (t, &x->flows->translations)
 		examine(x, course_of_translation(x, t));
 	if (x->looks > MOST_LOOKS)

@@ -17,6 +17,7 @@ struct reading {
 	struct ruleset *have;
 	struct arena *a, *loose; /* loose: for as long as it is read */
 	const struct ns *ns;
+	const struct ruleset *written; /* sets whose elements are known, or NULL */
 };
 
 static bool take(void *context, const struct nlmsghdr *message, struct error *err)
@@ -71,6 +72,20 @@ bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *
 	return error_wrap(err, "read the generation of nf_tables");
 }
 
+/* We wrote what is in it. */
+static bool is_known(const struct reading *r, uint32_t i)
+{
+	return r->written && ruleset_find_set(r->written, r->have->sets.items[i].name);
+}
+
+static void take_known(const struct reading *r, struct set *set)
+{
+	uint32_t size = set->size;
+
+	*set = set_copy(ruleset_find_set(r->written, set->name), r->a);
+	set->size = size;
+}
+
 static bool read_once(struct reading *r, struct error *err)
 {
 	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
@@ -78,14 +93,19 @@ static bool read_once(struct reading *r, struct error *err)
 	if (!r->have->exists)
 		return true;
 	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
-	    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) ||
 	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
 		return false;
+	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err))
+		return false;
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
-		if (!ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
+		if (!is_known(r, i) &&
+		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
 			 r->have->sets.items[i].name, err))
 			return false;
 	nft_decode_finish(r->have, r->a);
+	for (uint32_t i = 0; i < r->have->sets.n; i++)
+		if (is_known(r, i))
+			take_known(r, &r->have->sets.items[i]);
 	return true;
 }
 
@@ -129,10 +149,11 @@ static bool read_whole(struct reading *r, const char *const names[], struct erro
 	return error_set(err, EBUSY, "other programs change the rules all the time");
 }
 
-bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
+bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
+		 const struct ruleset *written, struct error *err)
 {
 	AUTO_RELEASE struct arena loose = {0};
-	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .written = written};
 
 	*have = (struct ruleset){0};
 	if (read_whole(&r, NULL, err))
@@ -233,6 +254,13 @@ bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset
 	return tally_part(&t, ns, NULL, err);
 }
 
+static uint64_t transactions;
+
+uint64_t fw_nft_transactions(void)
+{
+	return transactions;
+}
+
 static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
 		       struct error *err)
 {
@@ -250,8 +278,12 @@ bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t 
 	uint32_t failed = 0, message;
 
 	*origin = NONE;
-	if (nft_batch_is_empty(batch) || send_batch(ns, batch, &failed, err))
+	if (nft_batch_is_empty(batch))
 		return true;
+	if (send_batch(ns, batch, &failed, err)) {
+		transactions++;
+		return true;
+	}
 	message = failed - batch->seq0;
 	if (failed && message < batch->origins.n)
 		*origin = batch->origins.items[message];

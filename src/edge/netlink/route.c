@@ -73,6 +73,25 @@ static bool is_taken(const struct rtmsg *body)
 	       (body->rtm_table == RT_TABLE_LOCAL && body->rtm_type == RTN_LOCAL);
 }
 
+/* A route that leads nowhere; NULL for one that leads to an interface. */
+static const char *dead_name(uint8_t type)
+{
+	static const char *const names[] = {[RTN_BLACKHOLE] = "blackhole",
+					    [RTN_UNREACHABLE] = "unreachable",
+					    [RTN_PROHIBIT] = "prohibit",
+					    [RTN_THROW] = "throw"};
+
+	return type < COUNT_OF(names) ? names[type] : NULL;
+}
+
+/* Its number, until name_devices finds the name. A route with several next hops has none. */
+static const char *device_of(struct arena *a, struct attrs route)
+{
+	if (attr_find(route, RTA_MULTIPATH).bytes)
+		return "several interfaces";
+	return arena_printf(a, "interface %u", take_u32(attr_find(route, RTA_OIF)));
+}
+
 static bool take_route(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
@@ -94,8 +113,8 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 		*list_add(r->a, r->routes) = (struct route){
 			.dst = dst, .via = take_ip(attr_find(attrs, RTA_GATEWAY)), .origin = NONE};
 	if (r->prefixes && is_taken(body))
-		*list_add(r->a, r->prefixes) = (struct host_prefix){
-			dst, arena_printf(r->a, "%u", take_u32(attr_find(attrs, RTA_OIF)))};
+		*list_add(r->a, r->prefixes) = (struct host_prefix){dst, device_of(r->a, attrs),
+								    dead_name(body->rtm_type)};
 	return true;
 }
 
@@ -150,7 +169,7 @@ static bool take_link(void *context, const struct nlmsghdr *message, struct erro
 	name = attr_text(attr_find(
 		(struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head},
 		IFLA_IFNAME));
-	number = arena_printf(n->a, "%d", link->ifi_index);
+	number = arena_printf(n->a, "interface %d", link->ifi_index);
 	list_each (p, n->prefixes)
 		if (!strcmp(p->device, number))
 			p->device = arena_strdup(n->a, name);

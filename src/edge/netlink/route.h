@@ -14,8 +14,8 @@ typedef LIST(struct host_prefix) host_prefix_list;
 MUST_CHECK bool route_read(route_list *routes, struct arena *a, const struct ns *ns,
 			   struct error *err);
 /*
- * Every IPv4 prefix that the namespace routes to a device, and the device: what a new network must
- * not overlap. Without the default route and without ours.
+ * Every IPv4 prefix that the namespace's main table routes, and its addresses. Without the default
+ * route and without ours.
  */
 MUST_CHECK bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a,
 				    const struct ns *ns, struct error *err);

@@ -1,123 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The difference in what the engine holds: networks, and connections to them. */
+/* The difference in the connections of containers to networks. */
 #include "core/plan/impl.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static const char *path_of(struct differ *d, const char *kind, const char *key)
-{
-	return place_path(d->a, place_of(d->a, kind, key, NULL));
-}
-
-/* --- networks --- */
-
-static bool is_wanted_network(const struct differ *d, const char *name)
-{
-	list_each (n, &d->want->networks)
-		if (!strcmp(n->name, name))
-			return true;
-	return false;
-}
-
-/* Somebody else has the addresses. */
-static bool subnet_is_taken(struct differ *d, const struct network *n)
-{
-	const char *path = path_of(d, "networks", n->key);
-
-	list_each (other, &d->seen->engine->networks)
-		list_each (subnet, &other->subnets)
-			if (prefix_overlaps(*subnet, n->subnet)) {
-				conflict(d, path,
-					 "subnet %s overlaps %s of the Docker network \"%s\"; "
-					 "choose "
-					 "another subnet or remove that network",
-					 prefix_format(n->subnet).s, prefix_format(*subnet).s,
-					 other->name);
-				return true;
-			}
-	list_each (taken, &d->seen->host_prefixes)
-		if (taken->prefix.len && prefix_overlaps(taken->prefix, n->subnet)) {
-			conflict(
-				d, path,
-				"subnet %s overlaps %s on interface %s of the host; choose another "
-				"subnet",
-				prefix_format(n->subnet).s, prefix_format(taken->prefix).s,
-				taken->device);
-			return true;
-		}
-	return false;
-}
-
-/* A network that is there under this name is used as it is, if it is what the file says. */
-static bool existing_fits(struct differ *d, const struct network *n, const struct engine_network *e)
-{
-	bool subnet = prefix_compare(e->subnet, n->subnet) == 0;
-	bool gateway = !e->gateway.family || ip_equal(e->gateway, n->gateway);
-
-	if (subnet && gateway)
-		return true;
-	conflict(d, path_of(d, "networks", n->key),
-		 "the Docker network \"%s\" has %s %s, the file says %s; change the file, or "
-		 "re-create it with apply --replace %s",
-		 n->name, subnet ? "gateway" : "subnet",
-		 subnet ? ip_format(e->gateway).s : prefix_format(e->subnet).s,
-		 subnet ? ip_format(n->gateway).s : prefix_format(n->subnet).s, n->name);
-	return false;
-}
-
-static bool may_be_created(struct differ *d, const struct network *n)
-{
-	if (strcmp(n->driver, "bridge") == 0)
-		return !subnet_is_taken(d, n);
-	waiting(d, path_of(d, "networks", n->key),
-		"there is no network \"%s\"; harborwall creates bridge networks only and attaches "
-		"to "
-		"those of driver %s",
-		n->name, n->driver);
-	return false;
-}
-
-static void warn_of_pool(struct differ *d, const struct network *n, const struct engine_network *e)
-{
-	if (!e->ip_range.ip.family)
-		return;
-	list_each (address, &d->config->addresses)
-		if (prefix_contains(e->ip_range, address->ip))
-			warning(d, path_of(d, "ips", address->key),
-				"%s lies in the dynamic pool %s of network \"%s\": another "
-				"container "
-				"may be given it",
-				ip_format(address->ip).s, prefix_format(e->ip_range).s, n->name);
-}
-
-void diff_networks(struct differ *d)
-{
-	for (uint32_t i = 0; i < d->want->networks.n; i++) {
-		const struct network *n = &d->want->networks.items[i];
-		const struct engine_network *e = engine_find_network(d->seen->engine, n->name);
-		struct step *step;
-
-		d->network_step[i] = NONE;
-		if (e && existing_fits(d, n, e)) {
-			warn_of_pool(d, n, e);
-			continue;
-		}
-		if (e || !may_be_created(d, n)) {
-			d->network_step[i] = CONFLICT;
-			continue;
-		}
-		step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
-		step->create = n;
-		step->network = n->name;
-		step->text = arena_printf(d->a, "%s %s gateway %s", n->name,
-					  prefix_format(n->subnet).s, ip_format(n->gateway).s);
-		step->why = path_of(d, "networks", n->key);
-		d->network_step[i] = differ_step_index(d, step);
-	}
-}
-
-/* --- connections --- */
 
 static struct step *add_disconnect(struct differ *d, const struct engine_container *c,
 				   const char *network, const char *why)
@@ -133,8 +19,7 @@ static struct step *add_disconnect(struct differ *d, const struct engine_contain
 	return step;
 }
 
-/* A planned disconnection of this container, or NONE: its address is free by then. */
-static uint32_t leaving_step(const struct differ *d, const struct engine_container *c,
+uint32_t differ_leaving_step(const struct differ *d, const struct engine_container *c,
 			     const char *network)
 {
 	list_each (i, &differ_container(d, c)->leaving)
@@ -184,7 +69,7 @@ static void name_squatter(struct differ *d, const struct attachment *at, const c
 		const struct used_ip *use = &d->used_ips[i];
 
 		if (strcmp(use->container->name, at->container) != 0 &&
-		    leaving_step(d, use->container, use->network) == NONE)
+		    differ_leaving_step(d, use->container, use->network) == NONE)
 			conflict(d, path,
 				 "%s is in use by container \"%s\"; disconnect it from network "
 				 "\"%s\"",
@@ -205,7 +90,7 @@ static uint32_t network_index(const struct differ *d, const struct attachment *a
 
 static const char *path_of_attachment(struct differ *d, const struct attachment *at)
 {
-	return path_of(d, "ips", d->config->addresses.items[at->address].key);
+	return differ_path(d, "ips", d->config->addresses.items[at->address].key);
 }
 
 static bool can_connect(struct differ *d, const struct attachment *at,
@@ -238,7 +123,7 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 	if (!d->connects[i])
 		return;
 	endpoint = engine_find_endpoint(c, at->network);
-	if (engine_find_endpoint(c, "none") && leaving_step(d, c, "none") == NONE)
+	if (engine_find_endpoint(c, "none") && differ_leaving_step(d, c, "none") == NONE)
 		add_disconnect(d, c, "none", "the engine refuses other networks beside none");
 	if (endpoint)
 		add_disconnect(d, c, at->network,
@@ -274,8 +159,8 @@ static void diff_attachment(struct differ *d, uint32_t i)
 		return;
 	path = path_of_attachment(d, at);
 	name_squatter(d, at, path);
-	leaves = leaving_step(d, c, at->network);
-	leaves = leaves == NONE ? leaving_step(d, c, "none") : leaves;
+	leaves = differ_leaving_step(d, c, at->network);
+	leaves = leaves == NONE ? differ_leaving_step(d, c, "none") : leaves;
 	step = differ_step(d, STEP_CONNECT, '+', "connection");
 	step->container = c->name;
 	step->container_id = c->id;
@@ -322,39 +207,4 @@ void diff_attachments(struct differ *d)
 		diff_wrong_endpoints(d, i);
 	for (uint32_t i = 0; i < n; i++)
 		diff_attachment(d, i);
-}
-
-/* --- networks that left --- */
-
-/* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
-static const char *user_of(struct differ *d, const struct engine_network *network)
-{
-	list_each (c, &d->seen->engine->containers)
-		if (engine_find_endpoint(c, network->name) &&
-		    leaving_step(d, c, network->name) == NONE)
-			return c->name;
-	return NULL;
-}
-
-void diff_left_networks(struct differ *d)
-{
-	list_each (e, &d->seen->engine->networks) {
-		const char *user;
-		struct step *step;
-
-		if (!e->managed || is_wanted_network(d, e->name))
-			continue;
-		user = user_of(d, e);
-		if (user) {
-			waiting(d, path_of(d, "networks", e->name),
-				"left the file; removed once empty: \"%s\" is still connected",
-				user);
-			continue;
-		}
-		step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
-		step->network = e->name;
-		step->network_id = e->id;
-		step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
-		step->why = "left the file";
-	}
 }
