@@ -72,11 +72,22 @@ def lift(bed, rules):
             bed.lab.run("iptables", "-X", rule.split()[1])
 
 
-def who_gets_in(bed):
-    return {flow for flow in (OUTSIDE, TRANSLATED, BETWEEN) if bed.prober.open(*flow)}
-
-
 EVERYBODY = {OUTSIDE, TRANSLATED, BETWEEN}
+
+
+def ask(bed, flows, timeout):
+    questions = {}
+    for source, *target in flows:
+        questions.setdefault(source, []).append(target)
+    return {flow for flow, answer in bed.prober.ask_all(questions, timeout).items() if answer}
+
+
+def assert_gets_in(bed, expected, *why):
+    """Exactly these. A busy machine answers late, a rule that is not there never."""
+    got = ask(bed, EVERYBODY, 0.7)
+    if expected - got:
+        got |= ask(bed, expected - got, 3)
+    assert got == expected, why
 
 
 def test_whom_a_foreign_rule_bans_no_policy_lets_in(banning):
@@ -85,14 +96,14 @@ def test_whom_a_foreign_rule_bans_no_policy_lets_in(banning):
         bed.env["HARBORWALL_BACKEND"] = backend
         for how, rules in BANS.items():
             bed.apply()
-            assert who_gets_in(bed) == EVERYBODY, (backend, how)
+            assert_gets_in(bed, EVERYBODY, backend, how)
             iptables(bed, rules)
-            assert who_gets_in(bed) == {BETWEEN}, (backend, how, "at once")
+            assert_gets_in(bed, {BETWEEN}, backend, how, "at once")
             bed.apply()
-            assert who_gets_in(bed) == {BETWEEN}, (backend, how, "behind a pass")
+            assert_gets_in(bed, {BETWEEN}, backend, how, "behind a pass")
             assert bed.harborwall("plan", "-q").returncode == 0
             lift(bed, rules)
-            assert who_gets_in(bed) == EVERYBODY, (backend, how, "lifted")
+            assert_gets_in(bed, EVERYBODY, backend, how, "lifted")
 
 
 def test_a_ban_cuts_what_it_would_cut_without_us(banning):
@@ -123,23 +134,25 @@ def test_foreign_rules_do_not_stand_between_containers(banning):
         rules = ["-I DOCKER-USER 1 -s 172.18.104.3 -j DROP", "-I DOCKER-USER 1 -s 172.18.104.0/24 -j RETURN"]
         iptables(bed, rules)
         bed.apply()
-        assert who_gets_in(bed) == EVERYBODY, backend
+        assert_gets_in(bed, EVERYBODY, backend)
         lift(bed, rules)
 
 
 def test_all_at_the_top_if_one_says_so(banning):
     bed = banning
+    wrong = bed.harborwall("plan", env={"HARBORWALL_HANDOFF": "bottom"})
+    assert wrong.returncode == 64 and 'HARBORWALL_HANDOFF: "bottom" is neither top nor behind' in wrong.stderr
     for backend in backends(bed):
         bed.env = {"HARBORWALL_BACKEND": backend, "HARBORWALL_HANDOFF": "top"}
         bed.apply()
         iptables(bed, BANS["one rule"])
         bed.apply()
-        assert who_gets_in(bed) == EVERYBODY, backend
+        assert_gets_in(bed, EVERYBODY, backend)
         bed.env.pop("HARBORWALL_HANDOFF")
         bed.apply()
-        assert who_gets_in(bed) == {BETWEEN}, backend
+        assert_gets_in(bed, {BETWEEN}, backend)
         lift(bed, BANS["one rule"])
-        assert who_gets_in(bed) == EVERYBODY, backend
+        assert_gets_in(bed, EVERYBODY, backend)
 
 
 def test_a_rule_behind_dockers_return_is_never_reached_with_us_as_without(banning):
@@ -152,7 +165,7 @@ def test_a_rule_behind_dockers_return_is_never_reached_with_us_as_without(bannin
         iptables(bed, rule)
         bed.apply()
         reached = {BETWEEN} if bed.lab.version == "28" else EVERYBODY
-        assert who_gets_in(bed) == reached, backend
+        assert_gets_in(bed, reached, backend)
         assert bed.harborwall("plan", "-q").returncode == 0
         lift(bed, rule)
 
@@ -168,12 +181,12 @@ def test_the_order_heals_and_nobody_fights(banning):
             rule = [f"-{'A' if n % 2 and bed.lab.version == '28' else 'I'} DOCKER-USER -s 203.0.113.{n} -j DROP"]
             iptables(bed, rule)
             assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 5), (backend, n, daemon.log()[-2000:])
-            assert BETWEEN in who_gets_in(bed)
+            assert bed.prober.open(*BETWEEN, timeout=3)
         iptables(bed, BANS["one rule"])
         assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 5), daemon.log()[-2000:]
-        assert who_gets_in(bed) == {BETWEEN}, backend
+        assert_gets_in(bed, {BETWEEN}, backend)
         assert "keeps undoing" not in daemon.log(), daemon.log()
         daemon.end()
         bed.lab.run("iptables", "-F", "DOCKER-USER")
         bed.apply()
-        assert who_gets_in(bed) == EVERYBODY, backend
+        assert_gets_in(bed, EVERYBODY, backend)

@@ -7,7 +7,7 @@ import bed as beds
 import engine
 import pytest
 import seed
-from test_bans import BALANCER, BANS, BETWEEN, EVERYBODY, OUTSIDE, TRANSLATED, config, iptables, lift, who_gets_in
+from test_bans import BALANCER, BANS, BETWEEN, EVERYBODY, OUTSIDE, TRANSLATED, assert_gets_in, config, iptables, lift
 
 MARKED = "insert rule inet fw forward meta mark and 0x2000000 == 0x2000000 accept"
 DROPS = """table inet fw { chain forward { type filter hook forward priority filter; policy drop;
@@ -63,14 +63,17 @@ def legacy_tables(bed, container=None):
 def test_a_host_without_walls_is_told_of_none(walled):
     bed = walled
     before = legacy_tables(bed), legacy_tables(bed, "wireguardproxy")
-    assert said(bed) == {} and who_gets_in(bed) == EVERYBODY and through_tunnel(bed)
+    assert said(bed) == {}
+    assert_gets_in(bed, EVERYBODY)
+    assert through_tunnel(bed)
     iptables(bed, ["-I DOCKER-USER 1 -s 203.0.113.9 -j DROP", "-I DOCKER-USER 1 -p tcp --dport 22 -j DROP",
                    "-I DOCKER-USER 1 -m conntrack --ctstate INVALID -j DROP"])
     bed.lab.run("nft", "-f", "-", stdin="table inet fw { set bad { type ipv4_addr; elements = { 203.0.113.7 } }\n"
                 "chain forward { type filter hook forward priority filter;\nip saddr @bad drop\nct state invalid drop\n"
                 "ip saddr 203.0.113.0/24 drop\n}\n}")
     bed.apply()
-    assert said(bed) == {} and who_gets_in(bed) == EVERYBODY
+    assert said(bed) == {}
+    assert_gets_in(bed, EVERYBODY)
     lift(bed, ["-I DOCKER-USER 1 -s 203.0.113.9 -j DROP", "-I DOCKER-USER 1 -p tcp --dport 22 -j DROP",
                "-I DOCKER-USER 1 -m conntrack --ctstate INVALID -j DROP"])
     assert (legacy_tables(bed), legacy_tables(bed, "wireguardproxy")) == before, "looking has made tables"
@@ -79,13 +82,15 @@ def test_a_host_without_walls_is_told_of_none(walled):
 def test_a_chain_that_drops_is_named_with_the_policies_that_it_stops_and_the_remedy_works(walled):
     bed = walled
     bed.lab.run("nft", "-f", "-", stdin=DROPS % "")
-    assert who_gets_in(bed) == set() and not through_tunnel(bed)
+    assert_gets_in(bed, set())
+    assert not through_tunnel(bed)
     found = said(bed)
     assert set(found) == ALL_ON_THE_HOST, found
     assert all("table inet fw" in text and "chain forward" in text and " stops " in text and MARKED in text
                for text in found.values()), found
     bed.lab.run("nft", *MARKED.split())
-    assert who_gets_in(bed) == EVERYBODY and through_tunnel(bed)
+    assert_gets_in(bed, EVERYBODY)
+    assert through_tunnel(bed)
     assert said(bed) == {}
 
 
@@ -94,17 +99,18 @@ def test_a_chain_that_lets_some_through_may_stop_or_does_not(walled):
     bridge = bed.lab.run("ip", "-o", "route", "get", BALANCER).stdout.split(" dev ")[1].split()[0]
     # what it says of an interface is understood, what it says of a set is not
     bed.lab.run("nft", "-f", "-", stdin=DROPS % f'oifname "{bridge}" accept')
-    assert who_gets_in(bed) == EVERYBODY and said(bed) == {}
+    assert_gets_in(bed, EVERYBODY)
+    assert said(bed) == {}
     bed.lab.run("nft", "delete", "table", "inet", "fw")
     bed.lab.run("nft", "-f", "-", stdin=DROPS % "ip saddr { 172.18.104.3, 192.0.2.2 } accept")
-    assert who_gets_in(bed) == EVERYBODY
+    assert_gets_in(bed, EVERYBODY)
     found = said(bed)
     assert set(found) == ALL_ON_THE_HOST and all(" may stop " in text for text in found.values()), found
     bed.lab.run("nft", "delete", "table", "inet", "fw")
     # by a rule, whatever the policy
     bed.lab.run("nft", "-f", "-", stdin="table inet fw { chain forward { type filter hook forward priority 5;\n"
                 "ip saddr 172.18.104.0/24 ip daddr 172.18.103.2 tcp dport 1-1000 drop\n}\n}")
-    assert who_gets_in(bed) == {OUTSIDE, TRANSLATED}
+    assert_gets_in(bed, {OUTSIDE, TRANSLATED})
     assert set(said(bed)) == {0}
 
 
@@ -149,7 +155,7 @@ def test_a_foreign_rule_in_docker_user_that_voids_a_policy_is_a_finding(walled):
     for rules in (["-I DOCKER-USER 1 -i ext0 ! -s 198.51.100.0/24 -j DROP"], ["-I DOCKER-USER 1 -i ext0 -j RETURN"]):
         iptables(bed, rules)
         bed.apply()
-        assert who_gets_in(bed) == {BETWEEN}
+        assert_gets_in(bed, {BETWEEN})
         found = said(bed)
         assert set(found) == {3, 4} and all("DOCKER-USER" in text and "-i ext0" in text for text in found.values()), found
         assert " stops " in found[4]
@@ -161,13 +167,14 @@ def test_the_other_variants_forward_is_a_wall_too(walled):
     bed = walled
     other = "iptables-nft" if bed.lab.legacy else "iptables-legacy"
     bed.lab.run(other, "-P", "FORWARD", "DROP")
-    assert who_gets_in(bed) == set()
+    assert_gets_in(bed, set())
     found = said(bed)
     assert set(found) == ALL_ON_THE_HOST and all(f"{other} -I FORWARD -m mark --mark 0x2000000/0x2000000 -j ACCEPT" in t
                                                  for t in found.values()), found
     remedy = ["FORWARD", "-m", "mark", "--mark", "0x2000000/0x2000000", "-j", "ACCEPT"]
     bed.lab.run(other, "-I", *remedy)
-    assert who_gets_in(bed) == EVERYBODY and said(bed) == {}
+    assert_gets_in(bed, EVERYBODY)
+    assert said(bed) == {}
     bed.lab.run(other, "-D", *remedy)
     bed.lab.run(other, "-P", "FORWARD", "ACCEPT")
 

@@ -227,6 +227,8 @@ static const struct {
 	 false},
 	{"FORWARD -j A\nA -j A\n", true, PEER, "ext0", MAY_BE_STOPPED,
 	 false}, /* no kernel takes it */
+	{"FORWARD -s 192.0.2.0/25 -g A\nFORWARD -j DROP\nA -j RETURN\n", false, "192.0.2.0/24",
+	 "ext0", MAY_BE_STOPPED, false},
 	{"FORWARD -j LOG --log-prefix \"-j DROP \"\n", false, PEER, "ext0", PASSES, false},
 	{"FORWARD -j HARBORWALL\nHARBORWALL -j DROP\n", false, PEER, "ext0", PASSES, false},
 };

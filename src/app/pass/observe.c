@@ -94,11 +94,20 @@ static void take_bridges(struct facts *f, const struct bridges_view *bridges)
 	f->takes_mark = bridges->takes_mark;
 }
 
+/* The verdict is handed over in it. What a Docker left that writes nf_tables by now is in the way.
+ */
+static bool is_dockers_filter(const struct filter_view *view, const struct engine *engine)
+{
+	return view->docker_user && view->docker_isolation &&
+	       engine->firewall != DOCKER_FIREWALL_NFTABLES;
+}
+
 /*
  * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
  * namespace: while the count stands, what was read is what is there, and one message tells.
  */
-static bool read_tables(struct memory *m, struct world *w, struct error *err)
+static bool read_tables(struct memory *m, struct world *w, const struct engine *engine,
+			struct error *err)
 {
 	uint32_t before, after;
 	const struct ns *ns = &w->host;
@@ -122,8 +131,8 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
 	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
-	    !walls_read(&m->space.walls, &m->arena, ns,
-			m->filter.docker_user && m->filter.docker_isolation, err) ||
+	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, engine),
+			err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	list_each (wall, &m->filter.walls)
@@ -273,7 +282,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 		*err = w->engine_trouble;
 		return false;
 	}
-	if (!read_tables(&w->memory, w, err))
+	if (!read_tables(&w->memory, w, &view->engine, err))
 		return false;
 	host = list_add(a, &view->seen.have.spaces);
 	*host = w->memory.space;

@@ -247,7 +247,7 @@ struct walk {
 enum walked { GOES_ON, ACCEPTED, STOPPED, RETURNED };
 
 static enum walked walk_over(struct walk *w, const char *name, const plain_list *rules,
-			      unsigned depth, struct passage *stopped);
+			     unsigned depth, struct passage *stopped);
 
 static void note(struct passage *passage, enum passing passing, const struct plain *by,
 		 const char *chain)
@@ -264,37 +264,46 @@ static void doubt(struct walk *w, const struct plain *p, const char *chain, bool
 		note(&w->some, MAY_BE_STOPPED, p, chain);
 }
 
-/* What a chain does to a part of the packets. */
-static void walk_in_doubt(struct walk *w, const struct plain_chain *chain, unsigned depth,
-			  enum matched matched)
+/* What a chain does to a part of the packets; from a goto none of them comes back. */
+static void walk_in_doubt(struct walk *w, const struct plain *p, const struct plain_chain *chain,
+			  unsigned depth, enum matched matched)
 {
 	struct passage stopped = {0};
 	enum walked v = walk_over(w, chain->name, &chain->rules, depth + 1, &stopped);
 
-	w->some_accepted |= v == ACCEPTED;
+	w->some_accepted |= v == ACCEPTED || (v != STOPPED && p->goes);
 	if (v == STOPPED && matched == MATCHES_MOST && w->some.passing == PASSES)
 		note(&w->some, MAY_BE_STOPPED, stopped.by, stopped.chain);
 }
 
-static enum walked walk_into(struct walk *w, const struct plain *p,
-			      const struct plain_chain *chain, unsigned depth, enum matched matched,
-			      struct passage *stopped)
+/* Ours at the end of DOCKER-USER is not reached by what leaves that chain before it. */
+static enum walked leave(const struct walk *w, const struct plain *p, const char *chain,
+			 unsigned depth, struct passage *stopped)
+{
+	if (depth || !w->wall->from_outside)
+		return RETURNED;
+	note(stopped, IS_STOPPED, p, chain);
+	return STOPPED;
+}
+
+static enum walked walk_into(struct walk *w, const struct plain *p, const struct plain_chain *chain,
+			     unsigned depth, enum matched matched, struct passage *stopped)
 {
 	enum walked v;
 
 	if (matched != MATCHES_ALL) {
-		walk_in_doubt(w, chain, depth, matched);
+		walk_in_doubt(w, p, chain, depth, matched);
 		return GOES_ON;
 	}
 	v = walk_over(w, chain->name, &chain->rules, depth + 1, stopped);
-	if (v == GOES_ON || v == RETURNED)
-		return p->goes ? RETURNED : GOES_ON;
-	return v;
+	if (v == ACCEPTED || v == STOPPED)
+		return v;
+	return p->goes ? leave(w, p, w->wall->chain, depth, stopped) : GOES_ON;
 }
 
 /* What one rule does to all of the packets that are left. */
 static enum walked take(struct walk *w, const char *name, const struct plain *p, unsigned depth,
-			 struct passage *stopped)
+			struct passage *stopped)
 {
 	enum matched matched = plain_matches(p, w->packet);
 	bool all = matched == MATCHES_ALL;
@@ -304,14 +313,15 @@ static enum walked take(struct walk *w, const char *name, const struct plain *p,
 
 	if (matched == MATCHES_NONE || !*p->target || p->ours || starts(p->target, IPT_PREFIX))
 		return GOES_ON;
-	/* the end of ours is not reached by what leaves DOCKER-USER before it */
-	stops |= returns && !depth && w->wall->from_outside;
 	if (all && stops) {
 		note(stopped, IS_STOPPED, p, name);
 		return STOPPED;
 	}
-	if (all && (accepts || returns))
-		return accepts ? ACCEPTED : RETURNED;
+	if (all && returns)
+		return leave(w, p, name, depth, stopped);
+	if (all && accepts)
+		return ACCEPTED;
+	stops |= returns && !depth && w->wall->from_outside;
 	if (stops || accepts || returns || !strcmp(p->target, ANYTHING)) {
 		doubt(w, p, name, !stops, stops, matched);
 		return GOES_ON;
@@ -321,7 +331,7 @@ static enum walked take(struct walk *w, const char *name, const struct plain *p,
 }
 
 static enum walked walk_over(struct walk *w, const char *name, const plain_list *rules,
-			      unsigned depth, struct passage *stopped)
+			     unsigned depth, struct passage *stopped)
 {
 	if (depth == MAX_DEPTH)
 		w->some_accepted = true;
