@@ -117,22 +117,22 @@ static void compile_tied(struct compiler *c)
 }
 
 /* Those of the subnets above, and those that translations name as where a packet comes in. */
-static void compile_bridges(struct compiler *c)
+static void compile_between(struct compiler *c)
 {
 	interfaces named = {0};
 
 	list_each (tied, &c->host->tied)
-		*list_add(c->a, &c->host->bridges) = tied->bridge;
+		*list_add(c->a, &c->host->between) = tied->bridge;
 	list_each (t, &c->host->translations)
 		if (t->iface)
 			*list_add(c->a, &named) = t->iface;
 	interfaces_sort(&named);
-	interfaces_sort(&c->host->bridges);
+	interfaces_sort(&c->host->between);
 	list_each (network, &c->engine->networks)
 		if (network->bridge && interfaces_have(&named, network->bridge) &&
-		    !interfaces_have(&c->host->bridges, network->bridge)) {
-			*list_add(c->a, &c->host->bridges) = network->bridge;
-			interfaces_sort(&c->host->bridges);
+		    !interfaces_have(&c->host->between, network->bridge)) {
+			*list_add(c->a, &c->host->between) = network->bridge;
+			interfaces_sort(&c->host->between);
 		}
 }
 
@@ -336,11 +336,12 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
 	find_networks(&c);
+	c.host->bridges = c.bridges;
 	c.host->apart = c.apart;
 	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);
-	compile_bridges(&c);
+	compile_between(&c);
 	compile_absences(&c);
 	compile_closed(&c);
 

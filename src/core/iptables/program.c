@@ -189,12 +189,12 @@ static void write_admit(struct writer *w, const struct flows *flows)
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
 
 	ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, accept));
-	list_each (bridge, &flows->bridges)
+	list_each (bridge, &flows->between)
 		ipt_add_rule(chain, w->a, NONE, "-i %s -j " IPT_PREFIX "-BETWEEN", *bridge);
 	if (!w->split)
 		ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
 	chain = add_chain(w, "filter", IPT_PREFIX "-BETWEEN", NULL);
-	list_each (bridge, &flows->bridges)
+	list_each (bridge, &flows->between)
 		ipt_add_rule(chain, w->a, NONE, "-o %s %s", *bridge, set_bits(w, between));
 	if (w->split)
 		ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", has_bits(w, between));

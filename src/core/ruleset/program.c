@@ -222,11 +222,11 @@ static void build_raw(struct builder *b, struct ends *ends, const grouped_list *
 	dispatch_groups(b, chain, WAY_REPLY);
 }
 
-static void build_bridges(struct builder *b, const struct flows *flows)
+static void build_between(struct builder *b, const struct flows *flows)
 {
-	struct set *set = new_set(b, "bridges", FIELD_IFNAME);
+	struct set *set = new_set(b, "between", FIELD_IFNAME);
 
-	list_each (bridge, &flows->bridges)
+	list_each (bridge, &flows->between)
 		put_iface(set_add(set, b->a, NONE), *bridge);
 	finish_set(b, set);
 }
@@ -243,10 +243,10 @@ static void build_admit(struct builder *b, const struct flows *flows)
 	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_CT_MARK_SET, accept);
 	if (!second)
 		return;
-	build_bridges(b, flows);
+	build_between(b, flows);
 	rule = add_rule(b, admit, 0, "between containers", NONE);
-	term_lookup(b, rule, TERM_LOOKUP, "bridges", LOAD_IIFNAME);
-	term_lookup(b, rule, TERM_LOOKUP, "bridges", LOAD_OIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_IIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_OIFNAME);
 	term_number(b, rule, TERM_CT_MARK_SET, second);
 	term_number(b, rule, TERM_MARK_SET, second);
 	add_term(b, rule, TERM_RETURN);
