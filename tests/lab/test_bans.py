@@ -177,11 +177,12 @@ def test_the_order_heals_and_nobody_fights(banning):
         bed.apply()
         daemon = bed.run_daemon({"WATCH_PERIOD_SECONDS": "3600"})
         daemon.wait_log("following the engine")
-        for n in range(6):  # more often than what is undone by an opponent is put right at once
+        for n in range(8):  # longer, and more often, than what an opponent undoes is put right at once
             rule = [f"-{'A' if n % 2 and bed.lab.version == '28' else 'I'} DOCKER-USER -s 203.0.113.{n} -j DROP"]
             iptables(bed, rule)
             assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 5), (backend, n, daemon.log()[-2000:])
             assert bed.prober.open(*BETWEEN, timeout=3)
+            time.sleep(0.7)
         iptables(bed, BANS["one rule"])
         assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 5), daemon.log()[-2000:]
         assert_gets_in(bed, {BETWEEN}, backend)

@@ -212,6 +212,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->raw_drops = views[f->variant].raw_drops;
 	f->user_end = views[f->variant].user_end;
 	f->raw_end = views[f->variant].raw_end;
+	f->n_foreign = views[f->variant].n_foreign;
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(f, &w->memory.bridges);

@@ -43,20 +43,20 @@ struct facts {
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	enum counters counters;
-	bool docker_nftables;	    /* Docker >= 29 writes nf_tables tables of its own … */
-	bool mixed;		    /* Docker's chains stand in both variants */
-	bool takes_mark;	    /* … and accepts our mark there */
-	const char *open_why;	    /* where docker_drops is false: what is missing */
-	bool docker_drops;	    /* Docker's isolation and drops stand */
-	bool raw_drops;		    /* Docker >= 28 drops in raw PREROUTING */
-	bool no_filter;		    /* … and nothing else stands in that variant */
-	bool no_nf_tables;	    /* the kernel has x_tables only */
-	const char *elsewhere;	    /* where the engine may be, in words; NULL: here */
-	const char *no_engine;	    /* there is none on this host: in what words; NULL: there is */
-	bool bridges_unfiltered;    /* what stays within a bridge passes no filter */
-	int ip_forward;		    /* of the host; -1 unknown */
-	bool forward_drop;	    /* policy of the variant's FORWARD chain is DROP */
-	uint32_t user_end, raw_end; /* as struct filter_view has them */
+	bool docker_nftables;	 /* Docker >= 29 writes nf_tables tables of its own … */
+	bool mixed;		 /* Docker's chains stand in both variants */
+	bool takes_mark;	 /* … and accepts our mark there */
+	const char *open_why;	 /* where docker_drops is false: what is missing */
+	bool docker_drops;	 /* Docker's isolation and drops stand */
+	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
+	bool no_filter;		 /* … and nothing else stands in that variant */
+	bool no_nf_tables;	 /* the kernel has x_tables only */
+	const char *elsewhere;	 /* where the engine may be, in words; NULL: here */
+	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
+	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
+	int ip_forward;		 /* of the host; -1 unknown */
+	bool forward_drop;	 /* policy of the variant's FORWARD chain is DROP */
+	uint32_t user_end, raw_end, n_foreign; /* as struct filter_view has them */
 	bool handoff_top; /* HARBORWALL_HANDOFF=top: before every foreign rule, also from outside */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;

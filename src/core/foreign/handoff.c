@@ -108,6 +108,7 @@ static void walk_over_foreign(struct walk *w, bool ends, const char *target)
 	if (behind && !w->over)
 		behind->in_place = false;
 	w->n_before++;
+	w->view->n_foreign++;
 	w->n += strncmp(target, IPT_PREFIX, strlen(IPT_PREFIX)) != 0;
 }
 

@@ -26,6 +26,7 @@ struct filter_view {
 	interfaces to;	       /* bridges to which DOCKER drops */
 	uint32_t user_end;     /* rules of DOCKER-USER before the RETURN that ends it, … */
 	uint32_t raw_end;      /* … of raw PREROUTING before Docker's drops; NONE: all of them */
+	uint32_t n_foreign;    /* rules of others in the chains that may hold ours */
 	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain and place */
 	wall_list walls;	       /* of nf_tables: foreign rules before ours */
 	const char *save, *save_raw;   /* of a text: the tables filter and raw; "": not there */

@@ -253,7 +253,10 @@ static void rejump(struct buf *out, struct ipt_changes *changes, const ipt_chain
 		unjump(out, have);
 	if (want->parent)
 		jump(out, wanted, want);
-	changes->rewritten += have && same_rules(want, have);
+	if (!have || !same_rules(want, have))
+		return;
+	changes->moved += have->n_jumps && want->parent;
+	changes->rewritten += !have->n_jumps || !want->parent;
 }
 
 static void diff_table(struct buf *out, struct ipt_changes *changes, enum variant variant,

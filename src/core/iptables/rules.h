@@ -41,5 +41,5 @@ typedef LIST(struct leftover) leftover_list;
 
 /* What a restore does, counted for people. */
 struct ipt_changes {
-	uint32_t added, rewritten, removed; /* chains */
+	uint32_t added, rewritten, moved, removed; /* chains; moved: the jump to it */
 };

@@ -189,6 +189,7 @@ static const char *chains_text(struct differ *d, const struct space *space, enum
 		const char *done;
 	} parts[] = {{changes->added, "added"},
 		     {changes->rewritten, "rewritten"},
+		     {changes->moved, "moved"},
 		     {changes->removed, "removed"}};
 
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
@@ -242,6 +243,7 @@ static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool rem
 						: '+',
 				  "firewall", want, have);
 		step->variant = v;
+		step->moves = !changes.added && !changes.rewritten && !changes.removed;
 		step->restore = arena_strdup(d->a, buf_text(&text));
 		step->text = chains_text(d, h, v, &changes);
 		step->why = remove ? "not in use any more" : origins_of_chains(d, w);
@@ -280,6 +282,7 @@ static void diff_handoffs(struct differ *d, bool add)
 				       : '+',
 				  "hand-off", 0, 0);
 		step->handoff = *handoff;
+		step->moves = o && o->bits == handoff->bits;
 		step->text = handoff_text(d, handoff);
 		step->why = !add	      ? "no policy needs it"
 			    : !o	      ? "the verdict reaches Docker's filter here"
