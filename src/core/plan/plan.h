@@ -26,6 +26,11 @@ enum step_kind {
 	STEP_REMOVE_NETWORK,
 };
 
+/* What a firewall step sends; two around it, where nft_meanwhile wants them. */
+struct transactions {
+	struct nft_batch before, batch, behind;
+};
+
 struct step {
 	enum step_kind kind;
 	char sign;		   /* '+' '-' '~' */
@@ -36,10 +41,10 @@ struct step {
 	const struct network *create;
 	uint32_t space; /* index into want->spaces; NONE: see have_space */
 	uint32_t have_space;
-	struct route route;
-	struct handoff handoff;
-	bool moves; /* ours stands, but not where it is wanted among foreign rules */
-	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
+	const struct route *route; /* these two stand in the states that were compared */
+	const struct handoff *handoff;
+	bool moves;		   /* ours stands, but not where it is wanted among foreign rules */
+	struct transactions *send; /* of a firewall step, else NULL: routes are many */
 	nft_changes changes;
 	enum variant variant; /* of what the tools of iptables do */
 	const char *restore;  /* what they are given */
