@@ -393,7 +393,7 @@ ENCODER(encode_fib_local)
 
 ENCODER(encode_fib_foreign)
 {
-	uint8_t missing = 0;
+	uint32_t missing = 0;
 
 	load_fib(b, NFT_FIB_RESULT_OIF, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
 	compare(b, NFT_CMP_EQ, &missing, sizeof(missing));

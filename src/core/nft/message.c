@@ -17,6 +17,9 @@ enum { ROOM_BEHIND = 8 << 10 };
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
+/* NFTA_SET_USERDATA likewise: nft's type of a key's byte order, and nft's number for the host's. */
+enum { SET_KEY_BYTE_ORDER = 0, HOST_BYTE_ORDER = 1 };
+
 static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
 			    uint32_t origin)
 {
@@ -145,6 +148,22 @@ static void describe_set(struct buf *b, const struct set *set)
 	nla_end(b, desc);
 }
 
+/*
+ * The kernel does not read it: nft does, to print a lone interface name. Without it `nft list`
+ * shows
+ * "" (1.0.6), and a saved list that is loaded again closes nothing.
+ */
+static void tell_byte_order(struct buf *b, const struct set *set)
+{
+	const uint32_t order = HOST_BYTE_ORDER;
+	uint8_t userdata[2 + sizeof(order)] = {SET_KEY_BYTE_ORDER, sizeof(order)};
+
+	if (set->n_key != 1 || set->key[0] != FIELD_IFNAME)
+		return;
+	memcpy(userdata + 2, &order, sizeof(order));
+	nla_bytes(b, NFTA_SET_USERDATA, userdata, sizeof(userdata));
+}
+
 void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set, uint32_t id)
 {
 	struct buf *b = &batch->bytes;
@@ -167,6 +186,7 @@ void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set
 	}
 	nla_be32(b, NFTA_SET_ID, id);
 	describe_set(b, set);
+	tell_byte_order(b, set);
 	if (set->counts) { /* the kernel gives every element one of its own */
 		size_t counter = nla_begin(b, NFTA_SET_EXPR);
 
