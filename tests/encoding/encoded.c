@@ -65,7 +65,7 @@ static void change_to(const struct ns *ns, const struct ruleset *want, bool comm
 	struct ruleset have;
 	uint32_t origin;
 
-	if (!fw_nft_read(&have, &a, ns, &err))
+	if (!fw_nft_read(&have, &a, ns, NULL, &err))
 		fail(err.text);
 	nft_batch_begin(&batch, &a, 1);
 	nft_diff(&batch, &changes, &a, want, &have);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `rules` prints is what nft takes."""
+"""What `rules` prints for each namespace is what nft takes."""
 import glob
 import os
+import re
 import subprocess
 
 import pytest
@@ -13,5 +14,9 @@ GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 def test_nft_takes_the_text(path):
     if os.geteuid():
         pytest.skip("needs root, for a network namespace")
-    done = subprocess.run(["unshare", "-n", "nft", "-c", "-f", path], text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    with open(path, encoding="utf-8") as f:
+        spaces = re.split(r"^# (?:host|container .*)$", f.read(), flags=re.M)[1:]
+    assert spaces
+    for text in spaces:
+        done = subprocess.run(["unshare", "-n", "nft", "-c", "-f", "-"], input=text, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -435,6 +435,7 @@ ENCODER(encode_log)
 	struct expr e = expr_begin(b, "log");
 
 	nla_text(b, NFTA_LOG_PREFIX, t->name);
+	nla_be32(b, NFTA_LOG_LEVEL, NFT_LOGLEVEL_WARNING); /* what none would mean */
 	expr_end(b, e);
 }
 

@@ -174,9 +174,10 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	step->batch = batch;
 	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
-	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
-				  nft_changes_count(&changes),
-				  nft_changes_count(&changes) == 1 ? "" : "s");
+	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
+				  space_name(h), nft_changes_count(&changes),
+				  nft_changes_count(&changes) == 1 ? "" : "s",
+				  h->ruleset.odd ? "; " : "", h->ruleset.odd ? h->ruleset.odd : "");
 	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
 }
 

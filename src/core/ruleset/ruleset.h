@@ -188,7 +188,9 @@ struct chain {
 struct ruleset {
 	uint8_t family; /* NFPROTO_* and table of what is read; 0, NULL: ours */
 	const char *table;
-	bool exists; /* the table stands (of what was read); wanted (of what was compiled) */
+	bool exists;	 /* the table stands (of what was read); wanted (of what was compiled) */
+	const char *odd; /* of what was read: the first thing that no edit takes away, or NULL */
+	uint32_t uses;	 /* of what was read: objects of every kind that the table holds */
 	LIST(struct set) sets;
 	LIST(struct chain) chains; /* a chain stands before those that jump to it */
 	struct name_index {

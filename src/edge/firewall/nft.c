@@ -86,22 +86,42 @@ static void take_known(const struct reading *r, struct set *set)
 	set->size = size;
 }
 
-static bool read_once(struct reading *r, struct error *err)
+/*
+ * What a table holds beside chains and sets is never ours. The table counts it, so mostly nobody
+ * asks.
+ */
+static bool read_others(struct reading *r, struct error *err)
 {
-	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
-		return false;
-	if (!r->have->exists)
+	if (r->have->uses <= r->have->chains.n + r->have->sets.n)
 		return true;
-	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
-	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
-		return false;
-	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err))
-		return false;
-	for (uint32_t i = 0; i < r->have->sets.n; i++)
+	return ask(r, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, 0, NULL, err) &&
+	       ask(r, NFT_MSG_GETFLOWTABLE, NFTA_FLOWTABLE_TABLE, 0, NULL, err);
+}
+
+static bool read_elements(struct reading *r, struct error *err)
+{
+	for (uint32_t i = 0; i < r->have->sets.n && !r->have->odd; i++)
 		if (!is_known(r, i) &&
 		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
 			 r->have->sets.items[i].name, err))
 			return false;
+	return true;
+}
+
+/* An odd table is made anew, whatever else it holds: no more is asked of it. */
+static bool read_once(struct reading *r, struct error *err)
+{
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists || r->have->odd)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err) || !read_others(r, err))
+		return false;
+	if (r->have->odd)
+		return true;
+	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) || !read_elements(r, err))
+		return false;
 	nft_decode_finish(r->have, r->a);
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
 		if (is_known(r, i))
@@ -252,5 +272,8 @@ bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t 
 	message = failed - batch->seq0;
 	if (failed && message < batch->origins.n)
 		*origin = batch->origins.items[message];
+	if (err->code == EPERM)
+		error_wrap(err, "it belongs to another program (nft list tables), or we lack "
+				"CAP_NET_ADMIN");
 	return error_wrap(err, "change table %s", batch->table);
 }
