@@ -238,14 +238,16 @@ static bool converge(struct world *world, const struct generation *g, const stru
 
 		if (planned)
 			pass_apply(&pass, world);
-		clean = planned && !pass.plan.steps.n;
-		stuck = !planned || (!clean && !pass.n_done) ||
+		clean = planned && !pass.plan.steps.n && !pass.trouble.text[0];
+		stuck = !planned || (!clean && !pass.n_done && !pass.n_revoked) ||
 			(clean && pass_has_conflicts(&pass));
 		last = clean || stuck || i == MAX_PASSES - 1;
 		if (planned)
 			print_outcomes(&pass, last, o->quiet);
 		if (planned && !o->quiet && last)
 			print_findings(stdout, &pass);
+		if (planned && last && pass.trouble.text[0])
+			fprintf(stderr, "harborwall: revoke: %s\n", pass.trouble.text);
 		pass_release(&pass);
 		if (stuck)
 			return error_set(err, -1, "not converged");

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""nf_tables at the wire, without nft and without our code: a table as the kernel dumps it, and the same table written
-again with another attribute somewhere (linux/netfilter/nf_tables.h)."""
+"""nf_tables and conntrack at the wire, without their tools and without our code: a table as the kernel dumps it, and the
+same table written again with another attribute somewhere (linux/netfilter/nf_tables.h); connections that nobody opened."""
+import collections
 import ctypes
 import dataclasses
 import os
 import socket
 import struct
 
-NETLINK_NETFILTER, SUBSYSTEM, INET = 12, 10, 1
+NETLINK_NETFILTER, SUBSYSTEM, CONNTRACK, INET, IPV4 = 12, 10, 1, 1, 2
 REQUEST, MULTI, ACK, DUMP, CREATE, APPEND, REPLACE = 1, 2, 4, 0x300, 0x400, 0x800, 0x100
 DONE, ERROR, BATCH_BEGIN, BATCH_END = 3, 2, 16, 17
 NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, _, NEWRULE, GETRULE, _, NEWSET, GETSET, _, NEWSETELEM, GETSETELEM = range(14)
@@ -85,13 +86,31 @@ class Message:
     def copy(self):
         return Message(self.kind, [a.copy() for a in self.attributes])
 
-    def encoded(self, flags, sequence, family=INET):
+    def encoded(self, flags, sequence, family=INET, subsystem=SUBSYSTEM):
         body = struct.pack(">BBH", family, 0, 0) + b"".join(a.encoded() for a in self.attributes)
-        return header(len(body), SUBSYSTEM << 8 | self.kind, flags, sequence) + body
+        return header(len(body), subsystem << 8 | self.kind, flags, sequence) + body
 
 
 def header(length, kind, flags, sequence):
     return struct.pack("=IHHII", 16 + length, kind, flags, sequence, 0)
+
+
+Connection = collections.namedtuple("Connection", "src sport dst dport proto mark answers", defaults=[None])
+
+
+def tuple_of(kind, src, sport, dst, dport, proto):
+    ends = [Attribute(1, socket.inet_aton(src)), Attribute(2, socket.inet_aton(dst))]
+    ports = [Attribute(1, bytes([proto])), Attribute(2, struct.pack(">H", sport)), Attribute(3, struct.pack(">H", dport))]
+    return Attribute(kind, [Attribute(1, ends), Attribute(2, ports)])
+
+
+def connection_message(c):
+    """answers: (address, port) of who answers instead of the one that was asked."""
+    address, port = c.answers or (c.dst, c.dport)
+    status = 1 << 3 | 1 << 1 | (1 << 5 | 1 << 8 | 1 << 7 if c.answers else 0)  # confirmed, answered; translated
+    return Message(0, [tuple_of(1, c.src, c.sport, c.dst, c.dport, c.proto),
+                       tuple_of(2, address, port, c.src, c.sport, c.proto),
+                       Attribute(3, u32(status)), Attribute(7, u32(600)), Attribute(8, u32(c.mark))])
 
 
 class Refused(Exception):
@@ -173,3 +192,27 @@ class Kernel:
             list(self.answers(False))
         finally:
             self.drain()
+
+    # -- connections --
+
+    def connect(self, connections, at_once=200):
+        """As if they had been opened: entries in conntrack. What is there already is left as it is."""
+        for i in range(0, len(connections), at_once):
+            batch = b""
+            for c in connections[i:i + at_once]:
+                self.sequence += 1
+                batch += connection_message(c).encoded(REQUEST | CREATE, self.sequence, IPV4, CONNTRACK)
+            self.socket.send(batch)
+        self.drain()
+
+    def connections(self):
+        """(source port, asked address and port) of every entry."""
+        self.sequence += 1
+        self.socket.send(Message(1, []).encoded(REQUEST | DUMP, self.sequence, IPV4, CONNTRACK))
+        shape = {1: {1: {}, 2: {}}}
+        found = set()
+        for _, body in self.answers(True):
+            ends, ports = (find(find(parse(body, shape), 1).value, kind).value for kind in (1, 2))
+            sport, dport = (struct.unpack(">H", find(ports, kind).value)[0] for kind in (2, 3))
+            found.add((sport, socket.inet_ntoa(find(ends, 2).value), dport))
+        return found

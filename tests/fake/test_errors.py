@@ -39,8 +39,8 @@ class Case:
                               check=False)
         return done.stdout
 
-    def run(self, verb, *options, timeout=30, **env):
-        done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", HARBORWALL, verb, "-c", "networks.json",
+    def run(self, verb, *options, timeout=30, under=(), **env):
+        done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", *under, HARBORWALL, verb, "-c", "networks.json",
                                *options], cwd=self.folder, text=True, capture_output=True, timeout=timeout,
                               env={"PATH": os.environ["PATH"], "DOCKER_HOST": self.host,
                                    "HARBORWALL_STATE": f"{self.folder}/state.json", "ASAN_OPTIONS": "detect_leaks=0", **env})

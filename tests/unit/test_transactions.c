@@ -12,6 +12,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
 #include <stdio.h>
 
@@ -167,6 +168,39 @@ TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
 	end(&x);
 }
 
+static bool take_any(void *context UNUSED, const struct nlmsghdr *message UNUSED,
+		     struct error *err UNUSED)
+{
+	return true;
+}
+
+/* A dump of a routing table that is not there: the kernel says so in the message that ends it. */
+TEST(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well)
+{
+	struct {
+		struct nlmsghdr header;
+		struct rtmsg body;
+		struct rtattr attr;
+		uint32_t table;
+	} request = {.header = {.nlmsg_len = sizeof(request),
+				.nlmsg_type = RTM_GETROUTE,
+				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+				.nlmsg_seq = 1},
+		     .body.rtm_family = AF_INET,
+		     .attr = {.rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = RTA_TABLE},
+		     .table = 4711};
+	struct example x = begin();
+	struct error err = {0};
+
+	assert_false(
+		netlink_dump(x.ns.route_fd, &request, sizeof(request), 1, take_any, NULL, &err));
+	assert_int_equal(err.code, ENOENT);
+	assert_non_null(strstr(err.text, "table does not exist"));
+	buf_free(&x.batch.bytes);
+	ns_close(&x.ns);
+	arena_release(&x.arena);
+}
+
 static void read_back(struct example *x, struct ruleset *have)
 {
 	assert_true(fw_nft_read(have, &x->arena, &x->ns, NULL, &x->err));
@@ -228,6 +262,7 @@ int main(void)
 		cmocka_unit_test(what_is_taken_stands),
 		cmocka_unit_test(of_what_is_refused_nothing_stands_and_the_first_is_named),
 		cmocka_unit_test(a_dump_that_is_given_up_is_not_in_the_way_of_the_next),
+		cmocka_unit_test(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well),
 		cmocka_unit_test(random_rules_stand_as_they_are_wanted_and_become_others),
 	};
 

@@ -141,34 +141,40 @@ static bool send_all(const struct exchange *x, const void *bytes, size_t len)
 	}
 }
 
-/* The kernel's own words for a refusal (NLMSGERR_ATTR_MSG), behind the message it acknowledges. */
-static const char *kernel_text(const struct nlmsghdr *message)
+/* The kernel's own words for a refusal (NLMSGERR_ATTR_MSG), in the attributes at `at` of a message.
+ */
+static const char *text_at(const struct nlmsghdr *message, size_t at)
 {
-	const struct nlmsgerr *e = NLMSG_DATA(message);
-	size_t at = sizeof(*e), len = NLMSG_PAYLOAD(message, 0);
+	const char *payload = NLMSG_DATA(message);
+	size_t len = NLMSG_PAYLOAD(message, 0);
 
-	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
-		return NULL;
-	if (!(message->nlmsg_flags & NLM_F_CAPPED))
-		at += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
-	while (at + ATTR_HEADER <= len) {
-		const struct nlattr *attr = (const void *)((const char *)e + at);
+	while (message->nlmsg_flags & NLM_F_ACK_TLVS && at + ATTR_HEADER <= len) {
+		const struct nlattr *attr = (const void *)(payload + at);
 		size_t size = attr->nla_len;
 
 		if (size < ATTR_HEADER || at + size > len)
 			return NULL;
 		if ((attr->nla_type & NLA_TYPE_MASK) == NLMSGERR_ATTR_MSG && size > ATTR_HEADER &&
-		    ((const char *)attr)[size - 1] == 0)
-			return (const char *)attr + ATTR_HEADER;
+		    payload[at + size - 1] == 0)
+			return payload + at + ATTR_HEADER;
 		at += (size + 3) & ~(size_t)3;
 	}
 	return NULL;
 }
 
-static void refuse(struct exchange *x, const struct nlmsghdr *message, int code)
+/* They stand behind the message that is refused, or its header. */
+static const char *text_of_refusal(const struct nlmsghdr *message)
 {
-	const char *text = kernel_text(message);
+	const struct nlmsgerr *e = NLMSG_DATA(message);
+	size_t at = sizeof(*e);
 
+	if (!(message->nlmsg_flags & NLM_F_CAPPED))
+		at += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
+	return text_at(message, at);
+}
+
+static void refuse(struct exchange *x, const struct nlmsghdr *message, int code, const char *text)
+{
 	if (x->err->code)
 		return;
 	x->failed_seq = message->nlmsg_seq;
@@ -179,6 +185,18 @@ static void refuse(struct exchange *x, const struct nlmsghdr *message, int code)
 	x->err->code = code;
 }
 
+/* A dump that went wrong after it began says so where it ends. */
+static void take_end(struct exchange *x, const struct nlmsghdr *message)
+{
+	int code = 0;
+
+	if (NLMSG_PAYLOAD(message, 0) >= sizeof(code))
+		memcpy(&code, NLMSG_DATA(message), sizeof(code));
+	if (code < 0)
+		refuse(x, message, -code, text_at(message, NLMSG_ALIGN(sizeof(code))));
+	x->done = true;
+}
+
 /* False ends the exchange with an error. */
 static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 {
@@ -186,12 +204,12 @@ static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 
 	x->interrupted |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 	if (message->nlmsg_type == NLMSG_DONE) {
-		x->done = true;
+		take_end(x, message);
 	} else if (message->nlmsg_type == NLMSG_ERROR) {
 		if (NLMSG_PAYLOAD(message, 0) < sizeof(*e))
 			return error_set(x->err, EBADMSG, "netlink answer");
 		if (e->error)
-			refuse(x, message, -e->error);
+			refuse(x, message, -e->error, text_of_refusal(message));
 		else
 			x->done = true;
 	} else if (x->reader && message->nlmsg_type >= NLMSG_MIN_TYPE) {
