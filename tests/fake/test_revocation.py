@@ -75,6 +75,31 @@ def test_a_connection_that_others_admitted_stays(host):
     assert host.kernel.connections() == {(1001, API, 81), (1002, API, 81)}
 
 
+PEER, HOST = "192.0.2.2", "192.0.2.1"
+TRANSLATED = nl.Connection(PEER, 1000, HOST, 8080, UDP, OURS, (PROXY, 80))
+
+
+def translation(**more):
+    return {"selector": "proxy", "nat": "dnat", "iface": "ext0", "to": "proxy", "port": 8080, "proto": "udp", **more}
+
+
+def test_a_translation_that_leads_to_another_port_ends_what_it_led_to_the_first(host):
+    apply(host, translation(to_port=80))
+    host.kernel.connect([TRANSLATED])
+    apply(host, translation(to_port=80), allowed(port=80))
+    assert host.kernel.connections() == {(1000, HOST, 8080)}
+    apply(host, translation(to_port=81), allowed(port=80))
+    assert not host.kernel.connections()
+
+
+def test_a_policy_for_the_port_that_was_asked_for_does_not_keep_what_was_translated(host):
+    from_peer = {"selector": "proxy", "from": "192.0.2.0/24", "port": 8080, "proto": "udp"}
+    apply(host, translation(to_port=80), from_peer)
+    host.kernel.connect([TRANSLATED, nl.Connection(PEER, 1001, PROXY, 8080, UDP, OURS)])
+    apply(host, from_peer)
+    assert host.kernel.connections() == {(1001, PROXY, 8080)}
+
+
 def test_however_many_there_are_all_of_them_are_closed(host):
     apply(host, allowed(proto="udp"), allowed(port=81, proto="udp", selector="proxy", **{"from": "api"}))
     host.kernel.connect([asked(1 + i % 65000, 1 + i // 65000) for i in range(MANY)])
