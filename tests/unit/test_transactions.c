@@ -15,6 +15,7 @@
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { MANY = 20000 };
 
@@ -201,6 +202,37 @@ TEST(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well)
 	arena_release(&x.arena);
 }
 
+static bool counts(void *n, const struct nlmsghdr *message UNUSED)
+{
+	++*(uint32_t *)n;
+	return false;
+}
+
+TEST(a_listener_that_is_flooded_is_left_for_what_else_there_is)
+{
+	static const int groups[] = {NFNLGRP_NFTABLES, 0};
+	struct example x = begin();
+	int ear = netlink_listen(NETLINK_NETFILTER, groups, &x.err);
+	uint32_t n = 0, origin;
+
+	assert_true(ear >= 0);
+	buf_free(&x.batch.bytes);
+	for (int i = 0; i < 400; i++) {
+		const struct chain chain = {.name = arena_printf(&x.arena, "c%d", i)};
+
+		nft_batch_begin(&x.batch, &x.arena, 1);
+		nft_add_table(&x.batch, &x.arena);
+		nft_add_chain(&x.batch, &x.arena, &chain);
+		assert_true(commit(&x, &origin));
+	}
+	assert_int_equal(netlink_hear(ear, counts, &n), HEARD_TOO_MUCH);
+	assert_true(n >= 200 && n < 800);
+	netlink_forget(ear);
+	assert_int_equal(netlink_hear(ear, counts, &n), HEARD_NOTHING);
+	close(ear);
+	end(&x);
+}
+
 static void read_back(struct example *x, struct ruleset *have)
 {
 	assert_true(fw_nft_read(have, &x->arena, &x->ns, NULL, &x->err));
@@ -262,6 +294,7 @@ int main(void)
 		cmocka_unit_test(what_is_taken_stands),
 		cmocka_unit_test(of_what_is_refused_nothing_stands_and_the_first_is_named),
 		cmocka_unit_test(a_dump_that_is_given_up_is_not_in_the_way_of_the_next),
+		cmocka_unit_test(a_listener_that_is_flooded_is_left_for_what_else_there_is),
 		cmocka_unit_test(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well),
 		cmocka_unit_test(random_rules_stand_as_they_are_wanted_and_become_others),
 	};

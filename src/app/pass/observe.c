@@ -233,6 +233,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	struct space *host;
 	host_prefix_list prefixes = {0};
 
+	ns_listen(&w->host);
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;

@@ -22,6 +22,7 @@ struct memory {
 	bool believed; /* sets of ours were not read, for we wrote them (app/pass/written.h) */
 	uint32_t generation;
 	struct space space;
+	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
@@ -50,6 +51,7 @@ struct known {
 	bool had_rules;	      /* of ours, at some time */
 	bool revocation_paid; /* its connections were compared with the policies since */
 	struct memory memory;
+	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
 	struct known *next_spare;
 };
 
