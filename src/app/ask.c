@@ -2,6 +2,7 @@
 #include "app/ask.h"
 
 #include "app/verbs.h"
+#include "base/foreign.h"
 #include "core/foreign/choose.h"
 #include "edge/host/lock.h"
 #include "edge/host/status.h"
@@ -10,6 +11,12 @@
 #include <string.h>
 
 enum { EXIT_DEGRADED = 2 };
+
+static void say_page(FILE *f, const char *before, const struct buf *page)
+{
+	fputs(before, f);
+	foreign_print(f, buf_text(page), page->len);
+}
 
 static bool somebody_answers(const char *listen)
 {
@@ -63,7 +70,7 @@ int ask_for_pass(const struct options *o)
 		return EXIT_FAILED;
 	}
 	if (!o->quiet || code != 200)
-		fprintf(code == 200 ? stdout : stderr, "the running daemon: %s", buf_text(&body));
+		say_page(code == 200 ? stdout : stderr, "the running daemon: ", &body);
 	return code == 200 ? EXIT_FINE : EXIT_FAILED;
 }
 
@@ -84,6 +91,6 @@ int verb_status(const struct options *o)
 	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
 			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)
-		fputs(buf_text(&page), stdout);
+		say_page(stdout, "", &page);
 	return healthy ? EXIT_FINE : EXIT_DEGRADED;
 }

@@ -34,6 +34,10 @@ class Case:
         with open(f"{self.folder}/networks.json", "w", encoding="utf-8") as f:
             json.dump(config, f)
 
+    def inside(self, *command, stdin=None):
+        return subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", *command], input=stdin, text=True,
+                              stdout=subprocess.PIPE, check=True).stdout
+
     def nft(self, *words):
         done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "nft", *words], text=True, capture_output=True,
                               check=False)

@@ -221,6 +221,7 @@ static void read_engine(struct view *view, struct world *w)
 	if (!w->as_last_told || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
+		m->valid = false; /* somebody may ask for it meanwhile */
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
 	}
 	timing_part("engine", start);
