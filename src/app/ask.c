@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/ask.h"
 
+#include "app/say.h"
 #include "app/verbs.h"
-#include "base/foreign.h"
 #include "core/foreign/choose.h"
 #include "edge/host/lock.h"
 #include "edge/host/status.h"
@@ -11,12 +11,6 @@
 #include <string.h>
 
 enum { EXIT_DEGRADED = 2 };
-
-static void say_page(FILE *f, const char *before, const struct buf *page)
-{
-	fputs(before, f);
-	foreign_print(f, buf_text(page), page->len);
-}
 
 static bool somebody_answers(const char *listen)
 {
@@ -51,10 +45,17 @@ static bool is_its_file(const struct options *o)
 	if (status_ask(&json, &code, o->listen, "/status", false, &err) &&
 	    strstr(buf_text(&json), buf_text(&expected)))
 		return true;
-	fprintf(stderr, "harborwall: %s%s\n", err.text[0] ? "a daemon runs, but " : "",
-		err.text[0] ? err.text
-			    : "the running daemon keeps another file; change that one, or end it");
+	say_error("%s%s", err.text[0] ? "a daemon runs, but " : "",
+		  err.text[0]
+			  ? err.text
+			  : "the running daemon keeps another file; change that one, or end it");
 	return false;
+}
+
+static const char *without_newline(struct buf *body)
+{
+	buf_cut(body, strcspn(buf_text(body), "\n"));
+	return buf_text(body);
 }
 
 int ask_for_pass(const struct options *o)
@@ -66,11 +67,12 @@ int ask_for_pass(const struct options *o)
 	if (!is_its_file(o))
 		return EXIT_FAILED;
 	if (!status_ask(&body, &code, o->listen, "/pass", true, &err)) {
-		fprintf(stderr, "harborwall: a daemon runs, but %s\n", err.text);
+		say_error("a daemon runs, but %s", err.text);
 		return EXIT_FAILED;
 	}
 	if (!o->quiet || code != 200)
-		say_page(code == 200 ? stdout : stderr, "the running daemon: ", &body);
+		say_line(code == 200 ? stdout : stderr, "the running daemon: %s",
+			 without_newline(&body));
 	return code == 200 ? EXIT_FINE : EXIT_FAILED;
 }
 
@@ -85,12 +87,12 @@ int verb_status(const struct options *o)
 			&err) ||
 	    code != 200) {
 		if (!o->quiet)
-			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
+			say_error("%s", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;
 	}
 	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
 			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)
-		say_page(stdout, "", &page);
+		say_page(stdout, &page);
 	return healthy ? EXIT_FINE : EXIT_DEGRADED;
 }

@@ -5,7 +5,9 @@
  */
 #include "app/ask.h"
 #include "app/pass/pass.h"
+#include "app/say.h"
 #include "app/verbs.h"
+#include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/foreign/choose.h"
 #include "core/plan/checkup.h"
@@ -50,7 +52,7 @@ static void say(struct doctor *d, bool fine, const char *what, const char *forma
 		buf_json_string(&d->out, text);
 		buf_puts(&d->out, "}");
 	} else if (!fine || !d->options->quiet) {
-		buf_printf(&d->out, "%-8s %-13s %s\n", fine ? "ok" : "FINDING", what, text);
+		buf_line(&d->out, "%-8s %-13s %s", fine ? "ok" : "FINDING", what, text);
 	}
 	d->n_lines++;
 }
@@ -342,7 +344,7 @@ int verb_doctor(const struct options *options)
 	int status;
 
 	if (!world_open(&d.world, options, &d.err)) {
-		fprintf(stderr, "harborwall: %s\n", d.err.text);
+		say_error("%s", d.err.text);
 		world_close(&d.world);
 		return EXIT_FAILED;
 	}
@@ -353,7 +355,7 @@ int verb_doctor(const struct options *options)
 		checks[i](&d);
 	if (options->json)
 		buf_printf(&d.out, "\n  ],\n  \"findings\": %u\n}\n", d.n_findings);
-	fputs(buf_text(&d.out), stdout);
+	say_page(stdout, &d.out);
 	status = d.n_findings ? EXIT_FINDINGS : EXIT_FINE;
 	buf_free(&d.out);
 	pass_release(&d.pass);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb table, and nothing else. */
 #include "app/report/timings.h"
+#include "app/say.h"
 #include "app/verbs.h"
 #include "base/log.h"
 
@@ -10,7 +11,7 @@
 
 static int verb_not_built(const struct options *options)
 {
-	fprintf(stderr, "harborwall: %s is not built yet\n", options->verb);
+	say_error("%s is not built yet", options->verb);
 	return EXIT_FAILED;
 }
 

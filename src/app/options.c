@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/options.h"
 
+#include "app/say.h"
+#include "base/arena.h"
+
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,13 +44,12 @@ static const struct {
 /* Says what is wrong with the call; false, so that refusing is one line. */
 PRINTF_LIKE(2, 3) static bool refuse(int *status, const char *format, ...)
 {
+	AUTO_RELEASE struct arena a = {0};
 	va_list args;
 
-	fprintf(stderr, "harborwall: ");
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say_error("%s; see harborwall --help", arena_vprintf(&a, format, args));
 	va_end(args);
-	fprintf(stderr, "; see harborwall --help\n");
 	*status = EXIT_USAGE;
 	return false;
 }
@@ -246,7 +248,7 @@ static bool flags_fit(const struct options *o, const struct verb *verb, int *sta
 			return refuse(status, "%s has no option --%s", verb->name, flags[i].name);
 		if (!strstr(flags[i].help, "not built yet"))
 			continue;
-		fprintf(stderr, "harborwall: --%s is not built yet\n", flags[i].name);
+		say_error("--%s is not built yet", flags[i].name);
 		*status = EXIT_FAILED;
 		return false;
 	}

@@ -6,6 +6,8 @@
 #include "app/pass/pass.h"
 #include "app/pass/saved.h"
 #include "app/report/timings.h"
+#include "app/say.h"
+#include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/iptables/iptables.h"
 #include "edge/firewall/handoff.h"
@@ -18,13 +20,13 @@ enum { MAX_PASSES = 4 }; /* of one apply: the last one finds nothing left to do 
 
 static int fail(const struct error *err)
 {
-	fprintf(stderr, "harborwall: %s\n", err->text);
+	say_error("%s", err->text);
 	return EXIT_FAILED;
 }
 
 static void print(const struct buf *text)
 {
-	fwrite(buf_text(text), 1, text->len, stdout);
+	say_page(stdout, text);
 }
 
 /* --- check --- */
@@ -33,7 +35,7 @@ static void print_diags(const struct options *o, struct generation *g)
 {
 	list_each (diag, &g->diags.list)
 		if (!o->quiet || diag->severity == SEVERITY_ERROR)
-			fprintf(stderr, "%s\n", diag_format(&g->arena, o->config, diag));
+			say_line(stderr, "%s", diag_format(&g->arena, o->config, diag));
 }
 
 static void print_diags_json(const struct options *o, const struct generation *g, bool valid)
@@ -67,11 +69,11 @@ static void print_summary(const struct options *o, const struct generation *g)
 {
 	const struct config *c = &g->config;
 
-	printf("%s: %u network%s, %u address%s, %u polic%s: %u error%s, %u warning%s\n", o->config,
-	       c->networks.n, plural(c->networks.n, "", "s"), c->addresses.n,
-	       plural(c->addresses.n, "", "es"), c->policies.n, plural(c->policies.n, "y", "ies"),
-	       g->diags.n_errors, plural(g->diags.n_errors, "", "s"), g->diags.n_warnings,
-	       plural(g->diags.n_warnings, "", "s"));
+	say_line(stdout, "%s: %u network%s, %u address%s, %u polic%s: %u error%s, %u warning%s",
+		 o->config, c->networks.n, plural(c->networks.n, "", "s"), c->addresses.n,
+		 plural(c->addresses.n, "", "es"), c->policies.n, plural(c->policies.n, "y", "ies"),
+		 g->diags.n_errors, plural(g->diags.n_errors, "", "s"), g->diags.n_warnings,
+		 plural(g->diags.n_warnings, "", "s"));
 }
 
 int verb_check(const struct options *o)
@@ -120,9 +122,11 @@ static bool load(struct generation *g, const struct options *o)
 
 static void print_findings(FILE *out, const struct pass *p)
 {
+	AUTO_BUF struct buf text = {0};
+
 	list_each (finding, &p->plan.findings.list)
-		fprintf(out, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
-			finding->text);
+		finding_print(&text, finding);
+	say_page(out, &text);
 }
 
 static void print_spaces(struct buf *out, const struct pass *p)
@@ -130,8 +134,8 @@ static void print_spaces(struct buf *out, const struct pass *p)
 	list_each (space, &p->want.spaces) {
 		if (!space->ruleset.exists && !space->routes.n && !space->chains.n)
 			continue;
-		buf_printf(out, "# %s%s\n", space->container ? "container " : "host",
-			   space->container ? space->container : "");
+		buf_line(out, "# %s%s", space->container ? "container " : "host",
+			 space->container ? space->container : "");
 		nft_print(out, &space->ruleset);
 		ipt_print(out, &space->chains);
 		list_each (route, &space->routes)
@@ -166,7 +170,7 @@ static void print_plan(struct buf *out, const struct pass *p, const struct gener
 {
 	buf_puts(out, "host: ");
 	facts_print(out, &p->view.engine, &p->view.facts);
-	buf_puts(out, "\n");
+	buf_end_line(out, 0);
 	plan_print(out, &p->plan, &g->config, verbose);
 }
 
@@ -217,11 +221,11 @@ static void print_outcomes(const struct pass *p, bool last, bool quiet)
 		if (!last && outcome->kind != OUTCOME_DONE)
 			continue;
 		if (!quiet)
-			printf("%c %-10s %s%s%s%s%s\n", step->sign, step->object,
-			       outcome_words[outcome->kind], step->text, *step->why ? "  (" : "",
-			       step->why, *step->why ? ")" : "");
+			say_line(stdout, "%c %-10s %s%s%s%s%s", step->sign, step->object,
+				 outcome_words[outcome->kind], step->text, *step->why ? "  (" : "",
+				 step->why, *step->why ? ")" : "");
 		if (outcome->kind == OUTCOME_FAILED)
-			fprintf(stderr, "harborwall: %s\n", outcome->why);
+			say_error("%s", outcome->why);
 	}
 }
 
@@ -247,12 +251,14 @@ static bool converge(struct world *world, const struct generation *g, const stru
 		if (planned && !o->quiet && last)
 			print_findings(stdout, &pass);
 		if (planned && last && pass.trouble.text[0])
-			fprintf(stderr, "harborwall: revoke: %s\n", pass.trouble.text);
+			say_error("revoke: %s", pass.trouble.text);
 		pass_release(&pass);
 		if (stuck)
 			return error_set(err, -1, "not converged");
+		if (clean && !i && !o->quiet)
+			say_line(stdout, "nothing to do");
 		if (clean)
-			return i || o->quiet || printf("nothing to do\n");
+			return true;
 	}
 	return error_set(err, -1, "not converged after %d passes: something undoes what is done",
 			 MAX_PASSES);
@@ -300,18 +306,15 @@ static bool give_back(struct world *world, const struct options *o, struct error
 	    !handoff_set_forward_policy(&world->host, saved->variant, false, err))
 		return false;
 	if (!o->quiet && saved->forwarding_was_off)
-		printf("~ forwarding host: net.ipv4.ip_forward = 0, as it was\n");
+		say_line(stdout, "~ forwarding host: net.ipv4.ip_forward = 0, as it was");
 	if (!o->quiet && saved->policy_was_accept)
-		printf("~ policy     host: FORWARD policy ACCEPT, as it was\n");
+		say_line(stdout, "~ policy     host: FORWARD policy ACCEPT, as it was");
 	return saved_forget(saved, err);
 }
 
 static int refuse_clear(const char *holder)
 {
-	fprintf(stderr,
-		"harborwall: a daemon keeps the rules (%s) and would write them again; end it "
-		"first\n",
-		holder);
+	say_error("a daemon keeps the rules (%s) and would write them again; end it first", holder);
 	return EXIT_FAILED;
 }
 

@@ -84,6 +84,31 @@ void buf_foreign(struct buf *b, const char *text)
 	add(b, text, strlen(text), "");
 }
 
+void buf_end_line(struct buf *b, size_t start)
+{
+	size_t len = b->len - start;
+	AUTO_BUF struct buf line = {0};
+
+	if (len && printable(b->data + start, len, "") < len) {
+		buf_add(&line, b->data + start, len);
+		buf_cut(b, start);
+		add(b, line.data, len, "");
+	}
+	buf_puts(b, "\n");
+}
+
+void buf_line(struct buf *b, const char *format, ...)
+{
+	AUTO_RELEASE struct arena a = {0};
+	size_t start = b->len;
+	va_list args;
+
+	va_start(args, format);
+	buf_puts(b, arena_vprintf(&a, format, args));
+	va_end(args);
+	buf_end_line(b, start);
+}
+
 void buf_foreign_page(struct buf *b, const char *text, size_t len)
 {
 	add(b, text, len, "\n\t");

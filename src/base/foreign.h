@@ -23,6 +23,11 @@ uint32_t unprintable(const char *s, size_t len);
 
 /* On one line. */
 void buf_foreign(struct buf *b, const char *text);
+/* printf's, and a newline behind it. */
+void buf_line(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+/* What was added since b->len was `start` is one line: what must not be printed of it is escaped.
+ */
+void buf_end_line(struct buf *b, size_t start);
 /* A page of ours with text of others in it: newlines and tabs are ours. */
 void buf_foreign_page(struct buf *b, const char *text, size_t len);
 /* The text itself where nothing in it needs escaping. */

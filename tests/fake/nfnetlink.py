@@ -178,9 +178,12 @@ class Kernel:
 
     def replace(self, messages, name=b"harborwall\0"):
         """In one transaction the table goes and these come."""
+        self.commit([Message(DELTABLE, [Attribute(1, name)]), *messages])
+
+    def commit(self, messages):
         batch, first = [], self.sequence + 1
         body = struct.pack(">BBH", 0, 0, SUBSYSTEM)
-        for i, m in enumerate([Message(DELTABLE, [Attribute(1, name)]), *messages], first + 1):
+        for i, m in enumerate(messages, first + 1):
             flags = REQUEST | (0 if m.kind == DELTABLE else CREATE | (APPEND if m.kind == NEWRULE else 0))
             numbered = Message(m.kind, [*m.attributes, Attribute(10, u32(i))]) if m.kind == NEWSET else m
             batch.append(numbered.encoded(flags, i))

@@ -166,9 +166,9 @@ SEEN = {
 
 @pytest.mark.parametrize("change", SEEN.values(), ids=SEEN.keys())
 def test_what_somebody_changed_is_seen_and_put_right(host, change):
-    before = host.stands()
+    before, text = host.stands(), host.text()
     change(host)
-    assert host.stands() != before, "nothing changed"
+    assert host.text() != text, "nothing changed"  # nft 1.0.6 prints no JSON of a table with flags
     planned = host.run("plan")
     assert planned.returncode == 2 and "table inet harborwall" in planned.stdout, planned.stdout + planned.stderr
     done = host.run("apply")

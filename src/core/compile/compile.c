@@ -3,6 +3,7 @@
  * What is wanted: networks, attachments, and for every namespace what core/ruleset/program.c makes
  * of the flows that are wanted there.
  */
+#include "base/foreign.h"
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
@@ -33,6 +34,11 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 	finding->text = arena_vprintf(a, format, args);
 	va_end(args);
 	return finding;
+}
+
+void finding_print(struct buf *out, const struct finding *f)
+{
+	buf_line(out, "%s: %s: %s", finding_names[f->kind], f->subject, f->text);
 }
 
 bool finding_cannot(const struct finding *f)
