@@ -29,13 +29,19 @@ static bool is_asked_for(const struct ruleset *have, struct attrs attrs, uint16_
 		       have->table ? have->table : TABLE_NAME);
 }
 
+/* Of our table, that is: others may hold what they like, and are only looked at. */
+static bool is_ours(const struct ruleset *have)
+{
+	return !have->table;
+}
+
 /* The first one is told. */
 PRINTF_LIKE(3, 4)
 static void note_odd(struct ruleset *have, struct arena *a, const char *format, ...)
 {
 	va_list args;
 
-	if (have->odd)
+	if (have->odd || !is_ours(have))
 		return;
 	va_start(args, format);
 	have->odd = arena_vprintf(a, format, args);
@@ -137,8 +143,10 @@ static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs
 	set->interval = flags & NFT_SET_INTERVAL;
 	set->counts = attr_find(attrs, NFTA_SET_EXPR).len;
 	set->size = attr_be32(attr_find(desc, NFTA_SET_DESC_SIZE));
-	if (!is_plain(set, attrs))
+	if (is_ours(have) && !is_plain(set, attrs))
 		note_odd(have, a, "set %s is of another kind", set->name);
+	if (!is_ours(have) && flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT))
+		set->n_key = 0; /* its elements are nothing that we could read */
 }
 
 /* --- elements --- */
@@ -217,14 +225,12 @@ static struct element split_element(const struct set *set, struct attrs attrs)
  * An element of a lone interval comes as two: they are kept as (key, 1 for a start, 0 for an end),
  * which sorts an end before the start that has its place, until nft_decode_finish pairs them.
  */
-static bool decode_element(struct set *set, struct arena *a, struct arena *loose,
-			   struct attrs attrs)
+static bool decode_element(struct set *set, struct arena *a, struct arena *loose, struct element e)
 {
-	struct element e = split_element(set, attrs);
 	uint32_t key = set_key_len(set);
 	uint8_t *record;
 
-	if (set->n >= MAX_DUMPED || e.odd)
+	if (set->n >= MAX_DUMPED)
 		return false;
 	record = set_add_read(set, loose);
 	if (!put_value(record, key, e.key))
@@ -253,9 +259,15 @@ static bool decode_elements(struct ruleset *have, struct arena *a, struct arena 
 
 	if (!set)
 		return error_set(err, EBADMSG, "elements of a set that was not listed");
-	while (!have->odd && attr_next(&rest, &type, &element))
-		if (!decode_element(set, a, loose, element))
-			note_odd(have, a, "set %s has an element of another kind", set->name);
+	while (!have->odd && set->n_key && attr_next(&rest, &type, &element)) {
+		struct element e = split_element(set, element);
+
+		if (!(e.odd && is_ours(have)) && decode_element(set, a, loose, e))
+			continue;
+		note_odd(have, a, "set %s has an element of another kind", set->name);
+		set->n_key = 0;
+		set->n = 0;
+	}
 	return true;
 }
 
@@ -292,7 +304,7 @@ static void pair_ends(struct set *set, struct arena *a)
 void nft_decode_finish(struct ruleset *have, struct arena *a)
 {
 	list_each (set, &have->sets) {
-		if (have->odd) { /* nothing of it is compared */
+		if (have->odd || !set->n_key) { /* nothing of it is compared */
 			set->elements = NULL;
 			set->n = set->cap = 0;
 			continue;
