@@ -183,7 +183,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->firewalld = w->memory.firewalld;
 	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
 			       views[VARIANT_LEGACY].firewalld;
-	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
+	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES ||
+			     (view->engine.info_refused && w->memory.bridges.drops);
 	f->no_nf_tables = w->no_nf_tables;
 	f->variant = choose_variant(&view->engine, views);
 	if (!choose_backend(f, w->options->backend, err))

@@ -147,6 +147,11 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
+	if (c->engine->info_refused)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "engine",
+			    "it does not answer GET /info (%s; a proxy before its socket?): which "
+			    "firewall it writes is told by what stands alone",
+			    c->engine->info_refused);
 }
 
 static void compile_mark(struct compiler *c)

@@ -196,14 +196,31 @@ static const struct reading {
 	 engine_decode_containers},
 };
 
+/* As proxies do that let some questions through: it says nothing of how the engine is. */
+static bool is_forbidden(int code)
+{
+	return code == 401 || code == 403 || code == 404 || code == 405 || code == 501;
+}
+
+static bool read_part(struct docker *d, const struct reading *reading, struct engine *e,
+		      struct arena *a, struct error *err)
+{
+	if (perform(d, &reading->request, err))
+		return reading->decode(e, a, buf_text(&d->answer), d->answer.len, err);
+	if (reading->decode != engine_decode_info || !is_forbidden(err->code))
+		return false;
+	e->info_refused = arena_strdup(a, err->text);
+	*err = (struct error){0};
+	return true;
+}
+
 static bool read_once(struct docker *d, struct engine *e, struct arena *a, struct error *err)
 {
 	if (!negotiate(d, err))
 		return false;
 	copy_version(e, a, &d->engine);
 	for (size_t i = 0; i < COUNT_OF(readings); i++)
-		if (!perform(d, &readings[i].request, err) ||
-		    !readings[i].decode(e, a, buf_text(&d->answer), d->answer.len, err))
+		if (!read_part(d, &readings[i], e, a, err))
 			return error_wrap(err, "%s", readings[i].doing);
 	return true;
 }
