@@ -130,3 +130,14 @@ def test_routes_that_a_container_gives_our_protocol_number_are_not_all_taken_awa
     assert time.monotonic() - started < 3 and host.enforced(80)
     assert "more than 4096 routes bear our protocol number" in done.stdout + done.stderr, done.stdout[-3000:] + done.stderr
     assert done.stdout.count("route ") < 10
+
+
+def test_rules_of_iptables_that_take_too_long_to_print_are_that_container_s_trouble(host):
+    """plan and apply look for rules of network-go's there."""
+    host.engine.inside("vpn", "iptables-nft-restore", input="*nat\n" + "".join(
+        f"-A OUTPUT -d 11.{i >> 16}.{i >> 8 & 255}.{i & 255} -j ACCEPT\n" for i in range(300000)) + "COMMIT\n")
+    started = time.monotonic()
+    done = host.run("apply")
+    assert done.returncode == 0 and time.monotonic() - started < 12, done.stdout + done.stderr
+    assert "warning: vpn: it is not known whether rules without our mark stand there" in done.stdout, done.stdout
+    assert host.enforced(80) and "wg0" in table(host)

@@ -280,10 +280,14 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
 		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
-		if (have && have->reachable &&
-		    !read_leftovers(have, a, view->places.items[i].ns, w->flows,
-				    view->facts.no_nf_tables, err))
+		if (!have || !have->reachable ||
+		    read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				   view->facts.no_nf_tables, err))
+			continue;
+		if (!w->container)
 			return false;
+		have->not_searched = arena_strdup(a, err->text); /* its own trouble */
+		*err = (struct error){0};
 	}
 	return true;
 }

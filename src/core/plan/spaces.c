@@ -328,6 +328,10 @@ static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
 {
 	const struct space *h = &d->seen->have.spaces.items[have];
 
+	if (h->not_searched)
+		finding_add(&d->plan->findings, d->a, FINDING_WARNING, NONE, h->container,
+			    "it is not known whether rules without our mark stand there: %s",
+			    h->not_searched);
 	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
 		adopt_leftovers(d, want, have, v);
 	if (!d->plan->adopt)

@@ -14,7 +14,8 @@
 
 enum {
 	TOOL_MS = 20000,
-	CONTAINER_MS = 2000, /* a save in a namespace whose owner may have filled it */
+	CONTAINER_SAVE_MS = 2000, /* in a namespace whose owner may have filled it */
+	CONTAINER_RESTORE_MS = 5000,
 	MAX_NAMES = 4096,
 	MOST_RULES = 1 << 20, /* bytes */
 };
@@ -23,7 +24,7 @@ static const char *const tables[] = {"raw", "nat", "filter"};
 
 static int patience_ms(const struct ns *ns)
 {
-	return ns->pidfd < 0 ? TOOL_MS : CONTAINER_MS;
+	return ns->pidfd < 0 ? TOOL_MS : CONTAINER_SAVE_MS;
 }
 
 /*
@@ -193,7 +194,7 @@ bool iptables_restore(const struct ns *ns, enum variant variant, const char *tex
 	if (!ns_enter(&home, ns, err))
 		return false;
 	deaf = ns_turn_deaf(ns, variant == VARIANT_NFT ? strlen(text) : 0);
-	ok = proc_run(argv, text, NULL, TOOL_MS, err);
+	ok = proc_run(argv, text, NULL, ns->pidfd < 0 ? TOOL_MS : CONTAINER_RESTORE_MS, err);
 	ns_hear_again(ns, deaf);
 	ns_leave(home);
 	return ok;

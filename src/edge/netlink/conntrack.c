@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* So many are remembered and deleted at a time; more rounds than this are owed. */
-enum { ROUND = 1 << 15, MOST_ROUNDS = 64 };
+enum { ROUND = 1 << 15, MOST_ROUNDS = 64, MOST_IN_CONTAINER = 4 };
 
 struct revoked {
 	struct nf_conntrack **items; /* of this round */
@@ -109,7 +109,7 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const stru
 {
 	struct revoked r = {.flows = flows};
 	struct nfct_handle *h;
-	int round = 0;
+	int round = 0, most = ns->pidfd < 0 ? MOST_ROUNDS : MOST_IN_CONTAINER;
 	bool ok;
 
 	*n = 0;
@@ -118,7 +118,7 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const stru
 	do {
 		ok = revoke_round(h, &r, bit, err);
 		*n += r.n;
-	} while (ok && r.more && ++round < MOST_ROUNDS);
+	} while (ok && r.more && ++round < most);
 	if (ok && r.more)
 		ok = error_set(err, -1,
 			       "there are more revoked connections than %u; the rest ends in the "
