@@ -260,19 +260,21 @@ def test_an_answer_of_root_is_believed(case, impostor, kind):
     assert done.returncode == 0 and done.stdout == "healthy\n"
 
 
+# A process begins with the greatest size of the one that it was forked from: this one is small.
+SPAWN = """
+import os, sys
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, code, used = os.wait4(pid, 0)
+print(os.waitstatus_to_exitcode(code), used.ru_maxrss)
+"""
+
+
 def test_an_answer_without_end_is_given_up(case, impostor):
     where = impostor("tcp", 0, "endless")
     before = time.monotonic()
-    pid = os.posix_spawn("/usr/bin/nsenter", ["nsenter", "-t", str(case.holder.pid), "-n", HARBORWALL, "status", "-q"],
-                         {"PATH": os.environ["PATH"], "HARBORWALL_LISTEN": where, "ASAN_OPTIONS": "detect_leaks=0"})
-    _, code, used = os.wait4(pid, 0)
-    assert os.waitstatus_to_exitcode(code) == 1 and time.monotonic() - before < 9
-    assert used.ru_maxrss < 400 << 10 if "asan" in HARBORWALL else used.ru_maxrss < 150 << 10, used.ru_maxrss
-
-
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
-def test_what_is_printed_of_an_answer_is_harmless(case, impostor, options):
-    where = impostor("tcp", 0, "healthy\\n\\x1b]0;x\\x07 \\u009b31m \\u202e \\u2028 \\x7f tab\\tend\\n")
-    done = status(case, where, *options)
-    assert done.stdout.count("\n") == 2 and done.stdout.endswith("end\n")
-    assert not [c for c in done.stdout if c not in "\n\t" and (ord(c) < 32 or 127 <= ord(c) < 160 or ord(c) in (0x202e, 0x2028))], done.stdout
+    done = subprocess.run(["/usr/bin/python3", "-c", SPAWN, "/usr/bin/nsenter", "-t", str(case.holder.pid), "-n", HARBORWALL, "status",
+                           "-q"], text=True, capture_output=True, check=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], "HARBORWALL_LISTEN": where, "ASAN_OPTIONS": "detect_leaks=0"})
+    code, used = map(int, done.stdout.split())
+    assert code == 1 and time.monotonic() - before < 9
+    assert used < (400 << 10 if "asan" in HARBORWALL else 150 << 10)
