@@ -2,6 +2,7 @@
 #include "app/options.h"
 
 #include "app/cli.h"
+#include "app/say.h"
 #include "base/buf.h"
 #include "base/nearest.h"
 
@@ -18,14 +19,14 @@ PRINTF_LIKE(3, 4)
 static bool refuse(const struct options *o, int *status, const char *format, ...)
 {
 	const struct verb *verb = o->verb ? find_verb(o->verb) : NULL;
+	bool known = verb && verb->run;
+	AUTO_RELEASE struct arena a = {0};
 	va_list args;
 
-	fprintf(stderr, "harborwall: ");
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say_error("%s; see harborwall %s%s--help", arena_vprintf(&a, format, args),
+		  known ? verb->name : "", known ? " " : "");
 	va_end(args);
-	fprintf(stderr, "; see harborwall %s%s--help\n", verb && verb->run ? verb->name : "",
-		verb && verb->run ? " " : "");
 	*status = EXIT_USAGE;
 	return false;
 }
@@ -196,7 +197,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 
 static bool is_not_built(const char *what, const char *name, int *status)
 {
-	fprintf(stderr, "harborwall: %s%s is not built yet\n", what, name);
+	say_error("%s%s is not built yet", what, name);
 	*status = EXIT_FAILED;
 	return false;
 }

@@ -298,6 +298,7 @@ static void read_engine(struct view *view, struct world *w)
 	if (!w->as_last_told || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
+		m->valid = false; /* somebody may ask for it meanwhile */
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
 	}
 	timing_part("engine", start);
@@ -331,6 +332,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	struct space *host;
 	host_prefix_list prefixes = {0};
 
+	ns_listen(&w->host);
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
@@ -413,10 +415,14 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
 		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
-		if (have && have->reachable &&
-		    !read_leftovers(have, a, view->places.items[i].ns, w->flows,
-				    view->facts.no_nf_tables, err))
+		if (!have || !have->reachable ||
+		    read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				   view->facts.no_nf_tables, err))
+			continue;
+		if (!w->container)
 			return false;
+		have->not_searched = arena_strdup(a, err->text); /* its own trouble */
+		*err = (struct error){0};
 	}
 	return true;
 }

@@ -24,6 +24,7 @@ struct memory {
 	uint32_t generation;
 	struct space space;
 	bool has_walls;		     /* they were looked for, too: where something is translated */
+	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
@@ -52,6 +53,7 @@ struct known {
 	bool had_rules;	      /* of ours, at some time */
 	bool revocation_paid; /* its connections were compared with the policies since */
 	struct memory memory;
+	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
 	struct known *next_spare;
 };
 

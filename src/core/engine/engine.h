@@ -77,6 +77,7 @@ struct engine {
 	const char *api;	       /* spoken with it, "1.41"; NULL before engine_choose_api */
 	const char *api_min, *api_max; /* what it offers */
 	const char *id;		       /* /info ID */
+	const char *info_refused;      /* in what words /info was, where a proxy stands before it */
 	enum docker_firewall firewall; /* from /info FirewallBackend where the API has it (1.49) */
 	bool firewalld;
 	bool libpod; /* Podman's compatible socket: unsupported */

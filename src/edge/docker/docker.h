@@ -30,6 +30,18 @@ void docker_free(struct docker *d);
 bool docker_is_remote(const struct docker *d);
 
 /*
+ * What goes on while an answer is waited for, which may take its time: `take` is called when one of
+ * the descriptors is readable, and every second. Where it says false nobody waits for the answer to
+ * a GET any more (ECANCELED); what was asked to change something is waited for.
+ */
+struct docker_meanwhile {
+	int fds[2];
+	bool (*take)(void *context);
+	void *context;
+};
+void docker_set_meanwhile(struct docker *d, const struct docker_meanwhile *meanwhile);
+
+/*
  * Reads the engine: version (negotiating once per connection), info, networks, containers; all or
  * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; another errno: it broke off, stalled
  * (ETIMEDOUT) or answers too much (EMSGSIZE); an HTTP status where it answered with an error; -1
