@@ -17,7 +17,7 @@ static int verb_not_built(const struct options *options)
 static const struct verb verbs[] = {
 	{"run", verb_run, "", 0, "", "the daemon: keep the host as the file says (default)"},
 	{"check", verb_check, "[FILE]", 1, "js", "say what is wrong with the file; touch nothing"},
-	{"plan", verb_plan, "[FILE]", 1, "j", "show what apply would do, and why"},
+	{"plan", verb_plan, "[FILE]", 1, "jr", "show what apply would do, and why"},
 	{"apply", verb_apply, "[FILE]", 1, "jrao", "one pass: make the host as the file says"},
 	{"rules", verb_rules, "[FILE]", 1, "be", "print the rules as text"},
 	{"status", verb_status, "", 0, "j", "what the running daemon sees"},

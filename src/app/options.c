@@ -30,7 +30,8 @@ static const struct {
 	 "NAME   rules: nftables, iptables-nft, iptables-legacy"},
 	{"counters", 'k', true, false, true, "WHEN   per policy: auto (up to 500), on, off"},
 	{"engine", 'e', false, false, true, "MAJOR  rules: as for this version of Docker"},
-	{"replace", 'r', false, false, true, "NET    apply: re-create a network (not built yet)"},
+	{"replace", 'r', false, false, true,
+	 "NET    apply, plan: make anew a network that stands otherwise"},
 	{"adopt", 'a', false, false, false,
 	 "       apply: remove rules without our mark that say what ours say"},
 	{"confirm", 'o', false, false, true,
@@ -151,6 +152,7 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->engine = letter == 'e' ? (uint32_t)strtoul(value, NULL, 10) : o->engine;
 	o->backend = letter == 'b' ? value : o->backend;
 	o->counters_word = letter == 'k' ? value : o->counters_word;
+	o->replace = letter == 'r' ? value : o->replace;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';
@@ -197,6 +199,8 @@ static bool read_words(struct options *o, int argc, char **argv, int *status)
 			return refuse(status, "%s needs a value", argv[optind - 1]);
 		if (letter == '?')
 			return refuse(status, "%s is no option", argv[optind - 1]);
+		if (letter == 'r' && o->replace)
+			return refuse(status, "--replace takes one network at a time");
 		if (letter != -1)
 			set_flag(o, flag_of(letter), optarg);
 		else if (optind == argc)

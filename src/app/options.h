@@ -23,10 +23,11 @@ struct options {
 	const char *backend;	   /* HARBORWALL_BACKEND or --backend; NULL: detect */
 	const char *counters_word; /* HARBORWALL_COUNTERS or --counters */
 	enum counters counters;
-	uint32_t engine;    /* --engine: rules for this version of Docker; 0: none in particular */
-	const char *listen; /* status socket: a path, or 127.0.0.1:PORT */
-	const char *state;  /* path of the state file */
-	uint32_t period_s;  /* WATCH_PERIOD_SECONDS */
+	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
+	const char *replace; /* --replace: a network; NULL: none */
+	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */
+	const char *state;   /* path of the state file */
+	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */
 	uint32_t mark_raw, mark_accept;
 	bool debug, log_json;
 	uint32_t given; /* bit i: flag i of the table was on the command line */

@@ -161,6 +161,17 @@ int verb_rules(const struct options *o)
 
 /* --- plan --- */
 
+/* Nothing else is done either: whoever names a network means it. */
+static bool refuses_replace(const struct pass *p, const struct options *o, struct error *err)
+{
+	if (!p->plan.replace_refused)
+		return false;
+	if (!o->quiet)
+		print_findings(stdout, p);
+	error_set(err, -1, "--replace: %s", p->plan.replace_refused);
+	return true;
+}
+
 static void print_plan(struct buf *out, const struct pass *p, const struct generation *g,
 		       bool verbose)
 {
@@ -184,7 +195,10 @@ int verb_plan(const struct options *o)
 		return EXIT_FAILED;
 	opened = world_open(&world, o, &err);
 	world.look_for_leftovers = true;
+	world.replace = o->replace;
 	if (!opened || !pass_plan(&pass, &world, &g, &err)) {
+		status = fail(&err);
+	} else if (refuses_replace(&pass, o, &err)) {
 		status = fail(&err);
 	} else {
 		if (o->json)
@@ -236,8 +250,13 @@ static bool converge(struct world *world, const struct generation *g, const stru
 		struct pass pass;
 		bool planned = pass_plan(&pass, world, g, err), clean, stuck, last;
 
+		if (planned && refuses_replace(&pass, o, err)) {
+			pass_release(&pass);
+			return false;
+		}
 		if (planned)
 			pass_apply(&pass, world);
+		world->replace = NULL; /* what failed is put back, not tried again */
 		clean = planned && !pass.plan.steps.n;
 		stuck = !planned || (!clean && !pass.n_done) ||
 			(clean && pass_has_conflicts(&pass));
@@ -256,6 +275,16 @@ static bool converge(struct world *world, const struct generation *g, const stru
 			 MAX_PASSES);
 }
 
+/* The daemon would put back what this takes away. */
+static int refuse_replace_beside(const char *holder)
+{
+	fprintf(stderr,
+		"harborwall: a daemon keeps this host (%s) and would interfere; end it, apply "
+		"--replace, and start it again: the rules stay meanwhile\n",
+		holder);
+	return EXIT_FAILED;
+}
+
 int verb_apply(const struct options *o)
 {
 	struct generation g;
@@ -270,9 +299,12 @@ int verb_apply(const struct options *o)
 		status = fail(&err);
 	} else {
 		world.adopt = o->adopt;
+		world.replace = o->replace;
 		world.look_for_leftovers = true;
 		if (!ask_holder(holder, sizeof(holder), &world, &err))
 			status = fail(&err);
+		else if (*holder && o->replace)
+			status = refuse_replace_beside(holder);
 		else if (*holder)
 			status = ask_for_pass(o);
 		else if (!converge(&world, &g, o, &err))

@@ -64,18 +64,26 @@ class Docker:
             return text
         return json.loads(text) if text.strip() else None
 
-    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user=""):
-        """A container of "bb" whose first process ends at once on TERM."""
+    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user="", mac=None, **config):
+        """A container of "bb" whose first process ends at once on TERM. config: of its endpoint, as the API has it."""
         host = {"NetworkMode": network}
         if privileged_net:
             host["CapAdd"] = ["NET_ADMIN"]
         body = {"Image": "bb", "HostConfig": host, "User": user,
                 "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"]}
         if ip:
-            body["NetworkingConfig"] = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": ip}}}}
-        self.call("POST", f"/containers/create?name={urllib.parse.quote(name)}", body)
+            config["IPAMConfig"] = {**config.get("IPAMConfig", {}), "IPv4Address": ip}
+        if mac:  # of the container before API 1.44, of the connection since
+            (config if self.api >= (1, 44) else body)["MacAddress"] = mac
+        if config:
+            body["NetworkingConfig"] = {"EndpointsConfig": {network: config}}
+        self.call("POST", f"/v{self.api[0]}.{self.api[1]}/containers/create?name={urllib.parse.quote(name)}", body)
         if start:
             self.start(name)
+
+    @property
+    def api(self):
+        return tuple(map(int, self.call("GET", "/version")["ApiVersion"].split(".")))
 
     def start(self, name):
         self.call("POST", f"/containers/{name}/start")
@@ -121,8 +129,9 @@ class Docker:
     def remove_network(self, name):
         self.call("DELETE", f"/networks/{name}")
 
-    def connect(self, network, name, ip=None):
-        config = {"IPAMConfig": {"IPv4Address": ip}} if ip else {}
+    def connect(self, network, name, ip=None, **config):
+        """config: more of the endpoint, as the API has it."""
+        config.update({"IPAMConfig": {"IPv4Address": ip}} if ip else {})
         self.call("POST", f"/networks/{network}/connect", {"Container": name, "EndpointConfig": config})
 
     def disconnect(self, network, name):

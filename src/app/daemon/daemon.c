@@ -6,6 +6,7 @@
  */
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
+#include "app/pass/moves.h"
 #include "app/report/report.h"
 #include "app/report/telling.h"
 #include "app/verbs.h"
@@ -230,6 +231,8 @@ static void make_pass(struct daemon *d)
 	d->triggers.death_at = FOREVER;
 	if (changed)
 		fights_forget(&d->fights);
+	if (changed || why & (REASON_SIGNAL | REASON_ASKED))
+		refusals_forget(&d->world);
 	if (!d->source.current) {
 		error_set(&err, -1, "there is no file yet that can be enforced");
 		report_failure(&d->report, &err, reasons, clock_us() - started);
