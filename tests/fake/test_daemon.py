@@ -91,6 +91,28 @@ def start(case):
 
 # --- the file ---
 
+SLIPS = {"a section's name": lambda c: {("ipss" if k == "ips" else k): v for k, v in c.items()},
+         "nothing declared": lambda c: {},
+         "no policies": lambda c: {k: v for k, v in c.items() if k != "policies"},
+         "a port that is null": lambda c: {**c, "policies": [{**c["policies"][0], "port": None}]},
+         "an action that is no field": lambda c: {**c, "policies": [{**c["policies"][0], "port": 81, "action": "deny"}]}}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_in_the_file_takes_nothing_away_and_opens_nothing(start, slip):
+    running = start()
+    ends = {c["name"]: set(c["ends"]) for c in running.engine.containers.values()}
+    assert "web" in ends["proxy"] and "back" in ends["api"]
+    table = running.case.nft("-s", "list", "table", "inet", "harborwall")
+    with open(running.file + ".new", "w", encoding="utf-8") as f:
+        json.dump(SLIPS[slip](json.loads(text(PORTS["old"]))), f)
+    os.rename(running.file + ".new", running.file)
+    running.daemon.wait(lambda s: not s.get("healthy"))
+    assert "config refused, what stands stays" in running.daemon.text()
+    assert {c["name"]: set(c["ends"]) for c in running.engine.containers.values()} == ends
+    assert running.case.nft("-s", "list", "table", "inet", "harborwall") == table
+
+
 def rename(file, port):
     put(f"{file}.new", port)
     os.rename(f"{file}.new", file)

@@ -15,7 +15,7 @@ def read(path):
 
 def decoded():
     """kind -> names, from the tables in the source."""
-    text = read("src/core/config/object.c")
+    text = read("src/core/config/object.c") + read("src/core/config/policy.c")
     found = {}
     for kind, table in KINDS.items():
         body = re.search(table + r"\[\] = \{(.*?)\n\};", text, re.S).group(1)

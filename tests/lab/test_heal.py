@@ -316,7 +316,7 @@ def test_apply_beside_a_daemon_asks_it_and_another_file_is_refused(running):
     assert done.returncode == 0 and "the running daemon: " in done.stdout, done.stderr
     other = bed.file + ".other"
     with open(other, "w", encoding="utf-8") as f:
-        f.write("{}")
+        f.write('{"networks": {}, "ips": {}, "policies": []}')
     done = bed.lab.run(engine.HARBORWALL, "apply", other, check=False)
     assert done.returncode == 1 and "another file" in done.stderr
     bed.assert_matrix()

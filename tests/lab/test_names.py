@@ -1,79 +1,99 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""README's own file, and what becomes of its translation when the container that it lives in is removed: nothing that
-arrives by the host's own interface of that name is translated."""
-import json
+"""Whom a policy is for: names are looked up as everywhere else, and a name that nobody has opens, translates and
+masquerades nothing."""
 import os
-import re
 
 import bed as beds
 import engine
 import pytest
+import seed
+from conftest import need_engine
 
-ENGINES = ["20", "28"]
-every_engine = pytest.mark.parametrize("lab", [{"version": v} for v in ENGINES], indirect=True, ids=ENGINES)
-WG0 = ("client", "10.66.0.1", "tcp", 80)
-
-
-def readme():
-    with open(os.path.join(engine.ROOT, "README.md"), encoding="utf-8") as f:
-        return json.loads(re.search(r"```json\n(.*?)```", f.read(), re.S)[1])
+CELLS = [("20", "nftables"), ("20", "iptables-nft"), ("26", "nftables"), ("28", "nftables"), ("28", "iptables-nft")]
+BALANCER, OLD, SHOP, GATEWAY = "172.18.103.2", "172.18.103.11", "172.18.103.12", "172.18.103.1"
 
 
-def own_wg0(bed):
-    """The client's tunnel now ends on the host."""
-    bed.lab.run("sh", "-ec", """
-        ip netns del client; ip netns add client
-        ip link add wg0 type veth peer name eth0 netns client
-        ip addr add 10.66.0.1/24 dev wg0; ip link set wg0 up
-        ip -n client addr add 10.66.0.2/24 dev eth0; ip -n client link set eth0 up""")
-    bed.tunnels = {}
+def named():
+    config = seed.widened()
+    config["networks"]["smarthost-loadbalancer"]["bridge_name"] = "hw-front"
+    config["ips"][OLD] = {"container_name": "web-old"}
+    config["ips"][SHOP] = {"container_name": "shop-1", "service_name": "web"}
+    config["policies"] += [
+        {"selector": "web", "from": "publicbackend", "port": 8080},  # the service, not the beginning of web-old
+        {"selector": "smarthost-loadbalancer", "from": "smarthostbackend-1", "port": 443},  # a network
+        {"selector": SHOP, "from": "smarthostbackend-1", "port": 81},
+        {"selector": "smarthostloadbalancer", "iface": "ext0", "nat": "dnat", "to": "smarthostloadbalancer", "port": 53, "proto": "udp"},
+        {"selector": "nobody", "service_name": "web", "from": "publicbackend", "port": 443},
+        {"selector": "nobody", "iface": "ext0", "nat": "dnat", "to": "smarthostloadbalancer", "port": 8080},
+        {"selector": "nobody", "iface": "hw-front", "nat": "masquerade"},
+    ]
+    return config
 
 
-def asks(bed):
-    agent = bed.prober.agents.pop(beds.CLIENT, None)
-    if agent:
-        agent.close()
-    bed.prober.serve_at("proxy")
-    return bed.prober.open(*WG0)
+@pytest.fixture(params=CELLS, ids=lambda cell: f"docker {cell[0]}, {cell[1]}")
+def bed(request):
+    version, backend = request.param
+    need_engine(version)
+    with engine.Lab(f"names{os.getpid()}", version) as lab:
+        lab.peer()
+        with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
+            seed.containers(bed)
+            for name in ("web-old", "shop-1", "web", "pair-1", "pair-2"):
+                bed.docker.create(name)
+            yield bed
 
 
-@pytest.fixture
-def vpn(bed):
-    """With the tunnel's end in the container, as README says it."""
-    for name in ("proxy", "backend-1"):
-        bed.docker.create(name)
-    bed.docker.create("wireguard", privileged_net=True)
-    bed.wire_tunnel("wireguard")
-    bed.write(readme())
-    return bed
+def seen_by_the_balancer(bed):
+    """What source the balancer sees of the peer that comes in through the host: by tcp, by udp."""
+    keys = [[beds.HOST_IP, "tcp", 81], [beds.HOST_IP, "udp", 53]]
+    got = bed.prober.ask_all({beds.PEER: keys})
+    assert [answer and answer[0] for answer in got.values()] == ["smarthostloadbalancer"] * 2, got
+    return [answer[1] for answer in got.values()]
 
 
-@every_engine
-def test_apply_leaves_what_comes_by_the_hosts_own_wg0_alone(vpn):
-    vpn.apply()
-    assert asks(vpn)[0] == "proxy"
-    vpn.docker.remove("wireguard")
-    own_wg0(vpn)
-    done = vpn.apply()
-    assert 'waiting: policies[2]: there is no container "wireguard" any more' in done.stdout
-    assert asks(vpn) is None
-    never = readme()
-    never["policies"][2]["name"] = "nobody"
-    vpn.write(never)
-    assert 'there is no container "nobody"; the rule is on the host' in vpn.apply().stdout
-    assert asks(vpn)[0] == "proxy", "what never was a container is the host's"
+def test_a_subject_is_looked_up_like_any_other_name_and_nobody_is_nobody(bed):
+    bed.write(named())
+    planned = bed.harborwall("plan").stdout
+    bed.apply()
+    got = bed.assert_matrix(bed.into_managed)
+    assert got[("publicbackend", SHOP, "tcp", 8080)] and not got[("publicbackend", OLD, "tcp", 8080)]
+    assert got[("smarthostbackend-1", OLD, "tcp", 443)] and not got[("smarthostbackend-1", OLD, "tcp", 81)]
+    assert got[("smarthostbackend-1", SHOP, "tcp", 81)]
+    assert not got[("publicbackend", SHOP, "tcp", 443)] and not got[(beds.PEER, beds.HOST_IP, "tcp", 8080)]
+    assert seen_by_the_balancer(bed) == [beds.PEER_IP, beds.PEER_IP]
+    assert planned.count('nothing in the file is named "nobody"') == 3, planned
+    # now somebody is named, and one protocol; then every one
+    config = named()
+    config["policies"][-1] |= {"selector": beds.PEER_IP, "proto": "tcp"}
+    bed.write(config)
+    bed.apply()
+    assert seen_by_the_balancer(bed) == [GATEWAY, beds.PEER_IP]
+    del config["policies"][-1]["proto"]
+    bed.write(config)
+    bed.apply()
+    assert seen_by_the_balancer(bed) == [GATEWAY, GATEWAY]
 
 
-@every_engine
-def test_the_daemon_leaves_what_comes_by_the_hosts_own_wg0_alone(vpn):
-    daemon = vpn.run_daemon()
-    daemon.wait_log("following the engine")
-    assert engine.wait_for(lambda: asks(vpn), timeout=5)[0] == "proxy"
-    vpn.docker.remove("wireguard")
-    own_wg0(vpn)
-    daemon.wait_log("any more")
-    assert asks(vpn) is None
-    daemon.end()
-    again = vpn.run_daemon()
-    again.wait_log("any more")
-    assert asks(vpn) is None
+def test_a_translation_stands_where_its_names_say_and_nowhere_else(bed):
+    config = named()
+    config["ips"] |= {f"172.18.104.2{i}": {"container_name": f"pair-{i}", "service_name": "pair"} for i in (1, 2)}
+    there = {"nat": "dnat", "to": "smarthostloadbalancer"}
+    config["policies"][4:] = [
+        config["policies"][7],  # udp, through the host
+        {**there, "service_name": "pair", "port": 8080},  # in both of them
+        {**there, "name": "web", "port": 443},  # a container of the engine, not the beginning of web-old
+        {**there, "name": "nosuch", "port": 8080},  # nobody, and no interface: not on the host's every one
+        {**there, "name": "nosuch", "iface": "ext0"},  # nobody: not every port of the host
+        {"name": "nosuch", "iface": "hw-front", "nat": "masquerade"}]
+    bed.write(config)
+    bed.apply()
+    got = bed.assert_matrix()
+    web = bed.docker.addresses("web")["bridge"]
+    for ip in ("172.18.104.21", "172.18.104.22"):
+        assert got[("publicbackend", ip, "tcp", 8080)][0] == "smarthostloadbalancer"
+    assert got[("publicbackend", web, "tcp", 443)][0] == "smarthostloadbalancer"
+    assert got[("smarthostloadbalancer", OLD, "tcp", 443)][0] == "web-old"
+    assert not any(got[(beds.PEER, beds.HOST_IP, "tcp", port)] for port in (80, 443, 8080))
+    assert seen_by_the_balancer(bed) == [beds.PEER_IP, beds.PEER_IP]
+    waiting = [li for li in bed.harborwall("plan").stdout.splitlines() if li.startswith("waiting: ")]
+    assert [li.split(": ")[1] for li in waiting] == ["policies[7]", "policies[8]", "policies[9]"], waiting

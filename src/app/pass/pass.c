@@ -21,7 +21,7 @@ bool generation_load(struct generation *g, const char *path, const struct buf *t
 	start = timing_start();
 	accepted = config_decode(&g->config, &g->diags, &g->arena, path, buf_text(text), text->len);
 	timing_stop("parse", start);
-	if (accepted) {
+	if (g->config.resolvable) { /* a file with errors, too: all of them are said at once */
 		start = timing_start();
 		resolve(&g->resolution, &g->diags, &g->arena, &g->config);
 		timing_stop("resolve", start);

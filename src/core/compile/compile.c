@@ -149,10 +149,10 @@ static void compile_mark(struct compiler *c)
 
 	if (!c->facts->docker_nftables || c->facts->takes_mark)
 		return;
-	list_each (flow, &c->host->allows) {
-		if (flow->origin == said)
+	list_each (grant, &c->host->grants) {
+		if (grant->origin == said)
 			continue;
-		said = flow->origin;
+		said = grant->origin;
 		policy_finding(c, FINDING_CONFLICT, said,
 			       CANNOT "Docker's nftables backend takes no mark; start "
 				      "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
@@ -284,14 +284,16 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
-	list_reserve(a, &c.host->allows, config->policies.n);
+	list_reserve(a, &c.host->grants, config->policies.n);
 	nodes_build(&c.nodes, a, config, resolution, engine);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
+	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
 	find_networks(&c);
+	c.host->apart = c.apart;
 	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);

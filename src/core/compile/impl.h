@@ -19,6 +19,8 @@ struct compiler {
 	struct routes routes;
 	struct findings *findings;
 	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
+	LIST(struct node *) places;   /* of the translation at hand: NULL is the host */
+	uint32_t *placed;	      /* by node: the policy + 1 that was last placed there */
 	const char **bridges; /* of each declared network, as it is or will be; NULL: it has none */
 	const char **beside;  /* its driver, if its packets do not pass this host; else NULL */
 	bool *apart;	      /* its containers do not reach each other */

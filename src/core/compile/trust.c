@@ -28,15 +28,30 @@ static const char *trusted_by(const struct engine_network *network)
 	return "";
 }
 
-struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network)
+/* network: the declared one that holds it, or NONE. */
+static struct place place_of_peer(const struct trusting *in, const struct peer *peer)
 {
-	if (network != NONE)
-		return (struct place){in->config->networks.items[network].name,
-				      in->bridges[network], network};
+	if (peer->network != NONE)
+		return (struct place){in->config->networks.items[peer->network].name,
+				      in->bridges[peer->network], peer->network};
 	list_each (e, &in->engine->networks)
-		if (e->bridge && prefix_covers(e->subnet, net))
+		if (e->bridge && prefix_covers(e->subnet, peer->net))
 			return (struct place){e->name, e->bridge, NONE};
 	return (struct place){.index = NONE};
+}
+
+place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers)
+{
+	place_list places = {0};
+	struct seen seen = {0};
+
+	for (uint32_t i = 0; i < peers->n; i++) {
+		struct place place = place_of_peer(in, &peers->items[i]);
+
+		if (!seen_before(&seen, a, place.network ? hash_text(place.network) : 0))
+			*list_add(a, &places) = place;
+	}
+	return places;
 }
 
 /* Two declared networks come together once: only a bridge of others may have come before. */
@@ -92,33 +107,35 @@ static bool declares_trust(const struct network *network)
 }
 
 /* What stays within a network comes in by its own bridge. */
-static bool stays_within(const struct allow *flow)
+static bool stays_within(struct place a, struct place b)
 {
-	return flow->src_network != NONE && flow->src_network == flow->dst_network;
+	return a.index != NONE && a.index == b.index;
 }
 
-static uint64_t pair_of(const struct allow *flow)
+static uint64_t pair_of(struct place a, struct place b)
 {
-	uint32_t src = flow->src_network, dst = flow->dst_network;
+	uint64_t one = a.network ? hash_text(a.network) : 0,
+		 other = b.network ? hash_text(b.network) : 0;
 
-	if (src != NONE && dst != NONE) /* trust goes both ways */
-		return src < dst ? (uint64_t)src << 32 | dst : (uint64_t)dst << 32 | src;
-	return hash_more(hash_bytes(&flow->src, sizeof(flow->src)), &flow->dst, sizeof(flow->dst));
+	return hash_word(one < other ? one : other, one < other ? other : one);
 }
 
 static void collect(struct truster *t)
 {
 	struct seen pairs = {0};
 
-	list_each (flow, &t->in->flows->allows) {
-		struct place src, dst;
+	list_each (grant, &t->in->flows->grants) {
+		place_list from = trusting_places(t->in, t->a, grant->from);
+		place_list to = trusting_places(t->in, t->a, grant->to);
 
-		if (stays_within(flow) || seen_before(&pairs, t->a, pair_of(flow)))
-			continue;
-		src = trusting_place(t->in, flow->src, flow->src_network);
-		dst = trusting_place(t->in, flow->dst, flow->dst_network);
-		trust(t, src, dst);
-		trust(t, dst, src);
+		list_each (src, &from)
+			list_each (dst, &to) {
+				if (stays_within(*src, *dst) ||
+				    seen_before(&pairs, t->a, pair_of(*src, *dst)))
+					continue;
+				trust(t, *src, *dst);
+				trust(t, *dst, *src);
+			}
 	}
 }
 
@@ -127,16 +144,20 @@ static void say_what_is_dropped(struct truster *t)
 {
 	uint32_t said = NONE;
 
-	list_each (flow, &t->in->flows->allows) {
-		struct place src, dst;
+	list_each (grant, &t->in->flows->grants) {
+		place_list from = trusting_places(t->in, t->a, grant->from);
+		place_list to = trusting_places(t->in, t->a, grant->to);
 
-		if (flow->origin == said || stays_within(flow))
+		if (grant->origin == said)
 			continue;
-		said = flow->origin;
-		src = trusting_place(t->in, flow->src, flow->src_network);
-		dst = trusting_place(t->in, flow->dst, flow->dst_network);
-		say_what_lacks_trust(t, said, src, dst);
-		say_what_lacks_trust(t, said, dst, src);
+		said = grant->origin;
+		list_each (src, &from)
+			list_each (dst, &to) {
+				if (stays_within(*src, *dst))
+					continue;
+				say_what_lacks_trust(t, said, *src, *dst);
+				say_what_lacks_trust(t, said, *dst, *src);
+			}
 	}
 }
 

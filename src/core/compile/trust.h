@@ -23,8 +23,9 @@ struct place {
 	uint32_t index;		      /* of config->networks, or NONE */
 };
 
-/* network: the declared one that holds it, or NONE. */
-struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network);
+typedef LIST(struct place) place_list;
+/* Of all peers, each place once. */
+place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers);
 
 /* want->networks are those of the config, in its order. */
 void compile_trust(struct state *want, struct findings *findings, struct arena *a,

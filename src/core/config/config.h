@@ -16,11 +16,11 @@ enum {
 	CONFIG_MAX_NESTING = 32,
 };
 
-enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
-/* Protocols are a set; an absent "proto" is tcp. */
+/* Protocols are a set; an absent "proto" is tcp, of masquerade without ports it is any. */
 enum proto {
 	PROTO_TCP = 1 << 0,
 	PROTO_UDP = 1 << 1,
@@ -96,7 +96,7 @@ struct policy {
 	uint8_t nat;	    /* enum nat */
 	uint8_t masquerade; /* enum masquerade */
 	uint8_t kind : 2;   /* enum subject */
-	uint8_t broken : 1; /* a field is wrong: what fields mean together is not asked any more */
+	uint8_t broken : 1; /* something in it is wrong: what depends on it is not asked any more */
 };
 
 struct config {
@@ -111,6 +111,7 @@ struct config {
 	uint32_t n_by_subnet;
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
+	bool resolvable; /* all but policies is right: names can be looked up */
 	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
 };
 

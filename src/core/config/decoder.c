@@ -5,6 +5,7 @@
  */
 #include "core/config/impl.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* --- the place --- */
@@ -40,9 +41,14 @@ const char *place_of_key_here(const struct decoder *d)
 static const char *type_name(const struct json_value *json)
 {
 	static const char *const names[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
-		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+		[JSON_OBJECT] = "an object",
+		[JSON_ARRAY] = "a list",
+		[JSON_STRING] = "a text",
+		[JSON_INTEGER] = "a number",
+		[JSON_REAL] = "a number with a fraction or an exponent",
+		[JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",
+		[JSON_NULL] = "null",
 	};
 
 	return names[json_value_type(json)];
@@ -54,46 +60,59 @@ void wrong_type(struct decoder *d, const struct json_value *json, const char *ex
 	wrong(d, "this is %s; write %s", type_name(json), expected);
 }
 
-/* Edits that turn one word into the other, up to what fits the row. */
+enum { LONGEST_WORD = 31 }; /* that is compared */
+
+static bool same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters, in whatever case, are wrong, missing, too many or swapped with the next one. */
 static size_t distance(const char *a, const char *b)
 {
-	size_t row[32], n = strlen(b);
+	size_t rows[3][LONGEST_WORD + 1], n = strlen(b);
 
-	if (strlen(a) >= COUNT_OF(row) || n >= COUNT_OF(row))
-		return COUNT_OF(row);
+	if (strlen(a) > LONGEST_WORD || n > LONGEST_WORD)
+		return SIZE_MAX;
 	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 1; a[i - 1]; i++) {
-		size_t corner = row[0];
+		size_t *row = rows[i % 3], *above = rows[(i - 1) % 3], *second = rows[(i + 1) % 3];
 
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			size_t best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+			row[j] = above[j - 1] + !same_letter(a[i - 1], b[j - 1]);
+			row[j] = least(row[j], least(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+			    same_letter(a[i - 2], b[j - 1]))
+				row[j] = least(row[j], second[j - 2] + 1);
 		}
 	}
-	return row[n];
+	return rows[strlen(a) % 3][n];
 }
 
-const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
-		       size_t n)
+uint32_t nearest(const char *word, const void *records, size_t stride, size_t n)
 {
+	uint32_t found = NONE;
 	size_t best = 3;
-	const char *found = NULL;
 
-	for (size_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const char *name = *(const char *const *)((const char *)records + i * stride);
-		size_t edits = distance(word, name);
+		bool begins = strlen(word) > 2 && !strncmp(name, word, strlen(word));
+		size_t edits = begins ? 1 : distance(word, name);
 
-		if (edits < best && edits < strlen(name)) {
+		/* of a short word half must be right */
+		if (edits < best && 2 * edits <= strlen(name)) {
 			best = edits;
-			found = name;
+			found = i;
 		}
 	}
-	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";
+	return found;
 }
 
 /* --- names --- */

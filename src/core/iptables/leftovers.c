@@ -182,15 +182,30 @@ static bool proto_fits(struct traffic match, uint8_t proto)
 	return !proto || !match.proto || match.proto == proto;
 }
 
-/* A flow, there or back. Without any address it is too wide to be one policy's. */
-static bool is_allow(const struct plain *p, const struct allow *flow)
+static bool among(struct prefix said, const struct peers *peers)
 {
-	if (!proto_fits(flow->match, p->proto) || (!p->src.ip.family && !p->dst.ip.family))
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (same_prefix(said, peers->items[i].net))
+			return true;
+	return false;
+}
+
+/* A flow, there or back. Without any address it is too wide to be one policy's. */
+static bool is_granted(const struct plain *p, const struct grant *grant)
+{
+	bool there, back;
+
+	if (!p->src.ip.family && !p->dst.ip.family)
 		return false;
-	if (same_prefix(p->src, flow->src) && same_prefix(p->dst, flow->dst))
-		return port_fits(flow->match, p->dport) && !p->sport;
-	return same_prefix(p->src, flow->dst) && same_prefix(p->dst, flow->src) && !p->dport &&
-	       port_fits(flow->match, p->sport) && (p->sport || p->replies);
+	there = !p->sport && among(p->src, grant->from) && among(p->dst, grant->to);
+	back = !p->dport && (p->sport || p->replies) && among(p->src, grant->to) &&
+	       among(p->dst, grant->from);
+	for (uint32_t m = 0; m < grant->n_matches; m++)
+		if (proto_fits(grant->matches[m], p->proto) &&
+		    ((there && port_fits(grant->matches[m], p->dport)) ||
+		     (back && port_fits(grant->matches[m], p->sport))))
+			return true;
+	return false;
 }
 
 static bool is_translated(const struct plain *p, const struct translation *t)
@@ -217,9 +232,9 @@ static bool is_translation(const struct plain *p, const struct translation *t)
 
 static uint32_t who_accepts(const struct plain *p, const struct flows *flows)
 {
-	list_each (flow, &flows->allows)
-		if (is_allow(p, flow))
-			return flow->origin;
+	list_each (grant, &flows->grants)
+		if (is_granted(p, grant))
+			return grant->origin;
 	list_each (t, &flows->translations)
 		if (is_translated(p, t))
 			return t->origin;

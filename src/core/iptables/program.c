@@ -98,12 +98,38 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 			     traffic(w, "--dport", at_target(t)));
 }
 
+static void one_flow(struct writer *w, struct ipt_chain *chain, uint32_t origin, struct prefix src,
+		     struct prefix dst, const char *ports, const char *verdict)
+{
+	ipt_add_rule(chain, w->a, origin, "%s%s%s%s", address(w, "-s", src), address(w, "-d", dst),
+		     ports, verdict);
+}
+
+/* Every source, every destination, every match: here products are laid out. */
+static void each_flow(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
+		      const struct grant *grant, bool reply, const char *verdict)
+{
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++) {
+			const struct peer *src = &grant->from->items[s];
+			const struct peer *dst = &grant->to->items[d];
+
+			if (src->network != NONE && src->network == dst->network &&
+			    !flows->apart[src->network])
+				continue; /* it does not pass the host's forward path */
+			for (uint32_t m = 0; m < grant->n_matches; m++)
+				one_flow(w, chain, grant->origin, reply ? dst->net : src->net,
+					 reply ? src->net : dst->net,
+					 traffic(w, reply ? "--sport" : "--dport",
+						 grant->matches[m]),
+					 verdict);
+		}
+}
+
 static void admit_allowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
-	list_each (flow, &flows->allows)
-		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j " IPT_PREFIX "-ADMIT",
-			     address(w, "-s", flow->src), address(w, "-d", flow->dst),
-			     traffic(w, "--dport", flow->match));
+	list_each (grant, &flows->grants)
+		each_flow(w, chain, flows, grant, false, "-j " IPT_PREFIX "-ADMIT");
 }
 
 /*
@@ -169,14 +195,10 @@ static void write_raw(struct writer *w, const struct flows *flows)
 	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
 
 	refuse_borrowed(w, chain, flows);
-	list_each (flow, &flows->allows)
-		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j ACCEPT",
-			     address(w, "-s", flow->src), address(w, "-d", flow->dst),
-			     traffic(w, "--dport", flow->match));
-	list_each (flow, &flows->allows)
-		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j ACCEPT",
-			     address(w, "-s", flow->dst), address(w, "-d", flow->src),
-			     traffic(w, "--sport", flow->match));
+	list_each (grant, &flows->grants)
+		each_flow(w, chain, flows, grant, false, "-j ACCEPT");
+	list_each (grant, &flows->grants)
+		each_flow(w, chain, flows, grant, true, "-j ACCEPT");
 }
 
 /* --- nat --- */

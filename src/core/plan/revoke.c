@@ -18,6 +18,22 @@ static bool is_translated_so(const struct translation *t, const struct connectio
 	       (!t->from.ip.family || prefix_contains(t->from, c->src));
 }
 
+static bool holds(const struct peers *peers, struct ip ip)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
+}
+
+static bool matches_fit(const struct grant *grant, uint8_t proto, uint16_t port)
+{
+	for (uint32_t m = 0; m < grant->n_matches; m++)
+		if (traffic_fits(grant->matches[m], proto, port))
+			return true;
+	return false;
+}
+
 bool flows_admit(const struct flows *flows, const struct connection *c)
 {
 	bool translated = !ip_equal(c->dst, c->answers);
@@ -26,9 +42,9 @@ bool flows_admit(const struct flows *flows, const struct connection *c)
 		list_each (t, &flows->translations)
 			if (is_translated_so(t, c))
 				return true;
-	list_each (flow, &flows->allows)
-		if (prefix_contains(flow->dst, c->answers) && prefix_contains(flow->src, c->src) &&
-		    traffic_fits(flow->match, c->proto, translated ? c->answers_port : c->dport))
+	list_each (grant, &flows->grants)
+		if (holds(grant->to, c->answers) && holds(grant->from, c->src) &&
+		    matches_fit(grant, c->proto, translated ? c->answers_port : c->dport))
 			return true;
 	return false;
 }

@@ -21,10 +21,14 @@ struct checker {
 
 /* --- policies that say what another one says --- */
 
-/* Rules on an interface or in a named container do not depend on the subject. */
+/*
+ * The rules of a policy depend on its subject: they let it in, live in its namespace, or masquerade
+ * it.
+ */
 static bool has_subject(const struct policy *p)
 {
-	return p->nat == NAT_NO || (!p->name && !p->iface);
+	return p->nat == NAT_NO || (!p->name && !p->iface) ||
+	       (p->nat == NAT_MASQUERADE && !p->from);
 }
 
 /* What a policy is about, without protocols and ports. */
@@ -236,8 +240,11 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct policy *p = &config->policies.items[i];
-		struct resolved r = resolved_policy(resolution, config, p);
+		struct resolved r;
 
+		if (p->broken)
+			continue;
+		r = resolved_policy(resolution, config, p);
 		warn_of_neighbours(&c, &r, i);
 		warn_of_passers_by(&c, &r, i);
 		if (!r.waiting && (r.from->n || p->nat != NAT_NO))

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/compile/flows.h"
-#include "core/ruleset/layers.h"
+#include "core/ruleset/ruleset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,9 +20,8 @@ struct builder {
 	struct ruleset *rs;
 	struct arena *a;
 	const struct facts *facts;
-	struct layers layers; /* interval sets for what is no single address and port */
-	bool counted;	      /* what lets connections through counts them */
-	uint32_t keeps;	      /* bit of the connection mark for what is translated here; 0: none */
+	bool counted;	/* what lets connections through counts them */
+	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
 };
 
 static inline bool match_single_port(struct traffic match)
@@ -56,6 +55,10 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key);
 /* Sorted, and declared with room to grow. */
 void finish_set(struct builder *b, struct set *set);
+/* Finished, and part of the table, unless it holds nothing. */
+void keep_set(struct builder *b, const struct set *set);
+/* The last field of a verdict map's record. */
+void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict verdict);
 
 #define term_lookup(b, rule, kind, set_name, ...)                                                  \
 	add_lookup((b), (rule), (kind), (set_name), (const uint8_t[]){__VA_ARGS__},                \

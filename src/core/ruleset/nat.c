@@ -31,8 +31,7 @@ void add_dnat_elements(struct builder *b, const struct flows *flows)
 		at = put_port(put_proto(put_iface(at, t->iface), t->match.proto), t->match.low);
 		put_port(put_ip(at, t->to), port_at_target(t));
 	}
-	if (map.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &map, sizeof(map)));
+	keep_set(b, &map);
 }
 
 void add_translated(struct builder *b, const struct flows *flows)
@@ -45,8 +44,7 @@ void add_translated(struct builder *b, const struct flows *flows)
 			put_port(put_proto(put_iface(set_add(&set, b->a, t->origin), t->iface),
 					   t->match.proto),
 				 t->match.low);
-	if (set.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+	keep_set(b, &set);
 }
 
 static const char *translation_comment(struct builder *b, const struct translation *t)

@@ -9,7 +9,7 @@
  * one rule in Docker's own chains accepts it there (edge/firewall/handoff.h). Admitted flows keep
  * the accept bit in their conntrack mark, so that established packets cost one comparison.
  */
-#include "core/ruleset/impl.h"
+#include "core/ruleset/groups.h"
 
 #include <netinet/in.h>
 
@@ -26,105 +26,124 @@ bool match_every_port(struct traffic match)
 
 bool flows_matter(const struct flows *flows)
 {
-	return flows->allows.n || flows->translations.n || flows->masquerades.n || flows->closed.n;
+	return flows->grants.n || flows->translations.n || flows->masquerades.n || flows->closed.n;
 }
 
 /* --- what may pass --- */
 
-/*
- * Three shapes of allowed flows: address to address and port, address to address and every port of
- * a protocol, and everything else as ranges. Sets that hold nothing are not made.
- */
-static void build_allows(struct builder *b, const struct flows *flows)
+enum { FEW_PAIRS = 16 }; /* a policy that is no more pairs of addresses than this is laid out so */
+
+static bool all_single(const struct peers *peers)
 {
-	struct set ports = {.name = "allow",
-			    .counts = b->counted,
-			    .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO, FIELD_PORT},
-			    .n_key = 4};
-	struct set hosts = {.name = "allow_all_ports",
-			    .counts = b->counted,
-			    .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO},
-			    .n_key = 3};
-	struct box_list boxes = {0};
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!prefix_is_single(peers->items[i].net))
+			return false;
+	return true;
+}
 
-	set_reserve(&ports, b->a, flows->allows.n); /* most policies are */
-	list_each (flow, &flows->allows) {
-		bool single = prefix_is_single(flow->src) && prefix_is_single(flow->dst);
-		uint8_t *at;
+static bool is_few_pairs(const struct grant *grant)
+{
+	return (uint64_t)grant->from->n * grant->to->n <= FEW_PAIRS && all_single(grant->from) &&
+	       all_single(grant->to);
+}
 
-		if (single && match_single_port(flow->match)) {
-			at = set_add(&ports, b->a, flow->origin);
-			at = put_proto(put_ip(put_ip(at, flow->src.ip), flow->dst.ip),
-				       flow->match.proto);
-			put_port(at, flow->match.low);
-		} else if (single && flow->match.proto && match_every_port(flow->match)) {
-			at = set_add(&hosts, b->a, flow->origin);
-			put_proto(put_ip(put_ip(at, flow->src.ip), flow->dst.ip),
-				  flow->match.proto);
-		} else {
-			*list_add(b->a, &boxes.list) = box_of_flow(flow);
+/* Two sets of pairs of addresses: with a port, and for every port of a protocol. */
+struct pair_sets {
+	struct set ports, protocols;
+};
+
+static void add_pairs(struct builder *b, struct pair_sets *sets, const struct grant *grant,
+		      struct traffic match)
+{
+	bool port = match_single_port(match);
+
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++) {
+			struct ip src = grant->from->items[s].net.ip,
+				  dst = grant->to->items[d].net.ip;
+			uint8_t *at = set_add(port ? &sets->ports : &sets->protocols, b->a,
+					      grant->origin);
+
+			at = put_proto(put_ip(put_ip(at, src), dst), match.proto);
+			if (port)
+				put_port(at, match.low);
+		}
+}
+
+/* What most policies are becomes elements of these; what is more than few pairs is grouped. */
+static void build_pairs(struct builder *b, const struct flows *flows, grouped_list *grouped)
+{
+	struct pair_sets sets = {
+		.ports = {.name = "allow",
+			  .role = SET_ALLOW,
+			  .counts = b->counted,
+			  .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO, FIELD_PORT},
+			  .n_key = 4},
+		.protocols = {.name = "allow_all_ports",
+			      .role = SET_ALLOW,
+			      .counts = b->counted,
+			      .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO},
+			      .n_key = 3},
+	};
+
+	set_reserve(&sets.ports, b->a, flows->grants.n);
+	list_each (grant, &flows->grants) {
+		bool few = is_few_pairs(grant);
+
+		for (uint32_t m = 0; m < grant->n_matches; m++) {
+			struct traffic match = grant->matches[m];
+
+			if (few &&
+			    (match_single_port(match) || (match.proto && match_every_port(match))))
+				add_pairs(b, &sets, grant, match);
+			else
+				*list_add(b->a, grouped) = (struct grouped){grant, match};
 		}
 	}
-	if (ports.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &ports, sizeof(ports)));
-	if (hosts.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &hosts, sizeof(hosts)));
-	layers_build(&b->layers, b->a, &boxes);
-	for (uint32_t i = 0; i < b->layers.n; i++) {
-		struct set *set = new_set(b, arena_printf(b->a, "allow_ranges_%u", i), FIELD_IP4,
-					  FIELD_IP4, FIELD_PROTO, FIELD_PORT);
-
-		set->interval = true;
-		set->counts = b->counted;
-		list_each (box, &b->layers.items[i].list)
-			memcpy(set_add(set, b->a, box->origin), box->bounds, sizeof(box->bounds));
-		finish_set(b, set);
-	}
+	keep_set(b, &sets.ports);
+	keep_set(b, &sets.protocols);
 }
 
 /*
  * Every packet of a flow is looked up before Docker's raw drops, in both directions: where elements
  * count new connections that is done in sets of their own.
  */
-static const char *build_raw_allows(struct builder *b)
+static enum set_role build_raw_pairs(struct builder *b)
 {
 	uint32_t n = b->rs->sets.n;
 
 	if (!b->counted)
-		return "allow";
+		return SET_ALLOW;
 	for (uint32_t i = 0; i < n; i++) {
 		struct set copy = b->rs->sets.items[i];
 
-		if (strncmp(copy.name, "allow", 5) != 0)
+		if (copy.role != SET_ALLOW)
 			continue;
 		copy.name = arena_printf(b->a, "raw_%s", copy.name);
+		copy.role = SET_RAW_ALLOW;
 		copy.counts = false;
-		memcpy(list_add(b->a, &b->rs->sets), &copy, sizeof(copy));
+		*list_add(b->a, &b->rs->sets) = copy;
 	}
-	return "raw_allow";
+	return SET_RAW_ALLOW;
 }
 
-/* One rule per set of allowed flows: what it finds goes on to `verdict`. */
-static void lookup_allows(struct builder *b, struct chain *chain, const char *sets, bool reply,
-			  enum term_kind verdict, const char *target, uint32_t mark)
+/* One rule per set of pairs: what it finds goes to the way's target. */
+static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way)
 {
-	uint8_t from = reply ? LOAD_DADDR : LOAD_SADDR, to = reply ? LOAD_SADDR : LOAD_DADDR;
-	uint8_t port = reply ? LOAD_SPORT : LOAD_DPORT;
+	const struct way_words *w = &ways[way];
+	uint8_t from = (uint8_t)w->source, to = (uint8_t)w->destination, port = (uint8_t)w->port;
 
 	list_each (set, &b->rs->sets) {
 		struct rule *rule;
 
-		if (strncmp(set->name, sets, strlen(sets)) != 0)
+		if (set->role != role)
 			continue;
 		rule = add_rule(b, chain, 4, NULL, NONE);
 		if (set->n_key == 3)
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO);
 		else
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO, port);
-		if (verdict == TERM_MARK_SET)
-			term_number(b, rule, TERM_MARK_SET, mark);
-		else
-			term_name(b, rule, verdict, target);
+		term_name(b, rule, TERM_GOTO, w->target);
 	}
 }
 
@@ -160,15 +179,54 @@ static void clear_marks(struct builder *b, struct chain *chain)
 
 /* --- the tables --- */
 
-static void build_raw(struct builder *b)
+static void build_pass(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
-	const char *sets = build_raw_allows(b);
+	struct chain *chain = add_chain(b, "pass", NULL, 0, 0);
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
+	term_number(b, rule, TERM_MARK_CLEAR, b->facts->mark_accept);
+	term_number(b, rule, TERM_MARK_SET, b->facts->mark_raw);
+}
+
+/* What the chains of new connections admit, where these count nothing: it only passes here. */
+static void pass_admitted(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term_name(b, rule, TERM_GOTO, "pass");
+}
+
+/* The chains of new connections serve here, too, unless packets that are counted here are wrong. */
+static void build_raw(struct builder *b, struct ends *ends, const grouped_list *grouped)
+{
+	enum set_role pairs = build_raw_pairs(b);
+	struct chain *chain;
+
+	build_pass(b);
+	if (b->counted)
+		build_groups(ends, grouped, WAY_RAW);
+	build_groups(ends, grouped, WAY_REPLY);
+	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	refuse_borrowed(b, chain);
-	lookup_allows(b, chain, sets, false, TERM_MARK_SET, NULL, b->facts->mark_raw);
-	lookup_allows(b, chain, sets, true, TERM_MARK_SET, NULL, b->facts->mark_raw);
+	lookup_pairs(b, chain, pairs, WAY_RAW);
+	lookup_pairs(b, chain, pairs, WAY_REPLY);
+	if (!grouped->n)
+		return;
+	dispatch_groups(b, chain, b->counted ? WAY_RAW : WAY_NEW);
+	if (!b->counted)
+		pass_admitted(b, chain);
+	dispatch_groups(b, chain, WAY_REPLY);
+}
+
+static void build_admit(struct builder *b)
+{
+	struct chain *admit = add_chain(b, "admit", NULL, 0, 0);
+
+	/* two rules: before conntrack there is no mark of a connection, which ends a rule */
+	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_MARK_SET, b->facts->mark_accept);
+	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_CT_MARK_SET, b->facts->mark_accept);
 }
 
 /* A source that is borrowed is not let in by a translation either. */
@@ -235,18 +293,14 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 static void build_forward(struct builder *b, const struct flows *flows)
 {
 	uint32_t bit = b->facts->mark_accept;
-	struct chain *admit, *fresh, *chain;
+	struct chain *fresh, *chain;
 	struct rule *rule;
-
-	admit = add_chain(b, "admit", NULL, 0, 0);
-	rule = add_rule(b, admit, 0, NULL, NONE);
-	term_number(b, rule, TERM_CT_MARK_SET, bit);
-	term_number(b, rule, TERM_MARK_SET, bit);
 
 	fresh = add_chain(b, "fresh", NULL, 0, 0);
 	refuse_borrowed(b, fresh);
 	build_forwarded(b, fresh, flows);
-	lookup_allows(b, fresh, "allow", false, TERM_GOTO, "admit", 0);
+	lookup_pairs(b, fresh, SET_ALLOW, WAY_NEW);
+	dispatch_groups(b, fresh, WAY_NEW);
 
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
@@ -265,16 +319,20 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		  const struct facts *facts)
 {
 	struct builder b = {.rs = rs, .a = a, .facts = facts, .counted = flows->counted};
+	struct ends ends = {.b = &b};
+	grouped_list grouped = {0};
 	struct chain *post;
 
 	rs->exists = flows_matter(flows);
 	if (!rs->exists)
 		return;
 	build_tied(&b, flows);
-	build_allows(&b, flows);
+	build_pairs(&b, flows, &grouped);
 	add_dnat_elements(&b, flows);
+	build_admit(&b);
+	build_groups(&ends, &grouped, WAY_NEW);
 	if (facts->raw_drops)
-		build_raw(&b);
+		build_raw(&b, &ends, &grouped);
 	build_forward(&b, flows);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
@@ -283,6 +341,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	masquerade_hairpins(&b, post, flows);
 	keep_sources(&b, post);
 	masquerade_policies(&b, post, flows);
+	ruleset_index(rs, a);
 }
 
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,

@@ -78,8 +78,9 @@ static bool read_once(struct reading *r, struct error *err)
 	if (!r->have->exists)
 		return true;
 	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
-	    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) ||
 	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
+		return false;
+	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err))
 		return false;
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
 		if (!ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
