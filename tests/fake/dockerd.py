@@ -50,7 +50,7 @@ class Engine:
         self.calls, self.scripts, self.streams, self.connections = [], [], [], []
         self.ids = itertools.count(1)
         self.lies = {}       # container id -> the pid that inspect tells instead of its own
-        self.mac = ""        # that containers were started with
+        self.mac_address = ""  # that containers were started with
         self.deaf = False    # events are lost
         self.chunks = lambda data: [data]  # how the stream of events cuts what it sends
         self.lock = threading.RLock()
@@ -238,7 +238,7 @@ class Engine:
         c = self.containers[ident]
         return {"Id": ident, "Name": "/" + c["name"], "State": {"Status": "running" if c["running"] else "exited",
                 "Running": c["running"], "Paused": False, "Restarting": False, "Pid": self.lies.get(ident, c["pid"])},
-                "HostConfig": {"NetworkMode": self.mode(c)}, "Config": {"Labels": {}, "MacAddress": self.mac},
+                "HostConfig": {"NetworkMode": self.mode(c)}, "Config": {"Labels": {}, "MacAddress": self.mac_address},
                 "NetworkSettings": {"SandboxKey": "", "Networks": self.whole_ends(c)}}
 
     def tell(self, kind, action, ident, attributes):
@@ -297,7 +297,9 @@ class Engine:
         pool = body["IPAM"]["Config"][0]
         ident = self.add_network(body["Name"], pool["Subnet"], pool.get("Gateway"), labels=body.get("Labels"),
                                  options=body.get("Options"))
-        self.networks[ident]["IPAM"] = {"Driver": "default", "Options": None, **body["IPAM"]}
+        pools = self.networks[ident]["IPAM"]["Config"]
+        pools[0].update(pool)
+        pools.extend(body["IPAM"]["Config"][1:])
         self.networks[ident].update({k: body[k] for k in ("Internal", "EnableIPv6", "Attachable") if k in body})
         self.tell("network", "create", ident, {"name": body["Name"], "type": "bridge"})
         return 201, {"Id": ident, "Warning": ""}

@@ -82,7 +82,7 @@ def elsewhere(case, engine):
     proxy = engine.containers[engine.find(engine.containers, "proxy")]
     del proxy["ends"]["bridge"]
     engine.attach(proxy["id"], engine.find(engine.networks, "web"), "172.18.103.77", dict(SETTINGS))
-    proxy["mode"], engine.mac = "web", SETTINGS["MacAddress"]
+    proxy["mode"], engine.mac_address = "web", SETTINGS["MacAddress"]
     return engine
 
 
@@ -242,7 +242,7 @@ def test_what_the_engine_will_not_keep_is_said_before(case, version, api, said):
         engine.add_network("web", "172.18.103.0/24", "172.18.103.1")
         engine.add_container("api")
         engine.add_container("proxy", network="web", ip="172.18.103.77", running=True, pid=case.holder.pid, config=dict(SETTINGS))
-        engine.mac = SETTINGS["MacAddress"]
+        engine.mac_address = SETTINGS["MacAddress"]
         for verb in ("plan", "apply"):
             line = next(li for li in case.run(verb).stdout.splitlines() if li.startswith("- connection proxy from web"))
             assert line.startswith("- connection proxy from web  (has 172.18.103.77, the file says 172.18.103.2")
