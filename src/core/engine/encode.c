@@ -126,7 +126,7 @@ void engine_encode_network(struct buf *body, const struct network *network,
 {
 	json_t *root = settings_or_nothing(was ? was->settings : NULL);
 
-	set_text(root, "Name", network ? network->name : was->name);
+	set_text(root, "Name", network ? network->name : was ? was->name : "");
 	if (check_duplicate)
 		json_object_set_new(root, "CheckDuplicate", json_true());
 	if (network)
