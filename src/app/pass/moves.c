@@ -28,9 +28,8 @@ static bool write_down_connection(struct pass *p, struct world *w, const struct 
 {
 	struct engine_container c = {
 		.id = s->container_id, .name = s->container, .with_settings = true};
-	struct kept_endpoint kept = {.container_id = s->container_id,
-				     .container = s->container,
-				     .network = s->network};
+	struct kept_endpoint kept = {
+		.container_id = s->container_id, .container = s->container, .network = s->network};
 	const struct engine_endpoint *endpoint;
 
 	if (!docker_inspect(w->docker, &c, &p->arena, err))
@@ -114,11 +113,12 @@ static void remember_refusal(struct world *w, const struct step *s, const char *
 {
 	struct arena *a = &w->of_refusals;
 
-	*list_add(a, &w->refusals) = (struct refusal){.container_id = arena_strdup(a, s->container_id),
-						      .network = arena_strdup(a, s->network),
-						      .why = arena_strdup(a, why),
-						      .ip = s->ip,
-						      .until_ms = clock_ms() + REFUSED_MS};
+	*list_add(a, &w->refusals) =
+		(struct refusal){.container_id = arena_strdup(a, s->container_id),
+				 .network = arena_strdup(a, s->network),
+				 .why = arena_strdup(a, why),
+				 .ip = s->ip,
+				 .until_ms = clock_ms() + REFUSED_MS};
 }
 
 /* What stood before a failure stands after it. */

@@ -2,8 +2,8 @@
 /*
  * Connections and networks that are taken away to be made again, otherwise. What they were is read
  * and written down (saved.h) before the first of them goes, so that neither the end of this program
- * nor the engine's loses it: what can't be made as it is wanted is made as it was, and what can't be
- * made at all is made by the next pass.
+ * nor the engine's loses it: what can't be made as it is wanted is made as it was, and what can't
+ * be made at all is made by the next pass.
  */
 #pragma once
 

@@ -35,8 +35,8 @@ static const char *dump(struct arena *a, json_t *object)
 enum { SHORT_ID = 12 };
 
 /*
- * Engines before API 1.45 give every endpoint the container's short id as an alias and show it among
- * those that were asked for; sent back it would be one of them for good.
+ * Engines before API 1.45 give every endpoint the container's short id as an alias and show it
+ * among those that were asked for; sent back it would be one of them for good.
  */
 static json_t *own_aliases(const json_t *aliases, const char *id)
 {
@@ -129,8 +129,8 @@ bool engine_take_settings(struct kept_endpoint *kept, const char *text)
 bool engine_decode_network_settings(const char **settings, struct arena *a, const char *json,
 				    size_t len, struct error *err)
 {
-	static const char *const members[] = {"Driver",	  "EnableIPv4", "EnableIPv6", "Internal",
-					      "Attachable", "IPAM",	"Options",    "Labels"};
+	static const char *const members[] = {"Driver",	    "EnableIPv4", "EnableIPv6", "Internal",
+					      "Attachable", "IPAM",	  "Options",	"Labels"};
 	json_error_t where;
 	json_t *root = json_loadb(json, len, 0, &where), *kept;
 	const json_t *from = json_object_get(json_object_get(root, "ConfigFrom"), "Network");
@@ -138,10 +138,11 @@ bool engine_decode_network_settings(const char **settings, struct arena *a, cons
 
 	if (!plain) {
 		json_decref(root);
-		return error_set(err, -1,
-				 root ? "the network takes its settings from another one, and can't "
-					"be made again with them"
-				      : "the engine's answer is not a JSON object");
+		return error_set(
+			err, -1,
+			root ? "the network takes its settings from another one, and can't "
+			       "be made again with them"
+			     : "the engine's answer is not a JSON object");
 	}
 	kept = json_object();
 	for (size_t i = 0; i < COUNT_OF(members); i++) {

@@ -64,22 +64,25 @@ static uint32_t count_of_name(const struct engine *engine, const char *name)
 }
 
 /* NULL: it can. Findings say more. */
-static const char *why_not(struct differ *d, const struct network *n, const struct engine_network *e)
+static const char *why_not(struct differ *d, const struct network *n,
+			   const struct engine_network *e)
 {
 	const struct engine_container *c = started_by_id(d, e);
 
 	if (strcmp(e->driver, "bridge") != 0 || strcmp(n->driver, "bridge") != 0)
-		return arena_printf(d->a, "network \"%s\" has driver %s; harborwall makes bridge "
-					  "networks only",
+		return arena_printf(d->a,
+				    "network \"%s\" has driver %s; harborwall makes bridge "
+				    "networks only",
 				    n->name, e->driver);
 	if (count_of_name(d->seen->engine, n->name) > 1)
 		return arena_printf(d->a, "there are several networks \"%s\"; remove one by its id",
 				    n->name);
 	if (c)
-		return arena_printf(d->a,
-				    "container \"%s\" was started with the id of network \"%s\" and "
-				    "could not be connected to another one; start it with the name",
-				    c->name, n->name);
+		return arena_printf(
+			d->a,
+			"container \"%s\" was started with the id of network \"%s\" and "
+			"could not be connected to another one; start it with the name",
+			c->name, n->name);
 	if (subnet_is_taken(d, n, e))
 		return arena_printf(d->a, "the new subnet of network \"%s\" is taken", n->name);
 	return NULL;
@@ -113,16 +116,15 @@ void replacement_is_needless(struct differ *d, const struct network *n,
 	d->plan->replace_refused = NULL;
 	if (was_begun(d, n->name))
 		return; /* and this ends it */
-	d->plan->replace_refused =
-		arena_printf(d->a,
-			     e ? "network \"%s\" stands as the file says; there is nothing to replace"
-			       : "there is no network \"%s\" yet; apply makes it",
-			     n->name);
+	d->plan->replace_refused = arena_printf(
+		d->a,
+		e ? "network \"%s\" stands as the file says; there is nothing to replace"
+		  : "there is no network \"%s\" yet; apply makes it",
+		n->name);
 }
 
 /* One behind the other: what fails keeps the network, and who left it comes back. */
-uint32_t diff_replacement(struct differ *d, const struct network *n,
-			  const struct engine_network *e)
+uint32_t diff_replacement(struct differ *d, const struct network *n, const struct engine_network *e)
 {
 	uint32_t before = NONE;
 	struct step *step;
@@ -245,8 +247,8 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 		keeps_address = may_have(d, e->subnet, e->gateway, kept->ip);
 	else if (n)
 		keeps_address = may_have(d, n->subnet, n->gateway, kept->ip);
-	add_return(d, c, kept->network, kept->ip, keeps_address, "it was there before")->depends_on =
-		created;
+	add_return(d, c, kept->network, kept->ip, keeps_address, "it was there before")
+		->depends_on = created;
 }
 
 void diff_returns(struct differ *d)
