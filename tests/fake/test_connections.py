@@ -70,8 +70,7 @@ def test_a_bridge_that_is_left_of_another_engine_is_no_conflict(case, engine):
 SETTINGS = {"Aliases": ["db", "data"], "Links": ["api:backend"], "DriverOpts": {"com.example.x": "1"},
             "IPAMConfig": {"IPv6Address": "fd00::9", "LinkLocalIPs": ["169.254.9.9"]}, "GwPriority": 7,
             "MacAddress": "02:42:aa:bb:cc:01"}
-AS_DECLARED = {**SETTINGS, "IPAMConfig": {**SETTINGS["IPAMConfig"], "IPv4Address": "172.18.103.2"},
-               "DriverOpts": {"com.example.x": "1", "io.harborwall.managed": "1"}}
+AS_DECLARED = {**SETTINGS, "IPAMConfig": {**SETTINGS["IPAMConfig"], "IPv4Address": "172.18.103.2"}}
 CONNECT = "/networks/web/connect"
 
 
@@ -106,6 +105,28 @@ def test_everything_that_an_endpoint_had_is_asked_for_again_but_for_its_address(
     assert end_of(elsewhere, "proxy") == ("172.18.103.2", AS_DECLARED), "and the short id is nobody's alias"
     assert not kept(case)
     assert "nothing to do" in case.run("apply").stdout
+
+
+def test_a_connection_that_was_there_before_stays_when_it_leaves_the_file(case, elsewhere):
+    """As a network does; one that we made goes."""
+    assert case.run("apply").returncode == 0
+    assert end_of(elsewhere, "api", "back")[1]["DriverOpts"] == {"io.harborwall.managed": "1"}
+    case.write({**CONFIG, "ips": {}, "policies": []})
+    assert case.run("apply").returncode == 0
+    assert end_of(elsewhere, "proxy") == ("172.18.103.2", AS_DECLARED) and end_of(elsewhere, "api", "back") is None
+    assert case.run("clear", "--networks").returncode == 0
+    assert end_of(elsewhere, "proxy") == ("172.18.103.2", AS_DECLARED)
+
+
+def test_a_connection_of_ours_that_moves_stays_ours(case, engine):
+    assert case.run("apply").returncode == 0
+    moved = json.loads(json.dumps(CONFIG).replace("172.18.103.2", "172.18.103.9"))
+    case.write(moved)
+    assert case.run("apply").returncode == 0
+    assert end_of(engine, "proxy")[0] == "172.18.103.9" and end_of(engine, "proxy")[1]["DriverOpts"] == {"io.harborwall.managed": "1"}
+    case.write({**CONFIG, "ips": {}, "policies": []})
+    assert case.run("apply").returncode == 0
+    assert end_of(engine, "proxy") is None
 
 
 def test_a_connection_that_is_refused_is_put_back_as_it_was_and_left_alone(case, elsewhere):
@@ -474,5 +495,5 @@ def test_clear_does_not_forget_what_is_away(case, crowded):
     assert kept(case)
     crowded.scripts.clear()
     assert case.run("clear").returncode == 0
-    assert everybody(crowded) == {n: a for n, a in NAMES.items() if n != "proxy"}, "the connection that the file made goes, the others came"
+    assert everybody(crowded) == NAMES
     assert not os.path.exists(f"{case.folder}/state.json")

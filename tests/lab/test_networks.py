@@ -289,6 +289,8 @@ def test_an_address_that_is_declared_for_a_container_costs_it_none_of_its_names(
     bed.docker.restart("db-1")
     assert_kept(bed, rest, "172.18.103.99")
     assert "nothing to do" in bed.apply().stdout
+    assert bed.harborwall("clear", "--networks").returncode == 0
+    assert_kept(bed, rest, "172.18.103.99")
 
 
 @every_engine

@@ -144,8 +144,9 @@ bool moves_connect(struct world *w, const struct step *s, struct error *err)
 {
 	const struct kept_endpoint *was =
 		saved_find_connection(&w->saved, s->container_id, s->network);
+	/* one that was there before is adopted: it bears our mark if it did, and stays if not */
 	const struct connecting how = {
-		.ip = s->ip, .managed = s->managed, .settings = was ? was->settings : NULL};
+		.ip = s->ip, .managed = s->managed && !was, .settings = was ? was->settings : NULL};
 
 	if (docker_connect(w->docker, s->network, s->container_id, &how, err)) {
 		saved_drop_connection(&w->saved, s->container_id, s->network);
