@@ -104,6 +104,8 @@ static void print_failures(struct change *c, const struct pass *p)
 		if (outcome->kind == OUTCOME_FAILED)
 			say_error("%s", outcome->why);
 	}
+	if (p->trouble.text[0])
+		say_error("revoke: %s", p->trouble.text);
 }
 
 static void add_total(struct buf *out, uint32_t n, const char *what)
@@ -254,9 +256,9 @@ enum turn { TURN_CLEAN, TURN_WORKED, TURN_STUCK, TURN_AGAIN, TURN_ENDED };
 
 static enum turn turn(struct change *c, struct pass *p, bool last, struct error *err)
 {
-	bool clean, changes, fresh = true;
+	bool clean, changes, worked, fresh = true;
 
-	if (!change_plan(c, p, err))
+	if (!change_plan(c, p, err) || replace_refused(p, c->options, err))
 		return TURN_ENDED;
 	clean = !p->plan.steps.n;
 	changes = !clean || (owes(c) && !c->any);
@@ -274,11 +276,13 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 			  c->left, c->steps, c->options->verb);
 		return TURN_ENDED;
 	}
-	if (clean)
+	c->world.replace = NULL; /* what failed is put back, not tried again */
+	if (clean && !p->trouble.text[0])
 		return pass_has_conflicts(p) ? TURN_STUCK : TURN_CLEAN;
-	if (!p->n_done || last)
+	worked = p->n_done || p->n_revoked;
+	if (!worked || last)
 		print_failures(c, p);
-	return p->n_done ? TURN_WORKED : TURN_STUCK;
+	return worked ? TURN_WORKED : TURN_STUCK;
 }
 
 bool change_converge(struct change *c, struct error *err)

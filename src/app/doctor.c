@@ -168,7 +168,8 @@ static bool says_overlap(struct doctor *d, const struct engine_network *network,
 
 	if (!network->bridge || !network->subnet.ip.family)
 		return false;
-	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, dead);
+	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, "",
+				     dead);
 	if (!taken)
 		return false;
 	say(d, false, "overlap",

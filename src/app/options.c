@@ -178,6 +178,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->counters_word = letter == 'k' ? value : o->counters_word;
 	o->container = letter == 'x' ? value : o->container;
 	o->color = letter == 'C' ? value : o->color;
+	o->replace = letter == 'r' ? value : o->replace;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';
@@ -275,6 +276,8 @@ static bool read_words(struct options *o, int argc, char **argv, int *status)
 				      flags[flag_of(optopt)].value);
 		if (letter == '?')
 			return refuse_flag(o, argv[optind > at ? optind - 1 : at], status);
+		if (letter == 'r' && o->replace)
+			return refuse(o, status, "--replace takes one network at a time");
 		if (letter == -1 && optind == argc)
 			return true;
 		if (letter == -1 ? !take_word(o, argv[optind++], status)

@@ -82,6 +82,16 @@ void say_findings(FILE *out, const struct pass *p)
 	say_page(out, &text);
 }
 
+bool replace_refused(const struct pass *p, const struct options *o, struct error *err)
+{
+	if (!p->plan.replace_refused)
+		return false;
+	if (!o->quiet)
+		say_findings(stdout, p);
+	error_set(err, -1, "--replace: %s", p->plan.replace_refused);
+	return true;
+}
+
 bool load_file(struct generation *g, struct buf *text, const struct options *o)
 {
 	struct error err = {0};

@@ -23,6 +23,8 @@ void say_page(FILE *out, const struct buf *page);
 void say_diags(const struct options *o, struct generation *g);
 /* Of a plan: what it found, a line each. */
 void say_findings(FILE *out, const struct pass *p);
+/* With what it found, if so. Nothing else is done either: whoever names a network means it. */
+MUST_CHECK bool replace_refused(const struct pass *p, const struct options *o, struct error *err);
 
 /* The file's text and its generation. False: what is wrong with it is said. */
 MUST_CHECK bool load_file(struct generation *g, struct buf *text, const struct options *o);

@@ -167,9 +167,12 @@ int verb_plan(const struct options *o)
 	opened = world_open(&world, o, &err);
 	world.look_for_leftovers = true;
 	world.adopt = o->adopt;
+	world.replace = o->replace;
 	if (opened)
 		note_work(&world);
 	if (!opened || !pass_plan(&pass, &world, &g, &err)) {
+		status = say_failed(&err);
+	} else if (replace_refused(&pass, o, &err)) {
 		status = say_failed(&err);
 	} else {
 		add_brake(&pass, &g, o, text.len);

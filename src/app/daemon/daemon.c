@@ -7,6 +7,7 @@
 #include "app/ask.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
+#include "app/pass/moves.h"
 #include "app/pass/place.h"
 #include "app/pass/written.h"
 #include "app/report/report.h"
@@ -268,6 +269,8 @@ static void make_pass(struct daemon *d)
 	d->triggers.death_at = FOREVER;
 	if (changed)
 		fights_forget(&d->fights);
+	if (changed || why & (REASON_SIGNAL | REASON_ASKED))
+		refusals_forget(&d->world);
 	if (!d->source.current) {
 		error_set(&err, -1, "there is no file yet that can be enforced");
 		report_failure(&d->report, &err, reasons, clock_us() - started);

@@ -225,23 +225,49 @@ static bool inspect_all(struct view *view, struct world *w, struct error *err)
 	return ok;
 }
 
+/* Those that are connected otherwise than they should be: a plan says what they would lose. */
+static void recall_moved(struct view *view, struct world *w, const struct state *want)
+{
+	const struct engine_container *all = view->engine.containers.items;
+
+	list_each (at, &want->attachments) {
+		const struct engine_container *c =
+			engine_find_container(&view->engine, at->container);
+		const struct engine_endpoint *e = c ? engine_find_endpoint(c, at->network) : NULL;
+
+		if (e && !engine_has_address(e, at->ip) && !view->known[c - all])
+			view->known[c - all] = recall(w, c);
+	}
+	for (uint32_t i = 0; w->replace && i < view->engine.containers.n; i++)
+		if (!view->known[i])
+			view->known[i] = recall(w, &all[i]);
+}
+
+static void take_inspected(struct engine_container *c, const struct engine_container *inspected)
+{
+	c->mac = inspected->mac;
+	list_each (e, &c->endpoints) {
+		const struct engine_endpoint *same = engine_find_endpoint(inspected, e->network);
+
+		e->managed = same && same->managed;
+	}
+}
+
 /* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
-static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
+static bool read_marks(struct view *view, struct arena *a, struct world *w,
+		       const struct state *want, struct error *err)
 {
 	view->known = arena_array(a, struct known *, view->engine.containers.n);
 	for (uint32_t i = 0; i < view->engine.containers.n; i++)
 		if (has_static_address(&view->engine.containers.items[i]))
 			view->known[i] = recall(w, &view->engine.containers.items[i]);
+	recall_moved(view, w, want);
 	if (!inspect_all(view, w, err))
 		return false;
 	for (uint32_t i = 0; i < view->engine.containers.n; i++)
 		if (view->known[i])
-			list_each (e, &view->engine.containers.items[i].endpoints) {
-				const struct engine_endpoint *inspected = engine_find_endpoint(
-					&view->known[i]->container, e->network);
-
-				e->managed = inspected && inspected->managed;
-			}
+			take_inspected(&view->engine.containers.items[i],
+				       &view->known[i]->container);
 	return true;
 }
 
@@ -426,7 +452,7 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 {
 	if (view->engine.up) /* without an engine nobody is known to have gone */
 		forget_the_dead(w, &view->engine);
-	if (!read_marks(view, a, w, err))
+	if (!read_marks(view, a, w, want, err))
 		return false;
 	list_each (c, &view->engine.containers) {
 		uint32_t i;

@@ -178,7 +178,8 @@ static void copy_version(struct engine *e, struct arena *a, const struct engine 
 			     .api = arena_strdup(a, from->api),
 			     .api_min = arena_strdup(a, from->api_min),
 			     .api_max = arena_strdup(a, from->api_max),
-			     .major = from->major};
+			     .major = from->major,
+			     .minor = from->minor};
 }
 
 typedef bool decoder(struct engine *e, struct arena *a, const char *json, size_t len,
@@ -283,13 +284,28 @@ static bool change(struct docker *d, enum method method, const char *path, const
 		       : error_wrap(err, "%s %s", method == POST ? "POST" : "DELETE", path);
 }
 
-bool docker_create_network(struct docker *d, const struct network *network, struct error *err)
+bool docker_network_settings(struct docker *d, struct kept_network *was, const char *id,
+			     struct arena *a, struct error *err)
+{
+	AUTO_BUF struct buf path = {0};
+	bool ok;
+
+	add_path(&path, d, "/networks/", id, "");
+	ok = call(d, &(struct request){.path = buf_text(&path), .max = MAX_LIST}, err) &&
+	     engine_decode_network_settings(&was->settings, a, buf_text(&d->answer), d->answer.len,
+					    err);
+	buf_free(&d->answer);
+	return ok || error_wrap(err, "inspect network %s", was->name);
+}
+
+bool docker_create_network(struct docker *d, const struct network *network,
+			   const struct kept_network *was, struct error *err)
 {
 	AUTO_BUF struct buf body = {0};
 
 	if (!negotiate(d, err))
 		return false;
-	engine_encode_network(&body, network, atoi(d->engine.api + 2) < CHECK_DUPLICATE_BELOW);
+	engine_encode_network(&body, network, was, atoi(d->engine.api + 2) < CHECK_DUPLICATE_BELOW);
 	return change(d, POST, "/networks/create", &body, err);
 }
 
@@ -301,13 +317,13 @@ bool docker_remove_network(struct docker *d, const char *id, struct error *err)
 	return change(d, DELETE, buf_text(&path), NULL, err);
 }
 
-bool docker_connect(struct docker *d, const char *network, const char *container_id, struct ip ip,
-		    struct error *err)
+bool docker_connect(struct docker *d, const char *network, const char *container_id,
+		    const struct connecting *how, struct error *err)
 {
 	AUTO_BUF struct buf path = {0}, body = {0};
 
 	add_path(&path, d, "/networks/", network, "/connect");
-	engine_encode_connect(&body, container_id, ip);
+	engine_encode_connect(&body, container_id, how);
 	return change(d, POST, buf_text(&path), &body, err);
 }
 

@@ -51,11 +51,16 @@ MUST_CHECK bool docker_read(struct docker *d, struct engine *e, struct arena *a,
 MUST_CHECK bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
 			       struct error *err);
 
+/* What a network was made with. */
+MUST_CHECK bool docker_network_settings(struct docker *d, struct kept_network *was, const char *id,
+					struct arena *a, struct error *err);
+/* As engine_encode_network has them: what is declared, what it replaces; one of them may be NULL.
+ */
 MUST_CHECK bool docker_create_network(struct docker *d, const struct network *network,
-				      struct error *err);
+				      const struct kept_network *was, struct error *err);
 MUST_CHECK bool docker_remove_network(struct docker *d, const char *id, struct error *err);
 MUST_CHECK bool docker_connect(struct docker *d, const char *network, const char *container_id,
-			       struct ip ip, struct error *err);
+			       const struct connecting *how, struct error *err);
 MUST_CHECK bool docker_disconnect(struct docker *d, const char *network, const char *container_id,
 				  bool force, struct error *err);
 
