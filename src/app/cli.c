@@ -51,7 +51,7 @@ const struct verb verbs[] = {
 	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
-	{"explain", verb_explain, "SRC DST PORT", NULL, "jek", false,
+	{"explain", verb_explain, "SRC DST PORT", NULL, "je", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
 	{"status", verb_status, "", NULL, "j", false, "what the running daemon sees",
 	 "0 healthy, 2 degraded, 1 no daemon answers"},
