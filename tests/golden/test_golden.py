@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -157,3 +158,32 @@ def test_what_explain_says_to_write_opens_it(tmp_path):
         done = subprocess.run([HARBORWALL, "explain", "-c", "open.json", "--engine", "28", flow["source"], flow["destination"], port],
                               cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)
         assert done.returncode == 0, (words, done.stdout + done.stderr)
+
+
+README = f"{HERE}/../../README.md"
+
+
+@pytest.mark.parametrize("form", ["dot", "mermaid", "json"])
+def test_graph(tmp_path, form):
+    done = run(tmp_path, "diff", "old", "graph", "--format", form)
+    assert done.returncode == 0, done.stderr
+    assert_golden(f"{HERE}/graph/old.{form}", done.stdout)
+    if form == "dot" and shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg", "-o", "/dev/null"], input=done.stdout, text=True, check=True)
+    if form == "json":
+        graph = json.loads(done.stdout)
+        assert all(graph["nodes"][e[end]] for e in graph["edges"] for end in ("from", "to"))
+
+
+def test_the_picture_in_the_readme_is_of_the_example():
+    done = subprocess.run([HARBORWALL, "graph", "-q", "--format", "mermaid", f"{HERE}/../../examples/networks.json"], text=True,
+                          stdout=subprocess.PIPE, timeout=20, check=True)
+    with open(README, encoding="utf-8") as f:
+        text = f.read()
+    before, rest = text.split("```mermaid\n", 1)
+    shown, after = rest.split("```", 1)
+    if os.environ.get("ACCEPT"):
+        with open(README, "w", encoding="utf-8") as f:
+            f.write(f"{before}```mermaid\n{done.stdout}```{after}")
+    else:
+        assert shown == done.stdout

@@ -95,10 +95,11 @@ void question_unknown(struct error *err, const struct reach *reach, const struct
 		error_set(err, -1, "nothing is named \"%s\" (did you mean \"%s\"?)", text,
 			  names.items[i]);
 	else
-		error_set(err, -1,
-			  "nothing is named \"%s\": expected a name of the file, an address, a "
-			  "prefix as 172.18.0.0/24, a container, an interface, any, outside or host",
-			  text);
+		error_set(
+			err, -1,
+			"nothing is named \"%s\": expected a name of the file, an address, a "
+			"prefix as 172.18.0.0/24, a container, an interface, any, outside or host",
+			text);
 }
 
 static const struct {
@@ -132,7 +133,8 @@ bool question_traffic(struct traffic *match, const char *text, struct error *err
 	has_port = take_number(&match->low, &at);
 	if (has_port) {
 		match->high = match->low;
-		if (*at == '-' && (at++, !take_number(&match->high, &at) || match->high < match->low))
+		if (*at == '-' &&
+		    (at++, !take_number(&match->high, &at) || match->high < match->low))
 			goto wrong;
 		if (!*at)
 			return true;
@@ -145,8 +147,9 @@ bool question_traffic(struct traffic *match, const char *text, struct error *err
 			return true;
 		}
 wrong:
-	return error_set(err, -1,
-			 "\"%s\" is no port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
-			 "udp, sctp, icmp, any)",
-			 text);
+	return error_set(
+		err, -1,
+		"\"%s\" is no port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
+		"udp, sctp, icmp, any)",
+		text);
 }
