@@ -99,6 +99,13 @@ struct observed {
 	LIST(struct refusal) refusals;
 };
 
+/*
+ * What other people's rules on the host do to the first packet of an admitted flow, in words with
+ * what helps; NULL: it passes. first: as it is when it is forwarded; in and out are known.
+ */
+const char *walls_stop(struct arena *a, const struct config *config, const struct observed *seen,
+		       const struct packet *first);
+
 /* The last sequence numbers of batches are the caller's: each batch here starts at 1. */
 void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	       const struct observed *observed, const struct config *config);

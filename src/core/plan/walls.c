@@ -410,3 +410,31 @@ void diff_walls(struct differ *d, const struct space *want, const struct space *
 		if (is_in_the_way(&x, wall))
 			examine_wall(&x, wall);
 }
+
+const char *walls_stop(struct arena *a, const struct config *config, const struct observed *seen,
+		       const struct packet *first)
+{
+	struct differ d = {.a = a, .seen = seen, .config = config};
+	struct examiner x = {.d = &d, .have = &seen->have.spaces.items[0]};
+
+	if (!x.have->walls.n)
+		return NULL;
+	find_bridges(&x);
+	list_each (wall, &x.have->walls) {
+		struct course c = {.first = *first};
+		struct passage p;
+
+		x.wall = wall;
+		c.from_outside = !interfaces_have(&x.engine, first->in) ||
+				 !interfaces_have(&x.engine, first->out);
+		if (!is_in_the_way(&x, wall) || (wall->from_outside && !c.from_outside))
+			continue;
+		c = finish(&x, c);
+		p = wall_lets_pass(wall, &c.first);
+		if (p.passing != PASSES)
+			return arena_printf(a, "%s %s it%s; %s", place_text(&x),
+					    p.passing == IS_STOPPED ? "stops" : "may stop",
+					    reason_text(&x, &p), remedy(&x));
+	}
+	return NULL;
+}

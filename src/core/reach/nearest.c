@@ -3,6 +3,7 @@
 #include "core/reach/path.h"
 
 #include "base/buf.h"
+#include "core/reach/words.h"
 
 #include <string.h>
 
@@ -57,22 +58,6 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 	return traffic ? OTHER_SOURCE : NOT_NEAR;
 }
 
-static void print_ports(struct buf *out, const struct reach *reach, const struct policy *p)
-{
-	const struct port_range *ports = policy_ports(reach->config, p);
-	const char *slash = "/";
-
-	if (!p->n_ports)
-		buf_puts(out, "every port");
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		buf_printf(out, ports[i].low == ports[i].high ? "%s%u" : "%s%u-%u", i ? "," : "",
-			   ports[i].low, ports[i].high);
-	for (uint32_t set = p->protos; set; set &= set - 1) {
-		buf_printf(out, "%s%s", slash, proto_name((enum proto)(set & -set)));
-		slash = "+";
-	}
-}
-
 static const char *why(struct arena *a, const struct reach *reach, const struct policy *p,
 		       const struct resolved *r, enum nearness near)
 {
@@ -84,7 +69,7 @@ static const char *why(struct arena *a, const struct reach *reach, const struct 
 		buf_printf(&text, "it is for \"%s\"", config_name(reach->config, p->from));
 	} else {
 		buf_puts(&text, "it is for ");
-		print_ports(&text, reach, p);
+		print_policy_traffic(&text, reach->config, p);
 	}
 	return arena_strdup(a, buf_text(&text));
 }

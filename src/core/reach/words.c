@@ -252,6 +252,22 @@ void print_matches(struct buf *out, const struct traffic *matches, uint32_t n)
 	}
 }
 
+void print_policy_traffic(struct buf *out, const struct config *config, const struct policy *p)
+{
+	const struct port_range *ports = policy_ports(config, p);
+	const char *slash = "/";
+
+	if (!p->n_ports)
+		buf_puts(out, "every port");
+	for (uint32_t i = 0; i < p->n_ports; i++)
+		buf_printf(out, ports[i].low == ports[i].high ? "%s%u" : "%s%u-%u", i ? "," : "",
+			   ports[i].low, ports[i].high);
+	for (uint32_t set = p->protos; set; set &= set - 1) {
+		buf_printf(out, "%s%s", slash, proto_name((enum proto)(set & -set)));
+		slash = "+";
+	}
+}
+
 /* --- flows --- */
 
 /* Interfaces that are not the one where such a source is at home anyway. */
