@@ -226,6 +226,8 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 		return false;
 	list_each (prefix, &prefixes)
 		*list_add(a, &view->seen.host_prefixes) = *prefix;
+	view->facts.routed = prefixes.items;
+	view->facts.n_routed = prefixes.n;
 	return read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
 }

@@ -87,6 +87,8 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.open_why = NULL;
 	r->compiled_with.no_engine = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
+	r->compiled_with.routed = NULL;
+	r->compiled_with.n_routed = 0;
 }
 
 static bool is_rules(const struct step *step)

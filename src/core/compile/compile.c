@@ -8,6 +8,7 @@
 #include "core/compile/trust.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const finding_names[] = {
@@ -76,6 +77,55 @@ static void compile_tied(struct compiler *c)
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
 			*list_add(c->a, &c->host->tied) =
 				(struct tied){prefix_canonical(network->subnet), network->bridge};
+}
+
+static int by_bridge(const void *left, const void *right)
+{
+	const struct tied *a = left, *b = right;
+	int order = strcmp(a->bridge, b->bridge);
+
+	return order ? order : prefix_compare(a->subnet, b->subnet);
+}
+
+/* One of the first n homes, which are sorted, is on this bridge. */
+static bool is_bridge(const struct tied *homes, uint32_t n, const char *device)
+{
+	uint32_t at = first_not_before(n, i, strcmp(homes[i].bridge, device) < 0);
+
+	return at < n && !strcmp(homes[at].bridge, device);
+}
+
+/*
+ * Where sources are at home: the engine's networks, those that the file does not declare too, and
+ * what the host itself routes over their bridges (a container that routes for others).
+ */
+static void compile_homes(struct compiler *c)
+{
+	const struct engine *engine = c->engine;
+	uint32_t n;
+
+	list_each (network, &engine->networks)
+		list_each (subnet, &network->subnets)
+			if (network->bridge && subnet->ip.family == 4)
+				*list_add(c->a, &c->host->homes) =
+					(struct tied){prefix_canonical(*subnet), network->bridge};
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
+		if (c->bridges[i] &&
+		    !engine_find_network(engine, c->config->networks.items[i].name))
+			*list_add(c->a, &c->host->homes) =
+				(struct tied){c->config->networks.items[i].subnet, c->bridges[i]};
+	n = c->host->homes.n;
+	if (n)
+		qsort(c->host->homes.items, n, sizeof(struct tied), by_bridge);
+	for (uint32_t i = 0; i < c->facts->n_routed; i++) {
+		const struct host_prefix *route = &c->facts->routed[i];
+
+		if (is_bridge(c->host->homes.items, n, route->device))
+			*list_add(c->a, &c->host->homes) =
+				(struct tied){prefix_canonical(route->prefix), route->device};
+	}
+	if (c->host->homes.n > n)
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
 }
 
 /* Nobody writes Docker's drops, or they were flushed: ours stand in. */
@@ -222,6 +272,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	find_bridges(&c);
 	compile_policies(&c);
 	compile_tied(&c);
+	compile_homes(&c);
 	compile_absences(&c);
 	compile_closed(&c);
 

@@ -56,6 +56,11 @@ struct flows {
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
 	LIST(struct tied) tied;
+	/*
+	 * Host only: every bridge of the engine's, sorted, and what is at home there. Another
+	 * source does not count where it comes in by one of them.
+	 */
+	LIST(struct tied) homes;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
 	LIST(struct prefix) hairpins;
 	/* Host only, where nobody else does: bridges that other interfaces do not get into. */

@@ -31,6 +31,15 @@ struct handoff {
 	bool on_top;  /* … before every foreign rule, and only once */
 };
 
+/*
+ * What the host holds beside Docker's own lists: routes and addresses that a new network's subnet
+ * must not overlap.
+ */
+struct host_prefix {
+	struct prefix prefix;
+	const char *device;
+};
+
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
 	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
@@ -51,6 +60,8 @@ struct facts {
 	bool forward_drop;     /* policy of the variant's FORWARD chain is DROP */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
+	const struct host_prefix *routed; /* the host's routes; may be NULL */
+	uint32_t n_routed;
 };
 
 struct route {

@@ -150,6 +150,8 @@ static void print_rule(struct buf *out, const struct ipt_chain *chain, const str
 {
 	const char *verdict = strstr(rule->text, "-j ");
 
+	verdict = verdict ? verdict : strstr(rule->text, "-g ");
+
 	/* the comment before the verdict, where iptables-save shows it */
 	buf_printf(out, "-A %s %.*s-m comment --comment \"" MARKER "%08x", chain->name,
 		   (int)(verdict - rule->text), rule->text, rule->hash);

@@ -81,11 +81,42 @@ static struct traffic at_target(const struct translation *t)
 
 /* --- filter --- */
 
-static void refuse_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
+static bool same_bridge(const struct flows *flows, uint32_t i, uint32_t j)
+{
+	return j < flows->homes.n &&
+	       !strcmp(flows->homes.items[i].bridge, flows->homes.items[j].bridge);
+}
+
+/*
+ * A source that is borrowed (of a network that it does not come from, or from a bridge where it is
+ * not at home) goes one way, where several prefixes are at home on a bridge the honest the other.
+ */
+static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
+			  const char *borrowed, const char *honest)
 {
 	list_each (tied, &flows->tied)
-		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s -j RETURN",
-			     prefix_format_full(tied->subnet).s, tied->bridge);
+		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s %s",
+			     prefix_format_full(tied->subnet).s, tied->bridge, borrowed);
+	for (uint32_t i = 0; i < flows->homes.n; i++) {
+		const struct tied *home = &flows->homes.items[i];
+		bool more = same_bridge(flows, i, i + 1);
+
+		ipt_add_rule(chain, w->a, NONE, "%s-s %s -i %s %s", more ? "" : "! ",
+			     prefix_format_full(home->subnet).s, home->bridge,
+			     more ? honest : borrowed);
+	}
+}
+
+/* Two chains, so that what is honest may leave the first one early. */
+static struct ipt_chain *add_honest(struct writer *w, const char *table, const char *name,
+				    const char *parent, const char *next, const struct flows *flows)
+{
+	struct ipt_chain *chain = add_chain(w, table, name, parent);
+	const char *on = arena_printf(w->a, "-g %s", next);
+
+	tell_borrowed(w, chain, flows, "-j RETURN", on);
+	ipt_add_rule(chain, w->a, NONE, "%s", on);
+	return add_chain(w, table, next, NULL);
 }
 
 static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
@@ -115,9 +146,7 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 	if (!flows->closed.n)
 		return;
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
-	list_each (tied, &flows->tied)
-		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s -j " IPT_PREFIX "-CLOSED",
-			     prefix_format_full(tied->subnet).s, tied->bridge);
+	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-BORROWED");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-CLOSED");
 }
@@ -128,6 +157,8 @@ static void write_closed(struct writer *w, const struct flows *flows)
 
 	if (!flows->closed.n)
 		return;
+	tell_borrowed(w, add_chain(w, "filter", IPT_PREFIX "-BORROWED", NULL), flows,
+		      "-j " IPT_PREFIX "-CLOSED", "-j RETURN");
 	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
 		ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
@@ -145,10 +176,9 @@ static void write_filter(struct writer *w, const struct flows *flows)
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
 		     accept_bit(w));
-	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-FRESH");
+	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-SOURCE");
 	close_networks(w, chain, flows);
-	chain = add_chain(w, "filter", IPT_PREFIX "-FRESH", NULL);
-	refuse_borrowed(w, chain, flows);
+	chain = add_honest(w, "filter", IPT_PREFIX "-SOURCE", NULL, IPT_PREFIX "-FRESH", flows);
 	admit_forwarded(w, chain, flows);
 	admit_allowed(w, chain, flows);
 	chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
@@ -163,9 +193,9 @@ static void write_filter(struct writer *w, const struct flows *flows)
 /* Stateless: both directions of what is admitted, past Docker's drops and no further. */
 static void write_raw(struct writer *w, const struct flows *flows)
 {
-	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
+	struct ipt_chain *chain =
+		add_honest(w, "raw", IPT_PREFIX "-RAW", "PREROUTING", IPT_PREFIX "-PASS", flows);
 
-	refuse_borrowed(w, chain, flows);
 	list_each (flow, &flows->allows)
 		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j ACCEPT",
 			     address(w, "-s", flow->src), address(w, "-d", flow->dst),

@@ -52,15 +52,6 @@ struct plan {
 	bool adopt;	    /* set before: unmarked rules that say what ours say are removed */
 };
 
-/*
- * What the host holds beside Docker's own lists: routes and addresses that a new network's subnet
- * must not overlap.
- */
-struct host_prefix {
-	struct prefix prefix;
-	const char *device;
-};
-
 struct observed {
 	const struct engine *engine;
 	const struct facts *facts;

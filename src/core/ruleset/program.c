@@ -141,14 +141,37 @@ static void build_tied(struct builder *b, const struct flows *flows)
 	finish_set(b, set);
 }
 
-/* Nobody gets in by borrowing an address of a network that he is not on. */
-static void refuse_borrowed(struct builder *b, struct chain *chain)
+static void build_bridges(struct builder *b, const struct flows *flows)
+{
+	struct set *set;
+
+	if (!flows->homes.n)
+		return;
+	set = new_set(b, "bridges", FIELD_IFNAME);
+	list_each (home, &flows->homes)
+		put_iface(set_add(set, b->a, NONE), home->bridge);
+	finish_set(b, set);
+}
+
+static struct rule *add_borrowed(struct builder *b, struct chain *chain, const char *set,
+				 uint8_t load)
 {
 	struct rule *rule = add_rule(b, chain, 4, "a borrowed source address", NONE);
 
-	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
+	term_lookup(b, rule, TERM_LOOKUP, set, load);
 	add_term(b, rule, TERM_FIB_FOREIGN);
-	add_term(b, rule, TERM_RETURN);
+	return rule;
+}
+
+/*
+ * Nobody gets in by borrowing an address: of a network that he is not on, or, from a container, of
+ * somebody beyond the host. The way back tells: it must be the interface that the packet came by.
+ */
+static void refuse_borrowed(struct builder *b, struct chain *chain)
+{
+	add_term(b, add_borrowed(b, chain, "sources", LOAD_SADDR), TERM_RETURN);
+	if (ruleset_find_set(b->rs, "bridges"))
+		add_term(b, add_borrowed(b, chain, "bridges", LOAD_IIFNAME), TERM_RETURN);
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)
@@ -172,12 +195,13 @@ static void build_raw(struct builder *b)
 }
 
 /* A source that is borrowed is not let in by a translation either. */
-static void close_to_borrowed(struct builder *b, struct chain *chain)
+static void close_to_borrowed(struct builder *b, struct chain *chain, const char *set, uint8_t load)
 {
-	struct rule *rule = add_rule(b, chain, 4, "a borrowed source address", NONE);
+	struct rule *rule;
 
-	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
-	add_term(b, rule, TERM_FIB_FOREIGN);
+	if (!ruleset_find_set(b->rs, set))
+		return;
+	rule = add_borrowed(b, chain, set, load);
 	term_lookup(b, rule, TERM_LOOKUP, "closed", LOAD_OIFNAME);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, "inside", LOAD_IIFNAME, LOAD_OIFNAME);
 	add_term(b, rule, TERM_DROP);
@@ -222,7 +246,8 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
-	close_to_borrowed(b, chain);
+	close_to_borrowed(b, chain, "sources", LOAD_SADDR);
+	close_to_borrowed(b, chain, "bridges", LOAD_IIFNAME);
 	rule = add_rule(b, chain, 0, "published ports", NONE);
 	add_term(b, rule, TERM_CT_STATUS_DNAT);
 	add_term(b, rule, TERM_ACCEPT);
@@ -270,6 +295,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	if (!rs->exists)
 		return;
 	build_tied(&b, flows);
+	build_bridges(&b, flows);
 	build_allows(&b, flows);
 	add_dnat_elements(&b, flows);
 	if (facts->raw_drops)
