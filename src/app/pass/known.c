@@ -47,6 +47,7 @@ static void known_free(struct world *w, struct known *k)
 		ns_close(&k->ns);
 	arena_release(&k->arena);
 	arena_release(&k->memory.arena);
+	arena_release(&k->debt.arena);
 	k->next_spare = w->spare;
 	w->spare = k;
 }

@@ -69,6 +69,7 @@ void world_close(struct world *w)
 {
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
+	arena_release(&w->debt.arena);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
 	ns_close(&w->host);

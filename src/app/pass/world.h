@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/options.h"
+#include "core/compile/flows.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
 #include "edge/docker/docker.h"
@@ -26,6 +27,18 @@ struct memory {
 };
 
 /*
+ * Connections of a namespace that are to end, because the rules that admitted them went. All-zero:
+ * none, and nothing was looked at yet.
+ */
+struct debt {
+	bool began, owed;
+	bool blind; /* what the rules admitted is not known */
+	struct arena arena;
+	struct flows earlier; /* what they admitted */
+	uint64_t settled_for; /* the file for which nothing was owed */
+};
+
+/*
  * What inspect said of a container, good for as long as the engine's list shows it unchanged and
  * its first process lives.
  */
@@ -36,10 +49,9 @@ struct known {
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
-	bool open;	      /* ns is */
-	bool visited;	      /* looked into: what we put there is looked after until it ends */
-	bool had_rules;	      /* of ours, at some time */
-	bool revocation_paid; /* its connections were compared with the policies since */
+	bool open;    /* ns is */
+	bool visited; /* looked into: what we put there is looked after until it ends */
+	struct debt debt;
 	struct memory memory;
 	struct known *next_spare;
 };
@@ -88,7 +100,7 @@ struct world {
 	struct arena of_known;	   /* what it points to; those that were forgotten are used again */
 	struct known *spare;
 	uint32_t n_known, cap_known;
-	bool revocation_paid;	/* connections were compared with the policies once */
+	struct debt debt;	/* of the host */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
 				 */
 };

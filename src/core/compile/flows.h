@@ -42,6 +42,7 @@ struct masquerading {
 struct tied {
 	struct prefix subnet;
 	const char *bridge;
+	bool open; /* Docker lets others begin something there: gateway modes of its own */
 };
 
 struct closed {

@@ -64,6 +64,15 @@ struct facts {
 	uint32_t n_routed;
 };
 
+/*
+ * The whole connection mark of what was admitted once and is no more: no number that others happen
+ * to write, and none that says "admitted".
+ */
+static inline uint32_t facts_revoked_mark(const struct facts *f)
+{
+	return 0x48575256 & ~(f->mark_accept | f->mark_raw);
+}
+
 struct route {
 	struct prefix dst;
 	struct ip via;

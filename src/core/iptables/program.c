@@ -23,6 +23,14 @@ static const struct {
 } proto_names[] = {
 	{IPPROTO_TCP, "tcp"}, {IPPROTO_UDP, "udp"}, {IPPROTO_SCTP, "sctp"}, {IPPROTO_ICMP, "icmp"}};
 
+uint8_t ipt_proto(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(proto_names); i++)
+		if (!strcmp(proto_names[i].name, name))
+			return proto_names[i].number;
+	return 0;
+}
+
 /* Good until the next one is added. */
 static struct ipt_chain *add_chain(struct writer *w, const char *table, const char *name,
 				   const char *parent)
@@ -64,10 +72,11 @@ static const char *traffic(struct writer *w, const char *flag, struct traffic ma
 	return arena_printf(w->a, "-p %s -m %s %s %u:%u ", name, name, flag, match.low, match.high);
 }
 
+/* The connection mark says that we admitted it: our bit alone, for others write whole words. */
 static const char *accept_bit(struct writer *w)
 {
 	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", w->facts->mark_accept,
-			    w->facts->mark_accept);
+			    w->facts->mark_accept | w->facts->mark_raw);
 }
 
 static struct traffic at_target(const struct translation *t)
@@ -169,6 +178,113 @@ static void write_closed(struct writer *w, const struct flows *flows)
 	}
 }
 
+/* --- established, and the connection mark does not say that it is ours: others write it, too ---
+ */
+
+/* By what the entry says, whichever way the packet goes. */
+static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
+			 struct traffic match)
+{
+	const char *ports = "";
+
+	if (match_has_ports(match) && !match_every_port(match))
+		ports = match.low == match.high
+				? arena_printf(w->a, "--ctreplsrcport %u ", match.low)
+				: arena_printf(w->a, "--ctreplsrcport %u:%u ", match.low,
+					       match.high);
+	return arena_printf(
+		w->a, "%s%s%s%s", address(w, "--ctorigsrc", src), address(w, "--ctreplsrc", dst),
+		match.proto ? arena_printf(w->a, "--ctproto %u ", match.proto) : "", ports);
+}
+
+static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct allow *flow)
+{
+	ipt_add_rule(chain, w->a, flow->origin, "-m conntrack %s-j " IPT_PREFIX "-ADMIT",
+		     entry(w, flow->src, flow->dst, flow->match));
+}
+
+/* Policies whose subjects are on one network. */
+struct look {
+	uint32_t place; /* of their chain in w->chains; 0: none yet */
+	struct prefix subnet;
+};
+
+static struct prefix tied_subnet(const struct flows *flows, struct prefix net)
+{
+	list_each (tied, &flows->tied)
+		if (prefix_covers(tied->subnet, net))
+			return tied->subnet;
+	return net;
+}
+
+static struct ipt_chain *look_chain(struct writer *w, const struct flows *flows, struct look *look,
+				    const struct allow *flow)
+{
+	if (!look->place) {
+		look->subnet = tied_subnet(flows, flow->dst);
+		add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", flow->dst_network),
+			  NULL);
+		look->place = w->chains->n;
+	}
+	return &w->chains->items[look->place - 1];
+}
+
+/* Of each declared network; *n of them. */
+static const struct look *write_looks(struct writer *w, const struct flows *flows, uint32_t *n)
+{
+	struct look *looks;
+
+	*n = 0;
+	list_each (flow, &flows->allows)
+		if (flow->dst_network != NONE && flow->dst_network >= *n)
+			*n = flow->dst_network + 1;
+	looks = arena_array(w->a, struct look, *n);
+	list_each (flow, &flows->allows)
+		if (flow->dst_network != NONE)
+			admit_entry(w, look_chain(w, flows, &looks[flow->dst_network], flow), flow);
+	return looks;
+}
+
+static void write_led(struct writer *w, const struct flows *flows)
+{
+	struct ipt_chain *chain;
+
+	if (!flows->translations.n)
+		return;
+	chain = add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
+	list_each (t, &flows->translations)
+		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-j " IPT_PREFIX "-ADMIT",
+			     entry(w, t->from, prefix_of(t->to), at_target(t)));
+}
+
+/*
+ * What leads to the other chains keeps from them what is most of a host's traffic: what containers
+ * begin, and published ports.
+ */
+static void write_again(struct writer *w, const struct flows *flows)
+{
+	uint32_t n;
+	const struct look *looks = write_looks(w, flows, &n);
+	struct ipt_chain *chain;
+
+	write_led(w, flows);
+	chain = add_chain(w, "filter", IPT_PREFIX "-AGAIN", NULL);
+	if (flows->translations.n)
+		ipt_add_rule(chain, w->a, NONE,
+			     "-m conntrack --ctstate DNAT -j " IPT_PREFIX "-LED");
+	for (uint32_t i = 0; i < n; i++)
+		if (looks[i].place)
+			ipt_add_rule(chain, w->a, NONE,
+				     "-m conntrack ! --ctstate DNAT --ctreplsrc %s -j %s",
+				     prefix_format_full(looks[i].subnet).s,
+				     w->chains->items[looks[i].place - 1].name);
+	list_each (flow, &flows->allows)
+		if (flow->dst_network == NONE)
+			admit_entry(w, chain, flow);
+	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP",
+		     facts_revoked_mark(w->facts));
+}
+
 static void write_filter(struct writer *w, const struct flows *flows)
 {
 	const char *parent = w->facts->docker_user ? "DOCKER-USER" : "FORWARD";
@@ -176,6 +292,10 @@ static void write_filter(struct writer *w, const struct flows *flows)
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
 		     accept_bit(w));
+	ipt_add_rule(chain, w->a, NONE,
+		     "-m conntrack --ctstate RELATED,ESTABLISHED -j " IPT_PREFIX "-AGAIN");
+	ipt_add_rule(chain, w->a, NONE, "%s-j CONNMARK --set-xmark 0x0/0x%x", accept_bit(w),
+		     w->facts->mark_accept);
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-SOURCE");
 	close_networks(w, chain, flows);
 	chain = add_honest(w, "filter", IPT_PREFIX "-SOURCE", NULL, IPT_PREFIX "-FRESH", flows);
@@ -183,8 +303,9 @@ static void write_filter(struct writer *w, const struct flows *flows)
 	admit_allowed(w, chain, flows);
 	chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
 	ipt_add_rule(chain, w->a, NONE, "-j CONNMARK --set-xmark 0x%x/0x%x", w->facts->mark_accept,
-		     w->facts->mark_accept);
+		     w->facts->mark_accept | w->facts->mark_raw);
 	ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
+	write_again(w, flows);
 	write_closed(w, flows);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "core/ruleset/ruleset.h"
+#include "core/compile/flows.h"
 
 /* Fills exprs of every rule; a ruleset must be encoded before it is compared or sent. */
 void nft_encode_ruleset(struct ruleset *rs, struct arena *a);
@@ -77,6 +77,15 @@ void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct ar
 
 /* They say the same, whatever they counted. */
 bool nft_same_rule(const struct rule *want, const struct rule *have);
+
+/*
+ * The other way: which flows a table of ours, wanted or read back, lets through and translates.
+ * Appended; what is masqueraded is not among them.
+ */
+void nft_read_flows(struct flows *flows, struct arena *a, const struct ruleset *rs);
+/* Of what these changes take away from a table that was read. */
+void nft_read_removed(struct flows *flows, struct arena *a, const nft_changes *changes,
+		      const struct ruleset *have);
 
 /* Text that `nft -f` takes; the same table as the messages make. Appended. */
 void nft_print(struct buf *out, const struct ruleset *rs);

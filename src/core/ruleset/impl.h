@@ -44,6 +44,8 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
+/* The connection mark says that we admitted it: our bit alone, for others write whole words. */
+void term_admitted(struct builder *b, struct rule *rule);
 /* loads: enum load, n of them. */
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n);
@@ -102,8 +104,17 @@ void add_dnat_elements(struct builder *b, const struct flows *flows);
 void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
-/* Rules that admit what was translated. */
-void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows);
+/*
+ * Packets that are looked up: those that begin something; later ones, the same way or back, whose
+ * connection mark somebody overwrote.
+ */
+enum way { WAY_NEW, WAY_ON, WAY_BACK };
+
+/* The set that says what was translated; where there is any. */
+void add_forwarded(struct builder *b, const struct flows *flows);
+/* Rules that admit what was translated, behind `ct status dnat`. sets: how their names begin. */
+void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
+		     const char *sets, enum way way);
 /* Rules of postrouting, in this order. */
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -106,11 +106,7 @@ void build_dnat(struct builder *b, const struct flows *flows)
 			add_dnat_rule(b, chain, t);
 }
 
-/*
- * What a translation made of a packet that came in where ours do. The address alone would open the
- * direct way to the target; `ct status dnat` keeps that closed.
- */
-void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows)
+void add_forwarded(struct builder *b, const struct flows *flows)
 {
 	struct set set = {.name = "forwarded",
 			  .counts = b->counted,
@@ -118,35 +114,61 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations) {
-		struct traffic match = t->match;
-		struct rule *rule;
+		uint8_t *at;
 
-		if (is_plain(t)) {
-			uint8_t *at = put_iface(set_add(&set, b->a, t->origin), t->iface);
-
-			at = put_proto(put_ip(at, t->to), match.proto);
-			put_port(at, port_at_target(t));
+		if (!is_plain(t))
 			continue;
-		}
-		rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
-		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		if (t->iface)
-			term_name(b, rule, TERM_IIFNAME, t->iface);
-		term_prefix(b, rule, TERM_SADDR, t->from);
-		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
-		if (match_has_ports(match) && t->to_port)
-			match.low = match.high = t->to_port;
-		term_match(b, rule, match);
-		term_count(b, rule);
-		term_name(b, rule, TERM_GOTO, "admit");
+		at = put_iface(set_add(&set, b->a, t->origin), t->iface);
+		at = put_proto(put_ip(at, t->to), t->match.proto);
+		put_port(at, port_at_target(t));
 	}
-	if (set.n) {
+	if (set.n)
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+}
+
+static void add_forwarded_rule(struct builder *b, struct chain *chain, const struct translation *t,
+			       enum way way)
+{
+	bool back = way == WAY_BACK;
+	struct rule *rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
+	struct traffic match = t->match;
+
+	if (t->iface)
+		term_name(b, rule, back ? TERM_OIFNAME : TERM_IIFNAME, t->iface);
+	term_prefix(b, rule, back ? TERM_DADDR : TERM_SADDR, t->from);
+	term_prefix(b, rule, back ? TERM_SADDR : TERM_DADDR, prefix_of(t->to));
+	if (match_has_ports(match) && t->to_port)
+		match.low = match.high = t->to_port;
+	if (match.proto) {
+		term_number(b, rule, TERM_PROTO, match.proto);
+		term_ports(b, rule, back ? TERM_SPORT : TERM_DPORT, match.low, match.high);
+	}
+	if (way == WAY_NEW)
+		term_count(b, rule);
+	term_name(b, rule, TERM_GOTO, "admit");
+}
+
+/*
+ * What a translation made of a packet that came in where ours do. The address alone would open the
+ * direct way to the target; `ct status dnat` keeps that closed.
+ */
+void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
+		     const char *sets, enum way way)
+{
+	const char *name = arena_printf(b->a, "%sforwarded", sets);
+
+	list_each (t, &flows->translations)
+		if (!is_plain(t))
+			add_forwarded_rule(b, chain, t, way);
+	if (ruleset_find_set(b->rs, name)) {
 		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
 
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
-		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_lookup(b, rule, TERM_LOOKUP, "forwarded", LOAD_IIFNAME, LOAD_DADDR, LOAD_PROTO,
-			    LOAD_DPORT);
+		if (way == WAY_BACK)
+			term_lookup(b, rule, TERM_LOOKUP, name, LOAD_OIFNAME, LOAD_SADDR,
+				    LOAD_PROTO, LOAD_SPORT);
+		else
+			term_lookup(b, rule, TERM_LOOKUP, name, LOAD_IIFNAME, LOAD_DADDR,
+				    LOAD_PROTO, LOAD_DPORT);
 		term_name(b, rule, TERM_GOTO, "admit");
 	}
 }
@@ -228,7 +250,7 @@ void masquerade_hairpins(struct builder *b, struct chain *chain, const struct fl
 			continue;
 		rule = add_rule(b, chain, 4, "back to its own network", NONE);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_number(b, rule, TERM_CT_MARK_HAS, b->facts->mark_accept);
+		term_admitted(b, rule);
 		term_prefix(b, rule, TERM_SADDR, *subnet);
 		term_prefix(b, rule, TERM_DADDR, *subnet);
 		add_term(b, rule, TERM_MASQUERADE);
@@ -255,7 +277,7 @@ void keep_sources(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 4, "keep the source", NONE);
 
-	term_number(b, rule, TERM_CT_MARK_HAS, b->facts->mark_accept);
+	term_admitted(b, rule);
 	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
 	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_DADDR);
 	add_term(b, rule, TERM_SNAT_SELF);

@@ -7,7 +7,8 @@
  *
  * Marks carry the verdict: bits that arrive set are cleared, "accept" is set for what we admit, and
  * one rule in Docker's own chains accepts it there (edge/firewall/handoff.h). Admitted flows keep
- * the accept bit in their conntrack mark, so that established packets cost one comparison.
+ * the accept bit in their conntrack mark, so that established packets cost one comparison. Others
+ * write into that word, too: an established packet without the bit is looked up like a new one.
  */
 #include "core/ruleset/impl.h"
 
@@ -26,7 +27,8 @@ bool match_every_port(struct traffic match)
 
 bool flows_matter(const struct flows *flows)
 {
-	return flows->allows.n || flows->translations.n || flows->masquerades.n || flows->closed.n;
+	return flows->allows.n || flows->translations.n || flows->masquerades.n ||
+	       flows->closed.n || flows->tied.n;
 }
 
 /* --- what may pass --- */
@@ -82,39 +84,43 @@ static void build_allows(struct builder *b, const struct flows *flows)
 	}
 }
 
+#define UNCOUNTED "uncounted_"
+
 /*
- * Every packet of a flow is looked up before Docker's raw drops, in both directions: where elements
- * count new connections that is done in sets of their own.
+ * Elements count new connections; packets of old ones are looked up in sets of their own: all of
+ * them before Docker's raw drops, in both directions, and those whose connection mark somebody
+ * overwrote. How the names of these sets begin.
  */
-static const char *build_raw_allows(struct builder *b)
+static const char *build_uncounted(struct builder *b)
 {
 	uint32_t n = b->rs->sets.n;
 
 	if (!b->counted)
-		return "allow";
+		return "";
 	for (uint32_t i = 0; i < n; i++) {
 		struct set copy = b->rs->sets.items[i];
 
-		if (strncmp(copy.name, "allow", 5) != 0)
+		if (!copy.counts)
 			continue;
-		copy.name = arena_printf(b->a, "raw_%s", copy.name);
+		copy.name = arena_printf(b->a, UNCOUNTED "%s", copy.name);
 		copy.counts = false;
 		memcpy(list_add(b->a, &b->rs->sets), &copy, sizeof(copy));
 	}
-	return "raw_allow";
+	return UNCOUNTED;
 }
 
 /* One rule per set of allowed flows: what it finds goes on to `verdict`. */
 static void lookup_allows(struct builder *b, struct chain *chain, const char *sets, bool reply,
 			  enum term_kind verdict, const char *target, uint32_t mark)
 {
+	const char *names = arena_printf(b->a, "%sallow", sets);
 	uint8_t from = reply ? LOAD_DADDR : LOAD_SADDR, to = reply ? LOAD_SADDR : LOAD_DADDR;
 	uint8_t port = reply ? LOAD_SPORT : LOAD_DPORT;
 
 	list_each (set, &b->rs->sets) {
 		struct rule *rule;
 
-		if (strncmp(set->name, sets, strlen(sets)) != 0)
+		if (strncmp(set->name, names, strlen(names)) != 0)
 			continue;
 		rule = add_rule(b, chain, 4, NULL, NONE);
 		if (set->n_key == 3)
@@ -183,10 +189,9 @@ static void clear_marks(struct builder *b, struct chain *chain)
 
 /* --- the tables --- */
 
-static void build_raw(struct builder *b)
+static void build_raw(struct builder *b, const char *sets)
 {
 	struct chain *chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
-	const char *sets = build_raw_allows(b);
 
 	clear_marks(b, chain);
 	refuse_borrowed(b, chain);
@@ -256,32 +261,100 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 		close_one_way(b, chain, "internal", LOAD_IIFNAME);
 }
 
-static void build_forward(struct builder *b, const struct flows *flows)
+/* What is admitted, looked up: goes on to the chain "admit", or comes back. */
+static void build_lookups(struct builder *b, const char *name, const struct flows *flows,
+			  const char *sets, enum way way)
 {
-	uint32_t bit = b->facts->mark_accept;
-	struct chain *admit, *fresh, *chain;
+	const char *translated = arena_printf(b->a, "%s_translated", name);
+	struct chain *chain;
+
+	if (flows->translations.n)
+		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets, way);
+	chain = add_chain(b, name, NULL, 0, 0);
+	if (flows->translations.n) {
+		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_name(b, rule, TERM_JUMP, translated);
+	}
+	lookup_allows(b, chain, sets, way == WAY_BACK, TERM_GOTO, "admit", 0);
+}
+
+static void build_admit(struct builder *b)
+{
+	struct rule *rule = add_rule(b, add_chain(b, "admit", NULL, 0, 0), 0, NULL, NONE);
+	struct term *t = add_term(b, rule, TERM_CT_MARK_SET);
+
+	/* the other bit comes there where somebody saves the packet's mark before Docker's raw
+	 * drops */
+	t->number = b->facts->mark_accept;
+	t->mask = b->facts->mark_accept | b->facts->mark_raw;
+	term_number(b, rule, TERM_MARK_SET, b->facts->mark_accept);
+}
+
+static void build_fresh(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
 	struct rule *rule;
 
-	admit = add_chain(b, "admit", NULL, 0, 0);
-	rule = add_rule(b, admit, 0, NULL, NONE);
-	term_number(b, rule, TERM_CT_MARK_SET, bit);
-	term_number(b, rule, TERM_MARK_SET, bit);
+	build_lookups(b, "known", flows, "", WAY_NEW);
+	chain = add_chain(b, "fresh", NULL, 0, 0);
+	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
+	term_admitted(b, rule);
+	add_term(b, rule, TERM_CT_MARK_SET)->mask = b->facts->mark_accept;
+	refuse_borrowed(b, chain);
+	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
+}
 
-	fresh = add_chain(b, "fresh", NULL, 0, 0);
-	refuse_borrowed(b, fresh);
-	build_forwarded(b, fresh, flows);
-	lookup_allows(b, fresh, "allow", false, TERM_GOTO, "admit", 0);
+/*
+ * Established, and the mark does not say that it is ours. What was admitted once and is no more
+ * lets no byte through, whoever else would.
+ */
+static void build_again(struct builder *b, const struct flows *flows, const char *sets)
+{
+	const char *ways[] = {b->counted ? "on" : "known", "back"}; /* by ct direction */
+	struct chain *chain;
+	struct rule *rule;
+	struct term *t;
 
+	if (b->counted)
+		build_lookups(b, "on", flows, sets, WAY_ON);
+	build_lookups(b, "back", flows, sets, WAY_BACK);
+	chain = add_chain(b, "again", NULL, 0, 0);
+	for (uint32_t direction = 0; direction < COUNT_OF(ways); direction++) {
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		term_number(b, rule, TERM_CT_DIRECTION, direction);
+		term_name(b, rule, TERM_JUMP, ways[direction]);
+	}
+	rule = add_rule(b, chain, 0, "revoked", NONE);
+	t = add_term(b, rule, TERM_CT_MARK);
+	t->number = facts_revoked_mark(b->facts);
+	t->mask = UINT32_MAX;
+	add_term(b, rule, TERM_DROP);
+}
+
+static void build_forward(struct builder *b, const struct flows *flows, const char *uncounted)
+{
+	enum term_kind on = flows->closed.n ? TERM_JUMP : TERM_GOTO;
+	struct chain *chain;
+	struct rule *rule;
+
+	build_admit(b);
+	build_fresh(b, flows);
+	build_again(b, flows, uncounted);
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
-	term_number(b, rule, TERM_CT_MARK_HAS, bit);
-	term_number(b, rule, TERM_MARK_SET, bit);
+	term_admitted(b, rule);
+	term_number(b, rule, TERM_MARK_SET, b->facts->mark_accept);
 	add_term(b, rule, TERM_ACCEPT);
 	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
+	term_name(b, rule, on, "again");
+	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_name(b, rule, flows->closed.n ? TERM_JUMP : TERM_GOTO, "fresh");
+	term_name(b, rule, on, "fresh");
 	close_networks(b, chain, flows);
 }
 
@@ -289,6 +362,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		  const struct facts *facts)
 {
 	struct builder b = {.rs = rs, .a = a, .facts = facts, .counted = flows->counted};
+	const char *uncounted;
 	struct chain *post;
 
 	rs->exists = flows_matter(flows);
@@ -298,9 +372,11 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_bridges(&b, flows);
 	build_allows(&b, flows);
 	add_dnat_elements(&b, flows);
+	add_forwarded(&b, flows);
+	uncounted = build_uncounted(&b);
 	if (facts->raw_drops)
-		build_raw(&b);
-	build_forward(&b, flows);
+		build_raw(&b, uncounted);
+	build_forward(&b, flows, uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);

@@ -66,6 +66,14 @@ void term_count(struct builder *b, struct rule *rule)
 		add_term(b, rule, TERM_COUNTER);
 }
 
+void term_admitted(struct builder *b, struct rule *rule)
+{
+	struct term *t = add_term(b, rule, TERM_CT_MARK);
+
+	t->number = b->facts->mark_accept;
+	t->mask = b->facts->mark_accept | b->facts->mark_raw;
+}
+
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n)
 {

@@ -6,12 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_REVOKED = 1 << 20 };
+/* A large table is read more than once: so many entries at a time, at most so often. */
+enum { AT_ONCE = 1 << 16, MOST_TIMES = 64 };
 
-struct revoked {
-	struct nf_conntrack **items;
-	uint32_t n, cap;
-	const struct flows *flows;
+struct concerned {
+	struct connection connection;
+	struct nf_conntrack *tuple; /* what finds the entry again */
+};
+
+struct search {
+	const struct revocation *revocation;
+	struct admission earlier;
+	struct concerned *found;
+	uint32_t n;
+	bool more;
 };
 
 static struct ip ip_of(const struct nf_conntrack *ct, enum nf_conntrack_attr attr)
@@ -28,58 +36,122 @@ static uint16_t port_of(const struct nf_conntrack *ct, enum nf_conntrack_attr at
 	return nfct_attr_is_set(ct, attr) ? be16toh(nfct_get_attr_u16(ct, attr)) : 0;
 }
 
-static int look_at(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data)
+static struct connection connection_of(const struct nf_conntrack *ct)
 {
-	struct revoked *r = data;
-	struct connection c = {.src = ip_of(ct, ATTR_ORIG_IPV4_SRC),
-			       .dst = ip_of(ct, ATTR_ORIG_IPV4_DST),
-			       .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
-			       .dport = port_of(ct, ATTR_ORIG_PORT_DST),
-			       .answers = ip_of(ct, ATTR_REPL_IPV4_SRC),
-			       .answers_port = port_of(ct, ATTR_REPL_PORT_SRC)};
-
-	(void)type;
-	if (r->n == MAX_REVOKED || flows_admit(r->flows, &c))
-		return NFCT_CB_CONTINUE;
-	if (r->n == r->cap) {
-		r->cap = r->cap ? 2 * r->cap : 64;
-		r->items = xrealloc(r->items, r->cap * sizeof(struct nf_conntrack *));
-	}
-	r->items[r->n++] = ct;
-	return NFCT_CB_STOLEN;
+	return (struct connection){.src = ip_of(ct, ATTR_ORIG_IPV4_SRC),
+				   .dst = ip_of(ct, ATTR_ORIG_IPV4_DST),
+				   .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
+				   .dport = port_of(ct, ATTR_ORIG_PORT_DST),
+				   .answers = ip_of(ct, ATTR_REPL_IPV4_SRC),
+				   .answers_port = port_of(ct, ATTR_REPL_PORT_SRC),
+				   .mark = nfct_get_attr_u32(ct, ATTR_MARK)};
 }
 
-static bool dump(struct nfct_handle *h, uint32_t bit, struct error *err)
+static struct nf_conntrack *tuple_of(const struct nf_conntrack *ct)
+{
+	struct nf_conntrack *tuple = nfct_new();
+
+	if (!tuple)
+		out_of_memory();
+	nfct_copy(tuple, ct, NFCT_CP_ORIG);
+	if (nfct_attr_is_set(ct, ATTR_ZONE))
+		nfct_set_attr_u16(tuple, ATTR_ZONE, nfct_get_attr_u16(ct, ATTR_ZONE));
+	return tuple;
+}
+
+static int look_at(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *ct, void *data)
+{
+	struct connection c = connection_of(ct);
+	struct search *s = data;
+
+	if (s->more || !revocation_concerns(s->revocation, &s->earlier, &c))
+		return NFCT_CB_CONTINUE;
+	s->found[s->n++] = (struct concerned){c, tuple_of(ct)};
+	s->more = s->n == AT_ONCE;
+	return NFCT_CB_CONTINUE;
+}
+
+static bool dump(struct nfct_handle *h, struct search *s, struct error *err)
 {
 	struct nfct_filter_dump *filter = nfct_filter_dump_create();
-	struct nfct_filter_dump_mark mark = {.val = bit, .mask = bit};
+	const struct revocation *r = s->revocation;
+	struct nfct_filter_dump_mark mark = {.val = r->admitted, .mask = r->bits};
 	int result;
 
 	if (!filter)
 		return error_set(err, errno, "filter connections");
-	nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
+	if (r->blind)
+		nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
 	nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_INET);
+	nfct_callback_register(h, NFCT_T_ALL, look_at, s);
 	result = nfct_query(h, NFCT_Q_DUMP_FILTER, filter);
+	nfct_callback_unregister(h);
 	nfct_filter_dump_destroy(filter);
 	return result == 0 || error_set(err, errno, "list connections");
 }
 
-/* One that ended by itself meanwhile is as good as deleted. */
-static bool delete_all(struct nfct_handle *h, struct revoked *r, struct error *err)
+/* One that ended by itself meanwhile is as good as ended by us. */
+static bool end(struct nfct_handle *h, struct nf_conntrack *tuple, const uint32_t *mark,
+		struct error *err)
 {
-	for (uint32_t i = 0; i < r->n; i++)
-		if (nfct_query(h, NFCT_Q_DESTROY, r->items[i]) < 0 && errno != ENOENT)
-			return error_set(err, errno, "delete a revoked connection");
-	return true;
+	if (mark)
+		nfct_set_attr_u32(tuple, ATTR_MARK, *mark);
+	return nfct_query(h, mark ? NFCT_Q_UPDATE : NFCT_Q_DESTROY, tuple) == 0 ||
+	       errno == ENOENT || error_set(err, errno, "end a revoked connection");
 }
 
-bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const struct flows *flows,
+static bool settle(uint32_t *n, struct nfct_handle *h, const struct search *s,
+		   const struct admission *now, struct error *err)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct concerned *f = &s->found[i];
+		enum fate fate = revocation_fate(s->revocation, now, &f->connection);
+
+		if (ok && fate != FATE_LIVES) {
+			ok = end(h, f->tuple, fate == FATE_MUTED ? &s->revocation->muted : NULL,
+				 err);
+			*n += ok;
+		}
+		nfct_destroy(f->tuple);
+	}
+	return ok;
+}
+
+/* Reads the table until all of it was seen: what lives on stands in the way of the rest. */
+static bool run(uint32_t *n, struct nfct_handle *h, struct search *s, struct arena *a,
+		struct error *err)
+{
+	struct admission now = {0};
+	bool read;
+
+	for (int i = 0; i < MOST_TIMES; i++) {
+		uint32_t before = *n;
+
+		s->n = 0;
+		s->more = false;
+		read = dump(h, s, err);
+		if (s->n && !now.flows)
+			now = admission_of(a, s->revocation->now);
+		if (!settle(n, h, s, &now, err) || !read)
+			return false;
+		if (!s->more)
+			return true;
+		if (*n == before)
+			break;
+	}
+	return error_set(err, EAGAIN, "end revoked connections: there are too many");
+}
+
+bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
 		      struct error *err)
 {
-	struct revoked r = {.flows = flows};
+	AUTO_RELEASE struct arena a = {0};
+	struct search s = {.revocation = r, .earlier = admission_of(&a, r->earlier)};
 	struct nfct_handle *h;
-	int home;
 	bool ok;
+	int home;
 
 	*n = 0;
 	if (!ns_enter(&home, ns, err))
@@ -88,14 +160,9 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const stru
 	ns_leave(home);
 	if (!h)
 		return error_set(err, errno, "open conntrack");
-	nfct_callback_register(h, NFCT_T_ALL, look_at, &r);
-	ok = dump(h, bit, err);
-	nfct_callback_unregister(h);
-	ok = ok && delete_all(h, &r, err);
-	*n = r.n;
-	for (uint32_t i = 0; i < r.n; i++)
-		nfct_destroy(r.items[i]);
-	free(r.items);
+	s.found = xmalloc(AT_ONCE * sizeof(*s.found));
+	ok = run(n, h, &s, &a, err);
+	free(s.found);
 	nfct_close(h);
 	return ok;
 }
