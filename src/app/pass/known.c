@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
-#include "edge/netlink/route.h"
+#include "edge/netlink/routing.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -283,7 +283,8 @@ static bool read_space(struct memory *m, const struct world *w, const struct ns 
 	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, err) ||
 				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
 		return false;
-	if (!route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
+	if (!routing_read(&space->routing, &routes, &m->arena, ns, err) ||
+	    !ns_get_forward(ns, &forward, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
 		return false;
 	space->routes.items = routes.items;
@@ -352,6 +353,38 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 		space->obstacle = arena_strdup(a, err.text);
 }
 
+static bool has_own_ways(const struct known *k)
+{
+	return k->open && k->memory.valid && !k->memory.space.routing.only_device;
+}
+
+bool observe_routings(struct view *view, struct arena *a, const struct world *w)
+{
+	const struct engine *engine = &view->engine;
+	const struct routing **routings = NULL;
+	uint64_t before = view->routings;
+
+	view->routings = 0;
+	for (uint32_t i = 0; i < w->n_known; i++) {
+		const struct known *k = w->known[i].known;
+		const struct engine_container *c;
+
+		if (!has_own_ways(k) || !k->container.name)
+			continue;
+		c = engine_find_container(engine, k->container.name);
+		if (!c || strcmp(c->id, k->id) != 0)
+			continue;
+		if (!routings)
+			routings = arena_array(a, const struct routing *, engine->containers.n);
+		routings[c - engine->containers.items] = &k->memory.space.routing;
+		view->routings = hash_more(hash_word(view->routings,
+						     k->memory.space.routing.digest),
+					   c->id, strlen(c->id));
+	}
+	view->facts.routings = routings;
+	return view->routings != before;
+}
+
 bool observe_containers(struct view *view, struct arena *a, struct world *w,
 			const struct state *want, struct error *err)
 {
@@ -361,8 +394,8 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 		return false;
 	list_each (c, &view->engine.containers)
 		if (has_own_namespace(c) &&
-		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
-		     was_visited(view, w, c)))
+		    (!w->looked_everywhere || has_static_address(c) ||
+		     state_find_space(want, c->name) != NONE || was_visited(view, w, c)))
 			observe_container(view, a, w, c);
 	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
 	return true;

@@ -138,11 +138,17 @@ struct view {
 	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
 	LIST(struct place) places; /* of seen.have.spaces */
 	struct known **known;	   /* of each container of the engine; NULL: nothing */
+	uint64_t routings;	   /* what facts.routings say, in a number */
 	bool anybody_gone;	   /* a process is not, or no longer, the container's: ask again */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/*
+ * Gives compile() what is known by now of containers' own routes and rules. True: it is not what it
+ * was given before.
+ */
+bool observe_routings(struct view *view, struct arena *a, const struct world *w);
 /* Unmarked rules that say what ours say, in the namespaces that are wanted. */
 MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
 				  struct error *err);

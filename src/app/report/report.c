@@ -89,6 +89,7 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.firewalld = (struct firewalld){0};
 	r->compiled_with.routed = NULL;
 	r->compiled_with.n_routed = 0;
+	r->compiled_with.routings = NULL;
 }
 
 static bool is_rules(const struct step *step)

@@ -256,6 +256,8 @@ static void compile_containers(struct compiler *c, struct state *want)
 		else
 			program_container(&space.ruleset, c->a, &c->of_node[i], c->facts);
 		routes_of(&c->routes, i, c->a, &scratch, &space);
+		if (node->routing)
+			compile_ways(c, node, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
 		if (!space.forward && !space.routes.n)
 			continue;
@@ -288,7 +290,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 
 	c.host = arena_array(a, struct flows, 1);
 	list_reserve(a, &c.host->allows, config->policies.n);
-	nodes_build(&c.nodes, a, config, resolution, engine);
+	nodes_build(&c.nodes, a, config, resolution, engine, facts->routings);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/engine/engine.h"
+#include "core/compile/routing.h"
 #include "core/foreign/firewalld.h"
 #include "core/iptables/rules.h"
 #include "core/ruleset/ruleset.h"
@@ -62,6 +63,8 @@ struct facts {
 	struct firewalld firewalld;
 	const struct host_prefix *routed; /* the host's routes; may be NULL */
 	uint32_t n_routed;
+	/* Of each container of the engine; NULL: nothing unusual is known. All may be NULL. */
+	const struct routing *const *routings;
 };
 
 /*
@@ -75,8 +78,10 @@ static inline uint32_t facts_revoked_mark(const struct facts *f)
 
 struct route {
 	struct prefix dst;
-	struct ip via;
+	struct ip via;	 /* family 0: dst is on the device itself */
 	uint32_t origin; /* policy index, or NONE */
+	uint32_t table;	 /* main, or the one that would lead elsewhere */
+	uint32_t device; /* 0: the one that leads to via */
 };
 
 /* A network namespace that we write to: the host's, or a container's. */
@@ -91,6 +96,7 @@ struct space {
 	leftover_list leftovers;       /* of what was read: somebody wrote these without a mark */
 	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
+	struct routing routing;	       /* of what was read of a container */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
 	LIST(struct handoff) handoffs; /* host only */
 	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */
@@ -113,5 +119,7 @@ struct state {
 /* Index of a container's namespace, or NONE. */
 uint32_t state_find_space(const struct state *state, const char *container);
 
-/* Its routes, which are sorted, have one to this destination; via NULL: whatever its gateway. */
-bool space_has_route(const struct space *space, struct prefix dst, const struct ip *via);
+/* By destination, then by table. */
+int route_compare(const struct route *a, const struct route *b);
+/* Its routes, which are sorted, have one like this, or by another gateway. */
+bool space_has_route(const struct space *space, const struct route *route, bool any_gateway);

@@ -40,8 +40,8 @@ static bool open_nfnetlink(struct ns *ns, struct error *err)
 
 static bool open_sockets(struct ns *ns, struct error *err)
 {
-	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
-				     RTNLGRP_IPV4_NETCONF, 0};
+	static const int routes[] = {RTNLGRP_LINK,	RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+				     RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_NETCONF, 0};
 	static const int switches[] = {RTNLGRP_IPV4_NETCONF, 0};
 
 	if (!open_nfnetlink(ns, err))
