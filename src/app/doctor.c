@@ -4,11 +4,15 @@
  * names a remedy for each. Changes nothing.
  */
 #include "app/ask.h"
+#include "app/color.h"
 #include "app/pass/pass.h"
 #include "app/verbs.h"
 #include "core/compile/facts.h"
+#include "core/compile/nodes.h"
 #include "core/foreign/choose.h"
+#include "core/foreign/openings.h"
 #include "core/plan/checkup.h"
+#include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/host/file.h"
 
@@ -23,7 +27,8 @@ struct doctor {
 	const struct options *options;
 	struct world world;
 	struct generation generation;
-	bool valid; /* the file */
+	bool valid;	     /* the file */
+	struct error unread; /* why it could not even be read */
 	struct pass pass;
 	bool planned;
 	struct error err;
@@ -155,23 +160,32 @@ static void check_rp_filter(struct doctor *d)
 		say(d, true, "rp_filter", "is not strict");
 }
 
+static bool says_overlap(struct doctor *d, const struct engine_network *network, bool dead)
+{
+	const struct host_prefix *taken;
+
+	if (!network->bridge || !network->subnet.ip.family)
+		return false;
+	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, dead);
+	if (!taken)
+		return false;
+	say(d, false, "overlap",
+	    "network \"%s\" is %s, and %s leads to %s: packets for its containers go there; "
+	    "remove that route or address, or choose another subnet",
+	    network->name, prefix_format(network->subnet).s, prefix_format(taken->prefix).s,
+	    taken->dead ? taken->dead : taken->device);
+	return true;
+}
+
 static void check_overlaps(struct doctor *d)
 {
 	uint32_t n = 0;
 
 	if (!d->planned)
 		return;
-	list_each (network, &d->pass.view.engine.networks) {
-		const struct host_prefix *taken = checkup_find_overlap(&d->pass.view.seen, network);
-
-		n += taken != NULL;
-		if (taken)
-			say(d, false, "overlap",
-			    "network \"%s\" is %s, and %s leads to %s: packets for its containers "
-			    "go there; remove that route or address, or choose another subnet",
-			    network->name, prefix_format(network->subnet).s,
-			    prefix_format(taken->prefix).s, taken->device);
-	}
+	list_each (network, &d->pass.view.engine.networks)
+		for (int dead = 0; dead <= 1; dead++)
+			n += says_overlap(d, network, dead);
 	if (!n)
 		say(d, true, "overlap", "no route or address takes a network's packets away");
 }
@@ -217,21 +231,35 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 		    "dockerd, which makes it");
 }
 
-static bool daemon_runs(const struct doctor *d, char *holder, size_t size)
+static void check_bridges(struct doctor *d, const struct facts *f)
+{
+	say(d, f->takes_mark, "firewall",
+	    f->takes_mark ? "Docker's nftables backend takes our mark"
+			  : "Docker's nftables backend takes no mark; start dockerd with "
+			    "--bridge-accept-fwmark=0x%x/0x%x",
+	    f->mark_accept, f->mark_accept);
+	if (f->direct == DIRECT_OPEN)
+		say(d, true, "direct access",
+		    "Docker drops nothing that comes directly to containers' addresses: dockerd "
+		    "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
+		    "docker-bridges was flushed (then restart dockerd)");
+}
+
+static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
 {
 	struct error err = {0};
 
-	return ask_holder(holder, size, &d->world, &err) && *holder;
+	return ask_holder(holder, &d->world, &err) && *holder && !lock_is_passing(holder);
 }
 
 /* A reload flushes every rule of iptables, and somebody must put ours back. */
 static void check_firewalld(struct doctor *d)
 {
-	char holder[32] = "";
+	char holder[LOCK_TEXT] = "";
 
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
-	if (daemon_runs(d, holder, sizeof(holder)))
+	if (daemon_runs(d, holder))
 		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
 	else
 		say(d, false, "firewalld",
@@ -246,11 +274,7 @@ static void check_firewall(struct doctor *d)
 	if (!d->planned)
 		return;
 	if (f->docker_nftables)
-		say(d, f->takes_mark, "firewall",
-		    f->takes_mark ? "Docker's nftables backend takes our mark"
-				  : "Docker's nftables backend takes no mark; start dockerd with "
-				    "--bridge-accept-fwmark=0x%x/0x%x",
-		    f->mark_accept, f->mark_accept);
+		check_bridges(d, f);
 	else
 		check_docker_user(d, f);
 	if (f->mixed)
@@ -265,12 +289,76 @@ static void check_firewall(struct doctor *d)
 			       : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
 }
 
+static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d)
+{
+	const struct engine *engine = &d->pass.view.engine;
+
+	list_each (n, &d->generation.config.networks) {
+		const char *bridge = network_bridge(n, engine);
+
+		*list_add(a, &managed->subnets) = n->subnet;
+		if (bridge)
+			*list_add(a, &managed->bridges) = bridge;
+	}
+	list_each (e, &engine->networks)
+		if (e->bridge)
+			*list_add(a, &managed->docker) = e->bridge;
+	interfaces_sort(&managed->bridges);
+	interfaces_sort(&managed->docker);
+}
+
+/* Those that say what a policy says are told with the findings. */
+static bool is_leftover(const struct doctor *d, const struct opening *o)
+{
+	list_each (l, &d->pass.view.seen.have.spaces.items[0].leftovers)
+		if (l->variant == o->variant && !strcmp(l->table, o->table) &&
+		    !strcmp(l->rule, o->rule))
+			return true;
+	return false;
+}
+
+/* Rules of others that let in what no policy lets in. */
+static void check_unmanaged(struct doctor *d)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct managed managed = {0};
+	opening_list found = {0};
+	uint32_t n = 0;
+
+	if (!d->planned || !d->valid || !d->generation.config.networks.n)
+		return;
+	find_managed(&managed, &a, d);
+	for (enum variant v = d->pass.view.facts.no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT;
+	     v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf save = {0};
+		struct error err = {0};
+
+		if (iptables_save(&save, &d->world.host, v, &err))
+			openings_find(&found, &a, v, buf_text(&save), &managed);
+		else
+			say(d, false, "unmanaged", "%s", err.text);
+	}
+	list_each (o, &found) {
+		if (is_leftover(d, o))
+			continue;
+		n++;
+		say(d, false, "unmanaged",
+		    "a rule without our mark opens managed networks: iptables-%s -t %s %s; if it "
+		    "is not meant to, remove it (-D), or say it by a policy",
+		    variant_names[o->variant], o->table, o->rule);
+	}
+	if (!n)
+		say(d, true, "unmanaged", "no other rule opens managed networks");
+}
+
 static void check_config(struct doctor *d)
 {
 	const char *file = d->options->config;
 
 	if (d->valid)
 		say(d, true, "config", "%s: %u policies", file, d->generation.config.policies.n);
+	else if (d->unread.text[0])
+		say(d, false, "config", "%s", d->unread.text);
 	else
 		say(d, false, "config", "%s can't be enforced; harborwall check says why", file);
 }
@@ -300,9 +388,9 @@ static void check_namespaces(struct doctor *d)
 
 static void check_daemon(struct doctor *d)
 {
-	char holder[32] = "";
+	char holder[LOCK_TEXT] = "";
 
-	if (daemon_runs(d, holder, sizeof(holder)))
+	if (daemon_runs(d, holder))
 		say(d, true, "daemon", "runs (%s)", holder);
 	else
 		say(d, true, "daemon", "does not run");
@@ -311,7 +399,7 @@ static void check_daemon(struct doctor *d)
 static void (*const checks[])(struct doctor *) = {
 	check_capabilities, check_kernel,     check_rp_filter, check_engine,
 	check_firewall,	    check_firewalld,  check_overlaps,  check_config,
-	check_daemon,	    check_namespaces, check_findings,
+	check_daemon,	    check_namespaces, check_unmanaged, check_findings,
 };
 
 static void look(struct doctor *d)
@@ -320,7 +408,7 @@ static void look(struct doctor *d)
 	struct error err = {0};
 	static const struct generation nothing;
 
-	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &err) &&
+	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &d->unread) &&
 		   generation_load(&d->generation, d->options->config, &text, &err);
 	d->world.look_for_leftovers = true;
 	d->world.keep_networks = true;
@@ -344,7 +432,7 @@ int verb_doctor(const struct options *options)
 		checks[i](&d);
 	if (options->json)
 		buf_printf(&d.out, "\n  ],\n  \"findings\": %u\n}\n", d.n_findings);
-	fputs(buf_text(&d.out), stdout);
+	color_print(stdout, buf_text(&d.out));
 	status = d.n_findings ? EXIT_FINDINGS : EXIT_FINE;
 	buf_free(&d.out);
 	pass_release(&d.pass);

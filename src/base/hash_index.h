@@ -46,6 +46,20 @@ static inline void hash_index_add(struct hash_index *x, uint64_t hash, uint32_t 
 			hash_index_add((x), hash_text((list)->items[i_].name), i_);                \
 	} while (0)
 
+/* Of a list that grows: behind each list_add. hash_of_i is the hash of its item i. */
+#define hash_index_grow(x, a, list, i, hash_of_i)                                                  \
+	do {                                                                                       \
+		uint32_t i = (list)->n - 1;                                                        \
+                                                                                                   \
+		if (2 * (list)->n <= (x)->cap) {                                                   \
+			hash_index_add((x), (hash_of_i), i);                                       \
+			break;                                                                     \
+		}                                                                                  \
+		hash_index_reserve((x), (a), 2 * (list)->n);                                       \
+		for (i = 0; i < (list)->n; i++)                                                    \
+			hash_index_add((x), (hash_of_i), i);                                       \
+	} while (0)
+
 /* The place i where is_it is true; NONE: there is none. */
 #define hash_index_find(x, hash_, i, is_it)                                                        \
 	__extension__({                                                                            \

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import configs
 import enforced
 import packets
 import spaces
@@ -27,11 +28,12 @@ def plan(quick):
     if quick:
         return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "few": (1000, 20, 3, 5),
                 "iptables_most": 1000, "execs_s": 1,
-                "big": 10000, "changes": (1, 2), "idle": (1000, 20), "spaces": (200, 1, 10), "calls": (50, 500, (500, 5000)),
+                "lists": {1000: ("disjoint", "country")}, "members": (100,), "list_rounds": 1, "big": 10000, "changes": (1, 2), "idle": (1000, 20), "spaces": (200, 1, 10), "calls": (50, 500, (500, 5000)),
                 "packets": 3}
     return {"sizes": {10: (5, 10), 1000: (7, 60), 10000: (5, 80), 100000: (3, 120)},
             "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "few": (10000, 100, 9, 20),
             "iptables_most": 10000, "execs_s": 8,
+            "lists": {10000: ("disjoint", "nested", "country"), 50000: ("adjacent", "disjoint", "country")}, "members": (1000, 3000), "list_rounds": 3,
             "big": 100000, "changes": (5, 3), "idle": (10000, 100), "spaces": (200, 3, 40), "calls": (1000, 10000, (1000, 100000)),
             "packets": 7}
 
@@ -152,6 +154,48 @@ def idle(what, criteria, results):
         criteria.at_most(f"nothing changed: pass for a {why} / the first load", ms / first, 1 / 20)
 
 
+def print_list(what, wall, cpu, elements):
+    names = [("compile", "harborwall: compile"), ("commit", "harborwall: commit"),
+             ("the kernel alone: the same bytes", "transaction: kernel"), ("a pass that finds nothing", "again"),
+             ("one policy goes or comes: the kernel alone", "transaction: change_kernel"), (enforced.RESTORE, enforced.RESTORE)]
+    rows = [("from file to enforced", [wall.median("harborwall"), cpu.median("harborwall")])]
+    rows += [(f"    {said}", [wall.median(name), cpu.median(name)]) for said, name in names if name in cpu.values]
+    spaces.table(f"{what}, {elements} elements: ms", ["wall", "processor"], rows)
+
+
+def lists(what, criteria, results):
+    """Lists of sources as people have them, one policy each; services; ranges."""
+    singles = {}
+    for n, kinds in what["lists"].items():
+        for kind in ("single", *kinds):
+            config, flows = configs.outside(n, kind)
+            wall, cpu, elements = enforced.list_load(config, flows if kind == kinds[-1] else (), what["list_rounds"], "drop")
+            print_list(f"{n} sources, {kind}", wall, cpu, elements)
+            results[f"{n} sources, {kind}"] = {"elements": elements, **cpu.medians()}
+            if kind == "single":
+                singles[n] = cpu.median("harborwall: compile")
+                continue
+            criteria.at_most(f"compile / that of single addresses, {n} {kind} sources", cpu.median("harborwall: compile") / singles[n], 3)
+            criteria.at_most(f"a pass that finds nothing / the first load, {n} {kind} sources",
+                             cpu.median("again") / cpu.median("harborwall"), 1 / 20)
+            criteria.at_most(f"one source more or less, kernel, {n} {kind} sources", cpu.median("transaction: change_kernel"), 1, "ms")
+            if enforced.RESTORE in cpu.values:
+                criteria.at_most(f"file to enforced / iptables-nft-restore, {n} {kind} sources",
+                                 cpu.median("harborwall") / cpu.median(enforced.RESTORE), 1 / 3)
+    for name, config, most, compile_ms in (*((f"a service of {n} to a service of {n}", configs.services(n), 10 * n, 0.02 * n)
+                                             for n in what["members"]),
+                                           ("1000 policies between 10 services of 20", configs.mesh(1000, 10, 20), 20000, None),
+                                           ("20000 port ranges of one pair", configs.ranges(20000), None, 100)):
+        wall, cpu, elements = enforced.list_load(config, (), what["list_rounds"], "none")
+        print_list(name, wall, cpu, elements)
+        results[name] = {"elements": elements, **cpu.medians()}
+        if most:
+            criteria.at_most(f"elements, {name}", elements, most)
+        if compile_ms:
+            criteria.at_most(f"compile, {name}", cpu.median("harborwall: compile"), compile_ms, "ms")
+        criteria.at_most(f"commit / the kernel's own time, {name}", cpu.median("harborwall: commit") / cpu.median("transaction: kernel"), 2)
+
+
 def containers(what, criteria, results):
     n, *most = what["spaces"]
     found = enforced.spaces(n, *most)
@@ -195,14 +239,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", choices=["all", "quick"], default="all", help="quick: a minute, not ten")
     parser.add_argument("--json", metavar="FILE", help="the figures once more, for programs")
-    parser.add_argument("--only", metavar="PARTS", help="some of loads,life,idle,containers,calls,packets")
+    parser.add_argument("--only", metavar="PARTS", help="some of loads,lists,life,idle,containers,calls,packets")
     options = parser.parse_args()
     if os.geteuid():
         sys.exit("bench: needs root, for network namespaces")
     quick = options.what == "quick"
     what, criteria, results, started = plan(quick), Criteria(), {"environment": environment()}, time.monotonic()
     print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
-    parts = {"loads": loads, "life": life, "idle": idle, "containers": containers, "calls": calls,
+    parts = {"loads": loads, "lists": lists, "life": life, "idle": idle, "containers": containers, "calls": calls,
              "packets": lambda *three: data_plane(*three, quick)}
     held = spaces.hooks_in_use()
     for name, part in parts.items():

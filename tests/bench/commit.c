@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One transaction, by us and by the kernel alone, in turns, in the namespace it is started in:
- *     commit NETWORKS_JSON ROUNDS
+ *     commit NETWORKS_JSON ROUNDS [port|drop|none]
  * prints, every round, wall and CPU milliseconds of, each behind a compilation, as in a pass,
  *     kernel  prebuilt bytes sent and acknowledged, nobody listening: nobody can be faster
  *     ours    rules made from the compiled state, messages built, sent and acknowledged, with all
  *             the sockets open that the program has
- *     change, change_kernel  the same for one policy changed, there and back
+ *     change, change_kernel  the same for one policy whose port changes, there and back, or that
+ *             goes and comes back
  */
 #include "base/hash.h"
 #include "bench/load.h"
@@ -15,6 +16,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -103,14 +105,14 @@ static void deafen(struct ns *ns)
 	ns->nf_ear = -1;
 }
 
-static void compiled(struct loaded *l, const struct buf *text, bool change)
+static void compiled(struct loaded *l, const struct buf *text, void (*change)(struct loaded *l))
 {
 	static const struct engine no_engine;
 	struct facts facts = load_facts(ENGINE_MAJOR);
 
 	load_parse(l, text);
 	if (change)
-		load_change_one(l);
+		change(l);
 	load_resolve(l);
 	load_compile(l, &no_engine, &facts);
 }
@@ -128,7 +130,7 @@ static void kernel_alone(const struct bench *b)
 
 	open_namespace(&ns);
 	deafen(&ns);
-	compiled(&before, &b->text, false);
+	compiled(&before, &b->text, NULL);
 	/* in the cache, as what was just built */
 	if (hash_large(buf_text(&b->prebuilt.bytes), b->prebuilt.bytes.len) != b->hash)
 		fail("the bytes changed");
@@ -149,7 +151,7 @@ static void ours(const struct bench *b, bool told)
 	struct ns ns;
 
 	open_namespace(&ns);
-	compiled(&fresh, &b->text, false);
+	compiled(&fresh, &b->text, NULL);
 	start = clocks_now();
 	nft_encode_ruleset(host_of(&fresh), &fresh.arena);
 	build(&batch, &fresh.arena, host_of(&fresh), &nothing);
@@ -206,22 +208,46 @@ static void one_change(const struct bench *b)
 	ns_close(&ns);
 }
 
+static bool is_equal(const struct ruleset *a, const struct ruleset *b)
+{
+	AUTO_RELEASE struct arena arena = {0};
+	struct nft_batch batch = {0};
+	bool equal;
+
+	build(&batch, &arena, a, b);
+	equal = nft_batch_is_empty(&batch);
+	buf_free(&batch.bytes);
+	return equal;
+}
+
+static void (*change_of(const char *what))(struct loaded *l)
+{
+	if (!strcmp(what, "none"))
+		return NULL;
+	return !strcmp(what, "drop") ? load_drop_one : load_change_one;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ruleset nothing;
+	const char *what = argc > 3 ? argv[3] : "port";
 	struct bench b = {0};
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: %s NETWORKS_JSON ROUNDS\n", argv[0]);
+	if (argc < 3) {
+		fprintf(stderr, "usage: %s NETWORKS_JSON ROUNDS [port|drop|none]\n", argv[0]);
 		return 64;
 	}
 	load_file(&b.text, argv[1]);
-	compiled(&b.one, &b.text, false);
-	compiled(&b.other, &b.text, true);
+	compiled(&b.one, &b.text, NULL);
 	load_encode(&b.one);
-	load_encode(&b.other);
+	do { /* what lies within another policy's source changes nothing */
+		arena_release(&b.other.arena);
+		b.other = (struct loaded){0};
+		compiled(&b.other, &b.text, change_of(what));
+		load_encode(&b.other);
+	} while (change_of(what) && is_equal(host_of(&b.other), host_of(&b.one)));
 	b.want = host_of(&b.one);
-	b.changed = host_of(&b.other);
+	b.changed = strcmp(what, "none") != 0 ? host_of(&b.other) : NULL;
 	build(&b.prebuilt, &b.one.arena, b.want, &nothing);
 	b.hash = hash_large(buf_text(&b.prebuilt.bytes), b.prebuilt.bytes.len);
 	printf("bytes %zu 0\n", b.prebuilt.bytes.len);
@@ -232,7 +258,8 @@ int main(int argc, char **argv)
 		ours(&b, true);
 		if (i % 2 == 0)
 			kernel_alone(&b);
-		one_change(&b);
+		if (b.changed)
+			one_change(&b);
 	}
 	buf_free(&b.prebuilt.bytes);
 	buf_free(&b.text);

@@ -157,3 +157,70 @@ def converge(engine, config, running=False, pids=None):
         network = by_subnet[str(ipaddress.ip_network(f"{ip}/24", False))]
         engine.attach(ident, network, ip, {"io.harborwall.managed": "1"})
     return engine
+
+
+# --- lists and services ---
+
+def address(n):
+    return f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
+
+
+def prefixes(n, kind, seed=1):
+    """n different prefixes outside of every network of a file. disjoint and adjacent ones are /24; nested ones lie within each
+    other; country has the lengths of a country's list, most of them /24 and longer, and they may lie within each other."""
+    r, first = random.Random(seed), 11 << 24
+    if kind == "single":
+        return [address(first + 256 * i + 7) for i in range(n)]
+    if kind in ("disjoint", "adjacent"):
+        return [f"{address(first + 256 * i * (2 if kind == 'disjoint' else 1))}/24" for i in range(n)]
+    lengths, found = (range(12, 31) if kind == "nested" else (16, 20, 22, 24, 24, 24, 24, 26, 28, 30, 32)), {}
+    while len(found) < n:
+        length = r.choice(lengths)
+        found[f"{address(r.randrange(first, 99 << 24) >> 32 - length << 32 - length)}/{length}"] = True
+    return list(found)
+
+
+def outside(n, kind):
+    """(config, flows): one policy for each source, all to one container and port."""
+    config = {"networks": {"front": {"subnet": "10.0.0.0/24"}}, "ips": {"10.0.0.2": {"container_name": "lb"}}, "policies": []}
+    sources = prefixes(n, kind)
+    config["policies"] = [{"selector": "lb", "from": source, "port": 80} for source in sources]
+    return config, [(source, "10.0.0.2", 80) for source in sources]
+
+
+def services(members):
+    """One policy from a service of so many to another one, each on a network of its own."""
+    config = {"networks": {}, "ips": {}, "policies": [{"service_name": "s0", "from": "s1", "port": 80}]}
+    for s in range(2):
+        config["networks"][f"net{s}"] = {"subnet": f"10.{s}.0.0/16"}
+        for i in range(members):
+            ip = f"10.{s}.{i + 2 >> 8}.{i + 2 & 255}"
+            config["ips"][ip] = {"container_name": f"s{s}-{i}", "selector": f"c{s}x{i}", "service_name": f"s{s}"}
+    return config
+
+
+def mesh(policies, n_services, members, seed=1):
+    """Policies between services, each on a network of its own."""
+    r = random.Random(seed)
+    config, seen = {"networks": {}, "ips": {}, "policies": []}, set()
+    for s in range(n_services):
+        config["networks"][f"net{s}"] = {"subnet": f"10.{s}.0.0/24"}
+        for i in range(members):
+            config["ips"][f"10.{s}.0.{i + 2}"] = {"container_name": f"s{s}-{i}", "selector": f"c{s}x{i}", "service_name": f"s{s}"}
+    while len(seen) < policies:
+        a, b, port = r.randrange(n_services), r.randrange(n_services), r.randint(1, 65535)
+        if a != b and (a, b, port) not in seen:
+            seen.add((a, b, port))
+            config["policies"].append({"service_name": f"s{a}", "from": f"s{b}", "port": port})
+    return config
+
+
+def ranges(n, seed=1):
+    """Port ranges that overlap, all between one pair of containers."""
+    r = random.Random(seed)
+    config = {"networks": {"a": {"subnet": "10.0.0.0/24"}, "b": {"subnet": "10.1.0.0/24"}},
+              "ips": {"10.0.0.2": {"container_name": "x"}, "10.1.0.2": {"container_name": "y"}}, "policies": []}
+    for _ in range(n):
+        low = r.randint(1, 60000)
+        config["policies"].append({"selector": "y", "from": "x", "port": f"{low}-{low + r.randint(1, 3000)}"})
+    return config

@@ -2,6 +2,7 @@
 """From the file to rules that stand: a scripted engine, a namespace, the real program and kernel."""
 import collections
 import contextlib
+import json
 import os
 import re
 import signal
@@ -191,6 +192,30 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
             for backend in ("iptables-nft", "iptables-legacy") if n <= iptables_most else ():
                 backend_round(wall, host, backend)
     return wall, cpu
+
+
+def list_load(config, flows, rounds, change):
+    """(wall, cpu) figures of the first load, of the pass behind it that finds nothing, of the kernel's own time for the
+    transaction and for one policy that goes or comes; of the bare restore of the same rules, where there are flows. And how
+    many elements stand."""
+    wall, cpu = Figures(), Figures()
+    with Host(config) as host:
+        path = rivals.prepare(host.folder.name, flows).get(RESTORE) if flows else None
+        for _ in range(rounds):
+            with docker_host() as ns:
+                took = ns.timed(HARBORWALL, "apply", "-q", "--timings", env=host.env)
+                first, second = Timings(took.err).passes[:2]
+                listed = json.loads(ns.run("nft", "-j", "list", "table", "inet", "harborwall").stdout)["nftables"]
+                elements = sum(len(part.get("elem", ())) for one in listed for part in one.values())
+            note_pass(wall, cpu, "harborwall", first)
+            note_pass(wall, cpu, "again", second)
+            wall.note("apply", took.wall)
+            with Namespace() as ns:
+                note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "3", change).out,
+                           "transaction: ")
+            if path:
+                rival_round(wall, cpu, RESTORE, path)
+    return wall, cpu, elements
 
 
 def one_process_per_rule(n, budget_s):

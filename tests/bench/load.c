@@ -68,6 +68,17 @@ void load_change_one(struct loaded *l)
 	fail("networks.json", "has no policy of one port to change");
 }
 
+void load_drop_one(struct loaded *l)
+{
+	static uint32_t times;
+	uint32_t i = l->config.policies.n / 2 + times++;
+	struct policy *p = &l->config.policies.items[i];
+
+	if (i >= l->config.policies.n)
+		fail("networks.json", "has no policy whose loss changes anything");
+	memmove(p, p + 1, (--l->config.policies.n - i) * sizeof(*p));
+}
+
 struct facts load_facts(uint32_t major)
 {
 	return (struct facts){.variant = VARIANT_NFT,
@@ -117,7 +128,7 @@ void load_commit(struct state *have, struct arena *a, const struct state *want,
 		memcpy(&to->handoffs, &from->handoffs, sizeof(to->handoffs));
 		to->forward = from->forward;
 		list_each (handoff, &to->handoffs)
-			handoff->present = handoff->on_top = true;
+			handoff->present = handoff->in_place = true;
 	}
 	list_each (step, &plan->steps)
 		if (step->kind == STEP_FIREWALL)

@@ -11,7 +11,7 @@ from spaces import HERE, Namespace
 
 def restore_text(flows):
     lines = ["*filter", ":BENCH - [0:0]"]
-    lines += [f"-A BENCH -s {s}/32 -d {d}/32 -p tcp -m tcp --dport {p} -j ACCEPT" for s, d, p in flows]
+    lines += [f"-A BENCH -s {s if '/' in s else f'{s}/32'} -d {d}/32 -p tcp -m tcp --dport {p} -j ACCEPT" for s, d, p in flows]
     return "\n".join([*lines, "COMMIT", ""])
 
 

@@ -91,6 +91,28 @@ def start(case):
 
 # --- the file ---
 
+SLIPS = {"a section's name": lambda c: {("ipss" if k == "ips" else k): v for k, v in c.items()},
+         "nothing declared": lambda c: {},
+         "no policies": lambda c: {k: v for k, v in c.items() if k != "policies"},
+         "a port that is null": lambda c: {**c, "policies": [{**c["policies"][0], "port": None}]},
+         "an action that is no field": lambda c: {**c, "policies": [{**c["policies"][0], "port": 81, "action": "deny"}]}}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_in_the_file_takes_nothing_away_and_opens_nothing(start, slip):
+    running = start()
+    ends = {c["name"]: set(c["ends"]) for c in running.engine.containers.values()}
+    assert "web" in ends["proxy"] and "back" in ends["api"]
+    table = running.case.nft("-s", "list", "table", "inet", "harborwall")
+    with open(running.file + ".new", "w", encoding="utf-8") as f:
+        json.dump(SLIPS[slip](json.loads(text(PORTS["old"]))), f)
+    os.rename(running.file + ".new", running.file)
+    running.daemon.wait(lambda s: not s.get("healthy"))
+    assert "config refused, what stands stays" in running.daemon.text()
+    assert {c["name"]: set(c["ends"]) for c in running.engine.containers.values()} == ends
+    assert running.case.nft("-s", "list", "table", "inet", "harborwall") == table
+
+
 def rename(file, port):
     put(f"{file}.new", port)
     os.rename(f"{file}.new", file)
@@ -287,6 +309,27 @@ def test_a_file_that_is_gone_or_broken_changes_nothing_and_the_next_good_one_cou
     running.daemon.wait(lambda s: s["healthy"])
 
 
+def test_status_says_why_a_file_was_refused(case, start):
+    running = start()
+
+    def status():
+        return case.run("status", HARBORWALL_LISTEN=f"{case.folder}/sock")
+    with open(running.file, "w", encoding="utf-8") as f:
+        f.write('{"networks": {},\n "ips": {},\n "policies": [{"port": 70000}, {"proto": "tpc"}]}\n')
+    running.daemon.wait(lambda s: s["config_refused"])
+    first = f"{running.file}:3:24: error: policies[0].port: 70000 is not a port"
+    assert running.daemon.status()["config_error"].startswith(first)
+    done = status()
+    assert done.returncode == 2 and f"refused: {first}" in done.stdout and "tpc" not in done.stdout
+    os.unlink(running.file)
+    running.daemon.wait(lambda s: "No such file" in s["config_error"])
+    done = status()
+    assert done.returncode == 2 and f"refused: open {running.file}: No such file or directory" in done.stdout
+    put(running.file, PORTS["old"])
+    running.daemon.wait(lambda s: s["healthy"] and not s["config_error"])
+    assert "refused:" not in status().stdout
+
+
 def test_a_start_without_any_file_is_ready_degraded_and_takes_the_file_that_comes(case):
     file = f"{case.folder}/config/networks.json"
     os.unlink(file)
@@ -354,7 +397,7 @@ def test_legacy_rules_that_only_change_places_are_seen(case, start):
 
     def hands_over_in(chain):
         save = inside(case, "iptables-legacy-save", "-t", "filter")
-        return re.findall(r"-A (\S+) -m mark", save) == [chain]
+        return set(re.findall(r"-A (\S+) -m mark", save)) == {chain}
     restore(dockerd.DOCKER_RULES)
     running = start()
     end = time.monotonic() + 20
@@ -634,3 +677,71 @@ def test_who_did_not_listen_to_its_own_large_change_hears_the_next_one(case):
                 time.sleep(0.1)
         finally:
             running.end()
+
+
+def test_numbers_in_a_json_log_are_numbers(case, start):
+    running = start(HARBORWALL_LOG="json")
+    lines = [json.loads(line) for line in running.daemon.text().splitlines()]
+    loaded = next(li for li in lines if li["what"] == "config loaded")
+    assert (loaded["networks"], loaded["addresses"], loaded["policies"]) == (2, 2, 1)
+    passed = next(li for li in lines if li["what"] == "pass")
+    assert isinstance(passed["done"], int) and isinstance(passed["ms"], int) and "failed" not in passed
+    for line in lines:
+        for name, value in line.items():
+            assert not (isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)), (name, value)
+
+
+# --- interfaces that are not there ---
+
+def test_an_interface_that_is_not_there_is_noted_until_it_comes(case, start):
+    running = start()
+    config = json.loads(text(80))
+    config["policies"] += [{"selector": "api", "nat": "dnat", "iface": "eht0", "to": "api", "port": port} for port in (81, 82)]
+    note = 'note: policies[1]: there is no interface "eht0" on the host: inactive until that name exists (2 policies name it)'
+    with open(f"{running.file}.new", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.rename(f"{running.file}.new", running.file)
+    running.daemon.wait(lambda s: s["policies"]["total"] == 3 and any("eht0" in f["text"] for f in s["findings"]))
+
+    def said():
+        done = case.run("status", HARBORWALL_LISTEN=f"{case.folder}/sock")
+        assert done.returncode == 0, "a note is no trouble"
+        return note in done.stdout
+    assert said()
+    planned = case.run("plan", "-c", running.file)
+    assert planned.returncode == 0 and note in planned.stdout and "nothing to do" in planned.stdout
+    ip = ["nsenter", "-t", str(case.holder.pid), "-n", "ip"]
+    subprocess.run([*ip, "link", "add", "eht0", "type", "veth", "peer", "name", "other"], check=True)
+    running.daemon.wait(lambda s: not any("eht0" in f["text"] for f in s["findings"]), timeout=5)
+    assert not said() and note not in case.run("plan", "-c", running.file).stdout
+    subprocess.run([*ip, "link", "del", "eht0"], check=True)
+    running.daemon.wait(lambda s: any("eht0" in f["text"] for f in s["findings"]), timeout=5)
+
+
+def dumps_of_elements(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().count("NFT_MSG_GETSETELEM")
+
+
+def test_what_our_own_transaction_wrote_is_not_read_back_before_the_period(case, tmp_path):
+    """Nor is it believed where somebody else wrote as well."""
+    file = f"{case.folder}/config/networks.json"
+    with open(file, "w", encoding="utf-8") as f:
+        json.dump(many(80), f)
+    trace = tmp_path / "trace"
+    running = Running(case, under=("strace", "-D", "-f", "-qq", "-s", "256", "-e", "trace=sendto,sendmsg", "-o", str(trace)),
+                      WATCH_PERIOD_SECONDS="8")
+    try:
+        running.wait(80)
+        settled(running)
+        first = dumps_of_elements(trace)  # of other tables: ours did not stand
+        write(running, many(81))
+        running.wait(81)
+        settled(running)
+        assert dumps_of_elements(trace) == first, "it read what it wrote"
+        running.daemon.wait(lambda s: "period" in s["last_reason"])
+        assert dumps_of_elements(trace) > first, "the period reads it"
+        case.nft("delete", "element", "inet", "harborwall", "allow", "{ 172.18.103.2 . 172.18.104.2 . tcp . 81 }")
+        running.wait(81)
+    finally:
+        running.end()

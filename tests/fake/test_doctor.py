@@ -109,3 +109,11 @@ def test_a_route_that_takes_a_networks_packets_away_is_a_finding(case, engine):
 def test_a_running_network_go_is_a_finding(case, engine):
     engine.add_container("network-go", running=True)
     assert "docker rm -f network-go" in findings(case.run("doctor", "--json"))["network-go"][0]
+
+
+def test_a_route_that_drops_a_networks_packets_is_a_finding_and_a_wider_one_is_none(case, engine):
+    engine.add_network("web", CONFIG["networks"]["web"]["subnet"])
+    inside(case, "ip route add blackhole 172.16.0.0/12")
+    assert "overlap" not in findings(case.run("doctor", "--json"))
+    inside(case, "ip route add blackhole 172.18.103.128/25")
+    assert "172.18.103.128/25 leads to blackhole" in findings(case.run("doctor", "--json"))["overlap"][0]

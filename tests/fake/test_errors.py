@@ -26,15 +26,22 @@ class Case:
 
     def __init__(self, folder):
         self.folder, self.host = str(folder), f"unix://{folder}/docker.sock"
-        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE)
+        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link add docker0 type bridge; echo; exec sleep 600"], stdout=subprocess.PIPE)
         self.holder.stdout.readline()
-        with open(f"{folder}/networks.json", "w", encoding="utf-8") as f:
-            json.dump(CONFIG, f)
+        self.write(CONFIG)
+
+    def write(self, config):
+        with open(f"{self.folder}/networks.json", "w", encoding="utf-8") as f:
+            json.dump(config, f)
 
     def nft(self, *words):
         done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "nft", *words], text=True, capture_output=True,
                               check=False)
         return done.stdout
+
+    def iptables(self, *words, check=True):
+        return subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "iptables-nft", *words], text=True, capture_output=True,
+                              check=check).stdout
 
     def run(self, verb, *options, timeout=30, **env):
         done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", HARBORWALL, verb, "-c", "networks.json",

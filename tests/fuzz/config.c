@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes as networks.json: a config, or a diagnostic whose place lies in the file; refused if
- * the JSON library refuses them; and what it reads in them means the same when every text of it is
- * spelled in escapes, which nobody but the library reads.
+ * Any bytes as networks.json: a config whose names can be looked up, or a diagnostic whose place
+ * lies in the file; refused if the JSON library refuses them; and what it reads in them means the
+ * same when every text of it is spelled in escapes, which nobody but the library reads.
  */
 #include "fuzz.h"
 
 #include "base/buf.h"
 #include "core/config/config.h"
+#include "core/json/locate.h"
+#include "core/resolve/resolve.h"
 
 #include <jansson.h>
 
@@ -15,6 +17,7 @@ struct read {
 	struct arena a;
 	struct diags diags;
 	struct config config;
+	struct resolution resolution;
 	bool ok;
 };
 
@@ -23,6 +26,12 @@ static void read_text(struct read *r, const char *text, size_t len)
 	*r = (struct read){0};
 	r->diags.arena = &r->a;
 	r->ok = config_decode(&r->config, &r->diags, &r->a, "f", text, len);
+	claim(r->ok == !r->diags.n_errors);
+	claim(r->config.resolvable || !r->ok);
+	if (!r->config.resolvable)
+		return;
+	resolve(&r->resolution, &r->diags, &r->a, &r->config);
+	diags_locate(&r->diags, text, len);
 }
 
 static size_t lines_of(const char *text, size_t len)
@@ -162,7 +171,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct read r;
 
 	read_text(&r, text, size);
-	claim(r.ok == !r.diags.n_errors);
 	list_each (diag, &r.diags.list)
 		claim(diag->line >= 1 && diag->line <= lines_of(text, size) && diag->column >= 1);
 	compare_with_library(&r, text, size);

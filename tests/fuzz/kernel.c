@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the kernel says of our table, with any bytes of it changed: decoded or refused, and compared
- * with what is wanted. The input is a list of changes: two bytes of place, one that is put there.
+ * with what is wanted; the same as if it was Docker's. The input is a list of changes: two bytes of
+ * place, one that is put there.
  */
 #include "fuzz.h"
 
 #include "bench/load.h"
+#include "core/foreign/bridges.h"
+#include "core/foreign/walls.h"
 
 #include <linux/netlink.h>
 
@@ -51,6 +54,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* As at somebody else's rules. */
+static void look_through(const struct ruleset *have, struct arena *a)
+{
+	const struct packet packet = {.proto = 6, .dports = {80, 80}};
+
+	list_each (chain, &have->chains) {
+		const struct listed_chain listed = {.table = "mine", .name = chain->name};
+		struct wall wall = wall_of_chain(&listed, a, have);
+
+		wall_lets_pass(&wall, &packet);
+		list_each (rule, &wall.rules)
+			claim(*plain_text(rule, chain->name, a));
+	}
+}
+
 static void compare(const struct ruleset *have)
 {
 	struct arena a = {0};
@@ -60,8 +78,23 @@ static void compare(const struct ruleset *have)
 	nft_batch_begin(&batch, &a, 1);
 	nft_diff(&batch, &changes, &a, &loaded.want.spaces.items[0].ruleset, have);
 	nft_batch_end(&batch, &a);
+	look_through(have, &a);
 	buf_free(&batch.bytes);
 	arena_release(&a);
+}
+
+static void look_as_at_dockers(struct ruleset *have, struct arena *a)
+{
+	static const char *const chains[] = {"filter-FORWARD", "raw-PREROUTING",
+					     "filter-forward-in__br", "filter-forward-out__br"};
+	struct bridges_view view;
+
+	for (uint32_t i = 0; i < have->chains.n; i++)
+		have->chains.items[i].name = chains[i % COUNT_OF(chains)];
+	for (uint32_t i = 0; i < have->sets.n; i++)
+		have->sets.items[i].name = "filter-forward-in-jumps";
+	bridges_view(&view, a, have, 0x2000000);
+	claim(bridges_lack(&view, a, "none", true) != NULL);
 }
 
 /* Each in memory of its own, so that the sanitizer sees who reads behind it. */
@@ -99,6 +132,7 @@ static void read_all(const char *at, size_t len)
 	if (ok) {
 		nft_decode_finish(&have, &a);
 		compare(&have);
+		look_as_at_dockers(&have, &a);
 	}
 	arena_release(&loose);
 	arena_release(&a);

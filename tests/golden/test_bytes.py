@@ -105,7 +105,7 @@ def test_a_file_means_the_same_however_it_is_spelled(tmp_path_factory, policies)
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_no_json_is_refused(tmp_path_factory, data):
-    text = json.dumps({"policies": [{"selector": "a", "from": "b", "port": 8080, "comment": "a word"}, {"selector": "b"}]})
+    text = json.dumps({"networks": {}, "ips": {}, "policies": [{"selector": "a", "from": "b", "port": 8080, "comment": "a word"}, {"selector": "b"}]})
     at = data.draw(st.integers(0, len(text)))
     cut = data.draw(st.integers(0, 3))
     text = text[:at] + data.draw(st.text('{}[]",:\\08 eE.-+truefalsn\n\x01\x7fé', max_size=3)) + text[at + cut:]

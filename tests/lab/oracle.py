@@ -73,8 +73,8 @@ class Config:
                 rest[0] in BOUNDARY or rest[0].isdigit() or value[-1] in BOUNDARY)
         return [ipaddress.ip_network(a["ip"]) for a in self.addresses if any(fits(a.get(f)) for f in fields)]
 
-    def resolve(self, name):
-        """Prefixes that a name of `from` or `to` stands for; [] leaves the policy waiting."""
+    def resolve(self, name, subject=False):
+        """Prefixes that a name of `from`, `to` or a subject stands for; [] leaves the policy waiting."""
         try:
             return [ipaddress.ip_network(name)]
         except ValueError:
@@ -85,25 +85,22 @@ class Config:
         for key, network in self.networks.items():
             if name in (key, network["network_name"]):
                 return [ipaddress.ip_network(network["subnet"])]
-        if name == "any":
+        if name == "any" and not subject:
             return [ipaddress.ip_network("0.0.0.0/0")]
         return self.named(["container_name", "selector"], name, prefix=True)
 
     def subject(self, policy):
-        for field in ("selector", "container_name"):
-            if value := policy.get(field):
-                found = self.named([field], value) or self.named([field], value, prefix=True)
-                if found:
-                    return found
-        if policy.get("selector") or policy.get("container_name"):
-            return []  # a mistyped selector never widens to a whole service
-        return self.named(["service_name"], policy.get("service_name"))
+        """Whom it is for; None: nobody is named. The first of the three names counts, and only that."""
+        name = next((policy[f] for f in ("selector", "container_name", "service_name") if f in policy), None)
+        return None if name is None else self.resolve(name, subject=True)
 
 
 class Policy:
     def __init__(self, config, policy):
         self.raw = policy
         self.subject = config.subject(policy)
+        self.waits = self.subject == []  # of whatever kind it is
+        self.subject = self.subject or []
         self.source = config.resolve(policy["from"]) if "from" in policy else None
         self.to = [p for name in as_list(policy.get("to")) for p in config.resolve(name)]
         self.nat, self.iface, self.name = policy.get("nat"), policy.get("iface"), policy.get("name")
@@ -145,13 +142,15 @@ class Oracle:
         if policy.name and self.is_container(policy.name):
             return {policy.name} | {self.world.owner(str(p.network_address))[0]
                                     for p in self.config.named(["container_name", "selector"], policy.name)}
+        if policy.name and not (policy.iface and policy.ports):
+            return set()  # it waits: on the host it would take more than anybody meant
         if policy.iface:
             return None
         return {self.world.owner(str(p.network_address))[0] for p in policy.subject if p.num_addresses == 1}
 
     def translations(self):
         found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.to
-                 and (p.source is None or p.source)]
+                 and (p.source is None or p.source) and not p.waits]
         return [(p, place) for p, place in found if place is None or self.world.enterable]
 
     # -- verdicts --

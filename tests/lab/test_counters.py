@@ -19,7 +19,7 @@ def config():
     wanted["policies"] += [
         {"selector": "smarthostloadbalancer", "from": "publicbackend", "port": [81, 8080]},
         {"selector": "smarthostloadbalancer", "from": "smarthostbackend-1", "port": "440-445", "proto": ["tcp", "udp"]},
-        {"selector": "wireguardproxy", "name": "wireguardproxy", "iface": "eth0", "nat": "masquerade", "to": "192.0.2.2"},
+        {"name": "wireguardproxy", "iface": "eth0", "nat": "masquerade", "to": "192.0.2.2"},
         {"selector": "publicbackend", "from": "smarthostloadbalancer"}]
     return wanted
 

@@ -200,7 +200,7 @@ TEST(a_state_compared_with_itself_plans_nothing_for_its_namespaces)
 			space->container_id = space->container;
 			space->reachable = true;
 			list_each (handoff, &space->handoffs)
-				handoff->present = handoff->on_top = true;
+				handoff->present = handoff->in_place = true;
 			*list_add(&x.arena, &seen.have.spaces) = *space;
 		}
 		plan_diff(&plan, &x.arena, &x.want, &seen, &x.config);
@@ -250,31 +250,34 @@ static bool decodes(const char *text, uint32_t *n_policies)
 /* A sound file is read piece by piece, any other as a whole: both must say the same of it. */
 TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 {
+#define REST "\"networks\":{},\"ips\":{}"
+#define A    "\"selector\":\"a\",\"from\":\"c\""
+#define B    "\"selector\":\"b\",\"from\":\"c\""
 	static const char *const good[] = {
-		" { \"policies\" : [ {\"selector\":\"a\",\"port\":1} , {\"selector\":\"b\"} ] } ",
-		"{\"policies\":[{\"selector\":\"a\"},\n{\"selector\":\"]}\"}],\"ips\":{}}",
+		" { " REST " , \"policies\" : [ {" A ",\"port\":1} , {" B "} ] } ",
+		"{\"policies\":[{" A "},\n{\"selector\":\"]}\",\"from\":\"c\"}]," REST "}",
 	};
 	static const char *const bad[] = {
-		"{\"policies\":[{\"selector\":\"a\"},]}",
-		"{\"policies\":[{\"selector\":\"a\"} {\"selector\":\"b\"}]}",
-		"{\"policies\":[,{\"selector\":\"a\"}]}",
-		"{\"policies\":[{\"selector\":\"a\"}]}}",
-		"{\"policies\":[{\"selector\":\"a\"}]",
-		"{\"policies\":[{\"selector\":\"a\",\"selector\":\"b\"}]}",
-		"{\"policies\":[],\"policies\":[]}",
+		"{" REST ",\"policies\":[{" A "},]}",
+		"{" REST ",\"policies\":[{" A "} {" B "}]}",
+		"{" REST ",\"policies\":[,{" A "}]}",
+		"{" REST ",\"policies\":[{" A "}]}}",
+		"{" REST ",\"policies\":[{" A "}]",
+		"{" REST ",\"policies\":[{" A "," B "}]}",
+		"{" REST ",\"policies\":[],\"policies\":[]}",
 		"{\"ips\":{\"x\":{\"ip\":\"10.0.0.2\"},\"x\":{\"ip\":\"10.0.0.3\"}},"
-		"\"networks\":{\"a\":{\"subnet\":\"10.0.0.0/24\"}}}",
-		"{\"policies\":[1x]}",
-		"{\"policies\":[{\"selector\":\"a\",\"port\":080}]}",
-		"{\"policies\":[{\"selector\":\"a\",\"port\":8e}]}",
-		"{\"policies\":[{\"selector\":\"a\n 1234567\"}]}        ",
-		"{\"policies\":[{\"selector\":\"a\" \"port\":8}]}",
-		"{\"policies\":[{\"selector\":\"a\",}]}",
-		"{\"policies\":[{,\"selector\":\"a\"}]}",
-		"{\"policies\":[{selector:\"a\"}]}",
-		"{\"policies\":[],}",
-		"{\"policies\" []}",
-		"{\"polic\\u0000ies\":[]}x",
+		"\"networks\":{\"a\":{\"subnet\":\"10.0.0.0/24\"}},\"policies\":[]}",
+		"{" REST ",\"policies\":[1x]}",
+		"{" REST ",\"policies\":[{" A ",\"port\":080}]}",
+		"{" REST ",\"policies\":[{" A ",\"port\":8e}]}",
+		"{" REST ",\"policies\":[{" A ",\"name\":\"a\n 1234567\"}]}        ",
+		"{" REST ",\"policies\":[{" A " \"port\":8}]}",
+		"{" REST ",\"policies\":[{" A ",}]}",
+		"{" REST ",\"policies\":[{," A "}]}",
+		"{" REST ",\"policies\":[{selector:\"a\"}]}",
+		"{" REST ",\"policies\":[],}",
+		"{" REST ",\"policies\" []}",
+		"{" REST ",\"polic\\u0000ies\":[]}x",
 		"[]",
 	};
 	uint32_t n;
@@ -285,6 +288,37 @@ TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 	}
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		assert_false(decodes(bad[i], &n));
+#undef REST
+#undef A
+#undef B
+}
+
+TEST(a_section_that_is_missing_is_an_error_however_the_file_is_read)
+{
+	static const char *const sections[] = {"\"networks\":{}", "\"ips\":{}", "\"policies\":[]"};
+	/* plain; with what only the library reads; with what is read as a whole, to say why */
+	static const char *const more[] = {"", ",\"x-\":\"\\u0041\"",
+					   ",\"zebra\":{\"a\":1,\"a\":1}"};
+
+	for (unsigned set = 0; set < 8; set++)
+		for (size_t i = 0; i < COUNT_OF(more); i++) {
+			AUTO_RELEASE struct arena a = {0};
+			struct diags diags = {.arena = &a};
+			const char *text = "\"_\":0";
+			uint32_t missing = 0;
+			struct config config;
+
+			for (unsigned k = 0; k < 3; k++)
+				if (set >> k & 1)
+					text = arena_printf(&a, "%s,%s", text, sections[k]);
+			text = arena_printf(&a, "{%s%s}", text, more[i]);
+			assert_int_equal(
+				config_decode(&config, &diags, &a, "f", text, strlen(text)),
+				set == 7 && i < 2);
+			list_each (diag, &diags.list)
+				missing += strstr(diag->message, "section is missing") != NULL;
+			assert_int_equal(missing, 3 - __builtin_popcount(set));
+		}
 }
 
 /* How many policies there will be is guessed from those that were read: here wrongly, both ways. */
@@ -299,7 +333,7 @@ TEST(policies_of_very_different_length_are_all_kept)
 		struct config config;
 
 		text.len = 0;
-		buf_puts(&text, "{\"policies\": [");
+		buf_puts(&text, "{\"networks\":{},\"ips\":{},\"policies\": [");
 		for (int i = 0; i < N; i++)
 			buf_printf(&text,
 				   "%s{\"selector\":\"s\",\"nat\":\"masquerade\",\"port\":%d,%*s"
@@ -362,6 +396,7 @@ int main(void)
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),
 		cmocka_unit_test(a_docker_user_behind_the_isolation_comes_too_late),
 		cmocka_unit_test(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole),
+		cmocka_unit_test(a_section_that_is_missing_is_an_error_however_the_file_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

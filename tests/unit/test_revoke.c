@@ -4,6 +4,7 @@
 #include "core/iptables/iptables.h"
 #include "core/nft/nft.h"
 #include "core/plan/revoke.h"
+#include "unit/scene.h"
 #include "unit/test.h"
 
 #include <netinet/in.h>
@@ -71,25 +72,24 @@ static void load(struct example *x, const char *name, enum backend backend)
 }
 
 /* As iptables-save prints it. */
-static void save_and_read(struct flows *flows, struct example *x, const ipt_chains *chains)
+static void save_and_read(ipt_chains *have, struct example *x, const ipt_chains *chains)
 {
 	AUTO_BUF struct buf text = {0};
-	ipt_chains have = {0};
 
+	*have = (ipt_chains){0};
 	ipt_print(&text, chains);
-	ipt_decode(&have, &x->arena, VARIANT_NFT, buf_text(&text));
-	ipt_read_flows(flows, &x->arena, &have);
+	ipt_decode(have, &x->arena, VARIANT_NFT, buf_text(&text));
 }
 
-static bool knows(struct arena *a, const struct flows *flows, const struct connection *c)
+static bool knows(const struct admission *admission, const struct connection *c)
 {
-	const struct revocation r = {.now = flows, .earlier = flows};
-	const struct admission admission = admission_of(a, flows);
+	static const struct flows nothing;
+	const struct revocation r = {.flows = &nothing, .earlier = admission};
 
-	return revocation_concerns(&r, &admission, c);
+	return revocation_concerns(&r, c);
 }
 
-static void assert_same_answers(struct example *x, const struct flows *a, const struct flows *b,
+static void assert_same_answers(const struct admission *a, const struct admission *b,
 				struct connection c, struct traffic match)
 {
 	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
@@ -102,37 +102,50 @@ static void assert_same_answers(struct example *x, const struct flows *a, const 
 			c.dport = ports[k];
 			if (ip_equal(c.dst, c.answers))
 				c.answers_port = c.dport;
-			assert_int_equal(knows(&x->arena, a, &c), knows(&x->arena, b, &c));
+			assert_int_equal(knows(a, &c), knows(b, &c));
 		}
 }
 
 /* Asked at the corners of every flow, and one step beyond them. */
-static uint32_t compare(struct example *x, const struct flows *meant, const struct flows *read)
+static uint32_t compare_pair(const struct admission *meant, const struct admission *read,
+			     struct prefix src, struct prefix dst, struct traffic match)
 {
-	list_each (flow, &meant->allows) {
-		const struct ip sources[] = {prefix_first(flow->src), prefix_last(flow->src),
-					     ip_plus(prefix_last(flow->src), 1)};
+	const struct ip sources[] = {prefix_first(src), prefix_last(src),
+				     ip_plus(prefix_last(src), 1)};
 
-		for (size_t i = 0; i < COUNT_OF(sources); i++)
-			assert_same_answers(x, meant, read,
-					    (struct connection){.src = sources[i],
-								.dst = flow->dst.ip,
-								.answers = flow->dst.ip},
-					    flow->match);
-	}
-	list_each (t, &meant->translations) {
+	for (size_t i = 0; i < COUNT_OF(sources); i++)
+		assert_same_answers(meant, read,
+				    (struct connection){.src = sources[i],
+							.dst = dst.ip,
+							.answers = dst.ip},
+				    match);
+	return 1;
+}
+
+static uint32_t compare(const struct flows *flows, const struct admission *meant,
+			const struct admission *read)
+{
+	uint32_t n = 0;
+
+	list_each (g, &flows->grants)
+		for (uint32_t s = 0; s < g->from->n; s++)
+			for (uint32_t d = 0; d < g->to->n; d++)
+				for (uint32_t m = 0; m < g->n_matches; m++)
+					n += compare_pair(meant, read, g->from->items[s].net,
+							  g->to->items[d].net, g->matches[m]);
+	list_each (t, &flows->translations) {
 		const struct ip sources[] = {ip("10.1.2.3"), ip("192.0.2.2")};
 		uint16_t port = t->to_port ? t->to_port : t->match.low;
 
 		for (size_t i = 0; i < COUNT_OF(sources); i++)
-			assert_same_answers(x, meant, read,
+			assert_same_answers(meant, read,
 					    (struct connection){.src = sources[i],
 								.dst = ip("192.0.2.1"),
 								.answers = t->to,
 								.answers_port = port},
 					    t->match);
 	}
-	return meant->allows.n + meant->translations.n;
+	return n + flows->translations.n;
 }
 
 TEST(what_rules_admit_reads_back_out_of_both_languages)
@@ -145,25 +158,78 @@ TEST(what_rules_admit_reads_back_out_of_both_languages)
 
 		load(&x, files[i / 2], backend);
 		list_each (space, &x.want.spaces) {
-			struct flows read = {0};
+			struct admission meant = {0}, read = {0};
+			struct space stands = *space;
 
-			if (backend == BACKEND_NFTABLES)
-				nft_read_flows(&read, &x.arena, &space->ruleset);
-			else
-				save_and_read(&read, &x, &space->chains);
-			n += compare(&x, space->flows, &read);
+			if (backend == BACKEND_IPTABLES)
+				save_and_read(&stands.chains, &x, &space->chains);
+			admit_flows(&meant, &x.arena, space->flows);
+			admit_rules(&read, &x.arena, &stands);
+			n += compare(space->flows, &meant, &read);
 		}
 		arena_release(&x.arena);
 	}
 	assert_true(n > 20);
 }
 
+/* Lists, services, ranges: the rules are run as the kernel runs them. */
+TEST(what_random_policies_admit_reads_back_out_of_the_rules)
+{
+	uint32_t n = 0;
+
+	seed = 33;
+	for (int round = 0; round < 200; round++) {
+		struct scene scene;
+		struct admission meant = {0}, read = {0};
+		struct flows flows = {0};
+		struct space space = {0};
+
+		random_scene(&scene, round % 2);
+		build(&scene);
+		nft_encode_ruleset(&scene.rs, &scene.a);
+		for (uint32_t i = 0; i < scene.n; i++)
+			*list_add(&scene.a, &flows.grants) = scene.grants[i];
+		space.ruleset = scene.rs;
+		admit_flows(&meant, &scene.a, &flows);
+		admit_rules(&read, &scene.a, &space);
+		for (int i = 0; i < 400; i++) {
+			struct ip dst = ip_v4(0x0a000000 | below(70));
+			struct connection c = {.src = ip_v4(0x0a000000 | below(70)),
+					       .dst = dst,
+					       .answers = dst,
+					       .proto = below(2) ? IPPROTO_TCP : IPPROTO_ICMP,
+					       .dport = (uint16_t)(78 + below(20))};
+
+			assert_int_equal(knows(&meant, &c), knows(&read, &c));
+			n += knows(&read, &c);
+		}
+		arena_release(&scene.a);
+	}
+	assert_true(n > 5000);
+}
+
 /* --- fates --- */
 
-static struct allow allow(const char *src, const char *dst, uint8_t proto, uint16_t low,
-			  uint16_t high)
+static const struct peers *peers_of(struct arena *a, const char *net)
 {
-	return (struct allow){prefix(src), prefix(dst), {proto, low, high}, NONE, NONE, NONE};
+	struct peers *peers = arena_new(a, struct peers);
+
+	*peers = (struct peers){.items = arena_new(a, struct peer), .n = 1, .network = NONE};
+	peers->items[0] = (struct peer){prefix(net), NONE, NONE};
+	return peers;
+}
+
+static void allow(struct arena *a, struct flows *flows, const char *src, const char *dst,
+		  struct traffic match)
+{
+	struct traffic *matches = arena_new(a, struct traffic);
+
+	*matches = match;
+	*list_add(a, &flows->grants) = (struct grant){.from = peers_of(a, src),
+						      .to = peers_of(a, dst),
+						      .matches = matches,
+						      .n_matches = 1,
+						      .origin = NONE};
 }
 
 static struct connection direct(const char *src, const char *dst, uint8_t proto, uint16_t port)
@@ -171,41 +237,50 @@ static struct connection direct(const char *src, const char *dst, uint8_t proto,
 	return (struct connection){ip(src), ip(dst), proto, port, ip(dst), port, 0};
 }
 
-enum { ADMITTED = 0x2000000, BITS = 0x3000000, MUTED = 0x1234 };
+enum { ADMITTED_MARK = 0x2000000, BETWEEN_MARK = 0x3000000, MUTED = 0x1234 };
 
-static enum fate fate(struct arena *a, const struct revocation *r, struct connection c)
+/* What the rules say now, and what they said. */
+struct change {
+	struct flows now, earlier;
+	bool mutes, blind;
+};
+
+static enum fate fate(struct arena *a, const struct change *change, struct connection c)
 {
-	const struct admission earlier = admission_of(a, r->earlier);
-	const struct admission now = admission_of(a, r->now);
+	struct admission earlier = {0}, now = {0};
+	const struct revocation r = {.flows = &change->now,
+				     .now = &now,
+				     .earlier = &earlier,
+				     .blind = change->blind,
+				     .mutes = change->mutes,
+				     .admitted = ADMITTED_MARK,
+				     .between = BETWEEN_MARK,
+				     .muted = MUTED};
 
-	return revocation_concerns(r, &earlier, &c) ? revocation_fate(r, &now, &c) : FATE_LIVES;
+	admit_flows(&earlier, a, &change->earlier);
+	admit_flows(&now, a, &change->now);
+	return revocation_concerns(&r, &c) ? revocation_fate(&r, &c) : FATE_LIVES;
 }
 
 TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flows earlier = {0}, now = {0};
-	struct revocation r = {.now = &now,
-			       .earlier = &earlier,
-			       .mutes = true,
-			       .admitted = ADMITTED,
-			       .bits = BITS,
-			       .muted = MUTED};
+	struct change r = {.mutes = true};
 	struct connection foreign = direct("192.0.2.2", "172.18.1.9", IPPROTO_TCP, 80);
 	struct connection gone = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80);
 	struct connection stays = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 81);
 
-	*list_add(&a, &now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
-	*list_add(&a, &now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
-	*list_add(&a, &earlier.allows) = allow("192.0.2.0/24", "172.18.1.2/32", IPPROTO_TCP, 80, 90);
-	*list_add(&a, &now.allows) = allow("192.0.2.2/32", "172.18.1.2/32", IPPROTO_TCP, 81, 81);
-	foreign.mark = ADMITTED;
+	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	allow(&a, &r.earlier, "192.0.2.0/24", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 80, 90});
+	allow(&a, &r.now, "192.0.2.2/32", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 81, 81});
+	foreign.mark = ADMITTED_MARK;
 	assert_int_equal(fate(&a, &r, foreign), FATE_LIVES);
 	assert_int_equal(fate(&a, &r, stays), FATE_LIVES);
 	assert_int_equal(fate(&a, &r, gone), FATE_MUTED); /* without any mark, too */
 	gone.mark = MUTED;
 	assert_int_equal(fate(&a, &r, gone), FATE_LIVES); /* it is so already */
-	gone.mark = ADMITTED;
+	gone.mark = ADMITTED_MARK;
 	r.mutes = false;
 	assert_int_equal(fate(&a, &r, gone), FATE_ENDS);
 }
@@ -213,15 +288,13 @@ TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
 TEST(where_neither_end_can_begin_anything_the_entry_goes)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flows earlier = {0}, now = {0};
-	struct revocation r = {
-		.now = &now, .earlier = &earlier, .mutes = true, .muted = MUTED};
+	struct change r = {.mutes = true};
 	struct connection c = direct("172.18.2.2", "172.18.1.2", IPPROTO_TCP, 80);
 	struct tied *callers;
 
-	*list_add(&a, &earlier.allows) = allow("0.0.0.0/0", "172.18.1.2/32", IPPROTO_TCP, 80, 80);
-	*list_add(&a, &now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
-	callers = list_add(&a, &now.homes);
+	allow(&a, &r.earlier, "0.0.0.0/0", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 80, 80});
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	callers = list_add(&a, &r.now.homes);
 	*callers = (struct tied){.subnet = prefix("172.18.2.0/24")};
 	assert_int_equal(fate(&a, &r, c), FATE_ENDS);
 	callers->open = true; /* gateway mode routed: the server may begin something there */
@@ -233,9 +306,7 @@ TEST(where_neither_end_can_begin_anything_the_entry_goes)
 TEST(datagrams_that_a_translation_leads_elsewhere_are_translated_anew)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flows earlier = {0}, now = {0};
-	struct revocation r = {
-		.now = &now, .earlier = &earlier, .mutes = true, .muted = MUTED};
+	struct change r = {.mutes = true};
 	struct translation t = {.iface = "ext0",
 				.match = {IPPROTO_UDP, 53, 53},
 				.to = ip("172.18.1.2"),
@@ -243,44 +314,45 @@ TEST(datagrams_that_a_translation_leads_elsewhere_are_translated_anew)
 	struct connection c = {ip("192.0.2.2"), ip("192.0.2.1"), IPPROTO_UDP, 53,
 			       ip("172.18.1.2"), 53,		 0};
 
-	*list_add(&a, &earlier.translations) = t;
+	*list_add(&a, &r.earlier.translations) = t;
 	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
 	t.to = ip("172.18.1.3");
-	*list_add(&a, &now.translations) = t;
+	*list_add(&a, &r.now.translations) = t;
 	assert_int_equal(fate(&a, &r, c), FATE_ENDS);
 	c.proto = IPPROTO_TCP; /* its next packet would be no beginning */
-	earlier.translations.items[0].match.proto = IPPROTO_TCP;
-	now.translations.items[0].match.proto = IPPROTO_TCP;
+	r.earlier.translations.items[0].match.proto = IPPROTO_TCP;
+	r.now.translations.items[0].match.proto = IPPROTO_TCP;
 	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
 }
 
 TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flows nothing = {0}, now = {0};
-	struct revocation r = {.now = &now,
-			       .earlier = &nothing,
-			       .blind = true,
-			       .mutes = true,
-			       .admitted = ADMITTED,
-			       .bits = BITS,
-			       .muted = MUTED};
+	struct change r = {.mutes = true, .blind = true};
 	struct connection in = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80);
 	struct connection out = direct("172.18.1.2", "192.0.2.2", IPPROTO_TCP, 443);
 
-	*list_add(&a, &now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
 	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
-	in.mark = out.mark = ADMITTED;
+	in.mark = out.mark = ADMITTED_MARK;
 	assert_int_equal(fate(&a, &r, in), FATE_MUTED);
 	assert_int_equal(fate(&a, &r, out), FATE_LIVES);
 	in.mark = UINT32_MAX; /* a whole word of somebody's */
 	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
+	in.mark = BETWEEN_MARK; /* of what comes from outside, which never bears it */
+	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.2.0/24")};
+	in = direct("172.18.2.2", "172.18.1.2", IPPROTO_TCP, 80);
+	in.mark = BETWEEN_MARK;
+	assert_int_equal(fate(&a, &r, in), FATE_ENDS);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_rules_admit_reads_back_out_of_both_languages),
+		cmocka_unit_test(what_random_policies_admit_reads_back_out_of_the_rules),
 		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),
 		cmocka_unit_test(where_neither_end_can_begin_anything_the_entry_goes),
 		cmocka_unit_test(datagrams_that_a_translation_leads_elsewhere_are_translated_anew),

@@ -114,8 +114,8 @@ static void ask_kernel(char name[32], const char *destination, const char *sourc
 
 static const char *conclude(const struct routing *r, const char *destination, const char *source)
 {
-	struct packet packet = {.proto = IPPROTO_TCP, .sport = 80, .dport = 40000};
-	struct outlet outlet;
+	struct leaving packet = {.proto = IPPROTO_TCP, .sport = 80, .dport = 40000};
+	struct ip_outlet outlet;
 
 	assert_true(ip_parse(&packet.dst, destination));
 	if (source)

@@ -5,6 +5,7 @@
 #include "core/ruleset/ruleset.h"
 #include "edge/firewall/nft.h"
 #include "edge/netlink/netlink.h"
+#include "unit/scene.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static bool table_stands(struct example *x)
 	struct ruleset have;
 	struct error err = {0};
 
-	assert_true(fw_nft_read(&have, &x->arena, &x->ns, &err));
+	assert_true(fw_nft_read(&have, &x->arena, &x->ns, NULL, &err));
 	return have.exists;
 }
 
@@ -70,7 +71,7 @@ static void end(struct example *x)
 	arena_release(&x->arena);
 }
 
-static void add_set(struct example *x, struct set *set, uint32_t n)
+static void send_set(struct example *x, struct set *set, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		memcpy(set_add(set, &x->arena, i), &i, sizeof(i));
@@ -80,7 +81,7 @@ static void add_set(struct example *x, struct set *set, uint32_t n)
 	nft_add_elements(&x->batch, &x->arena, set, NULL);
 }
 
-static void add_rule(struct example *x, const char *chain, uint32_t origin)
+static void send_rule(struct example *x, const char *chain, uint32_t origin)
 {
 	const struct chain in = {.name = chain};
 	const struct rule rule = {.origin = origin};
@@ -88,7 +89,7 @@ static void add_rule(struct example *x, const char *chain, uint32_t origin)
 	nft_add_rule(&x->batch, &x->arena, &in, &rule, NFT_AT_END);
 }
 
-static void add_chain(struct example *x)
+static void send_chain(struct example *x)
 {
 	const struct chain chain = {.name = "there"};
 
@@ -102,12 +103,12 @@ TEST(what_is_taken_stands)
 	struct ruleset have;
 	uint32_t origin;
 
-	add_chain(&x);
-	add_rule(&x, "there", 7);
-	add_set(&x, &set, MANY);
+	send_chain(&x);
+	send_rule(&x, "there", 7);
+	send_set(&x, &set, MANY);
 	assert_true(commit(&x, &origin));
 	assert_int_equal(origin, NONE);
-	assert_true(fw_nft_read(&have, &x.arena, &x.ns, &x.err));
+	assert_true(fw_nft_read(&have, &x.arena, &x.ns, NULL, &x.err));
 	assert_int_equal(have.chains.items[0].rules.n, 1);
 	assert_int_equal(have.sets.items[0].n, MANY);
 	end(&x);
@@ -124,9 +125,9 @@ TEST(of_what_is_refused_nothing_stands_and_the_first_is_named)
 		struct example x = begin();
 		uint32_t origin;
 
-		add_chain(&x);
+		send_chain(&x);
 		for (uint32_t rule = 0; rule < 3; rule++)
-			add_rule(&x, chains[i][rule], 7 + rule);
+			send_rule(&x, chains[i][rule], 7 + rule);
 		assert_false(commit(&x, &origin));
 		assert_int_equal(origin, first[i]);
 		assert_int_equal(x.err.code, ENOENT);
@@ -150,7 +151,7 @@ TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
 	uint32_t origin;
 	size_t message;
 
-	add_set(&x, &set, MANY);
+	send_set(&x, &set, MANY);
 	assert_true(commit(&x, &origin));
 	message = nlmsg_begin(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM,
 			      NLM_F_REQUEST | NLM_F_DUMP, 1, NFPROTO_INET, 0);
@@ -160,9 +161,64 @@ TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
 	assert_false(
 		netlink_dump(x.ns.nf_fd, request.data, request.len, 1, give_up, NULL, &given_up));
 	assert_int_equal(given_up.code, ECANCELED);
-	assert_true(fw_nft_read(&have, &x.arena, &x.ns, &x.err));
+	assert_true(fw_nft_read(&have, &x.arena, &x.ns, NULL, &x.err));
 	assert_int_equal(have.sets.items[0].n, MANY);
 	buf_free(&request);
+	end(&x);
+}
+
+static void read_back(struct example *x, struct ruleset *have)
+{
+	assert_true(fw_nft_read(have, &x->arena, &x->ns, NULL, &x->err));
+}
+
+/* What stands becomes what the scene wants; the next difference is empty. */
+static void change_to(struct example *x, struct scene *s)
+{
+	struct ruleset have, after;
+	struct nft_batch batch = {0}, again = {0};
+	nft_changes changes = {0}, rest = {0};
+	uint32_t origin;
+
+	nft_encode_ruleset(&s->rs, &s->a);
+	read_back(x, &have);
+	nft_batch_begin(&batch, &x->arena, 1);
+	nft_diff(&batch, &changes, &x->arena, &s->rs, &have);
+	nft_batch_end(&batch, &x->arena);
+	if (!fw_nft_commit(&x->ns, &batch, &origin, &x->err))
+		fail_msg("refused: %s", x->err.text);
+	read_back(x, &after);
+	nft_batch_begin(&again, &x->arena, 1);
+	nft_diff(&again, &rest, &x->arena, &s->rs, &after);
+	nft_batch_end(&again, &x->arena);
+	list_each (change, &rest) {
+		AUTO_BUF struct buf text = {0};
+
+		nft_print_change(&text, change, 0);
+		print_message("%c %s\n", change->sign, buf_text(&text));
+	}
+	assert_int_equal(rest.n, 0);
+	assert_true(nft_batch_is_empty(&again));
+	buf_free(&batch.bytes);
+	buf_free(&again.bytes);
+}
+
+TEST(random_rules_stand_as_they_are_wanted_and_become_others)
+{
+	struct example x = begin();
+	uint32_t origin;
+
+	seed = 41;
+	assert_true(commit(&x, &origin));
+	for (int round = 0; round < 300; round++) {
+		struct scene s;
+
+		random_scene(&s, round & 4);
+		build(&s);
+		change_to(&x, &s);
+		arena_release(&s.a);
+		arena_release(&x.arena);
+	}
 	end(&x);
 }
 
@@ -172,6 +228,7 @@ int main(void)
 		cmocka_unit_test(what_is_taken_stands),
 		cmocka_unit_test(of_what_is_refused_nothing_stands_and_the_first_is_named),
 		cmocka_unit_test(a_dump_that_is_given_up_is_not_in_the_way_of_the_next),
+		cmocka_unit_test(random_rules_stand_as_they_are_wanted_and_become_others),
 	};
 
 	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {

@@ -138,8 +138,8 @@ static void tell(struct fight *f)
 
 	f->told = true;
 	log_warn("another program keeps undoing our change", "object", f->object, "by",
-		 fight_opponent(&a, f), "times", arena_printf(&a, "%u", f->undone),
-		 "next_repair_in_ms", arena_printf(&a, "%lld", (long long)hold_ms(f)));
+		 fight_opponent(&a, f), "#times", arena_printf(&a, "%u", f->undone),
+		 "#next_repair_in_ms", arena_printf(&a, "%lld", (long long)hold_ms(f)));
 }
 
 static void end(struct fights *f, struct fight *fight)
@@ -201,6 +201,13 @@ static void count(struct fight *fight, int64_t now_ms)
 		fight->strikes++;
 }
 
+/* Who adds a rule (a ban) moves ours, and undoes nothing; who only moves his own undoes it. */
+static bool was_only_moved(const struct fight *fight, const struct step *step,
+			   const struct facts *facts)
+{
+	return step->moves && facts->n_foreign > fight->n_foreign;
+}
+
 /* The first time is no fight: only what is undone after we put it up is. */
 void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms)
 {
@@ -214,8 +221,9 @@ void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now
 			continue;
 		if (!fight)
 			fight = add(f, key, step);
-		else if (looks)
+		else if (looks && !was_only_moved(fight, step, &p->view.facts))
 			count(fight, now_ms);
+		fight->n_foreign = p->view.facts.n_foreign;
 		fight->closes = keeps_closed(p, step);
 		fight->of_facts = depends_on_facts(step);
 		fight->owed = false;

@@ -3,6 +3,7 @@
 #include "app/pass/connections.h"
 #include "app/pass/saved.h"
 #include "app/pass/unchanged.h"
+#include "app/pass/written.h"
 #include "app/report/timings.h"
 #include "base/log.h"
 #include "edge/firewall/handoff.h"
@@ -50,7 +51,7 @@ static bool disconnect_container(const struct work *k, struct error *err)
 /* What the host had before us is written down first. */
 static bool set_forwarding(const struct work *k, struct error *err)
 {
-	return (k->step->container || saved_remember_forwarding(k->world->options->state, err)) &&
+	return (k->step->container || saved_remember_forwarding(&k->world->saved, err)) &&
 	       ns_set_forward(k->ns, 1, err);
 }
 
@@ -58,7 +59,7 @@ static bool set_forward_policy(const struct work *k, struct error *err)
 {
 	enum variant variant = k->step->handoff.variant;
 
-	return saved_remember_policy(k->world->options->state, variant, err) &&
+	return saved_remember_policy(&k->world->saved, variant, err) &&
 	       handoff_set_forward_policy(k->ns, variant, true, err);
 }
 
@@ -120,12 +121,14 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 };
 
-static void take(struct pass *p, struct world *w, uint32_t i)
+void pass_take(struct pass *p, struct world *w, uint32_t i)
 {
 	const struct step *step = &p->plan.steps.items[i];
 	struct outcome *outcome = &p->outcomes[i];
 	struct work work = {.world = w, .step = step};
+	struct written_step before;
 	struct error err = {0};
+	bool done;
 
 	w->engine.valid &= step->have_space != NONE;
 	if (step->have_space != NONE) {
@@ -133,12 +136,15 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 		p->view.places.items[step->have_space].memory->valid = false;
 	}
 	if ((p->held && p->held[i]) ||
-	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE)) {
-		outcome->kind = OUTCOME_SKIPPED;
-		p->n_skipped++;
+	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE))
 		return;
-	}
-	if (takers[step->kind](&work, &err)) {
+	if (step->have_space == 0)
+		before = written_before(w);
+	done = takers[step->kind](&work, &err);
+	if (step->have_space == 0)
+		written_after(w, &before);
+	if (done) {
+		outcome->kind = OUTCOME_DONE;
 		p->n_done++;
 		return;
 	}
@@ -147,17 +153,60 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 	p->n_failed++;
 }
 
-void pass_apply(struct pass *p, struct world *w)
+/* Written before anything is done: a name that is known to be a container's stays one. */
+static void remember_containers(struct pass *p, struct world *w)
 {
-	struct moment start = timing_start();
+	struct error err = {0};
 
+	if (p->view.engine.up && !saved_remember_containers(&w->saved, &p->want.named, &err))
+		log_warn("names of containers are known only until the program ends", "error",
+			 err.text);
+}
+
+/* The host's table as it stands now: as it was wanted, or as it was read where nothing changed it.
+ */
+static const struct ruleset *host_sets(const struct pass *p)
+{
+	const struct ruleset *sets = &p->view.seen.have.spaces.items[0].ruleset;
+
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		const struct step *step = &p->plan.steps.items[i];
+
+		if (step->kind != STEP_FIREWALL || step->have_space != 0)
+			continue;
+		if (p->outcomes[i].kind == OUTCOME_FAILED)
+			return NULL;
+		if (p->outcomes[i].kind == OUTCOME_DONE)
+			sets = &p->want.spaces.items[0].ruleset;
+	}
+	return sets;
+}
+
+void pass_begin(struct pass *p, struct world *w)
+{
+	p->started = timing_start();
+	if (!p->unchanged)
+		remember_containers(p, w);
+	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
+	if (!p->unchanged)
+		connections_note(p, w);
+}
+
+void pass_end(struct pass *p, struct world *w)
+{
 	if (p->unchanged)
 		return;
-	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
-	connections_note(p, w);
-	for (uint32_t i = 0; i < p->plan.steps.n; i++)
-		take(p, w, i);
-	timing_stop("apply", start);
+	timing_stop("apply", p->started);
+	if (!w->memory.valid)
+		written_keep(w, host_sets(p));
 	connections_settle(p, w);
 	unchanged_remember(w, p);
+}
+
+void pass_apply(struct pass *p, struct world *w)
+{
+	pass_begin(p, w);
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		pass_take(p, w, i);
+	pass_end(p, w);
 }

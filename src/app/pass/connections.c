@@ -2,8 +2,6 @@
 #include "app/pass/connections.h"
 
 #include "base/log.h"
-#include "core/iptables/iptables.h"
-#include "core/nft/nft.h"
 #include "edge/host/file.h"
 #include "edge/netlink/conntrack.h"
 
@@ -16,13 +14,23 @@ static bool is_rules(const struct step *step)
 	       step->kind == STEP_REMOVE_IPTABLES;
 }
 
-static bool rules_failed(const struct pass *p, uint32_t space)
+/* Steps that change the rules of a namespace: how many were taken, and how many were not. */
+struct changes {
+	uint32_t done, undone;
+};
+
+static struct changes changes_of(const struct pass *p, uint32_t space)
 {
-	for (uint32_t i = 0; i < p->plan.steps.n; i++)
-		if (p->plan.steps.items[i].have_space == space &&
-		    is_rules(&p->plan.steps.items[i]) && p->outcomes[i].kind != OUTCOME_DONE)
-			return true;
-	return false;
+	struct changes c = {0};
+
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		if (p->plan.steps.items[i].have_space != space ||
+		    !is_rules(&p->plan.steps.items[i]))
+			continue;
+		c.done += p->outcomes[i].kind == OUTCOME_DONE;
+		c.undone += p->outcomes[i].kind != OUTCOME_DONE;
+	}
+	return c;
 }
 
 static bool has_rules(const struct space *space)
@@ -94,17 +102,30 @@ static bool is_blind(const struct pass *p, const struct world *w)
 	return w->debt.began ? !stood && w->debt.settled_for != p->file : !stood || found_note(w);
 }
 
-/* What the steps take away from the rules of a namespace. */
+/* Chains of iptables are restored whole: any change may take something away. */
+static bool takes_away(const struct step *step)
+{
+	if (step->kind != STEP_FIREWALL || step->sign != '~')
+		return true;
+	list_each (change, &step->changes)
+		if (change->sign == '-')
+			return true;
+	return false;
+}
+
+/* The steps take something away from the rules of a namespace: from what these admitted. */
 static void owe(struct debt *d, const struct pass *p, uint32_t space)
 {
 	const struct space *have = &p->view.seen.have.spaces.items[space];
+	bool less = false;
 
 	list_each (step, &p->plan.steps)
-		if (step->have_space == space && step->kind == STEP_FIREWALL)
-			nft_read_removed(&d->earlier, &d->arena, &step->changes, &have->ruleset);
-		else if (step->have_space == space && is_rules(step))
-			ipt_read_flows(&d->earlier, &d->arena, &have->chains);
-	d->owed |= d->earlier.allows.n || d->earlier.translations.n;
+		less |= step->have_space == space && is_rules(step) && takes_away(step);
+	if (!less || !has_rules(have))
+		return;
+	admit_rules(&d->earlier, &d->arena, have);
+	d->only_now = !d->owed;
+	d->owed = true;
 }
 
 void connections_note(struct pass *p, struct world *w)
@@ -114,6 +135,7 @@ void connections_note(struct pass *p, struct world *w)
 
 		if (!d)
 			continue;
+		d->only_now = false;
 		owe(d, p, i);
 		if (!i && is_blind(p, w))
 			d->owed = d->blind = true;
@@ -133,18 +155,23 @@ static void settled(struct debt *d)
 static void settle(struct pass *p, struct debt *d, uint32_t space)
 {
 	static const struct flows nothing;
+	AUTO_RELEASE struct arena a = {0};
+	struct admission now = {0};
 	const struct facts *f = &p->view.facts;
 	const struct space *want =
 		wanted_space(p, p->view.seen.have.spaces.items[space].container);
-	struct revocation r = {.now = want ? want->flows : &nothing,
+	struct revocation r = {.flows = want ? want->flows : &nothing,
+			       .now = &now,
 			       .earlier = &d->earlier,
 			       .blind = d->blind,
 			       .mutes = !space && has_rules(want),
 			       .admitted = f->mark_accept,
-			       .bits = f->mark_accept | f->mark_raw,
+			       .between = mark_between(f),
 			       .muted = facts_revoked_mark(f)};
 	uint32_t n = 0;
 
+	if (want)
+		admit_rules(&now, &a, want);
 	if (conntrack_revoke(&n, p->view.places.items[space].ns, &r, &p->trouble))
 		settled(d);
 	p->n_revoked += n;
@@ -158,13 +185,17 @@ void connections_settle(struct pass *p, struct world *w)
 		return;
 	for (uint32_t i = 0; i < p->view.seen.have.spaces.n; i++) {
 		struct debt *d = debt_of(p, w, i);
+		const struct changes changes = changes_of(p, i);
 
-		if (d && d->owed && !rules_failed(p, i))
+		if (d && d->only_now && !changes.done && !d->blind)
+			settled(d); /* refused or held: the rules stand as they did */
+		else if (d && d->owed && !changes.undone)
 			settle(p, d, i);
 	}
 	if (w->debt.owed)
 		return;
-	w->debt.settled_for = p->file;
+	if (!changes_of(p, 0).undone)
+		w->debt.settled_for = p->file;
 	if (noted)
 		take_note_away(w);
 }

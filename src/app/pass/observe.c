@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
-#include "app/pass/world.h"
+#include "app/pass/place.h"
+#include "app/pass/written.h"
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
 #include "core/iptables/leftovers.h"
+#include "core/plan/interfaces.h"
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/firewall/walls.h"
+#include "edge/host/file.h"
 #include "edge/netlink/route.h"
 
 #include <errno.h>
@@ -16,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEGACY_POLL_MS = 500 };
+enum { LEGACY_POLL_MS = 500, MAX_SWITCH = 16 };
 
 /* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
 static void watch_legacy(struct world *w, bool on)
@@ -50,6 +54,7 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 
 	*w = (struct world){
 		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy();
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -70,8 +75,10 @@ void world_close(struct world *w)
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
 	arena_release(&w->debt.arena);
+	written_release(w);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
+	saved_release(&w->saved);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
 	close_at_exit_of_scope(&w->legacy_timer);
@@ -82,11 +89,75 @@ void world_close(struct world *w)
 
 /* --- the host --- */
 
-static void take_bridges(struct facts *f, const struct bridges_view *bridges)
+/*
+ * Whether dockerd was told --allow-direct-routing is nowhere to be asked. Where its drops of direct
+ * access stood and are gone, without dockerd having written anything else anew, somebody flushed
+ * them. That a container is on its way out, whose rule goes before the engine says so, is over in a
+ * moment.
+ */
+static void judge_direct(struct facts *f, struct world *w, const struct engine *engine)
 {
-	f->docker_drops = bridges->drops;
-	f->raw_drops = bridges->raw_drops;
-	f->takes_mark = bridges->takes_mark;
+	const struct bridges_view *bridges = &w->memory.bridges;
+	struct direct_memory *m = &w->direct;
+
+	if (bridges->drops_direct) {
+		f->direct = DIRECT_DROPPED;
+		*m = (struct direct_memory){.written = bridges->written};
+		return;
+	}
+	if (!bridges_expect_direct_drops(engine)) {
+		m->missed_at = 0;
+		return;
+	}
+	f->direct = DIRECT_OPEN;
+	if (!m->written || m->written != bridges->written) {
+		*m = (struct direct_memory){0};
+		return;
+	}
+	if (!m->missed_at)
+		m->missed_at = clock_ms();
+	f->direct_lost = clock_ms() - m->missed_at >= DIRECT_DOUBT_MS;
+	f->direct_doubted = !f->direct_lost;
+}
+
+/* Docker's nftables backend is the one that writes here. */
+static void take_bridges(struct view *view, struct arena *a, struct world *w)
+{
+	struct facts *f = &view->facts;
+
+	f->bridges = &w->memory.bridges;
+	f->raw_drops = false; /* its own are in no chain that could hold an exception of ours */
+	list_each (p, &view->seen.host_prefixes) {
+		if (p->dead || strchr(p->device, ' ')) /* several interfaces, or none */
+			continue;
+		*list_add(a, &f->devices) = p->device;
+		*list_add(a, &f->routes) = (struct host_route){p->prefix, p->device};
+	}
+	interfaces_sort(&f->devices);
+	if (view->default_device)
+		*list_add(a, &f->routes) = (struct host_route){.device = view->default_device};
+	f->takes_mark = bridges_take_mark(f->bridges);
+	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
+	judge_direct(f, w, &view->engine);
+	if (!f->open_why && f->direct_lost)
+		f->open_why = "Docker does not drop what comes directly to containers' addresses: "
+			      "chain raw-PREROUTING of table ip docker-bridges lacks its drops "
+			      "(flushed?); restart dockerd";
+	f->docker_drops = !f->open_why;
+}
+
+/* Docker's drops do not stand, and not because nobody wanted them. */
+static void judge_loss(struct facts *f, struct world *w)
+{
+	w->drops_stood |= f->docker_drops;
+	f->drops_lost = !f->docker_drops && (w->drops_stood || (f->bridges && f->bridges->exists));
+}
+
+/* The verdict is handed over in it. What a Docker left that writes nf_tables by now is in the way.
+ */
+static bool is_dockers_filter(const struct filter_view *view, const struct bridges_view *bridges)
+{
+	return view->docker_user && view->docker_isolation && !bridges->exists;
 }
 
 /*
@@ -111,16 +182,37 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	if (m->valid && m->generation == before)
 		return true;
 	arena_release(&m->arena);
-	*m = (struct memory){.generation = before};
-	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, err) ||
+	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
+	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
 	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
+	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
+			err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
+	list_each (wall, &m->filter.walls)
+		*list_add(&m->arena, &m->space.walls) = *wall;
 	m->valid = before == after;
+	written_release(w);
+	w->written.expected = m->valid ? before : 0;
 	return true;
+}
+
+/* Asked only where a network relies on it: enable_icc=false is a rule for what stays in a bridge.
+ */
+static bool bridges_are_unfiltered(const struct engine *engine)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	list_each (network, &engine->networks)
+		if (network->apart)
+			return !file_read(&text, "/proc/sys/net/bridge/bridge-nf-call-iptables",
+					  MAX_SWITCH, &err) ||
+			       buf_text(&text)[0] != '1';
+	return false;
 }
 
 /* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
@@ -150,7 +242,10 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 		w->legacy_hash = iptables_legacy_hash(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
+	f->handoff_top = w->options->handoff_top;
 	f->counters = w->options->counters;
+	f->were_containers = &w->saved.containers;
+	f->forgotten = w->saved.trouble;
 	views[VARIANT_NFT] = w->memory.filter;
 	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
 	    !ns_get_forward(&w->host, &f->ip_forward, err))
@@ -160,9 +255,9 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->firewalld = w->memory.firewalld;
 	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
 			       views[VARIANT_LEGACY].firewalld;
-	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
+	f->docker_nftables = docker_writes_nftables(&view->engine, views, &w->memory.bridges);
 	f->no_nf_tables = w->no_nf_tables;
-	f->variant = choose_variant(&view->engine, views);
+	f->variant = choose_variant(f->docker_nftables, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
 	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
@@ -172,10 +267,17 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
 	f->docker_drops = !f->open_why;
 	f->raw_drops = views[f->variant].raw_drops;
+	f->user_end = views[f->variant].user_end;
+	f->raw_end = views[f->variant].raw_end;
+	f->n_foreign = views[f->variant].n_foreign;
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
-		take_bridges(f, &w->memory.bridges);
+		take_bridges(view, a, w);
+	judge_loss(f, w);
 	f->forward_drop = views[f->variant].forward_drop;
+	view->save = views[VARIANT_LEGACY].save;
+	view->save_raw = views[VARIANT_LEGACY].save_raw;
+	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
 	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
@@ -204,6 +306,27 @@ static void read_engine(struct view *view, struct world *w)
 		view->engine = m->said;
 }
 
+/*
+ * A kernel that tells of a bridge's end is heard before the engine tells of its network's: before
+ * anything is refused the engine is asked anew.
+ */
+static bool check_place(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	enum whereabouts where;
+
+	if (!place_find(&where, view, a, w, err))
+		return false;
+	if (where == ENGINE_IS_ELSEWHERE) {
+		w->engine.valid = false;
+		view->engine = (struct engine){0};
+		read_engine(view, w);
+		*err = w->engine_trouble;
+		if (!view->engine.up || !place_find(&where, view, a, w, err))
+			return false;
+	}
+	return place_accept(view, a, w, where, err);
+}
+
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
@@ -212,6 +335,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
+	saved_refresh(&w->saved);
 	read_engine(view, w);
 	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
 		*err = w->engine_trouble;
@@ -226,11 +350,49 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	if (!route_read_prefixes(&prefixes, a, &w->host, err))
 		return false;
 	list_each (prefix, &prefixes)
-		*list_add(a, &view->seen.host_prefixes) = *prefix;
-	view->facts.routed = prefixes.items;
-	view->facts.n_routed = prefixes.n;
-	return read_facts(view, a, w, err) &&
+		if (prefix->prefix.len)
+			*list_add(a, &view->seen.host_prefixes) = *prefix;
+		else if (!view->default_device && !strchr(prefix->device, ' '))
+			view->default_device = prefix->device;
+	view->facts.routed = view->seen.host_prefixes.items;
+	view->facts.n_routed = view->seen.host_prefixes.n;
+	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want)
+{
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		name_list names = {0};
+
+		if (i == NONE || !view->seen.have.spaces.items[i].reachable)
+			continue;
+		interfaces_named(&names, a, w->flows);
+		list_each (name, &names)
+			*list_add(a, &view->seen.interfaces) = (struct named_interface){
+				w->container, *name,
+				route_has_interface(view->places.items[i].ns, *name)};
+	}
+}
+
+bool world_has_interface(const struct world *w, const struct named_interface *interface)
+{
+	const struct ns *ns =
+		interface->container ? known_namespace(w, interface->container) : &w->host;
+
+	return !ns || route_has_interface(ns, interface->name);
+}
+
+void observe_walls(struct view *view, struct arena *a)
+{
+	struct space *host = &view->seen.have.spaces.items[0];
+	wall_list walls = {0};
+
+	list_each (wall, &host->walls) /* the memory's, which this pass must not add to */
+		*list_add(a, &walls) = *wall;
+	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
+	host->walls = walls;
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,

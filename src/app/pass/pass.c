@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { FIRST_WITH_RAW_DROPS = 28 }; /* Docker Engine */
+enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
 
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
@@ -21,7 +21,7 @@ bool generation_load(struct generation *g, const char *path, const struct buf *t
 	start = timing_start();
 	accepted = config_decode(&g->config, &g->diags, &g->arena, path, buf_text(text), text->len);
 	timing_stop("parse", start);
-	if (accepted) {
+	if (g->config.resolvable) { /* a file with errors, too: all of them are said at once */
 		start = timing_start();
 		resolve(&g->resolution, &g->diags, &g->arena, &g->config);
 		timing_stop("resolve", start);
@@ -73,11 +73,13 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	p->unchanged = unchanged_take(p, w);
 	if (p->unchanged)
 		return true;
+	observe_walls(&p->view, &p->arena);
 	observe_routings(&p->view, &p->arena, w);
 	make_want(p, g);
 	start = timing_start();
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;
+	observe_interfaces(&p->view, &p->arena, &p->want);
 	timing_stop("observe_containers", start);
 	if (observe_routings(&p->view, &p->arena, w)) /* of namespaces that were not known before */
 		make_want(p, g);
@@ -97,14 +99,17 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 	const char *backend = options->backend ? options->backend : "nftables";
 
 	*p = (struct pass){0};
-	p->view.facts = (struct facts){.variant = VARIANT_NFT,
-				       .docker_user = true,
-				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
-				       .docker_drops = true,
-				       .ip_forward = 1,
-				       .counters = options->counters,
-				       .mark_accept = options->mark_accept,
-				       .mark_raw = options->mark_raw};
+	p->view.facts =
+		(struct facts){.variant = VARIANT_NFT,
+			       .docker_user = true,
+			       .user_end = options->engine >= FIRST_WITHOUT_RETURN ? NONE : 0,
+			       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
+			       .docker_drops = true,
+			       .ip_forward = 1,
+			       .counters = options->counters,
+			       .mark_accept = options->mark_accept,
+			       .mark_raw = options->mark_raw,
+			       .handoff_top = options->handoff_top};
 	if (!strncmp(backend, "iptables", 8))
 		p->view.facts.backend = BACKEND_IPTABLES;
 	if (!strcmp(backend, "iptables-legacy"))

@@ -12,12 +12,14 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 
 	list_each (h, &host->handoffs) {
 		hash = hash_more(hash, h->chain, strlen(h->chain));
-		hash = hash_word(hash, (uint64_t)h->variant << 34 | (uint64_t)h->bits << 2 |
-					       (uint64_t)h->on_top << 1 | h->present);
+		hash = hash_word(hash, (uint64_t)h->variant << 35 | (uint64_t)h->bits << 3 |
+					       (uint64_t)h->behind << 2 |
+					       (uint64_t)h->in_place << 1 | h->present);
 	}
 	list_each (p, &seen->host_prefixes) {
 		hash = hash_more(hash, &p->prefix, sizeof(p->prefix));
 		hash = hash_more(hash, p->device, strlen(p->device));
+		hash = hash_word(hash, p->dead != NULL);
 	}
 	return hash;
 }
@@ -40,6 +42,8 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
 	hash = hash_word(HASH_START, engine_digest(&p->view.engine));
 	hash = hash_word(hash, w->memory.generation);
 	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
+	hash = hash_word(hash, handoff_hash_text(p->view.save));
+	hash = hash_word(hash, handoff_hash_text(p->view.save_raw));
 	return hash ? hash : 1;
 }
 
@@ -58,10 +62,20 @@ static bool namespaces_are_unchanged(struct world *w)
 	return true;
 }
 
+/* Of those of containers nobody tells; there are few that policies name. */
+static bool interfaces_are_unchanged(const struct world *w)
+{
+	list_each (interface, &w->converged.interfaces)
+		if (world_has_interface(w, interface) != interface->there)
+			return false;
+	return true;
+}
+
 static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
 {
 	list_each (f, &from->list)
-		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
+		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text)
+			->effect = f->effect;
 }
 
 /* What the converged pass had to say, and the hand-offs that it wanted. */
@@ -80,7 +94,7 @@ bool unchanged_take(struct pass *p, struct world *w)
 	const struct converged *c = &w->converged;
 
 	if (!p->stamp || p->stamp != c->stamp || p->file != c->file || w->debt.owed ||
-	    !namespaces_are_unchanged(w))
+	    !namespaces_are_unchanged(w) || !interfaces_are_unchanged(w))
 		return false;
 	take_converged(p, c);
 	return true;
@@ -107,4 +121,8 @@ void unchanged_remember(struct world *w, const struct pass *p)
 	copy_findings(&c->findings, &c->arena, &p->plan.findings);
 	list_each (h, &p->want.spaces.items[0].handoffs)
 		*list_add(&c->arena, &c->handoffs) = *h;
+	list_each (i, &p->view.seen.interfaces)
+		*list_add(&c->arena, &c->interfaces) = (struct named_interface){
+			i->container ? arena_strdup(&c->arena, i->container) : NULL,
+			arena_strdup(&c->arena, i->name), i->there};
 }

@@ -6,9 +6,11 @@
 #pragma once
 
 #include "app/options.h"
-#include "core/compile/flows.h"
+#include "app/pass/saved.h"
+#include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
+#include "core/plan/revoke.h"
 #include "edge/docker/docker.h"
 #include "edge/netlink/netns.h"
 
@@ -19,11 +21,20 @@
 struct memory {
 	struct arena arena;
 	bool valid;
+	bool believed; /* sets of ours were not read, for we wrote them (app/pass/written.h) */
 	uint32_t generation;
 	struct space space;
+	bool has_walls;		     /* they were looked for, too: where something is translated */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
+};
+
+/* The host's sets as our own transactions left them (app/pass/written.h). */
+struct written {
+	struct arena arena;
+	struct ruleset sets;
+	uint32_t expected; /* the generation, if nobody else wrote since the last reading; or 0 */
 };
 
 /*
@@ -32,9 +43,10 @@ struct memory {
  */
 struct debt {
 	bool began, owed;
-	bool blind; /* what the rules admitted is not known */
+	bool only_now; /* nothing was owed before this pass */
+	bool blind;    /* what the rules admitted is not known */
 	struct arena arena;
-	struct flows earlier; /* what they admitted */
+	struct admission earlier; /* what they admitted */
 	uint64_t settled_for; /* the file for which nothing was owed */
 };
 
@@ -76,11 +88,21 @@ struct converged {
 	struct arena arena;
 	struct findings findings;
 	LIST(struct handoff) handoffs;
+	LIST(struct named_interface) interfaces; /* that policies name */
+};
+
+/* Docker's drops of direct access (Docker >= 29), and how long they may be missing. */
+enum { DIRECT_DOUBT_MS = 2000 };
+
+struct direct_memory {
+	uint64_t written;  /* what filter-FORWARD was when they stood; 0: never seen */
+	int64_t missed_at; /* ms: since when they do not; 0: they do */
 };
 
 struct world {
 	const struct options *options;
 	struct docker *docker;
+	struct saved saved;	  /* the state file */
 	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
 	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */
@@ -90,6 +112,9 @@ struct world {
 	struct ns host;
 	bool no_nf_tables;    /* the kernel's, as of the last pass */
 	struct memory memory; /* of the host */
+	struct written written;
+	bool drops_stood; /* Docker's, in some pass since its events are followed */
+	struct direct_memory direct;
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;
@@ -108,8 +133,6 @@ struct world {
 /* A closed descriptor leaves the ears by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
 void known_forget_all(struct world *w);
-/* What is remembered takes no more memory than it needs. Behind a pass. */
-void world_let_go(const struct world *w);
 /* A container's namespace that is open, or NULL. */
 const struct ns *known_namespace(const struct world *w, const char *container);
 /* The legacy variant's filter is another one than when it was read last. */
@@ -135,11 +158,13 @@ struct place {
 struct view {
 	struct engine engine;
 	struct facts facts;
-	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
-	LIST(struct place) places; /* of seen.have.spaces */
-	struct known **known;	   /* of each container of the engine; NULL: nothing */
-	uint64_t routings;	   /* what facts.routings say, in a number */
-	bool anybody_gone;	   /* a process is not, or no longer, the container's: ask again */
+	const char *default_device;  /* of the host's default route, or NULL */
+	struct observed seen;	     /* engine, facts and have, as plan_diff takes them */
+	LIST(struct place) places;   /* of seen.have.spaces */
+	struct known **known;	     /* of each container of the engine; NULL: nothing */
+	const char *save, *save_raw; /* of the host's legacy tables; "": not there */
+	uint64_t routings;	     /* what facts.routings say, in a number */
+	bool anybody_gone; /* a process is not, or no longer, the container's: ask again */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
@@ -149,6 +174,12 @@ MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w
  * was given before.
  */
 bool observe_routings(struct view *view, struct arena *a, const struct world *w);
+/* Whether the interfaces that policies name are there, in the namespaces that can be entered. */
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want);
+/* A namespace of the host or of a container that is looked after; taken for there if not. */
+bool world_has_interface(const struct world *w, const struct named_interface *interface);
+/* Of the host's legacy tables, which are read in every pass: other people's rules on the way. */
+void observe_walls(struct view *view, struct arena *a);
 /* Unmarked rules that say what ours say, in the namespaces that are wanted. */
 MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
 				  struct error *err);

@@ -6,6 +6,8 @@
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
+#include "core/config/drivers.h"
+#include "core/config/place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,15 +56,49 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
-/* The interfaces of the declared networks, as they are or as they will be. */
-static void find_bridges(struct compiler *c)
+/* What the declared networks are, or will be. */
+static void find_networks(struct compiler *c)
 {
-	c->bridges = arena_array(c->a, const char *, c->config->networks.n);
-	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+	uint32_t n_networks = c->config->networks.n;
+
+	c->bridges = arena_array(c->a, const char *, n_networks);
+	c->beside = arena_array(c->a, const char *, n_networks);
+	c->apart = arena_array(c->a, bool, n_networks);
+	for (uint32_t i = 0; i < n_networks; i++) {
 		const struct network *n = &c->config->networks.items[i];
 		const struct engine_network *e = engine_find_network(c->engine, n->name);
+		const char *driver = e ? e->driver : n->driver;
 
-		c->bridges[i] = e && e->bridge ? e->bridge : n->bridge_name;
+		c->bridges[i] = network_bridge(n, c->engine);
+		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
+		c->apart[i] =
+			e ? e->apart
+			  : c->bridges[i] && options_keep_apart(n->options.items, n->options.n);
+	}
+}
+
+#define network_finding(c, kind, n, ...)                                                           \
+	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
+		    place_path((c)->a, place_of((c)->a, "networks", (n)->key, NULL)), __VA_ARGS__)
+
+/* Where a network is not what its line in the file makes one think. */
+static void compile_networks(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->beside[i] && driver_is_bridge(n->driver))
+			network_finding(
+				c, FINDING_WARNING, n,
+				"the Docker network \"%s\" has driver %s: its packets do not "
+				"pass this host, and nothing here closes or opens it",
+				n->name, c->beside[i]);
+		if (c->apart[i] && c->facts->bridges_unfiltered)
+			network_finding(c, FINDING_WARNING, n,
+					"its containers reach each other although it has "
+					"enable_icc=false: what stays within a bridge passes no "
+					"filter here; sysctl "
+					"net.bridge.bridge-nf-call-iptables=1");
 	}
 }
 
@@ -70,8 +106,10 @@ static void find_bridges(struct compiler *c)
 static void compile_tied(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		*list_add(c->a, &c->host->tied) = (struct tied){
-			.subnet = c->config->networks.items[i].subnet, .bridge = c->bridges[i]};
+		if (c->bridges[i])
+			*list_add(c->a, &c->host->tied) =
+				(struct tied){.subnet = c->config->networks.items[i].subnet,
+					      .bridge = c->bridges[i]};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
@@ -153,18 +191,64 @@ static void compile_homes(struct compiler *c)
 		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
 }
 
+/*
+ * Docker's own tables leave a network open. One that is to be made gets its rules with the bridge,
+ * and a bridge that is gone needs none.
+ */
+static bool is_left_open(const struct compiler *c, uint32_t i)
+{
+	const struct facts *f = c->facts;
+	const struct engine_network *e =
+		engine_find_network(c->engine, c->config->networks.items[i].name);
+	bool internal = e ? e->internal : c->config->networks.items[i].internal;
+
+	if (!f->bridges)
+		return false;
+	if ((c->engine->up && !e) || (e && engine_network_is_open(e)) ||
+	    !interfaces_have(&f->devices, c->bridges[i]))
+		return false;
+	if (f->direct_lost && e && engine_network_translates(e))
+		return true;
+	return bridges_lack(f->bridges, c->a, c->bridges[i], internal) != NULL;
+}
+
+/* Those of the subnets above, and those that translations name as where a packet comes in. */
+static void compile_between(struct compiler *c)
+{
+	interfaces named = {0};
+
+	list_each (tied, &c->host->tied)
+		*list_add(c->a, &c->host->between) = tied->bridge;
+	list_each (t, &c->host->translations)
+		if (t->iface)
+			*list_add(c->a, &named) = t->iface;
+	interfaces_sort(&named);
+	interfaces_sort(&c->host->between);
+	list_each (network, &c->engine->networks)
+		if (network->bridge && interfaces_have(&named, network->bridge) &&
+		    !interfaces_have(&c->host->between, network->bridge)) {
+			*list_add(c->a, &c->host->between) = network->bridge;
+			interfaces_sort(&c->host->between);
+		}
+}
+
 /* Nobody writes Docker's drops, or they were flushed: ours stand in. */
 static void compile_closed(struct compiler *c)
 {
-	if (c->facts->docker_drops)
+	const struct facts *f = c->facts;
+
+	if (f->docker_drops)
 		return;
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (c->config->networks.items[i].isolation != ISOLATION_OPEN)
+		if (c->bridges[i] && c->config->networks.items[i].isolation != ISOLATION_OPEN &&
+		    (!f->docker_nftables || is_left_open(c, i)))
 			*list_add(c->a, &c->host->closed) = (struct closed){
-				c->bridges[i], c->config->networks.items[i].internal};
-	if (c->host->closed.n && c->facts->open_why)
+				c->bridges[i], c->config->networks.items[i].internal, c->apart[i]};
+	if (f->open_why && c->host->closed.n)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "%s; harborwall closes its networks itself", c->facts->open_why);
+			    "%s; harborwall closes its networks itself", f->open_why);
+	else if (f->open_why && f->drops_lost)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s", f->open_why);
 }
 
 /* What this host lacks, and what that means. */
@@ -173,28 +257,14 @@ static void compile_absences(struct compiler *c)
 	if (c->facts->no_nf_tables)
 		finding_add(c->findings, c->a, FINDING_NOTE, NONE, "host",
 			    "this kernel has no nf_tables: the backend is iptables-legacy");
+	if (c->facts->elsewhere)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s",
+			    c->facts->elsewhere);
 	if (c->facts->no_engine && (c->config->networks.n || c->config->policies.n))
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
-}
-
-static void compile_mark(struct compiler *c)
-{
-	uint32_t said = NONE;
-
-	if (!c->facts->docker_nftables || c->facts->takes_mark)
-		return;
-	list_each (flow, &c->host->allows) {
-		if (flow->origin == said)
-			continue;
-		said = flow->origin;
-		policy_finding(c, FINDING_CONFLICT, said,
-			       CANNOT "Docker's nftables backend takes no mark; start "
-				      "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
-			       c->facts->mark_accept, c->facts->mark_accept);
-	}
 }
 
 static void compile_attachments(struct compiler *c, struct state *want)
@@ -215,6 +285,37 @@ static void compile_attachments(struct compiler *c, struct state *want)
 	}
 }
 
+static void add_handoff(struct compiler *c, struct space *host, const char *table,
+			const char *chain, bool behind, uint32_t bits)
+{
+	*list_add(c->a, &host->handoffs) = (struct handoff){.variant = c->facts->variant,
+							    .table = table,
+							    .chain = chain,
+							    .behind = behind,
+							    .bits = bits};
+}
+
+/*
+ * Behind the foreign rules of DOCKER-USER what comes from outside, before them what containers say
+ * to each other. Where there is no such chain, foreign rules and Docker's own share FORWARD: behind
+ * them a packet is lost, so everything is handed over before them.
+ */
+static void compile_handoffs(struct compiler *c, struct space *host)
+{
+	const struct facts *f = c->facts;
+	bool split = f->docker_user && !f->handoff_top;
+
+	if (!f->no_filter && split) {
+		add_handoff(c, host, "filter", "DOCKER-USER", true, f->mark_accept);
+		add_handoff(c, host, "filter", "DOCKER-USER", false, mark_between(f));
+	} else if (!f->no_filter) {
+		add_handoff(c, host, "filter", f->docker_user ? "DOCKER-USER" : "FORWARD", false,
+			    f->mark_accept);
+	}
+	if (f->raw_drops)
+		add_handoff(c, host, "raw", "PREROUTING", !f->handoff_top, f->mark_raw);
+}
+
 static void compile_host(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
@@ -228,19 +329,8 @@ static void compile_host(struct compiler *c, struct space *host)
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
-	if (!host->ruleset.exists || f->variant == VARIANT_NONE)
-		return;
-	if (!f->no_filter)
-		*list_add(c->a, &host->handoffs) =
-			(struct handoff){.variant = f->variant,
-					 .table = "filter",
-					 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
-					 .bits = f->mark_accept};
-	if (f->raw_drops)
-		*list_add(c->a, &host->handoffs) = (struct handoff){.variant = f->variant,
-								    .table = "raw",
-								    .chain = "PREROUTING",
-								    .bits = f->mark_raw};
+	if (host->ruleset.exists && f->variant != VARIANT_NONE)
+		compile_handoffs(c, host);
 }
 
 static void compile_containers(struct compiler *c, struct state *want)
@@ -269,6 +359,40 @@ static void compile_containers(struct compiler *c, struct state *want)
 	}
 }
 
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+bool was_container(const struct compiler *c, const char *name)
+{
+	const name_list *were = c->facts->were_containers;
+
+	return were && were->n &&
+	       bsearch(&name, were->items, were->n, sizeof(*were->items), by_text);
+}
+
+/* Every `name` of the file, also of policies that wait for something else. */
+static void compile_named(struct compiler *c, struct state *want)
+{
+	name_list *named = &want->named;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->config->names.n; i++) {
+		const char *name = c->resolution->containers[i];
+		const struct node *node = name ? nodes_find(&c->nodes, name) : NULL;
+
+		if ((node && node->container) || (name && was_container(c, name)))
+			*list_add(c->a, named) = name;
+	}
+	if (named->n)
+		qsort(named->items, named->n, sizeof(*named->items), by_text);
+	for (uint32_t i = 0; i < named->n; i++) /* two names may mean one container */
+		if (!n || strcmp(named->items[n - 1], named->items[i]) != 0)
+			named->items[n++] = named->items[i];
+	named->n = n;
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -289,17 +413,22 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
-	list_reserve(a, &c.host->allows, config->policies.n);
+	list_reserve(a, &c.host->grants, config->policies.n);
 	nodes_build(&c.nodes, a, config, resolution, engine, facts->routings);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
+	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
-	find_bridges(&c);
+	find_networks(&c);
+	c.host->bridges = c.bridges;
+	c.host->apart = c.apart;
+	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);
 	compile_homes(&c);
+	compile_between(&c);
 	compile_absences(&c);
 	compile_closed(&c);
 
@@ -307,9 +436,9 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		*list_add(a, &want->networks) = *network;
 	host = (struct trusting){config, engine, facts, c.host, c.bridges};
 	compile_trust(want, findings, a, &host);
-	compile_mark(&c);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));
 	compile_containers(&c, want);
+	compile_named(&c, want);
 }

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "core/compile/state.h"
-#include "core/config/config.h"
+#include "core/resolve/resolve.h"
 
 /* IP protocol numbers (IANA); 0 stands for "every protocol". */
 struct traffic {
@@ -15,10 +15,13 @@ struct traffic {
 	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
 };
 
-struct allow {
-	struct prefix src, dst;
-	struct traffic match;
-	uint32_t src_network, dst_network; /* declared ones that hold them, or NONE */
+/* What one policy lets through: everything of `from` to everything of `to`, by these matches. */
+struct grant {
+	const struct peers *from, *to;
+	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
+	const struct traffic *matches;
+	uint32_t n_matches;
+	bool translated; /* it leads a translation's packets through the host: counted elsewhere */
 	uint32_t origin;
 };
 
@@ -48,11 +51,15 @@ struct tied {
 struct closed {
 	const char *bridge;
 	bool internal; /* nothing gets out either */
+	bool apart;    /* nor from one of its containers to another */
 };
 
 struct flows {
 	bool counted; /* each says how many connections it let through */
-	LIST(struct allow) allows;
+	LIST(struct grant) grants;
+	/* Host only, by declared network: */
+	const char *const *bridges; /* its interface, as it is or will be; NULL: it has none */
+	const bool *apart;	    /* its containers reach each other by policies */
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
@@ -62,6 +69,8 @@ struct flows {
 	 * source does not count where it comes in by one of them.
 	 */
 	LIST(struct tied) homes;
+	/* Host only: what comes in by one of these and leaves by one is between containers. */
+	interfaces between;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
 	LIST(struct prefix) hairpins;
 	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
@@ -73,6 +82,8 @@ bool flows_matter(const struct flows *flows);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
+/* "tcp"; "other": policies do not know it. */
+const char *protocol_name(uint8_t proto);
 
 /* The table of the host's namespace, or of a container's. Exists only if there is something to say.
  */

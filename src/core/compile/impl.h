@@ -19,14 +19,20 @@ struct compiler {
 	struct routes routes;
 	struct findings *findings;
 	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
-	const char **bridges;	      /* of each declared network: as it is, or as it will be */
-	LIST(struct prefix) guests;   /* sources that no declared network holds */
+	LIST(struct node *) places;   /* of the translation at hand: NULL is the host */
+	uint32_t *placed;	      /* by node: the policy + 1 that was last placed there */
+	const char **bridges; /* of each declared network, as it is or will be; NULL: it has none */
+	const char **beside;  /* its driver, if its packets do not pass this host; else NULL */
+	bool *apart;	      /* its containers do not reach each other */
+	LIST(struct prefix) guests; /* sources that no declared network holds */
 	struct seen seen_guests;
 };
 
 #define policy_finding(c, kind, i, ...)                                                            \
 	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
 
+/* It is none of the engine's, and was one. */
+bool was_container(const struct compiler *c, const char *name);
 /* Every policy's flows, each in the namespace where its rules live. */
 void compile_policies(struct compiler *c);
 

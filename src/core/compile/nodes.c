@@ -3,6 +3,7 @@
 #include "core/compile/nodes.h"
 
 #include "base/order.h"
+#include "core/config/drivers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +156,17 @@ static struct seat *seat_on(struct node *node, struct arena *a, const char *netw
 	return seat;
 }
 
-static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config)
+const char *network_bridge(const struct network *network, const struct engine *engine)
+{
+	const struct engine_network *e = engine_find_network(engine, network->name);
+
+	if (e)
+		return e->bridge;
+	return driver_is_bridge(network->driver) ? network->bridge_name : NULL;
+}
+
+static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config,
+			 const struct engine *engine)
 {
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *address = &config->addresses.items[i];
@@ -163,6 +174,7 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 		struct node *node = home->node == NONE ? NULL : &nodes->list.items[home->node];
 		const struct network *network;
 		struct seat *seat;
+		bool bridged;
 
 		home->network = address->network;
 		home->seated = node && address->network != NONE && !node->shares_namespace;
@@ -170,10 +182,11 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 			continue;
 		network = &config->networks.items[address->network];
 		seat = seat_on(node, a, network->name);
+		bridged = network_bridge(network, engine);
 		*seat = (struct seat){.network = network->name,
 				      .subnet = network->subnet,
-				      .gateway = network->gateway,
-				      .internal = network->internal,
+				      .gateway = bridged ? network->gateway : (struct ip){0},
+				      .internal = network->internal || !bridged,
 				      .ip = address->ip,
 				      .declared = true};
 	}
@@ -205,6 +218,6 @@ void nodes_build(struct nodes *nodes, struct arena *a, const struct config *conf
 	list_each (node, &nodes->list)
 		if (node->container && !node->shares_namespace)
 			seat_by_engine(node, a, engine);
-	seat_by_file(nodes, a, config);
+	seat_by_file(nodes, a, config, engine);
 	index_addresses(nodes, a);
 }

@@ -13,9 +13,9 @@ struct seat {
 	const char *network;  /* Docker's name */
 	struct prefix subnet; /* canonical */
 	struct ip ip;	      /* family 0: dynamic and not running, unknown */
-	struct ip gateway;
-	bool internal; /* its network gives no default route */
-	bool declared; /* the file says so */
+	struct ip gateway;    /* family 0: none that is this host */
+	bool internal;	      /* its network gives no default route, or none to this host */
+	bool declared;	      /* the file says so */
 };
 
 struct node {
@@ -46,6 +46,8 @@ struct nodes {
 	uint32_t n_by_ip;
 };
 
+/* The interface of a declared network, as it is or as it will be; NULL: it has no bridge. */
+const char *network_bridge(const struct network *network, const struct engine *engine);
 /*
  * Where the engine is not known, what a policy calls a container is one. routings: of each
  * container of the engine, or NULL.

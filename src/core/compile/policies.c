@@ -35,6 +35,14 @@ static void find_matches(struct compiler *c, const struct policy *p)
 	}
 }
 
+/* They outlive the policy at hand. */
+static const struct traffic *kept_matches(struct compiler *c, uint32_t *n)
+{
+	*n = c->matches.n;
+	return memcpy(arena_take(c->a, c->matches.n * sizeof(struct traffic)), c->matches.items,
+		      c->matches.n * sizeof(struct traffic));
+}
+
 /* The ports as the target sees them. */
 static struct traffic translated(struct traffic match, uint16_t to_port)
 {
@@ -48,69 +56,178 @@ static struct home home_of(const struct compiler *c, const struct peer *peer)
 {
 	if (peer->address != NONE)
 		return c->nodes.of_address[peer->address];
-	return (struct home){.node = NONE, .network = config_network_of(c->config, peer->net)};
+	return (struct home){.node = NONE, .network = peer->network};
+}
+
+/* A network without a bridge is to the host what any other address is. */
+static uint32_t with_bridge(const struct compiler *c, uint32_t network)
+{
+	return network != NONE && c->bridges[network] ? network : NONE;
 }
 
 /* What comes from outside the declared networks may be another Docker network's. */
-static void note_guest(struct compiler *c, struct prefix src)
+static void note_guests(struct compiler *c, const struct peers *from)
 {
-	if (!seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
-		*list_add(c->a, &c->guests) = src;
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct prefix src = from->items[i].net;
+
+		if (with_bridge(c, from->items[i].network) == NONE &&
+		    !seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
+			*list_add(c->a, &c->guests) = src;
+	}
 }
 
-/* An address, and the declared network that holds it (NONE: none does). */
-struct side {
-	struct prefix net;
-	uint32_t network;
-};
-
-static struct side side_of(const struct compiler *c, struct prefix net)
+static struct end end_of(const struct compiler *c, const struct peer *peer)
 {
-	return (struct side){net, config_network_of(c->config, net)};
-}
+	struct home home = home_of(c, peer);
 
-static void allow(struct compiler *c, struct side src, struct side dst, struct traffic match,
-		  uint32_t origin)
-{
-	if (src.network == NONE)
-		note_guest(c, src.net);
-	*list_add(c->a, &c->host->allows) = (struct allow){.src = src.net,
-							   .dst = dst.net,
-							   .match = match,
-							   .src_network = src.network,
-							   .dst_network = dst.network,
-							   .origin = origin};
-}
-
-static struct end end_of(const struct compiler *c, const struct peer *peer, struct home home)
-{
 	if (home.node == NONE)
 		return routes_end(&c->nodes, peer->net);
 	return (struct end){peer->net, &c->nodes.list.items[home.node],
 			    home.seated ? home.network : NONE};
 }
 
-/* Flows within one managed network never pass the host's forward path. */
-static void allow_pair(struct compiler *c, uint32_t i, const struct peer *src,
-		       const struct peer *dst)
+/* Of the peers one for each declared network, and all that are on none. */
+static const struct peers *one_of_each_network(struct compiler *c, const struct peers *peers)
 {
-	struct home from = home_of(c, src), to = home_of(c, dst);
+	struct peers *few;
+	struct seen networks = {0};
 
-	if (src->net.ip.family != dst->net.ip.family ||
-	    (from.network != NONE && from.network == to.network))
-		return;
-	list_each (match, &c->matches)
-		allow(c, (struct side){src->net, from.network}, (struct side){dst->net, to.network},
-		      *match, i);
-	if (!routes_know(&c->routes, from, to))
-		routes_need(&c->routes, end_of(c, src, from), end_of(c, dst, to), i);
+	if (peers->n <= 1)
+		return peers;
+	few = arena_new(c->a, struct peers);
+	few->items = arena_array(c->a, struct peer, peers->n);
+	for (uint32_t i = 0; i < peers->n; i++) {
+		uint32_t network = peers->items[i].network;
+
+		if (network == NONE || !seen_before(&networks, c->a, network + 1))
+			few->items[few->n++] = peers->items[i];
+	}
+	return few;
 }
 
-static void allow_policy(struct compiler *c, uint32_t i, const struct resolved *r)
+/* Flows within one network need no route. */
+static void need_routes(struct compiler *c, const struct peers *from, const struct peers *to,
+			uint32_t origin)
 {
-	for (uint32_t s = 0; s < r->from->n; s++)
-		for (uint32_t d = 0; d < r->subject->n; d++)
-			allow_pair(c, i, &r->from->items[s], &r->subject->items[d]);
+	for (uint32_t s = 0; s < from->n; s++)
+		for (uint32_t d = 0; d < to->n; d++) {
+			const struct peer *src = &from->items[s], *dst = &to->items[d];
+			struct home here = home_of(c, src), there = home_of(c, dst);
+
+			if (src->net.ip.family == dst->net.ip.family &&
+			    (here.network == NONE || here.network != there.network) &&
+			    !routes_know(&c->routes, here, there))
+				routes_need(&c->routes, end_of(c, src), end_of(c, dst), origin);
+		}
+}
+
+/* Every member of one end needs a way to every place of the other, not to every member there. */
+static void grant_routes(struct compiler *c, const struct grant *grant)
+{
+	const struct peers *sources = one_of_each_network(c, grant->from);
+	const struct peers *targets = one_of_each_network(c, grant->to);
+
+	need_routes(c, grant->from, targets, grant->origin);
+	if (targets != grant->to)
+		need_routes(c, sources, grant->to, grant->origin);
+}
+
+static void grant(struct compiler *c, struct grant grant)
+{
+	note_guests(c, grant.from);
+	*list_add(c->a, &c->host->grants) = grant;
+}
+
+static const char *name_of_list(const struct compiler *c, uint32_t name)
+{
+	return config_name(c->config, name);
+}
+
+/* Packets to these do not pass this host, so nothing of ours is in their way. */
+static bool is_beside(const struct compiler *c, const struct peer *peer)
+{
+	return peer->network != NONE && c->beside[peer->network];
+}
+
+static const struct peers *without_those_beside(struct compiler *c, const struct peers *peers)
+{
+	struct peers *rest;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		n += is_beside(c, &peers->items[i]);
+	if (!n)
+		return peers;
+	rest = arena_new(c->a, struct peers);
+	*rest = (struct peers){.items = arena_array(c->a, struct peer, peers->n), .network = NONE};
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!is_beside(c, &peers->items[i])) {
+			rest->items[rest->n++] = peers->items[i];
+			rest->hash =
+				hash_more(rest->hash, &peers->items[i].net, sizeof(struct prefix));
+		}
+	return rest;
+}
+
+/*
+ * What one network's containers send each other passes the forward hook only by br_netfilter, and
+ * matters only where Docker drops it: enable_icc=false.
+ */
+static bool stays_within(const struct compiler *c, const struct peers *from, const struct peers *to)
+{
+	return from->network != NONE && from->network == to->network && !c->apart[to->network];
+}
+
+static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *r)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	struct grant new = {.from = r->from,
+			    .to = without_those_beside(c, r->subject),
+			    .from_name = name_of_list(c, p->from),
+			    .to_name = name_of_list(c, p->subject),
+			    .origin = i};
+
+	if (!new.to->n || stays_within(c, new.from, new.to))
+		return;
+	new.matches = kept_matches(c, &new.n_matches);
+	grant(c, new);
+	grant_routes(c, &new);
+}
+
+static const struct peers *one_peer(struct compiler *c, struct prefix net)
+{
+	struct peers *peers = arena_new(c->a, struct peers);
+
+	peers->items = arena_new(c->a, struct peer);
+	peers->items[0] = (struct peer){net, NONE, config_network_of(c->config, net)};
+	peers->n = 1;
+	peers->network = peers->items[0].network;
+	peers->hash = hash_bytes(&net, sizeof(net));
+	return peers;
+}
+
+/* From one address to another, for a translation. */
+static void grant_translated(struct compiler *c, struct prefix src, struct prefix dst,
+			     struct traffic match, uint32_t origin)
+{
+	struct traffic *matches = arena_new(c->a, struct traffic);
+
+	*matches = match;
+	grant(c, (struct grant){.from = one_peer(c, src),
+				.to = one_peer(c, dst),
+				.matches = matches,
+				.n_matches = 1,
+				.translated = true,
+				.origin = origin});
+}
+
+/* A neighbour that Docker does not keep apart. */
+static bool is_reached_from(const struct compiler *c, const struct seat *seat, struct ip to)
+{
+	uint32_t network = config_network_of(c->config, prefix_of(to));
+
+	return prefix_contains(seat->subnet, to) && (network == NONE || !c->apart[network]);
 }
 
 /* What a translating container sends to the target is the container's own traffic. */
@@ -122,8 +239,7 @@ static void allow_translated(struct compiler *c, const struct node *node,
 
 	if (!t->masquerade) {
 		if (t->from.ip.family)
-			allow(c, side_of(c, t->from), side_of(c, prefix_of(t->to)), match,
-			      t->origin);
+			grant_translated(c, t->from, prefix_of(t->to), match, t->origin);
 		else
 			policy_finding(
 				c, FINDING_WARNING, t->origin,
@@ -135,10 +251,9 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		declared |= seat->declared;
 	list_each (seat, &node->seats) {
 		if (!seat->ip.family || (declared && !seat->declared) ||
-		    prefix_contains(seat->subnet, t->to))
+		    is_reached_from(c, seat, t->to))
 			continue;
-		allow(c, side_of(c, prefix_of(seat->ip)), side_of(c, prefix_of(t->to)), match,
-		      t->origin);
+		grant_translated(c, prefix_of(seat->ip), prefix_of(t->to), match, t->origin);
 		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
 			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
@@ -160,10 +275,13 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 {
 	if (p->masquerade == MASQUERADE_NO)
 		return;
-	list_each (n, &c->config->networks)
-		if (prefix_contains(n->subnet, to) &&
-		    (!p->iface || !strcmp(config_name(c->config, p->iface), n->bridge_name)))
-			*list_add(c->a, &c->host->hairpins) = n->subnet;
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		struct prefix subnet = c->config->networks.items[i].subnet;
+
+		if (c->bridges[i] && prefix_contains(subnet, to) &&
+		    (!p->iface || !strcmp(config_name(c->config, p->iface), c->bridges[i])))
+			*list_add(c->a, &c->host->hairpins) = subnet;
+	}
 }
 
 /* One translation for every source (or one for anybody) and every match. */
@@ -202,67 +320,159 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	const struct peers *from = p->from ? r->from : r->subject;
 	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
-	struct traffic every = {.high = UINT16_MAX};
-	bool narrowed = p->n_ports || p->protos != PROTO_TCP;
+	bool own = !p->from && !p->iface && !p->name; /* what leaves the subject's containers */
+	uint32_t n = own ? 0 : from->n;
 
-	/* "proto" defaults to tcp for what is let in; masquerading without ports means everything
-	 */
-	for (uint32_t s = 0; s < (from->n ? from->n : 1); s++)
+	for (uint32_t s = 0; s < (n ? n : 1); s++)
 		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
-			m.from = from->n ? from->items[s].net : (struct prefix){0};
+			m.from = n ? from->items[s].net : (struct prefix){0};
 			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
-			if (node && m.from.ip.family && nodes_find_ip(&c->nodes, m.from.ip) == node)
+			if (node && prefix_is_single(m.from) &&
+			    nodes_find_ip(&c->nodes, m.from.ip) == node)
 				m.from = (struct prefix){0}; /* its own traffic: all of it */
-			m.match = every;
-			if (!narrowed)
+			list_each (match, &c->matches) {
+				m.match = *match;
 				*list_add(c->a, &flows->masquerades) = m;
-			else
-				list_each (match, &c->matches) {
-					m.match = *match;
-					*list_add(c->a, &flows->masquerades) = m;
-				}
+			}
 		}
+}
+
+/* NULL is the host. */
+static void add_place(struct compiler *c, uint32_t i, struct node *node)
+{
+	if (node && node->shares_namespace)
+		policy_finding(c, FINDING_CONFLICT, i,
+			       "container \"%s\" has no network namespace of its own "
+			       "(--network host or container:…)",
+			       node->name);
+	else
+		*list_add(c->a, &c->places) = node;
+}
+
+/* A prefix match in the file is a guess: a container of the engine of exactly this name comes
+ * first.
+ */
+static struct node *named_node(const struct compiler *c, uint32_t name, const char *container)
+{
+	const struct peers *peers = c->resolution->peers[ASK_CONTAINER][name];
+	struct node *node = NULL;
+
+	if (peers->match == MATCH_PREFIX)
+		node = nodes_find(&c->nodes, config_name(c->config, name));
+	return node ? node : nodes_find(&c->nodes, container);
+}
+
+/*
+ * The interface of a VPN container that is removed must not become the host's of the same name:
+ * what came through the tunnel would be taken from the host's own.
+ */
+static bool waits_for_container(struct compiler *c, uint32_t i, const char *name)
+{
+	if (c->facts->forgotten)
+		policy_finding(c, FINDING_WAITING, i,
+			       "there is no container \"%s\", and whether it was one is not known: "
+			       "%s",
+			       name, c->facts->forgotten);
+	else if (was_container(c, name))
+		policy_finding(c, FINDING_WAITING, i,
+			       "there is no container \"%s\" any more; if the rule is meant for "
+			       "the host, take \"name\" out",
+			       name);
+	else
+		return false;
+	return true;
+}
+
+/* No container has this name. A dnat with an interface and ports is written on the host instead. */
+static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const char *name = config_name(c->config, p->name);
+
+	if (waits_for_container(c, i, container))
+		return;
+	if (p->nat != NAT_DNAT || !p->iface) {
+		policy_finding(c, FINDING_WAITING, i, "name: there is no container \"%s\"", name);
+	} else if (!p->n_ports && p->protos & (uint8_t)~PROTO_ICMP) {
+		policy_finding(
+			c, FINDING_WAITING, i,
+			"name: there is no container \"%s\", and on the host this would take "
+			"every port of \"%s\", its own ssh too; write \"port\"",
+			name, config_name(c->config, p->iface));
+	} else {
+		policy_finding(c, FINDING_WARNING, i,
+			       "name: there is no container \"%s\"; the rule is on the host", name);
+		add_place(c, i, NULL);
+	}
+}
+
+static void place_at_subject(struct compiler *c, uint32_t i, const struct peers *subject)
+{
+	bool found = false;
+
+	for (uint32_t k = 0; k < subject->n; k++) {
+		struct node *node = node_of_address(c, subject->items[k].address);
+
+		if (!node || c->placed[node - c->nodes.list.items] == i + 1)
+			continue;
+		c->placed[node - c->nodes.list.items] = i + 1;
+		add_place(c, i, node);
+		found = true;
+	}
+	if (!found)
+		policy_finding(c, FINDING_WAITING, i,
+			       "the subject is no container; give \"name\" or \"iface\"");
 }
 
 /*
  * Where a translation lives: in the container that `name` names; without `name` on the host if
- * there is an interface, else in the subject's namespace. False: nowhere yet.
+ * there is an interface, else in the namespaces of the subject's containers.
  */
-static bool place(struct compiler *c, uint32_t i, const struct resolved *r, struct node **node)
+static void find_places(struct compiler *c, uint32_t i, const struct resolved *r)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	struct node *node;
+
+	c->places.n = 0;
+	if (p->name) {
+		node = named_node(c, p->name, r->container);
+		if (node)
+			add_place(c, i, node);
+		else
+			place_nowhere(c, i, r->container);
+	} else if (p->iface) {
+		add_place(c, i, NULL);
+	} else {
+		place_at_subject(c, i, r->subject);
+	}
+}
+
+static void compile_nat(struct compiler *c, uint32_t i, const struct resolved *r)
 {
 	const struct policy *p = &c->config->policies.items[i];
 
-	*node = NULL;
-	if (p->name) {
-		*node = nodes_find(&c->nodes, r->container);
-		if (!*node)
-			policy_finding(
-				c, FINDING_WARNING, i,
-				"name: there is no container \"%s\"; the rule is on the host",
-				config_name(c->config, p->name));
-	} else if (!p->iface) {
-		*node = r->subject->n ? node_of_address(c, r->subject->items[0].address) : NULL;
-		if (!*node) {
-			policy_finding(c, FINDING_WAITING, i,
-				       "the subject is no container; give \"name\" or \"iface\"");
-			return false;
-		}
+	find_places(c, i, r);
+	list_each (place, &c->places) {
+		struct node *node = *place;
+
+		if (node && c->engine->up && !node_is_running(node))
+			policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
+				       node->container ? "is not running" : "does not exist yet");
+		if (p->nat == NAT_DNAT)
+			translate(c, i, r, node);
+		else
+			masquerade(c, i, r, node);
 	}
-	if (*node && (*node)->shares_namespace) {
-		policy_finding(c, FINDING_CONFLICT, i,
-			       "container \"%s\" has no network namespace of its own "
-			       "(--network host or container:…)",
-			       (*node)->name);
-		return false;
-	}
-	return true;
+	/* translated in the subject's own namespace: its source must be able to reach the subject
+	 */
+	if (c->places.n && p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
+		grant_policy(c, i, r);
 }
 
 static void compile_policy(struct compiler *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const struct resolved r = resolved_policy(c->resolution, c->config, p);
-	struct node *node = NULL;
 
 	if (r.waiting) {
 		policy_finding(c, FINDING_WAITING, i, "%s: nothing in the file is named \"%s\"",
@@ -270,51 +480,14 @@ static void compile_policy(struct compiler *c, uint32_t i)
 		return;
 	}
 	find_matches(c, p);
-	if (p->nat == NAT_NO) {
-		if (p->from)
-			allow_policy(c, i, &r);
-		return;
-	}
-	if (!place(c, i, &r, &node))
-		return;
-	if (node && c->engine->up && !node_is_running(node))
-		policy_finding(c, FINDING_WAITING, i, "container \"%s\" %s", node->name,
-			       node->container ? "is not running" : "does not exist yet");
-	if (p->nat == NAT_DNAT)
-		translate(c, i, &r, node);
-	else
-		masquerade(c, i, &r, node);
-	/* translated in the subject's own namespace: its source must be able to reach the subject
-	 */
-	if (p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
-		allow_policy(c, i, &r);
-}
-
-enum { AHEAD = 8 }; /* policies; twice that for what is needed to know what is needed */
-
-/* Memory is far: what a policy needs is on its way while others are compiled. */
-static void look_ahead(const struct compiler *c, uint32_t i)
-{
-	const struct config *config = c->config;
-	const struct peers *from, *subject;
-	const struct policy *p;
-
-	if (i + 2 * AHEAD >= config->policies.n)
-		return;
-	p = &config->policies.items[i + AHEAD];
-	resolved_prefetch(c->resolution, p + AHEAD);
-	from = c->resolution->peers[ASK_PEERS][p->from];
-	subject = c->resolution->peers[ASK_SUBJECT][p->subject];
-	if (from && from->n && from->items->address != NONE && subject && subject->n &&
-	    subject->items->address != NONE)
-		routes_prefetch(&c->routes, c->nodes.of_address[from->items->address],
-				c->nodes.of_address[subject->items->address]);
+	if (p->nat != NAT_NO)
+		compile_nat(c, i, &r);
+	else if (p->from)
+		grant_policy(c, i, &r);
 }
 
 void compile_policies(struct compiler *c)
 {
-	for (uint32_t i = 0; i < c->config->policies.n; i++) {
-		look_ahead(c, i);
+	for (uint32_t i = 0; i < c->config->policies.n; i++)
 		compile_policy(c, i);
-	}
 }

@@ -318,14 +318,14 @@ static struct ip address_behind(const struct node *node, struct ip gateway)
 }
 
 /* The table in which this route would be found; 0: in none that we can write to. */
-static uint32_t table_for(const struct routing *r, struct packet packet, struct prefix dst,
+static uint32_t table_for(const struct routing *r, struct leaving packet, struct prefix dst,
 			  uint32_t device)
 {
-	const struct outlet now = routing_find(r, &packet, NULL, 0);
+	const struct ip_outlet now = routing_find(r, &packet, NULL, 0);
 	const uint32_t tables[] = {TABLE_MAIN, now.path ? now.path->table : TABLE_MAIN};
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		const struct path ours = {.dst = dst, .table = tables[i], .device = device};
+		const struct ip_route ours = {.dst = dst, .table = tables[i], .device = device};
 
 		if (routing_find(r, &packet, &ours, 1).path == &ours)
 			return tables[i];
@@ -351,7 +351,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 {
 	const bool opens = strength >= OPENS_AS_ANY;
 	const bool on_link = prefix_is_single(route.dst) && ip_equal(route.dst.ip, route.via);
-	struct packet packet = {.src = address_behind(node, route.via),
+	struct leaving packet = {.src = address_behind(node, route.via),
 				.dst = prefix_first(route.dst)};
 	uint32_t device = routing_device_of(node->routing, packet.src), table;
 
@@ -363,7 +363,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 	if (!prefix_is_single(route.dst))
 		packet.dst = ip_plus(packet.dst, 1);
 	for (int i = 0; device && i < 1 + opens; i++) {
-		const struct path *path = routing_find(node->routing, &packet, NULL, 0).path;
+		const struct ip_route *path = routing_find(node->routing, &packet, NULL, 0).path;
 
 		table = path && path->type == PATH_LEAVES && path->device == device
 				? 0

@@ -61,19 +61,6 @@ static inline bool routes_know(const struct routes *r, struct home src, struct h
 	       routes_strongest(r, dst.node, src.network) != NO_NEED;
 }
 
-/* What is asked of such a flow soon. */
-static inline void routes_prefetch(const struct routes *r, struct home src, struct home dst)
-{
-	if (!src.seated || !dst.seated)
-		return;
-	if (r->crossings[src.node])
-		__builtin_prefetch(&r->crossings[src.node][dst.network], 1);
-	if (r->crossings[dst.node])
-		__builtin_prefetch(&r->crossings[dst.node][src.network], 1);
-	__builtin_prefetch(&r->nodes->list.items[src.node]);
-	__builtin_prefetch(&r->nodes->list.items[dst.node]);
-}
-
 /* A flow from src to dst must find its way there and back, and leave as src. */
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin);
 /* What is masqueraded comes from the gateway itself, and is answered to it. */

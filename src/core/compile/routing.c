@@ -11,7 +11,7 @@ static bool fits_ports(uint16_t low, uint16_t high, uint16_t port)
 	return !high || (port && port >= low && port <= high);
 }
 
-static bool fits(const struct ip_rule *rule, const struct packet *p)
+static bool fits(const struct ip_rule *rule, const struct leaving *p)
 {
 	bool holds = !rule->elsewhere && !(rule->mark & rule->mask) &&
 		     (!rule->src.len || (p->src.family && prefix_contains(rule->src, p->src))) &&
@@ -26,17 +26,17 @@ static bool fits(const struct ip_rule *rule, const struct packet *p)
 /* --- tables --- */
 
 /* The longer prefix, then the smaller metric; an imagined one stands where a new one would. */
-static bool is_better(const struct path *path, const struct path *than)
+static bool is_better(const struct ip_route *path, const struct ip_route *than)
 {
 	if (!than || path->dst.len != than->dst.len)
 		return !than || path->dst.len > than->dst.len;
 	return path->metric < than->metric;
 }
 
-static const struct path *look_up(const struct routing *r, uint32_t table, struct ip dst,
-				  const struct path *imagined, uint32_t n)
+static const struct ip_route *look_up(const struct routing *r, uint32_t table, struct ip dst,
+				  const struct ip_route *imagined, uint32_t n)
 {
-	const struct path *best = NULL;
+	const struct ip_route *best = NULL;
 
 	list_each (path, &r->paths)
 		if (path->table == table && !path->ours && prefix_contains(path->dst, dst) &&
@@ -58,29 +58,30 @@ static uint32_t place_of_priority(const struct routing *r, uint32_t priority, ui
 	return here;
 }
 
-struct outlet routing_find(const struct routing *r, const struct packet *packet,
-			   const struct path *imagined, uint32_t n)
+struct ip_outlet routing_find(const struct routing *r, const struct leaving *packet,
+			   const struct ip_route *imagined, uint32_t n)
 {
 	uint32_t i = 0;
 
 	while (i < r->rules.n) {
 		const struct ip_rule *rule = &r->rules.items[i++];
-		const struct path *path;
+		const struct ip_route *path;
 
 		if (!fits(rule, packet) || rule->action == RULE_NOTHING)
 			continue;
 		if (rule->action == RULE_REFUSES)
-			return (struct outlet){.rule = rule};
+			return (struct ip_outlet){.rule = rule};
 		if (rule->action == RULE_GOTO) {
 			i = place_of_priority(r, rule->table, i);
 			continue;
 		}
 		path = look_up(r, rule->table, packet->dst, imagined, n);
-		if (!path || path->type == PATH_THROWS || path->dst.len <= rule->suppresses)
-			continue;
-		return (struct outlet){path, rule};
+		if (!path || path->type == PATH_THROWS ||
+		    (path->type != PATH_REFUSES && path->dst.len <= rule->suppresses))
+			continue; /* a refusal is not suppressed */
+		return (struct ip_outlet){path, rule};
 	}
-	return (struct outlet){0};
+	return (struct ip_outlet){0};
 }
 
 uint32_t routing_device_of(const struct routing *r, struct ip address)

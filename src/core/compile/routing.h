@@ -28,7 +28,7 @@ struct ip_rule {
 enum path_type { PATH_LEAVES, PATH_LOCAL, PATH_REFUSES, PATH_THROWS };
 
 /* A route, whoever wrote it. */
-struct path {
+struct ip_route {
 	struct prefix dst; /* of family 4, of any length */
 	uint32_t table, metric;
 	uint32_t device;
@@ -36,21 +36,21 @@ struct path {
 	bool ours;
 };
 
-struct device {
+struct ip_device {
 	uint32_t index;
 	const char *name;
 };
 
 struct routing {
 	LIST(struct ip_rule) rules; /* in their order */
-	LIST(struct path) paths;
+	LIST(struct ip_route) paths;
 	/*
 	 * All that is not local leaves by this device, whatever it is: nobody need look further. 0:
 	 * there are several, or other rules than every namespace has.
 	 */
 	uint32_t only_device;
 	uint64_t digest; /* of what others wrote; 0 where there is an only_device */
-	LIST(struct device) devices; /* where there is none */
+	LIST(struct ip_device) devices; /* where there is none */
 };
 
 /* Larger ones are not looked at: a container is free to write what it likes. */
@@ -60,20 +60,20 @@ enum { MOST_IP_RULES = 256, MOST_PATHS = 8192 };
 void routing_finish(struct routing *r);
 
 /* Of this namespace's own, without marks. src of family 0: the kernel is to choose one. */
-struct packet {
+struct leaving {
 	struct ip src, dst;
 	uint8_t proto;
 	uint16_t sport, dport; /* 0: not known */
 };
 
-struct outlet {
-	const struct path *path;    /* NULL: there is none */
+struct ip_outlet {
+	const struct ip_route *path;    /* NULL: there is none */
 	const struct ip_rule *rule; /* that led to it, or refuses; NULL: none answers */
 };
 
 /* Without our own routes, but with n that are thought of. */
-struct outlet routing_find(const struct routing *r, const struct packet *packet,
-			   const struct path *imagined, uint32_t n);
+struct ip_outlet routing_find(const struct routing *r, const struct leaving *packet,
+			   const struct ip_route *imagined, uint32_t n);
 /* The device that has this address; 0: none. */
 uint32_t routing_device_of(const struct routing *r, struct ip address);
 const char *routing_device_name(const struct routing *r, uint32_t index); /* "?": not known */

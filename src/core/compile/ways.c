@@ -20,13 +20,13 @@ static bool is_seated_by(const struct node *node, uint32_t device)
 	return false;
 }
 
-static bool leaves_by(const struct outlet *outlet, uint32_t device)
+static bool leaves_by(const struct ip_outlet *outlet, uint32_t device)
 {
 	return outlet->path && outlet->path->type == PATH_LEAVES && outlet->path->device == device;
 }
 
 /* By any of its networks: the host is behind all of them. */
-static bool comes_to_host(const struct node *node, const struct outlet *outlet)
+static bool comes_to_host(const struct node *node, const struct ip_outlet *outlet)
 {
 	return outlet->path && outlet->path->type == PATH_LEAVES &&
 	       is_seated_by(node, outlet->path->device);
@@ -37,9 +37,9 @@ bool answers_come_back(const struct node *node, struct ip own, struct prefix pee
 	if (!node->routing || !routing_device_of(node->routing, own))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(somebody); i++) {
-		const struct packet packet = {
+		const struct leaving packet = {
 			.src = own, .dst = peer.len ? peer.ip : ip_v4(somebody[i])};
-		const struct outlet outlet = routing_find(node->routing, &packet, NULL, 0);
+		const struct ip_outlet outlet = routing_find(node->routing, &packet, NULL, 0);
 
 		if (!comes_to_host(node, &outlet))
 			return false;
@@ -52,13 +52,13 @@ bool answers_come_back(const struct node *node, struct ip own, struct prefix pee
 struct asking {
 	struct compiler *c;
 	const struct node *node;
-	LIST(struct path) ours; /* as they will stand */
+	LIST(struct ip_route) ours; /* as they will stand */
 	uint32_t said;		/* the last policy that something was said of */
 	uint32_t left;		/* questions */
 };
 
 /* Where a packet leaves, in words. */
-static const char *words_of(const struct asking *q, const struct outlet *outlet)
+static const char *words_of(const struct asking *q, const struct ip_outlet *outlet)
 {
 	struct arena *a = q->c->a;
 
@@ -75,7 +75,7 @@ static const char *words_of(const struct asking *q, const struct outlet *outlet)
 }
 
 static void say(struct asking *q, uint32_t origin, const char *what, struct prefix peer,
-		struct ip own, const struct outlet *outlet)
+		struct ip own, const struct ip_outlet *outlet)
 {
 	q->said = origin;
 	policy_finding(q->c, FINDING_CONFLICT, origin,
@@ -95,12 +95,12 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 		return;
 	for (size_t i = 0; i < COUNT_OF(somebody) && q->left; i++, q->left--) {
 		const bool anybody = !peer.len;
-		const struct packet packet = {.src = opens ? (struct ip){0} : own,
+		const struct leaving packet = {.src = opens ? (struct ip){0} : own,
 					      .dst = anybody ? ip_v4(somebody[i])
 						     : prefix_is_single(peer)
 							     ? peer.ip
 							     : ip_plus(prefix_first(peer), 1)};
-		const struct outlet outlet = routing_find(q->node->routing, &packet, q->ours.items,
+		const struct ip_outlet outlet = routing_find(q->node->routing, &packet, q->ours.items,
 							  q->ours.n);
 
 		if (anybody ? comes_to_host(q->node, &outlet) : leaves_by(&outlet, device))
@@ -110,13 +110,29 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 	}
 }
 
-static void ask_allows(struct asking *q, struct ip own)
+static bool holds(const struct peers *peers, struct ip ip)
 {
-	list_each (flow, &q->c->host->allows) {
-		if (prefix_contains(flow->dst, own))
-			ask(q, flow->origin, own, flow->src, false);
-		if (prefix_contains(flow->src, own) && flow->dst.len)
-			ask(q, flow->origin, own, flow->dst, true);
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
+}
+
+static void ask_all(struct asking *q, uint32_t origin, struct ip own, const struct peers *peers,
+		    bool opens)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!opens || peers->items[i].net.len)
+			ask(q, origin, own, peers->items[i].net, opens);
+}
+
+static void ask_grants(struct asking *q, struct ip own)
+{
+	list_each (grant, &q->c->host->grants) {
+		if (holds(grant->to, own))
+			ask_all(q, grant->origin, own, grant->from, false);
+		if (holds(grant->from, own))
+			ask_all(q, grant->origin, own, grant->to, true);
 	}
 }
 
@@ -130,7 +146,7 @@ static void ask_translations(struct asking *q, struct ip own)
 static void imagine(struct asking *q, const struct space *space)
 {
 	list_each (route, &space->routes)
-		*list_add(q->c->a, &q->ours) = (struct path){
+		*list_add(q->c->a, &q->ours) = (struct ip_route){
 			.dst = route->dst, .table = route->table, .device = route->device};
 }
 
@@ -146,7 +162,7 @@ void compile_ways(struct compiler *c, const struct node *node, const struct spac
 	list_each (seat, &node->seats) {
 		if (!seat->ip.family || (declared && !seat->declared))
 			continue;
-		ask_allows(&q, seat->ip);
+		ask_grants(&q, seat->ip);
 		ask_translations(&q, seat->ip);
 	}
 }

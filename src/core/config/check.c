@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What takes more than one field to see: subnets against each other, addresses against subnets,
- * policies against themselves. Sorts and looks at neighbours, so that it stays linear (but for the
- * sorting) at every size the bounds allow. Fills what is derived: gateways, bridge names, pools,
- * the network of every address.
+ * What takes more than one field to see: subnets against each other, addresses against subnets.
+ * Sorts and looks at neighbours, so that it stays linear (but for the sorting) at every size the
+ * bounds allow. Fills what is derived: gateways, bridge names, pools, the network of every address.
  */
 #include "base/order.h"
 #include "core/config/impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,12 +29,34 @@ static const char *address_place(struct checker *c, const struct address *at, co
 	return place_of(c->a, "ips", at->key, field);
 }
 
-#define network_error(c, n, field, ...)                                                            \
-	diag_at((c)->diags, SEVERITY_ERROR, network_place(c, n, field), __VA_ARGS__)
-#define address_error(c, at, field, ...)                                                           \
-	diag_at((c)->diags, SEVERITY_ERROR, address_place(c, at, field), __VA_ARGS__)
-#define policy_error(c, i, field, ...)                                                             \
-	diag_at((c)->diags, SEVERITY_ERROR, place_of_policy((c)->a, i, field), __VA_ARGS__)
+static const char *place_of_key(struct checker *c, const char *member)
+{
+	return arena_printf(c->a, "%s#", member);
+}
+
+/* Where its name stands: the key, or a field of its own. */
+static const char *name_place(struct checker *c, const struct network *n)
+{
+	return n->name == n->key ? place_of_key(c, network_place(c, n, NULL))
+				 : network_place(c, n, "network_name");
+}
+
+static const char *bridge_place(struct checker *c, const struct network *n)
+{
+	return n->bridge_name_declared ? network_place(c, n, "bridge_name") : name_place(c, n);
+}
+
+static const char *ip_place(struct checker *c, const struct address *at)
+{
+	struct ip key;
+
+	return ip_parse(&key, at->key) && ip_equal(key, at->ip)
+		       ? place_of_key(c, address_place(c, at, NULL))
+		       : address_place(c, at, "ip");
+}
+
+#define error_at(c, place, ...)		diag_at((c)->diags, SEVERITY_ERROR, place, __VA_ARGS__)
+#define network_error(c, n, field, ...) error_at(c, network_place(c, n, field), __VA_ARGS__)
 
 /* An order of networks by a text or subnet; equal ones stay in file order. */
 struct sort_key {
@@ -90,16 +110,29 @@ static bool subnet_is_usable(struct checker *c, const struct network *n)
 	return false;
 }
 
+/* Docker takes any name that the kernel takes; our rules are written with it. */
+static void check_options(struct checker *c, const struct network *n)
+{
+#define BRIDGE "com.docker.network.bridge.name"
+	list_each (option, &n->options)
+		if (!strcmp(option->name, BRIDGE) && !is_ifname(option->value))
+			network_error(c, n, "options/" BRIDGE,
+				      "this is no name of one interface; leave it out, or write "
+				      "bridge_name");
+#undef BRIDGE
+}
+
 static void check_network(struct checker *c, struct network *n)
 {
 	bool predefined =
 		!strcmp(n->name, "bridge") || !strcmp(n->name, "host") || !strcmp(n->name, "none");
 
 	if (predefined)
-		network_error(c, n, NULL,
-			      "\"%s\" is Docker's own network, without static addresses; choose "
-			      "another network_name",
-			      n->name);
+		error_at(c, name_place(c, n),
+			 "\"%s\" is Docker's own network, without static addresses; choose "
+			 "another network_name",
+			 n->name);
+	check_options(c, n);
 	if (!n->subnet.ip.family)
 		return;
 	if (!subnet_is_usable(c, n)) {
@@ -120,19 +153,6 @@ static void check_network(struct checker *c, struct network *n)
 	if (n->ip_range_declared && !prefix_covers(n->subnet, n->ip_range))
 		network_error(c, n, "ip_range", "%s lies outside the subnet %s",
 			      prefix_format(n->ip_range).s, prefix_format(n->subnet).s);
-}
-
-/* A subnet that is missing was either not written (an error of its own) or written wrong. */
-static void check_missing_subnet(struct checker *c, const struct network *n)
-{
-	const char *place = network_place(c, n, "subnet");
-
-	if (n->subnet.ip.family)
-		return;
-	list_each (diag, &c->diags->list)
-		if (!strcmp(diag->pointer, place))
-			return;
-	network_error(c, n, NULL, "subnet is missing; write it as \"172.18.103.0/24\"");
 }
 
 /* The subnets that overlap nothing before them, sorted. */
@@ -167,27 +187,6 @@ static void check_overlaps(struct checker *c)
 	}
 }
 
-/* Two networks of one name, or of one bridge. */
-static void check_same(struct checker *c, const char *(*text)(const struct network *),
-		       const char *field, const char *what)
-{
-	struct config *config = c->config;
-	struct sort_key *keys = arena_array(c->a, struct sort_key, config->networks.n);
-	uint32_t n = config->networks.n;
-
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] = (struct sort_key){.text = text(&config->networks.items[i]), .index = i};
-	sort(keys, n, by_text);
-	for (uint32_t i = 1; i < n; i++)
-		if (!strcmp(keys[i].text, keys[i - 1].text)) {
-			const struct network *old = &config->networks.items[keys[i - 1].index];
-
-			network_error(c, &config->networks.items[keys[i].index], field,
-				      "%s \"%s\" is that of %s already; choose another", what,
-				      keys[i].text, place_path(c->a, network_place(c, old, NULL)));
-		}
-}
-
 static const char *name_of(const struct network *n)
 {
 	return n->name;
@@ -196,6 +195,36 @@ static const char *name_of(const struct network *n)
 static const char *bridge_of(const struct network *n)
 {
 	return n->bridge_name;
+}
+
+/* Two networks of one name, or of one bridge. */
+static const struct distinct {
+	const char *(*text)(const struct network *n);
+	const char *(*place)(struct checker *c, const struct network *n);
+	const char *what;
+} distinct[] = {{name_of, name_place, "name"}, {bridge_of, bridge_place, "bridge"}};
+
+static void check_distinct(struct checker *c, const struct distinct *d)
+{
+	struct config *config = c->config;
+	struct sort_key *keys = arena_array(c->a, struct sort_key, config->networks.n);
+	uint32_t n = config->networks.n;
+
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] =
+			(struct sort_key){.text = d->text(&config->networks.items[i]), .index = i};
+	sort(keys, n, by_text);
+	for (uint32_t i = 1; i < n; i++) {
+		const struct network *old = &config->networks.items[keys[i - 1].index];
+		const struct network *new = &config->networks.items[keys[i].index];
+
+		/* networks of one name have one derived bridge: that was said with the name */
+		if (strcmp(keys[i].text, keys[i - 1].text) != 0 ||
+		    (d->text == bridge_of && !strcmp(old->name, new->name)))
+			continue;
+		error_at(c, d->place(c, new), "the %s \"%s\" is that of %s already; choose another",
+			 d->what, keys[i].text, place_path(c->a, network_place(c, old, NULL)));
+	}
 }
 
 /* Bridges that stand bear its outcome: it stays as it is. */
@@ -239,16 +268,31 @@ uint32_t config_network_of(const struct config *config, struct prefix prefix)
 	return sorted[behind - 1];
 }
 
+/* Copied from another entry, and only one of the two changed? */
+static void warn_of_other_key(struct checker *c, const struct address *at)
+{
+	struct ip key;
+
+	if (ip_parse(&key, at->key) && !ip_equal(key, at->ip))
+		diag_at(c->diags, SEVERITY_WARNING, ip_place(c, at),
+			"the address is %s, not that of the key; write the same, or a name as the "
+			"key",
+			ip_format(at->ip).s);
+}
+
 static void check_address(struct checker *c, struct address *at)
 {
 	const struct network *n;
 	const char *what;
 
+	warn_of_other_key(c, at);
 	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
 		if (!c->networks_broken)
-			address_error(c, at, "ip", "%s lies in no network of this file",
-				      ip_format(at->ip).s);
+			error_at(c, ip_place(c, at),
+				 "%s lies in no network of this file; choose another, or declare "
+				 "its network",
+				 ip_format(at->ip).s);
 		return;
 	}
 	n = &c->config->networks.items[at->network];
@@ -257,9 +301,8 @@ static void check_address(struct checker *c, struct address *at)
 	       : ip_equal(at->ip, n->gateway)		  ? "gateway"
 							  : NULL;
 	if (what)
-		address_error(c, at, "ip", "%s is the %s address of %s; choose another",
-			      ip_format(at->ip).s, what,
-			      place_path(c->a, network_place(c, n, NULL)));
+		error_at(c, ip_place(c, at), "%s is the %s address of %s; choose another",
+			 ip_format(at->ip).s, what, place_path(c->a, network_place(c, n, NULL)));
 }
 
 /* Those without an address come first: they have none of its bytes. */
@@ -285,6 +328,14 @@ uint32_t config_first_ip(const struct config *config, struct ip ip)
 				ip_compare(config->addresses.items[config->by_ip[i]].ip, ip) < 0);
 }
 
+uint32_t config_address_of(const struct config *config, struct ip ip)
+{
+	uint32_t at = config_first_ip(config, ip);
+	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
+
+	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
+}
+
 static void check_equal_addresses(struct checker *c)
 {
 	for (uint32_t i = 1; i < c->config->n_by_ip; i++) {
@@ -293,9 +344,9 @@ static void check_equal_addresses(struct checker *c)
 		const struct address *old = &addresses[c->config->by_ip[i - 1]];
 
 		if (ip_equal(at->ip, old->ip))
-			address_error(c, at, "ip", "%s is that of %s already; choose another",
-				      ip_format(at->ip).s,
-				      place_path(c->a, address_place(c, old, NULL)));
+			error_at(c, ip_place(c, at), "%s is that of %s already; choose another",
+				 ip_format(at->ip).s,
+				 place_path(c->a, address_place(c, old, NULL)));
 	}
 }
 
@@ -326,11 +377,13 @@ static void check_one_per_network(struct checker *c)
 		const struct address *at = &config->addresses.items[second->index];
 
 		if (first->network == second->network && first->name == second->name)
-			address_error(c, at, NULL,
-				      "container \"%s\" has %s in this network already (%s); a "
-				      "container has one address in a network",
-				      config_name(config, second->name), ip_format(old->ip).s,
-				      place_path(c->a, address_place(c, old, NULL)));
+			error_at(c,
+				 address_place(c, at,
+					       at->container_name ? "container_name" : "selector"),
+				 "container \"%s\" has %s in this network already (%s); a "
+				 "container has one address in a network",
+				 config_name(config, second->name), ip_format(old->ip).s,
+				 place_path(c->a, address_place(c, old, NULL)));
 	}
 }
 
@@ -371,133 +424,6 @@ static void choose_pools(struct config *config)
 			network->ip_range = free_part(config, network);
 }
 
-/* --- policies --- */
-
-/* "any" is every protocol, those without ports among them. */
-static bool takes_ports(const struct policy *p)
-{
-	return !(p->protos & PROTO_ANY) && p->protos != PROTO_ICMP;
-}
-
-static void check_policy(struct checker *c, uint32_t i)
-{
-	const struct policy *p = &c->config->policies.items[i];
-	bool has_subject = p->kind != SUBJECT_NONE;
-
-	if (p->nat == NAT_NO && p->from && !has_subject)
-		policy_error(c, i, NULL,
-			     "no subject; write selector, container_name or service_name");
-	if (p->nat == NAT_DNAT && !p->to)
-		policy_error(c, i, "nat", "dnat without a target; write \"to\"");
-	if (p->nat == NAT_DNAT && !p->name && !p->iface && !has_subject)
-		policy_error(c, i, NULL,
-			     "dnat has no place; write iface (on the host), name or selector (in "
-			     "that container)");
-	if (p->nat == NAT_MASQUERADE && !p->iface && !p->name && !has_subject && !p->from)
-		policy_error(c, i, "nat",
-			     "this would masquerade everything; write iface, name, from or a "
-			     "subject");
-	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
-	    p->protos & (uint8_t)~PROTO_ICMP)
-		policy_error(c, i, NULL,
-			     "dnat of every port of the host's \"%s\" would take its own ssh; "
-			     "write \"port\" (\"1-65535\" if you mean it)",
-			     config_name(c->config, p->iface));
-	if (p->n_ports && !takes_ports(p))
-		policy_error(c, i, "port", "icmp and any have no ports; leave port or proto out");
-	if (p->to_port && (p->nat != NAT_DNAT || !takes_ports(p)))
-		policy_error(c, i, "to_port", "to_port is for dnat of tcp, udp and sctp");
-	if (p->nat == NAT_NO && !p->from)
-		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
-			"neither from nor nat: this policy does nothing");
-}
-
-/* What a dnat takes, and where it sends it: one for every protocol and range of ports. */
-struct taking {
-	const char *key; /* place, interface, source, protocol */
-	uint16_t low, high;
-	const char *target;
-	uint32_t policy;
-};
-
-static int by_taking(const void *left, const void *right)
-{
-	const struct taking *a = left, *b = right;
-	int order = strcmp(a->key, b->key);
-
-	if (order)
-		return order;
-	if (a->low != b->low)
-		return a->low - b->low;
-	return (a->policy > b->policy) - (a->policy < b->policy);
-}
-
-typedef LIST(struct taking) taking_list;
-
-static const char *name_or_empty(const struct checker *c, uint32_t name)
-{
-	return name ? config_name(c->config, name) : "";
-}
-
-static void add_takings(struct checker *c, taking_list *list, uint32_t i)
-{
-	const struct policy *p = &c->config->policies.items[i];
-	const char *subject = name_or_empty(c, p->name || p->iface ? 0 : p->subject);
-	const char *target = arena_printf(c->a, "%s:%u", config_name(c->config, p->to), p->to_port);
-	static const struct port_range every = {0, UINT16_MAX};
-
-	for (uint32_t proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1) {
-		const char *key;
-
-		if (!(p->protos & proto))
-			continue;
-		key = arena_printf(c->a, "%s\n%s\n%s\n%s\n%u", name_or_empty(c, p->name), subject,
-				   name_or_empty(c, p->iface), name_or_empty(c, p->from), proto);
-		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
-			struct port_range range =
-				p->n_ports ? policy_ports(c->config, p)[r] : every;
-
-			*list_add(c->a, list) =
-				(struct taking){key, range.low, range.high, target, i};
-		}
-	}
-}
-
-/* Two dnat policies that take the same packets must send them to the same target. */
-static void check_dnats(struct checker *c)
-{
-	const struct taking *widest = NULL;
-	taking_list list = {0};
-	uint32_t said = NONE;
-
-	for (uint32_t i = 0; i < c->config->policies.n; i++)
-		if (c->config->policies.items[i].nat == NAT_DNAT &&
-		    c->config->policies.items[i].to && !c->config->policies.items[i].broken)
-			add_takings(c, &list, i);
-	if (list.n)
-		qsort(list.items, list.n, sizeof(*list.items), by_taking);
-	list_each (t, &list) {
-		bool same_key = widest && !strcmp(widest->key, t->key);
-
-		if (same_key && t->low <= widest->high && strcmp(t->target, widest->target) != 0) {
-			uint32_t later = t->policy > widest->policy ? t->policy : widest->policy;
-			uint32_t first = t->policy > widest->policy ? widest->policy : t->policy;
-
-			if (later != said)
-				policy_error(
-					c, later, "to",
-					"policies[%u] sends the same packets to \"%s\"; one of "
-					"the two must go",
-					first,
-					config_name(c->config,
-						    c->config->policies.items[first].to));
-			said = later;
-		}
-		if (!same_key || t->high > widest->high)
-			widest = t;
-	}
-}
-
 void config_check(struct config *config, struct diags *diags, struct arena *a)
 {
 	struct checker c = {.config = config, .diags = diags, .a = a};
@@ -505,15 +431,14 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	list_each (n, &config->networks) {
 		if (!n->bridge_name)
 			n->bridge_name = config_bridge_name(a, n->name);
-		check_missing_subnet(&c, n);
 		check_network(&c, n);
 	}
 	check_overlaps(&c);
 	list_each (diag, &diags->list)
 		c.networks_broken |=
 			diag->severity == SEVERITY_ERROR && !strncmp(diag->pointer, "/networks", 9);
-	check_same(&c, name_of, NULL, "the name");
-	check_same(&c, bridge_of, NULL, "the bridge");
+	for (size_t i = 0; i < COUNT_OF(distinct); i++)
+		check_distinct(&c, &distinct[i]);
 	list_each (at, &config->addresses)
 		if (at->ip.family)
 			check_address(&c, at);
@@ -521,8 +446,9 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	check_equal_addresses(&c);
 	check_one_per_network(&c);
 	choose_pools(config);
-	for (uint32_t i = 0; i < config->policies.n; i++)
-		if (!config->policies.items[i].broken)
-			check_policy(&c, i);
-	check_dnats(&c);
+	config->resolvable = true;
+	list_each (diag, &diags->list)
+		config->resolvable &= diag->severity != SEVERITY_ERROR ||
+				      !strncmp(diag->pointer, "/policies/", 10);
+	config_check_policies(config, diags, a);
 }

@@ -44,7 +44,8 @@ static bool text_is_sound(struct diags *diags, const char *text, size_t len)
 			diags, text, len, 0,
 			"the file begins with a byte order mark; save it as UTF-8 without one");
 	if (json_pieces_end(&(struct json_pieces){.at = text, .end = text + len}))
-		return refuse(diags, text, len, 0, "the file is empty; write at least {}");
+		return refuse(diags, text, len, 0,
+			      "the file is empty; put its text back: networks, ips and policies");
 	if (nul)
 		return refuse(diags, text, len, (size_t)(nul - text),
 			      "a NUL byte; save the file as UTF-8");
@@ -110,6 +111,7 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 	uint32_t i = 0;
 
 	d->policies_at = p->at;
+	d->sections |= 1u << SECTION_POLICIES;
 	enter_key(d, "policies");
 	for (; json_pieces_more(p, ']', i == 0); i++) {
 		p->broken |= i == CONFIG_MAX_POLICIES;
@@ -125,21 +127,19 @@ static void decode_policies_by_pieces(struct decoder *d, struct config *config,
 }
 
 static void decode_named_by_pieces(struct decoder *d, struct config *config, struct json_pieces *p,
-				   const struct named_objects *kind)
+				   const struct named_objects *all)
 {
 	struct json_value value;
 	struct seen keys = {0};
 
-	enter_key(d, kind->member);
+	enter_key(d, all->member);
 	for (uint32_t n = 0; json_pieces_more(p, '}', n == 0); n++) {
 		const char *key = json_pieces_key(p, d->scratch);
 
-		p->broken |= n == kind->most || seen_before(&keys, d->scratch, hash_text(key));
+		p->broken |= n == all->most || seen_before(&keys, d->scratch, hash_text(key));
 		if (!json_piece(&value, p))
 			break;
-		enter_key(d, key);
-		kind->decode(d, config, key, &value);
-		leave(d);
+		decode_named_object(d, config, key, &value, all);
 	}
 	leave(d);
 }
@@ -151,6 +151,7 @@ static void decode_member_by_pieces(struct decoder *d, struct config *config, st
 
 	for (size_t i = 0; i < COUNT_OF(named_objects); i++)
 		if (!strcmp(key, named_objects[i].member) && json_pieces_take(p, '{')) {
+			d->sections |= 1u << i;
 			decode_named_by_pieces(d, config, p, &named_objects[i]);
 			return;
 		}
@@ -257,6 +258,7 @@ bool config_decode(struct config *config, struct diags *diags, struct arena *a, 
 		buf_free(&d.comments);
 		return false;
 	}
+	refuse_missing_sections(&d);
 	keep_policies(config, &d);
 	if (d.odd && !is_flat(diags, text, len))
 		return false;

@@ -16,11 +16,11 @@ enum {
 	CONFIG_MAX_NESTING = 32,
 };
 
-enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
-/* Protocols are a set; an absent "proto" is tcp. */
+/* Protocols are a set; an absent "proto" is tcp, of masquerade without ports it is any. */
 enum proto {
 	PROTO_TCP = 1 << 0,
 	PROTO_UDP = 1 << 1,
@@ -72,7 +72,7 @@ static inline uint32_t address_container(const struct address *address)
 	return address->container_name ? address->container_name : address->selector;
 }
 
-/* By which of its names a policy's subject is looked up: the most exact one that it gives. */
+/* Which field names the subject: the last of these that a policy has. */
 enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
 
 extern const char *const subject_fields[];
@@ -96,7 +96,7 @@ struct policy {
 	uint8_t nat;	    /* enum nat */
 	uint8_t masquerade; /* enum masquerade */
 	uint8_t kind : 2;   /* enum subject */
-	uint8_t broken : 1; /* a field is wrong: what fields mean together is not asked any more */
+	uint8_t broken : 1; /* something in it is wrong: what depends on it is not asked any more */
 };
 
 struct config {
@@ -111,6 +111,7 @@ struct config {
 	uint32_t n_by_subnet;
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
+	bool resolvable; /* all but policies is right: names can be looked up */
 	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
 };
 
@@ -143,6 +144,9 @@ static inline const char *policy_comment(const struct config *config, const stru
 
 /* Position in by_ip of the first address that does not come before this one. */
 uint32_t config_first_ip(const struct config *config, struct ip ip);
+
+/* Index of the address of the file that this is, or NONE. */
+uint32_t config_address_of(const struct config *config, struct ip ip);
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);

@@ -40,9 +40,14 @@ const char *place_of_key_here(const struct decoder *d)
 static const char *type_name(const struct json_value *json)
 {
 	static const char *const names[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
-		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+		[JSON_OBJECT] = "an object",
+		[JSON_ARRAY] = "a list",
+		[JSON_STRING] = "a text",
+		[JSON_INTEGER] = "a number",
+		[JSON_REAL] = "a number with a fraction or an exponent",
+		[JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",
+		[JSON_NULL] = "null",
 	};
 
 	return names[json_value_type(json)];
@@ -52,48 +57,6 @@ void wrong_type(struct decoder *d, const struct json_value *json, const char *ex
 {
 	d->odd = true;
 	wrong(d, "this is %s; write %s", type_name(json), expected);
-}
-
-/* Edits that turn one word into the other, up to what fits the row. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[32], n = strlen(b);
-
-	if (strlen(a) >= COUNT_OF(row) || n >= COUNT_OF(row))
-		return COUNT_OF(row);
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			size_t best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-		}
-	}
-	return row[n];
-}
-
-const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
-		       size_t n)
-{
-	size_t best = 3;
-	const char *found = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		const char *name = *(const char *const *)((const char *)records + i * stride);
-		size_t edits = distance(word, name);
-
-		if (edits < best && edits < strlen(name)) {
-			best = edits;
-			found = name;
-		}
-	}
-	return found ? arena_printf(d->a, " (did you mean \"%s\"?)", found) : "";
 }
 
 /* --- names --- */

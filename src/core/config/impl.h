@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the config decoder share: decoder.c (places, names), value.c
- * (values), object.c (objects), config.c (the text), check.c (what fields mean
- * together).
+ * What the parts of the config decoder share: decoder.c (places, names), value.c and words.c
+ * (values), fields.c (objects by tables), object.c and policy.c (the tables), config.c (the text),
+ * check.c and check_policies.c (what fields mean together).
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/nearest.h"
 #include "core/config/config.h"
 #include "core/config/place.h"
 #include "core/json/json_value.h"
@@ -27,20 +28,12 @@ struct name {
 
 typedef LIST(struct port_range) range_list;
 
-/* A policy as it is read: what it does not keep, and what is not in its place yet. */
-struct draft {
-	struct policy policy;
-	struct json_value selector, container_name, service_name; /* texts; none where absent */
-	range_list ports;    /* in memory that is the next policy's, too */
-	const char *comment; /* as it was read: gone before the next policy */
-	bool log;
-};
-
 struct decoder {
 	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
 	struct diags *diags;
 	struct step_in path[MAX_PATH]; /* to what is being decoded */
 	uint32_t depth;
+	uint32_t sections;  /* that were there, misspelt ones too: a bit for each */
 	bool odd;	    /* something stands where it is not expected: who knows how deep */
 	struct name *table; /* of names, open hash table */
 	uint32_t cap_table;
@@ -70,12 +63,10 @@ static inline void leave(struct decoder *d)
 const char *place_here(const struct decoder *d);
 const char *place_of_key_here(const struct decoder *d);
 
-#define wrong(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
+#define wrong(d, ...)	  diag_at((d)->diags, SEVERITY_ERROR, place_here(d), __VA_ARGS__)
+#define wrong_key(d, ...) diag_at((d)->diags, SEVERITY_ERROR, place_of_key_here(d), __VA_ARGS__)
 
 void wrong_type(struct decoder *d, const struct json_value *json, const char *expected);
-/* " (did you mean …?)" if one of the n names is near, else "". Each stands first in its record. */
-const char *suggestion(struct decoder *d, const char *word, const void *records, size_t stride,
-		       size_t n);
 
 /*
  * Policies name the same few things over and over: each name is kept once. find_name: NULL where it
@@ -84,14 +75,17 @@ const char *suggestion(struct decoder *d, const char *word, const void *records,
 const struct name *find_name(struct decoder *d, const char *text, size_t len);
 const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 
+/* Text without control characters, maybe an empty one. NULL, and said, where it is wrong. */
+const char *take_text(struct decoder *d, const struct json_value *json);
 bool has_control(const char *text, size_t len);
 bool is_docker_name(const char *text);
+bool is_ifname(const char *text);
 
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
  * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
- * name says; of decode_number, decode_ifnumber and decode_target a name's number, of decode_subject
- * the text as it was read. An empty text is an absent one.
+ * name says; of decode_number, decode_ifnumber and decode_peers a name's number, of decode_subject
+ * the text as it was read. An empty text, an empty list and null are wrong.
  */
 void decode_comment(struct decoder *d, const struct json_value *json, void *target);
 void decode_name(struct decoder *d, const struct json_value *json, void *target);
@@ -110,33 +104,37 @@ void decode_nat(struct decoder *d, const struct json_value *json, void *target);
 void decode_masquerade(struct decoder *d, const struct json_value *json, void *target);
 void decode_isolation(struct decoder *d, const struct json_value *json, void *target);
 void decode_protos(struct decoder *d, const struct json_value *json, void *target);
-void decode_target(struct decoder *d, const struct json_value *json, void *target);
+void decode_peers(struct decoder *d, const struct json_value *json, void *target);
 void decode_ports(struct decoder *d, const struct json_value *json, void *target);
 void decode_to_port(struct decoder *d, const struct json_value *json, void *target);
 
-/*
- * Objects: each is added to the config; a policy even where it is no object, so that all others
- * keep their numbers.
- */
-void decode_network(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json);
-void decode_address(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json);
+/* A policy; it is added even where it is no object, so that all others keep their numbers. */
 void decode_policy(struct decoder *d, struct config *config, const struct json_value *json);
 
-enum { NAMED_NETWORKS, NAMED_ADDRESSES };
+enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES };
 
+struct kind; /* of objects: which fields they have */
+
+/* By section. */
 extern const struct named_objects {
 	const char *member; /* of the file */
 	uint32_t most;
 	void (*decode)(struct decoder *d, struct config *config, const char *key,
 		       const struct json_value *json);
-} named_objects[NAMED_ADDRESSES + 1];
+	const struct kind *kind;
+} named_objects[SECTION_IPS + 1];
+
+/* One of them; is added to the config. */
+void decode_named_object(struct decoder *d, struct config *config, const char *key,
+			 const struct json_value *json, const struct named_objects *all);
 
 /* The file's members. */
 void decode_config_member(struct decoder *d, const struct json_member *member,
 			  struct config *config);
 void decode_config(struct decoder *d, const struct json_value *json, struct config *config);
+void refuse_missing_sections(struct decoder *d);
 
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct diags *diags, struct arena *a);
+/* The policies' part of it. */
+void config_check_policies(struct config *config, struct diags *diags, struct arena *a);

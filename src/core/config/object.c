@@ -1,238 +1,145 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Decoding, object by object: one table per kind says which members it has, how each is decoded and
- * where it goes.
- */
-#include "core/config/impl.h"
+/* Decoding of networks, of addresses, and of the file that holds them. */
+#include "core/config/fields.h"
 
 #include <string.h>
 
-struct field {
-	const char *name; /* first: suggestion */
-	size_t len;	  /* of the name */
-	void (*decode)(struct decoder *d, const struct json_value *json, void *target);
-	size_t offset;
-};
-
-#define FIELD(type, member, decode)                                                                \
-	{                                                                                          \
-#member, sizeof(#member) - 1, decode, offsetof(struct type, member)                \
-	}
-#define NAMED(type, name, member, decode)                                                          \
-	{                                                                                          \
-		name, sizeof(name) - 1, decode, offsetof(struct type, member)                      \
-	}
+enum { NETWORK_NAME, SUBNET };
 
 static const struct field network_fields[] = {
-	NAMED(network, "network_name", name, decode_docker_name),
-	FIELD(network, subnet, decode_prefix),
-	FIELD(network, gateway, decode_ip),
-	FIELD(network, driver, decode_name),
-	FIELD(network, internal, decode_bool),
-	FIELD(network, mtu, decode_mtu),
-	FIELD(network, labels, decode_pairs),
-	FIELD(network, options, decode_pairs),
-	FIELD(network, bridge_name, decode_ifname),
-	FIELD(network, ip_range, decode_prefix),
-	FIELD(network, isolation, decode_isolation),
+	[NETWORK_NAME] = NAMED(network, "network_name", name, decode_docker_name, EVERYWHERE),
+	[SUBNET] = FIELD(network, subnet, decode_prefix, EVERYWHERE),
+	FIELD(network, gateway, decode_ip, EVERYWHERE),
+	FIELD(network, driver, decode_name, EVERYWHERE),
+	FIELD(network, internal, decode_bool, EVERYWHERE),
+	FIELD(network, mtu, decode_mtu, IN_BRIDGE),
+	FIELD(network, labels, decode_pairs, IN_BRIDGE),
+	FIELD(network, options, decode_pairs, IN_BRIDGE),
+	FIELD(network, bridge_name, decode_ifname, IN_BRIDGE),
+	FIELD(network, ip_range, decode_prefix, IN_BRIDGE),
+	FIELD(network, isolation, decode_isolation, IN_BRIDGE),
+	LATER("subnet6"),
+	LATER("gateway6"),
+	LATER("ip_range6"),
+	LATER("egress"),
 };
+
+enum { IP };
 
 static const struct field address_fields[] = {
-	FIELD(address, ip, decode_ip),
-	FIELD(address, container_name, decode_number),
-	FIELD(address, selector, decode_number),
-	FIELD(address, service_name, decode_number),
-};
-
-static const struct field policy_fields[] = {
-	FIELD(draft, service_name, decode_subject),
-	FIELD(draft, container_name, decode_subject),
-	FIELD(draft, selector, decode_subject),
-	NAMED(draft, "from", policy.from, decode_number),
-	NAMED(draft, "nat", policy.nat, decode_nat),
-	NAMED(draft, "to", policy.to, decode_target),
-	NAMED(draft, "port", ports, decode_ports),
-	NAMED(draft, "proto", policy.protos, decode_protos),
-	FIELD(draft, comment, decode_comment),
-	NAMED(draft, "name", policy.name, decode_number),
-	NAMED(draft, "iface", policy.iface, decode_ifnumber),
-	NAMED(draft, "to_port", policy.to_port, decode_to_port),
-	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade),
-	FIELD(draft, log, decode_log),
-};
-
-struct kind {
-	const struct field *fields;
-	size_t n;
+	[IP] = FIELD(address, ip, decode_ip, EVERYWHERE),
+	FIELD(address, container_name, decode_number, EVERYWHERE),
+	FIELD(address, selector, decode_number, EVERYWHERE),
+	FIELD(address, service_name, decode_number, EVERYWHERE),
+	LATER("ip6"),
 };
 
 static const struct kind network_kind = {network_fields, COUNT_OF(network_fields)};
 static const struct kind address_kind = {address_fields, COUNT_OF(address_fields)};
-static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields)};
-
-/*
- * Objects of a kind have their members in one order, mostly: the search begins behind the field
- * that the last one was. Returns where the next begins.
- */
-static size_t decode_member(struct decoder *d, const struct kind *kind, size_t from,
-			    const struct json_member *member, void *record)
-{
-	const struct json_value *value = &member->value;
-	const char *key;
-
-	for (size_t n = 0, i = from; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
-		const struct field *field = &kind->fields[i];
-
-		if (field->len != member->len || memcmp(field->name, member->key, field->len) != 0)
-			continue;
-		enter_key(d, field->name);
-		if (!json_is_null(value->json))
-			field->decode(d, value, (char *)record + field->offset);
-		leave(d);
-		return i + 1 < kind->n ? i + 1 : 0;
-	}
-	d->odd = true;
-	key = arena_strndup(d->scratch, member->key, member->len);
-	enter_key(d, key);
-	diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d), "unknown key%s",
-		suggestion(d, key, kind->fields, sizeof(*kind->fields), kind->n));
-	leave(d);
-	return from;
-}
-
-/* False, with a diagnostic, where it is no object. */
-static bool decode_object(struct decoder *d, const struct kind *kind, const struct json_value *json,
-			  void *record)
-{
-	struct json_members members = {.object = json};
-	const struct json_member *member;
-	size_t next = 0;
-
-	if (json_value_type(json) != JSON_OBJECT) {
-		wrong_type(d, json, "an object in braces");
-		return false;
-	}
-	while ((member = json_members_next(&members)))
-		next = decode_member(d, kind, next, member, record);
-	return true;
-}
 
 /* A key of networks or ips: a name, so no control characters. */
 static const char *take_key(struct decoder *d, const char *key)
 {
 	if (has_control(key, strlen(key)) || !*key)
-		diag_at(d->diags, SEVERITY_ERROR, place_of_key_here(d), "%s",
-			*key ? "a control character in a name; remove it"
-			     : "an empty name; write one");
+		wrong_key(d, "%s",
+			  *key ? "a control character in a name; remove it"
+			       : "an empty name; write one");
 	return keep_name(d, key, strlen(key))->text;
 }
 
-void decode_network(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json)
+static void decode_network(struct decoder *d, struct config *config, const char *key,
+			   const struct json_value *json)
 {
 	struct network *n = list_add(d->a, &config->networks);
+	struct reading r = {.kind = &network_kind};
+	uint32_t errors = d->diags->n_errors;
 
 	n->key = take_key(d, key);
-	if (!decode_object(d, &network_kind, json, n)) {
+	if (!decode_object(d, &r, json, n)) {
 		config->networks.n--;
 		return;
 	}
+	if (!is_given(&r, SUBNET))
+		wrong(d, "subnet is missing; write it as \"172.18.103.0/24\"");
 	n->driver = n->driver ? n->driver : "bridge";
+	if (d->diags->n_errors == errors)
+		refuse_without_effect(
+			d, &r, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
+			"on a network that is no bridge: it is used as it stands; leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
 	n->ip_range_declared = n->ip_range.ip.family != 0;
 	if (n->name)
 		return;
 	n->name = n->key;
-	if (!json_members_have(json, "network_name") && !has_control(key, strlen(key)) && *key &&
+	if (!is_given(&r, NETWORK_NAME) && !has_control(key, strlen(key)) && *key &&
 	    !is_docker_name(n->name))
-		wrong(d, "the key is no name for Docker; write network_name, of letters, digits, "
-			 "\"_\", \".\" and \"-\", a letter or digit first");
+		wrong_key(d,
+			  "the key is no name for Docker; write network_name, of letters, digits, "
+			  "\"_\", \".\" and \"-\", a letter or digit first");
 }
 
-void decode_address(struct decoder *d, struct config *config, const char *key,
-		    const struct json_value *json)
+static void decode_address(struct decoder *d, struct config *config, const char *key,
+			   const struct json_value *json)
 {
 	struct address *at = list_add(d->a, &config->addresses);
+	struct reading r = {.kind = &address_kind};
 
 	at->key = take_key(d, key);
 	at->network = NONE;
-	if (!decode_object(d, &address_kind, json, at)) {
+	if (!decode_object(d, &r, json, at)) {
 		config->addresses.n--;
 		return;
 	}
-	if (at->ip.family || json_members_have(json, "ip"))
+	if (is_given(&r, IP))
 		return;
 	if (!ip_parse(&at->ip, key) || at->ip.family != 4) {
 		at->ip = (struct ip){0};
-		wrong(d, "ip is missing, and the key \"%s\" is no IPv4 address", key);
+		wrong_key(d, "ip is missing, and the key \"%s\" is no IPv4 address; write ip", key);
 	}
-}
-
-const char *const subject_fields[] = {
-	[SUBJECT_NONE] = "service_name",
-	[SUBJECT_SERVICE] = "service_name",
-	[SUBJECT_CONTAINER] = "container_name",
-	[SUBJECT_SELECTOR] = "selector",
-};
-
-static void put_subject(struct decoder *d, struct policy *p, enum subject kind,
-			const struct json_value *name)
-{
-	p->kind = kind & 3;
-	p->subject = keep_name(d, name->text, name->len)->number;
-}
-
-static void put_ports(struct decoder *d, struct config *config, struct policy *p,
-		      const struct draft *draft)
-{
-	p->n_ports = (uint16_t)draft->ports.n;
-	if (p->n_ports == 1) {
-		p->ports.port = draft->ports.items[0];
-		return;
-	}
-	p->ports.first = config->ranges.n;
-	list_each (range, &draft->ports)
-		*list_add(d->scratch, &config->ranges) = *range;
-}
-
-static void put_comment(struct decoder *d, struct policy *p, const char *comment)
-{
-	if (!d->comments.len)
-		buf_add(&d->comments, "", 1); /* 0 is no comment */
-	p->comment = (uint32_t)d->comments.len;
-	buf_add(&d->comments, comment, strlen(comment) + 1);
-}
-
-void decode_policy(struct decoder *d, struct config *config, const struct json_value *json)
-{
-	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
-	struct policy *p = &draft.policy;
-	uint32_t errors = d->diags->n_errors;
-
-	/* one that is no object keeps its number, so that all others keep theirs */
-	decode_object(d, &policy_kind, json, &draft);
-	if (draft.selector.text)
-		put_subject(d, p, SUBJECT_SELECTOR, &draft.selector);
-	else if (draft.container_name.text)
-		put_subject(d, p, SUBJECT_CONTAINER, &draft.container_name);
-	else if (draft.service_name.text)
-		put_subject(d, p, SUBJECT_SERVICE, &draft.service_name);
-	put_ports(d, config, p, &draft);
-	d->ports = draft.ports;
-	if (draft.comment)
-		put_comment(d, p, draft.comment);
-	p->protos = p->protos ? p->protos : PROTO_TCP;
-	p->broken = d->diags->n_errors > errors;
-	*list_add(d->scratch, &config->policies) = *p;
 }
 
 const struct named_objects named_objects[] = {
-	[NAMED_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network},
-	[NAMED_ADDRESSES] = {"ips", CONFIG_MAX_ADDRESSES, decode_address},
+	[SECTION_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network, &network_kind},
+	[SECTION_IPS] = {"ips", CONFIG_MAX_ADDRESSES, decode_address, &address_kind},
 };
 
+static bool has_field_of(const struct json_value *object, const struct kind *kind)
+{
+	struct json_members members = {.object = object};
+	const struct json_member *member;
+
+	while ((member = json_members_next(&members)))
+		for (size_t i = 0; i < kind->n; i++)
+			if (kind->fields[i].len == member->len &&
+			    !memcmp(kind->fields[i].name, member->key, member->len))
+				return true;
+	return false;
+}
+
+/* A key of the user. Warns if it looks like a declaration: a network "x-ray" would go in silence.
+ */
+static void pass_over(struct decoder *d, const struct kind *kind, const struct json_value *json)
+{
+	d->odd = true;
+	if (json_value_type(json) == JSON_OBJECT && has_field_of(json, kind))
+		diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d),
+			"this declares nothing: keys that begin with \"_\" or \"x-\" are yours; "
+			"write another key to declare it");
+}
+
+void decode_named_object(struct decoder *d, struct config *config, const char *key,
+			 const struct json_value *json, const struct named_objects *all)
+{
+	enter_key(d, key);
+	if (is_users_key(key, strlen(key)))
+		pass_over(d, all->kind, json);
+	else
+		all->decode(d, config, key, json);
+	leave(d);
+}
+
 static void decode_named(struct decoder *d, struct config *config, const struct json_value *json,
-			 const struct named_objects *kind)
+			 const struct named_objects *all)
 {
 	struct json_members members = {.object = json};
 	const struct json_member *member;
@@ -241,27 +148,23 @@ static void decode_named(struct decoder *d, struct config *config, const struct 
 		wrong_type(d, json, "an object in braces");
 		return;
 	}
-	if (json_members_count(json) > kind->most) {
-		wrong(d, "%zu of them; %u is the most", json_members_count(json), kind->most);
+	if (json_members_count(json) > all->most) {
+		wrong(d, "%zu of them; %u is the most", json_members_count(json), all->most);
 		return;
 	}
-	while ((member = json_members_next(&members))) {
-		const char *key = arena_strndup(d->scratch, member->key, member->len);
-
-		enter_key(d, key);
-		kind->decode(d, config, key, &member->value);
-		leave(d);
-	}
+	while ((member = json_members_next(&members)))
+		decode_named_object(d, config, arena_strndup(d->scratch, member->key, member->len),
+				    &member->value, all);
 }
 
 static void decode_networks(struct decoder *d, const struct json_value *json, void *config)
 {
-	decode_named(d, config, json, &named_objects[NAMED_NETWORKS]);
+	decode_named(d, config, json, &named_objects[SECTION_NETWORKS]);
 }
 
 static void decode_ips(struct decoder *d, const struct json_value *json, void *config)
 {
-	decode_named(d, config, json, &named_objects[NAMED_ADDRESSES]);
+	decode_named(d, config, json, &named_objects[SECTION_IPS]);
 }
 
 static void decode_policies(struct decoder *d, const struct json_value *json, void *config)
@@ -286,9 +189,10 @@ static void decode_policies(struct decoder *d, const struct json_value *json, vo
 }
 
 static const struct field config_fields[] = {
-	{"networks", sizeof("networks") - 1, decode_networks, 0},
-	{"ips", sizeof("ips") - 1, decode_ips, 0},
-	{"policies", sizeof("policies") - 1, decode_policies, 0},
+	[SECTION_NETWORKS] = {"networks", sizeof("networks") - 1, EVERYWHERE, decode_networks, 0},
+	[SECTION_IPS] = {"ips", sizeof("ips") - 1, EVERYWHERE, decode_ips, 0},
+	[SECTION_POLICIES] = {"policies", sizeof("policies") - 1, EVERYWHERE, decode_policies, 0},
+	LATER("tests"),
 };
 
 static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};
@@ -296,10 +200,36 @@ static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};
 void decode_config_member(struct decoder *d, const struct json_member *member,
 			  struct config *config)
 {
-	decode_member(d, &config_kind, 0, member, config);
+	struct reading r = {.kind = &config_kind};
+
+	decode_member(d, &r, member, config);
+	d->sections |= r.given;
 }
 
 void decode_config(struct decoder *d, const struct json_value *json, struct config *config)
 {
-	decode_object(d, &config_kind, json, config);
+	struct reading r = {.kind = &config_kind};
+
+	if (!decode_object(d, &r, json, config))
+		r.given = UINT32_MAX; /* that it is no object is enough */
+	d->sections |= r.given;
+}
+
+/* Whoever leaves a section out may have mistyped its name, and would lose what it holds. */
+void refuse_missing_sections(struct decoder *d)
+{
+	static const char *const losses[] = {
+		[SECTION_NETWORKS] = "{} removes every network that harborwall made",
+		[SECTION_IPS] = "{} disconnects every container that harborwall connected",
+		[SECTION_POLICIES] = "[] closes everything that policies opened",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(losses); i++) {
+		if (d->sections >> i & 1)
+			continue;
+		enter_key(d, config_fields[i].name);
+		wrong(d, "the section is missing; write it with all that is to stand (an empty %s)",
+		      losses[i]);
+		leave(d);
+	}
 }

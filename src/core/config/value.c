@@ -2,12 +2,9 @@
 /* The values that stand in networks.json, one decoder for each kind. */
 #include "core/config/impl.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAME = 253, MAX_IFNAME = 15, MIN_MTU = 68, MAX_MTU = 65535 };
-
-/* --- values --- */
 
 /* Of eight bytes: a bit is set if one of them is less than a blank, or DEL. */
 static uint64_t controls_in(const char *text)
@@ -33,8 +30,7 @@ bool has_control(const char *text, size_t len)
 	return found;
 }
 
-/* Text without control characters; an empty one is an absent one. NULL where it is wrong. */
-static const char *take_text(struct decoder *d, const struct json_value *json)
+const char *take_text(struct decoder *d, const struct json_value *json)
 {
 	const char *text = json->text;
 
@@ -55,13 +51,19 @@ void decode_comment(struct decoder *d, const struct json_value *json, void *targ
 
 	if (!text)
 		wrong_type(d, json, "a text in quotes");
-	else if (*text)
+	else if (!json->len)
+		wrong(d, "an empty text; write one, or leave the field out");
+	else if (strlen(text) < json->len)
+		wrong(d, "a NUL character; remove it");
+	else
 		*(const char **)target = text;
 }
 
 static bool is_name(struct decoder *d, size_t len)
 {
-	if (len > MAX_NAME)
+	if (!len)
+		wrong(d, "an empty name; write one, or leave the field out");
+	else if (len > MAX_NAME)
 		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
 	return len && len <= MAX_NAME;
 }
@@ -70,11 +72,11 @@ static bool is_name(struct decoder *d, size_t len)
 static const struct name *take_name(struct decoder *d, const struct json_value *json)
 {
 	size_t len = json->len;
-	const struct name *known = json->text ? find_name(d, json->text, len) : NULL;
+	const struct name *known = len ? find_name(d, json->text, len) : NULL;
 	const char *text = known ? NULL : take_text(d, json);
 
 	if (known)
-		return len ? known : NULL;
+		return known;
 	return text && is_name(d, len) ? keep_name(d, text, len) : NULL;
 }
 
@@ -101,20 +103,25 @@ void decode_number(struct decoder *d, const struct json_value *json, void *targe
 		*(uint32_t *)target = name->number;
 }
 
+static const char name_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789_.-";
+
+static bool has_only_name_letters(const char *text)
+{
+	return strspn(text, name_letters) == strlen(text);
+}
+
 /* As Docker names networks and containers. */
 bool is_docker_name(const char *text)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_.-";
-
-	return *text && strspn(text, allowed) == strlen(text) && !strchr("_.-", *text);
+	return *text && has_only_name_letters(text) && !strchr("_.-", *text);
 }
 
 void decode_docker_name(struct decoder *d, const struct json_value *json, void *target)
 {
 	const char *text = take_text(d, json);
 
-	if (!text || !*text)
+	if (!text)
 		return;
 	if (!is_docker_name(text))
 		wrong(d,
@@ -125,24 +132,28 @@ void decode_docker_name(struct decoder *d, const struct json_value *json, void *
 		decode_name(d, json, target);
 }
 
-static bool is_ifname(const char *text)
+/*
+ * The kernel takes more, but what else takes it differs: in iptables "wg+" is every interface that
+ * begins so, and one quote makes a whole restore fail; nft has "*", the kernel "%d" for a number.
+ */
+bool is_ifname(const char *text)
 {
-	size_t len = strlen(text);
+	bool reserved = !strcmp(text, ".") || !strcmp(text, "..");
 
-	if (!len || len > MAX_IFNAME || !strcmp(text, ".") || !strcmp(text, ".."))
-		return false;
-	return !strpbrk(text, "/: \t") && !has_control(text, len);
+	return *text && strlen(text) <= MAX_IFNAME && has_only_name_letters(text) && !reserved;
 }
 
 static const struct name *take_ifname(struct decoder *d, const struct json_value *json)
 {
 	const char *text = take_text(d, json);
 
-	if (!text || !*text)
+	if (!text)
 		return NULL;
 	if (is_ifname(text))
 		return keep_name(d, text, strlen(text));
-	wrong(d, "\"%s\" can't be an interface; use 1 to %d bytes without \"/\", \":\" and blanks",
+	wrong(d,
+	      "\"%s\" is no name of one interface; use 1 to %d letters, digits, \"_\", \".\" and "
+	      "\"-\"",
 	      text, MAX_IFNAME);
 	return NULL;
 }
@@ -231,260 +242,34 @@ void decode_prefix(struct decoder *d, const struct json_value *json, void *targe
 		*(struct prefix *)target = prefix;
 }
 
+typedef LIST(struct pair) pair_list;
+
+/* What it says is Docker's business, and it may be empty, but it must get there whole. */
+static void decode_pair(struct decoder *d, const struct json_member *member, pair_list *pairs)
+{
+	const char *key = arena_strndup(d->a, member->key, member->len);
+	struct json_value value = member->value;
+
+	enter_key(d, key);
+	if (!member->len)
+		wrong_key(d, "an empty name; write one");
+	else if (!value.text)
+		wrong_type(d, &value, "a text in quotes");
+	else if (strlen(key) < member->len || strlen(value.text) < value.len)
+		wrong(d, "a NUL character; remove it");
+	else
+		*list_add(d->a, pairs) = (struct pair){key, arena_strdup(d->a, value.text)};
+	leave(d);
+}
+
 void decode_pairs(struct decoder *d, const struct json_value *json, void *target)
 {
-	LIST(struct pair) *pairs = target;
 	struct json_members members = {.object = json};
 	const struct json_member *member;
 
-	if (json_value_type(json) != JSON_OBJECT) {
+	if (json_value_type(json) != JSON_OBJECT)
 		wrong_type(d, json, "an object of texts");
-		return;
-	}
-	while ((member = json_members_next(&members))) {
-		if (member->value.text) {
-			struct pair *pair = list_add(d->a, pairs);
-
-			pair->name = arena_strndup(d->a, member->key, member->len);
-			pair->value = arena_strdup(d->a, member->value.text);
-			continue;
-		}
-		enter_key(d, arena_strndup(d->scratch, member->key, member->len));
-		wrong_type(d, &member->value, "a text in quotes");
-		leave(d);
-	}
-}
-
-/* --- words --- */
-
-struct word {
-	const char *text; /* first: suggestion */
-	uint8_t value;
-};
-
-static const struct word protos[] = {{"tcp", PROTO_TCP},
-				     {"udp", PROTO_UDP},
-				     {"sctp", PROTO_SCTP},
-				     {"icmp", PROTO_ICMP},
-				     {"any", PROTO_ANY}};
-static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
-static const struct word masquerades[] = {
-	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
-static const struct word isolations[] = {
-	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
-
-const char *proto_name(enum proto proto)
-{
-	for (size_t i = 0; i < COUNT_OF(protos); i++)
-		if (protos[i].value == proto)
-			return protos[i].text;
-	return "?";
-}
-
-static const char *list_words(struct decoder *d, const struct word *words, size_t n)
-{
-	const char *text = "";
-
-	for (size_t i = 0; i < n; i++)
-		text = arena_printf(d->a, "%s%s%s", text, i ? ", " : "", words[i].text);
-	return text;
-}
-
-/* The word's value; NULL with a diagnostic where it is none of them. */
-static const struct word *take_word(struct decoder *d, const struct json_value *json,
-				    const char *what, const struct word *words, size_t n)
-{
-	const char *text = json->text;
-
-	for (size_t i = 0; i < n && text; i++)
-		if (!strcmp(words[i].text, text))
-			return &words[i];
-	text = take_text(d, json);
-	if (!text)
-		return NULL;
-	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
-	      suggestion(d, text, words, sizeof(*words), n));
-	return NULL;
-}
-
-static void decode_proto(struct decoder *d, const struct json_value *json, void *target)
-{
-	const struct word *word = take_word(d, json, "protocol", protos, COUNT_OF(protos));
-
-	if (word)
-		*(uint8_t *)target |= word->value;
-}
-
-void decode_nat(struct decoder *d, const struct json_value *json, void *target)
-{
-	const struct word *word;
-
-	if (json->text && !json->len)
-		return;
-	word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats));
-	if (word)
-		*(uint8_t *)target = word->value;
-}
-
-void decode_masquerade(struct decoder *d, const struct json_value *json, void *target)
-{
-	const struct word *word;
-
-	if (json_is_boolean(json->json)) {
-		*(uint8_t *)target = json_is_true(json->json) ? MASQUERADE_YES : MASQUERADE_NO;
-		return;
-	}
-	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades));
-	if (word)
-		*(uint8_t *)target = word->value;
-}
-
-void decode_isolation(struct decoder *d, const struct json_value *json, void *target)
-{
-	const struct word *word = take_word(d, json, "isolation", isolations, COUNT_OF(isolations));
-
-	if (word && word->value == ISOLATION_STRICT)
-		wrong(d, "strict comes in a later version; use docker or open");
-	else if (word)
-		*(enum isolation *)target = word->value;
-}
-
-/* --- one or several --- */
-
-/* A value, or a list of such. */
-static void each_of(struct decoder *d, const struct json_value *json, void *target,
-		    void (*decode)(struct decoder *, const struct json_value *, void *))
-{
-	size_t n = json_array_size(json->json);
-
-	if (json_value_type(json) != JSON_ARRAY) {
-		decode(d, json, target);
-		return;
-	}
-	if (!n)
-		wrong(d, "an empty list; write at least one, or leave the field out");
-	for (size_t i = 0; i < n; i++) {
-		struct json_value one = json_value_of(json_array_get(json->json, i));
-
-		enter_index(d, (uint32_t)i);
-		decode(d, &one, target);
-		leave(d);
-	}
-}
-
-void decode_protos(struct decoder *d, const struct json_value *json, void *target)
-{
-	if (!json->text || json->len)
-		each_of(d, json, target, decode_proto);
-}
-
-typedef LIST(uint32_t) number_list;
-
-static void add_target(struct decoder *d, const struct json_value *json, void *target)
-{
-	uint32_t name = 0;
-
-	decode_number(d, json, &name);
-	if (name)
-		*list_add(d->scratch, (number_list *)target) = name;
-}
-
-void decode_target(struct decoder *d, const struct json_value *json, void *target)
-{
-	number_list names = {0};
-
-	each_of(d, json, &names, add_target);
-	if (names.n)
-		*(uint32_t *)target = names.items[0];
-	if (names.n > 1)
-		wrong(d, "several targets come in a later version; name one");
-}
-
-static bool parse_port(uint16_t *port, const char *text, size_t len)
-{
-	unsigned long value;
-
-	if (!len || len > 5 || strspn(text, "0123456789") < len)
-		return false;
-	value = strtoul(text, NULL, 10);
-	*port = (uint16_t)value;
-	return value >= 1 && value <= UINT16_MAX;
-}
-
-/* 80, "80", "8000-8010" */
-static void decode_port(struct decoder *d, const struct json_value *json, void *target)
-{
-	range_list *ports = target;
-	const char *text = json->text, *dash;
-	struct port_range range;
-	json_int_t number;
-
-	if (json_value_integer(&number, json)) {
-		if (number < 1 || number > UINT16_MAX)
-			wrong(d, "%lld is not a port (1-65535)", (long long)number);
-		else
-			*list_add(d->scratch, ports) =
-				(struct port_range){(uint16_t)number, (uint16_t)number};
-		return;
-	}
-	if (!text) {
-		wrong_type(d, json, "a port as 80, \"8000-8010\", or a list of them");
-		return;
-	}
-	dash = strchr(text, '-');
-	if (dash && dash > text && parse_port(&range.low, text, (size_t)(dash - text)) &&
-	    parse_port(&range.high, dash + 1, strlen(dash + 1))) {
-		if (range.low > range.high) {
-			wrong(d, "the range %s is reversed; write \"%u-%u\"", text, range.high,
-			      range.low);
-			return;
-		}
-	} else if (parse_port(&range.low, text, strlen(text))) {
-		range.high = range.low;
-	} else {
-		wrong(d, "\"%s\" is not a port (1-65535)", text);
-		return;
-	}
-	*list_add(d->scratch, ports) = range;
-}
-
-static int by_port(const void *left, const void *right)
-{
-	const struct port_range *a = left, *b = right;
-
-	return a->low != b->low ? a->low - b->low : a->high - b->high;
-}
-
-/* Sorted, and what touches or overlaps made one. */
-void decode_ports(struct decoder *d, const struct json_value *json, void *target)
-{
-	range_list *ports = target;
-	uint32_t n = 0;
-
-	if (json->text && !json->len)
-		return;
-	each_of(d, json, target, decode_port);
-	if (ports->n < 2)
-		return;
-	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
-	for (uint32_t i = 1; i < ports->n; i++) {
-		struct port_range *last = &ports->items[n], *next = &ports->items[i];
-
-		if (next->low > last->high + 1)
-			ports->items[++n] = *next;
-		else if (next->high > last->high)
-			last->high = next->high;
-	}
-	ports->n = n + 1;
-}
-
-void decode_to_port(struct decoder *d, const struct json_value *json, void *target)
-{
-	range_list ports = {0};
-
-	decode_port(d, json, &ports);
-	if (ports.n && ports.items[0].low != ports.items[0].high)
-		wrong(d, "a range; name one port");
-	else if (ports.n)
-		*(uint16_t *)target = ports.items[0].low;
+	else
+		while ((member = json_members_next(&members)))
+			decode_pair(d, member, target);
 }

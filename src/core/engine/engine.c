@@ -4,12 +4,13 @@
  * types); here is only what a table can't say. Request bodies are made in encode.c.
  */
 #include "core/engine/engine.h"
+#include "core/config/drivers.h"
 #include "core/engine/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { API_OLDEST = 40, API_NEWEST = 52 }; /* minor of 1.x: what we were tested with */
+enum { API_OLDEST = 40, API_NEWEST = 55 }; /* minor of 1.x: what we were tested with */
 
 static const struct json_field version_fields[] = {
 	{"Version", JSON_KIND_TEXT, offsetof(struct engine, version)},
@@ -265,6 +266,7 @@ static bool decode_network(struct engine_network *n, struct arena *a, json_t *ne
 		return false;
 	n->managed = !strcmp(pair_value(&n->labels, MANAGED_LABEL), "1");
 	n->bridge = bridge_of(a, n);
+	n->apart = n->bridge && options_keep_apart(n->options.items, n->options.n);
 	return true;
 }
 

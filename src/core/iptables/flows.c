@@ -46,18 +46,30 @@ static struct traffic traffic_of(struct arena *a, const char *line)
 	return match;
 }
 
-static void take_allow(struct flows *flows, struct arena *a, const char *line)
+static const struct peers *one_peer(struct arena *a, struct prefix net)
+{
+	struct peers *peers = arena_new(a, struct peers);
+
+	*peers = (struct peers){.items = arena_new(a, struct peer), .n = 1, .network = NONE};
+	peers->items[0] = (struct peer){net, NONE, NONE};
+	return peers;
+}
+
+static void take_grant(struct flows *flows, struct arena *a, const char *line)
 {
 	struct prefix dst = prefix_behind(a, line, "-d");
+	struct traffic *match;
 
-	if (dst.ip.family && !strstr(line, " --ctstate DNAT "))
-		*list_add(a, &flows->allows) =
-			(struct allow){.src = or_anybody(prefix_behind(a, line, "-s")),
-				       .dst = dst,
-				       .match = traffic_of(a, line),
-				       .src_network = NONE,
-				       .dst_network = NONE,
-				       .origin = NONE};
+	if (!dst.ip.family || strstr(line, " --ctstate DNAT "))
+		return;
+	match = arena_new(a, struct traffic);
+	*match = traffic_of(a, line);
+	*list_add(a, &flows->grants) =
+		(struct grant){.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"))),
+			       .to = one_peer(a, dst),
+			       .matches = match,
+			       .n_matches = 1,
+			       .origin = NONE};
 }
 
 static void take_translation(struct flows *flows, struct arena *a, const char *line)
@@ -80,7 +92,7 @@ static const struct {
 	const char *table, *chain;
 	void (*take)(struct flows *flows, struct arena *a, const char *line);
 } places[] = {
-	{"filter", IPT_PREFIX "-FRESH", take_allow},
+	{"filter", IPT_PREFIX "-FRESH", take_grant},
 	{"nat", IPT_PREFIX "-PRE", take_translation},
 };
 

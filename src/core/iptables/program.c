@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same flows as core/ruleset/program.c, as plain rules: what is admitted is accepted right
- * here, in chains that stand first in Docker's own, so no mark has to carry the verdict. The
- * connection mark serves established packets and keeps sources from being masqueraded.
+ * The same flows as core/ruleset/program.c, as plain rules: what is admitted between containers is
+ * accepted right here, in chains that stand first in DOCKER-USER. What is admitted from outside is
+ * accepted in a chain of its own behind the foreign rules there, by the connection mark. It serves
+ * established packets, too, and keeps sources from being masqueraded.
  */
 #include "core/compile/flows.h"
 #include "core/iptables/iptables.h"
@@ -10,11 +11,20 @@
 #include <netinet/in.h>
 #include <string.h>
 
+/* What is admitted, as one rule says it. */
+struct admitted {
+	const struct peer *src, *dst;
+	struct traffic match;
+	uint32_t origin;
+};
+
 struct writer {
 	ipt_chains *chains;
 	struct arena *a;
 	enum variant variant;
 	const struct facts *facts;
+	bool split; /* what comes from outside is accepted behind foreign rules */
+	LIST(struct admitted) pairs;
 };
 
 static const struct {
@@ -72,11 +82,22 @@ static const char *traffic(struct writer *w, const char *flag, struct traffic ma
 	return arena_printf(w->a, "-p %s -m %s %s %u:%u ", name, name, flag, match.low, match.high);
 }
 
-/* The connection mark says that we admitted it: our bit alone, for others write whole words. */
+static const char *has_bits(struct writer *w, uint32_t bits)
+{
+	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", bits, bits);
+}
+
+/* The connection mark says that we admitted it. */
 static const char *accept_bit(struct writer *w)
 {
-	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", w->facts->mark_accept,
-			    w->facts->mark_accept | w->facts->mark_raw);
+	return has_bits(w, w->facts->mark_accept);
+}
+
+/* Of all our bits these, and no other one: another program may have saved a packet's mark there. */
+static const char *set_bits(struct writer *w, uint32_t bits)
+{
+	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits,
+			    mark_between(w->facts));
 }
 
 static struct traffic at_target(const struct translation *t)
@@ -86,6 +107,23 @@ static struct traffic at_target(const struct translation *t)
 	if (match_has_ports(match) && t->to_port)
 		match.low = match.high = t->to_port;
 	return match;
+}
+
+/* Every source, every destination, every match: here products are laid out. */
+static void lay_out(struct writer *w, const struct flows *flows, const struct grant *grant)
+{
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++) {
+			const struct peer *src = &grant->from->items[s];
+			const struct peer *dst = &grant->to->items[d];
+
+			if (src->network != NONE && src->network == dst->network &&
+			    !flows->apart[src->network])
+				continue; /* it does not pass the host's forward path */
+			for (uint32_t m = 0; m < grant->n_matches; m++)
+				*list_add(w->a, &w->pairs) = (struct admitted){
+					src, dst, grant->matches[m], grant->origin};
+		}
 }
 
 /* --- filter --- */
@@ -116,34 +154,40 @@ static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struc
 	}
 }
 
-/* Two chains, so that what is honest may leave the first one early. */
-static struct ipt_chain *add_honest(struct writer *w, const char *table, const char *name,
-				    const char *parent, const char *next, const struct flows *flows)
+/* Adds the next chain, so that what is honest may leave the first one early. */
+static struct ipt_chain *let_honest_on(struct writer *w, struct ipt_chain *chain, const char *next,
+				       const struct flows *flows)
 {
-	struct ipt_chain *chain = add_chain(w, table, name, parent);
 	const char *on = arena_printf(w->a, "-g %s", next);
 
 	tell_borrowed(w, chain, flows, "-j RETURN", on);
 	ipt_add_rule(chain, w->a, NONE, "%s", on);
-	return add_chain(w, table, next, NULL);
+	return add_chain(w, chain->table, next, NULL);
 }
 
 static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
 	list_each (t, &flows->translations)
 		ipt_add_rule(chain, w->a, t->origin,
-			     "%s%s%s%s-m conntrack --ctstate DNAT -j " IPT_PREFIX "-ADMIT",
+			     "%s%s%s%s-m conntrack --ctstate DNAT -g " IPT_PREFIX "-ADMIT",
 			     interface(w, "-i", t->iface), address(w, "-s", t->from),
 			     address(w, "-d", prefix_of(t->to)),
 			     traffic(w, "--dport", at_target(t)));
 }
 
-static void admit_allowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
+static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p, bool reply,
+		      const char *verdict)
 {
-	list_each (flow, &flows->allows)
-		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j " IPT_PREFIX "-ADMIT",
-			     address(w, "-s", flow->src), address(w, "-d", flow->dst),
-			     traffic(w, "--dport", flow->match));
+	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s",
+		     address(w, "-s", reply ? p->dst->net : p->src->net),
+		     address(w, "-d", reply ? p->src->net : p->dst->net),
+		     traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
+}
+
+static void admit_allowed(struct writer *w, struct ipt_chain *chain)
+{
+	list_each (p, &w->pairs)
+		pair_rule(w, chain, p, false, "-g " IPT_PREFIX "-ADMIT");
 }
 
 /*
@@ -155,6 +199,8 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 	if (!flows->closed.n)
 		return;
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
+	if (w->split)
+		ipt_add_rule(chain, w->a, NONE, "%s-j RETURN", accept_bit(w));
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-BORROWED");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-CLOSED");
@@ -170,8 +216,11 @@ static void write_closed(struct writer *w, const struct flows *flows)
 		      "-j " IPT_PREFIX "-CLOSED", "-j RETURN");
 	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
-		ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
-			     closed->bridge);
+		if (closed->apart)
+			ipt_add_rule(chain, w->a, NONE, "-o %s -j DROP", closed->bridge);
+		else
+			ipt_add_rule(chain, w->a, NONE, "! -i %s -o %s -j DROP", closed->bridge,
+				     closed->bridge);
 		if (closed->internal)
 			ipt_add_rule(chain, w->a, NONE, "-i %s ! -o %s -j DROP", closed->bridge,
 				     closed->bridge);
@@ -197,16 +246,17 @@ static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
 		match.proto ? arena_printf(w->a, "--ctproto %u ", match.proto) : "", ports);
 }
 
-static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct allow *flow)
+static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct admitted *p)
 {
-	ipt_add_rule(chain, w->a, flow->origin, "-m conntrack %s-j " IPT_PREFIX "-ADMIT",
-		     entry(w, flow->src, flow->dst, flow->match));
+	ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+		     entry(w, p->src->net, p->dst->net, p->match));
 }
 
 /* Policies whose subjects are on one network. */
 struct look {
-	uint32_t place; /* of their chain in w->chains; 0: none yet */
-	struct prefix subnet;
+	bool asked;
+	struct prefix subnet; /* family 0: it has no bridge, and no chain of its own */
+	uint32_t place;	      /* of their chain in w->chains; 0: none yet */
 };
 
 static struct prefix tied_subnet(const struct flows *flows, struct prefix net)
@@ -214,34 +264,48 @@ static struct prefix tied_subnet(const struct flows *flows, struct prefix net)
 	list_each (tied, &flows->tied)
 		if (prefix_covers(tied->subnet, net))
 			return tied->subnet;
-	return net;
+	return (struct prefix){0};
 }
 
-static struct ipt_chain *look_chain(struct writer *w, const struct flows *flows, struct look *look,
-				    const struct allow *flow)
+/* NULL: the pair belongs to none. */
+static struct look *look_of(struct look *looks, const struct flows *flows, const struct peer *dst)
+{
+	struct look *look;
+
+	if (dst->network == NONE)
+		return NULL;
+	look = &looks[dst->network];
+	if (!look->asked)
+		look->subnet = tied_subnet(flows, dst->net);
+	look->asked = true;
+	return look->subnet.ip.family ? look : NULL;
+}
+
+static struct ipt_chain *look_chain(struct writer *w, struct look *look, uint32_t network)
 {
 	if (!look->place) {
-		look->subnet = tied_subnet(flows, flow->dst);
-		add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", flow->dst_network),
-			  NULL);
+		add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", network), NULL);
 		look->place = w->chains->n;
 	}
 	return &w->chains->items[look->place - 1];
 }
 
 /* Of each declared network; *n of them. */
-static const struct look *write_looks(struct writer *w, const struct flows *flows, uint32_t *n)
+static struct look *write_looks(struct writer *w, const struct flows *flows, uint32_t *n)
 {
 	struct look *looks;
 
 	*n = 0;
-	list_each (flow, &flows->allows)
-		if (flow->dst_network != NONE && flow->dst_network >= *n)
-			*n = flow->dst_network + 1;
+	list_each (p, &w->pairs)
+		if (p->dst->network != NONE && p->dst->network >= *n)
+			*n = p->dst->network + 1;
 	looks = arena_array(w->a, struct look, *n);
-	list_each (flow, &flows->allows)
-		if (flow->dst_network != NONE)
-			admit_entry(w, look_chain(w, flows, &looks[flow->dst_network], flow), flow);
+	list_each (p, &w->pairs) {
+		struct look *look = look_of(looks, flows, p->dst);
+
+		if (look)
+			admit_entry(w, look_chain(w, look, p->dst->network), p);
+	}
 	return looks;
 }
 
@@ -253,7 +317,7 @@ static void write_led(struct writer *w, const struct flows *flows)
 		return;
 	chain = add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
 	list_each (t, &flows->translations)
-		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-j " IPT_PREFIX "-ADMIT",
+		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
 			     entry(w, t->from, prefix_of(t->to), at_target(t)));
 }
 
@@ -264,7 +328,7 @@ static void write_led(struct writer *w, const struct flows *flows)
 static void write_again(struct writer *w, const struct flows *flows)
 {
 	uint32_t n;
-	const struct look *looks = write_looks(w, flows, &n);
+	struct look *looks = write_looks(w, flows, &n);
 	struct ipt_chain *chain;
 
 	write_led(w, flows);
@@ -278,11 +342,41 @@ static void write_again(struct writer *w, const struct flows *flows)
 				     "-m conntrack ! --ctstate DNAT --ctreplsrc %s -j %s",
 				     prefix_format_full(looks[i].subnet).s,
 				     w->chains->items[looks[i].place - 1].name);
-	list_each (flow, &flows->allows)
-		if (flow->dst_network == NONE)
-			admit_entry(w, chain, flow);
+	list_each (p, &w->pairs)
+		if (!look_of(looks, flows, p->dst))
+			admit_entry(w, chain, p);
 	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP",
 		     facts_revoked_mark(w->facts));
+}
+
+/* What is admitted: from outside it goes back to where it came from, and on to foreign rules. */
+static void write_admit(struct writer *w, const struct flows *flows)
+{
+	uint32_t accept = w->facts->mark_accept, between = mark_between(w->facts);
+	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
+
+	ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, accept));
+	list_each (bridge, &flows->between)
+		ipt_add_rule(chain, w->a, NONE, "-i %s -j " IPT_PREFIX "-BETWEEN", *bridge);
+	if (!w->split)
+		ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
+	chain = add_chain(w, "filter", IPT_PREFIX "-BETWEEN", NULL);
+	list_each (bridge, &flows->between)
+		ipt_add_rule(chain, w->a, NONE, "-o %s %s", *bridge, set_bits(w, between));
+	if (w->split)
+		ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", has_bits(w, between));
+}
+
+static void write_behind(struct writer *w)
+{
+	struct ipt_chain *chain;
+
+	if (!w->split)
+		return;
+	chain = add_chain(w, "filter", IPT_PREFIX "-BEHIND", "DOCKER-USER");
+	chain->behind = true;
+	chain->n_before = w->facts->user_end;
+	ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", accept_bit(w));
 }
 
 static void write_filter(struct writer *w, const struct flows *flows)
@@ -291,22 +385,25 @@ static void write_filter(struct writer *w, const struct flows *flows)
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX, parent);
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
-		     accept_bit(w));
+		     w->split ? has_bits(w, mark_between(w->facts)) : accept_bit(w));
+	if (w->split)
+		ipt_add_rule(chain, w->a, NONE,
+			     "-m conntrack --ctstate RELATED,ESTABLISHED %s-j RETURN",
+			     accept_bit(w));
 	ipt_add_rule(chain, w->a, NONE,
 		     "-m conntrack --ctstate RELATED,ESTABLISHED -j " IPT_PREFIX "-AGAIN");
-	ipt_add_rule(chain, w->a, NONE, "%s-j CONNMARK --set-xmark 0x0/0x%x", accept_bit(w),
-		     w->facts->mark_accept);
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-SOURCE");
 	close_networks(w, chain, flows);
-	chain = add_honest(w, "filter", IPT_PREFIX "-SOURCE", NULL, IPT_PREFIX "-FRESH", flows);
+	chain = add_chain(w, "filter", IPT_PREFIX "-SOURCE", NULL);
+	/* others set our bit, or an earlier packet got it by a policy that is gone */
+	ipt_add_rule(chain, w->a, NONE, "%s%s", accept_bit(w), set_bits(w, 0));
+	chain = let_honest_on(w, chain, IPT_PREFIX "-FRESH", flows);
 	admit_forwarded(w, chain, flows);
-	admit_allowed(w, chain, flows);
-	chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
-	ipt_add_rule(chain, w->a, NONE, "-j CONNMARK --set-xmark 0x%x/0x%x", w->facts->mark_accept,
-		     w->facts->mark_accept | w->facts->mark_raw);
-	ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
+	admit_allowed(w, chain);
+	write_admit(w, flows);
 	write_again(w, flows);
 	write_closed(w, flows);
+	write_behind(w);
 }
 
 /* --- raw --- */
@@ -314,17 +411,15 @@ static void write_filter(struct writer *w, const struct flows *flows)
 /* Stateless: both directions of what is admitted, past Docker's drops and no further. */
 static void write_raw(struct writer *w, const struct flows *flows)
 {
-	struct ipt_chain *chain =
-		add_honest(w, "raw", IPT_PREFIX "-RAW", "PREROUTING", IPT_PREFIX "-PASS", flows);
+	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
 
-	list_each (flow, &flows->allows)
-		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j ACCEPT",
-			     address(w, "-s", flow->src), address(w, "-d", flow->dst),
-			     traffic(w, "--dport", flow->match));
-	list_each (flow, &flows->allows)
-		ipt_add_rule(chain, w->a, flow->origin, "%s%s%s-j ACCEPT",
-			     address(w, "-s", flow->dst), address(w, "-d", flow->src),
-			     traffic(w, "--sport", flow->match));
+	chain->behind = !w->facts->handoff_top;
+	chain->n_before = w->facts->raw_end;
+	chain = let_honest_on(w, chain, IPT_PREFIX "-PASS", flows);
+	list_each (p, &w->pairs)
+		pair_rule(w, chain, p, false, "-j ACCEPT");
+	list_each (p, &w->pairs)
+		pair_rule(w, chain, p, true, "-j ACCEPT");
 }
 
 /* --- nat --- */
@@ -432,10 +527,13 @@ static void write_postrouting(struct writer *w, const struct flows *flows, bool 
 void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
 		      const struct facts *facts)
 {
-	struct writer w = {chains, a, facts->variant, facts};
+	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
 
+	w.split = facts->docker_user && !facts->handoff_top;
 	if (!flows_matter(flows))
 		return;
+	list_each (grant, &flows->grants)
+		lay_out(&w, flows, grant);
 	if (facts->raw_drops)
 		write_raw(&w, flows);
 	write_prerouting(&w, flows, true);
@@ -446,7 +544,7 @@ void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *f
 void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
 			   const struct facts *facts)
 {
-	struct writer w = {chains, a, facts->variant, facts};
+	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
 
 	if (!flows->translations.n && !flows->masquerades.n)
 		return;

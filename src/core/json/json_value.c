@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/json/json_value.h"
 
-#include <string.h>
-
 json_type json_value_type(const struct json_value *value)
 {
 	if (value->json)
@@ -37,15 +35,4 @@ const struct json_member *json_members_next_of_library(struct json_members *memb
 		.value = json_value_of(json_object_iter_value(members->at)),
 	};
 	return &members->now;
-}
-
-bool json_members_have(const struct json_value *object, const char *key)
-{
-	struct json_members members = {.object = object};
-	const struct json_member *member;
-
-	while ((member = json_members_next(&members)))
-		if (member->len == strlen(key) && !memcmp(member->key, key, member->len))
-			return true;
-	return false;
 }

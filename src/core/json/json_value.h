@@ -51,5 +51,3 @@ static inline const struct json_member *json_members_next(struct json_members *m
 		return json_members_next_of_library(members);
 	return members->i < object->len ? &object->members[members->i++] : NULL;
 }
-
-bool json_members_have(const struct json_value *object, const char *key);

@@ -50,6 +50,14 @@ static uint8_t decode_types(enum field *fields, uint32_t type)
 	return n;
 }
 
+static void decode_data_type(struct set *set, uint32_t type)
+{
+	if (type == NFT_DATA_VERDICT)
+		set->data[set->n_data++] = FIELD_VERDICT;
+	else
+		set->n_data = decode_types(set->data, type);
+}
+
 static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs)
 {
 	struct set *set = list_add(a, &have->sets);
@@ -59,8 +67,7 @@ static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs
 	set->name = keep_text(a, attr_find(attrs, NFTA_SET_NAME));
 	set->n_key = decode_types(set->key, attr_be32(attr_find(attrs, NFTA_SET_KEY_TYPE)));
 	if (flags & NFT_SET_MAP)
-		set->n_data =
-			decode_types(set->data, attr_be32(attr_find(attrs, NFTA_SET_DATA_TYPE)));
+		decode_data_type(set, attr_be32(attr_find(attrs, NFTA_SET_DATA_TYPE)));
 	set->interval = flags & NFT_SET_INTERVAL;
 	set->counts = attr_find(attrs, NFTA_SET_EXPR).len;
 	set->size = attr_be32(attr_find(desc, NFTA_SET_DESC_SIZE));
@@ -80,11 +87,31 @@ static bool put_value(uint8_t *at, uint32_t room, struct attrs part)
 	return true;
 }
 
+static bool put_data(struct set *set, struct arena *a, uint8_t *at, struct attrs data)
+{
+	struct attrs words = attr_find(data, NFTA_DATA_VERDICT);
+	int code = (int)attr_be32(attr_find(words, NFTA_VERDICT_CODE));
+	bool jumps = code == NFT_GOTO || code == NFT_JUMP; /* others are not of our making */
+	struct verdict verdict;
+
+	if (!set_has_verdicts(set))
+		return put_value(at, set_data_len(set), data);
+	verdict = verdict_to(code == NFT_GOTO,
+			     jumps ? attr_text(attr_find(words, NFTA_VERDICT_CHAIN)) : "");
+	if (!set_find_verdict(set, verdict.id)) {
+		verdict.chain = arena_strdup(a, verdict.chain);
+		set_note_verdict(set, a, verdict);
+	}
+	memcpy(at, &verdict.id, sizeof(verdict.id));
+	return true;
+}
+
 /*
  * An element of a lone interval comes as two: they are kept as (key, 1 for a start, 0 for an end),
  * which sorts an end before the start that has its place, until nft_decode_finish pairs them.
  */
-static bool decode_element(struct set *set, struct arena *loose, struct attrs attrs)
+static bool decode_element(struct set *set, struct arena *a, struct arena *loose,
+			   struct attrs attrs)
 {
 	uint32_t key = set_key_len(set), flags = attr_be32(attr_find(attrs, NFTA_SET_ELEM_FLAGS));
 	uint8_t *record;
@@ -101,12 +128,15 @@ static bool decode_element(struct set *set, struct arena *loose, struct attrs at
 		return false;
 	if (set->interval)
 		record += key;
-	return !set->n_data ||
-	       put_value(record, set_data_len(set), attr_find(attrs, NFTA_SET_ELEM_DATA));
+	if (flags & NFT_SET_ELEM_INTERVAL_END)
+		memset(record, 0, set_data_len(set));
+	else if (set->n_data)
+		return put_data(set, a, record, attr_find(attrs, NFTA_SET_ELEM_DATA));
+	return true;
 }
 
-static bool decode_elements(struct ruleset *have, struct arena *loose, struct attrs attrs,
-			    struct error *err)
+static bool decode_elements(struct ruleset *have, struct arena *a, struct arena *loose,
+			    struct attrs attrs, struct error *err)
 {
 	const char *name = attr_text(attr_find(attrs, NFTA_SET_ELEM_LIST_SET));
 	struct set *set = ruleset_find_set(have, name);
@@ -118,7 +148,7 @@ static bool decode_elements(struct ruleset *have, struct arena *loose, struct at
 	if (!set->n_key)
 		return true; /* replaced whole, whatever it holds */
 	while (attr_next(&rest, &type, &element))
-		if (!decode_element(set, loose, element)) {
+		if (!decode_element(set, a, loose, element)) {
 			set->n_key = 0;
 			set->n = 0;
 			return true;
@@ -128,24 +158,26 @@ static bool decode_elements(struct ruleset *have, struct arena *loose, struct at
 
 static void pair_ends(struct set *set, struct arena *a)
 {
-	uint32_t len = set_key_len(set), n = 0;
-	uint8_t *made = arena_alloc(a, (size_t)(set->n + 1) * 2 * len);
+	uint32_t len = set_key_len(set), stride = set_stride(set), n = 0;
+	uint32_t width = field_types[set->key[0]].len; /* without padding */
+	uint8_t *made = arena_alloc(a, (size_t)(set->n + 1) * stride);
 	bool open = false;
 
 	for (uint32_t i = 0; i < set->n; i++) {
 		const uint8_t *record = set_element(set, i);
-		uint8_t *last = made + (size_t)n * 2 * len;
+		uint8_t *last = made + (size_t)n * stride;
 
 		if (record[len]) { /* a start */
 			memcpy(last, record, len);
-			memset(last + len, 0xff, len);
+			memset(last + len, 0xff, width);
+			memcpy(last + 2 * len, record + 2 * len, stride - 2 * len);
 			open = true;
 			continue;
 		}
 		if (!open)
 			continue; /* the space before the first */
 		memcpy(last + len, record, len);
-		for (uint32_t at = len; at && last[len + at - 1]-- == 0;)
+		for (uint32_t at = width; at && last[len + at - 1]-- == 0;)
 			at--;
 		open = false;
 		n++;
@@ -215,6 +247,20 @@ static bool decode_rule(struct ruleset *have, struct arena *a, struct attrs attr
 	return true;
 }
 
+/* Lists come before what is in them: then names are found quickly. */
+static void index_names(struct ruleset *have, struct arena *a)
+{
+	if (have->sets_by_name.n != have->sets.n || have->chains_by_name.n != have->chains.n)
+		ruleset_index(have, a);
+}
+
+static void decode_table(struct ruleset *have, struct attrs attrs)
+{
+	have->exists = true;
+	have->flags = attr_be32(attr_find(attrs, NFTA_TABLE_FLAGS));
+	have->handle = attr_be64(attr_find(attrs, NFTA_TABLE_HANDLE));
+}
+
 bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
 			const void *nlmsg, struct error *err)
 {
@@ -226,7 +272,7 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loo
 	switch (message->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWTABLE:
 		if (is_asked_for(have, attrs, NFTA_TABLE_NAME))
-			have->exists = true;
+			decode_table(have, attrs);
 		return true;
 	case NFT_MSG_NEWSET:
 		if (is_asked_for(have, attrs, NFTA_SET_TABLE))
@@ -237,11 +283,13 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loo
 			decode_chain(have, a, attrs);
 		return true;
 	case NFT_MSG_NEWRULE:
+		index_names(have, a);
 		return !is_asked_for(have, attrs, NFTA_RULE_TABLE) ||
 		       decode_rule(have, a, attrs, err);
 	case NFT_MSG_NEWSETELEM:
+		index_names(have, a);
 		return !is_asked_for(have, attrs, NFTA_SET_ELEM_LIST_TABLE) ||
-		       decode_elements(have, loose, attrs, err);
+		       decode_elements(have, a, loose, attrs, err);
 	default:
 		return true;
 	}

@@ -176,15 +176,6 @@ bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have)
 
 /* --- elements --- */
 
-static void add_whole_set(struct transaction *t, const struct set *set, uint32_t id)
-{
-	nft_add_set(t->batch, t->a, set, id);
-	note_set(t, '+', set);
-	nft_add_elements(t->batch, t->a, set, NULL);
-	if (set->n)
-		note_elements(t, '+', set, 0, set->n);
-}
-
 enum { BLOCK = 64 };
 
 /* Both are sorted: one walk finds what only one of them has. Most is the same: that goes by in
@@ -233,12 +224,6 @@ static void edit_set(struct transaction *t, const struct set *want, const struct
 	for (uint32_t i = 0; i < want->n; i++)
 		if (add[i])
 			note_elements(t, '+', want, i, 1);
-	if (want->interval && want->n_key == 1) {
-		/* neighbours share their ends: such a small set is filled anew */
-		nft_flush_set(t->batch, t->a, want);
-		nft_add_elements(t->batch, t->a, want, NULL);
-		return;
-	}
 	for (uint32_t i = 0; i < have->n && !changed; i++)
 		changed = drop[i];
 	if (changed)
@@ -246,16 +231,30 @@ static void edit_set(struct transaction *t, const struct set *want, const struct
 	nft_add_elements(t->batch, t->a, want, add);
 }
 
-static void edit_sets(struct transaction *t)
+/* Empty ones: rules ask sets, and elements of a verdict map name chains. */
+static void add_missing_sets(struct transaction *t)
 {
 	for (uint32_t i = 0; i < t->want->sets.n; i++) {
 		const struct set *set = &t->want->sets.items[i];
+
+		if (ruleset_find_set(t->have, set->name))
+			continue;
+		nft_add_set(t->batch, t->a, set, i + 1);
+		note_set(t, '+', set);
+	}
+}
+
+static void edit_sets(struct transaction *t)
+{
+	list_each (set, &t->want->sets) {
 		const struct set *old = ruleset_find_set(t->have, set->name);
 
-		if (old)
+		if (old) {
 			edit_set(t, set, old);
-		else
-			add_whole_set(t, set, i + 1);
+		} else if (set->n) {
+			nft_add_elements(t->batch, t->a, set, NULL);
+			note_elements(t, '+', set, 0, set->n);
+		}
 	}
 }
 
@@ -341,16 +340,18 @@ static void add_missing_chains(struct transaction *t)
 		}
 }
 
-/* Jumps go first: all rules of left chains, then the chains, then the sets they looked into. */
+/* What asks goes before what is asked: rules of left chains, then sets, whose elements jump, then
+ * chains. */
 static void delete_left_objects(struct transaction *t)
 {
-	for (uint32_t i = t->have->chains.n; i-- > 0;) {
-		const struct chain *chain = &t->have->chains.items[i];
-
-		if (!ruleset_find_chain(t->want, chain->name))
-			list_each (rule, &chain->rules)
-				nft_delete_rule(t->batch, t->a, chain, rule);
-	}
+	list_each (chain, &t->have->chains)
+		if (!ruleset_find_chain(t->want, chain->name) && chain->rules.n)
+			nft_flush_chain(t->batch, t->a, chain);
+	list_each (set, &t->have->sets)
+		if (!ruleset_find_set(t->want, set->name)) {
+			nft_delete_set(t->batch, t->a, set);
+			note_set(t, '-', set);
+		}
 	for (uint32_t i = t->have->chains.n; i-- > 0;) {
 		const struct chain *chain = &t->have->chains.items[i];
 
@@ -359,11 +360,6 @@ static void delete_left_objects(struct transaction *t)
 		nft_delete_chain(t->batch, t->a, chain);
 		note_rule(t, '-', chain, NULL);
 	}
-	list_each (set, &t->have->sets)
-		if (!ruleset_find_set(t->want, set->name)) {
-			nft_delete_set(t->batch, t->a, set);
-			note_set(t, '-', set);
-		}
 }
 
 /* --- the whole --- */
@@ -375,8 +371,9 @@ static void add_everything(struct transaction *t)
 	t->have = &nothing;
 	nft_add_table(t->batch, t->a);
 	note(t, '+', NFT_TABLE);
-	edit_sets(t);
+	add_missing_sets(t);
 	add_missing_chains(t);
+	edit_sets(t);
 	edit_rules(t);
 }
 
@@ -397,8 +394,9 @@ void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 		add_everything(&t);
 		return;
 	}
-	edit_sets(&t);
+	add_missing_sets(&t);
 	add_missing_chains(&t);
+	edit_sets(&t);
 	edit_rules(&t);
 	delete_left_objects(&t);
 }

@@ -146,14 +146,15 @@ static void bitwise(struct buf *b, const void *mask, const void * xor, uint32_t 
 	expr_end(b, e);
 }
 
-static void lookup(struct buf *b, const char *set, bool inverted, bool gives_data)
+/* into: the register that gets the data of a map; NFT_REG_VERDICT of one to verdicts; -1: a set. */
+static void lookup(struct buf *b, const char *set, bool inverted, int into)
 {
 	struct expr e = expr_begin(b, "lookup");
 
 	nla_text(b, NFTA_LOOKUP_SET, set);
 	nla_be32(b, NFTA_LOOKUP_SREG, NFT_REG_1);
-	if (gives_data)
-		nla_be32(b, NFTA_LOOKUP_DREG, NFT_REG_1);
+	if (into >= 0)
+		nla_be32(b, NFTA_LOOKUP_DREG, (uint32_t)into);
 	nla_be32(b, NFTA_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
 	expr_end(b, e);
 }
@@ -413,7 +414,13 @@ ENCODER(encode_fib_foreign)
 ENCODER(encode_lookup)
 {
 	load_key(b, rule->family, t);
-	lookup(b, t->name, t->kind == TERM_LOOKUP_NOT, false);
+	lookup(b, t->name, t->kind == TERM_LOOKUP_NOT, -1);
+}
+
+ENCODER(encode_vmap)
+{
+	load_key(b, rule->family, t);
+	lookup(b, t->name, false, NFT_REG_VERDICT);
 }
 
 ENCODER(encode_counter)
@@ -428,7 +435,7 @@ ENCODER(encode_mark_change)
 	store_meta(b, NFT_META_MARK);
 }
 
-ENCODER(encode_ct_mark_set)
+ENCODER(encode_ct_mark_change)
 {
 	load_ct(b, NFT_CT_MARK);
 	change_bits(b, t->mask, t->number);
@@ -456,7 +463,7 @@ ENCODER(encode_dnat)
 ENCODER(encode_dnat_map)
 {
 	load_key(b, rule->family, t);
-	lookup(b, t->name, false, true);
+	lookup(b, t->name, false, NFT_REG_1);
 	nat(b, NFT_NAT_DNAT, word_register(1));
 }
 
@@ -501,10 +508,11 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_FIB_FOREIGN] = encode_fib_foreign,
 	[TERM_LOOKUP] = encode_lookup,
 	[TERM_LOOKUP_NOT] = encode_lookup,
+	[TERM_VMAP] = encode_vmap,
 	[TERM_COUNTER] = encode_counter,
 	[TERM_MARK_SET] = encode_mark_change,
 	[TERM_MARK_CLEAR] = encode_mark_change,
-	[TERM_CT_MARK_SET] = encode_ct_mark_set,
+	[TERM_CT_MARK_SET] = encode_ct_mark_change,
 	[TERM_LOG] = encode_log,
 	[TERM_DNAT] = encode_dnat,
 	[TERM_DNAT_MAP] = encode_dnat_map,

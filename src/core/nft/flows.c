@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Flows, read back out of a table of ours (core/ruleset/program.c wrote it): what sets and maps
- * hold, and of rules those that translate. What a rule says beside is passed over.
+ * Translations, read back out of a table of ours (core/ruleset/nat.c wrote it): what its map holds,
+ * and of rules those that translate. What a rule says beside is passed over.
  */
-#include "core/nft/nft.h"
+#include "core/nft/flows.h"
+
 #include "core/nft/nlattr.h"
 
 #include <linux/netfilter/nf_tables.h>
@@ -29,30 +30,6 @@ static uint16_t port_at(const uint8_t *bytes)
 	return (uint16_t)(bytes[0] << 8 | bytes[1]);
 }
 
-/* Addresses, protocol and, in three of four shapes, ports. */
-static void take_allows(struct flows *flows, struct arena *a, const struct set *set)
-{
-	uint32_t len = set->interval ? set_key_len(set) : 0;
-
-	for (uint32_t i = 0; i < set->n; i++) {
-		const uint8_t *low = set_element(set, i), *high = low + len;
-		struct allow *flow = list_add(a, &flows->allows);
-
-		*flow = (struct allow){.src = prefix_between(low, high),
-				       .dst = prefix_between(low + 4, high + 4),
-				       .match = {.proto = low[8], .high = UINT16_MAX},
-				       .src_network = NONE,
-				       .dst_network = NONE,
-				       .origin = NONE};
-		if (high[8] != low[8])
-			flow->match.proto = 0;
-		if (set->n_key < 4)
-			continue;
-		flow->match.low = port_at(low + 12);
-		flow->match.high = port_at(high + 12);
-	}
-}
-
 /* Interface, protocol and port lead to an address and a port. */
 static void take_map(struct flows *flows, struct arena *a, const struct set *map)
 {
@@ -76,11 +53,8 @@ static bool has_shape(const struct set *set, const enum field *key, uint8_t n_ke
 
 static void take_set(struct flows *flows, struct arena *a, const struct set *set)
 {
-	static const enum field allow[] = {FIELD_IP4, FIELD_IP4, FIELD_PROTO};
 	static const enum field map[] = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT};
 
-	if (!strncmp(set->name, "allow", 5) && has_shape(set, allow, COUNT_OF(allow), 0))
-		take_allows(flows, a, set);
 	if (!strcmp(set->name, "translations") && has_shape(set, map, COUNT_OF(map), 2))
 		take_map(flows, a, set);
 }
@@ -239,53 +213,12 @@ static void take_rule(struct flows *flows, struct arena *a, const struct rule *r
 		*list_add(a, &flows->translations) = r.t;
 }
 
-static void take_chain(struct flows *flows, struct arena *a, const struct chain *chain)
-{
-	if (!strcmp(chain->name, TRANSLATES))
-		list_each (rule, &chain->rules)
-			take_rule(flows, a, rule);
-}
-
-void nft_read_flows(struct flows *flows, struct arena *a, const struct ruleset *rs)
+void nft_read_translations(struct flows *flows, struct arena *a, const struct ruleset *rs)
 {
 	list_each (set, &rs->sets)
 		take_set(flows, a, set);
 	list_each (chain, &rs->chains)
-		take_chain(flows, a, chain);
-}
-
-static void take_elements(struct flows *flows, struct arena *a, const struct nft_change *change)
-{
-	struct set part = *change->set;
-
-	part.elements += (size_t)change->first * set_stride(&part);
-	part.n = change->n;
-	take_set(flows, a, &part);
-}
-
-void nft_read_removed(struct flows *flows, struct arena *a, const nft_changes *changes,
-		      const struct ruleset *have)
-{
-	list_each (change, changes) {
-		if (change->sign != '-')
-			continue;
-		switch (change->object) {
-		case NFT_TABLE:
-			nft_read_flows(flows, a, have);
-			break;
-		case NFT_SET:
-			take_set(flows, a, change->set);
-			break;
-		case NFT_ELEMENTS:
-			take_elements(flows, a, change);
-			break;
-		case NFT_CHAIN:
-			take_chain(flows, a, change->chain);
-			break;
-		case NFT_RULE:
-			if (!strcmp(change->chain->name, TRANSLATES))
-				take_rule(flows, a, change->rule);
-			break;
-		}
-	}
+		if (!strcmp(chain->name, TRANSLATES))
+			list_each (rule, &chain->rules)
+				take_rule(flows, a, rule);
 }

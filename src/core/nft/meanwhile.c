@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel takes away what a transaction deletes at one moment, and shows what it adds to
- * interval sets at the next (nf_tables_commit: the generation first, then the sets' own commit).
- * What is looked up for every packet, before Docker's raw drops, would miss established flows in
- * between. So what such a transaction is about to bring is laid into a table of its own before it,
- * and that is taken away behind it. It belongs to the socket, and goes with a process that dies.
+ * A transaction is atomic for rules and for hashed sets, but not for all that the raw stage asks.
+ * The kernel shows the new elements of an interval set a moment after it took the old ones away,
+ * and a packet that entered an old chain just before the change finds the old verdict map empty
+ * (nf_tables_commit: the generation first, then the sets' own commit; Linux 6.18: a few packets for
+ * each table that is made anew). An established flow would meet Docker's raw drop then. So what the
+ * raw stage will ask is laid into a table of its own before the transaction, and that is taken away
+ * behind it. The table belongs to the socket, and goes with a process that dies.
  */
 #include "core/nft/message.h"
 
@@ -12,100 +14,76 @@
 
 #define RAW "raw"
 
-enum { BEHIND = 5 }; /* of RAW, which clears the mark; still before Docker (core/ruleset/impl.h) */
+enum {
+	BEHIND = 5,   /* of RAW, which clears the mark; still before Docker (core/ruleset/impl.h) */
+	MOST = 10000, /* elements: beyond, their cost is more than the loss of a packet */
+};
 
-/* What the other set does not hold, as a set of its own; n is 0 where it holds everything. */
-static struct set only_in(const struct set *set, const struct set *other, struct arena *a)
+/* What the raw stage asks: indexes into the ruleset's lists that are picked. */
+struct picked {
+	const struct ruleset *rs;
+	bool *sets, *chains;
+	uint32_t n_elements;
+};
+
+static void pick_chain(struct picked *p, const char *name);
+
+static void pick_set(struct picked *p, const char *name)
 {
-	struct set rest = *set;
-	uint32_t stride = set_stride(set);
+	const struct set *set = ruleset_find_set(p->rs, name);
+	uint32_t i = (uint32_t)(set - p->rs->sets.items);
 
-	rest.elements = arena_alloc(a, (size_t)set->n * stride);
-	rest.origins = set->origins ? arena_array(a, uint32_t, set->n) : NULL;
-	rest.n = 0;
-	for (uint32_t i = 0; i < set->n; i++) {
-		if (other && set_has(other, set_element(set, i)))
-			continue;
-		memcpy(rest.elements + (size_t)rest.n * stride, set_element(set, i), stride);
-		if (rest.origins)
-			rest.origins[rest.n] = set->origins[i];
-		rest.n++;
-	}
-	return rest;
+	if (!set || p->sets[i])
+		return;
+	p->sets[i] = true;
+	p->n_elements += set->n;
+	if (set->verdicts)
+		list_each (verdict, &set->verdicts->list)
+			pick_chain(p, verdict->chain);
 }
 
-/* Something that lets packets through goes, or moves. */
-static bool loses_any(const struct ruleset *want, const struct ruleset *have)
+/* A hashed set of pairs comes and goes at one moment, and the mark was cleared before. */
+static bool is_needed(const struct picked *p, const struct rule *rule)
 {
-	list_each (set, &have->sets) {
-		const struct set *stays = ruleset_find_set(want, set->name);
+	const struct term *first = rule->terms.items;
+	const struct set *set;
 
-		if (!strstr(set->name, "allow"))
-			continue;
-		for (uint32_t i = 0; i < set->n; i++)
-			if (!stays || set_stride(stays) != set_stride(set) ||
-			    !set_has(stays, set_element(set, i)))
-				return true;
-	}
-	return false;
+	if (!rule->terms.n || first->kind == TERM_MARK_CLEAR)
+		return false;
+	set = first->kind == TERM_LOOKUP ? ruleset_find_set(p->rs, first->name) : NULL;
+	return !set || (set->role != SET_ALLOW && set->role != SET_UNCOUNTED);
 }
 
-static const struct term *lookup_of(const struct rule *rule)
+static void pick_terms(struct picked *p, const struct rule *rule)
 {
 	list_each (term, &rule->terms)
-		if (term->kind == TERM_LOOKUP)
-			return term;
-	return NULL;
+		if (term->kind == TERM_JUMP || term->kind == TERM_GOTO)
+			pick_chain(p, term->name);
+		else if (term->n_loads)
+			pick_set(p, term->name);
 }
 
-/* RAW's rules that look into what stands meanwhile, once more. */
-static void add_chain(struct ruleset *meanwhile, struct arena *a, const struct chain *raw)
+static void pick_chain(struct picked *p, const char *name)
 {
-	struct chain *chain = list_add(a, &meanwhile->chains);
+	const struct chain *chain = ruleset_find_chain(p->rs, name);
+	uint32_t i = (uint32_t)(chain - p->rs->chains.items);
 
-	*chain = (struct chain){.name = RAW,
-				.type = raw->type,
-				.hook = raw->hook,
-				.priority = raw->priority + BEHIND};
-	list_each (rule, &raw->rules) {
-		const struct term *lookup = lookup_of(rule);
-
-		if (lookup && ruleset_find_set(meanwhile, lookup->name))
-			*list_add(a, &chain->rules) = *rule;
-	}
+	if (!chain || p->chains[i])
+		return;
+	p->chains[i] = true;
+	list_each (rule, &chain->rules)
+		if (!chain->type || is_needed(p, rule))
+			pick_terms(p, rule);
 }
 
-static bool looks_into(const struct chain *chain, const struct set *set)
+/* Something goes that more than hashed elements say. */
+static bool is_risky(const nft_changes *changes)
 {
-	list_each (rule, &chain->rules) {
-		const struct term *lookup = lookup_of(rule);
-
-		if (lookup && !strcmp(lookup->name, set->name))
+	list_each (change, changes)
+		if (change->sign == '-' && (change->object != NFT_ELEMENTS ||
+					    change->set->interval || set_has_verdicts(change->set)))
 			return true;
-	}
 	return false;
-}
-
-/* What lets through, as far as it comes now; what refuses, all of it. True: something comes. */
-static bool find_sets(struct ruleset *meanwhile, struct arena *a, const struct ruleset *want,
-		      const struct ruleset *have, const struct chain *raw)
-{
-	bool comes = false;
-
-	list_each (set, &want->sets) {
-		bool lets_through = strstr(set->name, "allow");
-		struct set part = *set;
-
-		if (!looks_into(raw, set) || (lets_through && !set->interval))
-			continue;
-		if (lets_through)
-			part = only_in(set, ruleset_find_set(have, set->name), a);
-		part.counts = false;
-		if (part.n)
-			memcpy(list_add(a, &meanwhile->sets), &part, sizeof(part));
-		comes |= lets_through && part.n;
-	}
-	return comes;
 }
 
 static void begin(struct nft_batch *batch, struct arena *a)
@@ -114,19 +92,38 @@ static void begin(struct nft_batch *batch, struct arena *a)
 	batch->table = NFT_MEANWHILE_TABLE;
 }
 
-static void write_before(struct nft_batch *batch, struct arena *a, const struct ruleset *meanwhile)
+static void add_rules(struct nft_batch *batch, struct arena *a, const struct picked *p,
+		      const struct chain *chain)
+{
+	list_each (rule, &chain->rules)
+		if (!chain->type || is_needed(p, rule))
+			nft_add_rule(batch, a, chain, rule, NFT_AT_END);
+}
+
+static void write_before(struct nft_batch *batch, struct arena *a, const struct picked *p)
 {
 	begin(batch, a);
 	nft_add_own_table(batch, a);
-	for (uint32_t i = 0; i < meanwhile->sets.n; i++) {
-		nft_add_set(batch, a, &meanwhile->sets.items[i], i + 1);
-		nft_add_elements(batch, a, &meanwhile->sets.items[i], NULL);
+	for (uint32_t i = 0; i < p->rs->sets.n; i++) {
+		struct set set = p->rs->sets.items[i];
+
+		set.counts = false;
+		if (p->sets[i])
+			nft_add_set(batch, a, &set, i + 1);
 	}
-	list_each (chain, &meanwhile->chains) {
-		nft_add_chain(batch, a, chain);
-		list_each (rule, &chain->rules)
-			nft_add_rule(batch, a, chain, rule, NFT_AT_END);
+	for (uint32_t i = 0; i < p->rs->chains.n; i++) {
+		struct chain chain = p->rs->chains.items[i];
+
+		chain.priority += BEHIND;
+		if (p->chains[i])
+			nft_add_chain(batch, a, &chain);
 	}
+	for (uint32_t i = 0; i < p->rs->sets.n; i++)
+		if (p->sets[i])
+			nft_add_elements(batch, a, &p->rs->sets.items[i], NULL);
+	for (uint32_t i = 0; i < p->rs->chains.n; i++)
+		if (p->chains[i])
+			add_rules(batch, a, p, &p->rs->chains.items[i]);
 	nft_batch_end(batch, a);
 }
 
@@ -138,18 +135,18 @@ static void write_behind(struct nft_batch *batch, struct arena *a)
 }
 
 void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
-		   const struct ruleset *want, const struct ruleset *have)
+		   const struct ruleset *want, const struct ruleset *have,
+		   const nft_changes *changes)
 {
-	static const struct ruleset nothing;
-	const struct chain *raw = ruleset_find_chain(want, RAW);
-	bool anew = nft_replaces_table(want, have);
-	struct ruleset meanwhile = {.exists = true};
+	struct picked p = {.rs = want,
+			   .sets = arena_array(a, bool, want->sets.n + 1),
+			   .chains = arena_array(a, bool, want->chains.n + 1)};
 
-	if (!raw || !ruleset_find_chain(have, RAW) ||
-	    !find_sets(&meanwhile, a, want, anew ? &nothing : have, raw) ||
-	    !(anew || loses_any(want, have)))
+	if (!ruleset_find_chain(have, RAW) || !ruleset_find_chain(want, RAW) || !is_risky(changes))
 		return;
-	add_chain(&meanwhile, a, raw);
-	write_before(before, a, &meanwhile);
+	pick_chain(&p, RAW);
+	if (!p.n_elements || p.n_elements > MOST)
+		return;
+	write_before(before, a, &p);
 	write_behind(behind, a);
 }

@@ -159,7 +159,9 @@ void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set
 	nla_be32(b, NFTA_SET_FLAGS, flags);
 	nla_be32(b, NFTA_SET_KEY_TYPE, type_of(set->key, set->n_key));
 	nla_be32(b, NFTA_SET_KEY_LEN, key_bytes(set));
-	if (set->n_data) {
+	if (set_has_verdicts(set)) {
+		nla_be32(b, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	} else if (set->n_data) {
 		nla_be32(b, NFTA_SET_DATA_TYPE, type_of(set->data, set->n_data));
 		nla_be32(b, NFTA_SET_DATA_LEN, data_bytes(set));
 	}
@@ -189,11 +191,6 @@ void nft_delete_set(struct nft_batch *batch, struct arena *a, const struct set *
 	set_message(batch, a, NFT_MSG_DELSET, set->name);
 }
 
-void nft_flush_set(struct nft_batch *batch, struct arena *a, const struct set *set)
-{
-	set_message(batch, a, NFT_MSG_DELSETELEM, set->name);
-}
-
 /* --- elements --- */
 
 static void element_part(struct buf *b, uint16_t type, const uint8_t *bytes, uint32_t len)
@@ -202,6 +199,31 @@ static void element_part(struct buf *b, uint16_t type, const uint8_t *bytes, uin
 
 	nla_bytes(b, NFTA_DATA_VALUE, bytes, len);
 	nla_end(b, part);
+}
+
+static void verdict_part(struct buf *b, const struct set *set, const uint8_t *data)
+{
+	const struct verdict *verdict;
+	size_t part = nla_begin(b, NFTA_SET_ELEM_DATA), inner;
+	uint64_t id;
+
+	memcpy(&id, data, sizeof(id));
+	verdict = set_find_verdict(set, id);
+	inner = nla_begin(b, NFTA_DATA_VERDICT);
+	nla_be32(b, NFTA_VERDICT_CODE, (uint32_t)(verdict->go ? NFT_GOTO : NFT_JUMP));
+	nla_text(b, NFTA_VERDICT_CHAIN, verdict->chain);
+	nla_end(b, inner);
+	nla_end(b, part);
+}
+
+static void data_part(struct buf *b, const struct set *set, uint32_t i)
+{
+	const uint8_t *data = set_element(set, i) + set_stride(set) - set_data_len(set);
+
+	if (set_has_verdicts(set))
+		verdict_part(b, set, data);
+	else
+		element_part(b, NFTA_SET_ELEM_DATA, data, data_bytes(set));
 }
 
 static void end_mark(struct buf *b, const uint8_t *key, uint32_t len)
@@ -214,7 +236,7 @@ static void end_mark(struct buf *b, const uint8_t *key, uint32_t len)
 }
 
 /* An interval of a lone field is two elements: its start, and the first key behind it. */
-static void tree_interval(struct buf *b, const struct set *set, uint32_t i)
+static void tree_interval(struct buf *b, const struct set *set, uint32_t i, bool with_data)
 {
 	const uint8_t *low = set_element(set, i);
 	uint32_t len = key_bytes(set), at = len;
@@ -225,6 +247,8 @@ static void tree_interval(struct buf *b, const struct set *set, uint32_t i)
 		end_mark(b, nothing, len); /* as nft does: the space before is none of the set's */
 	element = nla_begin(b, NFTA_LIST_ELEM);
 	element_part(b, NFTA_SET_ELEM_KEY, low, len);
+	if (set->n_data && with_data)
+		data_part(b, set, i);
 	nla_end(b, element);
 	memcpy(behind, low + set_key_len(set), len);
 	while (at && ++behind[at - 1] == 0)
@@ -240,7 +264,7 @@ static void one_element(struct buf *b, const struct set *set, uint32_t i, bool w
 	size_t element;
 
 	if (set->interval && set->n_key == 1) {
-		tree_interval(b, set, i);
+		tree_interval(b, set, i, with_data);
 		return;
 	}
 	element = nla_begin(b, NFTA_LIST_ELEM);
@@ -248,8 +272,7 @@ static void one_element(struct buf *b, const struct set *set, uint32_t i, bool w
 	if (set->interval)
 		element_part(b, NFTA_SET_ELEM_KEY_END, record + len, len);
 	if (set->n_data && with_data)
-		element_part(b, NFTA_SET_ELEM_DATA, record + (set->interval ? 2 * len : len),
-			     data_bytes(set));
+		data_part(b, set, i);
 	nla_end(b, element);
 }
 
@@ -258,7 +281,7 @@ static void one_element(struct buf *b, const struct set *set, uint32_t i, bool w
  * attribute, the others are copies of it with other bytes in their places.
  */
 struct stencil {
-	struct buf element; /* empty: of an interval set, every element is built */
+	struct buf element; /* empty: of intervals and verdicts every element is built */
 	size_t key, data;   /* where their bytes stand */
 };
 
@@ -266,7 +289,7 @@ static struct stencil cut_stencil(const struct set *set, bool with_data)
 {
 	struct stencil s = {0};
 
-	if (set->interval || !set->n)
+	if (set->interval || !set->n || (with_data && set_has_verdicts(set)))
 		return s;
 	one_element(&s.element, set, 0, with_data);
 	s.key = 3 * sizeof(struct nlattr); /* of the element, its key, and that one's value */

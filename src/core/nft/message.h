@@ -19,7 +19,6 @@ void nft_add_elements(struct nft_batch *batch, struct arena *a, const struct set
 		      const uint8_t *picked);
 void nft_delete_elements(struct nft_batch *batch, struct arena *a, const struct set *set,
 			 const uint8_t *picked);
-void nft_flush_set(struct nft_batch *batch, struct arena *a, const struct set *set);
 void nft_add_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);
 /* All its rules go. */
 void nft_flush_chain(struct nft_batch *batch, struct arena *a, const struct chain *chain);

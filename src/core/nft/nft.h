@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "core/compile/flows.h"
+#include "core/ruleset/ruleset.h"
 
 /* Fills exprs of every rule; a ruleset must be encoded before it is compared or sent. */
 void nft_encode_ruleset(struct ruleset *rs, struct arena *a);
@@ -66,26 +66,18 @@ void nft_diff(struct nft_batch *batch, nft_changes *changes, struct arena *a,
 bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have);
 
 /*
- * Two transactions around that of nft_diff, for what it moves between sets that every packet is
- * looked up in, or makes anew: without them it would be in none for a moment. Both stay empty where
- * there is no such thing. Both must leave by one socket: what stands meanwhile is its own. Where
- * the first is refused (before Linux 5.12) the change is made all the same.
+ * Two transactions around that of nft_diff, which made these changes: without them a few packets of
+ * established flows would meet Docker's raw drops. Both stay empty where there is no need. Both
+ * must leave by one socket: what stands meanwhile is its own. Where the first is refused (before
+ * Linux 5.12) the change is made all the same.
  */
 #define NFT_MEANWHILE_TABLE TABLE_NAME "_meanwhile"
 void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
-		   const struct ruleset *want, const struct ruleset *have);
+		   const struct ruleset *want, const struct ruleset *have,
+		   const nft_changes *changes);
 
 /* They say the same, whatever they counted. */
 bool nft_same_rule(const struct rule *want, const struct rule *have);
-
-/*
- * The other way: which flows a table of ours, wanted or read back, lets through and translates.
- * Appended; what is masqueraded is not among them.
- */
-void nft_read_flows(struct flows *flows, struct arena *a, const struct ruleset *rs);
-/* Of what these changes take away from a table that was read. */
-void nft_read_removed(struct flows *flows, struct arena *a, const nft_changes *changes,
-		      const struct ruleset *have);
 
 /* Text that `nft -f` takes; the same table as the messages make. Appended. */
 void nft_print(struct buf *out, const struct ruleset *rs);

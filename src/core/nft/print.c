@@ -89,6 +89,8 @@ static void print_field(struct buf *out, enum field field, const uint8_t *bytes)
 	case FIELD_IFNAME:
 		buf_printf(out, "\"%.16s\"", (const char *)bytes);
 		break;
+	case FIELD_VERDICT:
+		break; /* print_verdict */
 	}
 }
 
@@ -112,6 +114,17 @@ static uint32_t padded_len(enum field field)
 	return (field_types[field].len + 3u) & ~3u;
 }
 
+static void print_verdict(struct buf *out, const struct set *set, const uint8_t *data)
+{
+	const struct verdict *verdict;
+	uint64_t id;
+
+	memcpy(&id, data, sizeof(id));
+	verdict = set_find_verdict(set, id);
+	if (verdict)
+		buf_printf(out, "%s %s", verdict->go ? "goto" : "jump", verdict->chain);
+}
+
 void nft_print_element(struct buf *out, const struct set *set, uint32_t i)
 {
 	const uint8_t *low = set_element(set, i), *data;
@@ -126,15 +139,30 @@ void nft_print_element(struct buf *out, const struct set *set, uint32_t i)
 	}
 	for (uint8_t f = 0; f < set->n_data; f++) {
 		buf_puts(out, f ? " . " : " : ");
-		print_field(out, set->data[f], data);
+		if (set->data[f] == FIELD_VERDICT)
+			print_verdict(out, set, data);
+		else
+			print_field(out, set->data[f], data);
 		data += padded_len(set->data[f]);
 	}
 }
 
 /* --- terms --- */
 
-static void print_key(struct buf *out, const struct term *t)
+/* "tcp dport @x" says both the protocol and the port. */
+static bool asks_ports_alone(const struct term *t)
 {
+	return (t->kind == TERM_LOOKUP || t->kind == TERM_LOOKUP_NOT) && t->n_loads == 1 &&
+	       (t->loads[0] == LOAD_DPORT || t->loads[0] == LOAD_SPORT);
+}
+
+static void print_key(struct buf *out, const struct term *t, const struct term *before)
+{
+	if (asks_ports_alone(t) && before && before->kind == TERM_PROTO) {
+		print_proto(out, (uint8_t)before->number);
+		buf_puts(out, t->loads[0] == LOAD_DPORT ? " dport" : " sport");
+		return;
+	}
 	for (uint8_t i = 0; i < t->n_loads; i++)
 		buf_printf(out, "%s%s", i ? " . " : "", load_words[t->loads[i]]);
 }
@@ -243,8 +271,12 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		break;
 	case TERM_LOOKUP:
 	case TERM_LOOKUP_NOT:
-		print_key(out, t);
+		print_key(out, t, before);
 		buf_printf(out, " %s@%s", t->kind == TERM_LOOKUP ? "" : "!= ", t->name);
+		break;
+	case TERM_VMAP:
+		print_key(out, t, NULL);
+		buf_printf(out, " vmap @%s", t->name);
 		break;
 	case TERM_COUNTER:
 		buf_puts(out, "counter");
@@ -266,7 +298,7 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		break;
 	case TERM_DNAT_MAP:
 		buf_puts(out, "dnat ip to ");
-		print_key(out, t);
+		print_key(out, t, NULL);
 		buf_printf(out, " map @%s", t->name);
 		break;
 	case TERM_SNAT_SELF:
@@ -319,7 +351,8 @@ void nft_print_rule(struct buf *out, const struct rule *rule)
 		const struct term *t = &rule->terms.items[i], *next = t + 1;
 
 		if (t->kind == TERM_PROTO && i + 1 < rule->terms.n &&
-		    (next->kind == TERM_DPORT || next->kind == TERM_SPORT))
+		    (next->kind == TERM_DPORT || next->kind == TERM_SPORT ||
+		     asks_ports_alone(next)))
 			continue; /* "tcp dport 80" says both */
 		buf_puts(out, space);
 		print_term(out, t, i ? t - 1 : NULL);

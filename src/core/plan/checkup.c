@@ -3,15 +3,12 @@
 
 #include <string.h>
 
-const struct host_prefix *checkup_find_overlap(const struct observed *seen,
-					       const struct engine_network *network)
+const struct host_prefix *checkup_find_overlap(const struct observed *seen, struct prefix subnet,
+					       const char *bridge, bool dead)
 {
-	if (!network->bridge || !network->subnet.ip.family)
-		return NULL;
 	list_each (taken, &seen->host_prefixes)
-		if (taken->prefix.len >= network->subnet.len &&
-		    prefix_overlaps(taken->prefix, network->subnet) &&
-		    strcmp(taken->device, network->bridge) != 0)
+		if (prefix_covers(subnet, taken->prefix) && !taken->dead == !dead &&
+		    strcmp(taken->device, bridge) != 0)
 			return taken;
 	return NULL;
 }

@@ -5,12 +5,12 @@
 #include "core/plan/plan.h"
 
 /*
- * An address or route of the host that takes packets away from a declared network that stands: it
- * overlaps the subnet and leads to another interface than the network's bridge. NULL: none. A
- * default route leads nowhere in particular, and a wider route loses against the bridge's own.
+ * An address or route of the host that takes packets away from a network: of its subnet or a part
+ * of it, and leading to another interface than its bridge, or (dead) nowhere. NULL: none. A wider
+ * route loses against the bridge's own.
  */
-const struct host_prefix *checkup_find_overlap(const struct observed *seen,
-					       const struct engine_network *network);
+const struct host_prefix *checkup_find_overlap(const struct observed *seen, struct prefix subnet,
+					       const char *bridge, bool dead);
 
 /* The kernel takes the larger of the switch for all and the interface's own; 1 is strict. */
 bool checkup_is_strict(long rp_filter_of_all, long own);

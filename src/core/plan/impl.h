@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the difference share: engine.c (networks, connections), spaces.c
- * (namespaces), plan.c (the whole). Everything is found by an index that is made once: thousands of
+ * What the parts of the difference share: networks.c, connections.c, spaces.c (namespaces), plan.c
+ * (the whole). Everything is found by an index that is made once: thousands of
  * containers are compared with thousands of declared addresses.
  */
 #pragma once
@@ -36,6 +36,11 @@ struct differ {
 
 struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const char *object);
 uint32_t differ_step_index(const struct differ *d, const struct step *step);
+/* The place in the file that a finding is about: networks["web"]. */
+const char *differ_path(struct differ *d, const char *kind, const char *key);
+/* A planned disconnection of this container, or NONE: its address is free by then. */
+uint32_t differ_leaving_step(const struct differ *d, const struct engine_container *c,
+			     const char *network);
 /* What the plan has for a container of the engine. */
 static inline struct differ_container *differ_container(const struct differ *d,
 							const struct engine_container *c)
@@ -49,8 +54,12 @@ static inline struct differ_container *differ_container(const struct differ *d,
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_WAITING, NONE, subject, __VA_ARGS__)
 #define warning(d, subject, ...)                                                                   \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_WARNING, NONE, subject, __VA_ARGS__)
+#define note(d, subject, ...)                                                                      \
+	finding_add(&(d)->plan->findings, (d)->a, FINDING_NOTE, NONE, subject, __VA_ARGS__)
 
 void diff_networks(struct differ *d);
 void diff_attachments(struct differ *d);
 void diff_left_networks(struct differ *d);
 void diff_spaces(struct differ *d);
+/* What other people's rules do to the flows of a wanted namespace. */
+void diff_walls(struct differ *d, const struct space *want, const struct space *have);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Compares what is wanted with what is there, one kind of object after the other. */
 #include "core/plan/impl.h"
+#include "core/plan/interfaces.h"
 
 #include <string.h>
 
@@ -19,6 +20,11 @@ struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const
 uint32_t differ_step_index(const struct differ *d, const struct step *step)
 {
 	return (uint32_t)(step - d->plan->steps.items);
+}
+
+const char *differ_path(struct differ *d, const char *kind, const char *key)
+{
+	return place_path(d->a, place_of(d->a, kind, key, NULL));
 }
 
 static void index_containers(struct differ *d)
@@ -60,6 +66,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 		diff_attachments(&d);
 	}
 	diff_spaces(&d);
+	interfaces_note(&plan->findings, a, want, observed);
 	if (observed->engine->up && !plan->keep_networks)
 		diff_left_networks(&d);
 }

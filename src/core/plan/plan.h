@@ -38,6 +38,7 @@ struct step {
 	uint32_t have_space;
 	struct route route;
 	struct handoff handoff;
+	bool moves; /* ours stands, but not where it is wanted among foreign rules */
 	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
 	nft_changes changes;
 	enum variant variant; /* of what the tools of iptables do */
@@ -52,12 +53,19 @@ struct plan {
 	bool adopt;	    /* set before: unmarked rules that say what ours say are removed */
 };
 
+/* An interface that policies name, and whether it is there. */
+struct named_interface {
+	const char *container, *name; /* container NULL: on the host */
+	bool there;
+};
+
 struct observed {
 	const struct engine *engine;
 	const struct facts *facts;
 	struct state
 		have; /* spaces[0] is the host; attachments and networks come from the engine */
 	LIST(struct host_prefix) host_prefixes;
+	LIST(struct named_interface) interfaces;
 };
 
 /* The last sequence numbers of batches are the caller's: each batch here starts at 1. */

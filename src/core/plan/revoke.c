@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/plan/revoke.h"
 
+#include "core/iptables/iptables.h"
+#include "core/nft/flows.h"
+
 #include <netinet/in.h>
 
 static bool traffic_fits(struct traffic match, uint8_t proto, uint16_t port)
@@ -40,52 +43,119 @@ static uint64_t hash_of(struct ip src, struct ip dst, uint8_t proto, uint16_t po
 	return hash_word(hash, (uint64_t)proto << 16 | port);
 }
 
-static bool is_exact(const struct allow *flow)
+enum { FEW_PAIRS = 16 };
+
+static bool all_single(const struct peers *peers)
 {
-	return prefix_is_single(flow->src) && prefix_is_single(flow->dst) &&
-	       match_has_ports(flow->match) && flow->match.low == flow->match.high;
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!prefix_is_single(peers->items[i].net))
+			return false;
+	return true;
 }
 
-struct admission admission_of(struct arena *a, const struct flows *flows)
+static bool is_exact(const struct grant *g)
 {
-	struct admission admission = {.flows = flows};
+	for (uint32_t m = 0; m < g->n_matches; m++)
+		if (!match_has_ports(g->matches[m]) || g->matches[m].low != g->matches[m].high)
+			return false;
+	return (uint64_t)g->from->n * g->to->n <= FEW_PAIRS && all_single(g->from) &&
+	       all_single(g->to);
+}
 
-	hash_index_reserve(&admission.exact, a, flows->allows.n);
-	for (uint32_t i = 0; i < flows->allows.n; i++) {
-		const struct allow *flow = &flows->allows.items[i];
+static void add_exact(struct admission *admission, struct arena *a, uint32_t grant)
+{
+	const struct grant *g = &admission->grants.items[grant];
 
-		if (is_exact(flow))
-			hash_index_add(&admission.exact,
-				       hash_of(flow->src.ip, flow->dst.ip, flow->match.proto,
-					       flow->match.low),
-				       i);
+	for (uint32_t s = 0; s < g->from->n; s++)
+		for (uint32_t d = 0; d < g->to->n; d++)
+			for (uint32_t m = 0; m < g->n_matches; m++) {
+				uint64_t hash = hash_of(g->from->items[s].net.ip,
+							g->to->items[d].net.ip, g->matches[m].proto,
+							g->matches[m].low);
+
+				*list_add(a, &admission->one) = (struct exact_grant){hash, grant};
+				hash_index_grow(&admission->exact, a, &admission->one, i,
+						admission->one.items[i].hash);
+			}
+}
+
+static void add_translations(struct admission *admission, struct arena *a,
+			     const struct flows *flows)
+{
+	list_each (t, &flows->translations)
+		*list_add(a, &admission->translations) = *t;
+}
+
+void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows)
+{
+	add_translations(admission, a, flows);
+	list_each (grant, &flows->grants) {
+		*list_add(a, &admission->grants) = *grant;
+		if (is_exact(grant))
+			add_exact(admission, a, admission->grants.n - 1);
 		else
-			*list_add(a, &admission.wide) = i;
+			*list_add(a, &admission->wide) = admission->grants.n - 1;
 	}
-	return admission;
 }
 
-static bool allows(const struct allow *flow, const struct connection *c, uint16_t port)
+void admit_rules(struct admission *admission, struct arena *a, const struct space *space)
 {
-	return prefix_contains(flow->dst, c->answers) && prefix_contains(flow->src, c->src) &&
-	       traffic_fits(flow->match, c->proto, port);
+	const struct replay *table = nft_replay_of(a, &space->ruleset);
+	struct flows read = {0};
+
+	if (table)
+		*list_add(a, &admission->tables) = table;
+	nft_read_translations(&read, a, &space->ruleset);
+	ipt_read_flows(&read, a, &space->chains);
+	admit_flows(admission, a, &read);
+}
+
+static bool holds(const struct peers *peers, struct ip ip)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
+}
+
+static bool grants(const struct admission *admission, uint32_t grant, const struct connection *c,
+		   uint16_t port)
+{
+	const struct grant *g = &admission->grants.items[grant];
+
+	for (uint32_t m = 0; m < g->n_matches; m++)
+		if (traffic_fits(g->matches[m], c->proto, port))
+			return holds(g->to, c->answers) && holds(g->from, c->src);
+	return false;
+}
+
+static bool tables_admit(const struct admission *admission, const struct connection *c,
+			 uint16_t port)
+{
+	const struct replayed packet = {c->src, c->answers, c->proto, port};
+
+	list_each (table, &admission->tables)
+		if (nft_replay_admits(*table, &packet))
+			return true;
+	return false;
 }
 
 /* Some policy says yes to it, directly or through a translation. */
 static bool is_admitted(const struct admission *admission, const struct connection *c)
 {
-	const struct flows *flows = admission->flows;
 	uint16_t port = is_translated(c) ? c->answers_port : c->dport;
 
 	if (is_translated(c))
-		list_each (t, &flows->translations)
+		list_each (t, &admission->translations)
 			if (is_translated_so(t, c))
 				return true;
+	if (tables_admit(admission, c, port))
+		return true;
 	if (hash_index_find(&admission->exact, hash_of(c->src, c->answers, c->proto, port), i,
-			    allows(&flows->allows.items[i], c, port)) != NONE)
+			    grants(admission, admission->one.items[i].grant, c, port)) != NONE)
 		return true;
 	list_each (i, &admission->wide)
-		if (allows(&flows->allows.items[*i], c, port))
+		if (grants(admission, *i, c, port))
 			return true;
 	return false;
 }
@@ -100,12 +170,27 @@ static bool leads_into_managed(const struct flows *flows, const struct connectio
 	return false;
 }
 
-bool revocation_concerns(const struct revocation *r, const struct admission *earlier,
-			 const struct connection *c)
+static bool has_home(const struct flows *flows, struct ip ip)
 {
-	if (is_admitted(earlier, c))
-		return true;
-	return r->blind && (c->mark & r->bits) == r->admitted && leads_into_managed(r->now, c);
+	list_each (home, &flows->homes)
+		if (prefix_contains(home->subnet, ip))
+			return true;
+	return false;
+}
+
+/* Of our bits those that its kind of flow bears: others write whole words. */
+static bool bears_our_mark(const struct revocation *r, const struct connection *c)
+{
+	uint32_t bits = c->mark & (r->admitted | r->between);
+
+	return bits == r->admitted || (bits == r->between && has_home(r->flows, c->src) &&
+				       has_home(r->flows, c->answers));
+}
+
+bool revocation_concerns(const struct revocation *r, const struct connection *c)
+{
+	return is_admitted(r->earlier, c) ||
+	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
 
 /* Another target by now: what has no connection of its own is translated anew, packet by packet. */
@@ -113,7 +198,7 @@ static bool is_led_elsewhere(const struct revocation *r, const struct connection
 {
 	if (c->proto == IPPROTO_TCP || !is_translated(c))
 		return false;
-	list_each (t, &r->now->translations)
+	list_each (t, &r->flows->translations)
 		if (is_asked_so(t, c))
 			return true;
 	return false;
@@ -130,13 +215,12 @@ static bool is_closed(const struct flows *flows, struct ip ip)
 /* Neither end can begin anything at the other, unless a policy says so. */
 static bool is_kept_apart(const struct revocation *r, const struct connection *c)
 {
-	return is_closed(r->now, c->src) && is_closed(r->now, c->answers);
+	return is_closed(r->flows, c->src) && is_closed(r->flows, c->answers);
 }
 
-enum fate revocation_fate(const struct revocation *r, const struct admission *now,
-			  const struct connection *c)
+enum fate revocation_fate(const struct revocation *r, const struct connection *c)
 {
-	if (is_admitted(now, c))
+	if (is_admitted(r->now, c))
 		return FATE_LIVES;
 	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
 		return FATE_ENDS;

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "base/hash_index.h"
 #include "core/compile/flows.h"
+#include "core/nft/replay.h"
 
 /* A connection as conntrack knows it: what was asked for, and who answers. */
 struct connection {
@@ -19,28 +19,37 @@ struct connection {
 	uint32_t mark;
 };
 
-/* Flows, to be asked about many connections. */
+/* What rules admit, or admitted: to be asked about many connections. All-zero: nothing. */
 struct admission {
-	const struct flows *flows;
-	struct hash_index exact; /* allows of one address to one port of another */
-	LIST(uint32_t) wide;	 /* the others */
+	LIST(struct translation) translations;
+	LIST(const struct replay *) tables;
+	LIST(struct grant) grants;
+	struct hash_index exact; /* of one address to one port of another: places in `one` */
+	LIST(struct exact_grant {
+		uint64_t hash;
+		uint32_t grant;
+	}) one;
+	LIST(uint32_t) wide; /* the other grants */
 };
-struct admission admission_of(struct arena *a, const struct flows *flows);
+/* These, too. Both keep in the arena what they need of the rules; flows must live on. */
+void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows);
+/* In whichever language the rules of a namespace are: what was read, or is wanted and encoded. */
+void admit_rules(struct admission *admission, struct arena *a, const struct space *space);
 
 struct revocation {
-	const struct flows *now, *earlier; /* earlier: what rules that went admitted */
+	const struct flows *flows; /* that are wanted now */
+	const struct admission *now, *earlier;
 	/*
 	 * What went is not known: then the mark alone says what was ours, as far as it leads into
 	 * a managed network.
 	 */
 	bool blind;
 	bool mutes; /* rules here drop what bears the mark `muted` */
-	uint32_t admitted, bits, muted;
+	uint32_t admitted, between, muted; /* marks; `between` two containers */
 };
 
 /* Rules that went admitted it. */
-bool revocation_concerns(const struct revocation *r, const struct admission *earlier,
-			 const struct connection *c);
+bool revocation_concerns(const struct revocation *r, const struct connection *c);
 
 enum fate {
 	FATE_LIVES,
@@ -54,6 +63,5 @@ enum fate {
 	FATE_MUTED,
 };
 
-/* Of one that is concerned; now: of r->now. */
-enum fate revocation_fate(const struct revocation *r, const struct admission *now,
-			  const struct connection *c);
+/* Of one that is concerned. */
+enum fate revocation_fate(const struct revocation *r, const struct connection *c);

@@ -62,7 +62,6 @@ static void take_elements(struct tally *t, const struct ruleset *want, struct at
 	const char *name = attr_text(attr_find(attrs, NFTA_SET_ELEM_LIST_SET));
 	const struct set *set = ruleset_find_set(want, name);
 	struct attrs rest = attr_find(attrs, NFTA_SET_ELEM_LIST_ELEMENTS), element;
-	bool allows = !strncmp(name, "allow", 5);
 	uint16_t type;
 
 	if (!set || !set->counts)
@@ -71,7 +70,7 @@ static void take_elements(struct tally *t, const struct ruleset *want, struct at
 		uint64_t packets = packets_of(attr_find(element, NFTA_SET_ELEM_EXPR));
 		uint32_t origin = packets ? origin_of_element(set, element) : NONE;
 
-		if (!allows || counts_as_allowed(t, origin))
+		if (set->role == SET_OTHER || counts_as_allowed(t, origin))
 			add(t, origin, packets);
 	}
 }

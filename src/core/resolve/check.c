@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Warnings that need resolved names: policies that say what another one says, or nothing at all. */
 #include "base/hash.h"
+#include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/resolve/resolve.h"
 
@@ -13,16 +14,21 @@ struct checker {
 	struct diags *diags;
 	const struct config *config;
 	const struct resolution *resolution;
+	const bool *beside; /* of each network: its packets do not pass this host */
 	uint32_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
 	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
 };
 
 /* --- policies that say what another one says --- */
 
-/* Rules on an interface or in a named container do not depend on the subject. */
+/*
+ * The rules of a policy depend on its subject: they let it in, live in its namespace, or masquerade
+ * it.
+ */
 static bool has_subject(const struct policy *p)
 {
-	return p->nat == NAT_NO || (!p->name && !p->iface);
+	return p->nat == NAT_NO || (!p->name && !p->iface) ||
+	       (p->nat == NAT_MASQUERADE && !p->from);
 }
 
 /* What a policy is about, without protocols and ports. */
@@ -166,18 +172,56 @@ static void warn_of_doubles(struct checker *c)
 
 /* --- policies without effect --- */
 
-/* Containers of one network reach each other anyway. */
+/* Containers of one network reach each other anyway, unless Docker keeps them apart. */
 static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
 {
 	uint32_t network = out->from->network;
+	const struct network *n;
 
 	if (network == NONE || out->subject->network != network ||
-	    c->config->policies.items[i].nat != NAT_NO)
+	    c->config->policies.items[i].nat != NAT_NO || c->beside[network])
+		return;
+	n = &c->config->networks.items[network];
+	if (options_keep_apart(n->options.items, n->options.n))
 		return;
 	diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
 		"both ends are on %s, whose containers reach each other anyway; this policy "
-		"changes nothing",
-		c->config->networks.items[network].name);
+		"changes nothing (unless that network stands with enable_icc=false)",
+		n->name);
+}
+
+/* Networks whose packets do not pass this host: nothing here opens or closes them. */
+static void warn_of_passers_by(struct checker *c, const struct resolved *out, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	uint32_t whom = p->nat == NAT_NO ? out->subject->network : out->to->network;
+	uint32_t who = out->from->network, beside = NONE;
+	const char *what;
+
+	if (whom != NONE && c->beside[whom]) {
+		beside = whom;
+		what = p->nat == NAT_NO ? "what goes there does not pass this host, and the policy "
+					  "neither opens nor closes anything"
+					: "this host reaches its containers only over another "
+					  "interface than its parent";
+	} else if (who != NONE && c->beside[who]) {
+		beside = who;
+		what = "what comes from there does not pass this host, unless a router outside "
+		       "sends it here";
+	}
+	if (beside != NONE && (p->nat == NAT_NO || (p->iface && !p->name)))
+		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+			"%s has driver %s: %s", c->config->networks.items[beside].name,
+			c->config->networks.items[beside].driver, what);
+}
+
+static const bool *find_beside(struct arena *scratch, const struct config *config)
+{
+	bool *beside = arena_array(scratch, bool, config->networks.n);
+
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		beside[i] = driver_passes_by(config->networks.items[i].driver);
+	return beside;
 }
 
 void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
@@ -190,14 +234,19 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 			    .diags = diags,
 			    .config = config,
 			    .resolution = resolution,
+			    .beside = find_beside(&scratch, config),
 			    .matters = arena_array(&scratch, uint32_t, n),
 			    .previous = arena_take(&scratch, n * sizeof(uint32_t))};
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct policy *p = &config->policies.items[i];
-		struct resolved r = resolved_policy(resolution, config, p);
+		struct resolved r;
 
+		if (p->broken)
+			continue;
+		r = resolved_policy(resolution, config, p);
 		warn_of_neighbours(&c, &r, i);
+		warn_of_passers_by(&c, &r, i);
 		if (!r.waiting && (r.from->n || p->nat != NAT_NO))
 			c.matters[i] = matter_of(p, &r);
 	}

@@ -148,7 +148,8 @@ static void add_address(struct resolver *r, peer_list *peers, uint32_t i)
 	if (r->seen[i] == r->stamp)
 		return;
 	r->seen[i] = r->stamp;
-	*list_add(r->scratch, peers) = (struct peer){prefix_of(ip), i};
+	*list_add(r->scratch, peers) =
+		(struct peer){prefix_of(ip), i, r->config->addresses.items[i].network};
 }
 
 static peer_list find_exact(struct resolver *r, enum kind kind, uint32_t name)
@@ -168,7 +169,8 @@ static peer_list find_network(struct resolver *r, const char *query)
 	for (uint32_t i = lower_bound(list, query);
 	     i < list->n && !strcmp(list->items[i].name, query); i++)
 		*list_add(r->scratch, &peers) =
-			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE};
+			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE,
+				      list->items[i].index};
 	return peers;
 }
 
@@ -187,27 +189,26 @@ static peer_list find_prefix(struct resolver *r, const char *query)
 	return peers;
 }
 
-static uint32_t address_of(const struct config *config, struct ip ip)
+static bool parse_literal(struct prefix *prefix, const char *text)
 {
-	uint32_t at = config_first_ip(config, ip);
-	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
+	struct ip ip;
 
-	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
+	if (!ip_parse(&ip, text))
+		return prefix_parse(prefix, text);
+	*prefix = prefix_of(ip);
+	return true;
 }
 
 static peer_list find_literal(struct resolver *r, const char *query)
 {
 	peer_list peers = {0};
 	struct prefix prefix;
-	struct ip ip;
 
-	if (ip_parse(&ip, query))
-		prefix = prefix_of(ip);
-	else if (!prefix_parse(&prefix, query))
-		return peers;
-	*list_add(r->scratch, &peers) =
-		(struct peer){prefix_canonical(prefix),
-			      prefix_is_single(prefix) ? address_of(r->config, prefix.ip) : NONE};
+	if (parse_literal(&prefix, query) && prefix_is_canonical(prefix) && prefix.ip.family == 4)
+		*list_add(r->scratch, &peers) = (struct peer){
+			prefix,
+			prefix_is_single(prefix) ? config_address_of(r->config, prefix.ip) : NONE,
+			config_network_of(r->config, prefix)};
 	return peers;
 }
 
@@ -216,7 +217,7 @@ static peer_list find_any(struct resolver *r, const char *query)
 	peer_list peers = {0};
 
 	if (!strcmp(query, "any"))
-		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE};
+		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE, NONE};
 	return peers;
 }
 
@@ -254,17 +255,12 @@ static uint64_t peers_hash(const peer_list *peers)
 	return hash;
 }
 
-static uint32_t network_of(const struct resolver *r, const struct peer *peer)
+static uint32_t common_network(const peer_list *peers)
 {
-	return peer->address == NONE ? NONE : r->config->addresses.items[peer->address].network;
-}
-
-static uint32_t common_network(const struct resolver *r, const peer_list *peers)
-{
-	uint32_t network = peers->n ? network_of(r, peers->items) : NONE;
+	uint32_t network = peers->n ? peers->items->network : NONE;
 
 	list_each (peer, peers)
-		if (network_of(r, peer) != network)
+		if (peer->network != network)
 			return NONE;
 	return network;
 }
@@ -277,8 +273,10 @@ static const struct {
 	[ASK_PEERS] = {{MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR, MATCH_SERVICE,
 			MATCH_NETWORK, MATCH_ANY, MATCH_PREFIX},
 		       7},
-	[ASK_SUBJECT] = {{MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX}, 3},
-	[ASK_SERVICE] = {{MATCH_SERVICE}, 1},
+	[ASK_SUBJECT] = {{MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR, MATCH_SERVICE,
+			  MATCH_NETWORK, MATCH_PREFIX},
+			 6},
+	[ASK_CONTAINER] = {{MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX}, 3},
 };
 
 /* In one piece: whoever asks for the one soon asks for the other. */
@@ -290,7 +288,7 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 				.n = found->n,
 				.match = match,
 				.hash = peers_hash(found),
-				.network = common_network(r, found)};
+				.network = common_network(found)};
 	list_each (peer, found)
 		peers->items[peer - found->items] = *peer;
 	return peers;
@@ -347,28 +345,55 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 
 /* --- policies --- */
 
+/* Names of containers have neither "/" nor ":", and are seldom of digits and dots alone. */
+static bool looks_like_address(const char *text)
+{
+	return strpbrk(text, "./:") && strspn(text, "0123456789abcdefABCDEF./:") == strlen(text) &&
+	       (strchr(text, ':') || strspn(text, "0123456789./") == strlen(text));
+}
+
+/* What is wrong with a text that can only be meant as an address; NULL if it may be a name. */
+static const char *why_no_address(struct resolver *r, const char *text)
+{
+	struct prefix prefix;
+
+	if (!parse_literal(&prefix, text))
+		return looks_like_address(text)
+			       ? arena_printf(r->a,
+					      "\"%s\" is no address; write it as 172.18.103.2 or "
+					      "172.18.103.0/24",
+					      text)
+			       : NULL;
+	if (prefix.ip.family != 4)
+		return "IPv6 is not built yet; use an IPv4 address";
+	return arena_printf(
+		r->a, "%s has host bits; write %s for the address, %s for all of the prefix", text,
+		ip_format(prefix.ip).s, prefix_format_full(prefix_canonical(prefix)).s);
+}
+
+static void say_nobody(struct resolver *r, uint32_t i, const char *field, const char *text)
+{
+	const char *place = place_of_policy(r->a, i, field), *wrong = why_no_address(r, text);
+
+	if (wrong)
+		diag_at(r->diags, SEVERITY_ERROR, place, "%s", wrong);
+	else if (!strcmp(text, "host"))
+		diag_at(r->diags, SEVERITY_WARNING, place,
+			"the name \"host\" comes in a later version; the policy waits");
+	else
+		diag_at(r->diags, SEVERITY_WARNING, place,
+			"nothing in this file is named \"%s\"; the policy waits", text);
+}
+
 static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t name,
 		    enum question question)
 {
 	const struct peers *peers = ask(r, name, question);
 
 	if (!peers->n)
-		diag_at(r->diags, SEVERITY_WARNING, place_of_policy(r->a, i, field),
-			"nothing in this file is named \"%s\"; the policy waits",
-			config_name(r->config, name));
+		say_nobody(r, i, field, config_name(r->config, name));
 	if (peers->match == MATCH_PREFIX)
 		note_prefix(r, name, question, i, field);
-}
-
-static enum question question_of(const struct policy *p)
-{
-	return p->kind == SUBJECT_SERVICE ? ASK_SERVICE : ASK_SUBJECT;
-}
-
-/* Whom it lets in is what an allowing policy is about; a translation may do without. */
-static bool needs_subject(const struct policy *p)
-{
-	return p->nat == NAT_NO ? p->from != 0 : !p->name && !p->iface && !p->from;
 }
 
 static bool has_target(const struct policy *p)
@@ -390,12 +415,12 @@ static const char *container_of(const struct resolver *r, const struct peers *pe
 /* `name` is a container: one of the file if it is, else whatever the engine calls so. */
 static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 {
-	const struct peers *peers = ask(r, name, ASK_SUBJECT);
+	const struct peers *peers = ask(r, name, ASK_CONTAINER);
 	const char *found = peers->n ? container_of(r, peers) : NULL;
 
 	r->answers->containers[name] = found ? found : config_name(r->config, name);
 	if (found && peers->match == MATCH_PREFIX)
-		note_prefix(r, name, ASK_SUBJECT, i, "name");
+		note_prefix(r, name, ASK_CONTAINER, i, "name");
 }
 
 static void resolve_target(struct resolver *r, const struct policy *p, uint32_t i)
@@ -414,8 +439,6 @@ static void resolve_target(struct resolver *r, const struct policy *p, uint32_t 
 				     name, to->n);
 	else if (!prefix_is_single(to->items[0].net))
 		wrong = arena_printf(r->a, "\"%s\" is no single address", name);
-	else if (to->items[0].net.ip.family != 4)
-		wrong = "IPv6 is not built yet";
 	else
 		return;
 	diag_at(r->diags, SEVERITY_ERROR, place_of_policy(r->a, i, "to"), "%s", wrong);
@@ -427,10 +450,8 @@ static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t 
 		look_up(r, i, "from", p->from, ASK_PEERS);
 	if (has_target(p))
 		resolve_target(r, p, i);
-	if (p->subject && needs_subject(p))
-		look_up(r, i, subject_fields[p->kind], p->subject, question_of(p));
-	else if (p->subject)
-		ask(r, p->subject, question_of(p));
+	if (p->subject)
+		look_up(r, i, subject_fields[p->kind], p->subject, ASK_SUBJECT);
 	if (p->name)
 		resolve_name(r, p->name, i);
 }
@@ -455,14 +476,14 @@ struct resolved resolved_policy(const struct resolution *resolution, const struc
 	if (has_target(p))
 		out.to = by_name[p->to];
 	if (p->subject)
-		out.subject = resolution->peers[question_of(p)][p->subject];
+		out.subject = resolution->peers[ASK_SUBJECT][p->subject];
 	if (p->name)
 		out.container = resolution->containers[p->name];
 	if (p->from && !out.from->n)
 		wait_for(&out, config, "from", p->from);
 	if (has_target(p) && !out.to->n)
 		wait_for(&out, config, "to", p->to);
-	if (p->subject && !out.subject->n && needs_subject(p))
+	if (p->subject && !out.subject->n)
 		wait_for(&out, config, subject_fields[p->kind], p->subject);
 	return out;
 }
@@ -487,6 +508,7 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 		index_addresses(&r, kind);
 	index_networks(&r);
 	for (uint32_t i = 0; i < config->policies.n; i++)
-		resolve_policy(&r, &config->policies.items[i], i);
+		if (!config->policies.items[i].broken)
+			resolve_policy(&r, &config->policies.items[i], i);
 	resolve_check(resolution, diags, a, config);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Names become addresses, from the file alone. Order: address or CIDR; exact container_name; exact
- * selector; exact service_name; network key or name (its subnet); "any"; last, a prefix of a
- * container_name or selector that ends at a boundary. All matches of the first kind that has any.
+ * selector; exact service_name; network key or name (its subnet); "any" (but for a subject); last,
+ * a prefix of a container_name or selector that ends at a boundary. All matches of the first kind
+ * that has any.
  */
 #pragma once
 
@@ -22,6 +23,7 @@ enum match {
 struct peer {
 	struct prefix net; /* "any" is 0.0.0.0/0 */
 	uint32_t address;  /* index into config->addresses, or NONE */
+	uint32_t network;  /* the declared one that holds all of it, or NONE */
 };
 
 struct peers {
@@ -29,11 +31,11 @@ struct peers {
 	uint32_t n;
 	enum match match;
 	uint64_t hash;	  /* of the nets, in their order */
-	uint32_t network; /* the declared one that all of them are addresses of, or NONE */
+	uint32_t network; /* the declared one that holds all of them, or NONE */
 };
 
-/* Of what a name is asked. */
-enum question { ASK_PEERS, ASK_SUBJECT, ASK_SERVICE, N_QUESTIONS };
+/* As what a name is looked up: from and to; whom a policy is for; `name`. */
+enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, N_QUESTIONS };
 
 /* What names mean. Policies name the same few things: so nothing is kept of each policy. */
 struct resolution {
@@ -53,26 +55,14 @@ struct resolved {
 	const char *missing; /* that name */
 };
 
-/* Names stand anywhere in memory: a loop over many policies asks for some of them beforehand. */
-static inline void resolved_prefetch(const struct resolution *r, const struct policy *p)
-{
-	const struct peers *const soon[] = {r->peers[ASK_PEERS][p->from],
-					    r->peers[ASK_SUBJECT][p->subject]};
-
-	for (size_t i = 0; i < COUNT_OF(soon); i++)
-		if (soon[i]) {
-			__builtin_prefetch(soon[i]);
-			__builtin_prefetch(soon[i] + 1); /* its items */
-		}
-}
-
 struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
 				const struct policy *p);
 
 /*
- * Never fails: what resolves to nothing leaves its policy waiting, with a warning diagnostic.
- * Prefix matches are notes; shadowed and duplicate policies, and policies without effect (both
- * ends in one network), are warnings.
+ * What resolves to nothing leaves its policy waiting, with a warning diagnostic; only what is an
+ * address that can't be used, or a target that is no single one, is an error. Prefix matches are
+ * notes; shadowed and duplicate policies, and policies without effect (both ends in one network),
+ * are warnings. For a config that is resolvable; policies that are broken are not looked at.
  */
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
 	     const struct config *config);

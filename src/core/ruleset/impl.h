@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/compile/flows.h"
-#include "core/ruleset/layers.h"
+#include "core/ruleset/ruleset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,15 +20,33 @@ struct builder {
 	struct ruleset *rs;
 	struct arena *a;
 	const struct facts *facts;
-	struct layers layers; /* interval sets for what is no single address and port */
-	bool counted;	      /* what lets connections through counts them */
-	uint32_t keeps;	      /* bit of the connection mark for what is translated here; 0: none */
+	bool counted;	/* what lets connections through counts them */
+	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
 };
 
 static inline bool match_single_port(struct traffic match)
 {
 	return match_has_ports(match) && match.low == match.high;
 }
+
+/* Which packets are asked. */
+enum way {
+	WAY_NEW,   /* the first one of a connection */
+	WAY_ON,	   /* later ones, and all of them before Docker's raw drops: policies do not count these */
+	WAY_REPLY, /* what comes back: source and destination change places */
+	N_WAYS,
+};
+
+struct way_words {
+	const char *prefix; /* of names of chains and maps */
+	enum load source, destination, port, interface;
+	enum term_kind source_is, destination_is, port_is, interface_is;
+	bool counts; /* where policies count at all */
+};
+extern const struct way_words ways[N_WAYS];
+
+/* The chain where packets go that are let through. */
+#define ADMIT "admit"
 
 /* --- rules, term by term; what would match everything adds none --- */
 
@@ -42,9 +60,10 @@ void term_prefix(struct builder *b, struct rule *rule, enum term_kind kind, stru
 void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint16_t low,
 		uint16_t high);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
+void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
-/* The connection mark says that we admitted it: our bit alone, for others write whole words. */
+/* The connection mark says that we admitted it. */
 void term_admitted(struct builder *b, struct rule *rule);
 /* loads: enum load, n of them. */
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
@@ -58,6 +77,10 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key);
 /* Sorted, and declared with room to grow. */
 void finish_set(struct builder *b, struct set *set);
+/* Finished, and part of the table, unless it holds nothing. */
+void keep_set(struct builder *b, const struct set *set);
+/* The last field of a verdict map's record. */
+void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict verdict);
 
 #define term_lookup(b, rule, kind, set_name, ...)                                                  \
 	add_lookup((b), (rule), (kind), (set_name), (const uint8_t[]){__VA_ARGS__},                \
@@ -104,17 +127,11 @@ void add_dnat_elements(struct builder *b, const struct flows *flows);
 void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
-/*
- * Packets that are looked up: those that begin something; later ones, the same way or back, whose
- * connection mark somebody overwrote.
- */
-enum way { WAY_NEW, WAY_ON, WAY_BACK };
-
 /* The set that says what was translated; where there is any. */
 void add_forwarded(struct builder *b, const struct flows *flows);
-/* Rules that admit what was translated, behind `ct status dnat`. sets: how their names begin. */
+/* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
-		     const char *sets, enum way way);
+		     const char *set, enum way way);
 /* Rules of postrouting, in this order. */
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -31,8 +31,7 @@ void add_dnat_elements(struct builder *b, const struct flows *flows)
 		at = put_port(put_proto(put_iface(at, t->iface), t->match.proto), t->match.low);
 		put_port(put_ip(at, t->to), port_at_target(t));
 	}
-	if (map.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &map, sizeof(map)));
+	keep_set(b, &map);
 }
 
 void add_translated(struct builder *b, const struct flows *flows)
@@ -45,8 +44,7 @@ void add_translated(struct builder *b, const struct flows *flows)
 			put_port(put_proto(put_iface(set_add(&set, b->a, t->origin), t->iface),
 					   t->match.proto),
 				 t->match.low);
-	if (set.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+	keep_set(b, &set);
 }
 
 static const char *translation_comment(struct builder *b, const struct translation *t)
@@ -122,30 +120,29 @@ void add_forwarded(struct builder *b, const struct flows *flows)
 		at = put_proto(put_ip(at, t->to), t->match.proto);
 		put_port(at, port_at_target(t));
 	}
-	if (set.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+	keep_set(b, &set);
 }
 
 static void add_forwarded_rule(struct builder *b, struct chain *chain, const struct translation *t,
 			       enum way way)
 {
-	bool back = way == WAY_BACK;
+	const struct way_words *w = &ways[way];
 	struct rule *rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
 	struct traffic match = t->match;
 
 	if (t->iface)
-		term_name(b, rule, back ? TERM_OIFNAME : TERM_IIFNAME, t->iface);
-	term_prefix(b, rule, back ? TERM_DADDR : TERM_SADDR, t->from);
-	term_prefix(b, rule, back ? TERM_SADDR : TERM_DADDR, prefix_of(t->to));
+		term_name(b, rule, w->interface_is, t->iface);
+	term_prefix(b, rule, w->source_is, t->from);
+	term_prefix(b, rule, w->destination_is, prefix_of(t->to));
 	if (match_has_ports(match) && t->to_port)
 		match.low = match.high = t->to_port;
 	if (match.proto) {
 		term_number(b, rule, TERM_PROTO, match.proto);
-		term_ports(b, rule, back ? TERM_SPORT : TERM_DPORT, match.low, match.high);
+		term_ports(b, rule, w->port_is, match.low, match.high);
 	}
-	if (way == WAY_NEW)
+	if (w->counts)
 		term_count(b, rule);
-	term_name(b, rule, TERM_GOTO, "admit");
+	term_name(b, rule, TERM_GOTO, ADMIT);
 }
 
 /*
@@ -153,23 +150,19 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
  * direct way to the target; `ct status dnat` keeps that closed.
  */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
-		     const char *sets, enum way way)
+		     const char *set, enum way way)
 {
-	const char *name = arena_printf(b->a, "%sforwarded", sets);
+	const struct way_words *w = &ways[way];
 
 	list_each (t, &flows->translations)
 		if (!is_plain(t))
 			add_forwarded_rule(b, chain, t, way);
-	if (ruleset_find_set(b->rs, name)) {
+	if (ruleset_find_set(b->rs, set)) {
 		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
 
-		if (way == WAY_BACK)
-			term_lookup(b, rule, TERM_LOOKUP, name, LOAD_OIFNAME, LOAD_SADDR,
-				    LOAD_PROTO, LOAD_SPORT);
-		else
-			term_lookup(b, rule, TERM_LOOKUP, name, LOAD_IIFNAME, LOAD_DADDR,
-				    LOAD_PROTO, LOAD_DPORT);
-		term_name(b, rule, TERM_GOTO, "admit");
+		term_lookup(b, rule, TERM_LOOKUP, set, (uint8_t)w->interface,
+			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
+		term_name(b, rule, TERM_GOTO, ADMIT);
 	}
 }
 

@@ -6,13 +6,17 @@
  * protocol and port become rules of their own.
  *
  * Marks carry the verdict: bits that arrive set are cleared, "accept" is set for what we admit, and
- * one rule in Docker's own chains accepts it there (edge/firewall/handoff.h). Admitted flows keep
- * the accept bit in their conntrack mark, so that established packets cost one comparison. Others
- * write into that word, too: an established packet without the bit is looked up like a new one.
+ * rules in Docker's own chains accept it there (edge/firewall/handoff.h). What containers say to
+ * each other bears a second bit, for it is accepted before other people's rules, and what comes
+ * from outside behind them. Admitted flows keep both bits in their conntrack mark, so that
+ * established packets cost one comparison. Others write into that word, too: an established packet
+ * without our bit is looked up like a new one.
  */
-#include "core/ruleset/impl.h"
+#include "core/ruleset/groups.h"
 
 #include <netinet/in.h>
+
+#define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
 
 bool match_has_ports(struct traffic match)
 {
@@ -27,110 +31,142 @@ bool match_every_port(struct traffic match)
 
 bool flows_matter(const struct flows *flows)
 {
-	return flows->allows.n || flows->translations.n || flows->masquerades.n ||
+	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
 	       flows->closed.n || flows->tied.n;
 }
 
+const struct way_words ways[] = {
+	[WAY_NEW] = {"", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR,
+		     TERM_DPORT, TERM_IIFNAME, true},
+	[WAY_ON] = {UNCOUNTED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
+		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false},
+	[WAY_REPLY] = {"reply_", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, LOAD_OIFNAME, TERM_DADDR,
+		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false},
+};
+
 /* --- what may pass --- */
 
-/*
- * Three shapes of allowed flows: address to address and port, address to address and every port of
- * a protocol, and everything else as ranges. Sets that hold nothing are not made.
- */
-static void build_allows(struct builder *b, const struct flows *flows)
+/* Where packets of one way are looked up, beside the groups. */
+struct lookup_sets {
+	enum set_role pairs;
+	const char *forwarded; /* the set of what translations lead on */
+};
+
+enum { FEW_PAIRS = 16 }; /* a policy that is no more pairs of addresses than this is laid out so */
+
+static bool all_single(const struct peers *peers)
 {
-	struct set ports = {.name = "allow",
-			    .counts = b->counted,
-			    .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO, FIELD_PORT},
-			    .n_key = 4};
-	struct set hosts = {.name = "allow_all_ports",
-			    .counts = b->counted,
-			    .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO},
-			    .n_key = 3};
-	struct box_list boxes = {0};
-
-	set_reserve(&ports, b->a, flows->allows.n); /* most policies are */
-	list_each (flow, &flows->allows) {
-		bool single = prefix_is_single(flow->src) && prefix_is_single(flow->dst);
-		uint8_t *at;
-
-		if (single && match_single_port(flow->match)) {
-			at = set_add(&ports, b->a, flow->origin);
-			at = put_proto(put_ip(put_ip(at, flow->src.ip), flow->dst.ip),
-				       flow->match.proto);
-			put_port(at, flow->match.low);
-		} else if (single && flow->match.proto && match_every_port(flow->match)) {
-			at = set_add(&hosts, b->a, flow->origin);
-			put_proto(put_ip(put_ip(at, flow->src.ip), flow->dst.ip),
-				  flow->match.proto);
-		} else {
-			*list_add(b->a, &boxes.list) = box_of_flow(flow);
-		}
-	}
-	if (ports.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &ports, sizeof(ports)));
-	if (hosts.n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &hosts, sizeof(hosts)));
-	layers_build(&b->layers, b->a, &boxes);
-	for (uint32_t i = 0; i < b->layers.n; i++) {
-		struct set *set = new_set(b, arena_printf(b->a, "allow_ranges_%u", i), FIELD_IP4,
-					  FIELD_IP4, FIELD_PROTO, FIELD_PORT);
-
-		set->interval = true;
-		set->counts = b->counted;
-		list_each (box, &b->layers.items[i].list)
-			memcpy(set_add(set, b->a, box->origin), box->bounds, sizeof(box->bounds));
-		finish_set(b, set);
-	}
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!prefix_is_single(peers->items[i].net))
+			return false;
+	return true;
 }
 
-#define UNCOUNTED "uncounted_"
+static bool is_few_pairs(const struct grant *grant)
+{
+	return (uint64_t)grant->from->n * grant->to->n <= FEW_PAIRS && all_single(grant->from) &&
+	       all_single(grant->to);
+}
+
+/* Two sets of pairs of addresses: with a port, and for every port of a protocol. */
+struct pair_sets {
+	struct set ports, protocols;
+};
+
+static void add_pairs(struct builder *b, struct pair_sets *sets, const struct grant *grant,
+		      struct traffic match)
+{
+	bool port = match_single_port(match);
+
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++) {
+			struct ip src = grant->from->items[s].net.ip,
+				  dst = grant->to->items[d].net.ip;
+			uint8_t *at = set_add(port ? &sets->ports : &sets->protocols, b->a,
+					      grant->origin);
+
+			at = put_proto(put_ip(put_ip(at, src), dst), match.proto);
+			if (port)
+				put_port(at, match.low);
+		}
+}
+
+/* What most policies are becomes elements of these; what is more than few pairs is grouped. */
+static void build_pairs(struct builder *b, const struct flows *flows, grouped_list *grouped)
+{
+	struct pair_sets sets = {
+		.ports = {.name = "allow",
+			  .role = SET_ALLOW,
+			  .counts = b->counted,
+			  .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO, FIELD_PORT},
+			  .n_key = 4},
+		.protocols = {.name = "allow_all_ports",
+			      .role = SET_ALLOW,
+			      .counts = b->counted,
+			      .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO},
+			      .n_key = 3},
+	};
+
+	set_reserve(&sets.ports, b->a, flows->grants.n);
+	list_each (grant, &flows->grants) {
+		bool few = is_few_pairs(grant);
+
+		for (uint32_t m = 0; m < grant->n_matches; m++) {
+			struct traffic match = grant->matches[m];
+
+			if (few &&
+			    (match_single_port(match) || (match.proto && match_every_port(match))))
+				add_pairs(b, &sets, grant, match);
+			else
+				*list_add(b->a, grouped) = (struct grouped){grant, match};
+		}
+	}
+	keep_set(b, &sets.ports);
+	keep_set(b, &sets.protocols);
+}
 
 /*
  * Elements count new connections; packets of old ones are looked up in sets of their own: all of
  * them before Docker's raw drops, in both directions, and those whose connection mark somebody
- * overwrote. How the names of these sets begin.
+ * overwrote.
  */
-static const char *build_uncounted(struct builder *b)
+static struct lookup_sets uncounted_sets(struct builder *b)
 {
 	uint32_t n = b->rs->sets.n;
 
 	if (!b->counted)
-		return "";
+		return (struct lookup_sets){SET_ALLOW, "forwarded"};
 	for (uint32_t i = 0; i < n; i++) {
 		struct set copy = b->rs->sets.items[i];
 
 		if (!copy.counts)
 			continue;
 		copy.name = arena_printf(b->a, UNCOUNTED "%s", copy.name);
+		copy.role = copy.role == SET_ALLOW ? SET_UNCOUNTED : copy.role;
 		copy.counts = false;
-		memcpy(list_add(b->a, &b->rs->sets), &copy, sizeof(copy));
+		*list_add(b->a, &b->rs->sets) = copy;
 	}
-	return UNCOUNTED;
+	return (struct lookup_sets){SET_UNCOUNTED, UNCOUNTED "forwarded"};
 }
 
-/* One rule per set of allowed flows: what it finds goes on to `verdict`. */
-static void lookup_allows(struct builder *b, struct chain *chain, const char *sets, bool reply,
-			  enum term_kind verdict, const char *target, uint32_t mark)
+/* One rule per set of pairs: what it finds goes to the target. */
+static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
+			 const char *target)
 {
-	const char *names = arena_printf(b->a, "%sallow", sets);
-	uint8_t from = reply ? LOAD_DADDR : LOAD_SADDR, to = reply ? LOAD_SADDR : LOAD_DADDR;
-	uint8_t port = reply ? LOAD_SPORT : LOAD_DPORT;
+	const struct way_words *w = &ways[way];
+	uint8_t from = (uint8_t)w->source, to = (uint8_t)w->destination, port = (uint8_t)w->port;
 
 	list_each (set, &b->rs->sets) {
 		struct rule *rule;
 
-		if (strncmp(set->name, names, strlen(names)) != 0)
+		if (set->role != role)
 			continue;
 		rule = add_rule(b, chain, 4, NULL, NONE);
 		if (set->n_key == 3)
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO);
 		else
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO, port);
-		if (verdict == TERM_MARK_SET)
-			term_number(b, rule, TERM_MARK_SET, mark);
-		else
-			term_name(b, rule, verdict, target);
+		term_name(b, rule, TERM_GOTO, target);
 	}
 }
 
@@ -189,14 +225,77 @@ static void clear_marks(struct builder *b, struct chain *chain)
 
 /* --- the tables --- */
 
-static void build_raw(struct builder *b, const char *sets)
+static void build_pass(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
+	struct chain *chain = add_chain(b, "pass", NULL, 0, 0);
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
+	term_number(b, rule, TERM_MARK_CLEAR, b->facts->mark_accept);
+	term_number(b, rule, TERM_MARK_SET, b->facts->mark_raw);
+}
+
+/* What the chains of the forward hook admit only passes here. */
+static void pass_admitted(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term_name(b, rule, TERM_GOTO, "pass");
+}
+
+static void build_raw(struct builder *b, const struct lookup_sets *sets, bool grouped)
+{
+	const enum way both[] = {b->counted ? WAY_ON : WAY_NEW, WAY_REPLY};
+	struct chain *chain;
+
+	build_pass(b);
+	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	refuse_borrowed(b, chain);
-	lookup_allows(b, chain, sets, false, TERM_MARK_SET, NULL, b->facts->mark_raw);
-	lookup_allows(b, chain, sets, true, TERM_MARK_SET, NULL, b->facts->mark_raw);
+	for (size_t i = 0; i < COUNT_OF(both); i++)
+		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
+	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
+		dispatch_groups(b, chain, both[i]);
+		pass_admitted(b, chain);
+	}
+}
+
+/* Of our bits these and no others: another program may have saved a packet's mark there. */
+static void change_ct_mark(struct builder *b, struct rule *rule, uint32_t bits)
+{
+	struct term *t = add_term(b, rule, TERM_CT_MARK_SET);
+
+	t->number = bits;
+	t->mask = b->facts->mark_accept | b->facts->mark_raw;
+}
+
+static void build_between(struct builder *b, const struct flows *flows)
+{
+	struct set *set = new_set(b, "between", FIELD_IFNAME);
+
+	list_each (bridge, &flows->between)
+		put_iface(set_add(set, b->a, NONE), *bridge);
+	finish_set(b, set);
+}
+
+/* Of a flow that is admitted: the accept bit, and between containers the second one. */
+static void build_admit(struct builder *b, const struct flows *flows)
+{
+	uint32_t accept = b->facts->mark_accept, second = mark_between(b->facts) & ~accept;
+	struct chain *admit = add_chain(b, ADMIT, NULL, 0, 0);
+	struct rule *rule;
+
+	/* two rules: before conntrack there is no mark of a connection, which ends a rule */
+	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_MARK_SET, accept);
+	change_ct_mark(b, add_rule(b, admit, 0, NULL, NONE), accept);
+	if (!second)
+		return;
+	build_between(b, flows);
+	rule = add_rule(b, admit, 0, "between containers", NONE);
+	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_IIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_OIFNAME);
+	change_ct_mark(b, rule, accept | second);
+	term_number(b, rule, TERM_MARK_SET, second);
 }
 
 /* A source that is borrowed is not let in by a translation either. */
@@ -235,7 +334,8 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	finish_set(b, closed);
 	inside = new_set(b, "inside", FIELD_IFNAME, FIELD_IFNAME);
 	list_each (c, &flows->closed)
-		put_iface(put_iface(set_add(inside, b->a, NONE), c->bridge), c->bridge);
+		if (!c->apart)
+			put_iface(put_iface(set_add(inside, b->a, NONE), c->bridge), c->bridge);
 	finish_set(b, inside);
 	list_each (c, &flows->closed)
 		if (c->internal) {
@@ -263,13 +363,14 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 
 /* What is admitted, looked up: goes on to the chain "admit", or comes back. */
 static void build_lookups(struct builder *b, const char *name, const struct flows *flows,
-			  const char *sets, enum way way)
+			  const struct lookup_sets *sets, enum way way)
 {
 	const char *translated = arena_printf(b->a, "%s_translated", name);
 	struct chain *chain;
 
 	if (flows->translations.n)
-		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets, way);
+		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets->forwarded,
+				way);
 	chain = add_chain(b, name, NULL, 0, 0);
 	if (flows->translations.n) {
 		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
@@ -277,31 +378,21 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_JUMP, translated);
 	}
-	lookup_allows(b, chain, sets, way == WAY_BACK, TERM_GOTO, "admit", 0);
-}
-
-static void build_admit(struct builder *b)
-{
-	struct rule *rule = add_rule(b, add_chain(b, "admit", NULL, 0, 0), 0, NULL, NONE);
-	struct term *t = add_term(b, rule, TERM_CT_MARK_SET);
-
-	/* the other bit comes there where somebody saves the packet's mark before Docker's raw
-	 * drops */
-	t->number = b->facts->mark_accept;
-	t->mask = b->facts->mark_accept | b->facts->mark_raw;
-	term_number(b, rule, TERM_MARK_SET, b->facts->mark_accept);
+	lookup_pairs(b, chain, sets->pairs, way, ADMIT);
+	dispatch_groups(b, chain, way);
 }
 
 static void build_fresh(struct builder *b, const struct flows *flows)
 {
+	static const struct lookup_sets counting = {SET_ALLOW, "forwarded"};
 	struct chain *chain;
 	struct rule *rule;
 
-	build_lookups(b, "known", flows, "", WAY_NEW);
+	build_lookups(b, "known", flows, &counting, WAY_NEW);
 	chain = add_chain(b, "fresh", NULL, 0, 0);
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
-	add_term(b, rule, TERM_CT_MARK_SET)->mask = b->facts->mark_accept;
+	change_ct_mark(b, rule, 0);
 	refuse_borrowed(b, chain);
 	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
 }
@@ -310,45 +401,53 @@ static void build_fresh(struct builder *b, const struct flows *flows)
  * Established, and the mark does not say that it is ours. What was admitted once and is no more
  * lets no byte through, whoever else would.
  */
-static void build_again(struct builder *b, const struct flows *flows, const char *sets)
+static void build_again(struct builder *b, const struct flows *flows,
+			const struct lookup_sets *sets)
 {
-	const char *ways[] = {b->counted ? "on" : "known", "back"}; /* by ct direction */
+	const char *by_direction[] = {b->counted ? "on" : "known", "back"};
 	struct chain *chain;
 	struct rule *rule;
-	struct term *t;
 
 	if (b->counted)
 		build_lookups(b, "on", flows, sets, WAY_ON);
-	build_lookups(b, "back", flows, sets, WAY_BACK);
+	build_lookups(b, "back", flows, sets, WAY_REPLY);
 	chain = add_chain(b, "again", NULL, 0, 0);
-	for (uint32_t direction = 0; direction < COUNT_OF(ways); direction++) {
+	for (uint32_t direction = 0; direction < COUNT_OF(by_direction); direction++) {
 		rule = add_rule(b, chain, 0, NULL, NONE);
 		term_number(b, rule, TERM_CT_DIRECTION, direction);
-		term_name(b, rule, TERM_JUMP, ways[direction]);
+		term_name(b, rule, TERM_JUMP, by_direction[direction]);
 	}
 	rule = add_rule(b, chain, 0, "revoked", NONE);
-	t = add_term(b, rule, TERM_CT_MARK);
-	t->number = facts_revoked_mark(b->facts);
-	t->mask = UINT32_MAX;
+	term_ct_mark(b, rule, facts_revoked_mark(b->facts), UINT32_MAX);
 	add_term(b, rule, TERM_DROP);
 }
 
-static void build_forward(struct builder *b, const struct flows *flows, const char *uncounted)
+/* What was admitted before bears these bits of ours and no others. */
+static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 {
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
+	term_ct_mark(b, rule, bits, b->facts->mark_accept | b->facts->mark_raw);
+	term_number(b, rule, TERM_MARK_SET, bits);
+	add_term(b, rule, TERM_ACCEPT);
+}
+
+static void build_forward(struct builder *b, const struct flows *flows,
+			  const struct lookup_sets *uncounted)
+{
+	uint32_t accept = b->facts->mark_accept, between = mark_between(b->facts);
 	enum term_kind on = flows->closed.n ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
 
-	build_admit(b);
 	build_fresh(b, flows);
 	build_again(b, flows, uncounted);
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
-	term_admitted(b, rule);
-	term_number(b, rule, TERM_MARK_SET, b->facts->mark_accept);
-	add_term(b, rule, TERM_ACCEPT);
+	if (between != accept)
+		follow(b, chain, between);
+	follow(b, chain, accept);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	term_name(b, rule, on, "again");
@@ -362,7 +461,9 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		  const struct facts *facts)
 {
 	struct builder b = {.rs = rs, .a = a, .facts = facts, .counted = flows->counted};
-	const char *uncounted;
+	struct ends ends = {.b = &b};
+	struct lookup_sets uncounted;
+	grouped_list grouped = {0};
 	struct chain *post;
 
 	rs->exists = flows_matter(flows);
@@ -370,13 +471,18 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		return;
 	build_tied(&b, flows);
 	build_bridges(&b, flows);
-	build_allows(&b, flows);
+	build_pairs(&b, flows, &grouped);
 	add_dnat_elements(&b, flows);
 	add_forwarded(&b, flows);
-	uncounted = build_uncounted(&b);
+	uncounted = uncounted_sets(&b);
+	build_admit(&b, flows);
+	build_groups(&ends, &grouped, WAY_NEW);
+	if (b.counted)
+		build_groups(&ends, &grouped, WAY_ON);
+	build_groups(&ends, &grouped, WAY_REPLY);
 	if (facts->raw_drops)
-		build_raw(&b, uncounted);
-	build_forward(&b, flows, uncounted);
+		build_raw(&b, &uncounted, grouped.n);
+	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
@@ -384,6 +490,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	masquerade_hairpins(&b, post, flows);
 	keep_sources(&b, post);
 	masquerade_policies(&b, post, flows);
+	ruleset_index(rs, a);
 }
 
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,

@@ -9,7 +9,7 @@
 const struct field_type field_types[] = {
 	[FIELD_IP4] = {"ipv4_addr", 7, 4},     [FIELD_IP6] = {"ipv6_addr", 8, 16},
 	[FIELD_PROTO] = {"inet_proto", 12, 1}, [FIELD_PORT] = {"inet_service", 13, 2},
-	[FIELD_IFNAME] = {"ifname", 41, 16},
+	[FIELD_IFNAME] = {"ifname", 41, 16},   [FIELD_VERDICT] = {"verdict", 0, 8},
 };
 
 static uint32_t padded(const enum field *fields, uint8_t n)
@@ -102,6 +102,24 @@ void set_finish(struct set *set, struct arena *a)
 	set->origins = origins;
 }
 
+struct set set_copy(const struct set *set, struct arena *a)
+{
+	struct set copy = *set;
+	size_t bytes = (size_t)set->n * set_stride(set);
+
+	copy.name = arena_strdup(a, set->name);
+	copy.elements = bytes ? memcpy(arena_take(a, bytes), set->elements, bytes) : NULL;
+	copy.cap = set->n;
+	copy.origins = NULL;
+	copy.verdicts = NULL;
+	if (set->verdicts)
+		list_each (verdict, &set->verdicts->list)
+			set_note_verdict(&copy, a,
+					 (struct verdict){verdict->id, verdict->go,
+							  arena_strdup(a, verdict->chain)});
+	return copy;
+}
+
 bool set_has(const struct set *set, const uint8_t *record)
 {
 	uint32_t stride = set_stride(set);
@@ -110,18 +128,56 @@ bool set_has(const struct set *set, const uint8_t *record)
 	return at < set->n && !memcmp(set_element(set, at), record, stride);
 }
 
+struct verdict verdict_to(bool go, const char *chain)
+{
+	return (struct verdict){hash_word(hash_text(chain), go), go, chain};
+}
+
+const struct verdict *set_find_verdict(const struct set *set, uint64_t id)
+{
+	const struct verdicts *v = set->verdicts;
+	uint32_t at = v ? hash_index_find(&v->by_id, id, i, v->list.items[i].id == id) : NONE;
+
+	return at == NONE ? NULL : &v->list.items[at];
+}
+
+void set_note_verdict(struct set *set, struct arena *a, struct verdict verdict)
+{
+	struct verdicts *v = set->verdicts;
+
+	if (set_find_verdict(set, verdict.id))
+		return;
+	if (!v)
+		v = set->verdicts = arena_new(a, struct verdicts);
+	*list_add(a, &v->list) = verdict;
+	hash_index_grow(&v->by_id, a, &v->list, i, v->list.items[i].id);
+}
+
+void ruleset_index(struct ruleset *rs, struct arena *a)
+{
+	hash_index_names(&rs->sets_by_name.index, a, &rs->sets);
+	rs->sets_by_name.n = rs->sets.n;
+	hash_index_names(&rs->chains_by_name.index, a, &rs->chains);
+	rs->chains_by_name.n = rs->chains.n;
+}
+
+#define find_by_name(list, by_name, wanted)                                                        \
+	__extension__({                                                                            \
+		uint32_t place_ = hash_index_find(&(by_name)->index, hash_text(wanted), k_,        \
+						  !strcmp((list)->items[k_].name, wanted));        \
+                                                                                                   \
+		for (uint32_t i_ = (by_name)->n; place_ == NONE && i_ < (list)->n; i_++)           \
+			if (!strcmp((list)->items[i_].name, wanted))                               \
+				place_ = i_;                                                       \
+		place_ == NONE ? NULL : &(list)->items[place_];                                    \
+	})
+
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name)
 {
-	list_each (set, &rs->sets)
-		if (!strcmp(set->name, name))
-			return set;
-	return NULL;
+	return find_by_name(&rs->sets, &rs->sets_by_name, name);
 }
 
 struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name)
 {
-	list_each (chain, &rs->chains)
-		if (!strcmp(chain->name, name))
-			return chain;
-	return NULL;
+	return find_by_name(&rs->chains, &rs->chains_by_name, name);
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/hash_index.h"
 #include "base/ip.h"
 
 #define TABLE_NAME "harborwall" /* family inet */
@@ -17,9 +18,10 @@
 enum field {
 	FIELD_IP4,
 	FIELD_IP6,
-	FIELD_PROTO,  /* one byte */
-	FIELD_PORT,   /* two bytes, network order */
-	FIELD_IFNAME, /* 16 bytes, NUL padded */
+	FIELD_PROTO,   /* one byte */
+	FIELD_PORT,    /* two bytes, network order */
+	FIELD_IFNAME,  /* 16 bytes, NUL padded */
+	FIELD_VERDICT, /* data of a map: the id of a struct verdict that the map knows */
 };
 
 struct field_type {
@@ -31,8 +33,30 @@ extern const struct field_type field_types[];
 
 enum { MAX_FIELDS = 6, MAX_KEY = 48, MAX_DATA = 32 };
 
+/* What an element of a verdict map does: jump (or goto) a chain. */
+struct verdict {
+	uint64_t id; /* of the words below: the element's data */
+	bool go;     /* goto, not jump */
+	const char *chain;
+};
+struct verdict verdict_to(bool go, const char *chain);
+
+struct verdicts {
+	LIST(struct verdict) list;
+	struct hash_index by_id;
+};
+
+/* What a set is for, where others must know it. */
+enum set_role {
+	SET_OTHER,
+	SET_ALLOW,     /* pairs that policies let through */
+	SET_UNCOUNTED, /* the same for later packets, where the others count */
+	SET_SOURCES,   /* who may come to one end */
+};
+
 struct set {
 	const char *name;
+	enum set_role role; /* of what was compiled */
 	enum field key[MAX_FIELDS];
 	uint8_t n_key;
 	enum field data[MAX_FIELDS]; /* n_data 0: a set, not a map */
@@ -49,6 +73,7 @@ struct set {
 	uint32_t n, cap;
 	uint32_t stride;   /* of one record, once there is one; 0 before */
 	uint32_t *origins; /* policy index of each element, or NONE; NULL in what was read back */
+	struct verdicts *verdicts; /* of a verdict map; NULL: none yet */
 };
 
 uint32_t set_key_len(const struct set *set);  /* padded */
@@ -65,6 +90,17 @@ void set_reserve(struct set *set, struct arena *a, uint32_t more);
 /* The same for a set that is read back: nothing in it has an origin. */
 uint8_t *set_add_read(struct set *set, struct arena *a);
 void set_finish(struct set *set, struct arena *a);
+static inline bool set_has_verdicts(const struct set *set)
+{
+	return set->n_data == 1 && set->data[0] == FIELD_VERDICT;
+}
+
+/* A verdict map knows what this id means from now on. */
+void set_note_verdict(struct set *set, struct arena *a, struct verdict verdict);
+/* NULL: it does not know it. */
+const struct verdict *set_find_verdict(const struct set *set, uint64_t id);
+/* All of it, in this arena, but for its origins. */
+struct set set_copy(const struct set *set, struct arena *a);
 /* A finished set holds this record (of its key: set_stride bytes). */
 bool set_has(const struct set *set, const uint8_t *record);
 
@@ -99,6 +135,7 @@ enum term_kind {
 	TERM_FIB_FOREIGN,  /* fib saddr . iif oif missing: the way back is another interface */
 	TERM_LOOKUP,	   /* name of a set, loads: the key is in it */
 	TERM_LOOKUP_NOT,
+	TERM_VMAP, /* name of a map to verdicts, loads: the verdict of the key's element */
 	TERM_COUNTER,
 	TERM_MARK_SET,	  /* number: bits to set, others stay */
 	TERM_MARK_CLEAR,  /* number: bits to clear */
@@ -152,10 +189,18 @@ struct chain {
 struct ruleset {
 	uint8_t family; /* NFPROTO_* and table of what is read; 0, NULL: ours */
 	const char *table;
-	bool exists; /* the table stands (of what was read); wanted (of what was compiled) */
+	bool exists;	 /* the table stands (of what was read); wanted (of what was compiled) */
+	uint32_t flags;	 /* NFT_TABLE_F_*, of what was read */
+	uint64_t handle; /* of what was read: a table that is made anew has another one */
 	LIST(struct set) sets;
 	LIST(struct chain) chains; /* a chain stands before those that jump to it */
+	struct name_index {
+		struct hash_index index;
+		uint32_t n; /* the first n of the list are in it */
+	} sets_by_name, chains_by_name;
 };
 
+/* Finding by name is quick for what stood when this was called last. */
+void ruleset_index(struct ruleset *rs, struct arena *a);
 struct set *ruleset_find_set(const struct ruleset *rs, const char *name);
 struct chain *ruleset_find_chain(const struct ruleset *rs, const char *name);

@@ -2,8 +2,26 @@
 /* Rules, put together term by term, and sets. */
 #include "core/ruleset/impl.h"
 
+#include <netinet/in.h>
+
 /* Room to grow before a table has to be replaced: edits of a few elements never do. */
 enum { SMALLEST_SET = 64 };
+
+const char *protocol_name(uint8_t proto)
+{
+	static const struct {
+		uint8_t number;
+		const char *name;
+	} protocols[] = {{IPPROTO_TCP, "tcp"},
+			 {IPPROTO_UDP, "udp"},
+			 {IPPROTO_SCTP, "sctp"},
+			 {IPPROTO_ICMP, "icmp"}};
+
+	for (size_t i = 0; i < COUNT_OF(protocols); i++)
+		if (protocols[i].number == proto)
+			return protocols[i].name;
+	return "other";
+}
 
 struct rule *add_rule(struct builder *b, struct chain *chain, uint8_t family, const char *comment,
 		      uint32_t origin)
@@ -66,12 +84,17 @@ void term_count(struct builder *b, struct rule *rule)
 		add_term(b, rule, TERM_COUNTER);
 }
 
-void term_admitted(struct builder *b, struct rule *rule)
+void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask)
 {
 	struct term *t = add_term(b, rule, TERM_CT_MARK);
 
-	t->number = b->facts->mark_accept;
-	t->mask = b->facts->mark_accept | b->facts->mark_raw;
+	t->number = number;
+	t->mask = mask;
+}
+
+void term_admitted(struct builder *b, struct rule *rule)
+{
+	term_ct_mark(b, rule, b->facts->mark_accept, b->facts->mark_accept);
 }
 
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
@@ -111,4 +134,16 @@ void finish_set(struct builder *b, struct set *set)
 	while (room < set->n + set->n / 4)
 		room *= 2;
 	set->size = room;
+}
+
+void keep_set(struct builder *b, const struct set *set)
+{
+	if (set->n)
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), set, sizeof(*set)));
+}
+
+void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict verdict)
+{
+	set_note_verdict(map, b->a, verdict);
+	memcpy(at, &verdict.id, sizeof(verdict.id));
 }

@@ -11,35 +11,38 @@
 
 /* --- nft --- */
 
+/* Docker's chains that matter, and those that foreign rules before ours lead to. */
+static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struct ns *ns,
+			    struct error *err)
+{
+	static const char *const docker[] = {"FORWARD", "DOCKER-USER", "DOCKER-ISOLATION-STAGE-1",
+					     "DOCKER"};
+	name_list names = {0};
+	bool more = true;
+
+	for (size_t i = 0; i < COUNT_OF(docker); i++)
+		*list_add(a, &names) = docker[i];
+	while (more) {
+		*list_add(a, &names) = NULL;
+		if (!fw_nft_read_chains(filter, a, ns, NFPROTO_IPV4, "filter", names.items, err))
+			return false;
+		names.n--;
+		more = walls_lead_on(&names, a, filter);
+	}
+	return true;
+}
+
 static bool read_nft(struct filter_view *view, struct arena *a, const struct ns *ns,
 		     struct error *err)
 {
-	static const char *const filter_chains[] = {"FORWARD", "DOCKER-USER",
-						    "DOCKER-ISOLATION-STAGE-1", "DOCKER", NULL};
 	static const char *const raw_chains[] = {"PREROUTING", NULL};
 	struct ruleset filter, raw;
 
-	if (!fw_nft_read_chains(&filter, a, ns, NFPROTO_IPV4, "filter", filter_chains, err) ||
+	if (!read_filter_nft(&filter, a, ns, err) ||
 	    !fw_nft_read_chains(&raw, a, ns, NFPROTO_IPV4, "raw", raw_chains, err))
 		return false;
 	handoff_view_nft(view, a, &filter, &raw);
 	return true;
-}
-
-/* Of somebody else's table the chains that matter, with their rules. */
-static bool read_some(struct ruleset *table, struct arena *a, const struct ns *ns, uint8_t family,
-		      const char *name, bool (*matters)(const char *chain), struct error *err)
-{
-	static const char *const no_rules[] = {NULL};
-	LIST(const char *) names = {0};
-
-	if (!fw_nft_read_chains(table, a, ns, family, name, no_rules, err))
-		return false;
-	list_each (chain, &table->chains)
-		if (matters(chain->name))
-			*list_add(a, &names) = chain->name;
-	*list_add(a, &names) = NULL;
-	return names.n == 1 || fw_nft_read_chains(table, a, ns, family, name, names.items, err);
 }
 
 bool handoff_read_bridges(struct bridges_view *view, struct arena *a, const struct ns *ns,
@@ -47,9 +50,10 @@ bool handoff_read_bridges(struct bridges_view *view, struct arena *a, const stru
 {
 	struct ruleset table;
 
-	if (!read_some(&table, a, ns, NFPROTO_IPV4, "docker-bridges", bridges_chain_matters, err))
+	if (!fw_nft_read_some(&table, a, ns, NFPROTO_IPV4, "docker-bridges", bridges_part_matters,
+			      err))
 		return false;
-	bridges_view(view, &table, mark);
+	bridges_view(view, a, &table, mark);
 	return true;
 }
 
@@ -58,7 +62,8 @@ bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struc
 {
 	struct ruleset table;
 
-	if (!read_some(&table, a, ns, NFPROTO_INET, "firewalld", firewalld_chain_matters, err))
+	if (!fw_nft_read_some(&table, a, ns, NFPROTO_INET, "firewalld", firewalld_chain_matters,
+			      err))
 		return false;
 	firewalld_view(view, a, &table);
 	return true;

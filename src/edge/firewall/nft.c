@@ -17,6 +17,9 @@ struct reading {
 	struct ruleset *have;
 	struct arena *a, *loose; /* loose: for as long as it is read */
 	const struct ns *ns;
+	const struct ruleset *written; /* sets whose elements are known, or NULL */
+	const char *const *names;      /* chains whose rules are wanted, NULL at the end, or … */
+	bool (*matters)(const char *name); /* … a claim about them, and about sets */
 };
 
 static bool take(void *context, const struct nlmsghdr *message, struct error *err)
@@ -71,6 +74,20 @@ bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *
 	return error_wrap(err, "read the generation of nf_tables");
 }
 
+/* We wrote what is in it. */
+static bool is_known(const struct reading *r, uint32_t i)
+{
+	return r->written && ruleset_find_set(r->written, r->have->sets.items[i].name);
+}
+
+static void take_known(const struct reading *r, struct set *set)
+{
+	uint32_t size = set->size;
+
+	*set = set_copy(ruleset_find_set(r->written, set->name), r->a);
+	set->size = size;
+}
+
 static bool read_once(struct reading *r, struct error *err)
 {
 	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
@@ -78,18 +95,28 @@ static bool read_once(struct reading *r, struct error *err)
 	if (!r->have->exists)
 		return true;
 	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
-	    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) ||
 	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
 		return false;
+	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err))
+		return false;
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
-		if (!ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
+		if (!is_known(r, i) &&
+		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
 			 r->have->sets.items[i].name, err))
 			return false;
 	nft_decode_finish(r->have, r->a);
+	for (uint32_t i = 0; i < r->have->sets.n; i++)
+		if (is_known(r, i))
+			take_known(r, &r->have->sets.items[i]);
 	return true;
 }
 
-static bool read_chains_once(struct reading *r, const char *const names[], struct error *err)
+static bool ask_rules(struct reading *r, const char *chain, struct error *err)
+{
+	return ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, chain, err);
+}
+
+static bool read_chains_once(struct reading *r, struct error *err)
 {
 	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
 		return false;
@@ -97,15 +124,43 @@ static bool read_chains_once(struct reading *r, const char *const names[], struc
 		return true;
 	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err))
 		return false;
-	for (; *names; names++)
-		if (ruleset_find_chain(r->have, *names) &&
-		    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, *names, err))
+	for (const char *const *name = r->names; *name; name++)
+		if (ruleset_find_chain(r->have, *name) && !ask_rules(r, *name, err))
 			return false;
 	return true;
 }
 
+static bool read_some_once(struct reading *r, struct error *err)
+{
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
+		return false;
+	for (uint32_t i = 0; i < r->have->chains.n; i++)
+		if (r->matters(r->have->chains.items[i].name) &&
+		    !ask_rules(r, r->have->chains.items[i].name, err))
+			return false;
+	for (uint32_t i = 0; i < r->have->sets.n; i++)
+		if (r->matters(r->have->sets.items[i].name) &&
+		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
+			 r->have->sets.items[i].name, err))
+			return false;
+	nft_decode_finish(r->have, r->a);
+	return true;
+}
+
+static bool read_as_asked(struct reading *r, struct error *err)
+{
+	if (r->names)
+		return read_chains_once(r, err);
+	return r->matters ? read_some_once(r, err) : read_once(r, err);
+}
+
 /* Several dumps make one picture only if the generation stood still meanwhile. */
-static bool read_whole(struct reading *r, const char *const names[], struct error *err)
+static bool read_whole(struct reading *r, struct error *err)
 {
 	const struct ruleset asked = *r->have;
 
@@ -117,7 +172,7 @@ static bool read_whole(struct reading *r, const char *const names[], struct erro
 		if (!fw_nft_generation(&before, r->ns, err))
 			return false;
 		*err = (struct error){0};
-		ok = names ? read_chains_once(r, names, err) : read_once(r, err);
+		ok = read_as_asked(r, err);
 		if (!ok && err->code != EINTR && err->code != ENOENT && err->code != EBADMSG)
 			return false;
 		*err = (struct error){0};
@@ -129,13 +184,14 @@ static bool read_whole(struct reading *r, const char *const names[], struct erro
 	return error_set(err, EBUSY, "other programs change the rules all the time");
 }
 
-bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns, struct error *err)
+bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
+		 const struct ruleset *written, struct error *err)
 {
 	AUTO_RELEASE struct arena loose = {0};
-	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .written = written};
 
 	*have = (struct ruleset){0};
-	if (read_whole(&r, NULL, err))
+	if (read_whole(&r, err))
 		return true;
 	return error_wrap(err, "read table inet " TABLE_NAME);
 }
@@ -144,12 +200,59 @@ bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *
 			const char *table, const char *const names[], struct error *err)
 {
 	AUTO_RELEASE struct arena loose = {0};
-	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .names = names};
 
 	*have = (struct ruleset){.family = family, .table = table};
-	if (read_whole(&r, names, err))
+	if (read_whole(&r, err))
 		return true;
 	return error_wrap(err, "read table %s", table);
+}
+
+bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
+		      const char *table, bool (*matters)(const char *name), struct error *err)
+{
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .matters = matters};
+
+	*have = (struct ruleset){.family = family, .table = table};
+	if (read_whole(&r, err))
+		return true;
+	return error_wrap(err, "read table %s", table);
+}
+
+struct listing {
+	listed_chains *chains;
+	struct arena *a;
+};
+
+static bool take_listed(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	struct listing *l = context;
+
+	walls_take_chain(l->chains, l->a, message);
+	return true;
+}
+
+/* A list that was disturbed is told once more; whoever asks looks again when the tables rest. */
+bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns *ns,
+			struct error *err)
+{
+	for (int i = 0; i < DUMP_TRIES; i++) {
+		AUTO_BUF struct buf b = {0};
+		uint32_t seq = next_seq();
+		size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN,
+					     NLM_F_REQUEST | NLM_F_DUMP, seq, NFPROTO_UNSPEC, 0);
+		struct listing listing = {chains, a};
+
+		chains->n = 0;
+		nlmsg_end(&b, message);
+		if (netlink_dump(ns->nf_fd, b.data, b.len, seq, take_listed, &listing, err))
+			return true;
+		if (err->code != EINTR)
+			break;
+		*err = (struct error){0};
+	}
+	return error_wrap(err, "list the chains of nf_tables");
 }
 
 struct tallying {
@@ -198,6 +301,13 @@ bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset
 	return tally_part(&t, ns, NULL, err);
 }
 
+static uint64_t transactions;
+
+uint64_t fw_nft_transactions(void)
+{
+	return transactions;
+}
+
 static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
 		       struct error *err)
 {
@@ -215,8 +325,12 @@ bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t 
 	uint32_t failed = 0, message;
 
 	*origin = NONE;
-	if (nft_batch_is_empty(batch) || send_batch(ns, batch, &failed, err))
+	if (nft_batch_is_empty(batch))
 		return true;
+	if (send_batch(ns, batch, &failed, err)) {
+		transactions++;
+		return true;
+	}
 	message = failed - batch->seq0;
 	if (failed && message < batch->origins.n)
 		*origin = batch->origins.items[message];

@@ -16,7 +16,6 @@ struct concerned {
 
 struct search {
 	const struct revocation *revocation;
-	struct admission earlier;
 	struct concerned *found;
 	uint32_t n;
 	bool more;
@@ -64,7 +63,7 @@ static int look_at(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *
 	struct connection c = connection_of(ct);
 	struct search *s = data;
 
-	if (s->more || !revocation_concerns(s->revocation, &s->earlier, &c))
+	if (s->more || !revocation_concerns(s->revocation, &c))
 		return NFCT_CB_CONTINUE;
 	s->found[s->n++] = (struct concerned){c, tuple_of(ct)};
 	s->more = s->n == AT_ONCE;
@@ -75,7 +74,7 @@ static bool dump(struct nfct_handle *h, struct search *s, struct error *err)
 {
 	struct nfct_filter_dump *filter = nfct_filter_dump_create();
 	const struct revocation *r = s->revocation;
-	struct nfct_filter_dump_mark mark = {.val = r->admitted, .mask = r->bits};
+	struct nfct_filter_dump_mark mark = {.val = r->admitted, .mask = r->admitted};
 	int result;
 
 	if (!filter)
@@ -100,14 +99,13 @@ static bool end(struct nfct_handle *h, struct nf_conntrack *tuple, const uint32_
 	       errno == ENOENT || error_set(err, errno, "end a revoked connection");
 }
 
-static bool settle(uint32_t *n, struct nfct_handle *h, const struct search *s,
-		   const struct admission *now, struct error *err)
+static bool settle(uint32_t *n, struct nfct_handle *h, const struct search *s, struct error *err)
 {
 	bool ok = true;
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct concerned *f = &s->found[i];
-		enum fate fate = revocation_fate(s->revocation, now, &f->connection);
+		enum fate fate = revocation_fate(s->revocation, &f->connection);
 
 		if (ok && fate != FATE_LIVES) {
 			ok = end(h, f->tuple, fate == FATE_MUTED ? &s->revocation->muted : NULL,
@@ -120,10 +118,8 @@ static bool settle(uint32_t *n, struct nfct_handle *h, const struct search *s,
 }
 
 /* Reads the table until all of it was seen: what lives on stands in the way of the rest. */
-static bool run(uint32_t *n, struct nfct_handle *h, struct search *s, struct arena *a,
-		struct error *err)
+static bool run(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
 {
-	struct admission now = {0};
 	bool read;
 
 	for (int i = 0; i < MOST_TIMES; i++) {
@@ -132,9 +128,7 @@ static bool run(uint32_t *n, struct nfct_handle *h, struct search *s, struct are
 		s->n = 0;
 		s->more = false;
 		read = dump(h, s, err);
-		if (s->n && !now.flows)
-			now = admission_of(a, s->revocation->now);
-		if (!settle(n, h, s, &now, err) || !read)
+		if (!settle(n, h, s, err) || !read)
 			return false;
 		if (!s->more)
 			return true;
@@ -147,8 +141,7 @@ static bool run(uint32_t *n, struct nfct_handle *h, struct search *s, struct are
 bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
 		      struct error *err)
 {
-	AUTO_RELEASE struct arena a = {0};
-	struct search s = {.revocation = r, .earlier = admission_of(&a, r->earlier)};
+	struct search s = {.revocation = r};
 	struct nfct_handle *h;
 	bool ok;
 	int home;
@@ -161,7 +154,7 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation 
 	if (!h)
 		return error_set(err, errno, "open conntrack");
 	s.found = xmalloc(AT_ONCE * sizeof(*s.found));
-	ok = run(n, h, &s, &a, err);
+	ok = run(n, h, &s, err);
 	free(s.found);
 	nfct_close(h);
 	return ok;

@@ -73,6 +73,32 @@ static bool is_taken(const struct rtmsg *body)
 	       (body->rtm_table == RT_TABLE_LOCAL && body->rtm_type == RTN_LOCAL);
 }
 
+/* A route that leads nowhere; NULL for one that leads to an interface. */
+static const char *dead_name(uint8_t type)
+{
+	static const char *const names[] = {[RTN_BLACKHOLE] = "blackhole",
+					    [RTN_UNREACHABLE] = "unreachable",
+					    [RTN_PROHIBIT] = "prohibit",
+					    [RTN_THROW] = "throw"};
+
+	return type < COUNT_OF(names) ? names[type] : NULL;
+}
+
+/* Its number, until name_devices finds the name. A route with several next hops has none. */
+static const char *device_of(struct arena *a, struct attrs route)
+{
+	if (attr_find(route, RTA_MULTIPATH).bytes)
+		return "several interfaces";
+	return arena_printf(a, "interface %u", take_u32(attr_find(route, RTA_OIF)));
+}
+
+/* A default route that packets follow when no rule says otherwise. */
+static bool is_default(const struct rtmsg *body)
+{
+	return !body->rtm_dst_len && body->rtm_table == RT_TABLE_MAIN &&
+	       body->rtm_type == RTN_UNICAST;
+}
+
 static bool take_route(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
@@ -88,17 +114,17 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 		return true;
 	dst.ip = take_ip(attr_find(attrs, RTA_DST));
 	dst.len = body->rtm_dst_len;
-	if (!dst.ip.family)
-		return true; /* the default route */
-	if (r->routes && body->rtm_protocol == ROUTE_PROTOCOL)
+	if (!dst.ip.family && !is_default(body))
+		return true;
+	if (r->routes && dst.ip.family && body->rtm_protocol == ROUTE_PROTOCOL)
 		*list_add(r->a, r->routes) =
 			(struct route){.dst = dst,
 				       .via = take_ip(attr_find(attrs, RTA_GATEWAY)),
 				       .origin = NONE,
 				       .table = take_u32(attr_find(attrs, RTA_TABLE))};
 	if (r->prefixes && is_taken(body))
-		*list_add(r->a, r->prefixes) = (struct host_prefix){
-			dst, arena_printf(r->a, "%u", take_u32(attr_find(attrs, RTA_OIF)))};
+		*list_add(r->a, r->prefixes) = (struct host_prefix){dst, device_of(r->a, attrs),
+								    dead_name(body->rtm_type)};
 	return true;
 }
 
@@ -151,7 +177,7 @@ static bool take_link(void *context, const struct nlmsghdr *message, struct erro
 	name = attr_text(attr_find(
 		(struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head},
 		IFLA_IFNAME));
-	number = arena_printf(n->a, "%d", link->ifi_index);
+	number = arena_printf(n->a, "interface %d", link->ifi_index);
 	list_each (p, n->prefixes)
 		if (!strcmp(p->device, number))
 			p->device = arena_strdup(n->a, name);
@@ -181,6 +207,42 @@ bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a, const stru
 	struct naming n = {.prefixes = prefixes, .a = a};
 
 	return read_routes(&r, ns, err) && name_devices(&n, ns, err);
+}
+
+static bool take_nothing(void *context UNUSED, const struct nlmsghdr *message UNUSED,
+			 struct error *err UNUSED)
+{
+	return true;
+}
+
+bool route_has_link(bool *has, const struct ns *ns, const char *name, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg body;
+	} request = {.header = {.nlmsg_type = RTM_GETLINK,
+				.nlmsg_flags = NLM_F_REQUEST,
+				.nlmsg_seq = next_seq()}};
+	struct error refused = {0};
+
+	buf_add(&b, &request, sizeof(request));
+	nla_text(&b, IFLA_IFNAME, name);
+	finish(&b);
+	*has = netlink_get(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nothing,
+			   NULL, &refused);
+	if (*has || refused.code == ENODEV)
+		return true;
+	*err = refused;
+	return error_wrap(err, "look for interface %s", name);
+}
+
+bool route_has_interface(const struct ns *ns, const char *name)
+{
+	struct error err = {0};
+	bool has;
+
+	return !route_has_link(&has, ns, name, &err) || has;
 }
 
 /* --- writing --- */

@@ -90,13 +90,13 @@ static bool take_path(void *context, const struct nlmsghdr *message, struct erro
 	const struct rtmsg *body = NLMSG_DATA(message);
 	struct reading *r = context;
 	struct attrs attrs;
-	struct path path;
+	struct ip_route path;
 
 	if (!is_a(message, RTM_NEWROUTE, sizeof(*body)) || body->rtm_family != AF_INET ||
 	    body->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD) || body->rtm_tos)
 		return true;
 	attrs = attrs_behind(message, sizeof(*body));
-	path = (struct path){.dst = take_prefix(attrs, RTA_DST, body->rtm_dst_len),
+	path = (struct ip_route){.dst = take_prefix(attrs, RTA_DST, body->rtm_dst_len),
 			     .table = take_u32(attrs, RTA_TABLE, body->rtm_table),
 			     .metric = take_u32(attrs, RTA_PRIORITY, 0),
 			     .device = device_of(attrs),
@@ -213,7 +213,7 @@ static bool take_link(void *context, const struct nlmsghdr *message, struct erro
 
 	if (!is_a(message, RTM_NEWLINK, sizeof(*body)) || r->routing->devices.n > MOST_PATHS)
 		return true;
-	*list_add(r->a, &r->routing->devices) = (struct device){
+	*list_add(r->a, &r->routing->devices) = (struct ip_device){
 		(uint32_t)body->ifi_index,
 		arena_strdup(r->a, attr_text(attr_find(attrs_behind(message, sizeof(*body)),
 						       IFLA_IFNAME)))};

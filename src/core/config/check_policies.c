@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the fields of a policy mean together, and dnat policies against each other. */
+#include "core/config/impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct checker {
+	const struct config *config;
+	struct diags *diags;
+	struct arena *a;
+};
+
+#define policy_error(c, i, field, ...)                                                             \
+	diag_at((c)->diags, SEVERITY_ERROR, place_of_policy((c)->a, i, field), __VA_ARGS__)
+
+/* "any" is every protocol, those without ports among them. */
+static bool takes_ports(const struct policy *p)
+{
+	return !(p->protos & PROTO_ANY) && p->protos != PROTO_ICMP;
+}
+
+static void check_policy(const struct checker *c, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	bool has_subject = p->kind != SUBJECT_NONE;
+
+	if (p->nat == NAT_NO && p->from && !has_subject)
+		policy_error(c, i, NULL,
+			     "no subject; write selector, container_name or service_name");
+	if (p->nat == NAT_DNAT && !p->to)
+		policy_error(c, i, "nat", "dnat without a target; write \"to\"");
+	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
+		policy_error(
+			c, i, "nat",
+			"no place for it; write iface (on the host), name or selector (in that "
+			"container)");
+	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
+	    p->protos & (uint8_t)~PROTO_ICMP)
+		policy_error(c, i, NULL,
+			     "dnat of every port of the host's \"%s\" would take its own ssh; "
+			     "write \"port\" (\"1-65535\" if you mean it)",
+			     config_name(c->config, p->iface));
+	if (p->n_ports && !takes_ports(p))
+		policy_error(c, i, "port", "icmp and any have no ports; leave port or proto out");
+	if (p->to_port && !takes_ports(p))
+		policy_error(c, i, "to_port",
+			     "icmp and any have no ports; leave to_port or proto out");
+	if (p->nat == NAT_NO && !p->from)
+		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+			"neither from nor nat: this policy does nothing");
+}
+
+/* What a dnat takes, and where it sends it: one for every protocol and range of ports. */
+struct taking {
+	const char *key; /* place, interface, source, protocol */
+	uint16_t low, high;
+	const char *target;
+	uint32_t policy;
+};
+
+static int by_taking(const void *left, const void *right)
+{
+	const struct taking *a = left, *b = right;
+	int order = strcmp(a->key, b->key);
+
+	if (order)
+		return order;
+	if (a->low != b->low)
+		return a->low - b->low;
+	return (a->policy > b->policy) - (a->policy < b->policy);
+}
+
+typedef LIST(struct taking) taking_list;
+
+static const char *name_or_empty(const struct checker *c, uint32_t name)
+{
+	return name ? config_name(c->config, name) : "";
+}
+
+static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const char *subject = name_or_empty(c, p->name || p->iface ? 0 : p->subject);
+	const char *target = arena_printf(c->a, "%s:%u", config_name(c->config, p->to), p->to_port);
+	static const struct port_range every = {0, UINT16_MAX};
+
+	for (uint32_t proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1) {
+		const char *key;
+
+		if (!(p->protos & proto))
+			continue;
+		key = arena_printf(c->a, "%s\n%s\n%s\n%s\n%u", name_or_empty(c, p->name), subject,
+				   name_or_empty(c, p->iface), name_or_empty(c, p->from), proto);
+		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
+			struct port_range range =
+				p->n_ports ? policy_ports(c->config, p)[r] : every;
+
+			*list_add(c->a, list) =
+				(struct taking){key, range.low, range.high, target, i};
+		}
+	}
+}
+
+/* Two dnat policies that take the same packets must send them to the same target. */
+static void check_dnats(const struct checker *c)
+{
+	const struct taking *widest = NULL;
+	taking_list list = {0};
+	uint32_t said = NONE;
+
+	for (uint32_t i = 0; i < c->config->policies.n; i++)
+		if (c->config->policies.items[i].nat == NAT_DNAT &&
+		    c->config->policies.items[i].to && !c->config->policies.items[i].broken)
+			add_takings(c, &list, i);
+	if (list.n)
+		qsort(list.items, list.n, sizeof(*list.items), by_taking);
+	list_each (t, &list) {
+		bool same_key = widest && !strcmp(widest->key, t->key);
+
+		if (same_key && t->low <= widest->high && strcmp(t->target, widest->target) != 0) {
+			uint32_t later = t->policy > widest->policy ? t->policy : widest->policy;
+			uint32_t first = t->policy > widest->policy ? widest->policy : t->policy;
+
+			if (later != said)
+				policy_error(
+					c, later, "to",
+					"policies[%u] sends the same packets to \"%s\"; one of "
+					"the two must go",
+					first,
+					config_name(c->config,
+						    c->config->policies.items[first].to));
+			said = later;
+		}
+		if (!same_key || t->high > widest->high)
+			widest = t;
+	}
+}
+
+void config_check_policies(struct config *config, struct diags *diags, struct arena *a)
+{
+	const struct checker c = {.config = config, .diags = diags, .a = a};
+
+	for (uint32_t i = 0; i < config->policies.n; i++) {
+		struct policy *p = &config->policies.items[i];
+		uint32_t errors = diags->n_errors;
+
+		if (p->broken)
+			continue;
+		check_policy(&c, i);
+		p->broken = diags->n_errors > errors;
+	}
+	check_dnats(&c);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/config/drivers.h"
+
+#include <string.h>
+
+static bool is_one_of(const char *word, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(word, words[i]))
+			return true;
+	return false;
+}
+
+bool driver_is_bridge(const char *driver)
+{
+	return !strcmp(driver, "bridge");
+}
+
+/*
+ * macvlan and ipvlan put containers beside the host, on its parent interface; what an overlay
+ * carries is forwarded in a namespace of its own.
+ */
+bool driver_passes_by(const char *driver)
+{
+	static const char *const drivers[] = {"macvlan", "ipvlan", "overlay"};
+
+	return is_one_of(driver, drivers, COUNT_OF(drivers));
+}
+
+bool options_keep_apart(const struct pair *options, uint32_t n)
+{
+	/* as Go's strconv.ParseBool reads them */
+	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(options[i].name, "com.docker.network.bridge.enable_icc"))
+			return is_one_of(options[i].value, no, COUNT_OF(no));
+	return false;
+}

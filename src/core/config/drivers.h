@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What Docker's drivers and their options mean for the packets of a network. Pure. */
+#pragma once
+
+#include "core/config/config.h"
+
+bool driver_is_bridge(const char *driver);
+/* Packets of its containers come and go beside the host's forward hook: macvlan, ipvlan, overlay.
+ */
+bool driver_passes_by(const char *driver);
+/* enable_icc=false: Docker drops what containers of the network send each other. */
+bool options_keep_apart(const struct pair *options, uint32_t n);

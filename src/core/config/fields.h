@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Objects of the file, by tables: which fields a kind of object has, how each is decoded, where it
+ * goes and where it has an effect. Tables stand in object.c and policy.c.
+ */
+#pragma once
+
+#include "core/config/impl.h"
+
+/* Where a field has an effect. Anywhere else it is an error: its author meant something by it. */
+enum {
+	IN_BRIDGE = 1 << 0, /* networks that are created … */
+	IN_OTHER = 1 << 1,  /* … or only attached to */
+
+	IN_NOTHING = 1 << 0, /* policies without from and nat */
+	IN_ALLOW = 1 << 1,   /* with from alone */
+	IN_DNAT = 1 << 2,
+	IN_MASQUERADE = 1 << 3,
+
+	EVERYWHERE = UINT8_MAX,
+};
+
+struct field {
+	const char *name; /* first: nearest */
+	uint8_t len;	  /* of the name */
+	uint8_t effect;	  /* where it has one */
+	void (*decode)(struct decoder *d, const struct json_value *json, void *target);
+	size_t offset;
+};
+
+#define NAMED(type, name, member, decode, effect)                                                  \
+	{                                                                                          \
+		name, sizeof(name) - 1, effect, decode, offsetof(struct type, member)              \
+	}
+#define FIELD(type, member, decode, effect) NAMED(type, #member, member, decode, effect)
+/* Part of the format, and not built yet. */
+#define LATER(name)                                                                                \
+	{                                                                                          \
+		name, sizeof(name) - 1, EVERYWHERE, decode_later, 0                                \
+	}
+
+struct kind {
+	const struct field *fields;
+	size_t n;
+};
+
+/* An object, as far as it is read. */
+struct reading {
+	const struct kind *kind;
+	size_t next;	/* the field that is expected next */
+	uint32_t given; /* which fields were there, misspelt ones too: a bit for each */
+	uint8_t idle;	/* where one of them has no effect */
+};
+
+static inline bool is_given(const struct reading *r, unsigned field)
+{
+	return r->given >> field & 1;
+}
+
+/* These keys are never ours, wherever they stand: comments, notes of other tools. */
+bool is_users_key(const char *key, size_t len);
+void decode_later(struct decoder *d, const struct json_value *json, void *target);
+void decode_member(struct decoder *d, struct reading *r, const struct json_member *member,
+		   void *record);
+/* False, with a diagnostic, where it is no object. */
+bool decode_object(struct decoder *d, struct reading *r, const struct json_value *json,
+		   void *record);
+/* An error for each field that was given and has no effect there. */
+void refuse_without_effect(struct decoder *d, const struct reading *r, uint8_t where,
+			   const char *why);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Decoding of policies: the kind of policy says which of its fields have an effect. */
+#include "core/config/fields.h"
+
+#include <string.h>
+
+/* A policy as it is read: what it does not keep, and what is not in its place yet. */
+struct draft {
+	struct policy policy;
+	struct json_value selector, container_name, service_name; /* texts; none where absent */
+	range_list ports;    /* in memory that is the next policy's, too */
+	const char *comment; /* as it was read: gone before the next policy */
+	bool log;
+};
+
+enum { IN_ACTION = IN_ALLOW | IN_DNAT | IN_MASQUERADE };
+enum { SERVICE_NAME, CONTAINER_NAME, SELECTOR, FROM, NAT, TO };
+
+/* The three that name the subject may stand anywhere: people say by them what a policy is about. */
+static const struct field policy_fields[] = {
+	[SERVICE_NAME] = FIELD(draft, service_name, decode_subject, EVERYWHERE),
+	[CONTAINER_NAME] = FIELD(draft, container_name, decode_subject, EVERYWHERE),
+	[SELECTOR] = FIELD(draft, selector, decode_subject, EVERYWHERE),
+	[FROM] = NAMED(draft, "from", policy.from, decode_peers, IN_ACTION),
+	[NAT] = NAMED(draft, "nat", policy.nat, decode_nat, EVERYWHERE),
+	[TO] = NAMED(draft, "to", policy.to, decode_peers, IN_DNAT | IN_MASQUERADE),
+	NAMED(draft, "port", ports, decode_ports, IN_ACTION),
+	NAMED(draft, "proto", policy.protos, decode_protos, IN_ACTION),
+	FIELD(draft, comment, decode_comment, EVERYWHERE),
+	NAMED(draft, "name", policy.name, decode_number, IN_DNAT | IN_MASQUERADE),
+	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_DNAT | IN_MASQUERADE),
+	NAMED(draft, "to_port", policy.to_port, decode_to_port, IN_DNAT),
+	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade, IN_DNAT),
+	FIELD(draft, log, decode_log, IN_ACTION),
+};
+
+static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields)};
+
+const char *const subject_fields[] = {
+	[SUBJECT_NONE] = "service_name",
+	[SUBJECT_SERVICE] = "service_name",
+	[SUBJECT_CONTAINER] = "container_name",
+	[SUBJECT_SELECTOR] = "selector",
+};
+
+static void put_subject(struct decoder *d, struct policy *p, enum subject kind,
+			const struct json_value *name)
+{
+	p->kind = kind & 3;
+	p->subject = keep_name(d, name->text, name->len)->number;
+}
+
+static void put_ports(struct decoder *d, struct config *config, struct policy *p,
+		      const struct draft *draft)
+{
+	p->n_ports = (uint16_t)draft->ports.n;
+	if (p->n_ports == 1) {
+		p->ports.port = draft->ports.items[0];
+		return;
+	}
+	p->ports.first = config->ranges.n;
+	list_each (range, &draft->ports)
+		*list_add(d->scratch, &config->ranges) = *range;
+}
+
+static void put_comment(struct decoder *d, struct policy *p, const char *comment)
+{
+	if (!d->comments.len)
+		buf_add(&d->comments, "", 1); /* 0 is no comment */
+	p->comment = (uint32_t)d->comments.len;
+	buf_add(&d->comments, comment, strlen(comment) + 1);
+}
+
+/* Of a policy without proto: what is let in or translated is tcp, what is masqueraded everything.
+ */
+static uint8_t usual_protos(const struct policy *p)
+{
+	return p->nat == NAT_MASQUERADE && !p->n_ports ? PROTO_ANY : PROTO_TCP;
+}
+
+/* Where its fields stand: what kind of policy it is. */
+static uint8_t kind_of_policy(const struct policy *p, const struct reading *r)
+{
+	if (p->nat == NAT_DNAT)
+		return IN_DNAT;
+	if (p->nat == NAT_MASQUERADE)
+		return IN_MASQUERADE;
+	return is_given(r, FROM) ? IN_ALLOW : IN_NOTHING;
+}
+
+static void check_fields(struct decoder *d, const struct policy *p, const struct reading *r)
+{
+	uint8_t where = kind_of_policy(p, r);
+
+	if (is_given(r, TO) && where & (IN_ALLOW | IN_NOTHING)) {
+		enter_key(d, "to");
+		wrong_key(d, "to without nat comes in a later version; whom from may reach is said "
+			     "by selector, container_name or service_name");
+		leave(d);
+		return;
+	}
+	refuse_without_effect(d, r, where,
+			      where == IN_MASQUERADE ? "on masquerade; leave it out"
+			      : where == IN_ALLOW    ? "without nat; leave it out"
+						     : "without from or nat; write one of the two");
+}
+
+void decode_policy(struct decoder *d, struct config *config, const struct json_value *json)
+{
+	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
+	struct policy *p = &draft.policy;
+	uint32_t errors = d->diags->n_errors;
+	struct reading r = {.kind = &policy_kind};
+
+	/* one that is no object keeps its number, so that all others keep theirs */
+	decode_object(d, &r, json, &draft);
+	if (draft.selector.text)
+		put_subject(d, p, SUBJECT_SELECTOR, &draft.selector);
+	else if (draft.container_name.text)
+		put_subject(d, p, SUBJECT_CONTAINER, &draft.container_name);
+	else if (draft.service_name.text)
+		put_subject(d, p, SUBJECT_SERVICE, &draft.service_name);
+	put_ports(d, config, p, &draft);
+	d->ports = draft.ports;
+	if (draft.comment)
+		put_comment(d, p, draft.comment);
+	p->protos = p->protos ? p->protos : usual_protos(p);
+	if (d->diags->n_errors == errors)
+		check_fields(d, p, &r);
+	p->broken = d->diags->n_errors > errors;
+	*list_add(d->scratch, &config->policies) = *p;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What stands in a parsed text: members, strings, numbers, doubles, positions. */
+#include "core/json/json.h"
+
+#include "base/hash_index.h"
+#include "core/json/escape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void json_release(struct json *json)
+{
+	free(json->nodes);
+	*json = (struct json){0};
+}
+
+/* Appends the character in UTF-8. */
+static char *put_character(char *out, uint32_t c)
+{
+	if (c < 0x80) {
+		*out++ = (char)c;
+		return out;
+	}
+	if (c < 0x800) {
+		*out++ = (char)(0xc0 | c >> 6);
+	} else {
+		if (c < 0x10000) {
+			*out++ = (char)(0xe0 | c >> 12);
+		} else {
+			*out++ = (char)(0xf0 | c >> 18);
+			*out++ = (char)(0x80 | (c >> 12 & 0x3f));
+		}
+		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
+	}
+	*out++ = (char)(0x80 | (c & 0x3f));
+	return out;
+}
+
+/* The escape at *at, which is a sound one; moves behind it. */
+static char *put_escape(char *out, const char **at, const char *end)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	uint32_t c;
+
+	if ((*at)[1] != 'u') {
+		*out++ = to[strchr(from, (*at)[1]) - from];
+		*at += 2;
+		return out;
+	}
+	c = (uint32_t)escaped_unit(*at, end);
+	*at += 6;
+	if (is_high((int32_t)c)) {
+		c = 0x10000 + ((c - 0xd800) << 10) + ((uint32_t)escaped_unit(*at, end) - 0xdc00);
+		*at += 6;
+	}
+	return put_character(out, c);
+}
+
+struct json_string json_string_of(const struct json *json, uint32_t node, struct arena *a)
+{
+	const struct json_node *n = &json->nodes[node];
+	const char *at, *end;
+	char *text, *out;
+
+	if (n->type != JSON_TYPE_STRING)
+		return (struct json_string){0};
+	at = json->text + n->at + 1;
+	end = at + n->len - 2;
+	if (!n->escaped)
+		return (struct json_string){at, (size_t)(end - at)};
+	out = text = arena_take(a, n->len); /* no escape is shorter than what it stands for */
+	while (at < end)
+		if (*at == '\\')
+			out = put_escape(out, &at, end);
+		else
+			*out++ = *at++;
+	return (struct json_string){text, (size_t)(out - text)};
+}
+
+static bool same_string(struct json_string a, struct json_string b)
+{
+	return a.len == b.len && !memcmp(a.text, b.text, a.len);
+}
+
+bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	return json_type_of(json, node) == JSON_TYPE_STRING &&
+	       same_string(json_string_of(json, node, &a), (struct json_string){text, len});
+}
+
+uint32_t json_member(const struct json *json, uint32_t object, const char *key)
+{
+	size_t len = strlen(key);
+	uint32_t found = 0;
+
+	if (json_type_of(json, object) != JSON_TYPE_OBJECT)
+		return 0;
+	json_each_member(k, json, object) if (json_string_is(json, k, key, len)) found = k + 1;
+	return found;
+}
+
+bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
+{
+	const struct json_node *n = &json->nodes[node];
+	const char *at = json->text + n->at, *end = at + n->len;
+	bool negative = n->type == JSON_TYPE_NUMBER && *at == '-';
+	int64_t sum = 0;
+
+	if (n->type != JSON_TYPE_NUMBER)
+		return false;
+	for (at += negative; at < end; at++) {
+		int digit = *at - '0';
+
+		if (digit < 0 || digit > 9 || __builtin_mul_overflow(sum, 10, &sum) ||
+		    __builtin_sub_overflow(sum, digit, &sum)) /* negative: it reaches further */
+			return false;
+	}
+	if (!negative && sum == INT64_MIN)
+		return false;
+	*number = negative ? sum : -sum;
+	return true;
+}
+
+/* --- duplicate keys --- */
+
+enum { FEW_MEMBERS = 16 }; /* each is compared with each */
+
+static bool stands_before(const struct json *json, uint32_t object, uint32_t key, struct arena *a)
+{
+	struct json_string mine = json_string_of(json, key, a);
+
+	for (uint32_t other = object + 1; other != key; other = json->nodes[other + 1].next)
+		if (same_string(json_string_of(json, other, a), mine))
+			return true;
+	return false;
+}
+
+static void look_among_few(json_node_list *keys, struct arena *a, const struct json *json,
+			   uint32_t object, struct arena *scratch)
+{
+	json_each_member(key, json, object) if (stands_before(json, object, key, scratch)) *
+		list_add(a, keys) = key;
+}
+
+static void look_among_many(json_node_list *keys, struct arena *a, const struct json *json,
+			    uint32_t object, struct arena *scratch)
+{
+	struct hash_index index;
+
+	hash_index_reserve(&index, scratch, json->nodes[object].len);
+	json_each_member(key, json, object)
+	{
+		struct json_string mine = json_string_of(json, key, scratch);
+		uint64_t hash = hash_bytes(mine.text, mine.len);
+
+		if (hash_index_find(&index, hash, other,
+				    same_string(json_string_of(json, other, scratch), mine)) !=
+		    NONE)
+			*list_add(a, keys) = key;
+		else
+			hash_index_add(&index, hash, key);
+	}
+}
+
+void json_find_duplicates(json_node_list *keys, struct arena *a, const struct json *json)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+
+	for (uint32_t i = 0; i < json->n; i++)
+		if (json->nodes[i].type != JSON_TYPE_OBJECT)
+			continue;
+		else if (json->nodes[i].len <= FEW_MEMBERS)
+			look_among_few(keys, a, json, i, &scratch);
+		else
+			look_among_many(keys, a, json, i, &scratch);
+}
+
+struct json_position json_position(const char *text, size_t len, size_t offset)
+{
+	struct json_position p = {1, 1};
+
+	for (size_t i = 0; i < offset && i < len; i++) {
+		if (text[i] == '\n')
+			p = (struct json_position){p.line + 1, 1};
+		else if ((text[i] & 0xc0) != 0x80) /* not inside a character */
+			p.column++;
+	}
+	return p;
+}

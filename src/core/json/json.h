@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A JSON text (RFC 8259, strict) as a flat array of nodes, each with the byte offset where it
+ * begins. Why this is ours: a diagnostic about the meaning of a value ("70000 is no port") needs
+ * the value's line and column, and no JSON library of Debian 12 keeps positions. Pure.
+ *
+ * Nodes stand in the order of the text. Behind a list or an object come its items; in an object
+ * each key is a node of its own, directly before its value. Numbers of nodes (uint32_t) are the
+ * handles; 0 is the root, which is nobody's member, so that json_member says "absent" with 0.
+ */
+#pragma once
+
+#include "base/arena.h"
+
+enum json_type {
+	JSON_TYPE_NULL,
+	JSON_TYPE_FALSE,
+	JSON_TYPE_TRUE,
+	JSON_TYPE_NUMBER,
+	JSON_TYPE_STRING,
+	JSON_TYPE_LIST,
+	JSON_TYPE_OBJECT,
+};
+
+struct json_node {
+	uint32_t at;   /* offset of its first byte, in the text */
+	uint32_t len;  /* of a list or object: how many items; else: bytes of it, quotes too */
+	uint32_t next; /* the node behind it and behind everything inside it */
+	uint8_t type;  /* enum json_type */
+	bool escaped;  /* a string with a backslash in it */
+};
+
+struct json {
+	const char *text; /* the caller's, for as long as this is used */
+	struct json_node *nodes;
+	uint32_t n, cap;
+};
+
+enum { JSON_ROOT = 0, JSON_MAX_DEPTH = 64, JSON_MAX_BYTES = 1 << 30 };
+
+/* The first thing that is wrong with a text. */
+struct json_error {
+	size_t at;	  /* where: an offset, or the text's length where something is missing */
+	const char *what; /* "a comma before a closing bracket; remove the comma" */
+	size_t opened; /* where the text ends too early: the bracket that is still open; SIZE_MAX:
+			  none */
+};
+
+/* depth: of nesting, at most JSON_MAX_DEPTH. False with *wrong. Duplicate keys are no error here.
+ */
+MUST_CHECK bool json_parse(struct json *json, const char *text, size_t len, uint32_t depth,
+			   struct json_error *wrong);
+void json_release(struct json *json);
+#define AUTO_JSON __attribute__((cleanup(json_release)))
+
+static inline enum json_type json_type_of(const struct json *json, uint32_t node)
+{
+	return (enum json_type)json->nodes[node].type;
+}
+
+/* Items of a list: json_each (item, json, list). */
+#define json_each(item, json, list)                                                                \
+	for (uint32_t item = (list) + 1; item < (json)->nodes[list].next;                          \
+	     item = (json)->nodes[item].next)
+
+/* Members of an object: json_each_member (key, json, object), the value is node key + 1. */
+#define json_each_member(key, json, object)                                                        \
+	for (uint32_t key = (object) + 1; key < (json)->nodes[object].next;                        \
+	     key = (json)->nodes[key + 1].next)
+
+/* The value of the (last) member with this key; 0: none, or this is no object. */
+uint32_t json_member(const struct json *json, uint32_t object, const char *key);
+/* A string is this text. */
+bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len);
+
+struct json_string {
+	const char *text; /* without a NUL behind it; NULL: no string */
+	size_t len;
+};
+/* Its characters. They stand in the text itself, or, where there were escapes, in the arena. */
+struct json_string json_string_of(const struct json *json, uint32_t node, struct arena *a);
+/* False: no number, one with a fraction or an exponent, or one that does not fit. */
+bool json_integer_of(int64_t *number, const struct json *json, uint32_t node);
+
+/* Adds every key that stands before in the same object already, in the order of the text. */
+typedef LIST(uint32_t) json_node_list;
+void json_find_duplicates(json_node_list *keys, struct arena *a, const struct json *json);
+
+struct json_position {
+	uint32_t line, column; /* from 1; a column is a character (code point), as editors count */
+};
+struct json_position json_position(const char *text, size_t len, size_t offset);

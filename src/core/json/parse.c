@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/json/escape.h"
+#include "core/json/json.h"
+
+#include <endian.h>
+#include <string.h>
+
+struct parser {
+	struct json *json;
+	const char *text, *at, *end;
+	uint32_t open[JSON_MAX_DEPTH]; /* nodes of the brackets that are open */
+	uint32_t depth, max_depth;
+	const char *comma; /* the one that was taken last */
+	struct json_error *wrong;
+};
+
+static bool fail(struct parser *p, const char *at, const char *what)
+{
+	*p->wrong = (struct json_error){(size_t)(at - p->text), what, SIZE_MAX};
+	return false;
+}
+
+static bool fail_at_end(struct parser *p, const char *what)
+{
+	fail(p, p->end, what);
+	if (p->depth)
+		p->wrong->opened = p->json->nodes[p->open[p->depth - 1]].at;
+	return false;
+}
+
+static uint32_t add_node(struct parser *p, enum json_type type, const char *at)
+{
+	struct json *json = p->json;
+
+	if (json->n == json->cap) {
+		json->cap = json->cap ? 2 * json->cap : 64;
+		json->nodes = xrealloc(json->nodes, json->cap * sizeof(*json->nodes));
+	}
+	json->nodes[json->n] = (struct json_node){
+		.at = (uint32_t)(at - p->text), .next = json->n + 1, .type = (uint8_t)type};
+	return json->n++;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* The next character that is no blank; '\0' at the end, and where a NUL stands. */
+static inline char peek(struct parser *p)
+{
+	while (p->at < p->end && is_blank(*p->at))
+		p->at++;
+	return p->at < p->end ? *p->at : '\0';
+}
+
+/* --- strings --- */
+
+/* Of eight bytes: the top bit of each that is a control character, a quote, a backslash or no
+ * ASCII. */
+static uint64_t special_bytes(uint64_t word)
+{
+	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
+	uint64_t quote = word ^ ones * '"', escape = word ^ ones * '\\';
+
+	return ((word - ones * ' ') | (quote - ones) | (escape - ones) | word) & tops;
+}
+
+/* Skips what needs no look, eight bytes at a time. It may stop early, never late. */
+static const char *skip_plain(const char *at, const char *end)
+{
+	uint64_t word, found;
+
+	for (; (size_t)(end - at) >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		found = special_bytes(le64toh(word));
+		if (found)
+			return at + __builtin_ctzll(found) / 8;
+	}
+	return at;
+}
+
+/* Bytes of the escape at `at`; 0: it is none that JSON has. */
+static size_t escape_length(const char *at, const char *end)
+{
+	int32_t unit;
+
+	if (end - at < 2)
+		return 0;
+	if (at[1] != 'u')
+		return at[1] && strchr("\"\\/bfnrt", at[1]) ? 2 : 0;
+	unit = escaped_unit(at, end);
+	if (unit < 0 || is_low(unit))
+		return 0;
+	if (!is_high(unit))
+		return 6;
+	return is_low(escaped_unit(at + 6, end)) ? 12 : 0;
+}
+
+/*
+ * Bytes of the character at `at`, which is no ASCII; 0: it is no UTF-8 (RFC 3629): no overlong
+ * forms, no surrogates, nothing above U+10FFFF.
+ */
+static size_t utf8_length(const char *text, const char *end)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	n = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	if ((size_t)(end - text) < n)
+		return 0;
+	low = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : low;
+	high = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : high;
+	if (at[1] < low || at[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+static bool fail_in_string(struct parser *p, const char *at)
+{
+	if (at == p->end)
+		return fail_at_end(p, "a string is not closed; write its second quote");
+	if (*at == '\n' || *at == '\r')
+		return fail(p, at, "a line ends within a string; close the quote");
+	if (*at == '\\')
+		return fail(p, at, "an unknown escape; write \\\\ for a backslash");
+	if ((unsigned char)*at >= 0x80)
+		return fail(p, at, "not UTF-8; save the file as UTF-8");
+	return fail(p, at, "a control character within a string; remove it");
+}
+
+static bool take_string(struct parser *p)
+{
+	uint32_t node = add_node(p, JSON_TYPE_STRING, p->at);
+	const char *at = p->at + 1;
+	bool escaped = false;
+
+	for (;;) {
+		size_t n;
+
+		at = skip_plain(at, p->end);
+		if (at == p->end || (unsigned char)*at < ' ')
+			return fail_in_string(p, at);
+		if (*at == '"')
+			break;
+		n = *at == '\\'			 ? escape_length(at, p->end)
+		    : (unsigned char)*at >= 0x80 ? utf8_length(at, p->end)
+						 : 1;
+		if (!n)
+			return fail_in_string(p, at);
+		escaped |= *at == '\\';
+		at += n;
+	}
+	p->json->nodes[node].len = (uint32_t)(at + 1 - p->at);
+	p->json->nodes[node].escaped = escaped;
+	p->at = at + 1;
+	return true;
+}
+
+/* --- numbers and words --- */
+
+static const char *skip_digits(const char *at, const char *end)
+{
+	while (at < end && *at >= '0' && *at <= '9')
+		at++;
+	return at;
+}
+
+/* Behind the digits, of which there must be one; NULL: there is none. */
+static const char *take_digits(const char *at, const char *end)
+{
+	const char *behind = skip_digits(at, end);
+
+	return behind == at ? NULL : behind;
+}
+
+/* Behind the number at `at` as RFC 8259 §6 has it; NULL: it is none. */
+static const char *number_end(const char *at, const char *end)
+{
+	const char *digits = at < end && *at == '-' ? at + 1 : at;
+
+	at = take_digits(digits, end);
+	if (!at || (*digits == '0' && at - digits > 1))
+		return NULL;
+	if (at < end && *at == '.')
+		at = take_digits(at + 1, end);
+	if (at && at < end && (*at == 'e' || *at == 'E')) {
+		at++;
+		at = take_digits(at < end && (*at == '+' || *at == '-') ? at + 1 : at, end);
+	}
+	return at;
+}
+
+static bool is_in_word(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_' || c == '.' || c == '+' || c == '-';
+}
+
+static bool is_word(const char *at, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(at, word, len);
+}
+
+static bool take_word(struct parser *p)
+{
+	static const char *const words[] = {
+		[JSON_TYPE_NULL] = "null", [JSON_TYPE_FALSE] = "false", [JSON_TYPE_TRUE] = "true"};
+	const char *at = p->at, *end = at, *number = number_end(at, p->end);
+	enum json_type type = JSON_TYPE_NUMBER;
+	uint32_t node;
+
+	while (end < p->end && is_in_word(*end))
+		end++;
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (is_word(at, (size_t)(end - at), words[i]))
+			type = (enum json_type)i;
+	if (type == JSON_TYPE_NUMBER && number != end)
+		return fail(p, at,
+			    *at == '-' || *at == '+' || *at == '.' || (*at >= '0' && *at <= '9')
+				    ? "not a number of JSON; write it in decimal, without a "
+				      "leading zero or sign +"
+				    : "a word without quotes; write it in double quotes");
+	node = add_node(p, type, at);
+	p->json->nodes[node].len = (uint32_t)(end - at);
+	p->at = end;
+	return true;
+}
+
+/* --- structure --- */
+
+static bool fail_at_value(struct parser *p, char c, const char *expected)
+{
+	if (p->at == p->end)
+		return fail_at_end(p, p->depth ? "the text ends too early" : "the text is empty");
+	if ((c == '}' || c == ']') && p->comma)
+		return fail(p, p->comma, "a comma before a closing bracket; remove the comma");
+	if (c == '/' || c == '#')
+		return fail(p, p->at, "a comment; JSON has none, remove it");
+	if (c == '\'')
+		return fail(p, p->at, "a single quote; write double quotes");
+	if ((unsigned char)c >= 0x80)
+		return fail(p, p->at,
+			    utf8_length(p->at, p->end)
+				    ? "a character that belongs into double quotes"
+				    : "not UTF-8; save the file as UTF-8");
+	if (!c)
+		return fail(p, p->at, "a NUL byte; save the file as UTF-8");
+	return fail(p, p->at, expected);
+}
+
+/* A scalar, or the opening bracket of a list or object. */
+static bool take_value(struct parser *p)
+{
+	char c = peek(p);
+
+	if (c == '"')
+		return take_string(p);
+	if (c != '{' && c != '[')
+		return is_in_word(c) ? take_word(p) : fail_at_value(p, c, "expected a value");
+	if (p->depth == p->max_depth)
+		return fail(p, p->at, "nested too deep");
+	p->open[p->depth++] = add_node(p, c == '{' ? JSON_TYPE_OBJECT : JSON_TYPE_LIST, p->at);
+	p->at++;
+	return true;
+}
+
+static bool take_key(struct parser *p)
+{
+	char c = peek(p);
+
+	if (c != '"')
+		return is_in_word(c)
+			       ? fail(p, p->at, "a key without quotes; write it in double quotes")
+			       : fail_at_value(p, c, "expected a key in double quotes");
+	if (!take_string(p))
+		return false;
+	if (peek(p) != ':')
+		return p->at == p->end ? fail_at_end(p, "the text ends too early")
+				       : fail(p, p->at, "expected a colon behind the key");
+	p->at++;
+	return true;
+}
+
+static bool is_object(const struct parser *p)
+{
+	return p->json->nodes[p->open[p->depth - 1]].type == JSON_TYPE_OBJECT;
+}
+
+static void close_bracket(struct parser *p)
+{
+	p->json->nodes[p->open[--p->depth]].next = p->json->n;
+	p->at++;
+}
+
+static bool fail_between(struct parser *p, char c)
+{
+	if (p->at == p->end)
+		return fail_at_end(p, "the text ends too early");
+	if (c == '}' || c == ']')
+		return fail(p, p->at,
+			    is_object(p) ? "expected \"}\", the bracket that is open is a \"{\""
+					 : "expected \"]\", the bracket that is open is a \"[\"");
+	if (c == '/' || c == '#')
+		return fail(p, p->at, "a comment; JSON has none, remove it");
+	return fail(p, p->at, "expected a comma or a closing bracket");
+}
+
+/* Behind a value: closes what ends here. False where no other value follows: the end, or *wrong. */
+static bool take_next(struct parser *p)
+{
+	p->comma = NULL;
+	while (p->depth) {
+		char c = peek(p);
+
+		p->json->nodes[p->open[p->depth - 1]].len++;
+		if (c == ',') {
+			p->comma = p->at++;
+			return true;
+		}
+		if (c != (is_object(p) ? '}' : ']'))
+			return fail_between(p, c);
+		close_bracket(p);
+	}
+	return false;
+}
+
+/* The bracket that was just opened closes at once. */
+static bool is_empty(struct parser *p)
+{
+	return peek(p) == (is_object(p) ? '}' : ']');
+}
+
+static bool parse(struct parser *p)
+{
+	bool more = true;
+
+	while (more) {
+		uint32_t depth = p->depth;
+
+		if ((depth && is_object(p) && !take_key(p)) || !take_value(p))
+			return false;
+		p->comma = NULL;
+		if (p->depth > depth && !is_empty(p))
+			continue;
+		if (p->depth > depth)
+			close_bracket(p);
+		more = take_next(p);
+	}
+	if (p->wrong->what)
+		return false;
+	return peek(p) == '\0' && p->at == p->end
+		       ? true
+		       : fail(p, p->at, "something behind the end of the JSON text");
+}
+
+bool json_parse(struct json *json, const char *text, size_t len, uint32_t depth,
+		struct json_error *wrong)
+{
+	struct parser p = {.json = json,
+			   .text = text,
+			   .at = text,
+			   .end = text + len,
+			   .max_depth = depth,
+			   .wrong = wrong};
+
+	*json = (struct json){.text = text};
+	*wrong = (struct json_error){0};
+	if (len > JSON_MAX_BYTES)
+		return fail(&p, text, "longer than 1 GiB");
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		return fail(&p, text, "a byte order mark; save the file as UTF-8 without one");
+	return parse(&p);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Prefixes cut into runs of addresses that do not overlap, as an interval set wants them. Prefixes
+ * nest or are apart, they never cross: so n of them make at most 2 n runs, in O(n log n). Pure.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/ip.h"
+
+struct run {
+	uint32_t low, high; /* inclusive */
+	uint32_t says;	    /* what the caller knows of it */
+};
+
+struct runs {
+	LIST(struct run) list; /* from the lowest on; neighbours say something else */
+	/* What holds where a prefix that says `inner` lies within one that says `outer`. */
+	uint32_t (*within)(void *context, uint32_t outer, uint32_t inner);
+	void *context;
+};
+
+struct run run_of_prefix(struct prefix prefix, uint32_t says);
+/* Of n prefixes, which are sorted here. */
+void runs_cut(struct runs *runs, struct arena *a, struct run *prefixes, uint32_t n);

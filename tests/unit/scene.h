@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Random policies over a small world of addresses and ports, the same ones for the same seed. */
+#pragma once
+
+#include "core/ruleset/groups.h"
+
+#include <netinet/in.h>
+
+enum { MOST_GRANTS = 12, MOST_PEERS = 9 };
+
+static uint64_t seed;
+
+static inline uint32_t below(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 16) % n;
+}
+
+struct scene {
+	struct arena a;
+	struct grant grants[MOST_GRANTS];
+	uint32_t n;
+	struct ruleset rs;
+	bool counted;
+};
+
+/* Prefixes of all lengths that nest in a small part of the world. */
+static inline struct prefix some_prefix(void)
+{
+	struct prefix p = {ip_v4(0x0a000000 | below(64)), 32};
+
+	if (below(3) == 0)
+		p.len = (uint8_t)(24 + below(9));
+	if (below(40) == 0)
+		p.len = 0;
+	return prefix_canonical(p);
+}
+
+static inline const struct peers *some_peers(struct scene *s, bool anybody)
+{
+	struct peers *peers = arena_new(&s->a, struct peers);
+	uint32_t n = 1 + below(below(2) ? MOST_PEERS : 2);
+
+	peers->items = arena_array(&s->a, struct peer, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct prefix net = some_prefix();
+
+		while (!net.len && (!anybody || n > 1))
+			net = some_prefix();
+		peers->items[peers->n++] = (struct peer){net, NONE, NONE};
+		peers->hash = hash_more(peers->hash, &net, sizeof(net));
+	}
+	return peers;
+}
+
+static inline struct traffic some_traffic(void)
+{
+	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, 0};
+	struct traffic t = {.proto = protos[below(4)], .high = UINT16_MAX};
+
+	if (!match_has_ports(t) || below(6) == 0)
+		return t;
+	t.low = (uint16_t)(80 + below(12));
+	t.high = (uint16_t)(t.low + (below(2) ? 0 : below(6)));
+	return t;
+}
+
+static inline void random_scene(struct scene *s, bool counted)
+{
+	*s = (struct scene){.n = 1 + below(MOST_GRANTS), .counted = counted};
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct grant *g = &s->grants[i];
+		struct traffic *matches = arena_array(&s->a, struct traffic, 4);
+
+		g->from = i && below(3) == 0 ? s->grants[below(i)].from : some_peers(s, true);
+		g->to = i && below(3) == 0 ? s->grants[below(i)].to : some_peers(s, false);
+		g->from_name = below(2) ? arena_printf(&s->a, "list %u", below(3)) : NULL;
+		g->to_name = below(2) ? arena_printf(&s->a, "shop%u", below(3)) : NULL;
+		g->matches = matches;
+		for (uint32_t n = 1 + below(3); g->n_matches < n;)
+			matches[g->n_matches++] = some_traffic();
+		g->origin = i;
+	}
+}
+
+static inline void build(struct scene *s)
+{
+	struct facts facts = {.mark_accept = 2, .mark_raw = 1};
+	struct builder b = {.rs = &s->rs, .a = &s->a, .facts = &facts, .counted = s->counted};
+	grouped_list flows = {0};
+
+	for (uint32_t i = 0; i < s->n; i++)
+		for (uint32_t m = 0; m < s->grants[i].n_matches; m++)
+			*list_add(&s->a, &flows) =
+				(struct grouped){&s->grants[i], s->grants[i].matches[m]};
+	struct ends ends = {.b = &b};
+
+	add_chain(&b, "admit", NULL, 0, 0);
+	build_groups(&ends, &flows, WAY_NEW);
+	build_groups(&ends, &flows, WAY_ON);
+	build_groups(&ends, &flows, WAY_REPLY);
+	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
+	dispatch_groups(&b, add_chain(&b, "later", NULL, 0, 0), WAY_ON);
+	dispatch_groups(&b, add_chain(&b, "reply", NULL, 0, 0), WAY_REPLY);
+	s->rs.exists = true;
+}
