@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/diag.h"
 
+#include "base/foreign.h"
+
 #include <stdlib.h>
 
 const char *const severity_names[] = {
@@ -46,7 +48,7 @@ void diags_sort(struct diags *d)
 
 const char *diag_format(struct arena *a, const char *file, const struct diag *diag)
 {
-	return arena_printf(a, "%s:%u:%u: %s: %s%s%s", file, diag->line, diag->column,
-			    severity_names[diag->severity], diag->path, *diag->path ? ": " : "",
-			    diag->message);
+	return foreign_line(a, arena_printf(a, "%s:%u:%u: %s: %s%s%s", file, diag->line,
+					    diag->column, severity_names[diag->severity],
+					    diag->path, *diag->path ? ": " : "", diag->message));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which live connections end when rules go, and that what rules admitted is read back out of them. */
+/* Which live connections end when rules go, and that what rules admitted is read back out of them.
+ */
 #include "core/compile/compile.h"
 #include "core/iptables/iptables.h"
 #include "core/nft/nft.h"
@@ -114,11 +115,10 @@ static uint32_t compare_pair(const struct admission *meant, const struct admissi
 				     ip_plus(prefix_last(src), 1)};
 
 	for (size_t i = 0; i < COUNT_OF(sources); i++)
-		assert_same_answers(meant, read,
-				    (struct connection){.src = sources[i],
-							.dst = dst.ip,
-							.answers = dst.ip},
-				    match);
+		assert_same_answers(
+			meant, read,
+			(struct connection){.src = sources[i], .dst = dst.ip, .answers = dst.ip},
+			match);
 	return 1;
 }
 
@@ -272,7 +272,8 @@ TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
 
 	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
 	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
-	allow(&a, &r.earlier, "192.0.2.0/24", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 80, 90});
+	allow(&a, &r.earlier, "192.0.2.0/24", "172.18.1.2/32",
+	      (struct traffic){IPPROTO_TCP, 80, 90});
 	allow(&a, &r.now, "192.0.2.2/32", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 81, 81});
 	foreign.mark = ADMITTED_MARK;
 	assert_int_equal(fate(&a, &r, foreign), FATE_LIVES);
@@ -311,8 +312,8 @@ TEST(datagrams_that_a_translation_leads_elsewhere_are_translated_anew)
 				.match = {IPPROTO_UDP, 53, 53},
 				.to = ip("172.18.1.2"),
 				.origin = NONE};
-	struct connection c = {ip("192.0.2.2"), ip("192.0.2.1"), IPPROTO_UDP, 53,
-			       ip("172.18.1.2"), 53,		 0};
+	struct connection c = {
+		ip("192.0.2.2"), ip("192.0.2.1"), IPPROTO_UDP, 53, ip("172.18.1.2"), 53, 0};
 
 	*list_add(&a, &r.earlier.translations) = t;
 	assert_int_equal(fate(&a, &r, c), FATE_MUTED);

@@ -158,8 +158,7 @@ static void settle(struct pass *p, struct debt *d, uint32_t space)
 	AUTO_RELEASE struct arena a = {0};
 	struct admission now = {0};
 	const struct facts *f = &p->view.facts;
-	const struct space *want =
-		wanted_space(p, p->view.seen.have.spaces.items[space].container);
+	const struct space *want = wanted_space(p, p->view.seen.have.spaces.items[space].container);
 	struct revocation r = {.flows = want ? want->flows : &nothing,
 			       .now = &now,
 			       .earlier = &d->earlier,

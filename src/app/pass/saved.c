@@ -49,6 +49,63 @@ static bool decode_containers(struct saved *s, const json_t *names, struct error
 	return true;
 }
 
+/* The text of a member, in the arena; NULL where it is none. */
+static const char *text_of(struct saved *s, const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? arena_strdup(&s->arena, text) : NULL;
+}
+
+/* The settings of a connection or network, as text again; NULL where they are no object. */
+static const char *settings_of(struct saved *s, const json_t *object)
+{
+	const json_t *settings = json_object_get(object, "settings");
+	char *text = json_is_object(settings) ? json_dumps(settings, JSON_COMPACT) : NULL;
+	const char *kept = text ? arena_strdup(&s->arena, text) : NULL;
+
+	free(text);
+	return kept;
+}
+
+static bool decode_connections(struct saved *s, const json_t *list, struct error *err)
+{
+	const json_t *item;
+	size_t i;
+
+	if (list && !json_is_array(list))
+		return error_set(err, -1, "connections is no list");
+	json_array_foreach (list, i, item) {
+		struct kept_endpoint k = {.container_id = text_of(s, item, "container"),
+					  .container = text_of(s, item, "name"),
+					  .network = text_of(s, item, "network")};
+		const char *settings = settings_of(s, item);
+
+		if (!k.container_id || !k.container || !k.network || !settings ||
+		    !engine_take_settings(&k, settings))
+			return error_set(err, -1, "connections[%zu] is no connection", i);
+		*list_add(&s->arena, &s->connections) = k;
+	}
+	return true;
+}
+
+static bool decode_networks(struct saved *s, const json_t *list, struct error *err)
+{
+	const json_t *item;
+	size_t i;
+
+	if (list && !json_is_array(list))
+		return error_set(err, -1, "networks is no list");
+	json_array_foreach (list, i, item) {
+		struct kept_network k = {text_of(s, item, "name"), settings_of(s, item)};
+
+		if (!k.name || !k.settings)
+			return error_set(err, -1, "networks[%zu] is no network", i);
+		*list_add(&s->arena, &s->networks) = k;
+	}
+	return true;
+}
+
 static bool decode(struct saved *s, const struct buf *text, struct error *err)
 {
 	json_error_t where;
@@ -59,8 +116,10 @@ static bool decode(struct saved *s, const struct buf *text, struct error *err)
 		return error_set(err, -1, "line %d, column %d: %s", where.line, where.column,
 				 where.text);
 	decode_before(s, json_object_get(root, "before"));
-	ok = json_is_object(root) ? decode_containers(s, json_object_get(root, "containers"), err)
-				  : error_set(err, -1, "it is no object");
+	ok = (json_is_object(root) || error_set(err, -1, "it is no object")) &&
+	     decode_containers(s, json_object_get(root, "containers"), err) &&
+	     decode_connections(s, json_object_get(root, "connections"), err) &&
+	     decode_networks(s, json_object_get(root, "networks"), err);
 	json_decref(root);
 	return ok;
 }
@@ -77,6 +136,8 @@ void saved_refresh(struct saved *s)
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
 
+	if (s->dirty && !s->trouble)
+		return; /* what is known is newer than what could be written */
 	if (access(s->path, F_OK) < 0 && errno == ENOENT) {
 		if (s->trouble)
 			saved_release(s);
@@ -102,36 +163,66 @@ void saved_release(struct saved *s)
 
 /* --- writing --- */
 
-static bool write_state(struct saved *s, struct error *err)
+static void print_before(struct buf *text, const struct saved *s)
+{
+	buf_puts(text, "{\"version\": 1,\n \"before\": {");
+	if (s->forwarding_was_off)
+		buf_puts(text, "\"ip_forward\": 0");
+	if (s->policy_was_accept)
+		buf_printf(text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"",
+			   s->forwarding_was_off ? ", " : "", variant_names[s->variant]);
+	buf_puts(text, "}");
+}
+
+static void print_member(struct buf *text, const char *before, const char *name, const char *value)
+{
+	buf_printf(text, "%s\"%s\": ", before, name);
+	buf_json_string(text, value);
+}
+
+static void print_state(struct buf *text, const struct saved *s)
+{
+	print_before(text, s);
+	buf_puts(text, ",\n \"containers\": [");
+	list_each (name, &s->containers) {
+		buf_puts(text, name == s->containers.items ? "" : ", ");
+		buf_json_string(text, *name);
+	}
+	buf_puts(text, "],\n \"connections\": [");
+	list_each (k, &s->connections) {
+		print_member(text, k == s->connections.items ? "\n  {" : ",\n  {", "container",
+			     k->container_id);
+		print_member(text, ", ", "name", k->container);
+		print_member(text, ", ", "network", k->network);
+		buf_printf(text, ", \"settings\": %s}", k->settings);
+	}
+	buf_puts(text, "],\n \"networks\": [");
+	list_each (k, &s->networks) {
+		print_member(text, k == s->networks.items ? "\n  {" : ",\n  {", "name", k->name);
+		buf_printf(text, ", \"settings\": %s}", k->settings);
+	}
+	buf_puts(text, "]}\n");
+}
+
+bool saved_write(struct saved *s, struct error *err)
 {
 	AUTO_BUF struct buf text = {0};
-	const char *comma = "";
 
+	if (!s->dirty)
+		return true;
 	if (s->trouble)
 		return error_set(err, -1, "%s", s->trouble);
-	buf_puts(&text, "{\"version\": 1, \"before\": {");
-	if (s->forwarding_was_off) {
-		buf_puts(&text, "\"ip_forward\": 0");
-		comma = ", ";
-	}
-	if (s->policy_was_accept)
-		buf_printf(&text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"", comma,
-			   variant_names[s->variant]);
-	buf_puts(&text, "}, \"containers\": [");
-	list_each (name, &s->containers) {
-		buf_puts(&text, name == s->containers.items ? "" : ", ");
-		buf_json_string(&text, *name);
-	}
-	buf_puts(&text, "]}\n");
-	return file_replace(s->path, text.data, text.len, 0600, err);
+	print_state(&text, s);
+	s->dirty = !file_replace(s->path, text.data, text.len, 0600, err);
+	return !s->dirty;
 }
 
 bool saved_remember_forwarding(struct saved *s, struct error *err)
 {
 	if (s->forwarding_was_off)
 		return true;
-	s->forwarding_was_off = true;
-	if (write_state(s, err))
+	s->forwarding_was_off = s->dirty = true;
+	if (saved_write(s, err))
 		return true;
 	s->forwarding_was_off = false;
 	return false;
@@ -141,9 +232,9 @@ bool saved_remember_policy(struct saved *s, enum variant variant, struct error *
 {
 	if (s->policy_was_accept)
 		return true;
-	s->policy_was_accept = true;
+	s->policy_was_accept = s->dirty = true;
 	s->variant = variant;
-	if (write_state(s, err))
+	if (saved_write(s, err))
 		return true;
 	s->policy_was_accept = false;
 	return false;
@@ -169,11 +260,92 @@ bool saved_remember_containers(struct saved *s, const name_list *names, struct e
 	list_each (name, names)
 		*list_add(&s->arena, &copy) = arena_strdup(&s->arena, *name);
 	s->containers = copy;
-	return write_state(s, err);
+	s->dirty = true;
+	return saved_write(s, err);
+}
+
+/* --- what is taken away --- */
+
+static struct kept_endpoint *find_connection(const struct saved *s, const char *container_id,
+					     const char *network)
+{
+	list_each (k, &s->connections)
+		if (!strcmp(k->container_id, container_id) && !strcmp(k->network, network))
+			return k;
+	return NULL;
+}
+
+const struct kept_endpoint *saved_find_connection(const struct saved *s, const char *container_id,
+						  const char *network)
+{
+	return find_connection(s, container_id, network);
+}
+
+void saved_keep_connection(struct saved *s, const struct kept_endpoint *connection)
+{
+	struct kept_endpoint *k = find_connection(s, connection->container_id, connection->network);
+
+	k = k ? k : list_add(&s->arena, &s->connections);
+	*k = *connection;
+	k->container_id = arena_strdup(&s->arena, connection->container_id);
+	k->container = arena_strdup(&s->arena, connection->container);
+	k->network = arena_strdup(&s->arena, connection->network);
+	k->settings = arena_strdup(&s->arena, connection->settings);
+	s->dirty = true;
+}
+
+void saved_drop_connection(struct saved *s, const char *container_id, const char *network)
+{
+	struct kept_endpoint *k = find_connection(s, container_id, network);
+
+	if (!k)
+		return;
+	*k = s->connections.items[--s->connections.n];
+	s->dirty = true;
+}
+
+static struct kept_network *find_network(const struct saved *s, const char *name)
+{
+	list_each (k, &s->networks)
+		if (!strcmp(k->name, name))
+			return k;
+	return NULL;
+}
+
+const struct kept_network *saved_find_network(const struct saved *s, const char *name)
+{
+	return find_network(s, name);
+}
+
+void saved_keep_network(struct saved *s, const struct kept_network *network)
+{
+	struct kept_network *k = find_network(s, network->name);
+
+	k = k ? k : list_add(&s->arena, &s->networks);
+	k->name = arena_strdup(&s->arena, network->name);
+	k->settings = arena_strdup(&s->arena, network->settings);
+	s->dirty = true;
+}
+
+void saved_drop_network(struct saved *s, const char *name)
+{
+	struct kept_network *k = find_network(s, name);
+
+	if (!k)
+		return;
+	*k = s->networks.items[--s->networks.n];
+	s->dirty = true;
 }
 
 bool saved_forget(const struct saved *s, struct error *err)
 {
+	struct saved rest = {.path = s->path, .dirty = true};
+
+	if (s->connections.n || s->networks.n) {
+		memcpy(&rest.connections, &s->connections, sizeof(rest.connections));
+		memcpy(&rest.networks, &s->networks, sizeof(rest.networks));
+		return saved_write(&rest, err);
+	}
 	if (unlink(s->path) < 0 && errno != ENOENT)
 		return error_set(err, errno, "remove %s", s->path);
 	return true;

@@ -25,6 +25,7 @@ struct memory {
 	uint32_t generation;
 	struct space space;
 	bool has_walls;		     /* they were looked for, too: where something is translated */
+	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
@@ -47,7 +48,7 @@ struct debt {
 	bool blind;    /* what the rules admitted is not known */
 	struct arena arena;
 	struct admission earlier; /* what they admitted */
-	uint64_t settled_for; /* the file for which nothing was owed */
+	uint64_t settled_for;	  /* the file for which nothing was owed */
 };
 
 /*
@@ -65,6 +66,7 @@ struct known {
 	bool visited; /* looked into: what we put there is looked after until it ends */
 	struct debt debt;
 	struct memory memory;
+	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
 	struct known *next_spare;
 };
 
@@ -106,6 +108,7 @@ struct world {
 	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
 	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */
+	const char *replace;	     /* this network is made anew, if it must be: apply --replace */
 	bool adopt;		     /* take over rules without our mark … */
 	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
@@ -118,6 +121,8 @@ struct world {
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;
+	LIST(struct refusal) refusals; /* connections that the engine refused a short while ago */
+	struct arena of_refusals;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the ears */
 	uint64_t legacy_hash;	   /* of its filter when it was read last */

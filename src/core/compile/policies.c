@@ -267,8 +267,7 @@ static bool host_masquerades(struct compiler *c, const struct policy *p,
 
 	if (p->masquerade != MASQUERADE_AUTO)
 		return p->masquerade == MASQUERADE_YES;
-	return node &&
-	       (!node_has_default_route(node) || !answers_come_back(node, t->to, t->from));
+	return node && (!node_has_default_route(node) || !answers_come_back(node, t->to, t->from));
 }
 
 static void note_hairpin(struct compiler *c, const struct policy *p, struct ip to)

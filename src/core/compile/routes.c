@@ -352,7 +352,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 	const bool opens = strength >= OPENS_AS_ANY;
 	const bool on_link = prefix_is_single(route.dst) && ip_equal(route.dst.ip, route.via);
 	struct leaving packet = {.src = address_behind(node, route.via),
-				.dst = prefix_first(route.dst)};
+				 .dst = prefix_first(route.dst)};
 	uint32_t device = routing_device_of(node->routing, packet.src), table;
 
 	route.device = device;

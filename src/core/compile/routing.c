@@ -34,7 +34,7 @@ static bool is_better(const struct ip_route *path, const struct ip_route *than)
 }
 
 static const struct ip_route *look_up(const struct routing *r, uint32_t table, struct ip dst,
-				  const struct ip_route *imagined, uint32_t n)
+				      const struct ip_route *imagined, uint32_t n)
 {
 	const struct ip_route *best = NULL;
 
@@ -59,7 +59,7 @@ static uint32_t place_of_priority(const struct routing *r, uint32_t priority, ui
 }
 
 struct ip_outlet routing_find(const struct routing *r, const struct leaving *packet,
-			   const struct ip_route *imagined, uint32_t n)
+			      const struct ip_route *imagined, uint32_t n)
 {
 	uint32_t i = 0;
 

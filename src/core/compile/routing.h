@@ -49,7 +49,7 @@ struct routing {
 	 * there are several, or other rules than every namespace has.
 	 */
 	uint32_t only_device;
-	uint64_t digest; /* of what others wrote; 0 where there is an only_device */
+	uint64_t digest;		/* of what others wrote; 0 where there is an only_device */
 	LIST(struct ip_device) devices; /* where there is none */
 };
 
@@ -67,13 +67,13 @@ struct leaving {
 };
 
 struct ip_outlet {
-	const struct ip_route *path;    /* NULL: there is none */
-	const struct ip_rule *rule; /* that led to it, or refuses; NULL: none answers */
+	const struct ip_route *path; /* NULL: there is none */
+	const struct ip_rule *rule;  /* that led to it, or refuses; NULL: none answers */
 };
 
 /* Without our own routes, but with n that are thought of. */
 struct ip_outlet routing_find(const struct routing *r, const struct leaving *packet,
-			   const struct ip_route *imagined, uint32_t n);
+			      const struct ip_route *imagined, uint32_t n);
 /* The device that has this address; 0: none. */
 uint32_t routing_device_of(const struct routing *r, struct ip address);
 const char *routing_device_name(const struct routing *r, uint32_t index); /* "?": not known */

@@ -37,8 +37,8 @@ bool answers_come_back(const struct node *node, struct ip own, struct prefix pee
 	if (!node->routing || !routing_device_of(node->routing, own))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(somebody); i++) {
-		const struct leaving packet = {
-			.src = own, .dst = peer.len ? peer.ip : ip_v4(somebody[i])};
+		const struct leaving packet = {.src = own,
+					       .dst = peer.len ? peer.ip : ip_v4(somebody[i])};
 		const struct ip_outlet outlet = routing_find(node->routing, &packet, NULL, 0);
 
 		if (!comes_to_host(node, &outlet))
@@ -53,8 +53,8 @@ struct asking {
 	struct compiler *c;
 	const struct node *node;
 	LIST(struct ip_route) ours; /* as they will stand */
-	uint32_t said;		/* the last policy that something was said of */
-	uint32_t left;		/* questions */
+	uint32_t said;		    /* the last policy that something was said of */
+	uint32_t left;		    /* questions */
 };
 
 /* Where a packet leaves, in words. */
@@ -96,12 +96,12 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 	for (size_t i = 0; i < COUNT_OF(somebody) && q->left; i++, q->left--) {
 		const bool anybody = !peer.len;
 		const struct leaving packet = {.src = opens ? (struct ip){0} : own,
-					      .dst = anybody ? ip_v4(somebody[i])
-						     : prefix_is_single(peer)
-							     ? peer.ip
-							     : ip_plus(prefix_first(peer), 1)};
-		const struct ip_outlet outlet = routing_find(q->node->routing, &packet, q->ours.items,
-							  q->ours.n);
+					       .dst = anybody ? ip_v4(somebody[i])
+						      : prefix_is_single(peer)
+							      ? peer.ip
+							      : ip_plus(prefix_first(peer), 1)};
+		const struct ip_outlet outlet =
+			routing_find(q->node->routing, &packet, q->ours.items, q->ours.n);
 
 		if (anybody ? comes_to_host(q->node, &outlet) : leaves_by(&outlet, device))
 			continue;

@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* {"name": "value"}, whose first member needs no comma in front. */
-static void add_member(struct buf *body, bool *first, const char *name, const char *value)
-{
-	if (!*first)
-		buf_puts(body, ",");
-	*first = false;
-	buf_json_string(body, name);
-	buf_puts(body, ":");
-	buf_json_string(body, value);
-}
-
 static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -28,85 +17,143 @@ static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
 	return false;
 }
 
-static void encode_ipam(struct buf *body, const struct network *network)
+static void set_text(json_t *object, const char *name, const char *text)
 {
-	bool first = true;
+	json_object_set_new(object, name, json_string(text));
+}
 
-	if (!network->subnet.ip.family)
-		return;
-	buf_puts(body, ",\"IPAM\":{\"Config\":[{");
-	add_member(body, &first, "Subnet", prefix_format_full(network->subnet).s);
+/* The object that is a member of another, made if it is none yet. */
+static json_t *member(json_t *object, const char *name)
+{
+	json_t *found = json_object_get(object, name);
+
+	if (json_is_object(found))
+		return found;
+	found = json_object();
+	json_object_set_new(object, name, found);
+	return found;
+}
+
+static json_t *settings_or_nothing(const char *settings)
+{
+	json_t *object = settings ? json_loads(settings, 0, NULL) : NULL;
+
+	return object ? object : json_object();
+}
+
+static void finish(struct buf *body, json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	buf_puts(body, text ? text : "{}");
+	free(text);
+	json_decref(object);
+}
+
+static bool is_ipv4(const json_t *pool)
+{
+	const char *subnet = json_string_value(json_object_get(pool, "Subnet"));
+	struct prefix p;
+
+	return subnet && prefix_parse(&p, subnet) && p.ip.family == 4;
+}
+
+/* Its pools of the other family stay. */
+static void set_pools(json_t *root, const struct network *network)
+{
+	json_t *ipam = member(root, "IPAM"), *was = json_object_get(ipam, "Config"), *other;
+	json_t *pools = json_array(), *pool = json_object();
+	size_t i;
+
+	set_text(pool, "Subnet", prefix_format_full(network->subnet).s);
 	if (network->gateway.family)
-		add_member(body, &first, "Gateway", ip_format(network->gateway).s);
+		set_text(pool, "Gateway", ip_format(network->gateway).s);
 	if (network->ip_range.ip.family)
-		add_member(body, &first, "IPRange", prefix_format_full(network->ip_range).s);
-	buf_puts(body, "}]}");
+		set_text(pool, "IPRange", prefix_format_full(network->ip_range).s);
+	json_array_append_new(pools, pool);
+	json_array_foreach (was, i, other)
+		if (!is_ipv4(other))
+			json_array_append(pools, other);
+	json_object_set_new(ipam, "Config", pools);
 }
 
 /* The user's own options win over those that we would derive. */
-static void encode_options(struct buf *body, const struct network *network)
+static void set_options(json_t *root, const struct network *network)
 {
 	static const char bridge_name[] = "com.docker.network.bridge.name";
 	static const char mtu[] = "com.docker.network.driver.mtu";
-	const struct pair *options = network->options.items;
+	const struct pair *declared = network->options.items;
 	uint32_t n = network->options.n;
-	bool first = true;
+	json_t *options = member(root, "Options");
 
-	buf_puts(body, ",\"Options\":{");
 	if (!strcmp(network->driver, "bridge") && network->bridge_name &&
-	    !has_pair(options, n, bridge_name))
-		add_member(body, &first, bridge_name, network->bridge_name);
-	if (network->mtu && !has_pair(options, n, mtu)) {
+	    (network->bridge_name_declared || !json_object_get(options, bridge_name)) &&
+	    !has_pair(declared, n, bridge_name))
+		set_text(options, bridge_name, network->bridge_name);
+	if (network->mtu && !has_pair(declared, n, mtu)) {
 		AUTO_BUF struct buf number = {0};
 
 		buf_printf(&number, "%u", network->mtu);
-		add_member(body, &first, mtu, buf_text(&number));
+		set_text(options, mtu, buf_text(&number));
 	}
 	list_each (option, &network->options)
-		add_member(body, &first, option->name, option->value);
-	buf_puts(body, "}");
+		set_text(options, option->name, option->value);
 }
 
 /* Our mark is ours: a label of that name in the file is left out. */
-static void encode_labels(struct buf *body, const struct network *network)
+static void set_labels(json_t *root, const struct network *network)
 {
-	bool first = true;
+	json_t *labels = member(root, "Labels");
 
-	buf_puts(body, ",\"Labels\":{");
-	add_member(body, &first, MANAGED_LABEL, "1");
 	list_each (label, &network->labels)
-		if (strcmp(label->name, MANAGED_LABEL) != 0)
-			add_member(body, &first, label->name, label->value);
-	buf_puts(body, "}");
+		set_text(labels, label->name, label->value);
+	set_text(labels, MANAGED_LABEL, "1");
 }
 
-void engine_encode_network(struct buf *body, const struct network *network, bool check_duplicate)
+static void set_declared(json_t *root, const struct network *network)
 {
-	bool first = true;
-
-	buf_puts(body, "{");
-	add_member(body, &first, "Name", network->name);
-	add_member(body, &first, "Driver", network->driver);
-	if (check_duplicate)
-		buf_puts(body, ",\"CheckDuplicate\":true");
+	set_text(root, "Driver", network->driver);
 	if (network->internal)
-		buf_puts(body, ",\"Internal\":true");
-	encode_ipam(body, network);
-	encode_options(body, network);
-	encode_labels(body, network);
-	buf_puts(body, "}");
+		json_object_set_new(root, "Internal", json_true());
+	if (network->subnet.ip.family)
+		set_pools(root, network);
+	set_options(root, network);
+	set_labels(root, network);
 }
 
-void engine_encode_connect(struct buf *body, const char *container_id, struct ip ip)
+void engine_encode_network(struct buf *body, const struct network *network,
+			   const struct kept_network *was, bool check_duplicate)
 {
-	buf_puts(body, "{\"Container\":");
-	buf_json_string(body, container_id);
-	if (ip.family)
-		buf_printf(body,
-			   ",\"EndpointConfig\":{\"IPAMConfig\":{\"%s\":\"%s\"},"
-			   "\"DriverOpts\":{\"" MANAGED_LABEL "\":\"1\"}}",
-			   ip.family == 6 ? "IPv6Address" : "IPv4Address", ip_format(ip).s);
-	buf_puts(body, "}");
+	json_t *root = settings_or_nothing(was ? was->settings : NULL);
+
+	set_text(root, "Name", network ? network->name : was ? was->name : "");
+	if (check_duplicate)
+		json_object_set_new(root, "CheckDuplicate", json_true());
+	if (network)
+		set_declared(root, network);
+	finish(body, root);
+}
+
+void engine_encode_connect(struct buf *body, const char *container_id, const struct connecting *how)
+{
+	json_t *root = json_object(), *endpoint = settings_or_nothing(how->settings);
+	json_t *config = member(endpoint, "IPAMConfig");
+
+	set_text(root, "Container", container_id);
+	if (how->ip.family)
+		set_text(config, how->ip.family == 6 ? "IPv6Address" : "IPv4Address",
+			 ip_format(how->ip).s);
+	else
+		json_object_del(config, "IPv4Address");
+	if (!json_object_size(config))
+		json_object_del(endpoint, "IPAMConfig");
+	if (how->managed)
+		set_text(member(endpoint, "DriverOpts"), MANAGED_LABEL, "1");
+	if (json_object_size(endpoint))
+		json_object_set_new(root, "EndpointConfig", endpoint);
+	else
+		json_decref(endpoint);
+	finish(body, root);
 }
 
 void engine_encode_disconnect(struct buf *body, const char *container_id, bool force)
@@ -169,6 +216,11 @@ struct engine_container *engine_find_container(const struct engine *e, const cha
 				      !strcmp(e->containers.items[i].name, name));
 
 	return at == NONE ? NULL : &e->containers.items[at];
+}
+
+bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip)
+{
+	return ip_equal(endpoint->configured.family ? endpoint->configured : endpoint->ip, ip);
 }
 
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network)

@@ -54,7 +54,7 @@ static const struct json_field listed_fields[] = {
 };
 
 struct inspected {
-	const char *id, *name, *network_mode, *sandbox_key;
+	const char *id, *name, *network_mode, *sandbox_key, *mac;
 	bool running, restarting;
 	int pid;
 };
@@ -67,6 +67,7 @@ static const struct json_field inspected_fields[] = {
 	{"State.Pid", JSON_KIND_PID, offsetof(struct inspected, pid)},
 	{"HostConfig.NetworkMode", JSON_KIND_TEXT, offsetof(struct inspected, network_mode)},
 	{"NetworkSettings.SandboxKey", JSON_KIND_TEXT, offsetof(struct inspected, sandbox_key)},
+	{"Config.MacAddress", JSON_KIND_TEXT, offsetof(struct inspected, mac)},
 };
 
 static const struct json_field event_fields[] = {
@@ -82,11 +83,13 @@ bool engine_decode_version(struct engine *e, struct arena *a, const char *json, 
 {
 	AUTO_RELEASE struct arena tree = {0};
 	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
+	char *minor;
 
 	if (!root || !JSON_DECODE(e, a, root, version_fields, err))
 		return error_wrap(err, "version");
 	e->api = NULL;
-	e->major = (uint32_t)(strtoul(e->version, NULL, 10) % UINT32_MAX);
+	e->major = (uint32_t)(strtoul(e->version, &minor, 10) % UINT32_MAX);
+	e->minor = *minor == '.' ? (uint32_t)(strtoul(minor + 1, NULL, 10) % UINT32_MAX) : 0;
 	e->libpod = server_header && !strncasecmp(server_header, "Libpod", strlen("Libpod"));
 	return true;
 }
@@ -139,6 +142,26 @@ bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted, st
 		return choose_wanted(e, a, wanted, oldest, newest, err);
 	e->api = arena_printf(a, "1.%d", newest < API_NEWEST ? newest : API_NEWEST);
 	return true;
+}
+
+/*
+ * Measured: 20 gives the container's MAC address to its first network whenever that is connected;
+ * 26 and 28 ignore one at connect, and 29.4 takes it.
+ */
+bool engine_keeps_mac(const struct engine *e)
+{
+	enum { WITH_OWN = 25, TAKES_IT = 29, SINCE = 4 };
+
+	return e->major < WITH_OWN || e->major > TAKES_IT ||
+	       (e->major == TAKES_IT && e->minor >= SINCE);
+}
+
+/* Before 28 the next number is taken: what was eth0 comes back as eth1, until the next start. */
+bool engine_keeps_interface_name(const struct engine *e)
+{
+	enum { SINCE = 28 };
+
+	return e->major >= SINCE;
 }
 
 static const struct backend {
@@ -315,6 +338,12 @@ static bool decode_endpoints(struct engine_container *c, struct arena *a, json_t
 			return error_wrap(err, "NetworkSettings.Networks.%s", name);
 		mark = json_object_get(mark, MANAGED_LABEL);
 		endpoint.managed = json_is_string(mark) && !strcmp(json_string_value(mark), "1");
+		if (c->inspected &&
+		    !json_store_text(&endpoint.mac, a, json_object_get(item, "MacAddress")))
+			return error_set(err, -1, "NetworkSettings.Networks.%s: no MAC address",
+					 name);
+		if (c->with_settings)
+			endpoint.settings = settings_of_endpoint(a, item, endpoint.network, c);
 		*list_add(a, &c->endpoints) = endpoint;
 	}
 	return true;
@@ -399,20 +428,22 @@ bool engine_decode_inspect(struct engine_container *c, struct arena *a, const ch
 	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
 	struct inspected seen = {0};
 
-	if (!root || !JSON_DECODE(&seen, a, root, inspected_fields, err) ||
-	    !decode_endpoints(c, a, root, err))
+	if (!root || !JSON_DECODE(&seen, a, root, inspected_fields, err))
 		return error_wrap(err, "container");
 	if (!c->id)
 		c->id = seen.id;
 	if (!c->name)
 		c->name = seen.name + (*seen.name == '/');
+	c->network_mode = seen.network_mode;
+	c->mac = seen.mac;
+	c->inspected = true;
+	if (!decode_endpoints(c, a, root, err))
+		return error_wrap(err, "container");
 	/* Between two attempts Docker says Running as well as Restarting, with process id 0. */
 	c->restarting = seen.restarting;
 	c->running = seen.running && seen.pid > 0 && !seen.restarting;
 	c->pid = c->running ? seen.pid : 0;
-	c->network_mode = seen.network_mode;
 	c->sandbox_key = seen.sandbox_key;
-	c->inspected = true;
 	return true;
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Records out of JSON objects by table: a member of the wrong type is an error that names its path,
- * an absent or null one is zero. Private to engine.c.
+ * an absent or null one is zero. Private to core/engine.
  */
 #pragma once
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/ip.h"
+#include "core/engine/engine.h"
 
 #include <jansson.h>
 
@@ -38,5 +39,9 @@ MUST_CHECK bool json_store_text(const char **text, struct arena *a, const json_t
 
 MUST_CHECK bool json_decode_fields(void *record, struct arena *a, json_t *object,
 				   const struct json_field *fields, size_t n, struct error *err);
+/* What an endpoint was made with: a member of inspect's NetworkSettings.Networks (settings.c). */
+const char *settings_of_endpoint(struct arena *a, const json_t *endpoint, const char *network,
+				 const struct engine_container *c);
+
 #define JSON_DECODE(record, a, object, fields, err)                                                \
 	json_decode_fields((record), (a), (object), (fields), COUNT_OF(fields), (err))

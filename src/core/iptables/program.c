@@ -175,8 +175,8 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 			     traffic(w, "--dport", at_target(t)));
 }
 
-static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p, bool reply,
-		      const char *verdict)
+static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
+		      bool reply, const char *verdict)
 {
 	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s",
 		     address(w, "-s", reply ? p->dst->net : p->src->net),

@@ -157,8 +157,7 @@ static void make_lookup(struct making *m, struct op *op, struct attrs data)
 
 static void make_immediate(struct making *m, struct op *op, struct attrs data)
 {
-	struct attrs verdict =
-		attr_find(attr_find(data, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
+	struct attrs verdict = attr_find(attr_find(data, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
 
 	op->kind = verdict.bytes ? VERDICT : NEVER;
 	op->how = attr_be32(attr_find(verdict, NFTA_VERDICT_CODE));
@@ -170,8 +169,8 @@ static const struct {
 	const char *name;
 	void (*make)(struct making *m, struct op *op, struct attrs data);
 } makers[] = {
-	{"payload", make_payload}, {"meta", make_meta},	    {"ct", make_ct},
-	{"bitwise", make_bitwise}, {"cmp", make_cmp},	    {"lookup", make_lookup},
+	{"payload", make_payload},     {"meta", make_meta}, {"ct", make_ct},
+	{"bitwise", make_bitwise},     {"cmp", make_cmp},   {"lookup", make_lookup},
 	{"immediate", make_immediate},
 };
 
@@ -255,8 +254,7 @@ static bool is_within(const struct set *set, const uint8_t *element, const uint8
 static const uint8_t *find_element(const struct set *set, const uint8_t *key)
 {
 	uint32_t len = set_key_len(set);
-	uint32_t behind =
-		first_not_before(set->n, i, memcmp(set_element(set, i), key, len) <= 0);
+	uint32_t behind = first_not_before(set->n, i, memcmp(set_element(set, i), key, len) <= 0);
 
 	if (!set->interval || set->n_key == 1) /* they are apart: one can hold it */
 		return behind && is_within(set, set_element(set, behind - 1), key)

@@ -69,9 +69,9 @@ static void add_exact(struct admission *admission, struct arena *a, uint32_t gra
 	for (uint32_t s = 0; s < g->from->n; s++)
 		for (uint32_t d = 0; d < g->to->n; d++)
 			for (uint32_t m = 0; m < g->n_matches; m++) {
-				uint64_t hash = hash_of(g->from->items[s].net.ip,
-							g->to->items[d].net.ip, g->matches[m].proto,
-							g->matches[m].low);
+				uint64_t hash =
+					hash_of(g->from->items[s].net.ip, g->to->items[d].net.ip,
+						g->matches[m].proto, g->matches[m].low);
 
 				*list_add(a, &admission->one) = (struct exact_grant){hash, grant};
 				hash_index_grow(&admission->exact, a, &admission->one, i,
@@ -183,8 +183,8 @@ static bool bears_our_mark(const struct revocation *r, const struct connection *
 {
 	uint32_t bits = c->mark & (r->admitted | r->between);
 
-	return bits == r->admitted || (bits == r->between && has_home(r->flows, c->src) &&
-				       has_home(r->flows, c->answers));
+	return bits == r->admitted ||
+	       (bits == r->between && has_home(r->flows, c->src) && has_home(r->flows, c->answers));
 }
 
 bool revocation_concerns(const struct revocation *r, const struct connection *c)

@@ -28,7 +28,8 @@ struct admission {
 	LIST(struct exact_grant {
 		uint64_t hash;
 		uint32_t grant;
-	}) one;
+	})
+	one;
 	LIST(uint32_t) wide; /* the other grants */
 };
 /* These, too. Both keep in the arena what they need of the rules; flows must live on. */
@@ -44,7 +45,7 @@ struct revocation {
 	 * a managed network.
 	 */
 	bool blind;
-	bool mutes; /* rules here drop what bears the mark `muted` */
+	bool mutes;			   /* rules here drop what bears the mark `muted` */
 	uint32_t admitted, between, muted; /* marks; `between` two containers */
 };
 

@@ -32,7 +32,8 @@ static inline bool match_single_port(struct traffic match)
 /* Which packets are asked. */
 enum way {
 	WAY_NEW,   /* the first one of a connection */
-	WAY_ON,	   /* later ones, and all of them before Docker's raw drops: policies do not count these */
+	WAY_ON,	   /* later ones, and all of them before Docker's raw drops: policies do not count
+		      these */
 	WAY_REPLY, /* what comes back: source and destination change places */
 	N_WAYS,
 };

@@ -6,19 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A large table is read more than once: so many entries at a time, at most so often. */
-enum { AT_ONCE = 1 << 16, MOST_TIMES = 64 };
+/* So many are remembered and ended at a time; more rounds than this are owed. */
+enum { ROUND = 1 << 15, MOST_ROUNDS = 64, MOST_IN_CONTAINER = 4 };
 
-struct concerned {
-	struct connection connection;
+struct ending {
+	enum fate fate;
 	struct nf_conntrack *tuple; /* what finds the entry again */
 };
 
 struct search {
 	const struct revocation *revocation;
-	struct concerned *found;
+	struct ending *found; /* of this round */
 	uint32_t n;
-	bool more;
+	bool more; /* than a round takes */
 };
 
 static struct ip ip_of(const struct nf_conntrack *ct, enum nf_conntrack_attr attr)
@@ -62,11 +62,17 @@ static int look_at(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *
 {
 	struct connection c = connection_of(ct);
 	struct search *s = data;
+	enum fate fate;
 
 	if (s->more || !revocation_concerns(s->revocation, &c))
 		return NFCT_CB_CONTINUE;
-	s->found[s->n++] = (struct concerned){c, tuple_of(ct)};
-	s->more = s->n == AT_ONCE;
+	fate = revocation_fate(s->revocation, &c);
+	if (fate == FATE_LIVES)
+		return NFCT_CB_CONTINUE;
+	s->more = s->n == ROUND;
+	if (s->more)
+		return NFCT_CB_CONTINUE;
+	s->found[s->n++] = (struct ending){fate, tuple_of(ct)};
 	return NFCT_CB_CONTINUE;
 }
 
@@ -99,16 +105,15 @@ static bool end(struct nfct_handle *h, struct nf_conntrack *tuple, const uint32_
 	       errno == ENOENT || error_set(err, errno, "end a revoked connection");
 }
 
-static bool settle(uint32_t *n, struct nfct_handle *h, const struct search *s, struct error *err)
+static bool end_all(uint32_t *n, struct nfct_handle *h, const struct search *s, struct error *err)
 {
 	bool ok = true;
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		const struct concerned *f = &s->found[i];
-		enum fate fate = revocation_fate(s->revocation, &f->connection);
+		const struct ending *f = &s->found[i];
 
-		if (ok && fate != FATE_LIVES) {
-			ok = end(h, f->tuple, fate == FATE_MUTED ? &s->revocation->muted : NULL,
+		if (ok) {
+			ok = end(h, f->tuple, f->fate == FATE_MUTED ? &s->revocation->muted : NULL,
 				 err);
 			*n += ok;
 		}
@@ -117,25 +122,25 @@ static bool settle(uint32_t *n, struct nfct_handle *h, const struct search *s, s
 	return ok;
 }
 
-/* Reads the table until all of it was seen: what lives on stands in the way of the rest. */
-static bool run(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
+static bool end_round(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
 {
 	bool read;
 
-	for (int i = 0; i < MOST_TIMES; i++) {
-		uint32_t before = *n;
+	s->n = 0;
+	s->more = false;
+	read = dump(h, s, err);
+	return end_all(n, h, s, err) && read;
+}
 
-		s->n = 0;
-		s->more = false;
-		read = dump(h, s, err);
-		if (!settle(n, h, s, err) || !read)
-			return false;
-		if (!s->more)
-			return true;
-		if (*n == before)
-			break;
-	}
-	return error_set(err, EAGAIN, "end revoked connections: there are too many");
+static bool open_in(struct nfct_handle **h, const struct ns *ns, struct error *err)
+{
+	int home;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	*h = nfct_open(CONNTRACK, 0);
+	ns_leave(home);
+	return *h || error_set(err, errno, "open conntrack");
 }
 
 bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
@@ -143,19 +148,22 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation 
 {
 	struct search s = {.revocation = r};
 	struct nfct_handle *h;
+	int round = 0, most = ns->pidfd < 0 ? MOST_ROUNDS : MOST_IN_CONTAINER;
 	bool ok;
-	int home;
 
 	*n = 0;
-	if (!ns_enter(&home, ns, err))
+	if (!open_in(&h, ns, err))
 		return false;
-	h = nfct_open(CONNTRACK, 0);
-	ns_leave(home);
-	if (!h)
-		return error_set(err, errno, "open conntrack");
-	s.found = xmalloc(AT_ONCE * sizeof(*s.found));
-	ok = run(n, h, &s, err);
+	s.found = xmalloc(ROUND * sizeof(*s.found));
+	do
+		ok = end_round(n, h, &s, err);
+	while (ok && s.more && ++round < most);
 	free(s.found);
+	if (ok && s.more)
+		ok = error_set(err, -1,
+			       "there are more revoked connections than %u; the rest ends in the "
+			       "next pass",
+			       *n);
 	nfct_close(h);
 	return ok;
 }

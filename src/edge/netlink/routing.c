@@ -6,14 +6,13 @@
 
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 struct reading {
 	struct routing *routing;
-	route_list *ours;
 	struct arena *a;
+	bool too_many;
 };
 
 /* Attributes behind header and body; none where the message is too short for them. */
@@ -85,7 +84,14 @@ static uint32_t device_of(struct attrs attrs)
 	return (uint32_t)hop.rtnh_ifindex;
 }
 
-static bool take_path(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+/* Who owns a namespace may fill it: it is not looked at any more then. */
+static bool too_many(struct reading *r, struct error *err)
+{
+	r->too_many = true;
+	return error_set(err, -1, "too many routes or rules");
+}
+
+static bool take_path(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
 	struct reading *r = context;
@@ -95,22 +101,17 @@ static bool take_path(void *context, const struct nlmsghdr *message, struct erro
 	if (!is_a(message, RTM_NEWROUTE, sizeof(*body)) || body->rtm_family != AF_INET ||
 	    body->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD) || body->rtm_tos)
 		return true;
+	if (r->routing->paths.n == MOST_PATHS)
+		return too_many(r, err);
 	attrs = attrs_behind(message, sizeof(*body));
 	path = (struct ip_route){.dst = take_prefix(attrs, RTA_DST, body->rtm_dst_len),
-			     .table = take_u32(attrs, RTA_TABLE, body->rtm_table),
-			     .metric = take_u32(attrs, RTA_PRIORITY, 0),
-			     .device = device_of(attrs),
-			     .type = type_of(body),
-			     .ours = body->rtm_protocol == ROUTE_PROTOCOL};
-	if (path.ours && path.dst.ip.family)
-		*list_add(r->a, r->ours) =
-			(struct route){.dst = path.dst,
-				       .via = take_prefix(attrs, RTA_GATEWAY, 32).ip,
-				       .origin = NONE,
-				       .table = path.table};
+				 .table = take_u32(attrs, RTA_TABLE, body->rtm_table),
+				 .metric = take_u32(attrs, RTA_PRIORITY, 0),
+				 .device = device_of(attrs),
+				 .type = type_of(body),
+				 .ours = body->rtm_protocol == ROUTE_PROTOCOL};
 	path.dst.ip.family = 4;
-	if (r->routing->paths.n <= MOST_PATHS)
-		*list_add(r->a, &r->routing->paths) = path;
+	*list_add(r->a, &r->routing->paths) = path;
 	return true;
 }
 
@@ -121,7 +122,8 @@ static bool has(struct attrs attrs, uint16_t type)
 	return attr_find(attrs, type).len != 0;
 }
 
-/* Since Linux 6.15 a port comes with a mask (FRA_SPORT_MASK, FRA_DPORT_MASK; not in older headers). */
+/* Since Linux 6.15 a port comes with a mask (FRA_SPORT_MASK, FRA_DPORT_MASK; not in older headers).
+ */
 static bool is_whole_port(uint16_t type, struct attrs value)
 {
 	return (type == FRA_DPORT_RANGE + 4 || type == FRA_DPORT_RANGE + 5) && value.len == 2 &&
@@ -172,7 +174,7 @@ static enum ip_rule_action action_of(const struct fib_rule_hdr *body)
 	}
 }
 
-static bool take_rule(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+static bool take_rule(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	const struct fib_rule_hdr *body = NLMSG_DATA(message);
 	struct reading *r = context;
@@ -180,9 +182,10 @@ static bool take_rule(void *context, const struct nlmsghdr *message, struct erro
 	struct attrs attrs, proto;
 	int32_t suppresses;
 
-	if (!is_a(message, RTM_NEWRULE, sizeof(*body)) || body->family != AF_INET ||
-	    r->routing->rules.n > MOST_IP_RULES)
+	if (!is_a(message, RTM_NEWRULE, sizeof(*body)) || body->family != AF_INET)
 		return true;
+	if (r->routing->rules.n == MOST_IP_RULES)
+		return too_many(r, err);
 	attrs = attrs_behind(message, sizeof(*body));
 	rule.priority = take_u32(attrs, FRA_PRIORITY, 0);
 	rule.action = action_of(body);
@@ -211,8 +214,10 @@ static bool take_link(void *context, const struct nlmsghdr *message, struct erro
 	const struct ifinfomsg *body = NLMSG_DATA(message);
 	struct reading *r = context;
 
-	if (!is_a(message, RTM_NEWLINK, sizeof(*body)) || r->routing->devices.n > MOST_PATHS)
+	if (!is_a(message, RTM_NEWLINK, sizeof(*body)))
 		return true;
+	if (r->routing->devices.n == MOST_PATHS)
+		return too_many(r, err);
 	*list_add(r->a, &r->routing->devices) = (struct ip_device){
 		(uint32_t)body->ifi_index,
 		arena_strdup(r->a, attr_text(attr_find(attrs_behind(message, sizeof(*body)),
@@ -243,35 +248,25 @@ static bool dump(struct reading *r, const struct ns *ns, uint16_t type, size_t b
 	return netlink_dump(ns->route_fd, &request, request.header.nlmsg_len, seq, reader, r, err);
 }
 
-static int by_destination(const void *left, const void *right)
-{
-	return route_compare(left, right);
-}
-
 static bool read_all(struct reading *r, const struct ns *ns, struct error *err)
 {
-	struct routing *routing = r->routing;
-
 	if (!dump(r, ns, RTM_GETROUTE, sizeof(struct rtmsg), take_path, err) ||
 	    !dump(r, ns, RTM_GETRULE, sizeof(struct fib_rule_hdr), take_rule, err))
 		return false;
-	if (routing->paths.n > MOST_PATHS || routing->rules.n > MOST_IP_RULES) {
-		*routing = (struct routing){.only_device = UINT32_MAX};
-		return true;
-	}
-	routing_finish(routing);
-	return routing->only_device ||
+	routing_finish(r->routing);
+	return r->routing->only_device ||
 	       dump(r, ns, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, err);
 }
 
-bool routing_read(struct routing *routing, route_list *ours, struct arena *a, const struct ns *ns,
-		  struct error *err)
+bool routing_read(struct routing *routing, struct arena *a, const struct ns *ns, struct error *err)
 {
-	struct reading r = {routing, ours, a};
+	struct reading r = {.routing = routing, .a = a};
 
-	if (!read_all(&r, ns, err))
-		return error_wrap(err, "read routes");
-	if (ours->n)
-		qsort(ours->items, ours->n, sizeof(*ours->items), by_destination);
+	if (read_all(&r, ns, err))
+		return true;
+	if (!r.too_many)
+		return error_wrap(err, "read routes and rules");
+	*err = (struct error){0};
+	*routing = (struct routing){.only_device = UINT32_MAX};
 	return true;
 }

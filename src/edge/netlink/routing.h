@@ -5,8 +5,8 @@
 #include "edge/netlink/route.h"
 
 /*
- * All of them, and ours once more, sorted, from all tables. Where there are more than are looked at
- * (MOST_PATHS, MOST_IP_RULES), routing is one with an only_device that nobody knows: UINT32_MAX.
+ * All of them. Where there are more than are looked at (MOST_PATHS, MOST_IP_RULES), routing is one
+ * with an only_device that nobody knows: UINT32_MAX.
  */
-MUST_CHECK bool routing_read(struct routing *routing, route_list *ours, struct arena *a,
-			     const struct ns *ns, struct error *err);
+MUST_CHECK bool routing_read(struct routing *routing, struct arena *a, const struct ns *ns,
+			     struct error *err);
