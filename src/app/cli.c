@@ -33,7 +33,8 @@ const struct flag flags[] = {
 	{"engine", 'e', false, false, "MAJOR", NULL, "as for this version of Docker"},
 	{"counters", 'k', false, false, "WHEN", "auto on off",
 	 "count what each policy lets through (auto: up to 500 policies)"},
-	{"format", 'f', false, false, "NAME", "dot mermaid json", NULL},
+	{"format", 'f', false, false, "NAME", "dot mermaid json",
+	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
 };
 const size_t n_flags = COUNT_OF(flags);
 
@@ -51,6 +52,10 @@ const struct verb verbs[] = {
 	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
+	{"explain", verb_explain, "SRC DST PORT", NULL, "je", false,
+	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
+	{"graph", verb_graph, "[FILE]", NULL, "f", false, "draw who may reach whom",
+	 "0 drawn, 1 an error"},
 	{"status", verb_status, "", NULL, "j", false, "what the running daemon sees",
 	 "0 healthy, 2 degraded, 1 no daemon answers"},
 	{"doctor", verb_doctor, "", NULL, "jk", true,
@@ -60,8 +65,6 @@ const struct verb verbs[] = {
 	{"completion", verb_completion, "SHELL", "bash zsh fish", "", false,
 	 "print what a shell needs to complete all this", "0"},
 	{"help", verb_help, "[VERB]", NULL, "", false, "this text, or a verb's own", "0"},
-	{"explain", NULL, "SRC DST PORT", NULL, "j", false, NULL, NULL},
-	{"graph", NULL, "[FILE]", NULL, "f", false, NULL, NULL},
 	{"test", NULL, "[FILE]", NULL, "j", false, NULL, NULL},
 	{"flows", NULL, "", NULL, "j", false, NULL, NULL},
 	{"init", NULL, "", NULL, "j", false, NULL, NULL},

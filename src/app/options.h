@@ -25,6 +25,7 @@ struct options {
 	const char *backend;	   /* HARBORWALL_BACKEND or --backend; NULL: detect */
 	const char *counters_word; /* HARBORWALL_COUNTERS or --counters */
 	const char *container;	   /* rules of its namespace; NULL: of the host's */
+	const char *format;	   /* of graph; NULL: dot */
 	const char *color;	   /* auto, always, never */
 	enum counters counters;
 	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */

@@ -52,7 +52,7 @@ static bool set_forwarding(const struct work *k, struct error *err)
 
 static bool set_forward_policy(const struct work *k, struct error *err)
 {
-	enum variant variant = k->step->handoff.variant;
+	enum variant variant = k->step->variant;
 
 	return saved_remember_policy(&k->world->saved, variant, err) &&
 	       handoff_set_forward_policy(k->ns, variant, true, err);
@@ -60,12 +60,12 @@ static bool set_forward_policy(const struct work *k, struct error *err)
 
 static bool add_route(const struct work *k, struct error *err)
 {
-	return route_add(k->ns, &k->step->route, err);
+	return route_add(k->ns, k->step->route, err);
 }
 
 static bool remove_route(const struct work *k, struct error *err)
 {
-	return route_remove(k->ns, &k->step->route, err);
+	return route_remove(k->ns, k->step->route, err);
 }
 
 static bool change_firewall(const struct work *k, struct error *err)
@@ -73,12 +73,13 @@ static bool change_firewall(const struct work *k, struct error *err)
 	struct moment start = timing_start();
 	uint32_t origin = NONE, nobody;
 	struct error refused = {0}, behind = {0};
-	bool before = fw_nft_commit(k->ns, &k->step->before, &nobody, &refused);
-	bool ok = fw_nft_commit(k->ns, &k->step->batch, &origin, err);
+	bool before = fw_nft_commit(k->ns, &k->step->send->before, &nobody, &refused);
+	bool ok = fw_nft_commit(k->ns, &k->step->send->batch, &origin, err);
 
 	/* in any case, and the first error is told */
 	if (before)
-		ok = fw_nft_commit(k->ns, &k->step->behind, &nobody, ok ? err : &behind) && ok;
+		ok = fw_nft_commit(k->ns, &k->step->send->behind, &nobody, ok ? err : &behind) &&
+		     ok;
 	else
 		log_debug("nothing stands meanwhile", "error", refused.text);
 	timing_part("commit", start);
@@ -98,12 +99,12 @@ static bool restore_chains(const struct work *k, struct error *err)
 
 static bool add_handoff(const struct work *k, struct error *err)
 {
-	return handoff_put(k->ns, &k->step->handoff, err);
+	return handoff_put(k->ns, k->step->handoff, err);
 }
 
 static bool remove_handoff(const struct work *k, struct error *err)
 {
-	return handoff_remove(k->ns, &k->step->handoff, err);
+	return handoff_remove(k->ns, k->step->handoff, err);
 }
 
 static bool (*const takers[])(const struct work *, struct error *) = {

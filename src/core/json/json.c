@@ -79,7 +79,7 @@ struct json_string json_string_of(const struct json *json, uint32_t node, struct
 
 static bool same_string(struct json_string a, struct json_string b)
 {
-	return a.len == b.len && !memcmp(a.text, b.text, a.len);
+	return a.len == b.len && (!a.len || !memcmp(a.text, b.text, a.len));
 }
 
 bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)

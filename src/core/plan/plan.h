@@ -26,6 +26,11 @@ enum step_kind {
 	STEP_REMOVE_NETWORK,
 };
 
+/* What a firewall step sends; two around it, where nft_meanwhile wants them. */
+struct transactions {
+	struct nft_batch before, batch, behind;
+};
+
 struct step {
 	enum step_kind kind;
 	char sign;		   /* '+' '-' '~' */
@@ -39,10 +44,10 @@ struct step {
 	const char *replaces_id;      /* of a network to create: the one that goes before */
 	uint32_t space;		      /* index into want->spaces; NONE: see have_space */
 	uint32_t have_space;
-	struct route route;
-	struct handoff handoff;
-	bool moves; /* ours stands, but not where it is wanted among foreign rules */
-	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
+	const struct route *route; /* these two stand in the states that were compared */
+	const struct handoff *handoff;
+	bool moves;		   /* ours stands, but not where it is wanted among foreign rules */
+	struct transactions *send; /* of a firewall step, else NULL: routes are many */
 	nft_changes changes;
 	enum variant variant; /* of what the tools of iptables do */
 	const char *restore;  /* what they are given */
@@ -83,6 +88,13 @@ struct observed {
 	LIST(struct kept_network) kept_networks;
 	LIST(struct refusal) refusals;
 };
+
+/*
+ * What other people's rules on the host do to the first packet of an admitted flow, in words with
+ * what helps; NULL: it passes. first: as it is when it is forwarded; in and out are known.
+ */
+const char *walls_stop(struct arena *a, const struct config *config, const struct observed *seen,
+		       const struct packet *first);
 
 /* The last sequence numbers of batches are the caller's: each batch here starts at 1. */
 void plan_diff(struct plan *plan, struct arena *a, const struct state *want,

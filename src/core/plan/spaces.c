@@ -96,9 +96,11 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 	const struct space *w = want == NONE ? &nothing : &d->want->spaces.items[want];
 	const struct space *h = &d->seen->have.spaces.items[have];
 	const struct space *from = add ? w : h, *other = add ? h : w;
+	uint32_t depends_on;
 
 	if (same_routes(w, h))
 		return;
+	depends_on = add ? connecting_step(d, w) : NONE;
 	list_each (route, &from->routes) {
 		struct step *step;
 
@@ -107,10 +109,10 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 			continue;
 		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
 				  "route", want, have);
-		step->route = *route;
+		step->route = route;
 		step->text = route_text(d, h, route);
 		step->why = add ? origin_path(d, route->origin) : "no policy needs it";
-		step->depends_on = add ? connecting_step(d, w) : NONE;
+		step->depends_on = depends_on;
 	}
 }
 
@@ -126,7 +128,7 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 	if (w->forward_drop && !h->forward_drop) {
 		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
-		step->handoff.variant = d->seen->facts->variant;
+		step->variant = d->seen->facts->variant;
 		step->text = "host: FORWARD policy DROP";
 		step->why = "forwarding was off; Docker itself would have closed it";
 	}
@@ -175,8 +177,9 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 			  : !w->exists	     ? '-'
 					     : '~',
 			  "firewall", want, have);
-	step->batch = batch;
-	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset, &changes);
+	step->send = arena_new(d->a, struct transactions);
+	step->send->batch = batch;
+	nft_meanwhile(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
 				  space_name(h), nft_changes_count(&changes),
@@ -286,7 +289,7 @@ static void diff_handoffs(struct differ *d, bool add)
 				  : o  ? '~'
 				       : '+',
 				  "hand-off", 0, 0);
-		step->handoff = *handoff;
+		step->handoff = handoff;
 		step->moves = o && o->bits == handoff->bits;
 		step->text = handoff_text(d, handoff);
 		step->why = !add	      ? "no policy needs it"
