@@ -86,16 +86,24 @@ static void say(struct asking *q, uint32_t origin, const char *what, struct pref
 				: "name the sources in \"from\"");
 }
 
+/* An end of a flow, and whether the policy names this address or a prefix that holds it. */
+struct flow_end {
+	uint32_t origin;
+	struct ip own;
+	bool opens, named;
+};
+
 /* An end of a flow: with its own address once the connection stands, without at its beginning. */
-static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix peer, bool opens)
+static void ask(struct asking *q, struct flow_end what, struct prefix peer)
 {
+	const struct ip own = what.own;
 	uint32_t device = routing_device_of(q->node->routing, own);
 
-	if (!device || q->said == origin || node_seat_in(q->node, peer.ip))
+	if (!device || q->said == what.origin || node_seat_in(q->node, peer.ip))
 		return;
 	for (size_t i = 0; i < COUNT_OF(somebody) && q->left; i++, q->left--) {
 		const bool anybody = !peer.len;
-		const struct leaving packet = {.src = opens ? (struct ip){0} : own,
+		const struct leaving packet = {.src = what.opens ? (struct ip){0} : own,
 					       .dst = anybody ? ip_v4(somebody[i])
 						      : prefix_is_single(peer)
 							      ? peer.ip
@@ -103,36 +111,46 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 		const struct ip_outlet outlet =
 			routing_find(q->node->routing, &packet, q->ours.items, q->ours.n);
 
-		if (anybody ? comes_to_host(q->node, &outlet) : leaves_by(&outlet, device))
+		if (anybody || !what.named ? comes_to_host(q->node, &outlet)
+					   : leaves_by(&outlet, device))
 			continue;
-		say(q, origin, opens ? "connections" : "answers", peer, own, &outlet);
+		say(q, what.origin, what.opens ? "connections" : "answers", peer, own, &outlet);
 		return;
 	}
 }
 
-static bool holds(const struct peers *peers, struct ip ip)
+/* 0: it is not among them; 1: a prefix holds it; 2: it is named itself. */
+static int place_among(const struct peers *peers, struct ip ip)
 {
-	for (uint32_t i = 0; i < peers->n; i++)
+	int place = 0;
+
+	for (uint32_t i = 0; i < peers->n && place < 2; i++)
 		if (prefix_contains(peers->items[i].net, ip))
-			return true;
-	return false;
+			place = prefix_is_single(peers->items[i].net) ? 2 : 1;
+	return place;
 }
 
-static void ask_all(struct asking *q, uint32_t origin, struct ip own, const struct peers *peers,
-		    bool opens)
+static void ask_all(struct asking *q, struct flow_end what, const struct peers *peers)
 {
 	for (uint32_t i = 0; i < peers->n; i++)
-		if (!opens || peers->items[i].net.len)
-			ask(q, origin, own, peers->items[i].net, opens);
+		if (!what.opens || peers->items[i].net.len)
+			ask(q, what, peers->items[i].net);
 }
 
+/*
+ * Who is in a prefix that may come, and on several networks, comes as whoever he is where he leaves
+ * by: that is no other flow than the policy means.
+ */
 static void ask_grants(struct asking *q, struct ip own)
 {
 	list_each (grant, &q->c->host->grants) {
-		if (holds(grant->to, own))
-			ask_all(q, grant->origin, own, grant->from, false);
-		if (holds(grant->from, own))
-			ask_all(q, grant->origin, own, grant->to, true);
+		int to = place_among(grant->to, own), from = place_among(grant->from, own);
+
+		if (to)
+			ask_all(q, (struct flow_end){grant->origin, own, false, to == 2},
+				grant->from);
+		if (from == 2)
+			ask_all(q, (struct flow_end){grant->origin, own, true, true}, grant->to);
 	}
 }
 
@@ -140,7 +158,7 @@ static void ask_translations(struct asking *q, struct ip own)
 {
 	list_each (t, &q->c->host->translations)
 		if (ip_equal(t->to, own) && !t->masquerade)
-			ask(q, t->origin, own, t->from, false);
+			ask(q, (struct flow_end){t->origin, own, false, true}, t->from);
 }
 
 static void imagine(struct asking *q, const struct space *space)
