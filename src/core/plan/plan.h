@@ -65,16 +65,6 @@ struct plan {
 	LIST(const struct kept_endpoint *) obsolete; /* not to be made again any more */
 };
 
-/*
- * What the host holds beside Docker's own lists: routes and addresses, which may take packets away
- * from a network's subnet.
- */
-struct host_prefix {
-	struct prefix prefix;
-	const char *device; /* "several interfaces" of a route with several next hops */
-	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
-};
-
 /* An interface that policies name, and whether it is there. */
 struct named_interface {
 	const char *container, *name; /* container NULL: on the host */
