@@ -3,6 +3,7 @@
 
 #include "app/pass/unchanged.h"
 #include "app/report/timings.h"
+#include "core/compile/compile.h"
 #include "core/json/locate.h"
 #include "core/nft/nft.h"
 
