@@ -65,6 +65,11 @@ void say_page(FILE *out, const struct buf *page)
 	color_print(out, buf_text(&text));
 }
 
+void say_clear(FILE *out)
+{
+	color_print(out, "\x1b[H\x1b[2J");
+}
+
 /* --- a file and a pass --- */
 
 void say_diags(const struct options *o, struct generation *g)
