@@ -180,6 +180,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->container = letter == 'x' ? value : o->container;
 	o->color = letter == 'C' ? value : o->color;
 	o->replace = letter == 'r' ? value : o->replace;
+	o->rules |= letter == 'R';
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';

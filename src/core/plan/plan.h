@@ -57,6 +57,7 @@ struct step {
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
+	const char *flows;   /* what the file opens and closes, as printed; NULL: not compared */
 	bool keep_networks;  /* set before: ours that left the file stay */
 	bool adopt;	     /* set before: unmarked rules that say what ours say are removed */
 	const char *replace; /* set before: this network is to be made anew, if it must be */
@@ -103,8 +104,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 /* The batches' bytes; all else is the arena's. */
 void plan_free(struct plan *plan);
 
-/* For people (the first few changes of each table, verbose: all), and for programs. */
-void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
-		bool verbose);
+/* For people (rules: with every change of a table), and for programs. */
+void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool rules);
 void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);
 uint32_t plan_count(const struct plan *plan, char sign);

@@ -5,7 +5,14 @@
 
 #include <string.h>
 
-enum node_kind { NODE_ADDRESS, NODE_NETWORK, NODE_GROUP, NODE_OUTSIDE, NODE_INTERFACE, NODE_UNKNOWN };
+enum node_kind {
+	NODE_ADDRESS,
+	NODE_NETWORK,
+	NODE_GROUP,
+	NODE_OUTSIDE,
+	NODE_INTERFACE,
+	NODE_UNKNOWN
+};
 
 struct graph_node {
 	enum node_kind kind;
@@ -53,8 +60,8 @@ static uint32_t address_node(struct graph *g, const struct address *at)
 {
 	const char *name = config_name(g->config, address_container(at));
 
-	return node(g, NODE_ADDRESS, name ? name : at->key,
-		    arena_strdup(g->a, ip_format(at->ip).s), at->network);
+	return node(g, NODE_ADDRESS, name ? name : at->key, arena_strdup(g->a, ip_format(at->ip).s),
+		    at->network);
 }
 
 enum { NAMED = 3 }; /* members of a group */
@@ -65,9 +72,8 @@ static const char *members(struct graph *g, const struct peers *peers)
 
 	for (uint32_t i = 0; i < peers->n && i < NAMED; i++) {
 		const struct peer *peer = &peers->items[i];
-		const struct address *at = peer->address == NONE
-						   ? NULL
-						   : &g->config->addresses.items[peer->address];
+		const struct address *at =
+			peer->address == NONE ? NULL : &g->config->addresses.items[peer->address];
 		const char *name = at ? config_name(g->config, address_container(at)) : NULL;
 
 		text = arena_printf(g->a, "%s%s%s", text, i ? ", " : "",
@@ -144,15 +150,14 @@ static void add_policy(struct graph *g, const struct policy *p, const struct res
 	uint32_t place;
 
 	if (p->nat == NAT_NO) {
-		edge(g, EDGE_ALLOWS, peers_node(g, r->from, from), peers_node(g, r->subject, subject),
-		     p)
+		edge(g, EDGE_ALLOWS, peers_node(g, r->from, from),
+		     peers_node(g, r->subject, subject), p)
 			->waits = waits;
 		return;
 	}
 	place = p->nat == NAT_DNAT ? place_node(g, p, r) : NONE;
 	if (p->nat == NAT_DNAT) {
-		struct graph_edge *e =
-			edge(g, EDGE_TRANSLATES, place, peers_node(g, r->to, to), p);
+		struct graph_edge *e = edge(g, EDGE_TRANSLATES, place, peers_node(g, r->to, to), p);
 
 		e->waits = waits;
 		if (iface)
@@ -208,8 +213,9 @@ static void print_label(struct buf *out, const char *text)
 }
 
 static const char *const dot_shapes[] = {
-	[NODE_ADDRESS] = "box",	     [NODE_NETWORK] = "plaintext", [NODE_GROUP] = "box3d",
-	[NODE_OUTSIDE] = "ellipse",  [NODE_INTERFACE] = "house",   [NODE_UNKNOWN] = "box, style=dashed"};
+	[NODE_ADDRESS] = "box",	    [NODE_NETWORK] = "plaintext",
+	[NODE_GROUP] = "box3d",	    [NODE_OUTSIDE] = "ellipse",
+	[NODE_INTERFACE] = "house", [NODE_UNKNOWN] = "box, style=dashed"};
 static const char *const dot_styles[] = {[EDGE_ALLOWS] = "",
 					 [EDGE_TRANSLATES] = ", color=blue",
 					 [EDGE_MASQUERADES] = ", color=gray"};
@@ -254,8 +260,8 @@ static void print_dot(struct buf *out, const struct graph *g)
 /* --- mermaid --- */
 
 static const char *const mermaid_shapes[][2] = {
-	[NODE_ADDRESS] = {"[\"", "\"]"},   [NODE_NETWORK] = {"([\"", "\"])"},
-	[NODE_GROUP] = {"[[\"", "\"]]"},   [NODE_OUTSIDE] = {"((\"", "\"))"},
+	[NODE_ADDRESS] = {"[\"", "\"]"},     [NODE_NETWORK] = {"([\"", "\"])"},
+	[NODE_GROUP] = {"[[\"", "\"]]"},     [NODE_OUTSIDE] = {"((\"", "\"))"},
 	[NODE_INTERFACE] = {"{{\"", "\"}}"}, [NODE_UNKNOWN] = {"[\"", "?\"]"}};
 
 static void print_mermaid_node(struct buf *out, const struct graph *g, const struct graph_node *n)
@@ -335,7 +341,8 @@ static void print_json(struct buf *out, const struct graph *g)
 	list_each (e, &g->edges) {
 		buf_puts(out, comma);
 		print_key(out, "    {", "kind", edge_kinds[e->kind]);
-		buf_printf(out, ", \"from\": %u, \"to\": %u, \"policy\": %u", e->from, e->to, e->policy);
+		buf_printf(out, ", \"from\": %u, \"to\": %u, \"policy\": %u", e->from, e->to,
+			   e->policy);
 		print_key(out, ", ", "text", e->text);
 		buf_printf(out, ", \"waits\": %s}", e->waits ? "true" : "false");
 		comma = ",\n";
@@ -346,8 +353,10 @@ static void print_json(struct buf *out, const struct graph *g)
 void graph_print(struct buf *out, const struct config *config, const struct resolution *resolution,
 		 enum graph_format format)
 {
-	static void (*const printers[])(struct buf *, const struct graph *) = {
-		[GRAPH_DOT] = print_dot, [GRAPH_MERMAID] = print_mermaid, [GRAPH_JSON] = print_json};
+	static void (*const printers[])(struct buf *,
+					const struct graph *) = {[GRAPH_DOT] = print_dot,
+								 [GRAPH_MERMAID] = print_mermaid,
+								 [GRAPH_JSON] = print_json};
 	AUTO_RELEASE struct arena a = {0};
 	struct graph g = {.a = &a, .config = config};
 

@@ -89,7 +89,7 @@ void question_unknown(struct error *err, const struct reach *reach, const struct
 	list_each (c, &engine->containers)
 		add_name(&a, &names, c->name);
 	for (size_t k = 0; k < COUNT_OF(words); k++)
-		add_name(&a, &names, words[k].name);
+		*list_add(&a, &names) = words[k].name;
 	i = nearest(text, names.items, sizeof(*names.items), names.n);
 	if (i != NONE)
 		error_set(err, -1, "nothing is named \"%s\" (did you mean \"%s\"?)", text,
