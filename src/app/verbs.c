@@ -33,7 +33,8 @@ static void print_diags(const struct options *o, struct generation *g)
 {
 	list_each (diag, &g->diags.list)
 		if (!o->quiet || diag->severity == SEVERITY_ERROR)
-			fprintf(stderr, "%s\n", diag_format(&g->arena, o->config, diag));
+			fprintf(stderr, "%s\n%s", diag_format(&g->arena, o->config, diag),
+				diag->quote ? diag->quote : "");
 }
 
 static void print_diags_json(const struct options *o, const struct generation *g, bool valid)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/diag.h"
 
+#include "base/buf.h"
+
 #include <stdlib.h>
 
 const char *const severity_names[] = {
@@ -9,16 +11,16 @@ const char *const severity_names[] = {
 	[SEVERITY_NOTE] = "note",
 };
 
-struct diag *diag_add(struct diags *d, enum severity severity, const char *path,
-		      const char *pointer, const char *format, ...)
+struct diag *diag_add(struct diags *d, enum severity severity, size_t at, const char *path,
+		      const char *format, ...)
 {
 	struct diag *diag = list_add(d->arena, &d->list);
 	va_list args;
 
 	diag->severity = severity;
+	diag->at = (uint32_t)at;
 	diag->order = d->list.n;
 	diag->path = arena_strdup(d->arena, path);
-	diag->pointer = arena_strdup(d->arena, pointer);
 	va_start(args, format);
 	diag->message = arena_vprintf(d->arena, format, args);
 	va_end(args);
@@ -27,21 +29,107 @@ struct diag *diag_add(struct diags *d, enum severity severity, const char *path,
 	return diag;
 }
 
-static int by_place(const void *left, const void *right)
+/* --- places --- */
+
+static bool begins_character(char c)
+{
+	return (c & 0xc0) != 0x80;
+}
+
+static void move_on(struct position *p, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n')
+			*p = (struct position){p->line + 1, 1};
+		else
+			p->column += begins_character(text[i]);
+	}
+}
+
+struct position position_of(const char *text, size_t len, size_t offset)
+{
+	struct position p = {1, 1};
+
+	move_on(&p, text, offset < len ? offset : len);
+	return p;
+}
+
+static int by_offset(const void *left, const void *right)
 {
 	const struct diag *a = left, *b = right;
 
-	if (a->line != b->line)
-		return a->line < b->line ? -1 : 1;
-	if (a->column != b->column)
-		return a->column < b->column ? -1 : 1;
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
 	return a->order < b->order ? -1 : a->order > b->order;
 }
 
-void diags_sort(struct diags *d)
+void diags_place(struct diags *d, const char *text, size_t len)
 {
-	if (d->list.n)
-		qsort(d->list.items, d->list.n, sizeof(*d->list.items), by_place);
+	struct position p = {1, 1};
+	size_t done = 0;
+
+	if (!d->list.n)
+		return;
+	qsort(d->list.items, d->list.n, sizeof(*d->list.items), by_offset);
+	list_each (diag, &d->list) {
+		size_t at = diag->at < len ? diag->at : len;
+
+		move_on(&p, text + done, at - done);
+		done = at;
+		diag->line = p.line;
+		diag->column = p.column;
+	}
+}
+
+/* --- text --- */
+
+enum { BEFORE = 60, BEHIND = 40 }; /* bytes of a long line that are shown */
+
+static const char *line_begin(const char *text, const char *at)
+{
+	const char *first = at - text > BEFORE ? at - BEFORE : text;
+
+	for (const char *c = at; c > first; c--)
+		if (c[-1] == '\n')
+			return c;
+	while (first < at && !begins_character(*first))
+		first++;
+	return first;
+}
+
+static const char *line_end(const char *at, const char *end)
+{
+	const char *last = end - at > BEHIND ? at + BEHIND : end;
+	const char *newline = memchr(at, '\n', (size_t)(last - at));
+
+	if (newline)
+		return newline > at && newline[-1] == '\r' ? newline - 1 : newline;
+	while (last > at && last < end && !begins_character(*last))
+		last--;
+	return last;
+}
+
+/* Terminals act on control characters. */
+static bool is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+const char *quote_place(struct arena *a, const char *text, size_t len, size_t offset)
+{
+	AUTO_BUF struct buf out = {0};
+	const char *at = text + (offset < len ? offset : len);
+	const char *begin = line_begin(text, at), *end = line_end(at, text + len);
+
+	buf_puts(&out, "  ");
+	for (const char *c = begin; c < end; c++)
+		buf_add(&out, is_control(*c) && *c != '\t' ? "?" : c, 1);
+	buf_puts(&out, "\n  ");
+	for (const char *c = begin; c < at; c++)
+		if (begins_character(*c))
+			buf_puts(&out, *c == '\t' ? "\t" : " ");
+	buf_puts(&out, "^\n");
+	return arena_strdup(a, buf_text(&out));
 }
 
 const char *diag_format(struct arena *a, const char *file, const struct diag *diag)

@@ -1,63 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What all decoders stand on: where in the file they are, what they say is wrong there, and the
- * names, each of which is kept once. A place becomes text only when there is something to say.
- */
+/* What all decoders stand on: what they say is wrong, and the names, each of which is kept once. */
 #include "core/config/impl.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* --- the place --- */
-
-static void add_path(struct buf *pointer, const struct decoder *d)
-{
-	for (uint32_t i = 0; i < d->depth; i++)
-		if (d->path[i].key)
-			place_add_key(pointer, d->path[i].key);
-		else
-			place_add_index(pointer, d->path[i].index);
-}
-
-const char *place_here(const struct decoder *d)
-{
-	AUTO_BUF struct buf pointer = {0};
-
-	add_path(&pointer, d);
-	return arena_strdup(d->a, buf_text(&pointer));
-}
-
-const char *place_of_key_here(const struct decoder *d)
-{
-	AUTO_BUF struct buf pointer = {0};
-
-	add_path(&pointer, d);
-	buf_puts(&pointer, "#");
-	return arena_strdup(d->a, buf_text(&pointer));
-}
-
 /* --- saying what is wrong --- */
 
-static const char *type_name(const struct json_value *json)
+bool has_fraction(const struct json *json, uint32_t node)
 {
-	static const char *const names[] = {
-		[JSON_OBJECT] = "an object",
-		[JSON_ARRAY] = "a list",
-		[JSON_STRING] = "a text",
-		[JSON_INTEGER] = "a number",
-		[JSON_REAL] = "a number with a fraction or an exponent",
-		[JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",
-		[JSON_NULL] = "null",
-	};
+	const struct json_node *n = &json->nodes[node];
 
-	return names[json_value_type(json)];
+	for (uint32_t i = 0; i < n->len; i++)
+		if (strchr(".eE", json->text[n->at + i]))
+			return true;
+	return false;
 }
 
-void wrong_type(struct decoder *d, const struct json_value *json, const char *expected)
+static const char *type_name(const struct json *json, uint32_t node)
 {
-	d->odd = true;
-	wrong(d, "this is %s; write %s", type_name(json), expected);
+	static const char *const names[] = {
+		[JSON_TYPE_OBJECT] = "an object", [JSON_TYPE_LIST] = "a list",
+		[JSON_TYPE_STRING] = "a text",	  [JSON_TYPE_NUMBER] = "a number",
+		[JSON_TYPE_TRUE] = "true",	  [JSON_TYPE_FALSE] = "false",
+		[JSON_TYPE_NULL] = "null",
+	};
+	enum json_type type = json_type_of(json, node);
+	int64_t number;
+
+	if (type != JSON_TYPE_NUMBER || json_integer_of(&number, json, node))
+		return names[type];
+	return has_fraction(json, node) ? "a number with a fraction or an exponent"
+					: "a number that is too large";
+}
+
+void wrong_type(struct decoder *d, uint32_t node, const char *expected)
+{
+	wrong(d, node, "this is %s; write %s", type_name(json_of(d), node), expected);
+	pass_over(d, node);
+}
+
+void refuse_doubled(struct decoder *d, uint32_t object)
+{
+	json_duplicate_list found = {0};
+
+	json_find_duplicates(&found, d->scratch, &d->text->json, object);
+	list_each (twice, &found)
+		wrong(d, twice->key, "this key stands twice, first on line %u; remove one",
+		      json_of(d)->nodes[twice->first].line);
+}
+
+void pass_over(struct decoder *d, uint32_t node)
+{
+	for (uint32_t i = node; i < json_of(d)->nodes[node].next; i++)
+		if (json_type_of(json_of(d), i) == JSON_TYPE_OBJECT)
+			refuse_doubled(d, i);
 }
 
 enum { LONGEST_WORD = 31 }; /* that is compared */

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands in a parsed text: members, strings, numbers, doubles, positions. */
+/* What stands in a parsed text: members, strings, numbers, keys that stand twice. */
 #include "core/json/json.h"
 
 #include "base/hash_index.h"
 #include "core/json/escape.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-void json_release(struct json *json)
-{
-	free(json->nodes);
-	*json = (struct json){0};
-}
 
 /* Appends the character in UTF-8. */
 static char *put_character(char *out, uint32_t c)
@@ -56,18 +49,12 @@ static char *put_escape(char *out, const char **at, const char *end)
 	return put_character(out, c);
 }
 
-struct json_string json_string_of(const struct json *json, uint32_t node, struct arena *a)
+struct json_string json_string_unescaped(const struct json *json, uint32_t node, struct arena *a)
 {
 	const struct json_node *n = &json->nodes[node];
-	const char *at, *end;
+	const char *at = json->text + n->at + 1, *end = at + n->len - 2;
 	char *text, *out;
 
-	if (n->type != JSON_TYPE_STRING)
-		return (struct json_string){0};
-	at = json->text + n->at + 1;
-	end = at + n->len - 2;
-	if (!n->escaped)
-		return (struct json_string){at, (size_t)(end - at)};
 	out = text = arena_take(a, n->len); /* no escape is shorter than what it stands for */
 	while (at < end)
 		if (*at == '\\')
@@ -84,10 +71,13 @@ static bool same_string(struct json_string a, struct json_string b)
 
 bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)
 {
+	const struct json_string wanted = {text, len};
 	AUTO_RELEASE struct arena a = {0};
 
-	return json_type_of(json, node) == JSON_TYPE_STRING &&
-	       same_string(json_string_of(json, node, &a), (struct json_string){text, len});
+	if (!json->nodes[node].escaped)
+		return json_type_of(json, node) == JSON_TYPE_STRING &&
+		       same_string(json_string_of(json, node, NULL), wanted);
+	return same_string(json_string_of(json, node, &a), wanted);
 }
 
 uint32_t json_member(const struct json *json, uint32_t object, const char *key)
@@ -97,7 +87,9 @@ uint32_t json_member(const struct json *json, uint32_t object, const char *key)
 
 	if (json_type_of(json, object) != JSON_TYPE_OBJECT)
 		return 0;
-	json_each_member(k, json, object) if (json_string_is(json, k, key, len)) found = k + 1;
+	json_each_member (k, json, object)
+		if (!json->nodes[k].doubled && json_string_is(json, k, key, len))
+			found = k + 1;
 	return found;
 }
 
@@ -123,69 +115,51 @@ bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
 	return true;
 }
 
-/* --- duplicate keys --- */
+/* --- keys that stand twice --- */
 
 enum { FEW_MEMBERS = 16 }; /* each is compared with each */
 
-static bool stands_before(const struct json *json, uint32_t object, uint32_t key, struct arena *a)
+/* The first key of the object that is the same; `key` if there is none before it. */
+static uint32_t first_of_few(const struct json *json, uint32_t object, uint32_t key,
+			     struct arena *a)
 {
 	struct json_string mine = json_string_of(json, key, a);
+	uint32_t other = object + 1;
 
-	for (uint32_t other = object + 1; other != key; other = json->nodes[other + 1].next)
-		if (same_string(json_string_of(json, other, a), mine))
-			return true;
-	return false;
+	while (other != key && !same_string(json_string_of(json, other, a), mine))
+		other = json->nodes[other + 1].next;
+	return other;
 }
 
-static void look_among_few(json_node_list *keys, struct arena *a, const struct json *json,
-			   uint32_t object, struct arena *scratch)
+static uint32_t first_of_many(const struct json *json, struct hash_index *index, uint32_t key,
+			      struct arena *a)
 {
-	json_each_member(key, json, object) if (stands_before(json, object, key, scratch)) *
-		list_add(a, keys) = key;
+	struct json_string mine = json_string_of(json, key, a);
+	uint64_t hash = hash_bytes(mine.text, mine.len);
+	uint32_t first = hash_index_find(index, hash, other,
+					 same_string(json_string_of(json, other, a), mine));
+
+	if (first != NONE)
+		return first;
+	hash_index_add(index, hash, key);
+	return key;
 }
 
-static void look_among_many(json_node_list *keys, struct arena *a, const struct json *json,
-			    uint32_t object, struct arena *scratch)
-{
-	struct hash_index index;
-
-	hash_index_reserve(&index, scratch, json->nodes[object].len);
-	json_each_member(key, json, object)
-	{
-		struct json_string mine = json_string_of(json, key, scratch);
-		uint64_t hash = hash_bytes(mine.text, mine.len);
-
-		if (hash_index_find(&index, hash, other,
-				    same_string(json_string_of(json, other, scratch), mine)) !=
-		    NONE)
-			*list_add(a, keys) = key;
-		else
-			hash_index_add(&index, hash, key);
-	}
-}
-
-void json_find_duplicates(json_node_list *keys, struct arena *a, const struct json *json)
+void json_find_duplicates(json_duplicate_list *found, struct arena *a, struct json *json,
+			  uint32_t object)
 {
 	AUTO_RELEASE struct arena scratch = {0};
+	struct hash_index index = {0};
 
-	for (uint32_t i = 0; i < json->n; i++)
-		if (json->nodes[i].type != JSON_TYPE_OBJECT)
+	if (json->nodes[object].len > FEW_MEMBERS)
+		hash_index_reserve(&index, &scratch, json->nodes[object].len);
+	json_each_member (key, json, object) {
+		uint32_t first = index.cap ? first_of_many(json, &index, key, &scratch)
+					   : first_of_few(json, object, key, &scratch);
+
+		if (first == key)
 			continue;
-		else if (json->nodes[i].len <= FEW_MEMBERS)
-			look_among_few(keys, a, json, i, &scratch);
-		else
-			look_among_many(keys, a, json, i, &scratch);
-}
-
-struct json_position json_position(const char *text, size_t len, size_t offset)
-{
-	struct json_position p = {1, 1};
-
-	for (size_t i = 0; i < offset && i < len; i++) {
-		if (text[i] == '\n')
-			p = (struct json_position){p.line + 1, 1};
-		else if ((text[i] & 0xc0) != 0x80) /* not inside a character */
-			p.column++;
+		json->nodes[key].doubled = true;
+		*list_add(a, found) = (struct json_duplicate){key, first};
 	}
-	return p;
 }
