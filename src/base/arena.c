@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bump allocation in blocks that grow up to a bound; the large ones are pages of their own. */
+/* Bump allocation in blocks that grow up to a bound. */
 #include "base/arena.h"
-
-#include "base/pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,52 +8,27 @@
 
 struct arena_block {
 	struct arena_block *next;
-	size_t size;	    /* of bytes */
-	unsigned char *end; /* of what is used, once there is a newer one */
+	size_t size; /* of bytes */
 	_Alignas(ARENA_ALIGN) unsigned char bytes[];
 };
 
-/* Of whole blocks: from the heap at first, from then on pages. */
-enum { FIRST_BLOCK = 1 << 10, PAGED = 64 << 10, LARGEST_BLOCK = 2 << 20 };
-
-static struct arena_block *block_new(size_t least, size_t size, bool *zeroed)
-{
-	struct arena_block *b = size < PAGED
-					? xmalloc(size)
-					: pages_take(least < PAGED ? PAGED : least, &size, zeroed);
-
-	b->size = size - sizeof(*b);
-	return b;
-}
-
-static void block_free(struct arena_block *b)
-{
-	size_t size = sizeof(*b) + b->size;
-
-	if (size < PAGED)
-		free(b);
-	else
-		pages_give(b, size);
-}
+enum { FIRST_BLOCK = 1 << 10, LARGEST_BLOCK = 2 << 20 };
 
 void arena_grow(struct arena *a, size_t need)
 {
 	size_t size = a->blocks ? (sizeof(*a->blocks) + a->blocks->size) * 2 : FIRST_BLOCK;
 	struct arena_block *b;
-	bool zeroed = false;
 
 	if (size > LARGEST_BLOCK)
 		size = LARGEST_BLOCK;
 	if (size < sizeof(*b) + need)
 		size = sizeof(*b) + need;
-	b = block_new(sizeof(*b) + need, size, &zeroed);
-	if (a->blocks)
-		a->blocks->end = a->at;
+	b = xmalloc(size);
+	b->size = size - sizeof(*b);
 	b->next = a->blocks;
 	a->blocks = b;
 	a->at = b->bytes;
 	a->end = b->bytes + b->size;
-	a->zeroed = zeroed ? b->bytes : a->end;
 }
 
 char *arena_strndup(struct arena *a, const char *text, size_t len)
@@ -107,7 +80,7 @@ static void release_older(struct arena *a)
 		struct arena_block *older = a->blocks->next;
 
 		a->blocks->next = older->next;
-		block_free(older);
+		free(older);
 	}
 }
 
@@ -116,7 +89,7 @@ void arena_release(struct arena *a)
 	if (!a->blocks)
 		return;
 	release_older(a);
-	block_free(a->blocks);
+	free(a->blocks);
 	*a = (struct arena){0};
 }
 
@@ -125,19 +98,7 @@ void arena_reset(struct arena *a)
 	if (!a->blocks)
 		return;
 	release_older(a);
-	if (a->zeroed < a->at)
-		a->zeroed = a->at;
 	a->at = a->blocks->bytes;
-}
-
-void arena_let_go(const struct arena *a)
-{
-	for (struct arena_block *b = a->blocks; b; b = b->next) {
-		const unsigned char *end = b == a->blocks ? a->at : b->end;
-
-		if (sizeof(*b) + b->size >= PAGED)
-			pages_let_go(b, sizeof(*b) + b->size, (size_t)(end - (unsigned char *)b));
-	}
 }
 
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)

@@ -14,7 +14,6 @@ struct arena_block;
 
 struct arena {
 	unsigned char *at, *end;    /* what is free of the newest block */
-	unsigned char *zeroed;	    /* from here on nobody has written into it */
 	struct arena_block *blocks; /* newest first */
 };
 
@@ -38,11 +37,7 @@ static inline void *arena_take(struct arena *a, size_t size)
 
 static inline void *arena_alloc(struct arena *a, size_t size)
 {
-	unsigned char *p = arena_take(a, size);
-
-	if (p < a->zeroed)
-		memset(p, 0, (size_t)((a->at < a->zeroed ? a->at : a->zeroed) - p));
-	return p;
+	return memset(arena_take(a, size), 0, size);
 }
 
 #define arena_new(a, type)	((type *)arena_alloc((a), sizeof(type)))
@@ -54,9 +49,6 @@ char *arena_vprintf(struct arena *a, const char *format, va_list args) PRINTF_LI
 void arena_release(struct arena *a);
 /* Empty again, with the memory of its newest block. */
 void arena_reset(struct arena *a);
-/* For one that is kept: what it has not given out yet takes no memory until it does. */
-void arena_let_go(const struct arena *a);
-
 #define AUTO_RELEASE __attribute__((cleanup(arena_release)))
 
 /*

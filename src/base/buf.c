@@ -2,39 +2,14 @@
 /* Growing bytes, and the one place that quotes a JSON string. */
 #include "base/buf.h"
 
-#include "base/pages.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* From here on its memory is pages. */
-enum { PAGED = 64 << 10 };
-
-static void release(char *data, size_t cap)
-{
-	if (cap < PAGED)
-		free(data);
-	else
-		pages_give(data, cap);
-}
-
 static void grow(struct buf *b, size_t cap)
 {
-	char *data;
-	bool zeroed;
-
-	if (cap < PAGED) {
-		b->data = xrealloc(b->data, cap);
-		b->cap = cap;
-		return;
-	}
-	data = pages_take(cap, &cap, &zeroed);
-	if (b->data)
-		memcpy(data, b->data, b->len);
-	release(b->data, b->cap);
-	b->data = data;
+	b->data = xrealloc(b->data, cap);
 	b->cap = cap;
 }
 
@@ -97,7 +72,7 @@ void buf_clear(struct buf *b)
 
 void buf_free(struct buf *b)
 {
-	release(b->data, b->cap);
+	free(b->data);
 	*b = (struct buf){0};
 }
 

@@ -42,20 +42,6 @@ static inline uint64_t hash_text(const char *text)
 	return hash_bytes(text, strlen(text));
 }
 
-/* Four words side by side, so that none waits for another's product. */
-static inline uint64_t hash_block(const void *bytes, size_t len)
-{
-	uint64_t lanes[4] = {1, 2, 3, 4}, words[COUNT_OF(lanes)];
-	const char *at = bytes;
-
-	for (; len >= sizeof(words); at += sizeof(words), len -= sizeof(words)) {
-		memcpy(words, at, sizeof(words));
-		for (size_t i = 0; i < COUNT_OF(lanes); i++)
-			lanes[i] = hash_word(lanes[i], words[i]);
-	}
-	return hash_more(hash_bytes(lanes, sizeof(lanes)), at, len);
-}
-
 /* Of a whole file, block by block: the last one is shorter than that, and may be empty. */
 enum { HASH_BLOCK = 64 << 10 };
 
@@ -65,6 +51,6 @@ static inline uint64_t hash_large(const void *bytes, size_t len)
 	uint64_t hash = HASH_START;
 
 	for (; len >= HASH_BLOCK; at += HASH_BLOCK, len -= HASH_BLOCK)
-		hash = hash_word(hash, hash_block(at, HASH_BLOCK));
-	return hash_word(hash, hash_block(at, len));
+		hash = hash_word(hash, hash_bytes(at, HASH_BLOCK));
+	return hash_word(hash, hash_bytes(at, len));
 }

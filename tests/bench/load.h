@@ -29,7 +29,7 @@ void load_compile(struct loaded *l, const struct engine *engine, const struct fa
 void load_encode(struct loaded *l);
 /* One policy in the middle opens another port. */
 void load_change_one(struct loaded *l);
-/* Of one in the middle: it is gone. */
+/* Of one in the middle: it is gone. The next call takes the next one. */
 void load_drop_one(struct loaded *l);
 
 /* Of a host whose Docker of this version writes its drops with iptables-nft. */

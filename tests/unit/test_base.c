@@ -4,12 +4,10 @@
 #include "base/error.h"
 #include "base/ip.h"
 #include "base/order.h"
-#include "base/pages.h"
 #include "unit/test.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 TEST(addresses_are_parsed_strictly)
 {
@@ -138,100 +136,7 @@ static bool all_zero(const unsigned char *bytes, size_t n)
 	return true;
 }
 
-TEST(pages_are_kept_and_known_to_be_written)
-{
-	static const size_t sizes[] = {64 << 10, 300 << 10, 2 << 20, 5 << 20};
-
-	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-		size_t size = sizes[i], again = sizes[i];
-		unsigned char *block;
-		bool zeroed;
-
-		pages_trim();
-		block = pages_take(size, &size, &zeroed);
-		assert_true(size >= sizes[i]);
-		assert_true(zeroed && all_zero(block, size));
-		memset(block, 0xff, size);
-		pages_give(block, size);
-		pages_trim();
-		block = pages_take(size, &size, &zeroed);
-		assert_true(zeroed && all_zero(block, size));
-		pages_give(block, size);
-		assert_ptr_equal(pages_take(again, &again, &zeroed), block);
-		assert_int_equal(again, size);
-		assert_false(zeroed);
-		pages_give(block, size);
-	}
-}
-
-/* As khugepaged does sooner or later, where there are huge pages. */
-static void collapse(unsigned char *block, size_t size)
-{
-	enum { COLLAPSE = 25 }; /* MADV_COLLAPSE, Linux 6.1 */
-
-	madvise(block, size, COLLAPSE);
-}
-
-TEST(what_a_block_let_go_is_not_filled_to_a_huge_page)
-{
-	enum { USED = (2 << 20) + (1 << 20), LAST_PAGE = 4096 };
-	size_t size = 4 << 20;
-	unsigned char *block, there;
-	bool zeroed;
-
-	pages_trim();
-	block = pages_take(size, &size, &zeroed);
-	memset(block, 1, size);
-	pages_let_go(block, size, USED);
-	collapse(block, size);
-	assert_int_equal(mincore(block + USED - LAST_PAGE, LAST_PAGE, &there), 0);
-	assert_int_equal(there & 1, 1);
-	assert_int_equal(mincore(block + size - LAST_PAGE, LAST_PAGE, &there), 0);
-	assert_int_equal(there & 1, 0);
-	assert_int_equal(block[USED - 1], 1);
-	assert_int_equal(block[size - 1], 0);
-	pages_give(block, size);
-	pages_trim();
-}
-
-TEST(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next)
-{
-	size_t size = 3 << 20, rest = 1 << 20;
-	unsigned char *block, *next;
-	bool zeroed;
-
-	pages_trim();
-	block = pages_take(size, &size, &zeroed);
-	assert_int_equal(size, 3 << 20);
-	next = pages_take(rest, &rest, &zeroed);
-	assert_ptr_equal(next, block + size);
-	assert_true(zeroed && all_zero(next, rest));
-	pages_give(block, size);
-	pages_give(next, rest);
-	pages_trim();
-}
-
-TEST(pieces_of_a_huge_page_do_not_overlap)
-{
-	enum { N = 40 };
-	unsigned char *blocks[N];
-	size_t sizes[N];
-	bool zeroed;
-
-	for (int i = 0; i < N; i++) {
-		sizes[i] = (size_t)(1 + i % 20) * (50 << 10);
-		blocks[i] = pages_take(sizes[i], &sizes[i], &zeroed);
-		memset(blocks[i], i, sizes[i]);
-	}
-	for (int i = 0; i < N; i++) {
-		assert_int_equal(blocks[i][0], i);
-		assert_int_equal(blocks[i][sizes[i] - 1], i);
-		pages_give(blocks[i], sizes[i]);
-	}
-	pages_trim();
-}
-
-TEST(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory)
+TEST(an_arena_that_is_reset_gives_zeroed_memory)
 {
 	struct arena a = {0};
 
@@ -241,28 +146,10 @@ TEST(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory)
 
 			assert_true(all_zero(bytes, 10000));
 			memset(bytes, 0xff, 10000);
-			arena_let_go(&a);
-			assert_int_equal(bytes[9999], 0xff);
 		}
 		arena_reset(&a);
 	}
 	arena_release(&a);
-}
-
-TEST(a_large_buffer_that_was_cut_leaves_nothing_behind)
-{
-	struct arena a = {0};
-	struct buf b = {0};
-
-	memset(buf_take(&b, 3 << 20), 0xff, 3 << 20);
-	buf_cut(&b, 1);
-	buf_reserve(&b, 5 << 20);
-	assert_int_equal((unsigned char)b.data[0], 0xff);
-	buf_free(&b);
-	for (int i = 0; i < 8; i++)
-		assert_true(all_zero(arena_alloc(&a, 1 << 20), 1 << 20));
-	arena_release(&a);
-	pages_trim();
 }
 
 TEST(addresses_compare_as_their_bytes_do)
@@ -331,12 +218,7 @@ int main(void)
 		cmocka_unit_test(diagnostics_get_their_places_and_are_sorted_by_them),
 		cmocka_unit_test(a_place_is_quoted_with_a_caret_below_it),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
-		cmocka_unit_test(pages_are_kept_and_known_to_be_written),
-		cmocka_unit_test(what_a_block_let_go_is_not_filled_to_a_huge_page),
-		cmocka_unit_test(what_a_block_leaves_of_its_huge_pages_is_given_to_the_next),
-		cmocka_unit_test(pieces_of_a_huge_page_do_not_overlap),
-		cmocka_unit_test(an_arena_that_is_reset_or_lets_go_gives_zeroed_memory),
-		cmocka_unit_test(a_large_buffer_that_was_cut_leaves_nothing_behind),
+		cmocka_unit_test(an_arena_that_is_reset_gives_zeroed_memory),
 		cmocka_unit_test(addresses_compare_as_their_bytes_do),
 		cmocka_unit_test(records_are_ordered_by_their_bytes_and_equal_ones_stay),
 	};

@@ -170,7 +170,7 @@ TEST(combined_diagrams_hold_what_both_one_or_only_the_first_hold)
 	for (int round = 0; round < 200; round++) {
 		struct scene s, t;
 		struct diagram_pool *pool;
-		struct diagram a, b, both, either, only, flat;
+		struct diagram a, b, both, either, only, unlike, flat, cared;
 
 		random_scene(&s);
 		random_scene(&t);
@@ -180,7 +180,9 @@ TEST(combined_diagrams_hold_what_both_one_or_only_the_first_hold)
 		both = diagram_combine(pool, a, b, DIAGRAM_AND);
 		either = diagram_combine(pool, a, b, DIAGRAM_OR);
 		only = diagram_combine(pool, a, b, DIAGRAM_MINUS);
-		flat = diagram_flatten(pool, a);
+		unlike = diagram_combine(pool, a, b, DIAGRAM_UNLIKE);
+		flat = diagram_relabel(pool, a, NULL);
+		cared = diagram_restrict(pool, a, b);
 		for (int i = 0; i < SAMPLES; i++) {
 			flow_value flow[N_FLOW_FIELDS];
 			uint32_t x, y;
@@ -191,7 +193,10 @@ TEST(combined_diagrams_hold_what_both_one_or_only_the_first_hold)
 			assert_int_equal(diagram_ask(pool, both, flow), y ? x : 0);
 			assert_int_equal(diagram_ask(pool, either, flow), x ? x : y);
 			assert_int_equal(diagram_ask(pool, only, flow), y ? 0 : x);
+			assert_int_equal(diagram_ask(pool, unlike, flow), x == y ? 0 : x);
 			assert_int_equal(diagram_ask(pool, flat, flow), x != 0);
+			if (y)
+				assert_int_equal(diagram_ask(pool, cared, flow), x);
 		}
 		assert_true(diagram_is_empty(diagram_combine(pool, a, a, DIAGRAM_MINUS)));
 		/* what only one of them holds, and what both hold, is the whole of it */
@@ -201,42 +206,73 @@ TEST(combined_diagrams_hold_what_both_one_or_only_the_first_hold)
 	}
 }
 
-TEST(boxes_are_disjoint_and_are_the_whole_set)
+static bool in_block(const struct flow_block *block, const flow_value flow[N_FLOW_FIELDS])
+{
+	for (int f = 0; f < N_FLOW_FIELDS; f++) {
+		bool in = false;
+
+		for (uint32_t k = 0; k < block->fields[f].n; k++)
+			in |= flow[f] >= block->fields[f].items[k].low &&
+			      flow[f] <= block->fields[f].items[k].high;
+		if (!in)
+			return false;
+	}
+	return true;
+}
+
+TEST(blocks_are_disjoint_and_are_the_whole_set)
 {
 	seed = 23;
 	for (int round = 0; round < 100; round++) {
 		struct scene s;
 		struct diagram_pool *pool;
-		flow_boxes boxes = {0}, few = {0};
+		flow_blocks blocks = {0}, few = {0};
 		struct diagram d;
 
 		random_scene(&s);
 		pool = diagram_pool_new(&s.a);
 		d = diagram_build(pool, s.sets, s.n);
-		assert_true(diagram_boxes(&boxes, &s.a, pool, d, UINT32_MAX));
+		assert_true(diagram_blocks(&blocks, &s.a, pool, d, UINT32_MAX));
 		for (int i = 0; i < SAMPLES; i++) {
 			flow_value flow[N_FLOW_FIELDS];
 			uint32_t in = 0, leaf = 0;
 
 			random_flow(flow);
-			list_each (box, &boxes) {
-				bool all = true;
-
-				for (int f = 0; f < N_FLOW_FIELDS; f++)
-					all &= flow[f] >= box->fields[f].low &&
-					       flow[f] <= box->fields[f].high;
-				in += all;
-				leaf = all ? box->leaf : leaf;
-			}
+			list_each (block, &blocks)
+				if (in_block(block, flow)) {
+					in++;
+					leaf = block->leaf;
+				}
 			assert_true(in <= 1);
 			assert_int_equal(leaf, leaf_of(&s, flow));
 		}
-		if (boxes.n) {
-			assert_false(diagram_boxes(&few, &s.a, pool, d, boxes.n - 1));
-			assert_int_equal(few.n, boxes.n - 1);
+		if (blocks.n) {
+			assert_false(diagram_blocks(&few, &s.a, pool, d, blocks.n - 1));
+			assert_int_equal(few.n, blocks.n - 1);
 		}
 		arena_release(&s.a);
 	}
+}
+
+/* Who comes from an own network's subnet comes in by its bridge: nobody needs to be told. */
+TEST(what_nobody_asks_is_left_out)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct diagram_pool *pool = diagram_pool_new(&a);
+	const struct flow_range lan = {100, 199}, others[] = {{0, 99}, {200, flow_most[FLOW_SRC]}},
+				bridge = {2, 2}, uplinks[] = {{0, 1}, {3, flow_most[FLOW_IN]}},
+				port = {80, 80};
+	const struct flow_set genuine[] = {
+		{.fields = {[FLOW_SRC] = {&lan, 1}, [FLOW_IN] = {&bridge, 1}}, .leaf = 1},
+		{.fields = {[FLOW_SRC] = {others, 2}, [FLOW_IN] = {uplinks, 2}}, .leaf = 1},
+	};
+	const struct flow_set anybody = {.fields = {[FLOW_PORT] = {&port, 1}}, .leaf = 5};
+	struct diagram care = diagram_build(pool, genuine, 2), plain, told;
+
+	plain = diagram_build(pool, &anybody, 1);
+	told = diagram_combine(pool, plain, care, DIAGRAM_AND);
+	assert_false(diagram_equal(told, plain));
+	assert_true(diagram_equal(diagram_restrict(pool, told, care), plain));
 }
 
 TEST(addresses_of_both_families_are_values_and_back)
@@ -317,7 +353,7 @@ static void print_times(void)
 	struct diagram edited = diagram_build(pool, sets, N);
 	printf("# build it again: %lld us\n", (long long)(clock_us() - start));
 	start = clock_us();
-	diagram_combine(pool, diagram_flatten(pool, edited), diagram_flatten(pool, one),
+	diagram_combine(pool, diagram_relabel(pool, edited, NULL), diagram_relabel(pool, one, NULL),
 			DIAGRAM_MINUS);
 	printf("# difference: %lld us\n", (long long)(clock_us() - start));
 	start = clock_us();
@@ -338,7 +374,8 @@ int main(void)
 		cmocka_unit_test(
 			two_spellings_of_one_set_are_one_diagram_and_other_sets_are_others),
 		cmocka_unit_test(combined_diagrams_hold_what_both_one_or_only_the_first_hold),
-		cmocka_unit_test(boxes_are_disjoint_and_are_the_whole_set),
+		cmocka_unit_test(blocks_are_disjoint_and_are_the_whole_set),
+		cmocka_unit_test(what_nobody_asks_is_left_out),
 		cmocka_unit_test(addresses_of_both_families_are_values_and_back),
 		cmocka_unit_test(a_service_that_reaches_a_service_is_no_product),
 	};

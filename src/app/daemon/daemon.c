@@ -11,11 +11,12 @@
 #include "app/report/telling.h"
 #include "app/verbs.h"
 #include "base/log.h"
-#include "base/pages.h"
 #include "edge/host/lock.h"
 #include "edge/host/notify.h"
 #include "edge/host/sandbox.h"
 #include "edge/host/status.h"
+
+#include <malloc.h>
 
 enum {
 	GAP_MS = 100,	   /* between two passes: what comes meanwhile is collected */
@@ -203,14 +204,6 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
 }
 
-/* Behind a pass, not within it: it splits huge pages, which is paid for at once. */
-static void let_go(struct daemon *d)
-{
-	if (d->source.current)
-		arena_let_go(&d->source.current->arena);
-	world_let_go(&d->world);
-}
-
 static void make_pass(struct daemon *d)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -253,7 +246,6 @@ static void make_pass(struct daemon *d)
 		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
 			      d->report.word);
 	pass_release(&pass);
-	let_go(d);
 	d->last_pass_ms = clock_ms();
 }
 
@@ -317,7 +309,7 @@ static bool is_questioned(const struct daemon *d)
 static void loop(struct daemon *d)
 {
 	while (!d->triggers.stopping) {
-		pages_trim(); /* of a pass, or of an answer */
+		malloc_trim(0); /* what a pass or an answer took goes back */
 		/* who came while another one was answered has told by now */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);

@@ -376,15 +376,6 @@ const struct ns *known_namespace(const struct world *w, const char *container)
 	return NULL;
 }
 
-void world_let_go(const struct world *w)
-{
-	arena_let_go(&w->memory.arena);
-	arena_let_go(&w->engine.arena);
-	arena_let_go(&w->of_known);
-	for (uint32_t i = 0; i < w->n_known; i++)
-		arena_let_go(&w->known[i].known->memory.arena);
-}
-
 void known_forget_all(struct world *w)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)

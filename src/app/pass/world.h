@@ -107,8 +107,6 @@ struct world {
 /* A closed descriptor leaves the ears by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
 void known_forget_all(struct world *w);
-/* What is remembered takes no more memory than it needs. Behind a pass. */
-void world_let_go(const struct world *w);
 /* A container's namespace that is open, or NULL. */
 const struct ns *known_namespace(const struct world *w, const char *container);
 /* The legacy variant's filter is another one than when it was read last. */

@@ -293,6 +293,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
 	find_networks(&c);
+	c.host->bridges = c.bridges;
 	c.host->apart = c.apart;
 	compile_networks(&c);
 	compile_policies(&c);

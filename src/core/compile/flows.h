@@ -56,8 +56,9 @@ struct closed {
 struct flows {
 	bool counted; /* each says how many connections it let through */
 	LIST(struct grant) grants;
-	const bool *apart; /* host only, by declared network: its containers reach each other by
-			      policies */
+	/* Host only, by declared network: */
+	const char *const *bridges; /* its interface, as it is or will be; NULL: it has none */
+	const bool *apart;	    /* its containers reach each other by policies */
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */

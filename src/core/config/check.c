@@ -342,6 +342,14 @@ uint32_t config_first_ip(const struct config *config, struct ip ip)
 				ip_compare(config->addresses.items[config->by_ip[i]].ip, ip) < 0);
 }
 
+uint32_t config_address_of(const struct config *config, struct ip ip)
+{
+	uint32_t at = config_first_ip(config, ip);
+	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
+
+	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
+}
+
 static void check_equal_addresses(struct checker *c)
 {
 	for (uint32_t i = 1; i < c->config->n_by_ip; i++) {

@@ -150,6 +150,9 @@ static inline const char *policy_comment(const struct config *config, const stru
 /* Position in by_ip of the first address that does not come before this one. */
 uint32_t config_first_ip(const struct config *config, struct ip ip);
 
+/* Index of the address of the file that this is, or NONE. */
+uint32_t config_address_of(const struct config *config, struct ip ip);
+
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);
 

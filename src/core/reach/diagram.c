@@ -2,6 +2,7 @@
 #include "core/reach/diagram.h"
 
 #include "base/hash.h"
+#include "base/order.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,11 @@ static uint32_t build(struct builder *b, uint32_t field, const uint32_t *sets, u
 	return find_node(b->pool, field, edges.items, edges.n);
 }
 
+struct diagram diagram_every(uint32_t leaf)
+{
+	return (struct diagram){LEAF | leaf};
+}
+
 struct diagram diagram_build(struct diagram_pool *pool, const struct flow_set *sets, uint32_t n)
 {
 	struct builder b = {.pool = pool, .sets = sets};
@@ -328,14 +334,14 @@ uint32_t diagram_ask(const struct diagram_pool *pool, struct diagram d,
 
 /* --- combining --- */
 
-enum { FLATTEN = DIAGRAM_MINUS + 1 }; /* an operation of one diagram */
+enum { RESTRICT = DIAGRAM_UNLIKE + 1 }; /* is remembered like the others */
 
 static uint32_t combine_leaves(uint32_t a, uint32_t b, uint32_t op)
 {
 	if (op == DIAGRAM_OR)
 		return a != LEAF ? a : b;
-	if (op == FLATTEN)
-		return a != LEAF ? LEAF | 1 : LEAF;
+	if (op == DIAGRAM_UNLIKE)
+		return a != b ? a : LEAF;
 	return (b != LEAF) == (op == DIAGRAM_AND) ? a : LEAF;
 }
 
@@ -346,10 +352,10 @@ static bool is_decided(uint32_t *result, uint32_t a, uint32_t b, uint32_t op)
 		*result = combine_leaves(a, b, op);
 	else if (a == LEAF) /* holds nothing */
 		*result = op == DIAGRAM_OR ? b : LEAF;
-	else if (b == LEAF && op != FLATTEN)
+	else if (b == LEAF)
 		*result = op == DIAGRAM_AND ? LEAF : a;
-	else if (a == b && op != FLATTEN)
-		*result = op == DIAGRAM_MINUS ? LEAF : a;
+	else if (a == b)
+		*result = op == DIAGRAM_MINUS || op == DIAGRAM_UNLIKE ? LEAF : a;
 	else
 		return false;
 	return true;
@@ -364,6 +370,16 @@ static struct memo *memo_slot(struct diagram_pool *pool, uint32_t a, uint32_t b,
 		slot = &pool->memos[at++ & (pool->cap_memos - 1)];
 	while (slot->used && (slot->a != a || slot->b != b || slot->op != op));
 	return slot;
+}
+
+static bool is_known(struct diagram_pool *pool, uint32_t *result, uint32_t a, uint32_t b,
+		     uint32_t op)
+{
+	const struct memo *slot = pool->cap_memos ? memo_slot(pool, a, b, op) : NULL;
+
+	if (slot && slot->used)
+		*result = slot->result;
+	return slot && slot->used;
 }
 
 static void remember(struct diagram_pool *pool, struct memo memo)
@@ -405,10 +421,8 @@ static uint32_t combine(struct diagram_pool *pool, uint32_t a, uint32_t b, uint3
 	uint32_t i = 0, k = 0, result;
 	flow_value high;
 
-	if (is_decided(&result, a, b, op))
+	if (is_decided(&result, a, b, op) || is_known(pool, &result, a, b, op))
 		return result;
-	if (pool->cap_memos && memo_slot(pool, a, b, op)->used)
-		return memo_slot(pool, a, b, op)->result;
 	do {
 		struct edge left = edge_at(pool, a, field, i), right = edge_at(pool, b, field, k);
 
@@ -428,50 +442,189 @@ struct diagram diagram_combine(struct diagram_pool *pool, struct diagram a, stru
 	return (struct diagram){combine(pool, a.ref, b.ref, op)};
 }
 
-struct diagram diagram_flatten(struct diagram_pool *pool, struct diagram a)
+/* --- relabelling --- */
+
+static uint32_t relabel(struct diagram_pool *pool, uint32_t ref, const uint32_t *leaves,
+			uint32_t *done)
 {
-	return (struct diagram){combine(pool, a.ref, LEAF, FLATTEN)};
+	AUTO_RELEASE struct arena scratch = {0};
+	edge_list edges = {0};
+
+	if (ref == LEAF)
+		return LEAF;
+	if (ref & LEAF)
+		return LEAF | (leaves ? leaves[ref & ~LEAF] : 1);
+	if (done[ref])
+		return done[ref] - 1;
+	for (uint32_t i = 0; i < pool->nodes.items[ref].n; i++) {
+		struct edge edge = pool->nodes.items[ref].edges[i];
+
+		add_edge(&edges, &scratch, edge.high, relabel(pool, edge.to, leaves, done));
+	}
+	done[ref] = find_node(pool, pool->nodes.items[ref].field, edges.items, edges.n) + 1;
+	return done[ref] - 1;
 }
 
-/* --- boxes --- */
+struct diagram diagram_relabel(struct diagram_pool *pool, struct diagram d, const uint32_t *leaves)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	uint32_t *done = arena_array(&scratch, uint32_t, pool->nodes.n);
+
+	return (struct diagram){relabel(pool, d.ref, leaves, done)};
+}
+
+/* --- leaving out what nobody asks --- */
+
+#define ANYTHING UINT32_MAX /* a result: no flow there is cared for */
+
+/* What is cared for by some value of the field that it asks first. */
+static uint32_t some_care(struct diagram_pool *pool, uint32_t care)
+{
+	uint32_t some = LEAF;
+
+	for (uint32_t i = 0; i < pool->nodes.items[care].n; i++)
+		some = combine(pool, some, pool->nodes.items[care].edges[i].to, DIAGRAM_OR);
+	return some;
+}
+
+/* Values that nobody asks about, up to high, go with a neighbour: one that holds nothing first. */
+static void fill_gap(edge_list *edges, flow_value high, uint32_t next)
+{
+	struct edge *last = edges->n ? &edges->items[edges->n - 1] : NULL;
+
+	if (last && (last->to == LEAF || next != LEAF))
+		last->high = high;
+}
+
+static uint32_t restrict_to(struct diagram_pool *pool, uint32_t d, uint32_t care);
+
+static uint32_t restrict_edges(struct diagram_pool *pool, uint32_t d, uint32_t care, uint32_t field)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	edge_list edges = {0};
+	uint32_t i = 0, k = 0;
+	flow_value high, gap_high = 0;
+	bool gap = false;
+
+	do {
+		struct edge left = edge_at(pool, d, field, i),
+			    right = edge_at(pool, care, field, k);
+		uint32_t to = restrict_to(pool, left.to, right.to);
+
+		high = left.high < right.high ? left.high : right.high;
+		i += left.high == high;
+		k += right.high == high;
+		if (to != ANYTHING && gap)
+			fill_gap(&edges, gap_high, to);
+		if (to != ANYTHING)
+			add_edge(&edges, &scratch, high, to);
+		gap = to == ANYTHING;
+		gap_high = high;
+	} while (high < flow_most[field]);
+	if (!edges.n)
+		return ANYTHING;
+	edges.items[edges.n - 1].high = flow_most[field];
+	return find_node(pool, field, edges.items, edges.n);
+}
+
+static uint32_t restrict_to(struct diagram_pool *pool, uint32_t d, uint32_t care)
+{
+	uint32_t result;
+
+	if (care == LEAF)
+		return ANYTHING;
+	if (d & LEAF || care & LEAF)
+		return d;
+	if (is_known(pool, &result, d, care, RESTRICT))
+		return result;
+	if (field_of(pool, care) < field_of(pool, d))
+		result = restrict_to(pool, d, some_care(pool, care));
+	else
+		result = restrict_edges(pool, d, care, field_of(pool, d));
+	remember(pool, (struct memo){d, care, RESTRICT, result, true});
+	return result;
+}
+
+struct diagram diagram_restrict(struct diagram_pool *pool, struct diagram d, struct diagram care)
+{
+	uint32_t result = restrict_to(pool, d.ref, care.ref);
+
+	return (struct diagram){result == ANYTHING ? LEAF : result};
+}
+
+/* --- blocks --- */
 
 struct walk {
-	flow_boxes *boxes;
+	flow_blocks *blocks;
 	struct arena *a;
 	const struct diagram_pool *pool;
 	uint32_t most;
-	struct flow_box now;
+	struct flow_block now;
 };
+
+static void set_every(struct walk *w, uint32_t field)
+{
+	struct flow_range *every = arena_new(w->a, struct flow_range);
+
+	every->high = flow_most[field];
+	w->now.fields[field] = (struct flow_ranges){every, 1};
+}
+
+/* Edges of a node in groups that lead to one place. */
+static const uint32_t *order_by_target(struct arena *a, const struct node *node)
+{
+	return order_by_bytes(a, &node->edges[0].to, node->n, sizeof(struct edge),
+			      sizeof(node->edges[0].to));
+}
+
+/* The values of the group that begins at *i of the order, which moves behind it. */
+static struct flow_ranges values_of(struct arena *a, const struct node *node, const uint32_t *order,
+				    uint32_t *i)
+{
+	uint32_t to = node->edges[order[*i]].to;
+	LIST(struct flow_range) ranges = {0};
+
+	for (; *i < node->n && node->edges[order[*i]].to == to; ++*i) {
+		uint32_t k = order[*i];
+
+		*list_add(a, &ranges) = (struct flow_range){k ? node->edges[k - 1].high + 1 : 0,
+							    node->edges[k].high};
+	}
+	return (struct flow_ranges){ranges.items, ranges.n};
+}
 
 static bool walk(struct walk *w, uint32_t ref, uint32_t field)
 {
 	const struct node *node;
-	flow_value low = 0;
+	const uint32_t *order;
 
-	for (; field < field_of(w->pool, ref) && field < N_FLOW_FIELDS; field++)
-		w->now.fields[field] = (struct flow_range){0, flow_most[field]};
 	if (ref == LEAF)
 		return true;
+	for (; field < field_of(w->pool, ref); field++)
+		set_every(w, field);
 	if (ref & LEAF) {
-		if (w->boxes->n == w->most)
+		if (w->blocks->n == w->most)
 			return false;
 		w->now.leaf = ref & ~LEAF;
-		*list_add(w->a, w->boxes) = w->now;
+		*list_add(w->a, w->blocks) = w->now;
 		return true;
 	}
 	node = &w->pool->nodes.items[ref];
-	for (uint32_t i = 0; i < node->n; low = node->edges[i++].high + 1) {
-		w->now.fields[field] = (struct flow_range){low, node->edges[i].high};
-		if (!walk(w, node->edges[i].to, field + 1))
+	order = order_by_target(w->a, node);
+	for (uint32_t i = 0; i < node->n;) {
+		uint32_t to = node->edges[order[i]].to;
+
+		w->now.fields[field] = values_of(w->a, node, order, &i);
+		if (!walk(w, to, field + 1))
 			return false;
 	}
 	return true;
 }
 
-bool diagram_boxes(flow_boxes *boxes, struct arena *a, const struct diagram_pool *pool,
-		   struct diagram d, uint32_t most)
+bool diagram_blocks(flow_blocks *blocks, struct arena *a, const struct diagram_pool *pool,
+		    struct diagram d, uint32_t most)
 {
-	struct walk w = {.boxes = boxes, .a = a, .pool = pool, .most = most};
+	struct walk w = {.blocks = blocks, .a = a, .pool = pool, .most = most};
 
 	return walk(&w, d.ref, 0);
 }

@@ -189,14 +189,6 @@ static peer_list find_prefix(struct resolver *r, const char *query)
 	return peers;
 }
 
-static uint32_t address_of(const struct config *config, struct ip ip)
-{
-	uint32_t at = config_first_ip(config, ip);
-	uint32_t i = at < config->n_by_ip ? config->by_ip[at] : NONE;
-
-	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
-}
-
 static bool parse_literal(struct prefix *prefix, const char *text)
 {
 	struct ip ip;
@@ -214,7 +206,8 @@ static peer_list find_literal(struct resolver *r, const char *query)
 
 	if (parse_literal(&prefix, query) && prefix_is_canonical(prefix) && prefix.ip.family == 4)
 		*list_add(r->scratch, &peers) = (struct peer){
-			prefix, prefix_is_single(prefix) ? address_of(r->config, prefix.ip) : NONE,
+			prefix,
+			prefix_is_single(prefix) ? config_address_of(r->config, prefix.ip) : NONE,
 			config_network_of(r->config, prefix)};
 	return peers;
 }

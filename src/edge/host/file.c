@@ -114,7 +114,7 @@ bool file_has_hash(const char *path, uint64_t size, uint64_t hash)
 		if (len < 0 || (uint64_t)len > size)
 			return false;
 		size -= (uint64_t)len;
-		found = hash_word(found, hash_block(block, (size_t)len));
+		found = hash_word(found, hash_bytes(block, (size_t)len));
 	}
 	return !size && found == hash;
 }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One direction: what `with` has and `without` has not. */
+struct comparing {
+	change_list *changes;
+	struct arena *a;
+	struct diagram_pool *diagrams;
+	const struct reach *with, *without;
+	bool opens;
+};
+
+/* Of one direction and kind: by policy, then by destination and source. */
+static int by_policy(const void *left, const void *right)
+{
+	const struct flow_block *a = left, *b = right;
+
+	if (a->leaf != b->leaf)
+		return a->leaf < b->leaf ? -1 : 1;
+	for (int f = 0; f < N_FLOW_FIELDS; f++) {
+		flow_value x = a->fields[f].items[0].low, y = b->fields[f].items[0].low;
+
+		if (x != y)
+			return x < y ? -1 : 1;
+	}
+	return 0;
+}
+
+static bool add_changes(struct comparing *c, struct diagram d, struct diagram care,
+			enum change_kind kind, const char *container)
+{
+	flow_blocks blocks = {0};
+	bool all;
+
+	d = diagram_restrict(c->diagrams, d, care);
+	all = diagram_blocks(&blocks, c->a, c->diagrams, d, CHANGES_MOST);
+	if (blocks.n)
+		qsort(blocks.items, blocks.n, sizeof(*blocks.items), by_policy);
+	list_each (block, &blocks) {
+		struct change *change;
+
+		if (block->leaf < REACH_POLICY)
+			continue;
+		change = list_add(c->a, c->changes);
+		*change = (struct change){kind, c->opens, container, *block, NULL, NULL};
+		change->block.leaf -= REACH_POLICY;
+	}
+	return all;
+}
+
+static bool compare_flows(struct comparing *c)
+{
+	struct diagram free =
+		diagram_combine(c->diagrams, c->with->free, c->without->free, DIAGRAM_OR);
+	struct diagram more =
+		diagram_combine(c->diagrams, c->with->open, c->without->open, DIAGRAM_MINUS);
+
+	return add_changes(c, more,
+			   diagram_combine(c->diagrams, c->with->genuine, free, DIAGRAM_MINUS),
+			   CHANGE_FLOWS, NULL);
+}
+
+/* --- translations --- */
+
+/* By leaf: where the translation leads, as a number of the pool. */
+static const uint32_t *targets_of(struct arena *a, const struct reach *reach,
+				  const struct reach_space *space)
+{
+	uint32_t *targets = arena_array(a, uint32_t, REACH_POLICY + reach->config->policies.n);
+
+	list_each (t, &space->flows->translations)
+		targets[REACH_POLICY + t->origin] = reach_target(reach->pool, t) + 1;
+	return targets;
+}
+
+static const struct reach_space *find_space(const struct reach *reach, const char *container)
+{
+	list_each (space, &reach->spaces)
+		if (container ? space->container && !strcmp(space->container, container)
+			      : !space->container)
+			return space;
+	return NULL;
+}
+
+static bool compare_space(struct comparing *c, const struct reach_space *space)
+{
+	const struct reach_space *other = find_space(c->without, space->container);
+	struct diagram_pool *diagrams = c->diagrams;
+	struct diagram every = diagram_every(1), here, there = diagram_every(0);
+	struct diagram care = space->container ? every : c->with->genuine;
+
+	here = diagram_relabel(diagrams, space->doors, targets_of(c->a, c->with, space));
+	if (other)
+		there = diagram_relabel(diagrams, other->doors,
+					targets_of(c->a, c->without, other));
+	here = diagram_combine(diagrams, here, there, DIAGRAM_UNLIKE);
+	if (!add_changes(c, diagram_combine(diagrams, space->doors, here, DIAGRAM_AND), care,
+			 CHANGE_TRANSLATION, space->container))
+		return false;
+	here = space->masquerades;
+	if (other)
+		here = diagram_combine(diagrams, here, other->masquerades, DIAGRAM_MINUS);
+	return add_changes(c, here, every, CHANGE_MASQUERADE, space->container);
+}
+
+/* --- networks --- */
+
+static const struct network *find_network(const struct reach *reach, const char *name)
+{
+	list_each (network, &reach->config->networks)
+		if (!strcmp(network->name, name))
+			return network;
+	return NULL;
+}
+
+/* A network that has a bridge here, or NULL. */
+static const char *bridge_of(const struct reach *reach, const struct network *network)
+{
+	return network ? reach->bridges[network - reach->config->networks.items] : NULL;
+}
+
+/* The same bridge and subnet: then only what its containers may do can differ. */
+static bool same_place(const struct comparing *c, const struct network *network,
+		       const struct network *other)
+{
+	const char *here = bridge_of(c->with, network), *there = bridge_of(c->without, other);
+
+	return here && there && !strcmp(here, there) &&
+	       !prefix_compare(network->subnet, other->subnet);
+}
+
+static void say_network(struct comparing *c, const struct network *network, const char *text)
+{
+	*list_add(c->a, c->changes) = (struct change){
+		.kind = CHANGE_NETWORK, .opens = c->opens, .network = network->name, .text = text};
+}
+
+static bool is_apart(const struct reach *reach, const struct network *network)
+{
+	return reach->apart[network - reach->config->networks.items];
+}
+
+static void compare_network(struct comparing *c, const struct network *network)
+{
+	const struct network *other = find_network(c->without, network->name);
+	bool same = same_place(c, network, other);
+
+	if (!same || !ip_equal(network->gateway, other->gateway))
+		say_network(c, network,
+			    arena_printf(c->a, "%s, gateway %s, on %s: this host reaches it",
+					 prefix_format_full(network->subnet).s,
+					 ip_format(network->gateway).s,
+					 bridge_of(c->with, network)));
+	if (!is_apart(c->with, network) && (!same || is_apart(c->without, other)))
+		say_network(c, network, "its containers reach each other");
+	if (!network->internal && (!same || other->internal))
+		say_network(c, network, "its containers reach the outside");
+}
+
+static bool compare(struct comparing *c)
+{
+	list_each (network, &c->with->config->networks)
+		if (bridge_of(c->with, network))
+			compare_network(c, network);
+	if (!compare_flows(c))
+		return false;
+	list_each (space, &c->with->spaces)
+		if (!compare_space(c, space))
+			return false;
+	return true;
+}
+
+bool reach_diff(change_list *changes, struct arena *a, const struct reach *before,
+		const struct reach *after)
+{
+	struct comparing gone = {changes, a, after->pool->diagrams, before, after, false};
+	struct comparing new = {changes, a, after->pool->diagrams, after, before, true};
+
+	return compare(&gone) && compare(&new);
+}

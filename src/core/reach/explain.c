@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/explain.h"
+
+#include "core/reach/words.h"
+
+#include <string.h>
+
+const char *const answer_names[] = {
+	[ANSWER_ALLOWED] = "allowed", [ANSWER_DENIED] = "denied", [ANSWER_PARTLY] = "partly"};
+
+enum { PARTS_MOST = 20 }; /* of an answer that is neither yes nor no */
+
+/* A policy can admit what reaches an address of a network, and comes from where it is at home. */
+static bool can_be_admitted(const struct reach *reach, const struct reach_flow *flow)
+{
+	return flow->dst.family && flow->src.family &&
+	       config_network_of(reach->config, prefix_of(flow->dst)) != NONE &&
+	       reach_ask(reach, reach->genuine, flow);
+}
+
+bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
+	     const struct facts *facts, const struct reach_query *query)
+{
+	bool closed;
+
+	*x = (struct explanation){.reach = reach, .query = query};
+	reach_query(&x->answer, reach, query);
+	closed = reach_example(&x->flow, reach, x->answer.closed);
+	if (!closed && !reach_example(&x->flow, reach, x->answer.open))
+		return false;
+	reach_walk(&x->path, a, reach, facts, &x->flow);
+	/* a translation may lead where nothing lets it through */
+	closed |= !x->path.allowed;
+	x->verdict = !closed				  ? ANSWER_ALLOWED
+		     : diagram_is_empty(x->answer.open)	  ? ANSWER_DENIED
+		     : diagram_is_empty(x->answer.closed) ? ANSWER_DENIED
+							  : ANSWER_PARTLY;
+	x->nearest = (struct nearest){NONE, NULL};
+	if (!x->path.allowed && can_be_admitted(reach, &x->path.last)) {
+		x->nearest = reach_nearest(a, reach, &x->path.last);
+		x->remedy = reach_remedy(a, reach, &x->path.last);
+	}
+	return true;
+}
+
+/* --- text --- */
+
+static void print_asked(struct buf *out, const struct explanation *x)
+{
+	buf_printf(out, "%s -> %s ", x->query->from.name, x->query->to.name);
+	print_matches(out, x->query->matches, x->query->n_matches);
+}
+
+static void print_part(struct buf *out, const struct explanation *x, struct diagram part,
+		       const char *word)
+{
+	AUTO_RELEASE struct arena a = {0};
+	flow_blocks blocks = {0};
+	bool all;
+
+	part = diagram_restrict(x->reach->pool->diagrams, part, x->answer.asked);
+	all = diagram_blocks(&blocks, &a, x->reach->pool->diagrams, part, PARTS_MOST);
+	list_each (block, &blocks) {
+		buf_printf(out, "  %-7s ", word);
+		print_block(out, x->reach, block);
+		buf_puts(out, "\n");
+	}
+	if (!all)
+		buf_printf(out, "  %-7s …\n", word);
+}
+
+static void print_path(struct buf *out, const struct explanation *x)
+{
+	AUTO_RELEASE struct arena a = {0};
+	size_t place = 4, stage = 0;
+
+	list_each (hop, &x->path.hops) {
+		size_t here = hop->container ? strlen(hop->container) : 4,
+		       there = strlen(hop->stage);
+
+		place = here > place ? here : place;
+		stage = there > stage ? there : stage;
+	}
+	list_each (hop, &x->path.hops) {
+		buf_printf(out, "  %-*s  %-*s  %-10s  ", (int)place,
+			   hop->container ? hop->container : "host", (int)stage, hop->stage,
+			   hop_words[hop->kind]);
+		if (hop->policy != NONE && hop->kind != HOP_GOES_ON)
+			buf_printf(out, "policies[%u]: ", hop->policy);
+		buf_printf(out, "%s\n", hop->text);
+	}
+}
+
+void explain_print(struct buf *out, const struct explanation *x)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	print_asked(out, x);
+	buf_printf(out, ": %s\n", answer_names[x->verdict]);
+	if (x->verdict == ANSWER_PARTLY) {
+		print_part(out, x, x->answer.open, "allowed");
+		print_part(out, x, x->answer.closed, "denied");
+	}
+	buf_printf(out, "\n%s -> %s", reach_name(&a, x->reach, x->flow.src),
+		   reach_name(&a, x->reach, x->flow.dst));
+	if (x->flow.port)
+		buf_printf(out, " %u/%s", x->flow.port, protocol_name(x->flow.proto));
+	else
+		buf_printf(out, " %s", protocol_name(x->flow.proto));
+	buf_puts(out, ":\n");
+	print_path(out, x);
+	if (x->nearest.policy != NONE)
+		buf_printf(out, "\nnearest: policies[%u]: %s\n", x->nearest.policy, x->nearest.why);
+	if (x->remedy)
+		buf_printf(out, "\nto open it, add to \"policies\":\n  %s\n", x->remedy);
+}
+
+/* --- JSON --- */
+
+static void print_hops_json(struct buf *out, const struct explanation *x)
+{
+	const char *comma = "\n";
+
+	buf_puts(out, "  \"path\": [");
+	list_each (hop, &x->path.hops) {
+		buf_printf(out, "%s    {\"namespace\": ", comma);
+		buf_json_string(out, hop->container ? hop->container : "host");
+		buf_puts(out, ", \"stage\": ");
+		buf_json_string(out, hop->stage);
+		buf_printf(out, ", \"verdict\": \"%s\"", hop_words[hop->kind]);
+		if (hop->policy != NONE)
+			buf_printf(out, ", \"policy\": %u", hop->policy);
+		buf_puts(out, ", \"text\": ");
+		buf_json_string(out, hop->text);
+		buf_puts(out, "}");
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  ]");
+}
+
+static void print_flow_json(struct buf *out, const struct reach_flow *flow)
+{
+	buf_puts(out, "  \"flow\": {\"source\": ");
+	buf_json_string(out, flow->src.family ? ip_format(flow->src).s : "host");
+	buf_puts(out, ", \"destination\": ");
+	buf_json_string(out, flow->dst.family ? ip_format(flow->dst).s : "host");
+	buf_printf(out, ", \"port\": %u, \"protocol\": \"%s\"},\n", flow->port,
+		   protocol_name(flow->proto));
+}
+
+void explain_print_json(struct buf *out, const struct explanation *x)
+{
+	buf_puts(out, "{\n  \"source\": ");
+	buf_json_string(out, x->query->from.name);
+	buf_puts(out, ",\n  \"destination\": ");
+	buf_json_string(out, x->query->to.name);
+	buf_printf(out, ",\n  \"verdict\": \"%s\",\n", answer_names[x->verdict]);
+	print_flow_json(out, &x->flow);
+	if (x->path.policy != NONE)
+		buf_printf(out, "  \"policy\": %u,\n", x->path.policy);
+	if (x->nearest.policy != NONE) {
+		buf_printf(out, "  \"nearest\": {\"policy\": %u, \"why\": ", x->nearest.policy);
+		buf_json_string(out, x->nearest.why);
+		buf_puts(out, "},\n");
+	}
+	if (x->remedy)
+		buf_printf(out, "  \"remedy\": %s,\n", x->remedy);
+	print_hops_json(out, x);
+	buf_puts(out, "\n}\n");
+}

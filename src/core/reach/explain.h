@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The answer to "would this connection pass, and why", as text and as JSON. Pure. */
+#pragma once
+
+#include "base/buf.h"
+#include "core/reach/path.h"
+#include "core/reach/query.h"
+
+enum answer { ANSWER_ALLOWED, ANSWER_DENIED, ANSWER_PARTLY };
+extern const char *const answer_names[]; /* "allowed", "denied", "partly" */
+
+struct explanation {
+	const struct reach *reach;
+	const struct reach_query *query;
+	struct reach_answer answer;
+	enum answer verdict;	/* of all that was asked about */
+	struct reach_flow flow; /* one of it: a denied one where there is one */
+	struct reach_path path;
+	struct nearest nearest; /* of a denied one */
+	const char *remedy;	/* a policy that would admit it; NULL: no policy could */
+};
+
+/* False: the question is about no flow at all. */
+bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
+	     const struct facts *facts, const struct reach_query *query);
+void explain_print(struct buf *out, const struct explanation *x);
+void explain_print_json(struct buf *out, const struct explanation *x);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What would have admitted a flow, if a policy were a little different. */
+#include "core/reach/path.h"
+
+#include "base/buf.h"
+
+#include <string.h>
+
+/* How near a policy is, the nearest last. */
+enum nearness { NOT_NEAR, WAITS, OTHER_SOURCE, OTHER_TRAFFIC, N_NEARNESS };
+
+static bool holds(const struct peers *peers, struct ip ip)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
+}
+
+/* Of an IP protocol number; 0: policies have no word for it. */
+static uint8_t protocol_bit(uint8_t number)
+{
+	for (uint8_t bit = PROTO_TCP; bit < PROTO_ANY; bit = (uint8_t)(bit << 1))
+		if (!strcmp(proto_name((enum proto)bit), protocol_name(number)))
+			return bit;
+	return 0;
+}
+
+static bool admits_traffic(const struct reach *reach, const struct policy *p,
+			   const struct reach_flow *flow)
+{
+	const struct port_range *ports = policy_ports(reach->config, p);
+
+	if (!(p->protos & PROTO_ANY) && !(p->protos & protocol_bit(flow->proto)))
+		return false;
+	for (uint32_t i = 0; i < p->n_ports; i++)
+		if (flow->port >= ports[i].low && flow->port <= ports[i].high)
+			return true;
+	return !p->n_ports;
+}
+
+static enum nearness nearness(const struct reach *reach, const struct policy *p,
+			      const struct resolved *r, const struct reach_flow *flow)
+{
+	bool traffic = admits_traffic(reach, p, flow);
+
+	if (p->nat || p->broken || !p->from)
+		return NOT_NEAR;
+	if (r->waiting) /* the end that is known is the right one */
+		return traffic && (holds(r->subject, flow->dst) || holds(r->from, flow->src))
+			       ? WAITS
+			       : NOT_NEAR;
+	if (!holds(r->subject, flow->dst))
+		return NOT_NEAR;
+	if (holds(r->from, flow->src))
+		return traffic ? NOT_NEAR : OTHER_TRAFFIC;
+	return traffic ? OTHER_SOURCE : NOT_NEAR;
+}
+
+static void print_ports(struct buf *out, const struct reach *reach, const struct policy *p)
+{
+	const struct port_range *ports = policy_ports(reach->config, p);
+	const char *slash = "/";
+
+	if (!p->n_ports)
+		buf_puts(out, "every port");
+	for (uint32_t i = 0; i < p->n_ports; i++)
+		buf_printf(out, ports[i].low == ports[i].high ? "%s%u" : "%s%u-%u", i ? "," : "",
+			   ports[i].low, ports[i].high);
+	for (uint32_t set = p->protos; set; set &= set - 1) {
+		buf_printf(out, "%s%s", slash, proto_name((enum proto)(set & -set)));
+		slash = "+";
+	}
+}
+
+static const char *why(struct arena *a, const struct reach *reach, const struct policy *p,
+		       const struct resolved *r, enum nearness near)
+{
+	AUTO_BUF struct buf text = {0};
+
+	if (near == WAITS) {
+		buf_printf(&text, "it waits: nothing is named \"%s\" (%s)", r->missing, r->waiting);
+	} else if (near == OTHER_SOURCE) {
+		buf_printf(&text, "it is for \"%s\"", config_name(reach->config, p->from));
+	} else {
+		buf_puts(&text, "it is for ");
+		print_ports(&text, reach, p);
+	}
+	return arena_strdup(a, buf_text(&text));
+}
+
+struct nearest reach_nearest(struct arena *a, const struct reach *reach,
+			     const struct reach_flow *flow)
+{
+	struct nearest nearest = {NONE, NULL};
+	enum nearness best = NOT_NEAR;
+
+	for (uint32_t i = 0; i < reach->config->policies.n; i++) {
+		const struct policy *p = &reach->config->policies.items[i];
+		struct resolved r;
+		enum nearness near;
+
+		if (p->broken)
+			continue;
+		r = resolved_policy(reach->resolution, reach->config, p);
+		near = nearness(reach, p, &r, flow);
+		if (near <= best)
+			continue;
+		best = near;
+		nearest = (struct nearest){i, why(a, reach, p, &r, near)};
+	}
+	return nearest;
+}
+
+/* --- what would open it --- */
+
+/* The subject's field and name; one that has none is named by its address. */
+static void print_subject(struct buf *out, const struct reach *reach, struct ip ip)
+{
+	uint32_t i = config_address_of(reach->config, ip);
+	const struct address *address = i == NONE ? NULL : &reach->config->addresses.items[i];
+	const char *container =
+			   address ? config_name(reach->config, address->container_name) : NULL,
+		   *selector = address ? config_name(reach->config, address->selector) : NULL;
+
+	buf_puts(out, container ? "\"container_name\": " : "\"selector\": ");
+	buf_json_string(out, container ? container : selector ? selector : ip_format(ip).s);
+}
+
+const char *reach_remedy(struct arena *a, const struct reach *reach, const struct reach_flow *flow)
+{
+	AUTO_BUF struct buf text = {0};
+	uint32_t from = config_address_of(reach->config, flow->src);
+	const char *name =
+		from == NONE
+			? NULL
+			: config_name(reach->config,
+				      address_container(&reach->config->addresses.items[from]));
+
+	buf_puts(&text, "{");
+	print_subject(&text, reach, flow->dst);
+	buf_puts(&text, ", \"from\": ");
+	buf_json_string(&text, name ? name : ip_format(flow->src).s);
+	if (flow->port)
+		buf_printf(&text, ", \"port\": %u", flow->port);
+	if (protocol_bit(flow->proto) != PROTO_TCP)
+		buf_printf(&text, ", \"proto\": \"%s\"", protocol_name(flow->proto));
+	buf_puts(&text, "}");
+	return arena_strdup(a, buf_text(&text));
+}

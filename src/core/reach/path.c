@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/path.h"
+
+#include "base/buf.h"
+
+#include <string.h>
+
+const char *const hop_words[] = {
+	[HOP_GOES_ON] = "goes on", [HOP_ADMITS] = "admitted", [HOP_TRANSLATES] = "translated",
+	[HOP_STOPS] = "dropped",   [HOP_ARRIVES] = "arrives",
+};
+
+enum { MAX_WAYS = 8 }; /* translations that lead to each other end here */
+
+struct walker {
+	struct arena *a;
+	const struct reach *reach;
+	const struct facts *facts;
+	struct reach_path *path;
+	struct reach_flow now;
+	int n_ways;
+};
+
+/* --- names --- */
+
+static const char *container_at(const struct reach *reach, struct ip ip)
+{
+	uint32_t i = config_address_of(reach->config, ip);
+
+	return i == NONE ? NULL
+			 : config_name(reach->config,
+				       address_container(&reach->config->addresses.items[i]));
+}
+
+const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip)
+{
+	const char *container;
+
+	if (!ip.family)
+		return "this host";
+	container = container_at(reach, ip);
+	return container ? arena_printf(a, "%s (%s)", container, ip_format(ip).s)
+			 : arena_strdup(a, ip_format(ip).s);
+}
+
+static const char *interface_name(const struct reach *reach, uint32_t in)
+{
+	if (in == REACH_IN_LOCAL)
+		return "this host itself";
+	if (in == REACH_IN_OTHER)
+		return "another interface";
+	return reach->pool->interfaces.items[in - REACH_N_IN].name;
+}
+
+static uint32_t network_of(const struct walker *w, struct ip ip)
+{
+	uint32_t network = ip.family ? config_network_of(w->reach->config, prefix_of(ip)) : NONE;
+
+	return network != NONE && w->reach->bridges[network] ? network : NONE;
+}
+
+static const char *network_name(const struct walker *w, uint32_t network)
+{
+	return w->reach->config->networks.items[network].name;
+}
+
+/* --- hops --- */
+
+PRINTF_LIKE(6, 7)
+static void hop(struct walker *w, enum hop_kind kind, const char *container, const char *stage,
+		uint32_t policy, const char *format, ...)
+{
+	struct hop *hop = list_add(w->a, &w->path->hops);
+	va_list args;
+
+	*hop = (struct hop){.kind = kind, .container = container, .stage = stage, .policy = policy};
+	va_start(args, format);
+	hop->text = arena_vprintf(w->a, format, args);
+	va_end(args);
+	if (kind == HOP_ADMITS)
+		w->path->policy = policy;
+}
+
+static void stops(struct walker *w)
+{
+	w->path->allowed = false;
+}
+
+/* Docker's own chains, by the version and the variant. */
+static const char *docker_stage(const struct facts *facts)
+{
+	if (facts->docker_nftables)
+		return "ip docker-bridges";
+	return "filter FORWARD";
+}
+
+static void dropped_by_docker(struct walker *w)
+{
+	if (!w->facts->docker_drops && network_of(w, w->now.dst) == NONE)
+		hop(w, HOP_STOPS, NULL, "forward", NONE, "nothing lets it through");
+	else if (!w->facts->docker_drops)
+		hop(w, HOP_STOPS, NULL, "inet harborwall forward", NONE,
+		    "nobody else closes network %s: harborwall drops it",
+		    network_name(w, network_of(w, w->now.dst)));
+	else if (w->facts->raw_drops)
+		hop(w, HOP_STOPS, NULL, "raw PREROUTING", NONE,
+		    "Docker drops what comes to %s by another interface than its own bridge",
+		    ip_format(w->now.dst).s);
+	else
+		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
+		    "Docker drops what comes from another network or from outside");
+	stops(w);
+}
+
+/* Our accept in Docker's chains. */
+static void handed_over(struct walker *w)
+{
+	const struct facts *f = w->facts;
+
+	if (f->docker_nftables)
+		hop(w, HOP_GOES_ON, NULL, docker_stage(f), NONE, "Docker accepts the mark 0x%x",
+		    f->mark_accept);
+	else if (f->docker_drops)
+		hop(w, HOP_GOES_ON, NULL, f->docker_user ? "filter DOCKER-USER" : "filter FORWARD",
+		    NONE, "accepts the mark 0x%x", f->mark_accept);
+}
+
+static void arrive(struct walker *w);
+
+static void to_container(struct walker *w)
+{
+	if (w->n_ways++ == MAX_WAYS) {
+		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations lead in a circle");
+		stops(w);
+		return;
+	}
+	arrive(w);
+}
+
+static void admitted(struct walker *w, uint32_t policy)
+{
+	if (w->facts->raw_drops)
+		hop(w, HOP_GOES_ON, NULL, "raw PREROUTING", policy,
+		    "the mark 0x%x lifts Docker's drop", w->facts->mark_raw);
+	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", policy, "%s reaches %s",
+	    reach_name(w->a, w->reach, w->now.src), reach_name(w->a, w->reach, w->now.dst));
+	handed_over(w);
+	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE,
+	    "the source address stays %s", ip_format(w->now.src).s);
+	to_container(w);
+}
+
+static bool is_borrowed(struct walker *w)
+{
+	uint32_t home = network_of(w, w->now.src);
+
+	if (reach_ask(w->reach, w->reach->genuine, &w->now))
+		return false;
+	if (home != NONE)
+		hop(w, HOP_GOES_ON, NULL, "inet harborwall forward", NONE,
+		    "%s belongs to network %s and comes in by %s: no policy counts",
+		    ip_format(w->now.src).s, network_name(w, home),
+		    interface_name(w->reach, w->now.in));
+	else
+		hop(w, HOP_GOES_ON, NULL, "inet harborwall forward", NONE,
+		    "%s is not at home on %s: no policy counts", ip_format(w->now.src).s,
+		    interface_name(w->reach, w->now.in));
+	return true;
+}
+
+static void closed(struct walker *w)
+{
+	uint32_t from = network_of(w, w->now.src);
+
+	if (from != NONE && network_of(w, w->now.dst) == NONE) {
+		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
+		    "network %s is internal: nothing gets out", network_name(w, from));
+		stops(w);
+		return;
+	}
+	if (!is_borrowed(w))
+		hop(w, HOP_GOES_ON, NULL, "inet harborwall forward", NONE, "no policy admits it");
+	dropped_by_docker(w);
+}
+
+/* --- translations --- */
+
+static const struct translation *translation_of(const struct reach_space *space, uint32_t leaf)
+{
+	list_each (t, &space->flows->translations)
+		if (t->origin == leaf - REACH_POLICY)
+			return t;
+	return NULL;
+}
+
+static void translate(struct walker *w, const struct translation *t, const char *container,
+		      const char *condition)
+{
+	w->now.dst = t->to;
+	w->now.port = t->to_port ? t->to_port : w->now.port;
+	hop(w, HOP_TRANSLATES, container, "inet harborwall prerouting", t->origin,
+	    "to %s port %u%s", reach_name(w->a, w->reach, t->to), w->now.port, condition);
+}
+
+/* To the host's own addresses: a translation takes it, or the host itself is meant. */
+static void to_host(struct walker *w)
+{
+	const struct reach_space *host = &w->reach->spaces.items[0];
+	struct reach_flow flow = w->now;
+	const struct translation *t;
+	uint32_t leaf;
+
+	flow.dst = (struct ip){0};
+	leaf = reach_ask(w->reach, host->doors, &flow);
+	t = leaf ? translation_of(host, leaf) : NULL;
+	if (!t) {
+		hop(w, HOP_ARRIVES, NULL, "input", NONE,
+		    "this host itself: its own firewall decides, no policy does");
+		return;
+	}
+	translate(w, t, NULL, "");
+	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", t->origin,
+	    "what it translated may pass");
+	handed_over(w);
+	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE, "%s",
+	    t->masquerade ? "masqueraded: it comes from this host" : "the source address stays");
+	to_container(w);
+}
+
+static void forward(struct walker *w);
+
+/* Where a container sends what it translated and masqueraded: by the network of the target. */
+static void leave(struct walker *w, const char *container)
+{
+	const struct config *config = w->reach->config;
+	uint32_t there = network_of(w, w->now.dst), best = NONE;
+
+	list_each (address, &config->addresses) {
+		const char *name = config_name(config, address_container(address));
+
+		if (!name || strcmp(name, container) != 0 || network_of(w, address->ip) == NONE)
+			continue;
+		if (best == NONE || address->network == there)
+			best = (uint32_t)(address - config->addresses.items);
+	}
+	if (best == NONE)
+		return;
+	w->now.src = config->addresses.items[best].ip;
+	w->now.in = reach_interface(w->reach->pool,
+				    w->reach->bridges[config->addresses.items[best].network]);
+}
+
+/* By whichever interface it comes in there; NULL: nothing is translated. */
+static const struct translation *
+container_door(const struct walker *w, const struct reach_space *space, const char **condition)
+{
+	struct reach_flow flow = w->now;
+
+	*condition = "";
+	flow.dst = (struct ip){0};
+	list_each (t, &space->flows->translations) {
+		uint32_t leaf;
+
+		flow.in = t->iface ? reach_interface(w->reach->pool, t->iface) : REACH_IN_OTHER;
+		leaf = reach_ask(w->reach, space->doors, &flow);
+		if (leaf != REACH_POLICY + t->origin)
+			continue;
+		if (t->iface)
+			*condition = arena_printf(w->a, ", if it comes in by %s there", t->iface);
+		return t;
+	}
+	return NULL;
+}
+
+static const struct reach_space *space_of(const struct reach *reach, const char *container)
+{
+	list_each (space, &reach->spaces)
+		if (container && space->container && !strcmp(space->container, container))
+			return space;
+	return NULL;
+}
+
+static void arrive(struct walker *w)
+{
+	const char *container = container_at(w->reach, w->now.dst), *condition = "";
+	const struct reach_space *space = space_of(w->reach, container);
+	const struct translation *t = space ? container_door(w, space, &condition) : NULL;
+
+	if (!t) {
+		hop(w, HOP_ARRIVES, container, "input", NONE, "at %s",
+		    reach_name(w->a, w->reach, w->now.dst));
+		return;
+	}
+	translate(w, t, container, condition);
+	if (t->masquerade) {
+		leave(w, container);
+		hop(w, HOP_GOES_ON, container, "inet harborwall postrouting", t->origin,
+		    "masqueraded: it comes from %s", reach_name(w->a, w->reach, w->now.src));
+	}
+	forward(w);
+}
+
+/* --- the host --- */
+
+static void forward(struct walker *w)
+{
+	uint32_t leaf = reach_ask(w->reach, w->reach->open, &w->now);
+
+	if (leaf >= REACH_POLICY) {
+		admitted(w, leaf - REACH_POLICY);
+		return;
+	}
+	switch ((enum reach_leaf)leaf) {
+	case REACH_TO_HOST:
+		to_host(w);
+		break;
+	case REACH_WITHIN:
+		hop(w, HOP_GOES_ON, NULL, "bridge", NONE,
+		    "stays on %s of network %s, which passes no filter",
+		    interface_name(w->reach, w->now.in),
+		    network_name(w, network_of(w, w->now.dst)));
+		to_container(w);
+		break;
+	case REACH_FROM_HOST:
+		hop(w, HOP_GOES_ON, NULL, "output", NONE,
+		    "the host's own connection: no policy decides");
+		to_container(w);
+		break;
+	case REACH_EGRESS:
+		hop(w, HOP_GOES_ON, NULL, docker_stage(w->facts), NONE,
+		    "what network %s begins towards the outside: no policy decides",
+		    network_name(w, network_of(w, w->now.src)));
+		hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s",
+		    ip_format(w->now.dst).s);
+		break;
+	case REACH_ELSEWHERE:
+		hop(w, HOP_ARRIVES, NULL, "forward", NONE,
+		    "neither end is in a network of the file: no policy decides");
+		break;
+	case REACH_CLOSED:
+	case REACH_POLICY:
+		closed(w);
+		break;
+	}
+}
+
+void reach_walk(struct reach_path *path, struct arena *a, const struct reach *reach,
+		const struct facts *facts, const struct reach_flow *flow)
+{
+	struct walker w = {a, reach, facts, path, *flow, 0};
+
+	*path = (struct reach_path){.allowed = true, .policy = NONE};
+	if (flow->dst.family)
+		forward(&w);
+	else
+		to_host(&w);
+	path->last = w.now;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/reach.h"
+
+#include "core/reach/sets.h"
+
+#include <string.h>
+
+/* --- interfaces and targets --- */
+
+void reach_pool_init(struct reach_pool *pool, struct arena *a)
+{
+	*pool = (struct reach_pool){.a = a, .diagrams = diagram_pool_new(a)};
+}
+
+uint32_t reach_interface(const struct reach_pool *pool, const char *name)
+{
+	uint32_t at = hash_index_find(&pool->by_name, hash_text(name), i,
+				      !strcmp(pool->interfaces.items[i].name, name));
+
+	return at == NONE ? REACH_IN_OTHER : REACH_N_IN + at;
+}
+
+static uint32_t add_interface(struct reach_pool *pool, const char *name)
+{
+	uint32_t known = reach_interface(pool, name);
+
+	if (known != REACH_IN_OTHER)
+		return known;
+	list_add(pool->a, &pool->interfaces)->name = name;
+	hash_index_grow(&pool->by_name, pool->a, &pool->interfaces, i,
+			hash_text(pool->interfaces.items[i].name));
+	return REACH_N_IN + pool->interfaces.n - 1;
+}
+
+static uint64_t hash_of_target(const struct reach_target *t)
+{
+	return hash_word(hash_bytes(&t->to, sizeof(t->to)), t->to_port << 1 | t->masquerade);
+}
+
+uint32_t reach_target(struct reach_pool *pool, const struct translation *t)
+{
+	struct reach_target target = {t->to, t->to_port, t->masquerade};
+	uint32_t at =
+		hash_index_find(&pool->by_target, hash_of_target(&target), i,
+				ip_equal(pool->targets.items[i].to, target.to) &&
+					pool->targets.items[i].to_port == target.to_port &&
+					pool->targets.items[i].masquerade == target.masquerade);
+
+	if (at != NONE)
+		return at;
+	*list_add(pool->a, &pool->targets) = target;
+	hash_index_grow(&pool->by_target, pool->a, &pool->targets, i,
+			hash_of_target(&pool->targets.items[i]));
+	return pool->targets.n - 1;
+}
+
+struct building {
+	struct reach_pool *pool;
+	struct reach *reach;
+	const struct flows *host;
+	struct flow_sets sets;
+};
+
+static struct diagram build(struct building *b)
+{
+	return flow_sets_build(&b->sets, b->pool->diagrams);
+}
+
+/* --- where sources are at home --- */
+
+/* An address of an engine's network counts on its bridge, any other one on none of the bridges. */
+static struct diagram build_genuine(struct building *b)
+{
+	range_list subnets = {0}, bridges = {0}, sources, uplinks;
+	struct flow_set *set;
+
+	list_each (tied, &b->host->tied) {
+		uint32_t in = add_interface(b->pool, tied->bridge);
+
+		set = flow_sets_add(&b->sets, 1);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, tied->subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, in);
+		*list_add(b->pool->a, &subnets) = flow_range_of_prefix(tied->subnet);
+		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
+	}
+	*list_add(b->pool->a, &bridges) = (struct flow_range){REACH_IN_LOCAL, REACH_IN_LOCAL};
+	sources = ranges_outside(b->pool->a, &subnets, FLOW_SRC);
+	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
+	set = flow_sets_add(&b->sets, 1);
+	limit_to_ranges(set, FLOW_SRC, &sources);
+	limit_to_ranges(set, FLOW_IN, &uplinks);
+	return build(b);
+}
+
+/* --- what no policy decides --- */
+
+/* The host's addresses, as far as the file knows them. */
+static range_list host_addresses(struct building *b)
+{
+	range_list ranges = {0};
+
+	*list_add(b->pool->a, &ranges) = (struct flow_range){REACH_SELF, REACH_SELF};
+	for (uint32_t i = 0; i < b->reach->config->networks.n; i++) {
+		const struct network *network = &b->reach->config->networks.items[i];
+
+		if (b->host->bridges[i] && network->gateway.family)
+			*list_add(b->pool->a, &ranges) =
+				flow_range_of_prefix(prefix_of(network->gateway));
+	}
+	return ranges;
+}
+
+static void add_network(struct building *b, uint32_t i, const range_list *beyond)
+{
+	const struct network *network = &b->reach->config->networks.items[i];
+	uint32_t in = add_interface(b->pool, b->host->bridges[i]);
+	struct flow_set *set;
+
+	if (!b->host->apart[i]) {
+		set = flow_sets_add(&b->sets, REACH_WITHIN);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
+		limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, in);
+	}
+	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
+	limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	if (network->internal)
+		return;
+	set = flow_sets_add(&b->sets, REACH_EGRESS);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
+	limit_to_ranges(set, FLOW_DST, beyond);
+	limit_to_value(&b->sets, set, FLOW_IN, in);
+}
+
+static struct diagram build_free(struct building *b)
+{
+	const struct config *config = b->reach->config;
+	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks;
+
+	limit_to_ranges(flow_sets_add(&b->sets, REACH_TO_HOST), FLOW_DST, &self);
+	for (uint32_t i = 0; i < config->networks.n; i++) {
+		uint32_t in;
+
+		if (!b->host->bridges[i])
+			continue;
+		in = add_interface(b->pool, b->host->bridges[i]);
+		*list_add(b->pool->a, &subnets) =
+			flow_range_of_prefix(config->networks.items[i].subnet);
+		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
+	}
+	beyond = ranges_outside(b->pool->a, &subnets, FLOW_DST);
+	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		if (b->host->bridges[i])
+			add_network(b, i, &beyond);
+	if (beyond.n && uplinks.n) {
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_ELSEWHERE);
+
+		limit_to_ranges(set, FLOW_DST, &beyond);
+		limit_to_ranges(set, FLOW_IN, &uplinks);
+	}
+	return build(b);
+}
+
+/* --- what policies decide --- */
+
+static struct diagram build_grants(struct building *b)
+{
+	list_each (grant, &b->host->grants)
+		for (uint32_t m = 0; m < grant->n_matches; m++) {
+			struct flow_set *set;
+
+			if (!grant->from->n || !grant->to->n)
+				break;
+			set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
+			limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
+			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+			limit_to_traffic(&b->sets, set, grant->matches[m]);
+		}
+	return build(b);
+}
+
+static struct diagram build_doors(struct building *b, const struct flows *flows)
+{
+	list_each (t, &flows->translations) {
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
+
+		limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
+		if (t->iface)
+			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, t->iface));
+		limit_to_traffic(&b->sets, set, t->match);
+	}
+	return build(b);
+}
+
+static struct diagram build_masquerades(struct building *b, const struct flows *flows)
+{
+	list_each (m, &flows->masquerades) {
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + m->origin);
+
+		limit_to_prefix(&b->sets, set, FLOW_SRC, m->from);
+		limit_to_prefix(&b->sets, set, FLOW_DST, m->to);
+		if (m->oface)
+			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, m->oface));
+		limit_to_traffic(&b->sets, set, m->match);
+	}
+	return build(b);
+}
+
+void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
+		 const struct resolution *resolution, const struct state *want)
+{
+	struct diagram_pool *diagrams = pool->diagrams;
+	struct building b = {.pool = pool,
+			     .reach = reach,
+			     .host = want->spaces.items[0].flows,
+			     .sets.a = pool->a};
+
+	*reach = (struct reach){.pool = pool,
+				.config = config,
+				.resolution = resolution,
+				.bridges = b.host->bridges,
+				.apart = b.host->apart};
+	reach->genuine = build_genuine(&b);
+	reach->free = build_free(&b);
+	reach->governed = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);
+	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
+	list_each (space, &want->spaces) {
+		struct reach_space *s;
+
+		if (space->container && !space->flows->translations.n &&
+		    !space->flows->masquerades.n)
+			continue;
+		s = list_add(pool->a, &reach->spaces);
+		s->container = space->container;
+		s->flows = space->flows;
+		s->doors = build_doors(&b, space->flows);
+		s->masquerades = build_masquerades(&b, space->flows);
+	}
+	/* nobody comes in by a borrowed address; a container does not know who is at home where */
+	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
+						       reach->genuine, DIAGRAM_AND);
+}
+
+uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow)
+{
+	const flow_value values[N_FLOW_FIELDS] = {
+		[FLOW_DST] = flow->dst.family ? flow_value_of_ip(flow->dst) : REACH_SELF,
+		[FLOW_SRC] = flow->src.family ? flow_value_of_ip(flow->src) : REACH_SELF,
+		[FLOW_IN] = flow->in,
+		[FLOW_PROTO] = flow->proto,
+		[FLOW_PORT] = flow->port,
+	};
+
+	return diagram_ask(reach->pool->diagrams, d, values);
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEW = 4 }; /* of a list's parts, so many are printed */
+
+static bool is_every(const struct flow_ranges *ranges, enum flow_field field)
+{
+	return ranges->n == 1 && !ranges->items[0].low && ranges->items[0].high == flow_most[field];
+}
+
+/* --- ends --- */
+
+static int by_low(const void *left, const void *right)
+{
+	const struct flow_range *a = left, *b = right;
+
+	return a->low == b->low ? 0 : a->low < b->low ? -1 : 1;
+}
+
+/* What peers are, as a diagram has it: sorted, with gaps between. */
+static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
+{
+	struct flow_range *r = arena_array(a, struct flow_range, peers->n);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		r[i] = flow_range_of_prefix(peers->items[i].net);
+	if (peers->n)
+		qsort(r, peers->n, sizeof(*r), by_low);
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (n && r[i].low <= r[n - 1].high + 1)
+			r[n - 1].high = r[i].high > r[n - 1].high ? r[i].high : r[n - 1].high;
+		else
+			r[n++] = r[i];
+	return (struct flow_ranges){r, n};
+}
+
+static bool same_ranges(const struct flow_ranges *a, const struct flow_ranges *b)
+{
+	return a->n == b->n && !memcmp(a->items, b->items, a->n * sizeof(*a->items));
+}
+
+/* A single address is called after its container, whatever the policy calls it. */
+static bool peers_are_one(const struct peers *peers)
+{
+	return peers->n == 1 && prefix_is_single(peers->items[0].net);
+}
+
+static const char *container_at(const struct config *config, struct ip ip)
+{
+	uint32_t i = config_address_of(config, ip);
+
+	return i == NONE ? NULL
+			 : config_name(config, address_container(&config->addresses.items[i]));
+}
+
+static const char *network_at(const struct config *config, struct flow_range range)
+{
+	list_each (network, &config->networks) {
+		struct flow_range subnet = flow_range_of_prefix(network->subnet);
+
+		if (subnet.low == range.low && subnet.high == range.high)
+			return network->name;
+	}
+	return NULL;
+}
+
+/* The prefix that is this range, if one is. */
+static bool prefix_of_range(struct prefix *prefix, struct flow_range range)
+{
+	prefix->ip = flow_value_to_ip(range.low);
+	for (prefix->len = 0; prefix->len < ip_bits(prefix->ip); prefix->len++) {
+		struct flow_range r = flow_range_of_prefix(prefix_canonical(*prefix));
+
+		if (r.low == range.low && r.high == range.high)
+			return true;
+	}
+	return range.low == range.high;
+}
+
+/* The containers whose addresses these are, up to the first address that is nobody's. */
+static uint32_t print_containers(struct buf *out, const struct config *config,
+				 struct flow_range range)
+{
+	uint32_t n = 0;
+
+	for (flow_value v = range.low; v <= range.high && n <= FEW; v++, n++) {
+		const char *name = container_at(config, flow_value_to_ip(v));
+
+		if (!name)
+			break;
+		buf_printf(out, "%s%s", n ? ", " : "", name);
+	}
+	return n;
+}
+
+static void print_range(struct buf *out, const struct config *config, struct flow_range range)
+{
+	const char *network = network_at(config, range);
+	size_t before = out->len;
+	struct prefix prefix;
+
+	if (range.low == REACH_SELF && range.high == REACH_SELF) {
+		buf_puts(out, "itself");
+		return;
+	}
+	if (range.high - range.low < FEW &&
+	    print_containers(out, config, range) == range.high - range.low + 1)
+		return;
+	buf_cut(out, before);
+	if (network)
+		buf_puts(out, network);
+	else if (prefix_of_range(&prefix, range))
+		buf_puts(out, prefix_format(prefix).s);
+	else
+		buf_printf(out, "%s-%s", ip_format(flow_value_to_ip(range.low)).s,
+			   ip_format(flow_value_to_ip(range.high)).s);
+}
+
+static void print_ranges(struct buf *out, const struct config *config,
+			 const struct flow_ranges *ranges)
+{
+	for (uint32_t i = 0; i < ranges->n && i < FEW; i++) {
+		buf_puts(out, i ? ", " : "");
+		print_range(out, config, ranges->items[i]);
+	}
+	if (ranges->n > FEW)
+		buf_printf(out, " and %u more", ranges->n - FEW);
+}
+
+/* They begin and end where IPv4 does: the gaps between them are what is left out. */
+static bool is_anybody_but(struct flow_ranges *gaps, struct arena *a,
+			   const struct flow_ranges *ranges)
+{
+	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+
+	if (ranges->items[0].low > v4.low || ranges->items[ranges->n - 1].high < v4.high)
+		return false;
+	gaps->n = ranges->n - 1;
+	gaps->items = arena_array(a, struct flow_range, gaps->n);
+	for (uint32_t i = 0; i < gaps->n; i++)
+		gaps->items[i] = (struct flow_range){ranges->items[i].high + 1,
+						     ranges->items[i + 1].low - 1};
+	return true;
+}
+
+void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
+	       const struct peers *peers, const char *name)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0}, gaps;
+
+	if (name && same_ranges(ranges, &meant) && !peers_are_one(peers)) {
+		buf_puts(out, name);
+	} else if (is_anybody_but(&gaps, &a, ranges)) {
+		buf_puts(out, gaps.n ? "any but " : "any");
+		print_ranges(out, reach->config, &gaps);
+	} else {
+		print_ranges(out, reach->config, ranges);
+	}
+}
+
+/* --- ports and protocols --- */
+
+static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
+{
+	const char *plus = "";
+
+	for (uint32_t i = 0; i < ranges->n; i++)
+		for (flow_value v = ranges->items[i].low; v <= ranges->items[i].high; v++) {
+			if (!strcmp(protocol_name((uint8_t)v), "other"))
+				buf_printf(out, "%sprotocol %u", plus, (unsigned)v);
+			else
+				buf_printf(out, "%s%s", plus, protocol_name((uint8_t)v));
+			plus = "+";
+		}
+}
+
+void print_traffic(struct buf *out, const struct flow_block *block)
+{
+	const struct flow_ranges *ports = &block->fields[FLOW_PORT];
+	bool every_port = is_every(ports, FLOW_PORT);
+
+	if (is_every(&block->fields[FLOW_PROTO], FLOW_PROTO) && every_port) {
+		buf_puts(out, "everything");
+		return;
+	}
+	for (uint32_t i = 0; i < ports->n && !every_port; i++) {
+		struct flow_range r = ports->items[i];
+
+		buf_printf(out, r.low == r.high ? "%s%u" : "%s%u-%u", i ? "," : "", (unsigned)r.low,
+			   (unsigned)r.high);
+	}
+	buf_puts(out, every_port ? "" : "/");
+	if (is_every(&block->fields[FLOW_PROTO], FLOW_PROTO))
+		buf_puts(out, "any protocol");
+	else
+		print_protocols(out, &block->fields[FLOW_PROTO]);
+}
+
+static void print_match(struct buf *out, struct traffic match)
+{
+	const char *name = match.proto ? protocol_name(match.proto) : "any protocol";
+
+	if (match_every_port(match))
+		buf_puts(out, name);
+	else if (match.low == match.high)
+		buf_printf(out, "%u/%s", match.low, name);
+	else
+		buf_printf(out, "%u-%u/%s", match.low, match.high, name);
+}
+
+void print_matches(struct buf *out, const struct traffic *matches, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		buf_puts(out, i ? ", " : "");
+		print_match(out, matches[i]);
+	}
+}
+
+/* --- flows --- */
+
+/* Interfaces that are not the one where such a source is at home anyway. */
+static void print_interfaces(struct buf *out, const struct reach *reach,
+			     const struct flow_ranges *ranges, const char *before)
+{
+	if (is_every(ranges, FLOW_IN))
+		return;
+	for (uint32_t i = 0; i < ranges->n; i++)
+		for (flow_value v = ranges->items[i].low;
+		     v <= ranges->items[i].high && v < REACH_N_IN + reach->pool->interfaces.n; v++)
+			if (v >= REACH_N_IN) {
+				buf_printf(out, "%s%s", before,
+					   reach->pool->interfaces.items[v - REACH_N_IN].name);
+				before = ",";
+			}
+}
+
+void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block)
+{
+	print_end(out, reach, &block->fields[FLOW_SRC], NULL, NULL);
+	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	buf_puts(out, " -> ");
+	print_end(out, reach, &block->fields[FLOW_DST], NULL, NULL);
+	buf_puts(out, " ");
+	print_traffic(out, block);
+	if (block->leaf >= REACH_POLICY)
+		buf_printf(out, "  (policies[%u])", block->leaf - REACH_POLICY);
+}
+
+/* --- changes --- */
+
+static const struct peers *peers_of(const struct reach *reach, enum question question,
+				    uint32_t name)
+{
+	return name ? reach->resolution->peers[question][name] : NULL;
+}
+
+static void print_flows(struct buf *out, const struct reach *reach, const struct policy *p,
+			const struct change *change)
+{
+	const struct flow_block *block = &change->block;
+	const struct config *config = reach->config;
+
+	print_end(out, reach, &block->fields[FLOW_SRC], peers_of(reach, ASK_PEERS, p->from),
+		  config_name(config, p->from));
+	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	buf_puts(out, " -> ");
+	print_end(out, reach, &block->fields[FLOW_DST], peers_of(reach, ASK_SUBJECT, p->subject),
+		  config_name(config, p->subject));
+	buf_puts(out, " ");
+	print_traffic(out, block);
+}
+
+static void print_translation(struct buf *out, const struct reach *reach, const struct policy *p,
+			      const struct change *change)
+{
+	const struct flow_block *block = &change->block;
+
+	print_end(out, reach, &block->fields[FLOW_SRC], peers_of(reach, ASK_PEERS, p->from),
+		  config_name(reach->config, p->from));
+	buf_printf(out, " -> %s", change->container ? change->container : "host");
+	print_interfaces(out, reach, &block->fields[FLOW_IN], " ");
+	buf_puts(out, " ");
+	print_traffic(out, block);
+	buf_printf(out, " => %s", config_name(reach->config, p->to));
+	if (p->to_port)
+		buf_printf(out, " port %u", p->to_port);
+}
+
+static void print_masquerade(struct buf *out, const struct reach *reach, const struct policy *p,
+			     const struct change *change)
+{
+	const struct flow_block *block = &change->block;
+
+	buf_puts(out, "masquerade of ");
+	print_end(out, reach, &block->fields[FLOW_SRC],
+		  p->from ? peers_of(reach, ASK_PEERS, p->from)
+			  : peers_of(reach, ASK_SUBJECT, p->subject),
+		  config_name(reach->config, p->from ? p->from : p->subject));
+	buf_puts(out, " -> ");
+	print_end(out, reach, &block->fields[FLOW_DST], peers_of(reach, ASK_PEERS, p->to),
+		  config_name(reach->config, p->to));
+	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	buf_puts(out, " ");
+	print_traffic(out, block);
+	buf_printf(out, ", on %s", change->container ? change->container : "the host");
+}
+
+void print_change(struct buf *out, const struct reach *reach, const struct change *change)
+{
+	const struct policy *p = &reach->config->policies.items[change->block.leaf];
+
+	buf_puts(out, change->opens ? "opens  " : "closes ");
+	if (change->kind == CHANGE_NETWORK)
+		buf_printf(out, "network %s: %s", change->network, change->text);
+	else if (change->kind == CHANGE_FLOWS)
+		print_flows(out, reach, p, change);
+	else if (change->kind == CHANGE_TRANSLATION)
+		print_translation(out, reach, p, change);
+	else
+		print_masquerade(out, reach, p, change);
+}

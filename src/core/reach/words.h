@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Flows in people's words: "web -> db 5432/tcp". Pure. */
+#pragma once
+
+#include "core/reach/diff.h"
+
+/* Values of FLOW_DST or FLOW_SRC, as the file calls them: containers, a policy's name, networks. */
+void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
+	       const struct peers *peers, const char *name);
+/* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
+void print_traffic(struct buf *out, const struct flow_block *block);
+void print_matches(struct buf *out, const struct traffic *matches, uint32_t n);
+/* "web, lb by br-a -> db 5432/tcp", and of a policy's leaf its number. */
+void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block);
+/* One line without its end: "opens  web -> db 5432/tcp". The policy is named. */
+void print_change(struct buf *out, const struct reach *reach, const struct change *change);

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random files: what core/reach says of a flow against a reading of the compiled flows one by one,
+ * and what it says of two files against what it says of each.
+ */
+#include "base/buf.h"
+#include "core/compile/compile.h"
+#include "core/reach/diff.h"
+#include "core/reach/words.h"
+#include "unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROUNDS = 2000, SAMPLES = 500, POLICIES = 8 };
+
+static uint64_t seed;
+
+/* xorshift64: the same files for the same seed, whatever the C library. */
+static uint32_t below(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 16) % n;
+}
+
+#define one_of(list) ((list)[below(COUNT_OF(list))])
+
+/* --- files --- */
+
+static const char *const subjects[] = {"a1", "a2", "b1", "b2", "sa", "sb", "na"};
+static const char *const sources[] = {"a1",	    "a2",	   "b1",       "c1",
+				      "sa",	    "sb",	   "nb",       "any",
+				      "10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "172.18.1.0/24"};
+static const char *const ports[] = {"", ", \"port\": 80", ", \"port\": \"80-90\"",
+				    ", \"port\": [80, 443]", ", \"port\": \"85-100\""};
+static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [\"tcp\", \"udp\"]",
+				     ", \"proto\": \"any\""};
+static const char *const uplinks[] = {"ext0", "wg0"};
+
+/* A policy as text; those of another kind are other numbers. */
+static const char *random_policy(struct arena *a)
+{
+	uint32_t kind = below(8);
+
+	if (kind == 0)
+		return arena_printf(a,
+				    "{\"service_name\": \"sa\", \"nat\": \"dnat\", \"iface\": "
+				    "\"%s\", \"port\": %u, \"to\": \"%s\"}",
+				    one_of(uplinks), 8000 + below(3), below(2) ? "a1" : "b1");
+	if (kind == 1)
+		return arena_printf(a,
+				    "{\"selector\": \"%s\", \"nat\": \"masquerade\", \"iface\": "
+				    "\"%s\"}",
+				    below(2) ? "a1" : "b1", one_of(uplinks));
+	if (kind == 2)
+		return arena_printf(a,
+				    "{\"selector\": \"%s\", \"nat\": \"dnat\", \"port\": %u, "
+				    "\"to\": \"b2\"%s}",
+				    below(2) ? "a1" : "c1", 8000 + below(2),
+				    below(2) ? ", \"from\": \"10.0.0.0/8\"" : "");
+	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s}", one_of(subjects),
+			    one_of(sources), kind == 3 ? "" : one_of(ports),
+			    kind == 3 ? ", \"proto\": \"any\"" : one_of(protos));
+}
+
+struct file {
+	const char *policies[POLICIES];
+	uint32_t n;
+	bool internal, apart, without_c;
+};
+
+static void random_file(struct file *f, struct arena *a)
+{
+	f->n = 1 + below(POLICIES);
+	for (uint32_t i = 0; i < f->n; i++)
+		f->policies[i] = random_policy(a);
+	f->internal = !below(4);
+	f->apart = !below(4);
+	f->without_c = !below(6);
+}
+
+/* One thing is another, or nothing is. */
+static void edit(struct file *f, struct arena *a)
+{
+	switch (below(7)) {
+	case 0:
+		f->internal = !f->internal;
+		break;
+	case 1:
+		f->apart = !f->apart;
+		break;
+	case 2:
+		f->without_c = !f->without_c;
+		break;
+	case 3:
+		f->policies[below(f->n)] = random_policy(a);
+		break;
+	case 4: /* the order */
+		f->policies[f->n - 1] = f->policies[below(f->n)];
+		break;
+	case 5:
+		f->n -= f->n > 1;
+		break;
+	default:
+		break;
+	}
+}
+
+static void print_file(struct buf *out, const struct file *f)
+{
+	buf_printf(out,
+		   "{\"networks\": {\n"
+		   "\"na\": {\"subnet\": \"172.18.1.0/24\", \"internal\": %s},\n"
+		   "\"nb\": {\"subnet\": \"172.18.2.0/24\"%s}%s},\n\"ips\": {\n",
+		   f->internal ? "true" : "false",
+		   f->apart ? ", \"options\": {\"com.docker.network.bridge.enable_icc\": "
+			      "\"false\"}"
+			    : "",
+		   f->without_c ? "" : ",\n\"nc\": {\"subnet\": \"172.18.3.0/24\"}");
+	buf_puts(out, "\"172.18.1.2\": {\"selector\": \"a1\", \"service_name\": \"sa\"},\n"
+		      "\"172.18.1.3\": {\"selector\": \"a2\", \"service_name\": \"sa\"},\n"
+		      "\"172.18.2.2\": {\"selector\": \"b1\", \"service_name\": \"sb\"},\n"
+		      "\"172.18.2.3\": {\"selector\": \"b2\", \"service_name\": \"sb\"}");
+	if (!f->without_c)
+		buf_puts(out, ",\n\"172.18.3.2\": {\"selector\": \"c1\"}");
+	buf_puts(out, "},\n\"policies\": [");
+	for (uint32_t i = 0; i < f->n; i++)
+		buf_printf(out, "%s\n%s", i ? "," : "", f->policies[i]);
+	buf_puts(out, "]}\n");
+}
+
+/* --- a file, compiled --- */
+
+struct compiled {
+	struct config config;
+	struct resolution resolution;
+	struct diags diags;
+	struct findings findings;
+	struct state want;
+	struct reach reach;
+};
+
+static const struct flows *host_of(const struct compiled *c)
+{
+	return c->want.spaces.items[0].flows;
+}
+
+/* False: the random file is none. */
+static bool load(struct compiled *c, struct arena *a, struct reach_pool *pool,
+		 const struct file *file)
+{
+	static const struct facts facts = {.docker_drops = true, .mark_accept = 1, .mark_raw = 2};
+	static const struct engine engine;
+	AUTO_BUF struct buf text = {0};
+
+	*c = (struct compiled){.diags.arena = a};
+	print_file(&text, file);
+	if (!config_decode(&c->config, &c->diags, a, "f", buf_text(&text), text.len))
+		return false;
+	resolve(&c->resolution, &c->diags, a, &c->config);
+	if (c->diags.n_errors)
+		return false;
+	compile(&c->want, &c->findings, a, &c->config, &c->resolution, &engine, &facts);
+	reach_build(&c->reach, pool, &c->config, &c->resolution, &c->want);
+	return true;
+}
+
+/* --- flows --- */
+
+static const char *const addresses[] = {"172.18.1.2", "172.18.1.3", "172.18.2.2", "172.18.2.3",
+					"172.18.3.2", "10.1.2.3",   "10.1.9.9",	  "10.9.9.9",
+					"192.0.2.1",  "172.18.1.1", "172.18.2.1", "172.18.1.77"};
+
+static struct reach_flow random_flow(const struct compiled *c)
+{
+	static const uint16_t some_ports[] = {0, 80, 85, 95, 443, 8000, 8001, 8002, 9};
+	static const uint8_t some_protos[] = {6, 17, 1, 132};
+	struct reach_flow flow = {.port = one_of(some_ports), .proto = one_of(some_protos)};
+	bool known = ip_parse(&flow.src, one_of(addresses)) &&
+		     (!below(5) || ip_parse(&flow.dst, one_of(addresses)));
+
+	assert_true(known);
+	flow.in = below(REACH_N_IN + c->reach.pool->interfaces.n);
+	for (uint32_t i = 0; below(3) && i < c->config.networks.n; i++) /* mostly where it is */
+		if (prefix_contains(c->config.networks.items[i].subnet, flow.src))
+			flow.in = reach_interface(c->reach.pool, c->reach.bridges[i]);
+	return flow;
+}
+
+/* --- the same, read one by one --- */
+
+static bool matches(struct traffic match, const struct reach_flow *flow)
+{
+	return (!match.proto || match.proto == flow->proto) && flow->port >= match.low &&
+	       flow->port <= match.high;
+}
+
+static bool holds(const struct peers *peers, struct ip ip)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
+}
+
+static uint32_t network_of_interface(const struct compiled *c, uint32_t in)
+{
+	for (uint32_t i = 0; i < c->config.networks.n; i++)
+		if (reach_interface(c->reach.pool, c->reach.bridges[i]) == in)
+			return i;
+	return NONE;
+}
+
+static uint32_t expected(const struct compiled *c, const struct reach_flow *flow)
+{
+	uint32_t src = config_network_of(&c->config, prefix_of(flow->src)),
+		 dst = config_network_of(&c->config, prefix_of(flow->dst)),
+		 in = network_of_interface(c, flow->in);
+
+	if (!flow->dst.family)
+		return REACH_TO_HOST;
+	list_each (network, &c->config.networks)
+		if (ip_equal(network->gateway, flow->dst))
+			return REACH_TO_HOST;
+	if (dst == NONE && in == NONE)
+		return REACH_ELSEWHERE;
+	if (dst != NONE && flow->in == REACH_IN_LOCAL)
+		return REACH_FROM_HOST;
+	if (src != in || flow->in == REACH_IN_LOCAL)
+		return REACH_CLOSED; /* borrowed */
+	if (dst == NONE)
+		return c->config.networks.items[in].internal ? REACH_CLOSED : REACH_EGRESS;
+	if (src == dst && !host_of(c)->apart[src])
+		return REACH_WITHIN;
+	list_each (grant, &host_of(c)->grants)
+		for (uint32_t m = 0; m < grant->n_matches; m++)
+			if (matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
+			    holds(grant->to, flow->dst))
+				return REACH_POLICY + grant->origin;
+	return REACH_CLOSED;
+}
+
+static uint32_t expected_door(const struct compiled *c, const struct flows *flows, bool host,
+			      const struct reach_flow *flow)
+{
+	uint32_t src = config_network_of(&c->config, prefix_of(flow->src)),
+		 in = network_of_interface(c, flow->in);
+
+	if (flow->dst.family || (host && (src != in || flow->in == REACH_IN_LOCAL)))
+		return 0;
+	list_each (t, &flows->translations)
+		if (matches(t->match, flow) &&
+		    (!t->from.ip.family || prefix_contains(t->from, flow->src)) &&
+		    (!t->iface || reach_interface(c->reach.pool, t->iface) == flow->in))
+			return REACH_POLICY + t->origin;
+	return 0;
+}
+
+static void check_flow(const struct compiled *c, const struct reach_flow *flow)
+{
+	assert_int_equal(reach_ask(&c->reach, c->reach.open, flow), expected(c, flow));
+	list_each (space, &c->reach.spaces)
+		assert_int_equal(reach_ask(&c->reach, space->doors, flow),
+				 expected_door(c, space->flows, !space->container, flow));
+}
+
+TEST(every_flow_is_what_the_first_of_the_compiled_flows_says)
+{
+	uint32_t by_policy = 0, by_door = 0, loaded = 0;
+
+	seed = 230;
+	for (int round = 0; round < ROUNDS; round++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct reach_pool pool;
+		struct compiled c;
+		struct file file;
+
+		reach_pool_init(&pool, &a);
+		random_file(&file, &a);
+		if (!load(&c, &a, &pool, &file))
+			continue;
+		loaded++;
+		for (int i = 0; i < SAMPLES; i++) {
+			struct reach_flow flow = random_flow(&c);
+
+			check_flow(&c, &flow);
+			by_policy += expected(&c, &flow) >= REACH_POLICY;
+			by_door += expected_door(&c, host_of(&c), true, &flow) != 0;
+		}
+	}
+	assert_true(loaded > ROUNDS / 2);
+	assert_true(by_policy > 1000 && by_door > 50);
+}
+
+/* --- two files --- */
+
+static struct ip address_in(const struct flow_ranges *ranges)
+{
+	flow_value value = ranges->items[below(ranges->n)].low;
+
+	return value == REACH_SELF ? (struct ip){0} : flow_value_to_ip(value);
+}
+
+static bool in_ranges(const struct flow_ranges *ranges, flow_value value)
+{
+	for (uint32_t i = 0; i < ranges->n; i++)
+		if (value >= ranges->items[i].low && value <= ranges->items[i].high)
+			return true;
+	return false;
+}
+
+static const struct reach_space *space_of(const struct reach *reach, const char *container)
+{
+	list_each (space, &reach->spaces)
+		if (container ? space->container && !strcmp(container, space->container)
+			      : !space->container)
+			return space;
+	return NULL;
+}
+
+static uint32_t target_of(const struct reach *reach, const char *container,
+			  const struct reach_flow *flow)
+{
+	const struct reach_space *space = space_of(reach, container);
+	uint32_t leaf = space ? reach_ask(reach, space->doors, flow) : 0;
+
+	if (!leaf)
+		return 0;
+	list_each (t, &space->flows->translations)
+		if (t->origin == leaf - REACH_POLICY)
+			return 1 + reach_target(reach->pool, t);
+	return NONE;
+}
+
+/* Of the flows that the change names, one that is at home where it comes in has changed. */
+static void check_change(const struct change *change, const struct reach *before,
+			 const struct reach *after)
+{
+	const struct reach *with = change->opens ? after : before;
+	const struct reach *without = change->opens ? before : after;
+	const struct flow_block *b = &change->block;
+	struct reach_flow flow = {0};
+
+	if (change->kind == CHANGE_NETWORK || change->kind == CHANGE_MASQUERADE)
+		return;
+	flow.src = address_in(&b->fields[FLOW_SRC]);
+	flow.dst = address_in(&b->fields[FLOW_DST]);
+	flow.proto = (uint8_t)b->fields[FLOW_PROTO].items[0].low;
+	flow.port = (uint16_t)b->fields[FLOW_PORT].items[0].low;
+	for (flow.in = 0; flow.in < REACH_N_IN + with->pool->interfaces.n; flow.in++) {
+		bool genuine = reach_ask(with, with->genuine, &flow);
+
+		if (!in_ranges(&b->fields[FLOW_IN], flow.in))
+			continue;
+		if (change->kind == CHANGE_FLOWS && genuine &&
+		    !reach_ask(with, with->free, &flow) &&
+		    !reach_ask(without, without->free, &flow) &&
+		    reach_ask(with, with->open, &flow)) {
+			assert_false(reach_ask(without, without->open, &flow));
+			return;
+		}
+		if (change->kind == CHANGE_TRANSLATION && (change->container || genuine) &&
+		    target_of(with, change->container, &flow) !=
+			    target_of(without, change->container, &flow))
+			return;
+	}
+	/* what nobody asks about was filled in here: another address of it would have shown */
+}
+
+static bool agree(const struct reach *before, const struct reach *after,
+		  const struct reach_flow *flow)
+{
+	bool same = !reach_ask(before, before->open, flow) == !reach_ask(after, after->open, flow);
+
+	list_each (space, &before->spaces)
+		same &= target_of(before, space->container, flow) ==
+			target_of(after, space->container, flow);
+	list_each (space, &after->spaces)
+		same &= target_of(before, space->container, flow) ==
+			target_of(after, space->container, flow);
+	return same;
+}
+
+TEST(two_files_differ_exactly_if_some_flow_does)
+{
+	uint32_t differ = 0, same = 0, samples = 0;
+
+	seed = 231;
+	for (int round = 0; round < ROUNDS; round++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct reach_pool pool;
+		struct compiled before, after;
+		struct file file;
+		change_list changes = {0};
+
+		reach_pool_init(&pool, &a);
+		random_file(&file, &a);
+		if (!load(&before, &a, &pool, &file))
+			continue;
+		edit(&file, &a);
+		if (!load(&after, &a, &pool, &file))
+			continue;
+		assert_true(reach_diff(&changes, &a, &before.reach, &after.reach));
+		for (int i = 0; i < 2 * SAMPLES; i++, samples++) {
+			struct reach_flow flow = random_flow(below(2) ? &before : &after);
+
+			if (!agree(&before.reach, &after.reach, &flow))
+				assert_true(changes.n);
+		}
+		list_each (change, &changes)
+			check_change(change, &before.reach, &after.reach);
+		differ += changes.n > 0;
+		same += changes.n == 0;
+	}
+	assert_true(differ > 100 && same > 100 && samples > 500000);
+}
+
+/* --- words --- */
+
+static const char *words(struct arena *a, struct file *before, struct file *after)
+{
+	AUTO_BUF struct buf out = {0};
+	struct reach_pool pool;
+	struct compiled old, new;
+	change_list changes = {0};
+
+	reach_pool_init(&pool, a);
+	assert_true(load(&old, a, &pool, before) && load(&new, a, &pool, after));
+	assert_true(reach_diff(&changes, a, &old.reach, &new.reach));
+	list_each (change, &changes) {
+		print_change(&out, change->opens ? &new.reach : &old.reach, change);
+		buf_puts(&out, "\n");
+	}
+	return arena_strdup(a, buf_text(&out));
+}
+
+TEST(what_opens_and_closes_is_said_as_the_file_calls_it)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct file one = {.policies = {"{\"selector\": \"b1\", \"from\": \"sa\", \"port\": 80}"},
+			   .n = 1};
+	struct file wide = {
+		.policies = {"{\"service_name\": \"sb\", \"from\": \"any\", \"port\": [80, 443]}"},
+		.n = 1};
+
+	assert_string_equal(words(&a, &one, &one), "");
+	assert_string_equal(words(&a, &one, &wide), "opens  any but a1, a2 -> b1 80,443/tcp\n"
+						    "opens  a1, a2 -> b1 443/tcp\n"
+						    "opens  any -> b2 80,443/tcp\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_flow_is_what_the_first_of_the_compiled_flows_says),
+		cmocka_unit_test(two_files_differ_exactly_if_some_flow_does),
+		cmocka_unit_test(what_opens_and_closes_is_said_as_the_file_calls_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
