@@ -62,7 +62,7 @@ static void same_object(struct json *json, uint32_t node, const json_t *theirs)
 		claim(value);
 		n++;
 	}
-	claim(n == json->nodes[node].len);
+	claim(n == json_count(json, node));
 	json_find_duplicates(&doubles, &a, json, node);
 	claim(doubles.n || n == json_object_size(theirs));
 	if (!doubles.n)
@@ -91,7 +91,7 @@ static void same(struct json *json, uint32_t node, const json_t *theirs)
 	case JSON_ARRAY:
 		json_each (item, json, node)
 			same(json, item, json_array_get(theirs, i++));
-		claim(i == json_array_size(theirs) && i == json->nodes[node].len);
+		claim(i == json_array_size(theirs) && i == json_count(json, node));
 		break;
 	case JSON_OBJECT:
 		same_object(json, node, theirs);

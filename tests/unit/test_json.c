@@ -26,10 +26,10 @@ TEST(every_kind_of_value_is_read_with_its_place_and_its_length)
 	assert_true(json_parse(&json, &a, text, strlen(text), JSON_MAX_DEPTH, &wrong));
 	assert_int_equal(json_type_of(&json, JSON_ROOT), JSON_TYPE_OBJECT);
 	assert_int_equal(json.nodes[JSON_ROOT].at, 1);
-	assert_int_equal(json.nodes[JSON_ROOT].len, 3);
+	assert_int_equal(json_count(&json, JSON_ROOT), 3);
 	list = json_member(&json, JSON_ROOT, "a");
 	assert_int_equal(json_type_of(&json, list), JSON_TYPE_LIST);
-	assert_int_equal(json.nodes[list].len, 3);
+	assert_int_equal(json_count(&json, list), 3);
 	json_each (item, &json, list)
 		n++;
 	assert_int_equal(n, 3);

@@ -11,7 +11,7 @@ bool has_fraction(const struct json *json, uint32_t node)
 {
 	const struct json_node *n = &json->nodes[node];
 
-	for (uint32_t i = 0; i < n->len; i++)
+	for (uint32_t i = 0; i < n->extent; i++)
 		if (strchr(".eE", json->text[n->at + i]))
 			return true;
 	return false;
@@ -52,7 +52,7 @@ void refuse_doubled(struct decoder *d, uint32_t object)
 
 void pass_over(struct decoder *d, uint32_t node)
 {
-	for (uint32_t i = node; i < json_of(d)->nodes[node].next; i++)
+	for (uint32_t i = node; i < json_behind(json_of(d), node); i++)
 		if (json_type_of(json_of(d), i) == JSON_TYPE_OBJECT)
 			refuse_doubled(d, i);
 }

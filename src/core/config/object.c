@@ -37,9 +37,9 @@ static const struct field address_fields[] = {
 /* A list of the config needs no growing. Nothing where the section is wrong as a whole. */
 static uint32_t room_for(const struct decoder *d, uint32_t section, uint32_t most)
 {
-	const struct json_node *node = &json_of(d)->nodes[section];
+	uint32_t n = json_count(json_of(d), section);
 
-	return node->type == JSON_TYPE_OBJECT && node->len <= most ? node->len : 0;
+	return n <= most ? n : 0;
 }
 
 static const struct kind network_kind = {network_fields, COUNT_OF(network_fields)};
@@ -164,7 +164,7 @@ static void decode_named_object(struct decoder *d, struct config *config, enum s
 static void decode_named(struct decoder *d, struct config *config, enum section section,
 			 uint32_t node)
 {
-	uint32_t n = json_of(d)->nodes[node].len, most = named_objects[section].most;
+	uint32_t n = json_count(json_of(d), node), most = named_objects[section].most;
 
 	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
 		wrong_type(d, node, "an object in braces");
@@ -198,7 +198,7 @@ static void decode_ips(struct decoder *d, uint32_t node, void *target)
 
 static void decode_policies(struct decoder *d, uint32_t node, void *target)
 {
-	uint32_t n = json_of(d)->nodes[node].len;
+	uint32_t n = json_count(json_of(d), node);
 	struct config *config = target;
 
 	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {

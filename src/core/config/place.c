@@ -69,7 +69,7 @@ const char *path_of_declared(struct arena *a, const char *collection, const char
 /* Behind an item of a list, or a key of an object and its value. */
 static uint32_t behind_item(const struct json *json, uint32_t item, bool is_key)
 {
-	return json->nodes[item + is_key].next;
+	return json_behind(json, item + is_key);
 }
 
 /* Appends the way from one node to one inside it. */
@@ -106,7 +106,7 @@ static uint32_t add_declared(struct buf *path, const struct config_text *text, u
 		uint32_t behind =
 			first_not_before(text->declared[s].n, i, nodes[i] - keyed <= node);
 
-		if (!behind || text->json.nodes[nodes[behind - 1]].next <= node)
+		if (!behind || json_behind(&text->json, nodes[behind - 1]) <= node)
 			continue;
 		buf_puts(path, sections[s]);
 		if (keyed)

@@ -115,7 +115,7 @@ static void each_of(struct decoder *d, uint32_t node, void *target,
 		decode(d, node, target);
 		return;
 	}
-	if (!json_of(d)->nodes[node].len)
+	if (json_behind(json_of(d), node) == node + 1)
 		wrong(d, node, "an empty list; write at least one, or leave the field out");
 	json_each (item, json_of(d), node)
 		decode(d, item, target);
@@ -200,7 +200,7 @@ static bool number_is_port(struct decoder *d, uint32_t node, struct port_range *
 		if (has_fraction(json_of(d), node))
 			wrong_type(d, node, a_port);
 		else
-			wrong(d, node, "%.*s is not a port (1-65535)", (int)n->len,
+			wrong(d, node, "%.*s is not a port (1-65535)", (int)n->extent,
 			      json_of(d)->text + n->at);
 		return false;
 	}

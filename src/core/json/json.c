@@ -52,10 +52,10 @@ static char *put_escape(char *out, const char **at, const char *end)
 struct json_string json_string_unescaped(const struct json *json, uint32_t node, struct arena *a)
 {
 	const struct json_node *n = &json->nodes[node];
-	const char *at = json->text + n->at + 1, *end = at + n->len - 2;
+	const char *at = json->text + n->at + 1, *end = at + n->extent - 2;
 	char *text, *out;
 
-	out = text = arena_take(a, n->len); /* no escape is shorter than what it stands for */
+	out = text = arena_take(a, n->extent); /* no escape is shorter than what it stands for */
 	while (at < end)
 		if (*at == '\\')
 			out = put_escape(out, &at, end);
@@ -80,6 +80,16 @@ bool json_string_is(const struct json *json, uint32_t node, const char *text, si
 	return same_string(json_string_of(json, node, &a), wanted);
 }
 
+uint32_t json_count(const struct json *json, uint32_t node)
+{
+	bool keyed = json_type_of(json, node) == JSON_TYPE_OBJECT;
+	uint32_t n = 0;
+
+	for (uint32_t i = node + 1; i < json_behind(json, node); i = json_behind(json, i + keyed))
+		n++;
+	return n;
+}
+
 uint32_t json_member(const struct json *json, uint32_t object, const char *key)
 {
 	size_t len = strlen(key);
@@ -96,7 +106,7 @@ uint32_t json_member(const struct json *json, uint32_t object, const char *key)
 bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
 {
 	const struct json_node *n = &json->nodes[node];
-	const char *at = json->text + n->at, *end = at + n->len;
+	const char *at = json->text + n->at, *end = at + n->extent;
 	bool negative = n->type == JSON_TYPE_NUMBER && *at == '-';
 	int64_t sum = 0;
 
@@ -127,7 +137,7 @@ static uint32_t first_of_few(const struct json *json, uint32_t object, uint32_t 
 	uint32_t other = object + 1;
 
 	while (other != key && !same_string(json_string_of(json, other, a), mine))
-		other = json->nodes[other + 1].next;
+		other = json_behind(json, other + 1);
 	return other;
 }
 
@@ -151,8 +161,8 @@ void json_find_duplicates(json_duplicate_list *found, struct arena *a, struct js
 	AUTO_RELEASE struct arena scratch = {0};
 	struct hash_index index = {0};
 
-	if (json->nodes[object].len > FEW_MEMBERS)
-		hash_index_reserve(&index, &scratch, json->nodes[object].len);
+	if (json_count(json, object) > FEW_MEMBERS)
+		hash_index_reserve(&index, &scratch, json_count(json, object));
 	json_each_member (key, json, object) {
 		uint32_t first = index.cap ? first_of_many(json, &index, key, &scratch)
 					   : first_of_few(json, object, key, &scratch);

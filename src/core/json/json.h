@@ -23,11 +23,11 @@ enum json_type {
 };
 
 struct json_node {
-	uint32_t at;	    /* offset of its first byte, in the text */
-	uint32_t len;	    /* of a list or object: how many items; else: bytes of it, quotes too */
-	uint32_t next;	    /* the node behind it and behind everything inside it */
-	uint32_t line : 27; /* from 1; exact in texts of less than 128 MiB */
-	uint32_t type : 3;  /* enum json_type */
+	uint32_t at;	      /* offset of its first byte, in the text */
+	uint32_t extent;      /* of a list or object: the node behind it and everything inside it;
+				 of others: their length in bytes, quotes included */
+	uint32_t line : 27;   /* from 1; exact in texts of less than 128 MiB */
+	uint32_t type : 3;    /* enum json_type */
 	uint32_t escaped : 1; /* a string with a backslash in it */
 	uint32_t doubled : 1; /* a key that stands before it in the same object;
 				 json_find_duplicates says so */
@@ -67,16 +67,24 @@ static inline enum json_type json_type_of(const struct json *json, uint32_t node
 	return (enum json_type)json->nodes[node].type;
 }
 
+/* The node behind it and behind everything inside it. */
+static inline uint32_t json_behind(const struct json *json, uint32_t node)
+{
+	return json_type_of(json, node) < JSON_TYPE_LIST ? node + 1 : json->nodes[node].extent;
+}
+
 /* Items of a list: json_each (item, json, list). */
 #define json_each(item, json, list)                                                                \
-	for (uint32_t item = (list) + 1; item < (json)->nodes[list].next;                          \
-	     item = (json)->nodes[item].next)
+	for (uint32_t item = (list) + 1; item < json_behind((json), (list));                       \
+	     item = json_behind((json), item))
 
 /* Members of an object: json_each_member (key, json, object), the value is node key + 1. */
 #define json_each_member(key, json, object)                                                        \
-	for (uint32_t key = (object) + 1; key < (json)->nodes[object].next;                        \
-	     key = (json)->nodes[key + 1].next)
+	for (uint32_t key = (object) + 1; key < json_behind((json), (object));                     \
+	     key = json_behind((json), key + 1))
 
+/* Of items, or members. */
+uint32_t json_count(const struct json *json, uint32_t list_or_object);
 /* The value of the last member with this key that is not doubled; 0: none, or this is no object. */
 uint32_t json_member(const struct json *json, uint32_t object, const char *key);
 /* A string is this text. */
@@ -98,7 +106,7 @@ static inline struct json_string json_string_of(const struct json *json, uint32_
 		return (struct json_string){0};
 	if (n->escaped)
 		return json_string_unescaped(json, node, a);
-	return (struct json_string){json->text + n->at + 1, n->len - 2};
+	return (struct json_string){json->text + n->at + 1, n->extent - 2};
 }
 
 /* False: no number, one with a fraction or an exponent, or one that does not fit. */

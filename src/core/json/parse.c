@@ -73,7 +73,6 @@ static uint32_t add_node(struct parser *p, enum json_type type, const char *at)
 	if (json->n == json->cap)
 		grow(p);
 	json->nodes[json->n] = (struct json_node){.at = (uint32_t)(at - p->text),
-						  .next = json->n + 1,
 						  .line = p->line & MOST_LINES,
 						  .type = type & MOST_TYPES};
 	return json->n++;
@@ -211,7 +210,7 @@ static bool take_string(struct parser *p)
 		escaped |= *at == '\\';
 		at += n;
 	}
-	p->json->nodes[node].len = (uint32_t)(at + 1 - p->at);
+	p->json->nodes[node].extent = (uint32_t)(at + 1 - p->at);
 	p->json->nodes[node].escaped = escaped;
 	p->at = at + 1;
 	return true;
@@ -282,7 +281,7 @@ static bool take_word(struct parser *p)
 				      "leading zero or sign +"
 				    : "a word without quotes; write it in double quotes");
 	node = add_node(p, type, at);
-	p->json->nodes[node].len = (uint32_t)(end - at);
+	p->json->nodes[node].extent = (uint32_t)(end - at);
 	p->at = end;
 	return true;
 }
@@ -348,7 +347,7 @@ static bool is_object(const struct parser *p)
 
 static void close_bracket(struct parser *p)
 {
-	p->json->nodes[p->open[--p->depth]].next = p->json->n;
+	p->json->nodes[p->open[--p->depth]].extent = p->json->n;
 	p->at++;
 }
 
@@ -373,7 +372,6 @@ static bool take_next(struct parser *p)
 	while (p->depth) {
 		char c = peek(p);
 
-		p->json->nodes[p->open[p->depth - 1]].len++;
 		if (c == ',') {
 			p->comma = p->at++;
 			return true;
