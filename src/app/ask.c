@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/ask.h"
 
+#include "app/color.h"
 #include "app/verbs.h"
+#include "base/log.h"
 #include "core/foreign/choose.h"
-#include "edge/host/lock.h"
 #include "edge/host/status.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { EXIT_DEGRADED = 2 };
+enum {
+	EXIT_DEGRADED = 2,
+	WAIT_MS = 30000, /* for another one that is at work */
+	SAY_AFTER_MS = 500,
+	POLL_MS = 50,
+};
 
 static bool somebody_answers(const char *listen)
 {
@@ -21,19 +29,53 @@ static bool somebody_answers(const char *listen)
 }
 
 /* Where there is no nf_tables there is no lock: who answers the status socket is asked for. */
-bool ask_holder(char *text, size_t size, const struct world *w, struct error *err)
+bool ask_holder(char holder[LOCK_TEXT], const struct world *w, struct error *err)
 {
-	if (lock_holder(text, size, &w->host, err))
+	if (lock_holder(holder, &w->host, err))
 		return true;
 	if (!nf_tables_is_absent(err->code))
 		return false;
 	*err = (struct error){0};
-	snprintf(text, size, "%s", somebody_answers(w->options->listen) ? "it answers" : "");
+	snprintf(holder, LOCK_TEXT, "%s", somebody_answers(w->options->listen) ? "it answers" : "");
 	return true;
 }
 
+static void say_waiting(const char *verb, const char *holder)
+{
+	if (!strcmp(verb, "run"))
+		log_info("waiting for another harborwall", "holder", holder);
+	else
+		fprintf(stderr, "harborwall: waiting for another harborwall (%s)\n", holder);
+}
+
+int ask_for_lock(const char *verb, struct error *err)
+{
+	int64_t begin = clock_ms(), patience = begin + SAY_AFTER_MS;
+
+	for (;;) {
+		char holder[LOCK_TEXT] = "";
+		int fd = lock_take(holder, verb, err);
+
+		if (fd >= 0 || err->code != EBUSY || (*holder && !lock_is_passing(holder)))
+			return fd;
+		*err = (struct error){0};
+		if (clock_ms() >= begin + WAIT_MS) {
+			error_set(err, -1,
+				  "another harborwall is at work on this host (%s) and does not "
+				  "end; try again later",
+				  *holder ? holder : "unknown");
+			return -1;
+		}
+		if (*holder && clock_ms() >= patience) {
+			say_waiting(verb, holder);
+			patience = INT64_MAX;
+		}
+		usleep(POLL_MS * 1000);
+	}
+}
+
 /* Two files on one host would undo each other for ever. */
-static bool is_its_file(const struct options *o)
+bool ask_is_its_file(const struct options *o)
 {
 	AUTO_BUF struct buf json = {0}, expected = {0};
 	struct error err = {0};
@@ -50,15 +92,47 @@ static bool is_its_file(const struct options *o)
 	return false;
 }
 
-int ask_for_pass(const struct options *o)
+/* A word as a shell takes it. */
+static void add_word(struct buf *out, const char *word)
 {
-	AUTO_BUF struct buf body = {0};
+	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			       "/._-+:,@%")]) {
+		buf_puts(out, word);
+		return;
+	}
+	buf_puts(out, "'");
+	for (; *word; word++)
+		if (*word == '\'')
+			buf_puts(out, "'\\''");
+		else
+			buf_add(out, word, 1);
+	buf_puts(out, "'");
+}
+
+const char *ask_accept_command(struct arena *a, const struct options *o, uint64_t digest)
+{
+	AUTO_BUF struct buf command = {0};
+
+	buf_puts(&command, "harborwall apply ");
+	if (strcmp(o->config, DEFAULT_CONFIG) != 0) {
+		buf_puts(&command, "-c ");
+		add_word(&command, o->config);
+		buf_puts(&command, " ");
+	}
+	buf_printf(&command, "--accept %016llx", (unsigned long long)digest);
+	return arena_strdup(a, buf_text(&command));
+}
+
+int ask_for_pass(const struct options *o, uint64_t accept)
+{
+	AUTO_BUF struct buf body = {0}, path = {0};
 	struct error err = {0};
 	long code = 0;
 
-	if (!is_its_file(o))
-		return EXIT_FAILED;
-	if (!status_ask(&body, &code, o->listen, "/pass", true, &err)) {
+	buf_puts(&path, "/pass");
+	if (accept)
+		buf_printf(&path, "?accept=%016llx", (unsigned long long)accept);
+	if (!status_ask(&body, &code, o->listen, buf_text(&path), true, &err)) {
 		fprintf(stderr, "harborwall: a daemon runs, but %s\n", err.text);
 		return EXIT_FAILED;
 	}
@@ -77,13 +151,18 @@ int verb_status(const struct options *o)
 	if (!status_ask(&page, &code, o->listen, o->json ? "/status" : "/status.txt", false,
 			&err) ||
 	    code != 200) {
-		if (!o->quiet)
+		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
+			fprintf(stderr, "harborwall: status must run as root, to ask at %s\n",
+				o->listen);
+		else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
+			fprintf(stderr, "harborwall: no daemon runs: there is no %s\n", o->listen);
+		else if (!o->quiet)
 			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;
 	}
 	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
 			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)
-		fputs(buf_text(&page), stdout);
+		color_print(stdout, buf_text(&page));
 	return healthy ? EXIT_FINE : EXIT_DEGRADED;
 }

@@ -4,6 +4,7 @@
  * names a remedy for each. Changes nothing.
  */
 #include "app/ask.h"
+#include "app/color.h"
 #include "app/pass/pass.h"
 #include "app/verbs.h"
 #include "core/compile/facts.h"
@@ -23,7 +24,8 @@ struct doctor {
 	const struct options *options;
 	struct world world;
 	struct generation generation;
-	bool valid; /* the file */
+	bool valid;	     /* the file */
+	struct error unread; /* why it could not even be read */
 	struct pass pass;
 	bool planned;
 	struct error err;
@@ -226,21 +228,35 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 		    "dockerd, which makes it");
 }
 
-static bool daemon_runs(const struct doctor *d, char *holder, size_t size)
+static void check_bridges(struct doctor *d, const struct facts *f)
+{
+	say(d, f->takes_mark, "firewall",
+	    f->takes_mark ? "Docker's nftables backend takes our mark"
+			  : "Docker's nftables backend takes no mark; start dockerd with "
+			    "--bridge-accept-fwmark=0x%x/0x%x",
+	    f->mark_accept, f->mark_accept);
+	if (f->direct == DIRECT_OPEN)
+		say(d, true, "direct access",
+		    "Docker drops nothing that comes directly to containers' addresses: dockerd "
+		    "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
+		    "docker-bridges was flushed (then restart dockerd)");
+}
+
+static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
 {
 	struct error err = {0};
 
-	return ask_holder(holder, size, &d->world, &err) && *holder;
+	return ask_holder(holder, &d->world, &err) && *holder && !lock_is_passing(holder);
 }
 
 /* A reload flushes every rule of iptables, and somebody must put ours back. */
 static void check_firewalld(struct doctor *d)
 {
-	char holder[32] = "";
+	char holder[LOCK_TEXT] = "";
 
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
-	if (daemon_runs(d, holder, sizeof(holder)))
+	if (daemon_runs(d, holder))
 		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
 	else
 		say(d, false, "firewalld",
@@ -255,11 +271,7 @@ static void check_firewall(struct doctor *d)
 	if (!d->planned)
 		return;
 	if (f->docker_nftables)
-		say(d, f->takes_mark, "firewall",
-		    f->takes_mark ? "Docker's nftables backend takes our mark"
-				  : "Docker's nftables backend takes no mark; start dockerd with "
-				    "--bridge-accept-fwmark=0x%x/0x%x",
-		    f->mark_accept, f->mark_accept);
+		check_bridges(d, f);
 	else
 		check_docker_user(d, f);
 	if (f->mixed)
@@ -280,6 +292,8 @@ static void check_config(struct doctor *d)
 
 	if (d->valid)
 		say(d, true, "config", "%s: %u policies", file, d->generation.config.policies.n);
+	else if (d->unread.text[0])
+		say(d, false, "config", "%s", d->unread.text);
 	else
 		say(d, false, "config", "%s can't be enforced; harborwall check says why", file);
 }
@@ -309,9 +323,9 @@ static void check_namespaces(struct doctor *d)
 
 static void check_daemon(struct doctor *d)
 {
-	char holder[32] = "";
+	char holder[LOCK_TEXT] = "";
 
-	if (daemon_runs(d, holder, sizeof(holder)))
+	if (daemon_runs(d, holder))
 		say(d, true, "daemon", "runs (%s)", holder);
 	else
 		say(d, true, "daemon", "does not run");
@@ -329,7 +343,7 @@ static void look(struct doctor *d)
 	struct error err = {0};
 	static const struct generation nothing;
 
-	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &err) &&
+	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &d->unread) &&
 		   generation_load(&d->generation, d->options->config, &text, &err);
 	d->world.look_for_leftovers = true;
 	d->world.keep_networks = true;
@@ -353,7 +367,7 @@ int verb_doctor(const struct options *options)
 		checks[i](&d);
 	if (options->json)
 		buf_printf(&d.out, "\n  ],\n  \"findings\": %u\n}\n", d.n_findings);
-	fputs(buf_text(&d.out), stdout);
+	color_print(stdout, buf_text(&d.out));
 	status = d.n_findings ? EXIT_FINDINGS : EXIT_FINE;
 	buf_free(&d.out);
 	pass_release(&d.pass);

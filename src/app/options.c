@@ -1,80 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/options.h"
 
+#include "app/cli.h"
+#include "base/buf.h"
+#include "base/nearest.h"
+
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PERIOD_S = 86400 };
-
-/* Every flag there is. `letter` is what getopt returns and what verbs name in their flags. */
-static const struct {
-	const char *name;
-	char letter;
-	bool common, shows, takes_value;
-	const char *help;
-} flags[] = {
-	{"config", 'c', true, true, true, "FILE   networks.json to use"},
-	{"json", 'j', true, false, false, "       machine-readable output"},
-	{"quiet", 'q', true, true, false, "       nothing but errors"},
-	{"verbose", 'v', true, true, false, "       more of everything"},
-	{"timings", 't', true, false, false, "       how long each stage took, on stderr"},
-	{"color", 'C', true, false, true, "WHEN   auto, always, never"},
-	{"help", 'h', true, true, false, "       this text"},
-	{"version", 'V', true, false, false, "       the version"},
-	{"strict", 's', false, false, false, "       check: warnings count as errors"},
-	{"networks", 'n', false, false, false, "       clear: remove our networks, too"},
-	{"backend", 'b', false, false, true,
-	 "NAME   rules: nftables, iptables-nft, iptables-legacy"},
-	{"counters", 'k', true, false, true, "WHEN   per policy: auto (up to 500), on, off"},
-	{"engine", 'e', false, false, true, "MAJOR  rules: as for this version of Docker"},
-	{"replace", 'r', false, false, true, "NET    apply: re-create a network (not built yet)"},
-	{"adopt", 'a', false, false, false,
-	 "       apply: remove rules without our mark that say what ours say"},
-	{"confirm", 'o', false, false, true,
-	 "SECS   apply: roll back unless confirmed (not built yet)"},
-	{"format", 'f', false, false, true, "NAME   graph: dot, mermaid, json (not built yet)"},
-};
+enum { MAX_PERIOD_S = 86400, MAX_MAJOR = 999 };
 
 /* Says what is wrong with the call; false, so that refusing is one line. */
-PRINTF_LIKE(2, 3) static bool refuse(int *status, const char *format, ...)
+PRINTF_LIKE(3, 4)
+static bool refuse(const struct options *o, int *status, const char *format, ...)
 {
+	const struct verb *verb = o->verb ? find_verb(o->verb) : NULL;
 	va_list args;
 
 	fprintf(stderr, "harborwall: ");
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "; see harborwall --help\n");
+	fprintf(stderr, "; see harborwall %s%s--help\n", verb && verb->run ? verb->name : "",
+		verb && verb->run ? " " : "");
 	*status = EXIT_USAGE;
 	return false;
 }
 
-/* False: there is nothing to run. */
-static bool print_help(const struct verb *verbs, size_t n_verbs)
+/* " (did you mean "x"?)", or "". */
+static const char *guess(struct buf *out, const char *before, const char *word, const void *records,
+			 size_t stride, size_t n)
 {
-	printf("usage: harborwall [VERB] [options]\n\n"
-	       "Keeps a Docker host in the state that networks.json declares: networks, static\n"
-	       "addresses, firewall rules on the host and inside containers, routes.\n\n");
-	for (size_t i = 0; i < n_verbs; i++)
-		printf("  %-8s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
-	printf("\noptions\n");
-	for (size_t i = 0; i < COUNT_OF(flags); i++)
-		printf("  %c%c%s --%-9s %s\n", flags[i].shows ? '-' : ' ',
-		       flags[i].shows ? flags[i].letter : ' ', flags[i].shows ? "," : " ",
-		       flags[i].name, flags[i].help);
-	printf("\nWithout a verb: run. Environment and files: man harborwall\n");
-	return false;
+	uint32_t i = nearest(word, records, stride, n);
+
+	if (i != NONE)
+		buf_printf(out, " (did you mean \"%s%s\"?)", before,
+			   *(const char *const *)((const char *)records + i * stride));
+	return buf_text(out);
 }
 
-static const struct verb *find_verb(const struct verb *verbs, size_t n_verbs, const char *name)
+/* One of the words in values. */
+static bool one_of(const struct options *o, const char *what, const char *value, const char *values,
+		   int *status)
 {
-	for (size_t i = 0; i < n_verbs; i++)
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
+	AUTO_BUF struct buf known = {0}, hint = {0};
+	char words[8][32];
+	const char *names[COUNT_OF(words)] = {0}, *at = values;
+	size_t n = 0;
+
+	for (; n < COUNT_OF(words) && next_word(words[n], &at); n++) {
+		if (!strcmp(words[n], value))
+			return true;
+		names[n] = words[n];
+		buf_printf(&known, "%s%s", n ? ", " : "", words[n]);
+	}
+	return refuse(o, status, "%s: \"%s\" is none of %s%s", what, value, buf_text(&known),
+		      guess(&hint, "", value, names, sizeof(*names), n));
 }
 
 static const char *from_environment(const char *name, const char *fallback)
@@ -96,8 +80,9 @@ static bool parse_period(struct options *o, int *status)
 	unsigned long seconds = strtoul(text, &end, 10);
 
 	if (*end || !seconds || seconds > MAX_PERIOD_S || text[0] == '-')
-		return refuse(status, "WATCH_PERIOD_SECONDS: \"%s\" is no number of seconds (1-%d)",
-			      text, MAX_PERIOD_S);
+		return refuse(o, status,
+			      "WATCH_PERIOD_SECONDS: \"%s\" is no number of seconds (1-%d)", text,
+			      MAX_PERIOD_S);
 	o->period_s = (uint32_t)seconds;
 	return true;
 }
@@ -117,7 +102,7 @@ static bool parse_marks(struct options *o, int *status)
 	if (*end == ',')
 		accept = strtoul(end + 1, &end, 0);
 	if (*end || !is_one_bit(raw) || !is_one_bit(accept) || raw == accept)
-		return refuse(status,
+		return refuse(o, status,
 			      "HARBORWALL_MARK: \"%s\" is not two different single bits "
 			      "(default 0x1000000,0x2000000)",
 			      text);
@@ -126,31 +111,69 @@ static bool parse_marks(struct options *o, int *status)
 	return true;
 }
 
+static bool word_from_environment(const char **word, const struct options *o, const char *name,
+				  const char *fallback, int letter, int *status)
+{
+	if (*word) /* a flag wins */
+		return true;
+	*word = from_environment(name, fallback);
+	return !*word || one_of(o, name, *word, flags[flag_of(letter)].values, status);
+}
+
 static bool read_environment(struct options *o, int *status)
 {
 	const char *log = from_environment("HARBORWALL_LOG", "text");
 
-	o->config = from_environment("NETWORKS_CONFIG_PATH", "/etc/user/config/networks.json");
+	if (!o->config)
+		o->config = from_environment("NETWORKS_CONFIG_PATH", DEFAULT_CONFIG);
 	o->state = from_environment("HARBORWALL_STATE", "/var/lib/harborwall/state.json");
 	o->listen = from_environment("HARBORWALL_LISTEN", "/run/harborwall.sock");
-	o->backend = from_environment("HARBORWALL_BACKEND", NULL);
-	o->counters_word = from_environment("HARBORWALL_COUNTERS", "auto");
 	o->debug = is_true(from_environment("DEBUG", ""));
 	o->log_json = !strcmp(log, "json");
-	if (strcmp(log, "text") != 0 && !o->log_json)
-		return refuse(status, "HARBORWALL_LOG: \"%s\" is neither text nor json", log);
-	return parse_period(o, status) && parse_marks(o, status);
+	return one_of(o, "HARBORWALL_LOG", log, "text json", status) &&
+	       word_from_environment(&o->backend, o, "HARBORWALL_BACKEND", NULL, 'b', status) &&
+	       word_from_environment(&o->counters_word, o, "HARBORWALL_COUNTERS", "auto", 'k',
+				     status) &&
+	       parse_period(o, status) && parse_marks(o, status);
 }
 
-static void set_flag(struct options *o, size_t flag, const char *value)
+/* As it is shown: sixteen hexadecimal digits. */
+static bool parse_digest(uint64_t *digest, const char *text)
 {
-	char letter = flags[flag].letter;
+	char *end;
 
-	o->given |= 1u << flag;
+	*digest = strtoull(text, &end, 16);
+	return *digest && !*end && strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16;
+}
+
+/* "28", and "28.5.2", of which the rest makes no difference. */
+static bool parse_engine(struct options *o, const char *text, int *status)
+{
+	char *end;
+	unsigned long major = strtoul(text, &end, 10);
+
+	o->engine = (uint32_t)major;
+	return (*text >= '1' && *text <= '9' && major <= MAX_MAJOR &&
+		strspn(end, ".0123456789") == strlen(end)) ||
+	       refuse(o, status, "--engine: \"%s\" is no version of Docker (as 20, 26, 28)", text);
+}
+
+static bool set_flag(struct options *o, size_t i, const char *value, int *status)
+{
+	const struct flag *flag = &flags[i];
+	char letter = flag->letter, name[40];
+
+	snprintf(name, sizeof(name), "--%s", flag->name);
+	if (flag->values && !one_of(o, name, value, flag->values, status))
+		return false;
+	if (flag->value && !*value)
+		return refuse(o, status, "%s needs a %s", name, flag->value);
+	o->given |= 1u << i;
 	o->config = letter == 'c' ? value : o->config;
-	o->engine = letter == 'e' ? (uint32_t)strtoul(value, NULL, 10) : o->engine;
 	o->backend = letter == 'b' ? value : o->backend;
 	o->counters_word = letter == 'k' ? value : o->counters_word;
+	o->container = letter == 'x' ? value : o->container;
+	o->color = letter == 'C' ? value : o->color;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';
@@ -158,77 +181,102 @@ static void set_flag(struct options *o, size_t flag, const char *value)
 	o->networks |= letter == 'n';
 	o->adopt |= letter == 'a';
 	o->timings |= letter == 't';
+	o->yes |= letter == 'y';
+	o->dry_run |= letter == 'd';
+	if (letter == 'A' && !parse_digest(&o->accept, value))
+		return refuse(o, status,
+			      "--accept: \"%s\" is not what a file is shown as (sixteen "
+			      "hexadecimal digits)",
+			      value);
+	return letter != 'e' || parse_engine(o, value, status);
 }
 
-static size_t flag_of(int letter)
+static bool is_not_built(const char *what, const char *name, int *status)
 {
-	size_t i = 0;
+	fprintf(stderr, "harborwall: %s%s is not built yet\n", what, name);
+	*status = EXIT_FAILED;
+	return false;
+}
 
-	while (i < COUNT_OF(flags) && flags[i].letter != letter)
-		i++;
-	return i;
+static bool is_verb(const struct options *o, const char *name, int *status)
+{
+	const struct verb *verb = find_verb(name);
+	AUTO_BUF struct buf hint = {0};
+
+	if (!verb)
+		return refuse(o, status, "there is no verb \"%s\"%s", name,
+			      guess(&hint, "", name, verbs, sizeof(*verbs), n_verbs));
+	return verb->run || is_not_built("", name, status);
 }
 
 /* Verb and arguments may stand anywhere between the flags. */
 static bool take_word(struct options *o, const char *word, int *status)
 {
-	if (!o->verb) {
-		o->verb = word;
-		return true;
-	}
 	if (o->n_arguments == (int)COUNT_OF(o->arguments))
-		return refuse(status, "too many arguments: \"%s\"", word);
-	o->arguments[o->n_arguments++] = word;
-	return true;
+		return refuse(o, status, "too many arguments: \"%s\"", word);
+	if (o->verb)
+		o->arguments[o->n_arguments++] = word;
+	else
+		o->verb = word;
+	return o->n_arguments || is_verb(o, word, status);
+}
+
+/* The options that a verb has, for guesses; without a verb all of them. */
+static size_t flags_of(const char *names[], const struct verb *verb)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_flags; i++)
+		if (!verb || verb_has(verb, &flags[i]))
+			names[n++] = flags[i].name;
+	return n;
+}
+
+/* getopt took it for nothing: a name that there is not, the beginning of several, or "--json=x". */
+static bool refuse_flag(const struct options *o, const char *word, int *status)
+{
+	AUTO_BUF struct buf hint = {0};
+	const char *names[32] = {0}, *end = strchrnul(word, '=');
+	char name[32] = "";
+	size_t n = flags_of(names, o->verb ? find_verb(o->verb) : NULL);
+
+	if (optopt && flag_of(optopt) < n_flags && *end)
+		return refuse(o, status, "--%s takes no value", flags[flag_of(optopt)].name);
+	if (strncmp(word, "--", 2) != 0)
+		return refuse(o, status, "-%c is no option", optopt);
+	snprintf(name, sizeof(name), "%.*s", (int)(end - word - 2), word + 2);
+	return refuse(o, status, "--%s is no option%s", name,
+		      guess(&hint, "--", name, names, sizeof(*names), n));
 }
 
 static bool read_words(struct options *o, int argc, char **argv, int *status)
 {
-	struct option longs[COUNT_OF(flags) + 1] = {0};
+	struct option longs[32] = {0};
+	char shorts[64] = "+:";
 
-	for (size_t i = 0; i < COUNT_OF(flags); i++)
-		longs[i] =
-			(struct option){flags[i].name, flags[i].takes_value, NULL, flags[i].letter};
+	for (size_t i = 0, len = 2; i < n_flags; i++) {
+		const struct flag *flag = &flags[i];
+
+		longs[i] = (struct option){flag->name, flag->value != NULL, NULL, flag->letter};
+		if (flag->is_short)
+			len += (size_t)snprintf(shorts + len, sizeof(shorts) - len, "%c%s",
+						flag->letter, flag->value ? ":" : "");
+	}
 	opterr = 0;
 	for (;;) {
-		int letter = getopt_long(argc, argv, "+:c:qvh", longs, NULL);
+		int at = optind, letter = getopt_long(argc, argv, shorts, longs, NULL);
 
 		if (letter == ':')
-			return refuse(status, "%s needs a value", argv[optind - 1]);
+			return refuse(o, status, "%s needs a %s", argv[optind - 1],
+				      flags[flag_of(optopt)].value);
 		if (letter == '?')
-			return refuse(status, "%s is no option", argv[optind - 1]);
-		if (letter != -1)
-			set_flag(o, flag_of(letter), optarg);
-		else if (optind == argc)
+			return refuse_flag(o, argv[optind > at ? optind - 1 : at], status);
+		if (letter == -1 && optind == argc)
 			return true;
-		else if (!take_word(o, argv[optind++], status))
+		if (letter == -1 ? !take_word(o, argv[optind++], status)
+				 : !set_flag(o, flag_of(letter), optarg, status))
 			return false;
 	}
-}
-
-static bool check_backend(const struct options *o, int *status)
-{
-	static const char *const known[] = {"nftables", "iptables-nft", "iptables-legacy"};
-
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (!o->backend || !strcmp(o->backend, known[i]))
-			return true;
-	return refuse(status,
-		      "there is no backend \"%s\": nftables, iptables-nft or iptables-legacy",
-		      o->backend);
-}
-
-static bool check_counters(struct options *o, int *status)
-{
-	static const char *const known[] = {
-		[COUNTERS_AUTO] = "auto", [COUNTERS_ON] = "on", [COUNTERS_OFF] = "off"};
-
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (!strcmp(o->counters_word, known[i])) {
-			o->counters = (enum counters)i;
-			return true;
-		}
-	return refuse(status, "counters are auto, on or off, not \"%s\"", o->counters_word);
 }
 
 static bool was_given(const struct options *o, int letter)
@@ -236,46 +284,75 @@ static bool was_given(const struct options *o, int letter)
 	return o->given & 1u << flag_of(letter);
 }
 
-/* Flags that this verb does not have, and flags whose part is not built yet. */
+static bool refuse_stranger(const struct options *o, const struct verb *verb,
+			    const struct flag *flag, int *status)
+{
+	AUTO_BUF struct buf have = {0};
+
+	for (size_t i = 0; i < n_verbs; i++)
+		if (verbs[i].run && strchr(verbs[i].flags, flag->letter))
+			buf_printf(&have, "%s%s", have.len ? ", " : " (it is one of ",
+				   verbs[i].name);
+	return refuse(o, status, "%s has no option --%s%s%s", verb->name, flag->name,
+		      buf_text(&have), have.len ? ")" : "");
+}
+
+/* Flags that this verb does not have, and what is not built yet. */
 static bool flags_fit(const struct options *o, const struct verb *verb, int *status)
 {
-	for (size_t i = 0; i < COUNT_OF(flags); i++) {
+	for (size_t i = 0; i < n_flags; i++) {
 		if (!(o->given & 1u << i))
 			continue;
-		if (!flags[i].common && !strchr(verb->flags, flags[i].letter))
-			return refuse(status, "%s has no option --%s", verb->name, flags[i].name);
-		if (!strstr(flags[i].help, "not built yet"))
-			continue;
-		fprintf(stderr, "harborwall: --%s is not built yet\n", flags[i].name);
-		*status = EXIT_FAILED;
-		return false;
+		if (!verb_has(verb, &flags[i]))
+			return refuse_stranger(o, verb, &flags[i], status);
+		if (!flags[i].help)
+			return is_not_built("--", flags[i].name, status);
 	}
-	if (o->n_arguments > verb->max_arguments)
-		return refuse(status, "too many arguments: \"%s\"",
-			      o->arguments[verb->max_arguments]);
 	return true;
 }
 
-bool options_parse(struct options *options, const struct verb **verb, const struct verb *verbs,
-		   size_t n_verbs, int argc, char **argv, int *status)
+static bool arguments_fit(const struct options *o, const struct verb *verb, int *status)
 {
-	*options = (struct options){0};
+	if (o->n_arguments > (int)most_arguments(verb))
+		return refuse(o, status, "too many arguments: \"%s\"",
+			      o->arguments[most_arguments(verb)]);
+	if (o->n_arguments < (int)least_arguments(verb))
+		return refuse(o, status, "%s needs %s%s%s", verb->name, verb->arguments,
+			      verb->values ? ": " : "", verb->values ? verb->values : "");
+	if (verb->values)
+		return one_of(o, verb->name, o->arguments[0], verb->values, status);
+	return strcmp(verb->arguments, "[VERB]") != 0 || !o->n_arguments ||
+	       is_verb(o, o->arguments[0], status);
+}
+
+static enum counters counters_of(const char *word)
+{
+	return !strcmp(word, "on")    ? COUNTERS_ON
+	       : !strcmp(word, "off") ? COUNTERS_OFF
+				      : COUNTERS_AUTO;
+}
+
+bool options_parse(struct options *options, const struct verb **verb, int argc, char **argv,
+		   int *status)
+{
+	*options = (struct options){.color = "auto"};
 	*status = EXIT_FINE;
-	if (!read_environment(options, status) || !read_words(options, argc, argv, status))
+	if (!read_words(options, argc, argv, status))
 		return false;
-	if (was_given(options, 'h'))
-		return print_help(verbs, n_verbs);
 	if (was_given(options, 'V'))
 		return printf("harborwall %s\n", VERSION) < 0;
-	options->verb = options->verb ? options->verb : "run";
-	*verb = find_verb(verbs, n_verbs, options->verb);
-	if (!*verb)
-		return refuse(status, "there is no verb \"%s\"", options->verb);
-	if (!flags_fit(options, *verb, status) || !check_backend(options, status) ||
-	    !check_counters(options, status))
+	*verb = find_verb(options->verb ? options->verb : "run");
+	if (was_given(options, 'h')) {
+		print_help(options->verb ? *verb : NULL);
 		return false;
+	}
+	options->verb = (*verb)->name;
+	if (!flags_fit(options, *verb, status) || !arguments_fit(options, *verb, status) ||
+	    !read_environment(options, status))
+		return false;
+	options->counters = counters_of(options->counters_word);
 	/* the only argument of most verbs is the file */
-	if (!strncmp((*verb)->arguments, "[FILE]", 6) && options->n_arguments)
+	if (!strcmp((*verb)->arguments, "[FILE]") && options->n_arguments)
 		options->config = options->arguments[0];
 	return true;
 }

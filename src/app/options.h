@@ -14,16 +14,21 @@ enum {
 	EXIT_USAGE = 64,  /* as sysexits.h EX_USAGE */
 };
 
+#define DEFAULT_CONFIG "/etc/user/config/networks.json"
+
 struct options {
 	const char *verb;
 	const char *config;	  /* path of networks.json */
 	const char *arguments[4]; /* what follows the verb */
 	int n_arguments;
-	bool json, quiet, verbose, strict, networks, adopt, timings;
+	bool json, quiet, verbose, strict, networks, adopt, timings, yes, dry_run;
 	const char *backend;	   /* HARBORWALL_BACKEND or --backend; NULL: detect */
 	const char *counters_word; /* HARBORWALL_COUNTERS or --counters */
+	const char *container;	   /* rules of its namespace; NULL: of the host's */
+	const char *color;	   /* auto, always, never */
 	enum counters counters;
 	uint32_t engine;    /* --engine: rules for this version of Docker; 0: none in particular */
+	uint64_t accept;    /* --accept: digest of the one file that is meant; 0: any */
 	const char *listen; /* status socket: a path, or 127.0.0.1:PORT */
 	const char *state;  /* path of the state file */
 	uint32_t period_s;  /* WATCH_PERIOD_SECONDS */
@@ -32,19 +37,11 @@ struct options {
 	uint32_t given; /* bit i: flag i of the table was on the command line */
 };
 
-struct verb {
-	const char *name;
-	int (*run)(const struct options *options);
-	const char *arguments; /* for the usage line: "[FILE]" */
-	int max_arguments;
-	const char *flags; /* short letters of the flags it takes beside the common ones */
-	const char *summary;
-};
+struct verb;
 
 /*
  * Fills options and finds the verb. False: there is nothing to run and *status is the exit code,
  * the message (or the help that was asked for) is out.
  */
-MUST_CHECK bool options_parse(struct options *options, const struct verb **verb,
-			      const struct verb *verbs, size_t n_verbs, int argc, char **argv,
-			      int *status);
+MUST_CHECK bool options_parse(struct options *options, const struct verb **verb, int argc,
+			      char **argv, int *status);

@@ -42,6 +42,9 @@ static bool needs_quotes(const char *text)
 
 static void add_field(struct buf *line, const char *name, const char *text)
 {
+	bool number = *name == '#';
+
+	name += number;
 	if (line->len > (as_json ? 1u : 0u))
 		buf_puts(line, as_json ? "," : " ");
 	if (as_json)
@@ -49,7 +52,7 @@ static void add_field(struct buf *line, const char *name, const char *text)
 	else
 		buf_puts(line, name);
 	buf_puts(line, as_json ? ":" : "=");
-	if (as_json || needs_quotes(text))
+	if (!number && (as_json || needs_quotes(text)))
 		buf_json_string(line, text);
 	else
 		buf_puts(line, text);

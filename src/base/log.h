@@ -2,7 +2,8 @@
 /*
  * One line per event on stderr, logfmt or JSON:
  *     time=2026-01-02T03:04:05.678Z level=info what=applied policies=3
- * Fields are name, text pairs ended by NULL; a pair whose text is NULL is left out.
+ * Fields are name, text pairs ended by NULL; a pair whose text is NULL is left out. "#name": the
+ * text is a number's, and in JSON it is one.
  */
 #pragma once
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stories with a fixed course: what random ones found once. found.py NAME FOLDER CGROUP, as story.py."""
+import http.client
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -156,6 +159,19 @@ def what_clear_gives_back_may_be_gone(s):
     wired.run("nft", "flush", "ruleset")
 
 
+def post(s, path):
+    """As `apply` asks the daemon, without a process of its own."""
+    asking = http.client.HTTPConnection("harborwall", timeout=30)
+    asking.sock = socket.socket(socket.AF_UNIX)
+    asking.sock.settimeout(30)
+    asking.sock.connect(f"{s.bench.folder}/status")
+    try:
+        asking.request("POST", path)
+        return asking.getresponse().read().decode()
+    finally:
+        asking.close()
+
+
 def hammered(s, edit, gap, port="6995"):
     """Every datagram of an established flow arrives while edit() is called again and again."""
     ends = [["nsenter", "-t", str(s.bench.engine.pid(name)), "-n", sys.executable, "-c"] for name in ("server", "client")]
@@ -195,6 +211,9 @@ def an_established_flow_loses_nothing_while_the_table_is_made_anew(s):
     def edit():
         s.random_policies = many if s.random_policies == [VPN] else [VPN]
         s.write_by_rename()
+        if s.random_policies == [VPN]:  # so many go at once that the daemon holds it
+            held = re.search(r"--accept ([0-9a-f]{16})", post(s, "/pass"))
+            post(s, f"/pass?accept={held[1]}")
     s.spelled = {"port": "6990-6999", "from": "172.20.0.248/29"}
     s.write_by_rename()
     hammered(s, edit, 0.25)

@@ -309,6 +309,27 @@ def test_a_file_that_is_gone_or_broken_changes_nothing_and_the_next_good_one_cou
     running.daemon.wait(lambda s: s["healthy"])
 
 
+def test_status_says_why_a_file_was_refused(case, start):
+    running = start()
+
+    def status():
+        return case.run("status", HARBORWALL_LISTEN=f"{case.folder}/sock")
+    with open(running.file, "w", encoding="utf-8") as f:
+        f.write('{"networks": {},\n "ips": {},\n "policies": [{"port": 70000}, {"proto": "tpc"}]}\n')
+    running.daemon.wait(lambda s: s["config_refused"])
+    first = f"{running.file}:3:24: error: policies[0].port: 70000 is not a port"
+    assert running.daemon.status()["config_error"].startswith(first)
+    done = status()
+    assert done.returncode == 2 and f"refused: {first}" in done.stdout and "tpc" not in done.stdout
+    os.unlink(running.file)
+    running.daemon.wait(lambda s: "No such file" in s["config_error"])
+    done = status()
+    assert done.returncode == 2 and f"refused: open {running.file}: No such file or directory" in done.stdout
+    put(running.file, PORTS["old"])
+    running.daemon.wait(lambda s: s["healthy"] and not s["config_error"])
+    assert "refused:" not in status().stdout
+
+
 def test_a_start_without_any_file_is_ready_degraded_and_takes_the_file_that_comes(case):
     file = f"{case.folder}/config/networks.json"
     os.unlink(file)
@@ -656,6 +677,45 @@ def test_who_did_not_listen_to_its_own_large_change_hears_the_next_one(case):
                 time.sleep(0.1)
         finally:
             running.end()
+
+
+def test_numbers_in_a_json_log_are_numbers(case, start):
+    running = start(HARBORWALL_LOG="json")
+    lines = [json.loads(line) for line in running.daemon.text().splitlines()]
+    loaded = next(li for li in lines if li["what"] == "config loaded")
+    assert (loaded["networks"], loaded["addresses"], loaded["policies"]) == (2, 2, 1)
+    passed = next(li for li in lines if li["what"] == "pass")
+    assert isinstance(passed["done"], int) and isinstance(passed["ms"], int) and "failed" not in passed
+    for line in lines:
+        for name, value in line.items():
+            assert not (isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)), (name, value)
+
+
+# --- interfaces that are not there ---
+
+def test_an_interface_that_is_not_there_is_noted_until_it_comes(case, start):
+    running = start()
+    config = json.loads(text(80))
+    config["policies"] += [{"selector": "api", "nat": "dnat", "iface": "eht0", "to": "api", "port": port} for port in (81, 82)]
+    note = 'note: policies[1]: there is no interface "eht0" on the host: inactive until that name exists (2 policies name it)'
+    with open(f"{running.file}.new", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.rename(f"{running.file}.new", running.file)
+    running.daemon.wait(lambda s: s["policies"]["total"] == 3 and any("eht0" in f["text"] for f in s["findings"]))
+
+    def said():
+        done = case.run("status", HARBORWALL_LISTEN=f"{case.folder}/sock")
+        assert done.returncode == 0, "a note is no trouble"
+        return note in done.stdout
+    assert said()
+    planned = case.run("plan", "-c", running.file)
+    assert planned.returncode == 0 and note in planned.stdout and "nothing to do" in planned.stdout
+    ip = ["nsenter", "-t", str(case.holder.pid), "-n", "ip"]
+    subprocess.run([*ip, "link", "add", "eht0", "type", "veth", "peer", "name", "other"], check=True)
+    running.daemon.wait(lambda s: not any("eht0" in f["text"] for f in s["findings"]), timeout=5)
+    assert not said() and note not in case.run("plan", "-c", running.file).stdout
+    subprocess.run([*ip, "link", "del", "eht0"], check=True)
+    running.daemon.wait(lambda s: any("eht0" in f["text"] for f in s["findings"]), timeout=5)
 
 
 def dumps_of_elements(path):

@@ -39,6 +39,10 @@ class Case:
                               check=False)
         return done.stdout
 
+    def iptables(self, *words, check=True):
+        return subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "iptables-nft", *words], text=True, capture_output=True,
+                              check=check).stdout
+
     def run(self, verb, *options, timeout=30, **env):
         done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", HARBORWALL, verb, "-c", "networks.json",
                                *options], cwd=self.folder, text=True, capture_output=True, timeout=timeout,

@@ -1,17 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `rules` prints is what nft takes."""
+"""What `rules` prints of a namespace is what nft, or iptables-restore, takes there."""
 import glob
 import os
+import re
 import subprocess
 
 import pytest
 
-GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "rules")
+GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden")
 
 
-@pytest.mark.parametrize("path", sorted(glob.glob(f"{GOLDEN}/*.nft")), ids=os.path.basename)
+def namespaces(path):
+    """A golden file has those of all namespaces, one behind the other."""
+    with open(path, encoding="utf-8") as f:
+        return [part for part in re.split(r"^(?=# (?:host$|container ))", f.read(), flags=re.M) if part]
+
+
+def taken(text, *command):
+    done = subprocess.run(["unshare", "-n", *command], input=text, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr + text
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob(f"{GOLDEN}/rules/*.nft")), ids=os.path.basename)
 def test_nft_takes_the_text(path):
     if os.geteuid():
         pytest.skip("needs root, for a network namespace")
-    done = subprocess.run(["unshare", "-n", "nft", "-c", "-f", path], text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for text in namespaces(path):
+        assert text.count("table inet harborwall {") <= 1
+        taken(text, "nft", "-c", "-f", "-")
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob(f"{GOLDEN}/backends/*iptables*")), ids=os.path.basename)
+def test_iptables_restore_takes_the_text(path):
+    if os.geteuid():
+        pytest.skip("needs root, for a network namespace")
+    tool = "iptables-legacy" if "legacy" in path else "iptables-nft"
+    for text in namespaces(path):  # where Docker's chain stands
+        taken(text, "sh", "-c", f"{tool} -N DOCKER-USER && exec {tool}-restore --noflush --test")

@@ -25,13 +25,13 @@ def config(policies):
 
 
 class Daemon:
-    def __init__(self, case, file=None, under=(), **env):
+    def __init__(self, case, file=None, under=(), cwd=None, **env):
         self.case, self.log = case, f"{case.folder}/log"
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 ["nsenter", "-t", str(case.holder.pid), "-n", *under, HARBORWALL, "run", "-c",
                  file or f"{case.folder}/networks.json"],
-                stderr=log, env={**os.environ, "DOCKER_HOST": case.host, "HARBORWALL_STATE": f"{case.folder}/state.json",
+                stderr=log, cwd=cwd, env={**os.environ, "DOCKER_HOST": case.host, "HARBORWALL_STATE": f"{case.folder}/state.json",
                                  "HARBORWALL_LISTEN": f"{case.folder}/sock", "ASAN_OPTIONS": "detect_leaks=0", **env})
 
     def status(self):

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the kernel says of our table, with any bytes of it changed: decoded or refused, and compared
- * with what is wanted. The input is a list of changes: two bytes of place, one that is put there.
+ * with what is wanted; the same as if it was Docker's. The input is a list of changes: two bytes of
+ * place, one that is put there.
  */
 #include "fuzz.h"
 
 #include "bench/load.h"
+#include "core/foreign/bridges.h"
 
 #include <linux/netlink.h>
 
@@ -64,6 +66,20 @@ static void compare(const struct ruleset *have)
 	arena_release(&a);
 }
 
+static void look_as_at_dockers(struct ruleset *have, struct arena *a)
+{
+	static const char *const chains[] = {"filter-FORWARD", "raw-PREROUTING",
+					     "filter-forward-in__br", "filter-forward-out__br"};
+	struct bridges_view view;
+
+	for (uint32_t i = 0; i < have->chains.n; i++)
+		have->chains.items[i].name = chains[i % COUNT_OF(chains)];
+	for (uint32_t i = 0; i < have->sets.n; i++)
+		have->sets.items[i].name = "filter-forward-in-jumps";
+	bridges_view(&view, a, have, 0x2000000);
+	claim(bridges_lack(&view, a, "none", true) != NULL);
+}
+
 /* Each in memory of its own, so that the sanitizer sees who reads behind it. */
 static bool take(struct ruleset *have, struct arena *a, struct arena *loose, const char *at,
 		 size_t len)
@@ -99,6 +115,7 @@ static void read_all(const char *at, size_t len)
 	if (ok) {
 		nft_decode_finish(&have, &a);
 		compare(&have);
+		look_as_at_dockers(&have, &a);
 	}
 	arena_release(&loose);
 	arena_release(&a);

@@ -88,8 +88,8 @@ def bed(lab):
 
 def pytest_terminal_summary(terminalreporter):
     import test_cells
-    asked = any("test_cells.py" in report.nodeid for reports in terminalreporter.stats.values() for report in reports
-                if hasattr(report, "nodeid"))
+    asked = any(name in report.nodeid for reports in terminalreporter.stats.values() for report in reports
+                if hasattr(report, "nodeid") for name in ("test_cells.py", "test_docker29.py"))
     for line in test_cells.table(test_cells.REPORT) if asked else ():
         terminalreporter.write_line(f"cells: {line}")
     for name, times in test_cells.RELOADS.items():

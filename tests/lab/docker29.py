@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Docker's nftables backend where no engine 29 can be had: an engine 28 that writes no rules, the tables
-of 29 laid out by hand around it, and a proxy before its socket that says "nftables"."""
+"""Docker's nftables backend where no engine 29 can be had: an engine 28 that writes no rules, and a proxy before its
+socket that says that it is 29 and writes the tables of 29 behind every call that changes something. The engine itself
+runs with DOCKER_FIREWALL_BACKEND=nftables, which makes it write `table ip docker-dns` into containers as 29 does.
+
+The tables are those of 29.7.2, and so is what comes back of them after a flush: a container's start writes
+raw-PREROUTING anew, a new network its own chains, both make what is missing of the maps (empty); filter-FORWARD is
+written by dockerd's start alone."""
+import http.client
 import http.server
 import json
 import os
+import re
 import socketserver
 import threading
 
@@ -11,12 +18,16 @@ import engine
 
 TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 BRIDGE = "com.docker.network.bridge.name"
+MODE = "com.docker.network.bridge.gateway_mode_ipv4"
+VERSION = {"Version": "29.7.2", "ApiVersion": "1.55", "MinAPIVersion": "1.40"}
+OPTIONS = {"options": ["--iptables=false", "--userland-proxy=false"], "forward": True,
+           "environment": ["DOCKER_FIREWALL_BACKEND=nftables"]}  # of the engine behind it
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """Hands everything on but GET /info and the stream of events, which ends where it begins."""
+    """Hands everything on, in the engine's own version of the API."""
     protocol_version = "HTTP/1.1"
-    upstream = None
+    upstream = tables = None
 
     def log_message(self, *_):
         pass
@@ -25,19 +36,64 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         return "unix"
 
     def handle_any(self):
+        try:
+            self.hand_on()
+        except OSError:
+            self.close_connection = True  # the engine is dead, or who asked is gone
+
+    def hand_on(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        connection = engine.UnixConnection(self.upstream, 30)
-        connection.request(self.command, self.path, body or None, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
-        if self.path.split("?")[0].endswith("/info"):
-            text = json.dumps({**json.loads(text), "FirewallBackend": {"Driver": "nftables"}}).encode()
-        self.send_response(answer.status)
+        wanted = re.match(r"/v1\.(\d+)/", self.path)
+        if wanted and not 40 <= int(wanted[1]) <= 55:
+            self.answer(400, json.dumps({"message": f"API version 1.{wanted[1]} is not supported"}).encode())
+            return
+        path = self.path[len(wanted[0]) - 1:] if wanted else self.path
+        connection = engine.UnixConnection(self.upstream, 600)
+        try:
+            if path.split("?")[0] == "/events":
+                connection.request(self.command, path)
+                self.stream(connection.getresponse())
+                return
+            with self.tables.gate:
+                status, text = self.ask(connection, path, body)
+        finally:
+            connection.close()
+        if path == "/version":
+            text = json.dumps({**json.loads(text), **VERSION}).encode()
+        if path == "/info" and wanted and int(wanted[1]) < 49:
+            text = json.dumps({k: v for k, v in json.loads(text).items() if k != "FirewallBackend"}).encode()
+        self.answer(status, text)
+
+    def ask(self, connection, path, body):
+        """What is written is there before anybody hears of the change."""
+        write = self.tables.what_follows(self.command, path.split("?")[0], body)
+        connection.request(self.command, path, body or None, {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        text = reply.read()
+        if write and reply.status < 300:
+            write()
+        return reply.status, text
+
+    def answer(self, status, text):
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
-        connection.close()
+
+    def stream(self, reply):
+        """As it comes, until one of them hangs up."""
+        self.send_response(reply.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        try:
+            while data := reply.read1(65536):
+                with self.tables.gate:
+                    self.wfile.write(data)
+        except (OSError, http.client.HTTPException):
+            pass
 
     do_GET = do_POST = do_DELETE = handle_any
 
@@ -46,13 +102,49 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-def serve(lab):
-    """-> the path of a socket that the lab's inside reaches as DOCKER_HOST."""
-    path = os.path.join(lab.folder, "docker29.sock")
-    handler = type("Handler", (Proxy,), {"upstream": os.path.join(lab.folder, "docker.sock")})
-    server = Server(path, handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    return server, f"unix://{path}"
+class Engine:
+    """The proxy, for as long as the context is: lab.docker and DOCKER_HOST (path) lead there."""
+
+    def __init__(self, lab, fwmark=None, direct=False):
+        self.lab, self.behind = lab, lab.docker
+        self.tables = Tables(lab, fwmark, direct)
+        self.path = os.path.join(lab.folder, "docker29.sock")
+
+    def __enter__(self):
+        handler = type("Handler", (Proxy,), {"upstream": self.behind.path, "tables": self.tables})
+        self.server = Server(self.path, handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self.tables.start_dockerd()
+        self.lab.docker = engine.Docker(self.path)
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.lab.docker = self.behind
+
+    def restart(self, fwmark=None, direct=False):
+        """dockerd, with other options; its containers live on."""
+        self.tables.fwmark, self.tables.direct = fwmark, direct
+        self.tables.start_dockerd()
+
+
+# --- the tables ---
+
+MAPS = {"filter-forward-in-jumps": "filter-forward-in__", "filter-forward-out-jumps": "filter-forward-out__",
+        "nat-postrouting-in-jumps": "nat-postrouting-in__", "nat-postrouting-out-jumps": "nat-postrouting-out__"}
+BASE = {
+    "filter-FORWARD": ("type filter hook forward priority filter; policy accept;",
+                       ["oifname vmap @filter-forward-in-jumps", "iifname vmap @filter-forward-out-jumps"]),
+    "nat-POSTROUTING": ("type nat hook postrouting priority srcnat; policy accept;",
+                        ["iifname vmap @nat-postrouting-out-jumps", "oifname vmap @nat-postrouting-in-jumps"]),
+    "nat-PREROUTING": ("type nat hook prerouting priority dstnat; policy accept;",
+                       ["fib daddr type local counter jump nat-prerouting-and-output"]),
+    "nat-OUTPUT": ("type nat hook output priority -100; policy accept;",
+                   ["fib daddr type local counter jump nat-prerouting-and-output"]),
+    "raw-PREROUTING": ("type filter hook prerouting priority raw; policy accept;", []),
+    "nat-prerouting-and-output": ("", []),
+}
 
 
 def bridge_of(network):
@@ -61,43 +153,146 @@ def bridge_of(network):
     return (network.get("Options") or {}).get(BRIDGE) or f"br-{network['Id'][:12]}"
 
 
-def lay_out(bed, fwmark=None):
-    """What Docker 29 writes for the networks and containers that are there now; fwmark: "MARK/MASK"."""
-    networks = [n for n in bed.docker.networks().values() if n["Driver"] == "bridge"]
-    mark = ""
-    if fwmark:
-        value, mask = fwmark.split("/")
-        mark = f'meta mark & {mask} == {value} counter accept comment "ALLOW FW MARK"'
-    ins, outs, chains, raw, nat = [], [], [], [], []
-    ends = {}
-    for name in bed.docker.containers():
-        for network, ip in bed.docker.addresses(name).items():
-            ends.setdefault(network, []).append(ip)
-    for n in networks:
-        br, pools = bridge_of(n), n["IPAM"]["Config"]
-        ins.append(f'"{br}" : jump filter-forward-in__{br}')
-        outs.append(f'"{br}" : jump filter-forward-out__{br}')
-        chains.append(f"""
-        chain filter-forward-in__{br} {{
-            ct state established,related counter accept
-            {mark}
-            iifname "{br}" counter accept comment "ICC"
-            counter drop comment "UNPUBLISHED PORT DROP"
-        }}
-        chain filter-forward-out__{br} {{
-            ct state established,related counter accept
-            counter accept comment "OUTGOING"
-        }}""")
-        trusted = [br, *filter(None, (n.get("Options") or {}).get(TRUSTED, "").split(":"))]
-        names = ", ".join(f'"{t}"' for t in trusted)
-        for ip in ends.get(n["Name"], []):
-            raw.append(f'ip daddr {ip} iifname != {{ {names} }} counter drop comment "DROP DIRECT ACCESS"')
-        nat.append(f'oifname != "{br}" ip saddr {pools[0]["Subnet"]} counter masquerade')
-    text = "\n".join(["table ip docker-bridges", "delete table ip docker-bridges", "table ip docker-bridges {", *chains,
-                      f"map filter-forward-in-jumps {{ type ifname : verdict\n elements = {{ {', '.join(ins)} }}\n }}",
-                      f"map filter-forward-out-jumps {{ type ifname : verdict\n elements = {{ {', '.join(outs)} }}\n }}",
-                      "chain filter-FORWARD { type filter hook forward priority filter",
-                      "oifname vmap @filter-forward-in-jumps\niifname vmap @filter-forward-out-jumps\n}",
-                      "chain nat-POSTROUTING { type nat hook postrouting priority srcnat", *nat, "}",
-                      "chain raw-PREROUTING { type filter hook prerouting priority raw", *raw, "}", "}"])
-    bed.lab.run("nft", "-f", "-", stdin=text)
+class Tables:
+    """What a dockerd 29 would have written; fwmark: its --bridge-accept-fwmark, direct: its --allow-direct-routing."""
+
+    def __init__(self, lab, fwmark=None, direct=False):
+        self.lab, self.docker, self.fwmark, self.direct = lab, lab.docker, fwmark, direct
+        self.gate, self.lock = threading.RLock(), threading.Lock()
+
+    def what_follows(self, method, path, body):
+        """What dockerd writes when it has done what it is asked; None: nothing."""
+        words = path.strip("/").split("/")
+        if method == "POST" and path == "/networks/create":
+            return lambda: self.make_network(json.loads(body)["Name"])
+        if method == "DELETE" and words[0] == "networks":
+            gone = [bridge_of(n) for n in self.networks().values() if words[1] in (n["Name"], n["Id"])]
+            return lambda: self.remove_network(gone)
+        if (method == "POST" and words[-1] in ("start", "restart", "stop", "kill", "connect", "disconnect")
+                or method == "DELETE" and words[0] == "containers"):
+            return self.change_container
+        return None
+
+    # -- what dockerd does --
+
+    def start_dockerd(self):
+        """Everything, for the networks and containers that are there now."""
+        chains = self.chains()
+        elements = {name: [f'"{br}" : jump {prefix}{br}' for br in self.bridges()] for name, prefix in MAPS.items()}
+        self.nft(*(f"table {f} docker-bridges\ndelete table {f} docker-bridges" for f in ("ip", "ip6")),
+                 self.table("ip", chains, elements), self.table("ip6", BASE, {}))
+
+    def change_container(self):
+        """The drops of direct access, and published ports: of the chains that they stand in, every rule."""
+        touched = ["raw-PREROUTING"]
+        for network, *_ in self.published():
+            touched += [f"filter-forward-in__{bridge_of(network)}", "nat-prerouting-and-output"]
+        self.write(touched)
+
+    def make_network(self, name):
+        """Its own chains, and the way to them."""
+        br = bridge_of(self.networks()[name])
+        self.write([prefix + br for prefix in MAPS.values()],
+                   {m: [f'"{br}" : jump {prefix}{br}'] for m, prefix in MAPS.items()})
+
+    def remove_network(self, bridges):
+        """Whatever it had; where that fails, everything anew."""
+        text = []
+        for br in bridges:
+            text += [f'delete element ip docker-bridges {m} {{ "{br}" }}' for m in MAPS]
+            text += [f"delete chain ip docker-bridges {prefix}{br}" for prefix in MAPS.values()]
+        try:
+            self.nft(*text)
+        except engine.LabError:
+            self.start_dockerd()
+
+    # -- how --
+
+    def write(self, touched, elements=None):
+        """Chains that are touched are flushed and written anew; maps are made where they are missing."""
+        chains = {name: body for name, body in self.chains().items() if name in touched}
+        self.nft(self.table("ip", {name: (head, []) for name, (head, _) in chains.items()}, {}),
+                 *(f"flush chain ip docker-bridges {name}" for name in chains), self.table("ip", chains, elements or {}))
+
+    def nft(self, *text):
+        with self.lock:
+            self.lab.run("nft", "-f", "-", stdin="\n".join(text))
+
+    @staticmethod
+    def table(family, chains, elements):
+        maps = [f"map {name} {{ type ifname : verdict\n" +
+                (f"elements = {{ {', '.join(elements[name])} }}\n" if elements.get(name) else "") + "}" for name in MAPS]
+        bodies = ["chain {} {{\n{}\n{}\n}}".format(name, head, "\n".join(rules)) for name, (head, rules) in chains.items()]
+        # an element's chain must be there before it
+        return "\n".join([f"table {family} docker-bridges {{", *bodies, *maps, "}"])
+
+    def networks(self):
+        return {name: n for name, n in self.docker.networks().items() if n["Driver"] == "bridge"}
+
+    def bridges(self):
+        return [bridge_of(n) for n in self.networks().values()]
+
+    def ends(self):
+        """(network, address) of every running container."""
+        networks = self.networks()
+        for data in self.docker.containers().values():
+            for name, end in data["NetworkSettings"]["Networks"].items():
+                if data["State"]["Running"] and name in networks and end["IPAddress"]:
+                    yield networks[name], end["IPAddress"]
+
+    def published(self):
+        """(network, address, its port, the host's address and port), on the network that the container was made on."""
+        for data in self.docker.containers().values():
+            mode = data["HostConfig"]["NetworkMode"]
+            network = self.networks().get("bridge" if mode == "default" else mode)
+            end = network and data["NetworkSettings"]["Networks"].get(network["Name"])
+            if not end or not data["State"]["Running"]:
+                continue
+            for port, bindings in (data["HostConfig"]["PortBindings"] or {}).items():
+                for binding in bindings:
+                    yield network, end["IPAddress"], port.split("/")[0], binding.get("HostIp") or None, binding["HostPort"]
+
+    def chains(self):
+        """name -> (head, rules)"""
+        chains = {name: (head, list(rules)) for name, (head, rules) in BASE.items()}
+        for n in self.networks().values():
+            br = bridge_of(n)
+            out = 'counter accept comment "OUTGOING"'
+            if n["Internal"]:
+                out = f'oifname != "{br}" counter drop comment "INTERNAL NETWORK EGRESS"'
+            chains[f"filter-forward-in__{br}"] = ("", self.into(n, br))
+            chains[f"filter-forward-out__{br}"] = ("", ["ct state established,related counter accept", out])
+            chains[f"nat-postrouting-in__{br}"] = ("", [])
+            masquerades = not n["Internal"] and (n.get("Options") or {}).get(MODE) != "routed"
+            subnet = n["IPAM"]["Config"][0]["Subnet"]
+            chains[f"nat-postrouting-out__{br}"] = ("", [
+                f'oifname != "{br}" ip saddr {subnet} counter masquerade comment "MASQUERADE"'] if masquerades else [])
+        raw = chains["raw-PREROUTING"][1]
+        for n, ip in self.ends():
+            if not (self.direct or n["Internal"] or (n.get("Options") or {}).get(MODE, "nat") != "nat"):
+                trusted = [bridge_of(n), *filter(None, (n.get("Options") or {}).get(TRUSTED, "").split(":"))]
+                # nft makes `iifname != "br"` of a set of one
+                raw.append(f'ip daddr {ip} iifname != {{ {", ".join(trusted)}, }} counter drop comment "DROP DIRECT ACCESS"')
+        for n, ip, port, host, host_port in self.published():
+            at_host = f"ip daddr {host} " if host else ""
+            chains["nat-prerouting-and-output"][1].append(
+                f'{at_host}tcp dport {host_port} counter dnat to {ip}:{port} comment "DNAT"')
+            if host and host.startswith("127."):
+                raw.append(f'iifname != lo ip daddr {host} tcp dport {host_port} counter drop comment "DROP REMOTE LOOPBACK"')
+        return chains
+
+    def into(self, n, br):
+        established = "ct state established,related counter accept"
+        if n["Internal"]:
+            return [established, f'iifname != "{br}" counter drop comment "INTERNAL NETWORK INGRESS"',
+                    'counter accept comment "ICC"']
+        rules = [established]
+        if self.fwmark:
+            mark, _, mask = self.fwmark.partition("/")
+            rules.append(f'meta mark {f"and {mask} == " if mask else ""}{mark} counter accept comment "ALLOW FW MARK"')
+        rules.append(f'iifname == "{br}" counter accept comment "ICC"')
+        rules += [f"ip daddr {ip} tcp dport {port} counter accept"
+                  for network, ip, port, _, _ in self.published() if network["Name"] == n["Name"]]
+        if (n.get("Options") or {}).get(MODE) == "nat-unprotected":
+            return [*rules, 'counter accept comment "UNPROTECTED"']
+        return [*rules, 'counter drop comment "UNPUBLISHED PORT DROP"']

@@ -64,13 +64,18 @@ class Docker:
             return text
         return json.loads(text) if text.strip() else None
 
-    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user=""):
-        """A container of "bb" whose first process ends at once on TERM."""
+    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user="", publish=None):
+        """A container of "bb" whose first process ends at once on TERM. publish: {"port" or "address:port" of the host:
+        its own, tcp}."""
         host = {"NetworkMode": network}
+        if publish:
+            host["PortBindings"] = {f"{own}/tcp": [{"HostIp": at.rpartition(":")[0], "HostPort": at.rpartition(":")[2]}]
+                                    for at, own in publish.items()}
         if privileged_net:
             host["CapAdd"] = ["NET_ADMIN"]
         body = {"Image": "bb", "HostConfig": host, "User": user,
-                "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"]}
+                "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"],
+                "ExposedPorts": {port: {} for port in host.get("PortBindings", {})}}
         if ip:
             body["NetworkingConfig"] = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": ip}}}}
         self.call("POST", f"/containers/create?name={urllib.parse.quote(name)}", body)
@@ -110,12 +115,12 @@ class Docker:
         """network name -> inspect."""
         return {n["Name"]: n for n in self.call("GET", "/networks")}
 
-    def create_network(self, name, subnet=None, gateway=None, bridge=None, labels=None):
-        body = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Labels": labels or {}}
+    def create_network(self, name, subnet=None, gateway=None, bridge=None, labels=None, **more):
+        body = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Labels": labels or {}, **more}
         if subnet:
             body["IPAM"] = {"Config": [{"Subnet": subnet, **({"Gateway": gateway} if gateway else {})}]}
         if bridge:
-            body["Options"] = {"com.docker.network.bridge.name": bridge}
+            body.setdefault("Options", {})["com.docker.network.bridge.name"] = bridge
         self.call("POST", "/networks/create", body)
 
     def remove_network(self, name):
@@ -132,10 +137,11 @@ class Docker:
 class Lab:
     """One throw-away engine. Use as a context: what it started ends with it."""
 
-    def __init__(self, name, version="20", legacy=False, options=(), forward=False, firewalld=None):
-        """version "none": no engine; firewalld: the backend of one that is there before the engine."""
+    def __init__(self, name, version="20", legacy=False, options=(), forward=False, firewalld=None, environment=()):
+        """version "none": no engine; firewalld: the backend of one that is there before the engine; environment:
+        "NAME=VALUE", dockerd's."""
         self.name, self.version, self.legacy, self.firewalld = name, str(version), legacy, firewalld
-        self.options, self.forward = list(options), forward
+        self.options, self.forward, self.environment = list(options), forward, environment
         self.folder = os.path.join(BASE, "up", name)
         self.processes = []
         self.seeded = None  # what pool.py saw of it when the seed's containers had been made
@@ -166,7 +172,8 @@ class Lab:
 
     def start(self):
         argv = ["start", self.name, self.version, *(["-l"] if self.legacy else []),
-                *(["-f", self.firewalld] if self.firewalld else []), "--", "-D", *self.options]
+                *(["-f", self.firewalld] if self.firewalld else []),
+                *(word for setting in self.environment for word in ("-e", setting)), "--", "-D", *self.options]
         lab_command(*argv, env={"LAB_FORWARD": "1" if self.forward else "0"})
         self.docker = StandIns(self) if self.version == "none" else Docker(os.path.join(self.folder, "docker.sock"))
         with open(os.path.join(self.folder, "init.pid"), encoding="ascii") as f:

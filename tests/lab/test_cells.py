@@ -249,6 +249,27 @@ def test_flushed_chains_are_closed_by_ours_until_the_engine_writes_its_own(bed):
     bed.assert_matrix(bed.into_managed)
 
 
+@pytest.mark.parametrize("lab", [{"version": v} for v in ("20", "26", "28")], indirect=True, ids=lambda v: f"docker {v['version']}")
+def test_a_daemon_is_degraded_while_docker_s_drops_are_lost(bed):
+    bed.write(seed.widened())
+    daemon = bed.run_daemon()
+    daemon.wait_log("following the engine")
+    assert engine.wait_for(lambda: bed.harborwall("status").returncode == 0)
+    bed.lab.run("nft", "flush", "ruleset")
+    assert engine.wait_for(lambda: bed.harborwall("status").returncode == 2)
+    assert "if they should, restart dockerd; harborwall closes its networks itself" in bed.harborwall("status").stdout
+    bed.lab.engine("restart")
+    assert engine.wait_for(lambda: bed.harborwall("status").returncode == 0), bed.harborwall("status").stdout
+    # one that is started without drops has lost none
+    bed.lab.engine("stop")
+    bed.lab.run("nft", "flush", "ruleset")
+    bed.lab.engine("start", "-D", "--iptables=false")
+    daemon.wait_log("following the engine", times=3)
+    assert engine.wait_for(lambda: bed.harborwall("status").returncode == 0), bed.harborwall("status").stdout
+    assert "harborwall closes its networks itself" in bed.harborwall("status").stdout
+    daemon.end()
+
+
 # --- switching ---
 
 @pytest.mark.shared
@@ -362,63 +383,6 @@ def test_networks_trust_the_bridges_that_policies_lead_over_and_no_others(bed):
     bed.lab.run("iptables", "-t", "raw", "-D", "PREROUTING", "1")
     assert bed.prober.open(*declared) and not bed.prober.open(*outside)
     assert not any(bed.prober.open(*flow) for flow in undeclared)
-
-
-# --- Docker's nftables backend ---
-
-FWMARK = "0x2000000/0x2000000"
-
-
-@pytest.fixture
-def nftables29():
-    """A bed whose engine says that it writes nf_tables tables; every container's address is declared."""
-    import docker29
-    from conftest import need_engine
-    need_engine("28")
-    with engine.Lab(f"stand-in{os.getpid()}", "28", options=["--iptables=false"], forward=True) as lab:
-        lab.peer()
-        server, host = docker29.serve(lab)
-        with beds.Bed(lab, env={"DOCKER_HOST": host}) as bed:
-            seed.containers(bed)
-            config = seed.widened()
-            config["ips"]["172.18.104.9"] = {"container_name": "wireguardproxy"}
-            bed.write(config)
-            yield bed, docker29
-        server.shutdown()
-        server.server_close()
-
-
-def test_dockers_nftables_backend_takes_our_mark(nftables29):
-    bed, docker29 = nftables29
-    docker29.lay_out(bed, FWMARK)
-    bed.harborwall("apply")  # makes the networks
-    docker29.lay_out(bed, FWMARK)  # and the engine its chains for them
-    before = bed.lab.run("nft", "-s", "list", "table", "ip", "docker-bridges").stdout
-    bed.apply()
-    bed.assert_matrix()
-    # wireguardproxy is publicbackend's neighbour here, on one bridge
-    assert_nobody_gets_in_with_a_borrowed_source(bed, ("peer", "bystander"))
-    assert_noop(bed)
-    assert bed.lab.run("nft", "-s", "list", "table", "ip", "docker-bridges").stdout == before
-    clear(bed)
-    assert not [li for li in beds.remains(bed)]
-    REPORT["docker 29 --firewall-backend=nftables (stand-in), nftables"] = "tables of 29 around 28"
-
-
-def test_without_the_option_the_policies_that_cannot_be_enforced_are_named(nftables29):
-    bed, docker29 = nftables29
-    docker29.lay_out(bed)
-    bed.harborwall("apply")
-    docker29.lay_out(bed)
-    planned = bed.harborwall("plan")
-    assert planned.returncode == 1
-    said = [li for li in planned.stdout.splitlines() if "cannot be enforced" in li]
-    assert {li.split(": ")[1] for li in said} == {"policies[0]", "policies[1]", "policies[2]"}
-    assert all("--bridge-accept-fwmark=0x2000000/0x2000000" in li for li in said)
-    done = doctor(bed)
-    assert done.returncode == 2 and "takes no mark; start dockerd with --bridge-accept-fwmark=" in done.stdout
-    difference, _, _ = bed.matrix()
-    assert not difference.extra
 
 
 # --- taking over from network-go ---

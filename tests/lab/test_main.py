@@ -224,6 +224,23 @@ def test_translation_through_wg0_survives_a_restart_of_its_container(running):
     bed.assert_matrix()
 
 
+def test_an_interface_that_is_not_there_is_noted_and_its_translation_works_once_it_comes(running):
+    bed = running
+    note = 'there is no interface "wg0" in container wireguardproxy: inactive until that name exists'
+    assert note not in bed.harborwall("plan").stdout
+    bed.lab.inside("wireguardproxy", "ip", "link", "del", "wg0")
+    planned = bed.harborwall("plan")
+    assert planned.returncode == 0 and note in planned.stdout, planned.stdout
+    bed.daemon.send(signal.SIGHUP)
+    assert engine.wait_for(lambda: note in bed.harborwall("status").stdout, 5), bed.harborwall("status").stdout
+    bed.lab.tunnel("wireguardproxy", "wg0")
+    bed.prober.serve_at("smarthostloadbalancer")
+    assert tunnel_works(bed)[0] == "smarthostloadbalancer" and not bed.prober.open("client", "10.66.0.1", "tcp", 443, 0.3)
+    assert note not in bed.harborwall("plan").stdout
+    bed.daemon.send(signal.SIGHUP)
+    assert engine.wait_for(lambda: note not in bed.harborwall("status").stdout, 5)
+
+
 def test_a_broken_file_changes_nothing_and_a_mended_one_is_taken_up(running):
     bed, config = running, copy.deepcopy(running.config)
     before = beds.rule_dumps(bed.lab)

@@ -105,6 +105,7 @@ def test_the_package_holds_what_belongs_in_it(built):
     names = run("dpkg-deb", "-c", package_of(built)).stdout
     for path in ("/usr/bin/harborwall", "/lib/systemd/system/harborwall.service", "/usr/share/man/man8/harborwall.8.gz",
                  "/usr/share/man/man5/networks.json.5.gz", "/usr/share/bash-completion/completions/harborwall",
+                 "/usr/share/zsh/vendor-completions/_harborwall", "/usr/share/fish/vendor_completions.d/harborwall.fish",
                  "/usr/share/harborwall/networks.schema.json", "/etc/user/config/", "/usr/share/doc/harborwall/copyright"):
         assert f".{path}\n" in names, (path, names)
 

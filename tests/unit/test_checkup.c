@@ -2,6 +2,7 @@
 /* What doctor finds, and what plan, status and doctor tell of a host. */
 #include "core/compile/facts.h"
 #include "core/plan/checkup.h"
+#include "core/plan/interfaces.h"
 #include "unit/test.h"
 
 static struct prefix net(const char *text)
@@ -60,6 +61,40 @@ TEST(a_network_go_that_runs_is_known_by_its_name)
 		&(struct engine_container){.name = "networking", .running = true}));
 }
 
+TEST(an_interface_that_is_not_there_is_noted_once_with_its_first_policy)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct flows host = {0}, inside = {0};
+	struct findings findings = {0};
+	struct observed seen = {0};
+	struct state want = {0};
+	name_list names = {0};
+
+	*list_add(&a, &host.translations) = (struct translation){.iface = "eth0", .origin = 0};
+	*list_add(&a, &host.translations) = (struct translation){.iface = "eht0", .origin = 4};
+	*list_add(&a, &host.translations) = (struct translation){.iface = "eht0", .origin = 4};
+	*list_add(&a, &host.masquerades) = (struct masquerading){.oface = "eht0", .origin = 2};
+	*list_add(&a, &host.masquerades) = (struct masquerading){.origin = 3};
+	*list_add(&a, &inside.translations) = (struct translation){.iface = "wg0", .origin = 5};
+	*list_add(&a, &want.spaces) = (struct space){.flows = &host};
+	*list_add(&a, &want.spaces) = (struct space){.container = "vpn", .flows = &inside};
+	interfaces_named(&names, &a, &host);
+	assert_int_equal(names.n, 2);
+	*list_add(&a, &seen.interfaces) = (struct named_interface){.name = "eth0", .there = true};
+	*list_add(&a, &seen.interfaces) = (struct named_interface){.name = "eht0"};
+	*list_add(&a, &seen.interfaces) = (struct named_interface){"vpn", "wg0", false};
+	interfaces_note(&findings, &a, &want, &seen);
+	assert_int_equal(findings.list.n, 2);
+	assert_int_equal(findings.list.items[0].origin, 2);
+	assert_string_equal(findings.list.items[0].text,
+			    "there is no interface \"eht0\" on the host: inactive until that name "
+			    "exists (2 policies name it)");
+	assert_string_equal(findings.list.items[1].subject, "policies[5]");
+	assert_string_equal(findings.list.items[1].text,
+			    "there is no interface \"wg0\" in container vpn: inactive until that "
+			    "name exists");
+}
+
 TEST(the_facts_of_a_host_are_one_line)
 {
 	static const struct engine docker = {.up = true, .version = "28.5.2", .api = "1.51"};
@@ -80,7 +115,7 @@ TEST(the_facts_of_a_host_are_one_line)
 		 "no engine; firewall iptables-legacy: Docker's drops do not close; backend "
 		 "iptables-legacy, no nf_tables in this kernel"},
 		{{.up = true, .version = "29", .api = "1.52", .firewall = DOCKER_FIREWALL_NFTABLES},
-		 {.takes_mark = true, .docker_drops = true},
+		 {.docker_nftables = true, .takes_mark = true, .docker_drops = true},
 		 "Docker 29, API 1.52; firewall nftables: takes our mark; backend nftables"},
 		{{.up = true, .version = "20", .api = "1.41"},
 		 {.variant = VARIANT_NFT,
@@ -116,6 +151,8 @@ int main(void)
 		cmocka_unit_test(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it),
 		cmocka_unit_test(the_larger_switch_decides_whether_rp_filter_is_strict),
 		cmocka_unit_test(a_network_go_that_runs_is_known_by_its_name),
+		cmocka_unit_test(
+			an_interface_that_is_not_there_is_noted_once_with_its_first_policy),
 		cmocka_unit_test(the_facts_of_a_host_are_one_line),
 	};
 

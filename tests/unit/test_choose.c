@@ -43,7 +43,7 @@ TEST(an_engine_that_left_chains_tables_or_its_bridge_is_only_stopped)
 	const struct filter_view none[VARIANT_LEGACY + 1] = {0};
 	const struct filter_view legacy[] = {[VARIANT_LEGACY] = {.docker_isolation = true}};
 	const struct filter_view nft[VARIANT_LEGACY + 1] = {[VARIANT_NFT] = {.docker_user = true}};
-	const struct bridges_view no_bridges = {0}, bridges = {.drops = true};
+	const struct bridges_view no_bridges = {0}, bridges = {.exists = true};
 
 	assert_false(absent(ENOENT, false, legacy, &no_bridges, "eth0"));
 	assert_false(absent(ENOENT, false, nft, &no_bridges, "eth0"));
@@ -62,13 +62,54 @@ TEST(the_variant_is_the_one_that_docker_writes_and_else_the_one_in_use)
 	const struct filter_view nobody[VARIANT_LEGACY + 1] = {0};
 	const struct filter_view flushed[VARIANT_LEGACY + 1] = {
 		[VARIANT_NFT] = {.raw_drops = true}};
-	const struct engine iptables = {0}, nftables = {.firewall = DOCKER_FIREWALL_NFTABLES};
+	assert_int_equal(choose_variant(false, docker_on_legacy), VARIANT_LEGACY);
+	assert_int_equal(choose_variant(true, docker_on_legacy), VARIANT_NONE);
+	assert_int_equal(choose_variant(false, somebody), VARIANT_NFT);
+	assert_int_equal(choose_variant(false, nobody), VARIANT_NONE);
+	assert_int_equal(choose_variant(false, flushed), VARIANT_NFT);
+}
 
-	assert_int_equal(choose_variant(&iptables, docker_on_legacy), VARIANT_LEGACY);
-	assert_int_equal(choose_variant(&nftables, docker_on_legacy), VARIANT_NONE);
-	assert_int_equal(choose_variant(&iptables, somebody), VARIANT_NFT);
-	assert_int_equal(choose_variant(&iptables, nobody), VARIANT_NONE);
-	assert_int_equal(choose_variant(&iptables, flushed), VARIANT_NFT);
+TEST(dockers_own_tables_are_told_by_what_stands_and_its_word_decides_between)
+{
+	static const struct {
+		enum docker_firewall says;
+		uint32_t major;
+		bool chains, tables, writes;
+	} cases[] = {
+		{DOCKER_FIREWALL_NFTABLES, 29, false, true, true},
+		{DOCKER_FIREWALL_NFTABLES, 29, false, false, true}, /* flushed */
+		{DOCKER_FIREWALL_NFTABLES, 29, true, true, true},   /* old rules of iptables */
+		{DOCKER_FIREWALL_IPTABLES, 29, true, true, false},  /* an old table */
+		{DOCKER_FIREWALL_NFTABLES, 28, true, false, false}, /* DOCKER_FIREWALL_BACKEND */
+		{DOCKER_FIREWALL_NFTABLES, 28, false, false, false},
+		{DOCKER_FIREWALL_UNKNOWN, 29, false, true, true}, /* /info is not to be had */
+		{DOCKER_FIREWALL_UNKNOWN, 0, false, true, true},  /* the engine is dead */
+		{DOCKER_FIREWALL_UNKNOWN, 26, true, false, false},
+		{DOCKER_FIREWALL_IPTABLES, 28, false, false, false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct engine engine = {.firewall = cases[i].says, .major = cases[i].major};
+		const struct bridges_view bridges = {.exists = cases[i].tables};
+		const struct filter_view views[VARIANT_LEGACY + 1] = {
+			[VARIANT_LEGACY] = {.docker_isolation = cases[i].chains}};
+
+		assert_int_equal(docker_writes_nftables(&engine, views, &bridges), cases[i].writes);
+	}
+}
+
+TEST(a_backend_of_iptables_is_refused_beside_dockers_own_tables)
+{
+	const char *const asked[] = {"iptables-nft", "iptables-legacy"};
+
+	for (size_t i = 0; i < COUNT_OF(asked); i++) {
+		struct facts f = {.docker_nftables = true};
+		struct error err = {0};
+
+		assert_false(choose_backend(&f, asked[i], &err));
+		assert_non_null(strstr(err.text, "would be void"));
+		assert_non_null(strstr(err.text, "HARBORWALL_BACKEND=nftables"));
+	}
 }
 
 TEST(the_backend_follows_from_the_kernel_the_wish_and_dockers_variant)
@@ -125,6 +166,9 @@ int main(void)
 		cmocka_unit_test(an_engine_that_stalls_refuses_or_was_named_is_not_absent),
 		cmocka_unit_test(an_engine_that_left_chains_tables_or_its_bridge_is_only_stopped),
 		cmocka_unit_test(the_variant_is_the_one_that_docker_writes_and_else_the_one_in_use),
+		cmocka_unit_test(
+			dockers_own_tables_are_told_by_what_stands_and_its_word_decides_between),
+		cmocka_unit_test(a_backend_of_iptables_is_refused_beside_dockers_own_tables),
 		cmocka_unit_test(the_backend_follows_from_the_kernel_the_wish_and_dockers_variant),
 		cmocka_unit_test(a_kernel_without_nf_tables_is_told_from_one_that_refuses),
 	};

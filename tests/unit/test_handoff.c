@@ -272,44 +272,6 @@ TEST(a_network_that_was_meant_open_needs_no_drop_from_28_on)
 	assert_non_null(handoff_view_opens(&view, &engine, &a));
 }
 
-/* --- Docker's own nf_tables backend --- */
-
-static struct bridges_view bridges(struct arena *a, bool first_takes, bool second_takes)
-{
-	struct ruleset rs = {.exists = true};
-	const bool takes[] = {first_takes, second_takes};
-	struct bridges_view view;
-
-	list_add(a, &rs.chains)->name = "filter-FORWARD";
-	for (size_t i = 0; i < COUNT_OF(takes); i++) {
-		struct chain *chain = list_add(a, &rs.chains);
-		struct rule *rule = list_add(a, &chain->rules);
-
-		chain->name = i ? "filter-forward-in__br-b" : "filter-forward-in__br-a";
-		add_term(rule, a,
-			 (struct term){.kind = TERM_MARK_HAS, .number = takes[i] ? MARK : 1});
-		add_term(rule, a, (struct term){.kind = TERM_ACCEPT});
-		add_rule(chain, a, &(struct line){chain->name, NULL, NULL, "DROP", false});
-	}
-	nft_encode_ruleset(&rs, a);
-	bridges_view(&view, &rs, MARK);
-	return view;
-}
-
-TEST(dockers_tables_take_our_mark_only_where_every_bridge_does)
-{
-	AUTO_RELEASE struct arena a = {0};
-	const struct ruleset none = {0};
-	struct bridges_view view;
-
-	assert_true(bridges(&a, true, true).takes_mark);
-	assert_false(bridges(&a, true, false).takes_mark);
-	assert_false(bridges(&a, false, false).takes_mark);
-	assert_true(bridges(&a, false, false).drops && !bridges(&a, true, true).raw_drops);
-	bridges_view(&view, &none, MARK);
-	assert_false(view.takes_mark || view.drops || view.raw_drops);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,7 +285,6 @@ int main(void)
 		cmocka_unit_test(
 			an_accepting_forward_opens_up_to_27_and_no_chain_of_dockers_opens_always),
 		cmocka_unit_test(a_network_that_was_meant_open_needs_no_drop_from_28_on),
-		cmocka_unit_test(dockers_tables_take_our_mark_only_where_every_bridge_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * pass is due, all work is done between two waits. What fails changes nothing that stands and is
  * tried again.
  */
+#include "app/ask.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
 #include "app/pass/written.h"
@@ -11,7 +12,6 @@
 #include "app/report/telling.h"
 #include "app/verbs.h"
 #include "base/log.h"
-#include "edge/host/lock.h"
 #include "edge/host/notify.h"
 #include "edge/host/sandbox.h"
 #include "edge/host/status.h"
@@ -91,11 +91,11 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	tell_outcomes(p);
 	tell_findings(&d->said, p);
 	if (p->n_done || p->n_failed)
-		log_info("pass", "reason", reasons, "done", arena_printf(&a, "%u", p->n_done),
-			 "failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "ms",
+		log_info("pass", "reason", reasons, "#done", arena_printf(&a, "%u", p->n_done),
+			 "#failed", p->n_failed ? arena_printf(&a, "%u", p->n_failed) : NULL, "#ms",
 			 arena_printf(&a, "%lld", (long long)(clock_us() - started) / 1000));
 	if (p->n_revoked)
-		log_info("revoked connections ended", "connections",
+		log_info("revoked connections ended", "#connections",
 			 arena_printf(&a, "%u", p->n_revoked));
 	if (p->trouble.text[0])
 		log_error("revoke", "error", p->trouble.text);
@@ -107,6 +107,8 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	}
 	if (p->view.engine.up)
 		triggers_no_retry(&d->triggers);
+	if (p->view.facts.direct_doubted)
+		d->triggers.retry_at = clock_ms() + DIRECT_DOUBT_MS;
 	if (p->n_done && p->view.engine.up)
 		d->triggers.reasons |= REASON_VERIFY;
 }
@@ -116,10 +118,12 @@ static void publish(struct daemon *d)
 	AUTO_BUF struct buf text = {0};
 
 	d->report.engine_up = d->triggers.stream_up;
-	d->report.refused = d->source.refused;
+	d->report.trouble = d->source.trouble;
+	d->report.held = d->source.held;
+	d->report.takes = buf_text(&d->source.takes);
 	d->report.loaded_at = d->source.loaded_at;
 	buf_puts(&text, "READY=1\nSTATUS=");
-	report_line(&text, &d->report, d->source.current);
+	report_line(&text, &d->report, d->source.current, d->options);
 	notify_send(buf_text(&text));
 }
 
@@ -175,6 +179,20 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	return false;
 }
 
+/* A new file is weighed in its first pass; if it is held, the one before is what is wanted. */
+static bool plan_weighed_pass(struct daemon *d, struct pass *p, struct error *err)
+{
+	bool planned = plan_pass(d, p, err);
+
+	if (source_weigh(&d->source, &p->view, planned))
+		return planned;
+	pass_release(p);
+	*err = (struct error){0};
+	if (!d->source.current)
+		return error_set(err, -1, "the file is held, and no other one is in force");
+	return plan_pass(d, p, err);
+}
+
 /* Neither the file nor the engine nor a person wants something new. */
 static bool only_looks(uint32_t reasons)
 {
@@ -187,8 +205,11 @@ static bool read_file(struct daemon *d)
 {
 	const uint32_t readers =
 		REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED;
-	bool changed = d->triggers.reasons & readers && source_reload(&d->source);
+	bool changed;
 
+	if (d->triggers.reasons & REASON_ASKED && status_accepts(d->status))
+		source_accept(&d->source, status_accepts(d->status));
+	changed = d->triggers.reasons & readers && source_reload(&d->source);
 	if (!d->source.current && d->triggers.reasons & REASON_START)
 		source_load_last_good(&d->source);
 	return changed;
@@ -202,6 +223,24 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 	pass_apply(p, &d->world);
 	fights_note(&d->fights, p, looks, clock_ms());
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
+}
+
+/* Who accepted a file that is another one by now accepted nothing. */
+static void answer_pass(struct daemon *d)
+{
+	AUTO_BUF struct buf text = {0};
+	uint64_t accepts = status_accepts(d->status);
+	bool other = accepts && (!d->source.current || d->source.held ||
+				 d->source.current->config.digest != accepts);
+
+	buf_puts(&text, d->report.word);
+	if (other)
+		buf_printf(&text, "nothing was accepted: the file is not %016llx any more\n",
+			   (unsigned long long)accepts);
+	report_held(&text, &d->report, d->options);
+	status_answer(d->status, STATUS_PASS,
+		      !other && !d->source.held && !d->report.failed && !d->report.n_failed,
+		      buf_text(&text));
 }
 
 static void make_pass(struct daemon *d)
@@ -231,7 +270,7 @@ static void make_pass(struct daemon *d)
 		report_failure(&d->report, &err, reasons, clock_us() - started);
 	} else if (why == REASON_FILE && !changed) {
 		; /* touched, or a neighbour of the file: nothing is wanted otherwise */
-	} else if (plan_pass(d, &pass, &err)) {
+	} else if (plan_weighed_pass(d, &pass, &err)) {
 		carry_out(d, &pass, looks);
 		note_bridges(d, &pass);
 		finish_pass(d, &pass, reasons, started,
@@ -243,8 +282,7 @@ static void make_pass(struct daemon *d)
 	}
 	publish(d);
 	if (why & REASON_ASKED)
-		status_answer(d->status, STATUS_PASS, !d->report.failed && !d->report.n_failed,
-			      d->report.word);
+		answer_pass(d);
 	pass_release(&pass);
 	d->last_pass_ms = clock_ms();
 }
@@ -320,15 +358,16 @@ static void loop(struct daemon *d)
 
 static bool daemon_open(struct daemon *d, const struct options *options, struct error *err)
 {
-	*d = (struct daemon){.options = options,
-			     .source = {.options = options},
-			     .report = {.fights = &d->fights, .counts = &d->counts},
-			     .triggers = TRIGGERS_INIT,
-			     .lock = -1,
-			     .cooled_ms = clock_ms(),
-			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
+	*d = (struct daemon){
+		.options = options,
+		.source = {.options = options},
+		.report = {.fights = &d->fights, .counts = &d->counts, .trouble = "", .takes = ""},
+		.triggers = TRIGGERS_INIT,
+		.lock = -1,
+		.cooled_ms = clock_ms(),
+		.last_pass_ms = clock_ms() - MAX_GAP_MS};
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
-	    (d->lock = lock_take(err)) < 0)
+	    (d->lock = ask_for_lock(options->verb, err)) < 0)
 		return false;
 	d->status = status_open(options->listen, err);
 	d->firewalld = firewalld_bus_open(err);

@@ -138,8 +138,8 @@ static void tell(struct fight *f)
 
 	f->told = true;
 	log_warn("another program keeps undoing our change", "object", f->object, "by",
-		 fight_opponent(&a, f), "times", arena_printf(&a, "%u", f->undone),
-		 "next_repair_in_ms", arena_printf(&a, "%lld", (long long)hold_ms(f)));
+		 fight_opponent(&a, f), "#times", arena_printf(&a, "%u", f->undone),
+		 "#next_repair_in_ms", arena_printf(&a, "%lld", (long long)hold_ms(f)));
 }
 
 static void end(struct fights *f, struct fight *fight)

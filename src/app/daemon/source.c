@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/daemon/source.h"
 
+#include "app/ask.h"
+#include "app/pass/last_good.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "core/plan/brake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,62 +23,97 @@ static void log_diags(struct generation *g)
 	}
 }
 
-static void drop(struct generation *g)
+static void note_trouble(struct source *s, const char *text)
 {
-	if (g)
-		generation_release(g);
-	free(g);
+	snprintf(s->trouble, sizeof(s->trouble), "%s", text);
 }
 
-static void accept_generation(struct source *s, struct generation *g)
+/* Of a file that is refused. */
+static const char *first_error(struct generation *g)
 {
-	AUTO_RELEASE struct arena a = {0};
-
-	drop(s->current);
-	s->current = g;
-	s->refused = false;
-	s->loaded_at = time(NULL);
-	log_info("config loaded", "file", s->options->config, "networks",
-		 arena_printf(&a, "%u", g->config.networks.n), "addresses",
-		 arena_printf(&a, "%u", g->config.addresses.n), "policies",
-		 arena_printf(&a, "%u", g->config.policies.n));
+	list_each (diag, &g->diags.list)
+		if (diag->severity == SEVERITY_ERROR)
+			return diag_format(&g->arena, g->config.file, diag);
+	return "";
 }
 
-/* Beside the state file: what to enforce when the next start finds no file, or a broken one. */
-static const char *last_good_path(const struct source *s, struct arena *a)
+static void drop(struct generation **g)
 {
-	const char *state = s->options->state, *slash = strrchr(state, '/');
-
-	return slash ? arena_printf(a, "%.*s/last-good.json", (int)(slash - state), state)
-		     : "last-good.json";
+	if (*g)
+		generation_release(*g);
+	free(*g);
+	*g = NULL;
 }
 
-static void keep_last_good(const struct source *s, const struct buf *text)
+static void forget_held(struct source *s)
 {
-	AUTO_RELEASE struct arena a = {0};
+	s->held = 0;
+	buf_clear(&s->takes);
+}
+
+/* --- a new file --- */
+
+/* The one in force comes back: it needs no weighing. */
+static void take_back(struct source *s, struct generation *g)
+{
+	drop(&g);
+	if (s->weighed)
+		return;
+	drop(&s->current);
+	s->current = s->before;
+	s->before = NULL;
+	s->weighed = s->told = true;
+}
+
+static const struct generation *in_force(const struct source *s)
+{
+	return s->weighed ? s->current : s->before;
+}
+
+/* At a start the file in force is the last good one; which this one may be. */
+static void find_in_force(struct source *s, const struct generation *g, size_t size)
+{
+	s->weighed = last_good_is(s->options, size, g->config.digest);
+	if (!s->weighed)
+		s->before = last_good_load(s->options);
+}
+
+/* False: it is the one in force again. */
+static bool take_generation(struct source *s, struct generation *g, const struct buf *text)
+{
+	const struct generation *good = in_force(s);
 	struct error err = {0};
+	bool first = !s->current;
 
-	if (!file_replace(last_good_path(s, &a), buf_text(text), text->len, 0600, &err))
+	if (good && good->config.digest == g->config.digest) {
+		bool other = !s->weighed;
+
+		take_back(s, g);
+		return other;
+	}
+	if (s->weighed)
+		s->before = s->current;
+	else
+		drop(&s->current);
+	s->current = g;
+	s->weighed = s->told = false;
+	if (first)
+		find_in_force(s, g, text->len);
+	s->proposed = !s->weighed && last_good_propose(s->options, text, &err);
+	if (err.text[0])
 		log_warn("last good config not kept", "error", err.text);
+	return true;
 }
 
 void source_load_last_good(struct source *s)
 {
 	AUTO_RELEASE struct arena a = {0};
-	const char *path = last_good_path(s, &a);
-	AUTO_BUF struct buf text = {0};
-	struct generation *g;
-	struct error err = {0};
 
-	if (!file_read(&text, path, CONFIG_MAX_BYTES, &err))
-		return;
-	g = xmalloc(sizeof(*g));
-	if (!generation_load(g, s->options->config, &text, &err)) {
-		drop(g);
-		return;
-	}
-	log_warn("the last good config is enforced instead", "file", path);
-	s->current = g;
+	s->current = last_good_load(s->options);
+	s->weighed = s->told = s->current != NULL;
+	if (s->current)
+		log_warn("the last good config is enforced instead", "file",
+			 last_good_path(&a, s->options));
 }
 
 /* What looks unchanged is read as well, but needs no memory. */
@@ -84,45 +123,136 @@ static bool is_unchanged(const struct source *s, struct file_mark mark)
 	       file_has_hash(s->options->config, mark.size, s->digest);
 }
 
+/* False: it is the file that was seen last, or can't be read. */
+static bool read_file(struct source *s, struct buf *text)
+{
+	struct file_mark mark = file_mark(s->options->config); /* before it is read */
+	struct error err = {0};
+	uint64_t digest;
+
+	if (is_unchanged(s, mark))
+		return false;
+	s->mark = mark;
+	if (!file_read(text, s->options->config, CONFIG_MAX_BYTES, &err)) {
+		if (s->known || !s->digest)
+			log_error("config unreadable, what stands stays", "error", err.text);
+		s->known = false;
+		s->digest = 1;
+		forget_held(s);
+		note_trouble(s, err.text);
+		return false;
+	}
+	digest = hash_large(text->data, text->len);
+	if (s->known && digest == s->digest)
+		return false;
+	s->known = true;
+	s->digest = digest;
+	return true;
+}
+
 bool source_reload(struct source *s)
 {
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
 	struct generation *g;
-	uint64_t digest;
-	struct file_mark mark = file_mark(s->options->config); /* before it is read */
 
-	if (is_unchanged(s, mark))
+	if (!read_file(s, &text))
 		return false;
-	s->mark = mark;
-	if (!file_read(&text, s->options->config, CONFIG_MAX_BYTES, &err)) {
-		if (s->known || !s->digest)
-			log_error("config unreadable, what stands stays", "error", err.text);
-		s->known = false;
-		s->digest = 1;
-		return false;
-	}
-	digest = hash_large(text.data, text.len);
-	if (s->known && digest == s->digest)
-		return false;
-	s->known = true;
-	s->digest = digest;
+	forget_held(s);
+	s->trouble[0] = '\0';
 	g = xmalloc(sizeof(*g));
 	if (generation_load(g, s->options->config, &text, &err)) {
 		log_diags(g);
-		accept_generation(s, g);
-		keep_last_good(s, &text);
-		return true;
+		return take_generation(s, g, &text);
 	}
 	log_diags(g);
 	log_error("config refused, what stands stays", "error", err.text);
-	s->refused = true;
-	drop(g);
+	note_trouble(s, first_error(g));
+	drop(&g);
 	return false;
+}
+
+/* --- its weight --- */
+
+static void tell_taken(struct source *s)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const struct config *c = &s->current->config;
+
+	if (s->told)
+		return;
+	s->told = true;
+	s->loaded_at = time(NULL);
+	log_info("config loaded", "file", s->options->config, "#networks",
+		 arena_printf(&a, "%u", c->networks.n), "#addresses",
+		 arena_printf(&a, "%u", c->addresses.n), "#policies",
+		 arena_printf(&a, "%u", c->policies.n));
+}
+
+static void settle(struct source *s)
+{
+	struct error err = {0};
+
+	s->weighed = true;
+	drop(&s->before);
+	if (s->proposed && !last_good_accept(s->options, &err))
+		log_warn("last good config not kept", "error", err.text);
+}
+
+static void hold(struct source *s, const char *takes)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	s->accepted = 0;
+	s->held = s->current->config.digest;
+	buf_puts(&s->takes, takes);
+	drop(&s->current);
+	s->current = s->before;
+	s->before = NULL;
+	s->weighed = s->told = s->current != NULL;
+	log_error("config held, what stands stays", "takes", takes, "accept",
+		  ask_accept_command(&a, s->options, s->held));
+}
+
+static struct declared declared_by(const struct generation *g)
+{
+	return g ? (struct declared){&g->config, &g->resolution} : (struct declared){0};
+}
+
+bool source_weigh(struct source *s, const struct view *view, bool planned)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const struct declared before = declared_by(s->before), wanted = declared_by(s->current);
+	struct brake brake;
+
+	if (!s->weighed && s->accepted != s->current->config.digest) {
+		brake_look(&brake, &a, &view->engine, &before, &wanted);
+		if (brake_holds(&brake)) {
+			hold(s, brake_text(&brake, &a));
+			return false;
+		}
+	}
+	if (!planned)
+		return true;
+	s->accepted = 0;
+	tell_taken(s);
+	if (s->weighed)
+		return true;
+	/* nothing is known of what stands: once the engine answers, it is weighed again */
+	if (s->before || view->engine.up || view->facts.no_engine)
+		settle(s);
+	return true;
+}
+
+void source_accept(struct source *s, uint64_t digest)
+{
+	s->accepted = digest;
+	s->known = false; /* what was held is read again: it may be another one by now */
 }
 
 void source_release(struct source *s)
 {
-	drop(s->current);
-	s->current = NULL;
+	drop(&s->current);
+	drop(&s->before);
+	buf_free(&s->takes);
 }

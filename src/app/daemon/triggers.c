@@ -111,6 +111,7 @@ static void take_engine(struct triggers *t)
 	}
 	if (stream == STREAM_UP && !was_up) {
 		log_info("following the engine's events");
+		t->world->drops_stood = false; /* a dockerd that starts may be told to write none */
 		t->stream_told = false;
 		t->reasons |= REASON_ENGINE;
 	}

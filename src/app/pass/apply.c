@@ -125,7 +125,7 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 };
 
-static void take(struct pass *p, struct world *w, uint32_t i)
+void pass_take(struct pass *p, struct world *w, uint32_t i)
 {
 	const struct step *step = &p->plan.steps.items[i];
 	struct outcome *outcome = &p->outcomes[i];
@@ -140,17 +140,15 @@ static void take(struct pass *p, struct world *w, uint32_t i)
 		p->view.places.items[step->have_space].memory->valid = false;
 	}
 	if ((p->held && p->held[i]) ||
-	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE)) {
-		outcome->kind = OUTCOME_SKIPPED;
-		p->n_skipped++;
+	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE))
 		return;
-	}
 	if (step->have_space == 0)
 		before = written_before(w);
 	done = takers[step->kind](&work, &err);
 	if (step->have_space == 0)
 		written_after(w, &before);
 	if (done) {
+		outcome->kind = OUTCOME_DONE;
 		p->n_done++;
 		return;
 	}
@@ -269,19 +267,29 @@ static const struct ruleset *host_sets(const struct pass *p)
 	return sets;
 }
 
-void pass_apply(struct pass *p, struct world *w)
+void pass_begin(struct pass *p, struct world *w)
 {
-	struct moment start = timing_start();
+	p->started = timing_start();
+	if (!p->unchanged)
+		remember_containers(p, w);
+	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
+}
 
+void pass_end(struct pass *p, struct world *w)
+{
 	if (p->unchanged)
 		return;
-	remember_containers(p, w);
-	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
-	for (uint32_t i = 0; i < p->plan.steps.n; i++)
-		take(p, w, i);
-	timing_stop("apply", start);
+	timing_stop("apply", p->started);
 	if (!w->memory.valid)
 		written_keep(w, host_sets(p));
 	revoke_everywhere(p, w);
 	unchanged_remember(w, p);
+}
+
+void pass_apply(struct pass *p, struct world *w)
+{
+	pass_begin(p, w);
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		pass_take(p, w, i);
+	pass_end(p, w);
 }

@@ -5,6 +5,7 @@
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
 #include "core/iptables/leftovers.h"
+#include "core/plan/interfaces.h"
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
@@ -86,11 +87,68 @@ void world_close(struct world *w)
 
 /* --- the host --- */
 
-static void take_bridges(struct facts *f, const struct bridges_view *bridges)
+/*
+ * Whether dockerd was told --allow-direct-routing is nowhere to be asked. Where its drops of direct
+ * access stood and are gone, without dockerd having written anything else anew, somebody flushed
+ * them. That a container is on its way out, whose rule goes before the engine says so, is over in a
+ * moment.
+ */
+static void judge_direct(struct facts *f, struct world *w, const struct engine *engine)
 {
-	f->docker_drops = bridges->drops;
-	f->raw_drops = bridges->raw_drops;
-	f->takes_mark = bridges->takes_mark;
+	const struct bridges_view *bridges = &w->memory.bridges;
+	struct direct_memory *m = &w->direct;
+
+	if (bridges->drops_direct) {
+		f->direct = DIRECT_DROPPED;
+		*m = (struct direct_memory){.written = bridges->written};
+		return;
+	}
+	if (!bridges_expect_direct_drops(engine)) {
+		m->missed_at = 0;
+		return;
+	}
+	f->direct = DIRECT_OPEN;
+	if (!m->written || m->written != bridges->written) {
+		*m = (struct direct_memory){0};
+		return;
+	}
+	if (!m->missed_at)
+		m->missed_at = clock_ms();
+	f->direct_lost = clock_ms() - m->missed_at >= DIRECT_DOUBT_MS;
+	f->direct_doubted = !f->direct_lost;
+}
+
+/* Docker's nftables backend is the one that writes here. */
+static void take_bridges(struct view *view, struct arena *a, struct world *w)
+{
+	struct facts *f = &view->facts;
+
+	f->bridges = &w->memory.bridges;
+	f->raw_drops = false; /* its own are in no chain that could hold an exception of ours */
+	list_each (p, &view->seen.host_prefixes) {
+		if (p->dead || strchr(p->device, ' ')) /* several interfaces, or none */
+			continue;
+		*list_add(a, &f->devices) = p->device;
+		*list_add(a, &f->routes) = (struct host_route){p->prefix, p->device};
+	}
+	interfaces_sort(&f->devices);
+	if (view->default_device)
+		*list_add(a, &f->routes) = (struct host_route){.device = view->default_device};
+	f->takes_mark = bridges_take_mark(f->bridges);
+	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
+	judge_direct(f, w, &view->engine);
+	if (!f->open_why && f->direct_lost)
+		f->open_why = "Docker does not drop what comes directly to containers' addresses: "
+			      "chain raw-PREROUTING of table ip docker-bridges lacks its drops "
+			      "(flushed?); restart dockerd";
+	f->docker_drops = !f->open_why;
+}
+
+/* Docker's drops do not stand, and not because nobody wanted them. */
+static void judge_loss(struct facts *f, struct world *w)
+{
+	w->drops_stood |= f->docker_drops;
+	f->drops_lost = !f->docker_drops && (w->drops_stood || (f->bridges && f->bridges->exists));
 }
 
 /*
@@ -183,9 +241,9 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->firewalld = w->memory.firewalld;
 	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
 			       views[VARIANT_LEGACY].firewalld;
-	f->docker_nftables = view->engine.firewall == DOCKER_FIREWALL_NFTABLES;
+	f->docker_nftables = docker_writes_nftables(&view->engine, views, &w->memory.bridges);
 	f->no_nf_tables = w->no_nf_tables;
-	f->variant = choose_variant(&view->engine, views);
+	f->variant = choose_variant(f->docker_nftables, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
 	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
@@ -197,7 +255,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->raw_drops = views[f->variant].raw_drops;
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
-		take_bridges(f, &w->memory.bridges);
+		take_bridges(view, a, w);
+	judge_loss(f, w);
 	f->forward_drop = views[f->variant].forward_drop;
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
@@ -251,9 +310,36 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	if (!route_read_prefixes(&prefixes, a, &w->host, err))
 		return false;
 	list_each (prefix, &prefixes)
-		*list_add(a, &view->seen.host_prefixes) = *prefix;
+		if (prefix->prefix.len)
+			*list_add(a, &view->seen.host_prefixes) = *prefix;
+		else if (!view->default_device && !strchr(prefix->device, ' '))
+			view->default_device = prefix->device;
 	return read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want)
+{
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		name_list names = {0};
+
+		if (i == NONE || !view->seen.have.spaces.items[i].reachable)
+			continue;
+		interfaces_named(&names, a, w->flows);
+		list_each (name, &names)
+			*list_add(a, &view->seen.interfaces) = (struct named_interface){
+				w->container, *name,
+				route_has_interface(view->places.items[i].ns, *name)};
+	}
+}
+
+bool world_has_interface(const struct world *w, const struct named_interface *interface)
+{
+	const struct ns *ns =
+		interface->container ? known_namespace(w, interface->container) : &w->host;
+
+	return !ns || route_has_interface(ns, interface->name);
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,

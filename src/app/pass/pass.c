@@ -70,6 +70,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	start = timing_start();
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;
+	observe_interfaces(&p->view, &p->arena, &p->want);
 	timing_stop("observe_containers", start);
 	if ((w->adopt || w->look_for_leftovers) &&
 	    !observe_leftovers(&p->view, &p->arena, &p->want, err))

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/pass/world.h"
+#include "app/report/timings.h"
 #include "base/buf.h"
 #include "core/config/config.h"
 #include "core/resolve/resolve.h"
@@ -26,7 +27,7 @@ MUST_CHECK bool generation_load(struct generation *g, const char *path, const st
 				struct error *err);
 void generation_release(struct generation *g);
 
-enum outcome_kind { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_SKIPPED };
+enum outcome_kind { OUTCOME_SKIPPED, OUTCOME_DONE, OUTCOME_FAILED };
 
 /* What became of a step. */
 struct outcome {
@@ -39,13 +40,14 @@ struct pass {
 	struct view view;
 	struct state want;
 	struct plan plan;	  /* with the findings of compile and diff */
-	struct outcome *outcomes; /* of the steps, after pass_apply */
+	struct outcome *outcomes; /* of the steps, once they are taken */
 	bool *held;		  /* set before: steps that are not to be taken yet; NULL: none */
-	uint32_t n_done, n_failed, n_skipped;
-	uint32_t n_revoked;   /* live connections that no policy admits any more, ended */
-	struct error trouble; /* with ending them */
-	uint64_t stamp, file; /* of its inputs (app/pass/unchanged.h) */
-	bool unchanged;	      /* they are those of a converged pass: nothing was compared */
+	uint32_t n_done, n_failed;
+	struct moment started; /* the first step */
+	uint32_t n_revoked;    /* live connections that no policy admits any more, ended */
+	struct error trouble;  /* with ending them */
+	uint64_t stamp, file;  /* of its inputs (app/pass/unchanged.h) */
+	bool unchanged;	       /* they are those of a converged pass: nothing was compared */
 };
 
 /* Reads the world and says what there is to do. Changes nothing. */
@@ -55,5 +57,9 @@ MUST_CHECK bool pass_plan(struct pass *p, struct world *w, const struct generati
 void pass_compile(struct pass *p, const struct options *options, const struct generation *g);
 /* Does it, step by step; a failed one takes its dependants with it, the rest goes on. */
 void pass_apply(struct pass *p, struct world *w);
+/* The same for who looks between two steps: begin, take them in their order, end. */
+void pass_begin(struct pass *p, struct world *w);
+void pass_take(struct pass *p, struct world *w, uint32_t step);
+void pass_end(struct pass *p, struct world *w);
 bool pass_has_conflicts(const struct pass *p);
 void pass_release(struct pass *p);

@@ -59,6 +59,15 @@ static bool namespaces_are_unchanged(struct world *w)
 	return true;
 }
 
+/* Of those of containers nobody tells; there are few that policies name. */
+static bool interfaces_are_unchanged(const struct world *w)
+{
+	list_each (interface, &w->converged.interfaces)
+		if (world_has_interface(w, interface) != interface->there)
+			return false;
+	return true;
+}
+
 static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
 {
 	list_each (f, &from->list)
@@ -81,7 +90,7 @@ bool unchanged_take(struct pass *p, struct world *w)
 	const struct converged *c = &w->converged;
 
 	if (!p->stamp || p->stamp != c->stamp || p->file != c->file || !w->revocation_paid ||
-	    !namespaces_are_unchanged(w))
+	    !namespaces_are_unchanged(w) || !interfaces_are_unchanged(w))
 		return false;
 	take_converged(p, c);
 	return true;
@@ -108,4 +117,8 @@ void unchanged_remember(struct world *w, const struct pass *p)
 	copy_findings(&c->findings, &c->arena, &p->plan.findings);
 	list_each (h, &p->want.spaces.items[0].handoffs)
 		*list_add(&c->arena, &c->handoffs) = *h;
+	list_each (i, &p->view.seen.interfaces)
+		*list_add(&c->arena, &c->interfaces) = (struct named_interface){
+			i->container ? arena_strdup(&c->arena, i->container) : NULL,
+			arena_strdup(&c->arena, i->name), i->there};
 }

@@ -7,6 +7,7 @@
 
 #include "app/options.h"
 #include "app/pass/saved.h"
+#include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
 #include "edge/docker/docker.h"
@@ -73,6 +74,15 @@ struct converged {
 	struct arena arena;
 	struct findings findings;
 	LIST(struct handoff) handoffs;
+	LIST(struct named_interface) interfaces; /* that policies name */
+};
+
+/* Docker's drops of direct access (Docker >= 29), and how long they may be missing. */
+enum { DIRECT_DOUBT_MS = 2000 };
+
+struct direct_memory {
+	uint64_t written;  /* what filter-FORWARD was when they stood; 0: never seen */
+	int64_t missed_at; /* ms: since when they do not; 0: they do */
 };
 
 struct world {
@@ -89,6 +99,8 @@ struct world {
 	bool no_nf_tables;    /* the kernel's, as of the last pass */
 	struct memory memory; /* of the host */
 	struct written written;
+	bool drops_stood; /* Docker's, in some pass since its events are followed */
+	struct direct_memory direct;
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;
@@ -132,14 +144,19 @@ struct place {
 struct view {
 	struct engine engine;
 	struct facts facts;
-	struct observed seen;	   /* engine, facts and have, as plan_diff takes them */
-	LIST(struct place) places; /* of seen.have.spaces */
-	struct known **known;	   /* of each container of the engine; NULL: nothing */
-	bool anybody_gone;	   /* a process is not, or no longer, the container's: ask again */
+	struct observed seen;	    /* engine, facts and have, as plan_diff takes them */
+	const char *default_device; /* of the host's default route, or NULL */
+	LIST(struct place) places;  /* of seen.have.spaces */
+	struct known **known;	    /* of each container of the engine; NULL: nothing */
+	bool anybody_gone;	    /* a process is not, or no longer, the container's: ask again */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/* Whether the interfaces that policies name are there, in the namespaces that can be entered. */
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want);
+/* A namespace of the host or of a container that is looked after; taken for there if not. */
+bool world_has_interface(const struct world *w, const struct named_interface *interface);
 /* Unmarked rules that say what ours say, in the namespaces that are wanted. */
 MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
 				  struct error *err);

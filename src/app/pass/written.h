@@ -22,6 +22,8 @@ void written_after(struct world *w, const struct written_step *before);
 void written_keep(struct world *w, const struct ruleset *sets);
 /* Of this generation, for the next reading; NULL: they must be read. */
 const struct ruleset *written_sets(const struct world *w, uint32_t generation);
+/* One transaction since this generation was ours and changed no rules: the lock's. */
+void written_skip(struct world *w, uint32_t generation);
 /* What was believed is read once, by the next pass. */
 void written_verify(struct world *w);
 void written_release(struct world *w);

@@ -49,7 +49,7 @@ void metrics_print(struct buf *out, const struct report *r, const struct generat
 	family(out, "build_info", "gauge", "The program's version.");
 	number(out, "build_info", "{version=\"" VERSION "\"}", 1);
 	family(out, "config_last_reload_successful", "gauge", "The file as it is was accepted.");
-	number(out, "config_last_reload_successful", "", !r->refused);
+	number(out, "config_last_reload_successful", "", !r->trouble[0] && !r->held);
 	family(out, "config_last_reload_timestamp_seconds", "gauge",
 	       "When a file was accepted last.");
 	number(out, "config_last_reload_timestamp_seconds", "", (uint64_t)r->loaded_at);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report/report.h"
 
+#include "app/ask.h"
 #include "app/report/metrics.h"
 #include "app/report/policies.h"
 #include "core/compile/facts.h"
@@ -16,8 +17,8 @@ enum { MANY = 50 }; /* findings, for people */
 
 bool report_is_healthy(const struct report *r)
 {
-	return r->engine_up && !r->refused && !r->failed && !r->n_failed && !r->n_conflicts &&
-	       !fights_are_on(r->fights);
+	return r->engine_up && !r->trouble[0] && !r->held && !r->failed && !r->n_failed &&
+	       !r->n_conflicts && !r->compiled_with.drops_lost && !fights_are_on(r->fights);
 }
 
 static void keep_findings(struct report *r, const struct findings *findings)
@@ -87,6 +88,9 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.open_why = NULL;
 	r->compiled_with.no_engine = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
+	r->compiled_with.bridges = NULL;
+	r->compiled_with.devices = (interfaces){0};
+	memset(&r->compiled_with.routes, 0, sizeof(r->compiled_with.routes));
 }
 
 static bool is_rules(const struct step *step)
@@ -187,14 +191,30 @@ uint64_t report_repaired(const struct report *r)
 	return n;
 }
 
-/* For the service manager: one line. */
-void report_line(struct buf *out, const struct report *r, const struct generation *g)
+void report_held(struct buf *out, const struct report *r, const struct options *o)
 {
+	AUTO_RELEASE struct arena a = {0};
+
+	if (r->held)
+		buf_printf(out,
+			   "held: the new file is not enforced, for with it %s; to accept it: %s\n",
+			   r->takes, ask_accept_command(&a, o, r->held));
+}
+
+/* For the service manager: one line. */
+void report_line(struct buf *out, const struct report *r, const struct generation *g,
+		 const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
 	uint32_t total = g ? g->config.policies.n : 0;
 
 	buf_puts(out, report_is_healthy(r) ? "healthy" : "DEGRADED");
-	if (r->refused)
-		buf_puts(out, ": the file is refused, the last good one is in force");
+	if (r->held)
+		buf_printf(out, ": the new file is held, accept it with %s",
+			   ask_accept_command(&a, o, r->held));
+	else if (r->trouble[0])
+		buf_printf(out, ": the file is refused, the last good one is in force: %.300s",
+			   r->trouble);
 	else if (!r->engine_up)
 		buf_puts(out, ": no engine");
 	else if (r->error[0])
@@ -249,8 +269,13 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 
 	buf_printf(out, "%s\n", report_is_healthy(r) ? "healthy" : "DEGRADED");
 	buf_printf(out, "config     %s%s, loaded %s\n", o->config,
-		   r->refused ? " (REFUSED: the last good one is in force)" : "",
+		   r->trouble[0] ? " (REFUSED: the last good one is in force)"
+		   : r->held	 ? " (HELD: the one before is in force)"
+				 : "",
 		   when(&a, r->loaded_at));
+	if (r->trouble[0])
+		buf_printf(out, "refused: %s\n", r->trouble);
+	report_held(out, r, o);
 	if (g)
 		print_sizes(out, g, &fates);
 	buf_printf(out, "engine     %s%s\n",
@@ -294,6 +319,22 @@ static void json_fights(struct buf *out, const struct report *r)
 	buf_puts(out, *comma ? "\n  ]" : "]");
 }
 
+static void json_held(struct buf *out, const struct report *r, const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	if (!r->held) {
+		buf_puts(out, ",\n  \"held\": null");
+		return;
+	}
+	buf_printf(out, ",\n  \"held\": {\"generation\": \"%016llx\", \"takes\": ",
+		   (unsigned long long)r->held);
+	buf_json_string(out, r->takes);
+	buf_puts(out, ", \"accept\": ");
+	buf_json_string(out, ask_accept_command(&a, o, r->held));
+	buf_puts(out, "}");
+}
+
 static void print_json(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
@@ -304,7 +345,9 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, "{\n  \"healthy\": %s", report_is_healthy(r) ? "true" : "false");
 	json_text(out, "version", VERSION);
 	json_text(out, "config", o->config);
-	buf_printf(out, ",\n  \"config_refused\": %s", r->refused ? "true" : "false");
+	buf_printf(out, ",\n  \"config_refused\": %s", r->trouble[0] ? "true" : "false");
+	json_text(out, "config_error", r->trouble);
+	json_held(out, r, o);
 	json_text(out, "generation",
 		  g ? arena_printf(&a, "%016llx", (unsigned long long)g->config.digest) : "");
 	json_text(out, "loaded", when(&a, r->loaded_at));

@@ -25,8 +25,11 @@ struct report {
 	const char *handoff;	      /* where the verdict is handed over */
 	struct buf facts, facts_json; /* of the host */
 	char engine[64], backend[32], word[256];
-	bool engine_up, refused, failed;
-	bool rules_failed; /* the host's, as a whole */
+	bool engine_up, failed;
+	const char *trouble; /* the source's: why the file can't be enforced; "": it can */
+	uint64_t held;	     /* digest of a file that waits to be accepted, */
+	const char *takes;   /* and what it would take away */
+	bool rules_failed;   /* the host's, as a whole */
 	uint32_t n_failed, n_conflicts;
 	time_t loaded_at, passed_at;
 	char reason[64], error[640];
@@ -46,8 +49,11 @@ bool report_is_healthy(const struct report *r);
 /* Policies that wait or conflict, counted once each. */
 uint32_t report_policies(const struct report *r, enum finding_kind kind);
 uint64_t report_repaired(const struct report *r);
+/* What is held and how to accept it, a line; nothing where nothing is. */
+void report_held(struct buf *out, const struct report *r, const struct options *options);
 /* One line for the service manager; g may be NULL. */
-void report_line(struct buf *out, const struct report *r, const struct generation *g);
+void report_line(struct buf *out, const struct report *r, const struct generation *g,
+		 const struct options *options);
 /* g may be NULL: no file was ever accepted. */
 void report_print(struct buf *out, const struct report *r, enum status_page page,
 		  const struct generation *g, const struct options *options);

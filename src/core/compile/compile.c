@@ -116,18 +116,44 @@ static void compile_tied(struct compiler *c)
 				(struct tied){prefix_canonical(network->subnet), network->bridge};
 }
 
+/*
+ * Docker's own tables leave a network open. One that is to be made gets its rules with the bridge,
+ * and a bridge that is gone needs none.
+ */
+static bool is_left_open(const struct compiler *c, uint32_t i)
+{
+	const struct facts *f = c->facts;
+	const struct engine_network *e =
+		engine_find_network(c->engine, c->config->networks.items[i].name);
+	bool internal = e ? e->internal : c->config->networks.items[i].internal;
+
+	if (!f->bridges)
+		return false;
+	if ((c->engine->up && !e) || (e && engine_network_is_open(e)) ||
+	    !interfaces_have(&f->devices, c->bridges[i]))
+		return false;
+	if (f->direct_lost && e && engine_network_translates(e))
+		return true;
+	return bridges_lack(f->bridges, c->a, c->bridges[i], internal) != NULL;
+}
+
 /* Nobody writes Docker's drops, or they were flushed: ours stand in. */
 static void compile_closed(struct compiler *c)
 {
-	if (c->facts->docker_drops)
+	const struct facts *f = c->facts;
+
+	if (f->docker_drops)
 		return;
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (c->bridges[i] && c->config->networks.items[i].isolation != ISOLATION_OPEN)
+		if (c->bridges[i] && c->config->networks.items[i].isolation != ISOLATION_OPEN &&
+		    (!f->docker_nftables || is_left_open(c, i)))
 			*list_add(c->a, &c->host->closed) = (struct closed){
 				c->bridges[i], c->config->networks.items[i].internal, c->apart[i]};
-	if (c->host->closed.n && c->facts->open_why)
+	if (f->open_why && c->host->closed.n)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "%s; harborwall closes its networks itself", c->facts->open_why);
+			    "%s; harborwall closes its networks itself", f->open_why);
+	else if (f->open_why && f->drops_lost)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s", f->open_why);
 }
 
 /* What this host lacks, and what that means. */
@@ -141,23 +167,6 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
-}
-
-static void compile_mark(struct compiler *c)
-{
-	uint32_t said = NONE;
-
-	if (!c->facts->docker_nftables || c->facts->takes_mark)
-		return;
-	list_each (grant, &c->host->grants) {
-		if (grant->origin == said)
-			continue;
-		said = grant->origin;
-		policy_finding(c, FINDING_CONFLICT, said,
-			       CANNOT "Docker's nftables backend takes no mark; start "
-				      "dockerd with --bridge-accept-fwmark=0x%x/0x%x",
-			       c->facts->mark_accept, c->facts->mark_accept);
-	}
 }
 
 static void compile_attachments(struct compiler *c, struct state *want)
@@ -305,7 +314,6 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		*list_add(a, &want->networks) = *network;
 	host = (struct trusting){config, engine, facts, c.host, c.bridges};
 	compile_trust(want, findings, a, &host);
-	compile_mark(&c);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));

@@ -3,14 +3,16 @@
 
 #include "base/hash.h"
 
+#include <string.h>
+
 /* Who writes Docker's rules, and with what. */
-static const char *firewall_of(const struct engine *engine, const struct facts *f)
+static const char *firewall_of(const struct facts *f)
 {
 	static const char *const words[] = {[VARIANT_NONE] = "none",
 					    [VARIANT_NFT] = "iptables-nft",
 					    [VARIANT_LEGACY] = "iptables-legacy"};
 
-	return engine->firewall == DOCKER_FIREWALL_NFTABLES ? "nftables" : words[f->variant];
+	return f->docker_nftables ? "nftables" : words[f->variant];
 }
 
 static const char *backend_of(const struct facts *f)
@@ -25,6 +27,12 @@ static const char *docker_user_of(const struct facts *f)
 	return f->docker_user ? "first" : f->docker_user_late ? "late" : "none";
 }
 
+/* Before anything else, what comes directly to a container. */
+static bool drops_raw(const struct facts *f)
+{
+	return f->raw_drops || f->direct == DIRECT_DROPPED;
+}
+
 void facts_print(struct buf *out, const struct engine *engine, const struct facts *f)
 {
 	const char *comma = ": ";
@@ -34,7 +42,7 @@ void facts_print(struct buf *out, const struct engine *engine, const struct fact
 	} parts[] = {
 		{f->docker_user, "DOCKER-USER"},
 		{f->docker_user_late, "DOCKER-USER too late"},
-		{f->raw_drops, "raw drops"},
+		{drops_raw(f), "raw drops"},
 		{f->takes_mark, "takes our mark"},
 		{f->firewalld.stands, "firewalld"},
 		{f->mixed, "stale rules of the other variant"},
@@ -45,7 +53,7 @@ void facts_print(struct buf *out, const struct engine *engine, const struct fact
 		buf_printf(out, "Docker %s, API %s; ", engine->version, engine->api);
 	else
 		buf_puts(out, "no engine; ");
-	buf_printf(out, "firewall %s", firewall_of(engine, f));
+	buf_printf(out, "firewall %s", firewall_of(f));
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
 		if (!parts[i].holds)
 			continue;
@@ -64,7 +72,7 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 	} texts[] = {
 		{"engine", engine->up ? engine->version : ""},
 		{"api", engine->up ? engine->api : ""},
-		{"firewall", firewall_of(engine, f)},
+		{"firewall", firewall_of(f)},
 		{"backend", backend_of(f)},
 		{"docker_user", docker_user_of(f)},
 	};
@@ -72,7 +80,7 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 		const char *name;
 		bool holds;
 	} bits[] = {
-		{"nf_tables", !f->no_nf_tables},    {"raw_drops", f->raw_drops},
+		{"nf_tables", !f->no_nf_tables},    {"raw_drops", drops_raw(f)},
 		{"takes_mark", f->takes_mark},	    {"firewalld", f->firewalld.stands},
 		{"stale_variant", f->mixed},	    {"docker_drops", f->docker_drops},
 		{"ip_forward", f->ip_forward == 1},
@@ -93,12 +101,17 @@ uint64_t facts_digest(const struct facts *f)
 	const bool bits[] = {f->docker_user,  f->docker_nftables, f->mixed,
 			     f->takes_mark,   f->docker_drops,	  f->raw_drops,
 			     f->forward_drop, f->ip_forward == 1, f->no_engine != NULL,
-			     f->no_nf_tables, f->no_filter,	  f->bridges_unfiltered};
+			     f->no_nf_tables, f->no_filter,	  f->bridges_unfiltered,
+			     f->direct_lost,  f->drops_lost};
 	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
 
 	for (uint32_t i = 0; f->were_containers && i < f->were_containers->n; i++)
 		hash = hash_word(hash, hash_text(f->were_containers->items[i]));
 	hash = hash_word(hash, f->forgotten != NULL);
-	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->backend);
+	list_each (route, &f->routes)
+		if (!route->to.len) /* the others are among the host's prefixes */
+			hash = hash_more(hash, route->device, strlen(route->device));
+	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->direct << 16 |
+				       (uint64_t)f->backend);
 	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/engine/engine.h"
+#include "core/foreign/bridges.h"
 #include "core/foreign/firewalld.h"
 #include "core/iptables/rules.h"
 #include "core/ruleset/ruleset.h"
@@ -31,6 +32,19 @@ struct handoff {
 	bool on_top;  /* … before every foreign rule, and only once */
 };
 
+/* Whether Docker >= 29 drops what comes to containers' own addresses from elsewhere. */
+enum direct {
+	DIRECT_UNKNOWN, /* nobody runs to whom it could */
+	DIRECT_DROPPED,
+	DIRECT_OPEN, /* dockerd --allow-direct-routing; or somebody flushed it */
+};
+
+/* Where the host sends what is for a prefix, and gets it from. */
+struct host_route {
+	struct prefix to; /* 0.0.0.0/0: the default route */
+	const char *device;
+};
+
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
 	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
@@ -38,11 +52,21 @@ struct facts {
 	bool docker_user_late; /* it stands, but behind Docker's own rules */
 	enum backend backend;
 	enum counters counters;
-	bool docker_nftables;	 /* Docker >= 29 writes nf_tables tables of its own … */
-	bool mixed;		 /* Docker's chains stand in both variants */
-	bool takes_mark;	 /* … and accepts our mark there */
+	bool mixed; /* Docker's chains stand in both variants */
+
+	/* Docker's nftables backend (Docker >= 29), where it is the one that writes rules here. */
+	bool docker_nftables;
+	bool takes_mark;		    /* its chains accept our mark */
+	const struct bridges_view *bridges; /* what stands in its table; NULL: nobody looked */
+	enum direct direct;
+	bool direct_doubted;		/* DIRECT_OPEN, and it was not a moment ago */
+	bool direct_lost;		/* DIRECT_OPEN, and it was not since dockerd started */
+	interfaces devices;		/* of the host, sorted */
+	LIST(struct host_route) routes; /* of the host */
+
 	const char *open_why;	 /* where docker_drops is false: what is missing */
 	bool docker_drops;	 /* Docker's isolation and drops stand */
+	bool drops_lost;	 /* they stood, and do not or not all of them do */
 	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
 	bool no_filter;		 /* … and nothing else stands in that variant */
 	bool no_nf_tables;	 /* the kernel has x_tables only */

@@ -6,38 +6,79 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/seen.h"
+#include "core/compile/drops.h"
 
 #include <string.h>
-
-#define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
 
 enum { FIRST_WITH_TRUST = 28 }; /* Docker Engine */
 
 struct truster {
 	struct arena *a;
 	const struct trusting *in;
-	struct findings *findings;
-	name_list *trusted; /* of each declared network: the bridges */
+	struct entrances entrances;
 };
 
-static const char *trusted_by(const struct engine_network *network)
+uint32_t trusting_slot(const struct trusting *in, struct place place)
 {
-	list_each (option, &network->options)
-		if (!strcmp(option->name, TRUSTED))
-			return option->value;
-	return "";
+	if (place.index != NONE)
+		return place.index;
+	return in->config->networks.n + (uint32_t)(place.engine - in->engine->networks.items);
 }
 
-/* network: the declared one that holds it, or NONE. */
-static struct place place_of_peer(const struct trusting *in, const struct peer *peer)
+/* It is no bridge of the engine's. */
+static bool leads_outside(const struct engine *engine, const char *device)
 {
-	if (peer->network != NONE)
-		return (struct place){in->config->networks.items[peer->network].name,
-				      in->bridges[peer->network], peer->network};
+	list_each (network, &engine->networks)
+		if (network->bridge && !strcmp(network->bridge, device))
+			return false;
+	return strcmp(device, "lo") != 0;
+}
+
+/* The host's interface that packets from there come in by; NULL: unknown. */
+static const char *way_in(const struct trusting *in, struct prefix from)
+{
+	const struct host_route *best = NULL;
+
+	list_each (route, &in->facts->routes)
+		if ((!route->to.len || prefix_covers(route->to, from)) &&
+		    (!best || route->to.len > best->to.len))
+			best = route;
+	if (best)
+		return best->device;
+	list_each (route, &in->facts->routes) /* a part of it has a way at least */
+		if (prefix_covers(from, route->to) && leads_outside(in->engine, route->device))
+			return route->device;
+	return NULL;
+}
+
+struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network)
+{
+	struct place place = {.index = network, .net = net};
+
+	if (network != NONE) {
+		place.network = in->config->networks.items[network].name;
+		place.bridge = place.entrance = in->bridges[network];
+		if (in->facts->bridges) /* nobody else asks how it stands */
+			place.engine = engine_find_network(in->engine, place.network);
+		return place;
+	}
 	list_each (e, &in->engine->networks)
-		if (e->bridge && prefix_covers(e->subnet, peer->net))
-			return (struct place){e->name, e->bridge, NONE};
-	return (struct place){.index = NONE};
+		if (e->bridge && prefix_covers(e->subnet, net)) {
+			place.network = e->name;
+			place.bridge = place.entrance = e->bridge;
+			place.engine = e;
+			return place;
+		}
+	place.entrance = way_in(in, net);
+	return place;
+}
+
+/* Who comes from outside is told by where he comes in, and whether from anywhere. */
+static uint64_t place_key(struct place place)
+{
+	if (place.network)
+		return hash_text(place.network);
+	return hash_word(place.entrance ? hash_text(place.entrance) : 0, !place.net.len);
 }
 
 place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers)
@@ -46,24 +87,36 @@ place_list trusting_places(const struct trusting *in, struct arena *a, const str
 	struct seen seen = {0};
 
 	for (uint32_t i = 0; i < peers->n; i++) {
-		struct place place = place_of_peer(in, &peers->items[i]);
+		struct place place =
+			trusting_place(in, peers->items[i].net, peers->items[i].network);
 
-		if (!seen_before(&seen, a, place.network ? hash_text(place.network) : 0))
+		if (!seen_before(&seen, a, place_key(place)))
 			*list_add(a, &places) = place;
 	}
 	return places;
 }
 
-/* Two declared networks come together once: only a bridge of others may have come before. */
+static bool has_name(const name_list *names, const char *name)
+{
+	list_each (known, names)
+		if (!strcmp(*known, name))
+			return true;
+	return false;
+}
+
+/*
+ * Packets from there will come to this network. Two declared networks come together once: only what
+ * others have may have come before.
+ */
 static void trust(struct truster *t, struct place who, struct place whom)
 {
-	if (who.index == NONE || !whom.bridge)
+	name_list *names = whom.bridge ? t->entrances.bridges : t->entrances.outside;
+
+	if (!who.bridge || !whom.entrance)
 		return;
-	if (whom.index == NONE)
-		list_each (bridge, &t->trusted[who.index])
-			if (!strcmp(*bridge, whom.bridge))
-				return;
-	*list_add(t->a, &t->trusted[who.index]) = whom.bridge;
+	names += trusting_slot(t->in, who);
+	if ((who.index != NONE && whom.index != NONE) || !has_name(names, whom.entrance))
+		*list_add(t->a, names) = whom.entrance;
 }
 
 /* "br-a:br-b" */
@@ -78,26 +131,6 @@ static const char *join(struct arena *a, const name_list *bridges)
 	return arena_strdup(a, buf_text(&text));
 }
 
-/* A network that stands keeps the trust that it was made with. */
-static bool lacks_trust(const struct truster *t, struct place who, struct place whom)
-{
-	const struct engine_network *e = engine_find_network(t->in->engine, who.network);
-
-	return e && !text_lists(trusted_by(e), ':', whom.bridge);
-}
-
-static void say_what_lacks_trust(struct truster *t, uint32_t origin, struct place who,
-				 struct place whom)
-{
-	if (!who.network || !whom.bridge || !lacks_trust(t, who, whom))
-		return;
-	finding_of_policy(t->findings, t->a, FINDING_CONFLICT, origin,
-			  CANNOT "network \"%s\" drops what comes in by %s; create it "
-				 "with the option " TRUSTED "=%s, or start dockerd with "
-				 "--allow-direct-routing",
-			  who.network, whom.bridge, whom.bridge);
-}
-
 static bool declares_trust(const struct network *network)
 {
 	list_each (option, &network->options)
@@ -106,20 +139,19 @@ static bool declares_trust(const struct network *network)
 	return false;
 }
 
-/* What stays within a network comes in by its own bridge. */
-static bool stays_within(struct place a, struct place b)
+bool trusting_stays_within(struct place a, struct place b)
 {
 	return a.index != NONE && a.index == b.index;
 }
 
 static uint64_t pair_of(struct place a, struct place b)
 {
-	uint64_t one = a.network ? hash_text(a.network) : 0,
-		 other = b.network ? hash_text(b.network) : 0;
+	uint64_t one = place_key(a), other = place_key(b);
 
 	return hash_word(one < other ? one : other, one < other ? other : one);
 }
 
+/* What answers from outside comes for the host's own address, which Docker lends to the flow. */
 static void collect(struct truster *t)
 {
 	struct seen pairs = {0};
@@ -130,33 +162,15 @@ static void collect(struct truster *t)
 
 		list_each (src, &from)
 			list_each (dst, &to) {
-				if (stays_within(*src, *dst) ||
-				    seen_before(&pairs, t->a, pair_of(*src, *dst)))
+				if (seen_before(&pairs, t->a, pair_of(*src, *dst)))
 					continue;
-				trust(t, *src, *dst);
+				*list_add(t->a, &t->entrances.pairs) =
+					(struct place_pair){*src, *dst};
+				if (trusting_stays_within(*src, *dst))
+					continue;
 				trust(t, *dst, *src);
-			}
-	}
-}
-
-/* Docker's own tables take no raw exception: what a network was not told to trust is dropped. */
-static void say_what_is_dropped(struct truster *t)
-{
-	uint32_t said = NONE;
-
-	list_each (grant, &t->in->flows->grants) {
-		place_list from = trusting_places(t->in, t->a, grant->from);
-		place_list to = trusting_places(t->in, t->a, grant->to);
-
-		if (grant->origin == said)
-			continue;
-		said = grant->origin;
-		list_each (src, &from)
-			list_each (dst, &to) {
-				if (stays_within(*src, *dst))
-					continue;
-				say_what_lacks_trust(t, said, *src, *dst);
-				say_what_lacks_trust(t, said, *dst, *src);
+				if (dst->bridge)
+					trust(t, *src, *dst);
 			}
 	}
 }
@@ -164,16 +178,18 @@ static void say_what_is_dropped(struct truster *t)
 void compile_trust(struct state *want, struct findings *findings, struct arena *a,
 		   const struct trusting *in)
 {
-	struct truster t = {.a = a, .in = in, .findings = findings};
+	uint32_t n_declared = in->config->networks.n, n = n_declared + in->engine->networks.n;
+	struct truster t = {.a = a, .in = in};
 
 	if (in->engine->major < FIRST_WITH_TRUST)
 		return;
-	t.trusted = arena_array(a, name_list, in->config->networks.n);
+	t.entrances.bridges = arena_array(a, name_list, n);
+	t.entrances.outside = arena_array(a, name_list, n);
 	collect(&t);
-	if (in->facts->docker_nftables)
-		say_what_is_dropped(&t);
-	for (uint32_t i = 0; i < in->config->networks.n; i++)
-		if (t.trusted[i].n && !declares_trust(&in->config->networks.items[i]))
+	if (in->facts->bridges)
+		compile_drops(findings, a, in, &t.entrances);
+	for (uint32_t i = 0; i < n_declared; i++)
+		if (t.entrances.bridges[i].n && !declares_trust(&in->config->networks.items[i]))
 			*list_add(a, &want->networks.items[i].options) =
-				(struct pair){TRUSTED, join(a, &t.trusted[i])};
+				(struct pair){TRUSTED, join(a, &t.entrances.bridges[i])};
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Docker's raw drops are lifted, one bridge for another, for exactly the networks that exchange
- * packets: as an option of the networks that are to be created. What a network that stands was not
- * told to trust is a finding, where nothing else lifts the drop. Pure.
+ * packets: as an option of the networks that are to be created. Pure.
  */
 #pragma once
 
 #include "core/compile/compile.h"
 #include "core/compile/flows.h"
+
+/* What a network is created with, so that it lets in what comes by these interfaces: "a:b". */
+#define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
 
 struct trusting {
 	const struct config *config;
@@ -17,15 +19,37 @@ struct trusting {
 	const char *const *bridges; /* of each declared network */
 };
 
-/* The network that one end of a flow will be on. */
+/* Where one end of a flow will be. */
 struct place {
-	const char *network, *bridge; /* the engine's name of it; NULL: none */
-	uint32_t index;		      /* of config->networks, or NONE */
+	const char *network, *bridge; /* the engine's name of the network; NULL: on none */
+	const char *entrance; /* what packets from there come in by: the bridge, or an interface of
+				 the host; NULL: unknown */
+	uint32_t index;	      /* of config->networks, or NONE */
+	struct prefix net;    /* the end, or one of many there */
+	const struct engine_network
+		*engine; /* the network as it stands, where Docker >= 29 closes it; or NULL */
 };
 
 typedef LIST(struct place) place_list;
+/* network: the declared one that holds it, or NONE. */
+struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network);
 /* Of all peers, each place once. */
 place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers);
+/* It comes in by its own bridge. */
+bool trusting_stays_within(struct place a, struct place b);
+
+struct place_pair {
+	struct place one, other;
+};
+
+/* What packets of wanted flows come in by, of every network: see trusting_slot. */
+struct entrances {
+	name_list *bridges;	       /* of other networks */
+	name_list *outside;	       /* of the host itself, where a source is on no network */
+	LIST(struct place_pair) pairs; /* that exchange packets, each once */
+};
+/* The declared networks, then those of the engine, each in its order. */
+uint32_t trusting_slot(const struct trusting *in, struct place place);
 
 /* want->networks are those of the config, in its order. */
 void compile_trust(struct state *want, struct findings *findings, struct arena *a,

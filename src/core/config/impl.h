@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/nearest.h"
 #include "core/config/config.h"
 #include "core/config/place.h"
 
@@ -55,8 +56,6 @@ void wrong_type(struct decoder *d, uint32_t node, const char *expected);
 void pass_over(struct decoder *d, uint32_t node);
 /* An error for each key that stands twice in the object. */
 void refuse_doubled(struct decoder *d, uint32_t object);
-/* Which of the n names was probably meant, or NONE. Each stands first in its record. */
-uint32_t nearest(const char *word, const void *records, size_t stride, size_t n);
 
 /*
  * Policies name the same few things over and over: each name is kept once. find_name: NULL where it

@@ -178,3 +178,26 @@ struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, c
 			return endpoint;
 	return NULL;
 }
+
+const char *engine_network_option(const struct engine_network *network, const char *name)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, name))
+			return option->value;
+	return "";
+}
+
+bool gateway_mode_translates(const char *mode)
+{
+	return !*mode || !strcmp(mode, "nat");
+}
+
+bool engine_network_translates(const struct engine_network *network)
+{
+	return gateway_mode_translates(engine_network_option(network, GATEWAY_MODE));
+}
+
+bool engine_network_is_open(const struct engine_network *network)
+{
+	return !strcmp(engine_network_option(network, GATEWAY_MODE), "nat-unprotected");
+}

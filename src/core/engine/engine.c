@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { API_OLDEST = 40, API_NEWEST = 52 }; /* minor of 1.x: what we were tested with */
+enum { API_OLDEST = 40, API_NEWEST = 55 }; /* minor of 1.x: what we were tested with */
 
 static const struct json_field version_fields[] = {
 	{"Version", JSON_KIND_TEXT, offsetof(struct engine, version)},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a Docker engine says of itself, its networks and its containers, decoded from the JSON of
- * the Docker Engine API (1.40 to 1.52). Pure: bytes in, records out; nothing here talks to it.
+ * the Docker Engine API (1.40 to 1.55). Pure: bytes in, records out; nothing here talks to it.
  */
 #pragma once
 
@@ -54,6 +54,15 @@ struct engine_container {
 	LIST(struct engine_endpoint) endpoints;
 	bool inspected;
 };
+
+/* "" where the network was made without it. */
+const char *engine_network_option(const struct engine_network *network, const char *name);
+#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
+/* Containers are reached by the host's address: Docker's default. */
+bool gateway_mode_translates(const char *mode);
+bool engine_network_translates(const struct engine_network *network);
+/* Left open by whoever made it: gateway_mode nat-unprotected. */
+bool engine_network_is_open(const struct engine_network *network);
 
 enum docker_firewall {
 	DOCKER_FIREWALL_UNKNOWN,

@@ -14,7 +14,7 @@ static bool has_traces(const struct traces *t)
 	list_each (prefix, &t->seen->host_prefixes)
 		if (!strcmp(prefix->device, "docker0"))
 			return true;
-	return t->bridges->drops;
+	return t->bridges->exists;
 }
 
 bool engine_is_absent(int connect_code, bool asked_for, const struct traces *traces)
@@ -23,9 +23,23 @@ bool engine_is_absent(int connect_code, bool asked_for, const struct traces *tra
 	       !has_traces(traces);
 }
 
-enum variant choose_variant(const struct engine *engine, const struct filter_view views[])
+enum { FIRST_WITH_NFTABLES = 29 }; /* Docker Engine */
+
+bool docker_writes_nftables(const struct engine *engine, const struct filter_view views[],
+			    const struct bridges_view *bridges)
 {
-	if (engine->firewall == DOCKER_FIREWALL_NFTABLES)
+	bool iptables = false;
+
+	for (size_t i = 0; i < COUNT_OF(variants); i++)
+		iptables |= views[variants[i]].docker_isolation;
+	if (iptables != bridges->exists)
+		return bridges->exists;
+	return engine->firewall == DOCKER_FIREWALL_NFTABLES && engine->major >= FIRST_WITH_NFTABLES;
+}
+
+enum variant choose_variant(bool docker_nftables, const struct filter_view views[])
+{
+	if (docker_nftables)
 		return VARIANT_NONE;
 	for (size_t i = 0; i < COUNT_OF(variants); i++)
 		if (views[variants[i]].docker_user && views[variants[i]].docker_isolation)
@@ -69,6 +83,12 @@ bool choose_backend(struct facts *f, const char *asked, struct error *err)
 	f->backend = BACKEND_NFTABLES;
 	if (!asked || !strcmp(asked, "nftables"))
 		return true;
+	if (f->docker_nftables)
+		return error_set(err, -1,
+				 "the backend %s would be void: Docker writes nf_tables tables of "
+				 "its own here, whose drops are final; use "
+				 "HARBORWALL_BACKEND=nftables",
+				 asked);
 	for (size_t i = 0; i < COUNT_OF(variants); i++) {
 		if (strcmp(asked, names[variants[i]]) != 0)
 			continue;

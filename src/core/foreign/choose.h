@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
 
@@ -23,8 +24,17 @@ struct traces {
  */
 bool engine_is_absent(int connect_code, bool asked_for, const struct traces *traces);
 
+/*
+ * Docker writes nf_tables tables of its own, and no rules of iptables: by what stands. An engine 28
+ * that was started with DOCKER_FIREWALL_BACKEND=nftables says so and does not do so; up to API 1.48
+ * and through a proxy that hides /info an engine says nothing. Its word counts where nothing stands
+ * yet, and where both do, for a switch leaves old rules behind.
+ */
+bool docker_writes_nftables(const struct engine *engine, const struct filter_view views[],
+			    const struct bridges_view *bridges);
+
 /* Docker's own chains tell which variant it writes; without them, the one that is in use at all. */
-enum variant choose_variant(const struct engine *engine, const struct filter_view views[]);
+enum variant choose_variant(bool docker_nftables, const struct filter_view views[]);
 
 /* By what the kernel answers to the first question about nf_tables: it has none, or no nfnetlink.
  */
@@ -32,8 +42,8 @@ bool nf_tables_is_absent(int code);
 
 /*
  * The backend, and the variant where nothing but the wish decides it, from facts of which the
- * variant is known. asked: HARBORWALL_BACKEND, or NULL. Rules in the variant that Docker does not
- * use would be void, for its drops are final: refused. Without nf_tables iptables-legacy is all
- * there is.
+ * variant and Docker's own are known. asked: HARBORWALL_BACKEND, or NULL. Rules in the variant that
+ * Docker does not use would be void, for its drops are final: refused. Without nf_tables
+ * iptables-legacy is all there is.
  */
 MUST_CHECK bool choose_backend(struct facts *f, const char *asked, struct error *err);

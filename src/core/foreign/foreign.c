@@ -6,8 +6,7 @@
 #include <linux/netfilter/nf_tables_compat.h>
 #include <string.h>
 
-/* One expression of a rule: its name and its attributes. */
-static bool next_expr(struct attrs *rest, const char **name, struct attrs *data)
+bool foreign_next_expr(struct attrs *rest, const char **name, struct attrs *data)
 {
 	struct attrs elem;
 	uint16_t type;
@@ -70,7 +69,7 @@ struct foreign_rule foreign_look_at(const struct rule *rule)
 	const char *name;
 
 	r.ours = rule->comment && !strncmp(rule->comment, OUR_MARKER, strlen(OUR_MARKER));
-	for (; next_expr(&rest, &name, &data); r.n_exprs++) {
+	for (; foreign_next_expr(&rest, &name, &data); r.n_exprs++) {
 		if (!strcmp(name, "meta")) {
 			loaded = attr_be32(attr_find(data, NFTA_META_KEY));
 			r.of_mark |= loaded == NFT_META_MARK;

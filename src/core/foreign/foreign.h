@@ -23,6 +23,8 @@ struct foreign_rule {
 	uint32_t n_exprs;
 };
 
+/* One expression of a rule, its name and its attributes; false: there are no more. */
+bool foreign_next_expr(struct attrs *rest, const char **name, struct attrs *data);
 struct foreign_rule foreign_look_at(const struct rule *rule);
 /* A verdict that nothing precedes but counters: whatever comes so far gets it. */
 bool foreign_is_bare(const struct rule *rule, uint32_t verdict);

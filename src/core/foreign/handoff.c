@@ -120,18 +120,9 @@ void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ru
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;
 }
 
-/* Left open by whoever made it: gateway_mode nat-unprotected. */
-static bool is_meant_open(const struct engine_network *network)
-{
-	list_each (option, &network->options)
-		if (!strcmp(option->name, "com.docker.network.bridge.gateway_mode_ipv4"))
-			return !strcmp(option->value, "nat-unprotected");
-	return false;
-}
-
 static bool is_closed(const struct filter_view *view, const struct engine_network *network)
 {
-	if (view->drops_by_bridge && (network->internal || is_meant_open(network)))
+	if (view->drops_by_bridge && (network->internal || engine_network_is_open(network)))
 		return true;
 	if (view->drops_by_bridge)
 		return interfaces_have(&view->to, network->bridge);
@@ -156,42 +147,6 @@ const char *handoff_view_opens(const struct filter_view *view, const struct engi
 					    "dockerd",
 					    network->name);
 	return NULL;
-}
-
-/* --- Docker's nf_tables backend --- */
-
-#define FORWARD_INTO "filter-forward-in__"
-
-bool bridges_chain_matters(const char *chain)
-{
-	return !strncmp(chain, FORWARD_INTO, strlen(FORWARD_INTO)) ||
-	       !strcmp(chain, "raw-PREROUTING");
-}
-
-static bool accepts_mark(const struct rule *rule, uint32_t mark)
-{
-	struct foreign_rule r = foreign_look_at(rule);
-
-	return r.verdict == NF_ACCEPT && r.of_mark && r.compared == mark;
-}
-
-void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark)
-{
-	uint32_t n = 0, n_taking = 0;
-
-	*view = (struct bridges_view){.drops = ruleset_find_chain(table, "filter-FORWARD") != NULL};
-	list_each (chain, &table->chains) {
-		bool into = !strncmp(chain->name, FORWARD_INTO, strlen(FORWARD_INTO));
-		bool takes = false;
-
-		list_each (rule, &chain->rules) {
-			takes |= accepts_mark(rule, mark);
-			view->raw_drops |= !into && foreign_look_at(rule).verdict == NF_DROP;
-		}
-		n += into;
-		n_taking += into && takes;
-	}
-	view->takes_mark = n && n == n_taking;
 }
 
 /* meta mark & BITS == BITS counter accept: exactly what iptables-nft writes for -m mark. */

@@ -42,16 +42,6 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
 			       struct arena *a);
 
-/* Docker's own nf_tables backend (>= 29): table `ip docker-bridges`. */
-struct bridges_view {
-	bool drops;	 /* its forward chain stands */
-	bool raw_drops;	 /* it drops what does not come from a bridge that is trusted */
-	bool takes_mark; /* every bridge accepts this mark (dockerd --bridge-accept-fwmark) */
-};
-/* Chains of it whose rules are wanted: true for those that a view needs. */
-bool bridges_chain_matters(const char *chain);
-void bridges_view(struct bridges_view *view, const struct ruleset *table, uint32_t mark);
-
 /*
  * Removes every copy of ours from the chain, and puts one at its top if `put`. Table and base chain
  * are made where they are absent. table is what was read of handoff->table.

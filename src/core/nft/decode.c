@@ -254,6 +254,13 @@ static void index_names(struct ruleset *have, struct arena *a)
 		ruleset_index(have, a);
 }
 
+static void decode_table(struct ruleset *have, struct attrs attrs)
+{
+	have->exists = true;
+	have->flags = attr_be32(attr_find(attrs, NFTA_TABLE_FLAGS));
+	have->handle = attr_be64(attr_find(attrs, NFTA_TABLE_HANDLE));
+}
+
 bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
 			const void *nlmsg, struct error *err)
 {
@@ -265,7 +272,7 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loo
 	switch (message->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWTABLE:
 		if (is_asked_for(have, attrs, NFTA_TABLE_NAME))
-			have->exists = true;
+			decode_table(have, attrs);
 		return true;
 	case NFT_MSG_NEWSET:
 		if (is_asked_for(have, attrs, NFTA_SET_TABLE))

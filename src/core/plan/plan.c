@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Compares what is wanted with what is there, one kind of object after the other. */
 #include "core/plan/impl.h"
+#include "core/plan/interfaces.h"
 
 #include <string.h>
 
@@ -65,6 +66,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 		diff_attachments(&d);
 	}
 	diff_spaces(&d);
+	interfaces_note(&plan->findings, a, want, observed);
 	if (observed->engine->up && !plan->keep_networks)
 		diff_left_networks(&d);
 }

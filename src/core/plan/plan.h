@@ -62,12 +62,19 @@ struct host_prefix {
 	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
 };
 
+/* An interface that policies name, and whether it is there. */
+struct named_interface {
+	const char *container, *name; /* container NULL: on the host */
+	bool there;
+};
+
 struct observed {
 	const struct engine *engine;
 	const struct facts *facts;
 	struct state
 		have; /* spaces[0] is the host; attachments and networks come from the engine */
 	LIST(struct host_prefix) host_prefixes;
+	LIST(struct named_interface) interfaces;
 };
 
 /* The last sequence numbers of batches are the caller's: each batch here starts at 1. */

@@ -475,6 +475,38 @@ struct diagram diagram_relabel(struct diagram_pool *pool, struct diagram d, cons
 
 /* --- leaving out what nobody asks --- */
 
+static uint32_t forget(struct diagram_pool *pool, uint32_t ref, uint32_t field, uint32_t *done)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	edge_list edges = {0};
+	uint32_t some = LEAF;
+
+	if (field_of(pool, ref) > field)
+		return ref;
+	if (done[ref])
+		return done[ref] - 1;
+	for (uint32_t i = 0; i < pool->nodes.items[ref].n; i++) {
+		struct edge edge = pool->nodes.items[ref].edges[i];
+
+		if (field_of(pool, ref) == field)
+			some = combine(pool, some, edge.to, DIAGRAM_OR);
+		else
+			add_edge(&edges, &scratch, edge.high, forget(pool, edge.to, field, done));
+	}
+	if (field_of(pool, ref) < field)
+		some = find_node(pool, field_of(pool, ref), edges.items, edges.n);
+	done[ref] = some + 1;
+	return some;
+}
+
+struct diagram diagram_forget(struct diagram_pool *pool, struct diagram d, enum flow_field field)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	uint32_t *done = arena_array(&scratch, uint32_t, pool->nodes.n);
+
+	return (struct diagram){forget(pool, d.ref, field, done)};
+}
+
 #define ANYTHING UINT32_MAX /* a result: no flow there is cared for */
 
 /* What is cared for by some value of the field that it asks first. */

@@ -15,8 +15,8 @@
 /* In the order in which they are asked. */
 enum flow_field {
 	FLOW_DST,   /* addresses: IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2) */
-	FLOW_SRC,   /* the same */
 	FLOW_IN,    /* incoming interface, by the caller's number */
+	FLOW_SRC,   /* as the destination */
 	FLOW_PROTO, /* IP protocol number (IANA) */
 	FLOW_PORT,  /* destination port; type for ICMP; 0 where there is none */
 	N_FLOW_FIELDS,
@@ -72,6 +72,8 @@ struct diagram diagram_combine(struct diagram_pool *pool, struct diagram a, stru
 			       enum diagram_op op);
 /* Leaf i becomes leaves[i], 0 stays 0. No leaves: each becomes 1, what is in by whomever. */
 struct diagram diagram_relabel(struct diagram_pool *pool, struct diagram d, const uint32_t *leaves);
+/* What holds for some value of the field, whichever: nothing asks it any more. */
+struct diagram diagram_forget(struct diagram_pool *pool, struct diagram d, enum flow_field field);
 /*
  * One that says the same of every flow in `care`, with as few questions as it needs: what it says
  * of other flows is whatever makes it short (the "restrict" of Coudert and Madre, 1990).

@@ -29,13 +29,24 @@ static int by_policy(const void *left, const void *right)
 	return 0;
 }
 
+/* Who is at home where tells the interface already, unless a policy asks for one. */
+static struct diagram in_few_words(struct comparing *c, struct diagram d, struct diagram care)
+{
+	struct diagram cared = diagram_combine(c->diagrams, d, care, DIAGRAM_AND), any_interface;
+
+	any_interface = diagram_forget(c->diagrams, cared, FLOW_IN);
+	if (diagram_equal(diagram_combine(c->diagrams, any_interface, care, DIAGRAM_AND), cared))
+		d = any_interface;
+	return diagram_restrict(c->diagrams, d, care);
+}
+
 static bool add_changes(struct comparing *c, struct diagram d, struct diagram care,
 			enum change_kind kind, const char *container)
 {
 	flow_blocks blocks = {0};
 	bool all;
 
-	d = diagram_restrict(c->diagrams, d, care);
+	d = in_few_words(c, d, care);
 	all = diagram_blocks(&blocks, c->a, c->diagrams, d, CHANGES_MOST);
 	if (blocks.n)
 		qsort(blocks.items, blocks.n, sizeof(*blocks.items), by_policy);
@@ -51,6 +62,12 @@ static bool add_changes(struct comparing *c, struct diagram d, struct diagram ca
 	return all;
 }
 
+/* At home there before and after: who is so only once is told with his network. */
+static struct diagram genuine(struct comparing *c)
+{
+	return diagram_combine(c->diagrams, c->with->genuine, c->without->genuine, DIAGRAM_AND);
+}
+
 static bool compare_flows(struct comparing *c)
 {
 	struct diagram free =
@@ -58,8 +75,7 @@ static bool compare_flows(struct comparing *c)
 	struct diagram more =
 		diagram_combine(c->diagrams, c->with->open, c->without->open, DIAGRAM_MINUS);
 
-	return add_changes(c, more,
-			   diagram_combine(c->diagrams, c->with->genuine, free, DIAGRAM_MINUS),
+	return add_changes(c, more, diagram_combine(c->diagrams, genuine(c), free, DIAGRAM_MINUS),
 			   CHANGE_FLOWS, NULL);
 }
 
@@ -90,7 +106,7 @@ static bool compare_space(struct comparing *c, const struct reach_space *space)
 	const struct reach_space *other = find_space(c->without, space->container);
 	struct diagram_pool *diagrams = c->diagrams;
 	struct diagram every = diagram_every(1), here, there = diagram_every(0);
-	struct diagram care = space->container ? every : c->with->genuine;
+	struct diagram care = space->container ? every : genuine(c);
 
 	here = diagram_relabel(diagrams, space->doors, targets_of(c->a, c->with, space));
 	if (other)

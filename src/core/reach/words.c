@@ -131,19 +131,49 @@ static void print_ranges(struct buf *out, const struct config *config,
 		buf_printf(out, " and %u more", ranges->n - FEW);
 }
 
-/* They begin and end where IPv4 does: the gaps between them are what is left out. */
-static bool is_anybody_but(struct flow_ranges *gaps, struct arena *a,
-			   const struct flow_ranges *ranges)
+/* The first and the last value of them are those of the whole. */
+static bool span(const struct flow_ranges *ranges, struct flow_range whole)
+{
+	return ranges->items[0].low == whole.low && ranges->items[ranges->n - 1].high == whole.high;
+}
+
+/* Of IPv4; diagrams may say it with whatever is beside it. */
+static bool span_everything(const struct flow_ranges *ranges)
 {
 	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});
 
-	if (ranges->items[0].low > v4.low || ranges->items[ranges->n - 1].high < v4.high)
+	return ranges->items[0].low <= v4.low && ranges->items[ranges->n - 1].high >= v4.high;
+}
+
+static void print_gaps(struct buf *out, const struct config *config,
+		       const struct flow_ranges *ranges)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct flow_ranges gaps = {arena_array(&a, struct flow_range, ranges->n), ranges->n - 1};
+
+	for (uint32_t i = 0; i < gaps.n; i++)
+		gaps.items[i] = (struct flow_range){ranges->items[i].high + 1,
+						    ranges->items[i + 1].low - 1};
+	if (gaps.n)
+		buf_puts(out, " but ");
+	print_ranges(out, config, &gaps);
+}
+
+/* "any", "any but proxy", "front but proxy, vpn". */
+static bool print_all_but(struct buf *out, const struct config *config,
+			  const struct flow_ranges *ranges)
+{
+	struct prefix first = prefix_of(flow_value_to_ip(ranges->items[0].low));
+	uint32_t network = ranges->n > 1 ? config_network_of(config, first) : NONE;
+
+	if (span_everything(ranges))
+		buf_puts(out, "any");
+	else if (network != NONE &&
+		 span(ranges, flow_range_of_prefix(config->networks.items[network].subnet)))
+		buf_puts(out, config->networks.items[network].name);
+	else
 		return false;
-	gaps->n = ranges->n - 1;
-	gaps->items = arena_array(a, struct flow_range, gaps->n);
-	for (uint32_t i = 0; i < gaps->n; i++)
-		gaps->items[i] = (struct flow_range){ranges->items[i].high + 1,
-						     ranges->items[i + 1].low - 1};
+	print_gaps(out, config, ranges);
 	return true;
 }
 
@@ -151,16 +181,12 @@ void print_end(struct buf *out, const struct reach *reach, const struct flow_ran
 	       const struct peers *peers, const char *name)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0}, gaps;
+	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0};
 
-	if (name && same_ranges(ranges, &meant) && !peers_are_one(peers)) {
+	if (name && same_ranges(ranges, &meant) && !peers_are_one(peers))
 		buf_puts(out, name);
-	} else if (is_anybody_but(&gaps, &a, ranges)) {
-		buf_puts(out, gaps.n ? "any but " : "any");
-		print_ranges(out, reach->config, &gaps);
-	} else {
+	else if (!print_all_but(out, reach->config, ranges))
 		print_ranges(out, reach->config, ranges);
-	}
 }
 
 /* --- ports and protocols --- */
@@ -282,11 +308,10 @@ static void print_translation(struct buf *out, const struct reach *reach, const 
 
 	print_end(out, reach, &block->fields[FLOW_SRC], peers_of(reach, ASK_PEERS, p->from),
 		  config_name(reach->config, p->from));
-	buf_printf(out, " -> %s", change->container ? change->container : "host");
-	print_interfaces(out, reach, &block->fields[FLOW_IN], " ");
-	buf_puts(out, " ");
+	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	buf_printf(out, " -> %s ", change->container ? change->container : "this host");
 	print_traffic(out, block);
-	buf_printf(out, " => %s", config_name(reach->config, p->to));
+	buf_printf(out, ", translated to %s", config_name(reach->config, p->to));
 	if (p->to_port)
 		buf_printf(out, " port %u", p->to_port);
 }
@@ -310,11 +335,11 @@ static void print_masquerade(struct buf *out, const struct reach *reach, const s
 	buf_printf(out, ", on %s", change->container ? change->container : "the host");
 }
 
-void print_change(struct buf *out, const struct reach *reach, const struct change *change)
+/* Without its verb and without the policy. */
+static void print_what(struct buf *out, const struct reach *reach, const struct change *change)
 {
 	const struct policy *p = &reach->config->policies.items[change->block.leaf];
 
-	buf_puts(out, change->opens ? "opens  " : "closes ");
 	if (change->kind == CHANGE_NETWORK)
 		buf_printf(out, "network %s: %s", change->network, change->text);
 	else if (change->kind == CHANGE_FLOWS)
@@ -323,4 +348,75 @@ void print_change(struct buf *out, const struct reach *reach, const struct chang
 		print_translation(out, reach, p, change);
 	else
 		print_masquerade(out, reach, p, change);
+}
+
+void print_change(struct buf *out, const struct reach *reach, const struct change *change)
+{
+	buf_puts(out, change->opens ? "opens   " : "closes  ");
+	print_what(out, reach, change);
+	if (change->kind != CHANGE_NETWORK)
+		buf_printf(out, "  (policies[%u])", change->block.leaf);
+}
+
+/* --- JSON --- */
+
+static void print_ranges_json(struct buf *out, enum flow_field field,
+			      const struct flow_ranges *ranges)
+{
+	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+	const char *comma = "";
+
+	buf_puts(out, "[");
+	for (uint32_t i = 0; i < ranges->n; i++) {
+		struct flow_range r = ranges->items[i];
+
+		if (field == FLOW_PORT || field == FLOW_PROTO)
+			buf_printf(out, "%s[%u, %u]", comma, (unsigned)r.low, (unsigned)r.high);
+		else
+			buf_printf(
+				out, "%s[\"%s\", \"%s\"]", comma,
+				ip_format(flow_value_to_ip(r.low < v4.low ? v4.low : r.low)).s,
+				ip_format(flow_value_to_ip(r.high > v4.high ? v4.high : r.high)).s);
+		comma = ", ";
+	}
+	buf_puts(out, "]");
+}
+
+void print_change_json(struct buf *out, const struct reach *reach, const struct change *change)
+{
+	static const char *const kinds[] = {[CHANGE_FLOWS] = "flows",
+					    [CHANGE_TRANSLATION] = "translation",
+					    [CHANGE_MASQUERADE] = "masquerade",
+					    [CHANGE_NETWORK] = "network"};
+	static const struct {
+		const char *name;
+		enum flow_field field;
+	} fields[] = {{"sources", FLOW_SRC},
+		      {"destinations", FLOW_DST},
+		      {"protocols", FLOW_PROTO},
+		      {"ports", FLOW_PORT}};
+	AUTO_BUF struct buf text = {0};
+
+	print_what(&text, reach, change);
+	buf_printf(out, "{\"change\": \"%s\", \"kind\": \"%s\", \"text\": ",
+		   change->opens ? "opens" : "closes", kinds[change->kind]);
+	buf_json_string(out, buf_text(&text));
+	if (change->kind == CHANGE_NETWORK) {
+		buf_puts(out, ", \"network\": ");
+		buf_json_string(out, change->network);
+	} else {
+		buf_printf(out, ", \"policy\": %u", change->block.leaf);
+		for (size_t i = 0; i < COUNT_OF(fields); i++) {
+			if (fields[i].field == FLOW_DST && change->kind == CHANGE_TRANSLATION)
+				continue; /* the namespace's own addresses */
+			buf_printf(out, ", \"%s\": ", fields[i].name);
+			print_ranges_json(out, fields[i].field,
+					  &change->block.fields[fields[i].field]);
+		}
+	}
+	if (change->container) {
+		buf_puts(out, ", \"container\": ");
+		buf_json_string(out, change->container);
+	}
+	buf_puts(out, "}");
 }

@@ -14,3 +14,5 @@ void print_matches(struct buf *out, const struct traffic *matches, uint32_t n);
 void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block);
 /* One line without its end: "opens  web -> db 5432/tcp". The policy is named. */
 void print_change(struct buf *out, const struct reach *reach, const struct change *change);
+/* The same as one JSON object, without an end of line. */
+void print_change_json(struct buf *out, const struct reach *reach, const struct change *change);

@@ -188,7 +188,9 @@ struct chain {
 struct ruleset {
 	uint8_t family; /* NFPROTO_* and table of what is read; 0, NULL: ours */
 	const char *table;
-	bool exists; /* the table stands (of what was read); wanted (of what was compiled) */
+	bool exists;	 /* the table stands (of what was read); wanted (of what was compiled) */
+	uint32_t flags;	 /* NFT_TABLE_F_*, of what was read */
+	uint64_t handle; /* of what was read: a table that is made anew has another one */
 	LIST(struct set) sets;
 	LIST(struct chain) chains; /* a chain stands before those that jump to it */
 	struct name_index {

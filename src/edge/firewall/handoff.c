@@ -26,30 +26,15 @@ static bool read_nft(struct filter_view *view, struct arena *a, const struct ns 
 	return true;
 }
 
-/* Of somebody else's table the chains that matter, with their rules. */
-static bool read_some(struct ruleset *table, struct arena *a, const struct ns *ns, uint8_t family,
-		      const char *name, bool (*matters)(const char *chain), struct error *err)
-{
-	static const char *const no_rules[] = {NULL};
-	LIST(const char *) names = {0};
-
-	if (!fw_nft_read_chains(table, a, ns, family, name, no_rules, err))
-		return false;
-	list_each (chain, &table->chains)
-		if (matters(chain->name))
-			*list_add(a, &names) = chain->name;
-	*list_add(a, &names) = NULL;
-	return names.n == 1 || fw_nft_read_chains(table, a, ns, family, name, names.items, err);
-}
-
 bool handoff_read_bridges(struct bridges_view *view, struct arena *a, const struct ns *ns,
 			  uint32_t mark, struct error *err)
 {
 	struct ruleset table;
 
-	if (!read_some(&table, a, ns, NFPROTO_IPV4, "docker-bridges", bridges_chain_matters, err))
+	if (!fw_nft_read_some(&table, a, ns, NFPROTO_IPV4, "docker-bridges", bridges_part_matters,
+			      err))
 		return false;
-	bridges_view(view, &table, mark);
+	bridges_view(view, a, &table, mark);
 	return true;
 }
 
@@ -58,7 +43,8 @@ bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struc
 {
 	struct ruleset table;
 
-	if (!read_some(&table, a, ns, NFPROTO_INET, "firewalld", firewalld_chain_matters, err))
+	if (!fw_nft_read_some(&table, a, ns, NFPROTO_INET, "firewalld", firewalld_chain_matters,
+			      err))
 		return false;
 	firewalld_view(view, a, &table);
 	return true;

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "core/foreign/bridges.h"
+#include "core/foreign/firewalld.h"
 #include "core/foreign/handoff.h"
 #include "edge/netlink/netns.h"
 

@@ -18,6 +18,8 @@ struct reading {
 	struct arena *a, *loose; /* loose: for as long as it is read */
 	const struct ns *ns;
 	const struct ruleset *written; /* sets whose elements are known, or NULL */
+	const char *const *names;      /* chains whose rules are wanted, NULL at the end, or … */
+	bool (*matters)(const char *name); /* … a claim about them, and about sets */
 };
 
 static bool take(void *context, const struct nlmsghdr *message, struct error *err)
@@ -109,7 +111,12 @@ static bool read_once(struct reading *r, struct error *err)
 	return true;
 }
 
-static bool read_chains_once(struct reading *r, const char *const names[], struct error *err)
+static bool ask_rules(struct reading *r, const char *chain, struct error *err)
+{
+	return ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, chain, err);
+}
+
+static bool read_chains_once(struct reading *r, struct error *err)
 {
 	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
 		return false;
@@ -117,15 +124,43 @@ static bool read_chains_once(struct reading *r, const char *const names[], struc
 		return true;
 	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err))
 		return false;
-	for (; *names; names++)
-		if (ruleset_find_chain(r->have, *names) &&
-		    !ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, *names, err))
+	for (const char *const *name = r->names; *name; name++)
+		if (ruleset_find_chain(r->have, *name) && !ask_rules(r, *name, err))
 			return false;
 	return true;
 }
 
+static bool read_some_once(struct reading *r, struct error *err)
+{
+	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+		return false;
+	if (!r->have->exists)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
+		return false;
+	for (uint32_t i = 0; i < r->have->chains.n; i++)
+		if (r->matters(r->have->chains.items[i].name) &&
+		    !ask_rules(r, r->have->chains.items[i].name, err))
+			return false;
+	for (uint32_t i = 0; i < r->have->sets.n; i++)
+		if (r->matters(r->have->sets.items[i].name) &&
+		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
+			 r->have->sets.items[i].name, err))
+			return false;
+	nft_decode_finish(r->have, r->a);
+	return true;
+}
+
+static bool read_as_asked(struct reading *r, struct error *err)
+{
+	if (r->names)
+		return read_chains_once(r, err);
+	return r->matters ? read_some_once(r, err) : read_once(r, err);
+}
+
 /* Several dumps make one picture only if the generation stood still meanwhile. */
-static bool read_whole(struct reading *r, const char *const names[], struct error *err)
+static bool read_whole(struct reading *r, struct error *err)
 {
 	const struct ruleset asked = *r->have;
 
@@ -137,7 +172,7 @@ static bool read_whole(struct reading *r, const char *const names[], struct erro
 		if (!fw_nft_generation(&before, r->ns, err))
 			return false;
 		*err = (struct error){0};
-		ok = names ? read_chains_once(r, names, err) : read_once(r, err);
+		ok = read_as_asked(r, err);
 		if (!ok && err->code != EINTR && err->code != ENOENT && err->code != EBADMSG)
 			return false;
 		*err = (struct error){0};
@@ -156,7 +191,7 @@ bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .written = written};
 
 	*have = (struct ruleset){0};
-	if (read_whole(&r, NULL, err))
+	if (read_whole(&r, err))
 		return true;
 	return error_wrap(err, "read table inet " TABLE_NAME);
 }
@@ -165,10 +200,22 @@ bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *
 			const char *table, const char *const names[], struct error *err)
 {
 	AUTO_RELEASE struct arena loose = {0};
-	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .names = names};
 
 	*have = (struct ruleset){.family = family, .table = table};
-	if (read_whole(&r, names, err))
+	if (read_whole(&r, err))
+		return true;
+	return error_wrap(err, "read table %s", table);
+}
+
+bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
+		      const char *table, bool (*matters)(const char *name), struct error *err)
+{
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .matters = matters};
+
+	*have = (struct ruleset){.family = family, .table = table};
+	if (read_whole(&r, err))
 		return true;
 	return error_wrap(err, "read table %s", table);
 }

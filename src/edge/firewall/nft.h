@@ -20,6 +20,13 @@ MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct 
 MUST_CHECK bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns,
 				   uint8_t family, const char *table, const char *const names[],
 				   struct error *err);
+/*
+ * The chains and sets of somebody else's table; rules and elements of those whose names matter.
+ * have->exists false if there is no such table.
+ */
+MUST_CHECK bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns,
+				 uint8_t family, const char *table,
+				 bool (*matters)(const char *name), struct error *err);
 /* The number of the last transaction in the namespace: what it was when we read, still holds. */
 MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err);
 /*

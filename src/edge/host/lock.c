@@ -19,17 +19,20 @@
 enum { COMMENT = 0 /* nft's type of userdata */ };
 
 /* As nft writes a comment: type, length, text with its NUL. */
-static void add_comment(struct buf *b)
+static void add_comment(struct buf *b, const char *verb)
 {
-	char tlv[2 + 32];
-	int len = snprintf(tlv + 2, sizeof(tlv) - 2, "pid %d", getpid()) + 1;
+	bool daemon = !strcmp(verb, "run");
+	char tlv[2 + LOCK_TEXT];
+	int len = snprintf(tlv + 2, sizeof(tlv) - 2, "pid %d%s%.16s", getpid(), daemon ? "" : ", ",
+			   daemon ? "" : verb) +
+		  1;
 
 	tlv[0] = COMMENT;
 	tlv[1] = (char)len;
 	nla_bytes(b, NFTA_TABLE_USERDATA, tlv, (size_t)len + 2);
 }
 
-static void encode(struct buf *b)
+static void encode(struct buf *b, const char *verb)
 {
 	const uint16_t add = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE;
 	size_t at;
@@ -41,7 +44,7 @@ static void encode(struct buf *b)
 			 NFPROTO_INET, 0);
 	nla_text(b, NFTA_TABLE_NAME, LOCK_TABLE);
 	nla_be32(b, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
-	add_comment(b);
+	add_comment(b, verb);
 	nlmsg_end(b, at);
 	at = nlmsg_begin(b, NFNL_MSG_BATCH_END, NLM_F_REQUEST, 3, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	nlmsg_end(b, at);
@@ -54,13 +57,14 @@ static bool take_holder(void *text, const struct nlmsghdr *message, struct error
 	(void)err;
 	if (userdata.len > 2 && userdata.bytes[0] == COMMENT && userdata.bytes[1] &&
 	    userdata.len >= 2u + userdata.bytes[1])
-		snprintf(text, 32, "%.*s", userdata.bytes[1] - 1, (const char *)userdata.bytes + 2);
+		snprintf(text, LOCK_TEXT, "%.*s", userdata.bytes[1] - 1,
+			 (const char *)userdata.bytes + 2);
 	else
-		snprintf(text, 32, "unknown");
+		snprintf(text, LOCK_TEXT, "unknown");
 	return true;
 }
 
-static bool ask_holder(char text[32], int fd, struct error *err)
+static bool ask_holder(char text[LOCK_TEXT], int fd, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
 	size_t at = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_REQUEST, 1,
@@ -77,21 +81,20 @@ static bool ask_holder(char text[32], int fd, struct error *err)
 	return true;
 }
 
-bool lock_holder(char *text, size_t size, const struct ns *host, struct error *err)
+bool lock_holder(char holder[LOCK_TEXT], const struct ns *host, struct error *err)
 {
-	char found[32];
-
-	if (!ask_holder(found, host->nf_fd, err))
-		return error_wrap(err, "look for a running daemon");
-	snprintf(text, size, "%s", found);
-	return true;
+	return ask_holder(holder, host->nf_fd, err) || error_wrap(err, "look for a running daemon");
 }
 
-int lock_take(struct error *err)
+bool lock_is_passing(const char *holder)
+{
+	return strchr(holder, ',') != NULL;
+}
+
+int lock_take(char holder[LOCK_TEXT], const char *verb, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
 	int fd = netlink_open(NETLINK_NETFILTER, err);
-	char holder[32] = "";
 	struct error none = {0};
 
 	if (fd < 0 && err->code == EPROTONOSUPPORT) { /* no nf_tables: a promise as well */
@@ -100,7 +103,7 @@ int lock_take(struct error *err)
 	}
 	if (fd < 0)
 		return -1;
-	encode(&b);
+	encode(&b, verb);
 	if (netlink_talk(fd, b.data, b.len, 1, 3, NULL, err))
 		return fd;
 	/* older kernels know no owners: there the lock is a promise */
@@ -108,11 +111,11 @@ int lock_take(struct error *err)
 		*err = (struct error){0};
 		return fd;
 	}
-	if ((err->code == EEXIST || err->code == EPERM) && ask_holder(holder, fd, &none) &&
-	    *holder) {
+	if ((err->code == EEXIST || err->code == EPERM) && ask_holder(holder, fd, &none)) {
 		*err = (struct error){0};
-		error_set(err, EBUSY,
-			  "another harborwall runs on this host (%s); end that one first", holder);
+		error_set(err, -1, "another harborwall runs on this host (%s); end that one first",
+			  holder);
+		err->code = EBUSY;
 	}
 	close(fd);
 	return -1;

@@ -28,6 +28,7 @@ static const struct {
 struct guest {
 	struct MHD_Connection *connection; /* NULL: the place is free */
 	enum status_page page;
+	uint64_t accepts; /* with a pass: the digest of a file; 0: none */
 	struct MHD_Response *answer;
 	unsigned int code;
 };
@@ -56,12 +57,20 @@ static enum MHD_Result reply(struct MHD_Connection *c, unsigned int code, const 
 	return result;
 }
 
+static uint64_t digest_of(struct MHD_Connection *c)
+{
+	const char *text = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "accept");
+
+	return text ? strtoull(text, NULL, 16) : 0;
+}
+
 static enum MHD_Result let_wait(struct status_server *s, struct MHD_Connection *c,
 				enum status_page page, void **seen)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
 		if (!s->guests[i].connection) {
-			s->guests[i] = (struct guest){.connection = c, .page = page};
+			s->guests[i] = (struct guest){
+				.connection = c, .page = page, .accepts = digest_of(c)};
 			*seen = &s->guests[i];
 			MHD_suspend_connection(c);
 			return MHD_YES;
@@ -220,6 +229,14 @@ bool status_is_asked(const struct status_server *s, enum status_page page)
 		if (waits_for(&s->guests[i], page))
 			return true;
 	return false;
+}
+
+uint64_t status_accepts(const struct status_server *s)
+{
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+		if (waits_for(&s->guests[i], STATUS_PASS) && s->guests[i].accepts)
+			return s->guests[i].accepts;
+	return 0;
 }
 
 void status_answer(struct status_server *s, enum status_page page, bool ok, const char *text)

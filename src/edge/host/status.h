@@ -4,6 +4,7 @@
  * the caller's loop. Whoever asks waits until the caller has the answer: nothing is read or printed
  * for nobody.
  *     GET /status (JSON)   GET /status.txt   GET /metrics   POST /pass (answered after it)
+ * POST /pass?accept=DIGEST: the file with this digest is to be taken, whatever it takes away.
  * Whoever may open the socket may ask: mode 0600.
  */
 #pragma once
@@ -22,6 +23,8 @@ int status_fd(const struct status_server *s); /* readable: status_run has work *
 /* Takes what came in, and sends answers on. */
 void status_run(struct status_server *s);
 bool status_is_asked(const struct status_server *s, enum status_page page);
+/* The digest that somebody who waits for a pass accepts; 0: nobody accepts any. */
+uint64_t status_accepts(const struct status_server *s);
 /* To everybody who waits for it: 200, or 500. */
 void status_answer(struct status_server *s, enum status_page page, bool ok, const char *text);
 

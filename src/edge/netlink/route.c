@@ -92,6 +92,13 @@ static const char *device_of(struct arena *a, struct attrs route)
 	return arena_printf(a, "interface %u", take_u32(attr_find(route, RTA_OIF)));
 }
 
+/* A default route that packets follow when no rule says otherwise. */
+static bool is_default(const struct rtmsg *body)
+{
+	return !body->rtm_dst_len && body->rtm_table == RT_TABLE_MAIN &&
+	       body->rtm_type == RTN_UNICAST;
+}
+
 static bool take_route(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
@@ -107,9 +114,10 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 		return true;
 	dst.ip = take_ip(attr_find(attrs, RTA_DST));
 	dst.len = body->rtm_dst_len;
-	if (!dst.ip.family)
-		return true; /* the default route */
-	if (r->routes && body->rtm_table == RT_TABLE_MAIN && body->rtm_protocol == ROUTE_PROTOCOL)
+	if (!dst.ip.family && !is_default(body))
+		return true;
+	if (r->routes && dst.ip.family && body->rtm_table == RT_TABLE_MAIN &&
+	    body->rtm_protocol == ROUTE_PROTOCOL)
 		*list_add(r->a, r->routes) = (struct route){
 			.dst = dst, .via = take_ip(attr_find(attrs, RTA_GATEWAY)), .origin = NONE};
 	if (r->prefixes && is_taken(body))
@@ -199,6 +207,31 @@ bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a, const stru
 	struct naming n = {.prefixes = prefixes, .a = a};
 
 	return read_routes(&r, ns, err) && name_devices(&n, ns, err);
+}
+
+static bool take_nothing(void *context UNUSED, const struct nlmsghdr *message UNUSED,
+			 struct error *err UNUSED)
+{
+	return true;
+}
+
+bool route_has_interface(const struct ns *ns, const char *name)
+{
+	AUTO_BUF struct buf b = {0};
+	struct error err = {0};
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg body;
+	} request = {.header = {.nlmsg_type = RTM_GETLINK,
+				.nlmsg_flags = NLM_F_REQUEST,
+				.nlmsg_seq = next_seq()}};
+
+	buf_add(&b, &request, sizeof(request));
+	nla_text(&b, IFLA_IFNAME, name);
+	finish(&b);
+	return netlink_get(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nothing,
+			   NULL, &err) ||
+	       err.code != ENODEV;
 }
 
 /* --- writing --- */

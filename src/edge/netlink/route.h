@@ -14,11 +14,13 @@ typedef LIST(struct host_prefix) host_prefix_list;
 MUST_CHECK bool route_read(route_list *routes, struct arena *a, const struct ns *ns,
 			   struct error *err);
 /*
- * Every IPv4 prefix that the namespace's main table routes, and its addresses. Without the default
- * route and without ours.
+ * Every IPv4 prefix that the namespace's main table routes, and its addresses. Without ours. A
+ * default route has length 0; the preferred one comes first.
  */
 MUST_CHECK bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a,
 				    const struct ns *ns, struct error *err);
+/* What can't be found out is taken for there. */
+bool route_has_interface(const struct ns *ns, const char *name);
 /* Adds or replaces. EEXIST if a foreign route to the same prefix stands: it is left alone. */
 MUST_CHECK bool route_add(const struct ns *ns, const struct route *route, struct error *err);
 MUST_CHECK bool route_remove(const struct ns *ns, const struct route *route, struct error *err);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verb apply: makes the host as the file says, or has the daemon do it. */
+#include "app/ask.h"
+#include "app/change.h"
+#include "app/pass/last_good.h"
+#include "app/say.h"
+#include "app/verbs.h"
+
+/* Somebody looked at a file and accepted it: this must be the same one. */
+static bool is_accepted(const struct options *o, const struct generation *g, struct error *err)
+{
+	return !o->accept || o->accept == g->config.digest ||
+	       error_set(err, -1,
+			 "%s is not %016llx any more but %016llx: somebody changed it; look at the "
+			 "plan again",
+			 o->config, (unsigned long long)o->accept,
+			 (unsigned long long)g->config.digest);
+}
+
+/* A daemon that starts later goes on from here. */
+static bool keep_last_good(const struct options *o, const struct buf *text,
+			   const struct generation *g, struct error *err)
+{
+	return last_good_is(o, text->len, g->config.digest) ||
+	       (last_good_propose(o, text, err) && last_good_accept(o, err));
+}
+
+/* The daemon changes the host by itself; what is asked for is a look, and what is held. */
+static int apply_beside_daemon(struct change *c)
+{
+	struct pass pass = {0};
+	struct error err = {0};
+	uint64_t accept = c->options->accept;
+	bool go_on = true;
+
+	if (!ask_is_its_file(c->options))
+		return EXIT_FAILED;
+	if (c->asks && change_plan(c, &pass, &err) && pass.plan.steps.n) {
+		go_on = change_agreed(c, &pass, &err);
+		accept = c->generation->config.digest;
+	}
+	pass_release(&pass);
+	if (err.text[0] || !go_on)
+		return change_fail(&err);
+	return ask_for_pass(c->options, accept);
+}
+
+static int apply(struct change *c, const struct buf *text)
+{
+	struct error err = {0}, unkept = {0};
+	char holder[LOCK_TEXT];
+	int status = EXIT_FINE;
+
+	c->world.adopt = c->options->adopt;
+	c->world.look_for_leftovers = true;
+	if (!ask_holder(holder, &c->world, &err))
+		return change_fail(&err);
+	if (*holder && !lock_is_passing(holder))
+		return apply_beside_daemon(c);
+	if (change_converge(c, &err))
+		change_say_nothing_to_do(c);
+	change_print_totals(c);
+	if (err.text[0])
+		status = change_fail(&err);
+	if (c->any && !keep_last_good(c->options, text, c->generation, &unkept))
+		status = change_fail(&unkept);
+	return status;
+}
+
+int verb_apply(const struct options *o)
+{
+	AUTO_BUF struct buf text = {0};
+	struct generation g;
+	struct change c;
+	struct error err = {0};
+	int status;
+
+	if (!load_file(&g, &text, o))
+		return EXIT_FAILED;
+	if (!change_open(&c, o, &g, text.len, &err) || !is_accepted(o, &g, &err))
+		status = change_fail(&err);
+	else
+		status = apply(&c, &text);
+	change_close(&c);
+	generation_release(&g);
+	return status;
+}

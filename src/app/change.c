@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/change.h"
+
+#include "app/ask.h"
+#include "app/color.h"
+#include "app/pass/written.h"
+#include "app/say.h"
+#include "base/hash.h"
+#include "edge/firewall/nft.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	MAX_PASSES = 4, /* of one apply: the last one finds nothing left to do */
+	MAX_LOOKS = 8,	/* at a host that others change while a person thinks */
+	DECLINED = -2,	/* code of an error: nothing went wrong, somebody said no */
+};
+
+static const char signs[N_SIGNS] = {'+', '~', '-'};
+static const char *const sign_words[N_SIGNS] = {"added", "changed", "removed"};
+
+/* --- Ctrl-C --- */
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int number UNUSED)
+{
+	static const char text[] = "\nharborwall: it stops after this step; again: at once\n";
+
+	interrupted = 1;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+}
+
+/* The second one is not caught: it ends the program, and the next apply finds what is left. */
+static void catch_interrupts(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = note_interrupt,
+				   .sa_flags = SA_RESTART | (int)SA_RESETHAND},
+			 before;
+
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
+			sigaction(numbers[i], &action, NULL);
+}
+
+/* --- what is told --- */
+
+static const char *const outcome_words[] = {
+	[OUTCOME_DONE] = "", [OUTCOME_FAILED] = "FAILED: ", [OUTCOME_SKIPPED] = "skipped: "};
+
+static void print_step(const struct step *step, enum outcome_kind kind, const char *end)
+{
+	AUTO_BUF struct buf line = {0};
+
+	buf_printf(&line, "%c %-10s %s%s%s%s%s%s", step->sign, step->object, outcome_words[kind],
+		   step->text, *step->why ? "  (" : "", step->why, *step->why ? ")" : "", end);
+	color_print(stdout, buf_text(&line));
+	fflush(stdout);
+}
+
+/* Before a step that may take its time. */
+static void begin_line(const struct change *c, const struct pass *p, uint32_t i)
+{
+	char width[12];
+
+	if (!c->live)
+		return;
+	printf("[%*u/%u] ", snprintf(width, sizeof(width), "%u", p->plan.steps.n), i + 1,
+	       p->plan.steps.n);
+	print_step(&p->plan.steps.items[i], OUTCOME_DONE, "");
+}
+
+static void end_line(const struct change *c, const struct pass *p, uint32_t i)
+{
+	enum outcome_kind kind = p->outcomes[i].kind;
+
+	if (c->live)
+		puts(kind == OUTCOME_DONE ? "" : kind == OUTCOME_FAILED ? ": FAILED" : ": skipped");
+	else if (!c->options->quiet && kind == OUTCOME_DONE)
+		print_step(&p->plan.steps.items[i], kind, "\n");
+}
+
+/* What failed is tried again in the next pass; the last one tells. */
+static void print_failures(struct change *c, const struct pass *p)
+{
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		const struct outcome *outcome = &p->outcomes[i];
+
+		c->failed += outcome->kind == OUTCOME_FAILED;
+		c->skipped += outcome->kind == OUTCOME_SKIPPED;
+		if (!c->live && !c->options->quiet && outcome->kind != OUTCOME_DONE)
+			print_step(&p->plan.steps.items[i], outcome->kind, "\n");
+		if (outcome->kind == OUTCOME_FAILED)
+			fprintf(stderr, "harborwall: %s\n", outcome->why);
+	}
+}
+
+static void add_total(struct buf *out, uint32_t n, const char *what)
+{
+	if (n)
+		buf_printf(out, "%s%u %s", out->len ? ", " : "", n, what);
+}
+
+void change_print_totals(const struct change *c)
+{
+	AUTO_BUF struct buf out = {0};
+
+	if (c->options->quiet)
+		return;
+	for (size_t i = 0; i < N_SIGNS; i++)
+		add_total(&out, c->done[i], sign_words[i]);
+	add_total(&out, c->failed, "failed");
+	add_total(&out, c->skipped, "skipped");
+	add_total(&out, c->revoked, c->revoked == 1 ? "connection ended" : "connections ended");
+	if (out.len)
+		printf("%s\n", buf_text(&out));
+}
+
+/* --- what the host had before us --- */
+
+static bool owes(const struct change *c)
+{
+	const struct saved *saved = &c->world.saved;
+
+	return c->clears && (saved->forwarding_was_off || saved->policy_was_accept);
+}
+
+void change_print_owed(struct buf *out, const struct change *c)
+{
+	if (owes(c) && c->world.saved.forwarding_was_off)
+		buf_puts(out, "~ forwarding host: net.ipv4.ip_forward = 0, as it was\n");
+	if (owes(c) && c->world.saved.policy_was_accept)
+		buf_puts(out, "~ policy     host: FORWARD policy ACCEPT, as it was\n");
+}
+
+/* --- the question --- */
+
+static bool says_yes(void)
+{
+	char answer[16] = "";
+
+	printf("Go on? [y/N] ");
+	fflush(stdout);
+	if (!fgets(answer, sizeof(answer), stdin)) {
+		puts("");
+		return false;
+	}
+	answer[strcspn(answer, "\n")] = '\0';
+	return !strcasecmp(answer, "y") || !strcasecmp(answer, "yes");
+}
+
+void change_print_plan(struct buf *out, struct change *c, struct pass *p)
+{
+	if (!c->clears)
+		add_brake(p, c->generation, c->options, c->size);
+	if (p->plan.steps.n || !owes(c))
+		print_plan(out, p, c->generation, c->options->verbose);
+	change_print_owed(out, c);
+}
+
+/* Once for every plan that somebody sees. */
+bool change_agreed(struct change *c, struct pass *p, struct error *err)
+{
+	AUTO_BUF struct buf plan = {0};
+	uint64_t hash;
+
+	if (!c->asks || c->any)
+		return true;
+	change_print_plan(&plan, c, p);
+	hash = hash_bytes(plan.data, plan.len);
+	c->answered = hash != c->shown;
+	if (!c->answered)
+		return true;
+	if (c->shown)
+		puts("the host was changed meanwhile");
+	c->shown = hash;
+	say_text(&plan);
+	close_at_exit_of_scope(&c->lock); /* nobody waits for a person who thinks */
+	c->lock = -1;
+	return says_yes() || error_set(err, DECLINED, "nothing was done");
+}
+
+/* --- passes --- */
+
+bool change_plan(struct change *c, struct pass *p, struct error *err)
+{
+	struct error none = {0};
+
+	c->unlocked = c->lock < 0 && fw_nft_generation(&c->before, &c->world.host, &none);
+	if (c->unlocked && !ask_holder(c->holder, &c->world, err))
+		return false;
+	if (!pass_plan(p, &c->world, c->generation, err))
+		return false;
+	list_each (step, &p->plan.steps)
+		if (c->clears) /* it left no file, and no policy went */
+			step->why = "";
+	return true;
+}
+
+/*
+ * Who takes the lock makes a transaction. If nobody had it when the plan was begun and ours is the
+ * first transaction since, no other harborwall changed anything meanwhile. While a person thought
+ * anybody may have. *fresh: the plan is what is to be done.
+ */
+static bool take_lock(bool *fresh, struct change *c, struct error *err)
+{
+	uint32_t now = 0;
+
+	*fresh = true;
+	if (c->lock >= 0)
+		return true;
+	c->lock = ask_for_lock(c->options->verb, err);
+	if (c->lock < 0 || (c->unlocked && !fw_nft_generation(&now, &c->world.host, err)))
+		return false;
+	if (c->unlocked && now == c->before + 1)
+		written_skip(&c->world, c->before);
+	*fresh = !c->answered && (!c->unlocked || (!*c->holder && now == c->before + 1));
+	return true;
+}
+
+/* False: it was interrupted. */
+static bool take_steps(struct change *c, struct pass *p)
+{
+	uint32_t i = 0;
+
+	pass_begin(p, &c->world);
+	for (; i < p->plan.steps.n && !interrupted; i++) {
+		begin_line(c, p, i);
+		pass_take(p, &c->world, i);
+		end_line(c, p, i);
+		for (size_t s = 0; s < N_SIGNS; s++)
+			c->done[s] += p->outcomes[i].kind == OUTCOME_DONE &&
+				      p->plan.steps.items[i].sign == signs[s];
+	}
+	pass_end(p, &c->world);
+	c->revoked += p->n_revoked;
+	c->any = true;
+	c->steps = p->plan.steps.n;
+	c->left = c->steps - i;
+	return !c->left;
+}
+
+enum turn { TURN_CLEAN, TURN_WORKED, TURN_STUCK, TURN_AGAIN, TURN_ENDED };
+
+static enum turn turn(struct change *c, struct pass *p, bool last, struct error *err)
+{
+	bool clean, changes, fresh = true;
+
+	if (!change_plan(c, p, err))
+		return TURN_ENDED;
+	clean = !p->plan.steps.n;
+	changes = !clean || (owes(c) && !c->any);
+	if (changes && !change_agreed(c, p, err))
+		return TURN_ENDED;
+	/* whoever is at work may be about to do what there is to undo */
+	if ((changes || (c->lock < 0 && *c->holder)) && !take_lock(&fresh, c, err))
+		return TURN_ENDED;
+	if (!fresh)
+		return TURN_AGAIN;
+	if (changes)
+		catch_interrupts();
+	if (!take_steps(c, p)) {
+		error_set(err, -1, "interrupted: %u of %u steps are left; %s again does them",
+			  c->left, c->steps, c->options->verb);
+		return TURN_ENDED;
+	}
+	if (clean)
+		return pass_has_conflicts(p) ? TURN_STUCK : TURN_CLEAN;
+	if (!p->n_done || last)
+		print_failures(c, p);
+	return p->n_done ? TURN_WORKED : TURN_STUCK;
+}
+
+bool change_converge(struct change *c, struct error *err)
+{
+	enum turn result = TURN_AGAIN;
+
+	for (int passes = 0, looks = 0; passes < MAX_PASSES && looks < MAX_LOOKS;) {
+		struct pass pass = {0};
+		bool last = passes == MAX_PASSES - 1;
+
+		result = turn(c, &pass, last, err);
+		if (!c->options->quiet && (result == TURN_CLEAN || result == TURN_STUCK ||
+					   (result == TURN_WORKED && last)))
+			say_findings(stdout, &pass);
+		pass_release(&pass);
+		if (result == TURN_CLEAN || result == TURN_ENDED)
+			return result == TURN_CLEAN;
+		if (result == TURN_STUCK)
+			return error_set(err, -1, "not converged");
+		passes += result == TURN_WORKED;
+		looks += result == TURN_AGAIN;
+	}
+	if (result == TURN_AGAIN)
+		return error_set(err, -1, "others change this host all the time; try again");
+	return error_set(err, -1, "not converged after %d passes: something undoes what is done",
+			 MAX_PASSES);
+}
+
+void change_say_nothing_to_do(const struct change *c)
+{
+	for (size_t i = 0; i < N_SIGNS; i++)
+		if (c->done[i])
+			return;
+	if (!c->options->quiet)
+		puts("nothing to do");
+}
+
+int change_fail(const struct error *err)
+{
+	if (err->code != DECLINED)
+		return say_error(err);
+	puts(err->text);
+	return EXIT_FAILED;
+}
+
+bool change_open(struct change *c, const struct options *o, const struct generation *g, size_t size,
+		 struct error *err)
+{
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+
+	*c = (struct change){.options = o,
+			     .generation = g,
+			     .size = size,
+			     .clears = !size,
+			     .asks = terminal && !o->yes && !o->accept,
+			     .live = isatty(STDOUT_FILENO) && !o->quiet,
+			     .lock = -1};
+	return world_open(&c->world, o, err);
+}
+
+void change_close(struct change *c)
+{
+	close_at_exit_of_scope(&c->lock);
+	world_close(&c->world);
+}

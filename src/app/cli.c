@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/cli.h"
+
+#include "app/verbs.h"
+
+#include <string.h>
+
+#define BACKENDS "nftables iptables-nft iptables-legacy"
+
+const struct flag flags[] = {
+	{"config", 'c', true, true, "FILE", NULL, "networks.json to use"},
+	{"json", 'j', false, false, NULL, NULL, "output for programs"},
+	{"quiet", 'q', true, true, NULL, NULL, "nothing but errors"},
+	{"verbose", 'v', true, true, NULL, NULL, "more of everything"},
+	{"color", 'C', false, true, "WHEN", "auto always never", "colours on a terminal"},
+	{"timings", 't', false, true, NULL, NULL, "how long each stage took, on stderr"},
+	{"help", 'h', true, true, NULL, NULL, "this text; of a verb its own"},
+	{"version", 'V', false, true, NULL, NULL, "the version"},
+	{"strict", 's', false, false, NULL, NULL, "warnings count as errors"},
+	{"yes", 'y', true, false, NULL, NULL, "do not ask"},
+	{"dry-run", 'd', false, false, NULL, NULL, "only show what would go"},
+	{"adopt", 'a', false, false, NULL, NULL,
+	 "rules without our mark that say what ours say go, too"},
+	{"accept", 'A', false, false, "DIGEST", NULL,
+	 "this file and no other, whatever it takes away"},
+	{"replace", 'r', false, false, "NET", NULL, NULL},
+	{"confirm", 'o', false, false, "SECONDS", NULL, NULL},
+	{"networks", 'n', false, false, NULL, NULL, "our networks go, too, once they are empty"},
+	{"container", 'x', false, false, "NAME", NULL,
+	 "rules in this container's namespace, not the host's"},
+	{"backend", 'b', false, false, "NAME", BACKENDS, "in which language"},
+	{"engine", 'e', false, false, "MAJOR", NULL, "as for this version of Docker"},
+	{"counters", 'k', false, false, "WHEN", "auto on off",
+	 "count what each policy lets through (auto: up to 500 policies)"},
+	{"format", 'f', false, false, "NAME", "dot mermaid json", NULL},
+};
+const size_t n_flags = COUNT_OF(flags);
+
+const struct verb verbs[] = {
+	{"run", verb_run, "", NULL, "k", true, "the daemon: keep the host as the file says",
+	 "0 on TERM or INT, 1 if it can't start"},
+	{"check", verb_check, "[FILE]", NULL, "js", false,
+	 "say what is wrong with the file; touch nothing", "0 the file is valid, 1 it is not"},
+	{"plan", verb_plan, "[FILE]", NULL, "jak", true, "show what apply would do, and why",
+	 "0 nothing to do, 2 there are changes, 1 an error or conflict"},
+	{"apply", verb_apply, "[FILE]", NULL, "yaArok", true,
+	 "one pass: make the host as the file says", "0 it is so, 1 it is not"},
+	{"rules", verb_rules, "[FILE]", NULL, "xbek", false, "print the rules as text",
+	 "0 printed, 1 an error"},
+	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
+	 "say which flows NEW opens and closes, against OLD",
+	 "0 the same flows, 2 different ones, 1 an error"},
+	{"status", verb_status, "", NULL, "j", false, "what the running daemon sees",
+	 "0 healthy, 2 degraded, 1 no daemon answers"},
+	{"doctor", verb_doctor, "", NULL, "jk", true,
+	 "look for what makes rules void or a host open", "0 fine, 2 findings, 1 an error"},
+	{"clear", verb_clear, "", NULL, "ydn", true, "take our rules, routes and connections away",
+	 "0 they are gone, 1 not all of them"},
+	{"completion", verb_completion, "SHELL", "bash zsh fish", "", false,
+	 "print what a shell needs to complete all this", "0"},
+	{"help", verb_help, "[VERB]", NULL, "", false, "this text, or a verb's own", "0"},
+	{"explain", NULL, "SRC DST PORT", NULL, "j", false, NULL, NULL},
+	{"graph", NULL, "[FILE]", NULL, "f", false, NULL, NULL},
+	{"test", NULL, "[FILE]", NULL, "j", false, NULL, NULL},
+	{"flows", NULL, "", NULL, "j", false, NULL, NULL},
+	{"init", NULL, "", NULL, "j", false, NULL, NULL},
+};
+const size_t n_verbs = COUNT_OF(verbs);
+
+const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < n_verbs; i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+size_t flag_of(int letter)
+{
+	size_t i = 0;
+
+	while (i < n_flags && flags[i].letter != letter)
+		i++;
+	return i;
+}
+
+bool verb_has(const struct verb *verb, const struct flag *flag)
+{
+	return flag->common || strchr(verb->flags, flag->letter);
+}
+
+bool next_word(char word[32], const char **at)
+{
+	size_t len;
+
+	*at += strspn(*at, " ");
+	len = strcspn(*at, " ");
+	if (!len || len >= 32)
+		return false;
+	memcpy(word, *at, len);
+	word[len] = '\0';
+	*at += len;
+	return true;
+}
+
+uint32_t most_arguments(const struct verb *verb)
+{
+	const char *at = verb->arguments;
+	char word[32];
+	uint32_t n = 0;
+
+	while (next_word(word, &at))
+		n++;
+	return n;
+}
+
+uint32_t least_arguments(const struct verb *verb)
+{
+	return *verb->arguments == '[' ? 0 : most_arguments(verb);
+}

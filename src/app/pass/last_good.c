@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/pass/last_good.h"
+
+#include "edge/host/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *path_of(struct arena *a, const struct options *o, const char *name)
+{
+	const char *slash = strrchr(o->state, '/');
+
+	return slash ? arena_printf(a, "%.*s/%s", (int)(slash - o->state), o->state, name) : name;
+}
+
+const char *last_good_path(struct arena *a, const struct options *o)
+{
+	return path_of(a, o, "last-good.json");
+}
+
+static const char *proposed_path(struct arena *a, const struct options *o)
+{
+	return path_of(a, o, "last-good.next");
+}
+
+bool last_good_is(const struct options *o, uint64_t size, uint64_t digest)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	return file_has_hash(last_good_path(&a, o), size, digest);
+}
+
+struct generation *last_good_load(const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+	struct generation *g;
+
+	if (!file_read(&text, last_good_path(&a, o), CONFIG_MAX_BYTES, &err))
+		return NULL;
+	g = xmalloc(sizeof(*g));
+	if (generation_load(g, o->config, &text, &err))
+		return g;
+	generation_release(g);
+	free(g);
+	return NULL;
+}
+
+bool last_good_propose(const struct options *o, const struct buf *text, struct error *err)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	return file_replace(proposed_path(&a, o), buf_text(text), text->len, 0600, err);
+}
+
+bool last_good_accept(const struct options *o, struct error *err)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *path = last_good_path(&a, o);
+
+	return rename(proposed_path(&a, o), path) == 0 || error_set(err, errno, "replace %s", path);
+}
+
+bool last_good_forget(const struct options *o, struct error *err)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *const paths[] = {proposed_path(&a, o), last_good_path(&a, o)};
+
+	for (size_t i = 0; i < COUNT_OF(paths); i++)
+		if (unlink(paths[i]) < 0 && errno != ENOENT)
+			return error_set(err, errno, "remove %s", paths[i]);
+	return true;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a new file takes away of what stands. A slip of the pen (a section that is gone, a name that
+ * is misspelled everywhere) reads like the wish to dismantle the host, so the daemon holds a file
+ * that takes too much until somebody accepts it. Pure.
+ *
+ * A container loses a connection where the file leaves it fewer of them than it has: one that only
+ * gets another address, or moves to another network, loses nothing. A network is gone when the file
+ * has neither its name nor its subnet. A policy is gone when the file has none with the same ends
+ * (by their names or by their addresses), a protocol and a port in common with it.
+ */
+#pragma once
+
+#include "core/engine/engine.h"
+#include "core/resolve/resolve.h"
+
+/* A file, and what its names mean. All-zero: there is none. */
+struct declared {
+	const struct config *config;
+	const struct resolution *resolution;
+};
+
+enum lost { LOST_CONNECTIONS, LOST_NETWORKS, LOST_POLICIES, N_LOST };
+
+struct loss {
+	uint32_t stand, go;
+	const char *examples; /* the first that go: "api, db and 5 more" */
+};
+
+struct brake {
+	struct loss losses[N_LOST];
+};
+
+/*
+ * before: the file in force, if there is one; what it does not want is leaving anyway and counts as
+ * gone. Where the engine is not known, what that file declares counts as what stands.
+ */
+void brake_look(struct brake *b, struct arena *a, const struct engine *engine,
+		const struct declared *before, const struct declared *wanted);
+/* More than half of the containers or networks and at least 4, or of the policies and 20. */
+bool brake_holds(const struct brake *b);
+/* "5 of 6 containers would be disconnected (api, db and 3 more), …" */
+const char *brake_text(const struct brake *b, struct arena *a);
