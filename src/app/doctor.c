@@ -8,8 +8,11 @@
 #include "app/pass/pass.h"
 #include "app/verbs.h"
 #include "core/compile/facts.h"
+#include "core/compile/nodes.h"
 #include "core/foreign/choose.h"
+#include "core/foreign/openings.h"
 #include "core/plan/checkup.h"
+#include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/host/file.h"
 
@@ -286,6 +289,68 @@ static void check_firewall(struct doctor *d)
 			       : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
 }
 
+static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d)
+{
+	const struct engine *engine = &d->pass.view.engine;
+
+	list_each (n, &d->generation.config.networks) {
+		const char *bridge = network_bridge(n, engine);
+
+		*list_add(a, &managed->subnets) = n->subnet;
+		if (bridge)
+			*list_add(a, &managed->bridges) = bridge;
+	}
+	list_each (e, &engine->networks)
+		if (e->bridge)
+			*list_add(a, &managed->docker) = e->bridge;
+	interfaces_sort(&managed->bridges);
+	interfaces_sort(&managed->docker);
+}
+
+/* Those that say what a policy says are told with the findings. */
+static bool is_leftover(const struct doctor *d, const struct opening *o)
+{
+	list_each (l, &d->pass.view.seen.have.spaces.items[0].leftovers)
+		if (l->variant == o->variant && !strcmp(l->table, o->table) &&
+		    !strcmp(l->rule, o->rule))
+			return true;
+	return false;
+}
+
+/* Rules of others that let in what no policy lets in. */
+static void check_unmanaged(struct doctor *d)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct managed managed = {0};
+	opening_list found = {0};
+	uint32_t n = 0;
+
+	if (!d->planned || !d->valid || !d->generation.config.networks.n)
+		return;
+	find_managed(&managed, &a, d);
+	for (enum variant v = d->pass.view.facts.no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT;
+	     v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf save = {0};
+		struct error err = {0};
+
+		if (iptables_save(&save, &d->world.host, v, &err))
+			openings_find(&found, &a, v, buf_text(&save), &managed);
+		else
+			say(d, false, "unmanaged", "%s", err.text);
+	}
+	list_each (o, &found) {
+		if (is_leftover(d, o))
+			continue;
+		n++;
+		say(d, false, "unmanaged",
+		    "a rule without our mark opens managed networks: iptables-%s -t %s %s; if it "
+		    "is not meant to, remove it (-D), or say it by a policy",
+		    variant_names[o->variant], o->table, o->rule);
+	}
+	if (!n)
+		say(d, true, "unmanaged", "no other rule opens managed networks");
+}
+
 static void check_config(struct doctor *d)
 {
 	const char *file = d->options->config;
@@ -334,7 +399,7 @@ static void check_daemon(struct doctor *d)
 static void (*const checks[])(struct doctor *) = {
 	check_capabilities, check_kernel,     check_rp_filter, check_engine,
 	check_firewall,	    check_firewalld,  check_overlaps,  check_config,
-	check_daemon,	    check_namespaces, check_findings,
+	check_daemon,	    check_namespaces, check_unmanaged, check_findings,
 };
 
 static void look(struct doctor *d)

@@ -123,6 +123,7 @@ static bool word_from_environment(const char **word, const struct options *o, co
 static bool read_environment(struct options *o, int *status)
 {
 	const char *log = from_environment("HARBORWALL_LOG", "text");
+	const char *handoff = from_environment("HARBORWALL_HANDOFF", "behind");
 
 	if (!o->config)
 		o->config = from_environment("NETWORKS_CONFIG_PATH", DEFAULT_CONFIG);
@@ -130,10 +131,12 @@ static bool read_environment(struct options *o, int *status)
 	o->listen = from_environment("HARBORWALL_LISTEN", "/run/harborwall.sock");
 	o->debug = is_true(from_environment("DEBUG", ""));
 	o->log_json = !strcmp(log, "json");
+	o->handoff_top = !strcmp(handoff, "top");
 	return one_of(o, "HARBORWALL_LOG", log, "text json", status) &&
 	       word_from_environment(&o->backend, o, "HARBORWALL_BACKEND", NULL, 'b', status) &&
 	       word_from_environment(&o->counters_word, o, "HARBORWALL_COUNTERS", "auto", 'k',
 				     status) &&
+	       one_of(o, "HARBORWALL_HANDOFF", handoff, "behind top", status) &&
 	       parse_period(o, status) && parse_marks(o, status);
 }
 

@@ -33,6 +33,7 @@ struct options {
 	const char *state;  /* path of the state file */
 	uint32_t period_s;  /* WATCH_PERIOD_SECONDS */
 	uint32_t mark_raw, mark_accept;
+	bool handoff_top; /* HARBORWALL_HANDOFF=top */
 	bool debug, log_json;
 	uint32_t given; /* bit i: flag i of the table was on the command line */
 };

@@ -130,7 +130,7 @@ void load_commit(struct state *have, struct arena *a, const struct state *want,
 		memcpy(&to->handoffs, &from->handoffs, sizeof(to->handoffs));
 		to->forward = from->forward;
 		list_each (handoff, &to->handoffs)
-			handoff->present = handoff->on_top = true;
+			handoff->present = handoff->in_place = true;
 	}
 	list_each (step, &plan->steps)
 		if (step->kind == STEP_FIREWALL)

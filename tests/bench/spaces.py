@@ -27,7 +27,7 @@ class Namespace:
     """A network namespace held by a process that sleeps. Use as a context."""
 
     def __enter__(self):
-        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up; echo; exec sleep 3600"],
+        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up; ip link add docker0 type bridge; echo; exec sleep 3600"],
                                        stdout=subprocess.PIPE)
         self.holder.stdout.readline()
         self.pid = self.holder.pid

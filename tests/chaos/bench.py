@@ -31,6 +31,18 @@ class Traffic(prober.Agent):
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
 
+def handoffs(rules):
+    """Ours among other people's rules, each behind so many of them."""
+    found, before = [], {}
+    for line in rules:
+        chain = line.split()[1]
+        if "harborwall" in line:
+            found.append(f"{before.get(chain, 0)}: {line}")
+        else:
+            before[chain] = before.get(chain, 0) + 1
+    return found
+
+
 class Bench:
     def __init__(self, story, folder, cgroup):
         self.story, self.r, self.folder = story, story.r, folder
@@ -260,11 +272,10 @@ class Bench:
         table = [item for item in json.loads(tool("nft", "-j", "list", "ruleset"))["nftables"]
                  if "harborwall" in (next(iter(item.values())).get("table"), next(iter(item.values())).get("name"))]
         rules = [] if pid else [line for line in tool("iptables-nft-save").splitlines() if line.startswith("-A")]
-        tops = {line.split()[1]: line for line in reversed(rules)}
         return {"objects": sorted(json.dumps(plain(i), sort_keys=True) for i in table if "rule" not in i),
                 "rules": [json.dumps(plain(i), sort_keys=True) for i in
                           sorted((i for i in table if "rule" in i), key=lambda i: i["rule"]["chain"])],
-                "hand-off": sorted(line for line in tops.values() if "harborwall" in line) if not pid else [],
+                "hand-off": handoffs(rules),
                 "copies": sum("harborwall" in line for line in rules), "routes": sorted(line.split(" dev ")[0] for line in
                                  tool("ip", "route", "show", "proto", PROTO).splitlines())}
 

@@ -26,7 +26,7 @@ class Case:
 
     def __init__(self, folder):
         self.folder, self.host = str(folder), f"unix://{folder}/docker.sock"
-        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE)
+        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link add docker0 type bridge; echo; exec sleep 600"], stdout=subprocess.PIPE)
         self.holder.stdout.readline()
         self.write(CONFIG)
 

@@ -6,6 +6,8 @@
 #include "fuzz.h"
 
 #include "core/engine/engine.h"
+#include "core/foreign/openings.h"
+#include "core/foreign/walls.h"
 #include "core/iptables/iptables.h"
 
 struct answer {
@@ -82,8 +84,26 @@ static bool saved(struct answer *r)
 	return true;
 }
 
+static bool walls(struct answer *r)
+{
+	const struct packet packet = {.proto = 6, .dports = {80, 80}, .in = "eth0"};
+	const char *text = arena_strndup(&r->a, r->bytes, r->len);
+	const struct managed nothing = {0};
+	opening_list open = {0};
+	wall_list list = {0};
+
+	openings_find(&open, &r->a, VARIANT_NFT, text, &nothing);
+	walls_of_save(&list, VARIANT_NFT, &r->a, text, text);
+	list_each (wall, &list) {
+		struct passage p = wall_lets_pass(wall, &packet);
+
+		claim(!p.by || p.passing != PASSES);
+	}
+	return true;
+}
+
 static bool (*const decoders[])(struct answer *) = {
-	version, info, networks, containers, inspect, event, refusal, saved,
+	version, info, networks, containers, inspect, event, refusal, saved, walls,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

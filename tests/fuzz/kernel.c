@@ -8,6 +8,7 @@
 
 #include "bench/load.h"
 #include "core/foreign/bridges.h"
+#include "core/foreign/walls.h"
 
 #include <linux/netlink.h>
 
@@ -53,6 +54,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* As at somebody else's rules. */
+static void look_through(const struct ruleset *have, struct arena *a)
+{
+	const struct packet packet = {.proto = 6, .dports = {80, 80}};
+
+	list_each (chain, &have->chains) {
+		const struct listed_chain listed = {.table = "mine", .name = chain->name};
+		struct wall wall = wall_of_chain(&listed, a, have);
+
+		wall_lets_pass(&wall, &packet);
+		list_each (rule, &wall.rules)
+			claim(*plain_text(rule, chain->name, a));
+	}
+}
+
 static void compare(const struct ruleset *have)
 {
 	struct arena a = {0};
@@ -62,6 +78,7 @@ static void compare(const struct ruleset *have)
 	nft_batch_begin(&batch, &a, 1);
 	nft_diff(&batch, &changes, &a, &loaded.want.spaces.items[0].ruleset, have);
 	nft_batch_end(&batch, &a);
+	look_through(have, &a);
 	buf_free(&batch.bytes);
 	arena_release(&a);
 }

@@ -329,7 +329,7 @@ def test_a_kernel_without_nf_tables_gets_iptables_legacy_unasked(lab):
 
 LOSSES = {
     "our table": ["nft delete table inet harborwall"],
-    "the hand-off rule": ["iptables -D DOCKER-USER 1"],
+    "the hand-off rules": ["iptables -D DOCKER-USER 1", "iptables -D DOCKER-USER 1"],
     "our forward chain": ["nft flush chain inet harborwall forward"],
     "what is allowed": ["nft flush set inet harborwall allow"],
 }

@@ -158,9 +158,53 @@ TEST(a_kernel_without_nf_tables_is_told_from_one_that_refuses)
 		     nf_tables_is_absent(EBUSY));
 }
 
+TEST(an_engine_is_elsewhere_where_a_container_runs_on_a_bridge_and_no_bridge_is_here)
+{
+	static const struct {
+		bool bridges, runs, on_bridge, here;
+		enum whereabouts where;
+	} cases[] = {
+		{true, true, true, false, ENGINE_IS_ELSEWHERE},
+		{true, true, true, true, ENGINE_IS_HERE},
+		{true, false, true, false, ENGINE_MAY_BE_ELSEWHERE},
+		{true, true, false, false, ENGINE_MAY_BE_ELSEWHERE},
+		{false, true, true, false, ENGINE_IS_HERE},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct engine e = {.up = true};
+		interfaces here = {0};
+		struct error err = {0};
+		const char *text;
+		const char *networks = arena_printf(
+			&a, "[{\"Id\":\"%064d\",\"Name\":\"bridge\",\"Driver\":\"%s\"}]", 1,
+			cases[i].bridges ? "bridge" : "null");
+		const char *containers =
+			arena_printf(&a,
+				     "[{\"Id\":\"%064d\",\"Names\":[\"/web\"],\"State\":\"%s\","
+				     "\"NetworkSettings\":{\"Networks\":{\"%s\":{}}}}]",
+				     2, cases[i].runs ? "running" : "exited",
+				     cases[i].on_bridge ? "bridge" : "host");
+
+		assert_true(engine_decode_networks(&e, &a, networks, strlen(networks), &err));
+		assert_true(engine_decode_containers(&e, &a, containers, strlen(containers), &err));
+		if (cases[i].here)
+			*list_add(&a, &here) = "docker0";
+		assert_int_equal(engine_whereabouts(&e, &here), cases[i].where);
+		text = engine_whereabouts_text(&a, &e, cases[i].where);
+		assert_int_equal(text != NULL, cases[i].where != ENGINE_IS_HERE);
+		assert_true(!text || strstr(text, "docker run --network host"));
+		assert_true(!text ||
+			    !strstr(text, "\"web\"") == (cases[i].where != ENGINE_IS_ELSEWHERE));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			an_engine_is_elsewhere_where_a_container_runs_on_a_bridge_and_no_bridge_is_here),
 		cmocka_unit_test(
 			a_socket_that_is_not_there_on_a_host_without_traces_is_no_docker_at_all),
 		cmocka_unit_test(an_engine_that_stalls_refuses_or_was_named_is_not_absent),

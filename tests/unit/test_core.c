@@ -201,7 +201,7 @@ TEST(a_state_compared_with_itself_plans_nothing_for_its_namespaces)
 			space->container_id = space->container;
 			space->reachable = true;
 			list_each (handoff, &space->handoffs)
-				handoff->present = handoff->on_top = true;
+				handoff->present = handoff->in_place = true;
 			*list_add(&x.arena, &seen.have.spaces) = *space;
 		}
 		plan_diff(&plan, &x.arena, &x.want, &seen, &x.config);

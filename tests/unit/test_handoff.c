@@ -10,40 +10,53 @@ enum { MARK = 0x2000000 };
 /* --- a filter, written down once and said twice --- */
 
 struct line {
-	const char *chain, *in, *out, *jump; /* jump: a chain, DROP or ACCEPT */
-	bool ours;
+	const char *chain, *in, *out, *jump; /* jump: a chain, DROP, ACCEPT or RETURN */
+	enum { FOREIGN, TOP, BEHIND } ours;
 };
 
 struct layout {
 	const char *name;
-	bool drops; /* policy of FORWARD */
-	struct line lines[12];
+	bool drops;	       /* policy of FORWARD */
+	struct line lines[12]; /* the last one has no chain */
 };
 
 static const struct layout docker20 = {
 	"docker 20",
 	true,
-	{{"FORWARD", NULL, NULL, "DOCKER-USER", false},
-	 {"FORWARD", NULL, NULL, "DOCKER-ISOLATION-STAGE-1", false},
-	 {"FORWARD", NULL, "br-a", "DOCKER", false},
-	 {"DOCKER-USER", NULL, NULL, "ACCEPT", true},
-	 {"DOCKER-ISOLATION-STAGE-1", "br-a", NULL, "DOCKER-ISOLATION-STAGE-2", false},
-	 {"DOCKER-ISOLATION-STAGE-1", "br-b", NULL, "DOCKER-ISOLATION-STAGE-2", false}},
+	{{"FORWARD", NULL, NULL, "DOCKER-USER", FOREIGN},
+	 {"FORWARD", NULL, NULL, "DOCKER-ISOLATION-STAGE-1", FOREIGN},
+	 {"FORWARD", NULL, "br-a", "DOCKER", FOREIGN},
+	 {"DOCKER-USER", NULL, NULL, "ACCEPT", TOP},
+	 {"DOCKER-ISOLATION-STAGE-1", "br-a", NULL, "DOCKER-ISOLATION-STAGE-2", FOREIGN},
+	 {"DOCKER-ISOLATION-STAGE-1", "br-b", NULL, "DOCKER-ISOLATION-STAGE-2", FOREIGN}},
 };
 
 static const struct layout docker28 = {
 	"docker 28",
 	false,
-	{{"FORWARD", NULL, NULL, "DOCKER-USER", false},
-	 {"FORWARD", NULL, NULL, "DOCKER-FORWARD", false},
-	 {"DOCKER-USER", "eth9", NULL, "ACCEPT", false},
-	 {"DOCKER-USER", NULL, NULL, "ACCEPT", true},
-	 {"DOCKER", NULL, "br-a", "DROP", false},
-	 {"DOCKER", NULL, "br-b", "DROP", false}},
+	{{"FORWARD", NULL, NULL, "DOCKER-USER", FOREIGN},
+	 {"FORWARD", NULL, NULL, "DOCKER-FORWARD", FOREIGN},
+	 {"DOCKER-USER", "eth9", NULL, "ACCEPT", FOREIGN},
+	 {"DOCKER-USER", NULL, NULL, "ACCEPT", TOP},
+	 {"DOCKER", NULL, "br-a", "DROP", FOREIGN},
+	 {"DOCKER", NULL, "br-b", "DROP", FOREIGN}},
 };
 
 static const char *const chains[] = {"FORWARD", "DOCKER-USER", "DOCKER-ISOLATION-STAGE-1",
 				     "DOCKER"};
+
+static const char *const comments[] = {
+	[TOP] = "harborwall: what table inet harborwall admits",
+	[BEHIND] = "harborwall: what table inet harborwall admits, behind foreign rules"};
+
+static const char *ours_as_text(struct arena *a, const struct line *line)
+{
+	return line->ours ? arena_printf(a,
+					 " -m mark --mark 0x2000000/0x2000000 -m comment "
+					 "--comment \"%s\"",
+					 comments[line->ours])
+			  : "";
+}
 
 static const char *as_text(struct arena *a, const struct layout *l)
 {
@@ -54,10 +67,7 @@ static const char *as_text(struct arena *a, const struct layout *l)
 		text = arena_printf(a, "%s-A %s%s%s%s%s%s -j %s\n", text, line->chain,
 				    line->in ? " -i " : "", line->in ? line->in : "",
 				    line->out ? " -o " : "", line->out ? line->out : "",
-				    line->ours ? " -m mark --mark 0x2000000/0x2000000 -m comment "
-						 "--comment \"harborwall: what it admits\""
-					       : "",
-				    line->jump);
+				    ours_as_text(a, line), line->jump);
 	return arena_printf(a, "%sCOMMIT\n", text);
 }
 
@@ -76,13 +86,15 @@ static void add_rule(struct chain *chain, struct arena *a, const struct line *li
 		add_term(rule, a, (struct term){.kind = TERM_OIFNAME, .name = line->out});
 	if (line->ours) {
 		add_term(rule, a, (struct term){.kind = TERM_MARK_HAS, .number = MARK});
-		rule->comment = "harborwall: what it admits";
+		rule->comment = comments[line->ours];
 	}
 	add_term(rule, a, (struct term){.kind = TERM_COUNTER});
 	if (!strcmp(line->jump, "DROP"))
 		add_term(rule, a, (struct term){.kind = TERM_DROP});
 	else if (!strcmp(line->jump, "ACCEPT"))
 		add_term(rule, a, (struct term){.kind = TERM_ACCEPT});
+	else if (!strcmp(line->jump, "RETURN"))
+		add_term(rule, a, (struct term){.kind = TERM_RETURN});
 	else
 		add_term(rule, a, (struct term){.kind = TERM_JUMP, .name = line->jump});
 }
@@ -159,25 +171,83 @@ TEST(ours_is_found_with_its_bits_and_its_place)
 		assert_int_equal(first.handoffs.n, 1);
 		assert_string_equal(first.handoffs.items[0].chain, "DOCKER-USER");
 		assert_int_equal(first.handoffs.items[0].bits, MARK);
-		assert_true(first.handoffs.items[0].on_top);
+		assert_true(first.handoffs.items[0].in_place);
 		assert_int_equal(second.handoffs.n, 1);
-		assert_false(second.handoffs.items[0].on_top); /* a foreign rule is before it */
+		assert_false(second.handoffs.items[0].in_place); /* a foreign rule is before it */
 	}
 }
 
-TEST(a_second_copy_of_ours_is_not_on_top)
+/* T and B: ours, at the top and behind; f: somebody's rule; r: the RETURN that ends the chain. */
+static struct layout user_chain(const char *rules)
 {
-	const struct layout twice = {"twice",
-				     false,
-				     {{"DOCKER-USER", NULL, NULL, "ACCEPT", true},
-				      {"DOCKER-USER", NULL, NULL, "ACCEPT", true}}};
+	struct layout l = {.name = rules};
 
-	for (int language = 0; language < N_LANGUAGES; language++) {
+	for (size_t i = 0; rules[i]; i++)
+		l.lines[i] = (struct line){"DOCKER-USER", rules[i] == 'f' ? "eth9" : NULL, NULL,
+					   rules[i] == 'f'   ? "DROP"
+					   : rules[i] == 'r' ? "RETURN"
+							     : "ACCEPT",
+					   rules[i] == 'T'   ? TOP
+					   : rules[i] == 'B' ? BEHIND
+							     : FOREIGN};
+	return l;
+}
+
+static bool in_place(const struct filter_view *view, bool behind)
+{
+	list_each (h, &view->handoffs)
+		if (h->behind == behind)
+			return h->in_place;
+	return false;
+}
+
+TEST(ours_are_in_place_at_the_top_and_behind_every_foreign_rule_that_is_reached)
+{
+	static const struct {
+		const char *rules;
+		bool top, behind;
+	} cases[] = {
+		{"TB", true, true},	{"TfB", true, true},   {"TfBr", true, true},
+		{"TfBrf", true, true},	{"TBf", true, false},  {"TBfr", true, false},
+		{"TfrB", true, false},	{"fTB", false, true},  {"rTB", false, false},
+		{"BT", true, true},	{"TTfB", false, true}, {"TBB", true, false},
+		{"TffBrr", true, true}, {"T", true, false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		for (int language = 0; language < N_LANGUAGES; language++) {
+			AUTO_RELEASE struct arena a = {0};
+			struct layout l = user_chain(cases[i].rules);
+			struct filter_view view = look(&a, &l, language);
+
+			if (in_place(&view, false) != cases[i].top ||
+			    in_place(&view, true) != cases[i].behind)
+				fail_msg("%s, language %d", cases[i].rules, language);
+		}
+}
+
+TEST(what_is_put_behind_gets_the_number_of_the_rule_that_ends_the_chain)
+{
+	static const struct {
+		const char *rules, *put;
+	} cases[] = {
+		{"Tfr", "-I DOCKER-USER 3 "},	 {"TBfr", "-I DOCKER-USER 3 "},
+		{"Tff", "-A DOCKER-USER "},	 {"r", "-I DOCKER-USER 1 "},
+		{"TBBfrr", "-I DOCKER-USER 3 "},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		AUTO_RELEASE struct arena a = {0};
-		struct filter_view view = look(&a, &twice, language);
+		AUTO_BUF struct buf out = {0};
+		struct layout l = user_chain(cases[i].rules);
+		const struct handoff h = {
+			.table = "filter", .chain = "DOCKER-USER", .behind = true, .bits = MARK};
 
-		assert_int_equal(view.handoffs.n, 1);
-		assert_false(view.handoffs.items[0].on_top);
+		handoff_encode_text(&out, as_text(&a, &l), &h, true);
+		if (!strstr(buf_text(&out), cases[i].put))
+			fail_msg("%s:\n%s", cases[i].rules, buf_text(&out));
+		assert_int_equal(strstr(buf_text(&out), "-D DOCKER-USER") != NULL,
+				 strchr(cases[i].rules, 'B') != NULL);
 	}
 }
 
@@ -215,7 +285,7 @@ TEST(only_a_drop_of_what_comes_from_elsewhere_is_a_raw_drop)
 TEST(a_zone_chain_of_firewalld_is_noticed)
 {
 	const struct layout zones = {
-		"firewalld", false, {{"FORWARD", NULL, NULL, "FORWARD_ZONES", false}}};
+		"firewalld", false, {{"FORWARD", NULL, NULL, "FORWARD_ZONES", FOREIGN}}};
 
 	for (int language = 0; language < N_LANGUAGES; language++) {
 		AUTO_RELEASE struct arena a = {0};
@@ -277,7 +347,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_languages_show_the_same_filter),
 		cmocka_unit_test(ours_is_found_with_its_bits_and_its_place),
-		cmocka_unit_test(a_second_copy_of_ours_is_not_on_top),
+		cmocka_unit_test(
+			ours_are_in_place_at_the_top_and_behind_every_foreign_rule_that_is_reached),
+		cmocka_unit_test(
+			what_is_put_behind_gets_the_number_of_the_rule_that_ends_the_chain),
 		cmocka_unit_test(an_empty_kernel_shows_nothing),
 		cmocka_unit_test(only_a_drop_of_what_comes_from_elsewhere_is_a_raw_drop),
 		cmocka_unit_test(a_zone_chain_of_firewalld_is_noticed),

@@ -7,6 +7,7 @@
 #include "app/ask.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
+#include "app/pass/place.h"
 #include "app/pass/written.h"
 #include "app/report/report.h"
 #include "app/report/telling.h"
@@ -37,6 +38,7 @@ struct daemon {
 	struct fights fights;
 	struct counts counts;
 	int lock;
+	bool misplaced; /* it was started in another network namespace than the engine's */
 
 	int64_t last_pass_ms, cooled_ms;
 	int64_t heat;  /* passes not yet forgotten */
@@ -279,6 +281,9 @@ static void make_pass(struct daemon *d)
 		log_error("pass failed, what stands stays", "reason", reasons, "error", err.text);
 		report_failure(&d->report, &err, reasons, clock_us() - started);
 		triggers_retry(&d->triggers);
+		/* a start in the wrong place ends; later it may be a mistake of the engine's */
+		d->misplaced = err.code == ELSEWHERE && why & REASON_START;
+		d->triggers.stopping |= d->misplaced;
 	}
 	publish(d);
 	if (why & REASON_ASKED)
@@ -414,5 +419,5 @@ int verb_run(const struct options *options)
 		opened = false;
 	}
 	daemon_close(&d);
-	return opened ? EXIT_FINE : EXIT_FAILED;
+	return opened && !d.misplaced ? EXIT_FINE : EXIT_FAILED;
 }

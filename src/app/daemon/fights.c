@@ -201,6 +201,13 @@ static void count(struct fight *fight, int64_t now_ms)
 		fight->strikes++;
 }
 
+/* Who adds a rule (a ban) moves ours, and undoes nothing; who only moves his own undoes it. */
+static bool was_only_moved(const struct fight *fight, const struct step *step,
+			   const struct facts *facts)
+{
+	return step->moves && facts->n_foreign > fight->n_foreign;
+}
+
 /* The first time is no fight: only what is undone after we put it up is. */
 void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms)
 {
@@ -214,8 +221,9 @@ void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now
 			continue;
 		if (!fight)
 			fight = add(f, key, step);
-		else if (looks)
+		else if (looks && !was_only_moved(fight, step, &p->view.facts))
 			count(fight, now_ms);
+		fight->n_foreign = p->view.facts.n_foreign;
 		fight->closes = keeps_closed(p, step);
 		fight->of_facts = depends_on_facts(step);
 		fight->owed = false;

@@ -23,7 +23,8 @@ struct fight {
 	bool closes;			/* it alone keeps networks closed: never left for long */
 	bool owed;			/* it does not stand, and is left so for now */
 	bool told;
-	bool of_facts; /* whether it is wanted depends on the facts of the host */
+	uint32_t n_foreign; /* rules of others around ours when it was put right last */
+	bool of_facts;	    /* whether it is wanted depends on the facts of the host */
 };
 
 struct fights {

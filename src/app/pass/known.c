@@ -7,8 +7,10 @@
 #include "app/pass/world.h"
 #include "app/report/timings.h"
 #include "base/hash.h"
+#include "core/compile/flows.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/firewall/walls.h"
 #include "edge/netlink/route.h"
 
 #include <endian.h>
@@ -270,7 +272,14 @@ static bool must_be_polled(const struct space *space)
 	return false;
 }
 
-static bool read_space(struct memory *m, const struct world *w, const struct ns *ns,
+static bool read_walls(struct memory *m, const struct world *w, const struct ns *ns,
+		       struct error *err)
+{
+	return (w->no_nf_tables || walls_read(&m->space.walls, &m->arena, ns, false, err)) &&
+	       walls_read_legacy(&m->space.walls, &m->arena, ns, err);
+}
+
+static bool read_space(struct memory *m, const struct world *w, const struct ns *ns, bool walls,
 		       struct error *err)
 {
 	struct space *space = &m->space;
@@ -278,9 +287,11 @@ static bool read_space(struct memory *m, const struct world *w, const struct ns 
 	int forward;
 
 	arena_release(&m->arena);
-	*m = (struct memory){0};
+	*m = (struct memory){.has_walls = walls};
 	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, NULL, err) ||
 				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
+		return false;
+	if (m->has_walls && !read_walls(m, w, ns, err))
 		return false;
 	if (!route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
@@ -317,14 +328,23 @@ bool world_heard_changes(struct world *w)
 	return known_heard_changes(w) || host || legacy;
 }
 
+/* What others drop there is of interest. */
+static bool translates(const struct state *want, const char *container)
+{
+	uint32_t i = state_find_space(want, container);
+
+	return i != NONE && want->spaces.items[i].flows->translations.n;
+}
+
 /* One container that can't be looked into is its own trouble, not the pass's. */
 static void observe_container(struct view *view, struct arena *a, struct world *w,
-			      const struct engine_container *c)
+			      const struct state *want, const struct engine_container *c)
 {
 	struct space *space = list_add(a, &view->seen.have.spaces);
 	struct place *place = list_add(a, &view->places);
 	struct error err = {0};
 	struct known *k = view->known[c - view->engine.containers.items];
+	bool walls = translates(want, c->name);
 
 	k = k ? k : know(w, c, &err);
 	if (k)
@@ -340,8 +360,8 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	if (k && k->open) {
 		*place = (struct place){&k->ns, &k->memory, k};
 		heard_changes(k);
-		k->memory.space.reachable =
-			k->memory.valid || read_space(&k->memory, w, &k->ns, &err);
+		k->memory.space.reachable = (k->memory.valid && (k->memory.has_walls || !walls)) ||
+					    read_space(&k->memory, w, &k->ns, walls, &err);
 		*space = k->memory.space;
 		space->pid = k->container.pid;
 	}
@@ -362,7 +382,7 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 		if (has_own_namespace(c) &&
 		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
 		     was_visited(view, w, c)))
-			observe_container(view, a, w, c);
+			observe_container(view, a, w, want, c);
 	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
 	return true;
 }

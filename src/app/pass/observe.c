@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
-#include "app/pass/world.h"
+#include "app/pass/place.h"
 #include "app/pass/written.h"
 #include "app/report/timings.h"
 #include "core/foreign/choose.h"
@@ -9,6 +9,7 @@
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/firewall/walls.h"
 #include "edge/host/file.h"
 #include "edge/netlink/route.h"
 
@@ -151,6 +152,13 @@ static void judge_loss(struct facts *f, struct world *w)
 	f->drops_lost = !f->docker_drops && (w->drops_stood || (f->bridges && f->bridges->exists));
 }
 
+/* The verdict is handed over in it. What a Docker left that writes nf_tables by now is in the way.
+ */
+static bool is_dockers_filter(const struct filter_view *view, const struct bridges_view *bridges)
+{
+	return view->docker_user && view->docker_isolation && !bridges->exists;
+}
+
 /*
  * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
  * namespace: while the count stands, what was read is what is there, and one message tells.
@@ -179,8 +187,12 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
 	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
+	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
+			err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
+	list_each (wall, &m->filter.walls)
+		*list_add(&m->arena, &m->space.walls) = *wall;
 	m->valid = before == after;
 	written_release(w);
 	w->written.expected = m->valid ? before : 0;
@@ -229,6 +241,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 		w->legacy_hash = iptables_legacy_hash(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
+	f->handoff_top = w->options->handoff_top;
 	f->counters = w->options->counters;
 	f->were_containers = &w->saved.containers;
 	f->forgotten = w->saved.trouble;
@@ -253,11 +266,16 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
 	f->docker_drops = !f->open_why;
 	f->raw_drops = views[f->variant].raw_drops;
+	f->user_end = views[f->variant].user_end;
+	f->raw_end = views[f->variant].raw_end;
+	f->n_foreign = views[f->variant].n_foreign;
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(view, a, w);
 	judge_loss(f, w);
 	f->forward_drop = views[f->variant].forward_drop;
+	view->save = views[VARIANT_LEGACY].save;
+	view->save_raw = views[VARIANT_LEGACY].save_raw;
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
@@ -287,6 +305,27 @@ static void read_engine(struct view *view, struct world *w)
 		view->engine = m->said;
 }
 
+/*
+ * A kernel that tells of a bridge's end is heard before the engine tells of its network's: before
+ * anything is refused the engine is asked anew.
+ */
+static bool check_place(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	enum whereabouts where;
+
+	if (!place_find(&where, view, a, w, err))
+		return false;
+	if (where == ENGINE_IS_ELSEWHERE) {
+		w->engine.valid = false;
+		view->engine = (struct engine){0};
+		read_engine(view, w);
+		*err = w->engine_trouble;
+		if (!view->engine.up || !place_find(&where, view, a, w, err))
+			return false;
+	}
+	return place_accept(view, a, w, where, err);
+}
+
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
@@ -314,7 +353,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 			*list_add(a, &view->seen.host_prefixes) = *prefix;
 		else if (!view->default_device && !strchr(prefix->device, ' '))
 			view->default_device = prefix->device;
-	return read_facts(view, a, w, err) &&
+	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
 }
 
@@ -340,6 +379,17 @@ bool world_has_interface(const struct world *w, const struct named_interface *in
 		interface->container ? known_namespace(w, interface->container) : &w->host;
 
 	return !ns || route_has_interface(ns, interface->name);
+}
+
+void observe_walls(struct view *view, struct arena *a)
+{
+	struct space *host = &view->seen.have.spaces.items[0];
+	wall_list walls = {0};
+
+	list_each (wall, &host->walls) /* the memory's, which this pass must not add to */
+		*list_add(a, &walls) = *wall;
+	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
+	host->walls = walls;
 }
 
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,

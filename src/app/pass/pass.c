@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { FIRST_WITH_RAW_DROPS = 28 }; /* Docker Engine */
+enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
 
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
@@ -60,6 +60,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	p->unchanged = unchanged_take(p, w);
 	if (p->unchanged)
 		return true;
+	observe_walls(&p->view, &p->arena);
 	start = timing_start();
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);
@@ -88,14 +89,17 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 	const char *backend = options->backend ? options->backend : "nftables";
 
 	*p = (struct pass){0};
-	p->view.facts = (struct facts){.variant = VARIANT_NFT,
-				       .docker_user = true,
-				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
-				       .docker_drops = true,
-				       .ip_forward = 1,
-				       .counters = options->counters,
-				       .mark_accept = options->mark_accept,
-				       .mark_raw = options->mark_raw};
+	p->view.facts =
+		(struct facts){.variant = VARIANT_NFT,
+			       .docker_user = true,
+			       .user_end = options->engine >= FIRST_WITHOUT_RETURN ? NONE : 0,
+			       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
+			       .docker_drops = true,
+			       .ip_forward = 1,
+			       .counters = options->counters,
+			       .mark_accept = options->mark_accept,
+			       .mark_raw = options->mark_raw,
+			       .handoff_top = options->handoff_top};
 	if (!strncmp(backend, "iptables", 8))
 		p->view.facts.backend = BACKEND_IPTABLES;
 	if (!strcmp(backend, "iptables-legacy"))

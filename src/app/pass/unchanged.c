@@ -12,8 +12,9 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 
 	list_each (h, &host->handoffs) {
 		hash = hash_more(hash, h->chain, strlen(h->chain));
-		hash = hash_word(hash, (uint64_t)h->variant << 34 | (uint64_t)h->bits << 2 |
-					       (uint64_t)h->on_top << 1 | h->present);
+		hash = hash_word(hash, (uint64_t)h->variant << 35 | (uint64_t)h->bits << 3 |
+					       (uint64_t)h->behind << 2 |
+					       (uint64_t)h->in_place << 1 | h->present);
 	}
 	list_each (p, &seen->host_prefixes) {
 		hash = hash_more(hash, &p->prefix, sizeof(p->prefix));
@@ -41,6 +42,8 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
 	hash = hash_word(HASH_START, engine_digest(&p->view.engine));
 	hash = hash_word(hash, w->memory.generation);
 	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
+	hash = hash_word(hash, handoff_hash_text(p->view.save));
+	hash = hash_word(hash, handoff_hash_text(p->view.save_raw));
 	return hash ? hash : 1;
 }
 
@@ -71,7 +74,8 @@ static bool interfaces_are_unchanged(const struct world *w)
 static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
 {
 	list_each (f, &from->list)
-		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text);
+		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text)
+			->effect = f->effect;
 }
 
 /* What the converged pass had to say, and the hand-offs that it wanted. */

@@ -23,6 +23,7 @@ struct memory {
 	bool believed; /* sets of ours were not read, for we wrote them (app/pass/written.h) */
 	uint32_t generation;
 	struct space space;
+	bool has_walls;		     /* they were looked for, too: where something is translated */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
@@ -144,11 +145,12 @@ struct place {
 struct view {
 	struct engine engine;
 	struct facts facts;
-	struct observed seen;	    /* engine, facts and have, as plan_diff takes them */
-	const char *default_device; /* of the host's default route, or NULL */
-	LIST(struct place) places;  /* of seen.have.spaces */
-	struct known **known;	    /* of each container of the engine; NULL: nothing */
-	bool anybody_gone;	    /* a process is not, or no longer, the container's: ask again */
+	const char *default_device;  /* of the host's default route, or NULL */
+	struct observed seen;	     /* engine, facts and have, as plan_diff takes them */
+	LIST(struct place) places;   /* of seen.have.spaces */
+	struct known **known;	     /* of each container of the engine; NULL: nothing */
+	const char *save, *save_raw; /* of the host's legacy tables; "": not there */
+	bool anybody_gone; /* a process is not, or no longer, the container's: ask again */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
@@ -157,6 +159,8 @@ MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w
 void observe_interfaces(struct view *view, struct arena *a, const struct state *want);
 /* A namespace of the host or of a container that is looked after; taken for there if not. */
 bool world_has_interface(const struct world *w, const struct named_interface *interface);
+/* Of the host's legacy tables, which are read in every pass: other people's rules on the way. */
+void observe_walls(struct view *view, struct arena *a);
 /* Unmarked rules that say what ours say, in the namespaces that are wanted. */
 MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
 				  struct error *err);

@@ -14,6 +14,8 @@ static enum policy_state state_of(const struct finding *f)
 {
 	if (f->kind == FINDING_WAITING)
 		return POLICY_WAITING;
+	if (f->effect == POLICY_IS_VOID)
+		return POLICY_CANNOT;
 	if (f->kind != FINDING_CONFLICT)
 		return POLICY_ENFORCED;
 	return finding_cannot(f) ? POLICY_CANNOT : POLICY_CONFLICT;

@@ -18,7 +18,8 @@ enum { MANY = 50 }; /* findings, for people */
 bool report_is_healthy(const struct report *r)
 {
 	return r->engine_up && !r->trouble[0] && !r->held && !r->failed && !r->n_failed &&
-	       !r->n_conflicts && !r->compiled_with.drops_lost && !fights_are_on(r->fights);
+	       !r->n_conflicts && !r->n_stopped && !r->compiled_with.drops_lost &&
+	       !fights_are_on(r->fights);
 }
 
 static void keep_findings(struct report *r, const struct findings *findings)
@@ -27,10 +28,13 @@ static void keep_findings(struct report *r, const struct findings *findings)
 	r->arena = (struct arena){0};
 	r->findings = (struct findings){0};
 	r->n_conflicts = 0;
+	r->n_stopped = 0;
 	list_each (f, &findings->list) {
 		finding_add(&r->findings, &r->arena, f->kind, f->origin,
-			    arena_strdup(&r->arena, f->subject), "%s", f->text);
+			    arena_strdup(&r->arena, f->subject), "%s", f->text)
+			->effect = f->effect;
 		r->n_conflicts += f->kind == FINDING_CONFLICT;
+		r->n_stopped += f->effect != NO_EFFECT;
 	}
 }
 
@@ -67,8 +71,8 @@ static void keep_handoffs(struct report *r, const struct pass *p)
 	const char *text = "";
 
 	list_each (h, &p->want.spaces.items[0].handoffs)
-		text = arena_printf(&r->arena, "%s%s%s %s", text, *text ? ", " : "", h->table,
-				    h->chain);
+		text = arena_printf(&r->arena, "%s%s%s %s%s", text, *text ? ", " : "", h->table,
+				    h->chain, h->behind ? " behind foreign rules" : "");
 	r->handoff = text;
 }
 
@@ -87,6 +91,7 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with = *facts;
 	r->compiled_with.open_why = NULL;
 	r->compiled_with.no_engine = NULL;
+	r->compiled_with.elsewhere = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
 	r->compiled_with.bridges = NULL;
 	r->compiled_with.devices = (interfaces){0};
@@ -221,6 +226,8 @@ void report_line(struct buf *out, const struct report *r, const struct generatio
 		buf_printf(out, ": %.200s", r->error);
 	else if (r->n_conflicts)
 		buf_printf(out, ": %u conflicts", r->n_conflicts);
+	else if (r->n_stopped)
+		buf_printf(out, ": other people's rules stop %u policies, or may", r->n_stopped);
 	else if (fights_are_on(r->fights))
 		buf_puts(out, ": another program keeps undoing changes");
 	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,

@@ -31,6 +31,7 @@ struct report {
 	const char *takes;   /* and what it would take away */
 	bool rules_failed;   /* the host's, as a whole */
 	uint32_t n_failed, n_conflicts;
+	uint32_t n_stopped; /* findings of policies that other people's rules stop, or may */
 	time_t loaded_at, passed_at;
 	char reason[64], error[640];
 	int64_t took_us;

@@ -137,6 +137,26 @@ static bool is_left_open(const struct compiler *c, uint32_t i)
 	return bridges_lack(f->bridges, c->a, c->bridges[i], internal) != NULL;
 }
 
+/* Those of the subnets above, and those that translations name as where a packet comes in. */
+static void compile_between(struct compiler *c)
+{
+	interfaces named = {0};
+
+	list_each (tied, &c->host->tied)
+		*list_add(c->a, &c->host->between) = tied->bridge;
+	list_each (t, &c->host->translations)
+		if (t->iface)
+			*list_add(c->a, &named) = t->iface;
+	interfaces_sort(&named);
+	interfaces_sort(&c->host->between);
+	list_each (network, &c->engine->networks)
+		if (network->bridge && interfaces_have(&named, network->bridge) &&
+		    !interfaces_have(&c->host->between, network->bridge)) {
+			*list_add(c->a, &c->host->between) = network->bridge;
+			interfaces_sort(&c->host->between);
+		}
+}
+
 /* Nobody writes Docker's drops, or they were flushed: ours stand in. */
 static void compile_closed(struct compiler *c)
 {
@@ -162,6 +182,9 @@ static void compile_absences(struct compiler *c)
 	if (c->facts->no_nf_tables)
 		finding_add(c->findings, c->a, FINDING_NOTE, NONE, "host",
 			    "this kernel has no nf_tables: the backend is iptables-legacy");
+	if (c->facts->elsewhere)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s",
+			    c->facts->elsewhere);
 	if (c->facts->no_engine && (c->config->networks.n || c->config->policies.n))
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "%s. The file alone is enforced, on the host: networks, connections "
@@ -187,6 +210,37 @@ static void compile_attachments(struct compiler *c, struct state *want)
 	}
 }
 
+static void add_handoff(struct compiler *c, struct space *host, const char *table,
+			const char *chain, bool behind, uint32_t bits)
+{
+	*list_add(c->a, &host->handoffs) = (struct handoff){.variant = c->facts->variant,
+							    .table = table,
+							    .chain = chain,
+							    .behind = behind,
+							    .bits = bits};
+}
+
+/*
+ * Behind the foreign rules of DOCKER-USER what comes from outside, before them what containers say
+ * to each other. Where there is no such chain, foreign rules and Docker's own share FORWARD: behind
+ * them a packet is lost, so everything is handed over before them.
+ */
+static void compile_handoffs(struct compiler *c, struct space *host)
+{
+	const struct facts *f = c->facts;
+	bool split = f->docker_user && !f->handoff_top;
+
+	if (!f->no_filter && split) {
+		add_handoff(c, host, "filter", "DOCKER-USER", true, f->mark_accept);
+		add_handoff(c, host, "filter", "DOCKER-USER", false, mark_between(f));
+	} else if (!f->no_filter) {
+		add_handoff(c, host, "filter", f->docker_user ? "DOCKER-USER" : "FORWARD", false,
+			    f->mark_accept);
+	}
+	if (f->raw_drops)
+		add_handoff(c, host, "raw", "PREROUTING", !f->handoff_top, f->mark_raw);
+}
+
 static void compile_host(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
@@ -200,19 +254,8 @@ static void compile_host(struct compiler *c, struct space *host)
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
-	if (!host->ruleset.exists || f->variant == VARIANT_NONE)
-		return;
-	if (!f->no_filter)
-		*list_add(c->a, &host->handoffs) =
-			(struct handoff){.variant = f->variant,
-					 .table = "filter",
-					 .chain = f->docker_user ? "DOCKER-USER" : "FORWARD",
-					 .bits = f->mark_accept};
-	if (f->raw_drops)
-		*list_add(c->a, &host->handoffs) = (struct handoff){.variant = f->variant,
-								    .table = "raw",
-								    .chain = "PREROUTING",
-								    .bits = f->mark_raw};
+	if (host->ruleset.exists && f->variant != VARIANT_NONE)
+		compile_handoffs(c, host);
 }
 
 static void compile_containers(struct compiler *c, struct state *want)
@@ -307,6 +350,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);
+	compile_between(&c);
 	compile_absences(&c);
 	compile_closed(&c);
 

@@ -10,12 +10,16 @@
 
 enum finding_kind { FINDING_WAITING, FINDING_CONFLICT, FINDING_WARNING, FINDING_NOTE };
 
+/* What a warning means for its policy: the status of the daemon is degraded by it. */
+enum effect { NO_EFFECT, POLICY_MAY_BE_VOID, POLICY_IS_VOID };
+
 /* What people should know of a pass, beside its steps. */
 struct finding {
 	enum finding_kind kind;
 	uint32_t origin;     /* policy index, or NONE */
 	const char *subject; /* "policies[3]", "networks.web", "ips[\"10.0.0.2\"]" */
 	const char *text;
+	enum effect effect;
 };
 
 struct findings {

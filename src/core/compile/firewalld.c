@@ -10,17 +10,22 @@ static bool is_to_be_made(const struct trusting *in, struct place place)
 static void say_refused(struct findings *findings, struct arena *a, const struct grant *grant,
 			const char *in, const char *out)
 {
+	struct finding *f;
+
 	if (in)
-		finding_of_policy(findings, a, FINDING_WARNING, grant->origin,
-				  "firewalld refuses what comes in by %s; firewall-cmd --permanent "
-				  "--zone=trusted --add-interface=%s && firewall-cmd --reload",
-				  in, in);
+		f = finding_of_policy(
+			findings, a, FINDING_WARNING, grant->origin,
+			"firewalld refuses what comes in by %s; firewall-cmd --permanent "
+			"--zone=trusted --add-interface=%s && firewall-cmd --reload",
+			in, in);
 	else
-		finding_of_policy(findings, a, FINDING_WARNING, grant->origin,
-				  "firewalld refuses what comes from outside to %s; give it a "
-				  "policy from ANY to that bridge's zone with target ACCEPT, as "
-				  "Docker does from 23 on (harborwall.8, FIREWALLD)",
-				  out ? out : prefix_format(grant->to->items[0].net).s);
+		f = finding_of_policy(
+			findings, a, FINDING_WARNING, grant->origin,
+			"firewalld refuses what comes from outside to %s; give it a "
+			"policy from ANY to that bridge's zone with target ACCEPT, as "
+			"Docker does from 23 on (harborwall.8, FIREWALLD)",
+			out ? out : prefix_format(grant->to->items[0].net).s);
+	f->effect = POLICY_IS_VOID;
 }
 
 /* The first pair of places that it does not let through. False: it lets all through. */

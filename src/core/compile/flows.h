@@ -63,6 +63,8 @@ struct flows {
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
 	LIST(struct tied) tied;
+	/* Host only: what comes in by one of these and leaves by one is between containers. */
+	interfaces between;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
 	LIST(struct prefix) hairpins;
 	/* Host only, where nobody else does: bridges that other interfaces do not get into. */

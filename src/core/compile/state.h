@@ -8,6 +8,7 @@
 #include "core/engine/engine.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/firewalld.h"
+#include "core/foreign/walls.h"
 #include "core/iptables/rules.h"
 #include "core/ruleset/ruleset.h"
 
@@ -23,13 +24,17 @@ enum backend { BACKEND_NFTABLES, BACKEND_IPTABLES };
 
 /*
  * One rule of ours in a foreign chain, which hands the verdict of our table over to the packet
- * filter that Docker (or nobody) uses: "-m mark --mark BITS/BITS -j ACCEPT", at its top. */
+ * filter that Docker (or nobody) uses: "-m mark --mark BITS/BITS -j ACCEPT". It stands at the top
+ * of the chain, or behind the foreign rules in it: before the RETURN at the end of DOCKER-USER,
+ * before Docker's own drops in raw PREROUTING.
+ */
 struct handoff {
 	enum variant variant;
 	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
+	bool behind;		   /* the foreign rules */
 	uint32_t bits;
-	bool present; /* of what was read: ours stands there */
-	bool on_top;  /* … before every foreign rule, and only once */
+	bool present;  /* of what was read: ours stands there */
+	bool in_place; /* … where it is wanted, and only once */
 };
 
 /* Whether Docker >= 29 drops what comes to containers' own addresses from elsewhere. */
@@ -70,15 +75,28 @@ struct facts {
 	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
 	bool no_filter;		 /* … and nothing else stands in that variant */
 	bool no_nf_tables;	 /* the kernel has x_tables only */
+	const char *elsewhere;	 /* where the engine may be, in words; NULL: here */
 	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
 	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
 	int ip_forward;		 /* of the host; -1 unknown */
 	bool forward_drop;	 /* policy of the variant's FORWARD chain is DROP */
+	uint32_t user_end, raw_end, n_foreign; /* as struct filter_view has them */
+	bool handoff_top; /* HARBORWALL_HANDOFF=top: before every foreign rule, also from outside */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
 	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
 	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };
+
+/*
+ * The bits that admitted packets bear between two containers, and their connections. From outside
+ * it is the accept bit alone, so that bans come first. Docker's nftables backend may compare the
+ * whole mark: no second bit there.
+ */
+static inline uint32_t mark_between(const struct facts *f)
+{
+	return f->docker_nftables ? f->mark_accept : f->mark_accept | f->mark_raw;
+}
 
 struct route {
 	struct prefix dst;
@@ -96,6 +114,7 @@ struct space {
 	struct ruleset ruleset;	       /* table inet harborwall */
 	const struct flows *flows;     /* of what is wanted: what its rules were made of */
 	leftover_list leftovers;       /* of what was read: somebody wrote these without a mark */
+	wall_list walls;	       /* of what was read: other people's rules on the way */
 	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */

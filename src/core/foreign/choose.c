@@ -23,6 +23,65 @@ bool engine_is_absent(int connect_code, bool asked_for, const struct traces *tra
 	       !has_traces(traces);
 }
 
+static const struct engine_network *first_bridge(const struct engine *engine)
+{
+	list_each (network, &engine->networks)
+		if (network->bridge)
+			return network;
+	return NULL;
+}
+
+/* A container that runs on a bridge, and that bridge. */
+static const struct engine_container *running_on_bridge(const struct engine *engine,
+							const char **bridge)
+{
+	list_each (c, &engine->containers)
+		list_each (e, &c->endpoints) {
+			const struct engine_network *n = engine_find_network(engine, e->network);
+
+			if (!c->running || !n || !n->bridge)
+				continue;
+			*bridge = n->bridge;
+			return c;
+		}
+	return NULL;
+}
+
+enum whereabouts engine_whereabouts(const struct engine *engine, const interfaces *here)
+{
+	const char *bridge;
+
+	if (!engine->up || here->n || !first_bridge(engine))
+		return ENGINE_IS_HERE;
+	return running_on_bridge(engine, &bridge) ? ENGINE_IS_ELSEWHERE : ENGINE_MAY_BE_ELSEWHERE;
+}
+
+#define FLAG "docker run --network host"
+
+const char *engine_whereabouts_text(struct arena *a, const struct engine *engine,
+				    enum whereabouts where)
+{
+	const struct engine_network *network = first_bridge(engine);
+	const char *bridge = "";
+	const struct engine_container *c = running_on_bridge(engine, &bridge);
+
+	if (where == ENGINE_IS_HERE || !network)
+		return NULL;
+	if (c)
+		return arena_printf(
+			a,
+			"container \"%s\" runs on the bridge %s, which is not in this "
+			"network namespace: the engine's is another one, and no rule here "
+			"would be in force; run harborwall there (" FLAG ")",
+			c->name, bridge);
+	return arena_printf(
+		a,
+		"no bridge of the engine's networks (%s) is in this network namespace: if "
+		"the engine's is another one, no rule here is in force; run harborwall "
+		"there (" FLAG ")",
+		network->bridge);
+}
+
 enum { FIRST_WITH_NFTABLES = 29 }; /* Docker Engine */
 
 bool docker_writes_nftables(const struct engine *engine, const struct filter_view views[],

@@ -33,6 +33,18 @@ bool engine_is_absent(int connect_code, bool asked_for, const struct traces *tra
 bool docker_writes_nftables(const struct engine *engine, const struct filter_view views[],
 			    const struct bridges_view *bridges);
 
+/*
+ * Whether the engine's bridges are in the namespace that we are in. Where none is, a container that
+ * runs on one is a sure sign that the engine runs in another one; without such a container nobody
+ * can tell. An engine without bridges has none to miss.
+ */
+enum whereabouts { ENGINE_IS_HERE, ENGINE_MAY_BE_ELSEWHERE, ENGINE_IS_ELSEWHERE };
+/* here: the engine's bridges that are. */
+enum whereabouts engine_whereabouts(const struct engine *engine, const interfaces *here);
+/* In words, with what helps. NULL: it is here. */
+const char *engine_whereabouts_text(struct arena *a, const struct engine *engine,
+				    enum whereabouts where);
+
 /* Docker's own chains tell which variant it writes; without them, the one that is in use at all. */
 enum variant choose_variant(bool docker_nftables, const struct filter_view views[]);
 

@@ -51,14 +51,17 @@ static void look_at_cmp(struct foreign_rule *r, struct attrs data, uint32_t load
 		memcpy(&r->compared, value.bytes, sizeof(r->compared));
 }
 
-/* iptables-nft-restore makes an xtables match of a comment; we write it as nft does. */
-static void look_at_match(struct foreign_rule *r, struct attrs data)
+/* True: a comment. iptables-nft-restore makes an xtables match of one; we write it as nft does. */
+static bool look_at_match(struct foreign_rule *r, struct attrs data)
 {
 	struct attrs info = attr_find(data, NFTA_MATCH_INFO);
 
-	if (!strcmp(attr_text(attr_find(data, NFTA_MATCH_NAME)), "comment") &&
-	    info.len > strlen(OUR_MARKER) && !memcmp(info.bytes, OUR_MARKER, strlen(OUR_MARKER)))
-		r->ours = true;
+	if (strcmp(attr_text(attr_find(data, NFTA_MATCH_NAME)), "comment") != 0)
+		return false;
+	if (info.len > strlen(OUR_MARKER) && memchr(info.bytes, '\0', info.len) &&
+	    !memcmp(info.bytes, OUR_MARKER, strlen(OUR_MARKER)))
+		r->ours = (const char *)info.bytes;
+	return true;
 }
 
 struct foreign_rule foreign_look_at(const struct rule *rule)
@@ -68,7 +71,8 @@ struct foreign_rule foreign_look_at(const struct rule *rule)
 	uint32_t loaded = UINT32_MAX;
 	const char *name;
 
-	r.ours = rule->comment && !strncmp(rule->comment, OUR_MARKER, strlen(OUR_MARKER));
+	if (rule->comment && !strncmp(rule->comment, OUR_MARKER, strlen(OUR_MARKER)))
+		r.ours = rule->comment;
 	for (; foreign_next_expr(&rest, &name, &data); r.n_exprs++) {
 		if (!strcmp(name, "meta")) {
 			loaded = attr_be32(attr_find(data, NFTA_META_KEY));
@@ -77,7 +81,7 @@ struct foreign_rule foreign_look_at(const struct rule *rule)
 			look_at_cmp(&r, data, loaded);
 			loaded = UINT32_MAX;
 		} else if (!strcmp(name, "match")) {
-			look_at_match(&r, data);
+			r.n_exprs -= look_at_match(&r, data);
 		} else if (!strcmp(name, "immediate")) {
 			look_at_immediate(&r, data);
 		} else if (!strcmp(name, "counter")) {

@@ -17,14 +17,14 @@ struct foreign_rule {
 	const char *target;
 	char in[IFNAMSIZ], out[IFNAMSIZ]; /* interfaces that must be these; "" any */
 	bool not_from;			  /* iifname != … */
-	bool ours;
+	const char *ours;		  /* its comment; NULL: somebody else's rule */
 	bool of_mark;
 	uint32_t compared; /* the last word compared: our mark's bits */
-	uint32_t n_exprs;
+	uint32_t n_exprs;  /* but for counters and comments */
 };
 
 /* One expression of a rule, its name and its attributes; false: there are no more. */
 bool foreign_next_expr(struct attrs *rest, const char **name, struct attrs *data);
 struct foreign_rule foreign_look_at(const struct rule *rule);
-/* A verdict that nothing precedes but counters: whatever comes so far gets it. */
+/* A verdict that nothing precedes but counters and comments: whatever comes so far gets it. */
 bool foreign_is_bare(const struct rule *rule, uint32_t verdict);

@@ -5,7 +5,9 @@
  */
 #include "core/foreign/handoff.h"
 
+#include "base/hash.h"
 #include "core/foreign/foreign.h"
+#include "core/iptables/iptables.h"
 #include "core/nft/message.h"
 
 #include <linux/netfilter.h>
@@ -14,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMENT	  OUR_MARKER " what table inet " TABLE_NAME " admits"
-#define ISOLATION "DOCKER-ISOLATION-STAGE-1"
+#define COMMENT	       OUR_MARKER " what table inet " TABLE_NAME " admits"
+#define COMMENT_BEHIND COMMENT ", behind foreign rules"
+#define ISOLATION      "DOCKER-ISOLATION-STAGE-1"
 
 enum { PRIORITY_RAW = -300, PRIORITY_FILTER = 0 };
 
@@ -31,6 +34,11 @@ static const struct {
 	{"raw", "PREROUTING", true, NF_INET_PRE_ROUTING, PRIORITY_RAW},
 };
 
+static const char *comment_of(bool behind)
+{
+	return behind ? COMMENT_BEHIND : COMMENT;
+}
+
 /* Behind Docker's own rules DOCKER-USER is asked too late. */
 static void note_jump(struct filter_view *view, const char *target)
 {
@@ -41,44 +49,103 @@ static void note_jump(struct filter_view *view, const char *target)
 	view->firewalld |= !strcmp(target, "FORWARD_ZONES");
 }
 
-/* Copy number `copy` of ours stands in a chain behind n rules of other people. */
-static void note_ours(struct filter_view *view, struct arena *a, const struct handoff *found)
+/* A walk over the rules of one chain. */
+struct walk {
+	struct filter_view *view;
+	struct arena *a;
+	enum variant variant;
+	size_t place;	   /* in places[] */
+	uint32_t n_before; /* foreign rules so far, and … */
+	uint32_t n;	   /* … all rules but jumps to chains of ours */
+	bool over;	   /* what follows is not reached, or Docker's own */
+};
+
+static struct handoff *find_ours(const struct walk *w, bool behind)
 {
-	list_each (h, &view->handoffs)
-		if (!strcmp(h->table, found->table) && !strcmp(h->chain, found->chain)) {
-			h->on_top = false; /* a second copy */
-			return;
-		}
-	*list_add(a, &view->handoffs) = *found;
+	list_each (h, &w->view->handoffs)
+		if (!strcmp(h->table, places[w->place].table) &&
+		    !strcmp(h->chain, places[w->place].chain) && h->behind == behind)
+			return h;
+	return NULL;
+}
+
+static void walk_over_ours(struct walk *w, bool behind, uint32_t bits)
+{
+	struct handoff *h = find_ours(w, behind);
+
+	w->n++;
+	if (h) {
+		h->in_place = false; /* a second copy */
+		return;
+	}
+	*list_add(w->a, &w->view->handoffs) =
+		(struct handoff){.variant = w->variant,
+				 .table = places[w->place].table,
+				 .chain = places[w->place].chain,
+				 .behind = behind,
+				 .bits = bits,
+				 .present = true,
+				 .in_place = behind ? !w->over : !w->n_before};
+}
+
+/* The chain's first rule that ours must stand before in any case. */
+static void walk_to_end(struct walk *w)
+{
+	uint32_t *end =
+		!strcmp(places[w->place].table, "raw") ? &w->view->raw_end : &w->view->user_end;
+
+	w->over = true;
+	if (strcmp(places[w->place].chain, "FORWARD") != 0)
+		*end = w->n;
+}
+
+static void walk_over_foreign(struct walk *w, bool ends, const char *target)
+{
+	struct handoff *behind = find_ours(w, true);
+
+	if (ends && !w->over)
+		walk_to_end(w);
+	if (behind && !w->over)
+		behind->in_place = false;
+	w->n_before++;
+	w->view->n_foreign++;
+	w->n += strncmp(target, IPT_PREFIX, strlen(IPT_PREFIX)) != 0;
 }
 
 /* --- nf_tables --- */
+
+/* Up to 27 Docker ends DOCKER-USER with a RETURN; from 28 on it appends its drops to raw
+ * PREROUTING. */
+static bool ends_nft(size_t place, const struct rule *rule)
+{
+	struct foreign_rule r = foreign_look_at(rule);
+
+	if (!strcmp(places[place].table, "raw"))
+		return r.verdict == NF_DROP && r.not_from;
+	return foreign_is_bare(rule, (uint32_t)NFT_RETURN);
+}
 
 static void view_chain_nft(struct filter_view *view, struct arena *a, const struct ruleset *rs,
 			   size_t place)
 {
 	const struct chain *chain = ruleset_find_chain(rs, places[place].chain);
-	uint32_t n = 0;
+	struct walk w = {.view = view, .a = a, .variant = VARIANT_NFT, .place = place};
 
 	if (!chain)
 		return;
 	list_each (rule, &chain->rules) {
 		struct foreign_rule r = foreign_look_at(rule);
 
-		if (r.ours)
-			note_ours(view, a,
-				  &(struct handoff){.variant = VARIANT_NFT,
-						    .table = places[place].table,
-						    .chain = places[place].chain,
-						    .bits = r.compared,
-						    .present = true,
-						    .on_top = n == 0});
-		else if (!strcmp(places[place].chain, "FORWARD") &&
-			 (r.verdict == (uint32_t)NFT_JUMP || r.verdict == (uint32_t)NFT_GOTO))
+		if (r.ours) {
+			walk_over_ours(&w, !strcmp(r.ours, COMMENT_BEHIND), r.compared);
+			continue;
+		}
+		walk_over_foreign(&w, ends_nft(place, rule), r.target);
+		if (!strcmp(places[place].chain, "FORWARD") &&
+		    (r.verdict == (uint32_t)NFT_JUMP || r.verdict == (uint32_t)NFT_GOTO))
 			note_jump(view, r.target);
 		else if (!strcmp(places[place].table, "raw"))
-			view->raw_drops |= r.verdict == NF_DROP && r.not_from;
-		n++;
+			view->raw_drops |= w.over;
 	}
 }
 
@@ -104,17 +171,36 @@ static void view_bridges_nft(struct filter_view *view, struct arena *a,
 		}
 }
 
+/* Docker's own chains are left out, and may be long. */
+static void add_plain(plain_chains *chains, struct arena *a, const struct ruleset *table)
+{
+	list_each (chain, &table->chains)
+		if (strncmp(chain->name, "DOCKER", 6) != 0 || !strcmp(chain->name, "DOCKER-USER"))
+			plain_of_chain(chains, a, chain);
+}
+
+static void view_walls_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
+			   const struct ruleset *raw)
+{
+	plain_chains of_filter = {0}, of_raw = {0};
+
+	add_plain(&of_filter, a, filter);
+	add_plain(&of_raw, a, raw);
+	walls_before_ours(&view->walls, VARIANT_NFT, &of_filter, &of_raw, a);
+}
+
 void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
 		      const struct ruleset *raw)
 {
 	const struct chain *forward = ruleset_find_chain(filter, "FORWARD");
 
-	*view = (struct filter_view){0};
+	*view = (struct filter_view){.user_end = NONE, .raw_end = NONE, .save = "", .save_raw = ""};
 	view->exists = forward != NULL;
 	view->forward_drop = forward && forward->drops;
 	for (size_t i = 0; i < COUNT_OF(places); i++)
 		view_chain_nft(view, a, !strcmp(places[i].table, "raw") ? raw : filter, i);
 	view_bridges_nft(view, a, filter);
+	view_walls_nft(view, a, filter, raw);
 	interfaces_sort(&view->from);
 	interfaces_sort(&view->to);
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;
@@ -150,16 +236,16 @@ const char *handoff_view_opens(const struct filter_view *view, const struct engi
 }
 
 /* meta mark & BITS == BITS counter accept: exactly what iptables-nft writes for -m mark. */
-static struct ruleset our_rule(struct arena *a, uint32_t bits)
+static struct ruleset our_rule(struct arena *a, const struct handoff *handoff)
 {
 	struct ruleset rs = {0};
 	struct chain *chain = list_add(a, &rs.chains);
 	struct rule *rule = list_add(a, &chain->rules);
 
-	*list_add(a, &rule->terms) = (struct term){.kind = TERM_MARK_HAS, .number = bits};
+	*list_add(a, &rule->terms) = (struct term){.kind = TERM_MARK_HAS, .number = handoff->bits};
 	*list_add(a, &rule->terms) = (struct term){.kind = TERM_COUNTER};
 	*list_add(a, &rule->terms) = (struct term){.kind = TERM_ACCEPT};
-	rule->comment = COMMENT;
+	rule->comment = comment_of(handoff->behind);
 	rule->origin = NONE;
 	nft_encode_ruleset(&rs, a);
 	return rs;
@@ -184,12 +270,34 @@ static void add_base_chain(struct nft_batch *batch, struct arena *a, const struc
 	}
 }
 
+static size_t place_of(const struct handoff *handoff)
+{
+	size_t i = 0;
+
+	while (i + 1 < COUNT_OF(places) && (strcmp(places[i].table, handoff->table) != 0 ||
+					    strcmp(places[i].chain, handoff->chain) != 0))
+		i++;
+	return i;
+}
+
+/* The rule to stand before. */
+static uint64_t position_nft(const struct chain *chain, const struct handoff *handoff)
+{
+	if (!handoff->behind)
+		return NFT_AT_TOP;
+	if (chain)
+		list_each (rule, &chain->rules)
+			if (!foreign_look_at(rule).ours && ends_nft(place_of(handoff), rule))
+				return rule->handle;
+	return NFT_AT_END;
+}
+
 void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct ruleset *table,
 			const struct handoff *handoff, bool put)
 {
 	const struct chain *chain = ruleset_find_chain(table, handoff->chain);
 	const struct chain named = {.name = handoff->chain};
-	struct ruleset ours = our_rule(a, handoff->bits);
+	struct ruleset ours = our_rule(a, handoff);
 
 	nft_batch_begin(batch, a, 1);
 	batch->family = NFPROTO_IPV4;
@@ -197,11 +305,15 @@ void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct r
 	if (put)
 		add_base_chain(batch, a, table, handoff);
 	if (chain)
-		list_each (rule, &chain->rules)
-			if (foreign_look_at(rule).ours)
+		list_each (rule, &chain->rules) {
+			const char *comment = foreign_look_at(rule).ours;
+
+			if (comment && !strcmp(comment, COMMENT_BEHIND) == handoff->behind)
 				nft_delete_rule(batch, a, &named, rule);
+		}
 	if (put)
-		nft_add_rule(batch, a, &named, &ours.chains.items[0].rules.items[0], NFT_AT_TOP);
+		nft_add_rule(batch, a, &named, &ours.chains.items[0].rules.items[0],
+			     position_nft(chain, handoff));
 	nft_batch_end(batch, a);
 }
 
@@ -233,6 +345,11 @@ static bool line_is_ours(const char *line, size_t len)
 	return contains(line, len, "--comment \"" OUR_MARKER);
 }
 
+static bool line_is_behind(const char *line, size_t len)
+{
+	return contains(line, len, "--comment \"" COMMENT_BEHIND "\"");
+}
+
 /* What follows "-j " (or "-g "), to the next blank. */
 static void line_target(char *target, size_t size, const char *line, size_t len)
 {
@@ -256,38 +373,64 @@ static uint32_t line_bits(const char *line, size_t len)
 	return at ? (uint32_t)strtoul(at + 7, NULL, 0) : 0;
 }
 
-static void view_line(struct filter_view *view, struct arena *a, size_t place, uint32_t n,
-		      const char *line, size_t len)
+bool handoff_line_ends(const char *table, const char *line, size_t len)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *chain;
+	char target[64];
+	struct plain p;
+
+	line_target(target, sizeof(target), line, len);
+	if (!strcmp(table, "raw"))
+		return !strcmp(target, "DROP") && contains(line, len, " ! -i ");
+	return !strcmp(target, "RETURN") && plain_parse(&p, &chain, &a, line, len) &&
+	       plain_matches_everything(&p);
+}
+
+/* In the lines of chains numbers stand that count packets. */
+uint64_t handoff_hash_text(const char *save)
+{
+	uint64_t hash = HASH_START;
+	const char *line;
+	size_t len;
+
+	while (next_line(&save, &line, &len)) {
+		const char *counters = *line == ':' ? memchr(line, '[', len) : NULL;
+
+		if (*line != '#')
+			hash = hash_more(hash, line, counters ? (size_t)(counters - line) : len);
+	}
+	return hash;
+}
+
+static void view_line(struct walk *w, const char *line, size_t len)
 {
 	char target[64];
 
+	if (line_is_ours(line, len)) {
+		walk_over_ours(w, line_is_behind(line, len), line_bits(line, len));
+		return;
+	}
 	line_target(target, sizeof(target), line, len);
-	if (line_is_ours(line, len))
-		note_ours(view, a,
-			  &(struct handoff){.variant = VARIANT_LEGACY,
-					    .table = places[place].table,
-					    .chain = places[place].chain,
-					    .bits = line_bits(line, len),
-					    .present = true,
-					    .on_top = n == 0});
-	else if (!strcmp(places[place].chain, "FORWARD"))
-		note_jump(view, target);
-	else if (!strcmp(places[place].table, "raw"))
-		view->raw_drops |= !strcmp(target, "DROP") && contains(line, len, " ! -i ");
+	walk_over_foreign(w, handoff_line_ends(places[w->place].table, line, len), target);
+	if (!strcmp(places[w->place].chain, "FORWARD"))
+		note_jump(w->view, target);
+	else if (!strcmp(places[w->place].table, "raw"))
+		w->view->raw_drops |= w->over;
 }
 
 static void view_chain_text(struct filter_view *view, struct arena *a, size_t place,
 			    const char *text)
 {
+	struct walk w = {.view = view, .a = a, .variant = VARIANT_LEGACY, .place = place};
 	char head[64];
 	const char *line;
-	uint32_t n = 0;
 	size_t len;
 
 	snprintf(head, sizeof(head), "-A %s ", places[place].chain);
 	while (next_line(&text, &line, &len))
 		if (starts(line, len, head))
-			view_line(view, a, place, n++, line, len);
+			view_line(&w, line, len);
 }
 
 /* The interface behind an option, unless it is negated; NULL if there is none. */
@@ -324,7 +467,10 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 	const char *line, *rest = filter ? filter : "";
 	size_t len;
 
-	*view = (struct filter_view){0};
+	*view = (struct filter_view){.user_end = NONE,
+				     .raw_end = NONE,
+				     .save = arena_strdup(a, filter ? filter : ""),
+				     .save_raw = arena_strdup(a, raw ? raw : "")};
 	while (next_line(&rest, &line, &len)) {
 		view->exists |= starts(line, len, ":FORWARD ");
 		view->forward_drop |= starts(line, len, ":FORWARD DROP");
@@ -342,21 +488,43 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 	view->docker_user &= has_chain;
 }
 
-void handoff_encode_text(struct buf *out, const char *save, const struct handoff *handoff, bool put)
+/* Deletes our copies; the number that ours is to have then, counted from 1; 0: the last. */
+static uint32_t clear_text(struct buf *out, const char *save, const struct handoff *handoff)
 {
+	uint32_t n = 0, number = 0;
 	char head[64];
 	const char *line;
 	size_t len;
 
-	buf_printf(out, "*%s\n", handoff->table);
 	snprintf(head, sizeof(head), "-A %s ", handoff->chain);
-	while (next_line(&save, &line, &len))
-		if (starts(line, len, head) && line_is_ours(line, len))
+	while (next_line(&save, &line, &len)) {
+		bool ours = starts(line, len, head) && line_is_ours(line, len);
+
+		if (!starts(line, len, head))
+			continue;
+		if (ours && line_is_behind(line, len) == handoff->behind) {
 			buf_printf(out, "-D%.*s\n", (int)(len - 2), line + 2);
+			continue;
+		}
+		n++;
+		if (!number && !ours && handoff_line_ends(handoff->table, line, len))
+			number = n;
+	}
+	return handoff->behind ? number : 1;
+}
+
+void handoff_encode_text(struct buf *out, const char *save, const struct handoff *handoff, bool put)
+{
+	uint32_t number;
+
+	buf_printf(out, "*%s\n", handoff->table);
+	number = clear_text(out, save, handoff);
+	if (put && number)
+		buf_printf(out, "-I %s %u", handoff->chain, number);
+	else if (put)
+		buf_printf(out, "-A %s", handoff->chain);
 	if (put)
-		buf_printf(out,
-			   "-I %s 1 -m mark --mark 0x%x/0x%x -m comment --comment \"" COMMENT
-			   "\" -j ACCEPT\n",
-			   handoff->chain, handoff->bits, handoff->bits);
+		buf_printf(out, " -m mark --mark 0x%x/0x%x -m comment --comment \"%s\" -j ACCEPT\n",
+			   handoff->bits, handoff->bits, comment_of(handoff->behind));
 	buf_puts(out, "COMMIT\n");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What we must understand of the iptables filter that Docker uses, and the one rule of ours in it:
+ * What we must understand of the iptables filter that Docker uses, and the rules of ours in it:
  *     -m mark --mark BITS/BITS -m comment --comment "harborwall: …" -j ACCEPT
  * In two languages: nf_tables expressions as iptables-nft writes them, and iptables-save text.
  * Pure; edge/firewall/handoff.h reads and sends.
@@ -24,12 +24,18 @@ struct filter_view {
 	bool firewalld;	       /* FORWARD asks the zones of firewalld's iptables backend */
 	interfaces from;       /* bridges that DOCKER-ISOLATION-STAGE-1 names as source */
 	interfaces to;	       /* bridges to which DOCKER drops */
-	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain */
+	uint32_t user_end;     /* rules of DOCKER-USER before the RETURN that ends it, … */
+	uint32_t raw_end;      /* … of raw PREROUTING before Docker's drops; NONE: all of them */
+	uint32_t n_foreign;    /* rules of others in the chains that may hold ours */
+	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain and place */
+	wall_list walls;	       /* of nf_tables: foreign rules before ours */
+	const char *save, *save_raw;   /* of a text: the tables filter and raw; "": not there */
 };
 
 void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
 		      const struct ruleset *raw);
-/* Tables as iptables-save prints them; NULL: not there. */
+/* Tables as iptables-save prints them; NULL: not there. They are kept: walls are made of them only
+ * if somebody asks (walls_of_save). */
 void handoff_view_text(struct filter_view *view, struct arena *a, const char *filter,
 		       const char *raw);
 
@@ -42,9 +48,14 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
 			       struct arena *a);
 
+/* The rules that a table holds, whatever they counted. */
+uint64_t handoff_hash_text(const char *save);
+/* A line of iptables-save: ours that stand behind foreign rules stand before this one. */
+bool handoff_line_ends(const char *table, const char *line, size_t len);
+
 /*
- * Removes every copy of ours from the chain, and puts one at its top if `put`. Table and base chain
- * are made where they are absent. table is what was read of handoff->table.
+ * Removes every copy of this one from the chain, and puts one where it is wanted if `put`. Table
+ * and base chain are made where they are absent. table is what was read of handoff->table.
  */
 void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct ruleset *table,
 			const struct handoff *handoff, bool put);

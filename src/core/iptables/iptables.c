@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/iptables/iptables.h"
 
+#include "core/foreign/handoff.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,49 +99,72 @@ static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line 
 		(struct ipt_rule){.hash = ipt_hash_of_line(line.at), .origin = NONE};
 }
 
-/* The n-th rule of a chain that is not ours. */
-static void take_jump(const ipt_chains *chains, struct arena *a, enum variant variant,
-		      const char *table, const char *parent, uint32_t n, struct line line)
+/* A walk over the rules of a chain that is not ours. */
+struct walk {
+	const ipt_chains *chains;
+	enum variant variant;
+	const char *table, *parent;
+	uint32_t n; /* rules so far */
+	bool over;  /* what follows is not reached, or Docker's own */
+};
+
+static void walk_over_foreign(struct walk *w, struct line line)
+{
+	w->over |= handoff_line_ends(w->table, line.at, line.len);
+	if (w->over)
+		return;
+	list_each (chain, w->chains)
+		if (chain->variant == w->variant && !strcmp(chain->table, w->table) &&
+		    chain->parent && !strcmp(chain->parent, w->parent))
+			chain->last = false;
+}
+
+static void walk_over(struct walk *w, struct arena *a, struct line line)
 {
 	const char *target = word_behind(a, line, " -j ");
-	struct ipt_chain *chain;
+	struct ipt_chain *chain = NULL;
 
-	if (!target || !is_ours(target))
-		return;
-	chain = find(chains, variant, table, target);
-	if (!chain)
-		return;
-	chain->parent = parent;
-	chain->n_jumps++;
-	chain->on_top |= n == 0;
+	if (target && is_ours(target))
+		chain = find(w->chains, w->variant, w->table, target);
+	if (chain) {
+		chain->parent = w->parent;
+		chain->n_jumps++;
+		chain->on_top |= w->n == 0;
+		chain->last = !w->over;
+	} else {
+		walk_over_foreign(w, line);
+	}
+	w->n++;
 }
 
 void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save)
 {
-	const char *table = "", *parent = "";
+	struct walk w = {.chains = chains, .variant = variant, .table = "", .parent = ""};
 	struct line line;
-	uint32_t n = 0;
 
 	while (next_line(&save, &line)) {
 		if (starts(line, "*")) {
-			table = arena_printf(a, "%.*s", (int)line.len - 1, line.at + 1);
-			parent = "";
+			w.table = arena_printf(a, "%.*s", (int)line.len - 1, line.at + 1);
+			w.parent = "";
 		} else if (starts(line, ":" IPT_PREFIX)) {
 			*list_add(a, chains) = (struct ipt_chain){
 				.variant = variant,
-				.table = table,
+				.table = w.table,
 				.name = word_behind(a, line, ":"),
 			};
 		} else if (starts(line, "-A ")) {
 			const char *name = word_behind(a, line, "-A ");
-			struct ipt_chain *own = find(chains, variant, table, name);
+			struct ipt_chain *own = find(chains, variant, w.table, name);
 
-			n = strcmp(name, parent) ? 0 : n + 1;
-			parent = name;
+			if (strcmp(name, w.parent) != 0) {
+				w.parent = name;
+				w.n = 0;
+				w.over = false;
+			}
 			if (own)
 				take_own_rule(own, a, line);
 			else
-				take_jump(chains, a, variant, table, parent, n, line);
+				walk_over(&w, a, line);
 		}
 	}
 }
@@ -150,6 +175,7 @@ static void print_rule(struct buf *out, const struct ipt_chain *chain, const str
 {
 	const char *verdict = strstr(rule->text, "-j ");
 
+	verdict = verdict ? verdict : strstr(rule->text, "-g ");
 	/* the comment before the verdict, where iptables-save shows it */
 	buf_printf(out, "-A %s %.*s-m comment --comment \"" MARKER "%08x", chain->name,
 		   (int)(verdict - rule->text), rule->text, rule->hash);
@@ -172,7 +198,8 @@ static bool same_jump(const struct ipt_chain *want, const struct ipt_chain *have
 {
 	if (!want->parent)
 		return !have->n_jumps;
-	return have->n_jumps == 1 && have->on_top && !strcmp(want->parent, have->parent);
+	return have->n_jumps == 1 && (want->behind ? have->last : have->on_top) &&
+	       !strcmp(want->parent, have->parent);
 }
 
 static bool in(const struct ipt_chain *chain, enum variant variant, const char *table)
@@ -197,16 +224,39 @@ static void unjump(struct buf *out, const struct ipt_chain *have)
 		buf_printf(out, "-D %s -j %s\n", have->parent, have->name);
 }
 
-static void rejump(struct buf *out, struct ipt_changes *changes, const struct ipt_chain *want,
-		   const struct ipt_chain *have)
+/* Those of ours at the top stand by then. */
+static uint32_t number_behind(const ipt_chains *want, const struct ipt_chain *chain)
+{
+	uint32_t number = chain->n_before + 1;
+
+	list_each (w, want)
+		number += in(w, chain->variant, chain->table) && w->parent && !w->behind &&
+			  !strcmp(w->parent, chain->parent);
+	return number;
+}
+
+static void jump(struct buf *out, const ipt_chains *want, const struct ipt_chain *chain)
+{
+	if (chain->behind && chain->n_before == NONE)
+		buf_printf(out, "-A %s -j %s\n", chain->parent, chain->name);
+	else
+		buf_printf(out, "-I %s %u -j %s\n", chain->parent,
+			   chain->behind ? number_behind(want, chain) : 1, chain->name);
+}
+
+static void rejump(struct buf *out, struct ipt_changes *changes, const ipt_chains *wanted,
+		   const struct ipt_chain *want, const struct ipt_chain *have)
 {
 	if (have && same_jump(want, have))
 		return;
 	if (have)
 		unjump(out, have);
 	if (want->parent)
-		buf_printf(out, "-I %s 1 -j %s\n", want->parent, want->name);
-	changes->rewritten += have && same_rules(want, have);
+		jump(out, wanted, want);
+	if (!have || !same_rules(want, have))
+		return;
+	changes->moved += have->n_jumps && want->parent;
+	changes->rewritten += !have->n_jumps || !want->parent;
 }
 
 static void diff_table(struct buf *out, struct ipt_changes *changes, enum variant variant,
@@ -228,7 +278,7 @@ static void diff_table(struct buf *out, struct ipt_changes *changes, enum varian
 	}
 	list_each (w, want)
 		if (in(w, variant, table))
-			rejump(out, changes, w, find(have, variant, table, w->name));
+			rejump(out, changes, want, w, find(have, variant, table, w->name));
 	list_each (h, have)
 		if (in(h, variant, table) && !find(want, variant, table, h->name)) {
 			unjump(out, h);

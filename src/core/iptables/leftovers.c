@@ -1,165 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/iptables/leftovers.h"
 
-#include <netinet/in.h>
-#include <stdlib.h>
+#include "core/foreign/plain.h"
+
 #include <string.h>
 
-enum { MAX_WORDS = 48 };
-
-/* What a plain rule can say. */
-struct plain {
-	const char *chain, *target;
-	const char *in, *out;
-	struct prefix src, dst; /* family 0: any */
-	uint8_t proto;		/* 0: any */
-	uint16_t sport, dport;	/* 0: any */
-	bool replies;		/* a state match that takes established packets only */
-	struct ip to;
-	uint16_t to_port;
-};
-
-static const struct {
-	const char *name;
-	uint8_t number;
-} protos[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}};
-
-/* --- one option each; false: not as network-go writes it --- */
-
-static bool take_chain(struct plain *p, const char *value)
+/* A state match that takes established packets only. */
+static bool takes_replies(const struct plain *p)
 {
-	p->chain = value;
-	return true;
+	return p->states && !(p->states & CT_NEW);
 }
 
-static bool take_in(struct plain *p, const char *value)
+static bool is_port(struct span span)
 {
-	p->in = value;
-	return true;
+	return span.low && span.low == span.high;
 }
 
-static bool take_out(struct plain *p, const char *value)
+/* As network-go writes rules: nothing that is not understood, no "not", one port, no comment. */
+static bool is_simple(const struct plain *p)
 {
-	p->out = value;
-	return true;
+	return !p->more && !p->extra && !p->nots && !p->commented && !p->goes && !p->first_only &&
+	       !p->mark_mask && !p->ct_mark_mask && !(p->states & STATE_DNAT) &&
+	       (!p->states || p->states & (CT_NEW | CT_ESTABLISHED)) && p->n_dports <= 1 &&
+	       (!p->n_dports || is_port(p->dports[0])) && (!p->sport.high || is_port(p->sport));
 }
 
-static bool take_src(struct plain *p, const char *value)
+/* 0: any */
+static uint16_t dport_of(const struct plain *p)
 {
-	return prefix_parse(&p->src, value);
-}
-
-static bool take_dst(struct plain *p, const char *value)
-{
-	return prefix_parse(&p->dst, value);
-}
-
-static bool take_proto(struct plain *p, const char *value)
-{
-	for (size_t i = 0; i < COUNT_OF(protos); i++)
-		if (!strcmp(protos[i].name, value))
-			p->proto = protos[i].number;
-	return p->proto != 0;
-}
-
-static bool take_port(uint16_t *port, const char *value)
-{
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
-
-	*port = (uint16_t)n;
-	return !*end && n && n <= UINT16_MAX;
-}
-
-static bool take_sport(struct plain *p, const char *value)
-{
-	return take_port(&p->sport, value);
-}
-
-static bool take_dport(struct plain *p, const char *value)
-{
-	return take_port(&p->dport, value);
-}
-
-static bool take_match(struct plain *p, const char *value)
-{
-	static const char *const known[] = {"tcp", "udp", "sctp", "state", "conntrack"};
-
-	(void)p;
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (!strcmp(known[i], value))
-			return true;
-	return false;
-}
-
-static bool take_state(struct plain *p, const char *value)
-{
-	p->replies = !strstr(value, "NEW");
-	return strstr(value, "ESTABLISHED") || strstr(value, "NEW");
-}
-
-static bool take_target(struct plain *p, const char *value)
-{
-	p->target = value;
-	return true;
-}
-
-/* ADDRESS or ADDRESS:PORT */
-static bool take_to(struct plain *p, const char *value)
-{
-	const char *colon = strchr(value, ':');
-	char text[64] = {0};
-
-	if (colon && !take_port(&p->to_port, colon + 1))
-		return false;
-	memcpy(text, value,
-	       colon ? (size_t)(colon - value) % sizeof(text) : strnlen(value, sizeof(text) - 1));
-	return ip_parse(&p->to, text);
-}
-
-static const struct {
-	const char *name;
-	bool (*take)(struct plain *p, const char *value);
-} options[] = {
-	{"-A", take_chain},
-	{"-i", take_in},
-	{"-o", take_out},
-	{"-s", take_src},
-	{"-d", take_dst},
-	{"-p", take_proto},
-	{"--sport", take_sport},
-	{"--dport", take_dport},
-	{"-m", take_match},
-	{"--state", take_state},
-	{"--ctstate", take_state},
-	{"-j", take_target},
-	{"--to-destination", take_to},
-};
-
-static bool take(struct plain *p, const char *name, const char *value)
-{
-	for (size_t i = 0; i < COUNT_OF(options); i++)
-		if (!strcmp(options[i].name, name))
-			return options[i].take(p, value);
-	return false;
-}
-
-/* The line is cut into words in place. */
-static bool parse(struct plain *p, char *line)
-{
-	char *words[MAX_WORDS], *rest = NULL;
-	size_t n = 0;
-
-	*p = (struct plain){.chain = "", .target = ""};
-	for (char *w = strtok_r(line, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
-		if (n == MAX_WORDS)
-			return false;
-		words[n++] = w;
-	}
-	for (size_t i = 0; i + 1 < n; i += 2)
-		if (!take(p, words[i], words[i + 1]))
-			return false;
-	return n % 2 == 0;
+	return p->n_dports ? p->dports[0].low : 0;
 }
 
 /* --- does a policy say so? --- */
@@ -197,13 +66,13 @@ static bool is_granted(const struct plain *p, const struct grant *grant)
 
 	if (!p->src.ip.family && !p->dst.ip.family)
 		return false;
-	there = !p->sport && among(p->src, grant->from) && among(p->dst, grant->to);
-	back = !p->dport && (p->sport || p->replies) && among(p->src, grant->to) &&
+	there = !p->sport.low && among(p->src, grant->from) && among(p->dst, grant->to);
+	back = !dport_of(p) && (p->sport.low || takes_replies(p)) && among(p->src, grant->to) &&
 	       among(p->dst, grant->from);
 	for (uint32_t m = 0; m < grant->n_matches; m++)
 		if (proto_fits(grant->matches[m], p->proto) &&
-		    ((there && port_fits(grant->matches[m], p->dport)) ||
-		     (back && port_fits(grant->matches[m], p->sport))))
+		    ((there && port_fits(grant->matches[m], dport_of(p))) ||
+		     (back && port_fits(grant->matches[m], p->sport.low))))
 			return true;
 	return false;
 }
@@ -215,7 +84,7 @@ static bool is_translated(const struct plain *p, const struct translation *t)
 	if (t->to_port)
 		match.low = match.high = t->to_port;
 	return proto_fits(match, p->proto) && same_prefix(p->dst, prefix_of(t->to)) &&
-	       !p->src.ip.family && p->dport && port_fits(match, p->dport);
+	       !p->src.ip.family && dport_of(p) && port_fits(match, dport_of(p));
 }
 
 static bool same_text(const char *a, const char *b)
@@ -225,9 +94,9 @@ static bool same_text(const char *a, const char *b)
 
 static bool is_translation(const struct plain *p, const struct translation *t)
 {
-	return p->to.family && ip_equal(p->to, t->to) && same_text(p->in, t->iface) && p->dport &&
-	       proto_fits(t->match, p->proto) && port_fits(t->match, p->dport) &&
-	       (!p->to_port || p->to_port == (t->to_port ? t->to_port : p->dport));
+	return p->to.family && ip_equal(p->to, t->to) && same_text(p->in, t->iface) &&
+	       dport_of(p) && proto_fits(t->match, p->proto) && port_fits(t->match, dport_of(p)) &&
+	       (!p->to_port || p->to_port == (t->to_port ? t->to_port : dport_of(p)));
 }
 
 static uint32_t who_accepts(const struct plain *p, const struct flows *flows)
@@ -267,10 +136,11 @@ static const struct {
 	{"nat", "POSTROUTING", "MASQUERADE", who_masquerades},
 };
 
-static uint32_t whose(const struct plain *p, const char *table, const struct flows *flows)
+static uint32_t whose(const struct plain *p, const char *table, const char *chain,
+		      const struct flows *flows)
 {
 	for (size_t i = 0; i < COUNT_OF(places); i++)
-		if (!strcmp(places[i].table, table) && !strcmp(places[i].chain, p->chain) &&
+		if (!strcmp(places[i].table, table) && !strcmp(places[i].chain, chain) &&
 		    !strcmp(places[i].target, p->target))
 			return places[i].who(p, flows);
 	return NONE;
@@ -279,21 +149,19 @@ static uint32_t whose(const struct plain *p, const char *table, const struct flo
 void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, const char *save,
 		    const struct flows *flows)
 {
-	const char *table = "";
+	const char *table = "", *chain;
 
-	while (*save) {
-		const char *line = arena_printf(a, "%.*s", (int)strcspn(save, "\n"), save);
+	for (size_t len; *save; save += len + (save[len] == '\n')) {
 		struct plain p;
 		uint32_t origin;
 
-		save += strlen(line);
-		save += *save == '\n';
-		if (*line == '*')
-			table = line + 1;
-		if (strncmp(line, "-A ", 3) != 0 || !parse(&p, arena_strdup(a, line)))
+		len = strcspn(save, "\n");
+		if (*save == '*')
+			table = arena_strndup(a, save + 1, len - 1);
+		if (!plain_parse(&p, &chain, a, save, len) || !is_simple(&p))
 			continue;
-		origin = whose(&p, table, flows);
+		origin = whose(&p, table, chain, flows);
 		if (origin != NONE)
-			*list_add(a, found) = (struct leftover){variant, table, line, origin};
+			*list_add(a, found) = (struct leftover){variant, table, p.text, origin};
 	}
 }

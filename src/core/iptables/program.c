@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same flows as core/ruleset/program.c, as plain rules: what is admitted is accepted right
- * here, in chains that stand first in Docker's own, so no mark has to carry the verdict. The
- * connection mark serves established packets and keeps sources from being masqueraded.
+ * The same flows as core/ruleset/program.c, as plain rules: what is admitted between containers is
+ * accepted right here, in chains that stand first in DOCKER-USER. What is admitted from outside is
+ * accepted in a chain of its own behind the foreign rules there, by the connection mark. It serves
+ * established packets, too, and keeps sources from being masqueraded.
  */
 #include "core/compile/flows.h"
 #include "core/iptables/iptables.h"
@@ -15,6 +16,7 @@ struct writer {
 	struct arena *a;
 	enum variant variant;
 	const struct facts *facts;
+	bool split; /* what comes from outside is accepted behind foreign rules */
 };
 
 static const struct {
@@ -64,10 +66,21 @@ static const char *traffic(struct writer *w, const char *flag, struct traffic ma
 	return arena_printf(w->a, "-p %s -m %s %s %u:%u ", name, name, flag, match.low, match.high);
 }
 
+static const char *has_bits(struct writer *w, uint32_t bits)
+{
+	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", bits, bits);
+}
+
 static const char *accept_bit(struct writer *w)
 {
-	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", w->facts->mark_accept,
-			    w->facts->mark_accept);
+	return has_bits(w, w->facts->mark_accept);
+}
+
+/* Of all our bits these, and no other one. */
+static const char *set_bits(struct writer *w, uint32_t bits)
+{
+	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits,
+			    mark_between(w->facts));
 }
 
 static struct traffic at_target(const struct translation *t)
@@ -92,7 +105,7 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 {
 	list_each (t, &flows->translations)
 		ipt_add_rule(chain, w->a, t->origin,
-			     "%s%s%s%s-m conntrack --ctstate DNAT -j " IPT_PREFIX "-ADMIT",
+			     "%s%s%s%s-m conntrack --ctstate DNAT -g " IPT_PREFIX "-ADMIT",
 			     interface(w, "-i", t->iface), address(w, "-s", t->from),
 			     address(w, "-d", prefix_of(t->to)),
 			     traffic(w, "--dport", at_target(t)));
@@ -129,7 +142,7 @@ static void each_flow(struct writer *w, struct ipt_chain *chain, const struct fl
 static void admit_allowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
 	list_each (grant, &flows->grants)
-		each_flow(w, chain, flows, grant, false, "-j " IPT_PREFIX "-ADMIT");
+		each_flow(w, chain, flows, grant, false, "-g " IPT_PREFIX "-ADMIT");
 }
 
 /*
@@ -141,6 +154,8 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 	if (!flows->closed.n)
 		return;
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
+	if (w->split)
+		ipt_add_rule(chain, w->a, NONE, "%s-j RETURN", accept_bit(w));
 	list_each (tied, &flows->tied)
 		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s -j " IPT_PREFIX "-CLOSED",
 			     prefix_format_full(tied->subnet).s, tied->bridge);
@@ -167,24 +182,54 @@ static void write_closed(struct writer *w, const struct flows *flows)
 	}
 }
 
+/* What is admitted: from outside it goes back to where it came from, and on to foreign rules. */
+static void write_admit(struct writer *w, const struct flows *flows)
+{
+	uint32_t accept = w->facts->mark_accept, between = mark_between(w->facts);
+	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
+
+	ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, accept));
+	list_each (bridge, &flows->between)
+		ipt_add_rule(chain, w->a, NONE, "-i %s -j " IPT_PREFIX "-BETWEEN", *bridge);
+	if (!w->split)
+		ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
+	chain = add_chain(w, "filter", IPT_PREFIX "-BETWEEN", NULL);
+	list_each (bridge, &flows->between)
+		ipt_add_rule(chain, w->a, NONE, "-o %s %s", *bridge, set_bits(w, between));
+	if (w->split)
+		ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", has_bits(w, between));
+}
+
+static void write_behind(struct writer *w)
+{
+	struct ipt_chain *chain;
+
+	if (!w->split)
+		return;
+	chain = add_chain(w, "filter", IPT_PREFIX "-BEHIND", "DOCKER-USER");
+	chain->behind = true;
+	chain->n_before = w->facts->user_end;
+	ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", accept_bit(w));
+}
+
 static void write_filter(struct writer *w, const struct flows *flows)
 {
 	const char *parent = w->facts->docker_user ? "DOCKER-USER" : "FORWARD";
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX, parent);
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
-		     accept_bit(w));
+		     w->split ? has_bits(w, mark_between(w->facts)) : accept_bit(w));
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-FRESH");
 	close_networks(w, chain, flows);
 	chain = add_chain(w, "filter", IPT_PREFIX "-FRESH", NULL);
+	if (w->split) /* a bit of an earlier packet whose policy is gone admits no later one */
+		ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, 0));
 	refuse_borrowed(w, chain, flows);
 	admit_forwarded(w, chain, flows);
 	admit_allowed(w, chain, flows);
-	chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
-	ipt_add_rule(chain, w->a, NONE, "-j CONNMARK --set-xmark 0x%x/0x%x", w->facts->mark_accept,
-		     w->facts->mark_accept);
-	ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
+	write_admit(w, flows);
 	write_closed(w, flows);
+	write_behind(w);
 }
 
 /* --- raw --- */
@@ -194,6 +239,8 @@ static void write_raw(struct writer *w, const struct flows *flows)
 {
 	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
 
+	chain->behind = !w->facts->handoff_top;
+	chain->n_before = w->facts->raw_end;
 	refuse_borrowed(w, chain, flows);
 	list_each (grant, &flows->grants)
 		each_flow(w, chain, flows, grant, false, "-j ACCEPT");
@@ -306,8 +353,9 @@ static void write_postrouting(struct writer *w, const struct flows *flows, bool 
 void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
 		      const struct facts *facts)
 {
-	struct writer w = {chains, a, facts->variant, facts};
+	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
 
+	w.split = facts->docker_user && !facts->handoff_top;
 	if (!flows_matter(flows))
 		return;
 	if (facts->raw_drops)
@@ -320,7 +368,7 @@ void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *f
 void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
 			   const struct facts *facts)
 {
-	struct writer w = {chains, a, facts->variant, facts};
+	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
 
 	if (!flows->translations.n && !flows->masquerades.n)
 		return;

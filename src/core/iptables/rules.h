@@ -21,9 +21,11 @@ struct ipt_chain {
 	enum variant variant;
 	const char *table;  /* filter, nat, raw */
 	const char *name;   /* HARBORWALL… */
-	const char *parent; /* the chain whose first rule jumps here; NULL: only our own do */
-	uint32_t n_jumps;   /* of what was read: how many jumps in that parent … */
-	bool on_top;	    /* … and whether one of them is its first rule */
+	const char *parent; /* the foreign chain that jumps here; NULL: only our own do */
+	bool behind;	    /* wanted behind the parent's foreign rules, not before them … */
+	uint32_t n_before;  /* … which are so many; NONE: all of them */
+	uint32_t n_jumps;   /* of what was read: how many jumps in that parent, */
+	bool on_top, last;  /* one of them is its first rule, one has no foreign rule behind it */
 	LIST(struct ipt_rule) rules;
 };
 typedef LIST(struct ipt_chain) ipt_chains;
@@ -39,5 +41,5 @@ typedef LIST(struct leftover) leftover_list;
 
 /* What a restore does, counted for people. */
 struct ipt_changes {
-	uint32_t added, rewritten, removed; /* chains */
+	uint32_t added, rewritten, moved, removed; /* chains; moved: the jump to it */
 };

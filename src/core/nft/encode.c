@@ -423,10 +423,10 @@ ENCODER(encode_mark_change)
 	store_meta(b, NFT_META_MARK);
 }
 
-ENCODER(encode_ct_mark_set)
+ENCODER(encode_ct_mark_change)
 {
 	load_ct(b, NFT_CT_MARK);
-	change_bits(b, t->number, t->number);
+	change_bits(b, t->number, t->kind == TERM_CT_MARK_SET ? t->number : 0);
 	store_ct(b, NFT_CT_MARK);
 }
 
@@ -499,7 +499,8 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_COUNTER] = encode_counter,
 	[TERM_MARK_SET] = encode_mark_change,
 	[TERM_MARK_CLEAR] = encode_mark_change,
-	[TERM_CT_MARK_SET] = encode_ct_mark_set,
+	[TERM_CT_MARK_SET] = encode_ct_mark_change,
+	[TERM_CT_MARK_CLEAR] = encode_ct_mark_change,
 	[TERM_LOG] = encode_log,
 	[TERM_DNAT] = encode_dnat,
 	[TERM_DNAT_MAP] = encode_dnat_map,

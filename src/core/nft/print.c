@@ -275,6 +275,9 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 	case TERM_CT_MARK_SET:
 		buf_printf(out, "ct mark set ct mark | %#x", t->number);
 		break;
+	case TERM_CT_MARK_CLEAR:
+		buf_printf(out, "ct mark set ct mark & %#x", ~t->number);
+		break;
 	case TERM_LOG:
 		buf_printf(out, "log prefix \"%s\"", t->name);
 		break;

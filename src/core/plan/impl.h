@@ -61,3 +61,5 @@ void diff_networks(struct differ *d);
 void diff_attachments(struct differ *d);
 void diff_left_networks(struct differ *d);
 void diff_spaces(struct differ *d);
+/* What other people's rules do to the flows of a wanted namespace. */
+void diff_walls(struct differ *d, const struct space *want, const struct space *have);

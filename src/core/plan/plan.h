@@ -38,6 +38,7 @@ struct step {
 	uint32_t have_space;
 	struct route route;
 	struct handoff handoff;
+	bool moves; /* ours stands, but not where it is wanted among foreign rules */
 	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
 	nft_changes changes;
 	enum variant variant; /* of what the tools of iptables do */

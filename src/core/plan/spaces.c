@@ -189,6 +189,7 @@ static const char *chains_text(struct differ *d, const struct space *space, enum
 		const char *done;
 	} parts[] = {{changes->added, "added"},
 		     {changes->rewritten, "rewritten"},
+		     {changes->moved, "moved"},
 		     {changes->removed, "removed"}};
 
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
@@ -242,6 +243,7 @@ static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool rem
 						: '+',
 				  "firewall", want, have);
 		step->variant = v;
+		step->moves = !changes.added && !changes.rewritten && !changes.removed;
 		step->restore = arena_strdup(d->a, buf_text(&text));
 		step->text = chains_text(d, h, v, &changes);
 		step->why = remove ? "not in use any more" : origins_of_chains(d, w);
@@ -252,14 +254,15 @@ static const struct handoff *find_handoff(const struct space *space, const struc
 {
 	list_each (h, &space->handoffs)
 		if (h->variant == handoff->variant && !strcmp(h->table, handoff->table) &&
-		    !strcmp(h->chain, handoff->chain))
+		    !strcmp(h->chain, handoff->chain) && h->behind == handoff->behind)
 			return h;
 	return NULL;
 }
 
 static const char *handoff_text(struct differ *d, const struct handoff *h)
 {
-	return arena_printf(d->a, "host: %s %s: mark %#x accept", h->table, h->chain, h->bits);
+	return arena_printf(d->a, "host: %s %s%s: mark %#x accept", h->table, h->chain,
+			    h->behind ? " behind foreign rules" : "", h->bits);
 }
 
 static void diff_handoffs(struct differ *d, bool add)
@@ -271,7 +274,7 @@ static void diff_handoffs(struct differ *d, bool add)
 		const struct handoff *o = find_handoff(other, handoff);
 		struct step *step;
 
-		if (o && (!add || (o->on_top && o->bits == handoff->bits)))
+		if (o && (!add || (o->in_place && o->bits == handoff->bits)))
 			continue;
 		step = space_step(d, add ? STEP_ADD_HANDOFF : STEP_REMOVE_HANDOFF,
 				  !add ? '-'
@@ -279,10 +282,12 @@ static void diff_handoffs(struct differ *d, bool add)
 				       : '+',
 				  "hand-off", 0, 0);
 		step->handoff = *handoff;
+		step->moves = o && o->bits == handoff->bits;
 		step->text = handoff_text(d, handoff);
-		step->why =
-			add ? o ? "not on top any more" : "the verdict reaches Docker's filter here"
-			    : "no policy needs it";
+		step->why = !add	      ? "no policy needs it"
+			    : !o	      ? "the verdict reaches Docker's filter here"
+			    : handoff->behind ? "foreign rules stand behind it"
+					      : "not on top any more";
 	}
 }
 
@@ -395,5 +400,8 @@ void diff_spaces(struct differ *d)
 	for (uint32_t h = 0; h < have->spaces.n; h++)
 		if (wanted[h] != NONE && have->spaces.items[h].reachable)
 			diff_leftovers(d, wanted[h], h);
+	for (uint32_t h = 0; h < have->spaces.n; h++)
+		if (wanted[h] != NONE && have->spaces.items[h].reachable)
+			diff_walls(d, &d->want->spaces.items[wanted[h]], &have->spaces.items[h]);
 	diff_left_spaces(d, wanted);
 }

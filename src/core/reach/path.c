@@ -112,17 +112,21 @@ static void dropped_by_docker(struct walker *w)
 	stops(w);
 }
 
-/* Our accept in Docker's chains. */
+/* Our accept in Docker's chains: from outside behind other people's rules. */
 static void handed_over(struct walker *w)
 {
 	const struct facts *f = w->facts;
+	bool split = f->docker_user && !f->handoff_top;
+	bool between = network_of(w, w->now.src) != NONE && network_of(w, w->now.dst) != NONE;
 
 	if (f->docker_nftables)
 		hop(w, HOP_GOES_ON, NULL, docker_stage(f), NONE, "Docker accepts the mark 0x%x",
 		    f->mark_accept);
 	else if (f->docker_drops)
 		hop(w, HOP_GOES_ON, NULL, f->docker_user ? "filter DOCKER-USER" : "filter FORWARD",
-		    NONE, "accepts the mark 0x%x", f->mark_accept);
+		    NONE, "accepts the mark 0x%x%s",
+		    split && between ? mark_between(f) : f->mark_accept,
+		    split && !between ? ", behind foreign rules" : "");
 }
 
 static void arrive(struct walker *w);

@@ -6,8 +6,10 @@
  * protocol and port become rules of their own.
  *
  * Marks carry the verdict: bits that arrive set are cleared, "accept" is set for what we admit, and
- * one rule in Docker's own chains accepts it there (edge/firewall/handoff.h). Admitted flows keep
- * the accept bit in their conntrack mark, so that established packets cost one comparison.
+ * rules in Docker's own chains accept it there (edge/firewall/handoff.h). What containers say to
+ * each other bears a second bit, for it is accepted before other people's rules, and what comes
+ * from outside behind them. Admitted flows keep both bits in their conntrack mark, so that
+ * established packets cost one comparison.
  */
 #include "core/ruleset/groups.h"
 
@@ -220,13 +222,36 @@ static void build_raw(struct builder *b, struct ends *ends, const grouped_list *
 	dispatch_groups(b, chain, WAY_REPLY);
 }
 
-static void build_admit(struct builder *b)
+static void build_between(struct builder *b, const struct flows *flows)
 {
+	struct set *set = new_set(b, "between", FIELD_IFNAME);
+
+	list_each (bridge, &flows->between)
+		put_iface(set_add(set, b->a, NONE), *bridge);
+	finish_set(b, set);
+}
+
+/* Of a flow that is admitted: the accept bit, and between containers the second one. */
+static void build_admit(struct builder *b, const struct flows *flows)
+{
+	uint32_t accept = b->facts->mark_accept, second = mark_between(b->facts) & ~accept;
 	struct chain *admit = add_chain(b, "admit", NULL, 0, 0);
+	struct rule *rule;
 
 	/* two rules: before conntrack there is no mark of a connection, which ends a rule */
-	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_MARK_SET, b->facts->mark_accept);
-	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_CT_MARK_SET, b->facts->mark_accept);
+	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_MARK_SET, accept);
+	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_CT_MARK_SET, accept);
+	if (!second)
+		return;
+	build_between(b, flows);
+	rule = add_rule(b, admit, 0, "between containers", NONE);
+	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_IIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_OIFNAME);
+	term_number(b, rule, TERM_CT_MARK_SET, second);
+	term_number(b, rule, TERM_MARK_SET, second);
+	add_term(b, rule, TERM_RETURN);
+	rule = add_rule(b, admit, 0, NULL, NONE); /* where others set it in the connection's mark */
+	term_number(b, rule, TERM_CT_MARK_CLEAR, second);
 }
 
 /* A source that is borrowed is not let in by a translation either. */
@@ -290,9 +315,20 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 		close_one_way(b, chain, "internal", LOAD_IIFNAME);
 }
 
+/* What was admitted before bears these bits. */
+static void follow(struct builder *b, struct chain *chain, uint32_t bits)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
+	term_number(b, rule, TERM_CT_MARK_HAS, bits);
+	term_number(b, rule, TERM_MARK_SET, bits);
+	add_term(b, rule, TERM_ACCEPT);
+}
+
 static void build_forward(struct builder *b, const struct flows *flows)
 {
-	uint32_t bit = b->facts->mark_accept;
+	uint32_t accept = b->facts->mark_accept, between = mark_between(b->facts);
 	struct chain *fresh, *chain;
 	struct rule *rule;
 
@@ -304,11 +340,9 @@ static void build_forward(struct builder *b, const struct flows *flows)
 
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
-	term_number(b, rule, TERM_CT_MARK_HAS, bit);
-	term_number(b, rule, TERM_MARK_SET, bit);
-	add_term(b, rule, TERM_ACCEPT);
+	if (between != accept)
+		follow(b, chain, between);
+	follow(b, chain, accept);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	term_name(b, rule, flows->closed.n ? TERM_JUMP : TERM_GOTO, "fresh");
@@ -329,7 +363,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_tied(&b, flows);
 	build_pairs(&b, flows, &grouped);
 	add_dnat_elements(&b, flows);
-	build_admit(&b);
+	build_admit(&b, flows);
 	build_groups(&ends, &grouped, WAY_NEW);
 	if (facts->raw_drops)
 		build_raw(&b, &ends, &grouped);

@@ -139,6 +139,7 @@ enum term_kind {
 	TERM_MARK_SET,	 /* number: bits to set, others stay */
 	TERM_MARK_CLEAR, /* number: bits to clear */
 	TERM_CT_MARK_SET,
+	TERM_CT_MARK_CLEAR,
 	TERM_LOG,	/* name: prefix */
 	TERM_DNAT,	/* prefix.ip; low, high: ports, 0 = keep */
 	TERM_DNAT_MAP,	/* name of a map to ip . port, loads */

@@ -62,6 +62,11 @@ static const char *part(CURLU *url, CURLUPart what, struct arena *a)
 	return copy;
 }
 
+static bool is_this_machine(const char *host)
+{
+	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
+}
+
 /* A name, a port and perhaps a path; no user, who would end up in logs, and no query. */
 static bool parse_url(struct docker_address *at, struct arena *a, const char *rest, bool tls,
 		      const char *default_port, struct error *err)
@@ -80,6 +85,7 @@ static bool parse_url(struct docker_address *at, struct arena *a, const char *re
 		path = part(url, CURLUPART_PATH, a);
 		for (len = strlen(path); len && path[len - 1] == '/'; len--)
 			;
+		at->remote = !is_this_machine(part(url, CURLUPART_HOST, a));
 		at->base = arena_printf(a, "%s://%s:%s%.*s", scheme, part(url, CURLUPART_HOST, a),
 					*port ? port : default_port, (int)len, path);
 	}

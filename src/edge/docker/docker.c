@@ -289,6 +289,11 @@ struct docker *docker_new(const struct docker_options *options, struct error *er
 	return NULL;
 }
 
+bool docker_is_remote(const struct docker *d)
+{
+	return d->address.remote;
+}
+
 void docker_free(struct docker *d)
 {
 	if (!d)

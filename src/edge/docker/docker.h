@@ -26,6 +26,9 @@ struct docker_options docker_options_from_environment(void);
 struct docker *docker_new(const struct docker_options *options, struct error *err);
 void docker_free(struct docker *d);
 
+/* It is asked over a network, on another machine by all that is known: no socket, not localhost. */
+bool docker_is_remote(const struct docker *d);
+
 /*
  * Reads the engine: version (negotiating once per connection), info, networks, containers; all or
  * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; another errno: it broke off, stalled

@@ -12,6 +12,7 @@ struct docker_address {
 	const char *shown;  /* as people write it: unix:///var/run/docker.sock */
 	const char *socket; /* path of the unix socket; NULL for tcp */
 	const char *base;   /* http://docker, https://host:2376 */
+	bool remote;	    /* tcp, and not to this machine itself */
 	const char *api_version;
 	const char *ca, *cert, *key; /* NULL: none */
 	bool verify;

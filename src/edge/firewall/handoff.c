@@ -11,15 +11,34 @@
 
 /* --- nft --- */
 
+/* Docker's chains that matter, and those that foreign rules before ours lead to. */
+static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struct ns *ns,
+			    struct error *err)
+{
+	static const char *const docker[] = {"FORWARD", "DOCKER-USER", "DOCKER-ISOLATION-STAGE-1",
+					     "DOCKER"};
+	name_list names = {0};
+	bool more = true;
+
+	for (size_t i = 0; i < COUNT_OF(docker); i++)
+		*list_add(a, &names) = docker[i];
+	while (more) {
+		*list_add(a, &names) = NULL;
+		if (!fw_nft_read_chains(filter, a, ns, NFPROTO_IPV4, "filter", names.items, err))
+			return false;
+		names.n--;
+		more = walls_lead_on(&names, a, filter);
+	}
+	return true;
+}
+
 static bool read_nft(struct filter_view *view, struct arena *a, const struct ns *ns,
 		     struct error *err)
 {
-	static const char *const filter_chains[] = {"FORWARD", "DOCKER-USER",
-						    "DOCKER-ISOLATION-STAGE-1", "DOCKER", NULL};
 	static const char *const raw_chains[] = {"PREROUTING", NULL};
 	struct ruleset filter, raw;
 
-	if (!fw_nft_read_chains(&filter, a, ns, NFPROTO_IPV4, "filter", filter_chains, err) ||
+	if (!read_filter_nft(&filter, a, ns, err) ||
 	    !fw_nft_read_chains(&raw, a, ns, NFPROTO_IPV4, "raw", raw_chains, err))
 		return false;
 	handoff_view_nft(view, a, &filter, &raw);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few words we say in the iptables filter that Docker uses: hand-off rules on top of
- * DOCKER-USER (or FORWARD, or raw PREROUTING) and the policy of FORWARD. The nft variant natively
+ * The few words we say in the iptables filter that Docker uses: hand-off rules in DOCKER-USER (or
+ * FORWARD, or raw PREROUTING) and the policy of FORWARD. The nft variant natively
  * over netlink, the legacy variant through iptables-legacy-save and -restore (edge/host/proc.h). No
  * rule that is not ours is ever changed. core/foreign/handoff.h knows what they look like.
  */
@@ -28,8 +28,8 @@ MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, 
 				       struct error *err);
 
 /*
- * Puts one rule at the top of its chain (removing other copies of ours there) or removes it, in one
- * transaction. Makes table and chain for FORWARD and raw PREROUTING where they are absent.
+ * Puts one rule where it is wanted (removing other copies of it in that chain) or removes it, in
+ * one transaction. Makes table and chain for FORWARD and raw PREROUTING where they are absent.
  */
 MUST_CHECK bool handoff_put(const struct ns *ns, const struct handoff *handoff, struct error *err);
 MUST_CHECK bool handoff_remove(const struct ns *ns, const struct handoff *handoff,

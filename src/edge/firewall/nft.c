@@ -220,6 +220,41 @@ bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns
 	return error_wrap(err, "read table %s", table);
 }
 
+struct listing {
+	listed_chains *chains;
+	struct arena *a;
+};
+
+static bool take_listed(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	struct listing *l = context;
+
+	walls_take_chain(l->chains, l->a, message);
+	return true;
+}
+
+/* A list that was disturbed is told once more; whoever asks looks again when the tables rest. */
+bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns *ns,
+			struct error *err)
+{
+	for (int i = 0; i < DUMP_TRIES; i++) {
+		AUTO_BUF struct buf b = {0};
+		uint32_t seq = next_seq();
+		size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN,
+					     NLM_F_REQUEST | NLM_F_DUMP, seq, NFPROTO_UNSPEC, 0);
+		struct listing listing = {chains, a};
+
+		chains->n = 0;
+		nlmsg_end(&b, message);
+		if (netlink_dump(ns->nf_fd, b.data, b.len, seq, take_listed, &listing, err))
+			return true;
+		if (err->code != EINTR)
+			break;
+		*err = (struct error){0};
+	}
+	return error_wrap(err, "list the chains of nf_tables");
+}
+
 struct tallying {
 	struct tally *tally;
 	const struct ruleset *want;

@@ -27,6 +27,9 @@ MUST_CHECK bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const 
 MUST_CHECK bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns,
 				 uint8_t family, const char *table,
 				 bool (*matters)(const char *name), struct error *err);
+/* Every chain of every table, without rules. */
+MUST_CHECK bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns *ns,
+				   struct error *err);
 /* The number of the last transaction in the namespace: what it was when we read, still holds. */
 MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *err);
 /*

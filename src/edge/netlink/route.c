@@ -215,23 +215,34 @@ static bool take_nothing(void *context UNUSED, const struct nlmsghdr *message UN
 	return true;
 }
 
-bool route_has_interface(const struct ns *ns, const char *name)
+bool route_has_link(bool *has, const struct ns *ns, const char *name, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
-	struct error err = {0};
 	struct {
 		struct nlmsghdr header;
 		struct ifinfomsg body;
 	} request = {.header = {.nlmsg_type = RTM_GETLINK,
 				.nlmsg_flags = NLM_F_REQUEST,
 				.nlmsg_seq = next_seq()}};
+	struct error refused = {0};
 
 	buf_add(&b, &request, sizeof(request));
 	nla_text(&b, IFLA_IFNAME, name);
 	finish(&b);
-	return netlink_get(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nothing,
-			   NULL, &err) ||
-	       err.code != ENODEV;
+	*has = netlink_get(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nothing,
+			   NULL, &refused);
+	if (*has || refused.code == ENODEV)
+		return true;
+	*err = refused;
+	return error_wrap(err, "look for interface %s", name);
+}
+
+bool route_has_interface(const struct ns *ns, const char *name)
+{
+	struct error err = {0};
+	bool has;
+
+	return !route_has_link(&has, ns, name, &err) || has;
 }
 
 /* --- writing --- */

@@ -19,8 +19,9 @@ MUST_CHECK bool route_read(route_list *routes, struct arena *a, const struct ns 
  */
 MUST_CHECK bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a,
 				    const struct ns *ns, struct error *err);
-/* What can't be found out is taken for there. */
+/* An interface of this name is there: has_interface takes what can not be found out for there. */
 bool route_has_interface(const struct ns *ns, const char *name);
+MUST_CHECK bool route_has_link(bool *has, const struct ns *ns, const char *name, struct error *err);
 /* Adds or replaces. EEXIST if a foreign route to the same prefix stands: it is left alone. */
 MUST_CHECK bool route_add(const struct ns *ns, const struct route *route, struct error *err);
 MUST_CHECK bool route_remove(const struct ns *ns, const struct route *route, struct error *err);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A rule of somebody else's, as far as it says plain things: addresses, interfaces, protocol,
+ * ports, connection states, marks, and a verdict. What is not understood narrows the rule (`more`):
+ * it matches no packet that the rest of it does not match. Read from a line of iptables-save or
+ * from nf_tables expressions (foreign/plain_nft.c), and compared with what is known of a flow.
+ * Pure.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/ip.h"
+#include "core/ruleset/ruleset.h"
+
+struct span {
+	uint16_t low, high; /* inclusive */
+};
+
+enum { MAX_SPANS = 15 };    /* of -m multiport */
+enum { MAX_RULES = 20000 }; /* of a chain: more are not looked at */
+
+/* What a rule says with a "not" before it. */
+enum {
+	NOT_IN = 1,
+	NOT_OUT = 2,
+	NOT_SRC = 4,
+	NOT_DST = 8,
+	NOT_PROTO = 16,
+	NOT_DPORT = 32,
+};
+
+enum { STATE_DNAT = 1 << 7 }; /* beside CT_*: as iptables' --ctstate DNAT */
+
+#define ANYTHING "*" /* a verdict that is not known */
+
+struct plain {
+	const char *target; /* ACCEPT, DROP, REJECT, RETURN, ANYTHING, a chain; "": it goes on */
+	bool goes;	    /* a chain that does not come back */
+	bool more;	    /* it says more than what follows */
+	bool extra;	    /* its target has options that are not understood */
+	bool never;	    /* no packet of IPv4 matches */
+	bool commented, ours;
+	uint8_t nots;
+	const char *in, *out;	/* "eth0", "br-+"; NULL: any */
+	struct prefix src, dst; /* family 0: any */
+	uint8_t proto;		/* 0: any */
+	uint8_t n_dports;
+	bool first_only;   /* of TCP only what opens a connection */
+	uint16_t states;   /* any of these; 0: whatever */
+	struct span sport; /* high 0: any */
+	struct span dports[MAX_SPANS];
+	uint32_t mark, mark_mask;	/* mask 0: any */
+	uint32_t ct_mark, ct_mark_mask; /* … of the connection */
+	struct ip to;			/* of a DNAT; family 0: none */
+	uint16_t to_port;
+	const char *text; /* the line it was read from; NULL: it was no line */
+};
+typedef LIST(struct plain) plain_list;
+
+/* The chains of one table, as far as they were read. */
+struct plain_chain {
+	const char *name;
+	bool drops; /* policy of a base chain */
+	plain_list rules;
+};
+typedef LIST(struct plain_chain) plain_chains;
+
+const struct plain_chain *plain_find_chain(const plain_chains *chains, const char *name);
+
+/* A line of iptables-save, "-A CHAIN …", and its chain; false: it is none. */
+MUST_CHECK bool plain_parse(struct plain *p, const char **chain, struct arena *a, const char *line,
+			    size_t len);
+/* One table of what iptables-save printed. */
+void plain_parse_table(plain_chains *chains, struct arena *a, const char *save, const char *table);
+/* A rule of nf_tables, and a table of it: of iptables-nft's, or of any other. */
+struct plain plain_of_rule(const struct rule *rule, struct arena *a);
+void plain_of_chain(plain_chains *chains, struct arena *a, const struct chain *chain);
+void plain_of_table(plain_chains *chains, struct arena *a, const struct ruleset *table);
+/* "-A CHAIN -s 192.0.2.2/32 -j DROP", as iptables-save prints it. */
+const char *plain_text(const struct plain *p, const char *chain, struct arena *a);
+
+/* Nothing narrows it. */
+bool plain_matches_everything(const struct plain *p);
+
+/* What is known of the first packet of a flow, or of the answers to it, at some place. */
+struct packet {
+	bool reply;
+	struct prefix src, dst; /* family 0: any, or not known */
+	uint8_t proto;		/* 0: any */
+	struct span dports;
+	const char *in, *out; /* NULL: not known */
+	bool dnat;	      /* it was translated */
+	uint32_t mark;	      /* bits that it bears, … */
+	uint32_t ct_mark;     /* … and its connection */
+};
+
+/* How many of such packets a rule matches. */
+enum matched {
+	MATCHES_NONE,
+	MATCHES_SOME, /* or not known */
+	MATCHES_MOST, /* all but few, or all that come in by its interface */
+	MATCHES_ALL,
+};
+enum matched plain_matches(const struct plain *p, const struct packet *packet);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies that other people's rules stop, on the host and in the namespaces that translate: each
+ * flow's first packet, and the answer to it, is led past every wall on its way. Said where it is
+ * certain, or where a chain drops all that it does not accept.
+ */
+#include "core/compile/flows.h"
+#include "core/compile/nodes.h"
+#include "core/plan/impl.h"
+
+#include <linux/netfilter.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUR_PRIORITY = -10 };	/* of the chain that sets the mark */
+enum { MOST_LOOKS = 20000000 }; /* at rules, for one wall */
+enum { FEW_RULES = 64 };	/* not worth sorting out */
+
+struct examiner {
+	struct differ *d;
+	const struct space *have;
+	const struct flows *flows;
+	const char **bridges;	  /* of the declared networks */
+	interfaces engine;	  /* bridges of all of the engine's networks */
+	LIST(uint32_t) addresses; /* ends of flows that are one address, sorted */
+	const struct wall *wall;
+	uint64_t looks;
+	uint32_t said; /* the policy that was told last */
+};
+
+/* A flow at the place of a wall. */
+struct course {
+	struct packet first, reply;
+	bool from_outside;
+	uint32_t origin;
+};
+
+/* --- which walls --- */
+
+static bool hands_over_here(const struct wall *wall, const struct facts *f)
+{
+	if (!strcmp(wall->table, "raw"))
+		return f->raw_drops && !f->handoff_top;
+	return f->docker_user && !(wall->from_outside && f->handoff_top);
+}
+
+/* Of the variant in which the verdict is handed over only what stands before ours is in the way. */
+static bool is_in_the_way(const struct examiner *x, const struct wall *wall)
+{
+	const struct facts *f = x->d->seen->facts;
+
+	if (x->have->container)
+		return !wall->before_ours;
+	if (wall->before_ours)
+		return wall->variant == f->variant && hands_over_here(wall, f);
+	return wall->variant == VARIANT_NONE || wall->variant != f->variant ||
+	       strcmp(wall->table, "filter") != 0;
+}
+
+/* --- what is known of packets --- */
+
+static void find_bridges(struct examiner *x)
+{
+	const struct config *config = x->d->config;
+
+	x->bridges = arena_array(x->d->a, const char *, config->networks.n);
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		x->bridges[i] = network_bridge(&config->networks.items[i], x->d->seen->engine);
+	list_each (network, &x->d->seen->engine->networks)
+		if (network->bridge)
+			*list_add(x->d->a, &x->engine) = network->bridge;
+	interfaces_sort(&x->engine);
+}
+
+static const char *bridge_of(const struct examiner *x, struct prefix net, uint32_t network)
+{
+	if (network != NONE)
+		return x->bridges[network];
+	list_each (e, &x->d->seen->engine->networks)
+		if (e->bridge && prefix_covers(e->subnet, net))
+			return e->bridge;
+	return NULL;
+}
+
+/* By the narrowest route to it; the default route is not known. */
+static const char *device_of(const struct examiner *x, struct prefix net)
+{
+	const struct host_prefix *best = NULL;
+
+	list_each (p, &x->d->seen->host_prefixes)
+		if (prefix_covers(p->prefix, net) && (!best || p->prefix.len > best->prefix.len))
+			best = p;
+	return best ? best->device : NULL;
+}
+
+static struct packet reply_to(const struct packet *first)
+{
+	struct packet reply = *first;
+
+	reply.reply = true;
+	reply.src = first->dst;
+	reply.dst = first->src;
+	reply.in = first->out;
+	reply.out = first->in;
+	return reply;
+}
+
+/* What our rules write on it before it comes to the wall. */
+static void mark(const struct examiner *x, struct course *c)
+{
+	const struct facts *f = x->d->seen->facts;
+	const struct wall *wall = x->wall;
+	bool behind = wall->hook == NF_INET_POST_ROUTING || wall->hook == NF_INET_FORWARD;
+
+	if (wall->family == NFPROTO_BRIDGE || !behind)
+		return;
+	if (x->have->container) {
+		c->first.ct_mark = c->reply.ct_mark = f->mark_accept;
+		return;
+	}
+	c->reply.ct_mark = f->mark_accept;
+	behind = wall->hook == NF_INET_POST_ROUTING;
+	if (f->backend == BACKEND_NFTABLES && (behind || wall->priority > OUR_PRIORITY))
+		c->first.mark = c->reply.mark = f->mark_accept;
+	if (behind || wall->priority > (f->backend == BACKEND_NFTABLES ? OUR_PRIORITY : 0))
+		c->first.ct_mark = f->mark_accept;
+}
+
+/* Before the forward hook a packet is not routed yet, and may not be translated yet. */
+static void unroute(const struct examiner *x, struct course *c)
+{
+	if (x->wall->hook != NF_INET_PRE_ROUTING && x->wall->family != NFPROTO_BRIDGE)
+		return;
+	c->first.out = c->reply.out = NULL;
+	if (x->wall->family == NFPROTO_BRIDGE) /* its interfaces are the bridge's ports */
+		c->first.in = c->reply.in = NULL;
+	if (c->first.dnat)
+		c->first.dst = (struct prefix){0};
+}
+
+static struct course finish(const struct examiner *x, struct course c)
+{
+	c.reply = reply_to(&c.first);
+	mark(x, &c);
+	unroute(x, &c);
+	return c;
+}
+
+static struct course course_of_grant(const struct examiner *x, const struct grant *grant,
+				     const struct peer *from, const struct peer *to,
+				     struct traffic match)
+{
+	struct course c = {.origin = grant->origin,
+			   .first = {.src = from->net,
+				     .dst = to->net,
+				     .proto = match.proto,
+				     .dports = {match.low, match.high}}};
+
+	c.first.in = bridge_of(x, from->net, from->network);
+	c.first.out = bridge_of(x, to->net, to->network);
+	c.from_outside = !c.first.in || !c.first.out;
+	if (!c.first.in)
+		c.first.in = device_of(x, from->net);
+	return finish(x, c);
+}
+
+static struct course course_of_translation(const struct examiner *x, const struct translation *t)
+{
+	bool early = x->wall->hook == NF_INET_PRE_ROUTING;
+	struct course c = {.origin = t->origin,
+			   .from_outside = !t->iface || !interfaces_have(&x->engine, t->iface),
+			   .first = {.src = t->from,
+				     .dst = prefix_of(t->to),
+				     .proto = t->match.proto,
+				     .dports = {t->match.low, t->match.high},
+				     .in = t->iface,
+				     .dnat = true}};
+
+	if (t->to_port && !early)
+		c.first.dports = (struct span){t->to_port, t->to_port};
+	if (!x->have->container)
+		c.first.out =
+			bridge_of(x, c.first.dst, config_network_of(x->d->config, c.first.dst));
+	return finish(x, c);
+}
+
+/* --- what is said --- */
+
+/* How one lets through what bears our bit, in the language of whoever wrote the chain. */
+static const char *remedy(const struct examiner *x)
+{
+	static const char *const families[] = {
+		[NFPROTO_INET] = "inet", [NFPROTO_IPV4] = "ip", [NFPROTO_BRIDGE] = "bridge"};
+	const struct wall *wall = x->wall;
+	struct course c = {0};
+	uint32_t bit = x->d->seen->facts->mark_accept;
+	const char *there = x->have->container ? "there: " : "";
+	bool by_mark;
+
+	mark(x, &c);
+	if (wall->before_ours)
+		return "remove the rule or the policy";
+	if (!c.first.mark && !c.first.ct_mark)
+		return "let it accept these flows: it comes before our mark is set";
+	by_mark = c.first.mark;
+	if (wall->variant == VARIANT_NONE)
+		return arena_printf(
+			x->d->a,
+			"let it accept our mark, %snft insert rule %s %s %s %s mark and "
+			"%#x == %#x accept",
+			there, families[wall->family], wall->table, wall->chain,
+			by_mark ? "meta" : "ct", bit, bit);
+	return arena_printf(
+		x->d->a,
+		"let it accept our mark, %siptables-%s %s%s-I %s -m %s --mark %#x/%#x -j "
+		"ACCEPT",
+		there, variant_names[wall->variant], strcmp(wall->table, "filter") ? "-t " : "",
+		strcmp(wall->table, "filter") ? arena_printf(x->d->a, "%s ", wall->table) : "",
+		wall->chain, by_mark ? "mark" : "connmark", bit, bit);
+}
+
+static const char *place_text(const struct examiner *x)
+{
+	const struct wall *wall = x->wall;
+	const char *in = x->have->container
+				 ? arena_printf(x->d->a, "in container \"%s\" ", x->have->container)
+				 : "";
+
+	if (wall->before_ours)
+		return arena_printf(x->d->a, "a foreign rule in %s%s%s",
+				    strcmp(wall->table, "filter") ? wall->table : "",
+				    strcmp(wall->table, "filter") ? " " : "", wall->chain);
+	if (wall->variant != VARIANT_NONE)
+		return arena_printf(x->d->a, "%siptables-%s, table %s, chain %s,", in,
+				    variant_names[wall->variant], wall->table, wall->chain);
+	return arena_printf(x->d->a, "%stable %s %s, chain %s,", in,
+			    wall->family == NFPROTO_INET   ? "inet"
+			    : wall->family == NFPROTO_IPV4 ? "ip"
+							   : "bridge",
+			    wall->table, wall->chain);
+}
+
+static const char *reason_text(const struct examiner *x, const struct passage *p)
+{
+	if (!p->by)
+		return " (it drops what it does not accept)";
+	if (x->wall->variant == VARIANT_NONE)
+		return " by one of its rules";
+	return arena_printf(x->d->a, ": %s", plain_text(p->by, p->chain, x->d->a));
+}
+
+static void say(struct examiner *x, const struct course *c, const struct passage *p, bool reply)
+{
+	bool certain = p->passing == IS_STOPPED;
+	struct finding *f =
+		finding_of_policy(&x->d->plan->findings, x->d->a, FINDING_WARNING, c->origin,
+				  "%s %s %s%s; %s", place_text(x), certain ? "stops" : "may stop",
+				  reply ? "the answers to what it lets in" : "what it lets in",
+				  reason_text(x, p), remedy(x));
+
+	f->effect = certain ? POLICY_IS_VOID : POLICY_MAY_BE_VOID;
+	x->said = c->origin;
+}
+
+static void examine(struct examiner *x, struct course c)
+{
+	struct passage p;
+	bool reply = false;
+
+	if (c.origin == x->said || (x->wall->from_outside && !c.from_outside) ||
+	    x->looks > MOST_LOOKS)
+		return;
+	p = wall_lets_pass(x->wall, &c.first);
+	if (p.passing == PASSES) {
+		reply = true;
+		p = wall_lets_pass(x->wall, &c.reply);
+	}
+	x->looks += p.looks + 1;
+	if (p.passing != PASSES)
+		say(x, &c, &p, reply);
+}
+
+/* Both on one network whose containers Docker does not keep apart: nothing is in their way. */
+static bool are_neighbours(const struct examiner *x, const struct peer *from, const struct peer *to)
+{
+	return from->network != NONE && from->network == to->network && x->flows->apart &&
+	       !x->flows->apart[from->network];
+}
+
+/* Until something is said of its policy. */
+static void examine_grant(struct examiner *x, const struct grant *grant)
+{
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++)
+			for (uint32_t m = 0; m < grant->n_matches; m++) {
+				if (x->said == grant->origin || x->looks > MOST_LOOKS)
+					return;
+				if (are_neighbours(x, &grant->from->items[s], &grant->to->items[d]))
+					break;
+				examine(x,
+					course_of_grant(x, grant, &grant->from->items[s],
+							&grant->to->items[d], grant->matches[m]));
+			}
+}
+
+/* --- long lists of bans --- */
+
+static int by_number(const void *left, const void *right)
+{
+	const uint32_t *a = left, *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static void add_address(struct examiner *x, struct prefix net)
+{
+	if (net.ip.family == 4 && prefix_is_single(net))
+		*list_add(x->d->a, &x->addresses) = ip_to_v4(net.ip);
+}
+
+static void add_addresses(struct examiner *x, const struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		add_address(x, peers->items[i].net);
+}
+
+static void find_addresses(struct examiner *x)
+{
+	list_each (grant, &x->flows->grants) {
+		add_addresses(x, grant->from);
+		add_addresses(x, grant->to);
+	}
+	list_each (t, &x->flows->translations) {
+		add_address(x, t->from);
+		add_address(x, prefix_of(t->to));
+	}
+	if (x->addresses.n)
+		qsort(x->addresses.items, x->addresses.n, sizeof(uint32_t), by_number);
+}
+
+static bool has_address(const struct examiner *x, uint32_t number)
+{
+	return x->addresses.n &&
+	       bsearch(&number, x->addresses.items, x->addresses.n, sizeof(number), by_number);
+}
+
+/* It stops one address alone, and no flow has this one as an end of its own. */
+static bool is_about_others(const struct examiner *x, const struct plain *p)
+{
+	uint32_t number = ip_to_v4(p->src.ip);
+
+	return prefix_is_single(p->src) && !(p->nots & NOT_SRC) &&
+	       (!strcmp(p->target, "DROP") || !strcmp(p->target, "REJECT")) &&
+	       !has_address(x, number);
+}
+
+static void sort_out(struct examiner *x, plain_list *rules)
+{
+	plain_list left = {0};
+
+	if (rules->n < FEW_RULES)
+		return;
+	list_each (p, rules)
+		if (!is_about_others(x, p))
+			*list_add(x->d->a, &left) = *p;
+	*rules = left;
+}
+
+static void examine_wall(struct examiner *x, struct wall wall)
+{
+	plain_chains chains = {0};
+
+	x->wall = &wall;
+	x->said = NONE;
+	x->looks = 0;
+	list_each (chain, &wall.chains) {
+		struct plain_chain *copy = list_add(x->d->a, &chains);
+
+		*copy = *chain;
+		sort_out(x, &copy->rules);
+	}
+	wall.chains = chains;
+	sort_out(x, &wall.rules);
+	list_each (grant, &x->flows->grants)
+		examine_grant(x, grant);
+	list_each (t, &x->flows->translations)
+		examine(x, course_of_translation(x, t));
+	if (x->looks > MOST_LOOKS)
+		finding_add(&x->d->plan->findings, x->d->a, FINDING_NOTE, NONE, "host",
+			    "%s has too many rules: not every policy was compared with them",
+			    place_text(x));
+}
+
+void diff_walls(struct differ *d, const struct space *want, const struct space *have)
+{
+	struct examiner x = {.d = d, .have = have, .flows = want->flows};
+
+	if (!have->walls.n || !x.flows)
+		return;
+	find_bridges(&x);
+	find_addresses(&x);
+	list_each (wall, &have->walls)
+		if (is_in_the_way(&x, wall))
+			examine_wall(&x, *wall);
+}

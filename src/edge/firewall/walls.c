@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/firewall/walls.h"
+
+#include "edge/firewall/iptables.h"
+#include "edge/firewall/nft.h"
+
+#include <linux/netfilter.h>
+#include <string.h>
+
+/* The rules of a chain's table; false in *read: too many, or gone by now. */
+static bool read_table(struct ruleset *table, bool *read, struct arena *a, const struct ns *ns,
+		       const listed_chains *chains, const struct listed_chain *c, struct error *err)
+{
+	name_list names = {0};
+
+	*read = walls_table_is_small(chains, c);
+	if (!*read)
+		return true;
+	list_each (other, chains)
+		if (other->family == c->family && !strcmp(other->table, c->table))
+			*list_add(a, &names) = other->name;
+	*list_add(a, &names) = NULL;
+	return fw_nft_read_chains(table, a, ns, c->family, c->table, names.items, err);
+}
+
+bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns, bool known,
+		struct error *err)
+{
+	listed_chains chains = {0};
+
+	if (!fw_nft_list_chains(&chains, a, ns, err))
+		return false;
+	list_each (c, &chains) {
+		struct ruleset table = {0};
+		bool read;
+
+		if (walls->n == MAX_WALLS)
+			break;
+		if (!walls_pass(c) ||
+		    (known && c->family == NFPROTO_IPV4 && !strcmp(c->table, "filter")))
+			continue;
+		if (!read_table(&table, &read, a, ns, &chains, c, err))
+			return false;
+		*list_add(a, walls) = wall_of_chain(c, a, read ? &table : NULL);
+	}
+	return true;
+}
+
+bool walls_read_legacy(wall_list *walls, struct arena *a, const struct ns *ns, struct error *err)
+{
+	AUTO_BUF struct buf filter = {0};
+	bool exists;
+
+	if (!iptables_save_legacy(&filter, &exists, ns, "filter", err))
+		return false;
+	if (exists)
+		walls_of_save(walls, VARIANT_LEGACY, a, buf_text(&filter), "");
+	return true;
+}
