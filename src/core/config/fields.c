@@ -5,7 +5,7 @@
 
 static bool is_text(struct json_string s, const char *text, size_t len)
 {
-	return s.len == len && !memcmp(s.text, text, len);
+	return s.text && s.len == len && !memcmp(s.text, text, len);
 }
 
 bool is_users_key(struct json_string key)

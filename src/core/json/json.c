@@ -66,7 +66,7 @@ struct json_string json_string_unescaped(const struct json *json, uint32_t node,
 
 static bool same_string(struct json_string a, struct json_string b)
 {
-	return a.len == b.len && !memcmp(a.text, b.text, a.len);
+	return a.text && b.text && a.len == b.len && !memcmp(a.text, b.text, a.len);
 }
 
 bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)
