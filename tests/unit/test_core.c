@@ -57,6 +57,71 @@ TEST(an_answer_that_is_no_list_is_no_empty_list)
 	}
 }
 
+TEST(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path)
+{
+	static const struct {
+		const char *text, *said;
+	} cases[] = {
+		{"", "byte 0 of the answer: not JSON: the text is empty"},
+		{"[{\"Id\": \"1\",}]", "byte 11 of the answer: not JSON: a comma before a closing "
+				       "bracket; remove the comma"},
+		{"[{\"Id\": \"\xff\"}]", "byte 9 of the answer: not JSON: not UTF-8"},
+		{"[{\"Id\": \"\\ud800\"}]", "byte 9 of the answer: not JSON: an unknown escape"},
+		{"{}", "byte 0 of the answer: expected a list, found an object"},
+		{"[null]", "byte 1 of the answer: [0]: expected an object, found null"},
+		{"[{\"Id\": 1}]", "byte 8 of the answer: [0].Id: expected a text, found a number"},
+		{"[{\"Name\": \"a\"}]", "byte 1 of the answer: [0]: no Id"},
+		{"[{\"Id\": \"a\\u0000b\"}]", "byte 8 of the answer: [0].Id: a NUL character"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"Internal\": \"no\"}]",
+		 "byte 38 of the answer: [0].Internal: expected true or false, found a text"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"IPAM\": []}]",
+		 "byte 34 of the answer: [0].IPAM: expected an object, found a list"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"IPAM\": {\"Config\": [{}, {\"Subnet\": "
+		 "4}]}}]",
+		 "byte 61 of the answer: [0].IPAM.Config[1].Subnet: expected a subnet, found a "
+		 "number"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"Labels\": {\"x.y\": 18446744073709551616}}]",
+		 "byte 44 of the answer: [0].Labels[\"x.y\"]: expected a text, found a number that "
+		 "is too large"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct engine e = {0};
+		struct error err = {0};
+
+		assert_false(
+			engine_decode_networks(&e, &a, cases[i].text, strlen(cases[i].text), &err));
+		assert_memory_equal(err.text, cases[i].said, strlen(cases[i].said));
+	}
+}
+
+/* An image brings its labels along: none of them may hide the containers of a host. */
+TEST(what_an_answer_says_and_nobody_asks_for_hides_nothing)
+{
+	static const char text[] = "[{\"Id\": \"1\", \"Names\": [\"/web\"], \"State\": \"running\","
+				   " \"Labels\": {\"a\\u0000b\": \"\\u0000\", \"n\": 1e999, \"n\": "
+				   "18446744073709551616,"
+				   " \"deep\": [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]},"
+				   " \"NetworkSettings\": {\"Networks\": {\"\\u006eet\": "
+				   "{\"IPAddress\": \"10.0.0.2\\u0000\","
+				   " \"Gateway\": \"10.0.0.\\u0031\", \"DriverOpts\": "
+				   "{\"io.harborwall.managed\": \"1\"}}}}}]";
+	AUTO_RELEASE struct arena a = {0};
+	struct engine e = {0};
+	struct error err = {0};
+	const struct engine_container *web;
+	const struct engine_endpoint *net;
+
+	assert_true(engine_decode_containers(&e, &a, text, sizeof(text) - 1, &err));
+	web = engine_find_container(&e, "web");
+	assert_true(web && web->running);
+	net = engine_find_endpoint(web, "net");
+	assert_true(net && net->managed);
+	assert_int_equal(net->ip.family, 0); /* it is no address, not one that is cut short */
+	assert_string_equal(ip_format(net->gateway).s, "10.0.0.1");
+}
+
 TEST(a_refusal_is_quoted_on_one_line)
 {
 	static const char body[] = "{\"message\": \"Pool overlaps\\nwith other one\"}";
@@ -486,6 +551,8 @@ int main(void)
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
 		cmocka_unit_test(an_answer_that_is_no_list_is_no_empty_list),
 		cmocka_unit_test(a_mark_that_inspect_tells_makes_no_other_engine),
+		cmocka_unit_test(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path),
+		cmocka_unit_test(what_an_answer_says_and_nobody_asks_for_hides_nothing),
 		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),

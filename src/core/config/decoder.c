@@ -6,36 +6,9 @@
 
 /* --- saying what is wrong --- */
 
-bool has_fraction(const struct json *json, uint32_t node)
-{
-	const struct json_node *n = &json->nodes[node];
-
-	for (uint32_t i = 0; i < n->extent; i++)
-		if (strchr(".eE", json->text[n->at + i]))
-			return true;
-	return false;
-}
-
-static const char *type_name(const struct json *json, uint32_t node)
-{
-	static const char *const names[] = {
-		[JSON_TYPE_OBJECT] = "an object", [JSON_TYPE_LIST] = "a list",
-		[JSON_TYPE_STRING] = "a text",	  [JSON_TYPE_NUMBER] = "a number",
-		[JSON_TYPE_TRUE] = "true",	  [JSON_TYPE_FALSE] = "false",
-		[JSON_TYPE_NULL] = "null",
-	};
-	enum json_type type = json_type_of(json, node);
-	int64_t number;
-
-	if (type != JSON_TYPE_NUMBER || json_integer_of(&number, json, node))
-		return names[type];
-	return has_fraction(json, node) ? "a number with a fraction or an exponent"
-					: "a number that is too large";
-}
-
 void wrong_type(struct decoder *d, uint32_t node, const char *expected)
 {
-	wrong(d, node, "this is %s; write %s", type_name(json_of(d), node), expected);
+	wrong(d, node, "this is %s; write %s", json_type_name(json_of(d), node), expected);
 	pass_over(d, node);
 }
 

@@ -67,7 +67,6 @@ const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 /* Text without control characters, maybe an empty one. NULL, and said, where it is wrong. */
 const char *take_text(struct decoder *d, uint32_t node);
 bool has_control(const char *text, size_t len);
-bool has_fraction(const struct json *json, uint32_t number); /* or an exponent */
 bool is_docker_name(const char *text);
 bool is_ifname(const char *text);
 

@@ -8,21 +8,16 @@
 
 #include "base/diag.h"
 #include "core/config/config.h"
-#include "core/json/json.h"
+#include "core/json/path.h"
 
 enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES, N_SECTIONS };
-
-/* In a list or object: which item the last path led through. They mostly come in order. */
-struct path_step {
-	uint32_t container, item, index;
-};
 
 /* All-zero is ready; release it when the last diagnostic is said. */
 struct config_text {
 	struct arena arena; /* of the tree */
 	struct json json;
 	LIST(uint32_t) declared[N_SECTIONS]; /* nodes, in the order of the config's lists */
-	struct path_step steps[CONFIG_MAX_NESTING + 1];
+	struct json_step steps[CONFIG_MAX_NESTING + 1];
 };
 void config_text_release(struct config_text *text);
 #define AUTO_CONFIG_TEXT __attribute__((cleanup(config_text_release)))

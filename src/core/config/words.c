@@ -197,7 +197,7 @@ static bool number_is_port(struct decoder *d, uint32_t node, struct port_range *
 	int64_t number;
 
 	if (!json_integer_of(&number, json_of(d), node)) {
-		if (has_fraction(json_of(d), node))
+		if (json_has_fraction(json_of(d), node))
 			wrong_type(d, node, a_port);
 		else
 			wrong(d, node, "%.*s is not a port (1-65535)", (int)n->extent,

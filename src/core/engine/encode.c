@@ -3,7 +3,7 @@
 #include "core/engine/engine.h"
 
 #include "base/buf.h"
-#include "core/engine/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,16 +142,23 @@ static size_t first_line(const char *body, size_t len)
 
 bool engine_decode_error(struct error *err, int status, const char *body, size_t len)
 {
-	json_t *root = len ? json_loadb(body, len, 0, NULL) : NULL;
-	const char *message = json_string_value(json_object_get(root, "message"));
+	AUTO_RELEASE struct arena a = {0};
 	char text[400] = "(no message)";
+	struct json_string message = {0};
+	struct json_error wrong;
+	struct json json;
+	uint32_t node;
 
-	if (message && *message)
-		snprintf(text, sizeof(text), "%s", message);
+	if (json_parse(&json, &a, body, len, JSON_MAX_DEPTH, &wrong)) {
+		node = json_member(&json, JSON_ROOT, "message");
+		if (node != JSON_ROOT)
+			message = json_string_of(&json, node, &a);
+	}
+	if (message.len)
+		snprintf(text, sizeof(text), "%.*s", (int)message.len, message.text);
 	else if (len)
 		snprintf(text, sizeof(text), "%.*s", (int)first_line(body, len), body);
 	flatten(text);
-	json_decref(root);
 	return error_set(err, status, "%d %s", status, text);
 }
 

@@ -69,15 +69,26 @@ static bool same_string(struct json_string a, struct json_string b)
 	return a.text && b.text && a.len == b.len && !memcmp(a.text, b.text, a.len);
 }
 
-bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)
+static bool escaped_is(const struct json *json, uint32_t node, const char *text, size_t len)
 {
-	const struct json_string wanted = {text, len};
 	AUTO_RELEASE struct arena a = {0};
 
-	if (!json->nodes[node].escaped)
-		return json_type_of(json, node) == JSON_TYPE_STRING &&
-		       same_string(json_string_of(json, node, NULL), wanted);
-	return same_string(json_string_of(json, node, &a), wanted);
+	return same_string(json_string_of(json, node, &a), (struct json_string){text, len});
+}
+
+/* Of a node that is a string. */
+static inline bool string_is(const struct json *json, uint32_t node, const char *text, size_t len)
+{
+	const struct json_node *n = &json->nodes[node];
+
+	if (n->escaped)
+		return escaped_is(json, node, text, len);
+	return n->extent == len + 2 && !memcmp(json->text + n->at + 1, text, len);
+}
+
+bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)
+{
+	return json_type_of(json, node) == JSON_TYPE_STRING && string_is(json, node, text, len);
 }
 
 uint32_t json_count(const struct json *json, uint32_t node)
@@ -90,15 +101,14 @@ uint32_t json_count(const struct json *json, uint32_t node)
 	return n;
 }
 
-uint32_t json_member(const struct json *json, uint32_t object, const char *key)
+uint32_t json_member_named(const struct json *json, uint32_t object, const char *key, size_t len)
 {
-	size_t len = strlen(key);
 	uint32_t found = 0;
 
 	if (json_type_of(json, object) != JSON_TYPE_OBJECT)
 		return 0;
 	json_each_member (k, json, object)
-		if (!json->nodes[k].doubled && json_string_is(json, k, key, len))
+		if (!json->nodes[k].doubled && string_is(json, k, key, len))
 			found = k + 1;
 	return found;
 }
@@ -123,6 +133,33 @@ bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
 		return false;
 	*number = negative ? sum : -sum;
 	return true;
+}
+
+bool json_has_fraction(const struct json *json, uint32_t node)
+{
+	const struct json_node *n = &json->nodes[node];
+
+	for (uint32_t i = 0; i < n->extent; i++)
+		if (strchr(".eE", json->text[n->at + i]))
+			return true;
+	return false;
+}
+
+const char *json_type_name(const struct json *json, uint32_t node)
+{
+	static const char *const names[] = {
+		[JSON_TYPE_OBJECT] = "an object", [JSON_TYPE_LIST] = "a list",
+		[JSON_TYPE_STRING] = "a text",	  [JSON_TYPE_NUMBER] = "a number",
+		[JSON_TYPE_TRUE] = "true",	  [JSON_TYPE_FALSE] = "false",
+		[JSON_TYPE_NULL] = "null",
+	};
+	enum json_type type = json_type_of(json, node);
+	int64_t number;
+
+	if (type != JSON_TYPE_NUMBER || json_integer_of(&number, json, node))
+		return names[type];
+	return json_has_fraction(json, node) ? "a number with a fraction or an exponent"
+					     : "a number that is too large";
 }
 
 /* --- keys that stand twice --- */

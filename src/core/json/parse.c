@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The JSON reader (json.h says why it is ours): one walk over the text, without recursion, that
+ * makes the nodes and names the first thing that is wrong.
+ */
 #include "core/json/escape.h"
 #include "core/json/json.h"
 
