@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/saved.h"
 
+#include "base/diag.h"
 #include "core/iptables/iptables.h"
+#include "core/json/json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,17 +14,48 @@ enum { MAX_BYTES = 64 << 20 };
 
 /* --- reading --- */
 
-static void decode_before(struct saved *s, const json_t *before)
-{
-	const json_t *forward = json_object_get(before, "ip_forward");
-	const char *policy = json_string_value(json_object_get(before, "forward_policy"));
-	const char *variant = json_string_value(json_object_get(before, "variant"));
+/* The state file's text while it is read. */
+struct reading {
+	struct saved *s;
+	struct json json;
+	size_t len;
+	struct error *err;
+};
 
-	s->forwarding_was_off = json_is_integer(forward) && !json_integer_value(forward);
-	for (size_t i = VARIANT_NFT; variant && i <= VARIANT_LEGACY; i++)
-		if (!strcmp(variant, variant_names[i]))
+static bool wrong_at(const struct reading *r, size_t at, const char *what)
+{
+	struct position p = position_of(r->json.text, r->len, at);
+
+	return error_set(r->err, -1, "line %u, column %u: %s", p.line, p.column, what);
+}
+
+static bool wrong_type(const struct reading *r, uint32_t node, const char *expected)
+{
+	AUTO_BUF struct buf what = {0};
+
+	buf_printf(&what, "expected %s, found %s", expected, json_type_name(&r->json, node));
+	return wrong_at(r, r->json.nodes[node].at, buf_text(&what));
+}
+
+static bool member_is(const struct reading *r, uint32_t object, const char *key, const char *text)
+{
+	uint32_t node = json_member(&r->json, object, key);
+
+	return node != JSON_ROOT && json_string_is(&r->json, node, text, strlen(text));
+}
+
+static void decode_before(const struct reading *r, uint32_t before)
+{
+	uint32_t forward = json_member(&r->json, before, "ip_forward");
+	struct saved *s = r->s;
+	int64_t number;
+
+	s->forwarding_was_off =
+		forward != JSON_ROOT && json_integer_of(&number, &r->json, forward) && !number;
+	for (size_t i = VARIANT_NFT; i <= VARIANT_LEGACY; i++)
+		if (member_is(r, before, "variant", variant_names[i]))
 			s->variant = (enum variant)i;
-	s->policy_was_accept = policy && !strcmp(policy, "ACCEPT") && s->variant;
+	s->policy_was_accept = member_is(r, before, "forward_policy", "ACCEPT") && s->variant;
 }
 
 static int by_text(const void *left, const void *right)
@@ -31,18 +63,22 @@ static int by_text(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-static bool decode_containers(struct saved *s, const json_t *names, struct error *err)
+static bool decode_containers(const struct reading *r, uint32_t list)
 {
-	const json_t *name;
-	size_t i;
+	AUTO_RELEASE struct arena scratch = {0};
+	struct saved *s = r->s;
 
-	if (names && !json_is_array(names))
-		return error_set(err, -1, "containers is no list");
-	json_array_foreach (names, i, name) {
-		if (!json_is_string(name))
-			return error_set(err, -1, "containers[%zu] is no text", i);
+	if (json_type_of(&r->json, list) != JSON_TYPE_LIST)
+		return wrong_type(r, list, "a list");
+	json_each (item, &r->json, list) {
+		struct json_string name = json_string_of(&r->json, item, &scratch);
+
+		if (!name.text)
+			return wrong_type(r, item, "a text");
+		if (memchr(name.text, '\0', name.len))
+			return wrong_at(r, r->json.nodes[item].at, "a NUL character in a name");
 		*list_add(&s->arena, &s->containers) =
-			arena_strdup(&s->arena, json_string_value(name));
+			arena_strndup(&s->arena, name.text, name.len);
 	}
 	if (s->containers.n)
 		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items), by_text);
@@ -51,18 +87,20 @@ static bool decode_containers(struct saved *s, const json_t *names, struct error
 
 static bool decode(struct saved *s, const struct buf *text, struct error *err)
 {
-	json_error_t where;
-	json_t *root = json_loadb(buf_text(text), text->len, 0, &where);
-	bool ok;
+	AUTO_RELEASE struct arena tree = {0};
+	struct reading r = {.s = s, .len = text->len, .err = err};
+	struct json_error wrong;
+	uint32_t before, containers;
 
-	if (!root)
-		return error_set(err, -1, "line %d, column %d: %s", where.line, where.column,
-				 where.text);
-	decode_before(s, json_object_get(root, "before"));
-	ok = json_is_object(root) ? decode_containers(s, json_object_get(root, "containers"), err)
-				  : error_set(err, -1, "it is no object");
-	json_decref(root);
-	return ok;
+	if (!json_parse(&r.json, &tree, buf_text(text), text->len, JSON_MAX_DEPTH, &wrong))
+		return wrong_at(&r, wrong.at, wrong.what);
+	if (json_type_of(&r.json, JSON_ROOT) != JSON_TYPE_OBJECT)
+		return wrong_type(&r, JSON_ROOT, "an object");
+	before = json_member(&r.json, JSON_ROOT, "before");
+	containers = json_member(&r.json, JSON_ROOT, "containers");
+	if (before != JSON_ROOT)
+		decode_before(&r, before);
+	return containers == JSON_ROOT || decode_containers(&r, containers);
 }
 
 static bool is_same_file(const struct file_mark *a, const struct file_mark *b)
