@@ -43,6 +43,24 @@ def test_every_file_says_its_licence():
     assert not without
 
 
+# Who writes to a stream, and what: everybody else goes through these, for text of others may stand anywhere.
+PRINTERS = {"src/app/color.c": "escaped by say.c", "src/app/change.c": "a constant, in a signal handler",
+            "src/app/help.c": "our own words", "src/app/completion.c": "our own words", "src/app/options.c": "the version",
+            "src/app/main.c": "perror", "src/app/report/timings.c": "stages and times",
+            "src/base/base.c": "out of memory", "src/base/log.c": "a line of escaped fields",
+            "src/edge/netlink/netns.c": "perror, before it aborts"}
+
+
+def test_text_of_others_is_printed_by_one_function():
+    found = set()
+    for path in text("git", "ls-files", "src/*.c").split():
+        with open(f"{ROOT}/{path}", encoding="utf-8") as f:
+            source = re.sub(r"/\*.*?\*/|//[^\n]*", "", f.read(), flags=re.S)
+        if re.search(r"\b(v?f?printf|v?dprintf|fputs|fputc|puts|putchar|putc|fwrite|perror|psignal)\(|\bwrite\(STD", source):
+            found.add(path)
+    assert found == set(PRINTERS)
+
+
 def test_the_bill_of_materials_names_what_is_linked():
     bill = json.loads(text("scripts/sbom", "1.2.3", HARBORWALL))
     assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["version"] == "1.2.3"

@@ -45,6 +45,15 @@ static int apply_beside_daemon(struct change *c)
 	return ask_for_pass(c->options, accept);
 }
 
+/* The daemon would put back what this takes away. */
+static int refuse_replace(const char *holder)
+{
+	say_error("a daemon keeps this host (%s) and would interfere; end it, apply --replace, and "
+		  "start it again: the rules stay meanwhile",
+		  holder);
+	return EXIT_FAILED;
+}
+
 static int apply(struct change *c, const struct buf *text)
 {
 	struct error err = {0}, unkept = {0};
@@ -52,11 +61,12 @@ static int apply(struct change *c, const struct buf *text)
 	int status = EXIT_FINE;
 
 	c->world.adopt = c->options->adopt;
+	c->world.replace = c->options->replace;
 	c->world.look_for_leftovers = true;
 	if (!ask_holder(holder, &c->world, &err))
 		return change_fail(&err);
 	if (*holder && !lock_is_passing(holder))
-		return apply_beside_daemon(c);
+		return c->options->replace ? refuse_replace(holder) : apply_beside_daemon(c);
 	if (change_converge(c, &err))
 		change_say_nothing_to_do(c);
 	change_print_totals(c);

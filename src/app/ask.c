@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/ask.h"
 
-#include "app/color.h"
+#include "app/say.h"
 #include "app/verbs.h"
 #include "base/log.h"
 #include "core/foreign/choose.h"
@@ -45,7 +45,7 @@ static void say_waiting(const char *verb, const char *holder)
 	if (!strcmp(verb, "run"))
 		log_info("waiting for another harborwall", "holder", holder);
 	else
-		fprintf(stderr, "harborwall: waiting for another harborwall (%s)\n", holder);
+		say_error("waiting for another harborwall (%s)", holder);
 }
 
 int ask_for_lock(const char *verb, struct error *err)
@@ -86,9 +86,10 @@ bool ask_is_its_file(const struct options *o)
 	if (status_ask(&json, &code, o->listen, "/status", false, &err) &&
 	    strstr(buf_text(&json), buf_text(&expected)))
 		return true;
-	fprintf(stderr, "harborwall: %s%s\n", err.text[0] ? "a daemon runs, but " : "",
-		err.text[0] ? err.text
-			    : "the running daemon keeps another file; change that one, or end it");
+	say_error("%s%s", err.text[0] ? "a daemon runs, but " : "",
+		  err.text[0]
+			  ? err.text
+			  : "the running daemon keeps another file; change that one, or end it");
 	return false;
 }
 
@@ -125,7 +126,7 @@ const char *ask_accept_command(struct arena *a, const struct options *o, uint64_
 
 int ask_for_pass(const struct options *o, uint64_t accept)
 {
-	AUTO_BUF struct buf body = {0}, path = {0};
+	AUTO_BUF struct buf body = {0}, path = {0}, page = {0};
 	struct error err = {0};
 	long code = 0;
 
@@ -133,11 +134,13 @@ int ask_for_pass(const struct options *o, uint64_t accept)
 	if (accept)
 		buf_printf(&path, "?accept=%016llx", (unsigned long long)accept);
 	if (!status_ask(&body, &code, o->listen, buf_text(&path), true, &err)) {
-		fprintf(stderr, "harborwall: a daemon runs, but %s\n", err.text);
+		say_error("a daemon runs, but %s", err.text);
 		return EXIT_FAILED;
 	}
+	buf_puts(&page, "the running daemon: ");
+	buf_puts(&page, buf_text(&body));
 	if (!o->quiet || code != 200)
-		fprintf(code == 200 ? stdout : stderr, "the running daemon: %s", buf_text(&body));
+		say_page(code == 200 ? stdout : stderr, &page);
 	return code == 200 ? EXIT_FINE : EXIT_FAILED;
 }
 
@@ -152,17 +155,16 @@ int verb_status(const struct options *o)
 			&err) ||
 	    code != 200) {
 		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
-			fprintf(stderr, "harborwall: status must run as root, to ask at %s\n",
-				o->listen);
+			say_error("status must run as root, to ask at %s", o->listen);
 		else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
-			fprintf(stderr, "harborwall: no daemon runs: there is no %s\n", o->listen);
+			say_error("no daemon runs: there is no %s", o->listen);
 		else if (!o->quiet)
-			fprintf(stderr, "harborwall: %s\n", err.text[0] ? err.text : "no status");
+			say_error("%s", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;
 	}
 	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
 			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)
-		color_print(stdout, buf_text(&page));
+		say_page(stdout, &page);
 	return healthy ? EXIT_FINE : EXIT_DEGRADED;
 }

@@ -2,7 +2,6 @@
 #include "app/change.h"
 
 #include "app/ask.h"
-#include "app/color.h"
 #include "app/pass/written.h"
 #include "app/say.h"
 #include "base/hash.h"
@@ -52,26 +51,31 @@ static void catch_interrupts(void)
 static const char *const outcome_words[] = {
 	[OUTCOME_DONE] = "", [OUTCOME_FAILED] = "FAILED: ", [OUTCOME_SKIPPED] = "skipped: "};
 
-static void print_step(const struct step *step, enum outcome_kind kind, const char *end)
+static const char *step_line(struct buf *out, const struct step *step, enum outcome_kind kind)
+{
+	buf_printf(out, "%c %-10s %s%s%s%s%s", step->sign, step->object, outcome_words[kind],
+		   step->text, *step->why ? "  (" : "", step->why, *step->why ? ")" : "");
+	return buf_text(out);
+}
+
+static void print_step(const struct step *step, enum outcome_kind kind)
 {
 	AUTO_BUF struct buf line = {0};
 
-	buf_printf(&line, "%c %-10s %s%s%s%s%s%s", step->sign, step->object, outcome_words[kind],
-		   step->text, *step->why ? "  (" : "", step->why, *step->why ? ")" : "", end);
-	color_print(stdout, buf_text(&line));
-	fflush(stdout);
+	say_line(stdout, "%s", step_line(&line, step, kind));
 }
 
 /* Before a step that may take its time. */
 static void begin_line(const struct change *c, const struct pass *p, uint32_t i)
 {
+	AUTO_BUF struct buf line = {0};
 	char width[12];
 
 	if (!c->live)
 		return;
-	printf("[%*u/%u] ", snprintf(width, sizeof(width), "%u", p->plan.steps.n), i + 1,
-	       p->plan.steps.n);
-	print_step(&p->plan.steps.items[i], OUTCOME_DONE, "");
+	say_begin(stdout, "[%*u/%u] ", snprintf(width, sizeof(width), "%u", p->plan.steps.n), i + 1,
+		  p->plan.steps.n);
+	say_begin(stdout, "%s", step_line(&line, &p->plan.steps.items[i], OUTCOME_DONE));
 }
 
 static void end_line(const struct change *c, const struct pass *p, uint32_t i)
@@ -79,9 +83,12 @@ static void end_line(const struct change *c, const struct pass *p, uint32_t i)
 	enum outcome_kind kind = p->outcomes[i].kind;
 
 	if (c->live)
-		puts(kind == OUTCOME_DONE ? "" : kind == OUTCOME_FAILED ? ": FAILED" : ": skipped");
+		say_line(stdout, "%s",
+			 kind == OUTCOME_DONE	  ? ""
+			 : kind == OUTCOME_FAILED ? ": FAILED"
+						  : ": skipped");
 	else if (!c->options->quiet && kind == OUTCOME_DONE)
-		print_step(&p->plan.steps.items[i], kind, "\n");
+		print_step(&p->plan.steps.items[i], kind);
 }
 
 /* What failed is tried again in the next pass; the last one tells. */
@@ -93,10 +100,12 @@ static void print_failures(struct change *c, const struct pass *p)
 		c->failed += outcome->kind == OUTCOME_FAILED;
 		c->skipped += outcome->kind == OUTCOME_SKIPPED;
 		if (!c->live && !c->options->quiet && outcome->kind != OUTCOME_DONE)
-			print_step(&p->plan.steps.items[i], outcome->kind, "\n");
+			print_step(&p->plan.steps.items[i], outcome->kind);
 		if (outcome->kind == OUTCOME_FAILED)
-			fprintf(stderr, "harborwall: %s\n", outcome->why);
+			say_error("%s", outcome->why);
 	}
+	if (p->trouble.text[0])
+		say_error("revoke: %s", p->trouble.text);
 }
 
 static void add_total(struct buf *out, uint32_t n, const char *what)
@@ -117,7 +126,7 @@ void change_print_totals(const struct change *c)
 	add_total(&out, c->skipped, "skipped");
 	add_total(&out, c->revoked, c->revoked == 1 ? "connection ended" : "connections ended");
 	if (out.len)
-		printf("%s\n", buf_text(&out));
+		say_line(stdout, "%s", buf_text(&out));
 }
 
 /* --- what the host had before us --- */
@@ -143,10 +152,9 @@ static bool says_yes(void)
 {
 	char answer[16] = "";
 
-	printf("Go on? [y/N] ");
-	fflush(stdout);
+	say_begin(stdout, "Go on? [y/N] ");
 	if (!fgets(answer, sizeof(answer), stdin)) {
-		puts("");
+		say_line(stdout, "%s", "");
 		return false;
 	}
 	answer[strcspn(answer, "\n")] = '\0';
@@ -176,9 +184,9 @@ bool change_agreed(struct change *c, struct pass *p, struct error *err)
 	if (!c->answered)
 		return true;
 	if (c->shown)
-		puts("the host was changed meanwhile");
+		say_line(stdout, "the host was changed meanwhile");
 	c->shown = hash;
-	say_text(&plan);
+	say_page(stdout, &plan);
 	close_at_exit_of_scope(&c->lock); /* nobody waits for a person who thinks */
 	c->lock = -1;
 	return says_yes() || error_set(err, DECLINED, "nothing was done");
@@ -248,9 +256,9 @@ enum turn { TURN_CLEAN, TURN_WORKED, TURN_STUCK, TURN_AGAIN, TURN_ENDED };
 
 static enum turn turn(struct change *c, struct pass *p, bool last, struct error *err)
 {
-	bool clean, changes, fresh = true;
+	bool clean, changes, worked, fresh = true;
 
-	if (!change_plan(c, p, err))
+	if (!change_plan(c, p, err) || replace_refused(p, c->options, err))
 		return TURN_ENDED;
 	clean = !p->plan.steps.n;
 	changes = !clean || (owes(c) && !c->any);
@@ -268,11 +276,13 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 			  c->left, c->steps, c->options->verb);
 		return TURN_ENDED;
 	}
-	if (clean)
+	c->world.replace = NULL; /* what failed is put back, not tried again */
+	if (clean && !p->trouble.text[0])
 		return pass_has_conflicts(p) ? TURN_STUCK : TURN_CLEAN;
-	if (!p->n_done || last)
+	worked = p->n_done || p->n_revoked;
+	if (!worked || last)
 		print_failures(c, p);
-	return p->n_done ? TURN_WORKED : TURN_STUCK;
+	return worked ? TURN_WORKED : TURN_STUCK;
 }
 
 bool change_converge(struct change *c, struct error *err)
@@ -307,14 +317,14 @@ void change_say_nothing_to_do(const struct change *c)
 		if (c->done[i])
 			return;
 	if (!c->options->quiet)
-		puts("nothing to do");
+		say_line(stdout, "nothing to do");
 }
 
 int change_fail(const struct error *err)
 {
 	if (err->code != DECLINED)
-		return say_error(err);
-	puts(err->text);
+		return say_failed(err);
+	say_line(stdout, "%s", err->text);
 	return EXIT_FAILED;
 }
 

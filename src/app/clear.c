@@ -24,17 +24,14 @@ static bool give_back(struct change *c, struct error *err)
 		return false;
 	change_print_owed(&out, c);
 	if (!c->options->quiet)
-		say_text(&out);
+		say_page(stdout, &out);
 	c->done[1] += saved->forwarding_was_off + saved->policy_was_accept;
 	return saved_forget(saved, err) && last_good_forget(c->options, err);
 }
 
 static int refuse_clear(const char *holder)
 {
-	fprintf(stderr,
-		"harborwall: a daemon keeps the rules (%s) and would write them again; end it "
-		"first\n",
-		holder);
+	say_error("a daemon keeps the rules (%s) and would write them again; end it first", holder);
 	return EXIT_FAILED;
 }
 
@@ -47,7 +44,7 @@ static int show_clear(struct change *c)
 
 	if (planned)
 		change_print_plan(&plan, c, &pass);
-	say_text(&plan);
+	say_page(stdout, &plan);
 	pass_release(&pass);
 	return planned ? EXIT_FINE : change_fail(&err);
 }

@@ -6,7 +6,9 @@
 #include "app/ask.h"
 #include "app/color.h"
 #include "app/pass/pass.h"
+#include "app/say.h"
 #include "app/verbs.h"
+#include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/compile/nodes.h"
 #include "core/foreign/choose.h"
@@ -55,7 +57,7 @@ static void say(struct doctor *d, bool fine, const char *what, const char *forma
 		buf_json_string(&d->out, text);
 		buf_puts(&d->out, "}");
 	} else if (!fine || !d->options->quiet) {
-		buf_printf(&d->out, "%-8s %-13s %s\n", fine ? "ok" : "FINDING", what, text);
+		buf_line(&d->out, "%-8s %-13s %s", fine ? "ok" : "FINDING", what, text);
 	}
 	d->n_lines++;
 }
@@ -166,7 +168,8 @@ static bool says_overlap(struct doctor *d, const struct engine_network *network,
 
 	if (!network->bridge || !network->subnet.ip.family)
 		return false;
-	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, dead);
+	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, "",
+				     dead);
 	if (!taken)
 		return false;
 	say(d, false, "overlap",
@@ -421,7 +424,7 @@ int verb_doctor(const struct options *options)
 	int status;
 
 	if (!world_open(&d.world, options, &d.err)) {
-		fprintf(stderr, "harborwall: %s\n", d.err.text);
+		say_error("%s", d.err.text);
 		world_close(&d.world);
 		return EXIT_FAILED;
 	}
@@ -432,7 +435,7 @@ int verb_doctor(const struct options *options)
 		checks[i](&d);
 	if (options->json)
 		buf_printf(&d.out, "\n  ],\n  \"findings\": %u\n}\n", d.n_findings);
-	color_print(stdout, buf_text(&d.out));
+	say_page(stdout, &d.out);
 	status = d.n_findings ? EXIT_FINDINGS : EXIT_FINE;
 	buf_free(&d.out);
 	pass_release(&d.pass);

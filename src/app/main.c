@@ -2,6 +2,7 @@
 #include "app/cli.h"
 #include "app/color.h"
 #include "app/report/timings.h"
+#include "app/say.h"
 #include "app/verbs.h"
 #include "base/log.h"
 
@@ -21,7 +22,7 @@ static bool may_run(const struct verb *verb)
 	if (!verb->needs_root || !geteuid() ||
 	    capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
 		return true;
-	fprintf(stderr, "harborwall: %s must run as root\n", verb->name);
+	say_error("%s must run as root", verb->name);
 	return false;
 }
 

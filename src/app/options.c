@@ -2,6 +2,7 @@
 #include "app/options.h"
 
 #include "app/cli.h"
+#include "app/say.h"
 #include "base/buf.h"
 #include "base/nearest.h"
 
@@ -18,14 +19,14 @@ PRINTF_LIKE(3, 4)
 static bool refuse(const struct options *o, int *status, const char *format, ...)
 {
 	const struct verb *verb = o->verb ? find_verb(o->verb) : NULL;
+	bool known = verb && verb->run;
+	AUTO_RELEASE struct arena a = {0};
 	va_list args;
 
-	fprintf(stderr, "harborwall: ");
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say_error("%s; see harborwall %s%s--help", arena_vprintf(&a, format, args),
+		  known ? verb->name : "", known ? " " : "");
 	va_end(args);
-	fprintf(stderr, "; see harborwall %s%s--help\n", verb && verb->run ? verb->name : "",
-		verb && verb->run ? " " : "");
 	*status = EXIT_USAGE;
 	return false;
 }
@@ -177,6 +178,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->counters_word = letter == 'k' ? value : o->counters_word;
 	o->container = letter == 'x' ? value : o->container;
 	o->color = letter == 'C' ? value : o->color;
+	o->replace = letter == 'r' ? value : o->replace;
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';
@@ -196,7 +198,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 
 static bool is_not_built(const char *what, const char *name, int *status)
 {
-	fprintf(stderr, "harborwall: %s%s is not built yet\n", what, name);
+	say_error("%s%s is not built yet", what, name);
 	*status = EXIT_FAILED;
 	return false;
 }
@@ -274,6 +276,8 @@ static bool read_words(struct options *o, int argc, char **argv, int *status)
 				      flags[flag_of(optopt)].value);
 		if (letter == '?')
 			return refuse_flag(o, argv[optind > at ? optind - 1 : at], status);
+		if (letter == 'r' && o->replace)
+			return refuse(o, status, "--replace takes one network at a time");
 		if (letter == -1 && optind == argc)
 			return true;
 		if (letter == -1 ? !take_word(o, argv[optind++], status)

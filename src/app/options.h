@@ -27,11 +27,12 @@ struct options {
 	const char *container;	   /* rules of its namespace; NULL: of the host's */
 	const char *color;	   /* auto, always, never */
 	enum counters counters;
-	uint32_t engine;    /* --engine: rules for this version of Docker; 0: none in particular */
-	uint64_t accept;    /* --accept: digest of the one file that is meant; 0: any */
-	const char *listen; /* status socket: a path, or 127.0.0.1:PORT */
-	const char *state;  /* path of the state file */
-	uint32_t period_s;  /* WATCH_PERIOD_SECONDS */
+	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
+	uint64_t accept;     /* --accept: digest of the one file that is meant; 0: any */
+	const char *replace; /* --replace: a network; NULL: none */
+	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */
+	const char *state;   /* path of the state file */
+	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */
 	uint32_t mark_raw, mark_accept;
 	bool handoff_top; /* HARBORWALL_HANDOFF=top */
 	bool debug, log_json;

@@ -4,30 +4,77 @@
 #include "app/ask.h"
 #include "app/color.h"
 #include "app/pass/last_good.h"
+#include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/plan/brake.h"
 #include "edge/host/file.h"
 
 #include <stdlib.h>
 
-int say_error(const struct error *err)
+static void say(FILE *out, const char *before, const char *format, va_list args, const char *end)
 {
-	fprintf(stderr, "harborwall: %s\n", err->text);
+	AUTO_RELEASE struct arena a = {0};
+	AUTO_BUF struct buf line = {0};
+
+	buf_puts(&line, before);
+	buf_foreign(&line, arena_vprintf(&a, format, args));
+	buf_puts(&line, end);
+	color_print(out, buf_text(&line));
+	fflush(out);
+}
+
+void say_error(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(stderr, "harborwall: ", format, args, "\n");
+	va_end(args);
+}
+
+int say_failed(const struct error *err)
+{
+	say_error("%s", err->text);
 	return EXIT_FAILED;
 }
 
-void say_text(const struct buf *text)
+void say_line(FILE *out, const char *format, ...)
 {
-	color_print(stdout, buf_text(text));
+	va_list args;
+
+	va_start(args, format);
+	say(out, "", format, args, "\n");
+	va_end(args);
 }
+
+void say_begin(FILE *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(out, "", format, args, "");
+	va_end(args);
+}
+
+void say_page(FILE *out, const struct buf *page)
+{
+	AUTO_BUF struct buf text = {0};
+
+	buf_foreign_page(&text, buf_text(page), page->len);
+	color_print(out, buf_text(&text));
+}
+
+/* --- a file and a pass --- */
 
 void say_diags(const struct options *o, struct generation *g)
 {
-	list_each (diag, &g->diags.list)
-		if (!o->quiet || diag->severity == SEVERITY_ERROR)
-			color_print(stderr, arena_printf(&g->arena, "%s\n%s",
-							 diag_format(&g->arena, o->config, diag),
-							 diag->quote ? diag->quote : ""));
+	list_each (diag, &g->diags.list) {
+		if (o->quiet && diag->severity != SEVERITY_ERROR)
+			continue;
+		say_line(stderr, "%s", diag_format(&g->arena, o->config, diag));
+		if (diag->quote) /* made to be printed: quote_place */
+			color_print(stderr, diag->quote);
+	}
 }
 
 void say_findings(FILE *out, const struct pass *p)
@@ -35,9 +82,18 @@ void say_findings(FILE *out, const struct pass *p)
 	AUTO_BUF struct buf text = {0};
 
 	list_each (finding, &p->plan.findings.list)
-		buf_printf(&text, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
-			   finding->text);
-	color_print(out, buf_text(&text));
+		finding_print(&text, finding);
+	say_page(out, &text);
+}
+
+bool replace_refused(const struct pass *p, const struct options *o, struct error *err)
+{
+	if (!p->plan.replace_refused)
+		return false;
+	if (!o->quiet)
+		say_findings(stdout, p);
+	error_set(err, -1, "--replace: %s", p->plan.replace_refused);
+	return true;
 }
 
 bool load_file(struct generation *g, struct buf *text, const struct options *o)
@@ -47,14 +103,14 @@ bool load_file(struct generation *g, struct buf *text, const struct options *o)
 	bool accepted;
 
 	if (!file_read(text, o->config, CONFIG_MAX_BYTES, &err)) {
-		say_error(&err);
+		say_failed(&err);
 		return false;
 	}
 	timing_stop("read", start);
 	accepted = generation_load(g, o->config, text, &err);
 	say_diags(o, g);
 	if (!accepted) {
-		say_error(&err);
+		say_failed(&err);
 		generation_release(g);
 	}
 	return accepted;
@@ -64,7 +120,7 @@ void print_plan(struct buf *out, const struct pass *p, const struct generation *
 {
 	buf_puts(out, "host: ");
 	facts_print(out, &p->view.engine, &p->view.facts);
-	buf_puts(out, "\n");
+	buf_end_line(out, 0);
 	plan_print(out, &p->plan, &g->config, verbose);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What several verbs do with a file and print of a pass. For people on stdout, errors on stderr. */
+/*
+ * What verbs say to people, and what several of them do with a file and print of a pass. Text of
+ * others may stand in it anywhere (base/foreign.h), so nothing else writes it to stdout and stderr.
+ */
 #pragma once
 
 #include "app/options.h"
@@ -7,12 +10,21 @@
 
 #include <stdio.h>
 
-/* "harborwall: …" on stderr; EXIT_FAILED. */
-int say_error(const struct error *err);
+/* "harborwall: …" on stderr. */
+void say_error(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same, of what went wrong; EXIT_FAILED. */
+int say_failed(const struct error *err);
+void say_line(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The beginning of a line, before something that may take its time. */
+void say_begin(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Lines of ours. */
+void say_page(FILE *out, const struct buf *page);
+
 void say_diags(const struct options *o, struct generation *g);
 /* Of a plan: what it found, a line each. */
 void say_findings(FILE *out, const struct pass *p);
-void say_text(const struct buf *text);
+/* With what it found, if so. Nothing else is done either: whoever names a network means it. */
+MUST_CHECK bool replace_refused(const struct pass *p, const struct options *o, struct error *err);
 
 /* The file's text and its generation. False: what is wrong with it is said. */
 MUST_CHECK bool load_file(struct generation *g, struct buf *text, const struct options *o);

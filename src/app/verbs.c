@@ -32,7 +32,7 @@ static void print_diags_json(const struct options *o, const struct generation *g
 		comma = ",\n";
 	}
 	buf_puts(&out, "\n  ]\n}\n");
-	say_text(&out);
+	say_page(stdout, &out);
 }
 
 static const char *plural(uint32_t n, const char *one, const char *many)
@@ -44,11 +44,11 @@ static void print_summary(const struct options *o, const struct generation *g)
 {
 	const struct config *c = &g->config;
 
-	printf("%s: %u network%s, %u address%s, %u polic%s: %u error%s, %u warning%s\n", o->config,
-	       c->networks.n, plural(c->networks.n, "", "s"), c->addresses.n,
-	       plural(c->addresses.n, "", "es"), c->policies.n, plural(c->policies.n, "y", "ies"),
-	       g->diags.n_errors, plural(g->diags.n_errors, "", "s"), g->diags.n_warnings,
-	       plural(g->diags.n_warnings, "", "s"));
+	say_line(stdout, "%s: %u network%s, %u address%s, %u polic%s: %u error%s, %u warning%s",
+		 o->config, c->networks.n, plural(c->networks.n, "", "s"), c->addresses.n,
+		 plural(c->addresses.n, "", "es"), c->policies.n, plural(c->policies.n, "y", "ies"),
+		 g->diags.n_errors, plural(g->diags.n_errors, "", "s"), g->diags.n_warnings,
+		 plural(g->diags.n_warnings, "", "s"));
 }
 
 int verb_check(const struct options *o)
@@ -59,7 +59,7 @@ int verb_check(const struct options *o)
 	bool valid;
 
 	if (!file_read(&text, o->config, CONFIG_MAX_BYTES, &err))
-		return say_error(&err);
+		return say_failed(&err);
 	valid = generation_load(&g, o->config, &text, &err) && !(o->strict && g.diags.n_warnings);
 	if (o->json)
 		print_diags_json(o, &g, valid);
@@ -107,16 +107,16 @@ static int print_rules(const struct options *o, const struct pass *p)
 
 	name_containers(&others, p);
 	if (i == NONE || (o->container && !says_something(&p->want.spaces.items[i]))) {
-		fprintf(stderr, "harborwall: this file has no rules in container \"%s\"%s%s\n",
-			o->container, others.len ? ", only in: " : "", buf_text(&others));
+		say_error("this file has no rules in container \"%s\"%s%s", o->container,
+			  others.len ? ", only in: " : "", buf_text(&others));
 		return EXIT_FAILED;
 	}
 	print_space(&out, &p->want.spaces.items[i]);
 	if (!o->quiet && !o->container && others.len)
-		fprintf(stderr, "harborwall: note: %s in containers (--container NAME): %s\n",
-			out.len ? "more rules stand" : "there are none on the host, only",
-			buf_text(&others));
-	say_text(&out);
+		say_error("note: %s in containers (--container NAME): %s",
+			  out.len ? "more rules stand" : "there are none on the host, only",
+			  buf_text(&others));
+	say_page(stdout, &out);
 	return EXIT_FINE;
 }
 
@@ -147,10 +147,9 @@ static void note_work(const struct world *w)
 	struct error err = {0};
 
 	if (ask_holder(holder, w, &err) && lock_is_passing(holder))
-		fprintf(stderr,
-			"harborwall: note: another harborwall is at work (%s); this is what it has "
-			"left to do, too\n",
-			holder);
+		say_error("note: another harborwall is at work (%s); this is what it has left to "
+			  "do, too",
+			  holder);
 }
 
 int verb_plan(const struct options *o)
@@ -168,17 +167,20 @@ int verb_plan(const struct options *o)
 	opened = world_open(&world, o, &err);
 	world.look_for_leftovers = true;
 	world.adopt = o->adopt;
+	world.replace = o->replace;
 	if (opened)
 		note_work(&world);
 	if (!opened || !pass_plan(&pass, &world, &g, &err)) {
-		status = say_error(&err);
+		status = say_failed(&err);
+	} else if (replace_refused(&pass, o, &err)) {
+		status = say_failed(&err);
 	} else {
 		add_brake(&pass, &g, o, text.len);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);
 		else if (!o->quiet)
 			print_plan(&out, &pass, &g, o->verbose);
-		say_text(&out);
+		say_page(stdout, &out);
 		status = pass_has_conflicts(&pass) ? EXIT_FAILED
 			 : pass.plan.steps.n	   ? EXIT_CHANGES
 						   : EXIT_FINE;

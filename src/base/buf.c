@@ -2,6 +2,8 @@
 /* Growing bytes, and the one place that quotes a JSON string. */
 #include "base/buf.h"
 
+#include "base/foreign.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,38 +83,17 @@ const char *buf_text(const struct buf *b)
 	return b->data ? b->data : "";
 }
 
-/* Length of the well-formed UTF-8 sequence (RFC 3629) at s, 0 if there is none. */
-static size_t utf8_len(const unsigned char *s)
+void buf_json_string(struct buf *b, const char *s)
 {
-	size_t len = s[0] < 0x80   ? 1
-		     : s[0] < 0xc2 ? 0
-		     : s[0] < 0xe0 ? 2
-		     : s[0] < 0xf0 ? 3
-		     : s[0] < 0xf5 ? 4
-				   : 0;
-
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if (len == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))
-		return 0;
-	if (len == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
-		return 0;
-	return len;
-}
-
-void buf_json_string(struct buf *b, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
 	buf_puts(b, "\"");
 	while (*s) {
 		size_t len = utf8_len(s);
+		uint32_t rune = len ? unprintable(s, len) : 0;
 
 		if (*s == '"' || *s == '\\')
 			buf_printf(b, "\\%c", *s);
-		else if (*s < 0x20 || *s == 0x7f)
-			buf_printf(b, "\\u%04x", *s);
+		else if (rune)
+			buf_printf(b, "\\u%04x", rune);
 		else if (len)
 			buf_add(b, s, len);
 		else

@@ -2,6 +2,7 @@
 #include "base/diag.h"
 
 #include "base/buf.h"
+#include "base/foreign.h"
 
 #include <stdlib.h>
 
@@ -130,32 +131,33 @@ static const char *line_end(const char *at, const char *end)
 	return last;
 }
 
-/* Terminals act on control characters. */
-static bool is_control(char c)
-{
-	return (unsigned char)c < ' ' || c == 0x7f;
-}
-
 const char *quote_place(struct arena *a, const char *text, size_t len, size_t offset)
 {
-	AUTO_BUF struct buf out = {0};
 	const char *at = text + (offset < len ? offset : len);
 	const char *begin = line_begin(text, at), *end = line_end(at, text + len);
+	const char *line = arena_strndup(a, begin, (size_t)(end - begin)), *place;
+	AUTO_BUF struct buf out = {0}, caret = {0};
+	size_t n;
 
+	place = line + (at - begin);
+	end = line + (end - begin);
 	buf_puts(&out, "  ");
-	for (const char *c = begin; c < end; c++)
-		buf_add(&out, is_control(*c) && *c != '\t' ? "?" : c, 1);
-	buf_puts(&out, "\n  ");
-	for (const char *c = begin; c < at; c++)
-		if (begins_character(*c))
-			buf_puts(&out, *c == '\t' ? "\t" : " ");
-	buf_puts(&out, "^\n");
+	for (; line < end; line += n ? n : 1) { /* one column each, also what must not be printed */
+		n = utf8_len(line);
+		if (n && (*line == '\t' || !unprintable(line, n)))
+			buf_add(&out, line, n);
+		else
+			buf_puts(&out, "?");
+		if (line < place)
+			buf_puts(&caret, *line == '\t' ? "\t" : " ");
+	}
+	buf_printf(&out, "\n  %s^\n", buf_text(&caret));
 	return arena_strdup(a, buf_text(&out));
 }
 
 const char *diag_format(struct arena *a, const char *file, const struct diag *diag)
 {
-	return arena_printf(a, "%s:%u:%u: %s: %s%s%s", file, diag->line, diag->column,
-			    severity_names[diag->severity], diag->path, *diag->path ? ": " : "",
-			    diag->message);
+	return foreign_line(a, arena_printf(a, "%s:%u:%u: %s: %s%s%s", file, diag->line,
+					    diag->column, severity_names[diag->severity],
+					    diag->path, *diag->path ? ": " : "", diag->message));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
 
-#include "base/buf.h"
+#include "base/foreign.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,9 +34,12 @@ static bool needs_quotes(const char *text)
 {
 	if (!*text)
 		return true;
-	for (; *text; text++)
-		if (*text <= ' ' || *text == '"' || *text == '=' || *text == '\\' || *text == 0x7f)
+	for (size_t len; *text; text += len) {
+		len = utf8_len(text);
+		if (!len || *text == ' ' || *text == '"' || *text == '=' || *text == '\\' ||
+		    unprintable(text, len))
 			return true;
+	}
 	return false;
 }
 

@@ -155,7 +155,7 @@ def converge(engine, config, running=False, pids=None):
         pid = (pids or {}).get(name, 0)
         ident = engine.add_container(name, running=running or bool(pid), pid=pid)
         network = by_subnet[str(ipaddress.ip_network(f"{ip}/24", False))]
-        engine.attach(ident, network, ip, {"io.harborwall.managed": "1"})
+        engine.attach(ident, network, ip, {"DriverOpts": {"io.harborwall.managed": "1"}})
     return engine
 
 

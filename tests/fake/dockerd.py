@@ -50,6 +50,7 @@ class Engine:
         self.calls, self.scripts, self.streams, self.connections = [], [], [], []
         self.ids = itertools.count(1)
         self.lies = {}       # container id -> the pid that inspect tells instead of its own
+        self.mac_address = ""  # that containers were started with
         self.deaf = False    # events are lost
         self.chunks = lambda data: [data]  # how the stream of events cuts what it sends
         self.lock = threading.RLock()
@@ -137,13 +138,14 @@ class Engine:
             self.raise_network(self.networks[ident])
         return ident
 
-    def add_container(self, name, network="bridge", ip=None, running=False, pid=0):
+    def add_container(self, name, network="bridge", ip=None, running=False, pid=0, config=None):
+        """config: more of its endpoint, as the API has it: Aliases, Links, MacAddress, …"""
         ident = self.new_id("c")
         self.containers[ident] = {"id": ident, "name": name, "running": running, "pid": pid, "mode": network,
                                   "ends": {}}
         if network in ("host",) or network.startswith("container:"):
             return ident
-        self.attach(ident, self.find(self.networks, network), ip, {})
+        self.attach(ident, self.find(self.networks, network), ip, config or {})
         return ident
 
     def find(self, table, name):
@@ -152,13 +154,14 @@ class Engine:
                 return ident
         return None
 
-    def attach(self, container, network, ip, opts):
+    def attach(self, container, network, ip, config):
         n, c = self.networks[network], self.containers[container]
         running = c["running"]
         address = ip
         if not address and running:
             address = self.free_address(n)
-        c["ends"][n["Name"]] = {"network": network, "static": ip, "ip": address if running else "", "opts": opts}
+        c["ends"][n["Name"]] = {"network": network, "static": ip, "ip": address if running else "", "config": config,
+                                "opts": config.get("DriverOpts") or {}}
         if running:
             self.plug(c, c["ends"][n["Name"]])
 
@@ -209,6 +212,7 @@ class Engine:
         return "default" if c["mode"] == "bridge" else c["mode"]
 
     def ends(self, c):
+        """As lists have them."""
         found = {}
         for name, end in c["ends"].items():
             pools = self.networks[end["network"]]["IPAM"]["Config"]
@@ -219,12 +223,23 @@ class Engine:
                            "IPPrefixLen": 24, "DriverOpts": end["opts"] or None}
         return found
 
+    def whole_ends(self, c):
+        """As inspect has them."""
+        found = self.ends(c)
+        for name, end in found.items():
+            config = c["ends"][name]["config"]
+            aliases = [*(config.get("Aliases") or []), *([c["id"][:12]] if self.api < "1.45" else [])]
+            end.update({"Aliases": aliases or None, "Links": config.get("Links"), "GwPriority": config.get("GwPriority", 0),
+                        "IPAMConfig": {**(config.get("IPAMConfig") or {}), **(end["IPAMConfig"] or {})} or None,
+                        "MacAddress": config.get("MacAddress", "") if c["running"] else ""})
+        return found
+
     def inspect_container(self, ident):
         c = self.containers[ident]
         return {"Id": ident, "Name": "/" + c["name"], "State": {"Status": "running" if c["running"] else "exited",
                 "Running": c["running"], "Paused": False, "Restarting": False, "Pid": self.lies.get(ident, c["pid"])},
-                "HostConfig": {"NetworkMode": self.mode(c)}, "Config": {"Labels": {}},
-                "NetworkSettings": {"SandboxKey": "", "Networks": self.ends(c)}}
+                "HostConfig": {"NetworkMode": self.mode(c)}, "Config": {"Labels": {}, "MacAddress": self.mac_address},
+                "NetworkSettings": {"SandboxKey": "", "Networks": self.whole_ends(c)}}
 
     def tell(self, kind, action, ident, attributes):
         if self.deaf:
@@ -260,6 +275,10 @@ class Engine:
     def get_networks(self, _):
         return 200, list(self.networks.values())
 
+    def get_network(self, _, name):
+        ident = self.find(self.networks, urllib.parse.unquote(name))
+        return (200, self.networks[ident]) if ident else (404, {"message": f"network {name} not found"})
+
     def get_containers(self, _):
         return 200, self.list_containers()
 
@@ -278,8 +297,10 @@ class Engine:
         pool = body["IPAM"]["Config"][0]
         ident = self.add_network(body["Name"], pool["Subnet"], pool.get("Gateway"), labels=body.get("Labels"),
                                  options=body.get("Options"))
-        self.networks[ident]["IPAM"]["Config"][0].update(pool)
-        self.networks[ident]["Internal"] = body.get("Internal", False)
+        pools = self.networks[ident]["IPAM"]["Config"]
+        pools[0].update(pool)
+        pools.extend(body["IPAM"]["Config"][1:])
+        self.networks[ident].update({k: body[k] for k in ("Internal", "EnableIPv6", "Attachable") if k in body})
         self.tell("network", "create", ident, {"name": body["Name"], "type": "bridge"})
         return 201, {"Id": ident, "Warning": ""}
 
@@ -308,7 +329,7 @@ class Engine:
         ip = (config.get("IPAMConfig") or {}).get("IPv4Address")
         if ip and any(e["ip"] == ip for c2 in self.containers.values() for e in c2["ends"].values()):
             return 403, {"message": "Address already in use"}
-        self.attach(container, network, ip, config.get("DriverOpts") or {})
+        self.attach(container, network, ip, config)
         if c["running"]:
             self.tell_connection("connect", container, network)
         return 200, None
@@ -329,7 +350,8 @@ class Engine:
 
 
 ROUTES = [(r"GET /version", Engine.get_version), (r"GET /info", Engine.get_info),
-          (r"GET /networks", Engine.get_networks), (r"GET /containers/json", Engine.get_containers),
+          (r"GET /networks", Engine.get_networks), (r"GET /networks/([^/]+)", Engine.get_network),
+          (r"GET /containers/json", Engine.get_containers),
           (r"GET /containers/([^/]+)/json", Engine.get_container), (r"POST /networks/create", Engine.post_network),
           (r"DELETE /networks/([^/]+)", Engine.delete_network),
           (r"POST /networks/([^/]+)/connect", Engine.post_connect),

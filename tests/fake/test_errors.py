@@ -34,6 +34,10 @@ class Case:
         with open(f"{self.folder}/networks.json", "w", encoding="utf-8") as f:
             json.dump(config, f)
 
+    def inside(self, *command, stdin=None):
+        return subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", *command], input=stdin, text=True,
+                              stdout=subprocess.PIPE, check=True).stdout
+
     def nft(self, *words):
         done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "nft", *words], text=True, capture_output=True,
                               check=False)
@@ -43,8 +47,8 @@ class Case:
         return subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "iptables-nft", *words], text=True, capture_output=True,
                               check=check).stdout
 
-    def run(self, verb, *options, timeout=30, **env):
-        done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", HARBORWALL, verb, "-c", "networks.json",
+    def run(self, verb, *options, timeout=30, under=(), **env):
+        done = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", *under, HARBORWALL, verb, "-c", "networks.json",
                                *options], cwd=self.folder, text=True, capture_output=True, timeout=timeout,
                               env={"PATH": os.environ["PATH"], "DOCKER_HOST": self.host,
                                    "HARBORWALL_STATE": f"{self.folder}/state.json", "ASAN_OPTIONS": "detect_leaks=0", **env})

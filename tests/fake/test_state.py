@@ -88,7 +88,11 @@ def test_what_is_lost_with_the_state_file_is_only_that(case, vpn):
     ("{", "line 1, column 2: the text ends too early"), ("[]", "line 1, column 1: expected an object, found a list"),
     ('{"version": 1,\n "containers": 3}', "line 2, column 16: expected a list, found a number"),
     ('{"version": 1,\n\n "containers": ["\u00e9", 4]}', "line 3, column 22: expected a text, found a number"),
-    ('{"version": 1, "containers": ["wire\\u0000guard"]}', "line 1, column 31: a NUL character in a name")])
+    ('{"version": 1, "containers": ["wire\\u0000guard"]}', "line 1, column 31: a NUL character in a name"),
+    ('{"connections": [{"container": "c1", "name": "web"}]}', "line 1, column 18: a name is missing here"),
+    ('{"connections": [{"container": "c1", "name": "web", "network": "n", "settings": {"IPAMConfig": 4}}]}',
+     "line 1, column 18: these settings are no connection's"),
+    ('{"networks": [{"name": "web"}]}', "line 1, column 15: settings are missing here")])
 def test_a_state_file_that_cannot_be_read_makes_names_wait_and_is_left_alone(case, vpn, text, said):
     remove(vpn, "wireguard")
     with open(f"{case.folder}/state.json", "w", encoding="utf-8") as f:

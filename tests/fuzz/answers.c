@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "base/buf.h"
 #include "core/engine/engine.h"
 #include "core/foreign/openings.h"
 #include "core/foreign/walls.h"
@@ -58,9 +59,38 @@ static bool containers(struct answer *r)
 
 static bool inspect(struct answer *r)
 {
-	struct engine_container c = {0};
+	struct engine_container c = {.with_settings = true};
 
-	return engine_decode_inspect(&c, &r->a, r->bytes, r->len, &r->err);
+	if (!engine_decode_inspect(&c, &r->a, r->bytes, r->len, &r->err))
+		return false;
+	list_each (e, &c.endpoints) {
+		const struct connecting how = {.managed = true, .settings = e->settings};
+		struct kept_endpoint kept = {0}, again = {0};
+		AUTO_BUF struct buf body = {0};
+
+		claim(engine_take_settings(&kept, e->settings));
+		engine_encode_connect(&body, c.id, &how);
+		claim(body.len);
+		claim(engine_take_settings(&again, buf_text(&body)));
+		engine_asked_mac(&c, e, 26);
+	}
+	return true;
+}
+
+static bool network_settings(struct answer *r)
+{
+	struct kept_network was = {.name = "web"};
+	const struct network web = {.name = "web", .driver = "bridge", .bridge_name = "hw-web"};
+	AUTO_BUF struct buf as_it_was = {0}, anew = {0};
+	struct kept_endpoint any = {0};
+
+	if (!engine_decode_network_settings(&was.settings, &r->a, r->bytes, r->len, &r->err))
+		return false;
+	engine_encode_network(&as_it_was, NULL, &was, false);
+	engine_encode_network(&anew, &web, &was, true);
+	claim(engine_take_settings(&any, buf_text(&as_it_was)));
+	claim(engine_take_settings(&any, buf_text(&anew)));
+	return true;
 }
 
 static bool event(struct answer *r)
@@ -103,7 +133,8 @@ static bool walls(struct answer *r)
 }
 
 static bool (*const decoders[])(struct answer *) = {
-	version, info, networks, containers, inspect, event, refusal, saved, walls,
+	version, info,	  networks, containers, inspect,
+	event,	 refusal, saved,    walls,	network_settings,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

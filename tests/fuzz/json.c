@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "core/json/json.h"
+#include "core/json/draft.h"
 
 #include <jansson.h>
 
@@ -120,6 +120,18 @@ static void same_doubles(struct json *json, const char *text, size_t size)
 	arena_release(&a);
 }
 
+/* Written again it means the same. */
+static void same_again(const struct json *json, const json_t *theirs)
+{
+	AUTO_BUF struct buf text = {0};
+	json_t *again;
+
+	json_write(&text, json, JSON_ROOT);
+	again = json_loadb(buf_text(&text), text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	claim(json_equal(again, theirs));
+	json_decref(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = own_copy(data, size);
@@ -139,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		claim(ours);
 		same(&json, JSON_ROOT, theirs);
 		same_doubles(&json, text, size);
+		same_again(&json, theirs);
 	} else {
 		claim(!ours || is_a_limit(&refused));
 	}

@@ -3,7 +3,8 @@
 
     agent.py NETNS_PATH NAME      commands on stdin, one answer a line on stdout; ends with stdin
 
-It listens on the tested ports, answers who it is and whom it sees, connects to many targets at once,
+SCTP it speaks itself, as far as a first chunk and its answer go: the kernel need not know more of it than conntrack
+does. It listens on the tested ports, answers who it is and whom it sees, connects to many targets at once,
 sends packets with borrowed addresses, and remembers what arrived. It answers others while it asks.
 """
 import ctypes
@@ -17,6 +18,7 @@ import time
 
 CLONE_NEWNET = 0x40000000
 IP_PKTINFO = 8
+SCTP, INIT, INIT_ACK, COOKIE = 132, 1, 2, 7
 PACKET_OUTGOING = 4
 RESEND_AFTER = 0.25  # a UDP question is asked twice: neighbours may not be known yet
 
@@ -38,6 +40,38 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def sctp(kind, sport, dport, tag, words=b""):
+    """One chunk that begins an association (RFC 9260), or answers; words go where an answer has its cookie."""
+    cookie = struct.pack("!HH", COOKIE, 4 + len(words)) + words + b"\0" * (-len(words) % 4) if words else b""
+    chunk = struct.pack("!BBHIIHHI", kind, 0, 20 + len(cookie), 0x12345678, 65536, 1, 1, 1) + cookie
+    head = struct.pack("!HHII", sport, dport, tag, 0)
+    return head[:8] + struct.pack("<I", crc32c(head + chunk)) + chunk
+
+
+def sctp_of(data):
+    """(src, dst, sport, dport, kind, words) of an IP packet as sctp() makes them, else None."""
+    body = data[(data[0] & 15) * 4:]
+    if len(body) < 32 or body[12] not in (INIT, INIT_ACK):
+        return None
+    words = body[36:32 + struct.unpack("!H", body[34:36])[0]] if len(body) > 36 else b""
+    return (socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), *struct.unpack("!HH", body[:4]), body[12], words)
+
+
+def ip_packet(number, src, dst, body):
+    addresses = socket.inet_aton(src) + socket.inet_aton(dst)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, number, 0) + addresses
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+
+
 def packet(proto, src, dst, sport, dport, token):
     """An IP packet whose token (32 bits) is the TCP sequence number or the UDP payload."""
     addresses = socket.inet_aton(src) + socket.inet_aton(dst)
@@ -50,9 +84,7 @@ def packet(proto, src, dst, sport, dport, token):
         body = struct.pack("!HHHHI", sport, dport, 12, 0, token)
         place = 6
     total = checksum(addresses + struct.pack("!BBH", 0, number, len(body)) + body)
-    body = body[:place] + struct.pack("!H", total) + body[place + 2:]
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, number, 0) + addresses
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+    return ip_packet(number, src, dst, body[:place] + struct.pack("!H", total) + body[place + 2:])
 
 
 def token_of(data):
@@ -77,7 +109,8 @@ class Agent:
         self.selector = selectors.DefaultSelector()
         self.listening = set()
         self.heard = []    # packets that came in, as token_of() reads them
-        self.pending = {}  # socket -> [index, proto]
+        self.pending = {}  # socket -> [index, proto, what to send again]
+        self.ports = iter(range(20000, 60000))  # of SCTP: the kernel gives none away
         self.answers = []
         self.ended = False
         self.inbox = b""
@@ -85,7 +118,7 @@ class Agent:
 
     # -- answering others --
 
-    def serve(self, tcp, udp):
+    def serve(self, tcp, udp, sctp=()):
         for port in tcp:
             if ("tcp", port) not in self.listening:
                 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -100,6 +133,9 @@ class Agent:
                 s.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
                 s.bind(("0.0.0.0", port))
                 self.watch(s, self.on_datagram, ("udp", port))
+        if sctp and ("sctp", 0) not in self.listening:
+            self.watch(socket.socket(socket.AF_INET, socket.SOCK_RAW, SCTP), self.on_chunk, ("sctp", 0))
+        self.listening |= {("sctp", port) for port in sctp}
 
     def watch(self, s, handler, key):
         s.setblocking(False)
@@ -122,22 +158,36 @@ class Agent:
         reply_from = struct.pack("=I4s4s", 0, info[0][4:8], b"\0" * 4)
         s.sendmsg([self.answer(source[0])], [(socket.IPPROTO_IP, IP_PKTINFO, reply_from)], 0, source)
 
+    def on_chunk(self, s):
+        src, dst, sport, dport, kind, _ = sctp_of(s.recv(2048)) or (None,) * 6
+        if kind == INIT and ("sctp", dport) in self.listening:
+            self.send_raw(ip_packet(SCTP, dst, src, sctp(INIT_ACK, dport, sport, 0x12345678, self.answer(src))), src)
+
+    @staticmethod
+    def send_raw(data, to):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
+            s.sendto(data, (to, 0))
+
     # -- asking --
+
+    KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "sctp": (socket.SOCK_RAW, SCTP)}
 
     def ask(self, targets):
         self.answers = [None] * len(targets)
         for index, (ip, proto, port) in enumerate(targets):
-            s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+            s = socket.socket(socket.AF_INET, *self.KINDS[proto])
             s.setblocking(False)
+            own = next(self.ports) if proto == "sctp" else None
+            question = {"tcp": b"", "udp": b"who?", "sctp": own and sctp(INIT, own, port, 0)}[proto]
             try:
-                if s.connect_ex((ip, port)) not in (0, 115):  # EINPROGRESS
+                if s.connect_ex((ip, port if proto != "sctp" else 0)) not in (0, 115):  # EINPROGRESS
                     raise OSError("no route")
-                if proto == "udp":
-                    s.send(b"who?")
+                if question:
+                    s.send(question)
             except OSError:
                 s.close()
                 continue
-            self.pending[s] = [index, proto]
+            self.pending[s] = [index, own, question]
             self.selector.register(s, selectors.EVENT_READ, self.on_answer)
 
     def probe(self, targets, timeout):
@@ -155,19 +205,25 @@ class Agent:
         return self.answers
 
     def ask_again(self):
-        for s, (_, proto) in list(self.pending.items()):
-            if proto == "udp":
+        for s, (*_, question) in list(self.pending.items()):
+            if question:
                 try:
-                    s.send(b"who?")
+                    s.send(question)
                 except OSError:
                     self.forget(s)
 
     def on_answer(self, s):
-        index, _ = self.pending[s]
+        index, own, _ = self.pending[s]
         try:
-            words = s.recv(256).decode().split()
+            data = s.recv(256)
         except OSError:  # refused, unreachable
-            words = []
+            data = b""
+        if own and data:  # whoever asks the same address by SCTP hears every answer
+            *_, dport, kind, words = sctp_of(data) or (0, 0, b"")
+            if (dport, kind) != (own, INIT_ACK):
+                return
+            data = words
+        words = data.decode().split()
         if len(words) == 2:
             self.answers[index] = words
         self.forget(s)

@@ -18,7 +18,7 @@ PORTS = {"tcp": [80, 81, 443, 8080], "udp": [53, 80]}
 class Bed:
     """Use as a context. Containers are created through lab.docker, the rest through here."""
 
-    def __init__(self, lab, config=None, tcp=None, udp=None, env=None):
+    def __init__(self, lab, config=None, tcp=None, udp=None, sctp=(), env=None):
         """env: harborwall's, beside what the lab gives it."""
         self.lab, self.docker, self.env = lab, lab.docker, env or {}
         self.room = tempfile.TemporaryDirectory(prefix="harborwall-test-")
@@ -27,7 +27,7 @@ class Bed:
         self.config = None
         if config is not None:
             self.write(config)
-        self.prober = prober.Prober(lab, tcp or PORTS["tcp"], udp or PORTS["udp"])
+        self.prober = prober.Prober(lab, tcp or PORTS["tcp"], udp or PORTS["udp"], sctp)
         self.tunnels = {}  # container -> iface
 
     def __enter__(self):
@@ -87,7 +87,7 @@ class Bed:
 
     def questions(self, world):
         """endpoint -> targets: every container, the host, the peer and the tunnel's client ask all."""
-        ports = [("tcp", p) for p in self.prober.tcp] + [("udp", p) for p in self.prober.udp]
+        ports = self.prober.ports()
         everything = [ip for networks in world.containers.values() for ip in networks.values()]
         asked = {}
         for name, networks in world.containers.items():

@@ -64,9 +64,9 @@ class Docker:
             return text
         return json.loads(text) if text.strip() else None
 
-    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user="", publish=None):
+    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user="", publish=None, mac=None, **config):
         """A container of "bb" whose first process ends at once on TERM. publish: {"port" or "address:port" of the host:
-        its own, tcp}."""
+        its own, tcp}. config: of its endpoint, as the API has it."""
         host = {"NetworkMode": network}
         if publish:
             host["PortBindings"] = {f"{own}/tcp": [{"HostIp": at.rpartition(":")[0], "HostPort": at.rpartition(":")[2]}]
@@ -77,10 +77,18 @@ class Docker:
                 "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"],
                 "ExposedPorts": {port: {} for port in host.get("PortBindings", {})}}
         if ip:
-            body["NetworkingConfig"] = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": ip}}}}
-        self.call("POST", f"/containers/create?name={urllib.parse.quote(name)}", body)
+            config["IPAMConfig"] = {**config.get("IPAMConfig", {}), "IPv4Address": ip}
+        if mac:  # of the container before API 1.44, of the connection since
+            (config if self.api >= (1, 44) else body)["MacAddress"] = mac
+        if config:
+            body["NetworkingConfig"] = {"EndpointsConfig": {network: config}}
+        self.call("POST", f"/v{self.api[0]}.{self.api[1]}/containers/create?name={urllib.parse.quote(name)}", body)
         if start:
             self.start(name)
+
+    @property
+    def api(self):
+        return tuple(map(int, self.call("GET", "/version")["ApiVersion"].split(".")))
 
     def start(self, name):
         self.call("POST", f"/containers/{name}/start")
@@ -126,8 +134,9 @@ class Docker:
     def remove_network(self, name):
         self.call("DELETE", f"/networks/{name}")
 
-    def connect(self, network, name, ip=None):
-        config = {"IPAMConfig": {"IPv4Address": ip}} if ip else {}
+    def connect(self, network, name, ip=None, **config):
+        """config: more of the endpoint, as the API has it."""
+        config.update({"IPAMConfig": {"IPv4Address": ip}} if ip else {})
         self.call("POST", f"/networks/{network}/connect", {"Container": name, "EndpointConfig": config})
 
     def disconnect(self, network, name):

@@ -56,8 +56,8 @@ class Agent:
 class Prober:
     """Agents for a lab's endpoints: running containers, "host", and named namespaces."""
 
-    def __init__(self, lab, tcp, udp):
-        self.lab, self.tcp, self.udp = lab, sorted(tcp), sorted(udp)
+    def __init__(self, lab, tcp, udp, sctp=()):
+        self.lab, self.tcp, self.udp, self.sctp = lab, sorted(tcp), sorted(udp), sorted(sctp)
         self.agents = {}
 
     def __enter__(self):
@@ -78,16 +78,18 @@ class Prober:
             agent.close()
         agent = self.agents[endpoint] = Agent(endpoint, netns)
         agent.ask("serve", tcp=self.tcp if endpoint != "host" else [],
-                  udp=self.udp if endpoint != "host" else [])
+                  udp=self.udp if endpoint != "host" else [], sctp=self.sctp if endpoint != "host" else [])
         agent.ask("sniff")
         agent.answer()
         agent.answer()
         return agent
 
     def matrix(self, sources, targets):
-        """sources: endpoints; targets: addresses. Every tested port of both protocols."""
-        ports = [("tcp", p) for p in self.tcp] + [("udp", p) for p in self.udp]
-        return self.ask_all({s: [[ip, proto, port] for ip in targets for proto, port in ports] for s in sources})
+        """sources: endpoints; targets: addresses. Every tested port of every protocol."""
+        return self.ask_all({s: [[ip, proto, port] for ip in targets for proto, port in self.ports()] for s in sources})
+
+    def ports(self):
+        return [(proto, port) for proto in ("tcp", "udp", "sctp") for port in getattr(self, proto)]
 
     def ask_all(self, questions, timeout=TIMEOUT):
         """questions: endpoint -> [[ip, proto, port], …]."""

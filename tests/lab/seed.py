@@ -46,6 +46,22 @@ def widened():
     return config
 
 
+SCTP = [80, 3868]
+
+
+def with_sctp():
+    """The same with a third protocol, on each of the ways: forwarded, translated on the host, and in a container."""
+    config = widened()
+    config["policies"] += [
+        {"selector": "smarthostloadbalancer", "from": "smarthostbackend-1", "port": 3868, "proto": "sctp"},
+        {"selector": "smarthostbackend-1", "iface": "ext0", "nat": "dnat", "to": "smarthostbackend-1", "port": 80, "to_port": 3868,
+         "proto": "sctp"},
+        {"selector": "smarthostloadbalancer", "name": "wireguardproxy", "iface": "wg0", "nat": "dnat",
+         "to": "smarthostloadbalancer", "port": 3868, "proto": "sctp"},
+    ]
+    return config
+
+
 def containers(bed):
     """As people have them before the first pass: on bridge, on none, on a network of their own. In a lab that served
     before they stand (pool.py)."""

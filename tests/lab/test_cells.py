@@ -53,17 +53,17 @@ def test_an_engine_that_is_no_longer_the_expected_one_is_said_and_no_cell_is_lef
 
 @pytest.fixture(params=CELLS, ids=cell_name)
 def cell(request):
-    """A bed in which the widened example stands."""
+    """A bed in which the widened example stands, with SCTP."""
     from conftest import need_engine
     version, legacy, backend = request.param
     need_engine(version)
     need_engine("firewalld")
     with engine.Lab(f"cell{os.getpid()}", version, legacy=legacy) as lab:
         lab.peer()
-        with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
+        with beds.Bed(lab, sctp=seed.SCTP, env={"HARBORWALL_BACKEND": backend}) as bed:
             seed.containers(bed)
             bed.before = beds.rule_dumps(lab)
-            bed.write(seed.widened())
+            bed.write(seed.with_sctp())
             bed.apply()
             bed.name = cell_name(request.param)
             bed.exact = bed.docker.call("GET", "/version")["Version"]

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Networks and connections on real engines: what stands in the way of them, what they keep, what they are replaced by."""
+import json
+import re
+import socket
+import threading
+
 import pytest
 
 ENGINES = ["20", "26", "28"]
@@ -207,3 +212,251 @@ def test_a_container_that_translates_reaches_a_neighbour_that_docker_closes(bed)
     bed.prober.serve_at("client", "relay")
     assert bed.prober.open("client", "10.66.0.1", "tcp", 81) == ("db", "172.18.105.5")
     assert not bed.prober.open("relay", "172.18.105.2", "tcp", 80)
+
+
+# --- connections that are made anew ---
+
+SHOP = "shop_default"
+MAC = "02:42:aa:bb:cc:01"
+QUERY = r"""
+import socket, struct, sys
+name = b"".join(bytes([len(part)]) + part for part in sys.argv[1].encode().split(b".")) + b"\0"
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(3)
+s.sendto(struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + name + struct.pack("!2H", 1, 1), ("127.0.0.11", 53))
+answer = s.recv(512)
+count = struct.unpack("!H", answer[6:8])[0]
+print(socket.inet_ntoa(answer[-4:]) if count else "nobody")
+"""
+
+
+def resolve(bed, container, name):
+    """What Docker's own resolver tells a container."""
+    return bed.lab.inside(container, "/usr/bin/python3", "-c", QUERY, name).stdout.strip()
+
+
+def interfaces(bed, container):
+    """address -> MAC, as the kernel has them."""
+    found = {}
+    for link in json.loads(bed.lab.inside(container, "ip", "-j", "addr").stdout):
+        found.update({a["local"]: link["address"] for a in link["addr_info"] if a["family"] == "inet"})
+    return found
+
+
+def compose(bed, subnet="172.18.103.0/24"):
+    """As docker compose and docker run leave them: a project's network, a database with aliases, one who asks it."""
+    docker = bed.docker
+    body = {"Name": SHOP, "CheckDuplicate": True, "EnableIPv6": True, "Labels": {"com.docker.compose.network": "default"},
+            "IPAM": {"Config": [{"Subnet": subnet}, {"Subnet": "fd00:103::/64"}]}}
+    docker.call("POST", "/networks/create", body)
+    docker.create("web-1", network=SHOP)
+    rest = {"GwPriority": 5} if docker.api >= (1, 48) else {}
+    docker.create("db-1", network=SHOP, mac=MAC, Aliases=["db", "data"], Links=["web-1:front"], DriverOpts={"com.example.x": "1"},
+                  IPAMConfig={"IPv6Address": "fd00:103::77"}, **rest)
+    return rest
+
+
+def assert_kept(bed, rest, address, name="db-1"):
+    end = bed.docker.inspect(name)["NetworkSettings"]["Networks"][SHOP]
+    short = bed.docker.inspect(name)["Id"][:12]
+    assert [a for a in end["Aliases"] if a != short] == ["db", "data"] and end["Links"] == ["web-1:front"]
+    assert end["Aliases"].count(short) <= 1
+    assert end["DriverOpts"]["com.example.x"] == "1"
+    assert end["IPAMConfig"]["IPv6Address"] == end["GlobalIPv6Address"] == "fd00:103::77"
+    assert end.get("GwPriority", 0) == rest.get("GwPriority", 0)
+    bed.prober.serve_at("web-1", name)
+    for alias in ("db", "data", name):
+        assert resolve(bed, "web-1", alias) == address
+    assert bed.prober.open("web-1", address, "tcp", 80)[0] == name
+    assert not bed.prober.open("web-1", address, "tcp", 7)
+
+
+@every_engine
+def test_an_address_that_is_declared_for_a_container_costs_it_none_of_its_names(bed):
+    rest = compose(bed)
+    had = bed.docker.addresses("db-1")[SHOP]
+    assert_kept(bed, rest, had)
+    bed.write({"networks": {SHOP: {"subnet": "172.18.103.0/24"}},
+               "ips": {"172.18.103.99": {"container_name": "db-1"}}, "policies": []})
+    planned = next(li for li in bed.harborwall("plan").stdout.splitlines() if li.startswith("- connection db-1"))
+    bed.apply()
+    assert_kept(bed, rest, "172.18.103.99")
+    mac = interfaces(bed, "db-1")["172.18.103.99"]
+    assert ("another MAC address than " + MAC in planned) == (mac != MAC), planned
+    assert (mac == MAC) == (bed.lab.version == "20"), "26 and 28 ignore it at connect"
+    names = [li["ifname"] for li in json.loads(bed.lab.inside("db-1", "ip", "-j", "link").stdout)]
+    assert ("another name" in planned) == ("eth0" not in names), planned
+    bed.docker.restart("db-1")
+    assert_kept(bed, rest, "172.18.103.99")
+    assert "nothing to do" in bed.apply().stdout
+    assert bed.harborwall("clear", "--networks").returncode == 0
+    assert_kept(bed, rest, "172.18.103.99")
+
+
+@every_engine
+def test_a_stopped_container_keeps_its_names_too(bed):
+    rest = compose(bed)
+    bed.docker.stop("db-1")
+    bed.write({"networks": {SHOP: {"subnet": "172.18.103.0/24"}},
+               "ips": {"172.18.103.99": {"container_name": "db-1"}}, "policies": []})
+    bed.apply()
+    bed.docker.start("db-1")
+    assert_kept(bed, rest, "172.18.103.99")
+
+
+class Between:
+    """A socket between harborwall and the engine: the first connection that is asked for ends the engine instead."""
+
+    def __init__(self, bed):
+        self.bed, self.path = bed, f"{bed.room.name}/between.sock"
+        self.done = False
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(self.path)
+        self.server.listen(16)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.server.accept()
+            engine_side = socket.socket(socket.AF_UNIX)
+            try:
+                engine_side.connect(self.bed.docker.path)
+            except OSError:  # it is dead
+                client.close()
+                continue
+            threading.Thread(target=self.pump, args=(client, engine_side, True), daemon=True).start()
+            threading.Thread(target=self.pump, args=(engine_side, client, False), daemon=True).start()
+
+    def pump(self, source, sink, asking):
+        try:
+            while data := source.recv(65536):
+                if asking and re.match(rb"POST \S+/connect ", data) and not self.done:
+                    self.done = True
+                    self.bed.lab.engine("kill9")
+                    break
+                sink.sendall(data)
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the other thread did
+
+
+@every_engine
+def test_an_engine_that_is_killed_between_the_two_calls_loses_nothing(bed):
+    rest = compose(bed)
+    bed.write({"networks": {SHOP: {"subnet": "172.18.103.0/24"}},
+               "ips": {"172.18.103.99": {"container_name": "db-1"}}, "policies": []})
+    between = Between(bed)
+    done = bed.harborwall("apply", env={"DOCKER_HOST": f"unix://{between.path}"})
+    assert between.done and done.returncode == 1
+    bed.lab.engine("start")
+    assert SHOP not in bed.docker.inspect("db-1")["NetworkSettings"]["Networks"]
+    bed.apply()
+    bed.prober.__exit__()
+    for name in ("web-1", "db-1"):
+        bed.docker.start(name)
+    assert_kept(bed, rest, "172.18.103.99")
+
+
+@every_engine
+def test_an_address_that_the_engine_refuses_costs_a_container_nothing(bed):
+    rest = compose(bed)
+    had = bed.docker.addresses("db-1")[SHOP]
+    bed.write({"networks": {SHOP: {"subnet": "172.18.103.0/24"}},
+               "ips": {"172.18.103.99": {"container_name": "db-1"}}, "policies": []})
+    bed.docker.create("late", network=SHOP, ip="172.18.103.99")
+    done = bed.harborwall("apply")
+    assert done.returncode == 1 and '172.18.103.99 is in use by container "late"' in done.stdout
+    assert_kept(bed, rest, had)
+
+
+# --- networks that are made anew ---
+
+def crowd(bed):
+    """A project's network with a subnet that is not the file's: who runs, who is stopped, who never ran, who is no business of
+    the file's."""
+    rest = compose(bed, "172.18.50.0/24")
+    docker = bed.docker
+    docker.create("api")
+    docker.create("stopped-1", network=SHOP, Aliases=["st"])
+    docker.stop("stopped-1")
+    docker.create("never-1", network=SHOP, start=False, Aliases=["nv"])
+    docker.create("fixed-1", network=SHOP, ip="172.18.50.40", Aliases=["fx"])
+    docker.create("both-1")
+    docker.connect(SHOP, "both-1", ip="172.18.50.41", Aliases=["bo"])
+    bed.write({"networks": {SHOP: {"subnet": "172.18.103.0/24"}, "back": {"subnet": "172.18.104.0/24"}},
+               "ips": {"172.18.103.99": {"container_name": "db-1"}, "172.18.104.2": {"container_name": "api"}},
+               "policies": [{"selector": "api", "from": "db-1", "port": 80}]})
+    return rest
+
+
+EVERYBODY = {"web-1": None, "db-1": "db", "stopped-1": "st", "never-1": "nv", "fixed-1": "fx", "both-1": "bo"}
+
+
+def assert_replaced(bed, rest):
+    network = bed.docker.networks()[SHOP]
+    assert network["Labels"] == {"com.docker.compose.network": "default", "io.harborwall.managed": "1"} and network["EnableIPv6"]
+    assert [p["Subnet"] for p in network["IPAM"]["Config"]] == ["172.18.103.0/24", "fd00:103::/64"]
+    assert {n for n, c in bed.docker.containers().items() if SHOP in c["NetworkSettings"]["Networks"]} == set(EVERYBODY)
+    assert_kept(bed, rest, "172.18.103.99")
+    for name in ("stopped-1", "never-1"):
+        bed.docker.start(name)
+    bed.docker.restart("fixed-1")
+    for name, alias in EVERYBODY.items():
+        address = bed.docker.addresses(name)[SHOP]
+        assert address.startswith("172.18.103."), name
+        assert resolve(bed, "web-1", alias or name) == address
+    bed.prober.serve_at("api", "db-1", "web-1")
+    assert bed.prober.open("db-1", "172.18.104.2", "tcp", 80) == ("api", "172.18.103.99")
+    assert not bed.prober.open("db-1", "172.18.104.2", "tcp", 81)
+    assert not bed.prober.open("web-1", "172.18.104.2", "tcp", 80)
+    done = bed.apply()
+    assert "nothing to do" in done.stdout, done.stdout
+
+
+@every_engine
+def test_a_conflict_names_replace_and_replace_loses_nobody(bed):
+    rest = crowd(bed)
+    done = bed.harborwall("apply")
+    assert done.returncode == 1 and f"apply --replace {SHOP}" in done.stdout
+    planned = bed.harborwall("plan", "--replace", SHOP)
+    assert planned.returncode == 2
+    for line in ("- connection web-1 from", f"- network    {SHOP} 172.18.50.0/24", f"+ network    {SHOP} 172.18.103.0/24",
+                 f"+ connection db-1 to {SHOP} as 172.18.103.99", "172.18.50.40 is not to be had there any more"):
+        assert line in planned.stdout, planned.stdout
+    done = bed.harborwall("apply", "--replace", SHOP)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_replaced(bed, rest)
+    again = bed.harborwall("apply", "--replace", SHOP)
+    assert again.returncode == 1 and "there is nothing to replace" in again.stderr
+
+
+@every_engine
+def test_an_engine_that_is_killed_while_a_network_is_made_anew_loses_nobody(bed):
+    """It is killed when the first one is to come back: the new network stands, and nobody is on it."""
+    rest = crowd(bed)
+    bed.harborwall("apply")
+    between = Between(bed)
+    done = bed.harborwall("apply", "--replace", SHOP, env={"DOCKER_HOST": f"unix://{between.path}"})
+    assert between.done and done.returncode == 1
+    bed.lab.engine("start")
+    bed.apply()
+    bed.prober.__exit__()
+    for name in ("web-1", "db-1", "api", "fixed-1", "both-1"):
+        bed.docker.start(name)
+    bed.apply()
+    assert_replaced(bed, rest)
+
+
+@every_engine
+def test_who_was_started_with_a_networks_id_keeps_it_from_being_made_anew(bed):
+    """26 and 28 could never connect it to any network again."""
+    crowd(bed)
+    bed.docker.create("byid", network=bed.docker.networks()[SHOP]["Id"])
+    done = bed.harborwall("apply", "--replace", SHOP)
+    assert done.returncode == 1 and f'container "byid" was started with the id of network "{SHOP}"' in done.stderr
+    assert bed.docker.networks()[SHOP]["IPAM"]["Config"][0]["Subnet"] == "172.18.50.0/24"
+    assert "back" not in bed.docker.networks(), "nothing else is done either"

@@ -2,11 +2,13 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/error.h"
+#include "base/foreign.h"
 #include "base/ip.h"
 #include "base/order.h"
 #include "unit/test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 TEST(addresses_are_parsed_strictly)
@@ -52,6 +54,83 @@ TEST(the_first_error_wins_and_is_wrapped)
 	assert_string_equal(err.text, "apply: open x: No such file or directory");
 }
 
+/* As RFC 3629 writes it, on its own. */
+static size_t utf8_of(char out[5], uint32_t rune)
+{
+	size_t len = rune < 0x80 ? 1 : rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
+	static const uint8_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = len; i-- > 1; rune >>= 6)
+		out[i] = (char)(0x80 | (rune & 0x3f));
+	out[0] = (char)(first[len == 1 ? 0 : len] | rune);
+	out[len] = '\0';
+	return len;
+}
+
+static bool is_dangerous(uint32_t rune)
+{
+	return rune < 0x20 || (rune >= 0x7f && rune < 0xa0) || rune == 0x61c || rune == 0x200e ||
+	       rune == 0x200f || (rune >= 0x2028 && rune <= 0x202e) ||
+	       (rune >= 0x2066 && rune <= 0x2069);
+}
+
+TEST(of_all_characters_those_that_a_terminal_obeys_are_escaped)
+{
+	struct buf b = {0}, json = {0};
+
+	for (uint32_t rune = 1; rune < 0x110000; rune++) {
+		char text[5], escaped[16];
+
+		if (rune >= 0xd800 && rune < 0xe000)
+			continue; /* no characters: tested below */
+		utf8_of(text, rune);
+		buf_clear(&b);
+		buf_foreign(&b, text);
+		snprintf(escaped, sizeof(escaped), "\\u%04x", rune);
+		assert_string_equal(buf_text(&b), is_dangerous(rune) ? escaped : text);
+		if (rune == '"' || rune == '\\')
+			continue;
+		buf_clear(&json);
+		buf_json_string(&json, text);
+		assert_memory_equal(buf_text(&json) + 1, buf_text(&b), b.len);
+	}
+	buf_free(&b);
+	buf_free(&json);
+}
+
+TEST(what_is_no_utf8_is_escaped_byte_by_byte)
+{
+	static const char *const broken[][2] = {
+		{"\x80", "\\x80"},
+		{"\xc3", "\\xc3"},
+		{"\xc0\xaf", "\\xc0\\xaf"},
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+		{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
+		{"a\xff\x1b[31mb\xe2\x80", "a\\xff\\u001b[31mb\\xe2\\x80"},
+	};
+	struct buf b = {0};
+
+	for (size_t i = 0; i < COUNT_OF(broken); i++) {
+		buf_clear(&b);
+		buf_foreign(&b, broken[i][0]);
+		assert_string_equal(buf_text(&b), broken[i][1]);
+	}
+	buf_clear(&b);
+	buf_foreign_page(&b, "a\n\tb\rc\0d", 8);
+	assert_string_equal(buf_text(&b), "a\n\tb\\u000dc\\x00d");
+	buf_free(&b);
+}
+
+TEST(a_line_that_needs_no_escaping_is_the_text_itself)
+{
+	struct arena a = {0};
+	static const char plain[] = "caf\xc3\xa9";
+
+	assert_ptr_equal(foreign_line(&a, plain), plain);
+	assert_string_equal(foreign_line(&a, "a\nb"), "a\\u000ab");
+	arena_release(&a);
+}
+
 TEST(json_strings_never_break_out)
 {
 	struct buf b = {0};
@@ -90,6 +169,7 @@ TEST(a_place_is_quoted_with_a_caret_below_it)
 		{"{\n\t\"a\": 1,\r\n}", 9, "  \t\"a\": 1,\n  \t      ^\n"},
 		{"\xc3\xa9\xc3\xa9!", 4, "  \xc3\xa9\xc3\xa9!\n    ^\n"},
 		{"a\x1b[31m\x7f", 7, "  a?[31m?\n         ^\n"},
+		{"\xff\xe2\x80\xae!", 4, "  ?\?!\n    ^\n"},
 		{"one\n", 4, "  \n  ^\n"},
 		{"", 0, "  \n  ^\n"},
 	};
@@ -217,6 +297,9 @@ int main(void)
 		cmocka_unit_test(json_strings_never_break_out),
 		cmocka_unit_test(diagnostics_get_their_places_and_are_sorted_by_them),
 		cmocka_unit_test(a_place_is_quoted_with_a_caret_below_it),
+		cmocka_unit_test(of_all_characters_those_that_a_terminal_obeys_are_escaped),
+		cmocka_unit_test(what_is_no_utf8_is_escaped_byte_by_byte),
+		cmocka_unit_test(a_line_that_needs_no_escaping_is_the_text_itself),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
 		cmocka_unit_test(an_arena_that_is_reset_gives_zeroed_memory),
 		cmocka_unit_test(addresses_compare_as_their_bytes_do),

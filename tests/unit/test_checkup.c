@@ -23,10 +23,10 @@ TEST(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it)
 		{"172.18.103.1/32", "br-a", NULL, false, false},
 		{"172.18.103.0/24", "tun0", NULL, true, false},
 		{"172.18.103.128/25", "tun0", NULL, true, false},
-		{"172.18.103.0/24", "", "blackhole", false, true},
-		{"172.18.103.128/25", "", "throw", false, true},
+		{"172.18.103.0/24", "interface 0", "blackhole", false, true},
+		{"172.18.103.128/25", "interface 0", "throw", false, true},
 		{"172.18.0.0/16", "tun0", NULL, false, false},
-		{"172.16.0.0/12", "", "blackhole", false, false},
+		{"172.16.0.0/12", "interface 0", "blackhole", false, false},
 		{"10.0.0.0/8", "tun0", NULL, false, false},
 	};
 	const struct prefix subnet = net("172.18.103.0/24");
@@ -37,9 +37,9 @@ TEST(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it)
 
 		*list_add(&a, &seen.host_prefixes) =
 			(struct host_prefix){net(cases[i].prefix), cases[i].device, cases[i].dead};
-		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", false) != NULL,
+		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", "", false) != NULL,
 				 cases[i].overlaps);
-		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", true) != NULL,
+		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", "", true) != NULL,
 				 cases[i].drops);
 	}
 }

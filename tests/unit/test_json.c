@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The JSON reader: what it takes, what it refuses and where, and the values it gives. */
 #include "base/buf.h"
-#include "core/json/json.h"
+#include "core/json/draft.h"
+#include "core/json/path.h"
 #include "unit/test.h"
 
 static bool parses(const char *text)
@@ -259,6 +260,79 @@ TEST(every_value_has_its_line_however_it_is_indented)
 	}
 }
 
+TEST(what_is_taken_over_and_written_again_keeps_its_spelling)
+{
+	static const char text[] = "{ \"a\" : [ 1e999 , \"\\u00e9\\u0000\" , { } ] ,\n"
+				   "  \"b\\u0000\" : 18446744073709551616, \"c\": null }";
+	AUTO_RELEASE struct arena a = {0};
+	struct json json;
+	struct json_error wrong;
+
+	assert_true(json_parse(&json, &a, text, strlen(text), 8, &wrong));
+	assert_string_equal(json_text(&a, &json, JSON_ROOT),
+			    "{\"a\":[1e999,\"\\u00e9\\u0000\",{}],"
+			    "\"b\\u0000\":18446744073709551616,\"c\":null}");
+	assert_string_equal(json_text(&a, &json, json_member(&json, JSON_ROOT, "c")), "null");
+}
+
+TEST(a_draft_changes_what_it_names_and_nothing_else)
+{
+	AUTO_RELEASE struct arena a = {0};
+	AUTO_BUF struct buf out = {0};
+	struct json_draft draft = json_draft_of(
+		&a, "{\"x\": 1, \"\\u0079\": {\"z\": [2]}, \"x\": 3, \"\\u0000\": 4}");
+	struct json_draft inner = json_draft_of(&a, json_draft_get(&draft, "y"));
+
+	assert_string_equal(json_draft_get(&draft, "x"), "3");
+	assert_null(json_draft_get(&draft, "z"));
+	json_draft_set_string(&inner, "quote \"", "\\");
+	json_draft_set_object(&draft, "y", &inner);
+	json_draft_set(&draft, "x", "true");
+	json_draft_remove(&draft, "w");
+	json_draft_write(&out, &draft);
+	assert_string_equal(buf_text(&out),
+			    "{\"\\u0000\":4,\"y\":{\"z\":[2],\"quote \\\"\":\"\\\\\"},"
+			    "\"x\":true}");
+	json_draft_remove(&inner, "z");
+	json_draft_remove(&inner, "quote \"");
+	buf_clear(&out);
+	json_draft_write(&out, &inner);
+	assert_string_equal(buf_text(&out), "{}");
+	draft = json_draft_of(&a, "[1]");
+	assert_int_equal(draft.members.n, 0);
+	draft = json_draft_of(&a, NULL);
+	assert_int_equal(draft.members.n, 0);
+}
+
+TEST(every_node_has_a_path)
+{
+	static const char text[] = "{\"a\": [1, {\"b-c\": 2, \"10.0.0.1\": {\"\\n\": 3}}]}";
+	static const struct {
+		uint32_t node;
+		const char *path;
+	} cases[] = {{0, ""},
+		     {1, "a"},
+		     {2, "a"},
+		     {3, "a[0]"},
+		     {4, "a[1]"},
+		     {6, "a[1].b-c"},
+		     {8, "a[1][\"10.0.0.1\"]"},
+		     {10, "a[1][\"10.0.0.1\"][\"\\u000a\"]"}};
+	AUTO_RELEASE struct arena a = {0};
+	struct json_step steps[9] = {0};
+	struct json json;
+	struct json_error wrong;
+
+	assert_true(json_parse(&json, &a, text, strlen(text), 8, &wrong));
+	assert_int_equal(json.n, 11);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_BUF struct buf path = {0};
+
+		json_path_way(&path, &json, steps, JSON_ROOT, cases[i].node);
+		assert_string_equal(buf_text(&path), cases[i].path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +341,9 @@ int main(void)
 		cmocka_unit_test(integers_reach_to_the_ends_of_64_bits_and_no_further),
 		cmocka_unit_test(strings_are_utf_8_and_their_escapes_are_characters),
 		cmocka_unit_test(what_is_wrong_is_said_where_it_stands),
+		cmocka_unit_test(what_is_taken_over_and_written_again_keeps_its_spelling),
+		cmocka_unit_test(a_draft_changes_what_it_names_and_nothing_else),
+		cmocka_unit_test(every_node_has_a_path),
 		cmocka_unit_test(every_value_has_its_line_however_it_is_indented),
 		cmocka_unit_test(texts_with_many_values_on_few_bytes_are_read_to_their_end),
 		cmocka_unit_test(

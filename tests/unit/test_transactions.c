@@ -12,8 +12,10 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { MANY = 20000 };
 
@@ -167,6 +169,70 @@ TEST(a_dump_that_is_given_up_is_not_in_the_way_of_the_next)
 	end(&x);
 }
 
+static bool take_any(void *context UNUSED, const struct nlmsghdr *message UNUSED,
+		     struct error *err UNUSED)
+{
+	return true;
+}
+
+/* A dump of a routing table that is not there: the kernel says so in the message that ends it. */
+TEST(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well)
+{
+	struct {
+		struct nlmsghdr header;
+		struct rtmsg body;
+		struct rtattr attr;
+		uint32_t table;
+	} request = {.header = {.nlmsg_len = sizeof(request),
+				.nlmsg_type = RTM_GETROUTE,
+				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+				.nlmsg_seq = 1},
+		     .body.rtm_family = AF_INET,
+		     .attr = {.rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = RTA_TABLE},
+		     .table = 4711};
+	struct example x = begin();
+	struct error err = {0};
+
+	assert_false(
+		netlink_dump(x.ns.route_fd, &request, sizeof(request), 1, take_any, NULL, &err));
+	assert_int_equal(err.code, ENOENT);
+	assert_non_null(strstr(err.text, "table does not exist"));
+	buf_free(&x.batch.bytes);
+	ns_close(&x.ns);
+	arena_release(&x.arena);
+}
+
+static bool counts(void *n, const struct nlmsghdr *message UNUSED)
+{
+	++*(uint32_t *)n;
+	return false;
+}
+
+TEST(a_listener_that_is_flooded_is_left_for_what_else_there_is)
+{
+	static const int groups[] = {NFNLGRP_NFTABLES, 0};
+	struct example x = begin();
+	int ear = netlink_listen(NETLINK_NETFILTER, groups, &x.err);
+	uint32_t n = 0, origin;
+
+	assert_true(ear >= 0);
+	buf_free(&x.batch.bytes);
+	for (int i = 0; i < 400; i++) {
+		const struct chain chain = {.name = arena_printf(&x.arena, "c%d", i)};
+
+		nft_batch_begin(&x.batch, &x.arena, 1);
+		nft_add_table(&x.batch, &x.arena);
+		nft_add_chain(&x.batch, &x.arena, &chain);
+		assert_true(commit(&x, &origin));
+	}
+	assert_int_equal(netlink_hear(ear, counts, &n), HEARD_TOO_MUCH);
+	assert_true(n >= 200 && n < 800);
+	netlink_forget(ear);
+	assert_int_equal(netlink_hear(ear, counts, &n), HEARD_NOTHING);
+	close(ear);
+	end(&x);
+}
+
 static void read_back(struct example *x, struct ruleset *have)
 {
 	assert_true(fw_nft_read(have, &x->arena, &x->ns, NULL, &x->err));
@@ -228,6 +294,8 @@ int main(void)
 		cmocka_unit_test(what_is_taken_stands),
 		cmocka_unit_test(of_what_is_refused_nothing_stands_and_the_first_is_named),
 		cmocka_unit_test(a_dump_that_is_given_up_is_not_in_the_way_of_the_next),
+		cmocka_unit_test(a_listener_that_is_flooded_is_left_for_what_else_there_is),
+		cmocka_unit_test(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well),
 		cmocka_unit_test(random_rules_stand_as_they_are_wanted_and_become_others),
 	};
 

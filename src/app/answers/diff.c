@@ -89,7 +89,7 @@ int verb_diff(const struct options *o)
 			print_json(&out, &changes, all, sides);
 		else if (!o->quiet)
 			print_text(&out, &changes, all, sides);
-		say_text(&out);
+		say_page(stdout, &out);
 		status = changes.n ? EXIT_CHANGES : EXIT_FINE;
 	}
 	close_side(&sides[0]);

@@ -7,6 +7,7 @@
 #include "app/ask.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
+#include "app/pass/moves.h"
 #include "app/pass/place.h"
 #include "app/pass/written.h"
 #include "app/report/report.h"
@@ -257,6 +258,7 @@ static void make_pass(struct daemon *d)
 
 	if (why & REASON_SIGNAL)
 		tell_reloading();
+	status_serve(d->status, STATUS_PASS);
 	changed = read_file(d);
 	looks = !changed && only_looks(why);
 	d->world.as_last_told =
@@ -267,6 +269,8 @@ static void make_pass(struct daemon *d)
 	d->triggers.death_at = FOREVER;
 	if (changed)
 		fights_forget(&d->fights);
+	if (changed || why & (REASON_SIGNAL | REASON_ASKED))
+		refusals_forget(&d->world);
 	if (!d->source.current) {
 		error_set(&err, -1, "there is no file yet that can be enforced");
 		report_failure(&d->report, &err, reasons, clock_us() - started);
@@ -336,6 +340,7 @@ static void answer_questions(struct daemon *d)
 		if (page != STATUS_TEXT && d->source.current)
 			counts_read(&d->counts, &d->world, &d->report.compiled_with,
 				    d->source.current);
+		status_serve(d->status, page);
 		report_print(&text, &d->report, page, d->source.current, d->options);
 		status_answer(d->status, page, true, buf_text(&text));
 	}
@@ -347,6 +352,19 @@ static bool is_questioned(const struct daemon *d)
 		if (status_is_asked(d->status, questions[i]))
 			return true;
 	return false;
+}
+
+/*
+ * An engine may take ten seconds and more for each answer: who asks for the status is told what was
+ * known before, and who ends the daemon need not wait.
+ */
+static bool attend(void *daemon)
+{
+	struct daemon *d = daemon;
+
+	triggers_attend(&d->triggers);
+	answer_questions(d);
+	return !d->triggers.stopping;
 }
 
 static void loop(struct daemon *d)
@@ -376,8 +394,15 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 		return false;
 	d->status = status_open(options->listen, err);
 	d->firewalld = firewalld_bus_open(err);
-	return d->status && d->firewalld &&
-	       triggers_open(&d->triggers, options, &d->world, d->status, d->firewalld, err);
+	if (!d->status || !d->firewalld ||
+	    !triggers_open(&d->triggers, options, &d->world, d->status, d->firewalld, err))
+		return false;
+	docker_set_meanwhile(
+		d->world.docker,
+		&(struct docker_meanwhile){.fds = {status_fd(d->status), d->triggers.signals},
+					   .take = attend,
+					   .context = d});
+	return true;
 }
 
 static void daemon_close(struct daemon *d)

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is no file, but a pipe, keeps everybody else waiting. */
+enum { PIPE_MS = 1000 };
+
 static void log_diags(struct generation *g)
 {
 	list_each (diag, &g->diags.list) {
@@ -133,7 +136,7 @@ static bool read_file(struct source *s, struct buf *text)
 	if (is_unchanged(s, mark))
 		return false;
 	s->mark = mark;
-	if (!file_read(text, s->options->config, CONFIG_MAX_BYTES, &err)) {
+	if (!file_read_within(text, s->options->config, CONFIG_MAX_BYTES, PIPE_MS, &err)) {
 		if (s->known || !s->digest)
 			log_error("config unreadable, what stands stays", "error", err.text);
 		s->known = false;

@@ -154,6 +154,21 @@ static void start_stream(struct triggers *t)
 	}
 }
 
+static void feed_watchdog(struct triggers *t, int64_t now)
+{
+	if (t->watchdog_at == FOREVER || now < t->watchdog_at)
+		return;
+	notify_send("WATCHDOG=1");
+	t->watchdog_at = now + t->watchdog_ms;
+}
+
+void triggers_attend(struct triggers *t)
+{
+	take_signals(t);
+	take_requests(t);
+	feed_watchdog(t, clock_ms());
+}
+
 /* Timers that went off by now. */
 static void take_time(struct triggers *t)
 {
@@ -173,10 +188,7 @@ static void take_time(struct triggers *t)
 		t->drift_at = FOREVER;
 		t->reasons |= REASON_KERNEL;
 	}
-	if (t->watchdog_at != FOREVER && now >= t->watchdog_at) {
-		notify_send("WATCHDOG=1");
-		t->watchdog_at = now + t->watchdog_ms;
-	}
+	feed_watchdog(t, now);
 	if (now >= t->period_at) {
 		t->period_at = now + (int64_t)t->options->period_s * 1000;
 		t->reasons |= REASON_PERIOD;
@@ -194,12 +206,15 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 {
 	int64_t now = clock_ms(), at = earlier(t->period_at, pass_at);
 	int curl_ms = docker_events_timeout_ms(t->world->docker);
+	int guests_ms = status_timeout_ms(t->status);
 
 	at = earlier(earlier(at, t->retry_at), t->stream_at);
 	at = earlier(earlier(at, t->watchdog_at), t->drift_at);
 	at = earlier(at, t->death_at);
 	if (curl_ms >= 0)
 		at = earlier(at, now + curl_ms);
+	if (guests_ms >= 0)
+		at = earlier(at, now + guests_ms);
 	return at <= now ? 0 : (int)(at - now);
 }
 
@@ -249,6 +264,8 @@ void triggers_wait(struct triggers *t, int64_t pass_at)
 		sources[events[i].data.u32].take(t);
 	if (docker_events_timeout_ms(t->world->docker) == 0)
 		take_engine(t);
+	if (status_timeout_ms(t->status) == 0)
+		take_requests(t);
 	take_time(t);
 }
 

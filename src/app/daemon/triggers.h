@@ -58,6 +58,8 @@ MUST_CHECK bool triggers_open(struct triggers *t, const struct options *options,
 			      struct firewalld_bus *firewalld, struct error *err);
 void triggers_close(struct triggers *t);
 
+/* In the middle of a pass that waits for the engine: what can't wait as long. */
+void triggers_attend(struct triggers *t);
 /* Until something happens, or the pass that is due at pass_at (ms, FOREVER: none). */
 void triggers_wait(struct triggers *t, int64_t pass_at);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Carries a plan out: one small function per kind of step, in the order of the plan. */
+#include "app/pass/moves.h"
 #include "app/pass/pass.h"
 #include "app/pass/saved.h"
 #include "app/pass/unchanged.h"
@@ -24,10 +25,7 @@ struct work {
 
 static bool create_network(const struct work *k, struct error *err)
 {
-	const struct network *network = k->step->create;
-
-	return docker_create_network(k->world->docker, network, err) ||
-	       error_wrap(err, "create network %s", network->name);
+	return moves_create(k->world, k->step, err);
 }
 
 static bool remove_network(const struct work *k, struct error *err)
@@ -38,10 +36,7 @@ static bool remove_network(const struct work *k, struct error *err)
 
 static bool connect_container(const struct work *k, struct error *err)
 {
-	const struct step *s = k->step;
-
-	return docker_connect(k->world->docker, s->network, s->container_id, s->ip, err) ||
-	       error_wrap(err, "network %s: connect %s", s->network, s->container);
+	return moves_connect(k->world, k->step, err);
 }
 
 static bool disconnect_container(const struct work *k, struct error *err)
@@ -138,6 +133,10 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 	if (step->have_space != NONE) {
 		work.ns = p->view.places.items[step->have_space].ns;
 		p->view.places.items[step->have_space].memory->valid = false;
+	}
+	if (outcome->kind == OUTCOME_FAILED) {
+		p->n_failed++; /* nothing of it was begun */
+		return;
 	}
 	if ((p->held && p->held[i]) ||
 	    (step->depends_on != NONE && p->outcomes[step->depends_on].kind != OUTCOME_DONE))
@@ -273,12 +272,15 @@ void pass_begin(struct pass *p, struct world *w)
 	if (!p->unchanged)
 		remember_containers(p, w);
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
+	if (!p->unchanged)
+		moves_write_down(p, w);
 }
 
 void pass_end(struct pass *p, struct world *w)
 {
 	if (p->unchanged)
 		return;
+	moves_settle(p, w);
 	timing_stop("apply", p->started);
 	if (!w->memory.valid)
 		written_keep(w, host_sets(p));

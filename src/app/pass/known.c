@@ -225,23 +225,49 @@ static bool inspect_all(struct view *view, struct world *w, struct error *err)
 	return ok;
 }
 
+/* Those that are connected otherwise than they should be: a plan says what they would lose. */
+static void recall_moved(struct view *view, struct world *w, const struct state *want)
+{
+	const struct engine_container *all = view->engine.containers.items;
+
+	list_each (at, &want->attachments) {
+		const struct engine_container *c =
+			engine_find_container(&view->engine, at->container);
+		const struct engine_endpoint *e = c ? engine_find_endpoint(c, at->network) : NULL;
+
+		if (e && !engine_has_address(e, at->ip) && !view->known[c - all])
+			view->known[c - all] = recall(w, c);
+	}
+	for (uint32_t i = 0; w->replace && i < view->engine.containers.n; i++)
+		if (!view->known[i])
+			view->known[i] = recall(w, &all[i]);
+}
+
+static void take_inspected(struct engine_container *c, const struct engine_container *inspected)
+{
+	c->mac = inspected->mac;
+	list_each (e, &c->endpoints) {
+		const struct engine_endpoint *same = engine_find_endpoint(inspected, e->network);
+
+		e->managed = same && same->managed;
+	}
+}
+
 /* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
-static bool read_marks(struct view *view, struct arena *a, struct world *w, struct error *err)
+static bool read_marks(struct view *view, struct arena *a, struct world *w,
+		       const struct state *want, struct error *err)
 {
 	view->known = arena_array(a, struct known *, view->engine.containers.n);
 	for (uint32_t i = 0; i < view->engine.containers.n; i++)
 		if (has_static_address(&view->engine.containers.items[i]))
 			view->known[i] = recall(w, &view->engine.containers.items[i]);
+	recall_moved(view, w, want);
 	if (!inspect_all(view, w, err))
 		return false;
 	for (uint32_t i = 0; i < view->engine.containers.n; i++)
 		if (view->known[i])
-			list_each (e, &view->engine.containers.items[i].endpoints) {
-				const struct engine_endpoint *inspected = engine_find_endpoint(
-					&view->known[i]->container, e->network);
-
-				e->managed = inspected && inspected->managed;
-			}
+			take_inspected(&view->engine.containers.items[i],
+				       &view->known[i]->container);
 	return true;
 }
 
@@ -272,6 +298,12 @@ static bool must_be_polled(const struct space *space)
 	return false;
 }
 
+/* What others drop there is of interest. want: what is wanted there, or NULL. */
+static bool translates(const struct space *want)
+{
+	return want && want->flows && want->flows->translations.n;
+}
+
 static bool read_walls(struct memory *m, const struct world *w, const struct ns *ns,
 		       struct error *err)
 {
@@ -279,15 +311,33 @@ static bool read_walls(struct memory *m, const struct world *w, const struct ns 
 	       walls_read_legacy(&m->space.walls, &m->arena, ns, err);
 }
 
-static bool read_space(struct memory *m, const struct world *w, const struct ns *ns, bool walls,
+/* How large an element or a rule is in a dump, at most, but for the key and the expressions. */
+enum { DUMPED_ELEMENT = 128, DUMPED_RULE = 1024 };
+
+/* Who owns a namespace may fill it: more than twice of what is wanted, and this, is not read. */
+enum { MOST_BYTES = 256 << 10, MOST_ROUTES = 4096, PATIENCE_MS = 1000 };
+
+static void bound_reading(struct ns *ns, const struct space *want)
+{
+	ns->most_bytes = MOST_BYTES;
+	ns->most_routes = MOST_ROUTES;
+	ns->until_ms = clock_ms() + PATIENCE_MS;
+	if (!want)
+		return;
+	ns->most_routes += 2 * want->routes.n;
+	list_each (set, &want->ruleset.sets)
+		ns->most_bytes += 2 * (size_t)set->n * (set_stride(set) + DUMPED_ELEMENT);
+	list_each (chain, &want->ruleset.chains)
+		ns->most_bytes += 2 * (size_t)chain->rules.n * DUMPED_RULE;
+}
+
+static bool read_parts(struct memory *m, const struct world *w, const struct ns *ns,
 		       struct error *err)
 {
 	struct space *space = &m->space;
 	route_list routes = {0};
 	int forward;
 
-	arena_release(&m->arena);
-	*m = (struct memory){.has_walls = walls};
 	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, NULL, err) ||
 				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
 		return false;
@@ -299,8 +349,41 @@ static bool read_space(struct memory *m, const struct world *w, const struct ns 
 	space->routes.items = routes.items;
 	space->routes.n = routes.n;
 	space->forward = forward == 1;
-	m->valid = !must_be_polled(space);
 	return true;
+}
+
+enum { FIRST_REST_MS = 1000, MAX_REST_MS = 60000 };
+
+/* What took too long once is not tried in every pass: the others wait for it. */
+static void rest(struct known *k, int code)
+{
+	if (code != E2BIG && code != ETIMEDOUT && code != EBUSY)
+		return;
+	k->rest_ms = k->rest_ms ? 2 * k->rest_ms : FIRST_REST_MS;
+	k->rest_ms = k->rest_ms < MAX_REST_MS ? k->rest_ms : MAX_REST_MS;
+	k->again_at_ms = clock_ms() + k->rest_ms;
+}
+
+static void read_space(struct known *k, const struct world *w, const struct space *want)
+{
+	struct memory *m = &k->memory;
+	struct error err = {0};
+
+	arena_release(&m->arena);
+	*m = (struct memory){.has_walls = translates(want)};
+	ns_listen(&k->ns);
+	bound_reading(&k->ns, want);
+	m->space.reachable = read_parts(m, w, &k->ns, &err);
+	k->ns.until_ms = 0;
+	if (m->space.reachable) {
+		m->valid = !must_be_polled(&m->space);
+		k->rest_ms = 0;
+		return;
+	}
+	arena_release(&m->arena);
+	*m = (struct memory){0};
+	m->obstacle = arena_strdup(&m->arena, err.text);
+	rest(k, err.code);
 }
 
 /* Takes the news of a namespace: what was read there may not be so any more. */
@@ -328,23 +411,14 @@ bool world_heard_changes(struct world *w)
 	return known_heard_changes(w) || host || legacy;
 }
 
-/* What others drop there is of interest. */
-static bool translates(const struct state *want, const char *container)
-{
-	uint32_t i = state_find_space(want, container);
-
-	return i != NONE && want->spaces.items[i].flows->translations.n;
-}
-
 /* One container that can't be looked into is its own trouble, not the pass's. */
 static void observe_container(struct view *view, struct arena *a, struct world *w,
-			      const struct state *want, const struct engine_container *c)
+			      const struct engine_container *c, const struct space *want)
 {
 	struct space *space = list_add(a, &view->seen.have.spaces);
 	struct place *place = list_add(a, &view->places);
 	struct error err = {0};
 	struct known *k = view->known[c - view->engine.containers.items];
-	bool walls = translates(want, c->name);
 
 	k = k ? k : know(w, c, &err);
 	if (k)
@@ -360,9 +434,11 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	if (k && k->open) {
 		*place = (struct place){&k->ns, &k->memory, k};
 		heard_changes(k);
-		k->memory.space.reachable = (k->memory.valid && (k->memory.has_walls || !walls)) ||
-					    read_space(&k->memory, w, &k->ns, walls, &err);
+		if ((!k->memory.valid || (translates(want) && !k->memory.has_walls)) &&
+		    clock_ms() >= k->again_at_ms)
+			read_space(k, w, want);
 		*space = k->memory.space;
+		space->obstacle = k->memory.obstacle;
 		space->pid = k->container.pid;
 	}
 	space->container = c->name;
@@ -376,13 +452,17 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 {
 	if (view->engine.up) /* without an engine nobody is known to have gone */
 		forget_the_dead(w, &view->engine);
-	if (!read_marks(view, a, w, err))
+	if (!read_marks(view, a, w, want, err))
 		return false;
-	list_each (c, &view->engine.containers)
-		if (has_own_namespace(c) &&
-		    (!w->looked_everywhere || state_find_space(want, c->name) != NONE ||
-		     was_visited(view, w, c)))
-			observe_container(view, a, w, want, c);
+	list_each (c, &view->engine.containers) {
+		uint32_t i;
+
+		if (!has_own_namespace(c))
+			continue;
+		i = state_find_space(want, c->name);
+		if (!w->looked_everywhere || i != NONE || was_visited(view, w, c))
+			observe_container(view, a, w, c, i == NONE ? NULL : &want->spaces.items[i]);
+	}
 	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
 	return true;
 }

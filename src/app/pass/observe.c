@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Thin reads of the engine and the host: who is asked, and in which order. */
+#include "app/pass/moves.h"
 #include "app/pass/place.h"
 #include "app/pass/written.h"
 #include "app/report/timings.h"
@@ -78,6 +79,7 @@ void world_close(struct world *w)
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
 	saved_release(&w->saved);
+	refusals_forget(w);
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->ears);
 	close_at_exit_of_scope(&w->legacy_timer);
@@ -298,6 +300,7 @@ static void read_engine(struct view *view, struct world *w)
 	if (!w->as_last_told || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
+		m->valid = false; /* somebody may ask for it meanwhile */
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
 	}
 	timing_part("engine", start);
@@ -326,15 +329,29 @@ static bool check_place(struct view *view, struct arena *a, struct world *w, str
 	return place_accept(view, a, w, where, err);
 }
 
+/* What this program knows of what it did. Copied: a pass changes it. */
+static void take_memory(struct view *view, struct arena *a, struct world *w)
+{
+	saved_refresh(&w->saved);
+	refusals_expire(w);
+	list_each (k, &w->saved.connections)
+		*list_add(a, &view->seen.kept) = *k;
+	list_each (k, &w->saved.networks)
+		*list_add(a, &view->seen.kept_networks) = *k;
+	list_each (r, &w->refusals)
+		*list_add(a, &view->seen.refusals) = *r;
+}
+
 bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
 	struct space *host;
 	host_prefix_list prefixes = {0};
 
+	ns_listen(&w->host);
 	*view = (struct view){0};
 	view->seen.engine = &view->engine;
 	view->seen.facts = &view->facts;
-	saved_refresh(&w->saved);
+	take_memory(view, a, w);
 	read_engine(view, w);
 	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
 		*err = w->engine_trouble;
@@ -413,10 +430,14 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
 		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
 
-		if (have && have->reachable &&
-		    !read_leftovers(have, a, view->places.items[i].ns, w->flows,
-				    view->facts.no_nf_tables, err))
+		if (!have || !have->reachable ||
+		    read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				   view->facts.no_nf_tables, err))
+			continue;
+		if (!w->container)
 			return false;
+		have->not_searched = arena_strdup(a, err->text); /* its own trouble */
+		*err = (struct error){0};
 	}
 	return true;
 }

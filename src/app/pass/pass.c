@@ -78,6 +78,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 		return false;
 	p->plan.keep_networks = w->keep_networks;
 	p->plan.adopt = w->adopt;
+	p->plan.replace = w->replace;
 	start = timing_start();
 	plan_diff(&p->plan, &p->arena, &p->want, &p->view.seen, &g->config);
 	timing_stop("diff", start);

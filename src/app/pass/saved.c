@@ -3,7 +3,7 @@
 
 #include "base/diag.h"
 #include "core/iptables/iptables.h"
-#include "core/json/json.h"
+#include "core/json/draft.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,25 +63,81 @@ static int by_text(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-static bool decode_containers(const struct reading *r, uint32_t list)
+static bool wrong_item(const struct reading *r, uint32_t node, const char *what)
+{
+	return wrong_at(r, r->json.nodes[node].at, what);
+}
+
+/* A string, in the arena of what is kept. */
+static bool take_string(const char **text, const struct reading *r, uint32_t node)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct saved *s = r->s;
+	struct json_string s = json_string_of(&r->json, node, &scratch);
 
+	if (!s.text)
+		return wrong_type(r, node, "a text");
+	if (memchr(s.text, '\0', s.len))
+		return wrong_item(r, node, "a NUL character in a name");
+	*text = arena_strndup(&r->s->arena, s.text, s.len);
+	return true;
+}
+
+static bool decode_container(const struct reading *r, uint32_t node)
+{
+	return take_string(list_add(&r->s->arena, &r->s->containers), r, node);
+}
+
+static bool take_member(const char **text, const struct reading *r, uint32_t object,
+			const char *name)
+{
+	uint32_t node = json_member(&r->json, object, name);
+
+	return node == JSON_ROOT ? wrong_item(r, object, "a name is missing here")
+				 : take_string(text, r, node);
+}
+
+/* The settings of a connection or network, as text again. */
+static bool take_settings(const char **text, const struct reading *r, uint32_t object)
+{
+	uint32_t node = json_member(&r->json, object, "settings");
+
+	if (node == JSON_ROOT || json_type_of(&r->json, node) != JSON_TYPE_OBJECT)
+		return wrong_item(r, object, "settings are missing here");
+	*text = json_text(&r->s->arena, &r->json, node);
+	return true;
+}
+
+static bool decode_connection(const struct reading *r, uint32_t node)
+{
+	struct kept_endpoint *k = list_add(&r->s->arena, &r->s->connections);
+	const char *settings = NULL;
+
+	return take_member(&k->container_id, r, node, "container") &&
+	       take_member(&k->container, r, node, "name") &&
+	       take_member(&k->network, r, node, "network") && take_settings(&settings, r, node) &&
+	       (engine_take_settings(k, settings) ||
+		wrong_item(r, node, "these settings are no connection's"));
+}
+
+static bool decode_network(const struct reading *r, uint32_t node)
+{
+	struct kept_network *k = list_add(&r->s->arena, &r->s->networks);
+
+	return take_member(&k->name, r, node, "name") && take_settings(&k->settings, r, node);
+}
+
+static bool decode_list(const struct reading *r, const char *name,
+			bool (*decode_item)(const struct reading *r, uint32_t node))
+{
+	uint32_t list = json_member(&r->json, JSON_ROOT, name);
+
+	if (list == JSON_ROOT)
+		return true;
 	if (json_type_of(&r->json, list) != JSON_TYPE_LIST)
 		return wrong_type(r, list, "a list");
-	json_each (item, &r->json, list) {
-		struct json_string name = json_string_of(&r->json, item, &scratch);
-
-		if (!name.text)
-			return wrong_type(r, item, "a text");
-		if (memchr(name.text, '\0', name.len))
-			return wrong_at(r, r->json.nodes[item].at, "a NUL character in a name");
-		*list_add(&s->arena, &s->containers) =
-			arena_strndup(&s->arena, name.text, name.len);
-	}
-	if (s->containers.n)
-		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items), by_text);
+	json_each (item, &r->json, list)
+		if (!decode_item(r, item))
+			return false;
 	return true;
 }
 
@@ -90,17 +146,24 @@ static bool decode(struct saved *s, const struct buf *text, struct error *err)
 	AUTO_RELEASE struct arena tree = {0};
 	struct reading r = {.s = s, .len = text->len, .err = err};
 	struct json_error wrong;
-	uint32_t before, containers;
+	uint32_t before;
 
 	if (!json_parse(&r.json, &tree, buf_text(text), text->len, JSON_MAX_DEPTH, &wrong))
 		return wrong_at(&r, wrong.at, wrong.what);
 	if (json_type_of(&r.json, JSON_ROOT) != JSON_TYPE_OBJECT)
 		return wrong_type(&r, JSON_ROOT, "an object");
 	before = json_member(&r.json, JSON_ROOT, "before");
-	containers = json_member(&r.json, JSON_ROOT, "containers");
 	if (before != JSON_ROOT)
 		decode_before(&r, before);
-	return containers == JSON_ROOT || decode_containers(&r, containers);
+	if (!decode_list(&r, "containers", decode_container) ||
+	    !decode_list(&r, "connections", decode_connection) ||
+	    !decode_list(&r, "networks", decode_network)) {
+		s->containers.n = s->connections.n = s->networks.n = 0; /* no half of an item */
+		return false;
+	}
+	if (s->containers.n)
+		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items), by_text);
+	return true;
 }
 
 static bool is_same_file(const struct file_mark *a, const struct file_mark *b)
@@ -115,6 +178,8 @@ void saved_refresh(struct saved *s)
 	AUTO_BUF struct buf text = {0};
 	struct error err = {0};
 
+	if (s->dirty && !s->trouble)
+		return; /* what is known is newer than what could be written */
 	if (access(s->path, F_OK) < 0 && errno == ENOENT) {
 		if (s->trouble)
 			saved_release(s);
@@ -140,36 +205,66 @@ void saved_release(struct saved *s)
 
 /* --- writing --- */
 
-static bool write_state(struct saved *s, struct error *err)
+static void print_before(struct buf *text, const struct saved *s)
+{
+	buf_puts(text, "{\"version\": 1,\n \"before\": {");
+	if (s->forwarding_was_off)
+		buf_puts(text, "\"ip_forward\": 0");
+	if (s->policy_was_accept)
+		buf_printf(text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"",
+			   s->forwarding_was_off ? ", " : "", variant_names[s->variant]);
+	buf_puts(text, "}");
+}
+
+static void print_member(struct buf *text, const char *before, const char *name, const char *value)
+{
+	buf_printf(text, "%s\"%s\": ", before, name);
+	buf_json_string(text, value);
+}
+
+static void print_state(struct buf *text, const struct saved *s)
+{
+	print_before(text, s);
+	buf_puts(text, ",\n \"containers\": [");
+	list_each (name, &s->containers) {
+		buf_puts(text, name == s->containers.items ? "" : ", ");
+		buf_json_string(text, *name);
+	}
+	buf_puts(text, "],\n \"connections\": [");
+	list_each (k, &s->connections) {
+		print_member(text, k == s->connections.items ? "\n  {" : ",\n  {", "container",
+			     k->container_id);
+		print_member(text, ", ", "name", k->container);
+		print_member(text, ", ", "network", k->network);
+		buf_printf(text, ", \"settings\": %s}", k->settings);
+	}
+	buf_puts(text, "],\n \"networks\": [");
+	list_each (k, &s->networks) {
+		print_member(text, k == s->networks.items ? "\n  {" : ",\n  {", "name", k->name);
+		buf_printf(text, ", \"settings\": %s}", k->settings);
+	}
+	buf_puts(text, "]}\n");
+}
+
+bool saved_write(struct saved *s, struct error *err)
 {
 	AUTO_BUF struct buf text = {0};
-	const char *comma = "";
 
+	if (!s->dirty)
+		return true;
 	if (s->trouble)
 		return error_set(err, -1, "%s", s->trouble);
-	buf_puts(&text, "{\"version\": 1, \"before\": {");
-	if (s->forwarding_was_off) {
-		buf_puts(&text, "\"ip_forward\": 0");
-		comma = ", ";
-	}
-	if (s->policy_was_accept)
-		buf_printf(&text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"", comma,
-			   variant_names[s->variant]);
-	buf_puts(&text, "}, \"containers\": [");
-	list_each (name, &s->containers) {
-		buf_puts(&text, name == s->containers.items ? "" : ", ");
-		buf_json_string(&text, *name);
-	}
-	buf_puts(&text, "]}\n");
-	return file_replace(s->path, text.data, text.len, 0600, err);
+	print_state(&text, s);
+	s->dirty = !file_replace(s->path, text.data, text.len, 0600, err);
+	return !s->dirty;
 }
 
 bool saved_remember_forwarding(struct saved *s, struct error *err)
 {
 	if (s->forwarding_was_off)
 		return true;
-	s->forwarding_was_off = true;
-	if (write_state(s, err))
+	s->forwarding_was_off = s->dirty = true;
+	if (saved_write(s, err))
 		return true;
 	s->forwarding_was_off = false;
 	return false;
@@ -179,9 +274,9 @@ bool saved_remember_policy(struct saved *s, enum variant variant, struct error *
 {
 	if (s->policy_was_accept)
 		return true;
-	s->policy_was_accept = true;
+	s->policy_was_accept = s->dirty = true;
 	s->variant = variant;
-	if (write_state(s, err))
+	if (saved_write(s, err))
 		return true;
 	s->policy_was_accept = false;
 	return false;
@@ -207,11 +302,92 @@ bool saved_remember_containers(struct saved *s, const name_list *names, struct e
 	list_each (name, names)
 		*list_add(&s->arena, &copy) = arena_strdup(&s->arena, *name);
 	s->containers = copy;
-	return write_state(s, err);
+	s->dirty = true;
+	return saved_write(s, err);
+}
+
+/* --- what is taken away --- */
+
+static struct kept_endpoint *find_connection(const struct saved *s, const char *container_id,
+					     const char *network)
+{
+	list_each (k, &s->connections)
+		if (!strcmp(k->container_id, container_id) && !strcmp(k->network, network))
+			return k;
+	return NULL;
+}
+
+const struct kept_endpoint *saved_find_connection(const struct saved *s, const char *container_id,
+						  const char *network)
+{
+	return find_connection(s, container_id, network);
+}
+
+void saved_keep_connection(struct saved *s, const struct kept_endpoint *connection)
+{
+	struct kept_endpoint *k = find_connection(s, connection->container_id, connection->network);
+
+	k = k ? k : list_add(&s->arena, &s->connections);
+	*k = *connection;
+	k->container_id = arena_strdup(&s->arena, connection->container_id);
+	k->container = arena_strdup(&s->arena, connection->container);
+	k->network = arena_strdup(&s->arena, connection->network);
+	k->settings = arena_strdup(&s->arena, connection->settings);
+	s->dirty = true;
+}
+
+void saved_drop_connection(struct saved *s, const char *container_id, const char *network)
+{
+	struct kept_endpoint *k = find_connection(s, container_id, network);
+
+	if (!k)
+		return;
+	*k = s->connections.items[--s->connections.n];
+	s->dirty = true;
+}
+
+static struct kept_network *find_network(const struct saved *s, const char *name)
+{
+	list_each (k, &s->networks)
+		if (!strcmp(k->name, name))
+			return k;
+	return NULL;
+}
+
+const struct kept_network *saved_find_network(const struct saved *s, const char *name)
+{
+	return find_network(s, name);
+}
+
+void saved_keep_network(struct saved *s, const struct kept_network *network)
+{
+	struct kept_network *k = find_network(s, network->name);
+
+	k = k ? k : list_add(&s->arena, &s->networks);
+	k->name = arena_strdup(&s->arena, network->name);
+	k->settings = arena_strdup(&s->arena, network->settings);
+	s->dirty = true;
+}
+
+void saved_drop_network(struct saved *s, const char *name)
+{
+	struct kept_network *k = find_network(s, name);
+
+	if (!k)
+		return;
+	*k = s->networks.items[--s->networks.n];
+	s->dirty = true;
 }
 
 bool saved_forget(const struct saved *s, struct error *err)
 {
+	struct saved rest = {.path = s->path, .dirty = true};
+
+	if (s->connections.n || s->networks.n) {
+		memcpy(&rest.connections, &s->connections, sizeof(rest.connections));
+		memcpy(&rest.networks, &s->networks, sizeof(rest.networks));
+		return saved_write(&rest, err);
+	}
 	if (unlink(s->path) < 0 && errno != ENOENT)
 		return error_set(err, errno, "remove %s", s->path);
 	return true;

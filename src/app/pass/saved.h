@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The state file: what must be known when the program starts again. What the host had before us, so
- * that `clear` can give it back, and which `name`s of policies were containers, so that a
- * translation does not move to the host when its container is removed. JSON, replaced by rename:
+ * that `clear` can give it back, which `name`s of policies were containers, so that a translation
+ * does not move to the host when its container is removed, and what was taken away to be made again
+ * and is not there yet. JSON, replaced by rename:
  *     {"version": 1, "before": {"ip_forward": 0, "forward_policy": "ACCEPT", "variant": "nft"},
- *      "containers": ["wireguard"]}
+ *      "containers": ["wireguard"],
+ *      "connections": [{"container": ID, "name": "db", "network": "shop", "settings": {…}}],
+ *      "networks": [{"name": "shop", "settings": {…}}]}
  * A member that is absent is empty. A file that can't be read as ours is never written over.
  */
 #pragma once
@@ -20,7 +23,10 @@ struct saved {
 	bool policy_was_accept;
 	enum variant variant; /* of the FORWARD chain whose policy we changed */
 	name_list containers; /* sorted */
-	const char *trouble;  /* why the file can't be read as ours; NULL: it can */
+	LIST(struct kept_endpoint) connections;
+	LIST(struct kept_network) networks;
+	bool dirty;	     /* it was not written yet */
+	const char *trouble; /* why the file can't be read as ours; NULL: it can */
 };
 
 /* Reads the file if it is another one than was read last. One that vanished: what is known stays.
@@ -34,5 +40,18 @@ MUST_CHECK bool saved_remember_policy(struct saved *saved, enum variant variant,
 /* These and no others; sorted. */
 MUST_CHECK bool saved_remember_containers(struct saved *saved, const name_list *names,
 					  struct error *err);
-/* After everything was given back. */
+/*
+ * What is taken away, and what is there again: in memory, until saved_write. One of the same
+ * container and network, or of the same name, takes the place of an older one.
+ */
+void saved_keep_connection(struct saved *saved, const struct kept_endpoint *connection);
+void saved_drop_connection(struct saved *saved, const char *container_id, const char *network);
+const struct kept_endpoint *saved_find_connection(const struct saved *saved,
+						  const char *container_id, const char *network);
+void saved_keep_network(struct saved *saved, const struct kept_network *network);
+void saved_drop_network(struct saved *saved, const char *name);
+const struct kept_network *saved_find_network(const struct saved *saved, const char *name);
+/* Writes the file if it does not say all that is known. */
+MUST_CHECK bool saved_write(struct saved *saved, struct error *err);
+/* After everything was given back; what is still away is not forgotten. */
 MUST_CHECK bool saved_forget(const struct saved *saved, struct error *err);

@@ -30,7 +30,9 @@ static bool is_countable(const struct pass *p, const struct world *w)
 	list_each (chain, &p->view.seen.have.spaces.items[0].chains)
 		if (chain->variant == VARIANT_LEGACY)
 			return false;
-	return w->memory.valid && !w->look_for_leftovers && !w->adopt && !w->without_engine;
+	return w->memory.valid && !w->look_for_leftovers && !w->adopt && !w->without_engine &&
+	       !w->replace && !p->view.seen.kept.n && !p->view.seen.kept_networks.n &&
+	       !p->view.seen.refusals.n;
 }
 
 uint64_t unchanged_stamp(const struct pass *p, const struct world *w)

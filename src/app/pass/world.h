@@ -24,6 +24,7 @@ struct memory {
 	uint32_t generation;
 	struct space space;
 	bool has_walls;		     /* they were looked for, too: where something is translated */
+	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct bridges_view bridges; /* … and Docker's own … */
 	struct firewalld firewalld;  /* … and firewalld's */
@@ -52,6 +53,7 @@ struct known {
 	bool had_rules;	      /* of ours, at some time */
 	bool revocation_paid; /* its connections were compared with the policies since */
 	struct memory memory;
+	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
 	struct known *next_spare;
 };
 
@@ -93,6 +95,7 @@ struct world {
 	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
 	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
 	struct error engine_trouble; /* what it did instead of answering, in the last pass */
+	const char *replace;	     /* this network is made anew, if it must be: apply --replace */
 	bool adopt;		     /* take over rules without our mark … */
 	bool look_for_leftovers;     /* … or say which there are */
 	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
@@ -105,6 +108,8 @@ struct world {
 	struct engine_memory engine;
 	bool as_last_told; /* set before a pass: the engine need not be asked */
 	struct converged converged;
+	LIST(struct refusal) refusals; /* connections that the engine refused a short while ago */
+	struct arena of_refusals;
 	int ears; /* epoll of every namespace's: readable when somebody changed something */
 	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the ears */
 	uint64_t legacy_hash;	   /* of its filter when it was read last */

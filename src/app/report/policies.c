@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report/policies.h"
 
+#include "base/foreign.h"
+
 #include <string.h>
 
 const char *const policy_states[N_POLICY_STATES] = {[POLICY_ENFORCED] = "enforced",
@@ -135,13 +137,16 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 		   g ? g->config.policies.n - n : 0);
 }
 
-/* As the text format wants it in a label's value. */
-static void add_label(struct buf *out, const char *text)
+/* As the text format wants it in a label's value: UTF-8, quotes and backslashes escaped. */
+static void add_label(struct buf *out, const char *label)
 {
-	for (; *text; text++) {
+	AUTO_BUF struct buf line = {0};
+
+	buf_foreign(&line, label);
+	for (const char *text = buf_text(&line); *text; text++) {
 		if (*text == '\\' || *text == '"')
 			buf_add(out, "\\", 1);
-		buf_add(out, *text == '\n' ? " " : text, 1);
+		buf_add(out, text, 1);
 	}
 }
 

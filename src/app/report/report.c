@@ -4,6 +4,7 @@
 #include "app/ask.h"
 #include "app/report/metrics.h"
 #include "app/report/policies.h"
+#include "base/foreign.h"
 #include "core/compile/facts.h"
 
 #include <stdio.h>
@@ -212,6 +213,7 @@ void report_line(struct buf *out, const struct report *r, const struct generatio
 {
 	AUTO_RELEASE struct arena a = {0};
 	uint32_t total = g ? g->config.policies.n : 0;
+	size_t start = out->len;
 
 	buf_puts(out, report_is_healthy(r) ? "healthy" : "DEGRADED");
 	if (r->held)
@@ -233,6 +235,7 @@ void report_line(struct buf *out, const struct report *r, const struct generatio
 	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,
 		   report_policies(r, FINDING_WAITING), r->engine[0] ? r->engine : "none yet",
 		   (double)r->took_us / 1000);
+	buf_end_line(out, start);
 }
 
 static void print_fights(struct buf *out, const struct report *r)
@@ -243,8 +246,8 @@ static void print_fights(struct buf *out, const struct report *r)
 		const struct fight *f = &r->fights->items[i];
 
 		if (fight_is_on(f))
-			buf_printf(out, "fought: %s: %s undid it %u times in a row\n", f->object,
-				   fight_opponent(&a, f), f->undone);
+			buf_line(out, "fought: %s: %s undid it %u times in a row", f->object,
+				 fight_opponent(&a, f), f->undone);
 	}
 }
 
@@ -259,13 +262,10 @@ static void print_sizes(struct buf *out, const struct generation *g, const struc
 
 static void print_findings(struct buf *out, const struct findings *findings)
 {
-	for (uint32_t i = 0; i < findings->list.n && i < MANY; i++) {
-		const struct finding *f = &findings->list.items[i];
-
-		buf_printf(out, "%s: %s: %s\n", finding_names[f->kind], f->subject, f->text);
-	}
+	for (uint32_t i = 0; i < findings->list.n && i < MANY; i++)
+		finding_print(out, &findings->list.items[i]);
 	if (findings->list.n > MANY)
-		buf_printf(out, "… and %u more (--json shows all)\n", findings->list.n - MANY);
+		buf_line(out, "… and %u more (--json shows all)", findings->list.n - MANY);
 }
 
 static void print_text(struct buf *out, const struct report *r, const struct generation *g,
@@ -285,16 +285,16 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	report_held(out, r, o);
 	if (g)
 		print_sizes(out, g, &fates);
-	buf_printf(out, "engine     %s%s\n",
-		   r->engine_up ? "" : "DOWN, last seen: ", r->engine[0] ? r->engine : "never");
-	buf_printf(out, "backend    %s\n", r->backend);
-	buf_printf(out, "host       %s\n", buf_text(&r->facts));
+	buf_line(out, "engine     %s%s",
+		 r->engine_up ? "" : "DOWN, last seen: ", r->engine[0] ? r->engine : "never");
+	buf_line(out, "backend    %s", r->backend);
+	buf_line(out, "host       %s", buf_text(&r->facts));
 	if (r->handoff && *r->handoff)
-		buf_printf(out, "hand-off   %s\n", r->handoff);
-	buf_printf(out, "last pass  %s, %.1f ms, for %s%s%s\n", when(&a, r->passed_at),
-		   (double)r->took_us / 1000, r->reason, r->error[0] ? ": " : "", r->error);
-	buf_printf(out, "repaired   %llu changes of others; %llu revoked connections ended\n",
-		   (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
+		buf_line(out, "hand-off   %s", r->handoff);
+	buf_line(out, "last pass  %s, %.1f ms, for %s%s%s", when(&a, r->passed_at),
+		 (double)r->took_us / 1000, r->reason, r->error[0] ? ": " : "", r->error);
+	buf_line(out, "repaired   %llu changes of others; %llu revoked connections ended",
+		 (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
 	print_fights(out, r);
 	print_findings(out, &r->findings);
 }

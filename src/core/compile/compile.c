@@ -3,6 +3,7 @@
  * What is wanted: networks, attachments, and for every namespace what core/ruleset/program.c makes
  * of the flows that are wanted there.
  */
+#include "base/foreign.h"
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
@@ -33,6 +34,11 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 	finding->text = arena_vprintf(a, format, args);
 	va_end(args);
 	return finding;
+}
+
+void finding_print(struct buf *out, const struct finding *f)
+{
+	buf_line(out, "%s: %s: %s", finding_names[f->kind], f->subject, f->text);
 }
 
 bool finding_cannot(const struct finding *f)
@@ -190,6 +196,11 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
+	if (c->engine->info_refused)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "engine",
+			    "it does not answer GET /info (%s; a proxy before its socket?): which "
+			    "firewall it writes is told by what stands alone",
+			    c->engine->info_refused);
 }
 
 static void compile_attachments(struct compiler *c, struct state *want)

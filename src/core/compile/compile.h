@@ -36,6 +36,9 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 #define CANNOT "cannot be enforced: "
 bool finding_cannot(const struct finding *f);
 
+/* "conflict: networks.web: …", a line. */
+void finding_print(struct buf *out, const struct finding *f);
+
 #define finding_of_policy(findings, a, kind, i, ...)                                               \
 	finding_add(findings, a, kind, i, arena_printf(a, "policies[%u]", i), __VA_ARGS__)
 

@@ -115,6 +115,7 @@ struct space {
 	const struct flows *flows;     /* of what is wanted: what its rules were made of */
 	leftover_list leftovers;       /* of what was read: somebody wrote these without a mark */
 	wall_list walls;	       /* of what was read: other people's rules on the way */
+	const char *not_searched;      /* … and why it could not be searched for them; or NULL */
 	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */

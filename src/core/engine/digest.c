@@ -49,7 +49,7 @@ uint64_t engine_digest(const struct engine *e)
 {
 	uint64_t hash = hash_word(HASH_START, (uint64_t)e->up << 32 | (uint64_t)e->firewall);
 
-	hash = text(text(text(hash, e->version), e->api), e->id);
+	hash = text(text(text(text(hash, e->version), e->api), e->id), e->info_refused);
 	list_each (n, &e->networks)
 		hash = network(hash, n);
 	list_each (c, &e->containers)

@@ -3,22 +3,11 @@
 #include "core/engine/engine.h"
 
 #include "base/buf.h"
-#include "core/json/json.h"
+#include "core/json/draft.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* {"name": "value"}, whose first member needs no comma in front. */
-static void add_member(struct buf *body, bool *first, const char *name, const char *value)
-{
-	if (!*first)
-		buf_puts(body, ",");
-	*first = false;
-	buf_json_string(body, name);
-	buf_puts(body, ":");
-	buf_json_string(body, value);
-}
 
 static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
 {
@@ -28,85 +17,136 @@ static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
 	return false;
 }
 
-static void encode_ipam(struct buf *body, const struct network *network)
+static bool is_ipv4(const struct json *json, uint32_t pool)
 {
-	bool first = true;
+	AUTO_RELEASE struct arena a = {0};
+	uint32_t node = json_member(json, pool, "Subnet");
+	struct json_string subnet = {0};
+	struct prefix p;
 
-	if (!network->subnet.ip.family)
+	if (node != JSON_ROOT)
+		subnet = json_string_of(json, node, &a);
+	return subnet.text && prefix_parse(&p, arena_strndup(&a, subnet.text, subnet.len)) &&
+	       p.ip.family == 4;
+}
+
+/* Appends the pools of the other family. */
+static void add_other_pools(struct buf *pools, const char *was)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct json_error wrong;
+	struct json json;
+
+	if (!was || !json_parse(&json, &a, was, strlen(was), JSON_MAX_DEPTH, &wrong) ||
+	    json_type_of(&json, JSON_ROOT) != JSON_TYPE_LIST)
 		return;
-	buf_puts(body, ",\"IPAM\":{\"Config\":[{");
-	add_member(body, &first, "Subnet", prefix_format_full(network->subnet).s);
+	json_each (pool, &json, JSON_ROOT) {
+		if (is_ipv4(&json, pool))
+			continue;
+		buf_puts(pools, ",");
+		json_write(pools, &json, pool);
+	}
+}
+
+static void set_pools(struct json_draft *root, const struct network *network)
+{
+	struct json_draft ipam = json_draft_of(root->a, json_draft_get(root, "IPAM"));
+	struct json_draft pool = {.a = root->a};
+	AUTO_BUF struct buf pools = {0};
+
+	json_draft_set_string(&pool, "Subnet", prefix_format_full(network->subnet).s);
 	if (network->gateway.family)
-		add_member(body, &first, "Gateway", ip_format(network->gateway).s);
+		json_draft_set_string(&pool, "Gateway", ip_format(network->gateway).s);
 	if (network->ip_range.ip.family)
-		add_member(body, &first, "IPRange", prefix_format_full(network->ip_range).s);
-	buf_puts(body, "}]}");
+		json_draft_set_string(&pool, "IPRange", prefix_format_full(network->ip_range).s);
+	buf_puts(&pools, "[");
+	json_draft_write(&pools, &pool);
+	add_other_pools(&pools, json_draft_get(&ipam, "Config"));
+	buf_puts(&pools, "]");
+	json_draft_set(&ipam, "Config", buf_text(&pools));
+	json_draft_set_object(root, "IPAM", &ipam);
 }
 
 /* The user's own options win over those that we would derive. */
-static void encode_options(struct buf *body, const struct network *network)
+static void set_options(struct json_draft *root, const struct network *network)
 {
 	static const char bridge_name[] = "com.docker.network.bridge.name";
 	static const char mtu[] = "com.docker.network.driver.mtu";
-	const struct pair *options = network->options.items;
+	struct json_draft options = json_draft_of(root->a, json_draft_get(root, "Options"));
+	const struct pair *declared = network->options.items;
 	uint32_t n = network->options.n;
-	bool first = true;
 
-	buf_puts(body, ",\"Options\":{");
 	if (!strcmp(network->driver, "bridge") && network->bridge_name &&
-	    !has_pair(options, n, bridge_name))
-		add_member(body, &first, bridge_name, network->bridge_name);
-	if (network->mtu && !has_pair(options, n, mtu)) {
-		AUTO_BUF struct buf number = {0};
-
-		buf_printf(&number, "%u", network->mtu);
-		add_member(body, &first, mtu, buf_text(&number));
-	}
+	    (network->bridge_name_declared || !json_draft_get(&options, bridge_name)) &&
+	    !has_pair(declared, n, bridge_name))
+		json_draft_set_string(&options, bridge_name, network->bridge_name);
+	if (network->mtu && !has_pair(declared, n, mtu))
+		json_draft_set_string(&options, mtu, arena_printf(root->a, "%u", network->mtu));
 	list_each (option, &network->options)
-		add_member(body, &first, option->name, option->value);
-	buf_puts(body, "}");
+		json_draft_set_string(&options, option->name, option->value);
+	json_draft_set_object(root, "Options", &options);
 }
 
 /* Our mark is ours: a label of that name in the file is left out. */
-static void encode_labels(struct buf *body, const struct network *network)
+static void set_labels(struct json_draft *root, const struct network *network)
 {
-	bool first = true;
+	struct json_draft labels = json_draft_of(root->a, json_draft_get(root, "Labels"));
 
-	buf_puts(body, ",\"Labels\":{");
-	add_member(body, &first, MANAGED_LABEL, "1");
 	list_each (label, &network->labels)
-		if (strcmp(label->name, MANAGED_LABEL) != 0)
-			add_member(body, &first, label->name, label->value);
-	buf_puts(body, "}");
+		json_draft_set_string(&labels, label->name, label->value);
+	json_draft_set_string(&labels, MANAGED_LABEL, "1");
+	json_draft_set_object(root, "Labels", &labels);
 }
 
-void engine_encode_network(struct buf *body, const struct network *network, bool check_duplicate)
+static void set_declared(struct json_draft *root, const struct network *network)
 {
-	bool first = true;
-
-	buf_puts(body, "{");
-	add_member(body, &first, "Name", network->name);
-	add_member(body, &first, "Driver", network->driver);
-	if (check_duplicate)
-		buf_puts(body, ",\"CheckDuplicate\":true");
+	json_draft_set_string(root, "Driver", network->driver);
 	if (network->internal)
-		buf_puts(body, ",\"Internal\":true");
-	encode_ipam(body, network);
-	encode_options(body, network);
-	encode_labels(body, network);
-	buf_puts(body, "}");
+		json_draft_set(root, "Internal", "true");
+	if (network->subnet.ip.family)
+		set_pools(root, network);
+	set_options(root, network);
+	set_labels(root, network);
 }
 
-void engine_encode_connect(struct buf *body, const char *container_id, struct ip ip)
+void engine_encode_network(struct buf *body, const struct network *network,
+			   const struct kept_network *was, bool check_duplicate)
 {
-	buf_puts(body, "{\"Container\":");
-	buf_json_string(body, container_id);
-	if (ip.family)
-		buf_printf(body,
-			   ",\"EndpointConfig\":{\"IPAMConfig\":{\"%s\":\"%s\"},"
-			   "\"DriverOpts\":{\"" MANAGED_LABEL "\":\"1\"}}",
-			   ip.family == 6 ? "IPv6Address" : "IPv4Address", ip_format(ip).s);
-	buf_puts(body, "}");
+	AUTO_RELEASE struct arena a = {0};
+	struct json_draft root = json_draft_of(&a, was ? was->settings : NULL);
+
+	json_draft_set_string(&root, "Name", network ? network->name : was ? was->name : "");
+	if (check_duplicate)
+		json_draft_set(&root, "CheckDuplicate", "true");
+	if (network)
+		set_declared(&root, network);
+	json_draft_write(body, &root);
+}
+
+void engine_encode_connect(struct buf *body, const char *container_id, const struct connecting *how)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct json_draft root = {.a = &a}, endpoint = json_draft_of(&a, how->settings);
+	struct json_draft config = json_draft_of(&a, json_draft_get(&endpoint, "IPAMConfig"));
+	struct json_draft options = json_draft_of(&a, json_draft_get(&endpoint, "DriverOpts"));
+
+	json_draft_set_string(&root, "Container", container_id);
+	if (how->ip.family)
+		json_draft_set_string(&config, how->ip.family == 6 ? "IPv6Address" : "IPv4Address",
+				      ip_format(how->ip).s);
+	else
+		json_draft_remove(&config, "IPv4Address");
+	if (config.members.n)
+		json_draft_set_object(&endpoint, "IPAMConfig", &config);
+	else
+		json_draft_remove(&endpoint, "IPAMConfig");
+	if (how->managed) {
+		json_draft_set_string(&options, MANAGED_LABEL, "1");
+		json_draft_set_object(&endpoint, "DriverOpts", &options);
+	}
+	if (endpoint.members.n)
+		json_draft_set_object(&root, "EndpointConfig", &endpoint);
+	json_draft_write(body, &root);
 }
 
 void engine_encode_disconnect(struct buf *body, const char *container_id, bool force)
@@ -176,6 +216,11 @@ struct engine_container *engine_find_container(const struct engine *e, const cha
 				      !strcmp(e->containers.items[i].name, name));
 
 	return at == NONE ? NULL : &e->containers.items[at];
+}
+
+bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip)
+{
+	return ip_equal(endpoint->configured.family ? endpoint->configured : endpoint->ip, ip);
 }
 
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network)

@@ -54,6 +54,11 @@ static const struct answer_field endpoint_fields[] = {
 	{"IPAMConfig.IPv4Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured)},
 };
 
+/* Of endpoints that inspect tells of. */
+static const struct answer_field mac_field[] = {
+	{"MacAddress", ANSWER_TEXT, offsetof(struct engine_endpoint, mac)},
+};
+
 struct listed {
 	const char *id, *network_mode, *state;
 };
@@ -65,7 +70,7 @@ static const struct answer_field listed_fields[] = {
 };
 
 struct inspected {
-	const char *id, *name, *network_mode, *sandbox_key;
+	const char *id, *name, *network_mode, *sandbox_key, *mac;
 	bool running, restarting;
 	int pid;
 };
@@ -78,6 +83,7 @@ static const struct answer_field inspected_fields[] = {
 	{"State.Pid", ANSWER_PID, offsetof(struct inspected, pid)},
 	{"HostConfig.NetworkMode", ANSWER_TEXT, offsetof(struct inspected, network_mode)},
 	{"NetworkSettings.SandboxKey", ANSWER_TEXT, offsetof(struct inspected, sandbox_key)},
+	{"Config.MacAddress", ANSWER_TEXT, offsetof(struct inspected, mac)},
 };
 
 static const struct answer_field event_fields[] = {
@@ -92,12 +98,14 @@ bool engine_decode_version(struct engine *e, struct arena *a, const char *json, 
 			   const char *server_header, struct error *err)
 {
 	AUTO_ANSWER struct answer answer;
+	char *minor;
 
 	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
 	    !ANSWER_DECODE(e, &answer, JSON_ROOT, version_fields))
 		return error_wrap(err, "version");
 	e->api = NULL;
-	e->major = (uint32_t)(strtoul(e->version, NULL, 10) % UINT32_MAX);
+	e->major = (uint32_t)(strtoul(e->version, &minor, 10) % UINT32_MAX);
+	e->minor = *minor == '.' ? (uint32_t)(strtoul(minor + 1, NULL, 10) % UINT32_MAX) : 0;
 	e->libpod = server_header && !strncasecmp(server_header, "Libpod", strlen("Libpod"));
 	return true;
 }
@@ -150,6 +158,26 @@ bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted, st
 		return choose_wanted(e, a, wanted, oldest, newest, err);
 	e->api = arena_printf(a, "1.%d", newest < API_NEWEST ? newest : API_NEWEST);
 	return true;
+}
+
+/*
+ * Measured: 20 gives the container's MAC address to its first network whenever that is connected;
+ * 26 and 28 ignore one at connect, and 29.4 takes it.
+ */
+bool engine_keeps_mac(const struct engine *e)
+{
+	enum { WITH_OWN = 25, TAKES_IT = 29, SINCE = 4 };
+
+	return e->major < WITH_OWN || e->major > TAKES_IT ||
+	       (e->major == TAKES_IT && e->minor >= SINCE);
+}
+
+/* Before 28 the next number is taken: what was eth0 comes back as eth1, until the next start. */
+bool engine_keeps_interface_name(const struct engine *e)
+{
+	enum { SINCE = 28 };
+
+	return e->major >= SINCE;
 }
 
 static const struct backend {
@@ -307,17 +335,21 @@ bool engine_decode_networks(struct engine *e, struct arena *a, const char *json,
 }
 
 static bool decode_endpoint(struct engine_endpoint *endpoint, const struct answer *answer,
-			    uint32_t key)
+			    uint32_t key, const struct engine_container *c)
 {
 	const struct json *json = &answer->json;
-	uint32_t options, mark;
+	uint32_t object = key + 1, options, mark;
 
 	if (!answer_text(&endpoint->network, answer, key) ||
-	    !ANSWER_DECODE(endpoint, answer, key + 1, endpoint_fields) ||
-	    !answer_find(&options, answer, key + 1, "DriverOpts", JSON_TYPE_OBJECT))
+	    !ANSWER_DECODE(endpoint, answer, object, endpoint_fields) ||
+	    !answer_find(&options, answer, object, "DriverOpts", JSON_TYPE_OBJECT))
 		return false;
 	mark = options == JSON_ROOT ? JSON_ROOT : json_member(json, options, MANAGED_LABEL);
 	endpoint->managed = mark != JSON_ROOT && json_string_is(json, mark, "1", 1);
+	if (c->inspected && !ANSWER_DECODE(endpoint, answer, object, mac_field))
+		return false;
+	if (c->with_settings)
+		endpoint->settings = settings_of_endpoint(answer, object, endpoint, c);
 	return true;
 }
 
@@ -333,7 +365,7 @@ static bool decode_endpoints(struct engine_container *c, const struct answer *an
 	if (networks == JSON_ROOT)
 		return true;
 	json_each_member (key, &answer->json, networks)
-		if (!decode_endpoint(list_add(answer->a, &c->endpoints), answer, key))
+		if (!decode_endpoint(list_add(answer->a, &c->endpoints), answer, key, c))
 			return false;
 	return true;
 }
@@ -413,20 +445,22 @@ bool engine_decode_inspect(struct engine_container *c, struct arena *a, const ch
 	struct inspected seen = {0};
 
 	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
-	    !ANSWER_DECODE(&seen, &answer, JSON_ROOT, inspected_fields) ||
-	    !decode_endpoints(c, &answer, JSON_ROOT))
+	    !ANSWER_DECODE(&seen, &answer, JSON_ROOT, inspected_fields))
 		return false;
 	if (!c->id)
 		c->id = seen.id;
 	if (!c->name)
 		c->name = seen.name + (*seen.name == '/');
+	c->network_mode = seen.network_mode;
+	c->mac = seen.mac;
+	c->inspected = true;
+	if (!decode_endpoints(c, &answer, JSON_ROOT))
+		return false;
 	/* Between two attempts Docker says Running as well as Restarting, with process id 0. */
 	c->restarting = seen.restarting;
 	c->running = seen.running && seen.pid > 0 && !seen.restarting;
 	c->pid = c->running ? seen.pid : 0;
-	c->network_mode = seen.network_mode;
 	c->sandbox_key = seen.sandbox_key;
-	c->inspected = true;
 	return true;
 }
 

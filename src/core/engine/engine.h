@@ -41,7 +41,11 @@ struct engine_endpoint {
 	uint8_t prefix_len;
 	struct ip gateway;
 	struct ip configured; /* IPAMConfig.IPv4Address: asked for; family 0 if dynamic */
-	bool managed;	      /* bears our DriverOpts mark; only known after inspect */
+	/* Only known after inspect: */
+	bool managed;	 /* bears our DriverOpts mark */
+	const char *mac; /* in force, "" while stopped; NULL: not inspected */
+	const char
+		*settings; /* what it was made with: JSON, as connect takes it; NULL: not asked */
 };
 
 struct engine_container {
@@ -51,8 +55,25 @@ struct engine_container {
 	int pid;		  /* 0 unless inspected and running */
 	const char *network_mode; /* "default", "bridge", "none", "host", "container:ID", a name */
 	const char *sandbox_key;  /* path of its namespace, "" if unknown */
+	const char *mac;	  /* asked for with --mac-address, or ""; NULL: not inspected */
 	LIST(struct engine_endpoint) endpoints;
 	bool inspected;
+	bool with_settings; /* set before inspect: the settings of its endpoints are wanted */
+};
+
+/*
+ * A connection or a network that was taken away to be made again, with what the engine said of it
+ * before. What is in force of the one that comes may differ: its address, its subnet.
+ */
+struct kept_endpoint {
+	const char *container_id, *container, *network;
+	const char *settings; /* JSON, as connect takes it */
+	struct ip ip;	      /* that the settings ask for; family 0: a dynamic one */
+	bool managed;	      /* the settings bear our mark */
+};
+
+struct kept_network {
+	const char *name, *settings; /* JSON, as create takes it */
 };
 
 /* "" where the network was made without it. */
@@ -73,10 +94,11 @@ enum docker_firewall {
 struct engine {
 	bool up;		       /* false: nothing below is known */
 	const char *version;	       /* "20.10.24+dfsg1" */
-	uint32_t major;		       /* 20, 26, 28, … */
+	uint32_t major, minor;	       /* 20 and 10, 28 and 5, … */
 	const char *api;	       /* spoken with it, "1.41"; NULL before engine_choose_api */
 	const char *api_min, *api_max; /* what it offers */
 	const char *id;		       /* /info ID */
+	const char *info_refused;      /* in what words /info was, where a proxy stands before it */
 	enum docker_firewall firewall; /* from /info FirewallBackend where the API has it (1.49) */
 	bool firewalld;
 	bool libpod; /* Podman's compatible socket: unsupported */
@@ -111,6 +133,8 @@ uint64_t engine_digest(const struct engine *e);
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
+/* It asked for this address, or (a dynamic one) has it. */
+bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip);
 
 /* A line of GET /events (API 1.41: one JSON object a line). */
 struct engine_event {
@@ -128,9 +152,37 @@ MUST_CHECK bool engine_decode_event(struct engine_event *event, struct arena *a,
  */
 bool engine_decode_error(struct error *err, int status, const char *body, size_t len);
 
+/* Takes what the settings say besides. False: they are no JSON object. */
+MUST_CHECK bool engine_take_settings(struct kept_endpoint *kept, const char *settings);
+/* What a network was made with, of the answer to GET /networks/ID. */
+MUST_CHECK bool engine_decode_network_settings(const char **settings, struct arena *a,
+					       const char *json, size_t len, struct error *err);
+
+/* The MAC address that was asked for, as far as the engine lets one know; "": none. */
+const char *engine_asked_mac(const struct engine_container *c, const struct engine_endpoint *e,
+			     uint32_t major);
+/* As Docker before 28 makes them: 02:42 and the four bytes of the address. */
+bool engine_mac_is_derived(const char *mac, struct ip ip);
+/* A connection gets the MAC address that it asks for, or has it by its container. */
+bool engine_keeps_mac(const struct engine *e);
+/* A running container that is connected anew finds the interface under its old name. */
+bool engine_keeps_interface_name(const struct engine *e);
+
 /* Request bodies, appended to *body. */
 struct buf;
-void engine_encode_network(struct buf *body, const struct network *network, bool check_duplicate);
-/* No ip: a dynamic address, and no mark of ours, since nobody declared it. */
-void engine_encode_connect(struct buf *body, const char *container_id, struct ip ip);
+/*
+ * A network as the file declares it. was: the settings of the one that it replaces; what the file
+ * says nothing of stays: other families, options, labels. Without a network: as it was.
+ */
+void engine_encode_network(struct buf *body, const struct network *network,
+			   const struct kept_network *was, bool check_duplicate);
+
+/* How a container is connected. */
+struct connecting {
+	struct ip ip;	      /* family 0: a dynamic address */
+	bool managed;	      /* with our mark: the file declares it */
+	const char *settings; /* what else it had before, or NULL */
+};
+void engine_encode_connect(struct buf *body, const char *container_id,
+			   const struct connecting *how);
 void engine_encode_disconnect(struct buf *body, const char *container_id, bool force);

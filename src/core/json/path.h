@@ -5,7 +5,8 @@
 #include "base/buf.h"
 #include "core/json/json.h"
 
-/* In a list or object: which item the last path led through. Paths are mostly asked for in order. */
+/* In a list or object: which item the last path led through. Paths are mostly asked for in order.
+ */
 struct json_step {
 	uint32_t container, item, index;
 };

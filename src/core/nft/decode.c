@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the kernel dumps of our table, back into a ruleset. Rules keep their expressions as bytes:
- * they are compared with what we would send, never understood. Anything odd that stands in our
- * table (foreign sets, types we do not use) decodes to something that differs from what is wanted,
- * and so goes away.
+ * they are compared with what we would send, never understood. What we never make, and no edit can
+ * take away (flags, objects, sets of other kinds), makes the ruleset odd: then the table is made
+ * anew. Left out is what changes nothing for any packet: comments of tables, chains, sets and
+ * elements, and counts.
  */
-#include "core/nft/nft.h"
+#include "core/nft/message.h"
 #include "core/nft/nlattr.h"
 
 #include <errno.h>
@@ -26,6 +27,42 @@ static bool is_asked_for(const struct ruleset *have, struct attrs attrs, uint16_
 {
 	return !strcmp(attr_text(attr_find(attrs, table_type)),
 		       have->table ? have->table : TABLE_NAME);
+}
+
+/* Of our table, that is: others may hold what they like, and are only looked at. */
+static bool is_ours(const struct ruleset *have)
+{
+	return !have->table;
+}
+
+/* The first one is told. */
+PRINTF_LIKE(3, 4)
+static void note_odd(struct ruleset *have, struct arena *a, const char *format, ...)
+{
+	va_list args;
+
+	if (have->odd || !is_ours(have))
+		return;
+	va_start(args, format);
+	have->odd = arena_vprintf(a, format, args);
+	va_end(args);
+}
+
+static void decode_table(struct ruleset *have, struct arena *a, struct attrs attrs)
+{
+	uint32_t flags = attr_be32(attr_find(attrs, NFTA_TABLE_FLAGS));
+	uint32_t owner = attr_be32(attr_find(attrs, NFTA_TABLE_OWNER));
+
+	have->exists = true;
+	have->flags = flags;
+	have->handle = attr_be64(attr_find(attrs, NFTA_TABLE_HANDLE));
+	have->uses = attr_be32(attr_find(attrs, NFTA_TABLE_USE));
+	if (flags & NFT_TABLE_F_OWNER)
+		note_odd(have, a, "the table belongs to the process with netlink port %u", owner);
+	else if (flags & NFT_TABLE_F_DORMANT)
+		note_odd(have, a, "the table is dormant");
+	else if (flags)
+		note_odd(have, a, "the table has flags %#x", flags);
 }
 
 /* --- sets --- */
@@ -58,6 +95,43 @@ static void decode_data_type(struct set *set, uint32_t type)
 		set->n_data = decode_types(set->data, type);
 }
 
+static bool is_counter(struct attrs expr)
+{
+	return !strcmp(attr_text(attr_find(expr, NFTA_EXPR_NAME)), "counter");
+}
+
+/* The lengths of the fields of a concatenation say which part of a key is one range. */
+static bool has_fields(const struct set *set, struct attrs concat)
+{
+	struct attrs field;
+	uint16_t type;
+	uint8_t n = 0;
+
+	while (attr_next(&concat, &type, &field))
+		if (n == set->n_key || attr_be32(attr_find(field, NFTA_SET_FIELD_LEN)) !=
+					       field_types[set->key[n++]].len)
+			return false;
+	return n == (set->interval && set->n_key > 1 ? set->n_key : 0);
+}
+
+/* As nft_add_set would make it, but for its name and size. */
+static bool is_plain(const struct set *set, struct attrs attrs)
+{
+	struct attrs expr = attr_find(attrs, NFTA_SET_EXPR);
+	struct attrs desc = attr_find(attrs, NFTA_SET_DESC);
+	uint32_t data = attr_be32(attr_find(attrs, NFTA_SET_DATA_LEN));
+
+	return set->n_key && attr_be32(attr_find(attrs, NFTA_SET_FLAGS)) == nft_set_flags(set) &&
+	       attr_be32(attr_find(attrs, NFTA_SET_KEY_LEN)) == nft_set_key_bytes(set) &&
+	       (set_has_verdicts(set) || data == nft_set_data_bytes(set)) &&
+	       has_fields(set, attr_find(desc, NFTA_SET_DESC_CONCAT)) &&
+	       (!expr.len || is_counter(expr)) && !attr_find(attrs, NFTA_SET_EXPRESSIONS).len &&
+	       !attr_be32(attr_find(attrs, NFTA_SET_POLICY)) &&
+	       !attr_find(attrs, NFTA_SET_OBJ_TYPE).len &&
+	       !attr_find(attrs, NFTA_SET_TIMEOUT).len &&
+	       !attr_find(attrs, NFTA_SET_GC_INTERVAL).len;
+}
+
 static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs)
 {
 	struct set *set = list_add(a, &have->sets);
@@ -71,8 +145,10 @@ static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs
 	set->interval = flags & NFT_SET_INTERVAL;
 	set->counts = attr_find(attrs, NFTA_SET_EXPR).len;
 	set->size = attr_be32(attr_find(desc, NFTA_SET_DESC_SIZE));
-	if (flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT))
-		set->n_key = 0; /* constant, timeout, dynamic: not of our making */
+	if (is_ours(have) && !is_plain(set, attrs))
+		note_odd(have, a, "set %s is of another kind", set->name);
+	if (!is_ours(have) && flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT))
+		set->n_key = 0; /* its elements are nothing that we could read */
 }
 
 /* --- elements --- */
@@ -106,32 +182,72 @@ static bool put_data(struct set *set, struct arena *a, uint8_t *at, struct attrs
 	return true;
 }
 
+struct element {
+	struct attrs key, key_end, data;
+	uint32_t flags;
+	bool odd; /* it lasts for a time, does more than count, refers to an object */
+};
+
+static struct element split_element(const struct set *set, struct attrs attrs)
+{
+	struct element e = {0};
+	struct attrs value;
+	uint16_t type;
+
+	while (attr_next(&attrs, &type, &value))
+		switch (type) {
+		case NFTA_SET_ELEM_KEY:
+			e.key = value;
+			break;
+		case NFTA_SET_ELEM_KEY_END:
+			e.key_end = value;
+			break;
+		case NFTA_SET_ELEM_DATA:
+			e.data = value;
+			break;
+		case NFTA_SET_ELEM_FLAGS:
+			e.flags = attr_be32(value);
+			break;
+		case NFTA_SET_ELEM_EXPR:
+			e.odd |= !set->counts || !is_counter(value);
+			break;
+		case NFTA_SET_ELEM_EXPRESSIONS:
+		case NFTA_SET_ELEM_TIMEOUT:
+		case NFTA_SET_ELEM_EXPIRATION:
+		case NFTA_SET_ELEM_OBJREF:
+			e.odd = true;
+			break;
+		default: /* a comment, padding, what a later kernel says of it */
+			break;
+		}
+	return e;
+}
+
 /*
  * An element of a lone interval comes as two: they are kept as (key, 1 for a start, 0 for an end),
  * which sorts an end before the start that has its place, until nft_decode_finish pairs them.
  */
-static bool decode_element(struct set *set, struct arena *a, struct arena *loose,
-			   struct attrs attrs)
+static bool decode_element(struct set *set, struct arena *a, struct arena *loose, struct element e)
 {
-	uint32_t key = set_key_len(set), flags = attr_be32(attr_find(attrs, NFTA_SET_ELEM_FLAGS));
+	uint32_t key = set_key_len(set);
 	uint8_t *record;
 
 	if (set->n >= MAX_DUMPED)
 		return false;
 	record = set_add_read(set, loose);
-	if (!put_value(record, key, attr_find(attrs, NFTA_SET_ELEM_KEY)))
+	if (!put_value(record, key, e.key))
 		return false;
 	record += key;
 	if (set->interval && set->n_key == 1)
-		*record = !(flags & NFT_SET_ELEM_INTERVAL_END);
-	else if (set->interval && !put_value(record, key, attr_find(attrs, NFTA_SET_ELEM_KEY_END)))
+		*record = !(e.flags & NFT_SET_ELEM_INTERVAL_END);
+	else if (set->interval && !put_value(record, key, e.key_end))
 		return false;
 	if (set->interval)
 		record += key;
-	if (flags & NFT_SET_ELEM_INTERVAL_END)
+	if (e.flags & NFT_SET_ELEM_INTERVAL_END)
 		memset(record, 0, set_data_len(set));
 	else if (set->n_data)
-		return put_data(set, a, record, attr_find(attrs, NFTA_SET_ELEM_DATA));
+		return put_data(set, a, record, e.data);
 	return true;
 }
 
@@ -145,14 +261,15 @@ static bool decode_elements(struct ruleset *have, struct arena *a, struct arena 
 
 	if (!set)
 		return error_set(err, EBADMSG, "elements of a set that was not listed");
-	if (!set->n_key)
-		return true; /* replaced whole, whatever it holds */
-	while (attr_next(&rest, &type, &element))
-		if (!decode_element(set, a, loose, element)) {
-			set->n_key = 0;
-			set->n = 0;
-			return true;
-		}
+	while (!have->odd && set->n_key && attr_next(&rest, &type, &element)) {
+		struct element e = split_element(set, element);
+
+		if (!(e.odd && is_ours(have)) && decode_element(set, a, loose, e))
+			continue;
+		note_odd(have, a, "set %s has an element of another kind", set->name);
+		set->n_key = 0;
+		set->n = 0;
+	}
 	return true;
 }
 
@@ -189,8 +306,11 @@ static void pair_ends(struct set *set, struct arena *a)
 void nft_decode_finish(struct ruleset *have, struct arena *a)
 {
 	list_each (set, &have->sets) {
-		if (!set->n_key)
+		if (have->odd || !set->n_key) { /* nothing of it is compared */
+			set->elements = NULL;
+			set->n = set->cap = 0;
 			continue;
+		}
 		set_finish(set, a);
 		if (set->interval && set->n_key == 1)
 			pair_ends(set, a);
@@ -203,8 +323,12 @@ static void decode_chain(struct ruleset *have, struct arena *a, struct attrs att
 {
 	struct chain *chain = list_add(a, &have->chains);
 	struct attrs hook = attr_find(attrs, NFTA_CHAIN_HOOK);
+	uint32_t flags = attr_be32(attr_find(attrs, NFTA_CHAIN_FLAGS));
 
 	chain->name = keep_text(a, attr_find(attrs, NFTA_CHAIN_NAME));
+	if (flags & ~(uint32_t)(hook.bytes ? NFT_CHAIN_BASE : 0) ||
+	    attr_find(hook, NFTA_HOOK_DEV).len || attr_find(hook, NFTA_HOOK_DEVS).len)
+		note_odd(have, a, "chain %s is of another kind", chain->name);
 	if (!hook.bytes)
 		return;
 	chain->type = keep_text(a, attr_find(attrs, NFTA_CHAIN_TYPE));
@@ -213,18 +337,18 @@ static void decode_chain(struct ruleset *have, struct arena *a, struct attrs att
 	chain->drops = attr_be32(attr_find(attrs, NFTA_CHAIN_POLICY)) == NF_DROP;
 }
 
+/* NULL: it has none; anything but one comment is none of ours. */
 static const char *decode_comment(struct arena *a, struct attrs userdata)
 {
-	while (userdata.len >= 2) {
-		uint8_t type = userdata.bytes[0], len = userdata.bytes[1];
+	uint8_t type, len;
 
-		if (len + 2u > userdata.len)
-			return NULL;
-		if (type == 0 && len && userdata.bytes[1 + len] == '\0')
-			return arena_strdup(a, (const char *)userdata.bytes + 2);
-		userdata = (struct attrs){userdata.bytes + 2 + len, userdata.len - 2 - len};
-	}
-	return NULL;
+	if (!userdata.len)
+		return NULL;
+	type = userdata.len > 2 ? userdata.bytes[0] : UINT8_MAX;
+	len = userdata.len > 2 ? userdata.bytes[1] : 0;
+	if (type == 0 && len && len + 2u == userdata.len && userdata.bytes[1 + len] == '\0')
+		return arena_strdup(a, (const char *)userdata.bytes + 2);
+	return "(data of another program)";
 }
 
 static bool decode_rule(struct ruleset *have, struct arena *a, struct attrs attrs,
@@ -254,13 +378,6 @@ static void index_names(struct ruleset *have, struct arena *a)
 		ruleset_index(have, a);
 }
 
-static void decode_table(struct ruleset *have, struct attrs attrs)
-{
-	have->exists = true;
-	have->flags = attr_be32(attr_find(attrs, NFTA_TABLE_FLAGS));
-	have->handle = attr_be64(attr_find(attrs, NFTA_TABLE_HANDLE));
-}
-
 bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loose,
 			const void *nlmsg, struct error *err)
 {
@@ -272,7 +389,7 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loo
 	switch (message->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWTABLE:
 		if (is_asked_for(have, attrs, NFTA_TABLE_NAME))
-			decode_table(have, attrs);
+			decode_table(have, a, attrs);
 		return true;
 	case NFT_MSG_NEWSET:
 		if (is_asked_for(have, attrs, NFTA_SET_TABLE))
@@ -290,6 +407,16 @@ bool nft_decode_message(struct ruleset *have, struct arena *a, struct arena *loo
 		index_names(have, a);
 		return !is_asked_for(have, attrs, NFTA_SET_ELEM_LIST_TABLE) ||
 		       decode_elements(have, a, loose, attrs, err);
+	case NFT_MSG_NEWOBJ:
+		if (is_asked_for(have, attrs, NFTA_OBJ_TABLE))
+			note_odd(have, a, "there is an object %s",
+				 attr_text(attr_find(attrs, NFTA_OBJ_NAME)));
+		return true;
+	case NFT_MSG_NEWFLOWTABLE:
+		if (is_asked_for(have, attrs, NFTA_FLOWTABLE_TABLE))
+			note_odd(have, a, "there is a flowtable %s",
+				 attr_text(attr_find(attrs, NFTA_FLOWTABLE_NAME)));
+		return true;
 	default:
 		return true;
 	}

@@ -114,13 +114,39 @@ static bool same_value(struct attrs want, struct attrs have, int depth)
 	return !w.len && !h.len;
 }
 
-/* What we said of an expression must be there; what a newer kernel adds to it may be. */
+/* What is more than this is of a later kernel than these headers, and says nothing that we know. */
+static uint16_t most_attributes(const char *expression)
+{
+	static const struct {
+		const char *name;
+		uint16_t most;
+	} known[] = {
+		{"bitwise", NFTA_BITWISE_MAX},
+		{"cmp", NFTA_CMP_MAX},
+		{"ct", NFTA_CT_MAX},
+		{"fib", NFTA_FIB_MAX},
+		{"log", NFTA_LOG_MAX},
+		{"lookup", NFTA_LOOKUP_MAX},
+		{"masq", NFTA_MASQ_MAX},
+		{"meta", NFTA_META_MAX},
+		{"nat", NFTA_NAT_MAX},
+		{"payload", NFTA_PAYLOAD_MAX},
+		{"immediate", NFTA_IMMEDIATE_MAX},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (!strcmp(expression, known[i].name))
+			return known[i].most;
+	return 0;
+}
+
+/* What we said of an expression must be there, and nothing else that changes what it does. */
 static bool same_expression(struct attrs want, struct attrs have)
 {
 	const char *name = attr_text(attr_find(want, NFTA_EXPR_NAME));
-	struct attrs rest = attr_find(want, NFTA_EXPR_DATA), value;
+	struct attrs said = attr_find(want, NFTA_EXPR_DATA), rest = said, value;
 	struct attrs there = attr_find(have, NFTA_EXPR_DATA);
-	uint16_t type;
+	uint16_t type, most = most_attributes(name);
 
 	if (strcmp(name, attr_text(attr_find(have, NFTA_EXPR_NAME))) != 0)
 		return false;
@@ -128,6 +154,9 @@ static bool same_expression(struct attrs want, struct attrs have)
 		return true; /* what it counted is not ours to want */
 	while (attr_next(&rest, &type, &value))
 		if (!same_value(value, attr_find(there, type), 3))
+			return false;
+	while (attr_next(&there, &type, &value))
+		if (type <= most && !attr_find(said, type).bytes)
 			return false;
 	return true;
 }
@@ -159,6 +188,8 @@ bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have)
 {
 	if (!want->exists || !have->exists)
 		return false;
+	if (have->odd)
+		return true;
 	list_each (set, &want->sets) {
 		const struct set *old = ruleset_find_set(have, set->name);
 

@@ -393,7 +393,7 @@ ENCODER(encode_fib_local)
 
 ENCODER(encode_fib_foreign)
 {
-	uint8_t missing = 0;
+	uint32_t missing = 0;
 
 	load_fib(b, NFT_FIB_RESULT_OIF, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
 	compare(b, NFT_CMP_EQ, &missing, sizeof(missing));
@@ -435,6 +435,7 @@ ENCODER(encode_log)
 	struct expr e = expr_begin(b, "log");
 
 	nla_text(b, NFTA_LOG_PREFIX, t->name);
+	nla_be32(b, NFTA_LOG_LEVEL, NFT_LOGLEVEL_WARNING); /* what none would mean */
 	expr_end(b, e);
 }
 

@@ -17,6 +17,9 @@ enum { ROOM_BEHIND = 8 << 10 };
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
+/* NFTA_SET_USERDATA likewise: nft's type of a key's byte order, and nft's number for the host's. */
+enum { SET_KEY_BYTE_ORDER = 0, HOST_BYTE_ORDER = 1 };
+
 static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
 			    uint32_t origin)
 {
@@ -116,14 +119,22 @@ static uint32_t type_of(const enum field *fields, uint8_t n)
 }
 
 /* The length of a lone field is its own; in a concatenation every field is padded. */
-static uint32_t key_bytes(const struct set *set)
+uint32_t nft_set_key_bytes(const struct set *set)
 {
 	return set->n_key == 1 ? field_types[set->key[0]].len : set_key_len(set);
 }
 
-static uint32_t data_bytes(const struct set *set)
+uint32_t nft_set_data_bytes(const struct set *set)
 {
 	return set->n_data == 1 ? field_types[set->data[0]].len : set_data_len(set);
+}
+
+uint32_t nft_set_flags(const struct set *set)
+{
+	uint32_t flags = set->interval ? NFT_SET_INTERVAL : 0;
+
+	flags |= set->interval && set->n_key > 1 ? NFT_SET_CONCAT : 0;
+	return flags | (set->n_data ? NFT_SET_MAP : 0);
 }
 
 static void describe_set(struct buf *b, const struct set *set)
@@ -145,28 +156,41 @@ static void describe_set(struct buf *b, const struct set *set)
 	nla_end(b, desc);
 }
 
+/*
+ * The kernel does not read it: nft does, to print a lone interface name. Without it `nft list`
+ * shows
+ * "" (1.0.6), and a saved list that is loaded again closes nothing.
+ */
+static void tell_byte_order(struct buf *b, const struct set *set)
+{
+	const uint32_t order = HOST_BYTE_ORDER;
+	uint8_t userdata[2 + sizeof(order)] = {SET_KEY_BYTE_ORDER, sizeof(order)};
+
+	if (set->n_key != 1 || set->key[0] != FIELD_IFNAME)
+		return;
+	memcpy(userdata + 2, &order, sizeof(order));
+	nla_bytes(b, NFTA_SET_USERDATA, userdata, sizeof(userdata));
+}
+
 void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set, uint32_t id)
 {
 	struct buf *b = &batch->bytes;
 	size_t message = message_begin(batch, a, NFT_MSG_NEWSET, NLM_F_CREATE, NONE);
-	uint32_t flags = 0;
 
-	flags |= set->interval ? NFT_SET_INTERVAL : 0;
-	flags |= set->interval && set->n_key > 1 ? NFT_SET_CONCAT : 0;
-	flags |= set->n_data ? NFT_SET_MAP : 0;
 	nla_text(b, NFTA_SET_TABLE, batch->table);
 	nla_text(b, NFTA_SET_NAME, set->name);
-	nla_be32(b, NFTA_SET_FLAGS, flags);
+	nla_be32(b, NFTA_SET_FLAGS, nft_set_flags(set));
 	nla_be32(b, NFTA_SET_KEY_TYPE, type_of(set->key, set->n_key));
-	nla_be32(b, NFTA_SET_KEY_LEN, key_bytes(set));
+	nla_be32(b, NFTA_SET_KEY_LEN, nft_set_key_bytes(set));
 	if (set_has_verdicts(set)) {
 		nla_be32(b, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
 	} else if (set->n_data) {
 		nla_be32(b, NFTA_SET_DATA_TYPE, type_of(set->data, set->n_data));
-		nla_be32(b, NFTA_SET_DATA_LEN, data_bytes(set));
+		nla_be32(b, NFTA_SET_DATA_LEN, nft_set_data_bytes(set));
 	}
 	nla_be32(b, NFTA_SET_ID, id);
 	describe_set(b, set);
+	tell_byte_order(b, set);
 	if (set->counts) { /* the kernel gives every element one of its own */
 		size_t counter = nla_begin(b, NFTA_SET_EXPR);
 
@@ -223,7 +247,7 @@ static void data_part(struct buf *b, const struct set *set, uint32_t i)
 	if (set_has_verdicts(set))
 		verdict_part(b, set, data);
 	else
-		element_part(b, NFTA_SET_ELEM_DATA, data, data_bytes(set));
+		element_part(b, NFTA_SET_ELEM_DATA, data, nft_set_data_bytes(set));
 }
 
 static void end_mark(struct buf *b, const uint8_t *key, uint32_t len)
@@ -239,7 +263,7 @@ static void end_mark(struct buf *b, const uint8_t *key, uint32_t len)
 static void tree_interval(struct buf *b, const struct set *set, uint32_t i, bool with_data)
 {
 	const uint8_t *low = set_element(set, i);
-	uint32_t len = key_bytes(set), at = len;
+	uint32_t len = nft_set_key_bytes(set), at = len;
 	uint8_t behind[16], nothing[16] = {0};
 	size_t element;
 
@@ -268,7 +292,7 @@ static void one_element(struct buf *b, const struct set *set, uint32_t i, bool w
 		return;
 	}
 	element = nla_begin(b, NFTA_LIST_ELEM);
-	element_part(b, NFTA_SET_ELEM_KEY, record, key_bytes(set));
+	element_part(b, NFTA_SET_ELEM_KEY, record, nft_set_key_bytes(set));
 	if (set->interval)
 		element_part(b, NFTA_SET_ELEM_KEY_END, record + len, len);
 	if (set->n_data && with_data)

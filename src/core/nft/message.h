@@ -13,6 +13,10 @@ void nft_add_own_table(struct nft_batch *batch, struct arena *a);
 void nft_delete_table(struct nft_batch *batch, struct arena *a);
 /* id: any number, unique in the batch */
 void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set, uint32_t id);
+/* NFTA_SET_FLAGS of a set of this shape, and the bytes of its key and data as the kernel counts. */
+uint32_t nft_set_flags(const struct set *set);
+uint32_t nft_set_key_bytes(const struct set *set);
+uint32_t nft_set_data_bytes(const struct set *set);
 void nft_delete_set(struct nft_batch *batch, struct arena *a, const struct set *set);
 /* Elements of set whose bit in picked is set; picked NULL: all. Split into messages as needed. */
 void nft_add_elements(struct nft_batch *batch, struct arena *a, const struct set *set,

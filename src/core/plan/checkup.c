@@ -4,11 +4,12 @@
 #include <string.h>
 
 const struct host_prefix *checkup_find_overlap(const struct observed *seen, struct prefix subnet,
-					       const char *bridge, bool dead)
+					       const char *bridge, const char *old_bridge,
+					       bool dead)
 {
 	list_each (taken, &seen->host_prefixes)
 		if (prefix_covers(subnet, taken->prefix) && !taken->dead == !dead &&
-		    strcmp(taken->device, bridge) != 0)
+		    strcmp(taken->device, bridge) != 0 && strcmp(taken->device, old_bridge) != 0)
 			return taken;
 	return NULL;
 }

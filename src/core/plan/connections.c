@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct step *add_disconnect(struct differ *d, const struct engine_container *c,
-				   const char *network, const char *why)
+struct step *differ_disconnect(struct differ *d, const struct engine_container *c,
+			       const char *network, const char *why)
 {
 	struct step *step = differ_step(d, STEP_DISCONNECT, '-', "connection");
 
@@ -17,6 +17,37 @@ static struct step *add_disconnect(struct differ *d, const struct engine_contain
 	step->why = why;
 	*list_add(d->a, &differ_container(d, c)->leaving) = differ_step_index(d, step);
 	return step;
+}
+
+struct step *differ_connect(struct differ *d, const struct engine_container *c, const char *network,
+			    struct ip ip, const char *why)
+{
+	struct step *step = differ_step(d, STEP_CONNECT, '+', "connection");
+
+	step->container = c->name;
+	step->container_id = c->id;
+	step->network = network;
+	step->ip = ip;
+	step->text =
+		ip.family ? arena_printf(d->a, "%s to %s as %s", c->name, network, ip_format(ip).s)
+			  : arena_printf(d->a, "%s to %s", c->name, network);
+	step->why = why;
+	return step;
+}
+
+const char *differ_losses(struct differ *d, const struct engine_container *c, const char *network)
+{
+	const struct engine *engine = d->seen->engine;
+	const struct engine_endpoint *endpoint = engine_find_endpoint(c, network);
+	const char *mac = engine_asked_mac(c, endpoint, engine->major), *losses = "";
+
+	if (*mac && !engine_keeps_mac(engine))
+		losses = arena_printf(d->a, "; Docker %s gives it another MAC address than %s",
+				      engine->version, mac);
+	if (c->running && !engine_keeps_interface_name(engine))
+		losses = arena_printf(
+			d->a, "%s; its interface has another name until it starts again", losses);
+	return losses;
 }
 
 uint32_t differ_leaving_step(const struct differ *d, const struct engine_container *c,
@@ -62,24 +93,25 @@ static uint32_t first_use(const struct differ *d, struct ip ip)
 	return first_not_before(d->n_used_ips, i, ip_compare(d->used_ips[i].ip, ip) < 0);
 }
 
-static void name_squatter(struct differ *d, const struct attachment *at, const char *path)
+/* In this pass: it left the file, or its own connection there is made anew. */
+static bool will_leave(const struct differ *d, const struct used_ip *use)
 {
-	for (uint32_t i = first_use(d, at->ip);
-	     i < d->n_used_ips && ip_equal(d->used_ips[i].ip, at->ip); i++) {
-		const struct used_ip *use = &d->used_ips[i];
-
-		if (strcmp(use->container->name, at->container) != 0 &&
-		    differ_leaving_step(d, use->container, use->network) == NONE)
-			conflict(d, path,
-				 "%s is in use by container \"%s\"; disconnect it from network "
-				 "\"%s\"",
-				 ip_format(at->ip).s, use->container->name, at->network);
-	}
+	if (differ_leaving_step(d, use->container, use->network) != NONE)
+		return true;
+	list_each (i, &differ_container(d, use->container)->attachments)
+		if (!strcmp(d->want->attachments.items[*i].network, use->network))
+			return d->connects[*i];
+	return false;
 }
 
-static bool has_address(const struct engine_endpoint *endpoint, struct ip ip)
+static const struct used_ip *find_squatter(const struct differ *d, const struct attachment *at)
 {
-	return ip_equal(endpoint->configured.family ? endpoint->configured : endpoint->ip, ip);
+	for (uint32_t i = first_use(d, at->ip);
+	     i < d->n_used_ips && ip_equal(d->used_ips[i].ip, at->ip); i++)
+		if (strcmp(d->used_ips[i].container->name, at->container) != 0 &&
+		    !will_leave(d, &d->used_ips[i]))
+			return &d->used_ips[i];
+	return NULL;
 }
 
 /* Wanted networks are those of the config, in its order. */
@@ -113,6 +145,33 @@ static bool can_connect(struct differ *d, const struct attachment *at,
 	return true;
 }
 
+/*
+ * An address that somebody else has is not to be had: who is connected stays as he is. One that
+ * stays may have the address that another one wants, so this is asked until nobody is left who has
+ * to.
+ */
+static void leave_squatted_alone(struct differ *d)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (uint32_t i = 0; i < d->want->attachments.n; i++) {
+			const struct attachment *at = &d->want->attachments.items[i];
+			const struct used_ip *use = d->connects[i] ? find_squatter(d, at) : NULL;
+
+			if (!use)
+				continue;
+			conflict(d, path_of_attachment(d, at),
+				 "%s is in use by container \"%s\"; disconnect it from network "
+				 "\"%s\"",
+				 ip_format(at->ip).s, use->container->name, at->network);
+			d->connects[i] = false;
+			again = true;
+		}
+	}
+}
+
 /* What stands in the way of a connection that is wanted goes first: addresses may be swapped. */
 static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 {
@@ -124,14 +183,28 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 		return;
 	endpoint = engine_find_endpoint(c, at->network);
 	if (engine_find_endpoint(c, "none") && differ_leaving_step(d, c, "none") == NONE)
-		add_disconnect(d, c, "none", "the engine refuses other networks beside none");
-	if (endpoint)
-		add_disconnect(d, c, at->network,
-			       arena_printf(d->a, "has %s, the file says %s",
-					    ip_format(endpoint->ip.family ? endpoint->ip
-									  : endpoint->configured)
-						    .s,
-					    ip_format(at->ip).s));
+		differ_disconnect(d, c, "none", "the engine refuses other networks beside none");
+	if (endpoint && differ_leaving_step(d, c, at->network) == NONE)
+		differ_disconnect(d, c, at->network,
+				  arena_printf(d->a, "has %s, the file says %s%s",
+					       ip_format(endpoint->ip.family ? endpoint->ip
+									     : endpoint->configured)
+						       .s,
+					       ip_format(at->ip).s,
+					       differ_losses(d, c, at->network)))
+			->comes_back = true;
+}
+
+/* The engine refused it a short while ago, and the container was connected again as it was. */
+static bool was_refused(struct differ *d, const struct attachment *at)
+{
+	list_each (r, &d->seen->refusals)
+		if (at->container_id && !strcmp(r->container_id, at->container_id) &&
+		    !strcmp(r->network, at->network) && ip_equal(r->ip, at->ip)) {
+			conflict(d, path_of_attachment(d, at), "%s", r->why);
+			return true;
+		}
+	return false;
 }
 
 /* Whether attachment i is to be made, with what keeps it from being made as findings. */
@@ -144,37 +217,32 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 	if (d->network_step[network] == CONFLICT || !can_connect(d, at, d->holders[i]))
 		return false;
 	endpoint = engine_find_endpoint(d->holders[i], at->network);
-	return !endpoint || !has_address(endpoint, at->ip);
+	if (!endpoint)
+		return true;
+	if (d->network_step[network] != NONE)
+		return true; /* the network is made anew */
+	return !engine_has_address(endpoint, at->ip) && !was_refused(d, at);
 }
 
 static void diff_attachment(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
 	const struct engine_container *c = d->holders[i];
-	const char *path;
-	uint32_t leaves;
+	uint32_t created, leaves;
 	struct step *step;
 
 	if (!d->connects[i])
 		return;
-	path = path_of_attachment(d, at);
-	name_squatter(d, at, path);
+	created = d->network_step[network_index(d, at)];
 	leaves = differ_leaving_step(d, c, at->network);
 	leaves = leaves == NONE ? differ_leaving_step(d, c, "none") : leaves;
-	step = differ_step(d, STEP_CONNECT, '+', "connection");
-	step->container = c->name;
-	step->container_id = c->id;
-	step->network = at->network;
-	step->ip = at->ip;
-	step->text =
-		arena_printf(d->a, "%s to %s as %s", c->name, at->network, ip_format(at->ip).s);
-	step->why = path;
-	step->depends_on = leaves != NONE ? leaves : d->network_step[network_index(d, at)];
+	step = differ_connect(d, c, at->network, at->ip, path_of_attachment(d, at));
+	step->managed = true;
+	step->depends_on = created != NONE ? created : leaves;
 	d->attachment_step[i] = differ_step_index(d, step);
 }
 
-static bool is_wanted_attachment(const struct differ *d, const struct engine_container *c,
-				 const char *network)
+bool differ_is_wanted(const struct differ *d, const struct engine_container *c, const char *network)
 {
 	list_each (i, &differ_container(d, c)->attachments)
 		if (!strcmp(d->want->attachments.items[*i].network, network))
@@ -186,8 +254,9 @@ static void diff_left_attachments(struct differ *d)
 {
 	list_each (c, &d->seen->engine->containers)
 		list_each (endpoint, &c->endpoints)
-			if (endpoint->managed && !is_wanted_attachment(d, c, endpoint->network))
-				add_disconnect(d, c, endpoint->network, "left the file");
+			if (endpoint->managed && !differ_is_wanted(d, c, endpoint->network) &&
+			    differ_leaving_step(d, c, endpoint->network) == NONE)
+				differ_disconnect(d, c, endpoint->network, "left the file");
 }
 
 void diff_attachments(struct differ *d)
@@ -203,6 +272,7 @@ void diff_attachments(struct differ *d)
 	if (!any)
 		return;
 	index_used_ips(d);
+	leave_squatted_alone(d);
 	for (uint32_t i = 0; i < n; i++)
 		diff_wrong_endpoints(d, i);
 	for (uint32_t i = 0; i < n; i++)

@@ -30,6 +30,7 @@ struct differ {
 	uint32_t *network_step;	   /* step that creates network i of want, NONE, or CONFLICT */
 	uint32_t *attachment_step; /* step that connects attachment i, or NONE */
 	bool *connects;		   /* attachment i is to be made */
+	const struct engine_network *replaced; /* it is made anew; NULL: none is */
 };
 
 #define CONFLICT (NONE - 1)
@@ -38,6 +39,17 @@ struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const
 uint32_t differ_step_index(const struct differ *d, const struct step *step);
 /* The place in the file that a finding is about: networks["web"]. */
 const char *differ_path(struct differ *d, const char *kind, const char *key);
+/* Steps, not yet with what they depend on. */
+struct step *differ_create(struct differ *d, const struct network *n);
+struct step *differ_disconnect(struct differ *d, const struct engine_container *c,
+			       const char *network, const char *why);
+struct step *differ_connect(struct differ *d, const struct engine_container *c, const char *network,
+			    struct ip ip, const char *why);
+/* What a container on that network loses when it is connected anew: "; …" each, or "". */
+const char *differ_losses(struct differ *d, const struct engine_container *c, const char *network);
+/* The file wants the container on that network. */
+bool differ_is_wanted(const struct differ *d, const struct engine_container *c,
+		      const char *network);
 /* A planned disconnection of this container, or NONE: its address is free by then. */
 uint32_t differ_leaving_step(const struct differ *d, const struct engine_container *c,
 			     const char *network);
@@ -57,8 +69,21 @@ static inline struct differ_container *differ_container(const struct differ *d,
 #define note(d, subject, ...)                                                                      \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_NOTE, NONE, subject, __VA_ARGS__)
 
+/* Somebody else has the addresses, or they lead elsewhere; except: the network that is replaced. */
+bool subnet_is_taken(struct differ *d, const struct network *n,
+		     const struct engine_network *except);
+/* Of a network that stands otherwise: it was asked for, and can be made anew. */
+bool replacement_is_due(struct differ *d, const struct network *n, const struct engine_network *e);
+/* Of one that stands as the file says, or (e NULL) not at all: whoever asked for it is told. */
+void replacement_is_needless(struct differ *d, const struct network *n,
+			     const struct engine_network *e);
+/* The steps; the index of the one that creates it. */
+uint32_t diff_replacement(struct differ *d, const struct network *n,
+			  const struct engine_network *e);
 void diff_networks(struct differ *d);
+void diff_kept_networks(struct differ *d);
 void diff_attachments(struct differ *d);
+void diff_returns(struct differ *d);
 void diff_left_networks(struct differ *d);
 void diff_spaces(struct differ *d);
 /* What other people's rules do to the flows of a wanted namespace. */

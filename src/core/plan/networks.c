@@ -20,14 +20,14 @@ static bool is_wanted_network(const struct differ *d, const char *name)
  * wider one, so that only hides what is behind it; a tunnel that takes everything (0.0.0.0/1 and
  * 128.0.0.0/1) hides nothing in particular.
  */
-static bool host_has_subnet(struct differ *d, const struct network *n)
+static bool host_has_subnet(struct differ *d, const struct network *n, const char *old_bridge)
 {
 	enum { NEARLY_EVERYTHING = 1 }; /* bits of a prefix */
 	const char *path = differ_path(d, "networks", n->key);
 	const struct host_prefix *taken =
-		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, false);
+		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, old_bridge, false);
 	const struct host_prefix *dead =
-		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, true);
+		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, old_bridge, true);
 
 	if (taken) {
 		conflict(d, path,
@@ -43,7 +43,8 @@ static bool host_has_subnet(struct differ *d, const struct network *n)
 			dead->dead, prefix_format(dead->prefix).s);
 	list_each (wider, &d->seen->host_prefixes)
 		if (!wider->dead && wider->prefix.len > NEARLY_EVERYTHING &&
-		    wider->prefix.len < n->subnet.len && prefix_covers(wider->prefix, n->subnet)) {
+		    wider->prefix.len < n->subnet.len && strcmp(wider->device, old_bridge) != 0 &&
+		    prefix_covers(wider->prefix, n->subnet)) {
 			note(d, path,
 			     "%s leads to %s: this network takes %s of it, and whoever has these "
 			     "addresses over there is no longer reached",
@@ -54,68 +55,65 @@ static bool host_has_subnet(struct differ *d, const struct network *n)
 	return false;
 }
 
-/* Somebody else has the addresses. */
-static bool subnet_is_taken(struct differ *d, const struct network *n)
+bool subnet_is_taken(struct differ *d, const struct network *n, const struct engine_network *except)
 {
 	const char *path = differ_path(d, "networks", n->key);
 
 	list_each (other, &d->seen->engine->networks)
 		list_each (subnet, &other->subnets)
-			if (prefix_overlaps(*subnet, n->subnet)) {
+			if (other != except && prefix_overlaps(*subnet, n->subnet)) {
 				conflict(d, path,
 					 "subnet %s overlaps %s of the Docker network \"%s\"; "
-					 "choose "
-					 "another subnet or remove that network",
+					 "choose another subnet or remove that network",
 					 prefix_format(n->subnet).s, prefix_format(*subnet).s,
 					 other->name);
 				return true;
 			}
-	return host_has_subnet(d, n);
+	return host_has_subnet(d, n, except && except->bridge ? except->bridge : "");
 }
 
-/* What the file closes and the network that stands does not. It is used all the same. */
-static void say_if_more_open(struct differ *d, const struct network *n,
-			     const struct engine_network *e)
+/* What the file closes and the network that stands does not; NULL: nothing. */
+static const char *more_open(const struct network *n, const struct engine_network *e)
 {
 	bool apart = options_keep_apart(n->options.items, n->options.n);
-	const char *without = n->internal && !e->internal		? "internal"
-			      : apart && !e->apart && e->bridge != NULL ? "enable_icc=false"
-									: NULL;
 
-	if (without)
-		conflict(d, differ_path(d, "networks", n->key),
-			 "the Docker network \"%s\" was made without %s, which the file says; "
-			 "re-create it with apply --replace %s",
-			 n->name, without, n->name);
+	return n->internal && !e->internal	 ? "internal"
+	       : apart && e->bridge && !e->apart ? "enable_icc=false"
+						 : NULL;
 }
 
-/* A network that is there under this name is used as it is, if it is what the file says. */
-static bool existing_fits(struct differ *d, const struct network *n, const struct engine_network *e)
+static bool has_its_addresses(const struct network *n, const struct engine_network *e)
+{
+	return prefix_compare(e->subnet, n->subnet) == 0 &&
+	       (!e->gateway.family || ip_equal(e->gateway, n->gateway));
+}
+
+static void say_differs(struct differ *d, const struct network *n, const struct engine_network *e)
 {
 	bool subnet = prefix_compare(e->subnet, n->subnet) == 0;
-	bool gateway = !e->gateway.family || ip_equal(e->gateway, n->gateway);
+	const char *path = differ_path(d, "networks", n->key);
 
-	if (subnet && gateway) {
-		say_if_more_open(d, n, e);
-		return true;
-	}
-	conflict(d, differ_path(d, "networks", n->key),
-		 "the Docker network \"%s\" has %s %s, the file says %s; change the file, or "
-		 "re-create it with apply --replace %s",
-		 n->name, subnet ? "gateway" : "subnet",
-		 subnet ? ip_format(e->gateway).s : prefix_format(e->subnet).s,
-		 subnet ? ip_format(n->gateway).s : prefix_format(n->subnet).s, n->name);
-	return false;
+	if (has_its_addresses(n, e))
+		conflict(d, path,
+			 "the Docker network \"%s\" was made without %s, which the file says; "
+			 "re-create it with apply --replace %s",
+			 n->name, more_open(n, e), n->name);
+	else
+		conflict(d, path,
+			 "the Docker network \"%s\" has %s %s, the file says %s; change the "
+			 "file, or re-create it with apply --replace %s",
+			 n->name, subnet ? "gateway" : "subnet",
+			 subnet ? ip_format(e->gateway).s : prefix_format(e->subnet).s,
+			 subnet ? ip_format(n->gateway).s : prefix_format(n->subnet).s, n->name);
 }
 
 static bool may_be_created(struct differ *d, const struct network *n)
 {
 	if (strcmp(n->driver, "bridge") == 0)
-		return !subnet_is_taken(d, n);
+		return !subnet_is_taken(d, n, NULL);
 	waiting(d, differ_path(d, "networks", n->key),
-		"there is no network \"%s\"; harborwall creates bridge networks only and attaches "
-		"to "
-		"those of driver %s",
+		"there is no network \"%s\"; harborwall creates bridge networks only and "
+		"attaches to those of driver %s",
 		n->name, n->driver);
 	return false;
 }
@@ -128,9 +126,35 @@ static void warn_of_pool(struct differ *d, const struct network *n, const struct
 		if (prefix_contains(e->ip_range, address->ip))
 			warning(d, differ_path(d, "ips", address->key),
 				"%s lies in the dynamic pool %s of network \"%s\": another "
-				"container "
-				"may be given it",
+				"container may be given it",
 				ip_format(address->ip).s, prefix_format(e->ip_range).s, n->name);
+}
+
+struct step *differ_create(struct differ *d, const struct network *n)
+{
+	struct step *step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
+
+	step->create = n;
+	step->network = n->name;
+	step->text = arena_printf(d->a, "%s %s gateway %s", n->name, prefix_format(n->subnet).s,
+				  ip_format(n->gateway).s);
+	step->why = differ_path(d, "networks", n->key);
+	return step;
+}
+
+/* A network that is there under this name is used as it is, if its addresses are the file's. */
+static uint32_t diff_standing(struct differ *d, const struct network *n,
+			      const struct engine_network *e)
+{
+	if (has_its_addresses(n, e) && !more_open(n, e)) {
+		replacement_is_needless(d, n, e);
+		warn_of_pool(d, n, e);
+		return NONE;
+	}
+	if (replacement_is_due(d, n, e))
+		return diff_replacement(d, n, e);
+	say_differs(d, n, e);
+	return has_its_addresses(n, e) ? NONE : CONFLICT;
 }
 
 void diff_networks(struct differ *d)
@@ -138,28 +162,17 @@ void diff_networks(struct differ *d)
 	for (uint32_t i = 0; i < d->want->networks.n; i++) {
 		const struct network *n = &d->want->networks.items[i];
 		const struct engine_network *e = engine_find_network(d->seen->engine, n->name);
-		struct step *step;
 
-		d->network_step[i] = NONE;
-		if (e && existing_fits(d, n, e)) {
-			warn_of_pool(d, n, e);
+		if (e) {
+			d->network_step[i] = diff_standing(d, n, e);
 			continue;
 		}
-		if (e || !may_be_created(d, n)) {
-			d->network_step[i] = CONFLICT;
-			continue;
-		}
-		step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
-		step->create = n;
-		step->network = n->name;
-		step->text = arena_printf(d->a, "%s %s gateway %s", n->name,
-					  prefix_format(n->subnet).s, ip_format(n->gateway).s);
-		step->why = differ_path(d, "networks", n->key);
-		d->network_step[i] = differ_step_index(d, step);
+		replacement_is_needless(d, n, NULL);
+		d->network_step[i] =
+			may_be_created(d, n) ? differ_step_index(d, differ_create(d, n)) : CONFLICT;
 	}
+	diff_kept_networks(d);
 }
-
-/* --- networks that left --- */
 
 /* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
 static const char *user_of(struct differ *d, const struct engine_network *network)

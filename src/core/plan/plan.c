@@ -61,9 +61,13 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	d.connects = arena_array(a, bool, want->attachments.n);
 	memset(d.attachment_step, 0xff, want->attachments.n * sizeof(uint32_t));
 	index_containers(&d);
+	if (plan->replace)
+		plan->replace_refused =
+			arena_printf(a, "there is no network \"%s\" in the file", plan->replace);
 	if (observed->engine->up) {
 		diff_networks(&d);
 		diff_attachments(&d);
+		diff_returns(&d);
 	}
 	diff_spaces(&d);
 	interfaces_note(&plan->findings, a, want, observed);

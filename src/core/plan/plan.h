@@ -33,8 +33,11 @@ struct step {
 	const char *why;	   /* "networks.web", "policies[3]", "left the file" */
 	const char *network, *network_id, *container, *container_id;
 	struct ip ip;
-	const struct network *create;
-	uint32_t space; /* index into want->spaces; NONE: see have_space */
+	bool managed;	 /* of a connection: the file declares it */
+	bool comes_back; /* of a disconnection: a later step connects it again, as far as it can */
+	const struct network *create; /* NULL: what was taken away, as it was */
+	const char *replaces_id;      /* of a network to create: the one that goes before */
+	uint32_t space;		      /* index into want->spaces; NONE: see have_space */
 	uint32_t have_space;
 	struct route route;
 	struct handoff handoff;
@@ -49,8 +52,11 @@ struct step {
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
-	bool keep_networks; /* set before: ours that left the file stay */
-	bool adopt;	    /* set before: unmarked rules that say what ours say are removed */
+	bool keep_networks;  /* set before: ours that left the file stay */
+	bool adopt;	     /* set before: unmarked rules that say what ours say are removed */
+	const char *replace; /* set before: this network is to be made anew, if it must be */
+	const char *replace_refused; /* why it is not; NULL: it is, or nobody asked */
+	LIST(const struct kept_endpoint *) obsolete; /* not to be made again any more */
 };
 
 /*
@@ -69,6 +75,13 @@ struct named_interface {
 	bool there;
 };
 
+/* A connection that the engine refused: the container is connected as it was before. */
+struct refusal {
+	const char *container_id, *network, *why;
+	struct ip ip; /* that was asked for */
+	int64_t until_ms;
+};
+
 struct observed {
 	const struct engine *engine;
 	const struct facts *facts;
@@ -76,6 +89,9 @@ struct observed {
 		have; /* spaces[0] is the host; attachments and networks come from the engine */
 	LIST(struct host_prefix) host_prefixes;
 	LIST(struct named_interface) interfaces;
+	LIST(struct kept_endpoint) kept; /* taken away before, and not made again yet */
+	LIST(struct kept_network) kept_networks;
+	LIST(struct refusal) refusals;
 };
 
 /* The last sequence numbers of batches are the caller's: each batch here starts at 1. */

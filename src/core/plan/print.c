@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A plan for people and for programs. */
+#include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/plan/plan.h"
 
@@ -57,10 +58,12 @@ static void print_changes(struct buf *out, const struct step *step, const struct
 
 	list_each (change, &step->changes)
 		for (uint32_t i = 0; i < change_size(change) && shown < limit; i++, shown++) {
+			size_t start = out->len;
+
 			buf_printf(out, "    %c ", change->sign);
 			nft_print_change(out, change, i);
 			print_origin(out, config, change_origin(change, i));
-			buf_puts(out, "\n");
+			buf_end_line(out, start);
 		}
 	if (shown < total)
 		buf_printf(out, "    … and %u more (-v shows all)\n", total - shown);
@@ -69,8 +72,7 @@ static void print_changes(struct buf *out, const struct step *step, const struct
 static void print_findings(struct buf *out, const struct plan *plan)
 {
 	list_each (finding, &plan->findings.list)
-		buf_printf(out, "%s: %s: %s\n", finding_names[finding->kind], finding->subject,
-			   finding->text);
+		finding_print(out, finding);
 }
 
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool verbose)
@@ -78,10 +80,12 @@ void plan_print(struct buf *out, const struct plan *plan, const struct config *c
 	const char *comma = "";
 
 	list_each (step, &plan->steps) {
+		size_t start = out->len;
+
 		buf_printf(out, "%c %-10s %s", step->sign, step->object, step->text);
 		if (step->why && *step->why)
 			buf_printf(out, "  (%s)", step->why);
-		buf_puts(out, "\n");
+		buf_end_line(out, start);
 		print_changes(out, step, config, verbose);
 	}
 	print_findings(out, plan);

@@ -174,9 +174,10 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	step->batch = batch;
 	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
-	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s)", space_name(h),
-				  nft_changes_count(&changes),
-				  nft_changes_count(&changes) == 1 ? "" : "s");
+	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
+				  space_name(h), nft_changes_count(&changes),
+				  nft_changes_count(&changes) == 1 ? "" : "s",
+				  h->ruleset.odd ? "; " : "", h->ruleset.odd ? h->ruleset.odd : "");
 	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
 }
 
@@ -332,6 +333,10 @@ static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
 {
 	const struct space *h = &d->seen->have.spaces.items[have];
 
+	if (h->not_searched)
+		finding_add(&d->plan->findings, d->a, FINDING_WARNING, NONE, h->container,
+			    "it is not known whether rules without our mark stand there: %s",
+			    h->not_searched);
 	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
 		adopt_leftovers(d, want, have, v);
 	if (!d->plan->adopt)

@@ -13,6 +13,7 @@
 enum {
 	READ_TIMEOUT_MS = 10000,
 	WRITE_TIMEOUT_MS = 60000, /* a disconnect waits for the container's lock */
+	TICK_MS = 1000,
 	MAX_LIST = 256 << 20,
 	MAX_ANSWER = 1 << 20,
 	CHECK_DUPLICATE_BELOW = 44, /* minor of the API: later engines always check */
@@ -69,6 +70,45 @@ static void forget(struct docker *d)
 	d->engine = (struct engine){0};
 }
 
+void docker_set_meanwhile(struct docker *d, const struct docker_meanwhile *meanwhile)
+{
+	d->meanwhile = *meanwhile;
+}
+
+static CURLcode result_of(struct docker *d)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(d->calls, &left)))
+		if (message->msg == CURLMSG_DONE)
+			return message->data.result;
+	return CURLE_ABORTED_BY_CALLBACK; /* given up before it was done */
+}
+
+/* curl_easy_perform, but that something else may be done meanwhile. */
+static CURLcode transfer(struct docker *d, enum method method)
+{
+	const struct docker_meanwhile *m = &d->meanwhile;
+	struct curl_waitfd fds[] = {{.fd = m->fds[0], .events = CURL_WAIT_POLLIN},
+				    {.fd = m->fds[1], .events = CURL_WAIT_POLLIN}};
+	bool wanted = true;
+	int running = 1;
+	CURLcode code;
+
+	curl_multi_add_handle(d->calls, d->easy);
+	while (running && wanted && !curl_multi_perform(d->calls, &running)) {
+		if (!running ||
+		    curl_multi_poll(d->calls, fds, m->take ? COUNT_OF(fds) : 0, TICK_MS, NULL))
+			break;
+		if (m->take)
+			wanted = m->take(m->context) || method != GET;
+	}
+	code = result_of(d);
+	curl_multi_remove_handle(d->calls, d->easy);
+	return code;
+}
+
 static bool perform(struct docker *d, const struct request *q, struct error *err)
 {
 	long status = 0, sent = 0, connects = 0;
@@ -77,7 +117,7 @@ static bool perform(struct docker *d, const struct request *q, struct error *err
 	buf_free(&d->answer);
 	d->max_answer = q->max;
 	set_up(d, q);
-	code = curl_easy_perform(d->easy);
+	code = transfer(d, q->method);
 	curl_easy_getinfo(d->easy, CURLINFO_REQUEST_SIZE, &sent);
 	curl_easy_getinfo(d->easy, CURLINFO_NUM_CONNECTS, &connects);
 	curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -138,7 +178,8 @@ static void copy_version(struct engine *e, struct arena *a, const struct engine 
 			     .api = arena_strdup(a, from->api),
 			     .api_min = arena_strdup(a, from->api_min),
 			     .api_max = arena_strdup(a, from->api_max),
-			     .major = from->major};
+			     .major = from->major,
+			     .minor = from->minor};
 }
 
 typedef bool decoder(struct engine *e, struct arena *a, const char *json, size_t len,
@@ -156,14 +197,31 @@ static const struct reading {
 	 engine_decode_containers},
 };
 
+/* As proxies do that let some questions through: it says nothing of how the engine is. */
+static bool is_forbidden(int code)
+{
+	return code == 401 || code == 403 || code == 404 || code == 405 || code == 501;
+}
+
+static bool read_part(struct docker *d, const struct reading *reading, struct engine *e,
+		      struct arena *a, struct error *err)
+{
+	if (perform(d, &reading->request, err))
+		return reading->decode(e, a, buf_text(&d->answer), d->answer.len, err);
+	if (reading->decode != engine_decode_info || !is_forbidden(err->code))
+		return false;
+	e->info_refused = arena_strdup(a, err->text);
+	*err = (struct error){0};
+	return true;
+}
+
 static bool read_once(struct docker *d, struct engine *e, struct arena *a, struct error *err)
 {
 	if (!negotiate(d, err))
 		return false;
 	copy_version(e, a, &d->engine);
 	for (size_t i = 0; i < COUNT_OF(readings); i++)
-		if (!perform(d, &readings[i].request, err) ||
-		    !readings[i].decode(e, a, buf_text(&d->answer), d->answer.len, err))
+		if (!read_part(d, &readings[i], e, a, err))
 			return error_wrap(err, "%s", readings[i].doing);
 	return true;
 }
@@ -226,13 +284,28 @@ static bool change(struct docker *d, enum method method, const char *path, const
 		       : error_wrap(err, "%s %s", method == POST ? "POST" : "DELETE", path);
 }
 
-bool docker_create_network(struct docker *d, const struct network *network, struct error *err)
+bool docker_network_settings(struct docker *d, struct kept_network *was, const char *id,
+			     struct arena *a, struct error *err)
+{
+	AUTO_BUF struct buf path = {0};
+	bool ok;
+
+	add_path(&path, d, "/networks/", id, "");
+	ok = call(d, &(struct request){.path = buf_text(&path), .max = MAX_LIST}, err) &&
+	     engine_decode_network_settings(&was->settings, a, buf_text(&d->answer), d->answer.len,
+					    err);
+	buf_free(&d->answer);
+	return ok || error_wrap(err, "inspect network %s", was->name);
+}
+
+bool docker_create_network(struct docker *d, const struct network *network,
+			   const struct kept_network *was, struct error *err)
 {
 	AUTO_BUF struct buf body = {0};
 
 	if (!negotiate(d, err))
 		return false;
-	engine_encode_network(&body, network, atoi(d->engine.api + 2) < CHECK_DUPLICATE_BELOW);
+	engine_encode_network(&body, network, was, atoi(d->engine.api + 2) < CHECK_DUPLICATE_BELOW);
 	return change(d, POST, "/networks/create", &body, err);
 }
 
@@ -244,13 +317,13 @@ bool docker_remove_network(struct docker *d, const char *id, struct error *err)
 	return change(d, DELETE, buf_text(&path), NULL, err);
 }
 
-bool docker_connect(struct docker *d, const char *network, const char *container_id, struct ip ip,
-		    struct error *err)
+bool docker_connect(struct docker *d, const char *network, const char *container_id,
+		    const struct connecting *how, struct error *err)
 {
 	AUTO_BUF struct buf path = {0}, body = {0};
 
 	add_path(&path, d, "/networks/", network, "/connect");
-	engine_encode_connect(&body, container_id, ip);
+	engine_encode_connect(&body, container_id, how);
 	return change(d, POST, buf_text(&path), &body, err);
 }
 
@@ -277,10 +350,11 @@ struct docker *docker_new(const struct docker_options *options, struct error *er
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		error_set(err, -1, "cannot start libcurl");
 	d->easy = curl_easy_init();
+	d->calls = curl_multi_init();
 	d->json_header = curl_slist_append(NULL, "Content-Type: application/json");
 	/* a body over 1 MiB would wait a second for 100 Continue, which dockerd may not send */
 	d->json_header = curl_slist_append(d->json_header, "Expect:");
-	if (d->easy && d->json_header && !err->code &&
+	if (d->easy && d->calls && d->json_header && !err->code &&
 	    docker_address_parse(&d->address, &d->arena, options, err) &&
 	    docker_events_init(d, err))
 		return d;
@@ -300,6 +374,7 @@ void docker_free(struct docker *d)
 		return;
 	docker_events_free(d);
 	curl_easy_cleanup(d->easy);
+	curl_multi_cleanup(d->calls);
 	curl_slist_free_all(d->json_header);
 	buf_free(&d->answer);
 	arena_release(&d->engine_arena);

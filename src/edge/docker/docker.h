@@ -30,6 +30,18 @@ void docker_free(struct docker *d);
 bool docker_is_remote(const struct docker *d);
 
 /*
+ * What goes on while an answer is waited for, which may take its time: `take` is called when one of
+ * the descriptors is readable, and every second. Where it says false nobody waits for the answer to
+ * a GET any more (ECANCELED); what was asked to change something is waited for.
+ */
+struct docker_meanwhile {
+	int fds[2];
+	bool (*take)(void *context);
+	void *context;
+};
+void docker_set_meanwhile(struct docker *d, const struct docker_meanwhile *meanwhile);
+
+/*
  * Reads the engine: version (negotiating once per connection), info, networks, containers; all or
  * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; another errno: it broke off, stalled
  * (ETIMEDOUT) or answers too much (EMSGSIZE); an HTTP status where it answered with an error; -1
@@ -39,11 +51,16 @@ MUST_CHECK bool docker_read(struct docker *d, struct engine *e, struct arena *a,
 MUST_CHECK bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
 			       struct error *err);
 
+/* What a network was made with. */
+MUST_CHECK bool docker_network_settings(struct docker *d, struct kept_network *was, const char *id,
+					struct arena *a, struct error *err);
+/* As engine_encode_network has them: what is declared, what it replaces; one of them may be NULL.
+ */
 MUST_CHECK bool docker_create_network(struct docker *d, const struct network *network,
-				      struct error *err);
+				      const struct kept_network *was, struct error *err);
 MUST_CHECK bool docker_remove_network(struct docker *d, const char *id, struct error *err);
 MUST_CHECK bool docker_connect(struct docker *d, const char *network, const char *container_id,
-			       struct ip ip, struct error *err);
+			       const struct connecting *how, struct error *err);
 MUST_CHECK bool docker_disconnect(struct docker *d, const char *network, const char *container_id,
 				  bool force, struct error *err);
 

@@ -26,6 +26,7 @@ static const struct {
 	{CURLE_COULDNT_RESOLVE_HOST, EHOSTUNREACH, "the name does not resolve; check DOCKER_HOST"},
 	{CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, "no answer in time"},
 	{CURLE_WRITE_ERROR, EMSGSIZE, "the answer is too large"},
+	{CURLE_ABORTED_BY_CALLBACK, ECANCELED, "nobody waits for the answer any more"},
 	{CURLE_GOT_NOTHING, ECONNRESET, "it hung up without an answer"},
 	{CURLE_RECV_ERROR, ECONNRESET, "it hung up in the middle"},
 	{CURLE_SEND_ERROR, ECONNRESET, "it hung up in the middle"},

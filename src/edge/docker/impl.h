@@ -36,6 +36,8 @@ struct docker {
 	struct arena arena;
 	struct docker_address address;
 	CURL *easy;
+	CURLM *calls; /* … runs in it, and keeps its connection there */
+	struct docker_meanwhile meanwhile;
 	struct curl_slist *json_header;
 	struct engine engine; /* version and API only; api NULL: to be negotiated */
 	struct arena engine_arena;

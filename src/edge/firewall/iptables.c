@@ -12,16 +12,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TOOL_MS = 20000, MAX_NAMES = 4096, MOST_RULES = 1 << 20 /* bytes */ };
+enum {
+	TOOL_MS = 20000,
+	CONTAINER_SAVE_MS = 2000, /* in a namespace whose owner may have filled it */
+	CONTAINER_RESTORE_MS = 5000,
+	MAX_NAMES = 4096,
+	MOST_RULES = 1 << 20, /* bytes */
+};
 
 static const char *const tables[] = {"raw", "nat", "filter"};
+
+static int patience_ms(const struct ns *ns)
+{
+	return ns->pidfd < 0 ? TOOL_MS : CONTAINER_SAVE_MS;
+}
 
 /*
  * The kernel lists the tables that are loaded in the namespace that we are in: the save tool would
  * load one that is not.
  */
 static bool save_legacy_table(struct buf *text, bool *exists, const char *table, bool counters,
-			      struct error *err)
+			      int timeout_ms, struct error *err)
 {
 	static const char path[] = "/proc/thread-self/net/ip_tables_names";
 	const char *const argv[] = {"iptables-legacy-save", "-t", table, counters ? "-c" : NULL,
@@ -32,7 +43,7 @@ static bool save_legacy_table(struct buf *text, bool *exists, const char *table,
 	if (access(path, F_OK) == 0 && !file_read(&names, path, MAX_NAMES, err))
 		return false;
 	*exists = text_lists(buf_text(&names), '\n', table);
-	return !*exists || proc_run(argv, NULL, text, TOOL_MS, err);
+	return !*exists || proc_run(argv, NULL, text, timeout_ms, err);
 }
 
 bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, const char *table,
@@ -43,26 +54,26 @@ bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, c
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = save_legacy_table(text, exists, table, false, err);
+	ok = save_legacy_table(text, exists, table, false, patience_ms(ns), err);
 	ns_leave(home);
 	return ok;
 }
 
-static bool save_legacy(struct buf *text, bool counters, struct error *err)
+static bool save_legacy(struct buf *text, bool counters, int timeout_ms, struct error *err)
 {
 	bool exists;
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++)
-		if (!save_legacy_table(text, &exists, tables[i], counters, err))
+		if (!save_legacy_table(text, &exists, tables[i], counters, timeout_ms, err))
 			return false;
 	return true;
 }
 
-static bool save_nft(struct buf *text, bool counters, struct error *err)
+static bool save_nft(struct buf *text, bool counters, int timeout_ms, struct error *err)
 {
 	const char *const argv[] = {"iptables-nft-save", counters ? "-c" : NULL, NULL};
 
-	return proc_run(argv, NULL, text, TOOL_MS, err);
+	return proc_run(argv, NULL, text, timeout_ms, err);
 }
 
 static bool save(struct buf *text, const struct ns *ns, enum variant variant, bool counters,
@@ -73,8 +84,8 @@ static bool save(struct buf *text, const struct ns *ns, enum variant variant, bo
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = variant == VARIANT_NFT ? save_nft(text, counters, err)
-				    : save_legacy(text, counters, err);
+	ok = variant == VARIANT_NFT ? save_nft(text, counters, patience_ms(ns), err)
+				    : save_legacy(text, counters, patience_ms(ns), err);
 	ns_leave(home);
 	return ok;
 }
@@ -183,7 +194,7 @@ bool iptables_restore(const struct ns *ns, enum variant variant, const char *tex
 	if (!ns_enter(&home, ns, err))
 		return false;
 	deaf = ns_turn_deaf(ns, variant == VARIANT_NFT ? strlen(text) : 0);
-	ok = proc_run(argv, text, NULL, TOOL_MS, err);
+	ok = proc_run(argv, text, NULL, ns->pidfd < 0 ? TOOL_MS : CONTAINER_RESTORE_MS, err);
 	ns_hear_again(ns, deaf);
 	ns_leave(home);
 	return ok;

@@ -20,12 +20,38 @@ struct reading {
 	const struct ruleset *written; /* sets whose elements are known, or NULL */
 	const char *const *names;      /* chains whose rules are wanted, NULL at the end, or … */
 	bool (*matters)(const char *name); /* … a claim about them, and about sets */
+	size_t bytes;			   /* of our table, so far */
 };
+
+static const char *table_of(const struct ruleset *have)
+{
+	return have->table ? have->table : TABLE_NAME;
+}
+
+/* The owner of a container's namespace may have filled our table, or his own. */
+static bool is_too_much(size_t *bytes, const struct ns *ns, const char *table,
+			const struct nlmsghdr *message)
+{
+	/* the first attribute of every object names the table */
+	if (!strcmp(attr_text(attr_find(nlmsg_attrs(message), NFTA_TABLE_NAME)), table))
+		*bytes += message->nlmsg_len;
+	return (ns->most_bytes && *bytes > ns->most_bytes) ||
+	       (ns->until_ms && clock_ms() > ns->until_ms);
+}
+
+static bool refuse(struct error *err)
+{
+	error_set(err, -1, "there are too many rules in its namespace");
+	err->code = E2BIG;
+	return false;
+}
 
 static bool take(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	struct reading *r = context;
 
+	if (is_too_much(&r->bytes, r->ns, table_of(r->have), message))
+		return refuse(err);
 	return nft_decode_message(r->have, r->a, r->loose, message, err);
 }
 
@@ -46,7 +72,7 @@ static bool ask(struct reading *r, uint8_t type, uint16_t table_type, uint16_t n
 	size_t message = nlmsg_begin(&b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
 				     NLM_F_REQUEST | NLM_F_DUMP, seq, family, 0);
 
-	nla_text(&b, table_type, r->have->table ? r->have->table : TABLE_NAME);
+	nla_text(&b, table_type, table_of(r->have));
 	if (name)
 		nla_text(&b, name_type, name);
 	nlmsg_end(&b, message);
@@ -88,22 +114,61 @@ static void take_known(const struct reading *r, struct set *set)
 	set->size = size;
 }
 
-static bool read_once(struct reading *r, struct error *err)
+/* One table of how many soever. have->exists: it is there. */
+static bool read_table(struct reading *r, struct error *err)
 {
-	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
-		return false;
-	if (!r->have->exists)
+	AUTO_BUF struct buf b = {0};
+	uint32_t seq = next_seq();
+	uint8_t family = r->have->family ? r->have->family : NFPROTO_INET;
+	size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
+				     NLM_F_REQUEST, seq, family, 0);
+
+	nla_text(&b, NFTA_TABLE_NAME, table_of(r->have));
+	nlmsg_end(&b, message);
+	if (netlink_get(r->ns->nf_fd, b.data, b.len, seq, take, r, err))
 		return true;
-	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
-	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
+	if (err->code != ENOENT)
 		return false;
-	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err))
-		return false;
-	for (uint32_t i = 0; i < r->have->sets.n; i++)
+	*err = (struct error){0};
+	return true;
+}
+
+/*
+ * What a table holds beside chains and sets is never ours. The table counts it, so mostly nobody
+ * asks.
+ */
+static bool read_others(struct reading *r, struct error *err)
+{
+	if (r->have->uses <= r->have->chains.n + r->have->sets.n)
+		return true;
+	return ask(r, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, 0, NULL, err) &&
+	       ask(r, NFT_MSG_GETFLOWTABLE, NFTA_FLOWTABLE_TABLE, 0, NULL, err);
+}
+
+static bool read_elements(struct reading *r, struct error *err)
+{
+	for (uint32_t i = 0; i < r->have->sets.n && !r->have->odd; i++)
 		if (!is_known(r, i) &&
 		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
 			 r->have->sets.items[i].name, err))
 			return false;
+	return true;
+}
+
+/* An odd table is made anew, whatever else it holds: no more is asked of it. */
+static bool read_once(struct reading *r, struct error *err)
+{
+	if (!read_table(r, err))
+		return false;
+	if (!r->have->exists || r->have->odd)
+		return true;
+	if (!ask(r, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, err) ||
+	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err) || !read_others(r, err))
+		return false;
+	if (r->have->odd)
+		return true;
+	if (!ask(r, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, err) || !read_elements(r, err))
+		return false;
 	nft_decode_finish(r->have, r->a);
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
 		if (is_known(r, i))
@@ -118,7 +183,7 @@ static bool ask_rules(struct reading *r, const char *chain, struct error *err)
 
 static bool read_chains_once(struct reading *r, struct error *err)
 {
-	if (!ask(r, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, 0, NULL, err))
+	if (!read_table(r, err))
 		return false;
 	if (!r->have->exists)
 		return true;
@@ -169,6 +234,7 @@ static bool read_whole(struct reading *r, struct error *err)
 		bool ok;
 
 		*r->have = asked;
+		r->bytes = 0;
 		if (!fw_nft_generation(&before, r->ns, err))
 			return false;
 		*err = (struct error){0};
@@ -184,6 +250,16 @@ static bool read_whole(struct reading *r, struct error *err)
 	return error_set(err, EBUSY, "other programs change the rules all the time");
 }
 
+/* The dump goes on in a socket that nobody reads any more. */
+static bool give_up(const struct ns *ns, struct error *err)
+{
+	struct error trouble = {0};
+
+	if (err->code == E2BIG && !ns_renew(ns, &trouble))
+		*err = trouble;
+	return false;
+}
+
 bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 		 const struct ruleset *written, struct error *err)
 {
@@ -193,7 +269,14 @@ bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 	*have = (struct ruleset){0};
 	if (read_whole(&r, err))
 		return true;
-	return error_wrap(err, "read table inet " TABLE_NAME);
+	give_up(ns, err);
+	if (err->code != E2BIG || r.bytes <= ns->most_bytes)
+		return error_wrap(err, "read table inet " TABLE_NAME);
+	*err = (struct error){0};
+	*have = (struct ruleset){
+		.exists = true,
+		.odd = arena_printf(a, "more than %zu kB stand in it", ns->most_bytes >> 10)};
+	return true;
 }
 
 bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
@@ -205,6 +288,7 @@ bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *
 	*have = (struct ruleset){.family = family, .table = table};
 	if (read_whole(&r, err))
 		return true;
+	give_up(ns, err);
 	return error_wrap(err, "read table %s", table);
 }
 
@@ -258,18 +342,22 @@ bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns 
 struct tallying {
 	struct tally *tally;
 	const struct ruleset *want;
+	const struct ns *ns;
+	size_t bytes;
 };
 
-static bool take_count(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+static bool take_count(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	struct tallying *t = context;
 
+	if (is_too_much(&t->bytes, t->ns, TABLE_NAME, message))
+		return refuse(err);
 	tally_message(t->tally, t->want, message);
 	return true;
 }
 
 /* Of one set where there is a name, else of all rules. What is not there counted nothing. */
-static bool tally_part(struct tallying *t, const struct ns *ns, const char *set, struct error *err)
+static bool tally_part(struct tallying *t, const char *set, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
 	uint32_t seq = next_seq();
@@ -281,8 +369,9 @@ static bool tally_part(struct tallying *t, const struct ns *ns, const char *set,
 	if (set)
 		nla_text(&b, NFTA_SET_ELEM_LIST_SET, set);
 	nlmsg_end(&b, message);
-	if (netlink_dump(ns->nf_fd, b.data, b.len, seq, take_count, t, err))
+	if (netlink_dump(t->ns->nf_fd, b.data, b.len, seq, take_count, t, err))
 		return true;
+	give_up(t->ns, err);
 	if (err->code != ENOENT)
 		return error_wrap(err, "read the counters of table inet " TABLE_NAME);
 	*err = (struct error){0};
@@ -292,13 +381,13 @@ static bool tally_part(struct tallying *t, const struct ns *ns, const char *set,
 bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset *want,
 		  struct error *err)
 {
-	struct tallying t = {tally, want};
+	struct tallying t = {.tally = tally, .want = want, .ns = ns};
 
 	tally->chain = NULL;
 	list_each (set, &want->sets)
-		if (set->counts && !tally_part(&t, ns, set->name, err))
+		if (set->counts && !tally_part(&t, set->name, err))
 			return false;
-	return tally_part(&t, ns, NULL, err);
+	return tally_part(&t, NULL, err);
 }
 
 static uint64_t transactions;
@@ -334,5 +423,8 @@ bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t 
 	message = failed - batch->seq0;
 	if (failed && message < batch->origins.n)
 		*origin = batch->origins.items[message];
+	if (err->code == EPERM)
+		error_wrap(err, "it belongs to another program (nft list tables), or we lack "
+				"CAP_NET_ADMIN");
 	return error_wrap(err, "change table %s", batch->table);
 }

@@ -8,7 +8,9 @@
 #include "edge/netlink/netns.h"
 
 /*
- * have->exists false if the table is not there. Retried while other writers interrupt the dump.
+ * have->exists false if the table is not there. Retried while other writers interrupt the dump. A
+ * table that holds more than ns->most_bytes is odd; err->code E2BIG: it was not read by
+ * ns->until_ms.
  * written: sets whose elements are known, as our own transaction left them; NULL: none are.
  */
 MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,

@@ -10,10 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 64 << 10, PIPE_TIMEOUT_MS = 10000 };
+enum {
+	CHUNK = 64 << 10,
+	PIPE_MS = 10000,  /* for all that comes through a pipe (check /dev/stdin) */
+	WRITER_MS = 5000, /* for who else replaces the same file just now */
+};
 
 static bool too_large(const char *path, size_t max, struct error *err)
 {
@@ -22,21 +27,22 @@ static bool too_large(const char *path, size_t max, struct error *err)
 	return error_set(err, -1, "%s is larger than %zu bytes", path, max);
 }
 
-/* A pipe (check /dev/stdin) gets its time, but not for ever. */
-static bool wait_readable(int fd, const char *path, struct error *err)
+/* Whatever drips into a pipe, its end must come in time. */
+static bool wait_readable(int fd, const char *path, int64_t until_ms, struct error *err)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	int n = poll(&p, 1, PIPE_TIMEOUT_MS);
+	int64_t left = until_ms - clock_ms();
+	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
 
 	if (n < 0 && errno != EINTR)
 		return error_set(err, errno, "read %s", path);
 	if (!n)
-		return error_set(err, ETIMEDOUT, "read %s", path);
+		return error_set(err, -1, "read %s: timed out, its end did not come", path);
 	return true;
 }
 
 static bool read_all(struct buf *out, int fd, const struct stat *st, const char *path, size_t max,
-		     struct error *err)
+		     int64_t until_ms, struct error *err)
 {
 	bool regular = S_ISREG(st->st_mode); /* always ready, and it tells its size */
 	size_t start = out->len;
@@ -48,7 +54,7 @@ static bool read_all(struct buf *out, int fd, const struct stat *st, const char 
 		char *at;
 		ssize_t n;
 
-		if (!regular && !wait_readable(fd, path, err))
+		if (!regular && !wait_readable(fd, path, until_ms, err))
 			return false;
 		if (out->cap - out->len < 2)
 			buf_reserve(out, out->cap + CHUNK);
@@ -68,6 +74,11 @@ static bool read_all(struct buf *out, int fd, const struct stat *st, const char 
 
 bool file_read(struct buf *out, const char *path, size_t max, struct error *err)
 {
+	return file_read_within(out, path, max, PIPE_MS, err);
+}
+
+bool file_read_within(struct buf *out, const char *path, size_t max, int pipe_ms, struct error *err)
+{
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 
@@ -77,7 +88,7 @@ bool file_read(struct buf *out, const char *path, size_t max, struct error *err)
 		return error_set(err, EISDIR, "read %s", path);
 	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > max)
 		return too_large(path, max, err);
-	return read_all(out, fd, &st, path, max, err);
+	return read_all(out, fd, &st, path, max, clock_ms() + pipe_ms, err);
 }
 
 struct file_mark file_mark(const char *path)
@@ -154,6 +165,39 @@ static void sync_folder(const char *folder)
 		(void)!fsync(fd);
 }
 
+/* A temporary that somebody renamed meanwhile is a finished file by now. */
+static bool is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return !fstat(fd, &ours) && !lstat(path, &there) && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+}
+
+/*
+ * It has one name, so that who is killed while he writes leaves one such file, which the next one
+ * takes; and it is locked, so that two do not write into it at a time. -1 with err.
+ */
+static int open_temporary(const char *path, struct error *err)
+{
+	int64_t until = clock_ms() + WRITER_MS;
+
+	do {
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+		if (fd < 0) {
+			error_set(err, errno, "create %s", path);
+			return -1;
+		}
+		if (!flock(fd, LOCK_EX | LOCK_NB) && is_at(fd, path) && !ftruncate(fd, 0))
+			return fd;
+		close(fd);
+		usleep(1000);
+	} while (clock_ms() < until);
+	error_set(err, EBUSY, "create %s", path);
+	return -1;
+}
+
 bool file_replace(const char *path, const char *text, size_t len, mode_t mode, struct error *err)
 {
 	AUTO_BUF struct buf folder = {0}, temporary = {0};
@@ -162,10 +206,10 @@ bool file_replace(const char *path, const char *text, size_t len, mode_t mode, s
 	folder_of(&folder, path);
 	if (mkdir(buf_text(&folder), 0755) && errno != EEXIST)
 		return error_set(err, errno, "create folder %s", buf_text(&folder));
-	buf_printf(&temporary, "%s.XXXXXX", path);
-	fd = mkostemp(temporary.data, O_CLOEXEC);
+	buf_printf(&temporary, "%s.new", path);
+	fd = open_temporary(buf_text(&temporary), err);
 	if (fd < 0)
-		return error_set(err, errno, "create %s", buf_text(&temporary));
+		return false;
 	if (!write_synced(fd, text, len, mode)) {
 		error_set(err, errno, "write %s", buf_text(&temporary));
 		unlink(buf_text(&temporary));

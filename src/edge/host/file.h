@@ -9,9 +9,11 @@
 
 /*
  * Appends the file's bytes to *out. Errors name the path: missing, a directory, longer than max
- * ("networks.json is larger than 64 MiB"), a pipe that stays silent for 10 s.
+ * ("networks.json is larger than 64 MiB"), a pipe whose end does not come within 10 s, or so long.
  */
 MUST_CHECK bool file_read(struct buf *out, const char *path, size_t max, struct error *err);
+MUST_CHECK bool file_read_within(struct buf *out, const char *path, size_t max, int pipe_ms,
+				 struct error *err);
 
 /* Which file it is, and when it changed: another one, or one that was written to, differs. */
 struct file_mark {
@@ -27,8 +29,8 @@ struct file_mark file_mark(const char *path);
 bool file_has_hash(const char *path, uint64_t size, uint64_t hash);
 
 /*
- * The file has the new text or the old one, never a part: a temporary beside it is written, synced
- * and renamed. Makes the folder if it is absent (one level).
+ * The file has the new text or the old one, never a part: a temporary beside it ("PATH.new") is
+ * written, synced and renamed. Makes the folder if it is absent (one level).
  */
 MUST_CHECK bool file_replace(const char *path, const char *text, size_t len, mode_t mode,
 			     struct error *err);

@@ -2,7 +2,6 @@
 #include "edge/host/status.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdio.h>
@@ -13,7 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAX_CONNECTIONS = 16, CONNECTION_S = 90, BACKLOG = 16 };
+enum {
+	MAX_CONNECTIONS = 32,
+	PATIENCE_MS = 10000, /* for a request to come, or an answer to be read */
+	BACKLOG = 16,
+};
 
 static const struct {
 	const char *path, *type;
@@ -24,18 +27,24 @@ static const struct {
 	[STATUS_PASS] = {"/pass", "text/plain; charset=utf-8"},
 };
 
-/* Somebody who waits, and then his answer. */
+enum { FOREVER = -1 };
+
+/* A connection, as long as it lasts. */
 struct guest {
 	struct MHD_Connection *connection; /* NULL: the place is free */
+	bool waits;			   /* for the caller's answer to page, */
+	bool served;			   /* which is being made */
 	enum status_page page;
 	uint64_t accepts; /* with a pass: the digest of a file; 0: none */
 	struct MHD_Response *answer;
 	unsigned int code;
+	int64_t until_ms; /* it is shown out then; FOREVER: it waits for us */
 };
 
 struct status_server {
 	struct MHD_Daemon *http;
-	char *path; /* of a unix socket, to be removed */
+	char *path;  /* of a unix socket, to be removed … */
+	ino_t inode; /* … if it is still this one */
 	struct guest guests[MAX_CONNECTIONS];
 };
 
@@ -64,41 +73,69 @@ static uint64_t digest_of(struct MHD_Connection *c)
 	return text ? strtoull(text, NULL, 16) : 0;
 }
 
-static enum MHD_Result let_wait(struct status_server *s, struct MHD_Connection *c,
-				enum status_page page, void **seen)
+static void forget_answer(struct guest *guest)
 {
-	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		if (!s->guests[i].connection) {
-			s->guests[i] = (struct guest){
-				.connection = c, .page = page, .accepts = digest_of(c)};
-			*seen = &s->guests[i];
-			MHD_suspend_connection(c);
-			return MHD_YES;
-		}
-	return reply(c, 503, "too many wait already\n");
+	if (guest->answer)
+		MHD_destroy_response(guest->answer);
+	guest->answer = NULL;
+	guest->waits = guest->served = false;
+	guest->accepts = 0;
 }
 
-static void forget_guest(void *server UNUSED, struct MHD_Connection *c UNUSED, void **seen,
-			 enum MHD_RequestTerminationCode why UNUSED)
+/* The library lets in no more than there are places. */
+static void greet(void *server, struct MHD_Connection *c, void **guest_of_connection,
+		  enum MHD_ConnectionNotificationCode what)
+{
+	struct status_server *s = server;
+	struct guest *guest = *guest_of_connection;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && guest) {
+		forget_answer(guest);
+		*guest = (struct guest){0};
+	}
+	for (size_t i = 0; what == MHD_CONNECTION_NOTIFY_STARTED && i < MAX_CONNECTIONS; i++)
+		if (!s->guests[i].connection) {
+			s->guests[i] = (struct guest){.connection = c,
+						      .until_ms = clock_ms() + PATIENCE_MS};
+			*guest_of_connection = &s->guests[i];
+			return;
+		}
+}
+
+/* It may ask again on the same connection. */
+static void end_request(void *server UNUSED, struct MHD_Connection *c UNUSED, void **seen,
+			enum MHD_RequestTerminationCode why UNUSED)
 {
 	struct guest *guest = *seen;
 
 	if (!guest)
 		return;
-	if (guest->answer)
-		MHD_destroy_response(guest->answer);
-	*guest = (struct guest){0};
+	forget_answer(guest);
+	guest->until_ms = clock_ms() + PATIENCE_MS;
 }
 
-static enum MHD_Result handle(void *server, struct MHD_Connection *c, const char *url,
-			      const char *method, const char *version, const char *upload,
-			      size_t *upload_len, void **seen)
+static enum MHD_Result let_wait(struct MHD_Connection *c, enum status_page page, void **seen)
 {
-	struct status_server *s = server;
+	struct guest *guest =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+
+	if (!guest)
+		return MHD_NO;
+	guest->waits = true;
+	guest->page = page;
+	guest->accepts = digest_of(c);
+	guest->until_ms = FOREVER;
+	*seen = guest;
+	MHD_suspend_connection(c);
+	return MHD_YES;
+}
+
+static enum MHD_Result handle(void *server UNUSED, struct MHD_Connection *c, const char *url,
+			      const char *method, const char *version UNUSED,
+			      const char *upload UNUSED, size_t *upload_len, void **seen)
+{
 	const struct guest *guest = *seen;
 
-	(void)version;
-	(void)upload;
 	if (*upload_len) { /* nothing that is sent is wanted */
 		*upload_len = 0;
 		return MHD_YES;
@@ -112,7 +149,7 @@ static enum MHD_Result handle(void *server, struct MHD_Connection *c, const char
 			continue;
 		if (strcmp(method, posts ? "POST" : "GET") != 0)
 			return reply(c, 405, posts ? "POST it\n" : "read only\n");
-		return let_wait(s, c, (enum status_page)i, seen);
+		return let_wait(c, (enum status_page)i, seen);
 	}
 	if (strcmp(method, "GET") != 0)
 		return reply(c, 405, "read only\n");
@@ -121,23 +158,46 @@ static enum MHD_Result handle(void *server, struct MHD_Connection *c, const char
 
 /* --- the socket --- */
 
-static int listen_unix(const char *path, struct error *err)
+/* Of a daemon that was killed: nobody listens there any more. Anything else is somebody's. */
+static bool remove_stale(const char *path, const struct sockaddr_un *at, struct error *err)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT || error_set(err, errno, "status socket %s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, -1, "status socket: %s is there and is no socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, errno, "status socket %s", path);
+	if (!connect(fd, (const struct sockaddr *)at, sizeof(*at)) || errno != ECONNREFUSED)
+		return error_set(err, -1, "status socket: somebody listens at %s", path);
+	return !unlink(path) || error_set(err, errno, "remove %s", path);
+}
+
+static bool bind_unix(int fd, const char *path, struct error *err)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	mode_t before;
-	int fd, bound;
+	int bound;
 
-	if (strlen(path) >= sizeof(at.sun_path)) {
-		error_set(err, ENAMETOOLONG, "status socket %s", path);
-		return -1;
-	}
+	if (strlen(path) >= sizeof(at.sun_path))
+		return error_set(err, ENAMETOOLONG, "status socket %s", path);
 	memcpy(at.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(path); /* of one that is gone: the lock says that we are the only one */
+	if (!remove_stale(path, &at, err))
+		return false;
 	before = umask(0177);
-	bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&at, sizeof(at));
+	bound = bind(fd, (struct sockaddr *)&at, sizeof(at));
 	umask(before);
-	if (bound == 0 && listen(fd, BACKLOG) == 0)
+	return !bound || error_set(err, errno, "status socket %s", path);
+}
+
+static int listen_unix(const char *path, struct error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && bind_unix(fd, path, err) && listen(fd, BACKLOG) == 0)
 		return fd;
 	error_set(err, errno, "status socket %s", path);
 	if (fd >= 0)
@@ -172,6 +232,13 @@ static int listen_loopback(const char *text, struct error *err)
 	return -1;
 }
 
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) ? 0 : st.st_ino;
+}
+
 struct status_server *status_open(const char *listen, struct error *err)
 {
 	bool is_path = *listen == '/';
@@ -181,11 +248,12 @@ struct status_server *status_open(const char *listen, struct error *err)
 	if (fd < 0)
 		return NULL;
 	s = xmalloc(sizeof(*s));
-	*s = (struct status_server){.path = is_path ? strdup(listen) : NULL};
+	*s = (struct status_server){.path = is_path ? strdup(listen) : NULL,
+				    .inode = is_path ? inode_of(listen) : 0};
 	s->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
 				   s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				   MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S,
-				   MHD_OPTION_NOTIFY_COMPLETED, forget_guest, NULL, MHD_OPTION_END);
+				   MAX_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, greet, s,
+				   MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL, MHD_OPTION_END);
 	if (s->http)
 		return s;
 	error_set(err, -1, "start the status server on %s", listen);
@@ -198,11 +266,13 @@ void status_close(struct status_server *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; s->http && i < COUNT_OF(pages); i++)
+	for (size_t i = 0; s->http && i < COUNT_OF(pages); i++) {
+		status_serve(s, (enum status_page)i);
 		status_answer(s, (enum status_page)i, false, "the daemon ends\n");
+	}
 	if (s->http)
 		MHD_stop_daemon(s->http);
-	if (s->path)
+	if (s->path && inode_of(s->path) == s->inode)
 		unlink(s->path);
 	free(s->path);
 	free(s);
@@ -213,20 +283,79 @@ int status_fd(const struct status_server *s)
 	return MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
+/* Who says nothing, or reads nothing, makes room for others: the library sees the end of it. */
+static void show_out(struct status_server *s)
+{
+	int64_t now = clock_ms();
+
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
+		struct guest *guest = &s->guests[i];
+
+		if (!guest->connection || guest->until_ms == FOREVER || now < guest->until_ms)
+			continue;
+		shutdown(MHD_get_connection_info(guest->connection,
+						 MHD_CONNECTION_INFO_CONNECTION_FD)
+				 ->connect_fd,
+			 SHUT_RDWR);
+		guest->until_ms = FOREVER;
+	}
+}
+
+static bool is_full(const struct status_server *s)
+{
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+		if (!s->guests[i].connection)
+			return false;
+	return true;
+}
+
+/* Where it was full the library lets the next ones in only when it is called again. */
+static void run(struct status_server *s)
+{
+	bool full = is_full(s);
+
+	MHD_run(s->http);
+	if (full && !is_full(s))
+		MHD_run(s->http);
+}
+
 void status_run(struct status_server *s)
 {
-	MHD_run(s->http);
+	show_out(s);
+	run(s);
+}
+
+int status_timeout_ms(const struct status_server *s)
+{
+	MHD_UNSIGNED_LONG_LONG of_library;
+	int64_t now = clock_ms(), left = INT32_MAX;
+
+	if (MHD_get_timeout(s->http, &of_library) == MHD_YES && of_library < INT32_MAX)
+		left = (int64_t)of_library;
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
+		const struct guest *guest = &s->guests[i];
+
+		if (guest->connection && guest->until_ms != FOREVER && guest->until_ms - now < left)
+			left = guest->until_ms > now ? guest->until_ms - now : 0;
+	}
+	return left == INT32_MAX ? -1 : (int)left;
 }
 
 static bool waits_for(const struct guest *guest, enum status_page page)
 {
-	return guest->connection && !guest->answer && guest->page == page;
+	return guest->connection && guest->waits && guest->page == page;
+}
+
+void status_serve(struct status_server *s, enum status_page page)
+{
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+		s->guests[i].served |= waits_for(&s->guests[i], page);
 }
 
 bool status_is_asked(const struct status_server *s, enum status_page page)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		if (waits_for(&s->guests[i], page))
+		if (waits_for(&s->guests[i], page) && !s->guests[i].served)
 			return true;
 	return false;
 }
@@ -234,7 +363,8 @@ bool status_is_asked(const struct status_server *s, enum status_page page)
 uint64_t status_accepts(const struct status_server *s)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		if (waits_for(&s->guests[i], STATUS_PASS) && s->guests[i].accepts)
+		if (waits_for(&s->guests[i], STATUS_PASS) && s->guests[i].served &&
+		    s->guests[i].accepts)
 			return s->guests[i].accepts;
 	return 0;
 }
@@ -246,48 +376,16 @@ void status_answer(struct status_server *s, enum status_page page, bool ok, cons
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
 		struct guest *guest = &s->guests[i];
 
-		if (!waits_for(guest, page))
+		if (!waits_for(guest, page) || !guest->served)
 			continue;
+		guest->waits = guest->served = false;
+		guest->accepts = 0;
 		guest->code = ok ? 200 : 500;
 		guest->answer = response(pages[page].type, text);
+		guest->until_ms = clock_ms() + PATIENCE_MS;
 		MHD_resume_connection(guest->connection);
 		any = true;
 	}
 	if (any)
-		MHD_run(s->http);
-}
-
-/* --- the client --- */
-
-static size_t take(char *bytes, size_t size, size_t n, void *body)
-{
-	buf_add(body, bytes, size * n);
-	return size * n;
-}
-
-bool status_ask(struct buf *body, long *code, const char *listen, const char *path, bool post,
-		struct error *err)
-{
-	AUTO_BUF struct buf url = {0};
-	CURL *easy = curl_easy_init();
-	CURLcode result;
-
-	if (!easy)
-		return error_set(err, -1, "cannot start libcurl");
-	buf_printf(&url, "http://%s%s", *listen == '/' ? "harborwall" : listen, path);
-	if (*listen == '/')
-		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, listen);
-	curl_easy_setopt(easy, CURLOPT_URL, buf_text(&url));
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, post ? 120000L : 10000L);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
-	if (post)
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
-	result = curl_easy_perform(easy);
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, code);
-	curl_easy_cleanup(easy);
-	return result == CURLE_OK || error_set(err, ECONNREFUSED, "no daemon answers on %s (%s)",
-					       listen, curl_easy_strerror(result));
+		run(s);
 }

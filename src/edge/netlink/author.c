@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_STAT_BYTES = 4096 };
 
@@ -43,12 +44,7 @@ static bool read_stat(pid_t pid, char name[17], pid_t *parent)
 
 struct author author_of_route(const struct nlmsghdr *message)
 {
-	struct author author = {.pid = (pid_t)message->nlmsg_pid};
-	pid_t parent;
-
-	if (author.pid > 0 && !read_stat(author.pid, author.name, &parent))
-		author.name[0] = '\0';
-	return author;
+	return (struct author){.pid = (pid_t)message->nlmsg_pid};
 }
 
 /* Pids may be another namespace's numbers: the name must be the same. */
@@ -62,4 +58,23 @@ void author_find_parent(struct author *author)
 	    !strcmp(name, author->name) && parent > 0 &&
 	    !read_stat(parent, author->parent, &grandparent))
 		author->parent[0] = '\0';
+}
+
+static bool is_in(pid_t pid, uint64_t netns)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return !stat(path, &st) && st.st_ino == netns;
+}
+
+void author_find_name(struct author *author, uint64_t netns)
+{
+	pid_t parent;
+
+	if (author->pid <= 0 || !is_in(author->pid, netns) ||
+	    !read_stat(author->pid, author->name, &parent))
+		*author = (struct author){0};
+	author_find_parent(author);
 }

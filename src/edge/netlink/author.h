@@ -3,6 +3,7 @@
 #pragma once
 
 #include <linux/netlink.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct author {
@@ -13,7 +14,15 @@ struct author {
 
 /* From the end of an nf_tables transaction (NFT_MSG_NEWGEN). */
 struct author author_of_transaction(const struct nlmsghdr *newgen);
-/* From an rtnetlink announcement: its port, which is the sender's pid for most programs. */
+/*
+ * From an rtnetlink announcement: its port, which is the sender's pid for most programs. It has no
+ * name yet.
+ */
 struct author author_of_route(const struct nlmsghdr *message);
 /* Looks for the parent while the process is still there, which it may not be for long. */
 void author_find_parent(struct author *author);
+/*
+ * Looks for the name, too. A port is any number that its owner likes: only a process in this
+ * network namespace (st_ino of /proc/PID/ns/net) is believed to be the one.
+ */
+void author_find_name(struct author *author, uint64_t netns);

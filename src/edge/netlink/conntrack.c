@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_REVOKED = 1 << 20 };
+/* So many are remembered and deleted at a time; more rounds than this are owed. */
+enum { ROUND = 1 << 15, MOST_ROUNDS = 64, MOST_IN_CONTAINER = 4 };
 
 struct revoked {
-	struct nf_conntrack **items;
+	struct nf_conntrack **items; /* of this round */
 	uint32_t n, cap;
+	bool more; /* than a round takes */
 	const struct flows *flows;
 };
 
@@ -39,7 +41,10 @@ static int look_at(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, voi
 			       .answers_port = port_of(ct, ATTR_REPL_PORT_SRC)};
 
 	(void)type;
-	if (r->n == MAX_REVOKED || flows_admit(r->flows, &c))
+	if (flows_admit(r->flows, &c))
+		return NFCT_CB_CONTINUE;
+	r->more |= r->n == ROUND;
+	if (r->more)
 		return NFCT_CB_CONTINUE;
 	if (r->n == r->cap) {
 		r->cap = r->cap ? 2 * r->cap : 64;
@@ -73,28 +78,52 @@ static bool delete_all(struct nfct_handle *h, struct revoked *r, struct error *e
 	return true;
 }
 
+static bool open_in(struct nfct_handle **h, const struct ns *ns, struct error *err)
+{
+	int home;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	*h = nfct_open(CONNTRACK, 0);
+	ns_leave(home);
+	return *h || error_set(err, errno, "open conntrack");
+}
+
+static bool revoke_round(struct nfct_handle *h, struct revoked *r, uint32_t bit, struct error *err)
+{
+	bool ok;
+
+	r->n = 0;
+	r->more = false;
+	nfct_callback_register(h, NFCT_T_ALL, look_at, r);
+	ok = dump(h, bit, err);
+	nfct_callback_unregister(h);
+	ok = ok && delete_all(h, r, err);
+	for (uint32_t i = 0; i < r->n; i++)
+		nfct_destroy(r->items[i]);
+	return ok;
+}
+
 bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const struct flows *flows,
 		      struct error *err)
 {
 	struct revoked r = {.flows = flows};
 	struct nfct_handle *h;
-	int home;
+	int round = 0, most = ns->pidfd < 0 ? MOST_ROUNDS : MOST_IN_CONTAINER;
 	bool ok;
 
 	*n = 0;
-	if (!ns_enter(&home, ns, err))
+	if (!open_in(&h, ns, err))
 		return false;
-	h = nfct_open(CONNTRACK, 0);
-	ns_leave(home);
-	if (!h)
-		return error_set(err, errno, "open conntrack");
-	nfct_callback_register(h, NFCT_T_ALL, look_at, &r);
-	ok = dump(h, bit, err);
-	nfct_callback_unregister(h);
-	ok = ok && delete_all(h, &r, err);
-	*n = r.n;
-	for (uint32_t i = 0; i < r.n; i++)
-		nfct_destroy(r.items[i]);
+	do {
+		ok = revoke_round(h, &r, bit, err);
+		*n += r.n;
+	} while (ok && r.more && ++round < most);
+	if (ok && r.more)
+		ok = error_set(err, -1,
+			       "there are more revoked connections than %u; the rest ends in the "
+			       "next pass",
+			       *n);
 	free(r.items);
 	nfct_close(h);
 	return ok;

@@ -10,17 +10,16 @@
 
 enum {
 	BUFFER_BYTES = 64 << 20,  /* a transaction is one skb */
+	EAR_BYTES = 1 << 20,	  /* of each listener: what is more is lost, and then all is read */
+	SHARE = 256,		  /* datagrams that one listener may bring at a time */
 	ANSWER_BYTES = 256 << 10, /* the kernel fills at most 32 KiB of a dump at once */
 	DEADLINE_MS = 5000,
-	MAX_ANSWERS = 1 << 22, /* messages of one answer */
 	ATTR_HEADER = sizeof(struct nlattr),
 };
 
 /* The forced sizes need CAP_NET_ADMIN; without it, what is allowed. */
-static void size_buffer(int fd, int forced, int plain)
+static void size_buffer(int fd, int forced, int plain, int bytes)
 {
-	int bytes = BUFFER_BYTES;
-
 	if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof(bytes)) < 0)
 		setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
 }
@@ -34,8 +33,8 @@ int netlink_open(int protocol, struct error *err)
 		error_set(err, errno, "open a netlink socket");
 		return -1;
 	}
-	size_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-	size_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	size_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, BUFFER_BYTES);
+	size_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, BUFFER_BYTES);
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
@@ -61,6 +60,7 @@ int netlink_listen(int protocol, const int groups[], struct error *err)
 
 	if (fd < 0)
 		return -1;
+	size_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, EAR_BYTES);
 	for (; *groups; groups++)
 		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, groups, sizeof(*groups)) <
 		    0) {
@@ -78,31 +78,45 @@ void netlink_hear_group(int fd, int group, bool on)
 			   &group, sizeof(group));
 }
 
-bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
-		  void *context)
+enum heard netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+			void *context)
 {
 	static _Alignas(struct nlmsghdr) char bytes[64 << 10];
-	bool heard = false;
+	enum heard heard = HEARD_NOTHING;
 
-	for (;;) {
-		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	for (int i = 0; i < SHARE; i++) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
 		const char *at = bytes;
 
-		if (n < 0 && errno == ENOBUFS)
-			heard = true;
-		else if (n <= 0)
+		if (n < 0 && errno != ENOBUFS)
 			return heard;
+		if (n < 0 || n > (ssize_t)sizeof(bytes)) { /* some were lost, or a part of one */
+			heard = HEARD_SOMETHING;
+			continue;
+		}
 		while (n >= (ssize_t)sizeof(struct nlmsghdr)) {
 			const struct nlmsghdr *message = (const void *)at;
 			ssize_t step = (ssize_t)NLMSG_ALIGN(message->nlmsg_len);
 
 			if (message->nlmsg_len < sizeof(*message) || message->nlmsg_len > n)
 				break;
-			heard |= matters(context, message);
+			if (matters(context, message))
+				heard = HEARD_SOMETHING;
 			at += step;
 			n -= step;
 		}
 	}
+	return HEARD_TOO_MUCH;
+}
+
+void netlink_forget(int fd)
+{
+	char byte;
+
+	/* no more than its buffer holds: nobody writes into it any more */
+	for (int i = 0; i < EAR_BYTES / ATTR_HEADER; i++)
+		if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) < 0 && errno != ENOBUFS)
+			return;
 }
 
 /* One exchange: what is asked for, and how far its answer has come. */
@@ -118,10 +132,16 @@ struct exchange {
 	struct error *err;
 };
 
-/* What is left of an answer that was given up: a dump goes on while it is read. */
-static void drain(int fd, char *answer)
+/*
+ * What is left of an answer that was given up: a dump goes on while it is read. That takes long
+ * where it was given up for its length (the kernel begins a large set anew for every part of it).
+ */
+static void drain(const struct exchange *x)
 {
-	while (recv(fd, answer, ANSWER_BYTES, MSG_DONTWAIT) > 0)
+	int64_t until = clock_ms() + DEADLINE_MS;
+
+	while (x->err->code != E2BIG && clock_ms() < until &&
+	       recv(x->fd, x->answer, ANSWER_BYTES, MSG_DONTWAIT) > 0)
 		;
 }
 
@@ -141,34 +161,40 @@ static bool send_all(const struct exchange *x, const void *bytes, size_t len)
 	}
 }
 
-/* The kernel's own words for a refusal (NLMSGERR_ATTR_MSG), behind the message it acknowledges. */
-static const char *kernel_text(const struct nlmsghdr *message)
+/* The kernel's own words for a refusal (NLMSGERR_ATTR_MSG), in the attributes at `at` of a message.
+ */
+static const char *text_at(const struct nlmsghdr *message, size_t at)
 {
-	const struct nlmsgerr *e = NLMSG_DATA(message);
-	size_t at = sizeof(*e), len = NLMSG_PAYLOAD(message, 0);
+	const char *payload = NLMSG_DATA(message);
+	size_t len = NLMSG_PAYLOAD(message, 0);
 
-	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
-		return NULL;
-	if (!(message->nlmsg_flags & NLM_F_CAPPED))
-		at += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
-	while (at + ATTR_HEADER <= len) {
-		const struct nlattr *attr = (const void *)((const char *)e + at);
+	while (message->nlmsg_flags & NLM_F_ACK_TLVS && at + ATTR_HEADER <= len) {
+		const struct nlattr *attr = (const void *)(payload + at);
 		size_t size = attr->nla_len;
 
 		if (size < ATTR_HEADER || at + size > len)
 			return NULL;
 		if ((attr->nla_type & NLA_TYPE_MASK) == NLMSGERR_ATTR_MSG && size > ATTR_HEADER &&
-		    ((const char *)attr)[size - 1] == 0)
-			return (const char *)attr + ATTR_HEADER;
+		    payload[at + size - 1] == 0)
+			return payload + at + ATTR_HEADER;
 		at += (size + 3) & ~(size_t)3;
 	}
 	return NULL;
 }
 
-static void refuse(struct exchange *x, const struct nlmsghdr *message, int code)
+/* They stand behind the message that is refused, or its header. */
+static const char *text_of_refusal(const struct nlmsghdr *message)
 {
-	const char *text = kernel_text(message);
+	const struct nlmsgerr *e = NLMSG_DATA(message);
+	size_t at = sizeof(*e);
 
+	if (!(message->nlmsg_flags & NLM_F_CAPPED))
+		at += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
+	return text_at(message, at);
+}
+
+static void refuse(struct exchange *x, const struct nlmsghdr *message, int code, const char *text)
+{
 	if (x->err->code)
 		return;
 	x->failed_seq = message->nlmsg_seq;
@@ -179,6 +205,18 @@ static void refuse(struct exchange *x, const struct nlmsghdr *message, int code)
 	x->err->code = code;
 }
 
+/* A dump that went wrong after it began says so where it ends. */
+static void take_end(struct exchange *x, const struct nlmsghdr *message)
+{
+	int code = 0;
+
+	if (NLMSG_PAYLOAD(message, 0) >= sizeof(code))
+		memcpy(&code, NLMSG_DATA(message), sizeof(code));
+	if (code < 0)
+		refuse(x, message, -code, text_at(message, NLMSG_ALIGN(sizeof(code))));
+	x->done = true;
+}
+
 /* False ends the exchange with an error. */
 static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 {
@@ -186,12 +224,12 @@ static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 
 	x->interrupted |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 	if (message->nlmsg_type == NLMSG_DONE) {
-		x->done = true;
+		take_end(x, message);
 	} else if (message->nlmsg_type == NLMSG_ERROR) {
 		if (NLMSG_PAYLOAD(message, 0) < sizeof(*e))
 			return error_set(x->err, EBADMSG, "netlink answer");
 		if (e->error)
-			refuse(x, message, -e->error);
+			refuse(x, message, -e->error, text_of_refusal(message));
 		else
 			x->done = true;
 	} else if (x->reader && message->nlmsg_type >= NLMSG_MIN_TYPE) {
@@ -234,13 +272,19 @@ static bool wait_for_answer(const struct exchange *x)
 	return true;
 }
 
+/* An answer that comes without a pause is never waited for. */
+static bool is_late(const struct exchange *x)
+{
+	return clock_ms() > x->deadline_ms;
+}
+
 /*
  * Reads until the answer is complete. After a refusal, only what is there already: nf_tables has
  * put everything that it says of a batch into the socket when sendto() returns.
  */
 static bool read_answer(struct exchange *x)
 {
-	for (uint32_t n = 0; n < MAX_ANSWERS && !x->done; n++) {
+	while (!x->done && !is_late(x)) {
 		ssize_t len = recv(x->fd, x->answer, ANSWER_BYTES, MSG_DONTWAIT | MSG_TRUNC);
 
 		if (len > ANSWER_BYTES)
@@ -255,7 +299,7 @@ static bool read_answer(struct exchange *x)
 			return false;
 	}
 	if (!x->done)
-		return error_set(x->err, EMSGSIZE, "netlink answers without end");
+		return error_set(x->err, ETIMEDOUT, "netlink answers without end");
 	return !x->err->code;
 }
 
@@ -266,9 +310,11 @@ static bool exchange_run(struct exchange *x, const void *bytes, size_t len)
 	if (x->err->code)
 		return false;
 	x->answer = answer;
-	x->deadline_ms = clock_ms() + DEADLINE_MS;
-	if (!send_all(x, bytes, len) || !read_answer(x)) {
-		drain(x->fd, answer);
+	if (!send_all(x, bytes, len))
+		return false;
+	x->deadline_ms = clock_ms() + DEADLINE_MS; /* the kernel may have worked long on it */
+	if (!read_answer(x)) {
+		drain(x);
 		return false;
 	}
 	if (x->interrupted)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Netlink sockets (netlink(7)), held open and used again. Requests are bytes that somebody else
- * built; answers are handed out message by message. The only socket() beside libcurl's. Every wait
- * has a deadline of 5 s (ETIMEDOUT).
+ * built; answers are handed out message by message. The only socket() beside libcurl's. An answer
+ * must be whole within 5 s (ETIMEDOUT).
  */
 #pragma once
 
@@ -20,13 +20,19 @@ int netlink_listen(int protocol, const int groups[], struct error *err);
 /* Joins or leaves a group; a listener that was never opened (-1) is none. */
 void netlink_hear_group(int fd, int group, bool on);
 /*
- * Reads all announcements that wait. True: something was heard that `matters` takes for a reason,
- * or messages were lost (ENOBUFS).
+ * Reads announcements that wait, but no more than a listener's share of one wake: who floods it
+ * holds up nobody else. Something: one that `matters` takes for a reason, or some were lost.
  */
-bool netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
-		  void *context);
+enum heard { HEARD_NOTHING, HEARD_SOMETHING, HEARD_TOO_MUCH };
+enum heard netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+			void *context);
+/* What waits is thrown away. */
+void netlink_forget(int fd);
 
-/* Takes one message of an answer; false with err ends the reading. */
+/*
+ * Takes one message of an answer; false with err ends the reading. Where err->code is E2BIG the
+ * rest of a dump is left in the socket, which is good for nothing else then (ns_renew).
+ */
 typedef bool (*netlink_reader)(void *context, const struct nlmsghdr *message, struct error *err);
 
 /*

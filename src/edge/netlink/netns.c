@@ -25,14 +25,18 @@
 
 enum { MAX_CGROUP_BYTES = 64 << 10, LOUD_BYTES = 16 << 10 };
 
+/* Of the host's, which has too many, routes are not heard of. */
+static const int rule_groups[] = {NFNLGRP_NFTABLES, 0};
+static const int route_groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+				   RTNLGRP_IPV4_NETCONF, 0};
+static const int host_groups[] = {RTNLGRP_IPV4_NETCONF, 0};
+
 /* Without nfnetlink there is nothing to talk to, and nothing to hear: x_tables has no netlink. */
 static bool open_nfnetlink(struct ns *ns, struct error *err)
 {
-	static const int tables[] = {NFNLGRP_NFTABLES, 0};
-
 	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
 	if (ns->nf_fd >= 0)
-		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, tables, err);
+		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, rule_groups, err);
 	if (err->code == EPROTONOSUPPORT)
 		*err = (struct error){0};
 	return !err->code;
@@ -40,16 +44,12 @@ static bool open_nfnetlink(struct ns *ns, struct error *err)
 
 static bool open_sockets(struct ns *ns, struct error *err)
 {
-	static const int routes[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
-				     RTNLGRP_IPV4_NETCONF, 0};
-	static const int switches[] = {RTNLGRP_IPV4_NETCONF, 0};
-
 	if (!open_nfnetlink(ns, err))
 		return false;
 	ns->route_fd = netlink_open(NETLINK_ROUTE, err);
 	if (ns->route_fd >= 0)
-		ns->route_ear =
-			netlink_listen(NETLINK_ROUTE, ns->pidfd < 0 ? switches : routes, err);
+		ns->route_ear = netlink_listen(NETLINK_ROUTE,
+					       ns->pidfd < 0 ? host_groups : route_groups, err);
 	return ns->route_ear >= 0;
 }
 
@@ -111,7 +111,8 @@ static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 		return is_forwarding(message);
 	if (message->nlmsg_pid == netlink_port(ns->route_fd))
 		return false;
-	if (message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE)
+	if ((message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE) &&
+	    (pid_t)message->nlmsg_pid != ns->routes_by.pid)
 		ns->routes_by = author_of_route(message);
 	return true;
 }
@@ -129,15 +130,64 @@ void ns_hear_again(const struct ns *ns, bool deaf)
 		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, true);
 }
 
+static enum heard hear(int ear, bool (*matters)(void *context, const struct nlmsghdr *message),
+		       struct ns *ns)
+{
+	return ear < 0 ? HEARD_NOTHING : netlink_hear(ear, matters, ns);
+}
+
+static void hear_groups(int ear, const int groups[], bool on)
+{
+	for (; *groups; groups++)
+		netlink_hear_group(ear, *groups, on);
+}
+
+static void hear_all(struct ns *ns, bool on)
+{
+	hear_groups(ns->nf_ear, rule_groups, on);
+	hear_groups(ns->route_ear, ns->pidfd < 0 ? host_groups : route_groups, on);
+	ns->muted = !on;
+}
+
+static void mute(struct ns *ns)
+{
+	hear_all(ns, false);
+	netlink_forget(ns->nf_ear);
+	netlink_forget(ns->route_ear);
+}
+
+void ns_listen(struct ns *ns)
+{
+	if (ns->muted)
+		hear_all(ns, true);
+}
+
+/* Who did it is looked for once, whatever came: not for every message of a flood. */
 bool ns_heard_changes(struct ns *ns)
 {
-	pid_t before = ns->rules_by.pid;
-	bool rules = ns->nf_ear >= 0 && netlink_hear(ns->nf_ear, is_foreign_transaction, ns);
-	bool routes = ns->route_ear >= 0 && netlink_hear(ns->route_ear, is_foreign_route, ns);
+	pid_t rules_by = ns->rules_by.pid, routes_by = ns->routes_by.pid;
+	enum heard rules = hear(ns->nf_ear, is_foreign_transaction, ns);
+	enum heard routes = hear(ns->route_ear, is_foreign_route, ns);
 
-	if (ns->rules_by.pid != before)
+	if (rules == HEARD_TOO_MUCH || routes == HEARD_TOO_MUCH)
+		mute(ns);
+	if (ns->rules_by.pid != rules_by)
 		author_find_parent(&ns->rules_by);
-	return rules || routes;
+	if (ns->routes_by.pid != routes_by)
+		author_find_name(&ns->routes_by, ns->inode);
+	return rules != HEARD_NOTHING || routes != HEARD_NOTHING;
+}
+
+bool ns_renew(const struct ns *ns, struct error *err)
+{
+	AUTO_CLOSE int fd = -1;
+	int home;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	fd = netlink_open(NETLINK_NETFILTER, err);
+	ns_leave(home);
+	return fd >= 0 && (dup3(fd, ns->nf_fd, O_CLOEXEC) >= 0 || error_set(err, errno, "dup3"));
 }
 
 static bool open_ns_file(struct ns *ns, const char *path, struct error *err)

@@ -23,6 +23,11 @@ struct ns {
 	uint64_t inode;			   /* of the namespace, st_ino of /proc/PID/ns/net */
 	struct author rules_by, routes_by; /* the last other one who changed what we look after */
 	bool touched;			   /* … in the transaction that is being heard of */
+	bool muted;			   /* too much came: it is heard again by ns_listen */
+	/* How much is read there, where its owner is not the host's; 0: no bound. */
+	size_t most_bytes;    /* of what a table of ours may hold */
+	uint32_t most_routes; /* of our protocol number */
+	int64_t until_ms;     /* all of it read by then */
 };
 
 #define NS_INIT                                                                                    \
@@ -48,8 +53,15 @@ MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *containe
  */
 bool ns_turn_deaf(const struct ns *ns, size_t bytes);
 void ns_hear_again(const struct ns *ns, bool deaf);
-/* Somebody else changed rules, or what our routes hang on, since the last time. Takes the news. */
+/*
+ * Somebody else changed rules, or what our routes hang on, since the last time. Takes the news; of
+ * who tells too much nothing more is heard until ns_listen.
+ */
 bool ns_heard_changes(struct ns *ns);
+/* Before it is read: what changes from now on is heard. */
+void ns_listen(struct ns *ns);
+/* A dump was given up: another socket takes the place, and the number, of the one of nf_tables. */
+MUST_CHECK bool ns_renew(const struct ns *ns, struct error *err);
 bool ns_is_alive(const struct ns *ns);
 void ns_close(struct ns *ns);
 

@@ -41,7 +41,8 @@ static void finish(struct buf *b)
 /* --- reading --- */
 
 struct reading {
-	route_list *routes;	    /* ours, or */
+	route_list *routes; /* ours, no more than most (0: no bound), or */
+	uint32_t most;
 	host_prefix_list *prefixes; /* everybody else's */
 	struct arena *a;
 };
@@ -99,7 +100,12 @@ static bool is_default(const struct rtmsg *body)
 	       body->rtm_type == RTN_UNICAST;
 }
 
-static bool take_route(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+static bool is_ours(const struct rtmsg *body)
+{
+	return body->rtm_table == RT_TABLE_MAIN && body->rtm_protocol == ROUTE_PROTOCOL;
+}
+
+static bool take_route(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
 	struct reading *r = context;
@@ -116,8 +122,9 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 	dst.len = body->rtm_dst_len;
 	if (!dst.ip.family && !is_default(body))
 		return true;
-	if (r->routes && dst.ip.family && body->rtm_table == RT_TABLE_MAIN &&
-	    body->rtm_protocol == ROUTE_PROTOCOL)
+	if (r->most && r->routes && r->routes->n == r->most)
+		return error_set(err, -1, "more than %u routes bear our protocol number", r->most);
+	if (r->routes && dst.ip.family && is_ours(body))
 		*list_add(r->a, r->routes) = (struct route){
 			.dst = dst, .via = take_ip(attr_find(attrs, RTA_GATEWAY)), .origin = NONE};
 	if (r->prefixes && is_taken(body))
@@ -131,13 +138,17 @@ static bool read_routes(struct reading *r, const struct ns *ns, struct error *er
 	AUTO_BUF struct buf b = {0};
 	struct request request = make_request(RTM_GETROUTE, NLM_F_DUMP);
 
-	/* strict checking of dumps: a table is asked for by attribute */
-	request.body.rtm_table = RT_TABLE_UNSPEC;
+	/* strict checking of dumps: the kernel leaves out what is not asked for */
+	request.body.rtm_table = r->routes ? RT_TABLE_MAIN : RT_TABLE_UNSPEC;
+	request.body.rtm_protocol = r->routes ? ROUTE_PROTOCOL : RTPROT_UNSPEC;
 	buf_add(&b, &request, sizeof(request));
 	finish(&b);
 	if (netlink_dump(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, take_route, r, err))
 		return true;
-	return error_wrap(err, "read routes");
+	if (err->code != ENOENT)
+		return error_wrap(err, "read routes");
+	*err = (struct error){0}; /* where no interface was ever up there is no table main */
+	return true;
 }
 
 static int by_destination(const void *left, const void *right)
@@ -149,7 +160,7 @@ static int by_destination(const void *left, const void *right)
 
 bool route_read(route_list *routes, struct arena *a, const struct ns *ns, struct error *err)
 {
-	struct reading r = {.routes = routes, .a = a};
+	struct reading r = {.routes = routes, .most = ns->most_routes, .a = a};
 
 	if (!read_routes(&r, ns, err))
 		return false;

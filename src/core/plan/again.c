@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What was taken away and is to come back: a network that is made anew with everybody on it
+ * (apply --replace), and what an earlier pass took away and could not make again.
+ */
+#include "core/plan/impl.h"
+
+#include <string.h>
+
+/* --- addresses --- */
+
+/* Whether a container may keep the address that it asks for in the network as it will be. */
+static bool may_have(const struct differ *d, struct prefix subnet, struct ip gateway, struct ip ip)
+{
+	uint32_t first = config_first_ip(d->config, ip);
+	bool declared = first < d->config->n_by_ip &&
+			ip_equal(d->config->addresses.items[d->config->by_ip[first]].ip, ip);
+
+	return ip.family && prefix_contains(subnet, ip) && !ip_equal(ip, gateway) &&
+	       !ip_equal(ip, prefix_first(subnet)) && !ip_equal(ip, prefix_last(subnet)) &&
+	       !declared;
+}
+
+/* Back on its network with all that it had there, but for an address that is not to be had. */
+static struct step *add_return(struct differ *d, const struct engine_container *c,
+			       const char *network, struct ip had, bool keeps_address,
+			       const char *why)
+{
+	if (had.family && !keeps_address)
+		why = arena_printf(d->a, "%s; %s is not to be had there any more", why,
+				   ip_format(had).s);
+	return differ_connect(d, c, network, keeps_address ? had : (struct ip){0}, why);
+}
+
+/* --- apply --replace --- */
+
+static bool is_asked_for(const struct differ *d, const struct network *n)
+{
+	return d->plan->replace &&
+	       (!strcmp(d->plan->replace, n->name) || !strcmp(d->plan->replace, n->key));
+}
+
+/* Docker finds a container's first network by the id that it was started with, if it was. */
+static const struct engine_container *started_by_id(const struct differ *d,
+						    const struct engine_network *e)
+{
+	list_each (c, &d->seen->engine->containers) {
+		const char *mode = c->network_mode ? c->network_mode : "";
+
+		if (*mode && strcmp(mode, e->name) != 0 && !strncmp(mode, e->id, strlen(mode)) &&
+		    engine_find_endpoint(c, e->name))
+			return c;
+	}
+	return NULL;
+}
+
+static uint32_t count_of_name(const struct engine *engine, const char *name)
+{
+	uint32_t n = 0;
+
+	list_each (e, &engine->networks)
+		n += !strcmp(e->name, name);
+	return n;
+}
+
+/* NULL: it can. Findings say more. */
+static const char *why_not(struct differ *d, const struct network *n,
+			   const struct engine_network *e)
+{
+	const struct engine_container *c = started_by_id(d, e);
+
+	if (strcmp(e->driver, "bridge") != 0 || strcmp(n->driver, "bridge") != 0)
+		return arena_printf(d->a,
+				    "network \"%s\" has driver %s; harborwall makes bridge "
+				    "networks only",
+				    n->name, e->driver);
+	if (count_of_name(d->seen->engine, n->name) > 1)
+		return arena_printf(d->a, "there are several networks \"%s\"; remove one by its id",
+				    n->name);
+	if (c)
+		return arena_printf(
+			d->a,
+			"container \"%s\" was started with the id of network \"%s\" and "
+			"could not be connected to another one; start it with the name",
+			c->name, n->name);
+	if (subnet_is_taken(d, n, e))
+		return arena_printf(d->a, "the new subnet of network \"%s\" is taken", n->name);
+	return NULL;
+}
+
+bool replacement_is_due(struct differ *d, const struct network *n, const struct engine_network *e)
+{
+	if (!is_asked_for(d, n))
+		return false;
+	d->plan->replace_refused = why_not(d, n, e);
+	return !d->plan->replace_refused;
+}
+
+/* By an earlier call, which did not get to its end. */
+static bool was_begun(const struct differ *d, const char *name)
+{
+	list_each (was, &d->seen->kept_networks)
+		if (!strcmp(was->name, name))
+			return true;
+	list_each (kept, &d->seen->kept)
+		if (!strcmp(kept->network, name))
+			return true;
+	return false;
+}
+
+void replacement_is_needless(struct differ *d, const struct network *n,
+			     const struct engine_network *e)
+{
+	if (!is_asked_for(d, n))
+		return;
+	d->plan->replace_refused = NULL;
+	if (was_begun(d, n->name))
+		return; /* and this ends it */
+	d->plan->replace_refused = arena_printf(
+		d->a,
+		e ? "network \"%s\" stands as the file says; there is nothing to replace"
+		  : "there is no network \"%s\" yet; apply makes it",
+		n->name);
+}
+
+/* One behind the other: what fails keeps the network, and who left it comes back. */
+uint32_t diff_replacement(struct differ *d, const struct network *n, const struct engine_network *e)
+{
+	uint32_t before = NONE;
+	struct step *step;
+
+	list_each (c, &d->seen->engine->containers) {
+		const struct engine_endpoint *endpoint = engine_find_endpoint(c, e->name);
+		bool left;
+
+		if (!endpoint)
+			continue;
+		left = endpoint->managed && !differ_is_wanted(d, c, e->name);
+		step = differ_disconnect(d, c, e->name,
+					 left ? "left the file"
+					      : arena_printf(d->a, "the network is made anew%s",
+							     differ_losses(d, c, e->name)));
+		step->comes_back = !left;
+		step->depends_on = before;
+		before = differ_step_index(d, step);
+	}
+	step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
+	step->network = e->name;
+	step->network_id = e->id;
+	step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
+	step->why = "it is made anew";
+	step->depends_on = before;
+	before = differ_step_index(d, step);
+	step = differ_create(d, n);
+	step->depends_on = before;
+	step->replaces_id = e->id;
+	d->replaced = e;
+	return differ_step_index(d, step);
+}
+
+/* Those with an address of their own first: no dynamic one takes it. */
+static void return_others(struct differ *d, const struct network *n, uint32_t created)
+{
+	for (int dynamic = 0; dynamic <= 1; dynamic++)
+		list_each (c, &d->seen->engine->containers) {
+			const struct engine_endpoint *endpoint = engine_find_endpoint(c, n->name);
+
+			if (!endpoint || endpoint->managed || differ_is_wanted(d, c, n->name) ||
+			    dynamic != !endpoint->configured.family)
+				continue;
+			add_return(d, c, n->name, endpoint->configured,
+				   may_have(d, n->subnet, n->gateway, endpoint->configured),
+				   "it was there before")
+				->depends_on = created;
+		}
+}
+
+/* --- what was taken away before --- */
+
+static const struct engine_container *container_of(const struct differ *d, const char *id)
+{
+	list_each (c, &d->seen->engine->containers)
+		if (!strcmp(c->id, id))
+			return c;
+	return NULL;
+}
+
+/* The step that creates a network of this name, or NONE. */
+static uint32_t creation_of(const struct differ *d, const char *name)
+{
+	list_each (step, &d->plan->steps)
+		if (step->kind == STEP_CREATE_NETWORK && !strcmp(step->network, name))
+			return differ_step_index(d, step);
+	return NONE;
+}
+
+static const struct network *declared_network(const struct differ *d, const char *name)
+{
+	list_each (n, &d->want->networks)
+		if (!strcmp(n->name, name))
+			return n;
+	return NULL;
+}
+
+/* A network that left the file after it was taken away was not ours to take: it comes back. */
+void diff_kept_networks(struct differ *d)
+{
+	list_each (was, &d->seen->kept_networks) {
+		struct step *step;
+
+		if (engine_find_network(d->seen->engine, was->name) ||
+		    declared_network(d, was->name))
+			continue;
+		step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
+		step->network = was->name;
+		step->text = arena_printf(d->a, "%s as it was", was->name);
+		step->why = "it was taken away to be made anew, and left the file";
+	}
+}
+
+/* A step of this plan does it. */
+static bool is_connected_anew(const struct differ *d, const struct engine_container *c,
+			      const char *network)
+{
+	list_each (i, &differ_container(d, c)->attachments)
+		if (!strcmp(d->want->attachments.items[*i].network, network))
+			return d->attachment_step[*i] != NONE;
+	return false;
+}
+
+static void return_kept(struct differ *d, const struct kept_endpoint *kept)
+{
+	const struct engine_container *c = container_of(d, kept->container_id);
+	const struct engine_network *e = engine_find_network(d->seen->engine, kept->network);
+	const struct network *n = declared_network(d, kept->network);
+	uint32_t created = creation_of(d, kept->network);
+	bool keeps_address = kept->ip.family;
+
+	if (!c || engine_find_endpoint(c, kept->network) || (!e && !n && created == NONE) ||
+	    (kept->managed && !differ_is_wanted(d, c, kept->network))) {
+		*list_add(d->a, &d->plan->obsolete) = kept;
+		return;
+	}
+	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
+		return; /* as the file says; or when its network is there again */
+	if (e)
+		keeps_address = may_have(d, e->subnet, e->gateway, kept->ip);
+	else if (n)
+		keeps_address = may_have(d, n->subnet, n->gateway, kept->ip);
+	add_return(d, c, kept->network, kept->ip, keeps_address, "it was there before")
+		->depends_on = created;
+}
+
+void diff_returns(struct differ *d)
+{
+	for (uint32_t i = 0; d->replaced && i < d->want->networks.n; i++)
+		if (!strcmp(d->want->networks.items[i].name, d->replaced->name))
+			return_others(d, &d->want->networks.items[i], d->network_step[i]);
+	list_each (kept, &d->seen->kept)
+		return_kept(d, kept);
+}

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whose namespace it is that we write into: a pid that the engine tells may be somebody else's by now, and a namespace
+that is held open may be a dead one's."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import spaces  # noqa: E402
+from test_errors import CONFIG, Case  # noqa: E402
+from test_storm import Daemon  # noqa: E402
+
+TRANSLATED = {"selector": "proxy", "nat": "dnat", "name": "vpn", "iface": "wg0", "to": "proxy", "port": 80}
+
+
+@pytest.fixture
+def host(tmp_path):
+    if os.geteuid():
+        pytest.skip("needs root, for network namespaces")
+    host = Case(tmp_path)
+    with open(f"{host.folder}/networks.json", "w", encoding="utf-8") as f:
+        json.dump({**CONFIG, "policies": [*CONFIG["policies"], TRANSLATED]}, f)
+    with spaces.Engine(host.folder) as engine:
+        for name in ("proxy", "api", "vpn"):
+            engine.add_container(name)
+        engine.start("vpn")
+        host.engine = engine
+        yield host
+    host.holder.kill()
+    host.holder.wait()
+    host.holder.stdout.close()
+
+
+def table(host, pid=None):
+    return host.engine.inside("vpn", "nft", "list", "ruleset", pid=pid)
+
+
+def wait_for(claim, timeout=10):
+    end = time.monotonic() + timeout
+    while not claim():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_container_s_translation_stands_in_its_namespace_alone(host):
+    assert host.run("apply").returncode == 0
+    assert "wg0" in table(host) and "wg0" not in host.nft("list", "ruleset")
+
+
+def test_a_pid_that_is_another_process_by_now_is_not_entered(host):
+    stranger = spaces.sleeper()
+    try:
+        host.engine.lies[host.engine.find(host.engine.containers, "vpn")] = stranger.pid
+        done = host.run("apply")
+        assert table(host, stranger.pid) == "" and table(host) == ""
+        assert f"process {stranger.pid} is no longer the container's" in done.stdout, done.stdout + done.stderr
+    finally:
+        spaces.end(stranger)
+
+
+def test_a_pid_of_the_host_s_own_namespace_is_not_entered(host):
+    """In a cgroup that bears the container's id: as of one that was started with --network host."""
+    ident = host.engine.find(host.engine.containers, "vpn")
+    with open(f"{host.engine.cgroup}/{ident}/cgroup.procs", "w", encoding="ascii") as f:
+        f.write(str(host.holder.pid))
+    try:
+        host.engine.lies[ident] = host.holder.pid
+        done = host.run("apply")
+        assert "wg0" not in host.nft("list", "ruleset") and table(host) == ""
+        assert "it runs in the host's network namespace" in done.stdout, done.stdout + done.stderr
+    finally:
+        with open(f"{host.engine.cgroup}/../cgroup.procs", "w", encoding="ascii") as f:
+            f.write(str(host.holder.pid))
+
+
+def test_a_pid_that_is_gone_is_said_to_be(host):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    host.engine.lies[host.engine.find(host.engine.containers, "vpn")] = gone.pid
+    done = host.run("apply")
+    assert table(host) == "" and f"process {gone.pid}" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_namespace_whose_process_died_is_left_for_its_successor(host):
+    """The engine tells nothing, and its list is the same as before."""
+    daemon = Daemon(host, WATCH_PERIOD_SECONDS="600")
+    try:
+        wait_for(lambda: "wg0" in table(host))
+        daemon.wait(lambda s: s.get("healthy"))
+        first = host.engine.pid("vpn")
+        host.engine.deaf = True
+        with host.engine.lock:
+            host.engine.stop("vpn")
+            host.engine.start("vpn")
+        assert host.engine.pid("vpn") != first and table(host) == ""
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        wait_for(lambda: "wg0" in table(host))
+    finally:
+        daemon.process.terminate()
+        assert daemon.process.wait(10) == 0
