@@ -164,10 +164,22 @@ static bool says_yes(void)
 void change_print_plan(struct buf *out, struct change *c, struct pass *p)
 {
 	if (!c->clears)
-		add_brake(p, c->generation, c->options, c->size);
+		compare_with_file_in_force(p, c->generation, c->options, c->size);
 	if (p->plan.steps.n || !owes(c))
-		print_plan(out, p, c->generation, c->options->verbose);
+		print_plan(out, p, c->generation, c->options);
 	change_print_owed(out, c);
+}
+
+/* Who is not asked sees at least what the file opens and closes. */
+static void print_flows(struct change *c, struct pass *p)
+{
+	AUTO_BUF struct buf flows = {0};
+
+	if (c->clears || c->options->quiet)
+		return;
+	compare_with_file_in_force(p, c->generation, c->options, c->size);
+	buf_puts(&flows, p->plan.flows ? p->plan.flows : "");
+	say_page(stdout, &flows);
 }
 
 /* Once for every plan that somebody sees. */
@@ -269,6 +281,8 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 		return TURN_ENDED;
 	if (!fresh)
 		return TURN_AGAIN;
+	if (changes && !c->asks && !c->any)
+		print_flows(c, p);
 	if (changes)
 		catch_interrupts();
 	if (!take_steps(c, p)) {

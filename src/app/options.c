@@ -176,9 +176,11 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->config = letter == 'c' ? value : o->config;
 	o->backend = letter == 'b' ? value : o->backend;
 	o->counters_word = letter == 'k' ? value : o->counters_word;
+	o->format = letter == 'f' ? value : o->format;
 	o->container = letter == 'x' ? value : o->container;
 	o->color = letter == 'C' ? value : o->color;
 	o->replace = letter == 'r' ? value : o->replace;
+	o->rules |= letter == 'R';
 	o->json |= letter == 'j';
 	o->quiet |= letter == 'q';
 	o->verbose |= letter == 'v';

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/say.h"
 
+#include "app/answers/changes.h"
 #include "app/ask.h"
 #include "app/color.h"
 #include "app/pass/last_good.h"
@@ -116,25 +117,13 @@ bool load_file(struct generation *g, struct buf *text, const struct options *o)
 	return accepted;
 }
 
-void print_plan(struct buf *out, const struct pass *p, const struct generation *g, bool verbose)
+/* Nothing holds a verb that somebody types, but he should know. */
+static void add_brake(struct pass *p, const struct generation *g, const struct generation *good,
+		      const struct options *o)
 {
-	buf_puts(out, "host: ");
-	facts_print(out, &p->view.engine, &p->view.facts);
-	buf_end_line(out, 0);
-	plan_print(out, &p->plan, &g->config, verbose);
-}
-
-void add_brake(struct pass *p, const struct generation *g, const struct options *o, size_t size)
-{
-	struct generation *good;
-	struct declared before = {0};
+	struct declared before = {&good->config, &good->resolution};
 	struct brake brake;
 
-	if (last_good_is(o, size, g->config.digest))
-		return;
-	good = last_good_load(o);
-	if (good)
-		before = (struct declared){&good->config, &good->resolution};
 	brake_look(&brake, &p->arena, &p->view.engine, &before,
 		   &(struct declared){&g->config, &g->resolution});
 	if (brake_holds(&brake))
@@ -142,7 +131,52 @@ void add_brake(struct pass *p, const struct generation *g, const struct options 
 			    "%s; a daemon holds such a file until somebody types: %s",
 			    brake_text(&brake, &p->arena),
 			    ask_accept_command(&p->arena, o, g->config.digest));
+}
+
+/* Of the plan that people see unasked. */
+enum { FLOWS_SHOWN = 20 };
+
+static void add_changes(struct pass *p, const struct generation *g, const struct generation *good,
+			const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+	AUTO_BUF struct buf out = {0};
+	struct flow_changes changes;
+	struct findings findings = {0};
+	struct state before = {0};
+
+	compile(&before, &findings, &a, &good->config, &good->resolution, &p->view.engine,
+		&p->view.facts);
+	changes_find(&changes, good, &before, g, &p->want);
+	if (o->json)
+		changes_print_json(&out, &changes);
+	else
+		changes_print(&out, &changes, o->verbose ? CHANGES_MOST : FLOWS_SHOWN);
+	changes_release(&changes);
+	p->plan.flows = arena_strdup(&p->arena, buf_text(&out));
+}
+
+void compare_with_file_in_force(struct pass *p, const struct generation *g, const struct options *o,
+				size_t size)
+{
+	static const struct generation nothing;
+	struct generation *good;
+
+	if (last_good_is(o, size, g->config.digest))
+		return;
+	good = last_good_load(o);
+	add_brake(p, g, good ? good : &nothing, o);
+	add_changes(p, g, good ? good : &nothing, o);
 	if (good)
 		generation_release(good);
 	free(good);
+}
+
+void print_plan(struct buf *out, const struct pass *p, const struct generation *g,
+		const struct options *o)
+{
+	buf_puts(out, "host: ");
+	facts_print(out, &p->view.engine, &p->view.facts);
+	buf_end_line(out, 0);
+	plan_print(out, &p->plan, &g->config, o->rules || o->verbose);
 }

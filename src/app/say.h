@@ -28,10 +28,12 @@ MUST_CHECK bool replace_refused(const struct pass *p, const struct options *o, s
 
 /* The file's text and its generation. False: what is wrong with it is said. */
 MUST_CHECK bool load_file(struct generation *g, struct buf *text, const struct options *o);
-/* The host and the plan, for people. */
-void print_plan(struct buf *out, const struct pass *p, const struct generation *g, bool verbose);
 /*
- * A finding where a daemon would hold the file, which has so many bytes. Nothing holds a verb that
- * somebody types, but he should know.
+ * Adds to the plan what the file, of `size` bytes, opens and closes against the one in force, and
+ * a finding where a daemon would hold it.
  */
-void add_brake(struct pass *p, const struct generation *g, const struct options *o, size_t size);
+void compare_with_file_in_force(struct pass *p, const struct generation *g, const struct options *o,
+				size_t size);
+/* The host and the plan, for people. */
+void print_plan(struct buf *out, const struct pass *p, const struct generation *g,
+		const struct options *o);

@@ -175,11 +175,11 @@ int verb_plan(const struct options *o)
 	} else if (replace_refused(&pass, o, &err)) {
 		status = say_failed(&err);
 	} else {
-		add_brake(&pass, &g, o, text.len);
+		compare_with_file_in_force(&pass, &g, o, text.len);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);
 		else if (!o->quiet)
-			print_plan(&out, &pass, &g, o->verbose);
+			print_plan(&out, &pass, &g, o);
 		say_page(stdout, &out);
 		status = pass_has_conflicts(&pass) ? EXIT_FAILED
 			 : pass.plan.steps.n	   ? EXIT_CHANGES

@@ -103,11 +103,12 @@ void arena_reset(struct arena *a)
 
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size)
 {
-	void *grown;
+	unsigned char *grown;
 
 	*cap = *cap ? *cap * 2 : 4;
-	grown = arena_alloc(a, size * *cap);
+	grown = arena_take(a, size * *cap);
 	if (n)
 		memcpy(grown, items, size * n);
+	memset(grown + size * n, 0, size * (*cap - n));
 	return grown;
 }

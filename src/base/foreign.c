@@ -47,6 +47,10 @@ static size_t printable(const char *s, size_t len, const char *ours)
 	while (at < len) {
 		size_t n = 1;
 
+		if (s[at] >= ' ' && s[at] <= '~') {
+			at++;
+			continue;
+		}
 		if ((unsigned char)s[at] >= 0x80 || !s[at])
 			n = utf8_len(s + at);
 		if (!n || (unprintable(s + at, n) && !strchr(ours, s[at])))

@@ -134,7 +134,7 @@ void load_commit(struct state *have, struct arena *a, const struct state *want,
 	}
 	list_each (step, &plan->steps)
 		if (step->kind == STEP_FIREWALL)
-			take_batch(&have->spaces.items[step->space].ruleset, a, &step->batch);
+			take_batch(&have->spaces.items[step->space].ruleset, a, &step->send->batch);
 }
 
 static double ms_of(clockid_t clock)

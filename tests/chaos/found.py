@@ -225,7 +225,7 @@ def what_docker_drops_before_its_filter_stands_again_is_let_through(s):
     s.wait(lambda: "closed" in s.table(), "it is not closed")
     right = next(n for n in s.bench.engine.networks.values() if n["Name"] == "right")
     wired.run("iptables-nft", "-t", "raw", "-A", "PREROUTING", "-d", s.SERVER_IP, "!", "-i", s.bench.engine.bridge(right), "-j", "DROP")
-    s.wait(lambda: "raw_allow" in s.table(), "the drop is not noticed")
+    s.wait(lambda: "uncounted_allow" in s.table(), "the drop is not noticed")
     s.settled("the drop")
     s.bench.assert_matrix(s.config)
     assert "table ip filter" not in wired.run("nft", "list", "tables")  # which nobody asked for

@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -94,3 +95,95 @@ def test_diff(tmp_path, name):
                    for d, words in ((done[0], ("opens", "closes")), (done[1], ("closes", "opens"))))
     assert there == back
     assert_golden(f"{HERE}/diff/{name}.txt", done[0].stdout)
+
+
+# What somebody asks, and how it ends.
+QUESTIONS = {
+    "a_policy": (["proxy", "api", "8080"], 0),
+    "another_port": (["proxy", "api-1", "8081"], 2),
+    "another_source": (["vpn", "db", "5432"], 2),
+    "an_address_of_a_list": (["10.1.2.3", "db", "6005"], 0),
+    "a_prefix_in_part": (["10.0.0.0/8", "db", "5432/tcp"], 2),
+    "another_protocol": (["10.1.2.3", "db", "5432/udp"], 2),
+    "one_network": (["api-1", "db", "5432"], 0),
+    "out_of_a_network": (["proxy", "198.51.100.7", "53/udp"], 0),
+    "out_of_an_internal_network": (["db", "outside", "443"], 2),
+    "to_the_host": (["any", "host", "22"], 0),
+    "translated_on_the_host": (["eth0", "host", "443"], 0),
+    "translated_in_a_container": (["10.9.9.9", "vpn", "80"], 2),
+    "from_anybody": (["any", "proxy", "443"], 0),
+    "from_the_host": (["host", "db", "5432"], 0),
+    "no_ports": (["proxy", "api", "icmp"], 2),
+}
+
+
+def explain(tmp_path, *words):
+    with open(f"{HERE}/diff/old.json", "rb") as f:
+        (tmp_path / "networks.json").write_bytes(f.read())
+    return subprocess.run([HARBORWALL, "explain", "-c", "networks.json", "--engine", "28", *words], cwd=tmp_path, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_explain(tmp_path, name):
+    words, status = QUESTIONS[name]
+    text, told = explain(tmp_path, *words), explain(tmp_path, "--json", *words)
+    assert (text.returncode, told.returncode) == (status, status), text.stderr + text.stdout
+    answer = json.loads(told.stdout)
+    assert f": {answer['verdict']}\n" in text.stdout and all(hop["text"] in text.stdout for hop in answer["path"])
+    assert_golden(f"{HERE}/explain/{name}.txt", text.stdout)
+
+
+@pytest.mark.parametrize("words, error", [
+    (["prxy", "db", "80"], 'nothing is named "prxy" (did you mean "proxy"?)'),
+    (["proxy", "qqqqqq", "80"], "expected a name of the file, an address"),
+    (["proxy", "db", "0"], '"0" is no port: expected 80'), (["proxy", "db", "80/icmp"], '"80/icmp" is no port'),
+    (["proxy", "db", "90-80"], '"90-80" is no port'), (["proxy", "db", "65536"], '"65536" is no port')])
+def test_what_cannot_be_explained(tmp_path, words, error):
+    done = explain(tmp_path, *words)
+    assert done.returncode == 1 and error in done.stderr and not done.stdout, done
+
+
+def test_what_explain_says_to_write_opens_it(tmp_path):
+    for words, status in QUESTIONS.values():
+        answer = json.loads(explain(tmp_path, "--json", *words).stdout)
+        if not status or "remedy" not in answer:
+            continue
+        flow = answer["flow"]
+        with open(f"{HERE}/diff/old.json", encoding="utf-8") as f:
+            config = json.load(f)
+        config["policies"].append(answer["remedy"])
+        (tmp_path / "open.json").write_text(json.dumps(config))
+        port = f"{flow['port']}/{flow['protocol']}" if flow["port"] else flow["protocol"]
+        done = subprocess.run([HARBORWALL, "explain", "-c", "open.json", "--engine", "28", flow["source"], flow["destination"], port],
+                              cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)
+        assert done.returncode == 0, (words, done.stdout + done.stderr)
+
+
+README = f"{HERE}/../../README.md"
+
+
+@pytest.mark.parametrize("form", ["dot", "mermaid", "json"])
+def test_graph(tmp_path, form):
+    done = run(tmp_path, "diff", "old", "graph", "--format", form)
+    assert done.returncode == 0, done.stderr
+    assert_golden(f"{HERE}/graph/old.{form}", done.stdout)
+    if form == "dot" and shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg", "-o", "/dev/null"], input=done.stdout, text=True, check=True)
+    if form == "json":
+        graph = json.loads(done.stdout)
+        assert all(graph["nodes"][e[end]] for e in graph["edges"] for end in ("from", "to"))
+
+
+def test_the_picture_in_the_readme_is_of_the_example():
+    done = subprocess.run([HARBORWALL, "graph", "-q", "--format", "mermaid", f"{HERE}/../../examples/networks.json"], text=True,
+                          stdout=subprocess.PIPE, timeout=20, check=True)
+    with open(README, encoding="utf-8") as f:
+        text = f.read()
+    before, rest = text.split("```mermaid\n", 1)
+    shown, after = rest.split("```", 1)
+    if os.environ.get("ACCEPT"):
+        with open(README, "w", encoding="utf-8") as f:
+            f.write(f"{before}```mermaid\n{done.stdout}```{after}")
+    else:
+        assert shown == done.stdout

@@ -141,7 +141,7 @@ def test_foreign_rules_do_not_stand_between_containers(banning):
 def test_all_at_the_top_if_one_says_so(banning):
     bed = banning
     wrong = bed.harborwall("plan", env={"HARBORWALL_HANDOFF": "bottom"})
-    assert wrong.returncode == 64 and 'HARBORWALL_HANDOFF: "bottom" is neither top nor behind' in wrong.stderr
+    assert wrong.returncode == 64 and 'HARBORWALL_HANDOFF: "bottom" is none of behind, top' in wrong.stderr
     for backend in backends(bed):
         bed.env = {"HARBORWALL_BACKEND": backend, "HARBORWALL_HANDOFF": "top"}
         bed.apply()

@@ -46,13 +46,20 @@ def running(request):
             yield bed
 
 
-def counted(bed):
-    """Of each policy, as scrapers have it; status says the same."""
+def pages(bed):
     page = bed.lab.run("curl", "-s", "--unix-socket", "/run/harborwall.sock", "http://h/metrics").stdout
     found = {int(i): int(n) for i, n in
              re.findall(r'^harborwall_policy_packets_total\{policy="policies\[(\d+)\]",name="[^"]+"\} (\d+)$', page, re.M)}
     told = json.loads(bed.harborwall("status", "--json").stdout)["policy_list"]
-    assert found == {p["policy"]: p["packets"] for p in told}, (found, told)
+    return found, {p["policy"]: p["packets"] for p in told}
+
+
+def counted(bed):
+    """Of each policy, as scrapers have it; status says the same, but for a file that came between the two."""
+    found, told = pages(bed)
+    if found != told:
+        found, told = pages(bed)
+    assert found == told
     return found
 
 

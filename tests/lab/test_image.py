@@ -20,9 +20,10 @@ MAX_BYTES = 25 << 20
 
 
 def import_image(lab, folder):
-    """-> bytes of it."""
+    """-> bytes of it. The program without what debuggers want, as the Dockerfile makes it."""
     root = f"{folder}/root-fs"
-    subprocess.run([f"{engine.ROOT}/packaging/closure", root, engine.HARBORWALL], check=True)
+    subprocess.run(["strip", "-o", f"{folder}/harborwall", engine.HARBORWALL], check=True)
+    subprocess.run([f"{engine.ROOT}/packaging/closure", root, f"{folder}/harborwall"], check=True)
     subprocess.run(["tar", "-C", root, "-cf", f"{folder}/image.tar", "."], check=True)
     subprocess.run(["curl", "-sf", "--unix-socket", f"{lab.folder}/docker.sock", "-X", "POST", "-H", "Content-Type: application/x-tar",
                     "--data-binary", f"@{folder}/image.tar", "http://docker/images/create?fromSrc=-&repo=harborwall&tag=latest"],

@@ -90,7 +90,7 @@ def test_the_daemon_is_inside_while_it_does_the_job(lab, bed):
 
 
 def test_an_engine_behind_a_name_is_looked_up_inside(lab, bed):
-    bed.write({})
+    bed.write({"networks": {}, "ips": {}, "policies": []})
     daemon = bed.run_daemon(env={"DOCKER_HOST": "tcp://engine.invalid:2375"})
     daemon.wait_log("the name does not resolve", timeout=20, times=2)  # by a call, and by the event stream
     assert not lab.refused()

@@ -98,12 +98,11 @@ static inline void build(struct scene *s)
 	struct ends ends = {.b = &b};
 
 	add_chain(&b, "admit", NULL, 0, 0);
-	add_chain(&b, "pass", NULL, 0, 0);
 	build_groups(&ends, &flows, WAY_NEW);
-	build_groups(&ends, &flows, WAY_RAW);
+	build_groups(&ends, &flows, WAY_ON);
 	build_groups(&ends, &flows, WAY_REPLY);
 	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
-	dispatch_groups(&b, add_chain(&b, "raw", NULL, 0, 0), WAY_RAW);
+	dispatch_groups(&b, add_chain(&b, "later", NULL, 0, 0), WAY_ON);
 	dispatch_groups(&b, add_chain(&b, "reply", NULL, 0, 0), WAY_REPLY);
 	s->rs.exists = true;
 }

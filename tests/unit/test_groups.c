@@ -59,11 +59,11 @@ static void packets_meet_the_policies(uint64_t first, bool counted)
 		for (int i = 0; i < PACKETS; i++) {
 			struct probe p = some_packet();
 			bool passes = probe_chain(&s.rs, "fresh", &p, 0) == ADMITTED;
-			bool raw = probe_chain(&s.rs, "raw", &p, 0) == ADMITTED;
+			bool later = probe_chain(&s.rs, "later", &p, 0) == ADMITTED;
 			struct probe back = {p.dst, p.src, p.proto, .sport = p.dport};
 
 			admitted += passes;
-			if (passes == is_granted(&s, &p) && passes == raw &&
+			if (passes == is_granted(&s, &p) && passes == later &&
 			    passes == (probe_chain(&s.rs, "reply", &back, 0) == ADMITTED))
 				continue;
 			AUTO_BUF struct buf text = {0};

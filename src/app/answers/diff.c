@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb diff: what another file would open and close. Needs no root and no engine. */
-#include "app/pass/pass.h"
+#include "app/answers/changes.h"
 #include "app/say.h"
 #include "app/verbs.h"
-#include "core/reach/words.h"
 
 struct side {
 	struct buf text;
 	struct generation generation;
 	struct pass pass; /* compiled */
-	struct reach reach;
 };
 
-static bool open_side(struct side *side, struct reach_pool *pool, const struct options *o,
-		      const char *path)
+static bool open_side(struct side *side, const struct options *o, const char *path)
 {
 	struct options of = *o;
 
@@ -22,8 +19,6 @@ static bool open_side(struct side *side, struct reach_pool *pool, const struct o
 	if (!load_file(&side->generation, &side->text, &of))
 		return false;
 	pass_compile(&side->pass, &of, &side->generation);
-	reach_build(&side->reach, pool, &side->generation.config, &side->generation.resolution,
-		    &side->pass.want);
 	return true;
 }
 
@@ -34,63 +29,37 @@ static void close_side(struct side *side)
 	buf_free(&side->text);
 }
 
-static const struct reach *reach_of(const struct change *change, const struct side sides[2])
+static void print(struct buf *out, const struct options *o, const struct flow_changes *changes,
+		  const struct side *after)
 {
-	return &sides[change->opens].reach;
-}
-
-static void print_text(struct buf *out, const change_list *changes, bool all,
-		       const struct side sides[2])
-{
-	if (!changes->n)
-		buf_puts(out, "the same flows\n");
-	list_each (change, changes) {
-		print_change(out, reach_of(change, sides), change);
-		buf_puts(out, "\n");
+	if (o->json) {
+		buf_puts(out, "{\n");
+		changes_print_json(out, changes);
+		buf_puts(out, "\n}\n");
+		return;
 	}
-	if (!all)
-		buf_printf(out, "… and more: only the first %u are listed\n", changes->n);
-	list_each (finding, &sides[1].pass.plan.findings.list)
+	if (o->quiet)
+		return;
+	changes_print(out, changes, CHANGES_MOST);
+	list_each (finding, &after->pass.plan.findings.list)
 		if (finding->kind == FINDING_WAITING)
 			buf_printf(out, "waiting %s: %s\n", finding->subject, finding->text);
 }
 
-static void print_json(struct buf *out, const change_list *changes, bool all,
-		       const struct side sides[2])
-{
-	const char *comma = "\n";
-
-	buf_printf(out, "{\n  \"same\": %s,\n  \"complete\": %s,\n  \"changes\": [",
-		   changes->n ? "false" : "true", all ? "true" : "false");
-	list_each (change, changes) {
-		buf_puts(out, comma);
-		buf_puts(out, "    ");
-		print_change_json(out, reach_of(change, sides), change);
-		comma = ",\n";
-	}
-	buf_puts(out, "\n  ]\n}\n");
-}
-
 int verb_diff(const struct options *o)
 {
-	AUTO_RELEASE struct arena a = {0};
 	AUTO_BUF struct buf out = {0};
 	struct side sides[2] = {0};
-	struct reach_pool pool;
-	change_list changes = {0};
+	struct flow_changes changes;
 	int status = EXIT_FAILED;
 
-	reach_pool_init(&pool, &a);
-	if (open_side(&sides[0], &pool, o, o->arguments[0]) &&
-	    open_side(&sides[1], &pool, o, o->arguments[1])) {
-		bool all = reach_diff(&changes, &a, &sides[0].reach, &sides[1].reach);
-
-		if (o->json)
-			print_json(&out, &changes, all, sides);
-		else if (!o->quiet)
-			print_text(&out, &changes, all, sides);
+	if (open_side(&sides[0], o, o->arguments[0]) && open_side(&sides[1], o, o->arguments[1])) {
+		changes_find(&changes, &sides[0].generation, &sides[0].pass.want,
+			     &sides[1].generation, &sides[1].pass.want);
+		print(&out, o, &changes, &sides[1]);
 		say_page(stdout, &out);
-		status = changes.n ? EXIT_CHANGES : EXIT_FINE;
+		status = changes.list.n ? EXIT_CHANGES : EXIT_FINE;
+		changes_release(&changes);
 	}
 	close_side(&sides[0]);
 	close_side(&sides[1]);

@@ -315,22 +315,26 @@ static void cool_down(struct daemon *d, int64_t now)
 	d->heat = d->heat > forgotten ? d->heat - forgotten : 0;
 }
 
-static void pass_if_due(struct daemon *d)
+/* True: one was made. */
+static bool pass_if_due(struct daemon *d)
 {
 	int64_t now = clock_ms();
 
 	cool_down(d, now);
 	if (!d->triggers.reasons || now < pass_at(d))
-		return;
+		return false;
 	d->heat += d->triggers.reasons != REASON_VERIFY;
 	make_pass(d);
+	return true;
 }
 
 static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
 
-/* What the kernel counted is read when somebody wants to know, never in a pass. */
-static void answer_questions(struct daemon *d)
+/* What the kernel counted is read when somebody wants to know, never in a pass. True: one asked. */
+static bool answer_questions(struct daemon *d)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {
 		enum status_page page = questions[i];
 		AUTO_BUF struct buf text = {0};
@@ -343,7 +347,9 @@ static void answer_questions(struct daemon *d)
 		status_serve(d->status, page);
 		report_print(&text, &d->report, page, d->source.current, d->options);
 		status_answer(d->status, page, true, buf_text(&text));
+		any = true;
 	}
+	return any;
 }
 
 static bool is_questioned(const struct daemon *d)
@@ -369,13 +375,16 @@ static bool attend(void *daemon)
 
 static void loop(struct daemon *d)
 {
+	bool passed, answered;
+
 	while (!d->triggers.stopping) {
-		malloc_trim(0); /* what a pass or an answer took goes back */
 		/* who came while another one was answered has told by now */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);
-		pass_if_due(d);
-		answer_questions(d);
+		passed = pass_if_due(d);
+		answered = answer_questions(d);
+		if (passed || answered)
+			malloc_trim(0); /* what they took goes back; it walks the whole heap */
 	}
 }
 

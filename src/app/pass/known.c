@@ -11,7 +11,7 @@
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/firewall/walls.h"
-#include "edge/netlink/route.h"
+#include "edge/netlink/routing.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -49,6 +49,7 @@ static void known_free(struct world *w, struct known *k)
 		ns_close(&k->ns);
 	arena_release(&k->arena);
 	arena_release(&k->memory.arena);
+	arena_release(&k->debt.arena);
 	k->next_spare = w->spare;
 	w->spare = k;
 }
@@ -343,7 +344,9 @@ static bool read_parts(struct memory *m, const struct world *w, const struct ns 
 		return false;
 	if (m->has_walls && !read_walls(m, w, ns, err))
 		return false;
-	if (!route_read(&routes, &m->arena, ns, err) || !ns_get_forward(ns, &forward, err) ||
+	if (!route_read(&routes, &m->arena, ns, err) ||
+	    !routing_read(&space->routing, &m->arena, ns, err) ||
+	    !ns_get_forward(ns, &forward, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
 		return false;
 	space->routes.items = routes.items;
@@ -447,6 +450,38 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 		space->obstacle = arena_strdup(a, err.text);
 }
 
+static bool has_own_ways(const struct known *k)
+{
+	return k->open && k->memory.valid && !k->memory.space.routing.only_device;
+}
+
+bool observe_routings(struct view *view, struct arena *a, const struct world *w)
+{
+	const struct engine *engine = &view->engine;
+	const struct routing **routings = NULL;
+	uint64_t before = view->routings;
+
+	view->routings = 0;
+	for (uint32_t i = 0; i < w->n_known; i++) {
+		const struct known *k = w->known[i].known;
+		const struct engine_container *c;
+
+		if (!has_own_ways(k) || !k->container.name)
+			continue;
+		c = engine_find_container(engine, k->container.name);
+		if (!c || strcmp(c->id, k->id) != 0)
+			continue;
+		if (!routings)
+			routings = arena_array(a, const struct routing *, engine->containers.n);
+		routings[c - engine->containers.items] = &k->memory.space.routing;
+		view->routings =
+			hash_more(hash_word(view->routings, k->memory.space.routing.digest), c->id,
+				  strlen(c->id));
+	}
+	view->facts.routings = routings;
+	return view->routings != before;
+}
+
 bool observe_containers(struct view *view, struct arena *a, struct world *w,
 			const struct state *want, struct error *err)
 {
@@ -460,7 +495,8 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 		if (!has_own_namespace(c))
 			continue;
 		i = state_find_space(want, c->name);
-		if (!w->looked_everywhere || i != NONE || was_visited(view, w, c))
+		if (!w->looked_everywhere || has_static_address(c) || i != NONE ||
+		    was_visited(view, w, c))
 			observe_container(view, a, w, c, i == NONE ? NULL : &want->spaces.items[i]);
 	}
 	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */

@@ -75,6 +75,7 @@ void world_close(struct world *w)
 {
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
+	arena_release(&w->debt.arena);
 	written_release(w);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
@@ -370,6 +371,8 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 			*list_add(a, &view->seen.host_prefixes) = *prefix;
 		else if (!view->default_device && !strchr(prefix->device, ' '))
 			view->default_device = prefix->device;
+	view->facts.routed = view->seen.host_prefixes.items;
+	view->facts.n_routed = view->seen.host_prefixes.n;
 	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
 }

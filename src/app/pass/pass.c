@@ -47,6 +47,21 @@ static void encode(struct pass *p)
 		nft_encode_ruleset(&space->ruleset, &p->arena);
 }
 
+/* The same input gives the same state, so it may be asked again with a better one. */
+static void make_want(struct pass *p, const struct generation *g)
+{
+	struct moment start = timing_start();
+
+	p->want = (struct state){0};
+	p->plan.findings = (struct findings){0};
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	timing_stop("compile", start);
+	start = timing_start();
+	encode(p);
+	timing_stop("encode", start);
+}
+
 bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
 {
 	struct moment start = timing_start();
@@ -61,18 +76,15 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	if (p->unchanged)
 		return true;
 	observe_walls(&p->view, &p->arena);
-	start = timing_start();
-	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
-		&p->view.facts);
-	timing_stop("compile", start);
-	start = timing_start();
-	encode(p);
-	timing_stop("encode", start);
+	observe_routings(&p->view, &p->arena, w);
+	make_want(p, g);
 	start = timing_start();
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;
 	observe_interfaces(&p->view, &p->arena, &p->want);
 	timing_stop("observe_containers", start);
+	if (observe_routings(&p->view, &p->arena, w)) /* of namespaces that were not known before */
+		make_want(p, g);
 	if ((w->adopt || w->look_for_leftovers) &&
 	    !observe_leftovers(&p->view, &p->arena, &p->want, err))
 		return false;

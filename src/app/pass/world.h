@@ -10,6 +10,7 @@
 #include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
+#include "core/plan/revoke.h"
 #include "edge/docker/docker.h"
 #include "edge/netlink/netns.h"
 
@@ -38,6 +39,19 @@ struct written {
 };
 
 /*
+ * Connections of a namespace that are to end, because the rules that admitted them went. All-zero:
+ * none, and nothing was looked at yet.
+ */
+struct debt {
+	bool began, owed;
+	bool only_now; /* nothing was owed before this pass */
+	bool blind;    /* what the rules admitted is not known */
+	struct arena arena;
+	struct admission earlier; /* what they admitted */
+	uint64_t settled_for;	  /* the file for which nothing was owed */
+};
+
+/*
  * What inspect said of a container, good for as long as the engine's list shows it unchanged and
  * its first process lives.
  */
@@ -48,10 +62,9 @@ struct known {
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
-	bool open;	      /* ns is */
-	bool visited;	      /* looked into: what we put there is looked after until it ends */
-	bool had_rules;	      /* of ours, at some time */
-	bool revocation_paid; /* its connections were compared with the policies since */
+	bool open;    /* ns is */
+	bool visited; /* looked into: what we put there is looked after until it ends */
+	struct debt debt;
 	struct memory memory;
 	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
 	struct known *next_spare;
@@ -117,7 +130,7 @@ struct world {
 	struct arena of_known;	   /* what it points to; those that were forgotten are used again */
 	struct known *spare;
 	uint32_t n_known, cap_known;
-	bool revocation_paid;	/* connections were compared with the policies once */
+	struct debt debt;	/* of the host */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
 				 */
 };
@@ -155,11 +168,17 @@ struct view {
 	LIST(struct place) places;   /* of seen.have.spaces */
 	struct known **known;	     /* of each container of the engine; NULL: nothing */
 	const char *save, *save_raw; /* of the host's legacy tables; "": not there */
+	uint64_t routings;	     /* what facts.routings say, in a number */
 	bool anybody_gone; /* a process is not, or no longer, the container's: ask again */
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/*
+ * Gives compile() what is known by now of containers' own routes and rules. True: it is not what it
+ * was given before.
+ */
+bool observe_routings(struct view *view, struct arena *a, const struct world *w);
 /* Whether the interfaces that policies name are there, in the namespaces that can be entered. */
 void observe_interfaces(struct view *view, struct arena *a, const struct state *want);
 /* A namespace of the host or of a container that is looked after; taken for there if not. */

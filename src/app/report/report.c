@@ -94,6 +94,9 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.no_engine = NULL;
 	r->compiled_with.elsewhere = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
+	r->compiled_with.routed = NULL;
+	r->compiled_with.n_routed = 0;
+	r->compiled_with.routings = NULL;
 	r->compiled_with.bridges = NULL;
 	r->compiled_with.devices = (interfaces){0};
 	memset(&r->compiled_with.routes, 0, sizeof(r->compiled_with.routes));

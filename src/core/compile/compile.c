@@ -114,12 +114,87 @@ static void compile_tied(struct compiler *c)
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
 		if (c->bridges[i])
 			*list_add(c->a, &c->host->tied) =
-				(struct tied){c->config->networks.items[i].subnet, c->bridges[i]};
+				(struct tied){.subnet = c->config->networks.items[i].subnet,
+					      .bridge = c->bridges[i]};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
 			*list_add(c->a, &c->host->tied) =
-				(struct tied){prefix_canonical(network->subnet), network->bridge};
+				(struct tied){.subnet = prefix_canonical(network->subnet),
+					      .bridge = network->bridge};
+}
+
+static int by_bridge(const void *left, const void *right)
+{
+	const struct tied *a = left, *b = right;
+	int order = strcmp(a->bridge, b->bridge);
+
+	return order ? order : prefix_compare(a->subnet, b->subnet);
+}
+
+#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4"
+
+/* Docker >= 28: such a network takes what is addressed to its containers. */
+static bool has_open_mode(const struct engine_network *network)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, GATEWAY_MODE))
+			return strcmp(option->value, "nat") != 0 &&
+			       strcmp(option->value, "isolated") != 0;
+	return false;
+}
+
+static void add_home(struct compiler *c, struct prefix subnet, const char *bridge, bool open)
+{
+	if (bridge && subnet.ip.family == 4)
+		*list_add(c->a, &c->host->homes) =
+			(struct tied){prefix_canonical(subnet), bridge, open};
+}
+
+/* What the host itself routes over these bridges: a container there routes for others. */
+static void add_routed_homes(struct compiler *c)
+{
+	const uint32_t n = c->host->homes.n;
+
+	for (uint32_t i = 0; i < c->facts->n_routed; i++) {
+		const struct host_prefix *route = &c->facts->routed[i];
+		const struct tied *homes = c->host->homes.items;
+		uint32_t at = first_not_before(n, k, strcmp(homes[k].bridge, route->device) < 0);
+		bool known = at == n || strcmp(homes[at].bridge, route->device) != 0;
+
+		for (; !known && at < n && !strcmp(homes[at].bridge, route->device); at++)
+			known = prefix_covers(homes[at].subnet, route->prefix);
+		if (!known)
+			add_home(c, route->prefix, route->device, true);
+	}
+}
+
+/* Where sources are at home: the engine's networks, those that the file does not declare too. */
+static void compile_homes(struct compiler *c)
+{
+	const struct engine *engine = c->engine;
+	bool *open = arena_array(c->a, bool, engine->networks.n);
+
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *declared = &c->config->networks.items[i];
+		const struct engine_network *e = engine_find_network(engine, declared->name);
+
+		if (e)
+			open[e - engine->networks.items] = declared->isolation == ISOLATION_OPEN;
+		else
+			add_home(c, declared->subnet, c->bridges[i], false);
+	}
+	for (uint32_t i = 0; i < engine->networks.n; i++) {
+		const struct engine_network *network = &engine->networks.items[i];
+
+		list_each (subnet, &network->subnets)
+			add_home(c, *subnet, network->bridge, open[i] || has_open_mode(network));
+	}
+	if (c->host->homes.n)
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
+	add_routed_homes(c);
+	if (c->host->homes.n)
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
 }
 
 /*
@@ -282,6 +357,8 @@ static void compile_containers(struct compiler *c, struct state *want)
 		else
 			program_container(&space.ruleset, c->a, &c->of_node[i], c->facts);
 		routes_of(&c->routes, i, c->a, &scratch, &space);
+		if (node->routing)
+			compile_ways(c, node, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
 		if (!space.forward && !space.routes.n)
 			continue;
@@ -348,7 +425,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 
 	c.host = arena_array(a, struct flows, 1);
 	list_reserve(a, &c.host->grants, config->policies.n);
-	nodes_build(&c.nodes, a, config, resolution, engine);
+	nodes_build(&c.nodes, a, config, resolution, engine, facts->routings);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
@@ -361,6 +438,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);
+	compile_homes(&c);
 	compile_between(&c);
 	compile_absences(&c);
 	compile_closed(&c);

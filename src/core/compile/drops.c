@@ -269,16 +269,18 @@ void compile_drops(struct findings *findings, struct arena *a, const struct trus
 		   const struct entrances *entrances)
 {
 	struct dropper d = {.a = a, .in = in, .entrances = entrances, .findings = findings};
+	AUTO_RELEASE struct arena scratch = {0};
 
 	if (!is_there_anything(&d))
 		return;
 	list_each (grant, &in->flows->grants) {
-		place_list from = trusting_places(in, a, grant->from);
-		place_list to = trusting_places(in, a, grant->to);
+		place_list from = trusting_places(in, &scratch, grant->from);
+		place_list to = trusting_places(in, &scratch, grant->to);
 
 		list_each (src, &from)
 			list_each (dst, &to)
 				look_at_flow(&d, grant->origin, *src, *dst);
+		arena_reset(&scratch);
 	}
 	look_at_translations(&d);
 }

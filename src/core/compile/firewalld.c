@@ -49,13 +49,15 @@ static bool is_refused(const struct trusting *in, struct arena *a, const struct 
 /* Said once a policy. */
 void compile_firewalld(struct findings *findings, struct arena *a, const struct trusting *in)
 {
+	AUTO_RELEASE struct arena scratch = {0};
 	uint32_t said = NONE;
 	struct place src, dst;
 
 	if (!in->facts->firewalld.refuses)
 		return;
 	list_each (grant, &in->flows->grants) {
-		if (grant->origin == said || !is_refused(in, a, grant, &src, &dst))
+		arena_reset(&scratch);
+		if (grant->origin == said || !is_refused(in, &scratch, grant, &src, &dst))
 			continue;
 		said = grant->origin;
 		say_refused(findings, a, grant, src.bridge, dst.bridge);

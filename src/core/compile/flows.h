@@ -45,6 +45,7 @@ struct masquerading {
 struct tied {
 	struct prefix subnet;
 	const char *bridge;
+	bool open; /* Docker lets others begin something there: gateway modes of its own */
 };
 
 struct closed {
@@ -63,6 +64,11 @@ struct flows {
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
 	LIST(struct tied) tied;
+	/*
+	 * Host only: every bridge of the engine's, sorted, and what is at home there. Another
+	 * source does not count where it comes in by one of them.
+	 */
+	LIST(struct tied) homes;
 	/* Host only: what comes in by one of these and leaves by one is between containers. */
 	interfaces between;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */

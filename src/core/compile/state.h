@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/compile/routing.h"
 #include "core/engine/engine.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/firewalld.h"
@@ -50,6 +51,16 @@ struct host_route {
 	const char *device;
 };
 
+/*
+ * What the host holds beside Docker's own lists: routes and addresses, which may take packets away
+ * from a network's subnet.
+ */
+struct host_prefix {
+	struct prefix prefix;
+	const char *device; /* "several interfaces" of a route with several next hops */
+	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
+};
+
 /* Facts about the host that the compiler needs; probed by app/observe. */
 struct facts {
 	enum variant variant;  /* the one that Docker uses; without Docker the one in play */
@@ -84,9 +95,22 @@ struct facts {
 	bool handoff_top; /* HARBORWALL_HANDOFF=top: before every foreign rule, also from outside */
 	uint32_t mark_accept, mark_raw;
 	struct firewalld firewalld;
+	const struct host_prefix *routed; /* the host's routes and addresses; may be NULL */
+	uint32_t n_routed;
+	/* Of each container of the engine; NULL: nothing unusual is known. All may be NULL. */
+	const struct routing *const *routings;
 	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
 	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };
+
+/*
+ * The whole connection mark of what was admitted once and is no more: no number that others happen
+ * to write, and none that says "admitted".
+ */
+static inline uint32_t facts_revoked_mark(const struct facts *f)
+{
+	return 0x48575256 & ~(f->mark_accept | f->mark_raw);
+}
 
 /*
  * The bits that admitted packets bear between two containers, and their connections. From outside
@@ -100,8 +124,10 @@ static inline uint32_t mark_between(const struct facts *f)
 
 struct route {
 	struct prefix dst;
-	struct ip via;
+	struct ip via;	 /* family 0: dst is on the device itself */
 	uint32_t origin; /* policy index, or NONE */
+	uint32_t table;	 /* main, or the one that would lead elsewhere */
+	uint32_t device; /* 0: the one that leads to via */
 };
 
 /* A network namespace that we write to: the host's, or a container's. */
@@ -118,6 +144,7 @@ struct space {
 	const char *not_searched;      /* … and why it could not be searched for them; or NULL */
 	ipt_chains chains;	       /* the iptables backends' */
 	LIST(struct route) routes;     /* of our protocol number */
+	struct routing routing;	       /* of what was read of a container */
 	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
 	LIST(struct handoff) handoffs; /* host only */
 	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */
@@ -141,5 +168,7 @@ struct state {
 /* Index of a container's namespace, or NONE. */
 uint32_t state_find_space(const struct state *state, const char *container);
 
-/* Its routes, which are sorted, have one to this destination; via NULL: whatever its gateway. */
-bool space_has_route(const struct space *space, struct prefix dst, const struct ip *via);
+/* By destination, then by table. */
+int route_compare(const struct route *a, const struct route *b);
+/* Its routes, which are sorted, have one like this, or by another gateway. */
+bool space_has_route(const struct space *space, const struct route *route, bool any_gateway);

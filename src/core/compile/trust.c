@@ -90,7 +90,7 @@ place_list trusting_places(const struct trusting *in, struct arena *a, const str
 		struct place place =
 			trusting_place(in, peers->items[i].net, peers->items[i].network);
 
-		if (!seen_before(&seen, a, place_key(place)))
+		if (peers->n == 1 || !seen_before(&seen, a, place_key(place)))
 			*list_add(a, &places) = place;
 	}
 	return places;
@@ -154,11 +154,12 @@ static uint64_t pair_of(struct place a, struct place b)
 /* What answers from outside comes for the host's own address, which Docker lends to the flow. */
 static void collect(struct truster *t)
 {
+	AUTO_RELEASE struct arena scratch = {0};
 	struct seen pairs = {0};
 
 	list_each (grant, &t->in->flows->grants) {
-		place_list from = trusting_places(t->in, t->a, grant->from);
-		place_list to = trusting_places(t->in, t->a, grant->to);
+		place_list from = trusting_places(t->in, &scratch, grant->from);
+		place_list to = trusting_places(t->in, &scratch, grant->to);
 
 		list_each (src, &from)
 			list_each (dst, &to) {
@@ -172,6 +173,7 @@ static void collect(struct truster *t)
 				if (dst->bridge)
 					trust(t, *src, *dst);
 			}
+		arena_reset(&scratch);
 	}
 }
 

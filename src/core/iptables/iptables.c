@@ -96,7 +96,9 @@ uint32_t ipt_hash_of_line(const char *line)
 static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line line)
 {
 	*list_add(a, &chain->rules) =
-		(struct ipt_rule){.hash = ipt_hash_of_line(line.at), .origin = NONE};
+		(struct ipt_rule){.text = arena_printf(a, "%.*s", (int)line.len, line.at),
+				  .hash = ipt_hash_of_line(line.at),
+				  .origin = NONE};
 }
 
 /* A walk over the rules of a chain that is not ours. */

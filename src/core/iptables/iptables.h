@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "core/iptables/rules.h"
+#include "core/compile/flows.h"
 
 #define IPT_PREFIX "HARBORWALL" /* of the names of our chains */
 
@@ -21,6 +21,11 @@ uint32_t ipt_hash_of_line(const char *line);
 
 /* Adds our chains in what iptables-save printed for a variant. */
 void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save);
+
+/* Which flows chains of ours, wanted or read back, let through and translate. Appended. */
+void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains);
+/* The number of a protocol that our rules name; 0: none of them. */
+uint8_t ipt_proto(const char *name);
 
 /*
  * Appends what iptables-restore --noflush needs to make the variant's chains in `have` those in

@@ -12,7 +12,7 @@ enum variant {
 extern const char *const variant_names[];
 
 struct ipt_rule {
-	const char *text; /* NULL in what was read */
+	const char *text; /* without chain and comment; of what was read, the whole line */
 	uint32_t hash;
 	uint32_t origin; /* policy index, or NONE */
 };

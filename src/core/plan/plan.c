@@ -44,9 +44,11 @@ static void index_containers(struct differ *d)
 void plan_free(struct plan *plan)
 {
 	list_each (step, &plan->steps) {
-		buf_free(&step->before.bytes);
-		buf_free(&step->batch.bytes);
-		buf_free(&step->behind.bytes);
+		if (!step->send)
+			continue;
+		buf_free(&step->send->before.bytes);
+		buf_free(&step->send->batch.bytes);
+		buf_free(&step->send->behind.bytes);
 	}
 	*plan = (struct plan){0};
 }

@@ -26,6 +26,11 @@ enum step_kind {
 	STEP_REMOVE_NETWORK,
 };
 
+/* What a firewall step sends; two around it, where nft_meanwhile wants them. */
+struct transactions {
+	struct nft_batch before, batch, behind;
+};
+
 struct step {
 	enum step_kind kind;
 	char sign;		   /* '+' '-' '~' */
@@ -39,10 +44,10 @@ struct step {
 	const char *replaces_id;      /* of a network to create: the one that goes before */
 	uint32_t space;		      /* index into want->spaces; NONE: see have_space */
 	uint32_t have_space;
-	struct route route;
-	struct handoff handoff;
-	bool moves; /* ours stands, but not where it is wanted among foreign rules */
-	struct nft_batch batch, before, behind; /* two around it, where nft_meanwhile wants them */
+	const struct route *route; /* these two stand in the states that were compared */
+	const struct handoff *handoff;
+	bool moves;		   /* ours stands, but not where it is wanted among foreign rules */
+	struct transactions *send; /* of a firewall step, else NULL: routes are many */
 	nft_changes changes;
 	enum variant variant; /* of what the tools of iptables do */
 	const char *restore;  /* what they are given */
@@ -52,21 +57,12 @@ struct step {
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
+	const char *flows;   /* what the file opens and closes, as printed; NULL: not compared */
 	bool keep_networks;  /* set before: ours that left the file stay */
 	bool adopt;	     /* set before: unmarked rules that say what ours say are removed */
 	const char *replace; /* set before: this network is to be made anew, if it must be */
 	const char *replace_refused; /* why it is not; NULL: it is, or nobody asked */
 	LIST(const struct kept_endpoint *) obsolete; /* not to be made again any more */
-};
-
-/*
- * What the host holds beside Docker's own lists: routes and addresses, which may take packets away
- * from a network's subnet.
- */
-struct host_prefix {
-	struct prefix prefix;
-	const char *device; /* "several interfaces" of a route with several next hops */
-	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
 };
 
 /* An interface that policies name, and whether it is there. */
@@ -94,6 +90,13 @@ struct observed {
 	LIST(struct refusal) refusals;
 };
 
+/*
+ * What other people's rules on the host do to the first packet of an admitted flow, in words with
+ * what helps; NULL: it passes. first: as it is when it is forwarded; in and out are known.
+ */
+const char *walls_stop(struct arena *a, const struct config *config, const struct observed *seen,
+		       const struct packet *first);
+
 /* The last sequence numbers of batches are the caller's: each batch here starts at 1. */
 void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	       const struct observed *observed, const struct config *config);
@@ -101,8 +104,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 /* The batches' bytes; all else is the arena's. */
 void plan_free(struct plan *plan);
 
-/* For people (the first few changes of each table, verbose: all), and for programs. */
-void plan_print(struct buf *out, const struct plan *plan, const struct config *config,
-		bool verbose);
+/* For people (rules: with every change of a table), and for programs. */
+void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool rules);
 void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);
 uint32_t plan_count(const struct plan *plan, char sign);

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { FEW = 12 }; /* changes of one table that are shown unasked */
-
 static const struct {
 	char sign;
 	const char *word, *json;
@@ -50,14 +48,10 @@ static void print_origin(struct buf *out, const struct config *config, uint32_t 
 		   comment ? comment : "");
 }
 
-static void print_changes(struct buf *out, const struct step *step, const struct config *config,
-			  bool verbose)
+static void print_changes(struct buf *out, const struct step *step, const struct config *config)
 {
-	uint32_t total = nft_changes_count(&step->changes), shown = 0;
-	uint32_t limit = verbose ? total : FEW;
-
 	list_each (change, &step->changes)
-		for (uint32_t i = 0; i < change_size(change) && shown < limit; i++, shown++) {
+		for (uint32_t i = 0; i < change_size(change); i++) {
 			size_t start = out->len;
 
 			buf_printf(out, "    %c ", change->sign);
@@ -65,8 +59,6 @@ static void print_changes(struct buf *out, const struct step *step, const struct
 			print_origin(out, config, change_origin(change, i));
 			buf_end_line(out, start);
 		}
-	if (shown < total)
-		buf_printf(out, "    … and %u more (-v shows all)\n", total - shown);
 }
 
 static void print_findings(struct buf *out, const struct plan *plan)
@@ -75,9 +67,12 @@ static void print_findings(struct buf *out, const struct plan *plan)
 		finding_print(out, finding);
 }
 
-void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool verbose)
+void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool rules)
 {
 	const char *comma = "";
+
+	if (plan->flows)
+		buf_puts(out, plan->flows);
 
 	list_each (step, &plan->steps) {
 		size_t start = out->len;
@@ -86,7 +81,8 @@ void plan_print(struct buf *out, const struct plan *plan, const struct config *c
 		if (step->why && *step->why)
 			buf_printf(out, "  (%s)", step->why);
 		buf_end_line(out, start);
-		print_changes(out, step, config, verbose);
+		if (rules)
+			print_changes(out, step, config);
 	}
 	print_findings(out, plan);
 	if (!plan->steps.n) {
@@ -155,7 +151,10 @@ void plan_print_json(struct buf *out, const struct plan *plan, const struct obse
 
 	buf_puts(out, "{\n  \"facts\": {\n");
 	facts_print_json(out, seen->engine, seen->facts, "    ");
-	buf_puts(out, "  },\n  \"steps\": [");
+	buf_puts(out, "  },\n");
+	if (plan->flows)
+		buf_printf(out, "  \"flows\": {\n%s\n  },\n", plan->flows);
+	buf_puts(out, "  \"steps\": [");
 	list_each (step, &plan->steps) {
 		buf_puts(out, comma);
 		json_step(out, step);

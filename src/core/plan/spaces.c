@@ -63,7 +63,7 @@ static bool same_routes(const struct space *a, const struct space *b)
 	if (a->routes.n != b->routes.n)
 		return false;
 	for (uint32_t i = 0; i < a->routes.n; i++)
-		if (prefix_compare(a->routes.items[i].dst, b->routes.items[i].dst) ||
+		if (route_compare(&a->routes.items[i], &b->routes.items[i]) ||
 		    !ip_equal(a->routes.items[i].via, b->routes.items[i].via))
 			return false;
 	return true;
@@ -72,8 +72,12 @@ static bool same_routes(const struct space *a, const struct space *b)
 static const char *route_text(struct differ *d, const struct space *space,
 			      const struct route *route)
 {
-	const struct ip_text dst = prefix_format(route->dst), via = ip_format(route->via);
-	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s};
+	const struct ip_text dst = prefix_format(route->dst);
+	const struct ip_text via =
+		route->via.family ? ip_format(route->via) : (struct ip_text){"its own device"};
+	const char *const table =
+		route->table == TABLE_MAIN ? "" : arena_printf(d->a, " table %u", route->table);
+	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s, table};
 	size_t len = 1;
 	char *text, *at;
 
@@ -92,21 +96,23 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 	const struct space *w = want == NONE ? &nothing : &d->want->spaces.items[want];
 	const struct space *h = &d->seen->have.spaces.items[have];
 	const struct space *from = add ? w : h, *other = add ? h : w;
+	uint32_t depends_on;
 
 	if (same_routes(w, h))
 		return;
+	depends_on = add ? connecting_step(d, w) : NONE;
 	list_each (route, &from->routes) {
 		struct step *step;
 
 		/* one to the same destination is replaced in place by the wanted one */
-		if (space_has_route(other, route->dst, add ? &route->via : NULL))
+		if (space_has_route(other, route, !add))
 			continue;
 		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
 				  "route", want, have);
-		step->route = *route;
+		step->route = route;
 		step->text = route_text(d, h, route);
 		step->why = add ? origin_path(d, route->origin) : "no policy needs it";
-		step->depends_on = add ? connecting_step(d, w) : NONE;
+		step->depends_on = depends_on;
 	}
 }
 
@@ -122,7 +128,7 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 	if (w->forward_drop && !h->forward_drop) {
 		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
-		step->handoff.variant = d->seen->facts->variant;
+		step->variant = d->seen->facts->variant;
 		step->text = "host: FORWARD policy DROP";
 		step->why = "forwarding was off; Docker itself would have closed it";
 	}
@@ -171,8 +177,9 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 			  : !w->exists	     ? '-'
 					     : '~',
 			  "firewall", want, have);
-	step->batch = batch;
-	nft_meanwhile(&step->before, &step->behind, d->a, w, &h->ruleset, &changes);
+	step->send = arena_new(d->a, struct transactions);
+	step->send->batch = batch;
+	nft_meanwhile(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
 				  space_name(h), nft_changes_count(&changes),
@@ -282,7 +289,7 @@ static void diff_handoffs(struct differ *d, bool add)
 				  : o  ? '~'
 				       : '+',
 				  "hand-off", 0, 0);
-		step->handoff = *handoff;
+		step->handoff = handoff;
 		step->moves = o && o->bits == handoff->bits;
 		step->text = handoff_text(d, handoff);
 		step->why = !add	      ? "no policy needs it"

@@ -354,7 +354,7 @@ static bool is_about_others(const struct examiner *x, const struct plain *p)
 	       !has_address(x, number);
 }
 
-static void sort_out(struct examiner *x, plain_list *rules)
+static void sort_out(const struct examiner *x, plain_list *rules)
 {
 	plain_list left = {0};
 
@@ -366,21 +366,28 @@ static void sort_out(struct examiner *x, plain_list *rules)
 	*rules = left;
 }
 
-static void examine_wall(struct examiner *x, struct wall wall)
+/* A copy that has only the rules that may be about our flows. */
+static const struct wall *without_others(const struct examiner *x, const struct wall *wall)
 {
-	plain_chains chains = {0};
+	struct wall *left = arena_new(x->d->a, struct wall);
 
-	x->wall = &wall;
-	x->said = NONE;
-	x->looks = 0;
-	list_each (chain, &wall.chains) {
-		struct plain_chain *copy = list_add(x->d->a, &chains);
+	*left = *wall;
+	left->chains = (plain_chains){0};
+	list_each (chain, &wall->chains) {
+		struct plain_chain *copy = list_add(x->d->a, &left->chains);
 
 		*copy = *chain;
 		sort_out(x, &copy->rules);
 	}
-	wall.chains = chains;
-	sort_out(x, &wall.rules);
+	sort_out(x, &left->rules);
+	return left;
+}
+
+static void examine_wall(struct examiner *x, const struct wall *wall)
+{
+	x->wall = without_others(x, wall);
+	x->said = NONE;
+	x->looks = 0;
 	list_each (grant, &x->flows->grants)
 		examine_grant(x, grant);
 	list_each (t, &x->flows->translations)
@@ -401,5 +408,33 @@ void diff_walls(struct differ *d, const struct space *want, const struct space *
 	find_addresses(&x);
 	list_each (wall, &have->walls)
 		if (is_in_the_way(&x, wall))
-			examine_wall(&x, *wall);
+			examine_wall(&x, wall);
+}
+
+const char *walls_stop(struct arena *a, const struct config *config, const struct observed *seen,
+		       const struct packet *first)
+{
+	struct differ d = {.a = a, .seen = seen, .config = config};
+	struct examiner x = {.d = &d, .have = &seen->have.spaces.items[0]};
+
+	if (!x.have->walls.n)
+		return NULL;
+	find_bridges(&x);
+	list_each (wall, &x.have->walls) {
+		struct course c = {.first = *first};
+		struct passage p;
+
+		x.wall = wall;
+		c.from_outside = !interfaces_have(&x.engine, first->in) ||
+				 !interfaces_have(&x.engine, first->out);
+		if (!is_in_the_way(&x, wall) || (wall->from_outside && !c.from_outside))
+			continue;
+		c = finish(&x, c);
+		p = wall_lets_pass(wall, &c.first);
+		if (p.passing != PASSES)
+			return arena_printf(a, "%s %s it%s; %s", place_text(&x),
+					    p.passing == IS_STOPPED ? "stops" : "may stop",
+					    reason_text(&x, &p), remedy(&x));
+	}
+	return NULL;
 }

@@ -37,37 +37,6 @@ struct diagram_pool {
 
 typedef LIST(struct edge) edge_list;
 
-const flow_value flow_most[N_FLOW_FIELDS] = {
-	[FLOW_DST] = ~(flow_value)0, [FLOW_SRC] = ~(flow_value)0, [FLOW_IN] = UINT32_MAX,
-	[FLOW_PROTO] = UINT8_MAX,    [FLOW_PORT] = UINT16_MAX,
-};
-
-/* --- addresses --- */
-
-flow_value flow_value_of_ip(struct ip ip)
-{
-	if (ip.family == 4)
-		return (flow_value)0xffff << 32 | ip_to_v4(ip);
-	return (flow_value)ip_half(&ip, 0) << 64 | ip_half(&ip, 1);
-}
-
-struct ip flow_value_to_ip(flow_value value)
-{
-	struct ip ip = {.family = 6};
-
-	if (value >> 32 == 0xffff)
-		return ip_v4((uint32_t)value);
-	for (int i = 15; i >= 0; i--, value >>= 8)
-		ip.bytes[i] = (uint8_t)value;
-	return ip;
-}
-
-struct flow_range flow_range_of_prefix(struct prefix prefix)
-{
-	return (struct flow_range){flow_value_of_ip(prefix_first(prefix)),
-				   flow_value_of_ip(prefix_last(prefix))};
-}
-
 /* --- nodes --- */
 
 struct diagram_pool *diagram_pool_new(struct arena *a)
@@ -283,6 +252,8 @@ static uint32_t build(struct builder *b, uint32_t field, const uint32_t *sets, u
 
 	for (uint32_t i = 0; i < n; i++)
 		add_events(&events, &a, field, sets[i], &b->sets[sets[i]]);
+	if (!events.n)
+		return LEAF;
 	qsort(events.items, events.n, sizeof(*events.items), by_value);
 	if (events.items[0].at > 0)
 		add_edge(&edges, &a, events.items[0].at - 1, LEAF);
@@ -418,7 +389,7 @@ static uint32_t combine(struct diagram_pool *pool, uint32_t a, uint32_t b, uint3
 		field_of(pool, a) < field_of(pool, b) ? field_of(pool, a) : field_of(pool, b);
 	AUTO_RELEASE struct arena scratch = {0};
 	edge_list edges = {0};
-	uint32_t i = 0, k = 0, result;
+	uint32_t i = 0, k = 0, result = LEAF;
 	flow_value high;
 
 	if (is_decided(&result, a, b, op) || is_known(pool, &result, a, b, op))

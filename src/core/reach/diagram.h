@@ -10,29 +10,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "base/ip.h"
-
-/* In the order in which they are asked. */
-enum flow_field {
-	FLOW_DST,   /* addresses: IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2) */
-	FLOW_IN,    /* incoming interface, by the caller's number */
-	FLOW_SRC,   /* as the destination */
-	FLOW_PROTO, /* IP protocol number (IANA) */
-	FLOW_PORT,  /* destination port; type for ICMP; 0 where there is none */
-	N_FLOW_FIELDS,
-};
-
-__extension__ typedef unsigned __int128 flow_value;
-
-struct flow_range {
-	flow_value low, high; /* inclusive */
-};
-
-extern const flow_value flow_most[N_FLOW_FIELDS]; /* the largest value of each field */
-
-flow_value flow_value_of_ip(struct ip ip);
-struct ip flow_value_to_ip(flow_value value);
-struct flow_range flow_range_of_prefix(struct prefix prefix);
+#include "core/reach/flow.h"
 
 /*
  * What one policy admits: for every field a list of ranges, in any order, overlapping or not. No

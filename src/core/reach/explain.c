@@ -5,8 +5,10 @@
 
 #include <string.h>
 
-const char *const answer_names[] = {
-	[ANSWER_ALLOWED] = "allowed", [ANSWER_DENIED] = "denied", [ANSWER_PARTLY] = "partly"};
+const char *const answer_names[] = {[ANSWER_ALLOWED] = "allowed",
+				    [ANSWER_DENIED] = "denied",
+				    [ANSWER_PARTLY] = "partly",
+				    [ANSWER_LEFT] = "left to the host"};
 
 enum { PARTS_MOST = 20 }; /* of an answer that is neither yes nor no */
 
@@ -18,8 +20,22 @@ static bool can_be_admitted(const struct reach *reach, const struct reach_flow *
 	       reach_ask(reach, reach->genuine, flow);
 }
 
+/* closed: nothing admits the example. */
+static enum answer judge(const struct explanation *x, bool closed)
+{
+	if (closed && x->path.allowed)
+		return ANSWER_LEFT;
+	if (!closed && x->path.allowed)
+		return ANSWER_ALLOWED;
+	/* a translation may lead where nothing lets it through */
+	return diagram_is_empty(x->answer.open) || diagram_is_empty(x->answer.closed)
+		       ? ANSWER_DENIED
+		       : ANSWER_PARTLY;
+}
+
 bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
-	     const struct facts *facts, const struct reach_query *query)
+	     const struct facts *facts, const struct observed *seen,
+	     const struct reach_query *query)
 {
 	bool closed;
 
@@ -28,13 +44,8 @@ bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
 	closed = reach_example(&x->flow, reach, x->answer.closed);
 	if (!closed && !reach_example(&x->flow, reach, x->answer.open))
 		return false;
-	reach_walk(&x->path, a, reach, facts, &x->flow);
-	/* a translation may lead where nothing lets it through */
-	closed |= !x->path.allowed;
-	x->verdict = !closed				  ? ANSWER_ALLOWED
-		     : diagram_is_empty(x->answer.open)	  ? ANSWER_DENIED
-		     : diagram_is_empty(x->answer.closed) ? ANSWER_DENIED
-							  : ANSWER_PARTLY;
+	reach_walk(&x->path, a, reach, facts, seen, &x->flow);
+	x->verdict = judge(x, closed);
 	x->nearest = (struct nearest){NONE, NULL};
 	if (!x->path.allowed && can_be_admitted(reach, &x->path.last)) {
 		x->nearest = reach_nearest(a, reach, &x->path.last);
@@ -58,7 +69,9 @@ static void print_part(struct buf *out, const struct explanation *x, struct diag
 	flow_blocks blocks = {0};
 	bool all;
 
-	part = diagram_restrict(x->reach->pool->diagrams, part, x->answer.asked);
+	/* a source comes in where it is at home */
+	if (x->query->from.kind != END_INTERFACE)
+		part = diagram_forget(x->reach->pool->diagrams, part, FLOW_IN);
 	all = diagram_blocks(&blocks, &a, x->reach->pool->diagrams, part, PARTS_MOST);
 	list_each (block, &blocks) {
 		buf_printf(out, "  %-7s ", word);

@@ -6,8 +6,13 @@
 #include "core/reach/path.h"
 #include "core/reach/query.h"
 
-enum answer { ANSWER_ALLOWED, ANSWER_DENIED, ANSWER_PARTLY };
-extern const char *const answer_names[]; /* "allowed", "denied", "partly" */
+enum answer {
+	ANSWER_ALLOWED,
+	ANSWER_DENIED,
+	ANSWER_PARTLY,
+	ANSWER_LEFT, /* to the host's own firewall: no policy is about it */
+};
+extern const char *const answer_names[]; /* "allowed", "denied", "partly", "left to the host" */
 
 struct explanation {
 	const struct reach *reach;
@@ -22,6 +27,7 @@ struct explanation {
 
 /* False: the question is about no flow at all. */
 bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
-	     const struct facts *facts, const struct reach_query *query);
+	     const struct facts *facts, const struct observed *seen,
+	     const struct reach_query *query);
 void explain_print(struct buf *out, const struct explanation *x);
 void explain_print_json(struct buf *out, const struct explanation *x);

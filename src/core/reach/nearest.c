@@ -3,6 +3,7 @@
 #include "core/reach/path.h"
 
 #include "base/buf.h"
+#include "core/reach/words.h"
 
 #include <string.h>
 
@@ -20,9 +21,9 @@ static bool holds(const struct peers *peers, struct ip ip)
 /* Of an IP protocol number; 0: policies have no word for it. */
 static uint8_t protocol_bit(uint8_t number)
 {
-	for (uint8_t bit = PROTO_TCP; bit < PROTO_ANY; bit = (uint8_t)(bit << 1))
+	for (unsigned bit = PROTO_TCP; bit < PROTO_ANY; bit <<= 1)
 		if (!strcmp(proto_name((enum proto)bit), protocol_name(number)))
-			return bit;
+			return (uint8_t)bit;
 	return 0;
 }
 
@@ -57,22 +58,6 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 	return traffic ? OTHER_SOURCE : NOT_NEAR;
 }
 
-static void print_ports(struct buf *out, const struct reach *reach, const struct policy *p)
-{
-	const struct port_range *ports = policy_ports(reach->config, p);
-	const char *slash = "/";
-
-	if (!p->n_ports)
-		buf_puts(out, "every port");
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		buf_printf(out, ports[i].low == ports[i].high ? "%s%u" : "%s%u-%u", i ? "," : "",
-			   ports[i].low, ports[i].high);
-	for (uint32_t set = p->protos; set; set &= set - 1) {
-		buf_printf(out, "%s%s", slash, proto_name((enum proto)(set & -set)));
-		slash = "+";
-	}
-}
-
 static const char *why(struct arena *a, const struct reach *reach, const struct policy *p,
 		       const struct resolved *r, enum nearness near)
 {
@@ -84,7 +69,7 @@ static const char *why(struct arena *a, const struct reach *reach, const struct 
 		buf_printf(&text, "it is for \"%s\"", config_name(reach->config, p->from));
 	} else {
 		buf_puts(&text, "it is for ");
-		print_ports(&text, reach, p);
+		print_policy_traffic(&text, reach->config, p);
 	}
 	return arena_strdup(a, buf_text(&text));
 }

@@ -16,6 +16,7 @@ struct walker {
 	struct arena *a;
 	const struct reach *reach;
 	const struct facts *facts;
+	const struct observed *seen;
 	struct reach_path *path;
 	struct reach_flow now;
 	int n_ways;
@@ -129,6 +130,29 @@ static void handed_over(struct walker *w)
 		    split && !between ? ", behind foreign rules" : "");
 }
 
+/* What an accept of ours does not bind. False: it ends there. */
+static bool past_walls(struct walker *w, bool dnat)
+{
+	uint32_t there = network_of(w, w->now.dst);
+	struct packet first = {.src = prefix_of(w->now.src),
+			       .dst = prefix_of(w->now.dst),
+			       .proto = w->now.proto,
+			       .dports = {w->now.port, w->now.port},
+			       .dnat = dnat};
+	const char *text;
+
+	if (!w->seen || there == NONE || w->now.in < REACH_IN_OTHER)
+		return true;
+	first.in = interface_name(w->reach, w->now.in);
+	first.out = w->reach->bridges[there];
+	text = walls_stop(w->a, w->reach->config, w->seen, &first);
+	if (!text)
+		return true;
+	hop(w, HOP_STOPS, NULL, "forward", NONE, "%s", text);
+	stops(w);
+	return false;
+}
+
 static void arrive(struct walker *w);
 
 static void to_container(struct walker *w)
@@ -148,10 +172,18 @@ static void admitted(struct walker *w, uint32_t policy)
 		    "the mark 0x%x lifts Docker's drop", w->facts->mark_raw);
 	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", policy, "%s reaches %s",
 	    reach_name(w->a, w->reach, w->now.src), reach_name(w->a, w->reach, w->now.dst));
+	if (!past_walls(w, false))
+		return;
 	handed_over(w);
 	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE,
 	    "the source address stays %s", ip_format(w->now.src).s);
 	to_container(w);
+}
+
+/* Where policies are looked up first: before Docker's raw drops, where there are some. */
+static const char *our_first_stage(const struct walker *w)
+{
+	return w->facts->raw_drops ? "inet harborwall raw" : "inet harborwall forward";
 }
 
 static bool is_borrowed(struct walker *w)
@@ -161,12 +193,12 @@ static bool is_borrowed(struct walker *w)
 	if (reach_ask(w->reach, w->reach->genuine, &w->now))
 		return false;
 	if (home != NONE)
-		hop(w, HOP_GOES_ON, NULL, "inet harborwall forward", NONE,
+		hop(w, HOP_GOES_ON, NULL, our_first_stage(w), NONE,
 		    "%s belongs to network %s and comes in by %s: no policy counts",
 		    ip_format(w->now.src).s, network_name(w, home),
 		    interface_name(w->reach, w->now.in));
 	else
-		hop(w, HOP_GOES_ON, NULL, "inet harborwall forward", NONE,
+		hop(w, HOP_GOES_ON, NULL, our_first_stage(w), NONE,
 		    "%s is not at home on %s: no policy counts", ip_format(w->now.src).s,
 		    interface_name(w->reach, w->now.in));
 	return true;
@@ -183,7 +215,7 @@ static void closed(struct walker *w)
 		return;
 	}
 	if (!is_borrowed(w))
-		hop(w, HOP_GOES_ON, NULL, "inet harborwall forward", NONE, "no policy admits it");
+		hop(w, HOP_GOES_ON, NULL, our_first_stage(w), NONE, "no policy admits it");
 	dropped_by_docker(w);
 }
 
@@ -225,6 +257,8 @@ static void to_host(struct walker *w)
 	translate(w, t, NULL, "");
 	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", t->origin,
 	    "what it translated may pass");
+	if (!past_walls(w, true))
+		return;
 	handed_over(w);
 	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE, "%s",
 	    t->masquerade ? "masqueraded: it comes from this host" : "the source address stays");
@@ -349,9 +383,10 @@ static void forward(struct walker *w)
 }
 
 void reach_walk(struct reach_path *path, struct arena *a, const struct reach *reach,
-		const struct facts *facts, const struct reach_flow *flow)
+		const struct facts *facts, const struct observed *seen,
+		const struct reach_flow *flow)
 {
-	struct walker w = {a, reach, facts, path, *flow, 0};
+	struct walker w = {a, reach, facts, seen, path, *flow, 0};
 
 	*path = (struct reach_path){.allowed = true, .policy = NONE};
 	if (flow->dst.family)

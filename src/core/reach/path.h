@@ -2,6 +2,7 @@
 /* The way of one new connection: what decides about it, in the order in which it is met. Pure. */
 #pragma once
 
+#include "core/plan/plan.h"
 #include "core/reach/reach.h"
 
 enum hop_kind {
@@ -29,8 +30,10 @@ struct reach_path {
 	struct reach_flow last; /* as it was when it arrived, or was stopped */
 };
 
+/* seen: other people's rules on the way count, too; NULL: nobody looked at the host. */
 void reach_walk(struct reach_path *path, struct arena *a, const struct reach *reach,
-		const struct facts *facts, const struct reach_flow *flow);
+		const struct facts *facts, const struct observed *seen,
+		const struct reach_flow *flow);
 
 /* The policy that comes nearest to admitting a flow that none admits. */
 struct nearest {

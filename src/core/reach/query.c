@@ -3,6 +3,8 @@
 
 #include "core/reach/sets.h"
 
+#include <netinet/in.h>
+
 static struct flow_range every_ip4(void)
 {
 	return flow_range_of_prefix((struct prefix){ip_v4(0), 0});
@@ -12,16 +14,22 @@ static struct flow_range every_ip4(void)
 static void limit_to_outside(struct flow_sets *s, struct flow_set *set, enum flow_field field,
 			     const struct reach *reach)
 {
-	range_list subnets = {0}, outside;
+	range_list subnets = {0}, outside, addresses = {0};
+	struct flow_range every = every_ip4();
 
 	list_each (network, &reach->config->networks)
 		if (reach->bridges[network - reach->config->networks.items])
 			*list_add(s->a, &subnets) = flow_range_of_prefix(network->subnet);
 	outside = ranges_outside(s->a, &subnets, field);
-	/* the value of the namespace itself is no address */
-	if (outside.n && outside.items[0].low == REACH_SELF)
-		outside.items[0].low++;
-	limit_to_ranges(set, field, &outside);
+	list_each (range, &outside) {
+		struct flow_range part = *range;
+
+		part.low = part.low < every.low ? every.low : part.low;
+		part.high = part.high > every.high ? every.high : part.high;
+		if (part.low <= part.high)
+			*list_add(s->a, &addresses) = part;
+	}
+	limit_to_ranges(set, field, &addresses);
 }
 
 static void limit_to_source(struct flow_sets *s, struct flow_set *set, const struct reach *reach,
@@ -41,6 +49,7 @@ static void limit_to_source(struct flow_sets *s, struct flow_set *set, const str
 		limit_to_value(s, set, FLOW_IN, REACH_IN_LOCAL);
 		break;
 	case END_INTERFACE:
+		limit_to_range(s, set, FLOW_SRC, every_ip4());
 		limit_to_value(s, set, FLOW_IN, from->in);
 		break;
 	}
@@ -100,6 +109,33 @@ void reach_query(struct reach_answer *answer, const struct reach *reach,
 	answer->closed = diagram_combine(pool, answer->asked, open, DIAGRAM_MINUS);
 }
 
+static bool has(const struct flow_block *b, enum flow_field field, flow_value value)
+{
+	list_each (range, &b->fields[field])
+		if (range->low <= value && value <= range->high)
+			return true;
+	return false;
+}
+
+/* The lowest, or what speaks to people. */
+static uint32_t pick_number(const struct flow_block *b, enum flow_field field, uint32_t better)
+{
+	return has(b, field, better) ? better : (uint32_t)b->fields[field].items[0].low;
+}
+
+/* Of nearly everybody: an address that is nobody's (RFC 5737). */
+static struct ip pick_address(const struct flow_block *b, enum flow_field field)
+{
+	flow_value low = b->fields[field].items[0].low;
+	flow_value nobodys = flow_range_of_prefix(prefix_of(ip_v4(0xc0000201))).low;
+
+	if (low == REACH_SELF)
+		return (struct ip){0};
+	if (low == every_ip4().low && has(b, field, nobodys))
+		return flow_value_to_ip(nobodys);
+	return flow_value_to_ip(low);
+}
+
 bool reach_example(struct reach_flow *flow, const struct reach *reach, struct diagram set)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -110,12 +146,12 @@ bool reach_example(struct reach_flow *flow, const struct reach *reach, struct di
 	if (!blocks.n)
 		return false;
 	b = blocks.items;
-	*flow = (struct reach_flow){.in = (uint32_t)b->fields[FLOW_IN].items[0].low,
-				    .proto = (uint8_t)b->fields[FLOW_PROTO].items[0].low,
-				    .port = (uint16_t)b->fields[FLOW_PORT].items[0].low};
-	if (b->fields[FLOW_SRC].items[0].low != REACH_SELF)
-		flow->src = flow_value_to_ip(b->fields[FLOW_SRC].items[0].low);
-	if (b->fields[FLOW_DST].items[0].low != REACH_SELF)
-		flow->dst = flow_value_to_ip(b->fields[FLOW_DST].items[0].low);
+	*flow = (struct reach_flow){.src = pick_address(b, FLOW_SRC),
+				    .dst = pick_address(b, FLOW_DST),
+				    .in = (uint32_t)b->fields[FLOW_IN].items[0].low,
+				    .proto = (uint8_t)pick_number(b, FLOW_PROTO, IPPROTO_TCP),
+				    .port = (uint16_t)pick_number(b, FLOW_PORT, 80)};
+	if (!match_has_ports((struct traffic){.proto = flow->proto}))
+		flow->port = 0;
 	return true;
 }

@@ -40,7 +40,12 @@ static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
 
 static bool same_ranges(const struct flow_ranges *a, const struct flow_ranges *b)
 {
-	return a->n == b->n && !memcmp(a->items, b->items, a->n * sizeof(*a->items));
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->items[i].low != b->items[i].low || a->items[i].high != b->items[i].high)
+			return false;
+	return true;
 }
 
 /* A single address is called after its container, whatever the policy calls it. */
@@ -183,7 +188,7 @@ void print_end(struct buf *out, const struct reach *reach, const struct flow_ran
 	AUTO_RELEASE struct arena a = {0};
 	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0};
 
-	if (name && same_ranges(ranges, &meant) && !peers_are_one(peers))
+	if (name && peers && same_ranges(ranges, &meant) && !peers_are_one(peers))
 		buf_puts(out, name);
 	else if (!print_all_but(out, reach->config, ranges))
 		print_ranges(out, reach->config, ranges);
@@ -244,6 +249,22 @@ void print_matches(struct buf *out, const struct traffic *matches, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		buf_puts(out, i ? ", " : "");
 		print_match(out, matches[i]);
+	}
+}
+
+void print_policy_traffic(struct buf *out, const struct config *config, const struct policy *p)
+{
+	const struct port_range *ports = policy_ports(config, p);
+	const char *slash = "/";
+
+	if (!p->n_ports)
+		buf_puts(out, "every port");
+	for (uint32_t i = 0; i < p->n_ports; i++)
+		buf_printf(out, ports[i].low == ports[i].high ? "%s%u" : "%s%u-%u", i ? "," : "",
+			   ports[i].low, ports[i].high);
+	for (uint32_t set = p->protos; set; set &= set - 1) {
+		buf_printf(out, "%s%s", slash, proto_name((enum proto)(set & -set)));
+		slash = "+";
 	}
 }
 

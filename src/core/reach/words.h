@@ -9,6 +9,8 @@ void print_end(struct buf *out, const struct reach *reach, const struct flow_ran
 	       const struct peers *peers, const char *name);
 /* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
 void print_traffic(struct buf *out, const struct flow_block *block);
+/* The same of a policy as it stands in the file. */
+void print_policy_traffic(struct buf *out, const struct config *config, const struct policy *p);
 void print_matches(struct buf *out, const struct traffic *matches, uint32_t n);
 /* "web, lb by br-a -> db 5432/tcp", and of a policy's leaf its number. */
 void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block);

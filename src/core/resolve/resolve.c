@@ -117,6 +117,14 @@ static void index_networks(struct resolver *r)
 	sort_entries(&r->index.networks);
 }
 
+static void index_all(struct resolver *r)
+{
+	r->seen = arena_array(r->scratch, uint32_t, r->config->addresses.n);
+	for (enum kind kind = 0; kind < N_KINDS; kind++)
+		index_addresses(r, kind);
+	index_networks(r);
+}
+
 /* Few files name a thing by the beginning of its name only. */
 static void index_prefixes(struct resolver *r)
 {
@@ -221,10 +229,8 @@ static peer_list find_any(struct resolver *r, const char *query)
 	return peers;
 }
 
-static peer_list find_kind(struct resolver *r, enum match match, uint32_t name)
+static peer_list find_kind(struct resolver *r, enum match match, uint32_t name, const char *query)
 {
-	const char *query = config_name(r->config, name);
-
 	switch (match) {
 	case MATCH_LITERAL:
 		return find_literal(r, query);
@@ -295,7 +301,8 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 }
 
 /* All matches of the first kind that has any. */
-static struct peers *find(struct resolver *r, uint32_t name, enum question question)
+static struct peers *find(struct resolver *r, uint32_t name, const char *query,
+			  enum question question)
 {
 	static const peer_list none;
 
@@ -304,7 +311,7 @@ static struct peers *find(struct resolver *r, uint32_t name, enum question quest
 		peer_list peers;
 
 		r->stamp++;
-		peers = find_kind(r, match, name);
+		peers = find_kind(r, match, name, query);
 		if (peers.n)
 			return new_peers(r, match, &peers);
 	}
@@ -318,7 +325,7 @@ static const struct peers *ask(struct resolver *r, uint32_t name, enum question 
 	const struct peers **known = &r->answers->peers[question][name];
 
 	if (!*known)
-		*known = find(r, name, question);
+		*known = find(r, name, config_name(r->config, name), question);
 	return *known;
 }
 
@@ -500,17 +507,27 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 			     .text = text,
 			     .answers = resolution};
 
-	r.seen = arena_array(&scratch, uint32_t, config->addresses.n);
+	index_all(&r);
 	for (int question = 0; question < N_QUESTIONS; question++) {
 		r.noted[question] = arena_array(&scratch, bool, config->names.n);
 		resolution->peers[question] = arena_array(a, const struct peers *, config->names.n);
 	}
 	resolution->containers = arena_array(a, const char *, config->names.n);
-	for (enum kind kind = 0; kind < N_KINDS; kind++)
-		index_addresses(&r, kind);
-	index_networks(&r);
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		if (!config->policies.items[i].broken)
 			resolve_policy(&r, &config->policies.items[i], i);
 	resolve_check(resolution, diags, a, config, text);
+}
+
+const struct peers *resolve_peers(struct arena *a, const struct config *config, const char *text)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	struct resolver r = {.a = a, .scratch = &scratch, .config = config};
+	uint32_t name = 0;
+
+	list_each (known, &config->names)
+		if (*known && !strcmp(*known, text))
+			name = (uint32_t)(known - config->names.items);
+	index_all(&r);
+	return find(&r, name, text, ASK_PEERS);
 }

@@ -71,5 +71,8 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
 		   const struct config *config, struct config_text *text);
 
+/* What somebody types, looked up as a policy's `from`. Never NULL. */
+const struct peers *resolve_peers(struct arena *a, const struct config *config, const char *text);
+
 /* The rule of the last kind: query is a prefix of name that ends at a boundary. */
 bool name_has_prefix(const char *name, const char *query);

@@ -103,6 +103,8 @@ static void join_ranges(struct layout *l, approach_list *all)
 {
 	uint32_t n = 0;
 
+	if (!all->n)
+		return;
 	qsort(all->items, all->n, sizeof(*all->items), by_source);
 	for (uint32_t i = 0; i < all->n; i++) {
 		struct approach *last = n ? &all->items[n - 1] : NULL;

@@ -22,15 +22,24 @@ static int by_start(const void *left, const void *right)
 	return (a->says > b->says) - (a->says < b->says);
 }
 
+/* The last run ends where we are and says the same. */
+static bool continues(const struct cutter *c, uint32_t says)
+{
+	const struct run *last;
+
+	if (!c->runs->list.n)
+		return false;
+	last = &c->runs->list.items[c->runs->list.n - 1];
+	return last->high + 1ull == c->at && last->says == says;
+}
+
 /* From where we are up to `behind`, which is not part of it. */
 static void cut(struct cutter *c, uint64_t behind, uint32_t says)
 {
-	struct run *last = c->runs->list.n ? &c->runs->list.items[c->runs->list.n - 1] : NULL;
-
 	if (c->at >= behind)
 		return;
-	if (last && last->high + 1ull == c->at && last->says == says)
-		last->high = (uint32_t)(behind - 1);
+	if (continues(c, says))
+		c->runs->list.items[c->runs->list.n - 1].high = (uint32_t)(behind - 1);
 	else
 		*list_add(c->a, &c->runs->list) =
 			(struct run){(uint32_t)c->at, (uint32_t)(behind - 1), says};

@@ -5,9 +5,6 @@
 #include "core/plan/revoke.h"
 #include "edge/netlink/netns.h"
 
-/*
- * Deletes the entries whose mark has the bit and that the flows do not admit; others are never
- * touched. *n counts the deleted.
- */
-MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit,
-				 const struct flows *flows, struct error *err);
+/* Looks at every IPv4 connection and does with it what its fate is. *n counts those that end. */
+MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
+				 struct error *err);

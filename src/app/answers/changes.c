@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/answers/changes.h"
+
+#include "core/reach/words.h"
+
+void changes_find(struct flow_changes *c, const struct generation *before,
+		  const struct state *before_want, const struct generation *after,
+		  const struct state *after_want)
+{
+	*c = (struct flow_changes){0};
+	reach_pool_init(&c->pool, &c->a);
+	reach_build(&c->sides[0], &c->pool, &before->config, &before->resolution, before_want);
+	reach_build(&c->sides[1], &c->pool, &after->config, &after->resolution, after_want);
+	c->all = reach_diff(&c->list, &c->a, &c->sides[0], &c->sides[1]);
+}
+
+void changes_release(struct flow_changes *c)
+{
+	arena_release(&c->a);
+}
+
+void changes_print(struct buf *out, const struct flow_changes *c, uint32_t most)
+{
+	uint32_t shown = 0;
+
+	if (!c->list.n)
+		buf_puts(out, "the same flows\n");
+	for (; shown < c->list.n && shown < most; shown++) {
+		const struct change *change = &c->list.items[shown];
+
+		print_change(out, &c->sides[change->opens], change);
+		buf_puts(out, "\n");
+	}
+	if (!c->all)
+		buf_printf(out, "… and more: only the first %u are listed\n", shown);
+	else if (shown < c->list.n)
+		buf_printf(out, "… and %u more (-v shows all)\n", c->list.n - shown);
+}
+
+void changes_print_json(struct buf *out, const struct flow_changes *c)
+{
+	const char *comma = "\n";
+
+	buf_printf(out, "  \"same\": %s,\n  \"complete\": %s,\n  \"changes\": [",
+		   c->list.n ? "false" : "true", c->all ? "true" : "false");
+	list_each (change, &c->list) {
+		buf_puts(out, comma);
+		buf_puts(out, "    ");
+		print_change_json(out, &c->sides[change->opens], change);
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  ]");
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/graph.h"
+
+#include "core/reach/words.h"
+
+#include <string.h>
+
+enum node_kind {
+	NODE_ADDRESS,
+	NODE_NETWORK,
+	NODE_GROUP,
+	NODE_OUTSIDE,
+	NODE_INTERFACE,
+	NODE_UNKNOWN
+};
+
+struct graph_node {
+	enum node_kind kind;
+	const char *name;    /* what it is called */
+	const char *details; /* the address, the members; "" */
+	uint32_t network;    /* that it is drawn in, or NONE */
+};
+
+enum edge_kind { EDGE_ALLOWS, EDGE_TRANSLATES, EDGE_MASQUERADES };
+
+struct graph_edge {
+	enum edge_kind kind;
+	uint32_t from, to, policy;
+	const char *text;
+	bool waits;
+};
+
+struct graph {
+	struct arena *a;
+	const struct config *config;
+	LIST(struct graph_node) nodes;
+	LIST(struct graph_edge) edges;
+};
+
+static const char *const node_kinds[] = {
+	[NODE_ADDRESS] = "container", [NODE_NETWORK] = "network",     [NODE_GROUP] = "group",
+	[NODE_OUTSIDE] = "outside",   [NODE_INTERFACE] = "interface", [NODE_UNKNOWN] = "unknown"};
+static const char *const edge_kinds[] = {[EDGE_ALLOWS] = "allows",
+					 [EDGE_TRANSLATES] = "translates",
+					 [EDGE_MASQUERADES] = "masquerades"};
+
+/* --- nodes --- */
+
+static uint32_t node(struct graph *g, enum node_kind kind, const char *name, const char *details,
+		     uint32_t network)
+{
+	list_each (n, &g->nodes)
+		if (n->kind == kind && !strcmp(n->name, name) && !strcmp(n->details, details))
+			return (uint32_t)(n - g->nodes.items);
+	*list_add(g->a, &g->nodes) = (struct graph_node){kind, name, details, network};
+	return g->nodes.n - 1;
+}
+
+static uint32_t address_node(struct graph *g, const struct address *at)
+{
+	const char *name = config_name(g->config, address_container(at));
+
+	return node(g, NODE_ADDRESS, name ? name : at->key, arena_strdup(g->a, ip_format(at->ip).s),
+		    at->network);
+}
+
+enum { NAMED = 3 }; /* members of a group */
+
+static const char *members(struct graph *g, const struct peers *peers)
+{
+	const char *text = "";
+
+	for (uint32_t i = 0; i < peers->n && i < NAMED; i++) {
+		const struct peer *peer = &peers->items[i];
+		const struct address *at =
+			peer->address == NONE ? NULL : &g->config->addresses.items[peer->address];
+		const char *name = at ? config_name(g->config, address_container(at)) : NULL;
+
+		text = arena_printf(g->a, "%s%s%s", text, i ? ", " : "",
+				    name ? name : prefix_format(peer->net).s);
+	}
+	return peers->n > NAMED ? arena_printf(g->a, "%s and %u more", text, peers->n - NAMED)
+				: text;
+}
+
+static const char *prefix_text(struct graph *g, struct prefix net)
+{
+	return arena_strdup(g->a, prefix_format(net).s);
+}
+
+/* What one end of a policy means. name: as the file says it. */
+static uint32_t peers_node(struct graph *g, const struct peers *peers, const char *name)
+{
+	const struct peer *first = peers->items;
+
+	if (!peers->n)
+		return node(g, NODE_UNKNOWN, name ? name : "nobody", "", NONE);
+	if (peers->match == MATCH_ANY)
+		return node(g, NODE_OUTSIDE, "any", "", NONE);
+	if (peers->n == 1 && first->address != NONE)
+		return address_node(g, &g->config->addresses.items[first->address]);
+	if (peers->match == MATCH_NETWORK)
+		return node(g, NODE_NETWORK, g->config->networks.items[first->network].name,
+			    prefix_text(g, first->net), first->network);
+	if (peers->n == 1)
+		return node(g, NODE_OUTSIDE, prefix_text(g, first->net), "", first->network);
+	return node(g, NODE_GROUP, name, members(g, peers), peers->network);
+}
+
+/* Where a translation stands: an interface of the host, or the container of that name. */
+static uint32_t place_node(struct graph *g, const struct policy *p, const struct resolved *r)
+{
+	const char *iface = config_name(g->config, p->iface);
+	const char *details = iface ? iface : "";
+
+	if (!r->container)
+		return node(g, NODE_INTERFACE, "host", details, NONE);
+	list_each (at, &g->config->addresses) {
+		const char *name = config_name(g->config, address_container(at));
+
+		if (name && !strcmp(name, r->container))
+			return address_node(g, at);
+	}
+	return node(g, NODE_INTERFACE, r->container, details, NONE);
+}
+
+/* --- edges --- */
+
+static struct graph_edge *edge(struct graph *g, enum edge_kind kind, uint32_t from, uint32_t to,
+			       const struct policy *p)
+{
+	AUTO_BUF struct buf text = {0};
+	struct graph_edge *e = list_add(g->a, &g->edges);
+
+	print_policy_traffic(&text, g->config, p);
+	*e = (struct graph_edge){.kind = kind,
+				 .from = from,
+				 .to = to,
+				 .policy = (uint32_t)(p - g->config->policies.items),
+				 .text = arena_strdup(g->a, buf_text(&text))};
+	return e;
+}
+
+static void add_policy(struct graph *g, const struct policy *p, const struct resolved *r)
+{
+	const char *from = config_name(g->config, p->from), *to = config_name(g->config, p->to);
+	const char *iface = config_name(g->config, p->iface);
+	const char *subject = config_name(g->config, p->subject);
+	bool waits = r->waiting != NULL;
+	uint32_t place;
+
+	if (p->nat == NAT_NO) {
+		edge(g, EDGE_ALLOWS, peers_node(g, r->from, from),
+		     peers_node(g, r->subject, subject), p)
+			->waits = waits;
+		return;
+	}
+	place = p->nat == NAT_DNAT ? place_node(g, p, r) : NONE;
+	if (p->nat == NAT_DNAT) {
+		struct graph_edge *e = edge(g, EDGE_TRANSLATES, place, peers_node(g, r->to, to), p);
+
+		e->waits = waits;
+		if (iface)
+			e->text = arena_printf(g->a, "%s by %s", e->text, iface);
+		if (p->from)
+			edge(g, EDGE_ALLOWS, peers_node(g, r->from, from), place, p)->waits = waits;
+		return;
+	}
+	edge(g, EDGE_MASQUERADES,
+	     p->from ? peers_node(g, r->from, from) : peers_node(g, r->subject, subject),
+	     p->to ? peers_node(g, r->to, to) : node(g, NODE_OUTSIDE, "outside", "", NONE), p)
+		->waits = waits;
+	if (iface)
+		g->edges.items[g->edges.n - 1].text = arena_printf(g->a, "masquerade by %s", iface);
+}
+
+static void build(struct graph *g, const struct resolution *resolution)
+{
+	list_each (at, &g->config->addresses)
+		address_node(g, at);
+	list_each (p, &g->config->policies) {
+		struct resolved r;
+
+		if (p->broken)
+			continue;
+		r = resolved_policy(resolution, g->config, p);
+		add_policy(g, p, &r);
+	}
+}
+
+/* --- dot --- */
+
+/* A label of Graphviz or Mermaid, in quotes: both take HTML's names for what would end it. */
+static void print_label(struct buf *out, const char *text)
+{
+	for (; *text; text++)
+		switch (*text) {
+		case '"':
+			buf_puts(out, "&quot;");
+			break;
+		case '&':
+			buf_puts(out, "&amp;");
+			break;
+		case '<':
+			buf_puts(out, "&lt;");
+			break;
+		case '\\':
+			buf_puts(out, "&#92;");
+			break;
+		default:
+			buf_add(out, text, 1);
+		}
+}
+
+static const char *const dot_shapes[] = {
+	[NODE_ADDRESS] = "box",	    [NODE_NETWORK] = "plaintext",
+	[NODE_GROUP] = "box3d",	    [NODE_OUTSIDE] = "ellipse",
+	[NODE_INTERFACE] = "house", [NODE_UNKNOWN] = "box, style=dashed"};
+static const char *const dot_styles[] = {[EDGE_ALLOWS] = "",
+					 [EDGE_TRANSLATES] = ", color=blue",
+					 [EDGE_MASQUERADES] = ", color=gray"};
+
+static void print_dot_node(struct buf *out, const struct graph *g, const struct graph_node *n)
+{
+	buf_printf(out, "%sn%u [shape=%s, label=\"", n->network == NONE ? "  " : "    ",
+		   (unsigned)(n - g->nodes.items), dot_shapes[n->kind]);
+	print_label(out, n->name);
+	buf_puts(out, *n->details ? "\\n" : "");
+	print_label(out, n->details);
+	buf_puts(out, "\"];\n");
+}
+
+static void print_dot(struct buf *out, const struct graph *g)
+{
+	buf_puts(out, "digraph harborwall {\n  rankdir=LR;\n");
+	list_each (network, &g->config->networks) {
+		uint32_t i = (uint32_t)(network - g->config->networks.items);
+
+		buf_printf(out, "  subgraph cluster_%u {\n    label=\"", i);
+		print_label(out, network->name);
+		buf_printf(out, " %s%s\";\n", prefix_format(network->subnet).s,
+			   network->internal ? " internal" : "");
+		list_each (n, &g->nodes)
+			if (n->network == i)
+				print_dot_node(out, g, n);
+		buf_puts(out, "  }\n");
+	}
+	list_each (n, &g->nodes)
+		if (n->network == NONE)
+			print_dot_node(out, g, n);
+	list_each (e, &g->edges) {
+		buf_printf(out, "  n%u -> n%u [label=\"", e->from, e->to);
+		print_label(out, e->text);
+		buf_printf(out, " (%u)\"%s%s];\n", e->policy, dot_styles[e->kind],
+			   e->waits ? ", style=dashed" : "");
+	}
+	buf_puts(out, "}\n");
+}
+
+/* --- mermaid --- */
+
+static const char *const mermaid_shapes[][2] = {
+	[NODE_ADDRESS] = {"[\"", "\"]"},     [NODE_NETWORK] = {"([\"", "\"])"},
+	[NODE_GROUP] = {"[[\"", "\"]]"},     [NODE_OUTSIDE] = {"((\"", "\"))"},
+	[NODE_INTERFACE] = {"{{\"", "\"}}"}, [NODE_UNKNOWN] = {"[\"", "?\"]"}};
+
+static void print_mermaid_node(struct buf *out, const struct graph *g, const struct graph_node *n)
+{
+	buf_printf(out, "%sn%u%s", n->network == NONE ? "  " : "    ",
+		   (unsigned)(n - g->nodes.items), mermaid_shapes[n->kind][0]);
+	print_label(out, n->name);
+	buf_puts(out, *n->details ? "<br/>" : "");
+	print_label(out, n->details);
+	buf_printf(out, "%s\n", mermaid_shapes[n->kind][1]);
+}
+
+static const char *mermaid_arrow(const struct graph_edge *e)
+{
+	return e->waits ? "-.->" : e->kind == EDGE_ALLOWS ? "-->" : "==>";
+}
+
+static void print_mermaid(struct buf *out, const struct graph *g)
+{
+	buf_puts(out, "flowchart LR\n");
+	list_each (network, &g->config->networks) {
+		uint32_t i = (uint32_t)(network - g->config->networks.items);
+
+		buf_printf(out, "  subgraph net%u[\"", i);
+		print_label(out, network->name);
+		buf_printf(out, " %s%s\"]\n", prefix_format(network->subnet).s,
+			   network->internal ? " internal" : "");
+		list_each (n, &g->nodes)
+			if (n->network == i)
+				print_mermaid_node(out, g, n);
+		buf_puts(out, "  end\n");
+	}
+	list_each (n, &g->nodes)
+		if (n->network == NONE)
+			print_mermaid_node(out, g, n);
+	list_each (e, &g->edges) {
+		buf_printf(out, "  n%u %s|\"", e->from, mermaid_arrow(e));
+		print_label(out, e->text);
+		buf_printf(out, " (%u)\"| n%u\n", e->policy, e->to);
+	}
+}
+
+/* --- JSON --- */
+
+static void print_key(struct buf *out, const char *before, const char *key, const char *value)
+{
+	buf_printf(out, "%s\"%s\": ", before, key);
+	buf_json_string(out, value);
+}
+
+static void print_json(struct buf *out, const struct graph *g)
+{
+	const char *comma = "\n";
+
+	buf_puts(out, "{\n  \"networks\": [");
+	list_each (network, &g->config->networks) {
+		buf_puts(out, comma);
+		print_key(out, "    {", "name", network->name);
+		print_key(out, ", ", "subnet", prefix_format(network->subnet).s);
+		buf_printf(out, ", \"internal\": %s}", network->internal ? "true" : "false");
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  ],\n  \"nodes\": [");
+	comma = "\n";
+	list_each (n, &g->nodes) {
+		buf_puts(out, comma);
+		print_key(out, "    {", "kind", node_kinds[n->kind]);
+		print_key(out, ", ", "name", n->name);
+		print_key(out, ", ", "details", n->details);
+		if (n->network != NONE)
+			print_key(out, ", ", "network", g->config->networks.items[n->network].name);
+		buf_puts(out, "}");
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  ],\n  \"edges\": [");
+	comma = "\n";
+	list_each (e, &g->edges) {
+		buf_puts(out, comma);
+		print_key(out, "    {", "kind", edge_kinds[e->kind]);
+		buf_printf(out, ", \"from\": %u, \"to\": %u, \"policy\": %u", e->from, e->to,
+			   e->policy);
+		print_key(out, ", ", "text", e->text);
+		buf_printf(out, ", \"waits\": %s}", e->waits ? "true" : "false");
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  ]\n}\n");
+}
+
+void graph_print(struct buf *out, const struct config *config, const struct resolution *resolution,
+		 enum graph_format format)
+{
+	static void (*const printers[])(struct buf *,
+					const struct graph *) = {[GRAPH_DOT] = print_dot,
+								 [GRAPH_MERMAID] = print_mermaid,
+								 [GRAPH_JSON] = print_json};
+	AUTO_RELEASE struct arena a = {0};
+	struct graph g = {.a = &a, .config = config};
+
+	build(&g, resolution);
+	printers[format](out, &g);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/reach/question.h"
+
+#include "base/nearest.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	enum end_kind kind;
+} words[] = {{"any", END_ANY}, {"outside", END_OUTSIDE}, {"host", END_HOST}};
+
+static const struct engine_container *find_container(const struct engine *engine, const char *name)
+{
+	list_each (c, &engine->containers)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
+
+/* The addresses of a container that the file does not know. */
+static const struct peers *peers_of(struct arena *a, const struct reach *reach,
+				    const struct engine_container *c)
+{
+	struct peers *peers = arena_take(a, sizeof(*peers));
+
+	*peers = (struct peers){.items = arena_array(a, struct peer, c->endpoints.n),
+				.match = MATCH_CONTAINER,
+				.network = NONE};
+	list_each (e, &c->endpoints)
+		if (e->ip.family == 4)
+			peers->items[peers->n++] =
+				(struct peer){prefix_of(e->ip), NONE,
+					      config_network_of(reach->config, prefix_of(e->ip))};
+	return peers;
+}
+
+bool question_end(struct reach_end *end, struct arena *a, const struct reach *reach,
+		  const struct engine *engine, const char *text)
+{
+	const struct engine_container *c = find_container(engine, text);
+
+	*end = (struct reach_end){.name = text};
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (!strcmp(words[i].name, text)) {
+			end->kind = words[i].kind;
+			return true;
+		}
+	end->kind = END_PEERS;
+	end->peers = resolve_peers(a, reach->config, text);
+	if (!end->peers->n && c)
+		end->peers = peers_of(a, reach, c);
+	if (end->peers->n)
+		return true;
+	end->kind = END_INTERFACE;
+	end->in = reach_interface(reach->pool, text);
+	return end->in != REACH_IN_OTHER;
+}
+
+static void add_name(struct arena *a, name_list *names, const char *name)
+{
+	if (name)
+		*list_add(a, names) = name;
+}
+
+void question_unknown(struct error *err, const struct reach *reach, const struct engine *engine,
+		      const char *text)
+{
+	AUTO_RELEASE struct arena a = {0};
+	name_list names = {0};
+	uint32_t i;
+
+	list_each (name, &reach->config->names) {
+		if (*name && !strcmp(*name, text)) {
+			error_set(err, -1,
+				  "\"%s\" has no address: \"ips\" does not declare it, and no "
+				  "running container bears the name",
+				  text);
+			return;
+		}
+		add_name(&a, &names, *name);
+	}
+	list_each (network, &reach->config->networks) {
+		add_name(&a, &names, network->key);
+		add_name(&a, &names, network->name);
+	}
+	list_each (c, &engine->containers)
+		add_name(&a, &names, c->name);
+	for (size_t k = 0; k < COUNT_OF(words); k++)
+		*list_add(&a, &names) = words[k].name;
+	i = nearest(text, names.items, sizeof(*names.items), names.n);
+	if (i != NONE)
+		error_set(err, -1, "nothing is named \"%s\" (did you mean \"%s\"?)", text,
+			  names.items[i]);
+	else
+		error_set(
+			err, -1,
+			"nothing is named \"%s\": expected a name of the file, an address, a "
+			"prefix as 172.18.0.0/24, a container, an interface, any, outside or host",
+			text);
+}
+
+static const struct {
+	const char *name;
+	uint8_t number;
+	bool ports;
+} protocols[] = {{"tcp", IPPROTO_TCP, true},
+		 {"udp", IPPROTO_UDP, true},
+		 {"sctp", IPPROTO_SCTP, true},
+		 {"icmp", IPPROTO_ICMP, false},
+		 {"any", 0, true}};
+
+static bool take_number(uint16_t *number, const char **at)
+{
+	char *end;
+	unsigned long value = **at >= '0' && **at <= '9' ? strtoul(*at, &end, 10) : 0;
+
+	if (!value || value > UINT16_MAX)
+		return false;
+	*number = (uint16_t)value;
+	*at = end;
+	return true;
+}
+
+bool question_traffic(struct traffic *match, const char *text, struct error *err)
+{
+	const char *at = text;
+	bool has_port;
+
+	*match = (struct traffic){.proto = IPPROTO_TCP, .high = UINT16_MAX};
+	has_port = take_number(&match->low, &at);
+	if (has_port) {
+		match->high = match->low;
+		if (*at == '-' &&
+		    (at++, !take_number(&match->high, &at) || match->high < match->low))
+			goto wrong;
+		if (!*at)
+			return true;
+		if (*at++ != '/')
+			goto wrong;
+	}
+	for (size_t i = 0; i < COUNT_OF(protocols); i++)
+		if (!strcmp(protocols[i].name, at) && (protocols[i].ports || !has_port)) {
+			match->proto = protocols[i].number;
+			return true;
+		}
+wrong:
+	return error_set(
+		err, -1,
+		"\"%s\" is no port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
+		"udp, sctp, icmp, any)",
+		text);
+}
