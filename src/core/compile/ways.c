@@ -20,11 +20,6 @@ static bool is_seated_by(const struct node *node, uint32_t device)
 	return false;
 }
 
-static bool leaves_by(const struct ip_outlet *outlet, uint32_t device)
-{
-	return outlet->path && outlet->path->type == PATH_LEAVES && outlet->path->device == device;
-}
-
 /* By any of its networks: the host is behind all of them. */
 static bool comes_to_host(const struct node *node, const struct ip_outlet *outlet)
 {
@@ -86,35 +81,24 @@ static void say(struct asking *q, uint32_t origin, const char *what, struct pref
 				: "name the sources in \"from\"");
 }
 
-/* An end of a flow, and whether the policy names this address or a prefix that holds it. */
-struct flow_end {
-	uint32_t origin;
-	struct ip own;
-	bool opens, named;
-};
-
 /* An end of a flow: with its own address once the connection stands, without at its beginning. */
-static void ask(struct asking *q, struct flow_end what, struct prefix peer)
+static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix peer, bool opens)
 {
-	const struct ip own = what.own;
-	uint32_t device = routing_device_of(q->node->routing, own);
-
-	if (!device || q->said == what.origin || node_seat_in(q->node, peer.ip))
+	if (!routing_device_of(q->node->routing, own) || q->said == origin ||
+	    node_seat_in(q->node, peer.ip))
 		return;
-	for (size_t i = 0; i < COUNT_OF(somebody) && q->left; i++, q->left--) {
-		const bool anybody = !peer.len;
-		const struct leaving packet = {.src = what.opens ? (struct ip){0} : own,
-					       .dst = anybody ? ip_v4(somebody[i])
+	for (size_t i = 0; i < (peer.len ? 1 : COUNT_OF(somebody)) && q->left; i++, q->left--) {
+		const struct leaving packet = {.src = opens ? (struct ip){0} : own,
+					       .dst = !peer.len ? ip_v4(somebody[i])
 						      : prefix_is_single(peer)
 							      ? peer.ip
 							      : ip_plus(prefix_first(peer), 1)};
 		const struct ip_outlet outlet =
 			routing_find(q->node->routing, &packet, q->ours.items, q->ours.n);
 
-		if (anybody || !what.named ? comes_to_host(q->node, &outlet)
-					   : leaves_by(&outlet, device))
+		if (comes_to_host(q->node, &outlet))
 			continue;
-		say(q, what.origin, what.opens ? "connections" : "answers", peer, own, &outlet);
+		say(q, origin, opens ? "connections" : "answers", peer, own, &outlet);
 		return;
 	}
 }
@@ -130,27 +114,22 @@ static int place_among(const struct peers *peers, struct ip ip)
 	return place;
 }
 
-static void ask_all(struct asking *q, struct flow_end what, const struct peers *peers)
+static void ask_all(struct asking *q, uint32_t origin, struct ip own, const struct peers *peers,
+		    bool opens)
 {
 	for (uint32_t i = 0; i < peers->n; i++)
-		if (!what.opens || peers->items[i].net.len)
-			ask(q, what, peers->items[i].net);
+		if (!opens || peers->items[i].net.len)
+			ask(q, origin, own, peers->items[i].net, opens);
 }
 
-/*
- * Who is in a prefix that may come, and on several networks, comes as whoever he is where he leaves
- * by: that is no other flow than the policy means.
- */
+/* Of a prefix that may come, nobody needs to come with this address of his. */
 static void ask_grants(struct asking *q, struct ip own)
 {
 	list_each (grant, &q->c->host->grants) {
-		int to = place_among(grant->to, own), from = place_among(grant->from, own);
-
-		if (to)
-			ask_all(q, (struct flow_end){grant->origin, own, false, to == 2},
-				grant->from);
-		if (from == 2)
-			ask_all(q, (struct flow_end){grant->origin, own, true, true}, grant->to);
+		if (place_among(grant->to, own))
+			ask_all(q, grant->origin, own, grant->from, false);
+		if (place_among(grant->from, own) == 2)
+			ask_all(q, grant->origin, own, grant->to, true);
 	}
 }
 
@@ -158,7 +137,7 @@ static void ask_translations(struct asking *q, struct ip own)
 {
 	list_each (t, &q->c->host->translations)
 		if (ip_equal(t->to, own) && !t->masquerade)
-			ask(q, (struct flow_end){t->origin, own, false, true}, t->from);
+			ask(q, t->origin, own, t->from, false);
 }
 
 static void imagine(struct asking *q, const struct space *space)
