@@ -3,6 +3,7 @@
 
 #include "app/say.h"
 #include "app/verbs.h"
+#include "base/foreign.h"
 #include "base/log.h"
 #include "core/plan/choose.h"
 #include "edge/host/status.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/compile/facts.h"
 
+#include "base/foreign.h"
 #include "base/hash.h"
 
 #include <string.h>
