@@ -84,10 +84,10 @@ static const char *age(struct arena *a, int64_t s)
 {
 	if (s < 0)
 		return "-";
-	return s < 120	   ? arena_printf(a, "%llds", (long long)s)
-	       : s < 7200  ? arena_printf(a, "%lldm", (long long)s / 60)
+	return s < 120	    ? arena_printf(a, "%llds", (long long)s)
+	       : s < 7200   ? arena_printf(a, "%lldm", (long long)s / 60)
 	       : s < 172800 ? arena_printf(a, "%lldh", (long long)s / 3600)
-			   : arena_printf(a, "%lldd", (long long)s / 86400);
+			    : arena_printf(a, "%lldd", (long long)s / 86400);
 }
 
 static const char *amount(struct arena *a, const struct live *live)
@@ -133,14 +133,13 @@ void live_print(struct buf *out, const struct reach *reach, live_list *list)
 	       sizeof(rows[0]));
 	for (uint32_t i = 0; i < list->n; i++) {
 		const struct live *live = &list->items[i];
-		const char *row[] = {reach_name(&a, reach, live->tuple.src),
-				     target(&a, reach, &live->tuple),
-				     service(&a, &live->tuple),
-				     live->policy == NONE
-					     ? "-"
-					     : arena_printf(&a, "policies[%u]", live->policy),
-				     age(&a, live->age_s),
-				     amount(&a, live)};
+		const char *row[] = {
+			reach_name(&a, reach, live->tuple.src),
+			target(&a, reach, &live->tuple),
+			service(&a, &live->tuple),
+			live->policy == NONE ? "-" : arena_printf(&a, "policies[%u]", live->policy),
+			age(&a, live->age_s),
+			amount(&a, live)};
 
 		memcpy(rows[i + 1], row, sizeof(row));
 	}
@@ -149,8 +148,8 @@ void live_print(struct buf *out, const struct reach *reach, live_list *list)
 			widths[c] = strlen(rows[i][c]) > widths[c] ? strlen(rows[i][c]) : widths[c];
 	for (uint32_t i = 0; i <= list->n; i++)
 		for (size_t c = 0; c < N_COLUMNS; c++)
-			buf_printf(out, "%-*s%s", c < N_COLUMNS - 1 ? (int)widths[c] : 0, rows[i][c],
-				   c < N_COLUMNS - 1 ? "  " : "\n");
+			buf_printf(out, "%-*s%s", c < N_COLUMNS - 1 ? (int)widths[c] : 0,
+				   rows[i][c], c < N_COLUMNS - 1 ? "  " : "\n");
 }
 
 void live_print_json(struct buf *out, const struct reach *reach, live_list *list)

@@ -9,10 +9,10 @@
 struct live {
 	struct connection tuple;
 	uint16_t sport;
-	bool counted; /* the kernel counts: nf_conntrack_acct */
+	bool counted;		 /* the kernel counts: nf_conntrack_acct */
 	uint64_t packets, bytes; /* in both directions */
-	int64_t age_s; /* -1: the kernel does not note when connections begin */
-	uint32_t policy; /* NONE: no policy that is wanted now */
+	int64_t age_s;		 /* -1: the kernel does not note when connections begin */
+	uint32_t policy;	 /* NONE: no policy that is wanted now */
 };
 typedef LIST(struct live) live_list;
 
