@@ -3,8 +3,9 @@
 
 #include "app/say.h"
 #include "app/verbs.h"
+#include "base/foreign.h"
 #include "base/log.h"
-#include "core/foreign/choose.h"
+#include "core/plan/choose.h"
 #include "edge/host/status.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "app/pass/world.h"
-#include "edge/host/lock.h"
+#include "edge/firewall/lock.h"
 
 /* Who holds the lock, "" for nobody. */
 MUST_CHECK bool ask_holder(char holder[LOCK_TEXT], const struct world *w, struct error *err);

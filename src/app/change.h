@@ -8,7 +8,7 @@
 
 #include "app/options.h"
 #include "app/pass/pass.h"
-#include "edge/host/lock.h"
+#include "edge/firewall/lock.h"
 
 enum { N_SIGNS = 3 }; /* of steps: added, changed, removed */
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/compile/state.h"
+#include "core/compile/facts.h"
 
 enum {
 	EXIT_FINE = 0,

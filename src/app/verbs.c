@@ -5,6 +5,7 @@
 #include "app/ask.h"
 #include "app/pass/pass.h"
 #include "app/say.h"
+#include "base/foreign.h"
 #include "core/iptables/iptables.h"
 #include "edge/host/file.h"
 

@@ -9,6 +9,7 @@
  *     [{"of": "host", "sent": LIST, "spelled": LIST, "again": []}, …]
  * again: what we would still change where our messages stand already.
  */
+#include "base/foreign.h"
 #include "bench/load.h"
 #include "edge/firewall/nft.h"
 

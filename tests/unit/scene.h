@@ -87,8 +87,8 @@ static inline void random_scene(struct scene *s, bool counted)
 
 static inline void build(struct scene *s)
 {
-	struct facts facts = {.mark_accept = 2, .mark_raw = 1};
-	struct builder b = {.rs = &s->rs, .a = &s->a, .facts = &facts, .counted = s->counted};
+	struct hooks hooks = {.accept = 2, .between = 3, .raw = 1};
+	struct builder b = {.rs = &s->rs, .a = &s->a, .hooks = &hooks, .counted = s->counted};
 	grouped_list flows = {0};
 
 	for (uint32_t i = 0; i < s->n; i++)

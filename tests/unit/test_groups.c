@@ -114,10 +114,10 @@ static uint32_t elements(const struct ruleset *rs)
 static struct ruleset service_to_service(struct arena *a, uint32_t from, uint32_t to)
 {
 	static const struct traffic http = {IPPROTO_TCP, 80, 80};
-	static const struct facts facts;
+	static const struct hooks hooks;
 	struct grant *grant = arena_new(a, struct grant);
 	struct ruleset rs = {.exists = true};
-	struct builder b = {.rs = &rs, .a = a, .facts = &facts};
+	struct builder b = {.rs = &rs, .a = a, .hooks = &hooks};
 	grouped_list flows = {0};
 
 	*grant = (struct grant){.from = members(a, 0x0a000000, from),

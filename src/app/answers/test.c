@@ -3,6 +3,7 @@
 #include "app/pass/pass.h"
 #include "app/say.h"
 #include "app/verbs.h"
+#include "base/foreign.h"
 #include "core/reach/tests.h"
 
 static void print_result(struct buf *out, const struct test_result *r, uint32_t i, bool open)

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "core/compile/facts.h"
-#include "core/compile/flows.h"
+#include "core/ruleset/flows.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -157,16 +157,16 @@ static void settle(struct pass *p, struct debt *d, uint32_t space)
 	static const struct flows nothing;
 	AUTO_RELEASE struct arena a = {0};
 	struct admission now = {0};
-	const struct facts *f = &p->view.facts;
+	struct hooks hooks = facts_hooks(&p->view.facts);
 	const struct space *want = wanted_space(p, p->view.seen.have.spaces.items[space].container);
 	struct revocation r = {.flows = want ? want->flows : &nothing,
 			       .now = &now,
 			       .earlier = &d->earlier,
 			       .blind = d->blind,
 			       .mutes = !space && has_rules(want),
-			       .admitted = f->mark_accept,
-			       .between = mark_between(f),
-			       .muted = facts_revoked_mark(f)};
+			       .admitted = hooks.accept,
+			       .between = hooks.between,
+			       .muted = hooks.revoked};
 	uint32_t n = 0;
 
 	if (want)

@@ -7,7 +7,7 @@
 #include "app/pass/world.h"
 #include "app/report/timings.h"
 #include "base/hash.h"
-#include "core/compile/flows.h"
+#include "core/ruleset/flows.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/firewall/walls.h"

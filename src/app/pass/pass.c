@@ -5,6 +5,7 @@
 
 #include "app/pass/unchanged.h"
 #include "app/report/timings.h"
+#include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
 

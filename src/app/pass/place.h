@@ -4,7 +4,7 @@
 #pragma once
 
 #include "app/pass/world.h"
-#include "core/foreign/choose.h"
+#include "core/plan/choose.h"
 
 enum { ELSEWHERE = -3 }; /* err->code of what is refused for this */
 

@@ -2,6 +2,7 @@
 #include "app/pass/saved.h"
 
 #include "base/diag.h"
+#include "base/foreign.h"
 #include "core/iptables/iptables.h"
 #include "core/json/draft.h"
 

@@ -2,7 +2,7 @@
 #include "app/report/counts.h"
 
 #include "base/log.h"
-#include "core/compile/flows.h"
+#include "core/compile/compile.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 

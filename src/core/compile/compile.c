@@ -4,47 +4,17 @@
  * of the flows that are wanted there.
  */
 #include "base/foreign.h"
+#include "core/compile/drops.h"
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
 #include "core/config/drivers.h"
 #include "core/config/place.h"
+#include "core/iptables/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const char *const finding_names[] = {
-	[FINDING_WAITING] = "waiting",
-	[FINDING_CONFLICT] = "conflict",
-	[FINDING_WARNING] = "warning",
-	[FINDING_NOTE] = "note",
-};
-
-struct finding *finding_add(struct findings *f, struct arena *a, enum finding_kind kind,
-			    uint32_t origin, const char *subject, const char *format, ...)
-{
-	struct finding *finding = list_add(a, &f->list);
-	va_list args;
-
-	finding->kind = kind;
-	finding->origin = origin;
-	finding->subject = subject;
-	va_start(args, format);
-	finding->text = arena_vprintf(a, format, args);
-	va_end(args);
-	return finding;
-}
-
-void finding_print(struct buf *out, const struct finding *f)
-{
-	buf_line(out, "%s: %s: %s", finding_names[f->kind], f->subject, f->text);
-}
-
-bool finding_cannot(const struct finding *f)
-{
-	return f->kind == FINDING_CONFLICT && !strncmp(f->text, CANNOT, strlen(CANNOT));
-}
 
 static bool is_tied(const struct compiler *c, struct prefix subnet)
 {
@@ -314,29 +284,31 @@ static void add_handoff(struct compiler *c, struct space *host, const char *tabl
 static void compile_handoffs(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
-	bool split = f->docker_user && !f->handoff_top;
+	struct hooks hooks = facts_hooks(f);
+	bool split = hooks.docker_user && !hooks.top;
 
 	if (!f->no_filter && split) {
-		add_handoff(c, host, "filter", "DOCKER-USER", true, f->mark_accept);
-		add_handoff(c, host, "filter", "DOCKER-USER", false, mark_between(f));
+		add_handoff(c, host, "filter", "DOCKER-USER", true, hooks.accept);
+		add_handoff(c, host, "filter", "DOCKER-USER", false, hooks.between);
 	} else if (!f->no_filter) {
-		add_handoff(c, host, "filter", f->docker_user ? "DOCKER-USER" : "FORWARD", false,
-			    f->mark_accept);
+		add_handoff(c, host, "filter", hooks.docker_user ? "DOCKER-USER" : "FORWARD", false,
+			    hooks.accept);
 	}
 	if (f->raw_drops)
-		add_handoff(c, host, "raw", "PREROUTING", !f->handoff_top, f->mark_raw);
+		add_handoff(c, host, "raw", "PREROUTING", !hooks.top, hooks.raw);
 }
 
 static void compile_host(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
+	struct hooks hooks = facts_hooks(f);
 
 	host->reachable = true;
 	host->flows = c->host;
 	if (f->backend == BACKEND_IPTABLES)
-		ipt_program_host(&host->chains, c->a, c->host, f);
+		ipt_program_host(&host->chains, c->a, f->variant, c->host, &hooks);
 	else
-		program_host(&host->ruleset, c->a, c->host, f);
+		program_host(&host->ruleset, c->a, c->host, &hooks);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
@@ -347,15 +319,17 @@ static void compile_host(struct compiler *c, struct space *host)
 static void compile_containers(struct compiler *c, struct state *want)
 {
 	AUTO_RELEASE struct arena scratch = {0};
+	struct hooks hooks = facts_hooks(c->facts);
 
 	for (uint32_t i = 0; i < c->nodes.list.n; i++) {
 		const struct node *node = &c->nodes.list.items[i];
 		struct space space = {.container = node->name, .flows = &c->of_node[i]};
 
 		if (c->facts->backend == BACKEND_IPTABLES)
-			ipt_program_container(&space.chains, c->a, &c->of_node[i], c->facts);
+			ipt_program_container(&space.chains, c->a, c->facts->variant,
+					      &c->of_node[i], &hooks);
 		else
-			program_container(&space.ruleset, c->a, &c->of_node[i], c->facts);
+			program_container(&space.ruleset, c->a, &c->of_node[i], &hooks);
 		routes_of(&c->routes, i, c->a, &scratch, &space);
 		if (node->routing)
 			compile_ways(c, node, &space);
@@ -421,6 +395,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 			     .engine = engine,
 			     .facts = facts,
 			     .findings = findings};
+	struct entrances entrances;
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
@@ -446,7 +421,9 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
 	host = (struct trusting){config, engine, facts, c.host, c.bridges};
-	compile_trust(want, findings, a, &host);
+	entrances = compile_trust(want, a, &host);
+	if (facts->bridges && entrances.bridges)
+		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));

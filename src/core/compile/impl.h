@@ -3,9 +3,9 @@
 #pragma once
 
 #include "core/compile/compile.h"
-#include "core/compile/flows.h"
 #include "core/compile/nodes.h"
 #include "core/compile/routes.h"
+#include "core/ruleset/flows.h"
 
 struct compiler {
 	struct arena *a;

@@ -7,8 +7,9 @@
 #pragma once
 
 #include "base/diag.h"
-#include "core/config/config.h"
 #include "core/json/path.h"
+
+enum { CONFIG_MAX_NESTING = 32 };
 
 /* Those before policies are objects, whose members have keys; the others are lists. */
 enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES, SECTION_TESTS, N_SECTIONS };

@@ -38,7 +38,8 @@ void decode_test(struct decoder *d, struct config *config, uint32_t node)
 	decode_object(d, &r, node, &draft);
 	for (unsigned i = FROM; i <= EXPECT && d->diags->n_errors == errors; i++)
 		if (!is_given(&r, i))
-			wrong(d, node, "%s is missing: a test has from, to, expect, and mostly port",
+			wrong(d, node,
+			      "%s is missing: a test has from, to, expect, and mostly port",
 			      test_fields[i].name);
 	if (draft.ports.n && (draft.protos & PROTO_ANY || draft.protos == PROTO_ICMP))
 		wrong(d, node_of_field(d->text, node, "port"),

@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/ip.h"
-#include "core/engine/engine.h"
 #include "core/json/json.h"
 
 struct answer {
@@ -52,11 +51,6 @@ MUST_CHECK bool answer_find(uint32_t *found, const struct answer *answer, uint32
 			    const char *path, enum json_type type);
 /* A string, of a key too, as a C string. False if it is no string or has a NUL in it. */
 MUST_CHECK bool answer_text(const char **text, const struct answer *answer, uint32_t node);
-
-/* What an endpoint was made with: a member of inspect's NetworkSettings.Networks (settings.c). */
-const char *settings_of_endpoint(const struct answer *answer, uint32_t object,
-				 const struct engine_endpoint *endpoint,
-				 const struct engine_container *c);
 
 /* Into a record that is all-zero: what is absent is left as it is, but texts become "". */
 MUST_CHECK bool answer_decode_fields(void *record, const struct answer *answer, uint32_t object,

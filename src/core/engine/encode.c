@@ -3,6 +3,7 @@
 #include "core/engine/engine.h"
 
 #include "base/buf.h"
+#include "base/foreign.h"
 #include "core/json/draft.h"
 
 #include <stdio.h>

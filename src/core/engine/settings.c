@@ -3,8 +3,8 @@
  * What an endpoint or a network was made with, kept as the engine tells it, so that it can be made
  * again with all of it. Both are JSON objects in the words of the request that makes one.
  */
-#include "core/engine/answer.h"
-#include "core/engine/engine.h"
+#include "core/engine/settings.h"
+
 #include "core/json/draft.h"
 
 #include <stdio.h>

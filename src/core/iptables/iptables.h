@@ -8,9 +8,8 @@
 #pragma once
 
 #include "base/buf.h"
-#include "core/compile/flows.h"
-
-#define IPT_PREFIX "HARBORWALL" /* of the names of our chains */
+#include "core/iptables/rules.h"
+#include "core/ruleset/flows.h"
 
 /* A rule's line without "-A CHAIN" and comment: "-s 10.0.0.2/32 -j ACCEPT". Adds its hash. */
 void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, const char *format,

@@ -5,7 +5,8 @@
  * accepted in a chain of its own behind the foreign rules there, by the connection mark. It serves
  * established packets, too, and keeps sources from being masqueraded.
  */
-#include "core/compile/flows.h"
+#include "core/iptables/program.h"
+
 #include "core/iptables/iptables.h"
 
 #include <netinet/in.h>
@@ -22,7 +23,7 @@ struct writer {
 	ipt_chains *chains;
 	struct arena *a;
 	enum variant variant;
-	const struct facts *facts;
+	const struct hooks *hooks;
 	bool split; /* what comes from outside is accepted behind foreign rules */
 	LIST(struct admitted) pairs;
 };
@@ -90,14 +91,13 @@ static const char *has_bits(struct writer *w, uint32_t bits)
 /* The connection mark says that we admitted it. */
 static const char *accept_bit(struct writer *w)
 {
-	return has_bits(w, w->facts->mark_accept);
+	return has_bits(w, w->hooks->accept);
 }
 
 /* Of all our bits these, and no other one: another program may have saved a packet's mark there. */
 static const char *set_bits(struct writer *w, uint32_t bits)
 {
-	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits,
-			    mark_between(w->facts));
+	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits, w->hooks->between);
 }
 
 static struct traffic at_target(const struct translation *t)
@@ -345,14 +345,13 @@ static void write_again(struct writer *w, const struct flows *flows)
 	list_each (p, &w->pairs)
 		if (!look_of(looks, flows, p->dst))
 			admit_entry(w, chain, p);
-	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP",
-		     facts_revoked_mark(w->facts));
+	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP", w->hooks->revoked);
 }
 
 /* What is admitted: from outside it goes back to where it came from, and on to foreign rules. */
 static void write_admit(struct writer *w, const struct flows *flows)
 {
-	uint32_t accept = w->facts->mark_accept, between = mark_between(w->facts);
+	uint32_t accept = w->hooks->accept, between = w->hooks->between;
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
 
 	ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, accept));
@@ -375,17 +374,17 @@ static void write_behind(struct writer *w)
 		return;
 	chain = add_chain(w, "filter", IPT_PREFIX "-BEHIND", "DOCKER-USER");
 	chain->behind = true;
-	chain->n_before = w->facts->user_end;
+	chain->n_before = w->hooks->user_end;
 	ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", accept_bit(w));
 }
 
 static void write_filter(struct writer *w, const struct flows *flows)
 {
-	const char *parent = w->facts->docker_user ? "DOCKER-USER" : "FORWARD";
+	const char *parent = w->hooks->docker_user ? "DOCKER-USER" : "FORWARD";
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX, parent);
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
-		     w->split ? has_bits(w, mark_between(w->facts)) : accept_bit(w));
+		     w->split ? has_bits(w, w->hooks->between) : accept_bit(w));
 	if (w->split)
 		ipt_add_rule(chain, w->a, NONE,
 			     "-m conntrack --ctstate RELATED,ESTABLISHED %s-j RETURN",
@@ -413,8 +412,8 @@ static void write_raw(struct writer *w, const struct flows *flows)
 {
 	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
 
-	chain->behind = !w->facts->handoff_top;
-	chain->n_before = w->facts->raw_end;
+	chain->behind = !w->hooks->top;
+	chain->n_before = w->hooks->raw_end;
 	chain = let_honest_on(w, chain, IPT_PREFIX "-PASS", flows);
 	list_each (p, &w->pairs)
 		pair_rule(w, chain, p, false, "-j ACCEPT");
@@ -436,7 +435,7 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
-			     w->facts->mark_accept, w->facts->mark_accept);
+			     w->hooks->accept, w->hooks->accept);
 	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s%s", match,
 		     ip_format(t->to).s, port);
 }
@@ -524,27 +523,27 @@ static void write_postrouting(struct writer *w, const struct flows *flows, bool 
 
 /* --- the two kinds of namespaces --- */
 
-void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
-		      const struct facts *facts)
+void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
+		      const struct flows *flows, const struct hooks *hooks)
 {
-	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
+	struct writer w = {.chains = chains, .a = a, .variant = variant, .hooks = hooks};
 
-	w.split = facts->docker_user && !facts->handoff_top;
+	w.split = hooks->docker_user && !hooks->top;
 	if (!flows_matter(flows))
 		return;
 	list_each (grant, &flows->grants)
 		lay_out(&w, flows, grant);
-	if (facts->raw_drops)
+	if (hooks->raw_drops)
 		write_raw(&w, flows);
 	write_prerouting(&w, flows, true);
 	write_postrouting(&w, flows, true);
 	write_filter(&w, flows);
 }
 
-void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
-			   const struct facts *facts)
+void ipt_program_container(ipt_chains *chains, struct arena *a, enum variant variant,
+			   const struct flows *flows, const struct hooks *hooks)
 {
-	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
+	struct writer w = {.chains = chains, .a = a, .variant = variant, .hooks = hooks};
 
 	if (!flows->translations.n && !flows->masquerades.n)
 		return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/json/draft.h"
 
+#include "base/foreign.h"
+
 #include <string.h>
 
 /* --- values of a parsed text --- */

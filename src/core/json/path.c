@@ -2,6 +2,8 @@
 /* Where a node stands, as people write it: policies[3].port, ips["172.18.103.2"].ip. */
 #include "core/json/path.h"
 
+#include "base/foreign.h"
+
 #include <ctype.h>
 #include <string.h>
 

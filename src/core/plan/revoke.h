@@ -6,8 +6,9 @@
  */
 #pragma once
 
-#include "core/compile/flows.h"
+#include "core/compile/state.h"
 #include "core/nft/replay.h"
+#include "core/ruleset/flows.h"
 
 /* A connection as conntrack knows it: what was asked for, and who answers. */
 struct connection {

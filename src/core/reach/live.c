@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/live.h"
 
+#include "base/foreign.h"
 #include "core/reach/path.h"
 
 #include <stdlib.h>

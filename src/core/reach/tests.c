@@ -81,7 +81,8 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 
 	reach_walk(&path, t->a, t->reach, t->facts, t->seen, flow);
 	if (closed && path.allowed) /* nothing keeps it, and no policy is about it */
-		return arena_printf(t->a, "%s is left to this host's own firewall: no file can test it",
+		return arena_printf(t->a,
+				    "%s is left to this host's own firewall: no file can test it",
 				    flow_text(t, flow));
 	if (path.allowed == t->test->open)
 		return "";
@@ -107,8 +108,8 @@ static const char *judge(struct tester *t, const struct reach_query *query)
 }
 
 void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
-		const struct facts *facts, const struct engine *engine,
-		const struct observed *seen, const struct flow_test *test)
+		const struct facts *facts, const struct engine *engine, const struct observed *seen,
+		const struct flow_test *test)
 {
 	static const struct engine unknown;
 	AUTO_BUF struct buf what = {0};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/words.h"
 
+#include "base/foreign.h"
+
 #include <stdlib.h>
 #include <string.h>
 

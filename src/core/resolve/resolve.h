@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "core/config/config.h"
 #include "core/config/place.h"
 
 enum match {

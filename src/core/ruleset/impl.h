@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "core/compile/flows.h"
+#include "core/ruleset/flows.h"
+#include "core/ruleset/hooks.h"
 #include "core/ruleset/ruleset.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT
 struct builder {
 	struct ruleset *rs;
 	struct arena *a;
-	const struct facts *facts;
+	const struct hooks *hooks;
 	bool counted;	/* what lets connections through counts them */
 	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
 };

@@ -12,28 +12,13 @@
  * established packets cost one comparison. Others write into that word, too: an established packet
  * without our bit is looked up like a new one.
  */
+#include "core/ruleset/program.h"
+
 #include "core/ruleset/groups.h"
 
 #include <netinet/in.h>
 
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
-
-bool match_has_ports(struct traffic match)
-{
-	return match.proto == IPPROTO_TCP || match.proto == IPPROTO_UDP ||
-	       match.proto == IPPROTO_SCTP;
-}
-
-bool match_every_port(struct traffic match)
-{
-	return match.low == 0 && match.high == UINT16_MAX;
-}
-
-bool flows_matter(const struct flows *flows)
-{
-	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
-	       flows->closed.n || flows->tied.n;
-}
 
 const struct way_words ways[] = {
 	[WAY_NEW] = {"", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR,
@@ -220,7 +205,7 @@ static void clear_marks(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
-	term_number(b, rule, TERM_MARK_CLEAR, b->facts->mark_accept | b->facts->mark_raw);
+	term_number(b, rule, TERM_MARK_CLEAR, b->hooks->accept | b->hooks->raw);
 }
 
 /* --- the tables --- */
@@ -230,8 +215,8 @@ static void build_pass(struct builder *b)
 	struct chain *chain = add_chain(b, "pass", NULL, 0, 0);
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
-	term_number(b, rule, TERM_MARK_CLEAR, b->facts->mark_accept);
-	term_number(b, rule, TERM_MARK_SET, b->facts->mark_raw);
+	term_number(b, rule, TERM_MARK_CLEAR, b->hooks->accept);
+	term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
 }
 
 /* What the chains of the forward hook admit only passes here. */
@@ -239,7 +224,7 @@ static void pass_admitted(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
-	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	term_name(b, rule, TERM_GOTO, "pass");
 }
 
@@ -266,7 +251,7 @@ static void change_ct_mark(struct builder *b, struct rule *rule, uint32_t bits)
 	struct term *t = add_term(b, rule, TERM_CT_MARK_SET);
 
 	t->number = bits;
-	t->mask = b->facts->mark_accept | b->facts->mark_raw;
+	t->mask = b->hooks->accept | b->hooks->raw;
 }
 
 static void build_between(struct builder *b, const struct flows *flows)
@@ -281,7 +266,7 @@ static void build_between(struct builder *b, const struct flows *flows)
 /* Of a flow that is admitted: the accept bit, and between containers the second one. */
 static void build_admit(struct builder *b, const struct flows *flows)
 {
-	uint32_t accept = b->facts->mark_accept, second = mark_between(b->facts) & ~accept;
+	uint32_t accept = b->hooks->accept, second = b->hooks->between & ~accept;
 	struct chain *admit = add_chain(b, ADMIT, NULL, 0, 0);
 	struct rule *rule;
 
@@ -346,7 +331,7 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 		finish_set(b, internal);
 
 	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	add_term(b, rule, TERM_ACCEPT);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
@@ -418,7 +403,7 @@ static void build_again(struct builder *b, const struct flows *flows,
 		term_name(b, rule, TERM_JUMP, by_direction[direction]);
 	}
 	rule = add_rule(b, chain, 0, "revoked", NONE);
-	term_ct_mark(b, rule, facts_revoked_mark(b->facts), UINT32_MAX);
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
 	add_term(b, rule, TERM_DROP);
 }
 
@@ -428,7 +413,7 @@ static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
-	term_ct_mark(b, rule, bits, b->facts->mark_accept | b->facts->mark_raw);
+	term_ct_mark(b, rule, bits, b->hooks->accept | b->hooks->raw);
 	term_number(b, rule, TERM_MARK_SET, bits);
 	add_term(b, rule, TERM_ACCEPT);
 }
@@ -436,7 +421,7 @@ static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
-	uint32_t accept = b->facts->mark_accept, between = mark_between(b->facts);
+	uint32_t accept = b->hooks->accept, between = b->hooks->between;
 	enum term_kind on = flows->closed.n ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
@@ -458,9 +443,9 @@ static void build_forward(struct builder *b, const struct flows *flows,
 }
 
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		  const struct facts *facts)
+		  const struct hooks *hooks)
 {
-	struct builder b = {.rs = rs, .a = a, .facts = facts, .counted = flows->counted};
+	struct builder b = {.rs = rs, .a = a, .hooks = hooks, .counted = flows->counted};
 	struct ends ends = {.b = &b};
 	struct lookup_sets uncounted;
 	grouped_list grouped = {0};
@@ -480,7 +465,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	if (b.counted)
 		build_groups(&ends, &grouped, WAY_ON);
 	build_groups(&ends, &grouped, WAY_REPLY);
-	if (facts->raw_drops)
+	if (hooks->raw_drops)
 		build_raw(&b, &uncounted, grouped.n);
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
@@ -494,13 +479,13 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 }
 
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		       const struct facts *facts)
+		       const struct hooks *hooks)
 {
 	struct builder b = {.rs = rs,
 			    .a = a,
-			    .facts = facts,
+			    .hooks = hooks,
 			    .counted = flows->counted,
-			    .keeps = facts->mark_accept};
+			    .keeps = hooks->accept};
 	struct chain *post;
 
 	rs->exists = flows->translations.n || flows->masquerades.n;

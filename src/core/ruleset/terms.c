@@ -94,7 +94,7 @@ void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_
 
 void term_admitted(struct builder *b, struct rule *rule)
 {
-	term_ct_mark(b, rule, b->facts->mark_accept, b->facts->mark_accept);
+	term_ct_mark(b, rule, b->hooks->accept, b->hooks->accept);
 }
 
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,

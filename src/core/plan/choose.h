@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
-#include "core/plan/plan.h"
+#include "core/plan/observed.h"
 
 /* What an engine leaves on a host that it runs on, or ran on since the last boot. */
 struct traces {

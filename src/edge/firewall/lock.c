@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "edge/host/lock.h"
+#include "edge/firewall/lock.h"
 
 #include "base/buf.h"
 #include "core/nft/nlattr.h"

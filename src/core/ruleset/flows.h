@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Policies, taken apart into what a packet filter knows: allowed flows, translations, masquerading,
- * per namespace. core/compile/policies.c writes them, core/ruleset/program.c makes the ruleset of
- * them. Pure.
+ * per namespace. core/compile/policies.c writes them, core/ruleset/program.h and
+ * core/iptables/program.h make rules of them. Pure.
  */
 #pragma once
 
-#include "core/compile/state.h"
 #include "core/resolve/resolve.h"
+#include "core/ruleset/interfaces.h"
 
 /* IP protocol numbers (IANA); 0 stands for "every protocol". */
 struct traffic {
@@ -84,17 +84,3 @@ bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
 /* "tcp"; "other": policies do not know it. */
 const char *protocol_name(uint8_t proto);
-
-/* The table of the host's namespace, or of a container's. Exists only if there is something to say.
- */
-void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		  const struct facts *facts);
-/* What is translated in a container keeps the accept bit in its connection mark there. */
-void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		       const struct facts *facts);
-
-/* The same in the other language, for the variant that the facts name. */
-void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
-		      const struct facts *facts);
-void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
-			   const struct facts *facts);

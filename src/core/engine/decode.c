@@ -7,6 +7,7 @@
 
 #include "core/config/drivers.h"
 #include "core/engine/answer.h"
+#include "core/engine/settings.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -43,7 +43,7 @@ def handoffs(rules):
     return found
 
 
-class Bench:
+class Host:
     def __init__(self, story, folder, cgroup):
         self.story, self.r, self.folder = story, story.r, folder
         self.file = f"{folder}/etc/networks.json"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/foreign/choose.h"
+#include "core/plan/choose.h"
 
 #include <errno.h>
 #include <string.h>
