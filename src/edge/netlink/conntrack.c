@@ -85,7 +85,7 @@ static bool dump(struct nfct_handle *h, struct search *s, struct error *err)
 
 	if (!filter)
 		return error_set(err, errno, "filter connections");
-	if (r->blind)
+	if (r->blind && !r->translates)
 		nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
 	nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_INET);
 	nfct_callback_register(h, NFCT_T_ALL, look_at, s);
