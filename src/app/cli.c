@@ -34,6 +34,10 @@ const struct flag flags[] = {
 	{"engine", 'e', false, false, "MAJOR", NULL, "as for this version of Docker"},
 	{"counters", 'k', false, false, "WHEN", "auto on off",
 	 "count what each policy lets through (auto: up to 500 policies)"},
+	{"policy", 'P', false, false, "NUMBER", NULL, "those that this policy admits"},
+	{"from", 'F', false, false, "SOURCE", NULL, "those from there"},
+	{"to", 'T', false, false, "DESTINATION", NULL, "those to there"},
+	{"watch", 'w', false, false, NULL, NULL, "again every 2 seconds"},
 	{"format", 'f', false, false, "NAME", "dot mermaid json",
 	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
 };
@@ -55,6 +59,8 @@ const struct verb verbs[] = {
 	 "0 the same flows, 2 different ones, 1 an error"},
 	{"explain", verb_explain, "SRC DST PORT", NULL, "je", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
+	{"flows", verb_flows, "", NULL, "jPFTw", true,
+	 "connections that live now, by the policy that admits them", "0 shown, 1 an error"},
 	{"graph", verb_graph, "[FILE]", NULL, "f", false, "draw who may reach whom",
 	 "0 drawn, 1 an error"},
 	{"status", verb_status, "", NULL, "j", false, "what the running daemon sees",
@@ -67,7 +73,6 @@ const struct verb verbs[] = {
 	 "print what a shell needs to complete all this", "0"},
 	{"help", verb_help, "[VERB]", NULL, "", false, "this text, or a verb's own", "0"},
 	{"test", NULL, "[FILE]", NULL, "j", false, NULL, NULL},
-	{"flows", NULL, "", NULL, "j", false, NULL, NULL},
 	{"init", NULL, "", NULL, "j", false, NULL, NULL},
 };
 const size_t n_verbs = COUNT_OF(verbs);

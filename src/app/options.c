@@ -176,6 +176,10 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->config = letter == 'c' ? value : o->config;
 	o->backend = letter == 'b' ? value : o->backend;
 	o->counters_word = letter == 'k' ? value : o->counters_word;
+	o->policy = letter == 'P' ? value : o->policy;
+	o->from = letter == 'F' ? value : o->from;
+	o->to = letter == 'T' ? value : o->to;
+	o->watch |= letter == 'w';
 	o->format = letter == 'f' ? value : o->format;
 	o->container = letter == 'x' ? value : o->container;
 	o->color = letter == 'C' ? value : o->color;

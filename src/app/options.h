@@ -21,12 +21,13 @@ struct options {
 	const char *config;	  /* path of networks.json */
 	const char *arguments[4]; /* what follows the verb */
 	int n_arguments;
-	bool json, quiet, verbose, strict, networks, adopt, timings, yes, dry_run, rules;
-	const char *backend;	   /* HARBORWALL_BACKEND or --backend; NULL: detect */
-	const char *counters_word; /* HARBORWALL_COUNTERS or --counters */
-	const char *container;	   /* rules of its namespace; NULL: of the host's */
-	const char *format;	   /* of graph; NULL: dot */
-	const char *color;	   /* auto, always, never */
+	bool json, quiet, verbose, strict, networks, adopt, timings, yes, dry_run, rules, watch;
+	const char *backend;		/* HARBORWALL_BACKEND or --backend; NULL: detect */
+	const char *counters_word;	/* HARBORWALL_COUNTERS or --counters */
+	const char *container;		/* rules of its namespace; NULL: of the host's */
+	const char *policy, *from, *to; /* which flows; NULL: all */
+	const char *format;		/* of graph; NULL: dot */
+	const char *color;		/* auto, always, never */
 	enum counters counters;
 	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
 	uint64_t accept;     /* --accept: digest of the one file that is meant; 0: any */

@@ -65,13 +65,22 @@ void say_page(FILE *out, const struct buf *page)
 	color_print(out, buf_text(&text));
 }
 
+void say_clear(FILE *out)
+{
+	color_print(out, "\x1b[H\x1b[2J");
+}
+
 /* --- a file and a pass --- */
 
 void say_diags(const struct options *o, struct generation *g)
 {
-	list_each (diag, &g->diags.list)
-		if (!o->quiet || diag->severity == SEVERITY_ERROR)
-			say_line(stderr, "%s", diag_format(&g->arena, o->config, diag));
+	list_each (diag, &g->diags.list) {
+		if (o->quiet && diag->severity != SEVERITY_ERROR)
+			continue;
+		say_line(stderr, "%s", diag_format(&g->arena, o->config, diag));
+		if (diag->quote) /* made to be printed: quote_place */
+			color_print(stderr, diag->quote);
+	}
 }
 
 void say_findings(FILE *out, const struct pass *p)

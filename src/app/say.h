@@ -20,6 +20,9 @@ void say_begin(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Lines of ours. */
 void say_page(FILE *out, const struct buf *page);
 
+/* Of a terminal: what stood there goes. */
+void say_clear(FILE *out);
+
 void say_diags(const struct options *o, struct generation *g);
 /* Of a plan: what it found, a line each. */
 void say_findings(FILE *out, const struct pass *p);

@@ -46,6 +46,7 @@ struct example {
 
 static void load(struct example *x, const char *name, enum backend backend)
 {
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	const char *path =
 		arena_printf(&x->arena, "%s/golden/rules/%s.json", getenv("TESTS"), name);
 	char text[1 << 16];
@@ -64,8 +65,8 @@ static void load(struct example *x, const char *name, enum backend backend)
 				  .backend = backend,
 				  .mark_accept = 0x2000000,
 				  .mark_raw = 0x1000000};
-	assert_true(config_decode(&x->config, &x->diags, &x->arena, name, text, len));
-	resolve(&x->resolution, &x->diags, &x->arena, &x->config);
+	assert_true(config_decode(&x->config, &kept, &x->diags, &x->arena, name, text, len));
+	resolve(&x->resolution, &x->diags, &x->arena, &x->config, &kept);
 	compile(&x->want, &x->findings, &x->arena, &x->config, &x->resolution, &x->engine,
 		&x->facts);
 	list_each (space, &x->want.spaces)

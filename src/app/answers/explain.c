@@ -1,89 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The verb explain: would this connection pass, and why. On this host where it can be looked at,
- * else by the file alone.
- */
+/* The verb explain: would this connection pass, and why. */
 #include "core/reach/explain.h"
 
-#include "app/pass/pass.h"
+#include "app/answers/look.h"
 #include "app/say.h"
 #include "app/verbs.h"
 #include "core/reach/question.h"
 
-#include <string.h>
-#include <unistd.h>
-
-struct answering {
-	const struct options *options;
-	struct arena a;
-	struct generation generation;
-	struct world world;
-	struct pass pass;
-	bool live; /* the host was looked at */
-	struct reach_pool pool;
-	struct reach reach;
-};
-
-/* Without an engine nothing is enforced that could be looked at. */
-static bool look(struct answering *x, struct error *err)
-{
-	if (geteuid() || x->options->engine)
-		return false;
-	return world_open(&x->world, x->options, err) &&
-	       pass_plan(&x->pass, &x->world, &x->generation, err);
-}
-
-static void prepare(struct answering *x)
-{
-	struct error err = {0};
-
-	x->live = look(x, &err);
-	if (!x->live) {
-		pass_release(&x->pass);
-		pass_compile(&x->pass, x->options, &x->generation);
-		if (!x->options->quiet && !x->options->engine)
-			say_error("note: by the file alone: %s",
-				  err.text[0] ? err.text : "only root can look at the host");
-	}
-	reach_pool_init(&x->pool, &x->a);
-	reach_build(&x->reach, &x->pool, &x->generation.config, &x->generation.resolution,
-		    &x->pass.want);
-}
-
-static bool find_end(struct answering *x, struct reach_end *end, const char *text,
-		     struct error *err)
-{
-	const struct engine *engine = &x->pass.view.engine;
-
-	if (question_end(end, &x->a, &x->reach, engine, text))
-		return true;
-	if (x->live && strlen(text) < 16 &&
-	    world_has_interface(&x->world, &(struct named_interface){.name = text}))
-		return true; /* one that no policy names: as any other */
-	question_unknown(err, &x->reach, engine, text);
-	return false;
-}
-
-static int answer(struct answering *x, struct error *err)
+static int answer(struct look *look, struct error *err)
 {
 	AUTO_BUF struct buf out = {0};
-	const char *const *words = x->options->arguments;
+	const char *const *words = look->options->arguments;
 	struct traffic match;
 	struct reach_query query = {.matches = &match, .n_matches = 1};
 	struct explanation told;
 
-	if (!find_end(x, &query.from, words[0], err) || !find_end(x, &query.to, words[1], err) ||
-	    !question_traffic(&match, words[2], err))
+	if (!look_end(look, &query.from, words[0], err) ||
+	    !look_end(look, &query.to, words[1], err) || !question_traffic(&match, words[2], err))
 		return say_failed(err);
-	if (!explain(&told, &x->a, &x->reach, &x->pass.view.facts,
-		     x->live ? &x->pass.view.seen : NULL, &query)) {
+	if (!explain(&told, &look->a, &look->reach, &look->pass.view.facts,
+		     look->live ? &look->pass.view.seen : NULL, &query)) {
 		say_error("no packet goes from %s to %s: %s", words[0], words[1],
 			  "they have no addresses, or no interface leads from one to the other");
 		return EXIT_FAILED;
 	}
-	if (x->options->json)
+	if (look->options->json)
 		explain_print_json(&out, &told);
-	else if (!x->options->quiet)
+	else if (!look->options->quiet)
 		explain_print(&out, &told);
 	say_page(stdout, &out);
 	return told.path.allowed && told.verdict != ANSWER_PARTLY ? EXIT_FINE : EXIT_CHANGES;
@@ -91,21 +34,13 @@ static int answer(struct answering *x, struct error *err)
 
 int verb_explain(const struct options *o)
 {
-	AUTO_BUF struct buf text = {0};
-	struct answering x = {.options = o};
-	struct options quiet = *o;
+	struct look look;
 	struct error err = {0};
 	int status;
 
-	quiet.quiet = true; /* check tells the warnings */
-	if (!load_file(&x.generation, &text, &quiet))
+	if (!look_open(&look, o))
 		return EXIT_FAILED;
-	prepare(&x);
-	status = answer(&x, &err);
-	pass_release(&x.pass);
-	if (!geteuid() && !o->engine)
-		world_close(&x.world);
-	generation_release(&x.generation);
-	arena_release(&x.a);
+	status = answer(&look, &err);
+	look_close(&look);
 	return status;
 }

@@ -3,7 +3,7 @@
 
 #include "app/pass/unchanged.h"
 #include "app/report/timings.h"
-#include "core/json/locate.h"
+#include "core/config/place.h"
 #include "core/nft/nft.h"
 
 #include <string.h>
@@ -13,20 +13,22 @@ enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine 
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
 {
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	struct moment start;
 	bool accepted;
 
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
 	start = timing_start();
-	accepted = config_decode(&g->config, &g->diags, &g->arena, path, buf_text(text), text->len);
+	accepted = config_decode(&g->config, &kept, &g->diags, &g->arena, path, buf_text(text),
+				 text->len);
 	timing_stop("parse", start);
 	if (g->config.resolvable) { /* a file with errors, too: all of them are said at once */
 		start = timing_start();
-		resolve(&g->resolution, &g->diags, &g->arena, &g->config);
+		resolve(&g->resolution, &g->diags, &g->arena, &g->config, &kept);
 		timing_stop("resolve", start);
-		diags_locate(&g->diags, buf_text(text), text->len);
 	}
+	diags_place(&g->diags, buf_text(text), text->len);
 	if (!accepted || g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
 				 g->diags.n_errors == 1 ? "" : "s");

@@ -85,7 +85,7 @@ static void find_networks(struct compiler *c)
 
 #define network_finding(c, kind, n, ...)                                                           \
 	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
-		    place_path((c)->a, place_of((c)->a, "networks", (n)->key, NULL)), __VA_ARGS__)
+		    path_of_declared((c)->a, "networks", (n)->key), __VA_ARGS__)
 
 /* Where a network is not what its line in the file makes one think. */
 static void compile_networks(struct compiler *c)

@@ -86,6 +86,7 @@ struct policy {
 	uint32_t name;	  /* container whose namespace the rule lives in */
 	uint32_t iface;	  /* incoming interface */
 	uint32_t comment; /* where it begins in config->comments; 0: none */
+	uint32_t line;	  /* of the file, where it begins */
 	union {
 		struct port_range port; /* of one */
 		uint32_t first;		/* in config->ranges, of more */
@@ -115,13 +116,17 @@ struct config {
 	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
 };
 
+struct config_text;
+
 /*
  * Decodes and checks len bytes. Results and diagnostics live in the arena. False if there is any
- * error diagnostic; *config then holds what could be decoded and must not be enforced. Diagnostics
- * have their positions and are sorted. Warnings that need resolved names come from resolve().
+ * error diagnostic; *config then holds what could be decoded and must not be enforced. *kept says
+ * where things stand, for diagnostics that come later (core/config/place.h); it refers to the
+ * bytes. Diagnostics have lines and columns after diags_place. Warnings that need resolved names
+ * come from resolve().
  */
-MUST_CHECK bool config_decode(struct config *config, struct diags *diags, struct arena *a,
-			      const char *file, const char *text, size_t len);
+MUST_CHECK bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
+			      struct arena *a, const char *file, const char *text, size_t len);
 
 /* The text of a name; NULL for 0. */
 static inline const char *config_name(const struct config *config, uint32_t name)

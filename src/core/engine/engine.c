@@ -1,32 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decodes what a Docker engine answers. Tables say which member goes where (json.h has the
+ * Decodes what a Docker engine answers. Tables say which member goes where (answer.h has the
  * types); here is only what a table can't say. Request bodies are made in encode.c.
  */
 #include "core/engine/engine.h"
+
 #include "core/config/drivers.h"
-#include "core/engine/json.h"
+#include "core/engine/answer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { API_OLDEST = 40, API_NEWEST = 55 }; /* minor of 1.x: what we were tested with */
 
-static const struct json_field version_fields[] = {
-	{"Version", JSON_KIND_TEXT, offsetof(struct engine, version)},
-	{"ApiVersion", JSON_KIND_TEXT, offsetof(struct engine, api_max)},
-	{"MinAPIVersion", JSON_KIND_TEXT, offsetof(struct engine, api_min)},
+static const struct answer_field version_fields[] = {
+	{"Version", ANSWER_TEXT, offsetof(struct engine, version)},
+	{"ApiVersion", ANSWER_TEXT, offsetof(struct engine, api_max)},
+	{"MinAPIVersion", ANSWER_TEXT, offsetof(struct engine, api_min)},
 };
 
-static const struct json_field info_fields[] = {
-	{"ID", JSON_KIND_TEXT, offsetof(struct engine, id)},
+struct info {
+	const char *id, *driver;
 };
 
-static const struct json_field network_fields[] = {
-	{"Id", JSON_KIND_TEXT, offsetof(struct engine_network, id)},
-	{"Name", JSON_KIND_TEXT, offsetof(struct engine_network, name)},
-	{"Driver", JSON_KIND_TEXT, offsetof(struct engine_network, driver)},
-	{"Internal", JSON_KIND_FLAG, offsetof(struct engine_network, internal)},
+static const struct answer_field info_fields[] = {
+	{"ID", ANSWER_TEXT, offsetof(struct info, id)},
+	{"FirewallBackend.Driver", ANSWER_TEXT, offsetof(struct info, driver)},
+};
+
+static const struct answer_field network_fields[] = {
+	{"Id", ANSWER_TEXT, offsetof(struct engine_network, id)},
+	{"Name", ANSWER_TEXT, offsetof(struct engine_network, name)},
+	{"Driver", ANSWER_TEXT, offsetof(struct engine_network, driver)},
+	{"Internal", ANSWER_FLAG, offsetof(struct engine_network, internal)},
 };
 
 struct pool {
@@ -34,23 +40,33 @@ struct pool {
 	struct ip gateway;
 };
 
-static const struct json_field pool_fields[] = {
-	{"Subnet", JSON_KIND_PREFIX, offsetof(struct pool, subnet)},
-	{"IPRange", JSON_KIND_PREFIX, offsetof(struct pool, ip_range)},
-	{"Gateway", JSON_KIND_ADDRESS, offsetof(struct pool, gateway)},
+static const struct answer_field pool_fields[] = {
+	{"Subnet", ANSWER_PREFIX, offsetof(struct pool, subnet)},
+	{"IPRange", ANSWER_PREFIX, offsetof(struct pool, ip_range)},
+	{"Gateway", ANSWER_ADDRESS, offsetof(struct pool, gateway)},
 };
 
-static const struct json_field endpoint_fields[] = {
-	{"NetworkID", JSON_KIND_TEXT, offsetof(struct engine_endpoint, network_id)},
-	{"IPAddress", JSON_KIND_ADDRESS, offsetof(struct engine_endpoint, ip)},
-	{"IPPrefixLen", JSON_KIND_BITS, offsetof(struct engine_endpoint, prefix_len)},
-	{"Gateway", JSON_KIND_ADDRESS, offsetof(struct engine_endpoint, gateway)},
-	{"IPAMConfig.IPv4Address", JSON_KIND_ADDRESS, offsetof(struct engine_endpoint, configured)},
+static const struct answer_field endpoint_fields[] = {
+	{"NetworkID", ANSWER_TEXT, offsetof(struct engine_endpoint, network_id)},
+	{"IPAddress", ANSWER_ADDRESS, offsetof(struct engine_endpoint, ip)},
+	{"IPPrefixLen", ANSWER_BITS, offsetof(struct engine_endpoint, prefix_len)},
+	{"Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway)},
+	{"IPAMConfig.IPv4Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured)},
 };
 
-static const struct json_field listed_fields[] = {
-	{"Id", JSON_KIND_TEXT, offsetof(struct engine_container, id)},
-	{"HostConfig.NetworkMode", JSON_KIND_TEXT, offsetof(struct engine_container, network_mode)},
+/* Of endpoints that inspect tells of. */
+static const struct answer_field mac_field[] = {
+	{"MacAddress", ANSWER_TEXT, offsetof(struct engine_endpoint, mac)},
+};
+
+struct listed {
+	const char *id, *network_mode, *state;
+};
+
+static const struct answer_field listed_fields[] = {
+	{"Id", ANSWER_TEXT, offsetof(struct listed, id)},
+	{"HostConfig.NetworkMode", ANSWER_TEXT, offsetof(struct listed, network_mode)},
+	{"State", ANSWER_TEXT, offsetof(struct listed, state)},
 };
 
 struct inspected {
@@ -59,33 +75,33 @@ struct inspected {
 	int pid;
 };
 
-static const struct json_field inspected_fields[] = {
-	{"Id", JSON_KIND_TEXT, offsetof(struct inspected, id)},
-	{"Name", JSON_KIND_TEXT, offsetof(struct inspected, name)},
-	{"State.Running", JSON_KIND_FLAG, offsetof(struct inspected, running)},
-	{"State.Restarting", JSON_KIND_FLAG, offsetof(struct inspected, restarting)},
-	{"State.Pid", JSON_KIND_PID, offsetof(struct inspected, pid)},
-	{"HostConfig.NetworkMode", JSON_KIND_TEXT, offsetof(struct inspected, network_mode)},
-	{"NetworkSettings.SandboxKey", JSON_KIND_TEXT, offsetof(struct inspected, sandbox_key)},
-	{"Config.MacAddress", JSON_KIND_TEXT, offsetof(struct inspected, mac)},
+static const struct answer_field inspected_fields[] = {
+	{"Id", ANSWER_TEXT, offsetof(struct inspected, id)},
+	{"Name", ANSWER_TEXT, offsetof(struct inspected, name)},
+	{"State.Running", ANSWER_FLAG, offsetof(struct inspected, running)},
+	{"State.Restarting", ANSWER_FLAG, offsetof(struct inspected, restarting)},
+	{"State.Pid", ANSWER_PID, offsetof(struct inspected, pid)},
+	{"HostConfig.NetworkMode", ANSWER_TEXT, offsetof(struct inspected, network_mode)},
+	{"NetworkSettings.SandboxKey", ANSWER_TEXT, offsetof(struct inspected, sandbox_key)},
+	{"Config.MacAddress", ANSWER_TEXT, offsetof(struct inspected, mac)},
 };
 
-static const struct json_field event_fields[] = {
-	{"Type", JSON_KIND_TEXT, offsetof(struct engine_event, type)},
-	{"Action", JSON_KIND_TEXT, offsetof(struct engine_event, action)},
-	{"Actor.ID", JSON_KIND_TEXT, offsetof(struct engine_event, id)},
-	{"Actor.Attributes.name", JSON_KIND_TEXT, offsetof(struct engine_event, name)},
-	{"Actor.Attributes.container", JSON_KIND_TEXT, offsetof(struct engine_event, container)},
+static const struct answer_field event_fields[] = {
+	{"Type", ANSWER_TEXT, offsetof(struct engine_event, type)},
+	{"Action", ANSWER_TEXT, offsetof(struct engine_event, action)},
+	{"Actor.ID", ANSWER_TEXT, offsetof(struct engine_event, id)},
+	{"Actor.Attributes.name", ANSWER_TEXT, offsetof(struct engine_event, name)},
+	{"Actor.Attributes.container", ANSWER_TEXT, offsetof(struct engine_event, container)},
 };
 
 bool engine_decode_version(struct engine *e, struct arena *a, const char *json, size_t len,
 			   const char *server_header, struct error *err)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
+	AUTO_ANSWER struct answer answer;
 	char *minor;
 
-	if (!root || !JSON_DECODE(e, a, root, version_fields, err))
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
+	    !ANSWER_DECODE(e, &answer, JSON_ROOT, version_fields))
 		return error_wrap(err, "version");
 	e->api = NULL;
 	e->major = (uint32_t)(strtoul(e->version, &minor, 10) % UINT32_MAX);
@@ -178,20 +194,17 @@ static const struct backend {
 bool engine_decode_info(struct engine *e, struct arena *a, const char *json, size_t len,
 			struct error *err)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
-	const char *driver;
-	json_t *value;
+	AUTO_ANSWER struct answer answer;
+	struct info info = {0};
 
-	if (!root || !JSON_DECODE(e, a, root, info_fields, err) ||
-	    !json_look_up(&value, root, "FirewallBackend.Driver", err))
-		return error_wrap(err, "info");
-	if (!json_store_text(&driver, a, value))
-		return error_set(err, -1, "info: FirewallBackend.Driver is not a text");
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
+	    !ANSWER_DECODE(&info, &answer, JSON_ROOT, info_fields))
+		return false;
+	e->id = info.id;
 	e->firewall = DOCKER_FIREWALL_UNKNOWN;
 	e->firewalld = false;
 	for (size_t i = 0; i < COUNT_OF(backends); i++) {
-		if (strcmp(driver, backends[i].driver) != 0)
+		if (strcmp(info.driver, backends[i].driver) != 0)
 			continue;
 		e->firewall = backends[i].firewall;
 		e->firewalld = backends[i].firewalld;
@@ -207,39 +220,43 @@ static const char *pair_value(const pair_list *pairs, const char *name)
 	return "";
 }
 
-static bool decode_pairs(pair_list *pairs, struct arena *a, json_t *network, const char *path,
-			 struct error *err)
+static bool decode_pairs(pair_list *pairs, const struct answer *answer, uint32_t network,
+			 const char *path)
 {
-	json_t *object, *value;
-	const char *name;
+	const struct json *json = &answer->json;
+	uint32_t object;
 
-	if (!json_find(&object, network, path, JSON_OBJECT, err))
+	if (!answer_find(&object, answer, network, path, JSON_TYPE_OBJECT))
 		return false;
-	json_object_foreach (object, name, value) {
-		if (!json_is_string(value))
-			return error_set(err, -1, "%s.%s is not a text", path, name);
-		*list_add(a, pairs) = (struct pair){arena_strdup(a, name),
-						    arena_strdup(a, json_string_value(value))};
+	if (object == JSON_ROOT)
+		return true;
+	json_each_member (key, json, object) {
+		struct pair pair;
+
+		if (!answer_text(&pair.name, answer, key) ||
+		    !answer_text(&pair.value, answer, key + 1))
+			return false;
+		*list_add(answer->a, pairs) = pair;
 	}
 	return true;
 }
 
-static bool decode_pools(struct engine_network *n, struct arena *a, json_t *network,
-			 struct error *err)
+static bool decode_pools(struct engine_network *n, const struct answer *answer, uint32_t network)
 {
-	json_t *array, *item;
-	size_t i;
+	uint32_t list;
 
-	if (!json_find(&array, network, "IPAM.Config", JSON_ARRAY, err))
+	if (!answer_find(&list, answer, network, "IPAM.Config", JSON_TYPE_LIST))
 		return false;
-	json_array_foreach (array, i, item) {
+	if (list == JSON_ROOT)
+		return true;
+	json_each (item, &answer->json, list) {
 		struct pool pool = {0};
 
-		if (!JSON_DECODE(&pool, a, item, pool_fields, err))
-			return error_wrap(err, "IPAM.Config[%zu]", i);
+		if (!ANSWER_DECODE(&pool, answer, item, pool_fields))
+			return false;
 		if (!pool.subnet.ip.family)
 			continue;
-		*list_add(a, &n->subnets) = pool.subnet;
+		*list_add(answer->a, &n->subnets) = pool.subnet;
 		if (pool.subnet.ip.family != 4 || n->subnet.ip.family)
 			continue;
 		n->subnet = pool.subnet;
@@ -276,19 +293,18 @@ static const char *bridge_of(struct arena *a, const struct engine_network *n)
 	return is_interface_name(name) ? name : NULL;
 }
 
-static bool decode_network(struct engine_network *n, struct arena *a, json_t *network,
-			   struct error *err)
+static bool decode_network(struct engine_network *n, const struct answer *answer, uint32_t network)
 {
-	if (!JSON_DECODE(n, a, network, network_fields, err))
+	if (!ANSWER_DECODE(n, answer, network, network_fields))
 		return false;
 	if (!*n->id || !*n->name)
-		return error_set(err, -1, "no %s", *n->id ? "Name" : "Id");
-	if (!decode_pools(n, a, network, err) ||
-	    !decode_pairs(&n->labels, a, network, "Labels", err) ||
-	    !decode_pairs(&n->options, a, network, "Options", err))
+		return answer_wrong(answer, network, "no %s", *n->id ? "Name" : "Id");
+	if (!decode_pools(n, answer, network) ||
+	    !decode_pairs(&n->labels, answer, network, "Labels") ||
+	    !decode_pairs(&n->options, answer, network, "Options"))
 		return false;
 	n->managed = !strcmp(pair_value(&n->labels, MANAGED_LABEL), "1");
-	n->bridge = bridge_of(a, n);
+	n->bridge = bridge_of(answer->a, n);
 	n->apart = n->bridge && options_keep_apart(n->options.items, n->options.n);
 	return true;
 }
@@ -304,92 +320,96 @@ static int network_order(const void *left, const void *right)
 bool engine_decode_networks(struct engine *e, struct arena *a, const char *json, size_t len,
 			    struct error *err)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	json_t *root = json_read(&tree, json, len, JSON_ARRAY, err);
-	json_t *item;
-	size_t i;
+	AUTO_ANSWER struct answer answer;
 
-	if (!root)
-		return error_wrap(err, "networks");
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_LIST, err))
+		return false;
 	e->networks.n = 0;
-	json_array_foreach (root, i, item)
-		if (!decode_network(list_add(a, &e->networks), a, item, err))
-			return error_wrap(err, "networks[%zu]", i);
+	json_each (item, &answer.json, JSON_ROOT)
+		if (!decode_network(list_add(a, &e->networks), &answer, item))
+			return false;
 	if (e->networks.n)
 		qsort(e->networks.items, e->networks.n, sizeof(*e->networks.items), network_order);
 	hash_index_names(&e->networks_by_name, a, &e->networks);
 	return true;
 }
 
-static bool decode_endpoints(struct engine_container *c, struct arena *a, json_t *container,
-			     struct error *err)
+static bool decode_endpoint(struct engine_endpoint *endpoint, const struct answer *answer,
+			    uint32_t key, const struct engine_container *c)
 {
-	json_t *networks, *item, *mark;
-	const char *name;
+	const struct json *json = &answer->json;
+	uint32_t object = key + 1, options, mark;
 
-	if (!json_find(&networks, container, "NetworkSettings.Networks", JSON_OBJECT, err))
+	if (!answer_text(&endpoint->network, answer, key) ||
+	    !ANSWER_DECODE(endpoint, answer, object, endpoint_fields) ||
+	    !answer_find(&options, answer, object, "DriverOpts", JSON_TYPE_OBJECT))
+		return false;
+	mark = options == JSON_ROOT ? JSON_ROOT : json_member(json, options, MANAGED_LABEL);
+	endpoint->managed = mark != JSON_ROOT && json_string_is(json, mark, "1", 1);
+	if (c->inspected && !ANSWER_DECODE(endpoint, answer, object, mac_field))
+		return false;
+	if (c->with_settings)
+		endpoint->settings = settings_of_endpoint(answer, object, endpoint, c);
+	return true;
+}
+
+static bool decode_endpoints(struct engine_container *c, const struct answer *answer,
+			     uint32_t container)
+{
+	uint32_t networks;
+
+	if (!answer_find(&networks, answer, container, "NetworkSettings.Networks",
+			 JSON_TYPE_OBJECT))
 		return false;
 	c->endpoints.n = 0;
-	json_object_foreach (networks, name, item) {
-		struct engine_endpoint endpoint = {.network = arena_strdup(a, name)};
-
-		if (!JSON_DECODE(&endpoint, a, item, endpoint_fields, err) ||
-		    !json_find(&mark, item, "DriverOpts", JSON_OBJECT, err))
-			return error_wrap(err, "NetworkSettings.Networks.%s", name);
-		mark = json_object_get(mark, MANAGED_LABEL);
-		endpoint.managed = json_is_string(mark) && !strcmp(json_string_value(mark), "1");
-		if (c->inspected &&
-		    !json_store_text(&endpoint.mac, a, json_object_get(item, "MacAddress")))
-			return error_set(err, -1, "NetworkSettings.Networks.%s: no MAC address",
-					 name);
-		if (c->with_settings)
-			endpoint.settings = settings_of_endpoint(a, item, endpoint.network, c);
-		*list_add(a, &c->endpoints) = endpoint;
-	}
+	if (networks == JSON_ROOT)
+		return true;
+	json_each_member (key, &answer->json, networks)
+		if (!decode_endpoint(list_add(answer->a, &c->endpoints), answer, key, c))
+			return false;
 	return true;
 }
 
 /* Names has a line "/other/alias" for every link that leads to it; its own has one slash. */
-static bool decode_names(const char **name, struct arena *a, json_t *container, struct error *err)
+static bool decode_names(const char **name, const struct answer *answer, uint32_t container)
 {
-	json_t *names, *item;
-	size_t i;
+	uint32_t names;
 
-	if (!json_find(&names, container, "Names", JSON_ARRAY, err))
-		return false;
 	*name = "";
-	json_array_foreach (names, i, item) {
-		const char *text = json_string_value(item);
+	if (!answer_find(&names, answer, container, "Names", JSON_TYPE_LIST))
+		return false;
+	if (names == JSON_ROOT)
+		return true;
+	json_each (item, &answer->json, names) {
+		const char *text;
 
-		if (!text)
-			return error_set(err, -1, "Names[%zu] is not a text", i);
+		if (!answer_text(&text, answer, item))
+			return false;
 		text += *text == '/';
 		if (!**name && !strchr(text, '/'))
-			*name = arena_strdup(a, text);
+			*name = text;
 	}
 	return true;
 }
 
-static bool decode_container(struct engine_container *c, struct arena *a, json_t *container,
-			     struct error *err)
+static bool decode_container(struct engine_container *c, const struct answer *answer,
+			     uint32_t container)
 {
-	const char *state;
-	json_t *value;
+	struct listed listed = {0};
 
-	if (!JSON_DECODE(c, a, container, listed_fields, err) ||
-	    !decode_names(&c->name, a, container, err) ||
-	    !json_look_up(&value, container, "State", err))
+	if (!ANSWER_DECODE(&listed, answer, container, listed_fields) ||
+	    !decode_names(&c->name, answer, container))
 		return false;
-	if (!json_store_text(&state, a, value))
-		return error_set(err, -1, "State is not a text");
-	if (!*c->id)
-		return error_set(err, -1, "no Id");
+	if (!*listed.id)
+		return answer_wrong(answer, container, "no Id");
 	if (!*c->name) /* a container on its way out may have lost its names already */
-		c->name = c->id;
-	c->running = !strcmp(state, "running") || !strcmp(state, "paused");
-	c->restarting = !strcmp(state, "restarting");
+		c->name = listed.id;
+	c->id = listed.id;
+	c->network_mode = listed.network_mode;
+	c->running = !strcmp(listed.state, "running") || !strcmp(listed.state, "paused");
+	c->restarting = !strcmp(listed.state, "restarting");
 	c->sandbox_key = "";
-	return decode_endpoints(c, a, container, err);
+	return decode_endpoints(c, answer, container);
 }
 
 static int container_order(const void *left, const void *right)
@@ -403,17 +423,14 @@ static int container_order(const void *left, const void *right)
 bool engine_decode_containers(struct engine *e, struct arena *a, const char *json, size_t len,
 			      struct error *err)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	json_t *root = json_read(&tree, json, len, JSON_ARRAY, err);
-	json_t *item;
-	size_t i;
+	AUTO_ANSWER struct answer answer;
 
-	if (!root)
-		return error_wrap(err, "containers");
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_LIST, err))
+		return false;
 	e->containers.n = 0;
-	json_array_foreach (root, i, item)
-		if (!decode_container(list_add(a, &e->containers), a, item, err))
-			return error_wrap(err, "containers[%zu]", i);
+	json_each (item, &answer.json, JSON_ROOT)
+		if (!decode_container(list_add(a, &e->containers), &answer, item))
+			return false;
 	if (e->containers.n)
 		qsort(e->containers.items, e->containers.n, sizeof(*e->containers.items),
 		      container_order);
@@ -424,12 +441,12 @@ bool engine_decode_containers(struct engine *e, struct arena *a, const char *jso
 bool engine_decode_inspect(struct engine_container *c, struct arena *a, const char *json,
 			   size_t len, struct error *err)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
+	AUTO_ANSWER struct answer answer;
 	struct inspected seen = {0};
 
-	if (!root || !JSON_DECODE(&seen, a, root, inspected_fields, err))
-		return error_wrap(err, "container");
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
+	    !ANSWER_DECODE(&seen, &answer, JSON_ROOT, inspected_fields))
+		return false;
 	if (!c->id)
 		c->id = seen.id;
 	if (!c->name)
@@ -437,8 +454,8 @@ bool engine_decode_inspect(struct engine_container *c, struct arena *a, const ch
 	c->network_mode = seen.network_mode;
 	c->mac = seen.mac;
 	c->inspected = true;
-	if (!decode_endpoints(c, a, root, err))
-		return error_wrap(err, "container");
+	if (!decode_endpoints(c, &answer, JSON_ROOT))
+		return false;
 	/* Between two attempts Docker says Running as well as Restarting, with process id 0. */
 	c->restarting = seen.restarting;
 	c->running = seen.running && seen.pid > 0 && !seen.restarting;
@@ -450,11 +467,11 @@ bool engine_decode_inspect(struct engine_container *c, struct arena *a, const ch
 bool engine_decode_event(struct engine_event *event, struct arena *a, const char *json, size_t len,
 			 struct error *err)
 {
-	AUTO_RELEASE struct arena tree = {0};
-	json_t *root = json_read(&tree, json, len, JSON_OBJECT, err);
+	AUTO_ANSWER struct answer answer;
 
 	*event = (struct engine_event){0};
-	if (!root || !JSON_DECODE(event, a, root, event_fields, err))
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
+	    !ANSWER_DECODE(event, &answer, JSON_ROOT, event_fields))
 		return error_wrap(err, "event");
 	if (!*event->type || !*event->action)
 		return error_set(err, -1, "event: no %s", *event->type ? "Action" : "Type");

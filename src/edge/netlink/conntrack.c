@@ -5,6 +5,7 @@
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* So many are remembered and ended at a time; more rounds than this are owed. */
 enum { ROUND = 1 << 15, MOST_ROUNDS = 64, MOST_IN_CONTAINER = 4 };
@@ -76,19 +77,21 @@ static int look_at(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *
 	return NFCT_CB_CONTINUE;
 }
 
-static bool dump(struct nfct_handle *h, struct search *s, struct error *err)
+typedef int looker(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data);
+
+/* Those whose mark has the bit; 0: all. */
+static bool dump(struct nfct_handle *h, uint32_t bit, looker *look, void *data, struct error *err)
 {
 	struct nfct_filter_dump *filter = nfct_filter_dump_create();
-	const struct revocation *r = s->revocation;
-	struct nfct_filter_dump_mark mark = {.val = r->admitted, .mask = r->admitted};
+	struct nfct_filter_dump_mark mark = {.val = bit, .mask = bit};
 	int result;
 
 	if (!filter)
 		return error_set(err, errno, "filter connections");
-	if (r->blind && !r->translates)
+	if (bit)
 		nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
 	nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_INET);
-	nfct_callback_register(h, NFCT_T_ALL, look_at, s);
+	nfct_callback_register(h, NFCT_T_ALL, look, data);
 	result = nfct_query(h, NFCT_Q_DUMP_FILTER, filter);
 	nfct_callback_unregister(h);
 	nfct_filter_dump_destroy(filter);
@@ -124,11 +127,13 @@ static bool end_all(uint32_t *n, struct nfct_handle *h, const struct search *s, 
 
 static bool end_round(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
 {
+	const struct revocation *r = s->revocation;
+	uint32_t bit = r->blind && !r->translates ? r->admitted : 0;
 	bool read;
 
 	s->n = 0;
 	s->more = false;
-	read = dump(h, s, err);
+	read = dump(h, bit, look_at, s, err);
 	return end_all(n, h, s, err) && read;
 }
 
@@ -164,6 +169,58 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation 
 			       "there are more revoked connections than %u; the rest ends in the "
 			       "next pass",
 			       *n);
+	nfct_close(h);
+	return ok;
+}
+
+struct listing {
+	live_list *list;
+	struct arena *a;
+	uint32_t bit;
+};
+
+static uint64_t sum(const struct nf_conntrack *ct, enum nf_conntrack_attr there,
+		    enum nf_conntrack_attr back)
+{
+	return nfct_get_attr_u64(ct, there) + nfct_get_attr_u64(ct, back);
+}
+
+static int note(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *ct, void *data)
+{
+	struct connection tuple = connection_of(ct);
+	struct listing *l = data;
+	struct live *live;
+
+	if (!(tuple.mark & l->bit)) /* kernels before 5.8 do not filter */
+		return NFCT_CB_CONTINUE;
+	live = list_add(l->a, l->list);
+	*live = (struct live){.tuple = tuple,
+			      .sport = port_of(ct, ATTR_ORIG_PORT_SRC),
+			      .counted = nfct_attr_is_set(ct, ATTR_ORIG_COUNTER_BYTES),
+			      .age_s = -1,
+			      .policy = NONE};
+	if (live->counted) {
+		live->packets = sum(ct, ATTR_ORIG_COUNTER_PACKETS, ATTR_REPL_COUNTER_PACKETS);
+		live->bytes = sum(ct, ATTR_ORIG_COUNTER_BYTES, ATTR_REPL_COUNTER_BYTES);
+	}
+	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_START)) {
+		uint64_t began = nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START) / 1000000000;
+
+		live->age_s = (int64_t)time(NULL) - (int64_t)began;
+	}
+	return NFCT_CB_CONTINUE;
+}
+
+bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
+		    struct error *err)
+{
+	struct listing l = {list, a, bit};
+	struct nfct_handle *h;
+	bool ok;
+
+	if (!open_in(&h, ns, err))
+		return false;
+	ok = dump(h, bit, note, &l, err);
 	nfct_close(h);
 	return ok;
 }

@@ -3,8 +3,13 @@
 #pragma once
 
 #include "core/plan/revoke.h"
+#include "core/reach/live.h"
 #include "edge/netlink/netns.h"
 
 /* Looks at every IPv4 connection and does with it what its fate is. *n counts those that end. */
 MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
 				 struct error *err);
+
+/* Those whose mark has the bit: policies admitted them. Without their policies. */
+MUST_CHECK bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
+			       struct error *err);
