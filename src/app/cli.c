@@ -57,6 +57,8 @@ const struct verb verbs[] = {
 	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
+	{"test", verb_test, "[FILE]", NULL, "j", false, "run the file's own tests",
+	 "0 they hold, 2 they do not, 1 an error"},
 	{"explain", verb_explain, "SRC DST PORT", NULL, "je", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
 	{"flows", verb_flows, "", NULL, "jPFTw", true,
@@ -72,7 +74,6 @@ const struct verb verbs[] = {
 	{"completion", verb_completion, "SHELL", "bash zsh fish", "", false,
 	 "print what a shell needs to complete all this", "0"},
 	{"help", verb_help, "[VERB]", NULL, "", false, "this text, or a verb's own", "0"},
-	{"test", NULL, "[FILE]", NULL, "j", false, NULL, NULL},
 	{"init", NULL, "", NULL, "j", false, NULL, NULL},
 };
 const size_t n_verbs = COUNT_OF(verbs);

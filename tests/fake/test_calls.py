@@ -66,7 +66,7 @@ def test_a_wrong_setting_is_named_and_help_comes_all_the_same(name, value):
     assert call("plan", "--help", **{name: value}).returncode == 0
 
 
-@pytest.mark.parametrize("argv", [["test"], ["init"],
+@pytest.mark.parametrize("argv", [["init"],
                                   ["apply", "--confirm", "9"], ["help", "init"]], ids=" ".join)
 def test_what_is_not_built_says_so_and_pretends_nothing(argv):
     done = call(*argv)

@@ -448,9 +448,9 @@ TEST(what_opens_and_closes_is_said_as_the_file_calls_it)
 
 	assert_string_equal(words(&a, &one, &one), "");
 	assert_string_equal(words(&a, &one, &wide),
-			    "opens   any but a1, a2 -> b1 80,443/tcp  (policies[0])\n"
-			    "opens   a1, a2 -> b1 443/tcp  (policies[0])\n"
-			    "opens   any -> b2 80,443/tcp  (policies[0])\n");
+			    "opens   any but a1, a2 -> b1 80,443/tcp  (policies[0], f:12)\n"
+			    "opens   a1, a2 -> b1 443/tcp  (policies[0], f:12)\n"
+			    "opens   any -> b2 80,443/tcp  (policies[0], f:12)\n");
 }
 
 int main(void)

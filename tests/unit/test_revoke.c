@@ -327,6 +327,43 @@ TEST(datagrams_that_a_translation_leads_elsewhere_are_translated_anew)
 	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
 }
 
+TEST(datagrams_that_went_untranslated_are_translated_once_a_translation_comes)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct flows flows = {0};
+	const struct admission nothing = {0};
+	const struct ip own = ip("192.0.2.1");
+	struct revocation r = {.flows = &flows,
+			       .now = &nothing,
+			       .earlier = &nothing,
+			       .mutes = true,
+			       .translates = true,
+			       .own = &own,
+			       .n_own = 1};
+	struct connection c = direct("192.0.2.2", "192.0.2.1", IPPROTO_UDP, 53);
+
+	*list_add(&a, &flows.translations) = (struct translation){.iface = "ext0",
+								  .match = {IPPROTO_UDP, 53, 53},
+								  .to = ip("172.18.1.2"),
+								  .origin = NONE};
+	assert_true(revocation_concerns(&r, &c));
+	assert_int_equal(revocation_fate(&r, &c), FATE_ENDS);
+	c.dport = 54;
+	assert_false(revocation_concerns(&r, &c));
+	c = direct("192.0.2.2", "192.0.2.9", IPPROTO_UDP, 53); /* to somebody else */
+	assert_false(revocation_concerns(&r, &c));
+	c = direct("192.0.2.2", "192.0.2.1", IPPROTO_UDP, 53);
+	c.answers = ip("172.18.1.3"); /* somebody else's translation */
+	assert_false(revocation_concerns(&r, &c));
+	flows.translations.items[0].match.proto = IPPROTO_TCP;
+	c = direct("192.0.2.2", "192.0.2.1", IPPROTO_TCP, 53); /* the host's own */
+	assert_false(revocation_concerns(&r, &c));
+	r.translates = false;
+	flows.translations.items[0].match.proto = IPPROTO_UDP;
+	assert_false(revocation_concerns(
+		&r, &(struct connection){ip("192.0.2.2"), own, IPPROTO_UDP, 53, own, 53, 0}));
+}
+
 TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -358,6 +395,8 @@ int main(void)
 		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),
 		cmocka_unit_test(where_neither_end_can_begin_anything_the_entry_goes),
 		cmocka_unit_test(datagrams_that_a_translation_leads_elsewhere_are_translated_anew),
+		cmocka_unit_test(
+			datagrams_that_went_untranslated_are_translated_once_a_translation_comes),
 		cmocka_unit_test(
 			where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere),
 	};

@@ -42,7 +42,7 @@ bool replace_refused(const struct pass *p, const struct options *o, struct error
 	return true;
 }
 
-bool load_file(struct generation *g, struct buf *text, const struct options *o)
+static bool load(struct generation *g, struct buf *text, const struct options *o, bool with_tests)
 {
 	struct error err = {0};
 	struct moment start = timing_start();
@@ -53,13 +53,24 @@ bool load_file(struct generation *g, struct buf *text, const struct options *o)
 		return false;
 	}
 	timing_stop("read", start);
-	accepted = generation_load(g, o->config, text, &err);
+	accepted = with_tests ? generation_load(g, o->config, text, &err)
+			      : generation_load_untested(g, o->config, text, &err);
 	say_diags(o, g);
 	if (!accepted) {
 		say_failed(&err);
 		generation_release(g);
 	}
 	return accepted;
+}
+
+bool load_file(struct generation *g, struct buf *text, const struct options *o)
+{
+	return load(g, text, o, true);
+}
+
+bool load_untested(struct generation *g, struct buf *text, const struct options *o)
+{
+	return load(g, text, o, false);
 }
 
 /* Nothing holds a verb that somebody types, but he should know. */

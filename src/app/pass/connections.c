@@ -113,17 +113,45 @@ static bool takes_away(const struct step *step)
 	return false;
 }
 
-/* The steps take something away from the rules of a namespace: from what these admitted. */
+/* Names of core/ruleset/nat.c. */
+static bool is_about_translations(const struct nft_change *change)
+{
+	return change->object == NFT_TABLE ||
+	       (change->set && !strcmp(change->set->name, "translations")) ||
+	       (change->chain && !strcmp(change->chain->name, "prerouting"));
+}
+
+static bool brings_translations(const struct step *step)
+{
+	if (step->kind != STEP_FIREWALL || step->sign != '~')
+		return true;
+	list_each (change, &step->changes)
+		if (change->sign == '+' && is_about_translations(change))
+			return true;
+	return false;
+}
+
+/*
+ * The steps take something away from the rules of a namespace: from what these admitted. Or they
+ * bring translations.
+ */
 static void owe(struct debt *d, const struct pass *p, uint32_t space)
 {
 	const struct space *have = &p->view.seen.have.spaces.items[space];
-	bool less = false;
+	const struct space *want = wanted_space(p, have->container);
+	bool less = false, anew = false;
 
-	list_each (step, &p->plan.steps)
-		less |= step->have_space == space && is_rules(step) && takes_away(step);
-	if (!less || !has_rules(have))
+	list_each (step, &p->plan.steps) {
+		if (step->have_space != space || !is_rules(step))
+			continue;
+		less |= has_rules(have) && takes_away(step);
+		anew |= want && want->flows->translations.n && brings_translations(step);
+	}
+	if (!less && !anew)
 		return;
-	admit_rules(&d->earlier, &d->arena, have);
+	if (less)
+		admit_rules(&d->earlier, &d->arena, have);
+	d->translates |= anew;
 	d->only_now = !d->owed;
 	d->owed = true;
 }
@@ -151,12 +179,30 @@ static void settled(struct debt *d)
 	*d = (struct debt){.began = true, .settled_for = d->settled_for};
 }
 
+typedef LIST(struct ip) ip_list;
+
+/* The addresses of a namespace. */
+static ip_list own_addresses(const struct pass *p, uint32_t space, struct arena *a)
+{
+	const struct facts *f = &p->view.facts;
+	ip_list own = {0};
+
+	for (uint32_t i = 0; !space && i < f->n_routed; i++)
+		if (prefix_is_single(f->routed[i].prefix))
+			*list_add(a, &own) = f->routed[i].prefix.ip;
+	list_each (path, &p->view.seen.have.spaces.items[space].routing.paths)
+		if (path->type == PATH_LOCAL && prefix_is_single(path->dst))
+			*list_add(a, &own) = path->dst.ip;
+	return own;
+}
+
 /* No trouble elsewhere holds it up. */
 static void settle(struct pass *p, struct debt *d, uint32_t space)
 {
 	static const struct flows nothing;
 	AUTO_RELEASE struct arena a = {0};
 	struct admission now = {0};
+	const ip_list own = own_addresses(p, space, &a);
 	struct hooks hooks = facts_hooks(&p->view.facts);
 	const struct space *want = wanted_space(p, p->view.seen.have.spaces.items[space].container);
 	struct revocation r = {.flows = want ? want->flows : &nothing,
@@ -166,7 +212,10 @@ static void settle(struct pass *p, struct debt *d, uint32_t space)
 			       .mutes = !space && has_rules(want),
 			       .admitted = hooks.accept,
 			       .between = hooks.between,
-			       .muted = hooks.revoked};
+			       .muted = hooks.revoked,
+			       .translates = d->translates,
+			       .own = own.items,
+			       .n_own = own.n};
 	uint32_t n = 0;
 
 	if (want)

@@ -6,34 +6,88 @@
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
+#include "core/reach/tests.h"
 
 #include <string.h>
 
 enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
 
-bool generation_load(struct generation *g, const char *path, const struct buf *text,
-		     struct error *err)
+static void decode(struct generation *g, const char *path, const struct buf *text)
 {
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
-	struct moment start;
-	bool accepted;
+	struct moment start = timing_start();
 
+	/* what it says beside its diagnostics is counted there */
+	(void)!config_decode(&g->config, &kept, &g->diags, &g->arena, path, buf_text(text),
+			     text->len);
+	timing_stop("parse", start);
+	if (!g->config.resolvable)
+		return;
+	/* a file with errors, too: all of them are said at once */
+	start = timing_start();
+	resolve(&g->resolution, &g->diags, &g->arena, &g->config, &kept);
+	timing_stop("resolve", start);
+}
+
+void generation_reach(struct tested *tested, struct arena *a, const struct generation *g)
+{
+	static const struct engine unknown;
+	struct findings findings = {0};
+
+	*tested = (struct tested){.facts = {.variant = VARIANT_NFT,
+					    .docker_user = true,
+					    .docker_drops = true,
+					    .raw_drops = true,
+					    .ip_forward = 1}};
+	compile(&tested->want, &findings, a, &g->config, &g->resolution, &unknown, &tested->facts);
+	reach_pool_init(&tested->pool, a);
+	reach_build(&tested->reach, &tested->pool, &g->config, &g->resolution, &tested->want);
+}
+
+static void run_tests(struct generation *g)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct tested tested;
+
+	generation_reach(&tested, &a, g);
+	list_each (t, &g->config.tests) {
+		struct test_result r;
+
+		reach_test(&r, &a, &tested.reach, &tested.facts, NULL, NULL, t);
+		if (!r.holds)
+			diag_add(&g->diags, SEVERITY_ERROR, t->at,
+				 arena_printf(&g->arena, "tests[%u]",
+					      (uint32_t)(t - g->config.tests.items)),
+				 "%s should be %s, but %s", r.what, t->open ? "open" : "closed",
+				 r.why);
+	}
+}
+
+static bool load(struct generation *g, const char *path, const struct buf *text, bool with_tests,
+		 struct error *err)
+{
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
-	start = timing_start();
-	accepted = config_decode(&g->config, &kept, &g->diags, &g->arena, path, buf_text(text),
-				 text->len);
-	timing_stop("parse", start);
-	if (g->config.resolvable) { /* a file with errors, too: all of them are said at once */
-		start = timing_start();
-		resolve(&g->resolution, &g->diags, &g->arena, &g->config, &kept);
-		timing_stop("resolve", start);
-	}
+	decode(g, path, text);
+	if (with_tests && !g->diags.n_errors && g->config.tests.n)
+		run_tests(g);
 	diags_place(&g->diags, buf_text(text), text->len);
-	if (!accepted || g->diags.n_errors)
+	if (g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
 				 g->diags.n_errors == 1 ? "" : "s");
 	return true;
+}
+
+bool generation_load(struct generation *g, const char *path, const struct buf *text,
+		     struct error *err)
+{
+	return load(g, path, text, true, err);
+}
+
+bool generation_load_untested(struct generation *g, const char *path, const struct buf *text,
+			      struct error *err)
+{
+	return load(g, path, text, false, err);
 }
 
 void generation_release(struct generation *g)

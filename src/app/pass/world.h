@@ -44,8 +44,9 @@ struct written {
  */
 struct debt {
 	bool began, owed;
-	bool only_now; /* nothing was owed before this pass */
-	bool blind;    /* what the rules admitted is not known */
+	bool only_now;	 /* nothing was owed before this pass */
+	bool blind;	 /* what the rules admitted is not known */
+	bool translates; /* translations came that older connections know nothing of */
 	struct arena arena;
 	struct admission earlier; /* what they admitted */
 	uint64_t settled_for;	  /* the file for which nothing was owed */

@@ -13,6 +13,7 @@ enum {
 	CONFIG_MAX_POLICIES = 200000,
 	CONFIG_MAX_ADDRESSES = 65536,
 	CONFIG_MAX_NETWORKS = 4096,
+	CONFIG_MAX_TESTS = 10000,
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
@@ -99,12 +100,22 @@ struct policy {
 	uint8_t broken : 1; /* something in it is wrong: what depends on it is not asked any more */
 };
 
+/* What the author expects of all connections between two ends. */
+struct flow_test {
+	const char *from, *to;	       /* names as of policies; any, outside, host */
+	LIST(struct port_range) ports; /* sorted; none: every port */
+	uint8_t protos;		       /* set of enum proto, never empty */
+	bool open;		       /* expected, else closed */
+	uint32_t at, line;	       /* where it stands: offset in the text, line */
+};
+
 struct config {
 	const char *file; /* as the user named it */
 	LIST(struct network) networks;
 	LIST(struct address) addresses;
 	LIST(struct policy) policies; /* index = the N of policies[N] */
-	name_list names;	      /* by number; [0] is NULL */
+	LIST(struct flow_test) tests;
+	name_list names; /* by number; [0] is NULL */
 	LIST(struct port_range) ranges;
 	const char *comments; /* one behind the other */
 	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */

@@ -92,6 +92,7 @@ void decode_pairs(struct decoder *d, uint32_t node, void *target);
 void decode_nat(struct decoder *d, uint32_t node, void *target);
 void decode_masquerade(struct decoder *d, uint32_t node, void *target);
 void decode_isolation(struct decoder *d, uint32_t node, void *target);
+void decode_expect(struct decoder *d, uint32_t node, void *target);
 void decode_protos(struct decoder *d, uint32_t node, void *target);
 void decode_peers(struct decoder *d, uint32_t node, void *target);
 void decode_ports(struct decoder *d, uint32_t node, void *target);
@@ -99,6 +100,7 @@ void decode_to_port(struct decoder *d, uint32_t node, void *target);
 
 /* A policy; it is added even where it is no object, so that all others keep their numbers. */
 void decode_policy(struct decoder *d, struct config *config, uint32_t node);
+void decode_test(struct decoder *d, struct config *config, uint32_t node);
 void decode_config(struct decoder *d, struct config *config);
 void refuse_missing_sections(struct decoder *d);
 

@@ -196,32 +196,47 @@ static void decode_ips(struct decoder *d, uint32_t node, void *target)
 	decode_named(d, config, SECTION_IPS, node);
 }
 
-static void decode_policies(struct decoder *d, uint32_t node, void *target)
+/* A section that is a list, of no more than `most`. */
+static void decode_list(struct decoder *d, struct config *config, enum section section,
+			uint32_t most, uint32_t node,
+			void (*decode)(struct decoder *d, struct config *config, uint32_t node))
 {
 	uint32_t n = json_count(json_of(d), node);
-	struct config *config = target;
 
 	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {
 		wrong_type(d, node, "a list in brackets");
 		return;
 	}
-	if (n > CONFIG_MAX_POLICIES) {
-		wrong(d, node, "%u policies; %d is the most", n, CONFIG_MAX_POLICIES);
+	if (n > most) {
+		wrong(d, node, "%u %s; %u is the most", n,
+		      section == SECTION_POLICIES ? "policies" : "tests", most);
 		return;
 	}
-	list_reserve(d->a, &config->policies, n);
-	list_reserve(&d->text->arena, &d->text->declared[SECTION_POLICIES], n);
-	json_each (policy, json_of(d), node) {
-		*list_add(d->a, &d->text->declared[SECTION_POLICIES]) = policy;
-		decode_policy(d, config, policy);
+	list_reserve(&d->text->arena, &d->text->declared[section], n);
+	json_each (item, json_of(d), node) {
+		*list_add(&d->text->arena, &d->text->declared[section]) = item;
+		decode(d, config, item);
 	}
+}
+
+static void decode_policies(struct decoder *d, uint32_t node, void *target)
+{
+	struct config *config = target;
+
+	list_reserve(d->a, &config->policies, room_for(d, node, CONFIG_MAX_POLICIES));
+	decode_list(d, config, SECTION_POLICIES, CONFIG_MAX_POLICIES, node, decode_policy);
+}
+
+static void decode_tests(struct decoder *d, uint32_t node, void *target)
+{
+	decode_list(d, target, SECTION_TESTS, CONFIG_MAX_TESTS, node, decode_test);
 }
 
 static const struct field config_fields[] = {
 	[SECTION_NETWORKS] = {"networks", sizeof("networks") - 1, EVERYWHERE, decode_networks, 0},
 	[SECTION_IPS] = {"ips", sizeof("ips") - 1, EVERYWHERE, decode_ips, 0},
 	[SECTION_POLICIES] = {"policies", sizeof("policies") - 1, EVERYWHERE, decode_policies, 0},
-	LATER("tests"),
+	[SECTION_TESTS] = {"tests", sizeof("tests") - 1, EVERYWHERE, decode_tests, 0},
 };
 
 static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};

@@ -34,14 +34,16 @@ const char *path_of_declared(struct arena *a, const char *collection, const char
 	return arena_strdup(a, buf_text(&path));
 }
 
-static const char *const sections[] = {
-	[SECTION_NETWORKS] = "networks", [SECTION_IPS] = "ips", [SECTION_POLICIES] = "policies"};
+static const char *const sections[] = {[SECTION_NETWORKS] = "networks",
+				       [SECTION_IPS] = "ips",
+				       [SECTION_POLICIES] = "policies",
+				       [SECTION_TESTS] = "tests"};
 
 /* The declaration that the node is part of, its key too, becomes the path; 0: it is in none. */
 static uint32_t add_declared(struct buf *path, const struct config_text *text, uint32_t node)
 {
 	for (enum section s = SECTION_NETWORKS; s < N_SECTIONS; s++) {
-		bool keyed = s != SECTION_POLICIES;
+		bool keyed = s < SECTION_POLICIES;
 		const uint32_t *nodes = text->declared[s].items;
 		uint32_t behind =
 			first_not_before(text->declared[s].n, i, nodes[i] - keyed <= node);

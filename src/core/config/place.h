@@ -11,7 +11,8 @@
 
 enum { CONFIG_MAX_NESTING = 32 };
 
-enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES, N_SECTIONS };
+/* Those before policies are objects, whose members have keys; the others are lists. */
+enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES, SECTION_TESTS, N_SECTIONS };
 
 /* All-zero is ready; release it when the last diagnostic is said. */
 struct config_text {

@@ -18,6 +18,7 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
+static const struct word expectations[] = {{"open", true}, {"closed", false}};
 static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
 
 const char *proto_name(enum proto proto)
@@ -90,6 +91,15 @@ void decode_masquerade(struct decoder *d, uint32_t node, void *target)
 	word = take_word(d, node, "choice", masquerades, COUNT_OF(masquerades));
 	if (word)
 		*(uint8_t *)target = word->value;
+}
+
+void decode_expect(struct decoder *d, uint32_t node, void *target)
+{
+	const struct word *word =
+		take_word(d, node, "expectation", expectations, COUNT_OF(expectations));
+
+	if (word)
+		*(bool *)target = word->value;
 }
 
 void decode_isolation(struct decoder *d, uint32_t node, void *target)

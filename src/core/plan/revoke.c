@@ -187,9 +187,30 @@ static bool bears_our_mark(const struct revocation *r, const struct connection *
 	       (bits == r->between && has_home(r->flows, c->src) && has_home(r->flows, c->answers));
 }
 
+static bool is_own(const struct revocation *r, struct ip ip)
+{
+	for (uint32_t i = 0; i < r->n_own; i++)
+		if (ip_equal(r->own[i], ip))
+			return true;
+	return false;
+}
+
+/* By which interface it comes is not known. Of a wrong guess the next packet makes the same entry.
+ */
+static bool is_caught(const struct revocation *r, const struct connection *c)
+{
+	if (!r->translates || is_translated(c) || c->proto == IPPROTO_TCP ||
+	    c->proto == IPPROTO_SCTP || !is_own(r, c->dst))
+		return false;
+	list_each (t, &r->flows->translations)
+		if (is_asked_so(t, c))
+			return true;
+	return false;
+}
+
 bool revocation_concerns(const struct revocation *r, const struct connection *c)
 {
-	return is_admitted(r->earlier, c) ||
+	return is_caught(r, c) || is_admitted(r->earlier, c) ||
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
 
@@ -220,6 +241,8 @@ static bool is_kept_apart(const struct revocation *r, const struct connection *c
 
 enum fate revocation_fate(const struct revocation *r, const struct connection *c)
 {
+	if (is_caught(r, c))
+		return FATE_ENDS;
 	if (is_admitted(r->now, c))
 		return FATE_LIVES;
 	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))

@@ -48,9 +48,16 @@ struct revocation {
 	bool blind;
 	bool mutes;			   /* rules here drop what bears the mark `muted` */
 	uint32_t admitted, between, muted; /* marks; `between` two containers */
+	/*
+	 * Translations came: datagrams to these addresses of the namespace that went untranslated
+	 * so far are to be translated, which happens to the first packet of an entry only.
+	 */
+	bool translates;
+	const struct ip *own;
+	uint32_t n_own;
 };
 
-/* Rules that went admitted it. */
+/* Rules that went admitted it, or new ones would translate it. */
 bool revocation_concerns(const struct revocation *r, const struct connection *c);
 
 enum fate {

@@ -127,11 +127,13 @@ static bool end_all(uint32_t *n, struct nfct_handle *h, const struct search *s, 
 
 static bool end_round(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
 {
+	const struct revocation *r = s->revocation;
+	uint32_t bit = r->blind && !r->translates ? r->admitted : 0;
 	bool read;
 
 	s->n = 0;
 	s->more = false;
-	read = dump(h, s->revocation->blind ? s->revocation->admitted : 0, look_at, s, err);
+	read = dump(h, bit, look_at, s, err);
 	return end_all(n, h, s, err) && read;
 }
 
