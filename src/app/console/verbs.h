@@ -13,6 +13,7 @@ int verb_explain(const struct options *options);
 int verb_flows(const struct options *options);
 int verb_graph(const struct options *options);
 int verb_test(const struct options *options);
+int verb_init(const struct options *options);
 int verb_rules(const struct options *options);
 int verb_status(const struct options *options);
 int verb_doctor(const struct options *options);
