@@ -179,7 +179,7 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 			  "firewall", want, have);
 	step->send = arena_new(d->a, struct transactions);
 	step->send->batch = batch;
-	nft_meanwhile(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
+	nft_bridge_gap(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
 				  space_name(h), nft_changes_count(&changes),
