@@ -420,7 +420,7 @@ static void place_at_subject(struct compiler *c, uint32_t i, const struct peers 
 	}
 	if (!found)
 		policy_finding(c, FINDING_WAITING, i,
-			       "the subject is no container; give \"name\" or \"iface\"");
+			       "the subject is not a container; give \"name\" or \"iface\"");
 }
 
 /*

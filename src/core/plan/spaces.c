@@ -301,10 +301,11 @@ static void diff_handoffs(struct differ *d, bool add)
 
 static void say_leftover(struct differ *d, const struct space *space, const struct leftover *l)
 {
-	finding_add(&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
-		    "a rule without our mark says what policies[%u] says and would outlive it: "
-		    "iptables-%s -t %s %s; apply --adopt removes it",
-		    l->origin, variant_names[l->variant], l->table, l->rule);
+	finding_add(
+		&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
+		"an unmanaged rule duplicates policies[%u] and would remain after you delete it: "
+		"iptables-%s -t %s %s; apply --adopt removes it",
+		l->origin, variant_names[l->variant], l->table, l->rule);
 }
 
 /* In one restore per variant; ours stand by then. */
