@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/cli.h"
 
-#include "app/verbs.h"
+#include "app/console/verbs.h"
 
 #include <string.h>
 

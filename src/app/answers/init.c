@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb init: a networks.json of what the engine has. Changes nothing. */
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 #include "app/pass/pass.h"
-#include "app/say.h"
-#include "app/verbs.h"
 #include "core/draft/draft.h"
 #include "core/reach/live.h"
 #include "edge/docker/docker.h"
@@ -13,7 +13,8 @@
 
 enum { MOST_SECONDS = 86400, LOOK_S = 1 };
 
-/* A connection that ended is remembered by the kernel for longer than the time between two looks. */
+/* A connection that ended is remembered by the kernel for longer than the time between two looks.
+ */
 static bool watch(struct draft *d, const struct world *w, unsigned seconds, struct error *err)
 {
 	int64_t until = clock_ms() + 1000 * (int64_t)seconds;

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
-#include "app/report/timings.h"
+#include "app/console/timings.h"
+#include "app/pass/observe.h"
 #include "base/buf.h"
 #include "core/config/config.h"
 #include "core/reach/reach.h"

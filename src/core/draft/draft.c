@@ -2,13 +2,14 @@
 #include "core/draft/draft.h"
 
 #include "base/foreign.h"
-#include "core/ruleset/flows.h"
 #include "core/config/drivers.h"
+#include "core/ruleset/flows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The network that containers are on unless somebody says otherwise: it gives no fixed addresses. */
+/* The network that containers are on unless somebody says otherwise: it gives no fixed addresses.
+ */
 #define DEFAULT_NETWORK "bridge"
 
 static bool is_drafted(const struct engine_network *n)
@@ -16,7 +17,8 @@ static bool is_drafted(const struct engine_network *n)
 	return n->bridge && n->subnet.ip.family == 4 && strcmp(n->name, DEFAULT_NETWORK) != 0;
 }
 
-static const struct engine_network *network_of(const struct draft *d, const struct engine_endpoint *e)
+static const struct engine_network *network_of(const struct draft *d,
+					       const struct engine_endpoint *e)
 {
 	const struct engine_network *n = engine_find_network(d->engine, e->network);
 
@@ -129,7 +131,8 @@ static void print_network(struct buf *out, const struct engine_network *n)
 	if (n->internal)
 		buf_puts(out, ", \"internal\": true");
 	if (n->apart)
-		buf_puts(out, ", \"options\": {\"com.docker.network.bridge.enable_icc\": \"false\"}");
+		buf_puts(out,
+			 ", \"options\": {\"com.docker.network.bridge.enable_icc\": \"false\"}");
 	buf_puts(out, "}");
 }
 

@@ -37,11 +37,11 @@ static void add_ports(struct engine_detail *d, const struct answer *answer, uint
 		return;
 	json_each (port, &answer->json, ports)
 		if (json_type_of(&answer->json, port) == JSON_TYPE_OBJECT)
-			*list_add(answer->a, &d->ports) = (struct engine_port){
-				.address = text_of(answer, port, "IP"),
-				.host = number_of(answer, port, "PublicPort"),
-				.own = number_of(answer, port, "PrivatePort"),
-				.proto = text_of(answer, port, "Type")};
+			*list_add(answer->a, &d->ports) =
+				(struct engine_port){.address = text_of(answer, port, "IP"),
+						     .host = number_of(answer, port, "PublicPort"),
+						     .own = number_of(answer, port, "PrivatePort"),
+						     .proto = text_of(answer, port, "Type")};
 }
 
 bool engine_decode_details(struct engine_details *details, struct arena *a, const char *json,

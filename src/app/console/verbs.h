@@ -2,7 +2,7 @@
 /* One function per verb: runs it, writes its output, returns its exit code (spec: options.h). */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 
 int verb_run(const struct options *options);
 int verb_check(const struct options *options);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/options.h"
-
 #include "app/cli.h"
-#include "app/say.h"
+
+#include "app/console/say.h"
 #include "base/buf.h"
 #include "base/nearest.h"
 
