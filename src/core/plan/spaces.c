@@ -75,19 +75,10 @@ static const char *route_text(struct differ *d, const struct space *space,
 	const struct ip_text dst = prefix_format(route->dst);
 	const struct ip_text via =
 		route->via.family ? ip_format(route->via) : (struct ip_text){"its own device"};
-	const char *const table =
+	const char *table =
 		route->table == TABLE_MAIN ? "" : arena_printf(d->a, " table %u", route->table);
-	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s, table};
-	size_t len = 1;
-	char *text, *at;
 
-	/* a first plan has a hundred thousand of these: printf would be half of what it takes */
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		len += strlen(words[i]);
-	text = at = arena_alloc(d->a, len);
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		at = stpcpy(at, words[i]);
-	return text;
+	return arena_printf(d->a, "%s: %s via %s%s", space_name(space), dst.s, via.s, table);
 }
 
 static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add)

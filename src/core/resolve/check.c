@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { AHEAD = 16 };
-
 struct checker {
 	struct arena *a, *scratch;
 	struct diags *diags;
@@ -156,9 +154,6 @@ static void warn_of_doubles(struct checker *c)
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = c->scope_hash[i];
 
-		/* the table is large, and the memory far */
-		if (i + AHEAD < n)
-			__builtin_prefetch(&last[c->scope_hash[i + AHEAD] & (cap - 1)], 1);
 		if (!at)
 			continue;
 		while (!is_its_slot(c, last[at & (cap - 1)], i))
