@@ -31,6 +31,7 @@ enum proto {
 
 /* As files call it: one of the set. */
 const char *proto_name(enum proto proto);
+uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
 
 struct port_range {
 	uint16_t low, high; /* inclusive; equal for a single port */

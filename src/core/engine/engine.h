@@ -133,6 +133,8 @@ uint64_t engine_digest(const struct engine *e);
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
+/* Network mode host, or container:X: it has no network namespace of its own. */
+bool engine_shares_namespace(const struct engine_container *c);
 /* It asked for this address, or (a dynamic one) has it. */
 bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip);
 

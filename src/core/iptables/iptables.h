@@ -23,8 +23,6 @@ void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const
 
 /* Which flows chains of ours, wanted or read back, let through and translate. Appended. */
 void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains);
-/* The number of a protocol that our rules name; 0: none of them. */
-uint8_t ipt_proto(const char *name);
 
 /*
  * Appends what iptables-restore --noflush needs to make the variant's chains in `have` those in

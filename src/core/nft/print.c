@@ -3,7 +3,6 @@
 #include "core/nft/nft.h"
 
 /* before the kernel's own headers, which stand back for it */
-#include <netinet/in.h>
 
 #include <linux/netfilter.h>
 #include <stdio.h>
@@ -25,22 +24,10 @@ static const char *const load_words[] = {
 
 static void print_proto(struct buf *out, uint8_t proto)
 {
-	switch (proto) {
-	case IPPROTO_TCP:
-		buf_puts(out, "tcp");
-		break;
-	case IPPROTO_UDP:
-		buf_puts(out, "udp");
-		break;
-	case IPPROTO_SCTP:
-		buf_puts(out, "sctp");
-		break;
-	case IPPROTO_ICMP:
-		buf_puts(out, "icmp");
-		break;
-	default:
+	if (protocol_has_name(proto))
+		buf_puts(out, protocol_name(proto));
+	else
 		buf_printf(out, "%u", proto);
-	}
 }
 
 static struct ip ip_at(const uint8_t *bytes)

@@ -55,6 +55,12 @@ struct step {
 	uint32_t depends_on;  /* index of a step that must have succeeded, or NONE */
 };
 
+/* It writes rules of ours, in either language. */
+static inline bool step_is_rules(const struct step *step)
+{
+	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES;
+}
+
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
