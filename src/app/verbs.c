@@ -62,7 +62,7 @@ int verb_check(const struct options *o)
 
 	if (!file_read(&text, o->config, CONFIG_MAX_BYTES, &err))
 		return say_failed(&err);
-	valid = generation_load(&g, o->config, &text, &err) && !(o->strict && g.diags.n_warnings);
+	valid = generation_check(&g, o->config, &text, &err) && !(o->strict && g.diags.n_warnings);
 	if (o->json)
 		print_diags_json(o, &g, valid);
 	else

@@ -44,16 +44,14 @@ void generation_reach(struct tested *tested, struct arena *a, const struct gener
 	reach_build(&tested->reach, &tested->pool, &g->config, &g->resolution, &tested->want);
 }
 
-static void run_tests(struct generation *g)
+static void run_tests(struct generation *g, const struct tested *tested)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct tested tested;
 
-	generation_reach(&tested, &a, g);
 	list_each (t, &g->config.tests) {
 		struct test_result r;
 
-		reach_test(&r, &a, &tested.reach, &tested.facts, NULL, NULL, t);
+		reach_test(&r, &a, &tested->reach, &tested->facts, NULL, NULL, t);
 		if (!r.holds)
 			diag_add(&g->diags, SEVERITY_ERROR, t->at,
 				 arena_printf(&g->arena, "tests[%u]",
@@ -63,14 +61,71 @@ static void run_tests(struct generation *g)
 	}
 }
 
-static bool load(struct generation *g, const char *path, const struct buf *text, bool with_tests,
+/* Something is said of the policy, or of a field of it. */
+static bool has_warning(const struct generation *g, const char *path)
+{
+	size_t len = strlen(path);
+
+	list_each (diag, &g->diags.list)
+		if (!strncmp(diag->path, path, len) && diag->severity == SEVERITY_WARNING)
+			return true;
+	return false;
+}
+
+static size_t offset_of_line(const struct buf *text, uint32_t line)
+{
+	size_t at = 0;
+
+	while (--line && at < text->len)
+		at += strcspn(buf_text(text) + at, "\n") + 1;
+	return at + strspn(buf_text(text) + at, " \t");
+}
+
+enum { MOST_DEAD = 100 };
+
+static void name_dead(struct generation *g, const struct tested *tested, const struct buf *text)
+{
+	AUTO_RELEASE struct arena a = {0};
+	bool *dead = arena_array(&a, bool, g->config.policies.n);
+	uint32_t said = 0;
+
+	reach_dead(dead, &a, &tested->reach);
+	for (uint32_t i = 0; i < g->config.policies.n && said < MOST_DEAD; i++) {
+		const char *path = arena_printf(&g->arena, "policies[%u]", i);
+
+		if (!dead[i] || has_warning(g, path))
+			continue;
+		diag_add(
+			&g->diags, SEVERITY_WARNING,
+			offset_of_line(text, g->config.policies.items[i].line), path,
+			"it decides nothing: policies before it admit all of it, or it needs none; "
+			"it may go");
+		said++;
+	}
+}
+
+enum care { AS_IT_IS, WITH_TESTS, WITH_WARNINGS };
+
+static void look_closer(struct generation *g, const struct buf *text, enum care care)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct tested tested;
+
+	if (g->diags.n_errors || care == AS_IT_IS || (care == WITH_TESTS && !g->config.tests.n))
+		return;
+	generation_reach(&tested, &a, g);
+	run_tests(g, &tested);
+	if (care == WITH_WARNINGS)
+		name_dead(g, &tested, text);
+}
+
+static bool load(struct generation *g, const char *path, const struct buf *text, enum care care,
 		 struct error *err)
 {
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
 	decode(g, path, text);
-	if (with_tests && !g->diags.n_errors && g->config.tests.n)
-		run_tests(g);
+	look_closer(g, text, care);
 	diags_place(&g->diags, buf_text(text), text->len);
 	if (g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
@@ -81,13 +136,19 @@ static bool load(struct generation *g, const char *path, const struct buf *text,
 bool generation_load(struct generation *g, const char *path, const struct buf *text,
 		     struct error *err)
 {
-	return load(g, path, text, true, err);
+	return load(g, path, text, WITH_TESTS, err);
 }
 
 bool generation_load_untested(struct generation *g, const char *path, const struct buf *text,
 			      struct error *err)
 {
-	return load(g, path, text, false, err);
+	return load(g, path, text, AS_IT_IS, err);
+}
+
+bool generation_check(struct generation *g, const char *path, const struct buf *text,
+		      struct error *err)
+{
+	return load(g, path, text, WITH_WARNINGS, err);
 }
 
 void generation_release(struct generation *g)

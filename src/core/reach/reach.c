@@ -256,3 +256,18 @@ uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct rea
 
 	return diagram_ask(reach->pool->diagrams, d, values);
 }
+
+void reach_dead(bool *dead, struct arena *a, const struct reach *reach)
+{
+	const struct config *config = reach->config;
+	bool *seen = arena_array(a, bool, REACH_POLICY + config->policies.n);
+
+	diagram_leaves(seen, reach->pool->diagrams, reach->governed);
+	for (uint32_t i = 0; i < config->policies.n; i++) {
+		const struct policy *p = &config->policies.items[i];
+
+		dead[i] = p->nat == NAT_NO && p->from && !p->broken &&
+			  !resolved_policy(reach->resolution, config, p).waiting &&
+			  !seen[REACH_POLICY + i];
+	}
+}
