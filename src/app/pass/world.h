@@ -138,8 +138,6 @@ struct world {
 
 /* A closed descriptor leaves the epoll by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
-/* The legacy variant's filter is another one than when it was read last. */
-bool world_legacy_changed(struct world *w);
 /* Takes the news. True: somebody else changed what we look after. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);

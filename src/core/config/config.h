@@ -166,6 +166,3 @@ uint32_t config_address_of(const struct config *config, struct ip ip);
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);
-
-/* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
-const char *config_bridge_name(struct arena *a, const char *network_name);

@@ -163,8 +163,6 @@ MUST_CHECK bool engine_decode_network_settings(const char **settings, struct are
 /* The MAC address that was asked for, as far as the engine lets one know; "": none. */
 const char *engine_asked_mac(const struct engine_container *c, const struct engine_endpoint *e,
 			     uint32_t major);
-/* As Docker before 28 makes them: 02:42 and the four bytes of the address. */
-bool engine_mac_is_derived(const char *mac, struct ip ip);
 /* A connection gets the MAC address that it asks for, or has it by its container. */
 bool engine_keeps_mac(const struct engine *e);
 /* A running container that is connected anew finds the interface under its old name. */

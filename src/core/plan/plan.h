@@ -89,4 +89,3 @@ void plan_free(struct plan *plan);
 /* For people (rules: with every change of a table), and for programs. */
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool rules);
 void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);
-uint32_t plan_count(const struct plan *plan, char sign);

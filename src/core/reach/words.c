@@ -177,8 +177,9 @@ static bool print_all_but(struct buf *out, const struct config *config,
 	return true;
 }
 
-void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
-	       const struct peers *peers, const char *name)
+/* Values of FLOW_DST or FLOW_SRC, as the file calls them: containers, a policy's name, networks. */
+static void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
+		      const struct peers *peers, const char *name)
 {
 	AUTO_RELEASE struct arena a = {0};
 	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0};
@@ -205,7 +206,8 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 		}
 }
 
-void print_traffic(struct buf *out, const struct flow_block *block)
+/* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
+static void print_traffic(struct buf *out, const struct flow_block *block)
 {
 	const struct flow_ranges *ports = &block->fields[FLOW_PORT];
 	bool every_port = is_every(ports, FLOW_PORT);
