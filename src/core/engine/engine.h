@@ -2,6 +2,12 @@
 /*
  * What a Docker engine says of itself, its networks and its containers, decoded from the JSON of
  * the Docker Engine API (1.40 to 1.55). Pure: bytes in, records out; nothing here talks to it.
+ *
+ * In this room:
+ *     engine.h    types, look-ups, requests
+ *     answer.h    JSON to records, by tables
+ *     settings.h  what an endpoint was made with
+ *     details.h   what a draft of a file needs
  */
 #pragma once
 

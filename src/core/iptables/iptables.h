@@ -4,6 +4,12 @@
  * iptables-restore(8) takes it. What stands is read from iptables-save(8): only our chains and the
  * jumps to them, and of our rules only the hash in their comment, for the tools print a rule in
  * their own way. Pure text; edge/firewall/iptables.h runs the tools.
+ *
+ * In this room:
+ *     iptables.h   text: decode, diff, print
+ *     rules.h      types
+ *     program.h    flows and hooks in, chains out
+ *     leftovers.h  rules of earlier tools that say what a policy says
  */
 #pragma once
 

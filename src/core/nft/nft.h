@@ -3,6 +3,12 @@
  * The two languages of a ruleset: nft's text, and nf_tables netlink messages
  * (linux/netfilter/nf_tables.h), and the transaction that turns one ruleset into another.
  * Pure: writes bytes, reads bytes; edge/firewall/nft.h sends them.
+ *
+ * In this room:
+ *     nft.h                encode, decode, diff, print
+ *     message.h, nlattr.h  the bytes of a transaction
+ *     flows.h              what a table translates
+ *     replay.h             what a table says to a packet
  */
 #pragma once
 

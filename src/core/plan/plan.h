@@ -3,6 +3,16 @@
  * The difference between the wanted and the actual state, as steps in the order in which they are
  * taken: networks, connections, forwarding, routes, firewall, then removals. Pure: core makes the
  * list, app/pass/apply.c carries it out. A plan without steps is what "converged" means.
+ *
+ * In this room:
+ *     plan.h                   steps
+ *     observed.h               what stands
+ *     choose.h                 variant and backend, from what was seen
+ *     brake.h                  a file that takes too much away
+ *     revoke.h                 live connections that end
+ *     tally.h                  counters, by policy
+ *     checkup.h, interfaces.h  what doctor and plan look for
+ *     impl.h                   what the parts of the difference share
  */
 #pragma once
 

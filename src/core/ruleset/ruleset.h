@@ -5,6 +5,15 @@
  * made from it. Pure data; core/nft/nft.h gives it its two languages.
  *
  * Terms are what rules are made of: a rule is a list of terms, read from left to right, as in nft.
+ *
+ * In this room:
+ *     ruleset.h                 the table: types, and look-ups in it
+ *     flows.h                   what the rules shall let through
+ *     hooks.h                   where our rules meet Docker's
+ *     interfaces.h              sets of names of interfaces
+ *     program.h                 flows and hooks in, a table out
+ *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
+ *     impl.h                    what the parts of the program share
  */
 #pragma once
 
