@@ -168,3 +168,13 @@ struct ip_text prefix_format(struct prefix p)
 {
 	return prefix_is_single(p) || !p.ip.family ? ip_format(p.ip) : prefix_format_full(p);
 }
+
+bool prefix_parse_any(struct prefix *p, const char *text)
+{
+	struct ip ip;
+
+	if (!ip_parse(&ip, text))
+		return prefix_parse(p, text);
+	*p = prefix_of(ip);
+	return true;
+}

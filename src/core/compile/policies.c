@@ -141,7 +141,7 @@ static void grant(struct compiler *c, struct grant grant)
 
 static const char *name_of_list(const struct compiler *c, uint32_t name)
 {
-	return config_name(c->config, name);
+	return config_label(c->config, name);
 }
 
 /* Packets to these do not pass this host, so nothing of ours is in their way. */
