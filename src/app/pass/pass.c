@@ -5,6 +5,7 @@
 
 #include "app/pass/unchanged.h"
 #include "app/report/timings.h"
+#include "base/hash.h"
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
@@ -13,14 +14,19 @@
 
 enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
 
-static void decode(struct generation *g, const char *path, const struct buf *text)
+static void decode(struct generation *g, const char *path, const struct texts *texts)
 {
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	struct moment start = timing_start();
+	list_files files = {0};
 
-	/* what it says beside its diagnostics is counted there */
-	(void)!config_decode(&g->config, &kept, &g->diags, &g->arena, path, buf_text(text),
-			     text->len);
+	if (config_parse(&kept, &g->diags, buf_text(&texts->bytes), texts->len)) {
+		texts_lists(&files, &g->arena, texts, path);
+		/* what it says beside its diagnostics is counted there */
+		(void)!config_decode_parsed(&g->config, &kept, &g->diags, &g->arena, path, &files);
+	}
+	g->config.file = path;
+	g->config.digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
 	timing_stop("parse", start);
 	if (!g->config.resolvable)
 		return;
@@ -64,31 +70,31 @@ static void run_tests(struct generation *g)
 	}
 }
 
-static bool load(struct generation *g, const char *path, const struct buf *text, bool with_tests,
+static bool load(struct generation *g, const char *path, const struct texts *texts, bool with_tests,
 		 struct error *err)
 {
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
-	decode(g, path, text);
+	decode(g, path, texts);
 	if (with_tests && !g->diags.n_errors && g->config.tests.n)
 		run_tests(g);
-	diags_place(&g->diags, buf_text(text), text->len);
+	diags_place(&g->diags, buf_text(&texts->bytes), texts->len);
 	if (g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
 				 g->diags.n_errors == 1 ? "" : "s");
 	return true;
 }
 
-bool generation_load(struct generation *g, const char *path, const struct buf *text,
+bool generation_load(struct generation *g, const char *path, const struct texts *texts,
 		     struct error *err)
 {
-	return load(g, path, text, true, err);
+	return load(g, path, texts, true, err);
 }
 
-bool generation_load_untested(struct generation *g, const char *path, const struct buf *text,
+bool generation_load_untested(struct generation *g, const char *path, const struct texts *texts,
 			      struct error *err)
 {
-	return load(g, path, text, false, err);
+	return load(g, path, texts, false, err);
 }
 
 void generation_release(struct generation *g)

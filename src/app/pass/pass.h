@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "app/pass/texts.h"
 #include "app/pass/world.h"
 #include "app/report/timings.h"
 #include "base/buf.h"
@@ -21,14 +22,14 @@ struct generation {
 };
 
 /*
- * Decodes and resolves the text of the file at path, and runs its tests. False where it has errors:
- * err counts them, the diagnostics are in *g either way.
+ * Decodes and resolves the texts of the file at path, and runs its tests. False where it has
+ * errors: err counts them, the diagnostics are in *g either way.
  */
-MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct buf *text,
+MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct texts *texts,
 				struct error *err);
 /* The same, without its tests. */
 MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
-					 const struct buf *text, struct error *err);
+					 const struct texts *texts, struct error *err);
 /* What the file alone lets through, on a host of which nothing is known. */
 struct tested {
 	struct state want;

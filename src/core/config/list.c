@@ -16,8 +16,8 @@ enum {
 
 /* A list as it is read. */
 struct reading_list {
-	uint32_t n;			  /* members, as they stand in the list */
-	uint32_t n_nets, n_names;	  /* addresses and prefixes, those of files too; names */
+	uint32_t n;		  /* members, as they stand in the list */
+	uint32_t n_nets, n_names; /* addresses and prefixes, those of files too; names */
 	LIST(struct prefix) nets;
 	LIST(struct listed_name) names;
 	const char *shown[MEMBERS_SHOWN]; /* as they were written */
@@ -110,11 +110,12 @@ static const char *why_no_prefix(struct decoder *d, const char *word)
 	struct prefix prefix;
 
 	if (!prefix_parse_any(&prefix, word))
-		return arena_printf(d->a,
-				    "\"%.100s\" is no address; write one on each line, as 172.18.103.2 "
-				    "or 172.18.103.0/24 (names stand in the configuration: "
-				    "[\"@FILE\", \"NAME\"])",
-				    word);
+		return arena_printf(
+			d->a,
+			"\"%.100s\" is no address; write one on each line, as 172.18.103.2 "
+			"or 172.18.103.0/24 (names stand in the configuration: "
+			"[\"@FILE\", \"NAME\"])",
+			word);
 	return prefix_why_unusable(d->a, prefix, word);
 }
 
@@ -127,8 +128,8 @@ const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const cha
 		ip_format(prefix.ip).s, prefix_format_full(prefix_canonical(prefix)).s);
 }
 
-static void read_word(struct decoder *d, struct line *line, struct file_nets *nets,
-		      const char *at, size_t len)
+static void read_word(struct decoder *d, struct line *line, struct file_nets *nets, const char *at,
+		      size_t len)
 {
 	const char *word = arena_strndup(d->scratch, at, len);
 	struct prefix prefix;
@@ -158,8 +159,9 @@ static void read_line(struct decoder *d, struct line *line, struct file_nets *ne
 	for (second = at + word; second < end && strchr(blanks, *second) && *second;)
 		second++;
 	if (second < end)
-		wrong_line(d, line, second, "a line has one address or prefix; write this on a "
-					    "line of its own, or \"#\" before a comment");
+		wrong_line(d, line, second,
+			   "a line has one address or prefix; write this on a "
+			   "line of its own, or \"#\" before a comment");
 	else if (word)
 		read_word(d, line, nets, at, word);
 }
@@ -238,17 +240,20 @@ static struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct j
 	struct file_nets *nets;
 
 	if (!is_file_name(s.text + 1, s.len - 1)) {
-		wrong(d, node, "\"%.*s\" is no file beside the configuration; write its name, as "
-			       "\"@office.txt\"",
+		wrong(d, node,
+		      "\"%.*s\" is no file beside the configuration; write its name, as "
+		      "\"@office.txt\"",
 		      (int)s.len, s.text);
 		return NULL;
 	}
 	list_each (file, files) {
-		if (strlen(file->name) != s.len - 1 || memcmp(file->name, s.text + 1, s.len - 1) != 0)
+		if (strlen(file->name) != s.len - 1 ||
+		    memcmp(file->name, s.text + 1, s.len - 1) != 0)
 			continue;
 		nets = &d->lists.of_file[file - files->items];
 		if (!nets->parsed && file->trouble)
-			wrong(d, node, "%s", file->trouble);
+			wrong(d, node, "%s; mend or replace the file, or leave \"%.*s\" out",
+			      file->trouble, (int)s.len, s.text);
 		else if (!nets->parsed)
 			read_lines(d, node, file, nets);
 		if (!nets->parsed)
@@ -282,7 +287,6 @@ static void add_file(struct decoder *d, uint32_t node, struct json_string s,
 		list->wrong = true;
 		return;
 	}
-	list_reserve(d->scratch, &list->nets, list->nets.n + nets->nets.n);
 	list_each (net, &nets->nets)
 		*list_add(d->scratch, &list->nets) = *net;
 	list->n_nets += nets->n;
@@ -352,8 +356,7 @@ static void sort_members(struct reading_list *list)
 	list->nets.n = n;
 	n = 0;
 	if (list->names.n)
-		qsort(list->names.items, list->names.n, sizeof(*list->names.items),
-		      by_listed_name);
+		qsort(list->names.items, list->names.n, sizeof(*list->names.items), by_listed_name);
 	list_each (name, &list->names)
 		if (!n || list->names.items[n - 1].name != name->name)
 			list->names.items[n++] = *name;
@@ -472,8 +475,7 @@ void decode_peers(struct decoder *d, uint32_t node, void *target)
 		decode_file(d, node, s, target);
 		return;
 	}
-	if (json_type_of(json_of(d), node) == JSON_TYPE_LIST &&
-	    json_count(json_of(d), node) == 1 &&
+	if (json_type_of(json_of(d), node) == JSON_TYPE_LIST && json_count(json_of(d), node) == 1 &&
 	    json_type_of(json_of(d), node + 1) == JSON_TYPE_STRING) {
 		decode_peers(d, node + 1, target); /* a list of one */
 		return;
@@ -490,9 +492,8 @@ void decode_peers(struct decoder *d, uint32_t node, void *target)
 const struct member_list *config_list(const struct config *config, uint32_t name)
 {
 	const struct member_list *lists = config->lists.items;
-	uint32_t at = config->lists.n
-			      ? first_not_before(config->lists.n, i, lists[i].name < name)
-			      : 0;
+	uint32_t at =
+		config->lists.n ? first_not_before(config->lists.n, i, lists[i].name < name) : 0;
 
 	return at < config->lists.n && lists[at].name == name ? &lists[at] : NULL;
 }

@@ -186,7 +186,10 @@ static const char *own_set(struct ends *e, source_list *sources, const char *nam
 
 void end_add(struct end *end, struct arena *a, const struct grant *grant)
 {
-	if (grant->from->n && !grant->from->items[0].net.len) /* lists are sorted */
+	const struct prefix first = grant->from->n ? grant->from->items[0].net : (struct prefix){0};
+
+	if (first.ip.family &&
+	    !first.len) /* lists are sorted: it comes first where it is a member */
 		*list_add(a, &end->anybody) = grant;
 	else if (grant->from->n > FEW_SOURCES)
 		*list_add(a, &end->lists) = grant;
