@@ -44,9 +44,9 @@ def test_every_file_says_its_licence():
 
 
 # Who writes to a stream, and what: everybody else goes through these, for text of others may stand anywhere.
-PRINTERS = {"src/app/color.c": "escaped by say.c", "src/app/change.c": "a constant, in a signal handler",
-            "src/app/help.c": "our own words", "src/app/completion.c": "our own words", "src/app/options.c": "the version",
-            "src/app/main.c": "perror", "src/app/report/timings.c": "stages and times",
+PRINTERS = {"src/app/console/color.c": "escaped by say.c", "src/app/change.c": "a constant, in a signal handler",
+            "src/app/help.c": "our own words", "src/app/completion.c": "our own words", "src/app/parse.c": "the version",
+            "src/app/main.c": "perror", "src/app/console/timings.c": "stages and times",
             "src/base/base.c": "out of memory", "src/base/log.c": "a line of escaped fields",
             "src/edge/netlink/netns.c": "perror, before it aborts"}
 

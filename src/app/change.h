@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 #include "app/pass/pass.h"
 #include "edge/firewall/lock.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/cli.h"
 
-#include "app/verbs.h"
+#include "app/console/verbs.h"
 
 #include <string.h>
 
@@ -34,6 +34,8 @@ const struct flag flags[] = {
 	{"engine", 'e', false, false, "MAJOR", NULL, "as for this version of Docker"},
 	{"counters", 'k', false, false, "WHEN", "auto on off",
 	 "count what each policy lets through (auto: up to 500 policies)"},
+	{"learn", 'L', false, false, "SECONDS", NULL,
+	 "watch so long, and propose policies for what is seen between containers"},
 	{"policy", 'P', false, false, "NUMBER", NULL, "those that this policy admits"},
 	{"from", 'F', false, false, "SOURCE", NULL, "those from there"},
 	{"to", 'T', false, false, "DESTINATION", NULL, "those to there"},
@@ -71,10 +73,11 @@ const struct verb verbs[] = {
 	 "look for what makes rules void or a host open", "0 fine, 2 findings, 1 an error"},
 	{"clear", verb_clear, "", NULL, "ydn", true, "take our rules, routes and connections away",
 	 "0 they are gone, 1 not all of them"},
+	{"init", verb_init, "", NULL, "L", true, "print a file of what the engine has",
+	 "0 printed, 1 an error"},
 	{"completion", verb_completion, "SHELL", "bash zsh fish", "", false,
 	 "print what a shell needs to complete all this", "0"},
 	{"help", verb_help, "[VERB]", NULL, "", false, "this text, or a verb's own", "0"},
-	{"init", NULL, "", NULL, "j", false, NULL, NULL},
 };
 const size_t n_verbs = COUNT_OF(verbs);
 

@@ -3,8 +3,8 @@
 #include "core/reach/explain.h"
 
 #include "app/answers/look.h"
-#include "app/say.h"
-#include "app/verbs.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 #include "core/reach/question.h"
 
 static int answer(struct look *look, struct error *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb flows: connections that live now, by the policy that admits them. */
 #include "app/answers/look.h"
-#include "app/say.h"
-#include "app/verbs.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 #include "core/reach/live.h"
 #include "edge/netlink/conntrack.h"
 

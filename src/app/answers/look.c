@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/answers/look.h"
 
-#include "app/say.h"
+#include "app/answers/preview.h"
+#include "app/console/say.h"
 #include "core/reach/question.h"
 
 #include <net/if.h>

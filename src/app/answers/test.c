@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb test: the file's own tests, by the file alone. */
+#include "app/answers/preview.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 #include "app/pass/pass.h"
-#include "app/say.h"
-#include "app/verbs.h"
 #include "base/foreign.h"
 #include "core/reach/tests.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Carries a plan out: one small function per kind of step, in the order of the plan. */
+#include "app/console/timings.h"
 #include "app/pass/connections.h"
 #include "app/pass/moves.h"
 #include "app/pass/saved.h"
 #include "app/pass/unchanged.h"
 #include "app/pass/written.h"
-#include "app/report/timings.h"
 #include "base/log.h"
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"

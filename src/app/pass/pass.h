@@ -5,9 +5,9 @@
  */
 #pragma once
 
+#include "app/console/timings.h"
+#include "app/pass/observe.h"
 #include "app/pass/texts.h"
-#include "app/pass/world.h"
-#include "app/report/timings.h"
 #include "base/buf.h"
 #include "core/config/config.h"
 #include "core/reach/reach.h"

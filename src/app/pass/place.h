@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
+#include "app/pass/observe.h"
 #include "core/plan/choose.h"
 
 enum { ELSEWHERE = -3 }; /* err->code of what is refused for this */

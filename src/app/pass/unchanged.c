@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/unchanged.h"
 
+#include "app/pass/known.h"
+
 #include "base/hash.h"
 #include "core/compile/facts.h"
 

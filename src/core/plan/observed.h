@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands on a host, as app/pass/observe.c read it and plan_diff takes it. */
+/* What stands on a host, as app/pass/observe.h reads it and plan_diff takes it. */
 #pragma once
 
 #include "core/compile/facts.h"

@@ -8,7 +8,7 @@
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
-#include "core/reach/diagram.h"
+#include "core/flowset/diagram.h"
 #include "core/ruleset/flows.h"
 
 /* Values of FLOW_IN; names of interfaces follow. */

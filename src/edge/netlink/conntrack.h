@@ -10,6 +10,6 @@
 MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
 				 struct error *err);
 
-/* Those whose mark has the bit: policies admitted them. Without their policies. */
+/* Those whose mark has the bit: policies admitted them; 0: all. Without their policies. */
 MUST_CHECK bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
 			       struct error *err);

@@ -2,7 +2,7 @@
 /* One function per verb: runs it, writes its output, returns its exit code (spec: options.h). */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 
 int verb_run(const struct options *options);
 int verb_check(const struct options *options);
@@ -13,6 +13,7 @@ int verb_explain(const struct options *options);
 int verb_flows(const struct options *options);
 int verb_graph(const struct options *options);
 int verb_test(const struct options *options);
+int verb_init(const struct options *options);
 int verb_rules(const struct options *options);
 int verb_status(const struct options *options);
 int verb_doctor(const struct options *options);

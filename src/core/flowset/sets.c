@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/sets.h"
+#include "core/flowset/sets.h"
 
 #include <stdlib.h>
 

@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What verbs say to people, and what several of them do with a file and print of a pass. Text of
- * others may stand in it anywhere (base/foreign.h), so nothing else writes it to stdout and stderr.
- */
+/* What verbs say of a file, and of a pass that they are about to make. */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 #include "app/pass/pass.h"
 
 #include <stdio.h>
-
-/* "harborwall: …" on stderr. */
-void say_error(const char *format, ...) PRINTF_LIKE(1, 2);
-/* The same, of what went wrong; EXIT_FAILED. */
-int say_failed(const struct error *err);
-void say_line(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
-/* The beginning of a line, before something that may take its time. */
-void say_begin(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Lines of ours. */
-void say_page(FILE *out, const struct buf *page);
-
-/* Of a terminal: what stood there goes. */
-void say_clear(FILE *out);
 
 void say_diags(const struct options *o, struct generation *g);
 /* Of a plan: what it found, a line each. */

@@ -19,5 +19,3 @@ MUST_CHECK bool ask_is_its_file(const struct options *options);
  * taken, whatever it takes away; 0: none. The exit code.
  */
 int ask_for_pass(const struct options *options, uint64_t accept);
-/* What a person types to have a file taken that the daemon holds. */
-const char *ask_accept_command(struct arena *a, const struct options *options, uint64_t digest);

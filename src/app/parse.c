@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/options.h"
-
 #include "app/cli.h"
-#include "app/say.h"
+
+#include "app/console/say.h"
 #include "base/buf.h"
 #include "base/nearest.h"
 
@@ -180,6 +179,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->from = letter == 'F' ? value : o->from;
 	o->to = letter == 'T' ? value : o->to;
 	o->watch |= letter == 'w';
+	o->learn = letter == 'L' ? value : o->learn;
 	o->format = letter == 'f' ? value : o->format;
 	o->container = letter == 'x' ? value : o->container;
 	o->color = letter == 'C' ? value : o->color;

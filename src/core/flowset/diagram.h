@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "core/reach/flow.h"
+#include "core/flowset/flow.h"
 
 /*
  * What one policy admits: for every field a list of ranges, in any order, overlapping or not. No

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/report/timings.h"
+#include "app/console/timings.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/daemon/fights.h"
+#include "app/report/fights.h"
 
 #include "base/hash.h"
 #include "base/log.h"

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/pass.h"
 
-#include "core/reach/tests.h"
-
+#include "app/console/timings.h"
 #include "app/pass/unchanged.h"
-#include "app/report/timings.h"
 #include "base/hash.h"
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
+#include "core/reach/tests.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/hash_index.h"
-#include "core/reach/diagram.h"
+#include "core/flowset/diagram.h"
 #include "core/ruleset/flows.h"
 
 typedef LIST(struct flow_range) range_list;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/flow.h"
+#include "core/flowset/flow.h"
 
 const flow_value flow_most[N_FLOW_FIELDS] = {
 	[FLOW_DST] = ~(flow_value)0, [FLOW_SRC] = ~(flow_value)0, [FLOW_IN] = UINT32_MAX,

@@ -1,76 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/say.h"
+#include "app/answers/preview.h"
 
 #include "app/answers/changes.h"
-#include "app/ask.h"
-#include "app/color.h"
+#include "app/console/color.h"
+#include "app/console/say.h"
 #include "app/pass/last_good.h"
 #include "base/foreign.h"
-#include "core/compile/facts.h"
+#include "core/compile/compile.h"
 #include "core/plan/brake.h"
 #include "edge/host/file.h"
 
 #include <stdlib.h>
-
-static void say(FILE *out, const char *before, const char *format, va_list args, const char *end)
-{
-	AUTO_RELEASE struct arena a = {0};
-	AUTO_BUF struct buf line = {0};
-
-	buf_puts(&line, before);
-	buf_foreign(&line, arena_vprintf(&a, format, args));
-	buf_puts(&line, end);
-	color_print(out, buf_text(&line));
-	fflush(out);
-}
-
-void say_error(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(stderr, "harborwall: ", format, args, "\n");
-	va_end(args);
-}
-
-int say_failed(const struct error *err)
-{
-	say_error("%s", err->text);
-	return EXIT_FAILED;
-}
-
-void say_line(FILE *out, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(out, "", format, args, "\n");
-	va_end(args);
-}
-
-void say_begin(FILE *out, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(out, "", format, args, "");
-	va_end(args);
-}
-
-void say_page(FILE *out, const struct buf *page)
-{
-	AUTO_BUF struct buf text = {0};
-
-	buf_foreign_page(&text, buf_text(page), page->len);
-	color_print(out, buf_text(&text));
-}
-
-void say_clear(FILE *out)
-{
-	color_print(out, "\x1b[H\x1b[2J");
-}
-
-/* --- a file and a pass --- */
 
 void say_diags(const struct options *o, struct generation *g)
 {
@@ -147,7 +87,7 @@ static void add_brake(struct pass *p, const struct generation *g, const struct g
 		finding_add(&p->plan.findings, &p->arena, FINDING_WARNING, NONE, o->config,
 			    "%s; a daemon holds such a file until somebody types: %s",
 			    brake_text(&brake, &p->arena),
-			    ask_accept_command(&p->arena, o, g->config.digest));
+			    accept_command(&p->arena, o, g->config.digest));
 }
 
 /* Of the plan that people see unasked. */

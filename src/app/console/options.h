@@ -26,6 +26,7 @@ struct options {
 	const char *counters_word;	/* HARBORWALL_COUNTERS or --counters */
 	const char *container;		/* rules of its namespace; NULL: of the host's */
 	const char *policy, *from, *to; /* which flows; NULL: all */
+	const char *learn;		/* seconds to watch; NULL: not at all */
 	const char *format;		/* of graph; NULL: dot */
 	const char *color;		/* auto, always, never */
 	enum counters counters;
@@ -40,12 +41,3 @@ struct options {
 	bool debug, log_json;
 	uint32_t given; /* bit i: flag i of the table was on the command line */
 };
-
-struct verb;
-
-/*
- * Fills options and finds the verb. False: there is nothing to run and *status is the exit code,
- * the message (or the help that was asked for) is out.
- */
-MUST_CHECK bool options_parse(struct options *options, const struct verb **verb, int argc,
-			      char **argv, int *status);

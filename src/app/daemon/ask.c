@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/ask.h"
+#include "app/daemon/ask.h"
 
-#include "app/say.h"
-#include "app/verbs.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 #include "base/foreign.h"
 #include "base/log.h"
 #include "core/plan/choose.h"
@@ -92,37 +92,6 @@ bool ask_is_its_file(const struct options *o)
 			  ? err.text
 			  : "the running daemon keeps another file; change that one, or end it");
 	return false;
-}
-
-/* A word as a shell takes it. */
-static void add_word(struct buf *out, const char *word)
-{
-	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-			       "/._-+:,@%")]) {
-		buf_puts(out, word);
-		return;
-	}
-	buf_puts(out, "'");
-	for (; *word; word++)
-		if (*word == '\'')
-			buf_puts(out, "'\\''");
-		else
-			buf_add(out, word, 1);
-	buf_puts(out, "'");
-}
-
-const char *ask_accept_command(struct arena *a, const struct options *o, uint64_t digest)
-{
-	AUTO_BUF struct buf command = {0};
-
-	buf_puts(&command, "harborwall apply ");
-	if (strcmp(o->config, DEFAULT_CONFIG) != 0) {
-		buf_puts(&command, "-c ");
-		add_word(&command, o->config);
-		buf_puts(&command, " ");
-	}
-	buf_printf(&command, "--accept %016llx", (unsigned long long)digest);
-	return arena_strdup(a, buf_text(&command));
 }
 
 int ask_for_pass(const struct options *o, uint64_t accept)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/color.h"
+#include "app/console/color.h"
 
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/diagram.h"
+#include "core/flowset/diagram.h"
 
 #include "base/hash.h"
 #include "base/order.h"
