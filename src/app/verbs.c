@@ -139,7 +139,9 @@ int verb_rules(const struct options *o)
 	pass_compile(&pass, o, &g);
 	if (!o->quiet)
 		say_findings(stderr, &pass);
-	status = print_rules(o, &pass);
+	if (pass.want.refused)
+		say_error("%s", pass.want.refused);
+	status = pass.want.refused ? EXIT_FAILED : print_rules(o, &pass);
 	pass_release(&pass);
 	generation_release(&g);
 	return status;

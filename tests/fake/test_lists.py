@@ -175,3 +175,37 @@ def test_every_verb_reads_the_lists_beside_the_file_that_it_is_given(host, tmp_p
     for source, expected in ((OFFICE[0], 2), (OFFICE[1], 0)):
         done = host.case.run("explain", source.replace("/28", ""), "box0", "80", "-c", str(other / "networks.json"))
         assert done.returncode == expected, done.stdout + done.stderr
+
+
+def test_the_iptables_backends_refuse_a_product_of_lists_that_is_too_large_and_keep_what_stands(host):
+    """300 sources that may reach 340 addresses: 102 000 rules."""
+    env = {"HARBORWALL_BACKEND": "iptables-nft"}
+    daemon = host.start(**env)
+    daemon.wait(lambda s: "backend" in s and not s.get("pending"))
+    rules = lambda: sorted(li for li in host.case.iptables("-S").splitlines() if "--dport 80 " in li)  # noqa: E731
+    before = rules()
+    assert sum("198.51.100." in li for li in before) >= len(OFFICE), before
+    product = {"networks": {"net0": {"subnet": "172.18.100.0/22"}},
+               "ips": {f"172.18.{100 + i // 250}.{2 + i % 250}": {"container_name": f"box{i}", "service_name": "all"} for i in range(340)},
+               "policies": [{"service_name": "all", "from": [f"10.{i // 256}.{i % 256}.0/24" for i in range(0, 600, 2)], "port": 80}]}
+    done = host.case.run("rules", "--backend", "iptables-nft", "-c", put_other(host, product))
+    assert done.returncode == 1 and "102000 rules of iptables, most of them for policies[0] (300 sources, 340 addresses" in done.stderr
+    assert not done.stdout
+    product["networks"], product["ips"] = {**wanted()["networks"]}, {**wanted()["ips"], **{
+        f"172.18.100.{20 + i}": {"container_name": f"far{i}", "service_name": "all"} for i in range(200)}}
+    product["policies"] = [{"service_name": "all", "from": [f"10.{i // 256}.{i % 256}.0/24" for i in range(0, 1200, 2)], "port": 80}]
+    host.write(product)
+    daemon.wait(lambda s: s.get("healthy") is False and "120000 rules of iptables" in json.dumps(s))
+    assert rules() == before
+    done = host.harborwall("apply", "--yes", **env)
+    assert done.returncode == 1, done.stdout + done.stderr
+    host.write(wanted())
+    daemon.wait(lambda s: "rules of iptables" not in json.dumps(s))
+    assert rules() == before
+
+
+def put_other(host, content):
+    path = f"{host.case.folder}/other.json"
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(content, f)
+    return path

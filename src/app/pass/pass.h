@@ -7,11 +7,11 @@
 
 #include "app/console/timings.h"
 #include "app/pass/observe.h"
-#include "app/pass/texts.h"
 #include "base/buf.h"
 #include "core/config/config.h"
 #include "core/reach/reach.h"
 #include "core/resolve/resolve.h"
+#include "edge/host/texts.h"
 
 /* One accepted file. All-zero is the empty one, which wants nothing. */
 struct generation {

@@ -139,6 +139,8 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	observe_walls(&p->view, &p->arena);
 	observe_routings(&p->view, &p->arena, w);
 	make_want(p, g);
+	if (p->want.refused)
+		return error_set(err, -1, "%s", p->want.refused);
 	start = timing_start();
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;

@@ -109,6 +109,22 @@ static struct traffic at_target(const struct translation *t)
 	return match;
 }
 
+uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst)
+{
+	uint64_t all = flows->translations.n + flows->masquerades.n, most = 0;
+
+	*worst = NULL;
+	list_each (grant, &flows->grants) {
+		uint64_t n = (uint64_t)grant->from->n * grant->to->n * grant->n_matches;
+
+		if (n > most)
+			*worst = grant;
+		most = n > most ? n : most;
+		all += n;
+	}
+	return all;
+}
+
 /* Every source, every destination, every match: here products are laid out. */
 static void lay_out(struct writer *w, const struct flows *flows, const struct grant *grant)
 {

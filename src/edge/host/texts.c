@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/pass/texts.h"
+#include "edge/host/texts.h"
 
 #include "core/config/place.h"
 #include "edge/host/file.h"
