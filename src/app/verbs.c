@@ -67,7 +67,7 @@ int verb_check(const struct options *o)
 
 	if (!texts_read(&text, o->config, TEXTS_PIPE_MS, &err))
 		return say_failed(&err);
-	valid = generation_load(&g, o->config, &text, &err) && !(o->strict && g.diags.n_warnings);
+	valid = generation_check(&g, o->config, &text, &err) && !(o->strict && g.diags.n_warnings);
 	if (o->json)
 		print_diags_json(o, &g, valid);
 	else

@@ -113,8 +113,8 @@ static void open_namespace(struct ns *ns)
 /* Without ears: the kernel tells a listener of every element. */
 static void deafen(struct ns *ns)
 {
-	close_at_exit_of_scope(&ns->nf_ear);
-	ns->nf_ear = -1;
+	close_at_exit_of_scope(&ns->nf_event_fd);
+	ns->nf_event_fd = -1;
 }
 
 static void compiled(struct loaded *l, const struct buf *text, void (*change)(struct loaded *l))

@@ -31,9 +31,9 @@ BEYOND_A_SCHEMA = [
     r"in this network already",
     r"sends the same packets to",
     r"is \d+ addresses; several targets",
-    r"is no single address",
+    r"is not a single address",
     r"IPv6 is not built yet",  # in names: as an address it is refused by its form
-    r"is no address; write it as",
+    r"is not an address; write it as",
     r"the range .* is reversed",
     r"this key stands twice",
     r"mend or replace the file",  # a list's

@@ -275,7 +275,7 @@ static void make_pass(struct daemon *d)
 	status_serve(d->status, STATUS_PASS);
 	changed = read_file(d);
 	looks = !changed && only_looks(why);
-	d->world.as_last_told =
+	d->world.use_cached_engine =
 		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY)) && d->triggers.stream_up;
 	if (why & REASON_PERIOD)
 		written_verify(&d->world);

@@ -235,7 +235,7 @@ static int engine_fd(const struct triggers *t)
 
 static int kernel_fd(const struct triggers *t)
 {
-	return t->world->ears;
+	return t->world->events;
 }
 
 static int requests_fd(const struct triggers *t)

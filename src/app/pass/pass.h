@@ -30,6 +30,9 @@ MUST_CHECK bool generation_load(struct generation *g, const char *path, const st
 /* The same, without its tests. */
 MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
 					 const struct texts *texts, struct error *err);
+/* The same as generation_load; policies that decide nothing are warnings. */
+MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct texts *texts,
+				 struct error *err);
 /* What the file alone lets through, on a host of which nothing is known. */
 struct tested {
 	struct state want;

@@ -72,8 +72,8 @@ static void note_guests(struct compiler *c, const struct peers *from)
 		struct prefix src = from->items[i].net;
 
 		if (with_bridge(c, from->items[i].network) == NONE &&
-		    !seen_before(&c->seen_guests, c->a, hash_bytes(&src, sizeof(src))))
-			*list_add(c->a, &c->guests) = src;
+		    !hash_set_has_or_add(&c->known_sources, c->a, hash_bytes(&src, sizeof(src))))
+			*list_add(c->a, &c->allowed_sources) = src;
 	}
 }
 
@@ -91,7 +91,7 @@ static struct end end_of(const struct compiler *c, const struct peer *peer)
 static const struct peers *one_of_each_network(struct compiler *c, const struct peers *peers)
 {
 	struct peers *few;
-	struct seen networks = {0};
+	struct hash_set networks = {0};
 
 	if (peers->n <= 1)
 		return peers;
@@ -100,7 +100,7 @@ static const struct peers *one_of_each_network(struct compiler *c, const struct 
 	for (uint32_t i = 0; i < peers->n; i++) {
 		uint32_t network = peers->items[i].network;
 
-		if (network == NONE || !seen_before(&networks, c->a, network + 1))
+		if (network == NONE || !hash_set_has_or_add(&networks, c->a, network + 1))
 			few->items[few->n++] = peers->items[i];
 	}
 	return few;
@@ -499,7 +499,7 @@ static void place_at_subject(struct compiler *c, uint32_t i, const struct peers 
 	}
 	if (!found)
 		policy_finding(c, FINDING_WAITING, i,
-			       "the subject is no container; give \"name\" or \"iface\"");
+			       "the subject is not a container; give \"name\" or \"iface\"");
 }
 
 /*

@@ -131,7 +131,7 @@ static void check_options(struct checker *c, const struct network *n)
 				node_of_field(c->text,
 					      node_of_field(c->text, network_node(c, n), "options"),
 					      BRIDGE),
-				"this is no name of one interface; leave it out, or write "
+				"this is not the name of one interface; leave it out, or write "
 				"bridge_name");
 #undef BRIDGE
 }

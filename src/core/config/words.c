@@ -58,7 +58,7 @@ static const struct word *take_word(struct decoder *d, uint32_t node, const char
 	if (!text)
 		return word;
 	near = nearest(text, words, sizeof(*words), n);
-	wrong(d, node, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
+	wrong(d, node, "unknown %s \"%s\"; use %s%s", what, text, list_words(d, words, n),
 	      near == NONE ? "" : arena_printf(d->a, " (did you mean \"%s\"?)", words[near].text));
 	return NULL;
 }

@@ -159,11 +159,11 @@ static bool same_bridge(const struct flows *flows, uint32_t i, uint32_t j)
 static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
 			  const char *borrowed, const char *honest)
 {
-	list_each (tied, &flows->tied)
+	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s %s",
-			     prefix_format_full(tied->subnet).s, tied->bridge, borrowed);
+			     prefix_format_full(bound->subnet).s, bound->bridge, borrowed);
 	for (uint32_t i = 0; i < flows->homes.n; i++) {
-		const struct tied *home = &flows->homes.items[i];
+		const struct bound_subnet *home = &flows->homes.items[i];
 		bool more = same_bridge(flows, i, i + 1);
 
 		ipt_add_rule(chain, w->a, NONE, "%s-s %s -i %s %s", more ? "" : "! ",
@@ -277,11 +277,11 @@ struct look {
 	uint32_t place;	      /* of their chain in w->chains; 0: none yet */
 };
 
-static struct prefix tied_subnet(const struct flows *flows, struct prefix net)
+static struct prefix bound_subnet_of(const struct flows *flows, struct prefix net)
 {
-	list_each (tied, &flows->tied)
-		if (prefix_covers(tied->subnet, net))
-			return tied->subnet;
+	list_each (bound, &flows->bound)
+		if (prefix_covers(bound->subnet, net))
+			return bound->subnet;
 	return (struct prefix){0};
 }
 
@@ -294,7 +294,7 @@ static struct look *look_of(struct look *looks, const struct flows *flows, const
 		return NULL;
 	look = &looks[dst->network];
 	if (!look->asked)
-		look->subnet = tied_subnet(flows, dst->net);
+		look->subnet = bound_subnet_of(flows, dst->net);
 	look->asked = true;
 	return look->subnet.ip.family ? look : NULL;
 }
@@ -526,13 +526,13 @@ static void keep_sources(struct writer *w, const struct flows *flows)
 {
 	struct ipt_chain *chain = add_chain(w, "nat", IPT_PREFIX "-KEEP", NULL);
 
-	list_each (tied, &flows->tied)
+	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-s %s -j " IPT_PREFIX "-KEPT",
-			     prefix_format_full(tied->subnet).s);
+			     prefix_format_full(bound->subnet).s);
 	chain = add_chain(w, "nat", IPT_PREFIX "-KEPT", NULL);
-	list_each (tied, &flows->tied)
+	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-d %s -j ACCEPT",
-			     prefix_format_full(tied->subnet).s);
+			     prefix_format_full(bound->subnet).s);
 }
 
 static void write_postrouting(struct writer *w, const struct flows *flows, bool host)

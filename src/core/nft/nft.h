@@ -71,10 +71,10 @@ bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have);
  * must leave by one socket: what stands meanwhile is its own. Where the first is refused (before
  * Linux 5.12) the change is made all the same.
  */
-#define NFT_MEANWHILE_TABLE TABLE_NAME "_meanwhile"
-void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
-		   const struct ruleset *want, const struct ruleset *have,
-		   const nft_changes *changes);
+#define NFT_GAP_TABLE TABLE_NAME "_meanwhile"
+void nft_bridge_gap(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
+		    const struct ruleset *want, const struct ruleset *have,
+		    const nft_changes *changes);
 
 /* They say the same, whatever they counted. */
 bool nft_same_rule(const struct rule *want, const struct rule *have);

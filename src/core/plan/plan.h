@@ -27,7 +27,7 @@ enum step_kind {
 	STEP_REMOVE_NETWORK,
 };
 
-/* What a firewall step sends; two around it, where nft_meanwhile wants them. */
+/* What a firewall step sends; two around it, where nft_bridge_gap wants them. */
 struct transactions {
 	struct nft_batch before, batch, behind;
 };

@@ -149,7 +149,7 @@ bool question_traffic(struct traffic *match, const char *text, struct error *err
 wrong:
 	return error_set(
 		err, -1,
-		"\"%s\" is no port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
+		"\"%s\" is not a port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
 		"udp, sctp, icmp, any)",
 		text);
 }

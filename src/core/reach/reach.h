@@ -70,6 +70,12 @@ void reach_pool_init(struct reach_pool *pool, struct arena *a);
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want);
 
+/*
+ * Allow policies of the file that decide about no connection: policies before them admit all that
+ * they do, or the ends can't meet. dead: by index, all false.
+ */
+void reach_dead(bool *dead, struct arena *a, const struct reach *reach);
+
 /* A new connection, as it arrives in a namespace. */
 struct reach_flow {
 	struct ip src, dst; /* family 0: the namespace's own */

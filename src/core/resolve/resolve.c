@@ -399,10 +399,11 @@ static const char *why_no_address(struct resolver *r, const char *text)
 
 	if (!prefix_parse_any(&prefix, text))
 		return looks_like_address(text)
-			       ? arena_printf(r->a,
-					      "\"%s\" is no address; write it as 172.18.103.2 or "
-					      "172.18.103.0/24",
-					      text)
+			       ? arena_printf(
+					 r->a,
+					 "\"%s\" is not an address; write it as 172.18.103.2 or "
+					 "172.18.103.0/24",
+					 text)
 			       : NULL;
 	return prefix_why_unusable(r->a, prefix, text);
 }
@@ -499,7 +500,7 @@ static void resolve_target(struct resolver *r, const struct policy *p, uint32_t 
 				     "version, name one",
 				     name, to->n);
 	else if (!prefix_is_single(to->items[0].net))
-		wrong = arena_printf(r->a, "\"%s\" is no single address", name);
+		wrong = arena_printf(r->a, "\"%s\" is not a single address", name);
 	else
 		return;
 	diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, "to"), "%s", wrong);

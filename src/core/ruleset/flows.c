@@ -17,5 +17,5 @@ bool match_every_port(struct traffic match)
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
-	       flows->closed.n || flows->tied.n;
+	       flows->closed.n || flows->bound.n;
 }

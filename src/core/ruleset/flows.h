@@ -49,7 +49,7 @@ struct masquerading {
 	uint32_t origin;
 };
 
-struct tied {
+struct bound_subnet {
 	struct prefix subnet;
 	const char *bridge;
 	bool open; /* Docker lets others begin something there: gateway modes of its own */
@@ -70,12 +70,12 @@ struct flows {
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
-	LIST(struct tied) tied;
+	LIST(struct bound_subnet) bound;
 	/*
 	 * Host only: every bridge of the engine's, sorted, and what is at home there. Another
 	 * source does not count where it comes in by one of them.
 	 */
-	LIST(struct tied) homes;
+	LIST(struct bound_subnet) homes;
 	/* Host only: what comes in by one of these and leaves by one is between containers. */
 	interfaces between;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
