@@ -112,7 +112,7 @@ static const char *why_no_prefix(struct decoder *d, const char *word)
 	if (!prefix_parse_any(&prefix, word))
 		return arena_printf(
 			d->a,
-			"\"%.100s\" is no address; write one on each line, as 172.18.103.2 "
+			"\"%.100s\" is not an address; write one on each line, as 172.18.103.2 "
 			"or 172.18.103.0/24 (names stand in the configuration: "
 			"[\"@FILE\", \"NAME\"])",
 			word);
@@ -176,7 +176,7 @@ static bool is_text(struct decoder *d, struct line *line)
 
 		if (!*at || !len) {
 			wrong_line(d, line, at,
-				   *at ? "this is no UTF-8; save the file as UTF-8"
+				   *at ? "this is not UTF-8; save the file as UTF-8"
 				       : "a NUL; save the file as plain text (UTF-8)");
 			return false;
 		}
@@ -241,7 +241,7 @@ static struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct j
 
 	if (!is_file_name(s.text + 1, s.len - 1)) {
 		wrong(d, node,
-		      "\"%.*s\" is no file beside the configuration; write its name, as "
+		      "\"%.*s\" is not a file beside the configuration; write its name, as "
 		      "\"@office.txt\"",
 		      (int)s.len, s.text);
 		return NULL;
@@ -310,7 +310,7 @@ static void add_member(struct decoder *d, uint32_t node, void *target)
 	struct json_string s = string_of(d, node);
 	struct prefix prefix;
 
-	if (!is_name(d, node, s)) {
+	if (!is_name(d, node, s) || !s.text) {
 		list->wrong = true;
 		return;
 	}
