@@ -47,7 +47,7 @@ static void read_list(struct texts *t, size_t *left, const char *name, const cha
 
 bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *err)
 {
-	static const char at_name[] = "\"@";
+	static const char at_name[] = "\"@", escaped[] = "\"\\u0040";
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	AUTO_RELEASE struct arena a = {0};
 	struct diags diags = {.arena = &a};
@@ -58,7 +58,8 @@ bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *er
 		return false;
 	t->len = t->bytes.len;
 	/* few name a list, and others need no tree for it */
-	if (!memmem(buf_text(&t->bytes), t->len, at_name, strlen(at_name)))
+	if (!memmem(buf_text(&t->bytes), t->len, at_name, strlen(at_name)) &&
+	    !memmem(buf_text(&t->bytes), t->len, escaped, strlen(escaped)))
 		return true;
 	if (!config_parse(&kept, &diags, buf_text(&t->bytes), t->len))
 		return true;
