@@ -450,10 +450,11 @@ static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t 
 		    enum question question)
 {
 	const struct member_list *list = config_list(r->config, name);
+	const struct peers *peers = ask(r, name, question);
 
 	if (list)
 		look_up_members(r, name, list);
-	else
+	else if (!peers->n || peers->match == MATCH_PREFIX) /* few have to find their place */
 		look_up_at(r, node_of_policy(r->text, i, field), name, question,
 			   "the policy waits");
 }
