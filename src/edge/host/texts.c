@@ -80,19 +80,21 @@ void texts_lists(list_files *files, struct arena *a, const struct texts *t, cons
 
 	while (end - at >= 2 && !*at) {
 		struct list_file file = {.name = at + 2};
-		bool read = at[1] == '+';
-		const char *len = file.name + strlen(file.name) + 1;
-		const char *text = len < end ? len + strlen(len) + 1 : end;
+		const char *length = file.name + strlen(file.name) + 1;
+		const char *text = length < end ? length + strlen(length) + 1 : end;
+		size_t len = length < end ? (size_t)strtoull(length, NULL, 10) : 0;
 
-		file.path = path_of_list(a, path, file.name);
-		file.len = len < end ? (size_t)strtoull(len, NULL, 10) : 0;
-		if (text > end || file.len > (size_t)(end - text))
+		if (text > end || len > (size_t)(end - text))
 			return;
-		if (read)
+		file.path = path_of_list(a, path, file.name);
+		if (at[1] == '+') {
 			file.text = text;
-		else
-			file.trouble = arena_strndup(a, text, file.len);
+			file.len = len;
+		} else {
+			file.text = "";
+			file.trouble = arena_strndup(a, text, len);
+		}
 		*list_add(a, files) = file;
-		at = text + file.len;
+		at = text + len;
 	}
 }
