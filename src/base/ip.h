@@ -112,3 +112,10 @@ static inline bool prefix_contains(struct prefix p, struct ip ip)
 {
 	return p.ip.family && p.ip.family == ip.family && ip_same_bits(&p.ip, &ip, p.len);
 }
+
+/* --- IP protocols that policies know --- */
+
+const char *protocol_name(uint8_t number); /* "tcp"; "other": none of them */
+uint8_t protocol_number(const char *name); /* 0: none of them */
+bool protocol_has_name(uint8_t number);
+bool protocol_has_ports(uint8_t number);

@@ -11,7 +11,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-bool world_legacy_changed(struct world *w)
+/* The legacy variant's filter is another one than when it was read last. */
+static bool world_legacy_changed(struct world *w)
 {
 	uint64_t times, now;
 

@@ -2,6 +2,17 @@
 /*
  * One pass: config, resolve, compile; observe; diff; plan; apply. Every verb is a prefix of it, the
  * daemon does it again and again. A pass that planned nothing is what "converged" means.
+ *
+ * In this room:
+ *     pass.h                  the pass
+ *     world.h                 the handles that it uses
+ *     observe.h               what it sees
+ *     known.h                 what it knows of containers
+ *     unchanged.h             when there is nothing to compare
+ *     written.h               sets that need not be read back
+ *     place.h                 the engine's namespace or another one
+ *     saved.h, last_good.h    what is kept in files
+ *     moves.h, connections.h  what is made again, and what must end
  */
 #pragma once
 

@@ -8,22 +8,13 @@
 
 #include <string.h>
 
-/* IP protocol numbers (IANA), by the place of enum proto's bits. */
-static const uint8_t protocol_numbers[] = {
-	6,   /* tcp */
-	17,  /* udp */
-	132, /* sctp */
-	1,   /* icmp */
-	0,   /* any */
-};
-
 static void find_matches(struct compiler *c, const struct policy *p)
 {
 	const struct port_range *ports = policy_ports(c->config, p);
 
 	c->matches.n = 0;
 	for (uint32_t set = p->protos; set; set &= set - 1) {
-		struct traffic every = {.proto = protocol_numbers[__builtin_ctz(set)],
+		struct traffic every = {.proto = proto_number((enum proto)(set & -set)),
 					.high = UINT16_MAX};
 
 		if (!match_has_ports(every) || !p->n_ports)

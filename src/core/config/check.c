@@ -258,7 +258,8 @@ static uint64_t digest(const char *text, size_t len)
 	return hash;
 }
 
-const char *config_bridge_name(struct arena *a, const char *network_name)
+/* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
+static const char *config_bridge_name(struct arena *a, const char *network_name)
 {
 	uint64_t hash = digest(network_name, strlen(network_name));
 

@@ -33,6 +33,7 @@ enum proto {
 
 /* As files call it: one of the set. */
 const char *proto_name(enum proto proto);
+uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
 
 struct port_range {
 	uint16_t low, high; /* inclusive; equal for a single port */
@@ -213,6 +214,3 @@ uint32_t config_address_of(const struct config *config, struct ip ip);
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);
-
-/* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
-const char *config_bridge_name(struct arena *a, const char *network_name);

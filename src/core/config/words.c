@@ -29,6 +29,11 @@ const char *proto_name(enum proto proto)
 	return "?";
 }
 
+uint8_t proto_number(enum proto proto)
+{
+	return protocol_number(proto_name(proto));
+}
+
 static const char *list_words(struct decoder *d, const struct word *words, size_t n)
 {
 	const char *text = "";

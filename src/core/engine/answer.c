@@ -34,7 +34,7 @@ static bool wrong_type(const struct answer *answer, uint32_t node, const char *e
 			    json_type_name(&answer->json, node));
 }
 
-bool answer_expect(const struct answer *answer, uint32_t node, enum json_type type)
+static bool answer_expect(const struct answer *answer, uint32_t node, enum json_type type)
 {
 	return json_type_of(&answer->json, node) == type ||
 	       wrong_type(answer, node, type == JSON_TYPE_LIST ? "a list" : "an object");

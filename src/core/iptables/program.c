@@ -9,7 +9,6 @@
 
 #include "core/iptables/iptables.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 /* What is admitted, as one rule says it. */
@@ -27,20 +26,6 @@ struct writer {
 	bool split; /* what comes from outside is accepted behind foreign rules */
 	LIST(struct admitted) pairs;
 };
-
-static const struct {
-	uint8_t number;
-	const char *name;
-} proto_names[] = {
-	{IPPROTO_TCP, "tcp"}, {IPPROTO_UDP, "udp"}, {IPPROTO_SCTP, "sctp"}, {IPPROTO_ICMP, "icmp"}};
-
-uint8_t ipt_proto(const char *name)
-{
-	for (size_t i = 0; i < COUNT_OF(proto_names); i++)
-		if (!strcmp(proto_names[i].name, name))
-			return proto_names[i].number;
-	return 0;
-}
 
 /* Good until the next one is added. */
 static struct ipt_chain *add_chain(struct writer *w, const char *table, const char *name,
@@ -69,12 +54,9 @@ static const char *address(struct writer *w, const char *flag, struct prefix pre
 
 static const char *traffic(struct writer *w, const char *flag, struct traffic match)
 {
-	const char *name = NULL;
+	const char *name = protocol_name(match.proto);
 
-	for (size_t i = 0; i < COUNT_OF(proto_names); i++)
-		if (proto_names[i].number == match.proto)
-			name = proto_names[i].name;
-	if (!name)
+	if (!protocol_has_name(match.proto))
 		return "";
 	if (!match_has_ports(match) || match_every_port(match))
 		return arena_printf(w->a, "-p %s ", name);

@@ -3,6 +3,16 @@
  * Who reaches whom: the new connections that a file lets through, as diagrams. Equal files of one
  * pool have equal diagrams, so "the same flows" is a proof. Built from the flows of the compiler,
  * not from the rules that were made of them. Pure.
+ *
+ * In this room:
+ *     reach.h              what a file lets through
+ *     diff.h               against another file
+ *     query.h, question.h  a question, and the words that ask it
+ *     path.h, explain.h    the way of one connection, and the answer
+ *     graph.h              a drawing
+ *     live.h               connections that live now
+ *     tests.h              the file's own tests
+ *     words.h              flows in people's words
  */
 #pragma once
 

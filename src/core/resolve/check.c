@@ -42,18 +42,6 @@ static uint32_t scope_of(const struct policy *p, const struct resolved *r)
 	return (uint32_t)hash ? (uint32_t)hash : 1;
 }
 
-static bool same_peers(const struct peers *a, const struct peers *b)
-{
-	if (a == b)
-		return true;
-	if (a->n != b->n)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
-			return false;
-	return true;
-}
-
 static bool same_scope(const struct checker *c, uint32_t i, uint32_t k)
 {
 	const struct policy *p = &c->config->policies.items[i], *q = &c->config->policies.items[k];

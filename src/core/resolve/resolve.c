@@ -586,3 +586,15 @@ const struct peers *resolve_peers(struct arena *a, const struct config *config, 
 	index_all(&r);
 	return find(&r, name, text, ASK_PEERS);
 }
+
+bool same_peers(const struct peers *a, const struct peers *b)
+{
+	if (a == b)
+		return true;
+	if (!a || !b || a->hash != b->hash || a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
+			return false;
+	return true;
+}

@@ -83,18 +83,6 @@ static void build_set(struct builder *b, const char *name, const source_list *so
 	finish_set(b, set);
 }
 
-bool same_peers(const struct peers *a, const struct peers *b)
-{
-	if (a == b)
-		return true;
-	if (!a || !b || a->hash != b->hash || a->n != b->n)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
-			return false;
-	return true;
-}
-
 static bool same_sources(const source_list *a, const source_list *b)
 {
 	if (!a || !b || a->n != b->n)

@@ -92,5 +92,3 @@ bool flows_matter(const struct flows *flows);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
-/* "tcp"; "other": policies do not know it. */
-const char *protocol_name(uint8_t proto);

@@ -16,8 +16,6 @@
 
 #include "core/ruleset/groups.h"
 
-#include <netinet/in.h>
-
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
 
 const struct way_words ways[] = {

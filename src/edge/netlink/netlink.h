@@ -3,6 +3,13 @@
  * Netlink sockets (netlink(7)), held open and used again. Requests are bytes that somebody else
  * built; answers are handed out message by message. The only socket() beside libcurl's. An answer
  * must be whole within 5 s (ETIMEDOUT).
+ *
+ * In this room:
+ *     netlink.h           sockets and requests
+ *     netns.h             namespaces
+ *     route.h, routing.h  our routes, and those of others
+ *     conntrack.h         live connections
+ *     author.h            who changed something
  */
 #pragma once
 
