@@ -45,9 +45,23 @@ static void read_list(struct texts *t, size_t *left, const char *name, const cha
 	add_list(t, '+', name, buf_text(&text), text.len);
 }
 
+/* Some string begins with "@", maybe in an escape. */
+static bool may_name_lists(const char *text, size_t len)
+{
+	static const char escaped[] = "\\u0040";
+	const char *end = text + len;
+
+	for (const char *at = text; (at = memchr(at, '@', (size_t)(end - at))); at++)
+		if (at > text && at[-1] == '"')
+			return true;
+	for (const char *at = text; (at = memchr(at, '\\', (size_t)(end - at))); at++)
+		if (!strncmp(at, escaped, strlen(escaped)))
+			return true;
+	return false;
+}
+
 bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *err)
 {
-	static const char at_name[] = "\"@", escaped[] = "\"\\u0040";
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	AUTO_RELEASE struct arena a = {0};
 	struct diags diags = {.arena = &a};
@@ -58,8 +72,7 @@ bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *er
 		return false;
 	t->len = t->bytes.len;
 	/* few name a list, and others need no tree for it */
-	if (!memmem(buf_text(&t->bytes), t->len, at_name, strlen(at_name)) &&
-	    !memmem(buf_text(&t->bytes), t->len, escaped, strlen(escaped)))
+	if (!may_name_lists(buf_text(&t->bytes), t->len))
 		return true;
 	if (!config_parse(&kept, &diags, buf_text(&t->bytes), t->len))
 		return true;
