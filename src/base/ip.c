@@ -170,16 +170,6 @@ struct ip_text prefix_format(struct prefix p)
 	return prefix_is_single(p) || !p.ip.family ? ip_format(p.ip) : prefix_format_full(p);
 }
 
-bool prefix_parse_any(struct prefix *p, const char *text)
-{
-	struct ip ip;
-
-	if (!ip_parse(&ip, text))
-		return prefix_parse(p, text);
-	*p = prefix_of(ip);
-	return true;
-}
-
 /* Numbers by IANA. */
 static const struct protocol {
 	const char *name;
@@ -223,4 +213,14 @@ bool protocol_has_ports(uint8_t number)
 	const struct protocol *found = find_protocol(number);
 
 	return found && found->ports;
+}
+
+bool prefix_parse_any(struct prefix *p, const char *text)
+{
+	struct ip ip;
+
+	if (!ip_parse(&ip, text))
+		return prefix_parse(p, text);
+	*p = prefix_of(ip);
+	return true;
 }

@@ -129,15 +129,18 @@ struct known *known_recall(struct world *w, const struct engine_container *c)
 bool known_inspect(struct world *w, struct known *k, const struct engine_container *c,
 		   struct error *err)
 {
+	bool inspected;
+
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
-	k->inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	k->inspected = inspected;
 	/* between the list and now it started or stopped: what was said is not to be kept */
-	if (!k->inspected || c->running != (k->container.pid != 0))
+	if (!inspected || c->running != (k->container.pid != 0))
 		k->fingerprint = 0;
-	if (!k->inspected && err->code == 404)
+	if (!inspected && err->code == 404)
 		known_forget(w, k);
-	return k->inspected;
+	return inspected;
 }
 
 struct known *known_learn(struct world *w, const struct engine_container *c, struct error *err)
