@@ -137,7 +137,7 @@ static void see(struct source *s, const struct texts *texts)
 	see_file(s, s->options->config, buf_text(&texts->bytes), texts->len);
 	texts_lists(&files, &a, texts, s->options->config);
 	list_each (file, &files)
-		see_file(s, file->path, file->text ? file->text : "", file->len);
+		see_file(s, file->path, file->text, file->len);
 }
 
 /* What looks unchanged is read as well, but needs no memory. */

@@ -95,9 +95,9 @@ struct member_list {
 struct list_file {
 	const char *name; /* as the configuration says it, without "@" */
 	const char *path; /* as messages name it */
-	const char *text;
+	const char *text; /* "" where it could not be read */
 	size_t len;
-	const char *trouble; /* NULL: it could be read */
+	const char *trouble; /* why not; NULL: it could */
 };
 typedef LIST(struct list_file) list_files;
 

@@ -45,9 +45,23 @@ static void read_list(struct texts *t, size_t *left, const char *name, const cha
 	add_list(t, '+', name, buf_text(&text), text.len);
 }
 
+/* Some string begins with "@", maybe in an escape. */
+static bool may_name_lists(const char *text, size_t len)
+{
+	static const char escaped[] = "\\u0040";
+	const char *end = text + len;
+
+	for (const char *at = text; (at = memchr(at, '@', (size_t)(end - at))); at++)
+		if (at > text && at[-1] == '"')
+			return true;
+	for (const char *at = text; (at = memchr(at, '\\', (size_t)(end - at))); at++)
+		if (!strncmp(at, escaped, strlen(escaped)))
+			return true;
+	return false;
+}
+
 bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *err)
 {
-	static const char at_name[] = "\"@", escaped[] = "\"\\u0040";
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	AUTO_RELEASE struct arena a = {0};
 	struct diags diags = {.arena = &a};
@@ -58,8 +72,7 @@ bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *er
 		return false;
 	t->len = t->bytes.len;
 	/* few name a list, and others need no tree for it */
-	if (!memmem(buf_text(&t->bytes), t->len, at_name, strlen(at_name)) &&
-	    !memmem(buf_text(&t->bytes), t->len, escaped, strlen(escaped)))
+	if (!may_name_lists(buf_text(&t->bytes), t->len))
 		return true;
 	if (!config_parse(&kept, &diags, buf_text(&t->bytes), t->len))
 		return true;
@@ -80,19 +93,21 @@ void texts_lists(list_files *files, struct arena *a, const struct texts *t, cons
 
 	while (end - at >= 2 && !*at) {
 		struct list_file file = {.name = at + 2};
-		bool read = at[1] == '+';
-		const char *len = file.name + strlen(file.name) + 1;
-		const char *text = len < end ? len + strlen(len) + 1 : end;
+		const char *length = file.name + strlen(file.name) + 1;
+		const char *text = length < end ? length + strlen(length) + 1 : end;
+		size_t len = length < end ? (size_t)strtoull(length, NULL, 10) : 0;
 
-		file.path = path_of_list(a, path, file.name);
-		file.len = len < end ? (size_t)strtoull(len, NULL, 10) : 0;
-		if (text > end || file.len > (size_t)(end - text))
+		if (text > end || len > (size_t)(end - text))
 			return;
-		if (read)
+		file.path = path_of_list(a, path, file.name);
+		if (at[1] == '+') {
 			file.text = text;
-		else
-			file.trouble = arena_strndup(a, text, file.len);
+			file.len = len;
+		} else {
+			file.text = "";
+			file.trouble = arena_strndup(a, text, len);
+		}
 		*list_add(a, files) = file;
-		at = text + file.len;
+		at = text + len;
 	}
 }
