@@ -92,12 +92,15 @@ static struct ip one_of(struct prefix peer, size_t i)
 /* An end of a flow: with its own address once the connection stands, without at its beginning. */
 static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix peer, bool opens)
 {
+	struct ip src = {0};
+
+	if (!opens)
+		src = own;
 	if (!routing_device_of(q->node->routing, own) || q->said == origin ||
 	    node_seat_in(q->node, peer.ip))
 		return;
 	for (size_t i = 0; i < (peer.len ? 1 : COUNT_OF(somebody)) && q->left; i++, q->left--) {
-		const struct leaving packet = {.src = opens ? (struct ip){0} : own,
-					       .dst = one_of(peer, i)};
+		const struct leaving packet = {.src = src, .dst = one_of(peer, i)};
 		const struct ip_outlet outlet =
 			routing_find(q->node->routing, &packet, q->ours.items, q->ours.n);
 
