@@ -36,6 +36,7 @@ const struct flag flags[] = {
 	 "count what each policy lets through (auto: up to 500 policies)"},
 	{"format", 'f', false, false, "NAME", "dot mermaid json",
 	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
+	{"packet", 'p', false, false, NULL, NULL, "ask the kernel, too: send one packet, trace it"},
 };
 const size_t n_flags = COUNT_OF(flags);
 
@@ -53,7 +54,7 @@ const struct verb verbs[] = {
 	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
-	{"explain", verb_explain, "SRC DST PORT", NULL, "je", false,
+	{"explain", verb_explain, "SRC DST PORT", NULL, "jep", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
 	{"graph", verb_graph, "[FILE]", NULL, "f", false, "draw who may reach whom",
 	 "0 drawn, 1 an error"},

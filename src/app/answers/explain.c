@@ -5,6 +5,7 @@
  */
 #include "core/reach/explain.h"
 
+#include "app/answers/packet.h"
 #include "app/pass/pass.h"
 #include "app/say.h"
 #include "app/verbs.h"
@@ -33,21 +34,27 @@ static bool look(struct answering *x, struct error *err)
 	       pass_plan(&x->pass, &x->world, &x->generation, err);
 }
 
-static void prepare(struct answering *x)
+/* False: a packet is to be sent, but nothing is known of the host. */
+static bool prepare(struct answering *x, struct error *err)
 {
-	struct error err = {0};
-
-	x->live = look(x, &err);
+	x->live = look(x, err);
+	if (!x->live && x->options->packet)
+		return err->text[0] ? error_wrap(err, "--packet asks this host's kernel")
+				    : error_set(err, -1, "--packet asks this host's kernel: %s",
+						x->options->engine ? "it does not go with --engine"
+								   : "run it as root");
 	if (!x->live) {
 		pass_release(&x->pass);
 		pass_compile(&x->pass, x->options, &x->generation);
 		if (!x->options->quiet && !x->options->engine)
 			say_error("note: by the file alone: %s",
-				  err.text[0] ? err.text : "only root can look at the host");
+				  err->text[0] ? err->text : "only root can look at the host");
+		*err = (struct error){0};
 	}
 	reach_pool_init(&x->pool, &x->a);
 	reach_build(&x->reach, &x->pool, &x->generation.config, &x->generation.resolution,
 		    &x->pass.want);
+	return true;
 }
 
 static bool find_end(struct answering *x, struct reach_end *end, const char *text,
@@ -64,6 +71,15 @@ static bool find_end(struct answering *x, struct reach_end *end, const char *tex
 	return false;
 }
 
+static bool ask_kernel(struct answering *x, struct explanation *told, struct traced *traced,
+		       struct error *err)
+{
+	if (!x->options->packet)
+		return true;
+	told->traced = traced;
+	return packet_try(traced, &x->a, &x->world, &x->pass, &x->reach, &told->flow, err);
+}
+
 static int answer(struct answering *x, struct error *err)
 {
 	AUTO_BUF struct buf out = {0};
@@ -71,6 +87,7 @@ static int answer(struct answering *x, struct error *err)
 	struct traffic match;
 	struct reach_query query = {.matches = &match, .n_matches = 1};
 	struct explanation told;
+	struct traced traced;
 
 	if (!find_end(x, &query.from, words[0], err) || !find_end(x, &query.to, words[1], err) ||
 	    !question_traffic(&match, words[2], err))
@@ -81,12 +98,16 @@ static int answer(struct answering *x, struct error *err)
 			  "they have no addresses, or no interface leads from one to the other");
 		return EXIT_FAILED;
 	}
+	if (!ask_kernel(x, &told, &traced, err))
+		return say_failed(err);
 	if (x->options->json)
 		explain_print_json(&out, &told);
 	else if (!x->options->quiet)
 		explain_print(&out, &told);
 	say_page(stdout, &out);
-	return told.path.allowed && told.verdict != ANSWER_PARTLY ? EXIT_FINE : EXIT_CHANGES;
+	if (explain_is_refuted(&told))
+		return EXIT_FAILED;
+	return explain_passes(&told) ? EXIT_FINE : EXIT_CHANGES;
 }
 
 int verb_explain(const struct options *o)
@@ -100,8 +121,7 @@ int verb_explain(const struct options *o)
 	quiet.quiet = true; /* check tells the warnings */
 	if (!load_file(&x.generation, &text, &quiet))
 		return EXIT_FAILED;
-	prepare(&x);
-	status = answer(&x, &err);
+	status = prepare(&x, &err) ? answer(&x, &err) : say_failed(&err);
 	pass_release(&x.pass);
 	if (!geteuid() && !o->engine)
 		world_close(&x.world);

@@ -2,6 +2,7 @@
 /* Live connections of a namespace (libnetfilter_conntrack). */
 #pragma once
 
+#include "core/nft/probe.h"
 #include "core/plan/revoke.h"
 #include "edge/netlink/netns.h"
 
@@ -11,3 +12,5 @@
  */
 MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit,
 				 const struct flows *flows, struct error *err);
+/* Deletes the one entry that a packet of ours left where it was sent from, if it did. */
+void conntrack_forget(const struct ns *ns, uint8_t proto, const struct probe_flow *flow);
