@@ -28,7 +28,7 @@ lab: all # only what needs a Docker engine
 
 demo: $(if $(HARBORWALL),,deps all) # HARBORWALL=/usr/bin/harborwall shows an installed one, and builds none
 	@$(if $(HARBORWALL),scripts/deps demo)
-	@$(PYTHON) -B tests/lab/demo
+	@demo/run
 
 bench: deps all # beside what people run today; BENCH=quick takes a minute, JSON=FILE keeps the figures
 	@ninja -C build

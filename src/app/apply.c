@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb apply: makes the host as the file says, or has the daemon do it. */
-#include "app/ask.h"
+#include "app/answers/preview.h"
 #include "app/change.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
+#include "app/daemon/ask.h"
 #include "app/pass/last_good.h"
-#include "app/say.h"
-#include "app/verbs.h"
 
 /* Somebody looked at a file and accepted it: this must be the same one. */
 static bool is_accepted(const struct options *o, const struct generation *g, struct error *err)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/change.h"
 
-#include "app/ask.h"
+#include "app/answers/preview.h"
+#include "app/console/say.h"
+#include "app/daemon/ask.h"
 #include "app/pass/written.h"
-#include "app/say.h"
 #include "base/hash.h"
 #include "edge/firewall/nft.h"
 

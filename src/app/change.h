@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 #include "app/pass/pass.h"
-#include "edge/host/lock.h"
+#include "edge/firewall/lock.h"
 
 enum { N_SIGNS = 3 }; /* of steps: added, changed, removed */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb clear: everything of ours goes, and the host gets back what it had before. */
-#include "app/ask.h"
 #include "app/change.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
+#include "app/daemon/ask.h"
 #include "app/pass/last_good.h"
-#include "app/say.h"
-#include "app/verbs.h"
 #include "edge/firewall/handoff.h"
 
 #include <stdio.h>

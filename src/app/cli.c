@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/cli.h"
 
-#include "app/verbs.h"
+#include "app/console/verbs.h"
 
 #include <string.h>
 
@@ -34,6 +34,12 @@ const struct flag flags[] = {
 	{"engine", 'e', false, false, "MAJOR", NULL, "as for this version of Docker"},
 	{"counters", 'k', false, false, "WHEN", "auto on off",
 	 "count what each policy lets through (auto: up to 500 policies)"},
+	{"learn", 'L', false, false, "SECONDS", NULL,
+	 "watch so long, and propose policies for what is seen between containers"},
+	{"policy", 'P', false, false, "NUMBER", NULL, "those that this policy admits"},
+	{"from", 'F', false, false, "SOURCE", NULL, "those from there"},
+	{"to", 'T', false, false, "DESTINATION", NULL, "those to there"},
+	{"watch", 'w', false, false, NULL, NULL, "again every 2 seconds"},
 	{"format", 'f', false, false, "NAME", "dot mermaid json",
 	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
 	{"packet", 'p', false, false, NULL, NULL, "ask the kernel, too: send one packet, trace it"},
@@ -54,8 +60,12 @@ const struct verb verbs[] = {
 	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
+	{"test", verb_test, "[FILE]", NULL, "j", false, "run the file's own tests",
+	 "0 they hold, 2 they do not, 1 an error"},
 	{"explain", verb_explain, "SRC DST PORT", NULL, "jep", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
+	{"flows", verb_flows, "", NULL, "jPFTw", true,
+	 "connections that live now, by the policy that admits them", "0 shown, 1 an error"},
 	{"graph", verb_graph, "[FILE]", NULL, "f", false, "draw who may reach whom",
 	 "0 drawn, 1 an error"},
 	{"status", verb_status, "", NULL, "j", false, "what the running daemon sees",
@@ -64,12 +74,11 @@ const struct verb verbs[] = {
 	 "look for what makes rules void or a host open", "0 fine, 2 findings, 1 an error"},
 	{"clear", verb_clear, "", NULL, "ydn", true, "take our rules, routes and connections away",
 	 "0 they are gone, 1 not all of them"},
+	{"init", verb_init, "", NULL, "L", true, "print a file of what the engine has",
+	 "0 printed, 1 an error"},
 	{"completion", verb_completion, "SHELL", "bash zsh fish", "", false,
 	 "print what a shell needs to complete all this", "0"},
 	{"help", verb_help, "[VERB]", NULL, "", false, "this text, or a verb's own", "0"},
-	{"test", NULL, "[FILE]", NULL, "j", false, NULL, NULL},
-	{"flows", NULL, "", NULL, "j", false, NULL, NULL},
-	{"init", NULL, "", NULL, "j", false, NULL, NULL},
 };
 const size_t n_verbs = COUNT_OF(verbs);
 

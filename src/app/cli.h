@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 
 struct flag {
 	const char *name; /* first: nearest */
@@ -44,6 +44,13 @@ uint32_t most_arguments(const struct verb *verb);
 
 /* The next of the words between blanks, copied, and *at behind it. False: there is none left. */
 bool next_word(char word[32], const char **at);
+/*
+ * Fills options and finds the verb. False: there is nothing to run and *status is the exit code,
+ * the message (or the help that was asked for) is out.
+ */
+MUST_CHECK bool options_parse(struct options *options, const struct verb **verb, int argc,
+			      char **argv, int *status);
+
 /* verb NULL: all of them. */
 void print_help(const struct verb *verb);
 /* The verb completion: a script for a shell. */

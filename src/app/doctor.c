@@ -3,17 +3,17 @@
  * The verb doctor: looks at everything that makes rules silently void or a host silently open, and
  * names a remedy for each. Changes nothing.
  */
-#include "app/ask.h"
-#include "app/color.h"
+#include "app/console/color.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
+#include "app/daemon/ask.h"
 #include "app/pass/pass.h"
-#include "app/say.h"
-#include "app/verbs.h"
 #include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/compile/nodes.h"
-#include "core/foreign/choose.h"
 #include "core/foreign/openings.h"
 #include "core/plan/checkup.h"
+#include "core/plan/choose.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/host/file.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* --help, of everything and of one verb: the tables, set in columns. */
 #include "app/cli.h"
-#include "app/verbs.h"
+#include "app/console/verbs.h"
 
 #include <stdio.h>
 #include <string.h>

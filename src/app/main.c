@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/cli.h"
-#include "app/color.h"
-#include "app/report/timings.h"
-#include "app/say.h"
-#include "app/verbs.h"
+#include "app/console/color.h"
+#include "app/console/say.h"
+#include "app/console/timings.h"
+#include "app/console/verbs.h"
 #include "base/log.h"
 
 #include <cap-ng.h>

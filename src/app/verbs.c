@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verbs that run once and end. Output for people on stdout, diagnostics on stderr. */
-#include "app/verbs.h"
+#include "app/console/verbs.h"
 
-#include "app/ask.h"
+#include "app/answers/preview.h"
+#include "app/console/say.h"
+#include "app/daemon/ask.h"
 #include "app/pass/pass.h"
-#include "app/say.h"
+#include "base/foreign.h"
 #include "core/iptables/iptables.h"
 #include "edge/host/file.h"
 

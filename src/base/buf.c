@@ -2,8 +2,6 @@
 /* Growing bytes, and the one place that quotes a JSON string. */
 #include "base/buf.h"
 
-#include "base/foreign.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,24 +79,4 @@ void buf_free(struct buf *b)
 const char *buf_text(const struct buf *b)
 {
 	return b->data ? b->data : "";
-}
-
-void buf_json_string(struct buf *b, const char *s)
-{
-	buf_puts(b, "\"");
-	while (*s) {
-		size_t len = utf8_len(s);
-		uint32_t rune = len ? unprintable(s, len) : 0;
-
-		if (*s == '"' || *s == '\\')
-			buf_printf(b, "\\%c", *s);
-		else if (rune)
-			buf_printf(b, "\\u%04x", rune);
-		else if (len)
-			buf_add(b, s, len);
-		else
-			buf_puts(b, "\\ufffd");
-		s += len ? len : 1;
-	}
-	buf_puts(b, "\"");
 }

@@ -38,10 +38,4 @@ void buf_free(struct buf *b);
 /* The text, "" when empty. */
 const char *buf_text(const struct buf *b);
 
-/*
- * A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD, what a terminal would obey
- * is escaped (base/foreign.h).
- */
-void buf_json_string(struct buf *b, const char *text);
-
 #define AUTO_BUF __attribute__((cleanup(buf_free)))

@@ -128,3 +128,23 @@ const char *foreign_line(struct arena *a, const char *text)
 	buf_foreign(&b, text);
 	return arena_strdup(a, buf_text(&b));
 }
+
+void buf_json_string(struct buf *b, const char *s)
+{
+	buf_puts(b, "\"");
+	while (*s) {
+		size_t len = utf8_len(s);
+		uint32_t rune = len ? unprintable(s, len) : 0;
+
+		if (*s == '"' || *s == '\\')
+			buf_printf(b, "\\%c", *s);
+		else if (rune)
+			buf_printf(b, "\\u%04x", rune);
+		else if (len)
+			buf_add(b, s, len);
+		else
+			buf_puts(b, "\\ufffd");
+		s += len ? len : 1;
+	}
+	buf_puts(b, "\"");
+}

@@ -21,6 +21,11 @@ uint32_t unprintable(const char *s, size_t len);
 
 /* On one line. */
 void buf_foreign(struct buf *b, const char *text);
+/*
+ * A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD, what a terminal would obey
+ * is escaped.
+ */
+void buf_json_string(struct buf *b, const char *text);
 /* printf's, and a newline behind it. */
 void buf_line(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* What was added since b->len was `start` is one line: what must not be printed of it is escaped.

@@ -31,13 +31,15 @@ void load_file(struct buf *text, const char *path)
 void load_parse(struct loaded *l, const struct buf *text)
 {
 	l->diags.arena = &l->arena;
-	if (!config_decode(&l->config, &l->diags, &l->arena, "bench", buf_text(text), text->len))
+	if (!config_decode(&l->config, &l->text, &l->diags, &l->arena, "bench", buf_text(text),
+			   text->len))
 		fail("networks.json", l->diags.list.n ? l->diags.list.items[0].message : "?");
 }
 
 void load_resolve(struct loaded *l)
 {
-	resolve(&l->resolution, &l->diags, &l->arena, &l->config);
+	resolve(&l->resolution, &l->diags, &l->arena, &l->config, &l->text);
+	config_text_release(&l->text);
 }
 
 void load_compile(struct loaded *l, const struct engine *engine, const struct facts *facts)

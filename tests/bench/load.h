@@ -15,6 +15,7 @@ struct loaded {
 	struct arena arena;
 	struct diags diags;
 	struct config config;
+	struct config_text text; /* until it is resolved */
 	struct resolution resolution;
 	struct findings findings;
 	struct state want;

@@ -30,7 +30,7 @@ class Deeds:
         self.spelled = {"port": 7000, "from": "client"}
         self.talks = set(self.r.sample(TALKS, 2))
         self.random_policies, self.more = [], 0
-        self.bench.roles = {"client": "client", "server": "server"}
+        self.host.roles = {"client": "client", "server": "server"}
         for name in ["vpn", *OTHERS]:
             if name == "vpn" or self.r.random() < 0.7:
                 self.declare(name)
@@ -48,12 +48,12 @@ class Deeds:
     def declare(self, name):
         """On engines with raw drops a reply must leave by the network of its address: one network each there."""
         view = self.view()
-        if self.bench.engine.law.style == 28:
+        if self.host.engine.law.style == 28:
             view["networks"] = {key: view["networks"][key] for key in [self.r.choice(["left", "right"])]}
         randomconfig.declare(self.r, view, name)
 
     def policies(self):
-        if self.bench.engine.law.style == 28:  # … for which "any" gives no route
+        if self.host.engine.law.style == 28:  # … for which "any" gives no route
             for p in self.random_policies:
                 p.update({"from": "192.0.2.0/24"} if p.get("from") == "any" else {})
         always = {"selector": "server", "proto": ["tcp", "udp"], **self.spelled}
@@ -70,14 +70,14 @@ class Deeds:
         return json.dumps(self.config, indent=1)
 
     def write_by_rename(self, text=None):
-        path = self.bench.file
+        path = self.host.file
         with open(path + ".new", "w", encoding="utf-8") as f:
             f.write(text or self.text())
         os.rename(path + ".new", path)
 
     def write_in_place(self, text=None):
         text = text or self.text()
-        with open(self.bench.file, "w", encoding="utf-8") as f:
+        with open(self.host.file, "w", encoding="utf-8") as f:
             f.write(text[:len(text) // 2])
             f.flush()
             time.sleep(self.r.choice([0, 0.03]))
@@ -85,15 +85,15 @@ class Deeds:
 
     def write_by_symlink(self, text=None):
         self.more += 1
-        target = f"{self.bench.file}.{self.more}"
+        target = f"{self.host.file}.{self.more}"
         with open(target, "w", encoding="utf-8") as f:
             f.write(text or self.text())
-        os.symlink(target, self.bench.file + ".link")
-        os.rename(self.bench.file + ".link", self.bench.file)
+        os.symlink(target, self.host.file + ".link")
+        os.rename(self.host.file + ".link", self.host.file)
 
     def write_again(self):
         text = self.text()
-        os.unlink(self.bench.file)
+        os.unlink(self.host.file)
         time.sleep(self.r.choice([0, 0.2]))
         self.write_by_rename(text)
 
@@ -134,7 +134,7 @@ class Deeds:
         key = f"more{self.more}"
         self.config["networks"][key] = {"subnet": f"172.20.{10 + self.more}.0/24"}
         named = {a["container_name"] for a in self.config["ips"].values()}
-        free = [n for n in OTHERS if n not in named or self.bench.engine.law.style == 20]
+        free = [n for n in OTHERS if n not in named or self.host.engine.law.style == 20]
         if not free:
             return self.write()
         name = self.r.choice(free)
@@ -177,63 +177,63 @@ class Deeds:
             yield name, self.r.choice(["bridge", "none", "elsewhere"]), self.r.random() < 0.8
 
     def other(self):
-        return self.r.choice([n for n in self.bench.names() if n.split("_")[0] in OTHERS + ["vpn"]])
+        return self.r.choice([n for n in self.host.names() if n.split("_")[0] in OTHERS + ["vpn"]])
 
     def start_or_stop(self, name=None):
         name = name or self.other()
-        self.say(f"  {'stop' if self.bench.running(name) else 'start'} {name}")
-        (self.bench.stop if self.bench.running(name) else self.bench.start)(name)
+        self.say(f"  {'stop' if self.host.running(name) else 'start'} {name}")
+        (self.host.stop if self.host.running(name) else self.host.start)(name)
 
     def restart(self, name=None):
         name = name or self.other()
         self.say(f"  {name}")
-        if self.bench.running(name):
-            self.bench.stop(name)
+        if self.host.running(name):
+            self.host.stop(name)
         time.sleep(self.r.choice([0, 0.05]))
-        self.bench.start(name)
+        self.host.start(name)
 
     def restart_an_end(self):
         """Client or server: its traffic begins anew."""
         since = time.time()
         self.restart(self.r.choice(["client", "server"]))
-        self.bench.traffic.do("forgive")
+        self.host.traffic.do("forgive")
         self.judge.broke(since, time.time())
 
     def rename(self):
-        name = self.r.choice([n for n in self.bench.names() if n.split("_")[0] in OTHERS])
+        name = self.r.choice([n for n in self.host.names() if n.split("_")[0] in OTHERS])
         new = name.split("_")[0] if "_" in name else name + "_old"
         self.say(f"  {name} to {new}")
-        self.bench.engine.rename(name, new)
-        if self.bench.running(new):
-            self.bench.traffic.do("rename", old=name, new=new)
+        self.host.engine.rename(name, new)
+        if self.host.running(new):
+            self.host.traffic.do("rename", old=name, new=new)
 
     def recreate(self):
         name = self.other()
         self.say(f"  {name}")
-        if self.bench.running(name):
-            self.bench.stop(name)
-        self.bench.engine.remove(name)
-        self.bench.engine.create(name, "bridge")
-        self.bench.start(name)
+        if self.host.running(name):
+            self.host.stop(name)
+        self.host.engine.remove(name)
+        self.host.engine.create(name, "bridge")
+        self.host.start(name)
 
     def others_connect(self):
         name = self.other()
-        network = self.r.choice([n["Name"] for n in self.bench.engine.networks.values()
+        network = self.r.choice([n["Name"] for n in self.host.engine.networks.values()
                                  if n["Driver"] == "bridge" and n["Name"] not in ("left", "right")])
-        self.say(f"  {name} to {network}: {self.bench.engine.connect(network, name)[0]}")
+        self.say(f"  {name} to {network}: {self.host.engine.connect(network, name)[0]}")
 
     def others_disconnect(self):
         name = self.other()
-        ends = self.bench.engine.containers[self.bench.engine.find(self.bench.engine.containers, name)]["ends"]
+        ends = self.host.engine.containers[self.host.engine.find(self.host.engine.containers, name)]["ends"]
         if not ends:
             return self.others_connect()
         network = self.r.choice(sorted(ends))
-        return self.say(f"  {name} from {network}: {self.bench.engine.disconnect(network, name)[0]}")
+        return self.say(f"  {name} from {network}: {self.host.engine.disconnect(network, name)[0]}")
 
     # -- the engine --
 
     def misbehave(self):
-        engine, r = self.bench.engine, self.r
+        engine, r = self.host.engine, self.r
         reads = r.choice([r"/networks$", r"/containers/json", r"/containers/[^/]+/json", r"/info", r".*"])
         kind = r.choice(["stall", "cut", "refuse", "refuse writes", "done but refused", "done but cut", "nonsense", "break off",
                          "odd chunks"])
@@ -264,9 +264,9 @@ class Deeds:
 
     def lie_about_pids(self):
         """A container's pid is one of another container, or of nobody, when it starts."""
-        engine, name = self.bench.engine, self.other()
+        engine, name = self.host.engine, self.other()
         ident = engine.find(engine.containers, name)
-        lie = self.r.choice([engine.pid("stranger"), 1, os.getpid(), 4194000, self.bench.tunnel_end])
+        lie = self.r.choice([engine.pid("stranger"), 1, os.getpid(), 4194000, self.host.tunnel_end])
         self.say(f"  {name} has pid {lie}")
         engine.lies[ident] = lie
         self.restart(name)
@@ -274,35 +274,35 @@ class Deeds:
         engine.lies.clear()
 
     def lose_events(self):
-        if not self.bench.forgetful:
+        if not self.host.forgetful:
             return self.misbehave()
-        self.bench.engine.deaf = True
+        self.host.engine.deaf = True
         for deed in self.r.sample([self.restart, self.start_or_stop, self.rename, self.others_disconnect], 2):
             deed()
-        self.bench.engine.deaf = False
+        self.host.engine.deaf = False
         return None
 
     def engine_down(self, meanwhile=2):
         """With live-restore: its containers run on."""
         self.judge.trouble("engine", time.time())
-        self.bench.engine.close()
+        self.host.engine.close()
         for _ in range(self.r.randint(0, meanwhile)):
             self.r.choice([self.change_policies, self.change_talks, self.send_hup, self.kill, self.spell_otherwise])()
-            self.bench.watch_daemon()
+            self.host.watch_daemon()
         time.sleep(self.r.choice([0, 0.1, 0.6]))
         self.engine_back()
 
     def engine_back(self):
-        self.bench.engine.begin()
-        self.bench.engine.listen()
+        self.host.engine.begin()
+        self.host.engine.listen()
         self.judge.trouble_ends("engine", time.time() + 1)  # a stream is tried again after half a second
 
     # -- the daemon --
 
     def send_hup(self):
         end = time.time() + 5
-        while self.bench.daemon and (pid := self.bench.daemon_pid()):
-            if self.bench.holds_signals(pid) or time.time() > end:
+        while self.host.daemon and (pid := self.host.daemon_pid()):
+            if self.host.holds_signals(pid) or time.time() > end:
                 os.kill(pid, signal.SIGHUP)
                 return
             time.sleep(0.001)
@@ -312,22 +312,22 @@ class Deeds:
         if self.r.random() < 0.7:
             self.r.choice([self.change_policies, self.change_talks, self.spell_otherwise, self.restart, self.recreate])()
             time.sleep(self.r.random() * 0.06)
-        if self.bench.daemon:
-            self.bench.kill_daemon()
+        if self.host.daemon:
+            self.host.kill_daemon()
         time.sleep(self.r.choice([0, 0, 0.2]))
 
     def kill_between_steps(self):
         """Exactly before one of its messages: to the kernel, or to the engine."""
-        if self.bench.daemon:
-            self.bench.kill_daemon()
+        if self.host.daemon:
+            self.host.kill_daemon()
         at = self.r.choice([self.r.randint(1, 60), self.r.randint(1, 400)])
         self.say(f"  before message {at}")
-        self.bench.start_daemon(dies_at=at)
+        self.host.start_daemon(dies_at=at)
         for deed in self.r.sample([self.change_policies, self.change_talks, self.recreate, self.add_network], 2):
             deed()
 
     def freeze(self):
-        pid = self.bench.daemon and self.bench.daemon_pid()
+        pid = self.host.daemon and self.host.daemon_pid()
         if not pid:
             return
         since = time.time()
@@ -344,7 +344,7 @@ class Deeds:
     # -- what others break --
 
     def breaking(self, *command, pid=None, opens=False):
-        opens = opens or not pid and self.bench.engine.law.open()
+        opens = opens or not pid and self.host.engine.law.open()
         since = time.time()
         self.say(f"  {' '.join(command)}")
         if pid:
@@ -386,18 +386,18 @@ class Deeds:
 
     def docker_again(self):
         since = time.time()
-        self.bench.engine.begin()
+        self.host.engine.begin()
         self.judge.broke(since, time.time())
 
     def undo_in_container(self):
         name = self.r.choice(["client", "server", "vpn"])
-        if not self.bench.running(name):
+        if not self.host.running(name):
             return
         command = self.r.choice([("ip", "route", "flush", "proto", "104"), ("nft", "flush", "ruleset"),
                                  ("nft", "delete", "table", "inet", "harborwall"),
                                  ("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")])
         self.say(f"  in {name}")
-        self.breaking(*command, pid=self.bench.engine.pid(name))
+        self.breaking(*command, pid=self.host.engine.pid(name))
 
     def stop_forwarding(self):
         self.breaking("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
@@ -405,17 +405,17 @@ class Deeds:
     def engine_dies_with_its_containers(self):
         """Without live-restore: they are started again with it."""
         since = time.time()
-        engine = self.bench.engine
+        engine = self.host.engine
         self.judge.trouble("engine", since)
         engine.close()
-        running = [n for n in self.bench.names() if self.bench.running(n)]
+        running = [n for n in self.host.names() if self.host.running(n)]
         for name in running:
-            self.bench.stop(name)
+            self.host.stop(name)
         time.sleep(self.r.choice([0, 0.3]))
         self.engine_back()
         for name in running:
-            self.bench.start(name)
-        self.bench.traffic.do("forgive")
+            self.host.start(name)
+        self.host.traffic.do("forgive")
         self.judge.broke(since, time.time())
 
     GENTLE = [change_policies, change_policies, change_talks, change_talks, spell_otherwise, spell_otherwise, add_network,
@@ -435,24 +435,24 @@ class Deeds:
     def make_peace(self):
         """The last event: from here on the daemon is left alone, and must get everything right."""
         self.say("peace")
-        engine = self.bench.engine
+        engine = self.host.engine
         engine.scripts.clear()
         engine.lies.clear()
         engine.deaf = False
         for name in ("client", "server"):
-            if not self.bench.running(name):
-                self.bench.start(name)
-        if self.bench.strace:
-            self.bench.watch_daemon()
-            if self.bench.strace:
-                self.bench.kill_daemon()
-        self.bench.watch_daemon()
+            if not self.host.running(name):
+                self.host.start(name)
+        if self.host.strace:
+            self.host.watch_daemon()
+            if self.host.strace:
+                self.host.kill_daemon()
+        self.host.watch_daemon()
         if not engine.law.stands() and (self.r.random() < 0.5 or self.lacks_networks()):
             self.docker_again()
 
     def lacks_networks(self):
         """An engine whose rules were flushed makes no networks."""
-        there = {n["Name"] for n in self.bench.engine.networks.values()}
+        there = {n["Name"] for n in self.host.engine.networks.values()}
         return any(n.get("network_name", key) not in there for key, n in self.config["networks"].items())
 
 

@@ -44,7 +44,7 @@ class Found(story.Story):
 
     def __init__(self, name, folder, cgroup):
         super().__init__(name, folder, cgroup, seed=SEEDS.get(name, 1))
-        self.bench.forgetful = False  # no period helps
+        self.host.forgetful = False  # no period helps
 
     def files_begin(self):
         super().files_begin()
@@ -57,13 +57,13 @@ class Found(story.Story):
         return [(name, "bridge", True) for name in ("client", "server", "vpn")]
 
     def run(self):
-        self.bench.begin()
-        self.bench.start_daemon()
+        self.host.begin()
+        self.host.start_daemon()
         self.settled("the beginning")
         self.deed()
         self.settled("the end")
-        self.bench.end_daemon()
-        self.bench.assert_same_as_fresh()
+        self.host.end_daemon()
+        self.host.assert_same_as_fresh()
         return {"name": self.name}
 
     def deed(self):
@@ -85,48 +85,48 @@ class Found(story.Story):
 
 
 def what_a_dead_daemon_left_is_removed_by_one_that_started_before_the_engine(s):
-    s.bench.kill_daemon()
-    s.bench.engine.close()
+    s.host.kill_daemon()
+    s.host.engine.close()
     s.without_policies()
-    s.bench.start_daemon()
-    s.wait(lambda: "pass failed" in s.bench.log(), "no pass without an engine")
+    s.host.start_daemon()
+    s.wait(lambda: "pass failed" in s.host.log(), "no pass without an engine")
     s.engine_back()
 
 
 def containers_are_not_forgotten_while_the_engine_does_not_answer(s):
-    s.bench.engine.script("GET", "/info", status=500, message="not now", times=2)
-    os.kill(s.bench.daemon_pid(), signal.SIGHUP)
-    s.wait(lambda: "pass failed" in s.bench.log(), "no pass without an engine")
-    s.bench.engine.scripts.clear()
+    s.host.engine.script("GET", "/info", status=500, message="not now", times=2)
+    os.kill(s.host.daemon_pid(), signal.SIGHUP)
+    s.wait(lambda: "pass failed" in s.host.log(), "no pass without an engine")
+    s.host.engine.scripts.clear()
     s.without_policies()
 
 
 def what_is_in_a_container_goes_with_its_name(s):
-    assert "dnat" in s.table(s.bench.engine.pid("vpn"))
-    s.bench.engine.rename("vpn", "vpn_old")
-    s.wait(lambda: not s.table(s.bench.engine.pid("vpn_old")), "the table in the renamed container stays")
+    assert "dnat" in s.table(s.host.engine.pid("vpn"))
+    s.host.engine.rename("vpn", "vpn_old")
+    s.wait(lambda: not s.table(s.host.engine.pid("vpn_old")), "the table in the renamed container stays")
 
 
 def what_is_in_a_container_goes_though_its_networks_change_at_the_same_time(s):
-    os.kill(s.bench.daemon_pid(), signal.SIGSTOP)
-    s.bench.engine.connect("elsewhere", "vpn")
+    os.kill(s.host.daemon_pid(), signal.SIGSTOP)
+    s.host.engine.connect("elsewhere", "vpn")
     s.without_policies()
-    os.kill(s.bench.daemon_pid(), signal.SIGCONT)
-    s.wait(lambda: not s.table(s.bench.engine.pid("vpn")), "the table in the container stays")
+    os.kill(s.host.daemon_pid(), signal.SIGCONT)
+    s.wait(lambda: not s.table(s.host.engine.pid("vpn")), "the table in the container stays")
 
 
 def a_flushed_host_is_closed_though_the_engine_refuses_to_tell_of_a_container(s):
-    s.bench.engine.script("GET", "/containers/[^/]+/json", status=500, message="not now", times=99)
-    s.bench.stop("client")
-    s.bench.start("client")
-    s.wait(lambda: "inspect container" in s.bench.log(), "it was not asked")
+    s.host.engine.script("GET", "/containers/[^/]+/json", status=500, message="not now", times=99)
+    s.host.stop("client")
+    s.host.start("client")
+    s.wait(lambda: "inspect container" in s.host.log(), "it was not asked")
     wired.run("nft", "flush", "ruleset")
     s.wait(lambda: "nobody else closes this network" in s.table(), "the host is open")
-    s.bench.engine.scripts.clear()
+    s.host.engine.scripts.clear()
 
 
 def a_host_whose_drops_go_while_the_engine_is_away_is_closed(s):
-    s.bench.engine.close()
+    s.host.engine.close()
     wired.run("nft", "flush", "table", "ip", "filter")
     wired.run("iptables-nft", "-P", "FORWARD", "ACCEPT")
     s.wait(lambda: "nobody else closes this network" in s.table(), "the host is open")
@@ -134,7 +134,7 @@ def a_host_whose_drops_go_while_the_engine_is_away_is_closed(s):
 
 
 def forwarding_that_others_turn_off_is_on_again_at_once(s):
-    for pid in (None, s.bench.engine.pid("vpn")):
+    for pid in (None, s.host.engine.pid("vpn")):
         command = ["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]
         wired.inside(pid, *command) if pid else wired.run(*command)
         read = ["cat", "/proc/sys/net/ipv4/ip_forward"]
@@ -143,10 +143,10 @@ def forwarding_that_others_turn_off_is_on_again_at_once(s):
 
 def a_container_whose_pid_was_told_wrong_is_looked_for_again(s):
     """The engine tells the right one from then on, and of no event."""
-    engine = s.bench.engine
+    engine = s.host.engine
     engine.lies[engine.find(engine.containers, "vpn")] = 1
     s.restart("vpn")
-    s.wait(lambda: "no longer the container's" in s.bench.log(), "the wrong one was not told")
+    s.wait(lambda: "no longer the container's" in s.host.log(), "the wrong one was not told")
     time.sleep(0.3)  # passes for what happened before
     engine.lies.clear()
 
@@ -155,7 +155,7 @@ def what_clear_gives_back_may_be_gone(s):
     """The policy of FORWARD, which others have flushed with its table meanwhile."""
     wired.run("sh", "-c", "iptables-nft -P FORWARD ACCEPT; echo 0 >/proc/sys/net/ipv4/ip_forward")
     s.send_hup()
-    s.wait(lambda: s.bench.forward_policy() == "DROP", "the policy stays")
+    s.wait(lambda: s.host.forward_policy() == "DROP", "the policy stays")
     wired.run("nft", "flush", "ruleset")
 
 
@@ -164,7 +164,7 @@ def post(s, path):
     asking = http.client.HTTPConnection("harborwall", timeout=30)
     asking.sock = socket.socket(socket.AF_UNIX)
     asking.sock.settimeout(30)
-    asking.sock.connect(f"{s.bench.folder}/status")
+    asking.sock.connect(f"{s.host.folder}/status")
     try:
         asking.request("POST", path)
         return asking.getresponse().read().decode()
@@ -174,9 +174,9 @@ def post(s, path):
 
 def hammered(s, edit, gap, port="6995"):
     """Every datagram of an established flow arrives while edit() is called again and again."""
-    ends = [["nsenter", "-t", str(s.bench.engine.pid(name)), "-n", sys.executable, "-c"] for name in ("server", "client")]
+    ends = [["nsenter", "-t", str(s.host.engine.pid(name)), "-n", sys.executable, "-c"] for name in ("server", "client")]
     s.wait(lambda: str(s.spelled["port"]) in s.table(), "the policy does not come")
-    before = s.bench.log().count("host: table inet harborwall")
+    before = s.host.log().count("host: table inet harborwall")
     with subprocess.Popen([*ends[0], HEAR, port], stdout=subprocess.PIPE, text=True) as hear:
         hear.stdout.readline()
         with subprocess.Popen([*ends[1], SEND, s.CLIENT_IP, s.SERVER_IP, port, "8"], stdout=subprocess.PIPE, text=True) as send:
@@ -186,7 +186,7 @@ def hammered(s, edit, gap, port="6995"):
             sent = int(send.stdout.read())
         heard = int(hear.stdout.read())
     assert sent > 1000 and heard == sent, f"{sent - heard} of {sent} datagrams lost"
-    assert s.bench.log().count("host: table inet harborwall") > before + 10, "it hardly ever changed"
+    assert s.host.log().count("host: table inet harborwall") > before + 10, "it hardly ever changed"
     assert "harborwall_meanwhile" not in wired.run("nft", "list", "tables")
 
 
@@ -223,11 +223,11 @@ def what_docker_drops_before_its_filter_stands_again_is_let_through(s):
     """Docker 28 adds a raw drop for a container that connects, though all else was flushed and stays away."""
     wired.run("nft", "flush", "ruleset")
     s.wait(lambda: "closed" in s.table(), "it is not closed")
-    right = next(n for n in s.bench.engine.networks.values() if n["Name"] == "right")
-    wired.run("iptables-nft", "-t", "raw", "-A", "PREROUTING", "-d", s.SERVER_IP, "!", "-i", s.bench.engine.bridge(right), "-j", "DROP")
-    s.wait(lambda: "raw_allow" in s.table(), "the drop is not noticed")
+    right = next(n for n in s.host.engine.networks.values() if n["Name"] == "right")
+    wired.run("iptables-nft", "-t", "raw", "-A", "PREROUTING", "-d", s.SERVER_IP, "!", "-i", s.host.engine.bridge(right), "-j", "DROP")
+    s.wait(lambda: "uncounted_allow" in s.table(), "the drop is not noticed")
     s.settled("the drop")
-    s.bench.assert_matrix(s.config)
+    s.host.assert_matrix(s.config)
     assert "table ip filter" not in wired.run("nft", "list", "tables")  # which nobody asked for
 
 
@@ -237,10 +237,10 @@ chain meanwhile { type filter hook prerouting priority -305; meta mark set meta 
 
 
 def what_was_added_to_our_table_while_no_daemon_ran_goes(s):
-    s.bench.kill_daemon()
+    s.host.kill_daemon()
     wired.run("nft", "-f", "-", stdin=LEFT)
     assert "meanwhile" in s.table()
-    s.bench.start_daemon()
+    s.host.start_daemon()
     s.wait(lambda: "meanwhile" not in s.table(), "what was added stays")
 
 

@@ -16,8 +16,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lab"), os.path.join(os.path.dirname(HERE), "fake")]
-import bench  # noqa: E402
 import deeds  # noqa: E402
+import host  # noqa: E402
 import judge  # noqa: E402
 
 BEGINNING = 2  # seconds, on a machine that has nothing else to do
@@ -30,7 +30,7 @@ class Story(deeds.Deeds):
         self.r, self.rough = random.Random(self.seed), self.seed % 2 == 1
         self.said, self.began = [], time.time()
         self.judge = judge.Judge()
-        self.bench = bench.Bench(self, folder, cgroup)
+        self.host = host.Host(self, folder, cgroup)
         self.files_begin()
 
     def say(self, text):
@@ -38,14 +38,14 @@ class Story(deeds.Deeds):
 
     def run(self):
         started = time.time()
-        self.bench.begin()
-        self.bench.start_daemon()
+        self.host.begin()
+        self.host.start_daemon()
         self.settled("the beginning")
         self.judge.busy = max(1.0, (time.time() - started) / BEGINNING)
-        self.bench.go()
+        self.host.go()
         time.sleep(0.3)
         for _ in range(self.r.randint(12, 18)):
-            self.bench.watch_daemon()
+            self.host.watch_daemon()
             self.deed()
             time.sleep(self.r.choice([0, 0.01, 0.05, 0.15, 0.4]) * self.r.random())
         return self.finish()
@@ -54,18 +54,18 @@ class Story(deeds.Deeds):
         self.make_peace()
         settled = self.settled("the end")
         time.sleep(0.5)
-        self.bench.assert_matrix(self.config)
+        self.host.assert_matrix(self.config)
         self.wait_for_stream()
-        before = self.bench.traffic.do("report")
+        before = self.host.traffic.do("report")
         time.sleep(0.3)
-        report = self.bench.traffic.do("stop")
+        report = self.host.traffic.do("stop")
         self.judge.assert_report(report, before, self.open_talks())
-        self.bench.end_daemon()
-        if any(word in self.bench.log() for word in ('error=""', "Sanitizer")):
+        self.host.end_daemon()
+        if any(word in self.host.log() for word in ('error=""', "Sanitizer")):
             raise AssertionError("the log tells of a failure that has no name")
-        self.bench.assert_same_as_fresh()
-        return {"seed": self.seed, "style": self.bench.engine.law.style, "backend": self.bench.backend,
-                "settled_ms": round(1000 * settled), "windows_ms": self.judge.windows(report), "deaths": self.bench.deaths,
+        self.host.assert_same_as_fresh()
+        return {"seed": self.seed, "style": self.host.engine.law.style, "backend": self.host.backend,
+                "settled_ms": round(1000 * settled), "windows_ms": self.judge.windows(report), "deaths": self.host.deaths,
                 "datagrams": report["datagrams"], "packets": sum(report["made"].values()),
                 "excused": len(report["lost"])}
 
@@ -73,7 +73,7 @@ class Story(deeds.Deeds):
         """TCP doubles its waits: after a long break it needs some time to find out that the way is open again."""
         started, echoed = time.time(), None
         while time.time() < started + SETTLE:
-            now = self.bench.traffic.do("report")["streams"]["stream"]["echoed"]
+            now = self.host.traffic.do("report")["streams"]["stream"]["echoed"]
             if echoed not in (None, now):
                 return
             echoed = now
@@ -84,8 +84,8 @@ class Story(deeds.Deeds):
         started = time.time()
         quiet = 0
         while quiet < 2:
-            self.bench.watch_daemon()
-            done = self.bench.harborwall("plan")
+            self.host.watch_daemon()
+            done = self.host.harborwall("plan")
             quiet = quiet + 1 if done.returncode == 0 else 0
             took = time.time() - started
             if not quiet and took > SETTLE * self.judge.busy:
@@ -103,11 +103,11 @@ def main(kind):
         import traceback
         print(f"story {story.name}: {type(e).__name__}: {e}\n" + traceback.format_exc(limit=-3))
         print("what happened:\n" + "\n".join(story.said))
-        print("the daemon's log:\n" + story.bench.log()[-6000:])
-        print("the plan:\n" + story.bench.plan_text())
+        print("the daemon's log:\n" + story.host.log()[-6000:])
+        print("the plan:\n" + story.host.plan_text())
         print("the file:\n" + json.dumps(story.config, indent=1), flush=True)
         code = 1
-    story.bench.end()
+    story.host.end()
     sys.stdout.flush()
     os._exit(code)  # engine threads may still wait for somebody
 

@@ -9,6 +9,7 @@
  *     [{"of": "host", "sent": LIST, "spelled": LIST, "again": []}, …]
  * again: what we would still change where our messages stand already.
  */
+#include "base/foreign.h"
 #include "bench/load.h"
 #include "edge/firewall/nft.h"
 
@@ -291,7 +292,10 @@ static void add_matches(struct sample *s, struct chain *c)
 	add(s, c, 0, (struct term){.kind = TERM_CT_STATUS_DNAT});
 	add(s, c, 0, (struct term){.kind = TERM_MARK_HAS, .number = 0x2000004});
 	add(s, c, 0, (struct term){.kind = TERM_MARK_LACKS, .number = 0x2000004});
-	add(s, c, 0, (struct term){.kind = TERM_CT_MARK_HAS, .number = 0x2000004});
+	add(s, c, 0, (struct term){.kind = TERM_CT_MARK, .number = 0x2000004, .mask = 0x3000006});
+	add(s, c, 0, (struct term){.kind = TERM_CT_MARK, .number = 0x2000004, .mask = UINT32_MAX});
+	add(s, c, 0, (struct term){.kind = TERM_CT_DIRECTION, .number = 0});
+	add(s, c, 0, (struct term){.kind = TERM_CT_DIRECTION, .number = 1});
 }
 
 static void add_lookups(struct sample *s, struct chain *c)
@@ -333,6 +337,9 @@ static void add_deeds(struct sample *s, struct chain *c)
 	add(s, c, 0, (struct term){.kind = TERM_MARK_SET, .number = 0x2000004});
 	add(s, c, 0, (struct term){.kind = TERM_MARK_CLEAR, .number = 0x2000004});
 	add(s, c, 0, (struct term){.kind = TERM_CT_MARK_SET, .number = 0x2000004});
+	add(s, c, 0,
+	    (struct term){.kind = TERM_CT_MARK_SET, .number = 0x2000004, .mask = 0x3000006});
+	add(s, c, 0, (struct term){.kind = TERM_CT_MARK_SET, .mask = 0x3000006});
 	add(s, c, 0, (struct term){.kind = TERM_LOG, .name = "harborwall: "});
 	add(s, c, 0, (struct term){.kind = TERM_JUMP, .name = "last"});
 	add(s, c, 0, (struct term){.kind = TERM_ACCEPT});

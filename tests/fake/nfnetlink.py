@@ -113,6 +113,9 @@ def connection_message(c):
                        Attribute(3, u32(status)), Attribute(7, u32(600)), Attribute(8, u32(c.mark))])
 
 
+REVOKED = 0x48575256  # the whole mark of an entry that stays so that nothing comes in its place
+
+
 class Refused(Exception):
     pass
 
@@ -209,12 +212,15 @@ class Kernel:
         self.drain()
 
     def connections(self):
-        """(source port, asked address and port) of every entry."""
+        """(source port, asked address and port) of every entry whose packets are not dropped as revoked."""
         self.sequence += 1
         self.socket.send(Message(1, []).encoded(REQUEST | DUMP, self.sequence, IPV4, CONNTRACK))
         shape = {1: {1: {}, 2: {}}}
         found = set()
         for _, body in self.answers(True):
+            mark = find(parse(body, shape), 8)
+            if mark and struct.unpack(">I", mark.value)[0] == REVOKED:
+                continue
             ends, ports = (find(find(parse(body, shape), 1).value, kind).value for kind in (1, 2))
             sport, dport = (struct.unpack(">H", find(ports, kind).value)[0] for kind in (2, 3))
             found.add((sport, socket.inet_ntoa(find(ends, 2).value), dport))

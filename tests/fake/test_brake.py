@@ -294,3 +294,16 @@ def test_networks_that_leave_are_weighed_too(host):
     host.write(config(networks=2))
     assert "4 of 6 networks would be removed (net2, net3, net4 and 1 more)" in host.wait_held()["takes"]
     assert sum(n["Name"].startswith("net") for n in host.engine.networks.values()) == 6
+
+
+def test_a_file_whose_own_tests_fail_is_refused_and_what_stood_stays(running):
+    tests = [{"from": "192.0.2.1", "to": "box0", "port": "1000-1023", "expect": "open"}]
+    running.write({**config(policies=25), "tests": tests})
+    running.daemon.wait(lambda s: s["policies"]["total"] == 25)
+    running.write({**config(policies=23), "tests": tests})
+    running.daemon.wait(lambda s: s.get("config_refused"))
+    assert "tests[0]: 192.0.2.1 -> box0 1000-1023/tcp should be open, but 192.0.2.1 -> box0 (172.18.100.10) 1023/tcp is closed" \
+        in running.daemon.status()["config_error"]
+    running.stands(policies=25)
+    running.write({**config(policies=24), "tests": tests})
+    running.daemon.wait(lambda s: s["healthy"] and s["policies"]["total"] == 24)

@@ -45,7 +45,7 @@ class Running:
         self.daemon = Daemon(case, self.file, **env)
 
     def enforced(self, port):
-        done = self.case.nft("list", "table", "inet", "harborwall")
+        done = self.case.nft("list", "set", "inet", "harborwall", "allow")
         return re.findall(r"172\.18\.103\.2 \. 172\.18\.104\.2 \. tcp \. (\d+)", done) == [str(port)]
 
     def wait(self, port, timeout=20):

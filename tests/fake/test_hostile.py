@@ -28,7 +28,7 @@ class Host(Case):
         os.rename(f"{self.folder}/new", f"{self.folder}/networks.json")
 
     def enforced(self, port):
-        listed = self.nft("list", "table", "inet", "harborwall")
+        listed = self.nft("list", "set", "inet", "harborwall", "allow")
         return re.findall(r"172\.18\.103\.2 \. 172\.18\.104\.2 \. tcp \. (\d+)", listed) == [str(port)]
 
     def hostile(self, *arguments):

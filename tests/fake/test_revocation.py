@@ -68,11 +68,13 @@ def test_of_two_protocols_the_one_that_was_revoked_is_closed(host):
     assert host.kernel.connections() == {(1000, API, 80)}
 
 
-def test_a_connection_that_others_admitted_stays(host):
+def test_what_the_rules_admitted_ends_and_what_others_did_stays_whatever_the_marks_say(host):
+    """Others write marks, too: whole words, and at times our own bits."""
     apply(host, allowed(port=80, proto="udp"), allowed(port=81, proto="udp"))
-    host.kernel.connect([asked(1000, 81), asked(1001, 81, mark=0), asked(1002, 81, mark=0x1000000)])
+    host.kernel.connect([asked(1000, 81), asked(1001, 81, mark=0), asked(1002, 81, mark=0x1000000),
+                         asked(1003, 82), asked(1004, 82, mark=0), asked(1005, 82, mark=0x3000000)])
     apply(host, allowed(port=80, proto="udp"))
-    assert host.kernel.connections() == {(1001, API, 81), (1002, API, 81)}
+    assert host.kernel.connections() == {(1003, API, 82), (1004, API, 82), (1005, API, 82)}
 
 
 PEER, HOST = "192.0.2.2", "192.0.2.1"

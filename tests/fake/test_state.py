@@ -84,14 +84,22 @@ def test_what_is_lost_with_the_state_file_is_only_that(case, vpn):
     applied(case, NEVER)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 1, "containers": 3}', '{"version": 1, "containers": [4]}'])
-def test_a_state_file_that_cannot_be_read_makes_names_wait_and_is_left_alone(case, vpn, text):
+@pytest.mark.parametrize("text, said", [
+    ("{", "line 1, column 2: the text ends too early"), ("[]", "line 1, column 1: expected an object, found a list"),
+    ('{"version": 1,\n "containers": 3}', "line 2, column 16: expected a list, found a number"),
+    ('{"version": 1,\n\n "containers": ["\u00e9", 4]}', "line 3, column 22: expected a text, found a number"),
+    ('{"version": 1, "containers": ["wire\\u0000guard"]}', "line 1, column 31: a NUL character in a name"),
+    ('{"connections": [{"container": "c1", "name": "web"}]}', "line 1, column 18: a name is missing here"),
+    ('{"connections": [{"container": "c1", "name": "web", "network": "n", "settings": {"IPAMConfig": 4}}]}',
+     "line 1, column 18: these settings are no connection's"),
+    ('{"networks": [{"name": "web"}]}', "line 1, column 15: settings are missing here")])
+def test_a_state_file_that_cannot_be_read_makes_names_wait_and_is_left_alone(case, vpn, text, said):
     remove(vpn, "wireguard")
     with open(f"{case.folder}/state.json", "w", encoding="utf-8") as f:
         f.write(text)
     planned = case.run("plan").stdout
     assert 'waiting: policies[1]: there is no container "wireguard", and whether it was one is not known: ' in planned, planned
-    assert "state.json" in planned and "remove it" in planned
+    assert f"state.json can't be read ({said})" in planned and "remove it" in planned, planned
     case.run("apply")
     assert not on_the_host(case)
     with open(f"{case.folder}/state.json", encoding="utf-8") as f:

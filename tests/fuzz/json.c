@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "core/json/json.h"
+#include "core/json/draft.h"
 
 #include <jansson.h>
 
@@ -47,28 +47,26 @@ static void same_string(const struct json *json, uint32_t node, const char *text
 	arena_release(&a);
 }
 
-static void same(const struct json *json, uint32_t node, const json_t *theirs);
+static void same(struct json *json, uint32_t node, const json_t *theirs);
 
-static void same_object(const struct json *json, uint32_t node, const json_t *theirs)
+static void same_object(struct json *json, uint32_t node, const json_t *theirs)
 {
 	struct arena a = {0};
-	json_node_list doubles = {0};
+	json_duplicate_list doubles = {0};
 	uint32_t n = 0;
 
-	json_each_member(key, json, node)
-	{
+	json_each_member (key, json, node) {
 		struct json_string name = json_string_of(json, key, &a);
 		const json_t *value = json_object_getn(theirs, name.text, name.len);
 
 		claim(value);
 		n++;
 	}
-	claim(n == json->nodes[node].len);
-	json_find_duplicates(&doubles, &a, json);
+	claim(n == json_count(json, node));
+	json_find_duplicates(&doubles, &a, json, node);
 	claim(doubles.n || n == json_object_size(theirs));
 	if (!doubles.n)
-		json_each_member(key, json, node)
-		{
+		json_each_member (key, json, node) {
 			struct json_string name = json_string_of(json, key, &a);
 
 			same(json, key + 1, json_object_getn(theirs, name.text, name.len));
@@ -76,7 +74,7 @@ static void same_object(const struct json *json, uint32_t node, const json_t *th
 	arena_release(&a);
 }
 
-static void same(const struct json *json, uint32_t node, const json_t *theirs)
+static void same(struct json *json, uint32_t node, const json_t *theirs)
 {
 	int64_t number;
 	size_t i = 0;
@@ -91,8 +89,9 @@ static void same(const struct json *json, uint32_t node, const json_t *theirs)
 		claim(number == json_integer_value(theirs));
 		break;
 	case JSON_ARRAY:
-		json_each(item, json, node) same(json, item, json_array_get(theirs, i++));
-		claim(i == json_array_size(theirs) && i == json->nodes[node].len);
+		json_each (item, json, node)
+			same(json, item, json_array_get(theirs, i++));
+		claim(i == json_array_size(theirs) && i == json_count(json, node));
 		break;
 	case JSON_OBJECT:
 		same_object(json, node, theirs);
@@ -106,26 +105,41 @@ static void same(const struct json *json, uint32_t node, const json_t *theirs)
 }
 
 /* One key twice in an object: jansson can be asked to refuse that. */
-static void same_doubles(const struct json *json, const char *text, size_t size)
+static void same_doubles(struct json *json, const char *text, size_t size)
 {
 	struct arena a = {0};
-	json_node_list doubles = {0};
+	json_duplicate_list doubles = {0};
 	json_t *strict = json_loadb(
 		text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
 
-	json_find_duplicates(&doubles, &a, json);
+	for (uint32_t i = 0; i < json->n; i++)
+		if (json_type_of(json, i) == JSON_TYPE_OBJECT)
+			json_find_duplicates(&doubles, &a, json, i);
 	claim(!strict == !!doubles.n);
 	json_decref(strict);
 	arena_release(&a);
 }
 
+/* Written again it means the same. */
+static void same_again(const struct json *json, const json_t *theirs)
+{
+	AUTO_BUF struct buf text = {0};
+	json_t *again;
+
+	json_write(&text, json, JSON_ROOT);
+	again = json_loadb(buf_text(&text), text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	claim(json_equal(again, theirs));
+	json_decref(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = own_copy(data, size);
+	struct arena a = {0};
 	struct json json;
 	struct json_error wrong;
 	json_error_t refused;
-	bool ours = json_parse(&json, text, size, JSON_MAX_DEPTH, &wrong);
+	bool ours = json_parse(&json, &a, text, size, JSON_MAX_DEPTH, &wrong);
 	json_t *theirs = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &refused);
 
 	claim(ours || (wrong.what && wrong.at <= size));
@@ -137,11 +151,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		claim(ours);
 		same(&json, JSON_ROOT, theirs);
 		same_doubles(&json, text, size);
+		same_again(&json, theirs);
 	} else {
 		claim(!ours || is_a_limit(&refused));
 	}
 	json_decref(theirs);
-	json_release(&json);
+	arena_release(&a);
 	free(text);
 	return 0;
 }

@@ -187,3 +187,40 @@ def test_the_picture_in_the_readme_is_of_the_example():
             f.write(f"{before}```mermaid\n{done.stdout}```{after}")
     else:
         assert shown == done.stdout
+
+
+def run_tests(tmp_path, name, *options):
+    return run(tmp_path, "check", name, "test", *options)
+
+
+def test_the_files_own_tests(tmp_path):
+    good, bad = run_tests(tmp_path, "tests_that_hold"), run_tests(tmp_path, "error_tests_that_fail")
+    assert good.returncode == 0 and good.stdout.count("\nok ") + 1 == 6 and "6 tests, 0 failed" in good.stdout, good
+    assert bad.returncode == 2 and bad.stdout.count("FAILED") == 7 and "8 tests, 7 failed" in bad.stdout, bad
+    told = json.loads(run_tests(tmp_path, "error_tests_that_fail", "--json").stdout)
+    assert told["failed"] == 7 and [t["holds"] for t in told["tests"]].count(True) == 1
+    assert run_tests(tmp_path, "error_tests").returncode == 1
+
+
+def test_every_policy_that_goes_or_widens_is_caught_by_a_test(tmp_path):
+    """The tests of a file say what is open and what is closed; its author's slips must not get past them."""
+    with open(f"{HERE}/check/tests_that_hold.json", encoding="utf-8") as f:
+        config = json.load(f)
+    config["tests"] = [{"from": "proxy", "to": "api", "port": 8080, "expect": "open"},
+                       {"from": "proxy", "to": "api", "port": "1-8079", "expect": "closed"},
+                       {"from": "proxy", "to": "api", "port": "8081-65535", "expect": "closed"},
+                       {"from": "10.1.0.0/16", "to": "db", "port": [5432, "6000-6010"], "expect": "open"},
+                       {"from": "10.2.0.0/16", "to": "db", "expect": "closed"}, {"from": "10.1.0.0/16", "to": "db", "port": 5433, "expect": "closed"},
+                       {"from": "outside", "to": "proxy", "port": [80, 443], "expect": "open"},
+                       {"from": "outside", "to": "proxy", "port": 81, "expect": "closed"}]
+
+    def holds(policies):
+        (tmp_path / "networks.json").write_text(json.dumps({**config, "policies": policies}))
+        return subprocess.run([HARBORWALL, "check", "-q", "networks.json"], cwd=tmp_path, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+    policies = config["policies"]
+    assert holds(policies)
+    for i in range(3):
+        assert not holds(policies[:i] + policies[i + 1:]), f"policy {i} goes"
+        assert not holds(policies[:i] + [{**policies[i], "port": "1-65535"}] + policies[i + 1:]), f"ports of {i}"
+    assert not holds([policies[0], {**policies[1], "from": "10.0.0.0/8"}] + policies[2:])

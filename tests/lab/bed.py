@@ -11,6 +11,7 @@ import oracle
 import prober
 
 PEER, PEER_IP, HOST_IFACE, HOST_IP = "peer", "192.0.2.2", "ext0", "192.0.2.1"
+OUTSIDE = "192.0.2.0/24"  # where the peer is
 CLIENT, CLIENT_IP, TUNNEL_IP = "client", "10.66.0.2", "10.66.0.1"
 PORTS = {"tcp": [80, 81, 443, 8080], "udp": [53, 80]}
 
@@ -110,6 +111,20 @@ class Bed:
         if again:  # a busy machine answers late, a rule that is not there never
             got.update(self.prober.ask_all(again, timeout=3))
         return prober.compare(expected, got), got, world
+
+    def assert_sources(self, ip, ports, thieves):
+        """Everybody of them borrows an address of a neighbour's, of the peer's and of nobody's; the peer and a neighbour
+        send their own, too."""
+        world = self.world()
+        who = oracle.Oracle(self.config, world)
+        target, _ = world.owner(ip)
+        neighbour = next(a for n in world.containers.values() for a in n.values() if any(who.allowed(a, ip, *p) for p in ports))
+        owner, _ = world.owner(neighbour)
+        attempts = [(sender, source, ip, proto, port, target) for sender in (PEER, owner, *thieves)
+                    for source in (neighbour, PEER_IP, f"{PEER_IP}2", "203.0.113.9") for proto, port in ports]
+        wanted = {a for a in attempts if who.lets_in(*a[:5])}
+        got = set(self.prober.spoof(attempts))
+        assert wanted and got == wanted, f"got in: {sorted(got - wanted)}\nstayed out: {sorted(wanted - got)}"
 
     def into_managed(self, key):
         """What leads to an address of a declared network, the host's own or the tunnel's."""

@@ -179,6 +179,19 @@ class Oracle:
         return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject)
                    and p.speaks(proto, port) for p in self.config.policies)
 
+    def counts(self, endpoint, source):
+        """A source counts where it is at home: an address of an engine's network on that network alone, any other one
+        nowhere on an engine's bridge."""
+        home = next((n for n, (subnet, _) in self.world.networks.items() if inside(source, [ipaddress.ip_network(subnet)])), None)
+        own = self.world.containers.get(endpoint, {})
+        if not self.world.enterable:  # no engine tells of other bridges than the file's
+            own = own.keys() & {n["network_name"] for n in self.config.networks.values()}
+        return home in own if own else home is None
+
+    def lets_in(self, endpoint, source, ip, proto, port):
+        """A new connection from there, whatever source it says."""
+        return self.counts(endpoint, source) and self.allowed(source, ip, proto, port)
+
     # -- paths --
 
     def arrive(self, container, iface, source, sources, proto, port):

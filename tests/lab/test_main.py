@@ -122,8 +122,8 @@ def test_a_policy_that_left_the_file_is_closed_and_nothing_else_changes(standing
     config = standing.config
     del config["policies"][0]
     standing.write(config)
-    planned = standing.harborwall("plan")
-    assert planned.returncode == 2
+    planned = standing.harborwall("plan", "--rules")
+    assert planned.returncode == 2 and "closes  publicbackend -> smarthostloadbalancer 80/tcp" in planned.stdout
     assert "172.18.104.3 . 172.18.103.2 . tcp . 80" in planned.stdout
     assert standing.apply().stdout.count("\n") < 12
     got = standing.assert_matrix()

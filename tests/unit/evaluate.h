@@ -149,7 +149,7 @@ static inline enum outcome probe_chain(const struct ruleset *rs, const char *nam
 
 	if (!chain || depth > 8) /* the kernel takes 16 */
 		abort();
-	if (!strcmp(name, "admit") || !strcmp(name, "pass"))
+	if (!strcmp(name, "admit"))
 		return ADMITTED;
 	list_each (rule, &chain->rules) {
 		enum outcome out = probe_rule(rs, rule, p, depth);

@@ -87,8 +87,8 @@ static inline void random_scene(struct scene *s, bool counted)
 
 static inline void build(struct scene *s)
 {
-	struct facts facts = {.mark_accept = 2, .mark_raw = 1};
-	struct builder b = {.rs = &s->rs, .a = &s->a, .facts = &facts, .counted = s->counted};
+	struct hooks hooks = {.accept = 2, .between = 3, .raw = 1};
+	struct builder b = {.rs = &s->rs, .a = &s->a, .hooks = &hooks, .counted = s->counted};
 	grouped_list flows = {0};
 
 	for (uint32_t i = 0; i < s->n; i++)
@@ -98,12 +98,11 @@ static inline void build(struct scene *s)
 	struct ends ends = {.b = &b};
 
 	add_chain(&b, "admit", NULL, 0, 0);
-	add_chain(&b, "pass", NULL, 0, 0);
 	build_groups(&ends, &flows, WAY_NEW);
-	build_groups(&ends, &flows, WAY_RAW);
+	build_groups(&ends, &flows, WAY_ON);
 	build_groups(&ends, &flows, WAY_REPLY);
 	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
-	dispatch_groups(&b, add_chain(&b, "raw", NULL, 0, 0), WAY_RAW);
+	dispatch_groups(&b, add_chain(&b, "later", NULL, 0, 0), WAY_ON);
 	dispatch_groups(&b, add_chain(&b, "reply", NULL, 0, 0), WAY_REPLY);
 	s->rs.exists = true;
 }

@@ -140,19 +140,54 @@ TEST(json_strings_never_break_out)
 	buf_free(&b);
 }
 
-TEST(diagnostics_are_sorted_by_place_and_stable)
+TEST(diagnostics_get_their_places_and_are_sorted_by_them)
 {
+	static const char text[] = "one\nt\xc3\xa9o\nthree";
 	struct arena a = {0};
 	struct diags d = {.arena = &a};
 
-	diag_add(&d, SEVERITY_ERROR, "b", "/b", "second")->line = 2;
-	diag_add(&d, SEVERITY_WARNING, "a", "/a", "first")->line = 1;
-	diag_add(&d, SEVERITY_ERROR, "c", "/c", "third")->line = 2;
-	diags_sort(&d);
-	assert_string_equal(diag_format(&a, "f", &d.list.items[0]), "f:1:0: warning: a: first");
-	assert_string_equal(d.list.items[1].message, "second");
+	diag_add(&d, SEVERITY_ERROR, 7, "b", "second");
+	diag_add(&d, SEVERITY_WARNING, 0, "a", "first");
+	diag_add(&d, SEVERITY_ERROR, 7, "c", "third");
+	diag_add(&d, SEVERITY_ERROR, 1000, "", "behind the end");
+	diags_place(&d, text, sizeof(text) - 1);
+	assert_string_equal(diag_format(&a, "f", &d.list.items[0]), "f:1:1: warning: a: first");
+	assert_string_equal(diag_format(&a, "f", &d.list.items[1]), "f:2:3: error: b: second");
 	assert_string_equal(d.list.items[2].message, "third");
-	assert_int_equal(d.n_errors, 2);
+	assert_string_equal(diag_format(&a, "f", &d.list.items[3]), "f:3:6: error: behind the end");
+	assert_int_equal(d.n_errors, 3);
+	arena_release(&a);
+}
+
+TEST(a_place_is_quoted_with_a_caret_below_it)
+{
+	static const struct {
+		const char *text;
+		size_t at;
+		const char *quote;
+	} cases[] = {
+		{"{\n\t\"a\": 1,\r\n}", 9, "  \t\"a\": 1,\n  \t      ^\n"},
+		{"\xc3\xa9\xc3\xa9!", 4, "  \xc3\xa9\xc3\xa9!\n    ^\n"},
+		{"a\x1b[31m\x7f", 7, "  a?[31m?\n         ^\n"},
+		{"\xff\xe2\x80\xae!", 4, "  ?\?!\n    ^\n"},
+		{"one\n", 4, "  \n  ^\n"},
+		{"", 0, "  \n  ^\n"},
+	};
+	struct arena a = {0};
+	AUTO_BUF struct buf line = {0};
+	const char *quote;
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_string_equal(
+			quote_place(&a, cases[i].text, strlen(cases[i].text), cases[i].at),
+			cases[i].quote);
+	for (int i = 0; i < 1000; i++)
+		buf_puts(&line, "\xc3\xa9");
+	for (size_t at = 0; at <= line.len; at += 2) { /* long lines are cut between characters */
+		quote = quote_place(&a, line.data, line.len, at);
+		assert_true(strlen(quote) < 300);
+		assert_int_equal(quote[2] & 0xff, 0xc3);
+	}
 	arena_release(&a);
 }
 
@@ -260,10 +295,11 @@ int main(void)
 		cmocka_unit_test(prefixes_know_their_bounds),
 		cmocka_unit_test(the_first_error_wins_and_is_wrapped),
 		cmocka_unit_test(json_strings_never_break_out),
+		cmocka_unit_test(diagnostics_get_their_places_and_are_sorted_by_them),
+		cmocka_unit_test(a_place_is_quoted_with_a_caret_below_it),
 		cmocka_unit_test(of_all_characters_those_that_a_terminal_obeys_are_escaped),
 		cmocka_unit_test(what_is_no_utf8_is_escaped_byte_by_byte),
 		cmocka_unit_test(a_line_that_needs_no_escaping_is_the_text_itself),
-		cmocka_unit_test(diagnostics_are_sorted_by_place_and_stable),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_and_lists_grow),
 		cmocka_unit_test(an_arena_that_is_reset_gives_zeroed_memory),
 		cmocka_unit_test(addresses_compare_as_their_bytes_do),

@@ -17,11 +17,13 @@ struct file {
 
 static void load(struct file *f, const char *text)
 {
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
+
 	*f = (struct file){0};
 	f->diags.arena = &f->arena;
-	assert_true(config_decode(&f->config, &f->diags, &f->arena, "networks.json", text,
+	assert_true(config_decode(&f->config, &kept, &f->diags, &f->arena, "networks.json", text,
 				  strlen(text)));
-	resolve(&f->resolution, &f->diags, &f->arena, &f->config);
+	resolve(&f->resolution, &f->diags, &f->arena, &f->config, &kept);
 	f->declared = (struct declared){&f->config, &f->resolution};
 }
 

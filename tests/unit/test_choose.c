@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What follows from what was seen on a host. */
-#include "core/foreign/choose.h"
+#include "core/plan/choose.h"
 #include "unit/test.h"
 
 #include <errno.h>

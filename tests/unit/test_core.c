@@ -3,8 +3,8 @@
  * difference over every golden file: what is sent reads back as what was wanted. */
 #include "core/compile/compile.h"
 #include "core/config/impl.h"
+#include "core/config/place.h"
 #include "core/foreign/handoff.h"
-#include "core/json/locate.h"
 #include "core/nft/nft.h"
 #include "core/plan/plan.h"
 #include "core/resolve/resolve.h"
@@ -57,6 +57,71 @@ TEST(an_answer_that_is_no_list_is_no_empty_list)
 	}
 }
 
+TEST(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path)
+{
+	static const struct {
+		const char *text, *said;
+	} cases[] = {
+		{"", "byte 0 of the answer: not JSON: the text is empty"},
+		{"[{\"Id\": \"1\",}]", "byte 11 of the answer: not JSON: a comma before a closing "
+				       "bracket; remove the comma"},
+		{"[{\"Id\": \"\xff\"}]", "byte 9 of the answer: not JSON: not UTF-8"},
+		{"[{\"Id\": \"\\ud800\"}]", "byte 9 of the answer: not JSON: an unknown escape"},
+		{"{}", "byte 0 of the answer: expected a list, found an object"},
+		{"[null]", "byte 1 of the answer: [0]: expected an object, found null"},
+		{"[{\"Id\": 1}]", "byte 8 of the answer: [0].Id: expected a text, found a number"},
+		{"[{\"Name\": \"a\"}]", "byte 1 of the answer: [0]: no Id"},
+		{"[{\"Id\": \"a\\u0000b\"}]", "byte 8 of the answer: [0].Id: a NUL character"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"Internal\": \"no\"}]",
+		 "byte 38 of the answer: [0].Internal: expected true or false, found a text"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"IPAM\": []}]",
+		 "byte 34 of the answer: [0].IPAM: expected an object, found a list"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"IPAM\": {\"Config\": [{}, {\"Subnet\": "
+		 "4}]}}]",
+		 "byte 61 of the answer: [0].IPAM.Config[1].Subnet: expected a subnet, found a "
+		 "number"},
+		{"[{\"Id\": \"1\", \"Name\": \"a\", \"Labels\": {\"x.y\": 18446744073709551616}}]",
+		 "byte 44 of the answer: [0].Labels[\"x.y\"]: expected a text, found a number that "
+		 "is too large"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct engine e = {0};
+		struct error err = {0};
+
+		assert_false(
+			engine_decode_networks(&e, &a, cases[i].text, strlen(cases[i].text), &err));
+		assert_memory_equal(err.text, cases[i].said, strlen(cases[i].said));
+	}
+}
+
+/* An image brings its labels along: none of them may hide the containers of a host. */
+TEST(what_an_answer_says_and_nobody_asks_for_hides_nothing)
+{
+	static const char text[] = "[{\"Id\": \"1\", \"Names\": [\"/web\"], \"State\": \"running\","
+				   " \"Labels\": {\"a\\u0000b\": \"\\u0000\", \"n\": 1e999, \"n\": "
+				   "18446744073709551616,"
+				   " \"deep\": [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]},"
+				   " \"NetworkSettings\": {\"Networks\": {\"\\u006eet\": "
+				   "{\"IPAddress\": \"10.0.0.2\\u0000\","
+				   " \"Gateway\": \"10.0.0.\\u0031\", \"DriverOpts\": "
+				   "{\"io.harborwall.managed\": \"1\"}}}}}]";
+	AUTO_RELEASE struct arena a = {0};
+	struct engine e = {0};
+	struct error err = {0};
+	const struct engine_container *web;
+	const struct engine_endpoint *net;
+
+	assert_true(engine_decode_containers(&e, &a, text, sizeof(text) - 1, &err));
+	web = engine_find_container(&e, "web");
+	assert_true(web && web->running);
+	net = engine_find_endpoint(web, "net");
+	assert_true(net && net->managed);
+	assert_int_equal(net->ip.family, 0); /* it is no address, not one that is cut short */
+	assert_string_equal(ip_format(net->gateway).s, "10.0.0.1");
+}
+
 TEST(a_refusal_is_quoted_on_one_line)
 {
 	static const char body[] = "{\"message\": \"Pool overlaps\\nwith other one\"}";
@@ -103,6 +168,7 @@ static void load(struct example *x, const char *name)
 {
 	const char *path =
 		arena_printf(&x->arena, "%s/golden/rules/%s.json", getenv("TESTS"), name);
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	char text[1 << 16];
 	FILE *f = fopen(path, "r");
 	size_t len;
@@ -118,8 +184,8 @@ static void load(struct example *x, const char *name)
 				  .ip_forward = 1,
 				  .mark_accept = 0x2000000,
 				  .mark_raw = 0x1000000};
-	assert_true(config_decode(&x->config, &x->diags, &x->arena, name, text, len));
-	resolve(&x->resolution, &x->diags, &x->arena, &x->config);
+	assert_true(config_decode(&x->config, &kept, &x->diags, &x->arena, name, text, len));
+	resolve(&x->resolution, &x->diags, &x->arena, &x->config, &kept);
 	compile(&x->want, &x->findings, &x->arena, &x->config, &x->resolution, &x->engine,
 		&x->facts);
 	list_each (space, &x->want.spaces)
@@ -238,8 +304,9 @@ static bool decodes(const char *text, uint32_t *n_policies)
 {
 	struct arena a = {0};
 	struct diags diags = {.arena = &a};
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	struct config config;
-	bool ok = config_decode(&config, &diags, &a, "f", text, strlen(text));
+	bool ok = config_decode(&config, &kept, &diags, &a, "f", text, strlen(text));
 
 	*n_policies = config.policies.n;
 	assert_int_equal(ok, !diags.n_errors);
@@ -247,8 +314,7 @@ static bool decodes(const char *text, uint32_t *n_policies)
 	return ok;
 }
 
-/* A sound file is read piece by piece, any other as a whole: both must say the same of it. */
-TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
+TEST(a_file_is_read_strictly)
 {
 #define REST "\"networks\":{},\"ips\":{}"
 #define A    "\"selector\":\"a\",\"from\":\"c\""
@@ -293,10 +359,9 @@ TEST(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole)
 #undef B
 }
 
-TEST(a_section_that_is_missing_is_an_error_however_the_file_is_read)
+TEST(a_section_that_is_missing_is_an_error)
 {
 	static const char *const sections[] = {"\"networks\":{}", "\"ips\":{}", "\"policies\":[]"};
-	/* plain; with what only the library reads; with what is read as a whole, to say why */
 	static const char *const more[] = {"", ",\"x-\":\"\\u0041\"",
 					   ",\"zebra\":{\"a\":1,\"a\":1}"};
 
@@ -305,6 +370,7 @@ TEST(a_section_that_is_missing_is_an_error_however_the_file_is_read)
 			AUTO_RELEASE struct arena a = {0};
 			struct diags diags = {.arena = &a};
 			const char *text = "\"_\":0";
+			AUTO_CONFIG_TEXT struct config_text kept = {0};
 			uint32_t missing = 0;
 			struct config config;
 
@@ -313,7 +379,7 @@ TEST(a_section_that_is_missing_is_an_error_however_the_file_is_read)
 					text = arena_printf(&a, "%s,%s", text, sections[k]);
 			text = arena_printf(&a, "{%s%s}", text, more[i]);
 			assert_int_equal(
-				config_decode(&config, &diags, &a, "f", text, strlen(text)),
+				config_decode(&config, &kept, &diags, &a, "f", text, strlen(text)),
 				set == 7 && i < 2);
 			list_each (diag, &diags.list)
 				missing += strstr(diag->message, "section is missing") != NULL;
@@ -321,7 +387,6 @@ TEST(a_section_that_is_missing_is_an_error_however_the_file_is_read)
 		}
 }
 
-/* How many policies there will be is guessed from those that were read: here wrongly, both ways. */
 TEST(policies_of_very_different_length_are_all_kept)
 {
 	enum { N = 3000 };
@@ -330,6 +395,7 @@ TEST(policies_of_very_different_length_are_all_kept)
 	for (int order = 0; order < 2; order++) {
 		AUTO_RELEASE struct arena a = {0};
 		struct diags diags = {.arena = &a};
+		AUTO_CONFIG_TEXT struct config_text kept = {0};
 		struct config config;
 
 		text.len = 0;
@@ -340,7 +406,7 @@ TEST(policies_of_very_different_length_are_all_kept)
 				   "\"comment\":\"number %d\"}",
 				   i ? "," : "", i + 1, (i < N / 2) == order ? 1 : 700, "", i);
 		buf_puts(&text, "]}");
-		assert_true(config_decode(&config, &diags, &a, "f", text.data, text.len));
+		assert_true(config_decode(&config, &kept, &diags, &a, "f", text.data, text.len));
 		assert_int_equal(config.policies.n, N);
 		for (int i = 0; i < N; i++) {
 			const struct policy *p = &config.policies.items[i];
@@ -366,37 +432,133 @@ TEST(control_characters_are_found_wherever_they_stand)
 			}
 }
 
-/* For the sanitized build: nothing is read behind the end of the place that was sought. */
-TEST(a_place_is_compared_no_further_than_it_goes)
+static const struct diag *decode_wrong(struct diags *diags, const char *text, size_t len)
 {
-	static const char text[] = "{\"zaaaaaaaaaaaaaaaaaaaa\": {}}";
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
+	struct config config;
+
+	assert_false(config_decode(&config, &kept, diags, diags->arena, "f", text, len));
+	diags_place(diags, text, len);
+	return diags->list.items;
+}
+
+TEST(a_diagnostic_stands_at_its_value_and_its_path_leads_there)
+{
+	static const struct {
+		const char *text, *path;
+		uint32_t line, column;
+	} cases[] = {
+		{"{\n \"é\": 1}", "[\"é\"]", 2, 2},
+		{"{\"policies\": [{}, {\"port\": [1,\n \t0]}]}", "policies[1].port[1]", 2, 3},
+		{"{\"networks\": {\"a b\": {\"labels\": {\"1\": 2}}}}",
+		 "networks[\"a b\"].labels[\"1\"]", 1, 39},
+		{"{\"x-\": {\"a\": [[0], {\"b\": 0, \"b\": 1}]}}", "x-.a[1].b", 1, 29},
+		{"{\"ips\": {\"x-\": {\"k\": 0, \"k\": 1}}}", "ips.x-.k", 1, 25},
+		{"{\"ips\": {\"x-\": 0, \"_\": 1, \"\": {}}}", "ips[\"\"]", 1, 27},
+		{"[]", "", 1, 1},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct diags diags = {.arena = &a};
+		bool found = false;
+
+		decode_wrong(&diags, cases[i].text, strlen(cases[i].text));
+		list_each (d, &diags.list)
+			found |= d->line == cases[i].line && d->column == cases[i].column &&
+				 !strcmp(d->path, cases[i].path);
+		if (!found)
+			list_each (d, &diags.list)
+				print_error("%s\n", diag_format(&a, "f", d));
+		assert_true(found);
+	}
+}
+
+TEST(of_a_key_that_stands_twice_the_first_counts_and_its_line_is_named)
+{
+	static const char text[] = "{\"networks\": {}, \"ips\": {},\n\"policies\": [],\n"
+				   "\"policies\": 7, \"policies\": 8, \"x-\": 1, \"x-\": 2}";
 	AUTO_RELEASE struct arena a = {0};
 	struct diags diags = {.arena = &a};
-	char *place = xmalloc(4);
 
-	memcpy(place, "/zz", 4);
-	diag_add(&diags, SEVERITY_NOTE, "", "", "%s", "sought")->pointer = place;
-	diags_locate(&diags, text, sizeof(text) - 1);
-	assert_int_equal(diags.list.items[0].line, 1);
-	free(place);
+	decode_wrong(&diags, text, sizeof(text) - 1);
+	assert_int_equal(diags.list.n, 3); /* and none that 7 is no list */
+	for (int i = 0; i < 2; i++)
+		assert_string_equal(diags.list.items[i].message,
+				    "this key stands twice, first on line 2; remove one");
+	assert_string_equal(diags.list.items[2].path, "x-");
+}
+
+/* On one line, so that no place may be counted from its beginning. */
+TEST(many_diagnostics_in_a_large_file_take_no_longer_each)
+{
+	enum { MANY = 200000, MOST_MS = 5000 };
+	static const struct {
+		const char *before, *item, *behind;
+	} cases[] = {
+		{"{\"port\":[", "0", "]}"},
+		{"{\"port\":[", "[1]", "]}"},
+		{"{", "\"a\":{\"b\":0,\"b\":1}", "}"},
+		{"", "{\"from\":0}", ""},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		AUTO_BUF struct buf text = {0};
+		struct diags diags = {.arena = &a};
+		int64_t start = clock_ms();
+
+		buf_puts(&text, "{\"networks\":{},\"ips\":{},\"policies\":[");
+		buf_puts(&text, cases[i].before);
+		for (int n = 0; n < MANY; n++) {
+			buf_puts(&text, n ? "," : "");
+			buf_puts(&text, cases[i].item);
+		}
+		buf_puts(&text, cases[i].behind);
+		buf_puts(&text, "]}");
+		decode_wrong(&diags, text.data, text.len);
+		assert_true(diags.list.n >= MANY);
+		assert_in_range(clock_ms() - start, 0, MOST_MS);
+	}
+}
+
+TEST(the_line_of_every_policy_is_known)
+{
+	static const char text[] = "{\"networks\": {}, \"ips\": {}, \"policies\": [\n\n"
+				   "{\"x-\": \"\\n\"}, {\n}, {}\n,\n{}]}";
+	static const uint32_t lines[] = {3, 3, 4, 6};
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
+	AUTO_RELEASE struct arena a = {0};
+	struct diags diags = {.arena = &a};
+	struct config config;
+
+	assert_true(config_decode(&config, &kept, &diags, &a, "f", text, sizeof(text) - 1));
+	assert_int_equal(config.policies.n, COUNT_OF(lines));
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		assert_int_equal(config.policies.items[i].line, lines[i]);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_place_is_compared_no_further_than_it_goes),
+		cmocka_unit_test(a_diagnostic_stands_at_its_value_and_its_path_leads_there),
+		cmocka_unit_test(of_a_key_that_stands_twice_the_first_counts_and_its_line_is_named),
+		cmocka_unit_test(many_diagnostics_in_a_large_file_take_no_longer_each),
+		cmocka_unit_test(the_line_of_every_policy_is_known),
 		cmocka_unit_test(policies_of_very_different_length_are_all_kept),
 		cmocka_unit_test(control_characters_are_found_wherever_they_stand),
 		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),
 		cmocka_unit_test(an_answer_that_is_no_list_is_no_empty_list),
 		cmocka_unit_test(a_mark_that_inspect_tells_makes_no_other_engine),
+		cmocka_unit_test(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path),
+		cmocka_unit_test(what_an_answer_says_and_nobody_asks_for_hides_nothing),
 		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),
 		cmocka_unit_test(a_docker_user_behind_the_isolation_comes_too_late),
-		cmocka_unit_test(a_file_in_pieces_is_as_strict_as_one_that_is_read_whole),
-		cmocka_unit_test(a_section_that_is_missing_is_an_error_however_the_file_is_read),
+		cmocka_unit_test(a_file_is_read_strictly),
+		cmocka_unit_test(a_section_that_is_missing_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

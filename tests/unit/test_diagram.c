@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Diagrams of flows against a reading of the same sets one by one, over random sets. */
 #include "base/base.h"
-#include "core/reach/diagram.h"
+#include "core/flowset/diagram.h"
 #include "unit/test.h"
 
 #include <stdio.h>

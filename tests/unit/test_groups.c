@@ -59,11 +59,11 @@ static void packets_meet_the_policies(uint64_t first, bool counted)
 		for (int i = 0; i < PACKETS; i++) {
 			struct probe p = some_packet();
 			bool passes = probe_chain(&s.rs, "fresh", &p, 0) == ADMITTED;
-			bool raw = probe_chain(&s.rs, "raw", &p, 0) == ADMITTED;
+			bool later = probe_chain(&s.rs, "later", &p, 0) == ADMITTED;
 			struct probe back = {p.dst, p.src, p.proto, .sport = p.dport};
 
 			admitted += passes;
-			if (passes == is_granted(&s, &p) && passes == raw &&
+			if (passes == is_granted(&s, &p) && passes == later &&
 			    passes == (probe_chain(&s.rs, "reply", &back, 0) == ADMITTED))
 				continue;
 			AUTO_BUF struct buf text = {0};
@@ -114,10 +114,10 @@ static uint32_t elements(const struct ruleset *rs)
 static struct ruleset service_to_service(struct arena *a, uint32_t from, uint32_t to)
 {
 	static const struct traffic http = {IPPROTO_TCP, 80, 80};
-	static const struct facts facts;
+	static const struct hooks hooks;
 	struct grant *grant = arena_new(a, struct grant);
 	struct ruleset rs = {.exists = true};
-	struct builder b = {.rs = &rs, .a = a, .facts = &facts};
+	struct builder b = {.rs = &rs, .a = a, .hooks = &hooks};
 	grouped_list flows = {0};
 
 	*grant = (struct grant){.from = members(a, 0x0a000000, from),

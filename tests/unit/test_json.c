@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The JSON reader: what it takes, what it refuses and where, and the values it gives. */
 #include "base/buf.h"
-#include "core/json/json.h"
+#include "core/json/draft.h"
+#include "core/json/path.h"
 #include "unit/test.h"
 
 static bool parses(const char *text)
 {
-	AUTO_JSON struct json json;
+	AUTO_RELEASE struct arena a = {0};
+	struct json json;
 	struct json_error wrong;
 
-	return json_parse(&json, text, strlen(text), JSON_MAX_DEPTH, &wrong);
+	return json_parse(&json, &a, text, strlen(text), JSON_MAX_DEPTH, &wrong);
 }
 
 TEST(every_kind_of_value_is_read_with_its_place_and_its_length)
 {
 	static const char text[] = " {\"a\": [1, \"x\\ny\", null], \"b\": {}, \"c\": true}";
 	AUTO_RELEASE struct arena a = {0};
-	AUTO_JSON struct json json;
+	struct json json;
 	struct json_error wrong;
 	struct json_string s;
 	uint32_t list, n = 0;
 	int64_t one;
 
-	assert_true(json_parse(&json, text, strlen(text), JSON_MAX_DEPTH, &wrong));
+	assert_true(json_parse(&json, &a, text, strlen(text), JSON_MAX_DEPTH, &wrong));
 	assert_int_equal(json_type_of(&json, JSON_ROOT), JSON_TYPE_OBJECT);
 	assert_int_equal(json.nodes[JSON_ROOT].at, 1);
-	assert_int_equal(json.nodes[JSON_ROOT].len, 3);
+	assert_int_equal(json_count(&json, JSON_ROOT), 3);
 	list = json_member(&json, JSON_ROOT, "a");
 	assert_int_equal(json_type_of(&json, list), JSON_TYPE_LIST);
-	assert_int_equal(json.nodes[list].len, 3);
-	json_each(item, &json, list) n++;
+	assert_int_equal(json_count(&json, list), 3);
+	json_each (item, &json, list)
+		n++;
 	assert_int_equal(n, 3);
 	assert_true(json_integer_of(&one, &json, list + 1) && one == 1);
 	s = json_string_of(&json, list + 2, &a);
@@ -70,11 +73,12 @@ TEST(integers_reach_to_the_ends_of_64_bits_and_no_further)
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		AUTO_JSON struct json json;
+		AUTO_RELEASE struct arena a = {0};
+		struct json json;
 		struct json_error wrong;
 		int64_t value = 0;
 
-		assert_true(json_parse(&json, cases[i].text, strlen(cases[i].text), 1, &wrong));
+		assert_true(json_parse(&json, &a, cases[i].text, strlen(cases[i].text), 1, &wrong));
 		assert_int_equal(json_integer_of(&value, &json, JSON_ROOT), cases[i].fits);
 		assert_true(value == cases[i].value);
 	}
@@ -103,9 +107,9 @@ TEST(strings_are_utf_8_and_their_escapes_are_characters)
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		AUTO_RELEASE struct arena a = {0};
-		AUTO_JSON struct json json;
+		struct json json;
 		struct json_error wrong;
-		bool ok = json_parse(&json, cases[i].text, strlen(cases[i].text), 1, &wrong);
+		bool ok = json_parse(&json, &a, cases[i].text, strlen(cases[i].text), 1, &wrong);
 
 		assert_int_equal(ok, cases[i].means != NULL);
 		if (ok)
@@ -142,14 +146,16 @@ TEST(what_is_wrong_is_said_where_it_stands)
 		{"{,}", 1, "expected a key"},
 		{"[,]", 1, "expected a value"},
 		{"[[[]]]", 2, "nested too deep"},
-		{"\xef\xbb\xbf{}", 0, "a byte order mark"},
+		{"\xef\xbb\xbf{}", 0, "the file begins with a byte order mark"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		AUTO_JSON struct json json;
+		AUTO_RELEASE struct arena a = {0};
+		struct json json;
 		struct json_error wrong;
 
-		assert_false(json_parse(&json, cases[i].text, strlen(cases[i].text), 2, &wrong));
+		assert_false(
+			json_parse(&json, &a, cases[i].text, strlen(cases[i].text), 2, &wrong));
 		assert_memory_equal(wrong.what, cases[i].what, strlen(cases[i].what));
 		assert_int_equal(wrong.at, cases[i].at);
 	}
@@ -157,12 +163,14 @@ TEST(what_is_wrong_is_said_where_it_stands)
 
 TEST(a_text_that_ends_too_early_names_the_bracket_that_is_open)
 {
-	static const char text[] = "{\"a\": {}, \"b\": [1";
-	AUTO_JSON struct json json;
+	static const char text[] = "{\"a\": {}, \"b\": [1 \n ";
+	AUTO_RELEASE struct arena a = {0};
+	struct json json;
 	struct json_error wrong;
 
-	assert_false(json_parse(&json, text, strlen(text), 8, &wrong));
+	assert_false(json_parse(&json, &a, text, strlen(text), 8, &wrong));
 	assert_int_equal(wrong.opened, (size_t)(strchr(text, '[') - text));
+	assert_int_equal(wrong.at, (size_t)(strchr(text, '1') + 1 - text));
 }
 
 TEST(a_key_twice_in_an_object_is_found_however_it_is_spelled_and_how_many_there_are)
@@ -174,15 +182,155 @@ TEST(a_key_twice_in_an_object_is_found_however_it_is_spelled_and_how_many_there_
 	for (int i = 0; i < 1000; i++)
 		buf_printf(&text, "\"k%d\": %d, ", i % 999, i);
 	buf_puts(&text, "\"z\": 0}}");
-	AUTO_JSON struct json json;
+	struct json json;
 	struct json_error wrong;
-	json_node_list found = {0};
+	json_duplicate_list found = {0};
 
-	assert_true(json_parse(&json, text.data, text.len, 8, &wrong));
-	json_find_duplicates(&found, &a, &json);
+	assert_true(json_parse(&json, &a, text.data, text.len, 8, &wrong));
+	for (uint32_t i = 0; i < json.n; i++)
+		if (json_type_of(&json, i) == JSON_TYPE_OBJECT)
+			json_find_duplicates(&found, &a, &json, i);
 	assert_int_equal(found.n, 2);
-	assert_true(json_string_is(&json, found.items[0], "n", 1));
-	assert_true(json_string_is(&json, found.items[1], "k0", 2));
+	assert_true(json_string_is(&json, found.items[0].key, "n", 1));
+	assert_true(json_string_is(&json, found.items[1].key, "k0", 2));
+	for (uint32_t i = 0; i < found.n; i++) {
+		assert_true(found.items[i].first < found.items[i].key);
+		assert_true(json.nodes[found.items[i].key].doubled);
+		assert_false(json.nodes[found.items[i].first].doubled);
+	}
+}
+
+TEST(where_a_key_stands_twice_the_last_one_is_found_and_once_that_is_known_the_first)
+{
+	static const char text[] = "{\"a\": 1, \"b\": 2, \"a\": 3}";
+	AUTO_RELEASE struct arena a = {0};
+	json_duplicate_list found = {0};
+	struct json json;
+	struct json_error wrong;
+	int64_t value;
+
+	assert_true(json_parse(&json, &a, text, strlen(text), 8, &wrong));
+	assert_true(json_integer_of(&value, &json, json_member(&json, JSON_ROOT, "a")));
+	assert_int_equal(value, 3);
+	json_find_duplicates(&found, &a, &json, JSON_ROOT);
+	assert_true(json_integer_of(&value, &json, json_member(&json, JSON_ROOT, "a")));
+	assert_int_equal(value, 1);
+}
+
+TEST(texts_with_many_values_on_few_bytes_are_read_to_their_end)
+{
+	AUTO_RELEASE struct arena a = {0};
+	AUTO_BUF struct buf text = {0};
+	struct json json;
+	struct json_error wrong;
+	int64_t value;
+
+	buf_puts(&text, "[1");
+	for (int i = 0; i < 5000; i++)
+		buf_puts(&text, ",1");
+	buf_puts(&text, ",7]");
+	assert_true(json_parse(&json, &a, text.data, text.len, 8, &wrong));
+	assert_int_equal(json.n, 5003);
+	assert_true(json_integer_of(&value, &json, 5002) && value == 7);
+}
+
+TEST(every_value_has_its_line_however_it_is_indented)
+{
+	for (int indent = 0; indent < 40; indent++) {
+		AUTO_RELEASE struct arena a = {0};
+		AUTO_BUF struct buf text = {0};
+		struct json json;
+		struct json_error wrong;
+
+		buf_puts(&text, "\n[");
+		for (int i = 0; i < 20; i++)
+			buf_printf(&text, "%s%*s%s%*s\"\\n\"", i ? "," : "", indent, "",
+				   i % 3 ? "\r\n" : "\t\n \n", indent % 9, "");
+		buf_puts(&text, "\n]");
+		assert_true(json_parse(&json, &a, text.data, text.len, 2, &wrong));
+		assert_int_equal(json.nodes[JSON_ROOT].line, 2);
+		assert_int_equal(json.n, 21);
+		for (uint32_t i = 1; i < json.n; i++) {
+			uint32_t lines = 1;
+
+			for (uint32_t at = 0; at < json.nodes[i].at; at++)
+				lines += text.data[at] == '\n';
+			assert_int_equal(json.nodes[i].line, lines);
+		}
+	}
+}
+
+TEST(what_is_taken_over_and_written_again_keeps_its_spelling)
+{
+	static const char text[] = "{ \"a\" : [ 1e999 , \"\\u00e9\\u0000\" , { } ] ,\n"
+				   "  \"b\\u0000\" : 18446744073709551616, \"c\": null }";
+	AUTO_RELEASE struct arena a = {0};
+	struct json json;
+	struct json_error wrong;
+
+	assert_true(json_parse(&json, &a, text, strlen(text), 8, &wrong));
+	assert_string_equal(json_text(&a, &json, JSON_ROOT),
+			    "{\"a\":[1e999,\"\\u00e9\\u0000\",{}],"
+			    "\"b\\u0000\":18446744073709551616,\"c\":null}");
+	assert_string_equal(json_text(&a, &json, json_member(&json, JSON_ROOT, "c")), "null");
+}
+
+TEST(a_draft_changes_what_it_names_and_nothing_else)
+{
+	AUTO_RELEASE struct arena a = {0};
+	AUTO_BUF struct buf out = {0};
+	struct json_draft draft = json_draft_of(
+		&a, "{\"x\": 1, \"\\u0079\": {\"z\": [2]}, \"x\": 3, \"\\u0000\": 4}");
+	struct json_draft inner = json_draft_of(&a, json_draft_get(&draft, "y"));
+
+	assert_string_equal(json_draft_get(&draft, "x"), "3");
+	assert_null(json_draft_get(&draft, "z"));
+	json_draft_set_string(&inner, "quote \"", "\\");
+	json_draft_set_object(&draft, "y", &inner);
+	json_draft_set(&draft, "x", "true");
+	json_draft_remove(&draft, "w");
+	json_draft_write(&out, &draft);
+	assert_string_equal(buf_text(&out),
+			    "{\"\\u0000\":4,\"y\":{\"z\":[2],\"quote \\\"\":\"\\\\\"},"
+			    "\"x\":true}");
+	json_draft_remove(&inner, "z");
+	json_draft_remove(&inner, "quote \"");
+	buf_clear(&out);
+	json_draft_write(&out, &inner);
+	assert_string_equal(buf_text(&out), "{}");
+	draft = json_draft_of(&a, "[1]");
+	assert_int_equal(draft.members.n, 0);
+	draft = json_draft_of(&a, NULL);
+	assert_int_equal(draft.members.n, 0);
+}
+
+TEST(every_node_has_a_path)
+{
+	static const char text[] = "{\"a\": [1, {\"b-c\": 2, \"10.0.0.1\": {\"\\n\": 3}}]}";
+	static const struct {
+		uint32_t node;
+		const char *path;
+	} cases[] = {{0, ""},
+		     {1, "a"},
+		     {2, "a"},
+		     {3, "a[0]"},
+		     {4, "a[1]"},
+		     {6, "a[1].b-c"},
+		     {8, "a[1][\"10.0.0.1\"]"},
+		     {10, "a[1][\"10.0.0.1\"][\"\\u000a\"]"}};
+	AUTO_RELEASE struct arena a = {0};
+	struct json_step steps[9] = {0};
+	struct json json;
+	struct json_error wrong;
+
+	assert_true(json_parse(&json, &a, text, strlen(text), 8, &wrong));
+	assert_int_equal(json.n, 11);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_BUF struct buf path = {0};
+
+		json_path_way(&path, &json, steps, JSON_ROOT, cases[i].node);
+		assert_string_equal(buf_text(&path), cases[i].path);
+	}
 }
 
 int main(void)
@@ -193,6 +341,13 @@ int main(void)
 		cmocka_unit_test(integers_reach_to_the_ends_of_64_bits_and_no_further),
 		cmocka_unit_test(strings_are_utf_8_and_their_escapes_are_characters),
 		cmocka_unit_test(what_is_wrong_is_said_where_it_stands),
+		cmocka_unit_test(what_is_taken_over_and_written_again_keeps_its_spelling),
+		cmocka_unit_test(a_draft_changes_what_it_names_and_nothing_else),
+		cmocka_unit_test(every_node_has_a_path),
+		cmocka_unit_test(every_value_has_its_line_however_it_is_indented),
+		cmocka_unit_test(texts_with_many_values_on_few_bytes_are_read_to_their_end),
+		cmocka_unit_test(
+			where_a_key_stands_twice_the_last_one_is_found_and_once_that_is_known_the_first),
 		cmocka_unit_test(a_text_that_ends_too_early_names_the_bracket_that_is_open),
 		cmocka_unit_test(
 			a_key_twice_in_an_object_is_found_however_it_is_spelled_and_how_many_there_are),

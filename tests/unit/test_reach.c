@@ -151,15 +151,16 @@ static const struct flows *host_of(const struct compiled *c)
 static bool load(struct compiled *c, struct arena *a, struct reach_pool *pool,
 		 const struct file *file)
 {
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	static const struct facts facts = {.docker_drops = true, .mark_accept = 1, .mark_raw = 2};
 	static const struct engine engine;
 	AUTO_BUF struct buf text = {0};
 
 	*c = (struct compiled){.diags.arena = a};
 	print_file(&text, file);
-	if (!config_decode(&c->config, &c->diags, a, "f", buf_text(&text), text.len))
+	if (!config_decode(&c->config, &kept, &c->diags, a, "f", buf_text(&text), text.len))
 		return false;
-	resolve(&c->resolution, &c->diags, a, &c->config);
+	resolve(&c->resolution, &c->diags, a, &c->config, &kept);
 	if (c->diags.n_errors)
 		return false;
 	compile(&c->want, &c->findings, a, &c->config, &c->resolution, &engine, &facts);
@@ -447,9 +448,9 @@ TEST(what_opens_and_closes_is_said_as_the_file_calls_it)
 
 	assert_string_equal(words(&a, &one, &one), "");
 	assert_string_equal(words(&a, &one, &wide),
-			    "opens   any but a1, a2 -> b1 80,443/tcp  (policies[0])\n"
-			    "opens   a1, a2 -> b1 443/tcp  (policies[0])\n"
-			    "opens   any -> b2 80,443/tcp  (policies[0])\n");
+			    "opens   any but a1, a2 -> b1 80,443/tcp  (policies[0], f:12)\n"
+			    "opens   a1, a2 -> b1 443/tcp  (policies[0], f:12)\n"
+			    "opens   any -> b2 80,443/tcp  (policies[0], f:12)\n");
 }
 
 int main(void)

@@ -114,7 +114,7 @@ TEST(expressions_of_nf_tables_read_as_the_same_rule)
 		{"-A X -m mark --mark 0x2000000/0x2000000 -j ACCEPT",
 		 {{.kind = TERM_MARK_HAS, .number = 0x2000000}, {.kind = TERM_ACCEPT}}},
 		{"-A X -m connmark --mark 0x2000000/0x2000000 -g X1",
-		 {{.kind = TERM_CT_MARK_HAS, .number = 0x2000000},
+		 {{.kind = TERM_CT_MARK, .number = 0x2000000, .mask = 0x2000000},
 		  {.kind = TERM_GOTO, .name = "X1"}}},
 		{"-A X … -j DROP", {{.kind = TERM_FIB_LOCAL}, {.kind = TERM_DROP}}},
 		{"-A X", {{.kind = TERM_MARK_SET, .number = 1}}},

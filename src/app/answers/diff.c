@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb diff: what another file would open and close. Needs no root and no engine. */
 #include "app/answers/changes.h"
-#include "app/say.h"
-#include "app/verbs.h"
+#include "app/answers/preview.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 
 struct side {
 	struct buf text;

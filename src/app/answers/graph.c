@@ -2,8 +2,9 @@
 /* The verb graph: who may reach whom, by the file alone. */
 #include "core/reach/graph.h"
 
-#include "app/say.h"
-#include "app/verbs.h"
+#include "app/answers/preview.h"
+#include "app/console/say.h"
+#include "app/console/verbs.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/answers/packet.h"
 
+#include "app/pass/known.h"
 #include "core/resolve/resolve.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
@@ -219,14 +220,14 @@ static bool read_all_rules(struct trying *t, struct error *err)
 	return true;
 }
 
-bool packet_try(struct traced *traced, struct arena *a, const struct world *world,
-		const struct pass *pass, const struct reach *reach, const struct reach_flow *flow,
+bool packet_try(struct traced *traced, struct look *look, const struct reach_flow *flow,
 		struct error *err)
 {
-	struct trying t = {traced, a, world, pass, reach, flow, NULL};
+	const struct view *view = &look->pass.view;
+	struct trying t = {traced, &look->a, &look->world, &look->pass, &look->reach, flow, NULL};
 
-	*traced = (struct traced){.legacy = *pass->view.save || *pass->view.save_raw,
-				  .drifted = pass->plan.steps.n > 0};
+	*traced = (struct traced){.legacy = *view->save || *view->save_raw,
+				  .drifted = look->pass.plan.steps.n > 0};
 	find_sender(&t);
 	return traced->unsent || (send_it(&t, err) && (traced->unsent || read_all_rules(&t, err)));
 }

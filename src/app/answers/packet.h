@@ -2,13 +2,10 @@
 /* explain --packet: a flow is tried with one packet, and what became of it is read. */
 #pragma once
 
-#include "app/pass/pass.h"
+#include "app/answers/look.h"
 #include "core/reach/traced.h"
 
-/*
- * The pass has looked at the host. A flow that can't be tried from here is an answer, too
- * (traced->unsent).
+/* Of a look at the host. A flow that can't be tried from here is an answer, too (traced->unsent).
  */
-MUST_CHECK bool packet_try(struct traced *traced, struct arena *a, const struct world *world,
-			   const struct pass *pass, const struct reach *reach,
-			   const struct reach_flow *flow, struct error *err);
+MUST_CHECK bool packet_try(struct traced *traced, struct look *look, const struct reach_flow *flow,
+			   struct error *err);

@@ -4,15 +4,15 @@
  * pass is due, all work is done between two waits. What fails changes nothing that stands and is
  * tried again.
  */
-#include "app/ask.h"
+#include "app/console/verbs.h"
+#include "app/daemon/ask.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
 #include "app/pass/moves.h"
 #include "app/pass/place.h"
 #include "app/pass/written.h"
-#include "app/report/report.h"
+#include "app/report/page.h"
 #include "app/report/telling.h"
-#include "app/verbs.h"
 #include "base/log.h"
 #include "edge/host/notify.h"
 #include "edge/host/sandbox.h"
@@ -126,7 +126,7 @@ static void publish(struct daemon *d)
 	d->report.takes = buf_text(&d->source.takes);
 	d->report.loaded_at = d->source.loaded_at;
 	buf_puts(&text, "READY=1\nSTATUS=");
-	report_line(&text, &d->report, d->source.current, d->options);
+	page_line(&text, &d->report, d->source.current, d->options);
 	notify_send(buf_text(&text));
 }
 
@@ -240,7 +240,7 @@ static void answer_pass(struct daemon *d)
 	if (other)
 		buf_printf(&text, "nothing was accepted: the file is not %016llx any more\n",
 			   (unsigned long long)accepts);
-	report_held(&text, &d->report, d->options);
+	page_held(&text, &d->report, d->options);
 	status_answer(d->status, STATUS_PASS,
 		      !other && !d->source.held && !d->report.failed && !d->report.n_failed,
 		      buf_text(&text));
@@ -345,7 +345,7 @@ static bool answer_questions(struct daemon *d)
 			counts_read(&d->counts, &d->world, &d->report.compiled_with,
 				    d->source.current);
 		status_serve(d->status, page);
-		report_print(&text, &d->report, page, d->source.current, d->options);
+		page_print(&text, &d->report, page, d->source.current, d->options);
 		status_answer(d->status, page, true, buf_text(&text));
 		any = true;
 	}

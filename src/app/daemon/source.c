@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/daemon/source.h"
 
-#include "app/ask.h"
+#include "app/console/say.h"
 #include "app/pass/last_good.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -214,7 +214,7 @@ static void hold(struct source *s, const char *takes)
 	s->before = NULL;
 	s->weighed = s->told = s->current != NULL;
 	log_error("config held, what stands stays", "takes", takes, "accept",
-		  ask_accept_command(&a, s->options, s->held));
+		  accept_command(&a, s->options, s->held));
 }
 
 static struct declared declared_by(const struct generation *g)

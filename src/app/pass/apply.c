@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Carries a plan out: one small function per kind of step, in the order of the plan. */
+#include "app/console/timings.h"
+#include "app/pass/connections.h"
 #include "app/pass/moves.h"
-#include "app/pass/pass.h"
 #include "app/pass/saved.h"
 #include "app/pass/unchanged.h"
 #include "app/pass/written.h"
-#include "app/report/timings.h"
 #include "base/log.h"
-#include "core/compile/flows.h"
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
-#include "edge/netlink/conntrack.h"
 #include "edge/netlink/route.h"
-
-#include <string.h>
 
 /* What a step works on. */
 struct work {
@@ -157,87 +153,6 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 	p->n_failed++;
 }
 
-/* --- what was admitted lives on in conntrack, whatever the rules say now --- */
-
-static bool is_rules(const struct step *step)
-{
-	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
-	       step->kind == STEP_REMOVE_IPTABLES;
-}
-
-static bool rules_failed(const struct pass *p, uint32_t space)
-{
-	for (uint32_t i = 0; i < p->plan.steps.n; i++)
-		if (p->plan.steps.items[i].have_space == space &&
-		    is_rules(&p->plan.steps.items[i]) && p->outcomes[i].kind != OUTCOME_DONE)
-			return true;
-	return false;
-}
-
-/* The namespace's rules became fewer, or stand anew and nobody knows what stood before. */
-static bool takes_away(const struct pass *p, uint32_t space)
-{
-	list_each (step, &p->plan.steps) {
-		if (step->have_space != space || !is_rules(step))
-			continue;
-		if (step->kind != STEP_FIREWALL || step->sign != '~')
-			return true;
-		list_each (change, &step->changes)
-			if (change->sign == '-')
-				return true;
-	}
-	return false;
-}
-
-static const struct flows *wanted_flows(const struct pass *p, const char *container)
-{
-	static const struct flows nothing;
-	uint32_t i = container ? state_find_space(&p->want, container) : 0;
-
-	return i == NONE ? &nothing : p->want.spaces.items[i].flows;
-}
-
-/*
- * Owed until it is done, for the next pass finds no difference in the rules; and no trouble
- * elsewhere holds it up.
- */
-static void revoke(bool *paid, struct pass *p, uint32_t space)
-{
-	const struct flows *flows =
-		wanted_flows(p, p->view.seen.have.spaces.items[space].container);
-	uint32_t n = 0;
-
-	*paid &= !takes_away(p, space);
-	if (*paid || rules_failed(p, space))
-		return;
-	*paid = conntrack_revoke(&n, p->view.places.items[space].ns, p->view.facts.mark_accept,
-				 flows, &p->trouble);
-	p->n_revoked += n;
-}
-
-static bool had_rules(const struct space *space)
-{
-	return space->ruleset.exists || space->chains.n;
-}
-
-/* A namespace that never had rules of ours has no connections of ours. */
-static void revoke_everywhere(struct pass *p, struct world *w)
-{
-	if (!p->view.engine.up && !p->view.facts.no_engine)
-		return;
-	revoke(&w->revocation_paid, p, 0);
-	for (uint32_t i = 1; i < p->view.seen.have.spaces.n; i++) {
-		const struct space *space = &p->view.seen.have.spaces.items[i];
-		struct known *k = p->view.places.items[i].known;
-
-		if (!k || !space->reachable)
-			continue;
-		k->had_rules |= had_rules(space);
-		if (k->had_rules)
-			revoke(&k->revocation_paid, p, i);
-	}
-}
-
 /* Written before anything is done: a name that is known to be a container's stays one. */
 static void remember_containers(struct pass *p, struct world *w)
 {
@@ -273,8 +188,10 @@ void pass_begin(struct pass *p, struct world *w)
 	if (!p->unchanged)
 		remember_containers(p, w);
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
-	if (!p->unchanged)
-		moves_write_down(p, w);
+	if (p->unchanged)
+		return;
+	moves_write_down(p, w);
+	connections_note(p, w);
 }
 
 void pass_end(struct pass *p, struct world *w)
@@ -285,7 +202,7 @@ void pass_end(struct pass *p, struct world *w)
 	timing_stop("apply", p->started);
 	if (!w->memory.valid)
 		written_keep(w, host_sets(p));
-	revoke_everywhere(p, w);
+	connections_settle(p, w);
 	unchanged_remember(w, p);
 }
 

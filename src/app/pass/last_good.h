@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 #include "app/pass/pass.h"
 
 const char *last_good_path(struct arena *a, const struct options *o);

@@ -5,10 +5,11 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
-#include "app/report/timings.h"
+#include "app/console/timings.h"
+#include "app/pass/observe.h"
 #include "base/buf.h"
 #include "core/config/config.h"
+#include "core/reach/reach.h"
 #include "core/resolve/resolve.h"
 
 /* One accepted file. All-zero is the empty one, which wants nothing. */
@@ -20,11 +21,22 @@ struct generation {
 };
 
 /*
- * Decodes and resolves the text of the file at path. False where it has errors: err counts them,
- * the diagnostics are in *g either way.
+ * Decodes and resolves the text of the file at path, and runs its tests. False where it has errors:
+ * err counts them, the diagnostics are in *g either way.
  */
 MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct buf *text,
 				struct error *err);
+/* The same, without its tests. */
+MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
+					 const struct buf *text, struct error *err);
+/* What the file alone lets through, on a host of which nothing is known. */
+struct tested {
+	struct state want;
+	struct facts facts;
+	struct reach_pool pool;
+	struct reach reach;
+};
+void generation_reach(struct tested *tested, struct arena *a, const struct generation *g);
 void generation_release(struct generation *g);
 
 enum outcome_kind { OUTCOME_SKIPPED, OUTCOME_DONE, OUTCOME_FAILED };

@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
-#include "core/foreign/choose.h"
+#include "app/pass/observe.h"
+#include "core/plan/choose.h"
 
 enum { ELSEWHERE = -3 }; /* err->code of what is refused for this */
 

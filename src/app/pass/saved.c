@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/saved.h"
 
+#include "base/diag.h"
+#include "base/foreign.h"
 #include "core/iptables/iptables.h"
+#include "core/json/draft.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,17 +15,48 @@ enum { MAX_BYTES = 64 << 20 };
 
 /* --- reading --- */
 
-static void decode_before(struct saved *s, const json_t *before)
-{
-	const json_t *forward = json_object_get(before, "ip_forward");
-	const char *policy = json_string_value(json_object_get(before, "forward_policy"));
-	const char *variant = json_string_value(json_object_get(before, "variant"));
+/* The state file's text while it is read. */
+struct reading {
+	struct saved *s;
+	struct json json;
+	size_t len;
+	struct error *err;
+};
 
-	s->forwarding_was_off = json_is_integer(forward) && !json_integer_value(forward);
-	for (size_t i = VARIANT_NFT; variant && i <= VARIANT_LEGACY; i++)
-		if (!strcmp(variant, variant_names[i]))
+static bool wrong_at(const struct reading *r, size_t at, const char *what)
+{
+	struct position p = position_of(r->json.text, r->len, at);
+
+	return error_set(r->err, -1, "line %u, column %u: %s", p.line, p.column, what);
+}
+
+static bool wrong_type(const struct reading *r, uint32_t node, const char *expected)
+{
+	AUTO_BUF struct buf what = {0};
+
+	buf_printf(&what, "expected %s, found %s", expected, json_type_name(&r->json, node));
+	return wrong_at(r, r->json.nodes[node].at, buf_text(&what));
+}
+
+static bool member_is(const struct reading *r, uint32_t object, const char *key, const char *text)
+{
+	uint32_t node = json_member(&r->json, object, key);
+
+	return node != JSON_ROOT && json_string_is(&r->json, node, text, strlen(text));
+}
+
+static void decode_before(const struct reading *r, uint32_t before)
+{
+	uint32_t forward = json_member(&r->json, before, "ip_forward");
+	struct saved *s = r->s;
+	int64_t number;
+
+	s->forwarding_was_off =
+		forward != JSON_ROOT && json_integer_of(&number, &r->json, forward) && !number;
+	for (size_t i = VARIANT_NFT; i <= VARIANT_LEGACY; i++)
+		if (member_is(r, before, "variant", variant_names[i]))
 			s->variant = (enum variant)i;
-	s->policy_was_accept = policy && !strcmp(policy, "ACCEPT") && s->variant;
+	s->policy_was_accept = member_is(r, before, "forward_policy", "ACCEPT") && s->variant;
 }
 
 static int by_text(const void *left, const void *right)
@@ -31,97 +64,107 @@ static int by_text(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-static bool decode_containers(struct saved *s, const json_t *names, struct error *err)
+static bool wrong_item(const struct reading *r, uint32_t node, const char *what)
 {
-	const json_t *name;
-	size_t i;
+	return wrong_at(r, r->json.nodes[node].at, what);
+}
 
-	if (names && !json_is_array(names))
-		return error_set(err, -1, "containers is no list");
-	json_array_foreach (names, i, name) {
-		if (!json_is_string(name))
-			return error_set(err, -1, "containers[%zu] is no text", i);
-		*list_add(&s->arena, &s->containers) =
-			arena_strdup(&s->arena, json_string_value(name));
-	}
-	if (s->containers.n)
-		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items), by_text);
+/* A string, in the arena of what is kept. */
+static bool take_string(const char **text, const struct reading *r, uint32_t node)
+{
+	AUTO_RELEASE struct arena scratch = {0};
+	struct json_string s = json_string_of(&r->json, node, &scratch);
+
+	if (!s.text)
+		return wrong_type(r, node, "a text");
+	if (memchr(s.text, '\0', s.len))
+		return wrong_item(r, node, "a NUL character in a name");
+	*text = arena_strndup(&r->s->arena, s.text, s.len);
 	return true;
 }
 
-/* The text of a member, in the arena; NULL where it is none. */
-static const char *text_of(struct saved *s, const json_t *object, const char *name)
+static bool decode_container(const struct reading *r, uint32_t node)
 {
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? arena_strdup(&s->arena, text) : NULL;
+	return take_string(list_add(&r->s->arena, &r->s->containers), r, node);
 }
 
-/* The settings of a connection or network, as text again; NULL where they are no object. */
-static const char *settings_of(struct saved *s, const json_t *object)
+static bool take_member(const char **text, const struct reading *r, uint32_t object,
+			const char *name)
 {
-	const json_t *settings = json_object_get(object, "settings");
-	char *text = json_is_object(settings) ? json_dumps(settings, JSON_COMPACT) : NULL;
-	const char *kept = text ? arena_strdup(&s->arena, text) : NULL;
+	uint32_t node = json_member(&r->json, object, name);
 
-	free(text);
-	return kept;
+	return node == JSON_ROOT ? wrong_item(r, object, "a name is missing here")
+				 : take_string(text, r, node);
 }
 
-static bool decode_connections(struct saved *s, const json_t *list, struct error *err)
+/* The settings of a connection or network, as text again. */
+static bool take_settings(const char **text, const struct reading *r, uint32_t object)
 {
-	const json_t *item;
-	size_t i;
+	uint32_t node = json_member(&r->json, object, "settings");
 
-	if (list && !json_is_array(list))
-		return error_set(err, -1, "connections is no list");
-	json_array_foreach (list, i, item) {
-		struct kept_endpoint k = {.container_id = text_of(s, item, "container"),
-					  .container = text_of(s, item, "name"),
-					  .network = text_of(s, item, "network")};
-		const char *settings = settings_of(s, item);
-
-		if (!k.container_id || !k.container || !k.network || !settings ||
-		    !engine_take_settings(&k, settings))
-			return error_set(err, -1, "connections[%zu] is no connection", i);
-		*list_add(&s->arena, &s->connections) = k;
-	}
+	if (node == JSON_ROOT || json_type_of(&r->json, node) != JSON_TYPE_OBJECT)
+		return wrong_item(r, object, "settings are missing here");
+	*text = json_text(&r->s->arena, &r->json, node);
 	return true;
 }
 
-static bool decode_networks(struct saved *s, const json_t *list, struct error *err)
+static bool decode_connection(const struct reading *r, uint32_t node)
 {
-	const json_t *item;
-	size_t i;
+	struct kept_endpoint *k = list_add(&r->s->arena, &r->s->connections);
+	const char *settings = NULL;
 
-	if (list && !json_is_array(list))
-		return error_set(err, -1, "networks is no list");
-	json_array_foreach (list, i, item) {
-		struct kept_network k = {text_of(s, item, "name"), settings_of(s, item)};
+	return take_member(&k->container_id, r, node, "container") &&
+	       take_member(&k->container, r, node, "name") &&
+	       take_member(&k->network, r, node, "network") && take_settings(&settings, r, node) &&
+	       (engine_take_settings(k, settings) ||
+		wrong_item(r, node, "these settings are no connection's"));
+}
 
-		if (!k.name || !k.settings)
-			return error_set(err, -1, "networks[%zu] is no network", i);
-		*list_add(&s->arena, &s->networks) = k;
-	}
+static bool decode_network(const struct reading *r, uint32_t node)
+{
+	struct kept_network *k = list_add(&r->s->arena, &r->s->networks);
+
+	return take_member(&k->name, r, node, "name") && take_settings(&k->settings, r, node);
+}
+
+static bool decode_list(const struct reading *r, const char *name,
+			bool (*decode_item)(const struct reading *r, uint32_t node))
+{
+	uint32_t list = json_member(&r->json, JSON_ROOT, name);
+
+	if (list == JSON_ROOT)
+		return true;
+	if (json_type_of(&r->json, list) != JSON_TYPE_LIST)
+		return wrong_type(r, list, "a list");
+	json_each (item, &r->json, list)
+		if (!decode_item(r, item))
+			return false;
 	return true;
 }
 
 static bool decode(struct saved *s, const struct buf *text, struct error *err)
 {
-	json_error_t where;
-	json_t *root = json_loadb(buf_text(text), text->len, 0, &where);
-	bool ok;
+	AUTO_RELEASE struct arena tree = {0};
+	struct reading r = {.s = s, .len = text->len, .err = err};
+	struct json_error wrong;
+	uint32_t before;
 
-	if (!root)
-		return error_set(err, -1, "line %d, column %d: %s", where.line, where.column,
-				 where.text);
-	decode_before(s, json_object_get(root, "before"));
-	ok = (json_is_object(root) || error_set(err, -1, "it is no object")) &&
-	     decode_containers(s, json_object_get(root, "containers"), err) &&
-	     decode_connections(s, json_object_get(root, "connections"), err) &&
-	     decode_networks(s, json_object_get(root, "networks"), err);
-	json_decref(root);
-	return ok;
+	if (!json_parse(&r.json, &tree, buf_text(text), text->len, JSON_MAX_DEPTH, &wrong))
+		return wrong_at(&r, wrong.at, wrong.what);
+	if (json_type_of(&r.json, JSON_ROOT) != JSON_TYPE_OBJECT)
+		return wrong_type(&r, JSON_ROOT, "an object");
+	before = json_member(&r.json, JSON_ROOT, "before");
+	if (before != JSON_ROOT)
+		decode_before(&r, before);
+	if (!decode_list(&r, "containers", decode_container) ||
+	    !decode_list(&r, "connections", decode_connection) ||
+	    !decode_list(&r, "networks", decode_network)) {
+		s->containers.n = s->connections.n = s->networks.n = 0; /* no half of an item */
+		return false;
+	}
+	if (s->containers.n)
+		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items), by_text);
+	return true;
 }
 
 static bool is_same_file(const struct file_mark *a, const struct file_mark *b)

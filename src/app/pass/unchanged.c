@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/unchanged.h"
 
+#include "app/pass/known.h"
+
 #include "base/hash.h"
 #include "core/compile/facts.h"
 
@@ -57,7 +59,7 @@ static bool namespaces_are_unchanged(struct world *w)
 	for (uint32_t i = 0; i < w->n_known; i++) {
 		const struct known *k = w->known[i].known;
 
-		if (!k->fingerprint || (k->had_rules && !k->revocation_paid) ||
+		if (!k->fingerprint || k->debt.owed ||
 		    (k->open && (!k->memory.valid || !ns_is_alive(&k->ns))))
 			return false;
 	}
@@ -95,7 +97,7 @@ bool unchanged_take(struct pass *p, struct world *w)
 {
 	const struct converged *c = &w->converged;
 
-	if (!p->stamp || p->stamp != c->stamp || p->file != c->file || !w->revocation_paid ||
+	if (!p->stamp || p->stamp != c->stamp || p->file != c->file || w->debt.owed ||
 	    !namespaces_are_unchanged(w) || !interfaces_are_unchanged(w))
 		return false;
 	take_converged(p, c);

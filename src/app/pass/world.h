@@ -5,11 +5,12 @@
  */
 #pragma once
 
-#include "app/options.h"
+#include "app/console/options.h"
 #include "app/pass/saved.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
+#include "core/plan/revoke.h"
 #include "edge/docker/docker.h"
 #include "edge/netlink/netns.h"
 
@@ -38,6 +39,20 @@ struct written {
 };
 
 /*
+ * Connections of a namespace that are to end, because the rules that admitted them went. All-zero:
+ * none, and nothing was looked at yet.
+ */
+struct debt {
+	bool began, owed;
+	bool only_now;	 /* nothing was owed before this pass */
+	bool blind;	 /* what the rules admitted is not known */
+	bool translates; /* translations came that older connections know nothing of */
+	struct arena arena;
+	struct admission earlier; /* what they admitted */
+	uint64_t settled_for;	  /* the file for which nothing was owed */
+};
+
+/*
  * What inspect said of a container, good for as long as the engine's list shows it unchanged and
  * its first process lives.
  */
@@ -48,10 +63,9 @@ struct known {
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
-	bool open;	      /* ns is */
-	bool visited;	      /* looked into: what we put there is looked after until it ends */
-	bool had_rules;	      /* of ours, at some time */
-	bool revocation_paid; /* its connections were compared with the policies since */
+	bool open;    /* ns is */
+	bool visited; /* looked into: what we put there is looked after until it ends */
+	struct debt debt;
 	struct memory memory;
 	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
 	struct known *next_spare;
@@ -117,57 +131,16 @@ struct world {
 	struct arena of_known;	   /* what it points to; those that were forgotten are used again */
 	struct known *spare;
 	uint32_t n_known, cap_known;
-	bool revocation_paid;	/* connections were compared with the policies once */
+	struct debt debt;	/* of the host */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
 				 */
 };
 
 /* A closed descriptor leaves the ears by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
-void known_forget_all(struct world *w);
-/* A container's namespace that is open, or NULL. */
-const struct ns *known_namespace(const struct world *w, const char *container);
 /* The legacy variant's filter is another one than when it was read last. */
 bool world_legacy_changed(struct world *w);
-/* Takes the news of containers' namespaces: what is known of them is not trusted blindly. */
-bool known_heard_changes(struct world *w);
 /* Takes the news. True: somebody else changed what we look after. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
 void world_close(struct world *w);
-
-/*
- * What stands: the engine's lists, the facts of the host, our objects in every namespace that
- * matters. observe_host comes first, for compile() needs the engine and the facts; then
- * observe_containers reads the namespaces that are wanted, and on the first pass all others too.
- */
-struct place {
-	const struct ns *ns;
-	struct memory *memory; /* not valid once we change something there */
-	struct known *known;   /* NULL: the host */
-};
-
-struct view {
-	struct engine engine;
-	struct facts facts;
-	const char *default_device;  /* of the host's default route, or NULL */
-	struct observed seen;	     /* engine, facts and have, as plan_diff takes them */
-	LIST(struct place) places;   /* of seen.have.spaces */
-	struct known **known;	     /* of each container of the engine; NULL: nothing */
-	const char *save, *save_raw; /* of the host's legacy tables; "": not there */
-	bool anybody_gone; /* a process is not, or no longer, the container's: ask again */
-};
-
-MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
-			     struct error *err);
-/* Whether the interfaces that policies name are there, in the namespaces that can be entered. */
-void observe_interfaces(struct view *view, struct arena *a, const struct state *want);
-/* A namespace of the host or of a container that is looked after; taken for there if not. */
-bool world_has_interface(const struct world *w, const struct named_interface *interface);
-/* Of the host's legacy tables, which are read in every pass: other people's rules on the way. */
-void observe_walls(struct view *view, struct arena *a);
-/* Unmarked rules that say what ours say, in the namespaces that are wanted. */
-MUST_CHECK bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
-				  struct error *err);
-MUST_CHECK bool observe_containers(struct view *view, struct arena *a, struct world *w,
-				   const struct state *want, struct error *err);

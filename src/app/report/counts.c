@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report/counts.h"
 
+#include "app/pass/known.h"
 #include "base/log.h"
-#include "core/compile/flows.h"
+#include "core/compile/compile.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report/report.h"
 
-#include "app/ask.h"
-#include "app/report/metrics.h"
-#include "app/report/policies.h"
 #include "base/foreign.h"
 #include "core/compile/facts.h"
 
@@ -13,8 +10,6 @@
 static const char *const variant_words[] = {[VARIANT_NONE] = "",
 					    [VARIANT_NFT] = " (iptables-nft)",
 					    [VARIANT_LEGACY] = " (iptables-legacy)"};
-
-enum { MANY = 50 }; /* findings, for people */
 
 bool report_is_healthy(const struct report *r)
 {
@@ -94,6 +89,9 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.no_engine = NULL;
 	r->compiled_with.elsewhere = NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
+	r->compiled_with.routed = NULL;
+	r->compiled_with.n_routed = 0;
+	r->compiled_with.routings = NULL;
 	r->compiled_with.bridges = NULL;
 	r->compiled_with.devices = (interfaces){0};
 	memset(&r->compiled_with.routes, 0, sizeof(r->compiled_with.routes));
@@ -164,18 +162,6 @@ void report_release(struct report *r)
 	buf_free(&r->facts_json);
 }
 
-static const char *when(struct arena *a, time_t t)
-{
-	struct tm utc;
-	char text[32];
-
-	if (!t)
-		return "never";
-	gmtime_r(&t, &utc);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return arena_strdup(a, text);
-}
-
 uint32_t report_policies(const struct report *r, enum finding_kind kind)
 {
 	uint32_t n = 0, last = NONE;
@@ -195,218 +181,4 @@ uint64_t report_repaired(const struct report *r)
 	for (size_t i = 0; i < N_DRIFT_OBJECTS; i++)
 		n += r->repaired[i];
 	return n;
-}
-
-void report_held(struct buf *out, const struct report *r, const struct options *o)
-{
-	AUTO_RELEASE struct arena a = {0};
-
-	if (r->held)
-		buf_printf(out,
-			   "held: the new file is not enforced, for with it %s; to accept it: %s\n",
-			   r->takes, ask_accept_command(&a, o, r->held));
-}
-
-/* For the service manager: one line. */
-void report_line(struct buf *out, const struct report *r, const struct generation *g,
-		 const struct options *o)
-{
-	AUTO_RELEASE struct arena a = {0};
-	uint32_t total = g ? g->config.policies.n : 0;
-	size_t start = out->len;
-
-	buf_puts(out, report_is_healthy(r) ? "healthy" : "DEGRADED");
-	if (r->held)
-		buf_printf(out, ": the new file is held, accept it with %s",
-			   ask_accept_command(&a, o, r->held));
-	else if (r->trouble[0])
-		buf_printf(out, ": the file is refused, the last good one is in force: %.300s",
-			   r->trouble);
-	else if (!r->engine_up)
-		buf_puts(out, ": no engine");
-	else if (r->error[0])
-		buf_printf(out, ": %.200s", r->error);
-	else if (r->n_conflicts)
-		buf_printf(out, ": %u conflicts", r->n_conflicts);
-	else if (r->n_stopped)
-		buf_printf(out, ": other people's rules stop %u policies, or may", r->n_stopped);
-	else if (fights_are_on(r->fights))
-		buf_puts(out, ": another program keeps undoing changes");
-	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,
-		   report_policies(r, FINDING_WAITING), r->engine[0] ? r->engine : "none yet",
-		   (double)r->took_us / 1000);
-	buf_end_line(out, start);
-}
-
-static void print_fights(struct buf *out, const struct report *r)
-{
-	AUTO_RELEASE struct arena a = {0};
-
-	for (uint32_t i = 0; i < r->fights->n; i++) {
-		const struct fight *f = &r->fights->items[i];
-
-		if (fight_is_on(f))
-			buf_line(out, "fought: %s: %s undid it %u times in a row", f->object,
-				 fight_opponent(&a, f), f->undone);
-	}
-}
-
-static void print_sizes(struct buf *out, const struct generation *g, const struct fates *fates)
-{
-	buf_printf(out, "           %u networks, %u addresses, %u policies:", g->config.networks.n,
-		   g->config.addresses.n, g->config.policies.n);
-	for (size_t i = 0; i < N_POLICY_STATES; i++)
-		buf_printf(out, "%s %u %s", i ? "," : "", fates->in[i], policy_states[i]);
-	buf_puts(out, "\n");
-}
-
-static void print_findings(struct buf *out, const struct findings *findings)
-{
-	for (uint32_t i = 0; i < findings->list.n && i < MANY; i++)
-		finding_print(out, &findings->list.items[i]);
-	if (findings->list.n > MANY)
-		buf_line(out, "… and %u more (--json shows all)", findings->list.n - MANY);
-}
-
-static void print_text(struct buf *out, const struct report *r, const struct generation *g,
-		       const struct options *o)
-{
-	AUTO_RELEASE struct arena a = {0};
-	struct fates fates = policies_fates(&a, r, g);
-
-	buf_printf(out, "%s\n", report_is_healthy(r) ? "healthy" : "DEGRADED");
-	buf_printf(out, "config     %s%s, loaded %s\n", o->config,
-		   r->trouble[0] ? " (REFUSED: the last good one is in force)"
-		   : r->held	 ? " (HELD: the one before is in force)"
-				 : "",
-		   when(&a, r->loaded_at));
-	if (r->trouble[0])
-		buf_printf(out, "refused: %s\n", r->trouble);
-	report_held(out, r, o);
-	if (g)
-		print_sizes(out, g, &fates);
-	buf_line(out, "engine     %s%s",
-		 r->engine_up ? "" : "DOWN, last seen: ", r->engine[0] ? r->engine : "never");
-	buf_line(out, "backend    %s", r->backend);
-	buf_line(out, "host       %s", buf_text(&r->facts));
-	if (r->handoff && *r->handoff)
-		buf_line(out, "hand-off   %s", r->handoff);
-	buf_line(out, "last pass  %s, %.1f ms, for %s%s%s", when(&a, r->passed_at),
-		 (double)r->took_us / 1000, r->reason, r->error[0] ? ": " : "", r->error);
-	buf_line(out, "repaired   %llu changes of others; %llu revoked connections ended",
-		 (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
-	print_fights(out, r);
-	print_findings(out, &r->findings);
-}
-
-static void json_text(struct buf *out, const char *name, const char *text)
-{
-	buf_printf(out, ",\n  \"%s\": ", name);
-	buf_json_string(out, text);
-}
-
-static void json_fights(struct buf *out, const struct report *r)
-{
-	AUTO_RELEASE struct arena a = {0};
-	const char *comma = "";
-
-	buf_puts(out, ",\n  \"fought\": [");
-	for (uint32_t i = 0; i < r->fights->n; i++) {
-		const struct fight *f = &r->fights->items[i];
-
-		if (!fight_is_on(f))
-			continue;
-		buf_printf(out, "%s\n    {\"object\": ", comma);
-		buf_json_string(out, f->object);
-		buf_puts(out, ", \"by\": ");
-		buf_json_string(out, fight_opponent(&a, f));
-		buf_printf(out, ", \"times\": %u}", f->undone);
-		comma = ",";
-	}
-	buf_puts(out, *comma ? "\n  ]" : "]");
-}
-
-static void json_held(struct buf *out, const struct report *r, const struct options *o)
-{
-	AUTO_RELEASE struct arena a = {0};
-
-	if (!r->held) {
-		buf_puts(out, ",\n  \"held\": null");
-		return;
-	}
-	buf_printf(out, ",\n  \"held\": {\"generation\": \"%016llx\", \"takes\": ",
-		   (unsigned long long)r->held);
-	buf_json_string(out, r->takes);
-	buf_puts(out, ", \"accept\": ");
-	buf_json_string(out, ask_accept_command(&a, o, r->held));
-	buf_puts(out, "}");
-}
-
-static void print_json(struct buf *out, const struct report *r, const struct generation *g,
-		       const struct options *o)
-{
-	AUTO_RELEASE struct arena a = {0};
-	struct fates fates = policies_fates(&a, r, g);
-	const char *comma = "\n";
-
-	buf_printf(out, "{\n  \"healthy\": %s", report_is_healthy(r) ? "true" : "false");
-	json_text(out, "version", VERSION);
-	json_text(out, "config", o->config);
-	buf_printf(out, ",\n  \"config_refused\": %s", r->trouble[0] ? "true" : "false");
-	json_text(out, "config_error", r->trouble);
-	json_held(out, r, o);
-	json_text(out, "generation",
-		  g ? arena_printf(&a, "%016llx", (unsigned long long)g->config.digest) : "");
-	json_text(out, "loaded", when(&a, r->loaded_at));
-	buf_printf(out, ",\n  \"engine_up\": %s", r->engine_up ? "true" : "false");
-	json_text(out, "engine", r->engine);
-	json_text(out, "backend", r->backend);
-	buf_printf(out, ",\n  \"facts\": {\n%s  }", buf_text(&r->facts_json));
-	json_text(out, "handoff", r->handoff ? r->handoff : "");
-	json_text(out, "last_pass", when(&a, r->passed_at));
-	json_text(out, "last_reason", r->reason);
-	json_text(out, "last_error", r->error);
-	buf_printf(out,
-		   ",\n  \"last_pass_ms\": %.3f,\n  \"passes\": %llu,\n  \"passes_failed\": %llu",
-		   (double)r->took_us / 1000, (unsigned long long)r->n_passes,
-		   (unsigned long long)r->n_passes_failed);
-	buf_printf(out, ",\n  \"drift_repaired\": %llu,\n  \"connections_revoked\": %llu",
-		   (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
-	buf_printf(out, ",\n  \"policies\": {\"total\": %u", fates.n);
-	for (size_t i = 0; i < N_POLICY_STATES; i++)
-		buf_printf(out, ", \"%s\": %u", policy_states[i], fates.in[i]);
-	buf_puts(out, "}");
-	policies_print_json(out, r, g, &fates);
-	json_fights(out, r);
-	buf_puts(out, ",\n  \"findings\": [");
-	list_each (f, &r->findings.list) {
-		buf_printf(out, "%s    {\"kind\": \"%s\", \"subject\": ", comma,
-			   finding_names[f->kind]);
-		buf_json_string(out, f->subject);
-		buf_puts(out, ", \"text\": ");
-		buf_json_string(out, f->text);
-		if (f->origin != NONE)
-			buf_printf(out, ", \"policy\": %u", f->origin);
-		buf_puts(out, "}");
-		comma = ",\n";
-	}
-	buf_puts(out, "\n  ]\n}\n");
-}
-
-void report_print(struct buf *out, const struct report *r, enum status_page page,
-		  const struct generation *g, const struct options *options)
-{
-	switch (page) {
-	case STATUS_JSON:
-		print_json(out, r, g, options);
-		break;
-	case STATUS_TEXT:
-		print_text(out, r, g, options);
-		break;
-	case STATUS_METRICS:
-		metrics_print(out, r, g);
-		break;
-	case STATUS_PASS:
-		break;
-	}
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon tells of itself: kept from pass to pass, printed for people, programs, scrapers.
- */
+/* What the daemon knows of its passes, and tells of itself (page.h): kept from pass to pass. */
 #pragma once
 
-#include "app/daemon/fights.h"
-#include "app/options.h"
 #include "app/pass/pass.h"
 #include "app/report/counts.h"
-#include "edge/host/status.h"
+#include "app/report/fights.h"
+#include "base/buf.h"
 
 #include <time.h>
 
@@ -50,11 +48,3 @@ bool report_is_healthy(const struct report *r);
 /* Policies that wait or conflict, counted once each. */
 uint32_t report_policies(const struct report *r, enum finding_kind kind);
 uint64_t report_repaired(const struct report *r);
-/* What is held and how to accept it, a line; nothing where nothing is. */
-void report_held(struct buf *out, const struct report *r, const struct options *options);
-/* One line for the service manager; g may be NULL. */
-void report_line(struct buf *out, const struct report *r, const struct generation *g,
-		 const struct options *options);
-/* g may be NULL: no file was ever accepted. */
-void report_print(struct buf *out, const struct report *r, enum status_page page,
-		  const struct generation *g, const struct options *options);

@@ -4,47 +4,17 @@
  * of the flows that are wanted there.
  */
 #include "base/foreign.h"
+#include "core/compile/drops.h"
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
 #include "core/config/drivers.h"
 #include "core/config/place.h"
+#include "core/iptables/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const char *const finding_names[] = {
-	[FINDING_WAITING] = "waiting",
-	[FINDING_CONFLICT] = "conflict",
-	[FINDING_WARNING] = "warning",
-	[FINDING_NOTE] = "note",
-};
-
-struct finding *finding_add(struct findings *f, struct arena *a, enum finding_kind kind,
-			    uint32_t origin, const char *subject, const char *format, ...)
-{
-	struct finding *finding = list_add(a, &f->list);
-	va_list args;
-
-	finding->kind = kind;
-	finding->origin = origin;
-	finding->subject = subject;
-	va_start(args, format);
-	finding->text = arena_vprintf(a, format, args);
-	va_end(args);
-	return finding;
-}
-
-void finding_print(struct buf *out, const struct finding *f)
-{
-	buf_line(out, "%s: %s: %s", finding_names[f->kind], f->subject, f->text);
-}
-
-bool finding_cannot(const struct finding *f)
-{
-	return f->kind == FINDING_CONFLICT && !strncmp(f->text, CANNOT, strlen(CANNOT));
-}
 
 static bool is_tied(const struct compiler *c, struct prefix subnet)
 {
@@ -85,7 +55,7 @@ static void find_networks(struct compiler *c)
 
 #define network_finding(c, kind, n, ...)                                                           \
 	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
-		    place_path((c)->a, place_of((c)->a, "networks", (n)->key, NULL)), __VA_ARGS__)
+		    path_of_declared((c)->a, "networks", (n)->key), __VA_ARGS__)
 
 /* Where a network is not what its line in the file makes one think. */
 static void compile_networks(struct compiler *c)
@@ -114,12 +84,87 @@ static void compile_tied(struct compiler *c)
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
 		if (c->bridges[i])
 			*list_add(c->a, &c->host->tied) =
-				(struct tied){c->config->networks.items[i].subnet, c->bridges[i]};
+				(struct tied){.subnet = c->config->networks.items[i].subnet,
+					      .bridge = c->bridges[i]};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
 		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
 			*list_add(c->a, &c->host->tied) =
-				(struct tied){prefix_canonical(network->subnet), network->bridge};
+				(struct tied){.subnet = prefix_canonical(network->subnet),
+					      .bridge = network->bridge};
+}
+
+static int by_bridge(const void *left, const void *right)
+{
+	const struct tied *a = left, *b = right;
+	int order = strcmp(a->bridge, b->bridge);
+
+	return order ? order : prefix_compare(a->subnet, b->subnet);
+}
+
+#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4"
+
+/* Docker >= 28: such a network takes what is addressed to its containers. */
+static bool has_open_mode(const struct engine_network *network)
+{
+	list_each (option, &network->options)
+		if (!strcmp(option->name, GATEWAY_MODE))
+			return strcmp(option->value, "nat") != 0 &&
+			       strcmp(option->value, "isolated") != 0;
+	return false;
+}
+
+static void add_home(struct compiler *c, struct prefix subnet, const char *bridge, bool open)
+{
+	if (bridge && subnet.ip.family == 4)
+		*list_add(c->a, &c->host->homes) =
+			(struct tied){prefix_canonical(subnet), bridge, open};
+}
+
+/* What the host itself routes over these bridges: a container there routes for others. */
+static void add_routed_homes(struct compiler *c)
+{
+	const uint32_t n = c->host->homes.n;
+
+	for (uint32_t i = 0; i < c->facts->n_routed; i++) {
+		const struct host_prefix *route = &c->facts->routed[i];
+		const struct tied *homes = c->host->homes.items;
+		uint32_t at = first_not_before(n, k, strcmp(homes[k].bridge, route->device) < 0);
+		bool known = at == n || strcmp(homes[at].bridge, route->device) != 0;
+
+		for (; !known && at < n && !strcmp(homes[at].bridge, route->device); at++)
+			known = prefix_covers(homes[at].subnet, route->prefix);
+		if (!known)
+			add_home(c, route->prefix, route->device, true);
+	}
+}
+
+/* Where sources are at home: the engine's networks, those that the file does not declare too. */
+static void compile_homes(struct compiler *c)
+{
+	const struct engine *engine = c->engine;
+	bool *open = arena_array(c->a, bool, engine->networks.n);
+
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *declared = &c->config->networks.items[i];
+		const struct engine_network *e = engine_find_network(engine, declared->name);
+
+		if (e)
+			open[e - engine->networks.items] = declared->isolation == ISOLATION_OPEN;
+		else
+			add_home(c, declared->subnet, c->bridges[i], false);
+	}
+	for (uint32_t i = 0; i < engine->networks.n; i++) {
+		const struct engine_network *network = &engine->networks.items[i];
+
+		list_each (subnet, &network->subnets)
+			add_home(c, *subnet, network->bridge, open[i] || has_open_mode(network));
+	}
+	if (c->host->homes.n)
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
+	add_routed_homes(c);
+	if (c->host->homes.n)
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
 }
 
 /*
@@ -239,29 +284,31 @@ static void add_handoff(struct compiler *c, struct space *host, const char *tabl
 static void compile_handoffs(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
-	bool split = f->docker_user && !f->handoff_top;
+	struct hooks hooks = facts_hooks(f);
+	bool split = hooks.docker_user && !hooks.top;
 
 	if (!f->no_filter && split) {
-		add_handoff(c, host, "filter", "DOCKER-USER", true, f->mark_accept);
-		add_handoff(c, host, "filter", "DOCKER-USER", false, mark_between(f));
+		add_handoff(c, host, "filter", "DOCKER-USER", true, hooks.accept);
+		add_handoff(c, host, "filter", "DOCKER-USER", false, hooks.between);
 	} else if (!f->no_filter) {
-		add_handoff(c, host, "filter", f->docker_user ? "DOCKER-USER" : "FORWARD", false,
-			    f->mark_accept);
+		add_handoff(c, host, "filter", hooks.docker_user ? "DOCKER-USER" : "FORWARD", false,
+			    hooks.accept);
 	}
 	if (f->raw_drops)
-		add_handoff(c, host, "raw", "PREROUTING", !f->handoff_top, f->mark_raw);
+		add_handoff(c, host, "raw", "PREROUTING", !hooks.top, hooks.raw);
 }
 
 static void compile_host(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
+	struct hooks hooks = facts_hooks(f);
 
 	host->reachable = true;
 	host->flows = c->host;
 	if (f->backend == BACKEND_IPTABLES)
-		ipt_program_host(&host->chains, c->a, c->host, f);
+		ipt_program_host(&host->chains, c->a, f->variant, c->host, &hooks);
 	else
-		program_host(&host->ruleset, c->a, c->host, f);
+		program_host(&host->ruleset, c->a, c->host, &hooks);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
@@ -272,16 +319,20 @@ static void compile_host(struct compiler *c, struct space *host)
 static void compile_containers(struct compiler *c, struct state *want)
 {
 	AUTO_RELEASE struct arena scratch = {0};
+	struct hooks hooks = facts_hooks(c->facts);
 
 	for (uint32_t i = 0; i < c->nodes.list.n; i++) {
 		const struct node *node = &c->nodes.list.items[i];
 		struct space space = {.container = node->name, .flows = &c->of_node[i]};
 
 		if (c->facts->backend == BACKEND_IPTABLES)
-			ipt_program_container(&space.chains, c->a, &c->of_node[i], c->facts);
+			ipt_program_container(&space.chains, c->a, c->facts->variant,
+					      &c->of_node[i], &hooks);
 		else
-			program_container(&space.ruleset, c->a, &c->of_node[i], c->facts);
+			program_container(&space.ruleset, c->a, &c->of_node[i], &hooks);
 		routes_of(&c->routes, i, c->a, &scratch, &space);
+		if (node->routing)
+			compile_ways(c, node, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
 		if (!space.forward && !space.routes.n)
 			continue;
@@ -344,11 +395,12 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 			     .engine = engine,
 			     .facts = facts,
 			     .findings = findings};
+	struct entrances entrances;
 	struct trusting host;
 
 	c.host = arena_array(a, struct flows, 1);
 	list_reserve(a, &c.host->grants, config->policies.n);
-	nodes_build(&c.nodes, a, config, resolution, engine);
+	nodes_build(&c.nodes, a, config, resolution, engine, facts->routings);
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
@@ -361,6 +413,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_networks(&c);
 	compile_policies(&c);
 	compile_tied(&c);
+	compile_homes(&c);
 	compile_between(&c);
 	compile_absences(&c);
 	compile_closed(&c);
@@ -368,7 +421,9 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
 	host = (struct trusting){config, engine, facts, c.host, c.bridges};
-	compile_trust(want, findings, a, &host);
+	entrances = compile_trust(want, a, &host);
+	if (facts->bridges && entrances.bridges)
+		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
 	compile_host(&c, list_add(a, &want->spaces));

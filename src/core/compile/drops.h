@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "core/compile/findings.h"
 #include "core/compile/trust.h"
 
 void compile_drops(struct findings *findings, struct arena *a, const struct trusting *in,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/compile/facts.h"
 
+#include "base/foreign.h"
 #include "base/hash.h"
 
 #include <string.h>
@@ -114,4 +115,23 @@ uint64_t facts_digest(const struct facts *f)
 	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->direct << 16 |
 				       (uint64_t)f->backend);
 	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
+}
+
+struct hooks facts_hooks(const struct facts *f)
+{
+	/* Docker's nftables backend may compare the whole mark: no second bit there */
+	uint32_t second = f->docker_nftables ? 0 : f->mark_raw;
+
+	return (struct hooks){
+		.accept = f->mark_accept,
+		.between = f->mark_accept | second,
+		.raw = f->mark_raw,
+		/* a number that others hardly write by chance, and that never says "admitted" */
+		.revoked = 0x48575256 & ~(f->mark_accept | f->mark_raw),
+		.raw_drops = f->raw_drops,
+		.docker_user = f->docker_user,
+		.top = f->handoff_top,
+		.user_end = f->user_end,
+		.raw_end = f->raw_end,
+	};
 }

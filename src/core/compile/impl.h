@@ -3,9 +3,9 @@
 #pragma once
 
 #include "core/compile/compile.h"
-#include "core/compile/flows.h"
 #include "core/compile/nodes.h"
 #include "core/compile/routes.h"
+#include "core/ruleset/flows.h"
 
 struct compiler {
 	struct arena *a;
@@ -35,6 +35,13 @@ struct compiler {
 bool was_container(const struct compiler *c, const char *name);
 /* Every policy's flows, each in the namespace where its rules live. */
 void compile_policies(struct compiler *c);
+
+/* --- ways.c: namespaces whose own routes and rules lead elsewhere --- */
+
+/* What the container answers to this peer (of no length: anybody) comes to the host. */
+bool answers_come_back(const struct node *node, struct ip own, struct prefix peer);
+/* Says of which policies packets leave by another interface, with the routes that are wanted. */
+void compile_ways(struct compiler *c, const struct node *node, const struct space *space);
 
 /* The container that an address of the file belongs to; NULL: none. */
 static inline struct node *node_of_address(const struct compiler *c, uint32_t address)

@@ -98,7 +98,8 @@ static void find_homes(struct nodes *nodes, struct arena *a, const struct config
  * does not know. Whose the file's addresses are is known by then.
  */
 static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
-		      const struct resolution *resolution, const struct engine *engine)
+		      const struct resolution *resolution, const struct engine *engine,
+		      const struct routing *const *routings)
 {
 	name_list names = {0}, none = {0};
 
@@ -108,6 +109,7 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		node->name = c->name;
 		node->container = c;
 		node->shares_namespace = shares_namespace(c);
+		node->routing = routings ? routings[c - engine->containers.items] : NULL;
 	}
 	nodes->by_name = engine->containers_by_name;
 	nodes->of_address = arena_array(a, struct home, config->addresses.n);
@@ -208,10 +210,11 @@ static void index_addresses(struct nodes *nodes, struct arena *a)
 }
 
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
-		 const struct resolution *resolution, const struct engine *engine)
+		 const struct resolution *resolution, const struct engine *engine,
+		 const struct routing *const *routings)
 {
 	*nodes = (struct nodes){0};
-	add_nodes(nodes, a, config, resolution, engine);
+	add_nodes(nodes, a, config, resolution, engine, routings);
 	list_each (node, &nodes->list)
 		if (node->container && !node->shares_namespace)
 			seat_by_engine(node, a, engine);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/compile/routing.h"
 #include "core/engine/engine.h"
 #include "core/resolve/resolve.h"
 
@@ -21,6 +22,7 @@ struct node {
 	const char *name;
 	const struct engine_container *container; /* NULL: not on the engine (yet) */
 	bool shares_namespace;			  /* network mode host or container:X */
+	const struct routing *routing;		  /* NULL: nothing unusual is known of it */
 	LIST(struct seat) seats;
 };
 
@@ -46,9 +48,13 @@ struct nodes {
 
 /* The interface of a declared network, as it is or as it will be; NULL: it has no bridge. */
 const char *network_bridge(const struct network *network, const struct engine *engine);
-/* Where the engine is not known, what a policy calls a container is one. */
+/*
+ * Where the engine is not known, what a policy calls a container is one. routings: of each
+ * container of the engine, or NULL.
+ */
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
-		 const struct resolution *resolution, const struct engine *engine);
+		 const struct resolution *resolution, const struct engine *engine,
+		 const struct routing *const *routings);
 struct node *nodes_find(const struct nodes *nodes, const char *name);
 /* Position in by_ip of the first address that does not come before this one. */
 uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip);

@@ -260,13 +260,14 @@ static void allow_translated(struct compiler *c, const struct node *node,
 }
 
 /* On the host only where the reply would not come back. */
-static bool host_masquerades(struct compiler *c, const struct policy *p, struct ip to)
+static bool host_masquerades(struct compiler *c, const struct policy *p,
+			     const struct translation *t)
 {
-	const struct node *node = nodes_find_ip(&c->nodes, to);
+	const struct node *node = nodes_find_ip(&c->nodes, t->to);
 
 	if (p->masquerade != MASQUERADE_AUTO)
 		return p->masquerade == MASQUERADE_YES;
-	return node && !node_has_default_route(node);
+	return node && (!node_has_default_route(node) || !answers_come_back(node, t->to, t->from));
 }
 
 static void note_hairpin(struct compiler *c, const struct policy *p, struct ip to)
@@ -293,12 +294,14 @@ static void translate(struct compiler *c, uint32_t i, const struct resolved *r, 
 				.origin = i};
 
 	t.to_port = p->to_port;
-	t.masquerade = node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, t.to);
 	for (uint32_t s = 0; s < n_from; s++) {
 		if (p->from)
 			t.from = r->from->items[s].net;
 		if (p->from && !t.from.len)
 			t.from = (struct prefix){0}; /* any */
+		t.masquerade = node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, &t);
+		if (!node && t.masquerade && nodes_find_ip(&c->nodes, t.to))
+			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to, i);
 		list_each (match, &c->matches) {
 			t.match = *match;
 			*list_add(c->a, &flows->translations) = t;

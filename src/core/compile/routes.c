@@ -33,9 +33,15 @@ static uint32_t words_of_networks(const struct config *config)
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
-static bool default_route_is_right(const struct node *node)
+static bool docker_routes_it(const struct node *node)
 {
 	return node->seats.n == 1 && node_has_default_route(node);
+}
+
+/* Nor where the container itself has other routes. */
+static bool default_route_is_right(const struct node *node)
+{
+	return docker_routes_it(node) && !node->routing;
 }
 
 static struct ip common_gateway(const struct node *node)
@@ -79,11 +85,15 @@ struct end routes_end(const struct nodes *nodes, struct prefix net)
 	return (struct end){net, prefix_is_single(net) ? nodes_find_ip(nodes, net.ip) : NULL, NONE};
 }
 
-/* The network that the flow's own address is on, and a way out of it. */
+/*
+ * The network that the flow's own address is on, and a way out of it. Where nothing was declared,
+ * Docker's own route will do, unless the container has others.
+ */
 static const struct seat *seat_with_gateway(const struct node *node, struct ip own)
 {
 	list_each (seat, &node->seats)
-		if (seat->declared && seat->gateway.family && ip_equal(seat->ip, own))
+		if ((seat->declared || node->routing) && seat->gateway.family &&
+		    ip_equal(seat->ip, own))
 			return seat;
 	return NULL;
 }
@@ -226,11 +236,22 @@ void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t
 		ways_to(routes, &dst, &src, REPLIES, origin);
 }
 
+void routes_need_gateway(struct routes *routes, const struct node *node, struct ip own,
+			 uint32_t origin)
+{
+	const struct seat *here = seat_with_gateway(node, own);
+
+	if (node->routing && here)
+		*list_add(routes->a, &routes->of_node[index_of(routes, node)].list) =
+			(struct need){.peer = prefix_of(here->gateway),
+				      .here = here,
+				      .strength = REPLIES,
+				      .origin = origin};
+}
+
 static int by_destination(const void *left, const void *right)
 {
-	const struct route *a = left, *b = right;
-
-	return prefix_compare(a->dst, b->dst);
+	return route_compare(left, right);
 }
 
 /* Where a need leads and how much it counts, in bytes that sort so. */
@@ -286,9 +307,85 @@ static const struct need **sorted_needs(const struct needs *needs, struct arena 
 	return sorted;
 }
 
+/* --- a container that has routes and rules of its own --- */
+
+static struct ip address_behind(const struct node *node, struct ip gateway)
+{
+	list_each (seat, &node->seats)
+		if (seat->ip.family && ip_equal(seat->gateway, gateway))
+			return seat->ip;
+	return (struct ip){0};
+}
+
+/* The table in which this route would be found; 0: in none that we can write to. */
+static uint32_t table_for(const struct routing *r, struct leaving packet, struct prefix dst,
+			  uint32_t device)
+{
+	const struct ip_outlet now = routing_find(r, &packet, NULL, 0);
+	const uint32_t tables[] = {TABLE_MAIN, now.path ? now.path->table : TABLE_MAIN};
+
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		const struct ip_route ours = {.dst = dst, .table = tables[i], .device = device};
+
+		if (routing_find(r, &packet, &ours, 1).path == &ours)
+			return tables[i];
+	}
+	return 0;
+}
+
+static void add_route(struct arena *a, struct space *space, struct route route, uint32_t table)
+{
+	route.table = table;
+	list_each (old, &space->routes)
+		if (!route_compare(old, &route))
+			return;
+	*list_add(a, &space->routes) = route;
+}
+
+/*
+ * A flow that the container opens is looked up without a source first and with it later, an answer
+ * has its source from the beginning.
+ */
+static void add_where_needed(const struct node *node, struct arena *a, struct space *space,
+			     struct route route, enum strength strength)
+{
+	const bool opens = strength >= OPENS_AS_ANY;
+	const bool on_link = prefix_is_single(route.dst) && ip_equal(route.dst.ip, route.via);
+	struct leaving packet = {.src = address_behind(node, route.via),
+				 .dst = prefix_first(route.dst)};
+	uint32_t device = routing_device_of(node->routing, packet.src), table;
+
+	route.device = device;
+	if (on_link)
+		route.via = (struct ip){0};
+	else if (!docker_routes_it(node) || !device)
+		add_route(a, space, route, TABLE_MAIN);
+	if (!prefix_is_single(route.dst))
+		packet.dst = ip_plus(packet.dst, 1);
+	for (int i = 0; device && i < 1 + opens; i++) {
+		const struct ip_route *path = routing_find(node->routing, &packet, NULL, 0).path;
+
+		table = path && path->type == PATH_LEAVES && path->device == device
+				? 0
+				: table_for(node->routing, packet, route.dst, device);
+		if (table)
+			add_route(a, space, route, table);
+		packet.src = (struct ip){0};
+	}
+}
+
+static void add(const struct node *node, struct arena *a, struct space *space, struct route route,
+		enum strength strength)
+{
+	if (node->routing)
+		add_where_needed(node, a, space, route, strength);
+	else
+		*list_add(a, &space->routes) = route;
+}
+
 /* Those of the list. False: they are not in order. */
-static bool add_listed(const struct needs *of_node, struct arena *a, struct arena *scratch,
-		       struct space *space)
+static bool add_listed(const struct needs *of_node, const struct node *node, struct arena *a,
+		       struct arena *scratch, struct space *space)
 {
 	const struct need **needs, *first = NULL;
 	bool in_order = true;
@@ -303,8 +400,12 @@ static bool add_listed(const struct needs *of_node, struct arena *a, struct aren
 		/* the first of a subnet gets it; those that want another gateway, their peer */
 		if (opens ||
 		    (prefix_compare(peer, dst) != 0 && !ip_equal(via, first->here->gateway))) {
-			*list_add(a, &space->routes) =
-				(struct route){opens ? dst : peer, via, needs[k]->origin};
+			add(node, a, space,
+			    (struct route){.dst = opens ? dst : peer,
+					   .via = via,
+					   .origin = needs[k]->origin,
+					   .table = TABLE_MAIN},
+			    needs[k]->strength);
 			in_order &= opens;
 		}
 		if (opens)
@@ -327,9 +428,13 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
 			uint32_t network = config->by_subnet[place];
 
-			*list_add(a, &space->routes) = (struct route){
-				config->networks.items[network].subnet, needs->gateway,
-				routes->crossings[node][network] >> STRENGTH_BITS};
+			add(&routes->nodes->list.items[node], a, space,
+			    (struct route){.dst = config->networks.items[network].subnet,
+					   .via = needs->gateway,
+					   .origin = routes->crossings[node][network] >>
+						     STRENGTH_BITS,
+					   .table = TABLE_MAIN},
+			    routes_strongest(routes, node, network));
 		}
 }
 
@@ -337,15 +442,16 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 	       struct space *space)
 {
 	const struct needs *needs = &routes->of_node[i];
-	bool in_order = true;
+	const struct node *node = &routes->nodes->list.items[i];
+	bool in_order = !node->routing;
 
 	if (needs->list.n)
-		in_order = add_listed(needs, a, scratch, space);
+		in_order &= add_listed(needs, node, a, scratch, space);
 	if (routes->crossings[i] && routes->crossings[i] != routes->nothing_more) {
 		in_order &= !space->routes.n;
 		add_crossings(routes, i, a, space);
 	}
-	if (!in_order)
+	if (!in_order && space->routes.n)
 		qsort(space->routes.items, space->routes.n, sizeof(struct route), by_destination);
 	arena_reset(scratch);
 }

@@ -63,6 +63,9 @@ static inline bool routes_know(const struct routes *r, struct home src, struct h
 
 /* A flow from src to dst must find its way there and back, and leave as src. */
 void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t origin);
+/* What is masqueraded comes from the gateway itself, and is answered to it. */
+void routes_need_gateway(struct routes *routes, const struct node *node, struct ip own,
+			 uint32_t origin);
 /* The routes of node i, sorted, into its space. The scratch memory is empty before and after. */
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
 	       struct space *space);

@@ -12,18 +12,20 @@ uint32_t state_find_space(const struct state *state, const char *container)
 	return at < state->spaces.n && !strcmp(spaces[at].container, container) ? at : NONE;
 }
 
-/* The first of the routes that does not lead to less than dst. */
-static uint32_t first_route(const struct space *space, struct prefix dst)
+int route_compare(const struct route *a, const struct route *b)
 {
-	return first_not_before(space->routes.n, i,
-				prefix_compare(space->routes.items[i].dst, dst) < 0);
+	int order = prefix_compare(a->dst, b->dst);
+
+	return order ? order : (a->table > b->table) - (a->table < b->table);
 }
 
-bool space_has_route(const struct space *space, struct prefix dst, const struct ip *via)
+bool space_has_route(const struct space *space, const struct route *route, bool any_gateway)
 {
-	for (uint32_t i = first_route(space, dst);
-	     i < space->routes.n && !prefix_compare(space->routes.items[i].dst, dst); i++)
-		if (!via || ip_equal(space->routes.items[i].via, *via))
+	const struct route *routes = space->routes.items;
+	uint32_t i = first_not_before(space->routes.n, k, route_compare(&routes[k], route) < 0);
+
+	for (; i < space->routes.n && !route_compare(&routes[i], route); i++)
+		if (any_gateway || ip_equal(routes[i].via, route->via))
 			return true;
 	return false;
 }

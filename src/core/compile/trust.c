@@ -6,7 +6,6 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/seen.h"
-#include "core/compile/drops.h"
 
 #include <string.h>
 
@@ -177,21 +176,19 @@ static void collect(struct truster *t)
 	}
 }
 
-void compile_trust(struct state *want, struct findings *findings, struct arena *a,
-		   const struct trusting *in)
+struct entrances compile_trust(struct state *want, struct arena *a, const struct trusting *in)
 {
 	uint32_t n_declared = in->config->networks.n, n = n_declared + in->engine->networks.n;
 	struct truster t = {.a = a, .in = in};
 
 	if (in->engine->major < FIRST_WITH_TRUST)
-		return;
+		return t.entrances;
 	t.entrances.bridges = arena_array(a, name_list, n);
 	t.entrances.outside = arena_array(a, name_list, n);
 	collect(&t);
-	if (in->facts->bridges)
-		compile_drops(findings, a, in, &t.entrances);
 	for (uint32_t i = 0; i < n_declared; i++)
 		if (t.entrances.bridges[i].n && !declares_trust(&in->config->networks.items[i]))
 			*list_add(a, &want->networks.items[i].options) =
 				(struct pair){TRUSTED, join(a, &t.entrances.bridges[i])};
+	return t.entrances;
 }

@@ -5,8 +5,9 @@
  */
 #pragma once
 
-#include "core/compile/compile.h"
-#include "core/compile/flows.h"
+#include "core/compile/facts.h"
+#include "core/compile/state.h"
+#include "core/ruleset/flows.h"
 
 /* What a network is created with, so that it lets in what comes by these interfaces: "a:b". */
 #define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
@@ -51,6 +52,5 @@ struct entrances {
 /* The declared networks, then those of the engine, each in its order. */
 uint32_t trusting_slot(const struct trusting *in, struct place place);
 
-/* want->networks are those of the config, in its order. */
-void compile_trust(struct state *want, struct findings *findings, struct arena *a,
-		   const struct trusting *in);
+/* want->networks are those of the config, in its order. All-zero: the engine has no such option. */
+struct entrances compile_trust(struct state *want, struct arena *a, const struct trusting *in);

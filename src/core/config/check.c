@@ -14,49 +14,59 @@ enum { SMALLEST_SUBNET = 30 }; /* bits: room for a gateway and a container */
 
 struct checker {
 	struct config *config;
+	struct config_text *text;
 	struct diags *diags;
 	struct arena *a;
 	bool networks_broken; /* whether an address lies in one can't be said */
 };
 
-static const char *network_place(struct checker *c, const struct network *n, const char *field)
+static uint32_t network_node(const struct checker *c, const struct network *n)
 {
-	return place_of(c->a, "networks", n->key, field);
+	return c->text->declared[SECTION_NETWORKS].items[n - c->config->networks.items];
 }
 
-static const char *address_place(struct checker *c, const struct address *at, const char *field)
+static uint32_t address_node(const struct checker *c, const struct address *at)
 {
-	return place_of(c->a, "ips", at->key, field);
-}
-
-static const char *place_of_key(struct checker *c, const char *member)
-{
-	return arena_printf(c->a, "%s#", member);
+	return c->text->declared[SECTION_IPS].items[at - c->config->addresses.items];
 }
 
 /* Where its name stands: the key, or a field of its own. */
-static const char *name_place(struct checker *c, const struct network *n)
+static uint32_t name_node(const struct checker *c, const struct network *n)
 {
-	return n->name == n->key ? place_of_key(c, network_place(c, n, NULL))
-				 : network_place(c, n, "network_name");
+	uint32_t node = network_node(c, n);
+
+	return n->name == n->key ? node_of_key(node) : node_of_field(c->text, node, "network_name");
 }
 
-static const char *bridge_place(struct checker *c, const struct network *n)
+static uint32_t bridge_node(const struct checker *c, const struct network *n)
 {
-	return n->bridge_name_declared ? network_place(c, n, "bridge_name") : name_place(c, n);
+	return n->bridge_name_declared ? node_of_field(c->text, network_node(c, n), "bridge_name")
+				       : name_node(c, n);
 }
 
-static const char *ip_place(struct checker *c, const struct address *at)
+static uint32_t ip_node(const struct checker *c, const struct address *at)
 {
+	uint32_t node = address_node(c, at);
 	struct ip key;
 
 	return ip_parse(&key, at->key) && ip_equal(key, at->ip)
-		       ? place_of_key(c, address_place(c, at, NULL))
-		       : address_place(c, at, "ip");
+		       ? node_of_key(node)
+		       : node_of_field(c->text, node, "ip");
 }
 
-#define error_at(c, place, ...)		diag_at((c)->diags, SEVERITY_ERROR, place, __VA_ARGS__)
-#define network_error(c, n, field, ...) error_at(c, network_place(c, n, field), __VA_ARGS__)
+static const char *network_path(const struct checker *c, const struct network *n)
+{
+	return path_of_declared(c->a, "networks", n->key);
+}
+
+static const char *address_path(const struct checker *c, const struct address *at)
+{
+	return path_of_declared(c->a, "ips", at->key);
+}
+
+#define error_at(c, node, ...) diag_at((c)->diags, SEVERITY_ERROR, (c)->text, node, __VA_ARGS__)
+#define network_error(c, n, field, ...)                                                            \
+	error_at(c, node_of_field((c)->text, network_node(c, n), field), __VA_ARGS__)
 
 /* An order of networks by a text or subnet; equal ones stay in file order. */
 struct sort_key {
@@ -116,9 +126,13 @@ static void check_options(struct checker *c, const struct network *n)
 #define BRIDGE "com.docker.network.bridge.name"
 	list_each (option, &n->options)
 		if (!strcmp(option->name, BRIDGE) && !is_ifname(option->value))
-			network_error(c, n, "options/" BRIDGE,
-				      "this is no name of one interface; leave it out, or write "
-				      "bridge_name");
+			error_at(
+				c,
+				node_of_field(c->text,
+					      node_of_field(c->text, network_node(c, n), "options"),
+					      BRIDGE),
+				"this is no name of one interface; leave it out, or write "
+				"bridge_name");
 #undef BRIDGE
 }
 
@@ -128,7 +142,7 @@ static void check_network(struct checker *c, struct network *n)
 		!strcmp(n->name, "bridge") || !strcmp(n->name, "host") || !strcmp(n->name, "none");
 
 	if (predefined)
-		error_at(c, name_place(c, n),
+		error_at(c, name_node(c, n),
 			 "\"%s\" is Docker's own network, without static addresses; choose "
 			 "another network_name",
 			 n->name);
@@ -183,7 +197,7 @@ static void check_overlaps(struct checker *c)
 		new = &config->networks.items[last < keys[i].index ? keys[i].index : last];
 		network_error(c, new, "subnet", "%s overlaps %s of %s; choose another",
 			      prefix_format(new->subnet).s, prefix_format(old->subnet).s,
-			      place_path(c->a, network_place(c, old, NULL)));
+			      network_path(c, old));
 	}
 }
 
@@ -200,9 +214,9 @@ static const char *bridge_of(const struct network *n)
 /* Two networks of one name, or of one bridge. */
 static const struct distinct {
 	const char *(*text)(const struct network *n);
-	const char *(*place)(struct checker *c, const struct network *n);
+	uint32_t (*node)(const struct checker *c, const struct network *n);
 	const char *what;
-} distinct[] = {{name_of, name_place, "name"}, {bridge_of, bridge_place, "bridge"}};
+} distinct[] = {{name_of, name_node, "name"}, {bridge_of, bridge_node, "bridge"}};
 
 static void check_distinct(struct checker *c, const struct distinct *d)
 {
@@ -222,8 +236,8 @@ static void check_distinct(struct checker *c, const struct distinct *d)
 		if (strcmp(keys[i].text, keys[i - 1].text) != 0 ||
 		    (d->text == bridge_of && !strcmp(old->name, new->name)))
 			continue;
-		error_at(c, d->place(c, new), "the %s \"%s\" is that of %s already; choose another",
-			 d->what, keys[i].text, place_path(c->a, network_place(c, old, NULL)));
+		error_at(c, d->node(c, new), "the %s \"%s\" is that of %s already; choose another",
+			 d->what, keys[i].text, network_path(c, old));
 	}
 }
 
@@ -274,7 +288,7 @@ static void warn_of_other_key(struct checker *c, const struct address *at)
 	struct ip key;
 
 	if (ip_parse(&key, at->key) && !ip_equal(key, at->ip))
-		diag_at(c->diags, SEVERITY_WARNING, ip_place(c, at),
+		diag_at(c->diags, SEVERITY_WARNING, c->text, ip_node(c, at),
 			"the address is %s, not that of the key; write the same, or a name as the "
 			"key",
 			ip_format(at->ip).s);
@@ -289,7 +303,7 @@ static void check_address(struct checker *c, struct address *at)
 	at->network = config_network_of(c->config, prefix_of(at->ip));
 	if (at->network == NONE) {
 		if (!c->networks_broken)
-			error_at(c, ip_place(c, at),
+			error_at(c, ip_node(c, at),
 				 "%s lies in no network of this file; choose another, or declare "
 				 "its network",
 				 ip_format(at->ip).s);
@@ -301,8 +315,8 @@ static void check_address(struct checker *c, struct address *at)
 	       : ip_equal(at->ip, n->gateway)		  ? "gateway"
 							  : NULL;
 	if (what)
-		error_at(c, ip_place(c, at), "%s is the %s address of %s; choose another",
-			 ip_format(at->ip).s, what, place_path(c->a, network_place(c, n, NULL)));
+		error_at(c, ip_node(c, at), "%s is the %s address of %s; choose another",
+			 ip_format(at->ip).s, what, network_path(c, n));
 }
 
 /* Those without an address come first: they have none of its bytes. */
@@ -344,9 +358,8 @@ static void check_equal_addresses(struct checker *c)
 		const struct address *old = &addresses[c->config->by_ip[i - 1]];
 
 		if (ip_equal(at->ip, old->ip))
-			error_at(c, ip_place(c, at), "%s is that of %s already; choose another",
-				 ip_format(at->ip).s,
-				 place_path(c->a, address_place(c, old, NULL)));
+			error_at(c, ip_node(c, at), "%s is that of %s already; choose another",
+				 ip_format(at->ip).s, address_path(c, old));
 	}
 }
 
@@ -378,12 +391,12 @@ static void check_one_per_network(struct checker *c)
 
 		if (first->network == second->network && first->name == second->name)
 			error_at(c,
-				 address_place(c, at,
+				 node_of_field(c->text, address_node(c, at),
 					       at->container_name ? "container_name" : "selector"),
 				 "container \"%s\" has %s in this network already (%s); a "
 				 "container has one address in a network",
 				 config_name(config, second->name), ip_format(old->ip).s,
-				 place_path(c->a, address_place(c, old, NULL)));
+				 address_path(c, old));
 	}
 }
 
@@ -424,9 +437,15 @@ static void choose_pools(struct config *config)
 			network->ip_range = free_part(config, network);
 }
 
-void config_check(struct config *config, struct diags *diags, struct arena *a)
+static bool is_within(const struct diag *diag, const char *section)
 {
-	struct checker c = {.config = config, .diags = diags, .a = a};
+	return !strncmp(diag->path, section, strlen(section));
+}
+
+void config_check(struct config *config, struct config_text *text, struct diags *diags,
+		  struct arena *a)
+{
+	struct checker c = {.config = config, .text = text, .diags = diags, .a = a};
 
 	list_each (n, &config->networks) {
 		if (!n->bridge_name)
@@ -436,7 +455,7 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	check_overlaps(&c);
 	list_each (diag, &diags->list)
 		c.networks_broken |=
-			diag->severity == SEVERITY_ERROR && !strncmp(diag->pointer, "/networks", 9);
+			diag->severity == SEVERITY_ERROR && is_within(diag, "networks");
 	for (size_t i = 0; i < COUNT_OF(distinct); i++)
 		check_distinct(&c, &distinct[i]);
 	list_each (at, &config->addresses)
@@ -448,7 +467,7 @@ void config_check(struct config *config, struct diags *diags, struct arena *a)
 	choose_pools(config);
 	config->resolvable = true;
 	list_each (diag, &diags->list)
-		config->resolvable &= diag->severity != SEVERITY_ERROR ||
-				      !strncmp(diag->pointer, "/policies/", 10);
-	config_check_policies(config, diags, a);
+		config->resolvable &=
+			diag->severity != SEVERITY_ERROR || is_within(diag, "policies[");
+	config_check_policies(config, text, diags, a);
 }

@@ -7,12 +7,14 @@
 
 struct checker {
 	const struct config *config;
+	struct config_text *text;
 	struct diags *diags;
 	struct arena *a;
 };
 
-#define policy_error(c, i, field, ...)                                                             \
-	diag_at((c)->diags, SEVERITY_ERROR, place_of_policy((c)->a, i, field), __VA_ARGS__)
+#define error_at(c, i, field, ...)                                                                 \
+	diag_at((c)->diags, SEVERITY_ERROR, (c)->text, node_of_policy((c)->text, i, field),        \
+		__VA_ARGS__)
 
 /* "any" is every protocol, those without ports among them. */
 static bool takes_ports(const struct policy *p)
@@ -26,28 +28,25 @@ static void check_policy(const struct checker *c, uint32_t i)
 	bool has_subject = p->kind != SUBJECT_NONE;
 
 	if (p->nat == NAT_NO && p->from && !has_subject)
-		policy_error(c, i, NULL,
-			     "no subject; write selector, container_name or service_name");
+		error_at(c, i, NULL, "no subject; write selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
-		policy_error(c, i, "nat", "dnat without a target; write \"to\"");
+		error_at(c, i, "nat", "dnat without a target; write \"to\"");
 	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
-		policy_error(
-			c, i, "nat",
-			"no place for it; write iface (on the host), name or selector (in that "
-			"container)");
+		error_at(c, i, "nat",
+			 "no place for it; write iface (on the host), name or selector (in that "
+			 "container)");
 	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
 	    p->protos & (uint8_t)~PROTO_ICMP)
-		policy_error(c, i, NULL,
-			     "dnat of every port of the host's \"%s\" would take its own ssh; "
-			     "write \"port\" (\"1-65535\" if you mean it)",
-			     config_name(c->config, p->iface));
+		error_at(c, i, NULL,
+			 "dnat of every port of the host's \"%s\" would take its own ssh; "
+			 "write \"port\" (\"1-65535\" if you mean it)",
+			 config_name(c->config, p->iface));
 	if (p->n_ports && !takes_ports(p))
-		policy_error(c, i, "port", "icmp and any have no ports; leave port or proto out");
+		error_at(c, i, "port", "icmp and any have no ports; leave port or proto out");
 	if (p->to_port && !takes_ports(p))
-		policy_error(c, i, "to_port",
-			     "icmp and any have no ports; leave to_port or proto out");
+		error_at(c, i, "to_port", "icmp and any have no ports; leave to_port or proto out");
 	if (p->nat == NAT_NO && !p->from)
-		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 			"neither from nor nat: this policy does nothing");
 }
 
@@ -123,13 +122,12 @@ static void check_dnats(const struct checker *c)
 			uint32_t first = t->policy > widest->policy ? widest->policy : t->policy;
 
 			if (later != said)
-				policy_error(
-					c, later, "to",
-					"policies[%u] sends the same packets to \"%s\"; one of "
-					"the two must go",
-					first,
-					config_name(c->config,
-						    c->config->policies.items[first].to));
+				error_at(c, later, "to",
+					 "policies[%u] sends the same packets to \"%s\"; one of "
+					 "the two must go",
+					 first,
+					 config_name(c->config,
+						     c->config->policies.items[first].to));
 			said = later;
 		}
 		if (!same_key || t->high > widest->high)
@@ -137,9 +135,10 @@ static void check_dnats(const struct checker *c)
 	}
 }
 
-void config_check_policies(struct config *config, struct diags *diags, struct arena *a)
+void config_check_policies(struct config *config, struct config_text *text, struct diags *diags,
+			   struct arena *a)
 {
-	const struct checker c = {.config = config, .diags = diags, .a = a};
+	const struct checker c = {.config = config, .text = text, .diags = diags, .a = a};
 
 	for (uint32_t i = 0; i < config->policies.n; i++) {
 		struct policy *p = &config->policies.items[i];

@@ -13,7 +13,7 @@ enum {
 	CONFIG_MAX_POLICIES = 200000,
 	CONFIG_MAX_ADDRESSES = 65536,
 	CONFIG_MAX_NETWORKS = 4096,
-	CONFIG_MAX_NESTING = 32,
+	CONFIG_MAX_TESTS = 10000,
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
@@ -86,6 +86,7 @@ struct policy {
 	uint32_t name;	  /* container whose namespace the rule lives in */
 	uint32_t iface;	  /* incoming interface */
 	uint32_t comment; /* where it begins in config->comments; 0: none */
+	uint32_t line;	  /* of the file, where it begins */
 	union {
 		struct port_range port; /* of one */
 		uint32_t first;		/* in config->ranges, of more */
@@ -99,12 +100,22 @@ struct policy {
 	uint8_t broken : 1; /* something in it is wrong: what depends on it is not asked any more */
 };
 
+/* What the author expects of all connections between two ends. */
+struct flow_test {
+	const char *from, *to;	       /* names as of policies; any, outside, host */
+	LIST(struct port_range) ports; /* sorted; none: every port */
+	uint8_t protos;		       /* set of enum proto, never empty */
+	bool open;		       /* expected, else closed */
+	uint32_t at, line;	       /* where it stands: offset in the text, line */
+};
+
 struct config {
 	const char *file; /* as the user named it */
 	LIST(struct network) networks;
 	LIST(struct address) addresses;
 	LIST(struct policy) policies; /* index = the N of policies[N] */
-	name_list names;	      /* by number; [0] is NULL */
+	LIST(struct flow_test) tests;
+	name_list names; /* by number; [0] is NULL */
 	LIST(struct port_range) ranges;
 	const char *comments; /* one behind the other */
 	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
@@ -115,13 +126,17 @@ struct config {
 	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
 };
 
+struct config_text;
+
 /*
  * Decodes and checks len bytes. Results and diagnostics live in the arena. False if there is any
- * error diagnostic; *config then holds what could be decoded and must not be enforced. Diagnostics
- * have their positions and are sorted. Warnings that need resolved names come from resolve().
+ * error diagnostic; *config then holds what could be decoded and must not be enforced. *kept says
+ * where things stand, for diagnostics that come later (core/config/place.h); it refers to the
+ * bytes. Diagnostics have lines and columns after diags_place. Warnings that need resolved names
+ * come from resolve().
  */
-MUST_CHECK bool config_decode(struct config *config, struct diags *diags, struct arena *a,
-			      const char *file, const char *text, size_t len);
+MUST_CHECK bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
+			      struct arena *a, const char *file, const char *text, size_t len);
 
 /* The text of a name; NULL for 0. */
 static inline const char *config_name(const struct config *config, uint32_t name)

@@ -1,62 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What all decoders stand on: where in the file they are, what they say is wrong there, and the
- * names, each of which is kept once. A place becomes text only when there is something to say.
- */
+/* What all decoders stand on: what they say is wrong, and the names, each of which is kept once. */
 #include "core/config/impl.h"
 
 #include <string.h>
 
-/* --- the place --- */
-
-static void add_path(struct buf *pointer, const struct decoder *d)
-{
-	for (uint32_t i = 0; i < d->depth; i++)
-		if (d->path[i].key)
-			place_add_key(pointer, d->path[i].key);
-		else
-			place_add_index(pointer, d->path[i].index);
-}
-
-const char *place_here(const struct decoder *d)
-{
-	AUTO_BUF struct buf pointer = {0};
-
-	add_path(&pointer, d);
-	return arena_strdup(d->a, buf_text(&pointer));
-}
-
-const char *place_of_key_here(const struct decoder *d)
-{
-	AUTO_BUF struct buf pointer = {0};
-
-	add_path(&pointer, d);
-	buf_puts(&pointer, "#");
-	return arena_strdup(d->a, buf_text(&pointer));
-}
-
 /* --- saying what is wrong --- */
 
-static const char *type_name(const struct json_value *json)
+void wrong_type(struct decoder *d, uint32_t node, const char *expected)
 {
-	static const char *const names[] = {
-		[JSON_OBJECT] = "an object",
-		[JSON_ARRAY] = "a list",
-		[JSON_STRING] = "a text",
-		[JSON_INTEGER] = "a number",
-		[JSON_REAL] = "a number with a fraction or an exponent",
-		[JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",
-		[JSON_NULL] = "null",
-	};
-
-	return names[json_value_type(json)];
+	wrong(d, node, "this is %s; write %s", json_type_name(json_of(d), node), expected);
+	pass_over(d, node);
 }
 
-void wrong_type(struct decoder *d, const struct json_value *json, const char *expected)
+void refuse_doubled(struct decoder *d, uint32_t object)
 {
-	d->odd = true;
-	wrong(d, "this is %s; write %s", type_name(json), expected);
+	json_duplicate_list found = {0};
+
+	json_find_duplicates(&found, d->scratch, &d->text->json, object);
+	list_each (twice, &found)
+		wrong(d, twice->key, "this key stands twice, first on line %u; remove one",
+		      json_of(d)->nodes[twice->first].line);
+}
+
+void pass_over(struct decoder *d, uint32_t node)
+{
+	for (uint32_t i = node; i < json_behind(json_of(d), node); i++)
+		if (json_type_of(json_of(d), i) == JSON_TYPE_OBJECT)
+			refuse_doubled(d, i);
 }
 
 /* --- names --- */

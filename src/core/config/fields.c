@@ -3,100 +3,109 @@
 
 #include <string.h>
 
-bool is_users_key(const char *key, size_t len)
+static bool is_text(struct json_string s, const char *text, size_t len)
+{
+	return s.text && s.len == len && !memcmp(s.text, text, len);
+}
+
+bool is_users_key(struct json_string key)
 {
 	static const char schema[] = "$schema";
 
-	return (len && key[0] == '_') || (len > 1 && key[0] == 'x' && key[1] == '-') ||
-	       (len == sizeof(schema) - 1 && !memcmp(key, schema, len));
+	return (key.len && key.text[0] == '_') ||
+	       (key.len > 1 && key.text[0] == 'x' && key.text[1] == '-') ||
+	       is_text(key, schema, sizeof(schema) - 1);
 }
 
-void decode_later(struct decoder *d, const struct json_value *json, void *target)
+void decode_later(struct decoder *d, uint32_t node, void *target)
 {
-	(void)json;
 	(void)target;
-	d->odd = true; /* who knows how deep */
-	wrong_key(d, "this comes in a later version; leave it out");
+	wrong_key(d, node, "this comes in a later version; leave it out");
+	pass_over(d, node);
 }
 
-static void refuse_key(struct decoder *d, struct reading *r, const char *key)
+static void refuse_key(struct decoder *d, struct reading *r, uint32_t node, struct json_string key)
 {
 	const struct field *fields = r->kind->fields;
-	uint32_t near = nearest(key, fields, sizeof(*fields), r->kind->n);
+	uint32_t near = nearest(arena_strndup(d->scratch, key.text, key.len), fields,
+				sizeof(*fields), r->kind->n);
 
 	if (near == NONE) {
-		wrong_key(d, "unknown key; remove it, or begin it with \"x-\" if it is a note of "
-			     "yours");
+		wrong(d, node,
+		      "unknown key; remove it, or begin it with \"x-\" if it is a note of yours");
 		return;
 	}
 	r->given |= 1u << near;
-	wrong_key(d, "unknown key (did you mean \"%s\"?)", fields[near].name);
+	wrong(d, node, "unknown key (did you mean \"%s\"?)", fields[near].name);
 }
 
-/* A key that is no field's. */
-static void take_other_key(struct decoder *d, struct reading *r, const struct json_member *member)
+/*
+ * Keys that stand twice are looked for where there may be some: a field that comes again, or a key
+ * that is no field's. The first one counts.
+ */
+static bool is_doubled(struct decoder *d, struct reading *r, uint32_t object, uint32_t key)
 {
-	const char *key;
-
-	d->odd = true;
-	if (is_users_key(member->key, member->len))
-		return;
-	key = arena_strndup(d->scratch, member->key, member->len);
-	enter_key(d, key);
-	refuse_key(d, r, key);
-	leave(d);
+	if (!r->looked)
+		refuse_doubled(d, object);
+	r->looked = true;
+	return json_of(d)->nodes[key].doubled;
 }
 
 /* Objects of a kind have their members in one order, mostly: the search begins where it left off.
  */
-void decode_member(struct decoder *d, struct reading *r, const struct json_member *member,
-		   void *record)
+static uint32_t find_field(const struct reading *r, struct json_string key)
 {
 	const struct kind *kind = r->kind;
 
-	for (size_t n = 0, i = r->next; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0) {
-		const struct field *field = &kind->fields[i];
-
-		if (field->len != member->len || memcmp(field->name, member->key, field->len) != 0)
-			continue;
-		r->next = i + 1 < kind->n ? i + 1 : 0;
-		r->given |= 1u << i;
-		r->idle |= (uint8_t)~field->effect;
-		enter_key(d, field->name);
-		field->decode(d, &member->value, (char *)record + field->offset);
-		leave(d);
-		return;
-	}
-	take_other_key(d, r, member);
+	for (uint32_t n = 0, i = r->next; n < kind->n; n++, i = i + 1 < kind->n ? i + 1 : 0)
+		if (is_text(key, kind->fields[i].name, kind->fields[i].len))
+			return i;
+	return NONE;
 }
 
-bool decode_object(struct decoder *d, struct reading *r, const struct json_value *json,
-		   void *record)
+static void decode_member(struct decoder *d, struct reading *r, uint32_t object, uint32_t node,
+			  void *record)
 {
-	struct json_members members = {.object = json};
-	const struct json_member *member;
+	struct json_string key = string_of(d, node);
+	uint32_t i = find_field(r, key);
 
-	if (json_value_type(json) != JSON_OBJECT) {
-		wrong_type(d, json, "an object in braces");
+	if ((i == NONE || is_given(r, i)) && is_doubled(d, r, object, node))
+		return;
+	if (i != NONE) {
+		const struct field *field = &r->kind->fields[i];
+
+		r->next = i + 1 < r->kind->n ? i + 1 : 0;
+		r->given |= 1u << i;
+		r->idle |= (uint8_t)~field->effect;
+		field->decode(d, node + 1, (char *)record + field->offset);
+		return;
+	}
+	if (!is_users_key(key))
+		refuse_key(d, r, node, key);
+	pass_over(d, node + 1);
+}
+
+bool decode_object(struct decoder *d, struct reading *r, uint32_t node, void *record)
+{
+	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
+		wrong_type(d, node, "an object in braces");
 		return false;
 	}
-	while ((member = json_members_next(&members)))
-		decode_member(d, r, member, record);
+	each_member (key, d, node)
+		decode_member(d, r, node, key, record);
 	return true;
 }
 
-void refuse_without_effect(struct decoder *d, const struct reading *r, uint8_t where,
-			   const char *why)
+void refuse_without_effect(struct decoder *d, const struct reading *r, uint32_t object,
+			   uint8_t where, const char *why)
 {
 	if (!(r->idle & where))
 		return;
 	for (uint32_t set = r->given; set; set &= set - 1) {
 		const struct field *field = &r->kind->fields[__builtin_ctz(set)];
 
-		if (field->effect & where)
-			continue;
-		enter_key(d, field->name);
-		wrong_key(d, "no effect %s", why);
-		leave(d);
+		if (!(field->effect & where))
+			wrong_key(d, json_member(json_of(d), object, field->name), "no effect %s",
+				  why);
 	}
 }

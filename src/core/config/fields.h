@@ -24,7 +24,7 @@ struct field {
 	const char *name; /* first: nearest */
 	uint8_t len;	  /* of the name */
 	uint8_t effect;	  /* where it has one */
-	void (*decode)(struct decoder *d, const struct json_value *json, void *target);
+	void (*decode)(struct decoder *d, uint32_t node, void *target);
 	size_t offset;
 };
 
@@ -41,15 +41,16 @@ struct field {
 
 struct kind {
 	const struct field *fields;
-	size_t n;
+	uint32_t n;
 };
 
 /* An object, as far as it is read. */
 struct reading {
 	const struct kind *kind;
-	size_t next;	/* the field that is expected next */
+	uint32_t next;	/* the field that is expected next */
 	uint32_t given; /* which fields were there, misspelt ones too: a bit for each */
 	uint8_t idle;	/* where one of them has no effect */
+	bool looked;	/* for keys that stand twice */
 };
 
 static inline bool is_given(const struct reading *r, unsigned field)
@@ -58,13 +59,10 @@ static inline bool is_given(const struct reading *r, unsigned field)
 }
 
 /* These keys are never ours, wherever they stand: comments, notes of other tools. */
-bool is_users_key(const char *key, size_t len);
-void decode_later(struct decoder *d, const struct json_value *json, void *target);
-void decode_member(struct decoder *d, struct reading *r, const struct json_member *member,
-		   void *record);
+bool is_users_key(struct json_string key);
+void decode_later(struct decoder *d, uint32_t node, void *target);
 /* False, with a diagnostic, where it is no object. */
-bool decode_object(struct decoder *d, struct reading *r, const struct json_value *json,
-		   void *record);
+bool decode_object(struct decoder *d, struct reading *r, uint32_t node, void *record);
 /* An error for each field that was given and has no effect there. */
-void refuse_without_effect(struct decoder *d, const struct reading *r, uint8_t where,
-			   const char *why);
+void refuse_without_effect(struct decoder *d, const struct reading *r, uint32_t object,
+			   uint8_t where, const char *why);

@@ -34,185 +34,220 @@ static const struct field address_fields[] = {
 	LATER("ip6"),
 };
 
+/* A list of the config needs no growing. Nothing where the section is wrong as a whole. */
+static uint32_t room_for(const struct decoder *d, uint32_t section, uint32_t most)
+{
+	uint32_t n = json_count(json_of(d), section);
+
+	return n <= most ? n : 0;
+}
+
 static const struct kind network_kind = {network_fields, COUNT_OF(network_fields)};
 static const struct kind address_kind = {address_fields, COUNT_OF(address_fields)};
 
 /* A key of networks or ips: a name, so no control characters. */
-static const char *take_key(struct decoder *d, const char *key)
+static const char *take_key(struct decoder *d, uint32_t node)
 {
-	if (has_control(key, strlen(key)) || !*key)
-		wrong_key(d, "%s",
-			  *key ? "a control character in a name; remove it"
-			       : "an empty name; write one");
-	return keep_name(d, key, strlen(key))->text;
+	struct json_string key = string_of(d, node);
+
+	if (has_control(key.text, key.len) || !key.len)
+		wrong(d, node, "%s",
+		      key.len ? "a control character in a name; remove it"
+			      : "an empty name; write one");
+	return keep_name(d, key.text, key.len)->text;
 }
 
-static void decode_network(struct decoder *d, struct config *config, const char *key,
-			   const struct json_value *json)
+static void check_key_as_name(struct decoder *d, uint32_t node, const char *key)
+{
+	if (*key && !has_control(key, strlen(key)) && !is_docker_name(key))
+		wrong_key(d, node,
+			  "the key is no name for Docker; write network_name, of letters, digits, "
+			  "\"_\", \".\" and \"-\", a letter or digit first");
+}
+
+static void decode_network(struct decoder *d, struct config *config, uint32_t node)
 {
 	struct network *n = list_add(d->a, &config->networks);
 	struct reading r = {.kind = &network_kind};
 	uint32_t errors = d->diags->n_errors;
 
-	n->key = take_key(d, key);
-	if (!decode_object(d, &r, json, n)) {
+	*n = (struct network){.key = take_key(d, node_of_key(node))};
+	if (!decode_object(d, &r, node, n)) {
 		config->networks.n--;
 		return;
 	}
 	if (!is_given(&r, SUBNET))
-		wrong(d, "subnet is missing; write it as \"172.18.103.0/24\"");
+		wrong(d, node, "subnet is missing; write it as \"172.18.103.0/24\"");
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
-			d, &r, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
+			d, &r, node, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
 			"on a network that is no bridge: it is used as it stands; leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
 	n->ip_range_declared = n->ip_range.ip.family != 0;
 	if (n->name)
 		return;
 	n->name = n->key;
-	if (!is_given(&r, NETWORK_NAME) && !has_control(key, strlen(key)) && *key &&
-	    !is_docker_name(n->name))
-		wrong_key(d,
-			  "the key is no name for Docker; write network_name, of letters, digits, "
-			  "\"_\", \".\" and \"-\", a letter or digit first");
+	if (!is_given(&r, NETWORK_NAME))
+		check_key_as_name(d, node, n->key);
 }
 
-static void decode_address(struct decoder *d, struct config *config, const char *key,
-			   const struct json_value *json)
+static void decode_address(struct decoder *d, struct config *config, uint32_t node)
 {
 	struct address *at = list_add(d->a, &config->addresses);
 	struct reading r = {.kind = &address_kind};
 
-	at->key = take_key(d, key);
-	at->network = NONE;
-	if (!decode_object(d, &r, json, at)) {
+	*at = (struct address){.key = take_key(d, node_of_key(node)), .network = NONE};
+	if (!decode_object(d, &r, node, at)) {
 		config->addresses.n--;
 		return;
 	}
 	if (is_given(&r, IP))
 		return;
-	if (!ip_parse(&at->ip, key) || at->ip.family != 4) {
+	if (!ip_parse(&at->ip, at->key) || at->ip.family != 4) {
 		at->ip = (struct ip){0};
-		wrong_key(d, "ip is missing, and the key \"%s\" is no IPv4 address; write ip", key);
+		wrong_key(d, node, "ip is missing, and the key \"%s\" is no IPv4 address; write ip",
+			  at->key);
 	}
 }
 
-const struct named_objects named_objects[] = {
-	[SECTION_NETWORKS] = {"networks", CONFIG_MAX_NETWORKS, decode_network, &network_kind},
-	[SECTION_IPS] = {"ips", CONFIG_MAX_ADDRESSES, decode_address, &address_kind},
-};
-
-static bool has_field_of(const struct json_value *object, const struct kind *kind)
+static bool has_field_of(struct decoder *d, uint32_t object, const struct kind *kind)
 {
-	struct json_members members = {.object = object};
-	const struct json_member *member;
-
-	while ((member = json_members_next(&members)))
-		for (size_t i = 0; i < kind->n; i++)
-			if (kind->fields[i].len == member->len &&
-			    !memcmp(kind->fields[i].name, member->key, member->len))
-				return true;
+	for (uint32_t i = 0; i < kind->n; i++)
+		if (json_member(json_of(d), object, kind->fields[i].name))
+			return true;
 	return false;
 }
 
 /* A key of the user. Warns if it looks like a declaration: a network "x-ray" would go in silence.
  */
-static void pass_over(struct decoder *d, const struct kind *kind, const struct json_value *json)
+static void pass_over_users(struct decoder *d, const struct kind *kind, uint32_t node)
 {
-	d->odd = true;
-	if (json_value_type(json) == JSON_OBJECT && has_field_of(json, kind))
-		diag_at(d->diags, SEVERITY_WARNING, place_of_key_here(d),
+	if (has_field_of(d, node, kind))
+		diag_at(d->diags, SEVERITY_WARNING, d->text, node_of_key(node),
 			"this declares nothing: keys that begin with \"_\" or \"x-\" are yours; "
 			"write another key to declare it");
+	pass_over(d, node);
 }
 
-void decode_named_object(struct decoder *d, struct config *config, const char *key,
-			 const struct json_value *json, const struct named_objects *all)
+/* --- the file --- */
+
+/* By section; policies are a list and have no keys. */
+static const struct named_objects {
+	uint32_t most;
+	void (*decode)(struct decoder *d, struct config *config, uint32_t node);
+	const struct kind *kind;
+} named_objects[] = {
+	[SECTION_NETWORKS] = {CONFIG_MAX_NETWORKS, decode_network, &network_kind},
+	[SECTION_IPS] = {CONFIG_MAX_ADDRESSES, decode_address, &address_kind},
+};
+
+static uint32_t n_declared(const struct config *config, enum section section)
 {
-	enter_key(d, key);
-	if (is_users_key(key, strlen(key)))
-		pass_over(d, all->kind, json);
+	return section == SECTION_NETWORKS ? config->networks.n : config->addresses.n;
+}
+
+/* It is a declaration while it is decoded, and stays one if the config has it then. */
+static void decode_named_object(struct decoder *d, struct config *config, enum section section,
+				uint32_t node)
+{
+	const struct named_objects *all = &named_objects[section];
+
+	*list_add(&d->text->arena, &d->text->declared[section]) = node;
+	if (is_users_key(string_of(d, node_of_key(node))))
+		pass_over_users(d, all->kind, node);
 	else
-		all->decode(d, config, key, json);
-	leave(d);
+		all->decode(d, config, node);
+	d->text->declared[section].n = n_declared(config, section);
 }
 
-static void decode_named(struct decoder *d, struct config *config, const struct json_value *json,
-			 const struct named_objects *all)
+static void decode_named(struct decoder *d, struct config *config, enum section section,
+			 uint32_t node)
 {
-	struct json_members members = {.object = json};
-	const struct json_member *member;
+	uint32_t n = json_count(json_of(d), node), most = named_objects[section].most;
 
-	if (json_value_type(json) != JSON_OBJECT) {
-		wrong_type(d, json, "an object in braces");
+	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
+		wrong_type(d, node, "an object in braces");
 		return;
 	}
-	if (json_members_count(json) > all->most) {
-		wrong(d, "%zu of them; %u is the most", json_members_count(json), all->most);
+	if (n > most) {
+		wrong(d, node, "%u of them; %u is the most", n, most);
 		return;
 	}
-	while ((member = json_members_next(&members)))
-		decode_named_object(d, config, arena_strndup(d->scratch, member->key, member->len),
-				    &member->value, all);
+	list_reserve(&d->text->arena, &d->text->declared[section], n);
+	refuse_doubled(d, node);
+	each_member (key, d, node)
+		decode_named_object(d, config, section, key + 1);
 }
 
-static void decode_networks(struct decoder *d, const struct json_value *json, void *config)
+static void decode_networks(struct decoder *d, uint32_t node, void *target)
 {
-	decode_named(d, config, json, &named_objects[SECTION_NETWORKS]);
+	struct config *config = target;
+
+	list_reserve(d->a, &config->networks, room_for(d, node, CONFIG_MAX_NETWORKS));
+	decode_named(d, config, SECTION_NETWORKS, node);
 }
 
-static void decode_ips(struct decoder *d, const struct json_value *json, void *config)
+static void decode_ips(struct decoder *d, uint32_t node, void *target)
 {
-	decode_named(d, config, json, &named_objects[SECTION_IPS]);
+	struct config *config = target;
+
+	list_reserve(d->a, &config->addresses, room_for(d, node, CONFIG_MAX_ADDRESSES));
+	decode_named(d, config, SECTION_IPS, node);
 }
 
-static void decode_policies(struct decoder *d, const struct json_value *json, void *config)
+/* A section that is a list, of no more than `most`. */
+static void decode_list(struct decoder *d, struct config *config, enum section section,
+			uint32_t most, uint32_t node,
+			void (*decode)(struct decoder *d, struct config *config, uint32_t node))
 {
-	size_t n = json_array_size(json->json);
+	uint32_t n = json_count(json_of(d), node);
 
-	if (json_value_type(json) != JSON_ARRAY) {
-		wrong_type(d, json, "a list in brackets");
+	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {
+		wrong_type(d, node, "a list in brackets");
 		return;
 	}
-	if (n > CONFIG_MAX_POLICIES) {
-		wrong(d, "%zu policies; %d is the most", n, CONFIG_MAX_POLICIES);
+	if (n > most) {
+		wrong(d, node, "%u %s; %u is the most", n,
+		      section == SECTION_POLICIES ? "policies" : "tests", most);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		struct json_value policy = json_value_of(json_array_get(json->json, i));
-
-		enter_index(d, (uint32_t)i);
-		decode_policy(d, config, &policy);
-		leave(d);
+	list_reserve(&d->text->arena, &d->text->declared[section], n);
+	json_each (item, json_of(d), node) {
+		*list_add(&d->text->arena, &d->text->declared[section]) = item;
+		decode(d, config, item);
 	}
+}
+
+static void decode_policies(struct decoder *d, uint32_t node, void *target)
+{
+	struct config *config = target;
+
+	list_reserve(d->a, &config->policies, room_for(d, node, CONFIG_MAX_POLICIES));
+	decode_list(d, config, SECTION_POLICIES, CONFIG_MAX_POLICIES, node, decode_policy);
+}
+
+static void decode_tests(struct decoder *d, uint32_t node, void *target)
+{
+	decode_list(d, target, SECTION_TESTS, CONFIG_MAX_TESTS, node, decode_test);
 }
 
 static const struct field config_fields[] = {
 	[SECTION_NETWORKS] = {"networks", sizeof("networks") - 1, EVERYWHERE, decode_networks, 0},
 	[SECTION_IPS] = {"ips", sizeof("ips") - 1, EVERYWHERE, decode_ips, 0},
 	[SECTION_POLICIES] = {"policies", sizeof("policies") - 1, EVERYWHERE, decode_policies, 0},
-	LATER("tests"),
+	[SECTION_TESTS] = {"tests", sizeof("tests") - 1, EVERYWHERE, decode_tests, 0},
 };
 
 static const struct kind config_kind = {config_fields, COUNT_OF(config_fields)};
 
-void decode_config_member(struct decoder *d, const struct json_member *member,
-			  struct config *config)
+void decode_config(struct decoder *d, struct config *config)
 {
 	struct reading r = {.kind = &config_kind};
 
-	decode_member(d, &r, member, config);
-	d->sections |= r.given;
-}
-
-void decode_config(struct decoder *d, const struct json_value *json, struct config *config)
-{
-	struct reading r = {.kind = &config_kind};
-
-	if (!decode_object(d, &r, json, config))
+	if (!decode_object(d, &r, JSON_ROOT, config))
 		r.given = UINT32_MAX; /* that it is no object is enough */
-	d->sections |= r.given;
+	d->sections = r.given;
 }
 
 /* Whoever leaves a section out may have mistyped its name, and would lose what it holds. */
@@ -225,11 +260,11 @@ void refuse_missing_sections(struct decoder *d)
 	};
 
 	for (size_t i = 0; i < COUNT_OF(losses); i++) {
-		if (d->sections >> i & 1)
-			continue;
-		enter_key(d, config_fields[i].name);
-		wrong(d, "the section is missing; write it with all that is to stand (an empty %s)",
-		      losses[i]);
-		leave(d);
+		if (!(d->sections >> i & 1))
+			diag_add(d->diags, SEVERITY_ERROR, json_of(d)->nodes[JSON_ROOT].at,
+				 config_fields[i].name,
+				 "the section is missing; write it with all that is to stand (an "
+				 "empty %s)",
+				 losses[i]);
 	}
 }

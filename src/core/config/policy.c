@@ -7,9 +7,8 @@
 /* A policy as it is read: what it does not keep, and what is not in its place yet. */
 struct draft {
 	struct policy policy;
-	struct json_value selector, container_name, service_name; /* texts; none where absent */
-	range_list ports;    /* in memory that is the next policy's, too */
-	const char *comment; /* as it was read: gone before the next policy */
+	struct json_string selector, container_name, service_name, comment; /* none where absent */
+	range_list ports; /* in memory that is the next policy's, too */
 	bool log;
 };
 
@@ -44,10 +43,10 @@ const char *const subject_fields[] = {
 };
 
 static void put_subject(struct decoder *d, struct policy *p, enum subject kind,
-			const struct json_value *name)
+			struct json_string name)
 {
 	p->kind = kind & 3;
-	p->subject = keep_name(d, name->text, name->len)->number;
+	p->subject = keep_name(d, name.text, name.len)->number;
 }
 
 static void put_ports(struct decoder *d, struct config *config, struct policy *p,
@@ -63,12 +62,16 @@ static void put_ports(struct decoder *d, struct config *config, struct policy *p
 		*list_add(d->scratch, &config->ranges) = *range;
 }
 
-static void put_comment(struct decoder *d, struct policy *p, const char *comment)
+static void put_comment(struct decoder *d, struct policy *p, struct json_string comment)
 {
+	char *copy;
+
 	if (!d->comments.len)
 		buf_add(&d->comments, "", 1); /* 0 is no comment */
 	p->comment = (uint32_t)d->comments.len;
-	buf_add(&d->comments, comment, strlen(comment) + 1);
+	copy = buf_take(&d->comments, comment.len + 1);
+	memcpy(copy, comment.text, comment.len);
+	copy[comment.len] = '\0';
 }
 
 /* Of a policy without proto: what is let in or translated is tcp, what is masqueraded everything.
@@ -88,24 +91,24 @@ static uint8_t kind_of_policy(const struct policy *p, const struct reading *r)
 	return is_given(r, FROM) ? IN_ALLOW : IN_NOTHING;
 }
 
-static void check_fields(struct decoder *d, const struct policy *p, const struct reading *r)
+static void check_fields(struct decoder *d, const struct policy *p, const struct reading *r,
+			 uint32_t node)
 {
 	uint8_t where = kind_of_policy(p, r);
 
 	if (is_given(r, TO) && where & (IN_ALLOW | IN_NOTHING)) {
-		enter_key(d, "to");
-		wrong_key(d, "to without nat comes in a later version; whom from may reach is said "
-			     "by selector, container_name or service_name");
-		leave(d);
+		wrong_key(d, json_member(json_of(d), node, "to"),
+			  "to without nat comes in a later version; whom from may reach is said "
+			  "by selector, container_name or service_name");
 		return;
 	}
-	refuse_without_effect(d, r, where,
+	refuse_without_effect(d, r, node, where,
 			      where == IN_MASQUERADE ? "on masquerade; leave it out"
 			      : where == IN_ALLOW    ? "without nat; leave it out"
 						     : "without from or nat; write one of the two");
 }
 
-void decode_policy(struct decoder *d, struct config *config, const struct json_value *json)
+void decode_policy(struct decoder *d, struct config *config, uint32_t node)
 {
 	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
 	struct policy *p = &draft.policy;
@@ -113,20 +116,21 @@ void decode_policy(struct decoder *d, struct config *config, const struct json_v
 	struct reading r = {.kind = &policy_kind};
 
 	/* one that is no object keeps its number, so that all others keep theirs */
-	decode_object(d, &r, json, &draft);
+	decode_object(d, &r, node, &draft);
+	p->line = json_of(d)->nodes[node].line;
 	if (draft.selector.text)
-		put_subject(d, p, SUBJECT_SELECTOR, &draft.selector);
+		put_subject(d, p, SUBJECT_SELECTOR, draft.selector);
 	else if (draft.container_name.text)
-		put_subject(d, p, SUBJECT_CONTAINER, &draft.container_name);
+		put_subject(d, p, SUBJECT_CONTAINER, draft.container_name);
 	else if (draft.service_name.text)
-		put_subject(d, p, SUBJECT_SERVICE, &draft.service_name);
+		put_subject(d, p, SUBJECT_SERVICE, draft.service_name);
 	put_ports(d, config, p, &draft);
 	d->ports = draft.ports;
-	if (draft.comment)
+	if (draft.comment.text)
 		put_comment(d, p, draft.comment);
 	p->protos = p->protos ? p->protos : usual_protos(p);
 	if (d->diags->n_errors == errors)
-		check_fields(d, p, &r);
+		check_fields(d, p, &r, node);
 	p->broken = d->diags->n_errors > errors;
-	*list_add(d->scratch, &config->policies) = *p;
+	*list_add(d->a, &config->policies) = *p;
 }

@@ -30,74 +30,81 @@ bool has_control(const char *text, size_t len)
 	return found;
 }
 
-const char *take_text(struct decoder *d, const struct json_value *json)
+const char *take_text(struct decoder *d, uint32_t node)
 {
-	const char *text = json->text;
+	struct json_string s = string_of(d, node);
 
-	if (!text) {
-		wrong_type(d, json, "a text in quotes");
+	if (!s.text) {
+		wrong_type(d, node, "a text in quotes");
 		return NULL;
 	}
-	if (json->json && has_control(text, json->len)) { /* no plain text has any */
-		wrong(d, "a control character in a name; remove it");
+	if (has_control(s.text, s.len)) {
+		wrong(d, node, "a control character in a name; remove it");
 		return NULL;
 	}
-	return text;
+	return arena_strndup(d->scratch, s.text, s.len);
 }
 
-void decode_comment(struct decoder *d, const struct json_value *json, void *target)
+void decode_comment(struct decoder *d, uint32_t node, void *target)
 {
-	const char *text = json->text;
+	struct json_string s = string_of(d, node);
 
-	if (!text)
-		wrong_type(d, json, "a text in quotes");
-	else if (!json->len)
-		wrong(d, "an empty text; write one, or leave the field out");
-	else if (strlen(text) < json->len)
-		wrong(d, "a NUL character; remove it");
+	if (!s.text)
+		wrong_type(d, node, "a text in quotes");
+	else if (!s.len)
+		wrong(d, node, "an empty text; write one, or leave the field out");
+	else if (json_of(d)->nodes[node].escaped && memchr(s.text, '\0', s.len))
+		wrong(d, node, "a NUL character; remove it");
 	else
-		*(const char **)target = text;
+		*(struct json_string *)target = s;
 }
 
-static bool is_name(struct decoder *d, size_t len)
+static bool is_name(struct decoder *d, uint32_t node, struct json_string s)
 {
-	if (!len)
-		wrong(d, "an empty name; write one, or leave the field out");
-	else if (len > MAX_NAME)
-		wrong(d, "longer than %d bytes; shorten it", MAX_NAME);
-	return len && len <= MAX_NAME;
+	if (!s.text)
+		wrong_type(d, node, "a text in quotes");
+	else if (!s.len)
+		wrong(d, node, "an empty name; write one, or leave the field out");
+	else if (has_control(s.text, s.len))
+		wrong(d, node, "a control character in a name; remove it");
+	else if (s.len > MAX_NAME)
+		wrong(d, node, "longer than %d bytes; shorten it", MAX_NAME);
+	else
+		return true;
+	return false;
 }
 
 /* NULL: there is none, or it is wrong. What was kept was right when it came first. */
-static const struct name *take_name(struct decoder *d, const struct json_value *json)
+static const struct name *take_name(struct decoder *d, uint32_t node)
 {
-	size_t len = json->len;
-	const struct name *known = len ? find_name(d, json->text, len) : NULL;
-	const char *text = known ? NULL : take_text(d, json);
+	struct json_string s = string_of(d, node);
+	const struct name *known = s.len ? find_name(d, s.text, s.len) : NULL;
 
 	if (known)
 		return known;
-	return text && is_name(d, len) ? keep_name(d, text, len) : NULL;
+	return is_name(d, node, s) ? keep_name(d, s.text, s.len) : NULL;
 }
 
 /* Of a policy's three names one is looked up: the others only have to be right. */
-void decode_subject(struct decoder *d, const struct json_value *json, void *target)
+void decode_subject(struct decoder *d, uint32_t node, void *target)
 {
-	if (take_text(d, json) && is_name(d, json->len))
-		*(struct json_value *)target = *json;
+	struct json_string s = string_of(d, node);
+
+	if (is_name(d, node, s))
+		*(struct json_string *)target = s;
 }
 
-void decode_name(struct decoder *d, const struct json_value *json, void *target)
+void decode_name(struct decoder *d, uint32_t node, void *target)
 {
-	const struct name *name = take_name(d, json);
+	const struct name *name = take_name(d, node);
 
 	if (name)
 		*(const char **)target = name->text;
 }
 
-void decode_number(struct decoder *d, const struct json_value *json, void *target)
+void decode_number(struct decoder *d, uint32_t node, void *target)
 {
-	const struct name *name = take_name(d, json);
+	const struct name *name = take_name(d, node);
 
 	if (name)
 		*(uint32_t *)target = name->number;
@@ -117,19 +124,19 @@ bool is_docker_name(const char *text)
 	return *text && has_only_name_letters(text) && !strchr("_.-", *text);
 }
 
-void decode_docker_name(struct decoder *d, const struct json_value *json, void *target)
+void decode_docker_name(struct decoder *d, uint32_t node, void *target)
 {
-	const char *text = take_text(d, json);
+	const char *text = take_text(d, node);
 
 	if (!text)
 		return;
 	if (!is_docker_name(text))
-		wrong(d,
+		wrong(d, node,
 		      "\"%s\" is no name for Docker; use letters, digits, \"_\", \".\" and "
 		      "\"-\", a letter or digit first",
 		      text);
 	else
-		decode_name(d, json, target);
+		decode_name(d, node, target);
 }
 
 /*
@@ -143,100 +150,100 @@ bool is_ifname(const char *text)
 	return *text && strlen(text) <= MAX_IFNAME && has_only_name_letters(text) && !reserved;
 }
 
-static const struct name *take_ifname(struct decoder *d, const struct json_value *json)
+static const struct name *take_ifname(struct decoder *d, uint32_t node)
 {
-	const char *text = take_text(d, json);
+	const char *text = take_text(d, node);
 
 	if (!text)
 		return NULL;
 	if (is_ifname(text))
 		return keep_name(d, text, strlen(text));
-	wrong(d,
+	wrong(d, node,
 	      "\"%s\" is no name of one interface; use 1 to %d letters, digits, \"_\", \".\" and "
 	      "\"-\"",
 	      text, MAX_IFNAME);
 	return NULL;
 }
 
-void decode_ifname(struct decoder *d, const struct json_value *json, void *target)
+void decode_ifname(struct decoder *d, uint32_t node, void *target)
 {
-	const struct name *name = take_ifname(d, json);
+	const struct name *name = take_ifname(d, node);
 
 	if (name)
 		*(const char **)target = name->text;
 }
 
-void decode_ifnumber(struct decoder *d, const struct json_value *json, void *target)
+void decode_ifnumber(struct decoder *d, uint32_t node, void *target)
 {
-	const struct name *name = take_ifname(d, json);
+	const struct name *name = take_ifname(d, node);
 
 	if (name)
 		*(uint32_t *)target = name->number;
 }
 
-void decode_bool(struct decoder *d, const struct json_value *json, void *target)
+void decode_bool(struct decoder *d, uint32_t node, void *target)
 {
-	const char *text = json->text;
+	enum json_type type = json_type_of(json_of(d), node);
 
-	if (json_is_boolean(json->json))
-		*(bool *)target = json_is_true(json->json);
-	else if (text && (!strcmp(text, "true") || !strcmp(text, "false")))
-		*(bool *)target = !strcmp(text, "true");
+	if (type == JSON_TYPE_TRUE || json_string_is(json_of(d), node, "true", 4))
+		*(bool *)target = true;
+	else if (type == JSON_TYPE_FALSE || json_string_is(json_of(d), node, "false", 5))
+		*(bool *)target = false;
 	else
-		wrong_type(d, json, "true or false");
+		wrong_type(d, node, "true or false");
 }
 
-void decode_log(struct decoder *d, const struct json_value *json, void *target)
+void decode_log(struct decoder *d, uint32_t node, void *target)
 {
-	decode_bool(d, json, target);
+	decode_bool(d, node, target);
 	if (*(bool *)target)
-		diag_at(d->diags, SEVERITY_WARNING, place_here(d),
+		diag_at(d->diags, SEVERITY_WARNING, d->text, node,
 			"logging comes in a later version; nothing is logged");
 }
 
-void decode_mtu(struct decoder *d, const struct json_value *json, void *target)
+void decode_mtu(struct decoder *d, uint32_t node, void *target)
 {
-	json_int_t mtu;
+	int64_t mtu;
 
-	if (!json_value_integer(&mtu, json))
-		wrong_type(d, json, "a number");
+	if (!json_integer_of(&mtu, json_of(d), node))
+		wrong_type(d, node, "a number");
 	else if (mtu < MIN_MTU || mtu > MAX_MTU)
-		wrong(d, "%lld is no MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
+		wrong(d, node, "%lld is no MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
 	else
 		*(uint32_t *)target = (uint32_t)mtu;
 }
 
-void decode_ip(struct decoder *d, const struct json_value *json, void *target)
+void decode_ip(struct decoder *d, uint32_t node, void *target)
 {
-	const char *text = take_text(d, json);
+	const char *text = take_text(d, node);
 	struct ip ip;
 
 	if (!text)
 		return;
 	if (!ip_parse(&ip, text))
-		wrong(d,
+		wrong(d, node,
 		      "\"%s\" is not an IPv4 address; write four numbers 0-255 without leading "
 		      "zeros",
 		      text);
 	else if (ip.family != 4)
-		wrong(d, "IPv6 is not built yet; use an IPv4 address");
+		wrong(d, node, "IPv6 is not built yet; use an IPv4 address");
 	else
 		*(struct ip *)target = ip;
 }
 
-void decode_prefix(struct decoder *d, const struct json_value *json, void *target)
+void decode_prefix(struct decoder *d, uint32_t node, void *target)
 {
-	const char *text = take_text(d, json);
+	const char *text = take_text(d, node);
 	struct prefix prefix;
 
 	if (!text)
 		return;
 	if (!prefix_parse(&prefix, text))
-		wrong(d, "\"%s\" is not a subnet; write it as 172.18.103.0/24", text);
+		wrong(d, node, "\"%s\" is not a subnet; write it as 172.18.103.0/24", text);
 	else if (prefix.ip.family != 4)
-		wrong(d, "IPv6 is not built yet; use an IPv4 subnet");
+		wrong(d, node, "IPv6 is not built yet; use an IPv4 subnet");
 	else if (!prefix_is_canonical(prefix))
-		wrong(d, "%s has host bits; write %s", text,
+		wrong(d, node, "%s has host bits; write %s", text,
 		      prefix_format_full(prefix_canonical(prefix)).s);
 	else
 		*(struct prefix *)target = prefix;
@@ -244,32 +251,34 @@ void decode_prefix(struct decoder *d, const struct json_value *json, void *targe
 
 typedef LIST(struct pair) pair_list;
 
-/* What it says is Docker's business, and it may be empty, but it must get there whole. */
-static void decode_pair(struct decoder *d, const struct json_member *member, pair_list *pairs)
+static bool has_nul(struct json_string s)
 {
-	const char *key = arena_strndup(d->a, member->key, member->len);
-	struct json_value value = member->value;
-
-	enter_key(d, key);
-	if (!member->len)
-		wrong_key(d, "an empty name; write one");
-	else if (!value.text)
-		wrong_type(d, &value, "a text in quotes");
-	else if (strlen(key) < member->len || strlen(value.text) < value.len)
-		wrong(d, "a NUL character; remove it");
-	else
-		*list_add(d->a, pairs) = (struct pair){key, arena_strdup(d->a, value.text)};
-	leave(d);
+	return memchr(s.text, '\0', s.len);
 }
 
-void decode_pairs(struct decoder *d, const struct json_value *json, void *target)
+/* What it says is Docker's business, and it may be empty, but it must get there whole. */
+static void decode_pair(struct decoder *d, uint32_t key, pair_list *pairs)
 {
-	struct json_members members = {.object = json};
-	const struct json_member *member;
+	struct json_string name = string_of(d, key), value = string_of(d, key + 1);
 
-	if (json_value_type(json) != JSON_OBJECT)
-		wrong_type(d, json, "an object of texts");
+	if (!name.len)
+		wrong(d, key, "an empty name; write one");
+	else if (!value.text)
+		wrong_type(d, key + 1, "a text in quotes");
+	else if (has_nul(name) || has_nul(value))
+		wrong(d, key + 1, "a NUL character; remove it");
 	else
-		while ((member = json_members_next(&members)))
-			decode_pair(d, member, target);
+		*list_add(d->a, pairs) = (struct pair){arena_strndup(d->a, name.text, name.len),
+						       arena_strndup(d->a, value.text, value.len)};
+}
+
+void decode_pairs(struct decoder *d, uint32_t node, void *target)
+{
+	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
+		wrong_type(d, node, "an object of texts");
+		return;
+	}
+	refuse_doubled(d, node);
+	each_member (key, d, node)
+		decode_pair(d, key, target);
 }

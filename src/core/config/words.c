@@ -18,6 +18,7 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
+static const struct word expectations[] = {{"open", true}, {"closed", false}};
 static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
 
 const char *proto_name(enum proto proto)
@@ -37,63 +38,79 @@ static const char *list_words(struct decoder *d, const struct word *words, size_
 	return text;
 }
 
-/* The word's value; NULL with a diagnostic where it is none of them. */
-static const struct word *take_word(struct decoder *d, const struct json_value *json,
-				    const char *what, const struct word *words, size_t n)
+static const struct word *find_word(const struct decoder *d, uint32_t node,
+				    const struct word *words, size_t n)
 {
-	const char *text = json->text;
+	for (size_t i = 0; i < n; i++)
+		if (json_string_is(json_of(d), node, words[i].text, strlen(words[i].text)))
+			return &words[i];
+	return NULL;
+}
+
+/* The word's value; NULL with a diagnostic where it is none of them. */
+static const struct word *take_word(struct decoder *d, uint32_t node, const char *what,
+				    const struct word *words, size_t n)
+{
+	const struct word *word = find_word(d, node, words, n);
+	const char *text = word ? NULL : take_text(d, node);
 	uint32_t near;
 
-	for (size_t i = 0; i < n && text; i++)
-		if (!strcmp(words[i].text, text))
-			return &words[i];
-	text = take_text(d, json);
 	if (!text)
-		return NULL;
+		return word;
 	near = nearest(text, words, sizeof(*words), n);
-	wrong(d, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
+	wrong(d, node, "\"%s\" is no %s; use %s%s", text, what, list_words(d, words, n),
 	      near == NONE ? "" : arena_printf(d->a, " (did you mean \"%s\"?)", words[near].text));
 	return NULL;
 }
 
-static void decode_proto(struct decoder *d, const struct json_value *json, void *target)
+static void decode_proto(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word = take_word(d, json, "protocol", protos, COUNT_OF(protos));
+	const struct word *word = take_word(d, node, "protocol", protos, COUNT_OF(protos));
 
 	if (word)
 		*(uint8_t *)target |= word->value;
 }
 
-void decode_nat(struct decoder *d, const struct json_value *json, void *target)
+void decode_nat(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word = take_word(d, json, "kind of nat", nats, COUNT_OF(nats));
+	const struct word *word = take_word(d, node, "kind of nat", nats, COUNT_OF(nats));
 
 	if (word)
 		*(uint8_t *)target = word->value;
 }
 
-void decode_masquerade(struct decoder *d, const struct json_value *json, void *target)
+void decode_masquerade(struct decoder *d, uint32_t node, void *target)
 {
+	enum json_type type = json_type_of(json_of(d), node);
 	const struct word *word;
 
-	if (json_is_boolean(json->json)) {
-		*(uint8_t *)target = json_is_true(json->json) ? MASQUERADE_YES : MASQUERADE_NO;
+	if (type == JSON_TYPE_TRUE || type == JSON_TYPE_FALSE) {
+		*(uint8_t *)target = type == JSON_TYPE_TRUE ? MASQUERADE_YES : MASQUERADE_NO;
 		return;
 	}
-	word = take_word(d, json, "choice", masquerades, COUNT_OF(masquerades));
+	word = take_word(d, node, "choice", masquerades, COUNT_OF(masquerades));
 	if (word)
 		*(uint8_t *)target = word->value;
 }
 
-void decode_isolation(struct decoder *d, const struct json_value *json, void *target)
+void decode_expect(struct decoder *d, uint32_t node, void *target)
+{
+	const struct word *word =
+		take_word(d, node, "expectation", expectations, COUNT_OF(expectations));
+
+	if (word)
+		*(bool *)target = word->value;
+}
+
+void decode_isolation(struct decoder *d, uint32_t node, void *target)
 {
 	const struct word *word;
 
-	if (json->text && !strcmp(json->text, "strict")) {
-		wrong(d, "strict comes in a later version; use docker or open");
+	if (json_string_is(json_of(d), node, "strict", strlen("strict"))) {
+		wrong(d, node, "strict comes in a later version; use docker or open");
 		return;
 	}
-	word = take_word(d, json, "isolation", isolations, COUNT_OF(isolations));
+	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 	if (word)
 		*(enum isolation *)target = word->value;
 }
@@ -101,111 +118,145 @@ void decode_isolation(struct decoder *d, const struct json_value *json, void *ta
 /* --- one or several --- */
 
 /* A value, or a list of such. */
-static void each_of(struct decoder *d, const struct json_value *json, void *target,
-		    void (*decode)(struct decoder *, const struct json_value *, void *))
+static void each_of(struct decoder *d, uint32_t node, void *target,
+		    void (*decode)(struct decoder *, uint32_t, void *))
 {
-	size_t n = json_array_size(json->json);
-
-	if (json_value_type(json) != JSON_ARRAY) {
-		decode(d, json, target);
+	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {
+		decode(d, node, target);
 		return;
 	}
-	if (!n)
-		wrong(d, "an empty list; write at least one, or leave the field out");
-	for (size_t i = 0; i < n; i++) {
-		struct json_value one = json_value_of(json_array_get(json->json, i));
-
-		enter_index(d, (uint32_t)i);
-		decode(d, &one, target);
-		leave(d);
-	}
+	if (json_behind(json_of(d), node) == node + 1)
+		wrong(d, node, "an empty list; write at least one, or leave the field out");
+	json_each (item, json_of(d), node)
+		decode(d, item, target);
 }
 
-void decode_protos(struct decoder *d, const struct json_value *json, void *target)
+void decode_protos(struct decoder *d, uint32_t node, void *target)
 {
-	each_of(d, json, target, decode_proto);
+	each_of(d, node, target, decode_proto);
 }
 
 typedef LIST(uint32_t) number_list;
 
-static void decode_peer(struct decoder *d, const struct json_value *json, void *target)
+static void decode_peer(struct decoder *d, uint32_t node, void *target)
 {
-	if (json->text && *json->text == '@')
-		wrong(d, "lists in files come in a later version; name one address");
+	struct json_string s = string_of(d, node);
+
+	if (s.len && *s.text == '@')
+		wrong(d, node, "lists in files come in a later version; name one address");
 	else
-		decode_number(d, json, target);
+		decode_number(d, node, target);
 }
 
-static void add_peer(struct decoder *d, const struct json_value *json, void *target)
+static void add_peer(struct decoder *d, uint32_t node, void *target)
 {
 	uint32_t name = 0;
 
-	decode_peer(d, json, &name);
+	decode_peer(d, node, &name);
 	if (name)
 		*list_add(d->scratch, (number_list *)target) = name;
 }
 
-void decode_peers(struct decoder *d, const struct json_value *json, void *target)
+void decode_peers(struct decoder *d, uint32_t node, void *target)
 {
 	number_list names = {0};
 
-	if (json->text) {
-		decode_peer(d, json, target);
+	if (json_type_of(json_of(d), node) == JSON_TYPE_STRING) {
+		decode_peer(d, node, target);
 		return;
 	}
-	each_of(d, json, &names, add_peer);
+	each_of(d, node, &names, add_peer);
 	if (names.n)
 		*(uint32_t *)target = names.items[0];
 	if (names.n > 1)
-		wrong(d, "several come in a later version; name one");
+		wrong(d, node, "several come in a later version; name one");
 }
 
-static bool parse_port(uint16_t *port, const char *text, size_t len)
+static bool parse_number(uint16_t *port, const char *text, size_t len)
 {
-	unsigned long value;
+	uint32_t value = 0;
 
-	if (!len || len > 5 || strspn(text, "0123456789") < len)
+	if (!len || len > 5)
 		return false;
-	value = strtoul(text, NULL, 10);
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = 10 * value + (uint32_t)(text[i] - '0');
+	}
 	*port = (uint16_t)value;
 	return value >= 1 && value <= UINT16_MAX;
 }
 
-/* 80, "80", "8000-8010" */
-static void decode_port(struct decoder *d, const struct json_value *json, void *target)
-{
-	range_list *ports = target;
-	const char *text = json->text, *dash;
-	struct port_range range;
-	json_int_t number;
+static const char a_port[] = "a port as 80, \"8000-8010\", or a list of them";
 
-	if (json_value_integer(&number, json)) {
-		if (number < 1 || number > UINT16_MAX)
-			wrong(d, "%lld is not a port (1-65535)", (long long)number);
+/* "80", "8000-8010" */
+static bool parse_ports(struct port_range *range, struct json_string s)
+{
+	const char *dash = memchr(s.text, '-', s.len);
+	size_t low = dash ? (size_t)(dash - s.text) : s.len;
+
+	if (!parse_number(&range->low, s.text, low))
+		return false;
+	range->high = range->low;
+	return !dash || parse_number(&range->high, dash + 1, s.len - low - 1);
+}
+
+static bool number_is_port(struct decoder *d, uint32_t node, struct port_range *range)
+{
+	const struct json_node *n = &json_of(d)->nodes[node];
+	int64_t number;
+
+	if (!json_integer_of(&number, json_of(d), node)) {
+		if (json_has_fraction(json_of(d), node))
+			wrong_type(d, node, a_port);
 		else
-			*list_add(d->scratch, ports) =
-				(struct port_range){(uint16_t)number, (uint16_t)number};
-		return;
+			wrong(d, node, "%.*s is not a port (1-65535)", (int)n->extent,
+			      json_of(d)->text + n->at);
+		return false;
 	}
-	if (!text) {
-		wrong_type(d, json, "a port as 80, \"8000-8010\", or a list of them");
-		return;
+	if (number < 1 || number > UINT16_MAX)
+		wrong(d, node, "%lld is not a port (1-65535)", (long long)number);
+	else
+		range->low = range->high = (uint16_t)number;
+	return range->low;
+}
+
+static bool text_is_ports(struct decoder *d, uint32_t node, struct port_range *range)
+{
+	struct json_string s = string_of(d, node);
+
+	if (!parse_ports(range, s))
+		wrong(d, node, "\"%.*s\" is not a port (1-65535)", (int)s.len, s.text);
+	else if (range->low > range->high)
+		wrong(d, node, "the range %.*s is reversed; write \"%u-%u\"", (int)s.len, s.text,
+		      range->high, range->low);
+	else
+		return true;
+	return false;
+}
+
+static void decode_port(struct decoder *d, uint32_t node, void *target)
+{
+	struct port_range range = {0};
+	bool ok = false;
+
+	switch (json_type_of(json_of(d), node)) {
+	case JSON_TYPE_NUMBER:
+		ok = number_is_port(d, node, &range);
+		break;
+	case JSON_TYPE_STRING:
+		ok = text_is_ports(d, node, &range);
+		break;
+	case JSON_TYPE_NULL:
+	case JSON_TYPE_FALSE:
+	case JSON_TYPE_TRUE:
+	case JSON_TYPE_LIST:
+	case JSON_TYPE_OBJECT:
+		wrong_type(d, node, a_port);
+		break;
 	}
-	dash = strchr(text, '-');
-	if (dash && dash > text && parse_port(&range.low, text, (size_t)(dash - text)) &&
-	    parse_port(&range.high, dash + 1, strlen(dash + 1))) {
-		if (range.low > range.high) {
-			wrong(d, "the range %s is reversed; write \"%u-%u\"", text, range.high,
-			      range.low);
-			return;
-		}
-	} else if (parse_port(&range.low, text, strlen(text))) {
-		range.high = range.low;
-	} else {
-		wrong(d, "\"%s\" is not a port (1-65535)", text);
-		return;
-	}
-	*list_add(d->scratch, ports) = range;
+	if (ok)
+		*list_add(d->scratch, (range_list *)target) = range;
 }
 
 static int by_port(const void *left, const void *right)
@@ -216,12 +267,12 @@ static int by_port(const void *left, const void *right)
 }
 
 /* Sorted, and what touches or overlaps made one. */
-void decode_ports(struct decoder *d, const struct json_value *json, void *target)
+void decode_ports(struct decoder *d, uint32_t node, void *target)
 {
 	range_list *ports = target;
 	uint32_t n = 0;
 
-	each_of(d, json, target, decode_port);
+	each_of(d, node, target, decode_port);
 	if (ports->n < 2)
 		return;
 	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
@@ -236,13 +287,14 @@ void decode_ports(struct decoder *d, const struct json_value *json, void *target
 	ports->n = n + 1;
 }
 
-void decode_to_port(struct decoder *d, const struct json_value *json, void *target)
+void decode_to_port(struct decoder *d, uint32_t node, void *target)
 {
+	struct json_string s = string_of(d, node);
 	range_list ports = {0};
 
-	decode_port(d, json, &ports);
-	if (ports.n && json->text && strchr(json->text, '-'))
-		wrong(d, "a range; name one port");
+	decode_port(d, node, &ports);
+	if (ports.n && s.text && memchr(s.text, '-', s.len))
+		wrong(d, node, "a range; name one port");
 	else if (ports.n)
 		*(uint16_t *)target = ports.items[0].low;
 }

@@ -3,7 +3,8 @@
 #include "core/engine/engine.h"
 
 #include "base/buf.h"
-#include "core/engine/json.h"
+#include "base/foreign.h"
+#include "core/json/draft.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,104 +18,92 @@ static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
 	return false;
 }
 
-static void set_text(json_t *object, const char *name, const char *text)
+static bool is_ipv4(const struct json *json, uint32_t pool)
 {
-	json_object_set_new(object, name, json_string(text));
-}
-
-/* The object that is a member of another, made if it is none yet. */
-static json_t *member(json_t *object, const char *name)
-{
-	json_t *found = json_object_get(object, name);
-
-	if (json_is_object(found))
-		return found;
-	found = json_object();
-	json_object_set_new(object, name, found);
-	return found;
-}
-
-static json_t *settings_or_nothing(const char *settings)
-{
-	json_t *object = settings ? json_loads(settings, 0, NULL) : NULL;
-
-	return object ? object : json_object();
-}
-
-static void finish(struct buf *body, json_t *object)
-{
-	char *text = json_dumps(object, JSON_COMPACT);
-
-	buf_puts(body, text ? text : "{}");
-	free(text);
-	json_decref(object);
-}
-
-static bool is_ipv4(const json_t *pool)
-{
-	const char *subnet = json_string_value(json_object_get(pool, "Subnet"));
+	AUTO_RELEASE struct arena a = {0};
+	uint32_t node = json_member(json, pool, "Subnet");
+	struct json_string subnet = {0};
 	struct prefix p;
 
-	return subnet && prefix_parse(&p, subnet) && p.ip.family == 4;
+	if (node != JSON_ROOT)
+		subnet = json_string_of(json, node, &a);
+	return subnet.text && prefix_parse(&p, arena_strndup(&a, subnet.text, subnet.len)) &&
+	       p.ip.family == 4;
 }
 
-/* Its pools of the other family stay. */
-static void set_pools(json_t *root, const struct network *network)
+/* Appends the pools of the other family. */
+static void add_other_pools(struct buf *pools, const char *was)
 {
-	json_t *ipam = member(root, "IPAM"), *was = json_object_get(ipam, "Config"), *other;
-	json_t *pools = json_array(), *pool = json_object();
-	size_t i;
+	AUTO_RELEASE struct arena a = {0};
+	struct json_error wrong;
+	struct json json;
 
-	set_text(pool, "Subnet", prefix_format_full(network->subnet).s);
+	if (!was || !json_parse(&json, &a, was, strlen(was), JSON_MAX_DEPTH, &wrong) ||
+	    json_type_of(&json, JSON_ROOT) != JSON_TYPE_LIST)
+		return;
+	json_each (pool, &json, JSON_ROOT) {
+		if (is_ipv4(&json, pool))
+			continue;
+		buf_puts(pools, ",");
+		json_write(pools, &json, pool);
+	}
+}
+
+static void set_pools(struct json_draft *root, const struct network *network)
+{
+	struct json_draft ipam = json_draft_of(root->a, json_draft_get(root, "IPAM"));
+	struct json_draft pool = {.a = root->a};
+	AUTO_BUF struct buf pools = {0};
+
+	json_draft_set_string(&pool, "Subnet", prefix_format_full(network->subnet).s);
 	if (network->gateway.family)
-		set_text(pool, "Gateway", ip_format(network->gateway).s);
+		json_draft_set_string(&pool, "Gateway", ip_format(network->gateway).s);
 	if (network->ip_range.ip.family)
-		set_text(pool, "IPRange", prefix_format_full(network->ip_range).s);
-	json_array_append_new(pools, pool);
-	json_array_foreach (was, i, other)
-		if (!is_ipv4(other))
-			json_array_append(pools, other);
-	json_object_set_new(ipam, "Config", pools);
+		json_draft_set_string(&pool, "IPRange", prefix_format_full(network->ip_range).s);
+	buf_puts(&pools, "[");
+	json_draft_write(&pools, &pool);
+	add_other_pools(&pools, json_draft_get(&ipam, "Config"));
+	buf_puts(&pools, "]");
+	json_draft_set(&ipam, "Config", buf_text(&pools));
+	json_draft_set_object(root, "IPAM", &ipam);
 }
 
 /* The user's own options win over those that we would derive. */
-static void set_options(json_t *root, const struct network *network)
+static void set_options(struct json_draft *root, const struct network *network)
 {
 	static const char bridge_name[] = "com.docker.network.bridge.name";
 	static const char mtu[] = "com.docker.network.driver.mtu";
+	struct json_draft options = json_draft_of(root->a, json_draft_get(root, "Options"));
 	const struct pair *declared = network->options.items;
 	uint32_t n = network->options.n;
-	json_t *options = member(root, "Options");
 
 	if (!strcmp(network->driver, "bridge") && network->bridge_name &&
-	    (network->bridge_name_declared || !json_object_get(options, bridge_name)) &&
+	    (network->bridge_name_declared || !json_draft_get(&options, bridge_name)) &&
 	    !has_pair(declared, n, bridge_name))
-		set_text(options, bridge_name, network->bridge_name);
-	if (network->mtu && !has_pair(declared, n, mtu)) {
-		AUTO_BUF struct buf number = {0};
-
-		buf_printf(&number, "%u", network->mtu);
-		set_text(options, mtu, buf_text(&number));
-	}
+		json_draft_set_string(&options, bridge_name, network->bridge_name);
+	if (network->mtu && !has_pair(declared, n, mtu))
+		json_draft_set_string(&options, mtu, arena_printf(root->a, "%u", network->mtu));
 	list_each (option, &network->options)
-		set_text(options, option->name, option->value);
+		json_draft_set_string(&options, option->name, option->value);
+	json_draft_set_object(root, "Options", &options);
 }
 
 /* Our mark is ours: a label of that name in the file is left out. */
-static void set_labels(json_t *root, const struct network *network)
+static void set_labels(struct json_draft *root, const struct network *network)
 {
-	json_t *labels = member(root, "Labels");
+	struct json_draft labels = json_draft_of(root->a, json_draft_get(root, "Labels"));
 
 	list_each (label, &network->labels)
-		set_text(labels, label->name, label->value);
-	set_text(labels, MANAGED_LABEL, "1");
+		json_draft_set_string(&labels, label->name, label->value);
+	json_draft_set_string(&labels, MANAGED_LABEL, "1");
+	json_draft_set_object(root, "Labels", &labels);
 }
 
-static void set_declared(json_t *root, const struct network *network)
+static void set_declared(struct json_draft *root, const struct network *network)
 {
-	set_text(root, "Driver", network->driver);
+	json_draft_set_string(root, "Driver", network->driver);
 	if (network->internal)
-		json_object_set_new(root, "Internal", json_true());
+		json_draft_set(root, "Internal", "true");
 	if (network->subnet.ip.family)
 		set_pools(root, network);
 	set_options(root, network);
@@ -124,36 +113,41 @@ static void set_declared(json_t *root, const struct network *network)
 void engine_encode_network(struct buf *body, const struct network *network,
 			   const struct kept_network *was, bool check_duplicate)
 {
-	json_t *root = settings_or_nothing(was ? was->settings : NULL);
+	AUTO_RELEASE struct arena a = {0};
+	struct json_draft root = json_draft_of(&a, was ? was->settings : NULL);
 
-	set_text(root, "Name", network ? network->name : was ? was->name : "");
+	json_draft_set_string(&root, "Name", network ? network->name : was ? was->name : "");
 	if (check_duplicate)
-		json_object_set_new(root, "CheckDuplicate", json_true());
+		json_draft_set(&root, "CheckDuplicate", "true");
 	if (network)
-		set_declared(root, network);
-	finish(body, root);
+		set_declared(&root, network);
+	json_draft_write(body, &root);
 }
 
 void engine_encode_connect(struct buf *body, const char *container_id, const struct connecting *how)
 {
-	json_t *root = json_object(), *endpoint = settings_or_nothing(how->settings);
-	json_t *config = member(endpoint, "IPAMConfig");
+	AUTO_RELEASE struct arena a = {0};
+	struct json_draft root = {.a = &a}, endpoint = json_draft_of(&a, how->settings);
+	struct json_draft config = json_draft_of(&a, json_draft_get(&endpoint, "IPAMConfig"));
+	struct json_draft options = json_draft_of(&a, json_draft_get(&endpoint, "DriverOpts"));
 
-	set_text(root, "Container", container_id);
+	json_draft_set_string(&root, "Container", container_id);
 	if (how->ip.family)
-		set_text(config, how->ip.family == 6 ? "IPv6Address" : "IPv4Address",
-			 ip_format(how->ip).s);
+		json_draft_set_string(&config, how->ip.family == 6 ? "IPv6Address" : "IPv4Address",
+				      ip_format(how->ip).s);
 	else
-		json_object_del(config, "IPv4Address");
-	if (!json_object_size(config))
-		json_object_del(endpoint, "IPAMConfig");
-	if (how->managed)
-		set_text(member(endpoint, "DriverOpts"), MANAGED_LABEL, "1");
-	if (json_object_size(endpoint))
-		json_object_set_new(root, "EndpointConfig", endpoint);
+		json_draft_remove(&config, "IPv4Address");
+	if (config.members.n)
+		json_draft_set_object(&endpoint, "IPAMConfig", &config);
 	else
-		json_decref(endpoint);
-	finish(body, root);
+		json_draft_remove(&endpoint, "IPAMConfig");
+	if (how->managed) {
+		json_draft_set_string(&options, MANAGED_LABEL, "1");
+		json_draft_set_object(&endpoint, "DriverOpts", &options);
+	}
+	if (endpoint.members.n)
+		json_draft_set_object(&root, "EndpointConfig", &endpoint);
+	json_draft_write(body, &root);
 }
 
 void engine_encode_disconnect(struct buf *body, const char *container_id, bool force)
@@ -189,16 +183,23 @@ static size_t first_line(const char *body, size_t len)
 
 bool engine_decode_error(struct error *err, int status, const char *body, size_t len)
 {
-	json_t *root = len ? json_loadb(body, len, 0, NULL) : NULL;
-	const char *message = json_string_value(json_object_get(root, "message"));
+	AUTO_RELEASE struct arena a = {0};
 	char text[400] = "(no message)";
+	struct json_string message = {0};
+	struct json_error wrong;
+	struct json json;
+	uint32_t node;
 
-	if (message && *message)
-		snprintf(text, sizeof(text), "%s", message);
+	if (json_parse(&json, &a, body, len, JSON_MAX_DEPTH, &wrong)) {
+		node = json_member(&json, JSON_ROOT, "message");
+		if (node != JSON_ROOT)
+			message = json_string_of(&json, node, &a);
+	}
+	if (message.len)
+		snprintf(text, sizeof(text), "%.*s", (int)message.len, message.text);
 	else if (len)
 		snprintf(text, sizeof(text), "%.*s", (int)first_line(body, len), body);
 	flatten(text);
-	json_decref(root);
 	return error_set(err, status, "%d %s", status, text);
 }
 

@@ -3,33 +3,54 @@
  * What an endpoint or a network was made with, kept as the engine tells it, so that it can be made
  * again with all of it. Both are JSON objects in the words of the request that makes one.
  */
-#include "core/engine/engine.h"
-#include "core/engine/json.h"
+#include "core/engine/settings.h"
+
+#include "core/json/draft.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Null, "", 0, [] and {} say nothing. */
-static bool says_something(const json_t *value)
+/* Null, false, "", 0, [] and {} say nothing. */
+static bool says_something(const struct json *json, uint32_t node)
 {
-	if (json_is_string(value))
-		return json_string_length(value);
-	if (json_is_integer(value))
-		return json_integer_value(value);
-	if (json_is_array(value) || json_is_object(value))
-		return json_array_size(value) || json_object_size(value);
-	return json_is_true(value);
+	int64_t number;
+
+	switch (json_type_of(json, node)) {
+	case JSON_TYPE_NULL:
+	case JSON_TYPE_FALSE:
+		return false;
+	case JSON_TYPE_TRUE:
+		return true;
+	case JSON_TYPE_NUMBER:
+		return !json_integer_of(&number, json, node) || number;
+	case JSON_TYPE_STRING:
+		return !json_string_is(json, node, "", 0);
+	case JSON_TYPE_LIST:
+	case JSON_TYPE_OBJECT:
+		return json_behind(json, node) > node + 1;
+	}
+	return false;
 }
 
-static const char *dump(struct arena *a, json_t *object)
+static const char *finish(struct arena *a, const struct json_draft *draft)
 {
-	char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-	const char *kept = arena_strdup(a, text ? text : "{}");
+	AUTO_BUF struct buf text = {0};
 
-	free(text);
-	json_decref(object);
-	return kept;
+	json_draft_write(&text, draft);
+	return arena_strdup(a, buf_text(&text));
+}
+
+/* Takes over those of the members that pass. */
+static void take_members(struct json_draft *draft, const struct json *json, uint32_t object,
+			 const char *const *names, size_t n,
+			 bool (*passes)(const struct json *json, uint32_t node))
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t node = json_member(json, object, names[i]);
+
+		if (node != JSON_ROOT && passes(json, node))
+			json_draft_set(draft, names[i], json_text(draft->a, json, node));
+	}
 }
 
 enum { SHORT_ID = 12 };
@@ -38,19 +59,25 @@ enum { SHORT_ID = 12 };
  * Engines before API 1.45 give every endpoint the container's short id as an alias and show it
  * among those that were asked for; sent back it would be one of them for good.
  */
-static json_t *own_aliases(const json_t *aliases, const char *id)
+static void take_aliases(struct json_draft *draft, const struct json *json, uint32_t object,
+			 const char *id)
 {
-	json_t *own = json_array();
-	const json_t *alias;
-	size_t i;
+	uint32_t list = json_member(json, object, "Aliases");
+	AUTO_BUF struct buf own = {0};
 
-	json_array_foreach (aliases, i, alias) {
-		const char *text = json_string_value(alias);
-
-		if (text && (strlen(text) != SHORT_ID || strncmp(text, id, SHORT_ID) != 0))
-			json_array_append_new(own, json_string(text));
+	if (list == JSON_ROOT || json_type_of(json, list) != JSON_TYPE_LIST)
+		return;
+	json_each (alias, json, list) {
+		if (json_type_of(json, alias) != JSON_TYPE_STRING ||
+		    (strlen(id) >= SHORT_ID && json_string_is(json, alias, id, SHORT_ID)))
+			continue;
+		buf_puts(&own, own.len ? "," : "[");
+		json_write(&own, json, alias);
 	}
-	return own;
+	if (!own.len)
+		return;
+	buf_puts(&own, "]");
+	json_draft_set(draft, "Aliases", buf_text(&own));
 }
 
 bool engine_mac_is_derived(const char *mac, struct ip ip)
@@ -81,49 +108,48 @@ const char *engine_asked_mac(const struct engine_container *c, const struct engi
 	return *mac && major < FIRST_WITH_RANDOM && !engine_mac_is_derived(mac, e->ip) ? mac : "";
 }
 
-const char *settings_of_endpoint(struct arena *a, const json_t *endpoint, const char *network,
+const char *settings_of_endpoint(const struct answer *answer, uint32_t object,
+				 const struct engine_endpoint *endpoint,
 				 const struct engine_container *c)
 {
 	static const char *const members[] = {"IPAMConfig", "Links", "DriverOpts", "GwPriority"};
-	const char *mac = json_string_value(json_object_get(endpoint, "MacAddress"));
-	const char *address = json_string_value(json_object_get(endpoint, "IPAddress"));
-	json_t *settings = json_object();
-	json_t *aliases = own_aliases(json_object_get(endpoint, "Aliases"), c->id);
-	struct ip ip = {0};
+	AUTO_RELEASE struct arena a = {0};
+	struct json_draft settings = {.a = &a};
+	const char *mac = endpoint->mac ? endpoint->mac : "";
 
-	for (size_t i = 0; i < COUNT_OF(members); i++) {
-		json_t *value = json_object_get(endpoint, members[i]);
-
-		if (says_something(value))
-			json_object_set(settings, members[i], value);
-	}
-	if (json_array_size(aliases))
-		json_object_set(settings, "Aliases", aliases);
-	json_decref(aliases);
-	if (c->mac && *c->mac && is_first_network(c, network))
+	take_members(&settings, &answer->json, object, members, COUNT_OF(members), says_something);
+	take_aliases(&settings, &answer->json, object, c->id);
+	if (c->mac && *c->mac && is_first_network(c, endpoint->network))
 		mac = c->mac; /* shown also while the container is stopped */
 	/* one that follows from the old address would be wrong beside the new one */
-	if (mac && *mac && (!address || !ip_parse(&ip, address) || !engine_mac_is_derived(mac, ip)))
-		json_object_set_new(settings, "MacAddress", json_string(mac));
-	return dump(a, settings);
+	if (*mac && !engine_mac_is_derived(mac, endpoint->ip))
+		json_draft_set_string(&settings, "MacAddress", mac);
+	return finish(answer->a, &settings);
 }
 
 bool engine_take_settings(struct kept_endpoint *kept, const char *text)
 {
-	json_error_t where;
-	json_t *settings = json_loads(text, 0, &where);
-	const json_t *config = json_object_get(settings, "IPAMConfig");
-	const char *ip = json_string_value(json_object_get(config, "IPv4Address"));
-	const char *mark = json_string_value(
-		json_object_get(json_object_get(settings, "DriverOpts"), MANAGED_LABEL));
-	bool ok = json_is_object(settings);
+	static const struct answer_field fields[] = {
+		{"IPAMConfig.IPv4Address", ANSWER_ADDRESS, offsetof(struct kept_endpoint, ip)},
+	};
+	AUTO_ANSWER struct answer answer;
+	struct error err = {0};
+	uint32_t options, mark;
 
 	kept->settings = text;
-	if (!ip || !ip_parse(&kept->ip, ip))
-		kept->ip = (struct ip){0};
-	kept->managed = mark && !strcmp(mark, "1");
-	json_decref(settings);
-	return ok;
+	kept->ip = (struct ip){0};
+	if (!answer_parse(&answer, NULL, text, strlen(text), JSON_TYPE_OBJECT, &err) ||
+	    !ANSWER_DECODE(kept, &answer, JSON_ROOT, fields) ||
+	    !answer_find(&options, &answer, JSON_ROOT, "DriverOpts", JSON_TYPE_OBJECT))
+		return false;
+	mark = options == JSON_ROOT ? JSON_ROOT : json_member(&answer.json, options, MANAGED_LABEL);
+	kept->managed = mark != JSON_ROOT && json_string_is(&answer.json, mark, "1", 1);
+	return true;
+}
+
+static bool is_there(const struct json *json, uint32_t node)
+{
+	return json_type_of(json, node) != JSON_TYPE_NULL;
 }
 
 bool engine_decode_network_settings(const char **settings, struct arena *a, const char *json,
@@ -131,28 +157,25 @@ bool engine_decode_network_settings(const char **settings, struct arena *a, cons
 {
 	static const char *const members[] = {"Driver",	    "EnableIPv4", "EnableIPv6", "Internal",
 					      "Attachable", "IPAM",	  "Options",	"Labels"};
-	json_error_t where;
-	json_t *root = json_loadb(json, len, 0, &where), *kept;
-	const json_t *from = json_object_get(json_object_get(root, "ConfigFrom"), "Network");
-	bool plain = json_is_object(root) && !says_something(from);
+	static const struct answer_field from_field[] = {{"ConfigFrom.Network", ANSWER_TEXT, 0}};
+	AUTO_ANSWER struct answer answer;
+	struct json_draft kept = {.a = &answer.tree}, ipam;
+	const char *from = "", *was;
 
-	if (!plain) {
-		json_decref(root);
-		return error_set(
-			err, -1,
-			root ? "the network takes its settings from another one, and can't "
-			       "be made again with them"
-			     : "the engine's answer is not a JSON object");
+	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
+	    !ANSWER_DECODE(&from, &answer, JSON_ROOT, from_field))
+		return false;
+	if (*from)
+		return error_set(err, -1,
+				 "the network takes its settings from another one, and "
+				 "can't be made again with them");
+	take_members(&kept, &answer.json, JSON_ROOT, members, COUNT_OF(members), is_there);
+	was = json_draft_get(&kept, "IPAM");
+	if (was) {
+		ipam = json_draft_of(kept.a, was);
+		json_draft_remove(&ipam, "Status"); /* of answers, from API 1.52 on */
+		json_draft_set_object(&kept, "IPAM", &ipam);
 	}
-	kept = json_object();
-	for (size_t i = 0; i < COUNT_OF(members); i++) {
-		json_t *value = json_object_get(root, members[i]);
-
-		if (value && !json_is_null(value))
-			json_object_set(kept, members[i], value);
-	}
-	json_object_del(json_object_get(kept, "IPAM"), "Status"); /* of answers, from API 1.52 on */
-	json_decref(root);
-	*settings = dump(a, kept);
+	*settings = finish(a, &kept);
 	return true;
 }

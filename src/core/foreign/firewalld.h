@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "core/foreign/interfaces.h"
+#include "core/ruleset/interfaces.h"
 #include "core/ruleset/ruleset.h"
 
 struct firewalld {

@@ -5,12 +5,11 @@
  */
 #pragma once
 
+#include "core/foreign/variant.h"
 #include "core/nft/nlattr.h"
 #include "core/ruleset/ruleset.h"
 
 #include <net/if.h>
-
-#define OUR_MARKER "harborwall:" /* our rules in foreign chains have a comment that starts so */
 
 struct foreign_rule {
 	uint32_t verdict; /* NF_*, NFT_JUMP … as unsigned, or NF_MAX_VERDICT + 1 */

@@ -7,7 +7,6 @@
 
 #include "base/hash.h"
 #include "core/foreign/foreign.h"
-#include "core/iptables/iptables.h"
 #include "core/nft/message.h"
 
 #include <linux/netfilter.h>

@@ -8,9 +8,26 @@
 #pragma once
 
 #include "base/buf.h"
-#include "core/compile/state.h"
-#include "core/foreign/interfaces.h"
+#include "core/engine/engine.h"
+#include "core/foreign/variant.h"
+#include "core/foreign/walls.h"
 #include "core/nft/nft.h"
+#include "core/ruleset/interfaces.h"
+
+/*
+ * One rule of ours in a foreign chain, which hands the verdict of our table over to the packet
+ * filter that Docker (or nobody) uses: "-m mark --mark BITS/BITS -j ACCEPT". It stands at the top
+ * of the chain, or behind the foreign rules in it: before the RETURN at the end of DOCKER-USER,
+ * before Docker's own drops in raw PREROUTING.
+ */
+struct handoff {
+	enum variant variant;
+	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
+	bool behind;		   /* the foreign rules */
+	uint32_t bits;
+	bool present;  /* of what was read: ours stands there */
+	bool in_place; /* … where it is wanted, and only once */
+};
 
 /* What stands in a variant's filter and raw tables. */
 struct filter_view {

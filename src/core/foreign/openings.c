@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/foreign/openings.h"
 
-#include "core/iptables/iptables.h"
-
 #include <string.h>
 
 enum { MAX_DEPTH = 16, MAX_FOUND = 100, MAX_LOOKS = 100000 };

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include "core/foreign/interfaces.h"
 #include "core/foreign/plain.h"
-#include "core/iptables/rules.h"
+#include "core/foreign/variant.h"
+#include "core/ruleset/interfaces.h"
 
 /* What is managed, and which bridges Docker has. */
 struct managed {

@@ -2,7 +2,6 @@
 #include "core/foreign/walls.h"
 
 #include "core/foreign/foreign.h"
-#include "core/iptables/iptables.h"
 #include "core/nft/nlattr.h"
 
 #include <linux/netfilter.h>

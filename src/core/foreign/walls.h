@@ -8,7 +8,7 @@
 
 #include "core/config/config.h"
 #include "core/foreign/plain.h"
-#include "core/iptables/rules.h"
+#include "core/foreign/variant.h"
 
 struct wall {
 	enum variant variant; /* whose tool shows it; VARIANT_NONE: nft does */

@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARKER "harborwall:"
-
-const char *const variant_names[] = {
-	[VARIANT_NONE] = "none", [VARIANT_NFT] = "nft", [VARIANT_LEGACY] = "legacy"};
-
 static const char *const tables[] = {"raw", "nat", "filter"};
 
 static uint32_t hash_of(const char *text)
@@ -86,7 +81,7 @@ static bool is_ours(const char *chain)
 
 uint32_t ipt_hash_of_line(const char *line)
 {
-	static const char before[] = "--comment \"" MARKER;
+	static const char before[] = "--comment \"" OUR_MARKER;
 	const char *at = memmem(line, strcspn(line, "\n"), before, strlen(before));
 
 	return at ? (uint32_t)strtoul(at + strlen(before), NULL, 16) : 0;
@@ -96,7 +91,9 @@ uint32_t ipt_hash_of_line(const char *line)
 static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line line)
 {
 	*list_add(a, &chain->rules) =
-		(struct ipt_rule){.hash = ipt_hash_of_line(line.at), .origin = NONE};
+		(struct ipt_rule){.text = arena_printf(a, "%.*s", (int)line.len, line.at),
+				  .hash = ipt_hash_of_line(line.at),
+				  .origin = NONE};
 }
 
 /* A walk over the rules of a chain that is not ours. */
@@ -177,7 +174,7 @@ static void print_rule(struct buf *out, const struct ipt_chain *chain, const str
 
 	verdict = verdict ? verdict : strstr(rule->text, "-g ");
 	/* the comment before the verdict, where iptables-save shows it */
-	buf_printf(out, "-A %s %.*s-m comment --comment \"" MARKER "%08x", chain->name,
+	buf_printf(out, "-A %s %.*s-m comment --comment \"" OUR_MARKER "%08x", chain->name,
 		   (int)(verdict - rule->text), rule->text, rule->hash);
 	if (rule->origin != NONE)
 		buf_printf(out, " policies[%u]", rule->origin);

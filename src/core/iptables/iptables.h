@@ -9,8 +9,7 @@
 
 #include "base/buf.h"
 #include "core/iptables/rules.h"
-
-#define IPT_PREFIX "HARBORWALL" /* of the names of our chains */
+#include "core/ruleset/flows.h"
 
 /* A rule's line without "-A CHAIN" and comment: "-s 10.0.0.2/32 -j ACCEPT". Adds its hash. */
 void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, const char *format,
@@ -21,6 +20,11 @@ uint32_t ipt_hash_of_line(const char *line);
 
 /* Adds our chains in what iptables-save printed for a variant. */
 void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save);
+
+/* Which flows chains of ours, wanted or read back, let through and translate. Appended. */
+void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains);
+/* The number of a protocol that our rules name; 0: none of them. */
+uint8_t ipt_proto(const char *name);
 
 /*
  * Appends what iptables-restore --noflush needs to make the variant's chains in `have` those in

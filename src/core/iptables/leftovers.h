@@ -7,7 +7,17 @@
  */
 #pragma once
 
-#include "core/compile/flows.h"
+#include "core/foreign/variant.h"
+#include "core/ruleset/flows.h"
+
+/* A rule that bears no mark and says what a policy says. */
+struct leftover {
+	enum variant variant;
+	const char *table;
+	const char *rule; /* as iptables-save prints it: "-A DOCKER-USER -s …" */
+	uint32_t origin;  /* the policy that says the same */
+};
+typedef LIST(struct leftover) leftover_list;
 
 /* Appends those in what iptables-save printed. */
 void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, const char *save,

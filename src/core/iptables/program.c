@@ -5,18 +5,27 @@
  * accepted in a chain of its own behind the foreign rules there, by the connection mark. It serves
  * established packets, too, and keeps sources from being masqueraded.
  */
-#include "core/compile/flows.h"
+#include "core/iptables/program.h"
+
 #include "core/iptables/iptables.h"
 
 #include <netinet/in.h>
 #include <string.h>
 
+/* What is admitted, as one rule says it. */
+struct admitted {
+	const struct peer *src, *dst;
+	struct traffic match;
+	uint32_t origin;
+};
+
 struct writer {
 	ipt_chains *chains;
 	struct arena *a;
 	enum variant variant;
-	const struct facts *facts;
+	const struct hooks *hooks;
 	bool split; /* what comes from outside is accepted behind foreign rules */
+	LIST(struct admitted) pairs;
 };
 
 static const struct {
@@ -24,6 +33,14 @@ static const struct {
 	const char *name;
 } proto_names[] = {
 	{IPPROTO_TCP, "tcp"}, {IPPROTO_UDP, "udp"}, {IPPROTO_SCTP, "sctp"}, {IPPROTO_ICMP, "icmp"}};
+
+uint8_t ipt_proto(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(proto_names); i++)
+		if (!strcmp(proto_names[i].name, name))
+			return proto_names[i].number;
+	return 0;
+}
 
 /* Good until the next one is added. */
 static struct ipt_chain *add_chain(struct writer *w, const char *table, const char *name,
@@ -71,16 +88,16 @@ static const char *has_bits(struct writer *w, uint32_t bits)
 	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", bits, bits);
 }
 
+/* The connection mark says that we admitted it. */
 static const char *accept_bit(struct writer *w)
 {
-	return has_bits(w, w->facts->mark_accept);
+	return has_bits(w, w->hooks->accept);
 }
 
-/* Of all our bits these, and no other one. */
+/* Of all our bits these, and no other one: another program may have saved a packet's mark there. */
 static const char *set_bits(struct writer *w, uint32_t bits)
 {
-	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits,
-			    mark_between(w->facts));
+	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits, w->hooks->between);
 }
 
 static struct traffic at_target(const struct translation *t)
@@ -92,13 +109,60 @@ static struct traffic at_target(const struct translation *t)
 	return match;
 }
 
+/* Every source, every destination, every match: here products are laid out. */
+static void lay_out(struct writer *w, const struct flows *flows, const struct grant *grant)
+{
+	for (uint32_t s = 0; s < grant->from->n; s++)
+		for (uint32_t d = 0; d < grant->to->n; d++) {
+			const struct peer *src = &grant->from->items[s];
+			const struct peer *dst = &grant->to->items[d];
+
+			if (src->network != NONE && src->network == dst->network &&
+			    !flows->apart[src->network])
+				continue; /* it does not pass the host's forward path */
+			for (uint32_t m = 0; m < grant->n_matches; m++)
+				*list_add(w->a, &w->pairs) = (struct admitted){
+					src, dst, grant->matches[m], grant->origin};
+		}
+}
+
 /* --- filter --- */
 
-static void refuse_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
+static bool same_bridge(const struct flows *flows, uint32_t i, uint32_t j)
+{
+	return j < flows->homes.n &&
+	       !strcmp(flows->homes.items[i].bridge, flows->homes.items[j].bridge);
+}
+
+/*
+ * A source that is borrowed (of a network that it does not come from, or from a bridge where it is
+ * not at home) goes one way, where several prefixes are at home on a bridge the honest the other.
+ */
+static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
+			  const char *borrowed, const char *honest)
 {
 	list_each (tied, &flows->tied)
-		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s -j RETURN",
-			     prefix_format_full(tied->subnet).s, tied->bridge);
+		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s %s",
+			     prefix_format_full(tied->subnet).s, tied->bridge, borrowed);
+	for (uint32_t i = 0; i < flows->homes.n; i++) {
+		const struct tied *home = &flows->homes.items[i];
+		bool more = same_bridge(flows, i, i + 1);
+
+		ipt_add_rule(chain, w->a, NONE, "%s-s %s -i %s %s", more ? "" : "! ",
+			     prefix_format_full(home->subnet).s, home->bridge,
+			     more ? honest : borrowed);
+	}
+}
+
+/* Adds the next chain, so that what is honest may leave the first one early. */
+static struct ipt_chain *let_honest_on(struct writer *w, struct ipt_chain *chain, const char *next,
+				       const struct flows *flows)
+{
+	const char *on = arena_printf(w->a, "-g %s", next);
+
+	tell_borrowed(w, chain, flows, "-j RETURN", on);
+	ipt_add_rule(chain, w->a, NONE, "%s", on);
+	return add_chain(w, chain->table, next, NULL);
 }
 
 static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
@@ -111,38 +175,19 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 			     traffic(w, "--dport", at_target(t)));
 }
 
-static void one_flow(struct writer *w, struct ipt_chain *chain, uint32_t origin, struct prefix src,
-		     struct prefix dst, const char *ports, const char *verdict)
+static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
+		      bool reply, const char *verdict)
 {
-	ipt_add_rule(chain, w->a, origin, "%s%s%s%s", address(w, "-s", src), address(w, "-d", dst),
-		     ports, verdict);
+	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s",
+		     address(w, "-s", reply ? p->dst->net : p->src->net),
+		     address(w, "-d", reply ? p->src->net : p->dst->net),
+		     traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
 }
 
-/* Every source, every destination, every match: here products are laid out. */
-static void each_flow(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
-		      const struct grant *grant, bool reply, const char *verdict)
+static void admit_allowed(struct writer *w, struct ipt_chain *chain)
 {
-	for (uint32_t s = 0; s < grant->from->n; s++)
-		for (uint32_t d = 0; d < grant->to->n; d++) {
-			const struct peer *src = &grant->from->items[s];
-			const struct peer *dst = &grant->to->items[d];
-
-			if (src->network != NONE && src->network == dst->network &&
-			    !flows->apart[src->network])
-				continue; /* it does not pass the host's forward path */
-			for (uint32_t m = 0; m < grant->n_matches; m++)
-				one_flow(w, chain, grant->origin, reply ? dst->net : src->net,
-					 reply ? src->net : dst->net,
-					 traffic(w, reply ? "--sport" : "--dport",
-						 grant->matches[m]),
-					 verdict);
-		}
-}
-
-static void admit_allowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
-{
-	list_each (grant, &flows->grants)
-		each_flow(w, chain, flows, grant, false, "-g " IPT_PREFIX "-ADMIT");
+	list_each (p, &w->pairs)
+		pair_rule(w, chain, p, false, "-g " IPT_PREFIX "-ADMIT");
 }
 
 /*
@@ -156,9 +201,7 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
 	if (w->split)
 		ipt_add_rule(chain, w->a, NONE, "%s-j RETURN", accept_bit(w));
-	list_each (tied, &flows->tied)
-		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s -j " IPT_PREFIX "-CLOSED",
-			     prefix_format_full(tied->subnet).s, tied->bridge);
+	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-BORROWED");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-CLOSED");
 }
@@ -169,6 +212,8 @@ static void write_closed(struct writer *w, const struct flows *flows)
 
 	if (!flows->closed.n)
 		return;
+	tell_borrowed(w, add_chain(w, "filter", IPT_PREFIX "-BORROWED", NULL), flows,
+		      "-j " IPT_PREFIX "-CLOSED", "-j RETURN");
 	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
 		if (closed->apart)
@@ -182,10 +227,131 @@ static void write_closed(struct writer *w, const struct flows *flows)
 	}
 }
 
+/* --- established, and the connection mark does not say that it is ours: others write it, too ---
+ */
+
+/* By what the entry says, whichever way the packet goes. */
+static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
+			 struct traffic match)
+{
+	const char *ports = "";
+
+	if (match_has_ports(match) && !match_every_port(match))
+		ports = match.low == match.high
+				? arena_printf(w->a, "--ctreplsrcport %u ", match.low)
+				: arena_printf(w->a, "--ctreplsrcport %u:%u ", match.low,
+					       match.high);
+	return arena_printf(
+		w->a, "%s%s%s%s", address(w, "--ctorigsrc", src), address(w, "--ctreplsrc", dst),
+		match.proto ? arena_printf(w->a, "--ctproto %u ", match.proto) : "", ports);
+}
+
+static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct admitted *p)
+{
+	ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+		     entry(w, p->src->net, p->dst->net, p->match));
+}
+
+/* Policies whose subjects are on one network. */
+struct look {
+	bool asked;
+	struct prefix subnet; /* family 0: it has no bridge, and no chain of its own */
+	uint32_t place;	      /* of their chain in w->chains; 0: none yet */
+};
+
+static struct prefix tied_subnet(const struct flows *flows, struct prefix net)
+{
+	list_each (tied, &flows->tied)
+		if (prefix_covers(tied->subnet, net))
+			return tied->subnet;
+	return (struct prefix){0};
+}
+
+/* NULL: the pair belongs to none. */
+static struct look *look_of(struct look *looks, const struct flows *flows, const struct peer *dst)
+{
+	struct look *look;
+
+	if (dst->network == NONE)
+		return NULL;
+	look = &looks[dst->network];
+	if (!look->asked)
+		look->subnet = tied_subnet(flows, dst->net);
+	look->asked = true;
+	return look->subnet.ip.family ? look : NULL;
+}
+
+static struct ipt_chain *look_chain(struct writer *w, struct look *look, uint32_t network)
+{
+	if (!look->place) {
+		add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", network), NULL);
+		look->place = w->chains->n;
+	}
+	return &w->chains->items[look->place - 1];
+}
+
+/* Of each declared network; *n of them. */
+static struct look *write_looks(struct writer *w, const struct flows *flows, uint32_t *n)
+{
+	struct look *looks;
+
+	*n = 0;
+	list_each (p, &w->pairs)
+		if (p->dst->network != NONE && p->dst->network >= *n)
+			*n = p->dst->network + 1;
+	looks = arena_array(w->a, struct look, *n);
+	list_each (p, &w->pairs) {
+		struct look *look = look_of(looks, flows, p->dst);
+
+		if (look)
+			admit_entry(w, look_chain(w, look, p->dst->network), p);
+	}
+	return looks;
+}
+
+static void write_led(struct writer *w, const struct flows *flows)
+{
+	struct ipt_chain *chain;
+
+	if (!flows->translations.n)
+		return;
+	chain = add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
+	list_each (t, &flows->translations)
+		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+			     entry(w, t->from, prefix_of(t->to), at_target(t)));
+}
+
+/*
+ * What leads to the other chains keeps from them what is most of a host's traffic: what containers
+ * begin, and published ports.
+ */
+static void write_again(struct writer *w, const struct flows *flows)
+{
+	uint32_t n;
+	struct look *looks = write_looks(w, flows, &n);
+	struct ipt_chain *chain;
+
+	write_led(w, flows);
+	chain = add_chain(w, "filter", IPT_PREFIX "-AGAIN", NULL);
+	if (flows->translations.n)
+		ipt_add_rule(chain, w->a, NONE,
+			     "-m conntrack --ctstate DNAT -j " IPT_PREFIX "-LED");
+	for (uint32_t i = 0; i < n; i++)
+		if (looks[i].place)
+			ipt_add_rule(chain, w->a, NONE,
+				     "-m conntrack ! --ctstate DNAT --ctreplsrc %s -j %s",
+				     prefix_format_full(looks[i].subnet).s,
+				     w->chains->items[looks[i].place - 1].name);
+	list_each (p, &w->pairs)
+		if (!look_of(looks, flows, p->dst))
+			admit_entry(w, chain, p);
+	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP", w->hooks->revoked);
+}
+
 /* What is admitted: from outside it goes back to where it came from, and on to foreign rules. */
 static void write_admit(struct writer *w, const struct flows *flows)
 {
-	uint32_t accept = w->facts->mark_accept, between = mark_between(w->facts);
+	uint32_t accept = w->hooks->accept, between = w->hooks->between;
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
 
 	ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, accept));
@@ -208,26 +374,33 @@ static void write_behind(struct writer *w)
 		return;
 	chain = add_chain(w, "filter", IPT_PREFIX "-BEHIND", "DOCKER-USER");
 	chain->behind = true;
-	chain->n_before = w->facts->user_end;
+	chain->n_before = w->hooks->user_end;
 	ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", accept_bit(w));
 }
 
 static void write_filter(struct writer *w, const struct flows *flows)
 {
-	const char *parent = w->facts->docker_user ? "DOCKER-USER" : "FORWARD";
+	const char *parent = w->hooks->docker_user ? "DOCKER-USER" : "FORWARD";
 	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX, parent);
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
-		     w->split ? has_bits(w, mark_between(w->facts)) : accept_bit(w));
-	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-FRESH");
+		     w->split ? has_bits(w, w->hooks->between) : accept_bit(w));
+	if (w->split)
+		ipt_add_rule(chain, w->a, NONE,
+			     "-m conntrack --ctstate RELATED,ESTABLISHED %s-j RETURN",
+			     accept_bit(w));
+	ipt_add_rule(chain, w->a, NONE,
+		     "-m conntrack --ctstate RELATED,ESTABLISHED -j " IPT_PREFIX "-AGAIN");
+	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-SOURCE");
 	close_networks(w, chain, flows);
-	chain = add_chain(w, "filter", IPT_PREFIX "-FRESH", NULL);
-	if (w->split) /* a bit of an earlier packet whose policy is gone admits no later one */
-		ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, 0));
-	refuse_borrowed(w, chain, flows);
+	chain = add_chain(w, "filter", IPT_PREFIX "-SOURCE", NULL);
+	/* others set our bit, or an earlier packet got it by a policy that is gone */
+	ipt_add_rule(chain, w->a, NONE, "%s%s", accept_bit(w), set_bits(w, 0));
+	chain = let_honest_on(w, chain, IPT_PREFIX "-FRESH", flows);
 	admit_forwarded(w, chain, flows);
-	admit_allowed(w, chain, flows);
+	admit_allowed(w, chain);
 	write_admit(w, flows);
+	write_again(w, flows);
 	write_closed(w, flows);
 	write_behind(w);
 }
@@ -239,13 +412,13 @@ static void write_raw(struct writer *w, const struct flows *flows)
 {
 	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
 
-	chain->behind = !w->facts->handoff_top;
-	chain->n_before = w->facts->raw_end;
-	refuse_borrowed(w, chain, flows);
-	list_each (grant, &flows->grants)
-		each_flow(w, chain, flows, grant, false, "-j ACCEPT");
-	list_each (grant, &flows->grants)
-		each_flow(w, chain, flows, grant, true, "-j ACCEPT");
+	chain->behind = !w->hooks->top;
+	chain->n_before = w->hooks->raw_end;
+	chain = let_honest_on(w, chain, IPT_PREFIX "-PASS", flows);
+	list_each (p, &w->pairs)
+		pair_rule(w, chain, p, false, "-j ACCEPT");
+	list_each (p, &w->pairs)
+		pair_rule(w, chain, p, true, "-j ACCEPT");
 }
 
 /* --- nat --- */
@@ -262,7 +435,7 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
-			     w->facts->mark_accept, w->facts->mark_accept);
+			     w->hooks->accept, w->hooks->accept);
 	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s%s", match,
 		     ip_format(t->to).s, port);
 }
@@ -350,25 +523,27 @@ static void write_postrouting(struct writer *w, const struct flows *flows, bool 
 
 /* --- the two kinds of namespaces --- */
 
-void ipt_program_host(ipt_chains *chains, struct arena *a, const struct flows *flows,
-		      const struct facts *facts)
+void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
+		      const struct flows *flows, const struct hooks *hooks)
 {
-	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
+	struct writer w = {.chains = chains, .a = a, .variant = variant, .hooks = hooks};
 
-	w.split = facts->docker_user && !facts->handoff_top;
+	w.split = hooks->docker_user && !hooks->top;
 	if (!flows_matter(flows))
 		return;
-	if (facts->raw_drops)
+	list_each (grant, &flows->grants)
+		lay_out(&w, flows, grant);
+	if (hooks->raw_drops)
 		write_raw(&w, flows);
 	write_prerouting(&w, flows, true);
 	write_postrouting(&w, flows, true);
 	write_filter(&w, flows);
 }
 
-void ipt_program_container(ipt_chains *chains, struct arena *a, const struct flows *flows,
-			   const struct facts *facts)
+void ipt_program_container(ipt_chains *chains, struct arena *a, enum variant variant,
+			   const struct flows *flows, const struct hooks *hooks)
 {
-	struct writer w = {.chains = chains, .a = a, .variant = facts->variant, .facts = facts};
+	struct writer w = {.chains = chains, .a = a, .variant = variant, .hooks = hooks};
 
 	if (!flows->translations.n && !flows->masquerades.n)
 		return;

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands in a parsed text: members, strings, numbers, doubles, positions. */
+/* What stands in a parsed text: members, strings, numbers, keys that stand twice. */
 #include "core/json/json.h"
 
 #include "base/hash_index.h"
 #include "core/json/escape.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-void json_release(struct json *json)
-{
-	free(json->nodes);
-	*json = (struct json){0};
-}
 
 /* Appends the character in UTF-8. */
 static char *put_character(char *out, uint32_t c)
@@ -56,19 +49,13 @@ static char *put_escape(char *out, const char **at, const char *end)
 	return put_character(out, c);
 }
 
-struct json_string json_string_of(const struct json *json, uint32_t node, struct arena *a)
+struct json_string json_string_unescaped(const struct json *json, uint32_t node, struct arena *a)
 {
 	const struct json_node *n = &json->nodes[node];
-	const char *at, *end;
+	const char *at = json->text + n->at + 1, *end = at + n->extent - 2;
 	char *text, *out;
 
-	if (n->type != JSON_TYPE_STRING)
-		return (struct json_string){0};
-	at = json->text + n->at + 1;
-	end = at + n->len - 2;
-	if (!n->escaped)
-		return (struct json_string){at, (size_t)(end - at)};
-	out = text = arena_take(a, n->len); /* no escape is shorter than what it stands for */
+	out = text = arena_take(a, n->extent); /* no escape is shorter than what it stands for */
 	while (at < end)
 		if (*at == '\\')
 			out = put_escape(out, &at, end);
@@ -79,32 +66,57 @@ struct json_string json_string_of(const struct json *json, uint32_t node, struct
 
 static bool same_string(struct json_string a, struct json_string b)
 {
-	return a.len == b.len && (!a.len || !memcmp(a.text, b.text, a.len));
+	return a.text && b.text && a.len == b.len && !memcmp(a.text, b.text, a.len);
+}
+
+static bool escaped_is(const struct json *json, uint32_t node, const char *text, size_t len)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	return same_string(json_string_of(json, node, &a), (struct json_string){text, len});
+}
+
+/* Of a node that is a string. */
+static inline bool string_is(const struct json *json, uint32_t node, const char *text, size_t len)
+{
+	const struct json_node *n = &json->nodes[node];
+
+	if (n->escaped)
+		return escaped_is(json, node, text, len);
+	return n->extent == len + 2 && !memcmp(json->text + n->at + 1, text, len);
 }
 
 bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len)
 {
-	AUTO_RELEASE struct arena a = {0};
-
-	return json_type_of(json, node) == JSON_TYPE_STRING &&
-	       same_string(json_string_of(json, node, &a), (struct json_string){text, len});
+	return json_type_of(json, node) == JSON_TYPE_STRING && string_is(json, node, text, len);
 }
 
-uint32_t json_member(const struct json *json, uint32_t object, const char *key)
+uint32_t json_count(const struct json *json, uint32_t node)
 {
-	size_t len = strlen(key);
+	bool keyed = json_type_of(json, node) == JSON_TYPE_OBJECT;
+	uint32_t n = 0;
+
+	for (uint32_t i = node + 1; i < json_behind(json, node); i = json_behind(json, i + keyed))
+		n++;
+	return n;
+}
+
+uint32_t json_member_named(const struct json *json, uint32_t object, const char *key, size_t len)
+{
 	uint32_t found = 0;
 
 	if (json_type_of(json, object) != JSON_TYPE_OBJECT)
 		return 0;
-	json_each_member(k, json, object) if (json_string_is(json, k, key, len)) found = k + 1;
+	json_each_member (k, json, object)
+		if (!json->nodes[k].doubled && string_is(json, k, key, len))
+			found = k + 1;
 	return found;
 }
 
 bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
 {
 	const struct json_node *n = &json->nodes[node];
-	const char *at = json->text + n->at, *end = at + n->len;
+	const char *at = json->text + n->at, *end = at + n->extent;
 	bool negative = n->type == JSON_TYPE_NUMBER && *at == '-';
 	int64_t sum = 0;
 
@@ -123,69 +135,78 @@ bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
 	return true;
 }
 
-/* --- duplicate keys --- */
-
-enum { FEW_MEMBERS = 16 }; /* each is compared with each */
-
-static bool stands_before(const struct json *json, uint32_t object, uint32_t key, struct arena *a)
+bool json_has_fraction(const struct json *json, uint32_t node)
 {
-	struct json_string mine = json_string_of(json, key, a);
+	const struct json_node *n = &json->nodes[node];
 
-	for (uint32_t other = object + 1; other != key; other = json->nodes[other + 1].next)
-		if (same_string(json_string_of(json, other, a), mine))
+	for (uint32_t i = 0; i < n->extent; i++)
+		if (strchr(".eE", json->text[n->at + i]))
 			return true;
 	return false;
 }
 
-static void look_among_few(json_node_list *keys, struct arena *a, const struct json *json,
-			   uint32_t object, struct arena *scratch)
+const char *json_type_name(const struct json *json, uint32_t node)
 {
-	json_each_member(key, json, object) if (stands_before(json, object, key, scratch)) *
-		list_add(a, keys) = key;
+	static const char *const names[] = {
+		[JSON_TYPE_OBJECT] = "an object", [JSON_TYPE_LIST] = "a list",
+		[JSON_TYPE_STRING] = "a text",	  [JSON_TYPE_NUMBER] = "a number",
+		[JSON_TYPE_TRUE] = "true",	  [JSON_TYPE_FALSE] = "false",
+		[JSON_TYPE_NULL] = "null",
+	};
+	enum json_type type = json_type_of(json, node);
+	int64_t number;
+
+	if (type != JSON_TYPE_NUMBER || json_integer_of(&number, json, node))
+		return names[type];
+	return json_has_fraction(json, node) ? "a number with a fraction or an exponent"
+					     : "a number that is too large";
 }
 
-static void look_among_many(json_node_list *keys, struct arena *a, const struct json *json,
-			    uint32_t object, struct arena *scratch)
+/* --- keys that stand twice --- */
+
+enum { FEW_MEMBERS = 16 }; /* each is compared with each */
+
+/* The first key of the object that is the same; `key` if there is none before it. */
+static uint32_t first_of_few(const struct json *json, uint32_t object, uint32_t key,
+			     struct arena *a)
 {
-	struct hash_index index;
+	struct json_string mine = json_string_of(json, key, a);
+	uint32_t other = object + 1;
 
-	hash_index_reserve(&index, scratch, json->nodes[object].len);
-	json_each_member(key, json, object)
-	{
-		struct json_string mine = json_string_of(json, key, scratch);
-		uint64_t hash = hash_bytes(mine.text, mine.len);
-
-		if (hash_index_find(&index, hash, other,
-				    same_string(json_string_of(json, other, scratch), mine)) !=
-		    NONE)
-			*list_add(a, keys) = key;
-		else
-			hash_index_add(&index, hash, key);
-	}
+	while (other != key && !same_string(json_string_of(json, other, a), mine))
+		other = json_behind(json, other + 1);
+	return other;
 }
 
-void json_find_duplicates(json_node_list *keys, struct arena *a, const struct json *json)
+static uint32_t first_of_many(const struct json *json, struct hash_index *index, uint32_t key,
+			      struct arena *a)
+{
+	struct json_string mine = json_string_of(json, key, a);
+	uint64_t hash = hash_bytes(mine.text, mine.len);
+	uint32_t first = hash_index_find(index, hash, other,
+					 same_string(json_string_of(json, other, a), mine));
+
+	if (first != NONE)
+		return first;
+	hash_index_add(index, hash, key);
+	return key;
+}
+
+void json_find_duplicates(json_duplicate_list *found, struct arena *a, struct json *json,
+			  uint32_t object)
 {
 	AUTO_RELEASE struct arena scratch = {0};
+	struct hash_index index = {0};
 
-	for (uint32_t i = 0; i < json->n; i++)
-		if (json->nodes[i].type != JSON_TYPE_OBJECT)
+	if (json_count(json, object) > FEW_MEMBERS)
+		hash_index_reserve(&index, &scratch, json_count(json, object));
+	json_each_member (key, json, object) {
+		uint32_t first = index.cap ? first_of_many(json, &index, key, &scratch)
+					   : first_of_few(json, object, key, &scratch);
+
+		if (first == key)
 			continue;
-		else if (json->nodes[i].len <= FEW_MEMBERS)
-			look_among_few(keys, a, json, i, &scratch);
-		else
-			look_among_many(keys, a, json, i, &scratch);
-}
-
-struct json_position json_position(const char *text, size_t len, size_t offset)
-{
-	struct json_position p = {1, 1};
-
-	for (size_t i = 0; i < offset && i < len; i++) {
-		if (text[i] == '\n')
-			p = (struct json_position){p.line + 1, 1};
-		else if ((text[i] & 0xc0) != 0x80) /* not inside a character */
-			p.column++;
+		json->nodes[key].doubled = true;
+		*list_add(a, found) = (struct json_duplicate){key, first};
 	}
-	return p;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A JSON text (RFC 8259, strict) as a flat array of nodes, each with the byte offset where it
- * begins. Why this is ours: a diagnostic about the meaning of a value ("70000 is no port") needs
- * the value's line and column, and no JSON library of Debian 12 keeps positions. Pure.
+ * A JSON text (RFC 8259, strict) as a flat array of nodes, each with the offset and the line where
+ * it begins. networks.json, the engine's answers and the state file are read with it. Pure.
+ *
+ * Why this is ours and no library: a diagnostic about the meaning of a value ("70000 is not a
+ * port") needs the value's line and column, and no JSON library of Debian 12 keeps positions.
+ * tests/fuzz compares it with jansson, which takes eight times as long for the lists of an engine.
  *
  * Nodes stand in the order of the text. Behind a list or an object come its items; in an object
  * each key is a node of its own, directly before its value. Numbers of nodes (uint32_t) are the
@@ -23,24 +26,35 @@ enum json_type {
 };
 
 struct json_node {
-	uint32_t at;   /* offset of its first byte, in the text */
-	uint32_t len;  /* of a list or object: how many items; else: bytes of it, quotes too */
-	uint32_t next; /* the node behind it and behind everything inside it */
-	uint8_t type;  /* enum json_type */
-	bool escaped;  /* a string with a backslash in it */
+	uint32_t at;	      /* offset of its first byte, in the text */
+	uint32_t extent;      /* of a list or object: the node behind it and everything inside it;
+				 of others: their length in bytes, quotes included */
+	uint32_t line : 27;   /* from 1; exact in texts of less than 128 MiB */
+	uint32_t type : 3;    /* enum json_type */
+	uint32_t escaped : 1; /* a string with a backslash in it */
+	uint32_t doubled : 1; /* a key that stands before it in the same object;
+				 json_find_duplicates says so */
 };
 
 struct json {
-	const char *text; /* the caller's, for as long as this is used */
-	struct json_node *nodes;
+	const char *text;	 /* the caller's, for as long as this is used */
+	struct json_node *nodes; /* in the caller's arena */
 	uint32_t n, cap;
 };
 
 enum { JSON_ROOT = 0, JSON_MAX_DEPTH = 64, JSON_MAX_BYTES = 1 << 30 };
 
+enum json_trouble {
+	JSON_TROUBLE_SYNTAX,
+	JSON_TROUBLE_BYTES, /* it is no UTF-8, or holds a NUL */
+	JSON_TROUBLE_EMPTY, /* nothing but blanks */
+	JSON_TROUBLE_LIMIT, /* nested too deep, or too long */
+};
+
 /* The first thing that is wrong with a text. */
 struct json_error {
-	size_t at;	  /* where: an offset, or the text's length where something is missing */
+	enum json_trouble kind;
+	size_t at; /* where: an offset; behind the last character where something is missing */
 	const char *what; /* "a comma before a closing bracket; remove the comma" */
 	size_t opened; /* where the text ends too early: the bracket that is still open; SIZE_MAX:
 			  none */
@@ -48,28 +62,41 @@ struct json_error {
 
 /* depth: of nesting, at most JSON_MAX_DEPTH. False with *wrong. Duplicate keys are no error here.
  */
-MUST_CHECK bool json_parse(struct json *json, const char *text, size_t len, uint32_t depth,
-			   struct json_error *wrong);
-void json_release(struct json *json);
-#define AUTO_JSON __attribute__((cleanup(json_release)))
+MUST_CHECK bool json_parse(struct json *json, struct arena *a, const char *text, size_t len,
+			   uint32_t depth, struct json_error *wrong);
 
 static inline enum json_type json_type_of(const struct json *json, uint32_t node)
 {
 	return (enum json_type)json->nodes[node].type;
 }
 
+/* "a list", "a number that is too large" */
+const char *json_type_name(const struct json *json, uint32_t node);
+
+/* The node behind it and behind everything inside it. */
+static inline uint32_t json_behind(const struct json *json, uint32_t node)
+{
+	return json_type_of(json, node) < JSON_TYPE_LIST ? node + 1 : json->nodes[node].extent;
+}
+
 /* Items of a list: json_each (item, json, list). */
 #define json_each(item, json, list)                                                                \
-	for (uint32_t item = (list) + 1; item < (json)->nodes[list].next;                          \
-	     item = (json)->nodes[item].next)
+	for (uint32_t item = (list) + 1; item < json_behind((json), (list));                       \
+	     item = json_behind((json), item))
 
 /* Members of an object: json_each_member (key, json, object), the value is node key + 1. */
 #define json_each_member(key, json, object)                                                        \
-	for (uint32_t key = (object) + 1; key < (json)->nodes[object].next;                        \
-	     key = (json)->nodes[key + 1].next)
+	for (uint32_t key = (object) + 1; key < json_behind((json), (object));                     \
+	     key = json_behind((json), key + 1))
 
-/* The value of the (last) member with this key; 0: none, or this is no object. */
-uint32_t json_member(const struct json *json, uint32_t object, const char *key);
+/* Of items, or members. */
+uint32_t json_count(const struct json *json, uint32_t list_or_object);
+/* The value of the last member with this key that is not doubled; 0: none, or this is no object. */
+uint32_t json_member_named(const struct json *json, uint32_t object, const char *key, size_t len);
+static inline uint32_t json_member(const struct json *json, uint32_t object, const char *key)
+{
+	return json_member_named(json, object, key, strlen(key));
+}
 /* A string is this text. */
 bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len);
 
@@ -77,16 +104,31 @@ struct json_string {
 	const char *text; /* without a NUL behind it; NULL: no string */
 	size_t len;
 };
+struct json_string json_string_unescaped(const struct json *json, uint32_t node, struct arena *a);
+
 /* Its characters. They stand in the text itself, or, where there were escapes, in the arena. */
-struct json_string json_string_of(const struct json *json, uint32_t node, struct arena *a);
+static inline struct json_string json_string_of(const struct json *json, uint32_t node,
+						struct arena *a)
+{
+	const struct json_node *n = &json->nodes[node];
+
+	if (n->type != JSON_TYPE_STRING)
+		return (struct json_string){0};
+	if (n->escaped)
+		return json_string_unescaped(json, node, a);
+	return (struct json_string){json->text + n->at + 1, n->extent - 2};
+}
+
+/* The number has a fraction or an exponent. */
+bool json_has_fraction(const struct json *json, uint32_t number);
 /* False: no number, one with a fraction or an exponent, or one that does not fit. */
 bool json_integer_of(int64_t *number, const struct json *json, uint32_t node);
 
-/* Adds every key that stands before in the same object already, in the order of the text. */
-typedef LIST(uint32_t) json_node_list;
-void json_find_duplicates(json_node_list *keys, struct arena *a, const struct json *json);
-
-struct json_position {
-	uint32_t line, column; /* from 1; a column is a character (code point), as editors count */
+/* A key that stands before in the same object already, and the first one there. */
+struct json_duplicate {
+	uint32_t key, first;
 };
-struct json_position json_position(const char *text, size_t len, size_t offset);
+typedef LIST(struct json_duplicate) json_duplicate_list;
+/* In this object, in the order of the text. The later keys are `doubled` from then on. */
+void json_find_duplicates(json_duplicate_list *found, struct arena *a, struct json *json,
+			  uint32_t object);

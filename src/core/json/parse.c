@@ -1,44 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The JSON reader (json.h says why it is ours): one walk over the text, without recursion, that
+ * makes the nodes and names the first thing that is wrong.
+ */
 #include "core/json/escape.h"
 #include "core/json/json.h"
 
 #include <endian.h>
 #include <string.h>
 
+enum { MOST_LINES = (1 << 27) - 1, MOST_TYPES = 7 }; /* what a node has room for */
+
 struct parser {
 	struct json *json;
+	struct arena *a; /* of the nodes */
 	const char *text, *at, *end;
+	uint32_t line;		       /* that `at` is in; strings have no line ends in them */
 	uint32_t open[JSON_MAX_DEPTH]; /* nodes of the brackets that are open */
 	uint32_t depth, max_depth;
 	const char *comma; /* the one that was taken last */
 	struct json_error *wrong;
 };
 
+static bool fail_of_kind(struct parser *p, enum json_trouble kind, const char *at, const char *what)
+{
+	*p->wrong = (struct json_error){kind, (size_t)(at - p->text), what, SIZE_MAX};
+	return false;
+}
+
 static bool fail(struct parser *p, const char *at, const char *what)
 {
-	*p->wrong = (struct json_error){(size_t)(at - p->text), what, SIZE_MAX};
-	return false;
+	return fail_of_kind(p, JSON_TROUBLE_SYNTAX, at, what);
 }
 
-static bool fail_at_end(struct parser *p, const char *what)
+static bool fail_of_bytes(struct parser *p, const char *at)
 {
-	fail(p, p->end, what);
-	if (p->depth)
-		p->wrong->opened = p->json->nodes[p->open[p->depth - 1]].at;
-	return false;
-}
-
-static uint32_t add_node(struct parser *p, enum json_type type, const char *at)
-{
-	struct json *json = p->json;
-
-	if (json->n == json->cap) {
-		json->cap = json->cap ? 2 * json->cap : 64;
-		json->nodes = xrealloc(json->nodes, json->cap * sizeof(*json->nodes));
-	}
-	json->nodes[json->n] = (struct json_node){
-		.at = (uint32_t)(at - p->text), .next = json->n + 1, .type = (uint8_t)type};
-	return json->n++;
+	return fail_of_kind(p, JSON_TROUBLE_BYTES, at,
+			    *at ? "not UTF-8; save the file as UTF-8"
+				: "a NUL byte; save the file as UTF-8");
 }
 
 static bool is_blank(char c)
@@ -46,11 +45,68 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
+/* Behind the last character: editors show no place behind the last line. */
+static bool fail_at_end(struct parser *p, const char *what)
+{
+	const char *at = p->end;
+
+	while (at > p->text && is_blank(at[-1]))
+		at--;
+	fail(p, at, what);
+	if (p->depth)
+		p->wrong->opened = p->json->nodes[p->open[p->depth - 1]].at;
+	return false;
+}
+
+/* Few texts have a node on less than eight bytes. What is not written costs nothing. */
+static void grow(struct parser *p)
+{
+	struct json *json = p->json;
+	const struct json_node *old = json->nodes;
+
+	json->cap = old ? 2 * json->cap : 16 + (uint32_t)(p->end - p->text) / 8;
+	json->nodes = arena_take(p->a, json->cap * sizeof(*json->nodes));
+	if (old)
+		memcpy(json->nodes, old, json->n * sizeof(*old));
+}
+
+static uint32_t add_node(struct parser *p, enum json_type type, const char *at)
+{
+	struct json *json = p->json;
+
+	if (json->n == json->cap)
+		grow(p);
+	json->nodes[json->n] = (struct json_node){.at = (uint32_t)(at - p->text),
+						  .line = p->line & MOST_LINES,
+						  .type = type & MOST_TYPES};
+	return json->n++;
+}
+
+/* Indentation is skipped eight bytes at a time. */
+static void skip_blanks(struct parser *p)
+{
+	const uint64_t blanks = UINT64_MAX / UINT8_MAX * ' ';
+	const char *at = p->at;
+	uint64_t word;
+
+	for (; at < p->end && is_blank(*at); at++) {
+		p->line += *at == '\n';
+		while ((size_t)(p->end - at) > sizeof(word)) {
+			memcpy(&word, at + 1, sizeof(word));
+			word = le64toh(word) ^ blanks;
+			at += word ? __builtin_ctzll(word) / 8 : (int)sizeof(word);
+			if (word)
+				break;
+		}
+	}
+	p->at = at;
+}
+
 /* The next character that is no blank; '\0' at the end, and where a NUL stands. */
 static inline char peek(struct parser *p)
 {
-	while (p->at < p->end && is_blank(*p->at))
-		p->at++;
+	if (p->at < p->end && (unsigned char)*p->at <= ' ')
+		skip_blanks(p);
 	return p->at < p->end ? *p->at : '\0';
 }
 
@@ -131,8 +187,9 @@ static bool fail_in_string(struct parser *p, const char *at)
 	if (*at == '\\')
 		return fail(p, at, "an unknown escape; write \\\\ for a backslash");
 	if ((unsigned char)*at >= 0x80)
-		return fail(p, at, "not UTF-8; save the file as UTF-8");
-	return fail(p, at, "a control character within a string; remove it");
+		return fail_of_bytes(p, at);
+	return *at ? fail(p, at, "a control character within a string; remove it")
+		   : fail_of_bytes(p, at);
 }
 
 static bool take_string(struct parser *p)
@@ -157,7 +214,7 @@ static bool take_string(struct parser *p)
 		escaped |= *at == '\\';
 		at += n;
 	}
-	p->json->nodes[node].len = (uint32_t)(at + 1 - p->at);
+	p->json->nodes[node].extent = (uint32_t)(at + 1 - p->at);
 	p->json->nodes[node].escaped = escaped;
 	p->at = at + 1;
 	return true;
@@ -228,7 +285,7 @@ static bool take_word(struct parser *p)
 				      "leading zero or sign +"
 				    : "a word without quotes; write it in double quotes");
 	node = add_node(p, type, at);
-	p->json->nodes[node].len = (uint32_t)(end - at);
+	p->json->nodes[node].extent = (uint32_t)(end - at);
 	p->at = end;
 	return true;
 }
@@ -237,21 +294,20 @@ static bool take_word(struct parser *p)
 
 static bool fail_at_value(struct parser *p, char c, const char *expected)
 {
+	if (p->at == p->end && !p->depth)
+		return fail_of_kind(p, JSON_TROUBLE_EMPTY, p->at, "the text is empty");
 	if (p->at == p->end)
-		return fail_at_end(p, p->depth ? "the text ends too early" : "the text is empty");
+		return fail_at_end(p, "the text ends too early");
 	if ((c == '}' || c == ']') && p->comma)
 		return fail(p, p->comma, "a comma before a closing bracket; remove the comma");
 	if (c == '/' || c == '#')
 		return fail(p, p->at, "a comment; JSON has none, remove it");
 	if (c == '\'')
 		return fail(p, p->at, "a single quote; write double quotes");
+	if (!c || ((unsigned char)c >= 0x80 && !utf8_length(p->at, p->end)))
+		return fail_of_bytes(p, p->at);
 	if ((unsigned char)c >= 0x80)
-		return fail(p, p->at,
-			    utf8_length(p->at, p->end)
-				    ? "a character that belongs into double quotes"
-				    : "not UTF-8; save the file as UTF-8");
-	if (!c)
-		return fail(p, p->at, "a NUL byte; save the file as UTF-8");
+		return fail(p, p->at, "a character that belongs into double quotes");
 	return fail(p, p->at, expected);
 }
 
@@ -265,7 +321,7 @@ static bool take_value(struct parser *p)
 	if (c != '{' && c != '[')
 		return is_in_word(c) ? take_word(p) : fail_at_value(p, c, "expected a value");
 	if (p->depth == p->max_depth)
-		return fail(p, p->at, "nested too deep");
+		return fail_of_kind(p, JSON_TROUBLE_LIMIT, p->at, "nested too deep");
 	p->open[p->depth++] = add_node(p, c == '{' ? JSON_TYPE_OBJECT : JSON_TYPE_LIST, p->at);
 	p->at++;
 	return true;
@@ -295,7 +351,7 @@ static bool is_object(const struct parser *p)
 
 static void close_bracket(struct parser *p)
 {
-	p->json->nodes[p->open[--p->depth]].next = p->json->n;
+	p->json->nodes[p->open[--p->depth]].extent = p->json->n;
 	p->at++;
 }
 
@@ -309,7 +365,8 @@ static bool fail_between(struct parser *p, char c)
 					 : "expected \"]\", the bracket that is open is a \"[\"");
 	if (c == '/' || c == '#')
 		return fail(p, p->at, "a comment; JSON has none, remove it");
-	return fail(p, p->at, "expected a comma or a closing bracket");
+	return c ? fail(p, p->at, "expected a comma or a closing bracket")
+		 : fail_of_bytes(p, p->at);
 }
 
 /* Behind a value: closes what ends here. False where no other value follows: the end, or *wrong. */
@@ -319,7 +376,6 @@ static bool take_next(struct parser *p)
 	while (p->depth) {
 		char c = peek(p);
 
-		p->json->nodes[p->open[p->depth - 1]].len++;
 		if (c == ',') {
 			p->comma = p->at++;
 			return true;
@@ -357,24 +413,28 @@ static bool parse(struct parser *p)
 		return false;
 	return peek(p) == '\0' && p->at == p->end
 		       ? true
-		       : fail(p, p->at, "something behind the end of the JSON text");
+		       : fail(p, p->at, "something behind the end of the JSON text; remove it");
 }
 
-bool json_parse(struct json *json, const char *text, size_t len, uint32_t depth,
+bool json_parse(struct json *json, struct arena *a, const char *text, size_t len, uint32_t depth,
 		struct json_error *wrong)
 {
 	struct parser p = {.json = json,
+			   .a = a,
 			   .text = text,
 			   .at = text,
 			   .end = text + len,
+			   .line = 1,
 			   .max_depth = depth,
 			   .wrong = wrong};
 
 	*json = (struct json){.text = text};
 	*wrong = (struct json_error){0};
 	if (len > JSON_MAX_BYTES)
-		return fail(&p, text, "longer than 1 GiB");
+		return fail_of_kind(&p, JSON_TROUBLE_LIMIT, text, "longer than 1 GiB");
 	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
-		return fail(&p, text, "a byte order mark; save the file as UTF-8 without one");
+		return fail_of_kind(
+			&p, JSON_TROUBLE_BYTES, text,
+			"the file begins with a byte order mark; save it as UTF-8 without one");
 	return parse(&p);
 }

@@ -379,8 +379,20 @@ ENCODER(encode_mark)
 
 ENCODER(encode_ct_mark)
 {
+	uint32_t nothing = 0;
+
 	load_ct(b, NFT_CT_MARK);
-	match_all_bits(b, t->number, NFT_CMP_EQ);
+	if (t->mask != UINT32_MAX)
+		bitwise(b, &t->mask, &nothing, sizeof(nothing));
+	compare(b, NFT_CMP_EQ, &t->number, sizeof(t->number));
+}
+
+ENCODER(encode_ct_direction)
+{
+	uint8_t direction = (uint8_t)t->number;
+
+	load_ct(b, NFT_CT_DIRECTION);
+	compare(b, NFT_CMP_EQ, &direction, sizeof(direction));
 }
 
 ENCODER(encode_fib_local)
@@ -426,7 +438,7 @@ ENCODER(encode_mark_change)
 ENCODER(encode_ct_mark_change)
 {
 	load_ct(b, NFT_CT_MARK);
-	change_bits(b, t->number, t->kind == TERM_CT_MARK_SET ? t->number : 0);
+	change_bits(b, t->mask, t->number);
 	store_ct(b, NFT_CT_MARK);
 }
 
@@ -491,7 +503,8 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
 	[TERM_MARK_HAS] = encode_mark,
 	[TERM_MARK_LACKS] = encode_mark,
-	[TERM_CT_MARK_HAS] = encode_ct_mark,
+	[TERM_CT_MARK] = encode_ct_mark,
+	[TERM_CT_DIRECTION] = encode_ct_direction,
 	[TERM_FIB_LOCAL] = encode_fib_local,
 	[TERM_FIB_FOREIGN] = encode_fib_foreign,
 	[TERM_LOOKUP] = encode_lookup,
@@ -501,7 +514,6 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_MARK_SET] = encode_mark_change,
 	[TERM_MARK_CLEAR] = encode_mark_change,
 	[TERM_CT_MARK_SET] = encode_ct_mark_change,
-	[TERM_CT_MARK_CLEAR] = encode_ct_mark_change,
 	[TERM_LOG] = encode_log,
 	[TERM_DNAT] = encode_dnat,
 	[TERM_DNAT_MAP] = encode_dnat_map,

@@ -51,7 +51,7 @@ static bool is_needed(const struct picked *p, const struct rule *rule)
 	if (!rule->terms.n || first->kind == TERM_MARK_CLEAR)
 		return false;
 	set = first->kind == TERM_LOOKUP ? ruleset_find_set(p->rs, first->name) : NULL;
-	return !set || (set->role != SET_ALLOW && set->role != SET_RAW_ALLOW);
+	return !set || (set->role != SET_ALLOW && set->role != SET_UNCOUNTED);
 }
 
 static void pick_terms(struct picked *p, const struct rule *rule)

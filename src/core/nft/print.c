@@ -197,6 +197,15 @@ static void print_ct_state(struct buf *out, uint32_t bits)
 		}
 }
 
+static void print_ct_mark_set(struct buf *out, const struct term *t)
+{
+	buf_puts(out, "ct mark set ct mark");
+	if (t->mask)
+		buf_printf(out, " & %#x", ~t->mask);
+	if (t->number)
+		buf_printf(out, " | %#x", t->number);
+}
+
 static void print_dnat(struct buf *out, const struct term *t)
 {
 	buf_printf(out, "dnat ip to %s", ip_format(t->prefix.ip).s);
@@ -245,8 +254,14 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 	case TERM_MARK_LACKS:
 		buf_printf(out, "meta mark & %#x != %#x", t->number, t->number);
 		break;
-	case TERM_CT_MARK_HAS:
-		buf_printf(out, "ct mark & %#x == %#x", t->number, t->number);
+	case TERM_CT_MARK:
+		if (t->mask == UINT32_MAX)
+			buf_printf(out, "ct mark %#x", t->number);
+		else
+			buf_printf(out, "ct mark & %#x == %#x", t->mask, t->number);
+		break;
+	case TERM_CT_DIRECTION:
+		buf_printf(out, "ct direction %s", t->number ? "reply" : "original");
 		break;
 	case TERM_FIB_LOCAL:
 		buf_puts(out, "fib daddr type local");
@@ -273,10 +288,7 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		buf_printf(out, "meta mark set meta mark & %#x", ~t->number);
 		break;
 	case TERM_CT_MARK_SET:
-		buf_printf(out, "ct mark set ct mark | %#x", t->number);
-		break;
-	case TERM_CT_MARK_CLEAR:
-		buf_printf(out, "ct mark set ct mark & %#x", ~t->number);
+		print_ct_mark_set(out, t);
 		break;
 	case TERM_LOG:
 		buf_printf(out, "log prefix \"%s\"", t->name);

@@ -2,7 +2,7 @@
 /* What doctor looks for in what was observed: pure, so that every case has a unit test. */
 #pragma once
 
-#include "core/plan/plan.h"
+#include "core/plan/observed.h"
 
 /*
  * An address or route of the host that takes packets away from a network: of its subnet or a part

@@ -5,8 +5,9 @@
  */
 #pragma once
 
-#include "core/compile/flows.h"
-#include "core/plan/plan.h"
+#include "core/compile/findings.h"
+#include "core/plan/observed.h"
+#include "core/ruleset/flows.h"
 
 /* Those that the translations of a namespace name, each once. */
 void interfaces_named(name_list *names, struct arena *a, const struct flows *flows);

@@ -24,7 +24,7 @@ uint32_t differ_step_index(const struct differ *d, const struct step *step)
 
 const char *differ_path(struct differ *d, const char *kind, const char *key)
 {
-	return place_path(d->a, place_of(d->a, kind, key, NULL));
+	return path_of_declared(d->a, kind, key);
 }
 
 static void index_containers(struct differ *d)

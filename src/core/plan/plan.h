@@ -6,8 +6,9 @@
  */
 #pragma once
 
-#include "core/compile/compile.h"
+#include "core/compile/findings.h"
 #include "core/nft/nft.h"
+#include "core/plan/observed.h"
 
 enum step_kind {
 	STEP_CREATE_NETWORK,
@@ -63,41 +64,6 @@ struct plan {
 	const char *replace; /* set before: this network is to be made anew, if it must be */
 	const char *replace_refused; /* why it is not; NULL: it is, or nobody asked */
 	LIST(const struct kept_endpoint *) obsolete; /* not to be made again any more */
-};
-
-/*
- * What the host holds beside Docker's own lists: routes and addresses, which may take packets away
- * from a network's subnet.
- */
-struct host_prefix {
-	struct prefix prefix;
-	const char *device; /* "several interfaces" of a route with several next hops */
-	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
-};
-
-/* An interface that policies name, and whether it is there. */
-struct named_interface {
-	const char *container, *name; /* container NULL: on the host */
-	bool there;
-};
-
-/* A connection that the engine refused: the container is connected as it was before. */
-struct refusal {
-	const char *container_id, *network, *why;
-	struct ip ip; /* that was asked for */
-	int64_t until_ms;
-};
-
-struct observed {
-	const struct engine *engine;
-	const struct facts *facts;
-	struct state
-		have; /* spaces[0] is the host; attachments and networks come from the engine */
-	LIST(struct host_prefix) host_prefixes;
-	LIST(struct named_interface) interfaces;
-	LIST(struct kept_endpoint) kept; /* taken away before, and not made again yet */
-	LIST(struct kept_network) kept_networks;
-	LIST(struct refusal) refusals;
 };
 
 /*

@@ -100,7 +100,7 @@ void plan_print(struct buf *out, const struct plan *plan, const struct config *c
 
 /* --- for programs --- */
 
-static void json_member(struct buf *out, const char *name, const char *text)
+static void put_member(struct buf *out, const char *name, const char *text)
 {
 	if (!text || !*text)
 		return;
@@ -135,11 +135,11 @@ static void json_step(struct buf *out, const struct step *step)
 	for (size_t i = 0; i < COUNT_OF(signs); i++)
 		if (signs[i].sign == step->sign)
 			buf_printf(out, "    {\"action\": \"%s\"", signs[i].json);
-	json_member(out, "object", step->object);
-	json_member(out, "text", step->text);
-	json_member(out, "why", step->why);
-	json_member(out, "network", step->network);
-	json_member(out, "container", step->container);
+	put_member(out, "object", step->object);
+	put_member(out, "text", step->text);
+	put_member(out, "why", step->why);
+	put_member(out, "network", step->network);
+	put_member(out, "container", step->container);
 	if (step->kind == STEP_FIREWALL)
 		json_changes(out, step);
 	buf_puts(out, "}");
@@ -164,8 +164,8 @@ void plan_print_json(struct buf *out, const struct plan *plan, const struct obse
 	comma = "\n";
 	list_each (finding, &plan->findings.list) {
 		buf_printf(out, "%s    {\"kind\": \"%s\"", comma, finding_names[finding->kind]);
-		json_member(out, "subject", finding->subject);
-		json_member(out, "text", finding->text);
+		put_member(out, "subject", finding->subject);
+		put_member(out, "text", finding->text);
 		if (finding->origin != NONE)
 			buf_printf(out, ", \"policy\": %u", finding->origin);
 		buf_puts(out, "}");

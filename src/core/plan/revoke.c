@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/plan/revoke.h"
 
+#include "core/iptables/iptables.h"
+#include "core/nft/flows.h"
+
+#include <netinet/in.h>
+
 static bool traffic_fits(struct traffic match, uint8_t proto, uint16_t port)
 {
 	if (match.proto && match.proto != proto)
@@ -9,13 +14,100 @@ static bool traffic_fits(struct traffic match, uint8_t proto, uint16_t port)
 	       (port >= match.low && port <= match.high);
 }
 
+/* What the first packet asked for. */
+static bool is_asked_so(const struct translation *t, const struct connection *c)
+{
+	return traffic_fits(t->match, c->proto, c->dport) &&
+	       (!t->from.ip.family || prefix_contains(t->from, c->src));
+}
+
 static bool is_translated_so(const struct translation *t, const struct connection *c)
 {
 	uint16_t port = t->to_port ? t->to_port : c->dport;
 
-	return ip_equal(t->to, c->answers) && traffic_fits(t->match, c->proto, c->dport) &&
-	       (!c->answers_port || c->answers_port == port) &&
-	       (!t->from.ip.family || prefix_contains(t->from, c->src));
+	return ip_equal(t->to, c->answers) && is_asked_so(t, c) &&
+	       (!c->answers_port || c->answers_port == port);
+}
+
+static bool is_translated(const struct connection *c)
+{
+	return !ip_equal(c->dst, c->answers);
+}
+
+/* --- flows, to be asked --- */
+
+static uint64_t hash_of(struct ip src, struct ip dst, uint8_t proto, uint16_t port)
+{
+	uint64_t hash = hash_word(HASH_START, (uint64_t)ip_to_v4(src) << 32 | ip_to_v4(dst));
+
+	return hash_word(hash, (uint64_t)proto << 16 | port);
+}
+
+enum { FEW_PAIRS = 16 };
+
+static bool all_single(const struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!prefix_is_single(peers->items[i].net))
+			return false;
+	return true;
+}
+
+static bool is_exact(const struct grant *g)
+{
+	for (uint32_t m = 0; m < g->n_matches; m++)
+		if (!match_has_ports(g->matches[m]) || g->matches[m].low != g->matches[m].high)
+			return false;
+	return (uint64_t)g->from->n * g->to->n <= FEW_PAIRS && all_single(g->from) &&
+	       all_single(g->to);
+}
+
+static void add_exact(struct admission *admission, struct arena *a, uint32_t grant)
+{
+	const struct grant *g = &admission->grants.items[grant];
+
+	for (uint32_t s = 0; s < g->from->n; s++)
+		for (uint32_t d = 0; d < g->to->n; d++)
+			for (uint32_t m = 0; m < g->n_matches; m++) {
+				uint64_t hash =
+					hash_of(g->from->items[s].net.ip, g->to->items[d].net.ip,
+						g->matches[m].proto, g->matches[m].low);
+
+				*list_add(a, &admission->one) = (struct exact_grant){hash, grant};
+				hash_index_grow(&admission->exact, a, &admission->one, i,
+						admission->one.items[i].hash);
+			}
+}
+
+static void add_translations(struct admission *admission, struct arena *a,
+			     const struct flows *flows)
+{
+	list_each (t, &flows->translations)
+		*list_add(a, &admission->translations) = *t;
+}
+
+void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows)
+{
+	add_translations(admission, a, flows);
+	list_each (grant, &flows->grants) {
+		*list_add(a, &admission->grants) = *grant;
+		if (is_exact(grant))
+			add_exact(admission, a, admission->grants.n - 1);
+		else
+			*list_add(a, &admission->wide) = admission->grants.n - 1;
+	}
+}
+
+void admit_rules(struct admission *admission, struct arena *a, const struct space *space)
+{
+	const struct replay *table = nft_replay_of(a, &space->ruleset);
+	struct flows read = {0};
+
+	if (table)
+		*list_add(a, &admission->tables) = table;
+	nft_read_translations(&read, a, &space->ruleset);
+	ipt_read_flows(&read, a, &space->chains);
+	admit_flows(admission, a, &read);
 }
 
 static bool holds(const struct peers *peers, struct ip ip)
@@ -26,25 +118,134 @@ static bool holds(const struct peers *peers, struct ip ip)
 	return false;
 }
 
-static bool matches_fit(const struct grant *grant, uint8_t proto, uint16_t port)
+static bool grants(const struct admission *admission, uint32_t grant, const struct connection *c,
+		   uint16_t port)
 {
-	for (uint32_t m = 0; m < grant->n_matches; m++)
-		if (traffic_fits(grant->matches[m], proto, port))
+	const struct grant *g = &admission->grants.items[grant];
+
+	for (uint32_t m = 0; m < g->n_matches; m++)
+		if (traffic_fits(g->matches[m], c->proto, port))
+			return holds(g->to, c->answers) && holds(g->from, c->src);
+	return false;
+}
+
+static bool tables_admit(const struct admission *admission, const struct connection *c,
+			 uint16_t port)
+{
+	const struct replayed packet = {c->src, c->answers, c->proto, port};
+
+	list_each (table, &admission->tables)
+		if (nft_replay_admits(*table, &packet))
 			return true;
 	return false;
 }
 
-bool flows_admit(const struct flows *flows, const struct connection *c)
+/* Some policy says yes to it, directly or through a translation. */
+static bool is_admitted(const struct admission *admission, const struct connection *c)
 {
-	bool translated = !ip_equal(c->dst, c->answers);
+	uint16_t port = is_translated(c) ? c->answers_port : c->dport;
 
-	if (translated)
-		list_each (t, &flows->translations)
+	if (is_translated(c))
+		list_each (t, &admission->translations)
 			if (is_translated_so(t, c))
 				return true;
-	list_each (grant, &flows->grants)
-		if (holds(grant->to, c->answers) && holds(grant->from, c->src) &&
-		    matches_fit(grant, c->proto, translated ? c->answers_port : c->dport))
+	if (tables_admit(admission, c, port))
+		return true;
+	if (hash_index_find(&admission->exact, hash_of(c->src, c->answers, c->proto, port), i,
+			    grants(admission, admission->one.items[i].grant, c, port)) != NONE)
+		return true;
+	list_each (i, &admission->wide)
+		if (grants(admission, *i, c, port))
 			return true;
 	return false;
+}
+
+/* --- connections that were admitted --- */
+
+static bool leads_into_managed(const struct flows *flows, const struct connection *c)
+{
+	list_each (tied, &flows->tied)
+		if (prefix_contains(tied->subnet, c->answers))
+			return true;
+	return false;
+}
+
+static bool has_home(const struct flows *flows, struct ip ip)
+{
+	list_each (home, &flows->homes)
+		if (prefix_contains(home->subnet, ip))
+			return true;
+	return false;
+}
+
+/* Of our bits those that its kind of flow bears: others write whole words. */
+static bool bears_our_mark(const struct revocation *r, const struct connection *c)
+{
+	uint32_t bits = c->mark & (r->admitted | r->between);
+
+	return bits == r->admitted ||
+	       (bits == r->between && has_home(r->flows, c->src) && has_home(r->flows, c->answers));
+}
+
+static bool is_own(const struct revocation *r, struct ip ip)
+{
+	for (uint32_t i = 0; i < r->n_own; i++)
+		if (ip_equal(r->own[i], ip))
+			return true;
+	return false;
+}
+
+/* By which interface it comes is not known. Of a wrong guess the next packet makes the same entry.
+ */
+static bool is_caught(const struct revocation *r, const struct connection *c)
+{
+	if (!r->translates || is_translated(c) || c->proto == IPPROTO_TCP ||
+	    c->proto == IPPROTO_SCTP || !is_own(r, c->dst))
+		return false;
+	list_each (t, &r->flows->translations)
+		if (is_asked_so(t, c))
+			return true;
+	return false;
+}
+
+bool revocation_concerns(const struct revocation *r, const struct connection *c)
+{
+	return is_caught(r, c) || is_admitted(r->earlier, c) ||
+	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
+}
+
+/* Another target by now: what has no connection of its own is translated anew, packet by packet. */
+static bool is_led_elsewhere(const struct revocation *r, const struct connection *c)
+{
+	if (c->proto == IPPROTO_TCP || !is_translated(c))
+		return false;
+	list_each (t, &r->flows->translations)
+		if (is_asked_so(t, c))
+			return true;
+	return false;
+}
+
+static bool is_closed(const struct flows *flows, struct ip ip)
+{
+	list_each (home, &flows->homes)
+		if (!home->open && prefix_contains(home->subnet, ip))
+			return true;
+	return false;
+}
+
+/* Neither end can begin anything at the other, unless a policy says so. */
+static bool is_kept_apart(const struct revocation *r, const struct connection *c)
+{
+	return is_closed(r->flows, c->src) && is_closed(r->flows, c->answers);
+}
+
+enum fate revocation_fate(const struct revocation *r, const struct connection *c)
+{
+	if (is_caught(r, c))
+		return FATE_ENDS;
+	if (is_admitted(r->now, c))
+		return FATE_LIVES;
+	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
+		return FATE_ENDS;
+	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;
 }

@@ -63,7 +63,7 @@ static bool same_routes(const struct space *a, const struct space *b)
 	if (a->routes.n != b->routes.n)
 		return false;
 	for (uint32_t i = 0; i < a->routes.n; i++)
-		if (prefix_compare(a->routes.items[i].dst, b->routes.items[i].dst) ||
+		if (route_compare(&a->routes.items[i], &b->routes.items[i]) ||
 		    !ip_equal(a->routes.items[i].via, b->routes.items[i].via))
 			return false;
 	return true;
@@ -72,8 +72,12 @@ static bool same_routes(const struct space *a, const struct space *b)
 static const char *route_text(struct differ *d, const struct space *space,
 			      const struct route *route)
 {
-	const struct ip_text dst = prefix_format(route->dst), via = ip_format(route->via);
-	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s};
+	const struct ip_text dst = prefix_format(route->dst);
+	const struct ip_text via =
+		route->via.family ? ip_format(route->via) : (struct ip_text){"its own device"};
+	const char *const table =
+		route->table == TABLE_MAIN ? "" : arena_printf(d->a, " table %u", route->table);
+	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s, table};
 	size_t len = 1;
 	char *text, *at;
 
@@ -101,7 +105,7 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 		struct step *step;
 
 		/* one to the same destination is replaced in place by the wanted one */
-		if (space_has_route(other, route->dst, add ? &route->via : NULL))
+		if (space_has_route(other, route, !add))
 			continue;
 		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
 				  "route", want, have);

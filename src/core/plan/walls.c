@@ -4,9 +4,9 @@
  * flow's first packet, and the answer to it, is led past every wall on its way. Said where it is
  * certain, or where a chain drops all that it does not accept.
  */
-#include "core/compile/flows.h"
 #include "core/compile/nodes.h"
 #include "core/plan/impl.h"
+#include "core/ruleset/flows.h"
 
 #include <linux/netfilter.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/explain.h"
 
+#include "base/foreign.h"
 #include "core/reach/words.h"
 
 #include <string.h>
@@ -117,7 +118,7 @@ static void print_path(struct buf *out, const struct explanation *x)
 			   hop->container ? hop->container : "host", (int)stage, hop->stage,
 			   hop_words[hop->kind]);
 		if (hop->policy != NONE && hop->kind != HOP_GOES_ON)
-			buf_printf(out, "policies[%u]: ", hop->policy);
+			buf_printf(out, "%s: ", policy_place(&a, x->reach->config, hop->policy));
 		buf_printf(out, "%s\n", hop->text);
 	}
 }
@@ -141,7 +142,8 @@ void explain_print(struct buf *out, const struct explanation *x)
 	buf_puts(out, ":\n");
 	print_path(out, x);
 	if (x->nearest.policy != NONE)
-		buf_printf(out, "\nnearest: policies[%u]: %s\n", x->nearest.policy, x->nearest.why);
+		buf_printf(out, "\nnearest: %s: %s\n",
+			   policy_place(&a, x->reach->config, x->nearest.policy), x->nearest.why);
 	if (x->remedy)
 		buf_printf(out, "\nto open it, add to \"policies\":\n  %s\n", x->remedy);
 	if (x->traced)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/graph.h"
 
+#include "base/foreign.h"
 #include "core/reach/words.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "core/reach/path.h"
 
 #include "base/buf.h"
+#include "base/foreign.h"
 #include "core/reach/words.h"
 
 #include <string.h>

@@ -126,7 +126,7 @@ static void handed_over(struct walker *w)
 	else if (f->docker_drops)
 		hop(w, HOP_GOES_ON, NULL, f->docker_user ? "filter DOCKER-USER" : "filter FORWARD",
 		    NONE, "accepts the mark 0x%x%s",
-		    split && between ? mark_between(f) : f->mark_accept,
+		    split && between ? facts_hooks(f).between : f->mark_accept,
 		    split && !between ? ", behind foreign rules" : "");
 }
 

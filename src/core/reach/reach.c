@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/reach.h"
 
-#include "core/reach/sets.h"
+#include "core/flowset/sets.h"
 
 #include <string.h>
 

@@ -8,8 +8,8 @@
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
-#include "core/compile/flows.h"
-#include "core/reach/diagram.h"
+#include "core/flowset/diagram.h"
+#include "core/ruleset/flows.h"
 
 /* Values of FLOW_IN; names of interfaces follow. */
 enum { REACH_IN_LOCAL, REACH_IN_OTHER, REACH_N_IN };

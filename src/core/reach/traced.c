@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/traced.h"
 
+#include "base/foreign.h"
 #include "core/foreign/plain.h"
 #include "core/resolve/resolve.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/words.h"
 
+#include "base/foreign.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -286,6 +288,19 @@ static void print_interfaces(struct buf *out, const struct reach *reach,
 			}
 }
 
+const char *policy_place(struct arena *a, const struct config *config, uint32_t policy)
+{
+	return arena_printf(a, "policies[%u], %s:%u", policy, config->file,
+			    config->policies.items[policy].line);
+}
+
+static void print_policy(struct buf *out, const struct reach *reach, uint32_t policy)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	buf_printf(out, "  (%s)", policy_place(&a, reach->config, policy));
+}
+
 void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block)
 {
 	print_end(out, reach, &block->fields[FLOW_SRC], NULL, NULL);
@@ -295,7 +310,7 @@ void print_block(struct buf *out, const struct reach *reach, const struct flow_b
 	buf_puts(out, " ");
 	print_traffic(out, block);
 	if (block->leaf >= REACH_POLICY)
-		buf_printf(out, "  (policies[%u])", block->leaf - REACH_POLICY);
+		print_policy(out, reach, block->leaf - REACH_POLICY);
 }
 
 /* --- changes --- */
@@ -376,7 +391,7 @@ void print_change(struct buf *out, const struct reach *reach, const struct chang
 	buf_puts(out, change->opens ? "opens   " : "closes  ");
 	print_what(out, reach, change);
 	if (change->kind != CHANGE_NETWORK)
-		buf_printf(out, "  (policies[%u])", change->block.leaf);
+		print_policy(out, reach, change->block.leaf);
 }
 
 /* --- JSON --- */

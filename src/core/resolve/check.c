@@ -2,7 +2,6 @@
 /* Warnings that need resolved names: policies that say what another one says, or nothing at all. */
 #include "base/hash.h"
 #include "core/config/drivers.h"
-#include "core/config/place.h"
 #include "core/resolve/resolve.h"
 
 #include <string.h>
@@ -13,6 +12,7 @@ struct checker {
 	struct arena *a, *scratch;
 	struct diags *diags;
 	const struct config *config;
+	struct config_text *text;
 	const struct resolution *resolution;
 	const bool *beside; /* of each network: its packets do not pass this host */
 	uint32_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
@@ -106,11 +106,11 @@ static void warn_of_cover(const struct checker *c, uint32_t first, uint32_t seco
 	bool forth = covers(c->config, a, b), back = covers(c->config, b, a);
 
 	if (forth && back)
-		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, second, NULL),
+		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, second, NULL),
 			"the same as policies[%u]", first);
 	else if (forth || back)
-		diag_at(c->diags, SEVERITY_WARNING,
-			place_of_policy(c->a, forth ? second : first, NULL),
+		diag_at(c->diags, SEVERITY_WARNING, c->text,
+			node_of_policy(c->text, forth ? second : first, NULL),
 			"policies[%u] covers this already", forth ? first : second);
 }
 
@@ -184,7 +184,7 @@ static void warn_of_neighbours(struct checker *c, const struct resolved *out, ui
 	n = &c->config->networks.items[network];
 	if (options_keep_apart(n->options.items, n->options.n))
 		return;
-	diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 		"both ends are on %s, whose containers reach each other anyway; this policy "
 		"changes nothing (unless that network stands with enable_icc=false)",
 		n->name);
@@ -210,7 +210,7 @@ static void warn_of_passers_by(struct checker *c, const struct resolved *out, ui
 		       "sends it here";
 	}
 	if (beside != NONE && (p->nat == NAT_NO || (p->iface && !p->name)))
-		diag_at(c->diags, SEVERITY_WARNING, place_of_policy(c->a, i, NULL),
+		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 			"%s has driver %s: %s", c->config->networks.items[beside].name,
 			c->config->networks.items[beside].driver, what);
 }
@@ -225,7 +225,7 @@ static const bool *find_beside(struct arena *scratch, const struct config *confi
 }
 
 void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
-		   const struct config *config)
+		   const struct config *config, struct config_text *text)
 {
 	AUTO_RELEASE struct arena scratch = {0};
 	uint32_t n = config->policies.n;
@@ -233,6 +233,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 			    .scratch = &scratch,
 			    .diags = diags,
 			    .config = config,
+			    .text = text,
 			    .resolution = resolution,
 			    .beside = find_beside(&scratch, config),
 			    .matters = arena_array(&scratch, uint32_t, n),

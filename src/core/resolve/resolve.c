@@ -7,7 +7,6 @@
 #include "core/resolve/resolve.h"
 
 #include "base/hash.h"
-#include "core/config/place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +42,7 @@ struct resolver {
 	struct arena *a, *scratch;
 	struct diags *diags;
 	const struct config *config;
+	struct config_text *text;
 	struct index index;
 	uint32_t *seen, stamp; /* addresses that the answer being made has already: == stamp */
 	struct resolution *answers;
@@ -345,7 +345,7 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "",
 				     config_name(r->config, address_container(at)));
 	}
-	diag_at(r->diags, SEVERITY_NOTE, place_of_policy(r->a, i, field),
+	diag_at(r->diags, SEVERITY_NOTE, r->text, node_of_policy(r->text, i, field),
 		"\"%s\" is the beginning of %s%s", config_name(r->config, name), found,
 		peers->n > 8 ? " and others" : "");
 }
@@ -380,15 +380,16 @@ static const char *why_no_address(struct resolver *r, const char *text)
 
 static void say_nobody(struct resolver *r, uint32_t i, const char *field, const char *text)
 {
-	const char *place = place_of_policy(r->a, i, field), *wrong = why_no_address(r, text);
+	uint32_t node = node_of_policy(r->text, i, field);
+	const char *wrong = why_no_address(r, text);
 
 	if (wrong)
-		diag_at(r->diags, SEVERITY_ERROR, place, "%s", wrong);
+		diag_at(r->diags, SEVERITY_ERROR, r->text, node, "%s", wrong);
 	else if (!strcmp(text, "host"))
-		diag_at(r->diags, SEVERITY_WARNING, place,
+		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
 			"the name \"host\" comes in a later version; the policy waits");
 	else
-		diag_at(r->diags, SEVERITY_WARNING, place,
+		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
 			"nothing in this file is named \"%s\"; the policy waits", text);
 }
 
@@ -448,7 +449,7 @@ static void resolve_target(struct resolver *r, const struct policy *p, uint32_t 
 		wrong = arena_printf(r->a, "\"%s\" is no single address", name);
 	else
 		return;
-	diag_at(r->diags, SEVERITY_ERROR, place_of_policy(r->a, i, "to"), "%s", wrong);
+	diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, "to"), "%s", wrong);
 }
 
 static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t i)
@@ -496,13 +497,14 @@ struct resolved resolved_policy(const struct resolution *resolution, const struc
 }
 
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
-	     const struct config *config)
+	     const struct config *config, struct config_text *text)
 {
 	AUTO_RELEASE struct arena scratch = {0};
 	struct resolver r = {.a = a,
 			     .scratch = &scratch,
 			     .diags = diags,
 			     .config = config,
+			     .text = text,
 			     .answers = resolution};
 
 	index_all(&r);
@@ -514,7 +516,7 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		if (!config->policies.items[i].broken)
 			resolve_policy(&r, &config->policies.items[i], i);
-	resolve_check(resolution, diags, a, config);
+	resolve_check(resolution, diags, a, config, text);
 }
 
 const struct peers *resolve_peers(struct arena *a, const struct config *config, const char *text)

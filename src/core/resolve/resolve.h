@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/config/config.h"
+#include "core/config/place.h"
 
 enum match {
 	MATCH_NOTHING,
@@ -65,11 +66,11 @@ struct resolved resolved_policy(const struct resolution *resolution, const struc
  * are warnings. For a config that is resolvable; policies that are broken are not looked at.
  */
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
-	     const struct config *config);
+	     const struct config *config, struct config_text *text);
 
 /* The last part of it: warnings about what resolved. */
 void resolve_check(const struct resolution *resolution, struct diags *diags, struct arena *a,
-		   const struct config *config);
+		   const struct config *config, struct config_text *text);
 
 /* What somebody types, looked up as a policy's `from`. Never NULL. */
 const struct peers *resolve_peers(struct arena *a, const struct config *config, const char *text);

@@ -11,14 +11,6 @@ enum {
 	MAX_NAME_LEN = 100, /* of what people call a thing, in names of sets and chains */
 };
 
-const struct way_words ways[] = {
-	[WAY_NEW] = {"", "admit", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, TERM_SADDR, TERM_DPORT, true},
-	[WAY_RAW] = {"raw_", "pass", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, TERM_SADDR, TERM_DPORT,
-		     false},
-	[WAY_REPLY] = {"reply_", "pass", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, TERM_DADDR, TERM_SPORT,
-		       false},
-};
-
 bool ends_count(const struct ends *e)
 {
 	return e->b->counted && ways[e->way].counts;
@@ -252,7 +244,7 @@ static void let_through(const struct writing *w, struct rule *rule, bool counts)
 {
 	if (counts && ends_count(w->e))
 		term_count(w->e->b, rule);
-	term_name(w->e->b, rule, TERM_GOTO, ways[w->e->way].target);
+	term_name(w->e->b, rule, TERM_GOTO, ADMIT);
 }
 
 static void admit_few(const struct writing *w, struct end *end)
@@ -345,7 +337,7 @@ struct verdict verdict_of_end(struct ends *e, struct end *end)
 	const char *name;
 
 	if (!ends_count(e) && end->anybody.n)
-		return verdict_to(true, ways[e->way].target);
+		return verdict_to(true, ADMIT);
 	if (!ends_count(e) && !end->few.n && end->lists.n == 1)
 		return verdict_to(false, chain_of_list(e, end->lists.items[0]));
 	name = new_name(e, "", end->name);

@@ -34,23 +34,6 @@ struct end {
 	LIST(const struct grant *) anybody; /* grants for every source */
 };
 
-/* Which packets are asked, and where. */
-enum way {
-	WAY_NEW,   /* the first packet of a connection, in the forward chain */
-	WAY_RAW,   /* every packet, before Docker's raw drops */
-	WAY_REPLY, /* the same, of what comes back: source and destination change places */
-	N_WAYS,
-};
-
-struct way_words {
-	const char *prefix; /* of names of chains and maps */
-	const char *target; /* the chain where packets go that are let through */
-	enum load source, destination, port;
-	enum term_kind source_is, port_is;
-	bool counts; /* where policies count at all */
-};
-extern const struct way_words ways[N_WAYS];
-
 /* A set that stands, and for each way the chain that asks it alone, once there is one. */
 struct source_set {
 	const struct peers *peers;  /* of a list … */

@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "core/compile/flows.h"
+#include "core/ruleset/flows.h"
+#include "core/ruleset/hooks.h"
 #include "core/ruleset/ruleset.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT
 struct builder {
 	struct ruleset *rs;
 	struct arena *a;
-	const struct facts *facts;
+	const struct hooks *hooks;
 	bool counted;	/* what lets connections through counts them */
 	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
 };
@@ -28,6 +29,26 @@ static inline bool match_single_port(struct traffic match)
 {
 	return match_has_ports(match) && match.low == match.high;
 }
+
+/* Which packets are asked. */
+enum way {
+	WAY_NEW,   /* the first one of a connection */
+	WAY_ON,	   /* later ones, and all of them before Docker's raw drops: policies do not count
+		      these */
+	WAY_REPLY, /* what comes back: source and destination change places */
+	N_WAYS,
+};
+
+struct way_words {
+	const char *prefix; /* of names of chains and maps */
+	enum load source, destination, port, interface;
+	enum term_kind source_is, destination_is, port_is, interface_is;
+	bool counts; /* where policies count at all */
+};
+extern const struct way_words ways[N_WAYS];
+
+/* The chain where packets go that are let through. */
+#define ADMIT "admit"
 
 /* --- rules, term by term; what would match everything adds none --- */
 
@@ -41,8 +62,11 @@ void term_prefix(struct builder *b, struct rule *rule, enum term_kind kind, stru
 void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint16_t low,
 		uint16_t high);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
+void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
+/* The connection mark says that we admitted it. */
+void term_admitted(struct builder *b, struct rule *rule);
 /* loads: enum load, n of them. */
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n);
@@ -105,8 +129,11 @@ void add_dnat_elements(struct builder *b, const struct flows *flows);
 void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
-/* Rules that admit what was translated. */
-void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows);
+/* The set that says what was translated; where there is any. */
+void add_forwarded(struct builder *b, const struct flows *flows);
+/* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
+void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
+		     const char *set, enum way way);
 /* Rules of postrouting, in this order. */
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -104,11 +104,7 @@ void build_dnat(struct builder *b, const struct flows *flows)
 			add_dnat_rule(b, chain, t);
 }
 
-/*
- * What a translation made of a packet that came in where ours do. The address alone would open the
- * direct way to the target; `ct status dnat` keeps that closed.
- */
-void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows)
+void add_forwarded(struct builder *b, const struct flows *flows)
 {
 	struct set set = {.name = "forwarded",
 			  .counts = b->counted,
@@ -116,36 +112,57 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations) {
-		struct traffic match = t->match;
-		struct rule *rule;
+		uint8_t *at;
 
-		if (is_plain(t)) {
-			uint8_t *at = put_iface(set_add(&set, b->a, t->origin), t->iface);
-
-			at = put_proto(put_ip(at, t->to), match.proto);
-			put_port(at, port_at_target(t));
+		if (!is_plain(t))
 			continue;
-		}
-		rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
-		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		if (t->iface)
-			term_name(b, rule, TERM_IIFNAME, t->iface);
-		term_prefix(b, rule, TERM_SADDR, t->from);
-		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
-		if (match_has_ports(match) && t->to_port)
-			match.low = match.high = t->to_port;
-		term_match(b, rule, match);
-		term_count(b, rule);
-		term_name(b, rule, TERM_GOTO, "admit");
+		at = put_iface(set_add(&set, b->a, t->origin), t->iface);
+		at = put_proto(put_ip(at, t->to), t->match.proto);
+		put_port(at, port_at_target(t));
 	}
-	if (set.n) {
+	keep_set(b, &set);
+}
+
+static void add_forwarded_rule(struct builder *b, struct chain *chain, const struct translation *t,
+			       enum way way)
+{
+	const struct way_words *w = &ways[way];
+	struct rule *rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
+	struct traffic match = t->match;
+
+	if (t->iface)
+		term_name(b, rule, w->interface_is, t->iface);
+	term_prefix(b, rule, w->source_is, t->from);
+	term_prefix(b, rule, w->destination_is, prefix_of(t->to));
+	if (match_has_ports(match) && t->to_port)
+		match.low = match.high = t->to_port;
+	if (match.proto) {
+		term_number(b, rule, TERM_PROTO, match.proto);
+		term_ports(b, rule, w->port_is, match.low, match.high);
+	}
+	if (w->counts)
+		term_count(b, rule);
+	term_name(b, rule, TERM_GOTO, ADMIT);
+}
+
+/*
+ * What a translation made of a packet that came in where ours do. The address alone would open the
+ * direct way to the target; `ct status dnat` keeps that closed.
+ */
+void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
+		     const char *set, enum way way)
+{
+	const struct way_words *w = &ways[way];
+
+	list_each (t, &flows->translations)
+		if (!is_plain(t))
+			add_forwarded_rule(b, chain, t, way);
+	if (ruleset_find_set(b->rs, set)) {
 		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
 
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
-		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_lookup(b, rule, TERM_LOOKUP, "forwarded", LOAD_IIFNAME, LOAD_DADDR, LOAD_PROTO,
-			    LOAD_DPORT);
-		term_name(b, rule, TERM_GOTO, "admit");
+		term_lookup(b, rule, TERM_LOOKUP, set, (uint8_t)w->interface,
+			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
+		term_name(b, rule, TERM_GOTO, ADMIT);
 	}
 }
 
@@ -226,7 +243,7 @@ void masquerade_hairpins(struct builder *b, struct chain *chain, const struct fl
 			continue;
 		rule = add_rule(b, chain, 4, "back to its own network", NONE);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_number(b, rule, TERM_CT_MARK_HAS, b->facts->mark_accept);
+		term_admitted(b, rule);
 		term_prefix(b, rule, TERM_SADDR, *subnet);
 		term_prefix(b, rule, TERM_DADDR, *subnet);
 		add_term(b, rule, TERM_MASQUERADE);
@@ -253,7 +270,7 @@ void keep_sources(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 4, "keep the source", NONE);
 
-	term_number(b, rule, TERM_CT_MARK_HAS, b->facts->mark_accept);
+	term_admitted(b, rule);
 	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
 	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_DADDR);
 	add_term(b, rule, TERM_SNAT_SELF);

@@ -9,29 +9,33 @@
  * rules in Docker's own chains accept it there (edge/firewall/handoff.h). What containers say to
  * each other bears a second bit, for it is accepted before other people's rules, and what comes
  * from outside behind them. Admitted flows keep both bits in their conntrack mark, so that
- * established packets cost one comparison.
+ * established packets cost one comparison. Others write into that word, too: an established packet
+ * without our bit is looked up like a new one.
  */
+#include "core/ruleset/program.h"
+
 #include "core/ruleset/groups.h"
 
 #include <netinet/in.h>
 
-bool match_has_ports(struct traffic match)
-{
-	return match.proto == IPPROTO_TCP || match.proto == IPPROTO_UDP ||
-	       match.proto == IPPROTO_SCTP;
-}
+#define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
 
-bool match_every_port(struct traffic match)
-{
-	return match.low == 0 && match.high == UINT16_MAX;
-}
-
-bool flows_matter(const struct flows *flows)
-{
-	return flows->grants.n || flows->translations.n || flows->masquerades.n || flows->closed.n;
-}
+const struct way_words ways[] = {
+	[WAY_NEW] = {"", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR,
+		     TERM_DPORT, TERM_IIFNAME, true},
+	[WAY_ON] = {UNCOUNTED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
+		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false},
+	[WAY_REPLY] = {"reply_", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, LOAD_OIFNAME, TERM_DADDR,
+		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false},
+};
 
 /* --- what may pass --- */
+
+/* Where packets of one way are looked up, beside the groups. */
+struct lookup_sets {
+	enum set_role pairs;
+	const char *forwarded; /* the set of what translations lead on */
+};
 
 enum { FEW_PAIRS = 16 }; /* a policy that is no more pairs of addresses than this is laid out so */
 
@@ -107,30 +111,32 @@ static void build_pairs(struct builder *b, const struct flows *flows, grouped_li
 }
 
 /*
- * Every packet of a flow is looked up before Docker's raw drops, in both directions: where elements
- * count new connections that is done in sets of their own.
+ * Elements count new connections; packets of old ones are looked up in sets of their own: all of
+ * them before Docker's raw drops, in both directions, and those whose connection mark somebody
+ * overwrote.
  */
-static enum set_role build_raw_pairs(struct builder *b)
+static struct lookup_sets uncounted_sets(struct builder *b)
 {
 	uint32_t n = b->rs->sets.n;
 
 	if (!b->counted)
-		return SET_ALLOW;
+		return (struct lookup_sets){SET_ALLOW, "forwarded"};
 	for (uint32_t i = 0; i < n; i++) {
 		struct set copy = b->rs->sets.items[i];
 
-		if (copy.role != SET_ALLOW)
+		if (!copy.counts)
 			continue;
-		copy.name = arena_printf(b->a, "raw_%s", copy.name);
-		copy.role = SET_RAW_ALLOW;
+		copy.name = arena_printf(b->a, UNCOUNTED "%s", copy.name);
+		copy.role = copy.role == SET_ALLOW ? SET_UNCOUNTED : copy.role;
 		copy.counts = false;
 		*list_add(b->a, &b->rs->sets) = copy;
 	}
-	return SET_RAW_ALLOW;
+	return (struct lookup_sets){SET_UNCOUNTED, UNCOUNTED "forwarded"};
 }
 
-/* One rule per set of pairs: what it finds goes to the way's target. */
-static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way)
+/* One rule per set of pairs: what it finds goes to the target. */
+static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
+			 const char *target)
 {
 	const struct way_words *w = &ways[way];
 	uint8_t from = (uint8_t)w->source, to = (uint8_t)w->destination, port = (uint8_t)w->port;
@@ -145,7 +151,7 @@ static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role r
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO);
 		else
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO, port);
-		term_name(b, rule, TERM_GOTO, w->target);
+		term_name(b, rule, TERM_GOTO, target);
 	}
 }
 
@@ -162,21 +168,44 @@ static void build_tied(struct builder *b, const struct flows *flows)
 	finish_set(b, set);
 }
 
-/* Nobody gets in by borrowing an address of a network that he is not on. */
-static void refuse_borrowed(struct builder *b, struct chain *chain)
+static void build_bridges(struct builder *b, const struct flows *flows)
+{
+	struct set *set;
+
+	if (!flows->homes.n)
+		return;
+	set = new_set(b, "bridges", FIELD_IFNAME);
+	list_each (home, &flows->homes)
+		put_iface(set_add(set, b->a, NONE), home->bridge);
+	finish_set(b, set);
+}
+
+static struct rule *add_borrowed(struct builder *b, struct chain *chain, const char *set,
+				 uint8_t load)
 {
 	struct rule *rule = add_rule(b, chain, 4, "a borrowed source address", NONE);
 
-	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
+	term_lookup(b, rule, TERM_LOOKUP, set, load);
 	add_term(b, rule, TERM_FIB_FOREIGN);
-	add_term(b, rule, TERM_RETURN);
+	return rule;
+}
+
+/*
+ * Nobody gets in by borrowing an address: of a network that he is not on, or, from a container, of
+ * somebody beyond the host. The way back tells: it must be the interface that the packet came by.
+ */
+static void refuse_borrowed(struct builder *b, struct chain *chain)
+{
+	add_term(b, add_borrowed(b, chain, "sources", LOAD_SADDR), TERM_RETURN);
+	if (ruleset_find_set(b->rs, "bridges"))
+		add_term(b, add_borrowed(b, chain, "bridges", LOAD_IIFNAME), TERM_RETURN);
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
-	term_number(b, rule, TERM_MARK_CLEAR, b->facts->mark_accept | b->facts->mark_raw);
+	term_number(b, rule, TERM_MARK_CLEAR, b->hooks->accept | b->hooks->raw);
 }
 
 /* --- the tables --- */
@@ -186,40 +215,43 @@ static void build_pass(struct builder *b)
 	struct chain *chain = add_chain(b, "pass", NULL, 0, 0);
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
-	term_number(b, rule, TERM_MARK_CLEAR, b->facts->mark_accept);
-	term_number(b, rule, TERM_MARK_SET, b->facts->mark_raw);
+	term_number(b, rule, TERM_MARK_CLEAR, b->hooks->accept);
+	term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
 }
 
-/* What the chains of new connections admit, where these count nothing: it only passes here. */
+/* What the chains of the forward hook admit only passes here. */
 static void pass_admitted(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
-	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	term_name(b, rule, TERM_GOTO, "pass");
 }
 
-/* The chains of new connections serve here, too, unless packets that are counted here are wrong. */
-static void build_raw(struct builder *b, struct ends *ends, const grouped_list *grouped)
+static void build_raw(struct builder *b, const struct lookup_sets *sets, bool grouped)
 {
-	enum set_role pairs = build_raw_pairs(b);
+	const enum way both[] = {b->counted ? WAY_ON : WAY_NEW, WAY_REPLY};
 	struct chain *chain;
 
 	build_pass(b);
-	if (b->counted)
-		build_groups(ends, grouped, WAY_RAW);
-	build_groups(ends, grouped, WAY_REPLY);
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	refuse_borrowed(b, chain);
-	lookup_pairs(b, chain, pairs, WAY_RAW);
-	lookup_pairs(b, chain, pairs, WAY_REPLY);
-	if (!grouped->n)
-		return;
-	dispatch_groups(b, chain, b->counted ? WAY_RAW : WAY_NEW);
-	if (!b->counted)
+	for (size_t i = 0; i < COUNT_OF(both); i++)
+		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
+	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
+		dispatch_groups(b, chain, both[i]);
 		pass_admitted(b, chain);
-	dispatch_groups(b, chain, WAY_REPLY);
+	}
+}
+
+/* Of our bits these and no others: another program may have saved a packet's mark there. */
+static void change_ct_mark(struct builder *b, struct rule *rule, uint32_t bits)
+{
+	struct term *t = add_term(b, rule, TERM_CT_MARK_SET);
+
+	t->number = bits;
+	t->mask = b->hooks->accept | b->hooks->raw;
 }
 
 static void build_between(struct builder *b, const struct flows *flows)
@@ -234,33 +266,31 @@ static void build_between(struct builder *b, const struct flows *flows)
 /* Of a flow that is admitted: the accept bit, and between containers the second one. */
 static void build_admit(struct builder *b, const struct flows *flows)
 {
-	uint32_t accept = b->facts->mark_accept, second = mark_between(b->facts) & ~accept;
-	struct chain *admit = add_chain(b, "admit", NULL, 0, 0);
+	uint32_t accept = b->hooks->accept, second = b->hooks->between & ~accept;
+	struct chain *admit = add_chain(b, ADMIT, NULL, 0, 0);
 	struct rule *rule;
 
 	/* two rules: before conntrack there is no mark of a connection, which ends a rule */
 	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_MARK_SET, accept);
-	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_CT_MARK_SET, accept);
+	change_ct_mark(b, add_rule(b, admit, 0, NULL, NONE), accept);
 	if (!second)
 		return;
 	build_between(b, flows);
 	rule = add_rule(b, admit, 0, "between containers", NONE);
 	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_IIFNAME);
 	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_OIFNAME);
-	term_number(b, rule, TERM_CT_MARK_SET, second);
+	change_ct_mark(b, rule, accept | second);
 	term_number(b, rule, TERM_MARK_SET, second);
-	add_term(b, rule, TERM_RETURN);
-	rule = add_rule(b, admit, 0, NULL, NONE); /* where others set it in the connection's mark */
-	term_number(b, rule, TERM_CT_MARK_CLEAR, second);
 }
 
 /* A source that is borrowed is not let in by a translation either. */
-static void close_to_borrowed(struct builder *b, struct chain *chain)
+static void close_to_borrowed(struct builder *b, struct chain *chain, const char *set, uint8_t load)
 {
-	struct rule *rule = add_rule(b, chain, 4, "a borrowed source address", NONE);
+	struct rule *rule;
 
-	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
-	add_term(b, rule, TERM_FIB_FOREIGN);
+	if (!ruleset_find_set(b->rs, set))
+		return;
+	rule = add_borrowed(b, chain, set, load);
 	term_lookup(b, rule, TERM_LOOKUP, "closed", LOAD_OIFNAME);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, "inside", LOAD_IIFNAME, LOAD_OIFNAME);
 	add_term(b, rule, TERM_DROP);
@@ -301,12 +331,13 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 		finish_set(b, internal);
 
 	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_MARK_HAS, b->facts->mark_accept);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	add_term(b, rule, TERM_ACCEPT);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
-	close_to_borrowed(b, chain);
+	close_to_borrowed(b, chain, "sources", LOAD_SADDR);
+	close_to_borrowed(b, chain, "bridges", LOAD_IIFNAME);
 	rule = add_rule(b, chain, 0, "published ports", NONE);
 	add_term(b, rule, TERM_CT_STATUS_DNAT);
 	add_term(b, rule, TERM_ACCEPT);
@@ -315,45 +346,108 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 		close_one_way(b, chain, "internal", LOAD_IIFNAME);
 }
 
-/* What was admitted before bears these bits. */
+/* What is admitted, looked up: goes on to the chain "admit", or comes back. */
+static void build_lookups(struct builder *b, const char *name, const struct flows *flows,
+			  const struct lookup_sets *sets, enum way way)
+{
+	const char *translated = arena_printf(b->a, "%s_translated", name);
+	struct chain *chain;
+
+	if (flows->translations.n)
+		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets->forwarded,
+				way);
+	chain = add_chain(b, name, NULL, 0, 0);
+	if (flows->translations.n) {
+		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_name(b, rule, TERM_JUMP, translated);
+	}
+	lookup_pairs(b, chain, sets->pairs, way, ADMIT);
+	dispatch_groups(b, chain, way);
+}
+
+static void build_fresh(struct builder *b, const struct flows *flows)
+{
+	static const struct lookup_sets counting = {SET_ALLOW, "forwarded"};
+	struct chain *chain;
+	struct rule *rule;
+
+	build_lookups(b, "known", flows, &counting, WAY_NEW);
+	chain = add_chain(b, "fresh", NULL, 0, 0);
+	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
+	term_admitted(b, rule);
+	change_ct_mark(b, rule, 0);
+	refuse_borrowed(b, chain);
+	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
+}
+
+/*
+ * Established, and the mark does not say that it is ours. What was admitted once and is no more
+ * lets no byte through, whoever else would.
+ */
+static void build_again(struct builder *b, const struct flows *flows,
+			const struct lookup_sets *sets)
+{
+	const char *by_direction[] = {b->counted ? "on" : "known", "back"};
+	struct chain *chain;
+	struct rule *rule;
+
+	if (b->counted)
+		build_lookups(b, "on", flows, sets, WAY_ON);
+	build_lookups(b, "back", flows, sets, WAY_REPLY);
+	chain = add_chain(b, "again", NULL, 0, 0);
+	for (uint32_t direction = 0; direction < COUNT_OF(by_direction); direction++) {
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		term_number(b, rule, TERM_CT_DIRECTION, direction);
+		term_name(b, rule, TERM_JUMP, by_direction[direction]);
+	}
+	rule = add_rule(b, chain, 0, "revoked", NONE);
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+	add_term(b, rule, TERM_DROP);
+}
+
+/* What was admitted before bears these bits of ours and no others. */
 static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
-	term_number(b, rule, TERM_CT_MARK_HAS, bits);
+	term_ct_mark(b, rule, bits, b->hooks->accept | b->hooks->raw);
 	term_number(b, rule, TERM_MARK_SET, bits);
 	add_term(b, rule, TERM_ACCEPT);
 }
 
-static void build_forward(struct builder *b, const struct flows *flows)
+static void build_forward(struct builder *b, const struct flows *flows,
+			  const struct lookup_sets *uncounted)
 {
-	uint32_t accept = b->facts->mark_accept, between = mark_between(b->facts);
-	struct chain *fresh, *chain;
+	uint32_t accept = b->hooks->accept, between = b->hooks->between;
+	enum term_kind on = flows->closed.n ? TERM_JUMP : TERM_GOTO;
+	struct chain *chain;
 	struct rule *rule;
 
-	fresh = add_chain(b, "fresh", NULL, 0, 0);
-	refuse_borrowed(b, fresh);
-	build_forwarded(b, fresh, flows);
-	lookup_pairs(b, fresh, SET_ALLOW, WAY_NEW);
-	dispatch_groups(b, fresh, WAY_NEW);
-
+	build_fresh(b, flows);
+	build_again(b, flows, uncounted);
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
 	if (between != accept)
 		follow(b, chain, between);
 	follow(b, chain, accept);
 	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
+	term_name(b, rule, on, "again");
+	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_name(b, rule, flows->closed.n ? TERM_JUMP : TERM_GOTO, "fresh");
+	term_name(b, rule, on, "fresh");
 	close_networks(b, chain, flows);
 }
 
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		  const struct facts *facts)
+		  const struct hooks *hooks)
 {
-	struct builder b = {.rs = rs, .a = a, .facts = facts, .counted = flows->counted};
+	struct builder b = {.rs = rs, .a = a, .hooks = hooks, .counted = flows->counted};
 	struct ends ends = {.b = &b};
+	struct lookup_sets uncounted;
 	grouped_list grouped = {0};
 	struct chain *post;
 
@@ -361,13 +455,19 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	if (!rs->exists)
 		return;
 	build_tied(&b, flows);
+	build_bridges(&b, flows);
 	build_pairs(&b, flows, &grouped);
 	add_dnat_elements(&b, flows);
+	add_forwarded(&b, flows);
+	uncounted = uncounted_sets(&b);
 	build_admit(&b, flows);
 	build_groups(&ends, &grouped, WAY_NEW);
-	if (facts->raw_drops)
-		build_raw(&b, &ends, &grouped);
-	build_forward(&b, flows);
+	if (b.counted)
+		build_groups(&ends, &grouped, WAY_ON);
+	build_groups(&ends, &grouped, WAY_REPLY);
+	if (hooks->raw_drops)
+		build_raw(&b, &uncounted, grouped.n);
+	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
@@ -379,13 +479,13 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 }
 
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		       const struct facts *facts)
+		       const struct hooks *hooks)
 {
 	struct builder b = {.rs = rs,
 			    .a = a,
-			    .facts = facts,
+			    .hooks = hooks,
 			    .counted = flows->counted,
-			    .keeps = facts->mark_accept};
+			    .keeps = hooks->accept};
 	struct chain *post;
 
 	rs->exists = flows->translations.n || flows->masquerades.n;

@@ -50,7 +50,7 @@ struct verdicts {
 enum set_role {
 	SET_OTHER,
 	SET_ALLOW,     /* pairs that policies let through */
-	SET_RAW_ALLOW, /* the same before Docker's raw drops, where the others count */
+	SET_UNCOUNTED, /* the same for later packets, where the others count */
 	SET_SOURCES,   /* who may come to one end */
 };
 
@@ -127,23 +127,23 @@ enum term_kind {
 	TERM_ORIGINAL_DPORT, /* low: the port before a translation */
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
-	TERM_MARK_HAS,	 /* number: all of these bits are set */
-	TERM_MARK_LACKS, /* number: not all of these bits are set */
-	TERM_CT_MARK_HAS,
-	TERM_FIB_LOCAL,	  /* fib daddr type local */
-	TERM_FIB_FOREIGN, /* fib saddr . iif oif missing: the way back is another interface */
-	TERM_LOOKUP,	  /* name of a set, loads: the key is in it */
+	TERM_MARK_HAS,	   /* number: all of these bits are set */
+	TERM_MARK_LACKS,   /* number: not all of these bits are set */
+	TERM_CT_MARK,	   /* number, mask: these bits of it are so */
+	TERM_CT_DIRECTION, /* number: 0 the way of the first packet, 1 its replies' */
+	TERM_FIB_LOCAL,	   /* fib daddr type local */
+	TERM_FIB_FOREIGN,  /* fib saddr . iif oif missing: the way back is another interface */
+	TERM_LOOKUP,	   /* name of a set, loads: the key is in it */
 	TERM_LOOKUP_NOT,
 	TERM_VMAP, /* name of a map to verdicts, loads: the verdict of the key's element */
 	TERM_COUNTER,
-	TERM_MARK_SET,	 /* number: bits to set, others stay */
-	TERM_MARK_CLEAR, /* number: bits to clear */
-	TERM_CT_MARK_SET,
-	TERM_CT_MARK_CLEAR,
-	TERM_LOG,	/* name: prefix */
-	TERM_DNAT,	/* prefix.ip; low, high: ports, 0 = keep */
-	TERM_DNAT_MAP,	/* name of a map to ip . port, loads */
-	TERM_SNAT_SELF, /* snat to the packet's own source: keeps later masquerading off */
+	TERM_MARK_SET,	  /* number: bits to set, others stay */
+	TERM_MARK_CLEAR,  /* number: bits to clear */
+	TERM_CT_MARK_SET, /* number, mask: these bits of it are made so; mask 0: set */
+	TERM_LOG,	  /* name: prefix */
+	TERM_DNAT,	  /* prefix.ip; low, high: ports, 0 = keep */
+	TERM_DNAT_MAP,	  /* name of a map to ip . port, loads */
+	TERM_SNAT_SELF,	  /* snat to the packet's own source: keeps later masquerading off */
 	TERM_MASQUERADE,
 	TERM_ACCEPT,
 	TERM_DROP,
@@ -160,7 +160,7 @@ struct term {
 	uint8_t n_loads;
 	uint8_t loads[MAX_FIELDS]; /* enum load */
 	uint16_t low, high;
-	uint32_t number;
+	uint32_t number, mask;
 	const char *name;
 	struct prefix prefix;
 };

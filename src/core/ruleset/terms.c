@@ -84,6 +84,19 @@ void term_count(struct builder *b, struct rule *rule)
 		add_term(b, rule, TERM_COUNTER);
 }
 
+void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask)
+{
+	struct term *t = add_term(b, rule, TERM_CT_MARK);
+
+	t->number = number;
+	t->mask = mask;
+}
+
+void term_admitted(struct builder *b, struct rule *rule)
+{
+	term_ct_mark(b, rule, b->hooks->accept, b->hooks->accept);
+}
+
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n)
 {

@@ -240,6 +240,17 @@ bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct err
 	return ok;
 }
 
+bool docker_read_details(struct docker *d, struct engine_details *details, struct arena *a,
+			 struct error *err)
+{
+	const struct request request = {GET, "/containers/json?all=1", NULL, MAX_LIST, false};
+	bool ok = perform(d, &request, err) &&
+		  engine_decode_details(details, a, buf_text(&d->answer), d->answer.len, err);
+
+	buf_free(&d->answer);
+	return ok || error_wrap(err, "list containers");
+}
+
 /* Ids are shortened as people know them, names are not. */
 static int shown_len(const char *id)
 {

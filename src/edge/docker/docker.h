@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "core/engine/engine.h"
+#include "core/engine/details.h"
 
 struct docker; /* opaque: curl handles, address, negotiated version */
 
@@ -48,6 +48,9 @@ void docker_set_meanwhile(struct docker *d, const struct docker_meanwhile *meanw
  * where it answers what can't be (Podman among these: e->libpod is set).
  */
 MUST_CHECK bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct error *err);
+/* Of all containers. */
+MUST_CHECK bool docker_read_details(struct docker *d, struct engine_details *details,
+				    struct arena *a, struct error *err);
 MUST_CHECK bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
 			       struct error *err);
 

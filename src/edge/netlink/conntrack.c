@@ -7,15 +7,21 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* So many are remembered and deleted at a time; more rounds than this are owed. */
+/* So many are remembered and ended at a time; more rounds than this are owed. */
 enum { ROUND = 1 << 15, MOST_ROUNDS = 64, MOST_IN_CONTAINER = 4 };
 
-struct revoked {
-	struct nf_conntrack **items; /* of this round */
-	uint32_t n, cap;
+struct ending {
+	enum fate fate;
+	struct nf_conntrack *tuple; /* what finds the entry again */
+};
+
+struct search {
+	const struct revocation *revocation;
+	struct ending *found; /* of this round */
+	uint32_t n;
 	bool more; /* than a round takes */
-	const struct flows *flows;
 };
 
 static struct ip ip_of(const struct nf_conntrack *ct, enum nf_conntrack_attr attr)
@@ -32,31 +38,51 @@ static uint16_t port_of(const struct nf_conntrack *ct, enum nf_conntrack_attr at
 	return nfct_attr_is_set(ct, attr) ? be16toh(nfct_get_attr_u16(ct, attr)) : 0;
 }
 
-static int look_at(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data)
+static struct connection connection_of(const struct nf_conntrack *ct)
 {
-	struct revoked *r = data;
-	struct connection c = {.src = ip_of(ct, ATTR_ORIG_IPV4_SRC),
-			       .dst = ip_of(ct, ATTR_ORIG_IPV4_DST),
-			       .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
-			       .dport = port_of(ct, ATTR_ORIG_PORT_DST),
-			       .answers = ip_of(ct, ATTR_REPL_IPV4_SRC),
-			       .answers_port = port_of(ct, ATTR_REPL_PORT_SRC)};
-
-	(void)type;
-	if (flows_admit(r->flows, &c))
-		return NFCT_CB_CONTINUE;
-	r->more |= r->n == ROUND;
-	if (r->more)
-		return NFCT_CB_CONTINUE;
-	if (r->n == r->cap) {
-		r->cap = r->cap ? 2 * r->cap : 64;
-		r->items = xrealloc(r->items, r->cap * sizeof(struct nf_conntrack *));
-	}
-	r->items[r->n++] = ct;
-	return NFCT_CB_STOLEN;
+	return (struct connection){.src = ip_of(ct, ATTR_ORIG_IPV4_SRC),
+				   .dst = ip_of(ct, ATTR_ORIG_IPV4_DST),
+				   .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
+				   .dport = port_of(ct, ATTR_ORIG_PORT_DST),
+				   .answers = ip_of(ct, ATTR_REPL_IPV4_SRC),
+				   .answers_port = port_of(ct, ATTR_REPL_PORT_SRC),
+				   .mark = nfct_get_attr_u32(ct, ATTR_MARK)};
 }
 
-static bool dump(struct nfct_handle *h, uint32_t bit, struct error *err)
+static struct nf_conntrack *tuple_of(const struct nf_conntrack *ct)
+{
+	struct nf_conntrack *tuple = nfct_new();
+
+	if (!tuple)
+		out_of_memory();
+	nfct_copy(tuple, ct, NFCT_CP_ORIG);
+	if (nfct_attr_is_set(ct, ATTR_ZONE))
+		nfct_set_attr_u16(tuple, ATTR_ZONE, nfct_get_attr_u16(ct, ATTR_ZONE));
+	return tuple;
+}
+
+static int look_at(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *ct, void *data)
+{
+	struct connection c = connection_of(ct);
+	struct search *s = data;
+	enum fate fate;
+
+	if (s->more || !revocation_concerns(s->revocation, &c))
+		return NFCT_CB_CONTINUE;
+	fate = revocation_fate(s->revocation, &c);
+	if (fate == FATE_LIVES)
+		return NFCT_CB_CONTINUE;
+	s->more = s->n == ROUND;
+	if (s->more)
+		return NFCT_CB_CONTINUE;
+	s->found[s->n++] = (struct ending){fate, tuple_of(ct)};
+	return NFCT_CB_CONTINUE;
+}
+
+typedef int looker(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data);
+
+/* Those whose mark has the bit; 0: all. */
+static bool dump(struct nfct_handle *h, uint32_t bit, looker *look, void *data, struct error *err)
 {
 	struct nfct_filter_dump *filter = nfct_filter_dump_create();
 	struct nfct_filter_dump_mark mark = {.val = bit, .mask = bit};
@@ -64,20 +90,53 @@ static bool dump(struct nfct_handle *h, uint32_t bit, struct error *err)
 
 	if (!filter)
 		return error_set(err, errno, "filter connections");
-	nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
+	if (bit)
+		nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
 	nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_INET);
+	nfct_callback_register(h, NFCT_T_ALL, look, data);
 	result = nfct_query(h, NFCT_Q_DUMP_FILTER, filter);
+	nfct_callback_unregister(h);
 	nfct_filter_dump_destroy(filter);
 	return result == 0 || error_set(err, errno, "list connections");
 }
 
-/* One that ended by itself meanwhile is as good as deleted. */
-static bool delete_all(struct nfct_handle *h, struct revoked *r, struct error *err)
+/* One that ended by itself meanwhile is as good as ended by us. */
+static bool end(struct nfct_handle *h, struct nf_conntrack *tuple, const uint32_t *mark,
+		struct error *err)
 {
-	for (uint32_t i = 0; i < r->n; i++)
-		if (nfct_query(h, NFCT_Q_DESTROY, r->items[i]) < 0 && errno != ENOENT)
-			return error_set(err, errno, "delete a revoked connection");
-	return true;
+	if (mark)
+		nfct_set_attr_u32(tuple, ATTR_MARK, *mark);
+	return nfct_query(h, mark ? NFCT_Q_UPDATE : NFCT_Q_DESTROY, tuple) == 0 ||
+	       errno == ENOENT || error_set(err, errno, "end a revoked connection");
+}
+
+static bool end_all(uint32_t *n, struct nfct_handle *h, const struct search *s, struct error *err)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct ending *f = &s->found[i];
+
+		if (ok) {
+			ok = end(h, f->tuple, f->fate == FATE_MUTED ? &s->revocation->muted : NULL,
+				 err);
+			*n += ok;
+		}
+		nfct_destroy(f->tuple);
+	}
+	return ok;
+}
+
+static bool end_round(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
+{
+	const struct revocation *r = s->revocation;
+	uint32_t bit = r->blind && !r->translates ? r->admitted : 0;
+	bool read;
+
+	s->n = 0;
+	s->more = false;
+	read = dump(h, bit, look_at, s, err);
+	return end_all(n, h, s, err) && read;
 }
 
 static bool open_in(struct nfct_handle **h, const struct ns *ns, struct error *err)
@@ -91,25 +150,10 @@ static bool open_in(struct nfct_handle **h, const struct ns *ns, struct error *e
 	return *h || error_set(err, errno, "open conntrack");
 }
 
-static bool revoke_round(struct nfct_handle *h, struct revoked *r, uint32_t bit, struct error *err)
-{
-	bool ok;
-
-	r->n = 0;
-	r->more = false;
-	nfct_callback_register(h, NFCT_T_ALL, look_at, r);
-	ok = dump(h, bit, err);
-	nfct_callback_unregister(h);
-	ok = ok && delete_all(h, r, err);
-	for (uint32_t i = 0; i < r->n; i++)
-		nfct_destroy(r->items[i]);
-	return ok;
-}
-
-bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const struct flows *flows,
+bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
 		      struct error *err)
 {
-	struct revoked r = {.flows = flows};
+	struct search s = {.revocation = r};
 	struct nfct_handle *h;
 	int round = 0, most = ns->pidfd < 0 ? MOST_ROUNDS : MOST_IN_CONTAINER;
 	bool ok;
@@ -117,16 +161,68 @@ bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit, const stru
 	*n = 0;
 	if (!open_in(&h, ns, err))
 		return false;
-	do {
-		ok = revoke_round(h, &r, bit, err);
-		*n += r.n;
-	} while (ok && r.more && ++round < most);
-	if (ok && r.more)
+	s.found = xmalloc(ROUND * sizeof(*s.found));
+	do
+		ok = end_round(n, h, &s, err);
+	while (ok && s.more && ++round < most);
+	free(s.found);
+	if (ok && s.more)
 		ok = error_set(err, -1,
 			       "there are more revoked connections than %u; the rest ends in the "
 			       "next pass",
 			       *n);
-	free(r.items);
+	nfct_close(h);
+	return ok;
+}
+
+struct listing {
+	live_list *list;
+	struct arena *a;
+	uint32_t bit;
+};
+
+static uint64_t sum(const struct nf_conntrack *ct, enum nf_conntrack_attr there,
+		    enum nf_conntrack_attr back)
+{
+	return nfct_get_attr_u64(ct, there) + nfct_get_attr_u64(ct, back);
+}
+
+static int note(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *ct, void *data)
+{
+	struct connection tuple = connection_of(ct);
+	struct listing *l = data;
+	struct live *live;
+
+	if (l->bit && !(tuple.mark & l->bit)) /* kernels before 5.8 do not filter */
+		return NFCT_CB_CONTINUE;
+	live = list_add(l->a, l->list);
+	*live = (struct live){.tuple = tuple,
+			      .sport = port_of(ct, ATTR_ORIG_PORT_SRC),
+			      .counted = nfct_attr_is_set(ct, ATTR_ORIG_COUNTER_BYTES),
+			      .age_s = -1,
+			      .policy = NONE};
+	if (live->counted) {
+		live->packets = sum(ct, ATTR_ORIG_COUNTER_PACKETS, ATTR_REPL_COUNTER_PACKETS);
+		live->bytes = sum(ct, ATTR_ORIG_COUNTER_BYTES, ATTR_REPL_COUNTER_BYTES);
+	}
+	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_START)) {
+		uint64_t began = nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START) / 1000000000;
+
+		live->age_s = (int64_t)time(NULL) - (int64_t)began;
+	}
+	return NFCT_CB_CONTINUE;
+}
+
+bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
+		    struct error *err)
+{
+	struct listing l = {list, a, bit};
+	struct nfct_handle *h;
+	bool ok;
+
+	if (!open_in(&h, ns, err))
+		return false;
+	ok = dump(h, bit, note, &l, err);
 	nfct_close(h);
 	return ok;
 }

@@ -4,13 +4,15 @@
 
 #include "core/nft/probe.h"
 #include "core/plan/revoke.h"
+#include "core/reach/live.h"
 #include "edge/netlink/netns.h"
 
-/*
- * Deletes the entries whose mark has the bit and that the flows do not admit; others are never
- * touched. *n counts the deleted.
- */
-MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, uint32_t bit,
-				 const struct flows *flows, struct error *err);
+/* Looks at every IPv4 connection and does with it what its fate is. *n counts those that end. */
+MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
+				 struct error *err);
+
+/* Those whose mark has the bit: policies admitted them; 0: all. Without their policies. */
+MUST_CHECK bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
+			       struct error *err);
 /* Deletes the one entry that a packet of ours left where it was sent from, if it did. */
 void conntrack_forget(const struct ns *ns, uint8_t proto, const struct probe_flow *flow);

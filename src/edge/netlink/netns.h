@@ -16,7 +16,7 @@ struct ns {
 	int route_fd;  /* NETLINK_ROUTE, or -1 */
 	int nf_ear;    /* hears of nf_tables transactions, or -1 */
 	int route_ear; /* hears of ip_forward; but on the host, which has too many, also of
-			  routes, links and addresses */
+			  routes, their rules, links and addresses */
 	int ns_fd;     /* the namespace itself */
 	int pidfd; /* of the container's first process; readable when it is dead; -1: the host */
 	pid_t pid;

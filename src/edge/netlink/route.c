@@ -100,11 +100,6 @@ static bool is_default(const struct rtmsg *body)
 	       body->rtm_type == RTN_UNICAST;
 }
 
-static bool is_ours(const struct rtmsg *body)
-{
-	return body->rtm_table == RT_TABLE_MAIN && body->rtm_protocol == ROUTE_PROTOCOL;
-}
-
 static bool take_route(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
@@ -124,9 +119,12 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 		return true;
 	if (r->most && r->routes && r->routes->n == r->most)
 		return error_set(err, -1, "more than %u routes bear our protocol number", r->most);
-	if (r->routes && dst.ip.family && is_ours(body))
-		*list_add(r->a, r->routes) = (struct route){
-			.dst = dst, .via = take_ip(attr_find(attrs, RTA_GATEWAY)), .origin = NONE};
+	if (r->routes && dst.ip.family && body->rtm_protocol == ROUTE_PROTOCOL)
+		*list_add(r->a, r->routes) =
+			(struct route){.dst = dst,
+				       .via = take_ip(attr_find(attrs, RTA_GATEWAY)),
+				       .origin = NONE,
+				       .table = take_u32(attr_find(attrs, RTA_TABLE))};
 	if (r->prefixes && is_taken(body))
 		*list_add(r->a, r->prefixes) = (struct host_prefix){dst, device_of(r->a, attrs),
 								    dead_name(body->rtm_type)};
@@ -139,7 +137,7 @@ static bool read_routes(struct reading *r, const struct ns *ns, struct error *er
 	struct request request = make_request(RTM_GETROUTE, NLM_F_DUMP);
 
 	/* strict checking of dumps: the kernel leaves out what is not asked for */
-	request.body.rtm_table = r->routes ? RT_TABLE_MAIN : RT_TABLE_UNSPEC;
+	request.body.rtm_table = RT_TABLE_UNSPEC;
 	request.body.rtm_protocol = r->routes ? ROUTE_PROTOCOL : RTPROT_UNSPEC;
 	buf_add(&b, &request, sizeof(request));
 	finish(&b);
@@ -153,9 +151,7 @@ static bool read_routes(struct reading *r, const struct ns *ns, struct error *er
 
 static int by_destination(const void *left, const void *right)
 {
-	const struct route *a = left, *b = right;
-
-	return prefix_compare(a->dst, b->dst);
+	return route_compare(left, right);
 }
 
 bool route_read(route_list *routes, struct arena *a, const struct ns *ns, struct error *err)
@@ -264,13 +260,20 @@ static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struc
 	AUTO_BUF struct buf b = {0};
 	struct request request = make_request(type, (uint16_t)(NLM_F_ACK | flags));
 
+	request.body.rtm_table = RT_TABLE_UNSPEC; /* larger numbers go into the attribute only */
 	request.body.rtm_dst_len = route->dst.len;
 	request.body.rtm_protocol = ROUTE_PROTOCOL;
 	request.body.rtm_type = type == RTM_NEWROUTE ? RTN_UNICAST : RTN_UNSPEC;
-	request.body.rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
+	request.body.rtm_scope = type != RTM_NEWROUTE ? RT_SCOPE_NOWHERE
+				 : route->via.family  ? RT_SCOPE_UNIVERSE
+						      : RT_SCOPE_LINK;
 	buf_add(&b, &request, sizeof(request));
 	nla_bytes(&b, RTA_DST, route->dst.ip.bytes, 4);
-	nla_bytes(&b, RTA_GATEWAY, route->via.bytes, 4);
+	if (route->via.family)
+		nla_bytes(&b, RTA_GATEWAY, route->via.bytes, 4);
+	if (route->device)
+		nla_bytes(&b, RTA_OIF, &route->device, sizeof(route->device));
+	nla_bytes(&b, RTA_TABLE, &route->table, sizeof(route->table));
 	finish(&b);
 	return netlink_talk(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, 1, NULL, err);
 }
@@ -279,7 +282,7 @@ static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struc
 static const struct route *find_ours(const route_list *routes, const struct route *route)
 {
 	list_each (r, routes)
-		if (prefix_compare(r->dst, route->dst) == 0)
+		if (route_compare(r, route) == 0)
 			return r;
 	return NULL;
 }

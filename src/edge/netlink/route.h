@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Routes of our protocol number (rtnetlink, linux/rtnetlink.h) in a namespace's main table. */
+/* Routes of our protocol number (rtnetlink, linux/rtnetlink.h) in a namespace's tables. */
 #pragma once
 
 #include "core/plan/plan.h"

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/answers/look.h"
+
+#include "app/answers/preview.h"
+#include "app/console/say.h"
+#include "core/reach/question.h"
+
+#include <net/if.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool look_at_host(struct look *look, struct error *err)
+{
+	if (look->options->engine)
+		return false;
+	if (geteuid())
+		return error_set(err, -1, "only root can look at the host");
+	look->opened = true;
+	return world_open(&look->world, look->options, err) &&
+	       pass_plan(&look->pass, &look->world, &look->generation, err);
+}
+
+bool look_open(struct look *look, const struct options *options)
+{
+	AUTO_BUF struct buf text = {0};
+	struct options quiet = *options;
+	struct error err = {0};
+
+	*look = (struct look){.options = options};
+	quiet.quiet = true; /* check tells the warnings */
+	if (!load_file(&look->generation, &text, &quiet))
+		return false;
+	look->live = look_at_host(look, &err);
+	if (!look->live) {
+		pass_release(&look->pass);
+		pass_compile(&look->pass, options, &look->generation);
+		if (!options->quiet && err.text[0])
+			say_error("note: by the file alone: %s", err.text);
+	}
+	reach_pool_init(&look->pool, &look->a);
+	reach_build(&look->reach, &look->pool, &look->generation.config,
+		    &look->generation.resolution, &look->pass.want);
+	return true;
+}
+
+void look_close(struct look *look)
+{
+	pass_release(&look->pass);
+	if (look->opened)
+		world_close(&look->world);
+	generation_release(&look->generation);
+	arena_release(&look->a);
+}
+
+bool look_end(struct look *look, struct reach_end *end, const char *text, struct error *err)
+{
+	const struct engine *engine = &look->pass.view.engine;
+
+	if (question_end(end, &look->a, &look->reach, engine, text))
+		return true;
+	if (look->live && strlen(text) < IF_NAMESIZE &&
+	    world_has_interface(&look->world, &(struct named_interface){.name = text}))
+		return true; /* one that no policy names: as any other */
+	question_unknown(err, &look->reach, engine, text);
+	return false;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A file, and what it means on this host: what answers to questions are made of. */
+#pragma once
+
+#include "app/pass/pass.h"
+#include "core/reach/query.h"
+
+struct look {
+	const struct options *options;
+	struct arena a;
+	struct generation generation;
+	bool opened; /* the world is */
+	struct world world;
+	struct pass pass;
+	bool live; /* the host was looked at; else it is the file alone */
+	struct reach_pool pool;
+	struct reach reach;
+};
+
+/*
+ * As root it looks at the host, unless the options name a version of Docker. Where it can't, it
+ * says so and goes by the file alone. False: the file is refused, what is wrong is said.
+ */
+MUST_CHECK bool look_open(struct look *look, const struct options *options);
+void look_close(struct look *look);
+/* What somebody calls an end of a connection. */
+MUST_CHECK bool look_end(struct look *look, struct reach_end *end, const char *text,
+			 struct error *err);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the caller asked for: verb, flags, environment. A flag wins over the environment, which wins
+ * over the default.
+ */
+#pragma once
+
+#include "core/compile/facts.h"
+
+enum {
+	EXIT_FINE = 0,
+	EXIT_FAILED = 1,
+	EXIT_CHANGES = 2, /* plan: there is something to do */
+	EXIT_USAGE = 64,  /* as sysexits.h EX_USAGE */
+};
+
+#define DEFAULT_CONFIG "/etc/user/config/networks.json"
+
+struct options {
+	const char *verb;
+	const char *config;	  /* path of networks.json */
+	const char *arguments[4]; /* what follows the verb */
+	int n_arguments;
+	bool json, quiet, verbose, strict, networks, adopt, timings, yes, dry_run, rules, watch,
+		packet;
+	const char *backend;		/* HARBORWALL_BACKEND or --backend; NULL: detect */
+	const char *counters_word;	/* HARBORWALL_COUNTERS or --counters */
+	const char *container;		/* rules of its namespace; NULL: of the host's */
+	const char *policy, *from, *to; /* which flows; NULL: all */
+	const char *learn;		/* seconds to watch; NULL: not at all */
+	const char *format;		/* of graph; NULL: dot */
+	const char *color;		/* auto, always, never */
+	enum counters counters;
+	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
+	uint64_t accept;     /* --accept: digest of the one file that is meant; 0: any */
+	const char *replace; /* --replace: a network; NULL: none */
+	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */
+	const char *state;   /* path of the state file */
+	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */
+	uint32_t mark_raw, mark_accept;
+	bool handoff_top; /* HARBORWALL_HANDOFF=top */
+	bool debug, log_json;
+	uint32_t given; /* bit i: flag i of the table was on the command line */
+};

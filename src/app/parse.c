@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/cli.h"
+
+#include "app/console/say.h"
+#include "base/buf.h"
+#include "base/nearest.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PERIOD_S = 86400, MAX_MAJOR = 999 };
+
+/* Says what is wrong with the call; false, so that refusing is one line. */
+PRINTF_LIKE(3, 4)
+static bool refuse(const struct options *o, int *status, const char *format, ...)
+{
+	const struct verb *verb = o->verb ? find_verb(o->verb) : NULL;
+	bool known = verb && verb->run;
+	AUTO_RELEASE struct arena a = {0};
+	va_list args;
+
+	va_start(args, format);
+	say_error("%s; see harborwall %s%s--help", arena_vprintf(&a, format, args),
+		  known ? verb->name : "", known ? " " : "");
+	va_end(args);
+	*status = EXIT_USAGE;
+	return false;
+}
+
+/* " (did you mean "x"?)", or "". */
+static const char *guess(struct buf *out, const char *before, const char *word, const void *records,
+			 size_t stride, size_t n)
+{
+	uint32_t i = nearest(word, records, stride, n);
+
+	if (i != NONE)
+		buf_printf(out, " (did you mean \"%s%s\"?)", before,
+			   *(const char *const *)((const char *)records + i * stride));
+	return buf_text(out);
+}
+
+/* One of the words in values. */
+static bool one_of(const struct options *o, const char *what, const char *value, const char *values,
+		   int *status)
+{
+	AUTO_BUF struct buf known = {0}, hint = {0};
+	char words[8][32];
+	const char *names[COUNT_OF(words)] = {0}, *at = values;
+	size_t n = 0;
+
+	for (; n < COUNT_OF(words) && next_word(words[n], &at); n++) {
+		if (!strcmp(words[n], value))
+			return true;
+		names[n] = words[n];
+		buf_printf(&known, "%s%s", n ? ", " : "", words[n]);
+	}
+	return refuse(o, status, "%s: \"%s\" is none of %s%s", what, value, buf_text(&known),
+		      guess(&hint, "", value, names, sizeof(*names), n));
+}
+
+static const char *from_environment(const char *name, const char *fallback)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : fallback;
+}
+
+static bool is_true(const char *value)
+{
+	return !strcmp(value, "1") || !strcmp(value, "true");
+}
+
+static bool parse_period(struct options *o, int *status)
+{
+	const char *text = from_environment("WATCH_PERIOD_SECONDS", "30");
+	char *end;
+	unsigned long seconds = strtoul(text, &end, 10);
+
+	if (*end || !seconds || seconds > MAX_PERIOD_S || text[0] == '-')
+		return refuse(o, status,
+			      "WATCH_PERIOD_SECONDS: \"%s\" is no number of seconds (1-%d)", text,
+			      MAX_PERIOD_S);
+	o->period_s = (uint32_t)seconds;
+	return true;
+}
+
+static bool is_one_bit(unsigned long mark)
+{
+	return mark && mark <= UINT32_MAX && !(mark & (mark - 1));
+}
+
+/* "RAW,ACCEPT", two different single bits. */
+static bool parse_marks(struct options *o, int *status)
+{
+	const char *text = from_environment("HARBORWALL_MARK", "0x1000000,0x2000000");
+	char *end;
+	unsigned long raw = strtoul(text, &end, 0), accept = 0;
+
+	if (*end == ',')
+		accept = strtoul(end + 1, &end, 0);
+	if (*end || !is_one_bit(raw) || !is_one_bit(accept) || raw == accept)
+		return refuse(o, status,
+			      "HARBORWALL_MARK: \"%s\" is not two different single bits "
+			      "(default 0x1000000,0x2000000)",
+			      text);
+	o->mark_raw = (uint32_t)raw;
+	o->mark_accept = (uint32_t)accept;
+	return true;
+}
+
+static bool word_from_environment(const char **word, const struct options *o, const char *name,
+				  const char *fallback, int letter, int *status)
+{
+	if (*word) /* a flag wins */
+		return true;
+	*word = from_environment(name, fallback);
+	return !*word || one_of(o, name, *word, flags[flag_of(letter)].values, status);
+}
+
+static bool read_environment(struct options *o, int *status)
+{
+	const char *log = from_environment("HARBORWALL_LOG", "text");
+	const char *handoff = from_environment("HARBORWALL_HANDOFF", "behind");
+
+	if (!o->config)
+		o->config = from_environment("NETWORKS_CONFIG_PATH", DEFAULT_CONFIG);
+	o->state = from_environment("HARBORWALL_STATE", "/var/lib/harborwall/state.json");
+	o->listen = from_environment("HARBORWALL_LISTEN", "/run/harborwall.sock");
+	o->debug = is_true(from_environment("DEBUG", ""));
+	o->log_json = !strcmp(log, "json");
+	o->handoff_top = !strcmp(handoff, "top");
+	return one_of(o, "HARBORWALL_LOG", log, "text json", status) &&
+	       word_from_environment(&o->backend, o, "HARBORWALL_BACKEND", NULL, 'b', status) &&
+	       word_from_environment(&o->counters_word, o, "HARBORWALL_COUNTERS", "auto", 'k',
+				     status) &&
+	       one_of(o, "HARBORWALL_HANDOFF", handoff, "behind top", status) &&
+	       parse_period(o, status) && parse_marks(o, status);
+}
+
+/* As it is shown: sixteen hexadecimal digits. */
+static bool parse_digest(uint64_t *digest, const char *text)
+{
+	char *end;
+
+	*digest = strtoull(text, &end, 16);
+	return *digest && !*end && strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16;
+}
+
+/* "28", and "28.5.2", of which the rest makes no difference. */
+static bool parse_engine(struct options *o, const char *text, int *status)
+{
+	char *end;
+	unsigned long major = strtoul(text, &end, 10);
+
+	o->engine = (uint32_t)major;
+	return (*text >= '1' && *text <= '9' && major <= MAX_MAJOR &&
+		strspn(end, ".0123456789") == strlen(end)) ||
+	       refuse(o, status, "--engine: \"%s\" is no version of Docker (as 20, 26, 28)", text);
+}
+
+static bool set_flag(struct options *o, size_t i, const char *value, int *status)
+{
+	const struct flag *flag = &flags[i];
+	char letter = flag->letter, name[40];
+
+	snprintf(name, sizeof(name), "--%s", flag->name);
+	if (flag->values && !one_of(o, name, value, flag->values, status))
+		return false;
+	if (flag->value && !*value)
+		return refuse(o, status, "%s needs a %s", name, flag->value);
+	o->given |= 1u << i;
+	o->config = letter == 'c' ? value : o->config;
+	o->backend = letter == 'b' ? value : o->backend;
+	o->counters_word = letter == 'k' ? value : o->counters_word;
+	o->policy = letter == 'P' ? value : o->policy;
+	o->from = letter == 'F' ? value : o->from;
+	o->to = letter == 'T' ? value : o->to;
+	o->watch |= letter == 'w';
+	o->learn = letter == 'L' ? value : o->learn;
+	o->format = letter == 'f' ? value : o->format;
+	o->container = letter == 'x' ? value : o->container;
+	o->color = letter == 'C' ? value : o->color;
+	o->replace = letter == 'r' ? value : o->replace;
+	o->rules |= letter == 'R';
+	o->json |= letter == 'j';
+	o->quiet |= letter == 'q';
+	o->verbose |= letter == 'v';
+	o->strict |= letter == 's';
+	o->networks |= letter == 'n';
+	o->adopt |= letter == 'a';
+	o->timings |= letter == 't';
+	o->yes |= letter == 'y';
+	o->dry_run |= letter == 'd';
+	o->packet |= letter == 'p';
+	if (letter == 'A' && !parse_digest(&o->accept, value))
+		return refuse(o, status,
+			      "--accept: \"%s\" is not what a file is shown as (sixteen "
+			      "hexadecimal digits)",
+			      value);
+	return letter != 'e' || parse_engine(o, value, status);
+}
+
+static bool is_not_built(const char *what, const char *name, int *status)
+{
+	say_error("%s%s is not built yet", what, name);
+	*status = EXIT_FAILED;
+	return false;
+}
+
+static bool is_verb(const struct options *o, const char *name, int *status)
+{
+	const struct verb *verb = find_verb(name);
+	AUTO_BUF struct buf hint = {0};
+
+	if (!verb)
+		return refuse(o, status, "there is no verb \"%s\"%s", name,
+			      guess(&hint, "", name, verbs, sizeof(*verbs), n_verbs));
+	return verb->run || is_not_built("", name, status);
+}
+
+/* Verb and arguments may stand anywhere between the flags. */
+static bool take_word(struct options *o, const char *word, int *status)
+{
+	if (o->n_arguments == (int)COUNT_OF(o->arguments))
+		return refuse(o, status, "too many arguments: \"%s\"", word);
+	if (o->verb)
+		o->arguments[o->n_arguments++] = word;
+	else
+		o->verb = word;
+	return o->n_arguments || is_verb(o, word, status);
+}
+
+/* The options that a verb has, for guesses; without a verb all of them. */
+static size_t flags_of(const char *names[], const struct verb *verb)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_flags; i++)
+		if (!verb || verb_has(verb, &flags[i]))
+			names[n++] = flags[i].name;
+	return n;
+}
+
+/* getopt took it for nothing: a name that there is not, the beginning of several, or "--json=x". */
+static bool refuse_flag(const struct options *o, const char *word, int *status)
+{
+	AUTO_BUF struct buf hint = {0};
+	const char *names[32] = {0}, *end = strchrnul(word, '=');
+	char name[32] = "";
+	size_t n = flags_of(names, o->verb ? find_verb(o->verb) : NULL);
+
+	if (optopt && flag_of(optopt) < n_flags && *end)
+		return refuse(o, status, "--%s takes no value", flags[flag_of(optopt)].name);
+	if (strncmp(word, "--", 2) != 0)
+		return refuse(o, status, "-%c is no option", optopt);
+	snprintf(name, sizeof(name), "%.*s", (int)(end - word - 2), word + 2);
+	return refuse(o, status, "--%s is no option%s", name,
+		      guess(&hint, "--", name, names, sizeof(*names), n));
+}
+
+static bool read_words(struct options *o, int argc, char **argv, int *status)
+{
+	struct option longs[32] = {0};
+	char shorts[64] = "+:";
+
+	for (size_t i = 0, len = 2; i < n_flags; i++) {
+		const struct flag *flag = &flags[i];
+
+		longs[i] = (struct option){flag->name, flag->value != NULL, NULL, flag->letter};
+		if (flag->is_short)
+			len += (size_t)snprintf(shorts + len, sizeof(shorts) - len, "%c%s",
+						flag->letter, flag->value ? ":" : "");
+	}
+	opterr = 0;
+	for (;;) {
+		int at = optind, letter = getopt_long(argc, argv, shorts, longs, NULL);
+
+		if (letter == ':')
+			return refuse(o, status, "%s needs a %s", argv[optind - 1],
+				      flags[flag_of(optopt)].value);
+		if (letter == '?')
+			return refuse_flag(o, argv[optind > at ? optind - 1 : at], status);
+		if (letter == 'r' && o->replace)
+			return refuse(o, status, "--replace takes one network at a time");
+		if (letter == -1 && optind == argc)
+			return true;
+		if (letter == -1 ? !take_word(o, argv[optind++], status)
+				 : !set_flag(o, flag_of(letter), optarg, status))
+			return false;
+	}
+}
+
+static bool was_given(const struct options *o, int letter)
+{
+	return o->given & 1u << flag_of(letter);
+}
+
+static bool refuse_stranger(const struct options *o, const struct verb *verb,
+			    const struct flag *flag, int *status)
+{
+	AUTO_BUF struct buf have = {0};
+
+	for (size_t i = 0; i < n_verbs; i++)
+		if (verbs[i].run && strchr(verbs[i].flags, flag->letter))
+			buf_printf(&have, "%s%s", have.len ? ", " : " (it is one of ",
+				   verbs[i].name);
+	return refuse(o, status, "%s has no option --%s%s%s", verb->name, flag->name,
+		      buf_text(&have), have.len ? ")" : "");
+}
+
+/* Flags that this verb does not have, and what is not built yet. */
+static bool flags_fit(const struct options *o, const struct verb *verb, int *status)
+{
+	for (size_t i = 0; i < n_flags; i++) {
+		if (!(o->given & 1u << i))
+			continue;
+		if (!verb_has(verb, &flags[i]))
+			return refuse_stranger(o, verb, &flags[i], status);
+		if (!flags[i].help)
+			return is_not_built("--", flags[i].name, status);
+	}
+	return true;
+}
+
+static bool arguments_fit(const struct options *o, const struct verb *verb, int *status)
+{
+	if (o->n_arguments > (int)most_arguments(verb))
+		return refuse(o, status, "too many arguments: \"%s\"",
+			      o->arguments[most_arguments(verb)]);
+	if (o->n_arguments < (int)least_arguments(verb))
+		return refuse(o, status, "%s needs %s%s%s", verb->name, verb->arguments,
+			      verb->values ? ": " : "", verb->values ? verb->values : "");
+	if (verb->values)
+		return one_of(o, verb->name, o->arguments[0], verb->values, status);
+	return strcmp(verb->arguments, "[VERB]") != 0 || !o->n_arguments ||
+	       is_verb(o, o->arguments[0], status);
+}
+
+static enum counters counters_of(const char *word)
+{
+	return !strcmp(word, "on")    ? COUNTERS_ON
+	       : !strcmp(word, "off") ? COUNTERS_OFF
+				      : COUNTERS_AUTO;
+}
+
+bool options_parse(struct options *options, const struct verb **verb, int argc, char **argv,
+		   int *status)
+{
+	*options = (struct options){.color = "auto"};
+	*status = EXIT_FINE;
+	if (!read_words(options, argc, argv, status))
+		return false;
+	if (was_given(options, 'V'))
+		return printf("harborwall %s\n", VERSION) < 0;
+	*verb = find_verb(options->verb ? options->verb : "run");
+	if (was_given(options, 'h')) {
+		print_help(options->verb ? *verb : NULL);
+		return false;
+	}
+	options->verb = (*verb)->name;
+	if (!flags_fit(options, *verb, status) || !arguments_fit(options, *verb, status) ||
+	    !read_environment(options, status))
+		return false;
+	options->counters = counters_of(options->counters_word);
+	/* the only argument of most verbs is the file */
+	if (!strcmp((*verb)->arguments, "[FILE]") && options->n_arguments)
+		options->config = options->arguments[0];
+	return true;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/pass/connections.h"
+
+#include "base/log.h"
+#include "edge/host/file.h"
+#include "edge/netlink/conntrack.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static bool is_rules(const struct step *step)
+{
+	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
+	       step->kind == STEP_REMOVE_IPTABLES;
+}
+
+/* Steps that change the rules of a namespace: how many were taken, and how many were not. */
+struct changes {
+	uint32_t done, undone;
+};
+
+static struct changes changes_of(const struct pass *p, uint32_t space)
+{
+	struct changes c = {0};
+
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		if (p->plan.steps.items[i].have_space != space ||
+		    !is_rules(&p->plan.steps.items[i]))
+			continue;
+		c.done += p->outcomes[i].kind == OUTCOME_DONE;
+		c.undone += p->outcomes[i].kind != OUTCOME_DONE;
+	}
+	return c;
+}
+
+static bool has_rules(const struct space *space)
+{
+	return space->ruleset.exists || space->chains.n;
+}
+
+static const struct space *wanted_space(const struct pass *p, const char *container)
+{
+	uint32_t i = container ? state_find_space(&p->want, container) : 0;
+
+	return i == NONE ? NULL : &p->want.spaces.items[i];
+}
+
+/* NULL: the namespace is none that is looked after. */
+static struct debt *debt_of(const struct pass *p, struct world *w, uint32_t space)
+{
+	struct known *k = p->view.places.items[space].known;
+
+	if (!space)
+		return &w->debt;
+	return k && p->view.seen.have.spaces.items[space].reachable ? &k->debt : NULL;
+}
+
+/* --- a note for whoever goes on behind a process that was killed --- */
+
+static const char *note_path(const struct world *w, struct arena *a)
+{
+	const char *state = w->options->state, *slash = strrchr(state, '/');
+
+	return slash ? arena_printf(a, "%.*s/revoking", (int)(slash - state), state) : "revoking";
+}
+
+static void leave_note(const struct world *w)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct error err = {0};
+
+	if (!file_replace(note_path(w, &a), "", 0, 0600, &err))
+		log_warn("not noted that connections are to end", "error", err.text);
+}
+
+static bool found_note(const struct world *w)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	return access(note_path(w, &a), F_OK) == 0;
+}
+
+static void take_note_away(const struct world *w)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	unlink(note_path(w, &a));
+}
+
+/* --- before and behind the steps --- */
+
+/*
+ * The host's rules are not there, and nobody knows what they admitted, unless they are wanted as
+ * they were when all was settled. A process that was killed may have left them as they are wanted.
+ */
+static bool is_blind(const struct pass *p, const struct world *w)
+{
+	bool stood = has_rules(&p->view.seen.have.spaces.items[0]);
+
+	if (!has_rules(&p->want.spaces.items[0]))
+		return false;
+	return w->debt.began ? !stood && w->debt.settled_for != p->file : !stood || found_note(w);
+}
+
+/* Chains of iptables are restored whole: any change may take something away. */
+static bool takes_away(const struct step *step)
+{
+	if (step->kind != STEP_FIREWALL || step->sign != '~')
+		return true;
+	list_each (change, &step->changes)
+		if (change->sign == '-')
+			return true;
+	return false;
+}
+
+/* Names of core/ruleset/nat.c. */
+static bool is_about_translations(const struct nft_change *change)
+{
+	return change->object == NFT_TABLE ||
+	       (change->set && !strcmp(change->set->name, "translations")) ||
+	       (change->chain && !strcmp(change->chain->name, "prerouting"));
+}
+
+static bool brings_translations(const struct step *step)
+{
+	if (step->kind != STEP_FIREWALL || step->sign != '~')
+		return true;
+	list_each (change, &step->changes)
+		if (change->sign == '+' && is_about_translations(change))
+			return true;
+	return false;
+}
+
+/*
+ * The steps take something away from the rules of a namespace: from what these admitted. Or they
+ * bring translations.
+ */
+static void owe(struct debt *d, const struct pass *p, uint32_t space)
+{
+	const struct space *have = &p->view.seen.have.spaces.items[space];
+	const struct space *want = wanted_space(p, have->container);
+	bool less = false, anew = false;
+
+	list_each (step, &p->plan.steps) {
+		if (step->have_space != space || !is_rules(step))
+			continue;
+		less |= has_rules(have) && takes_away(step);
+		anew |= want && want->flows->translations.n && brings_translations(step);
+	}
+	if (!less && !anew)
+		return;
+	if (less)
+		admit_rules(&d->earlier, &d->arena, have);
+	d->translates |= anew;
+	d->only_now = !d->owed;
+	d->owed = true;
+}
+
+void connections_note(struct pass *p, struct world *w)
+{
+	for (uint32_t i = 0; i < p->view.seen.have.spaces.n; i++) {
+		struct debt *d = debt_of(p, w, i);
+
+		if (!d)
+			continue;
+		d->only_now = false;
+		owe(d, p, i);
+		if (!i && is_blind(p, w))
+			d->owed = d->blind = true;
+		d->began = true;
+	}
+	if (w->debt.owed)
+		leave_note(w);
+}
+
+static void settled(struct debt *d)
+{
+	arena_release(&d->arena);
+	*d = (struct debt){.began = true, .settled_for = d->settled_for};
+}
+
+typedef LIST(struct ip) ip_list;
+
+/* The addresses of a namespace. */
+static ip_list own_addresses(const struct pass *p, uint32_t space, struct arena *a)
+{
+	const struct facts *f = &p->view.facts;
+	ip_list own = {0};
+
+	for (uint32_t i = 0; !space && i < f->n_routed; i++)
+		if (prefix_is_single(f->routed[i].prefix))
+			*list_add(a, &own) = f->routed[i].prefix.ip;
+	list_each (path, &p->view.seen.have.spaces.items[space].routing.paths)
+		if (path->type == PATH_LOCAL && prefix_is_single(path->dst))
+			*list_add(a, &own) = path->dst.ip;
+	return own;
+}
+
+/* No trouble elsewhere holds it up. */
+static void settle(struct pass *p, struct debt *d, uint32_t space)
+{
+	static const struct flows nothing;
+	AUTO_RELEASE struct arena a = {0};
+	struct admission now = {0};
+	const ip_list own = own_addresses(p, space, &a);
+	struct hooks hooks = facts_hooks(&p->view.facts);
+	const struct space *want = wanted_space(p, p->view.seen.have.spaces.items[space].container);
+	struct revocation r = {.flows = want ? want->flows : &nothing,
+			       .now = &now,
+			       .earlier = &d->earlier,
+			       .blind = d->blind,
+			       .mutes = !space && has_rules(want),
+			       .admitted = hooks.accept,
+			       .between = hooks.between,
+			       .muted = hooks.revoked,
+			       .translates = d->translates,
+			       .own = own.items,
+			       .n_own = own.n};
+	uint32_t n = 0;
+
+	if (want)
+		admit_rules(&now, &a, want);
+	if (conntrack_revoke(&n, p->view.places.items[space].ns, &r, &p->trouble))
+		settled(d);
+	p->n_revoked += n;
+}
+
+void connections_settle(struct pass *p, struct world *w)
+{
+	bool noted = w->debt.owed;
+
+	if (!p->view.engine.up && !p->view.facts.no_engine)
+		return;
+	for (uint32_t i = 0; i < p->view.seen.have.spaces.n; i++) {
+		struct debt *d = debt_of(p, w, i);
+		const struct changes changes = changes_of(p, i);
+
+		if (d && d->only_now && !changes.done && !d->blind)
+			settled(d); /* refused or held: the rules stand as they did */
+		else if (d && d->owed && !changes.undone)
+			settle(p, d, i);
+	}
+	if (w->debt.owed)
+		return;
+	if (!changes_of(p, 0).undone)
+		w->debt.settled_for = p->file;
+	if (noted)
+		take_note_away(w);
+}

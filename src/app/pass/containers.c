@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads containers: what inspect says, and what stands in their namespaces. The kernel tells of
+ * every change in one that is held open, so an unchanged one is not read again.
+ */
+#include "app/console/timings.h"
+#include "app/pass/known.h"
+#include "app/pass/observe.h"
+#include "base/hash.h"
+#include "edge/firewall/iptables.h"
+#include "edge/firewall/nft.h"
+#include "edge/firewall/walls.h"
+#include "edge/netlink/routing.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool has_static_address(const struct engine_container *c)
+{
+	list_each (e, &c->endpoints)
+		if (e->configured.family)
+			return true;
+	return false;
+}
+
+/* Those that are not known yet. Who is gone becomes NULL. */
+static bool inspect_all(struct view *view, struct world *w, struct error *err)
+{
+	struct moment start = timing_start();
+	bool ok = true;
+
+	for (uint32_t i = 0; i < view->engine.containers.n && ok; i++) {
+		struct known **k = &view->known[i];
+
+		if (!*k || (*k)->inspected ||
+		    known_inspect(w, *k, &view->engine.containers.items[i], err))
+			continue;
+		*k = NULL;
+		if (err->code != 404) {
+			w->engine_trouble = *err;
+			ok = w->without_engine;
+		}
+		if (ok)
+			*err = (struct error){0};
+	}
+	timing_part("engine", start);
+	return ok;
+}
+
+/* Those that are connected otherwise than they should be: a plan says what they would lose. */
+static void recall_moved(struct view *view, struct world *w, const struct state *want)
+{
+	const struct engine_container *all = view->engine.containers.items;
+
+	list_each (at, &want->attachments) {
+		const struct engine_container *c =
+			engine_find_container(&view->engine, at->container);
+		const struct engine_endpoint *e = c ? engine_find_endpoint(c, at->network) : NULL;
+
+		if (e && !engine_has_address(e, at->ip) && !view->known[c - all])
+			view->known[c - all] = known_recall(w, c);
+	}
+	for (uint32_t i = 0; w->replace && i < view->engine.containers.n; i++)
+		if (!view->known[i])
+			view->known[i] = known_recall(w, &all[i]);
+}
+
+static void take_inspected(struct engine_container *c, const struct engine_container *inspected)
+{
+	c->mac = inspected->mac;
+	list_each (e, &c->endpoints) {
+		const struct engine_endpoint *same = engine_find_endpoint(inspected, e->network);
+
+		e->managed = same && same->managed;
+	}
+}
+
+/* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
+static bool read_marks(struct view *view, struct arena *a, struct world *w,
+		       const struct state *want, struct error *err)
+{
+	view->known = arena_array(a, struct known *, view->engine.containers.n);
+	for (uint32_t i = 0; i < view->engine.containers.n; i++)
+		if (has_static_address(&view->engine.containers.items[i]))
+			view->known[i] = known_recall(w, &view->engine.containers.items[i]);
+	recall_moved(view, w, want);
+	if (!inspect_all(view, w, err))
+		return false;
+	for (uint32_t i = 0; i < view->engine.containers.n; i++)
+		if (view->known[i])
+			take_inspected(&view->engine.containers.items[i],
+				       &view->known[i]->container);
+	return true;
+}
+
+/* --- their namespaces --- */
+
+static bool was_visited(const struct view *view, const struct world *w,
+			const struct engine_container *c)
+{
+	const struct known *k = view->known[c - view->engine.containers.items];
+
+	k = k ? k : known_find(w, c->id);
+	return k && k->visited;
+}
+
+static bool has_own_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return c->running && strcmp(mode, "host") != 0 && strncmp(mode, "container:", 10) != 0;
+}
+
+/* Legacy chains of ours are there: of changes in them the kernel tells nobody. */
+static bool must_be_polled(const struct space *space)
+{
+	list_each (chain, &space->chains)
+		if (chain->variant == VARIANT_LEGACY)
+			return true;
+	return false;
+}
+
+/* What others drop there is of interest. want: what is wanted there, or NULL. */
+static bool translates(const struct space *want)
+{
+	return want && want->flows && want->flows->translations.n;
+}
+
+static bool read_walls(struct memory *m, const struct world *w, const struct ns *ns,
+		       struct error *err)
+{
+	return (w->no_nf_tables || walls_read(&m->space.walls, &m->arena, ns, false, err)) &&
+	       walls_read_legacy(&m->space.walls, &m->arena, ns, err);
+}
+
+/* How large an element or a rule is in a dump, at most, but for the key and the expressions. */
+enum { DUMPED_ELEMENT = 128, DUMPED_RULE = 1024 };
+
+/* Who owns a namespace may fill it: more than twice of what is wanted, and this, is not read. */
+enum { MOST_BYTES = 256 << 10, MOST_ROUTES = 4096, PATIENCE_MS = 1000 };
+
+static void bound_reading(struct ns *ns, const struct space *want)
+{
+	ns->most_bytes = MOST_BYTES;
+	ns->most_routes = MOST_ROUTES;
+	ns->until_ms = clock_ms() + PATIENCE_MS;
+	if (!want)
+		return;
+	ns->most_routes += 2 * want->routes.n;
+	list_each (set, &want->ruleset.sets)
+		ns->most_bytes += 2 * (size_t)set->n * (set_stride(set) + DUMPED_ELEMENT);
+	list_each (chain, &want->ruleset.chains)
+		ns->most_bytes += 2 * (size_t)chain->rules.n * DUMPED_RULE;
+}
+
+static bool read_parts(struct memory *m, const struct world *w, const struct ns *ns,
+		       struct error *err)
+{
+	struct space *space = &m->space;
+	route_list routes = {0};
+	int forward;
+
+	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, NULL, err) ||
+				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
+		return false;
+	if (m->has_walls && !read_walls(m, w, ns, err))
+		return false;
+	if (!route_read(&routes, &m->arena, ns, err) ||
+	    !routing_read(&space->routing, &m->arena, ns, err) ||
+	    !ns_get_forward(ns, &forward, err) ||
+	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
+		return false;
+	space->routes.items = routes.items;
+	space->routes.n = routes.n;
+	space->forward = forward == 1;
+	return true;
+}
+
+enum { FIRST_REST_MS = 1000, MAX_REST_MS = 60000 };
+
+/* What took too long once is not tried in every pass: the others wait for it. */
+static void rest(struct known *k, int code)
+{
+	if (code != E2BIG && code != ETIMEDOUT && code != EBUSY)
+		return;
+	k->rest_ms = k->rest_ms ? 2 * k->rest_ms : FIRST_REST_MS;
+	k->rest_ms = k->rest_ms < MAX_REST_MS ? k->rest_ms : MAX_REST_MS;
+	k->again_at_ms = clock_ms() + k->rest_ms;
+}
+
+static void read_space(struct known *k, const struct world *w, const struct space *want)
+{
+	struct memory *m = &k->memory;
+	struct error err = {0};
+
+	arena_release(&m->arena);
+	*m = (struct memory){.has_walls = translates(want)};
+	ns_listen(&k->ns);
+	bound_reading(&k->ns, want);
+	m->space.reachable = read_parts(m, w, &k->ns, &err);
+	k->ns.until_ms = 0;
+	if (m->space.reachable) {
+		m->valid = !must_be_polled(&m->space);
+		k->rest_ms = 0;
+		return;
+	}
+	arena_release(&m->arena);
+	*m = (struct memory){0};
+	m->obstacle = arena_strdup(&m->arena, err.text);
+	rest(k, err.code);
+}
+
+/* One container that can't be looked into is its own trouble, not the pass's. */
+static void observe_container(struct view *view, struct arena *a, struct world *w,
+			      const struct engine_container *c, const struct space *want)
+{
+	struct space *space = list_add(a, &view->seen.have.spaces);
+	struct place *place = list_add(a, &view->places);
+	struct error err = {0};
+	struct known *k = view->known[c - view->engine.containers.items];
+
+	k = k ? k : known_learn(w, c, &err);
+	if (k)
+		k->visited = true;
+	if (k && k->container.pid && !k->open) {
+		k->open = ns_open_container(&k->ns, k->container.pid, c->id, &err);
+		if (k->open)
+			world_listen_to(w, &k->ns);
+		else
+			k->fingerprint = 0; /* ask anew: it may be another process by now */
+		view->anybody_gone |= !k->open && (err.code == ESRCH || err.code == ENOENT);
+	}
+	if (k && k->open) {
+		*place = (struct place){&k->ns, &k->memory, k};
+		known_has_news(k);
+		if ((!k->memory.valid || (translates(want) && !k->memory.has_walls)) &&
+		    clock_ms() >= k->again_at_ms)
+			read_space(k, w, want);
+		*space = k->memory.space;
+		space->obstacle = k->memory.obstacle;
+		space->pid = k->container.pid;
+	}
+	space->container = c->name;
+	space->container_id = c->id;
+	if (!space->reachable && err.text[0] && err.code != 404)
+		space->obstacle = arena_strdup(a, err.text);
+}
+
+static bool has_own_ways(const struct known *k)
+{
+	return k->open && k->memory.valid && !k->memory.space.routing.only_device;
+}
+
+bool observe_routings(struct view *view, struct arena *a, const struct world *w)
+{
+	const struct engine *engine = &view->engine;
+	const struct routing **routings = NULL;
+	uint64_t before = view->routings;
+
+	view->routings = 0;
+	for (uint32_t i = 0; i < w->n_known; i++) {
+		const struct known *k = w->known[i].known;
+		const struct engine_container *c;
+
+		if (!has_own_ways(k) || !k->container.name)
+			continue;
+		c = engine_find_container(engine, k->container.name);
+		if (!c || strcmp(c->id, k->id) != 0)
+			continue;
+		if (!routings)
+			routings = arena_array(a, const struct routing *, engine->containers.n);
+		routings[c - engine->containers.items] = &k->memory.space.routing;
+		view->routings =
+			hash_more(hash_word(view->routings, k->memory.space.routing.digest), c->id,
+				  strlen(c->id));
+	}
+	view->facts.routings = routings;
+	return view->routings != before;
+}
+
+bool observe_containers(struct view *view, struct arena *a, struct world *w,
+			const struct state *want, struct error *err)
+{
+	if (view->engine.up) /* without an engine nobody is known to have gone */
+		known_forget_dead(w, &view->engine);
+	if (!read_marks(view, a, w, want, err))
+		return false;
+	list_each (c, &view->engine.containers) {
+		uint32_t i;
+
+		if (!has_own_namespace(c))
+			continue;
+		i = state_find_space(want, c->name);
+		if (!w->looked_everywhere || has_static_address(c) || i != NONE ||
+		    was_visited(view, w, c))
+			observe_container(view, a, w, c, i == NONE ? NULL : &want->spaces.items[i]);
+	}
+	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
+	return true;
+}

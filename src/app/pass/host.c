@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads the engine and the host: who is asked, and in which order. */
+#include "app/console/timings.h"
+#include "app/pass/known.h"
+#include "app/pass/moves.h"
+#include "app/pass/observe.h"
+#include "app/pass/place.h"
+#include "app/pass/written.h"
+#include "core/iptables/leftovers.h"
+#include "core/plan/choose.h"
+#include "core/plan/interfaces.h"
+#include "edge/firewall/handoff.h"
+#include "edge/firewall/iptables.h"
+#include "edge/firewall/nft.h"
+#include "edge/firewall/walls.h"
+#include "edge/host/file.h"
+#include "edge/netlink/route.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LEGACY_POLL_MS = 500, MAX_SWITCH = 16 };
+
+/* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
+static void watch_legacy(struct world *w, bool on)
+{
+	const struct itimerspec often = {.it_value.tv_nsec = LEGACY_POLL_MS * 1000000L,
+					 .it_interval.tv_nsec = LEGACY_POLL_MS * 1000000L};
+	const struct itimerspec never = {0};
+
+	if (on == (w->legacy_hash != 0))
+		return;
+	w->legacy_hash = on ? iptables_legacy_hash(w->legacy) : 0;
+	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
+}
+
+/* --- the host --- */
+
+/*
+ * Whether dockerd was told --allow-direct-routing is nowhere to be asked. Where its drops of direct
+ * access stood and are gone, without dockerd having written anything else anew, somebody flushed
+ * them. That a container is on its way out, whose rule goes before the engine says so, is over in a
+ * moment.
+ */
+static void judge_direct(struct facts *f, struct world *w, const struct engine *engine)
+{
+	const struct bridges_view *bridges = &w->memory.bridges;
+	struct direct_memory *m = &w->direct;
+
+	if (bridges->drops_direct) {
+		f->direct = DIRECT_DROPPED;
+		*m = (struct direct_memory){.written = bridges->written};
+		return;
+	}
+	if (!bridges_expect_direct_drops(engine)) {
+		m->missed_at = 0;
+		return;
+	}
+	f->direct = DIRECT_OPEN;
+	if (!m->written || m->written != bridges->written) {
+		*m = (struct direct_memory){0};
+		return;
+	}
+	if (!m->missed_at)
+		m->missed_at = clock_ms();
+	f->direct_lost = clock_ms() - m->missed_at >= DIRECT_DOUBT_MS;
+	f->direct_doubted = !f->direct_lost;
+}
+
+/* Docker's nftables backend is the one that writes here. */
+static void take_bridges(struct view *view, struct arena *a, struct world *w)
+{
+	struct facts *f = &view->facts;
+
+	f->bridges = &w->memory.bridges;
+	f->raw_drops = false; /* its own are in no chain that could hold an exception of ours */
+	list_each (p, &view->seen.host_prefixes) {
+		if (p->dead || strchr(p->device, ' ')) /* several interfaces, or none */
+			continue;
+		*list_add(a, &f->devices) = p->device;
+		*list_add(a, &f->routes) = (struct host_route){p->prefix, p->device};
+	}
+	interfaces_sort(&f->devices);
+	if (view->default_device)
+		*list_add(a, &f->routes) = (struct host_route){.device = view->default_device};
+	f->takes_mark = bridges_take_mark(f->bridges);
+	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
+	judge_direct(f, w, &view->engine);
+	if (!f->open_why && f->direct_lost)
+		f->open_why = "Docker does not drop what comes directly to containers' addresses: "
+			      "chain raw-PREROUTING of table ip docker-bridges lacks its drops "
+			      "(flushed?); restart dockerd";
+	f->docker_drops = !f->open_why;
+}
+
+/* Docker's drops do not stand, and not because nobody wanted them. */
+static void judge_loss(struct facts *f, struct world *w)
+{
+	w->drops_stood |= f->docker_drops;
+	f->drops_lost = !f->docker_drops && (w->drops_stood || (f->bridges && f->bridges->exists));
+}
+
+/* The verdict is handed over in it. What a Docker left that writes nf_tables by now is in the way.
+ */
+static bool is_dockers_filter(const struct filter_view *view, const struct bridges_view *bridges)
+{
+	return view->docker_user && view->docker_isolation && !bridges->exists;
+}
+
+/*
+ * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
+ * namespace: while the count stands, what was read is what is there, and one message tells.
+ */
+static bool read_tables(struct memory *m, struct world *w, struct error *err)
+{
+	uint32_t before, after;
+	const struct ns *ns = &w->host;
+
+	w->no_nf_tables = false;
+	if (!fw_nft_generation(&before, ns, err)) {
+		w->no_nf_tables = nf_tables_is_absent(err->code);
+		if (!w->no_nf_tables)
+			return false;
+		*err = (struct error){0};
+		arena_release(&m->arena);
+		*m = (struct memory){0};
+		return true;
+	}
+	if (m->valid && m->generation == before)
+		return true;
+	arena_release(&m->arena);
+	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
+	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
+	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
+	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
+	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
+	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
+	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
+			err) ||
+	    !fw_nft_generation(&after, ns, err))
+		return false;
+	list_each (wall, &m->filter.walls)
+		*list_add(&m->arena, &m->space.walls) = *wall;
+	m->valid = before == after;
+	written_release(w);
+	w->written.expected = m->valid ? before : 0;
+	return true;
+}
+
+/* Asked only where a network relies on it: enable_icc=false is a rule for what stays in a bridge.
+ */
+static bool bridges_are_unfiltered(const struct engine *engine)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	list_each (network, &engine->networks)
+		if (network->apart)
+			return !file_read(&text, "/proc/sys/net/bridge/bridge-nf-call-iptables",
+					  MAX_SWITCH, &err) ||
+			       buf_text(&text)[0] != '1';
+	return false;
+}
+
+/* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
+static bool go_on_without_engine(struct view *view, struct arena *a, struct world *w,
+				 const struct filter_view *views, struct error *err)
+{
+	const struct traces traces = {views, &w->memory.bridges, &view->seen};
+
+	if (!w->looked_everywhere && /* or one was there, and went */
+	    engine_is_absent(w->engine_trouble.code, w->engine_is_asked_for, &traces)) {
+		view->facts.no_engine = arena_strdup(a, w->engine_trouble.text);
+		w->engine_trouble = (struct error){0};
+		return true;
+	}
+	if (!w->without_engine)
+		*err = w->engine_trouble;
+	return w->without_engine;
+}
+
+static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	struct filter_view views[VARIANT_LEGACY + 1] = {0};
+	struct facts *f = &view->facts;
+	struct space *host = &view->seen.have.spaces.items[0];
+
+	if (w->legacy_hash) /* before it is read: what changes meanwhile is seen next time */
+		w->legacy_hash = iptables_legacy_hash(w->legacy);
+	f->mark_accept = w->options->mark_accept;
+	f->mark_raw = w->options->mark_raw;
+	f->handoff_top = w->options->handoff_top;
+	f->counters = w->options->counters;
+	f->were_containers = &w->saved.containers;
+	f->forgotten = w->saved.trouble;
+	views[VARIANT_NFT] = w->memory.filter;
+	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
+	    !ns_get_forward(&w->host, &f->ip_forward, err))
+		return false;
+	if (!view->engine.up && !go_on_without_engine(view, a, w, views, err))
+		return false;
+	f->firewalld = w->memory.firewalld;
+	f->firewalld.stands |= view->engine.firewalld || views[VARIANT_NFT].firewalld ||
+			       views[VARIANT_LEGACY].firewalld;
+	f->docker_nftables = docker_writes_nftables(&view->engine, views, &w->memory.bridges);
+	f->no_nf_tables = w->no_nf_tables;
+	f->variant = choose_variant(f->docker_nftables, views);
+	if (!choose_backend(f, w->options->backend, err))
+		return false;
+	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
+	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
+	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
+	f->mixed = views[VARIANT_NFT].docker_isolation && views[VARIANT_LEGACY].docker_isolation;
+	f->open_why = handoff_view_opens(&views[f->variant], &view->engine, a);
+	f->docker_drops = !f->open_why;
+	f->raw_drops = views[f->variant].raw_drops;
+	f->user_end = views[f->variant].user_end;
+	f->raw_end = views[f->variant].raw_end;
+	f->n_foreign = views[f->variant].n_foreign;
+	f->no_filter = f->raw_drops && !views[f->variant].exists;
+	if (f->docker_nftables)
+		take_bridges(view, a, w);
+	judge_loss(f, w);
+	f->forward_drop = views[f->variant].forward_drop;
+	view->save = views[VARIANT_LEGACY].save;
+	view->save_raw = views[VARIANT_LEGACY].save_raw;
+	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
+	host->forward = f->ip_forward == 1;
+	host->forward_drop = f->forward_drop;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		list_each (handoff, &views[v].handoffs)
+			*list_add(a, &host->handoffs) = *handoff;
+	return true;
+}
+
+/*
+ * What the kernel tells of is put right without asking the engine, whose events tell of all that
+ * changes there: a dockerd that takes its time does not keep a flushed host open.
+ */
+static void read_engine(struct view *view, struct world *w)
+{
+	struct engine_memory *m = &w->engine;
+	struct moment start = timing_start();
+
+	w->engine_trouble = (struct error){0};
+	if (!w->as_last_told || !m->valid) {
+		arena_release(&m->arena);
+		m->said = (struct engine){0};
+		m->valid = false; /* somebody may ask for it meanwhile */
+		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
+	}
+	timing_part("engine", start);
+	if (m->valid)
+		view->engine = m->said;
+}
+
+/*
+ * A kernel that tells of a bridge's end is heard before the engine tells of its network's: before
+ * anything is refused the engine is asked anew.
+ */
+static bool check_place(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	enum whereabouts where;
+
+	if (!place_find(&where, view, a, w, err))
+		return false;
+	if (where == ENGINE_IS_ELSEWHERE) {
+		w->engine.valid = false;
+		view->engine = (struct engine){0};
+		read_engine(view, w);
+		*err = w->engine_trouble;
+		if (!view->engine.up || !place_find(&where, view, a, w, err))
+			return false;
+	}
+	return place_accept(view, a, w, where, err);
+}
+
+/* What this program knows of what it did. Copied: a pass changes it. */
+static void take_memory(struct view *view, struct arena *a, struct world *w)
+{
+	saved_refresh(&w->saved);
+	refusals_expire(w);
+	list_each (k, &w->saved.connections)
+		*list_add(a, &view->seen.kept) = *k;
+	list_each (k, &w->saved.networks)
+		*list_add(a, &view->seen.kept_networks) = *k;
+	list_each (r, &w->refusals)
+		*list_add(a, &view->seen.refusals) = *r;
+}
+
+bool observe_host(struct view *view, struct arena *a, struct world *w, struct error *err)
+{
+	struct space *host;
+	host_prefix_list prefixes = {0};
+
+	ns_listen(&w->host);
+	*view = (struct view){0};
+	view->seen.engine = &view->engine;
+	view->seen.facts = &view->facts;
+	take_memory(view, a, w);
+	read_engine(view, w);
+	if (!view->engine.up && w->engine_is_asked_for && !w->without_engine) {
+		*err = w->engine_trouble;
+		return false;
+	}
+	if (!read_tables(&w->memory, w, err))
+		return false;
+	host = list_add(a, &view->seen.have.spaces);
+	*host = w->memory.space;
+	host->reachable = true;
+	*list_add(a, &view->places) = (struct place){.ns = &w->host, .memory = &w->memory};
+	if (!route_read_prefixes(&prefixes, a, &w->host, err))
+		return false;
+	list_each (prefix, &prefixes)
+		if (prefix->prefix.len)
+			*list_add(a, &view->seen.host_prefixes) = *prefix;
+		else if (!view->default_device && !strchr(prefix->device, ' '))
+			view->default_device = prefix->device;
+	view->facts.routed = view->seen.host_prefixes.items;
+	view->facts.n_routed = view->seen.host_prefixes.n;
+	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
+	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+void observe_interfaces(struct view *view, struct arena *a, const struct state *want)
+{
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		name_list names = {0};
+
+		if (i == NONE || !view->seen.have.spaces.items[i].reachable)
+			continue;
+		interfaces_named(&names, a, w->flows);
+		list_each (name, &names)
+			*list_add(a, &view->seen.interfaces) = (struct named_interface){
+				w->container, *name,
+				route_has_interface(view->places.items[i].ns, *name)};
+	}
+}
+
+bool world_has_interface(const struct world *w, const struct named_interface *interface)
+{
+	const struct ns *ns =
+		interface->container ? known_namespace(w, interface->container) : &w->host;
+
+	return !ns || route_has_interface(ns, interface->name);
+}
+
+void observe_walls(struct view *view, struct arena *a)
+{
+	struct space *host = &view->seen.have.spaces.items[0];
+	wall_list walls = {0};
+
+	list_each (wall, &host->walls) /* the memory's, which this pass must not add to */
+		*list_add(a, &walls) = *wall;
+	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
+	host->walls = walls;
+}
+
+static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
+			   const struct flows *flows, bool no_nf_tables, struct error *err)
+{
+	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY;
+	     v++) {
+		AUTO_BUF struct buf save = {0};
+
+		if (!iptables_save(&save, ns, v, err))
+			return false;
+		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
+	}
+	return true;
+}
+
+bool observe_leftovers(struct view *view, struct arena *a, const struct state *want,
+		       struct error *err)
+{
+	list_each (w, &want->spaces) {
+		uint32_t i = w->container ? state_find_space(&view->seen.have, w->container) : 0;
+		struct space *have = i == NONE ? NULL : &view->seen.have.spaces.items[i];
+
+		if (!have || !have->reachable ||
+		    read_leftovers(have, a, view->places.items[i].ns, w->flows,
+				   view->facts.no_nf_tables, err))
+			continue;
+		if (!w->container)
+			return false;
+		have->not_searched = arena_strdup(a, err->text); /* its own trouble */
+		*err = (struct error){0};
+	}
+	return true;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The handles of struct world: opened, listened to, closed. */
+#include "app/pass/known.h"
+#include "app/pass/moves.h"
+#include "app/pass/world.h"
+#include "app/pass/written.h"
+#include "edge/firewall/iptables.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+bool world_legacy_changed(struct world *w)
+{
+	uint64_t times, now;
+
+	if (read(w->legacy_timer, &times, sizeof(times)) != sizeof(times))
+		return false;
+	now = iptables_legacy_hash(w->legacy);
+	if (now == w->legacy_hash)
+		return false;
+	w->legacy_hash = now;
+	return true;
+}
+
+/* A closed descriptor leaves the epoll by itself. */
+void world_listen_to(struct world *w, const struct ns *ns)
+{
+	const int fds[] = {ns->nf_ear, ns->route_ear};
+
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+
+		if (fds[i] >= 0)
+			epoll_ctl(w->ears, EPOLL_CTL_ADD, fds[i], &event);
+	}
+}
+
+bool world_heard_changes(struct world *w)
+{
+	bool host = ns_heard_changes(&w->host), legacy = world_legacy_changed(w);
+
+	return known_heard_changes(w) || host || legacy;
+}
+
+bool world_open(struct world *w, const struct options *options, struct error *err)
+{
+	struct docker_options docker = docker_options_from_environment();
+
+	*w = (struct world){
+		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	w->saved.path = options->state;
+	w->engine_is_asked_for = docker.host != NULL;
+	w->legacy = iptables_open_legacy();
+	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	w->docker = docker_new(&docker, err);
+	w->ears = epoll_create1(EPOLL_CLOEXEC);
+	if (w->ears < 0)
+		return error_set(err, errno, "epoll");
+	if (!w->docker || !ns_open_host(&w->host, err))
+		return false;
+	world_listen_to(w, &w->host);
+	epoll_ctl(w->ears, EPOLL_CTL_ADD, w->legacy_timer,
+		  &(struct epoll_event){.events = EPOLLIN});
+	return true;
+}
+
+void world_close(struct world *w)
+{
+	known_forget_all(w);
+	arena_release(&w->memory.arena);
+	arena_release(&w->debt.arena);
+	written_release(w);
+	arena_release(&w->converged.arena);
+	arena_release(&w->engine.arena);
+	saved_release(&w->saved);
+	refusals_forget(w);
+	ns_close(&w->host);
+	close_at_exit_of_scope(&w->ears);
+	close_at_exit_of_scope(&w->legacy_timer);
+	close_at_exit_of_scope(&w->legacy);
+	docker_free(w->docker);
+	*w = (struct world){.host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+}

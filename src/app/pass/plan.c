@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/pass/pass.h"
+
+#include "app/console/timings.h"
+#include "app/pass/unchanged.h"
+#include "core/compile/compile.h"
+#include "core/config/place.h"
+#include "core/nft/nft.h"
+#include "core/reach/tests.h"
+
+#include <string.h>
+
+enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
+
+static void decode(struct generation *g, const char *path, const struct buf *text)
+{
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
+	struct moment start = timing_start();
+
+	/* what it says beside its diagnostics is counted there */
+	(void)!config_decode(&g->config, &kept, &g->diags, &g->arena, path, buf_text(text),
+			     text->len);
+	timing_stop("parse", start);
+	if (!g->config.resolvable)
+		return;
+	/* a file with errors, too: all of them are said at once */
+	start = timing_start();
+	resolve(&g->resolution, &g->diags, &g->arena, &g->config, &kept);
+	timing_stop("resolve", start);
+}
+
+void generation_reach(struct tested *tested, struct arena *a, const struct generation *g)
+{
+	static const struct engine unknown;
+	struct findings findings = {0};
+
+	*tested = (struct tested){.facts = {.variant = VARIANT_NFT,
+					    .docker_user = true,
+					    .docker_drops = true,
+					    .raw_drops = true,
+					    .ip_forward = 1}};
+	compile(&tested->want, &findings, a, &g->config, &g->resolution, &unknown, &tested->facts);
+	reach_pool_init(&tested->pool, a);
+	reach_build(&tested->reach, &tested->pool, &g->config, &g->resolution, &tested->want);
+}
+
+static void run_tests(struct generation *g)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct tested tested;
+
+	generation_reach(&tested, &a, g);
+	list_each (t, &g->config.tests) {
+		struct test_result r;
+
+		reach_test(&r, &a, &tested.reach, &tested.facts, NULL, NULL, t);
+		if (!r.holds)
+			diag_add(&g->diags, SEVERITY_ERROR, t->at,
+				 arena_printf(&g->arena, "tests[%u]",
+					      (uint32_t)(t - g->config.tests.items)),
+				 "%s should be %s, but %s", r.what, t->open ? "open" : "closed",
+				 r.why);
+	}
+}
+
+static bool load(struct generation *g, const char *path, const struct buf *text, bool with_tests,
+		 struct error *err)
+{
+	*g = (struct generation){0};
+	g->diags.arena = &g->arena;
+	decode(g, path, text);
+	if (with_tests && !g->diags.n_errors && g->config.tests.n)
+		run_tests(g);
+	diags_place(&g->diags, buf_text(text), text->len);
+	if (g->diags.n_errors)
+		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
+				 g->diags.n_errors == 1 ? "" : "s");
+	return true;
+}
+
+bool generation_load(struct generation *g, const char *path, const struct buf *text,
+		     struct error *err)
+{
+	return load(g, path, text, true, err);
+}
+
+bool generation_load_untested(struct generation *g, const char *path, const struct buf *text,
+			      struct error *err)
+{
+	return load(g, path, text, false, err);
+}
+
+void generation_release(struct generation *g)
+{
+	arena_release(&g->arena);
+	*g = (struct generation){0};
+}
+
+static void encode(struct pass *p)
+{
+	list_each (space, &p->want.spaces)
+		nft_encode_ruleset(&space->ruleset, &p->arena);
+}
+
+/* The same input gives the same state, so it may be asked again with a better one. */
+static void make_want(struct pass *p, const struct generation *g)
+{
+	struct moment start = timing_start();
+
+	p->want = (struct state){0};
+	p->plan.findings = (struct findings){0};
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	timing_stop("compile", start);
+	start = timing_start();
+	encode(p);
+	timing_stop("encode", start);
+}
+
+bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
+{
+	struct moment start = timing_start();
+
+	*p = (struct pass){0};
+	if (!observe_host(&p->view, &p->arena, w, err))
+		return false;
+	timing_stop("observe_host", start);
+	p->file = g->config.digest;
+	p->stamp = unchanged_stamp(p, w);
+	p->unchanged = unchanged_take(p, w);
+	if (p->unchanged)
+		return true;
+	observe_walls(&p->view, &p->arena);
+	observe_routings(&p->view, &p->arena, w);
+	make_want(p, g);
+	start = timing_start();
+	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
+		return false;
+	observe_interfaces(&p->view, &p->arena, &p->want);
+	timing_stop("observe_containers", start);
+	if (observe_routings(&p->view, &p->arena, w)) /* of namespaces that were not known before */
+		make_want(p, g);
+	if ((w->adopt || w->look_for_leftovers) &&
+	    !observe_leftovers(&p->view, &p->arena, &p->want, err))
+		return false;
+	p->plan.keep_networks = w->keep_networks;
+	p->plan.adopt = w->adopt;
+	p->plan.replace = w->replace;
+	start = timing_start();
+	plan_diff(&p->plan, &p->arena, &p->want, &p->view.seen, &g->config);
+	timing_stop("diff", start);
+	return true;
+}
+
+void pass_compile(struct pass *p, const struct options *options, const struct generation *g)
+{
+	const char *backend = options->backend ? options->backend : "nftables";
+
+	*p = (struct pass){0};
+	p->view.facts =
+		(struct facts){.variant = VARIANT_NFT,
+			       .docker_user = true,
+			       .user_end = options->engine >= FIRST_WITHOUT_RETURN ? NONE : 0,
+			       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
+			       .docker_drops = true,
+			       .ip_forward = 1,
+			       .counters = options->counters,
+			       .mark_accept = options->mark_accept,
+			       .mark_raw = options->mark_raw,
+			       .handoff_top = options->handoff_top};
+	if (!strncmp(backend, "iptables", 8))
+		p->view.facts.backend = BACKEND_IPTABLES;
+	if (!strcmp(backend, "iptables-legacy"))
+		p->view.facts.variant = VARIANT_LEGACY;
+	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
+		&p->view.facts);
+	encode(p);
+}
+
+bool pass_has_conflicts(const struct pass *p)
+{
+	list_each (finding, &p->plan.findings.list)
+		if (finding->kind == FINDING_CONFLICT)
+			return true;
+	return false;
+}
+
+void pass_release(struct pass *p)
+{
+	plan_free(&p->plan);
+	arena_release(&p->arena);
+	*p = (struct pass){0};
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/report/fights.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "core/compile/facts.h"
+#include "core/ruleset/flows.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	FREE = 3,	     /* undone so often in a row, it is put right at once all the same, */
+	LASTS_MS = 5000,     /* and so long: dockerd may push ours down once for every network */
+	FIRST_HOLD_MS = 200, /* then it waits, doubling, */
+	MAX_HOLD_MS = 60000, /* up to this; */
+	MAX_OPEN_MS = 1000,  /* or this, where nobody else keeps networks closed */
+	IN_A_ROW_MS = 3000,  /* what stood longer than this, and twice its wait, has peace */
+};
+
+static int64_t hold_ms(const struct fight *f)
+{
+	int64_t most = f->closes ? MAX_OPEN_MS : MAX_HOLD_MS, ms = FIRST_HOLD_MS;
+
+	if (!f->strikes)
+		return 0;
+	for (uint32_t i = 1; i < f->strikes && ms < most; i++)
+		ms *= 2;
+	return ms < most ? ms : most;
+}
+
+static int64_t peace_at(const struct fight *f)
+{
+	return f->done_ms + IN_A_ROW_MS + 2 * hold_ms(f);
+}
+
+bool fight_is_on(const struct fight *f)
+{
+	return f->strikes;
+}
+
+bool fights_are_on(const struct fights *f)
+{
+	for (uint32_t i = 0; i < f->n; i++)
+		if (fight_is_on(&f->items[i]))
+			return true;
+	return false;
+}
+
+const char *fight_opponent(struct arena *a, const struct fight *f)
+{
+	const char *parent =
+		f->by.parent[0] ? arena_printf(a, ", started by %s", f->by.parent) : "";
+
+	if (!f->by.pid)
+		return "somebody (the kernel does not say who)";
+	return arena_printf(a, "%s (pid %d%s)", f->by.name[0] ? f->by.name : "a process", f->by.pid,
+			    parent);
+}
+
+/* --- which object --- */
+
+/* Its text without what differs from time to time: "table inet harborwall (3 changes)". */
+static int stable_len(const char *text)
+{
+	const char *tail = strstr(text, " (");
+
+	return tail ? (int)(tail - text) : (int)strlen(text);
+}
+
+/* A container that was started again has a new namespace: nothing was undone there. */
+static uint64_t key_of(const struct pass *p, const struct step *step)
+{
+	uint64_t hash = hash_word(HASH_START, step->kind);
+
+	if (step->have_space != NONE)
+		hash = hash_word(hash,
+				 (uint64_t)p->view.seen.have.spaces.items[step->have_space].pid);
+	return hash_more(hash, step->text, (size_t)stable_len(step->text));
+}
+
+static struct fight *find(struct fights *f, uint64_t key)
+{
+	for (uint32_t i = 0; i < f->n; i++)
+		if (f->items[i].key == key)
+			return &f->items[i];
+	return NULL;
+}
+
+/* In a full list the one that has stood longest is forgotten. */
+static struct fight *add(struct fights *f, uint64_t key, const struct step *step)
+{
+	struct fight *slot = &f->items[0];
+
+	if (f->n < MAX_FIGHTS)
+		slot = &f->items[f->n++];
+	else
+		for (uint32_t i = 1; i < f->n; i++)
+			if (f->items[i].done_ms < slot->done_ms)
+				slot = &f->items[i];
+	*slot = (struct fight){.key = key};
+	snprintf(slot->object, sizeof(slot->object), "%s %.*s", step->object,
+		 stable_len(step->text), step->text);
+	return slot;
+}
+
+static bool keeps_closed(const struct pass *p, const struct step *step)
+{
+	const struct flows *host = p->want.spaces.n ? p->want.spaces.items[0].flows : NULL;
+
+	return step->have_space == 0 && host && host->closed.n &&
+	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
+}
+
+static bool depends_on_facts(const struct step *step)
+{
+	return step->have_space == 0 &&
+	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
+		step->kind == STEP_ADD_HANDOFF);
+}
+
+static struct author author_of(const struct pass *p, const struct step *step)
+{
+	const struct ns *ns =
+		step->have_space == NONE ? NULL : p->view.places.items[step->have_space].ns;
+
+	if (!ns)
+		return (struct author){0};
+	return step->kind == STEP_ADD_ROUTE || step->kind == STEP_REMOVE_ROUTE ? ns->routes_by
+									       : ns->rules_by;
+}
+
+/* --- the course of it --- */
+
+static void tell(struct fight *f)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	f->told = true;
+	log_warn("another program keeps undoing our change", "object", f->object, "by",
+		 fight_opponent(&a, f), "#times", arena_printf(&a, "%u", f->undone),
+		 "#next_repair_in_ms", arena_printf(&a, "%lld", (long long)hold_ms(f)));
+}
+
+static void end(struct fights *f, struct fight *fight)
+{
+	if (fight->told)
+		log_info("nobody undoes our change any more", "object", fight->object);
+	*fight = f->items[--f->n];
+}
+
+static void make_peace(struct fights *f, int64_t now_ms)
+{
+	for (uint32_t i = f->n; i-- > 0;)
+		if (!f->items[i].owed && now_ms >= peace_at(&f->items[i]))
+			end(f, &f->items[i]);
+}
+
+static void take_facts(struct fights *f, const struct facts *facts)
+{
+	uint64_t digest = facts_digest(facts);
+
+	for (uint32_t i = f->n; digest != f->facts && i-- > 0;)
+		if (f->items[i].of_facts)
+			end(f, &f->items[i]);
+	f->facts = digest;
+}
+
+void fights_forget(struct fights *f)
+{
+	f->n = 0;
+}
+
+void fights_hold_back(struct fights *f, struct pass *p, int64_t now_ms)
+{
+	make_peace(f, now_ms);
+	take_facts(f, &p->view.facts);
+	for (uint32_t i = 0; i < f->n; i++)
+		f->items[i].owed = false;
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		const struct step *step = &p->plan.steps.items[i];
+		struct fight *fight = find(f, key_of(p, step));
+
+		if (!fight)
+			continue;
+		fight->by = author_of(p, step);
+		fight->owed = now_ms < fight->hold_until_ms;
+		if (!fight->owed)
+			continue;
+		if (!p->held)
+			p->held = arena_array(&p->arena, bool, p->plan.steps.n);
+		p->held[i] = true;
+	}
+}
+
+static void count(struct fight *fight, int64_t now_ms)
+{
+	if (!fight->undone++)
+		fight->first_ms = now_ms;
+	if (fight->undone > FREE && now_ms - fight->first_ms >= LASTS_MS)
+		fight->strikes++;
+}
+
+/* Who adds a rule (a ban) moves ours, and undoes nothing; who only moves his own undoes it. */
+static bool was_only_moved(const struct fight *fight, const struct step *step,
+			   const struct facts *facts)
+{
+	return step->moves && facts->n_foreign > fight->n_foreign;
+}
+
+/* The first time is no fight: only what is undone after we put it up is. */
+void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms)
+{
+	take_facts(f, &p->view.facts);
+	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
+		const struct step *step = &p->plan.steps.items[i];
+		uint64_t key = key_of(p, step);
+		struct fight *fight = find(f, key);
+
+		if (p->outcomes[i].kind != OUTCOME_DONE)
+			continue;
+		if (!fight)
+			fight = add(f, key, step);
+		else if (looks && !was_only_moved(fight, step, &p->view.facts))
+			count(fight, now_ms);
+		fight->n_foreign = p->view.facts.n_foreign;
+		fight->closes = keeps_closed(p, step);
+		fight->of_facts = depends_on_facts(step);
+		fight->owed = false;
+		fight->done_ms = now_ms;
+		fight->hold_until_ms = now_ms + hold_ms(fight);
+		if (fight_is_on(fight))
+			tell(fight);
+	}
+}
+
+int64_t fights_next_ms(const struct fights *f, int64_t now_ms)
+{
+	int64_t next = -1;
+
+	for (uint32_t i = 0; i < f->n; i++) {
+		const struct fight *fight = &f->items[i];
+		int64_t at = fight->owed ? fight->hold_until_ms : peace_at(fight);
+
+		if (!fight_is_on(fight))
+			continue;
+		if (!fight->owed && at < now_ms) /* it could not be put right: the retry's matter */
+			at = now_ms + MAX_OPEN_MS;
+		if (next < 0 || at < next)
+			next = at;
+	}
+	return next;
+}

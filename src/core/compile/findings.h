@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What people should know of a pass, beside its steps. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+enum finding_kind { FINDING_WAITING, FINDING_CONFLICT, FINDING_WARNING, FINDING_NOTE };
+
+/* What a warning means for its policy: the status of the daemon is degraded by it. */
+enum effect { NO_EFFECT, POLICY_MAY_BE_VOID, POLICY_IS_VOID };
+
+struct finding {
+	enum finding_kind kind;
+	uint32_t origin;     /* policy index, or NONE */
+	const char *subject; /* "policies[3]", "networks.web", "ips[\"10.0.0.2\"]" */
+	const char *text;
+	enum effect effect;
+};
+
+struct findings {
+	LIST(struct finding) list;
+};
+
+extern const char *const finding_names[];
+
+struct finding *finding_add(struct findings *f, struct arena *a, enum finding_kind kind,
+			    uint32_t origin, const char *subject, const char *format, ...)
+	PRINTF_LIKE(6, 7);
+
+/* How a conflict begins that no change of the engine's or the file's addresses would end. */
+#define CANNOT "cannot be enforced: "
+bool finding_cannot(const struct finding *f);
+
+/* "conflict: networks.web: …", a line. */
+void finding_print(struct buf *out, const struct finding *f);
+
+#define finding_of_policy(findings, a, kind, i, ...)                                               \
+	finding_add(findings, a, kind, i, arena_printf(a, "policies[%u]", i), __VA_ARGS__)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/draft/draft.h"
+
+#include "base/foreign.h"
+#include "core/config/drivers.h"
+#include "core/ruleset/flows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The network that containers are on unless somebody says otherwise: it gives no fixed addresses.
+ */
+#define DEFAULT_NETWORK "bridge"
+
+static bool is_drafted(const struct engine_network *n)
+{
+	return n->bridge && n->subnet.ip.family == 4 && strcmp(n->name, DEFAULT_NETWORK) != 0;
+}
+
+static const struct engine_network *network_of(const struct draft *d,
+					       const struct engine_endpoint *e)
+{
+	const struct engine_network *n = engine_find_network(d->engine, e->network);
+
+	return n && is_drafted(n) ? n : NULL;
+}
+
+/* In force, or asked for. */
+static struct ip address_of(const struct engine_endpoint *e)
+{
+	return e->ip.family ? e->ip : e->configured;
+}
+
+/* --- connections --- */
+
+static const struct engine_container *holder(const struct draft *d, struct ip ip,
+					     const struct engine_network **network)
+{
+	list_each (c, &d->engine->containers)
+		list_each (e, &c->endpoints) {
+			*network = network_of(d, e);
+			if (*network && ip_equal(address_of(e), ip))
+				return c;
+		}
+	return NULL;
+}
+
+static const char *name_of(const struct draft *d, const struct engine_container *c)
+{
+	const char *service = engine_service(d->details, c->id);
+
+	return *service ? service : c->name;
+}
+
+/* Containers that a name means. */
+static uint32_t members(const struct draft *d, const char *name)
+{
+	uint32_t n = 0;
+
+	list_each (c, &d->engine->containers)
+		n += !strcmp(name_of(d, c), name);
+	return n;
+}
+
+static bool is_known(struct draft *d, const struct connection *c, uint16_t sport)
+{
+	list_each (k, &d->known)
+		if (ip_equal(k->src, c->src) && ip_equal(k->answers, c->answers) &&
+		    k->proto == c->proto && k->dport == c->dport &&
+		    d->sports.items[k - d->known.items] == sport)
+			return true;
+	*list_add(d->a, &d->known) = *c;
+	*list_add(d->a, &d->sports) = sport;
+	return false;
+}
+
+void draft_see(struct draft *d, const struct connection *c, uint16_t sport)
+{
+	const struct engine_network *here, *there;
+	const struct engine_container *from = holder(d, c->src, &here);
+	const struct engine_container *to = holder(d, c->answers, &there);
+	uint16_t port = c->answers_port ? c->answers_port : c->dport;
+	struct seen_flow *flow;
+
+	/* what one network holds no policy decides about */
+	if (!from || !to || here == there || is_known(d, c, sport))
+		return;
+	list_each (f, &d->flows)
+		if (!strcmp(f->from, name_of(d, from)) && !strcmp(f->to, name_of(d, to)) &&
+		    f->proto == c->proto && f->port == port) {
+			f->times++;
+			return;
+		}
+	flow = list_add(d->a, &d->flows);
+	*flow = (struct seen_flow){.from = name_of(d, from),
+				   .to = name_of(d, to),
+				   .of_service = *engine_service(d->details, to->id) != '\0',
+				   .proto = c->proto,
+				   .port = port,
+				   .times = 1};
+	flow->members = members(d, flow->from) * members(d, flow->to);
+}
+
+/* The narrowest first; those between the same ends by ports. */
+static int by_width(const void *left, const void *right)
+{
+	const struct seen_flow *a = left, *b = right;
+	int order = (a->members > b->members) - (a->members < b->members);
+
+	order = order ? order : strcmp(a->to, b->to);
+	order = order ? order : strcmp(a->from, b->from);
+	order = order ? order : (a->proto > b->proto) - (a->proto < b->proto);
+	return order ? order : (a->port > b->port) - (a->port < b->port);
+}
+
+/* --- printing --- */
+
+static void print_pair(struct buf *out, const char *before, const char *key, const char *value)
+{
+	buf_printf(out, "%s\"%s\": ", before, key);
+	buf_json_string(out, value);
+}
+
+static void print_network(struct buf *out, const struct engine_network *n)
+{
+	buf_puts(out, "    ");
+	buf_json_string(out, n->name);
+	print_pair(out, ": {", "subnet", prefix_format(n->subnet).s);
+	if (n->gateway.family == 4)
+		print_pair(out, ", ", "gateway", ip_format(n->gateway).s);
+	if (n->internal)
+		buf_puts(out, ", \"internal\": true");
+	if (n->apart)
+		buf_puts(out,
+			 ", \"options\": {\"com.docker.network.bridge.enable_icc\": \"false\"}");
+	buf_puts(out, "}");
+}
+
+static void print_networks(struct buf *out, const struct draft *d)
+{
+	const char *comma = "\n";
+
+	buf_puts(out, "  \"networks\": {");
+	list_each (n, &d->engine->networks) {
+		if (!is_drafted(n))
+			continue;
+		buf_puts(out, comma);
+		print_network(out, n);
+		comma = ",\n";
+	}
+	buf_puts(out, "\n  },\n");
+}
+
+static void print_addresses(struct buf *out, const struct draft *d)
+{
+	const char *comma = "\n";
+
+	buf_puts(out, "  \"ips\": {");
+	list_each (c, &d->engine->containers)
+		list_each (e, &c->endpoints) {
+			const char *service = engine_service(d->details, c->id);
+
+			if (!network_of(d, e) || address_of(e).family != 4)
+				continue;
+			buf_printf(out, "%s    \"%s\": ", comma, ip_format(address_of(e)).s);
+			print_pair(out, "{", "container_name", c->name);
+			if (*service)
+				print_pair(out, ", ", "service_name", service);
+			buf_puts(out, "}");
+			comma = ",\n";
+		}
+	buf_puts(out, "\n  },\n");
+}
+
+/* Of the flows from this one on those that differ in their port only; how many. */
+static uint32_t print_policy(struct buf *out, const struct seen_flow *f, uint32_t left)
+{
+	uint32_t n = 0, times = 0;
+	const char *comma = "";
+
+	while (n < left && f[n].proto == f->proto && !strcmp(f[n].from, f->from) &&
+	       !strcmp(f[n].to, f->to))
+		times += f[n++].times;
+	print_pair(out, "    {", f->of_service ? "service_name" : "container_name", f->to);
+	print_pair(out, ", ", "from", f->from);
+	if (f->port) {
+		buf_puts(out, n > 1 ? ", \"port\": [" : ", \"port\": ");
+		for (uint32_t i = 0; i < n; i++, comma = ", ")
+			buf_printf(out, "%s%u", comma, f[i].port);
+		buf_puts(out, n > 1 ? "]" : "");
+	}
+	if (strcmp(protocol_name(f->proto), "tcp") != 0)
+		print_pair(out, ", ", "proto", protocol_name(f->proto));
+	buf_printf(out, ", \"comment\": \"seen %u time%s\"}", times, times == 1 ? "" : "s");
+	return n;
+}
+
+static bool has_word(const struct seen_flow *f)
+{
+	return strcmp(protocol_name(f->proto), "other") != 0;
+}
+
+static void print_policies(struct buf *out, struct draft *d)
+{
+	const char *comma = "\n";
+
+	if (d->flows.n)
+		qsort(d->flows.items, d->flows.n, sizeof(*d->flows.items), by_width);
+	buf_puts(out, "  \"policies\": [");
+	for (uint32_t i = 0; i < d->flows.n;) {
+		if (!has_word(&d->flows.items[i])) {
+			i++;
+			continue;
+		}
+		buf_puts(out, comma);
+		i += print_policy(out, &d->flows.items[i], d->flows.n - i);
+		comma = ",\n";
+	}
+	buf_puts(out, *comma == ',' ? "\n  ]" : "]");
+}
+
+static const char *container_name(const struct draft *d, const char *id)
+{
+	list_each (c, &d->engine->containers)
+		if (!strcmp(c->id, id))
+			return c->name;
+	return id;
+}
+
+/* For people: Docker publishes these by itself, whatever the file says. */
+static void print_published(struct buf *out, const struct draft *d)
+{
+	const char *comma = ",\n  \"x-published\": [\n";
+
+	list_each (detail, &d->details->list)
+		list_each (port, &detail->ports) {
+			AUTO_BUF struct buf text = {0};
+
+			if (!port->host)
+				continue;
+			buf_printf(&text, "%s%s%u -> %s %u/%s", port->address,
+				   *port->address ? ":" : "", port->host,
+				   container_name(d, detail->id), port->own, port->proto);
+			buf_printf(out, "%s    ", comma);
+			buf_json_string(out, buf_text(&text));
+			comma = ",\n";
+		}
+	buf_puts(out, comma[2] ? "" : "\n  ]");
+}
+
+/* For people: what a file can't say. */
+static void print_left_out(struct buf *out, const struct draft *d)
+{
+	const char *comma = ",\n  \"x-left-out\": [\n";
+
+	list_each (c, &d->engine->containers) {
+		bool any = false;
+
+		list_each (e, &c->endpoints)
+			any |= network_of(d, e) && address_of(e).family == 4;
+		if (any)
+			continue;
+		buf_printf(out, "%s    ", comma);
+		buf_json_string(out, arena_printf(d->a,
+						  "%s: it has no address on a bridge network of "
+						  "its own",
+						  c->name));
+		comma = ",\n";
+	}
+	buf_puts(out, comma[2] ? "" : "\n  ]");
+}
+
+void draft_print(struct buf *out, struct draft *d)
+{
+	buf_puts(out, "{\n");
+	print_networks(out, d);
+	print_addresses(out, d);
+	print_policies(out, d);
+	print_published(out, d);
+	print_left_out(out, d);
+	buf_puts(out, "\n}\n");
+}

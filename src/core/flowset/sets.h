@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sets of flows, limited field by field, as diagrams are built of them. Pure. */
+#pragma once
+
+#include "base/hash_index.h"
+#include "core/flowset/diagram.h"
+#include "core/ruleset/flows.h"
+
+typedef LIST(struct flow_range) range_list;
+
+struct flow_sets {
+	struct arena *a;
+	LIST(struct flow_set) list;
+	/* Lists of peers that many policies name are ranges once. */
+	LIST(struct ranges_of_peers {
+		const struct peers *peers;
+		const struct flow_range *ranges;
+	})
+	known;
+	struct hash_index by_peers;
+};
+
+/* Without a limit yet; good until the next one is added. */
+struct flow_set *flow_sets_add(struct flow_sets *s, uint32_t leaf);
+void limit_to_value(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+		    flow_value value);
+void limit_to_range(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+		    struct flow_range range);
+/* Family 0: no limit. */
+void limit_to_prefix(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+		     struct prefix prefix);
+/* Both must have something in them: none of it would be no limit. */
+void limit_to_ranges(struct flow_set *set, enum flow_field field, const range_list *ranges);
+void limit_to_peers(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+		    const struct peers *peers);
+/* Every protocol and every port are no limit. */
+void limit_to_traffic(struct flow_sets *s, struct flow_set *set, struct traffic match);
+/* The diagram of the list, which is empty then. */
+struct diagram flow_sets_build(struct flow_sets *s, struct diagram_pool *pool);
+
+/* Every value of the field that is in none of them; they are sorted then. */
+range_list ranges_outside(struct arena *a, range_list *ranges, enum flow_field field);

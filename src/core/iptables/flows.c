@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Flows, read back out of lines of ours as iptables-save prints them. */
+#include "core/iptables/iptables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The word behind an option, or NULL; "-d" is not "--dport". */
+static const char *word(struct arena *a, const char *line, const char *option)
+{
+	const char *at = strstr(line, arena_printf(a, " %s ", option));
+
+	if (!at)
+		return NULL;
+	at += strlen(option) + 2;
+	return arena_printf(a, "%.*s", (int)strcspn(at, " "), at);
+}
+
+static struct prefix prefix_behind(struct arena *a, const char *line, const char *option)
+{
+	const char *text = word(a, line, option);
+	struct prefix p = {0};
+
+	if (text && !prefix_parse(&p, text))
+		p = (struct prefix){0};
+	return p;
+}
+
+/* No source at all is anybody, which flows write as a prefix of no length. */
+static struct prefix or_anybody(struct prefix p)
+{
+	return p.ip.family ? p : (struct prefix){.ip = {.family = 4}};
+}
+
+static struct traffic traffic_of(struct arena *a, const char *line)
+{
+	const char *proto = word(a, line, "-p"), *ports = word(a, line, "--dport"), *colon;
+	struct traffic match = {.high = UINT16_MAX};
+
+	match.proto = proto ? ipt_proto(proto) : 0;
+	if (!ports)
+		return match;
+	colon = strchr(ports, ':');
+	match.low = (uint16_t)strtoul(ports, NULL, 10);
+	match.high = colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : match.low;
+	return match;
+}
+
+static const struct peers *one_peer(struct arena *a, struct prefix net)
+{
+	struct peers *peers = arena_new(a, struct peers);
+
+	*peers = (struct peers){.items = arena_new(a, struct peer), .n = 1, .network = NONE};
+	peers->items[0] = (struct peer){net, NONE, NONE};
+	return peers;
+}
+
+static void take_grant(struct flows *flows, struct arena *a, const char *line)
+{
+	struct prefix dst = prefix_behind(a, line, "-d");
+	struct traffic *match;
+
+	if (!dst.ip.family || strstr(line, " --ctstate DNAT "))
+		return;
+	match = arena_new(a, struct traffic);
+	*match = traffic_of(a, line);
+	*list_add(a, &flows->grants) =
+		(struct grant){.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"))),
+			       .to = one_peer(a, dst),
+			       .matches = match,
+			       .n_matches = 1,
+			       .origin = NONE};
+}
+
+static void take_translation(struct flows *flows, struct arena *a, const char *line)
+{
+	const char *to = word(a, line, "--to-destination"), *port = to ? strchr(to, ':') : NULL;
+	struct translation t = {.iface = word(a, line, "-i"),
+				.from = prefix_behind(a, line, "-s"),
+				.match = traffic_of(a, line),
+				.origin = NONE};
+
+	if (!to)
+		return;
+	if (port)
+		t.to_port = (uint16_t)strtoul(port + 1, NULL, 10);
+	if (ip_parse(&t.to, arena_printf(a, "%.*s", (int)strcspn(to, ":"), to)))
+		*list_add(a, &flows->translations) = t;
+}
+
+static const struct {
+	const char *table, *chain;
+	void (*take)(struct flows *flows, struct arena *a, const char *line);
+} places[] = {
+	{"filter", IPT_PREFIX "-FRESH", take_grant},
+	{"nat", IPT_PREFIX "-PRE", take_translation},
+};
+
+void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains)
+{
+	list_each (chain, chains)
+		for (size_t i = 0; i < COUNT_OF(places); i++)
+			if (!strcmp(chain->table, places[i].table) &&
+			    !strcmp(chain->name, places[i].chain))
+				list_each (rule, &chain->rules)
+					places[i].take(flows, a,
+						       arena_printf(a, " %s ", rule->text));
+}

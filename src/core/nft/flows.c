@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Translations, read back out of a table of ours (core/ruleset/nat.c wrote it): what its map holds,
+ * and of rules those that translate. What a rule says beside is passed over.
+ */
+#include "core/nft/flows.h"
+
+#include "core/nft/nlattr.h"
+
+#include <linux/netfilter/nf_tables.h>
+#include <string.h>
+
+#define TRANSLATES "prerouting"
+
+/* --- sets --- */
+
+/* Ends of a range that a prefix was. */
+static struct prefix prefix_between(const uint8_t *low, const uint8_t *high)
+{
+	struct prefix p = {.ip = {.family = 4}};
+
+	memcpy(p.ip.bytes, low, 4);
+	while (p.len < 32 && !((low[p.len / 8] ^ high[p.len / 8]) >> (7 - p.len % 8) & 1))
+		p.len++;
+	return p;
+}
+
+static uint16_t port_at(const uint8_t *bytes)
+{
+	return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+/* Interface, protocol and port lead to an address and a port. */
+static void take_map(struct flows *flows, struct arena *a, const struct set *map)
+{
+	for (uint32_t i = 0; i < map->n; i++) {
+		const uint8_t *key = set_element(map, i), *data = key + set_key_len(map);
+
+		*list_add(a, &flows->translations) = (struct translation){
+			.iface = arena_printf(a, "%.16s", (const char *)key),
+			.match = {key[16], port_at(key + 20), port_at(key + 20)},
+			.to = prefix_between(data, data).ip,
+			.to_port = port_at(data + 4),
+			.origin = NONE};
+	}
+}
+
+static bool has_shape(const struct set *set, const enum field *key, uint8_t n_key, uint8_t n_data)
+{
+	return set->n_key >= n_key && set->n_data == n_data &&
+	       !memcmp(set->key, key, n_key * sizeof(*key));
+}
+
+static void take_set(struct flows *flows, struct arena *a, const struct set *set)
+{
+	static const enum field map[] = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT};
+
+	if (!strcmp(set->name, "translations") && has_shape(set, map, COUNT_OF(map), 2))
+		take_map(flows, a, set);
+}
+
+/* --- rules --- */
+
+enum held { NOTHING, SOURCE, PROTOCOL, PORT, INTERFACE };
+
+/* A rule, read from left to right. */
+struct reading {
+	struct arena *a;
+	struct translation t;
+	enum held held; /* in register 1 */
+	uint8_t mask[4];
+	bool translates;
+};
+
+static void read_payload(struct reading *r, struct attrs data)
+{
+	uint32_t base = attr_be32(attr_find(data, NFTA_PAYLOAD_BASE));
+	uint32_t offset = attr_be32(attr_find(data, NFTA_PAYLOAD_OFFSET));
+
+	if (base == NFT_PAYLOAD_NETWORK_HEADER && offset == 12)
+		r->held = SOURCE;
+	else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2)
+		r->held = PORT;
+}
+
+static void read_meta(struct reading *r, struct attrs data)
+{
+	uint32_t key = attr_be32(attr_find(data, NFTA_META_KEY));
+
+	if (key == NFT_META_L4PROTO)
+		r->held = PROTOCOL;
+	else if (key == NFT_META_IIFNAME)
+		r->held = INTERFACE;
+}
+
+static struct attrs value_of(struct attrs data, uint16_t type)
+{
+	return attr_find(attr_find(data, type), NFTA_DATA_VALUE);
+}
+
+static void read_bitwise(struct reading *r, struct attrs data)
+{
+	struct attrs mask = value_of(data, NFTA_BITWISE_MASK);
+
+	if (mask.len == sizeof(r->mask))
+		memcpy(r->mask, mask.bytes, sizeof(r->mask));
+}
+
+static void compare_source(struct reading *r, struct attrs value)
+{
+	uint8_t last[4];
+
+	if (value.len != sizeof(last))
+		return;
+	for (size_t i = 0; i < sizeof(last); i++)
+		last[i] = value.bytes[i] | (uint8_t)~r->mask[i];
+	r->t.from = prefix_between(value.bytes, last);
+}
+
+static void compare_port(struct reading *r, struct attrs value, uint32_t op)
+{
+	if (value.len != 2)
+		return;
+	if (op != NFT_CMP_LTE)
+		r->t.match.low = port_at(value.bytes);
+	if (op != NFT_CMP_GTE)
+		r->t.match.high = port_at(value.bytes);
+}
+
+static void read_cmp(struct reading *r, struct attrs data)
+{
+	struct attrs value = value_of(data, NFTA_CMP_DATA);
+	uint32_t op = attr_be32(attr_find(data, NFTA_CMP_OP));
+
+	switch (r->held) {
+	case NOTHING:
+		break;
+	case SOURCE:
+		compare_source(r, value);
+		break;
+	case PROTOCOL:
+		r->t.match.proto = value.len ? value.bytes[0] : 0;
+		break;
+	case PORT:
+		compare_port(r, value, op);
+		break;
+	case INTERFACE:
+		r->t.iface = arena_printf(r->a, "%.*s", (int)value.len, (const char *)value.bytes);
+		break;
+	}
+}
+
+static void read_immediate(struct reading *r, struct attrs data)
+{
+	struct attrs value = value_of(data, NFTA_IMMEDIATE_DATA);
+
+	if (value.len == 4)
+		r->t.to = prefix_between(value.bytes, value.bytes).ip;
+	else if (value.len == 2)
+		r->t.to_port = port_at(value.bytes);
+}
+
+static void read_nat(struct reading *r, struct attrs data UNUSED)
+{
+	r->translates = r->t.to.family;
+}
+
+static const struct {
+	const char *name;
+	void (*read)(struct reading *r, struct attrs data);
+	bool loads; /* something else is in the register then */
+} readers[] = {
+	{"payload", read_payload, true},
+	{"meta", read_meta, true},
+	{"ct", NULL, true},
+	{"fib", NULL, true},
+	{"bitwise", read_bitwise, false},
+	{"cmp", read_cmp, false},
+	{"immediate", read_immediate, false},
+	{"nat", read_nat, false},
+};
+
+static void read_expression(struct reading *r, struct attrs expr)
+{
+	const char *name = attr_text(attr_find(expr, NFTA_EXPR_NAME));
+	struct attrs data = attr_find(expr, NFTA_EXPR_DATA);
+
+	for (size_t i = 0; i < COUNT_OF(readers); i++) {
+		if (strcmp(readers[i].name, name) != 0)
+			continue;
+		if (readers[i].loads) {
+			r->held = NOTHING;
+			memset(r->mask, 0xff, sizeof(r->mask));
+		}
+		if (readers[i].read)
+			readers[i].read(r, data);
+	}
+}
+
+static void take_rule(struct flows *flows, struct arena *a, const struct rule *rule)
+{
+	struct reading r = {
+		.a = a,
+		.t = {.match.high = UINT16_MAX, .origin = NONE},
+		.mask = {0xff, 0xff, 0xff, 0xff},
+	};
+	struct attrs rest = {rule->exprs, rule->exprs_len}, expr;
+	uint16_t type;
+
+	while (attr_next(&rest, &type, &expr))
+		read_expression(&r, expr);
+	if (r.translates)
+		*list_add(a, &flows->translations) = r.t;
+}
+
+void nft_read_translations(struct flows *flows, struct arena *a, const struct ruleset *rs)
+{
+	list_each (set, &rs->sets)
+		take_set(flows, a, set);
+	list_each (chain, &rs->chains)
+		if (!strcmp(chain->name, TRANSLATES))
+			list_each (rule, &chain->rules)
+				take_rule(flows, a, rule);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/ruleset/flows.h"
+
+#include <netinet/in.h>
+
+bool match_has_ports(struct traffic match)
+{
+	return match.proto == IPPROTO_TCP || match.proto == IPPROTO_UDP ||
+	       match.proto == IPPROTO_SCTP;
+}
+
+bool match_every_port(struct traffic match)
+{
+	return match.low == 0 && match.high == UINT16_MAX;
+}
+
+bool flows_matter(const struct flows *flows)
+{
+	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
+	       flows->closed.n || flows->tied.n;
+}

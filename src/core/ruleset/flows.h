@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Policies, taken apart into what a packet filter knows: allowed flows, translations, masquerading,
+ * per namespace. core/compile/policies.c writes them, core/ruleset/program.h and
+ * core/iptables/program.h make rules of them. Pure.
+ */
+#pragma once
+
+#include "core/resolve/resolve.h"
+#include "core/ruleset/interfaces.h"
+
+/* IP protocol numbers (IANA); 0 stands for "every protocol". */
+struct traffic {
+	uint8_t proto;
+	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
+};
+
+/* What one policy lets through: everything of `from` to everything of `to`, by these matches. */
+struct grant {
+	const struct peers *from, *to;
+	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
+	const struct traffic *matches;
+	uint32_t n_matches;
+	bool translated; /* it leads a translation's packets through the host: counted elsewhere */
+	uint32_t origin;
+};
+
+struct translation {
+	const char *iface;  /* NULL: any */
+	struct prefix from; /* family 0: anybody */
+	struct traffic match;
+	struct ip to;
+	uint16_t to_port; /* 0: keep */
+	bool masquerade;
+	uint32_t origin;
+};
+
+struct masquerading {
+	const char *oface;	/* NULL: any */
+	struct prefix from, to; /* family 0: any */
+	struct traffic match;
+	uint32_t origin;
+};
+
+struct tied {
+	struct prefix subnet;
+	const char *bridge;
+	bool open; /* Docker lets others begin something there: gateway modes of its own */
+};
+
+struct closed {
+	const char *bridge;
+	bool internal; /* nothing gets out either */
+	bool apart;    /* nor from one of its containers to another */
+};
+
+struct flows {
+	bool counted; /* each says how many connections it let through */
+	LIST(struct grant) grants;
+	/* Host only, by declared network: */
+	const char *const *bridges; /* its interface, as it is or will be; NULL: it has none */
+	const bool *apart;	    /* its containers reach each other by policies */
+	LIST(struct translation) translations;
+	LIST(struct masquerading) masquerades;
+	/* Host only: subnets whose addresses count as sources only on their own bridge. */
+	LIST(struct tied) tied;
+	/*
+	 * Host only: every bridge of the engine's, sorted, and what is at home there. Another
+	 * source does not count where it comes in by one of them.
+	 */
+	LIST(struct tied) homes;
+	/* Host only: what comes in by one of these and leaves by one is between containers. */
+	interfaces between;
+	/* Host only: translated flows from these subnets to themselves need masquerading. */
+	LIST(struct prefix) hairpins;
+	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
+	LIST(struct closed) closed;
+};
+
+/* There is something to say. */
+bool flows_matter(const struct flows *flows);
+
+bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
+bool match_every_port(struct traffic match); /* 0-65535 */
+/* "tcp"; "other": policies do not know it. */
+const char *protocol_name(uint8_t proto);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The packet filter program: flows in, one nf_tables table out. Pure. */
+#pragma once
+
+#include "core/ruleset/flows.h"
+#include "core/ruleset/hooks.h"
+#include "core/ruleset/ruleset.h"
+
+/* The table of the host's namespace, or of a container's. Exists only if there is something to say.
+ */
+void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		  const struct hooks *hooks);
+/* What is translated in a container keeps the accept bit in its connection mark there. */
+void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		       const struct hooks *hooks);

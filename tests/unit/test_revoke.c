@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which live connections end when rules go, and that what rules admitted is read back out of them.
+ */
+#include "core/compile/compile.h"
+#include "core/iptables/iptables.h"
+#include "core/nft/nft.h"
+#include "core/plan/revoke.h"
+#include "unit/scene.h"
+#include "unit/test.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct ip ip(const char *text)
+{
+	struct ip found;
+
+	assert_true(ip_parse(&found, text));
+	return found;
+}
+
+static struct prefix prefix(const char *text)
+{
+	struct prefix p;
+
+	assert_true(prefix_parse(&p, text));
+	return p;
+}
+
+/* --- the flows that rules admit --- */
+
+static const char *const files[] = {"example", "every_field", "service_without_container",
+				    "source_address_wins", "masquerade_of_one_port"};
+
+struct example {
+	struct arena arena;
+	struct diags diags;
+	struct config config;
+	struct resolution resolution;
+	struct engine engine;
+	struct facts facts;
+	struct findings findings;
+	struct state want;
+};
+
+static void load(struct example *x, const char *name, enum backend backend)
+{
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
+	const char *path =
+		arena_printf(&x->arena, "%s/golden/rules/%s.json", getenv("TESTS"), name);
+	char text[1 << 16];
+	FILE *f = fopen(path, "r");
+	size_t len;
+
+	assert_non_null(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	text[len] = 0;
+	fclose(f);
+	x->diags.arena = &x->arena;
+	x->facts = (struct facts){.variant = VARIANT_NFT,
+				  .docker_user = true,
+				  .docker_drops = true,
+				  .ip_forward = 1,
+				  .backend = backend,
+				  .mark_accept = 0x2000000,
+				  .mark_raw = 0x1000000};
+	assert_true(config_decode(&x->config, &kept, &x->diags, &x->arena, name, text, len));
+	resolve(&x->resolution, &x->diags, &x->arena, &x->config, &kept);
+	compile(&x->want, &x->findings, &x->arena, &x->config, &x->resolution, &x->engine,
+		&x->facts);
+	list_each (space, &x->want.spaces)
+		nft_encode_ruleset(&space->ruleset, &x->arena);
+}
+
+/* As iptables-save prints it. */
+static void save_and_read(ipt_chains *have, struct example *x, const ipt_chains *chains)
+{
+	AUTO_BUF struct buf text = {0};
+
+	*have = (ipt_chains){0};
+	ipt_print(&text, chains);
+	ipt_decode(have, &x->arena, VARIANT_NFT, buf_text(&text));
+}
+
+static bool knows(const struct admission *admission, const struct connection *c)
+{
+	static const struct flows nothing;
+	const struct revocation r = {.flows = &nothing, .earlier = admission};
+
+	return revocation_concerns(&r, c);
+}
+
+static void assert_same_answers(const struct admission *a, const struct admission *b,
+				struct connection c, struct traffic match)
+{
+	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+	const uint16_t ports[] = {match.low, match.high, (uint16_t)(match.low - 1),
+				  (uint16_t)(match.high + 1)};
+
+	for (size_t i = 0; i < COUNT_OF(protocols); i++)
+		for (size_t k = 0; k < COUNT_OF(ports); k++) {
+			c.proto = protocols[i];
+			c.dport = ports[k];
+			if (ip_equal(c.dst, c.answers))
+				c.answers_port = c.dport;
+			assert_int_equal(knows(a, &c), knows(b, &c));
+		}
+}
+
+/* Asked at the corners of every flow, and one step beyond them. */
+static uint32_t compare_pair(const struct admission *meant, const struct admission *read,
+			     struct prefix src, struct prefix dst, struct traffic match)
+{
+	const struct ip sources[] = {prefix_first(src), prefix_last(src),
+				     ip_plus(prefix_last(src), 1)};
+
+	for (size_t i = 0; i < COUNT_OF(sources); i++)
+		assert_same_answers(
+			meant, read,
+			(struct connection){.src = sources[i], .dst = dst.ip, .answers = dst.ip},
+			match);
+	return 1;
+}
+
+static uint32_t compare(const struct flows *flows, const struct admission *meant,
+			const struct admission *read)
+{
+	uint32_t n = 0;
+
+	list_each (g, &flows->grants)
+		for (uint32_t s = 0; s < g->from->n; s++)
+			for (uint32_t d = 0; d < g->to->n; d++)
+				for (uint32_t m = 0; m < g->n_matches; m++)
+					n += compare_pair(meant, read, g->from->items[s].net,
+							  g->to->items[d].net, g->matches[m]);
+	list_each (t, &flows->translations) {
+		const struct ip sources[] = {ip("10.1.2.3"), ip("192.0.2.2")};
+		uint16_t port = t->to_port ? t->to_port : t->match.low;
+
+		for (size_t i = 0; i < COUNT_OF(sources); i++)
+			assert_same_answers(meant, read,
+					    (struct connection){.src = sources[i],
+								.dst = ip("192.0.2.1"),
+								.answers = t->to,
+								.answers_port = port},
+					    t->match);
+	}
+	return n + flows->translations.n;
+}
+
+TEST(what_rules_admit_reads_back_out_of_both_languages)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < COUNT_OF(files) * 2; i++) {
+		enum backend backend = i % 2 ? BACKEND_IPTABLES : BACKEND_NFTABLES;
+		struct example x = {0};
+
+		load(&x, files[i / 2], backend);
+		list_each (space, &x.want.spaces) {
+			struct admission meant = {0}, read = {0};
+			struct space stands = *space;
+
+			if (backend == BACKEND_IPTABLES)
+				save_and_read(&stands.chains, &x, &space->chains);
+			admit_flows(&meant, &x.arena, space->flows);
+			admit_rules(&read, &x.arena, &stands);
+			n += compare(space->flows, &meant, &read);
+		}
+		arena_release(&x.arena);
+	}
+	assert_true(n > 20);
+}
+
+/* Lists, services, ranges: the rules are run as the kernel runs them. */
+TEST(what_random_policies_admit_reads_back_out_of_the_rules)
+{
+	uint32_t n = 0;
+
+	seed = 33;
+	for (int round = 0; round < 200; round++) {
+		struct scene scene;
+		struct admission meant = {0}, read = {0};
+		struct flows flows = {0};
+		struct space space = {0};
+
+		random_scene(&scene, round % 2);
+		build(&scene);
+		nft_encode_ruleset(&scene.rs, &scene.a);
+		for (uint32_t i = 0; i < scene.n; i++)
+			*list_add(&scene.a, &flows.grants) = scene.grants[i];
+		space.ruleset = scene.rs;
+		admit_flows(&meant, &scene.a, &flows);
+		admit_rules(&read, &scene.a, &space);
+		for (int i = 0; i < 400; i++) {
+			struct ip dst = ip_v4(0x0a000000 | below(70));
+			struct connection c = {.src = ip_v4(0x0a000000 | below(70)),
+					       .dst = dst,
+					       .answers = dst,
+					       .proto = below(2) ? IPPROTO_TCP : IPPROTO_ICMP,
+					       .dport = (uint16_t)(78 + below(20))};
+
+			assert_int_equal(knows(&meant, &c), knows(&read, &c));
+			n += knows(&read, &c);
+		}
+		arena_release(&scene.a);
+	}
+	assert_true(n > 5000);
+}
+
+/* --- fates --- */
+
+static const struct peers *peers_of(struct arena *a, const char *net)
+{
+	struct peers *peers = arena_new(a, struct peers);
+
+	*peers = (struct peers){.items = arena_new(a, struct peer), .n = 1, .network = NONE};
+	peers->items[0] = (struct peer){prefix(net), NONE, NONE};
+	return peers;
+}
+
+static void allow(struct arena *a, struct flows *flows, const char *src, const char *dst,
+		  struct traffic match)
+{
+	struct traffic *matches = arena_new(a, struct traffic);
+
+	*matches = match;
+	*list_add(a, &flows->grants) = (struct grant){.from = peers_of(a, src),
+						      .to = peers_of(a, dst),
+						      .matches = matches,
+						      .n_matches = 1,
+						      .origin = NONE};
+}
+
+static struct connection direct(const char *src, const char *dst, uint8_t proto, uint16_t port)
+{
+	return (struct connection){ip(src), ip(dst), proto, port, ip(dst), port, 0};
+}
+
+enum { ADMITTED_MARK = 0x2000000, BETWEEN_MARK = 0x3000000, MUTED = 0x1234 };
+
+/* What the rules say now, and what they said. */
+struct change {
+	struct flows now, earlier;
+	bool mutes, blind;
+};
+
+static enum fate fate(struct arena *a, const struct change *change, struct connection c)
+{
+	struct admission earlier = {0}, now = {0};
+	const struct revocation r = {.flows = &change->now,
+				     .now = &now,
+				     .earlier = &earlier,
+				     .blind = change->blind,
+				     .mutes = change->mutes,
+				     .admitted = ADMITTED_MARK,
+				     .between = BETWEEN_MARK,
+				     .muted = MUTED};
+
+	admit_flows(&earlier, a, &change->earlier);
+	admit_flows(&now, a, &change->now);
+	return revocation_concerns(&r, &c) ? revocation_fate(&r, &c) : FATE_LIVES;
+}
+
+TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct change r = {.mutes = true};
+	struct connection foreign = direct("192.0.2.2", "172.18.1.9", IPPROTO_TCP, 80);
+	struct connection gone = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80);
+	struct connection stays = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 81);
+
+	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	allow(&a, &r.earlier, "192.0.2.0/24", "172.18.1.2/32",
+	      (struct traffic){IPPROTO_TCP, 80, 90});
+	allow(&a, &r.now, "192.0.2.2/32", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 81, 81});
+	foreign.mark = ADMITTED_MARK;
+	assert_int_equal(fate(&a, &r, foreign), FATE_LIVES);
+	assert_int_equal(fate(&a, &r, stays), FATE_LIVES);
+	assert_int_equal(fate(&a, &r, gone), FATE_MUTED); /* without any mark, too */
+	gone.mark = MUTED;
+	assert_int_equal(fate(&a, &r, gone), FATE_LIVES); /* it is so already */
+	gone.mark = ADMITTED_MARK;
+	r.mutes = false;
+	assert_int_equal(fate(&a, &r, gone), FATE_ENDS);
+}
+
+TEST(where_neither_end_can_begin_anything_the_entry_goes)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct change r = {.mutes = true};
+	struct connection c = direct("172.18.2.2", "172.18.1.2", IPPROTO_TCP, 80);
+	struct tied *callers;
+
+	allow(&a, &r.earlier, "0.0.0.0/0", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 80, 80});
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	callers = list_add(&a, &r.now.homes);
+	*callers = (struct tied){.subnet = prefix("172.18.2.0/24")};
+	assert_int_equal(fate(&a, &r, c), FATE_ENDS);
+	callers->open = true; /* gateway mode routed: the server may begin something there */
+	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
+	assert_int_equal(fate(&a, &r, direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80)),
+			 FATE_MUTED);
+}
+
+TEST(datagrams_that_a_translation_leads_elsewhere_are_translated_anew)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct change r = {.mutes = true};
+	struct translation t = {.iface = "ext0",
+				.match = {IPPROTO_UDP, 53, 53},
+				.to = ip("172.18.1.2"),
+				.origin = NONE};
+	struct connection c = {
+		ip("192.0.2.2"), ip("192.0.2.1"), IPPROTO_UDP, 53, ip("172.18.1.2"), 53, 0};
+
+	*list_add(&a, &r.earlier.translations) = t;
+	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
+	t.to = ip("172.18.1.3");
+	*list_add(&a, &r.now.translations) = t;
+	assert_int_equal(fate(&a, &r, c), FATE_ENDS);
+	c.proto = IPPROTO_TCP; /* its next packet would be no beginning */
+	r.earlier.translations.items[0].match.proto = IPPROTO_TCP;
+	r.now.translations.items[0].match.proto = IPPROTO_TCP;
+	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
+}
+
+TEST(datagrams_that_went_untranslated_are_translated_once_a_translation_comes)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct flows flows = {0};
+	const struct admission nothing = {0};
+	const struct ip own = ip("192.0.2.1");
+	struct revocation r = {.flows = &flows,
+			       .now = &nothing,
+			       .earlier = &nothing,
+			       .mutes = true,
+			       .translates = true,
+			       .own = &own,
+			       .n_own = 1};
+	struct connection c = direct("192.0.2.2", "192.0.2.1", IPPROTO_UDP, 53);
+
+	*list_add(&a, &flows.translations) = (struct translation){.iface = "ext0",
+								  .match = {IPPROTO_UDP, 53, 53},
+								  .to = ip("172.18.1.2"),
+								  .origin = NONE};
+	assert_true(revocation_concerns(&r, &c));
+	assert_int_equal(revocation_fate(&r, &c), FATE_ENDS);
+	c.dport = 54;
+	assert_false(revocation_concerns(&r, &c));
+	c = direct("192.0.2.2", "192.0.2.9", IPPROTO_UDP, 53); /* to somebody else */
+	assert_false(revocation_concerns(&r, &c));
+	c = direct("192.0.2.2", "192.0.2.1", IPPROTO_UDP, 53);
+	c.answers = ip("172.18.1.3"); /* somebody else's translation */
+	assert_false(revocation_concerns(&r, &c));
+	flows.translations.items[0].match.proto = IPPROTO_TCP;
+	c = direct("192.0.2.2", "192.0.2.1", IPPROTO_TCP, 53); /* the host's own */
+	assert_false(revocation_concerns(&r, &c));
+	r.translates = false;
+	flows.translations.items[0].match.proto = IPPROTO_UDP;
+	assert_false(revocation_concerns(
+		&r, &(struct connection){ip("192.0.2.2"), own, IPPROTO_UDP, 53, own, 53, 0}));
+}
+
+TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct change r = {.mutes = true, .blind = true};
+	struct connection in = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80);
+	struct connection out = direct("172.18.1.2", "192.0.2.2", IPPROTO_TCP, 443);
+
+	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
+	in.mark = out.mark = ADMITTED_MARK;
+	assert_int_equal(fate(&a, &r, in), FATE_MUTED);
+	assert_int_equal(fate(&a, &r, out), FATE_LIVES);
+	in.mark = UINT32_MAX; /* a whole word of somebody's */
+	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
+	in.mark = BETWEEN_MARK; /* of what comes from outside, which never bears it */
+	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.2.0/24")};
+	in = direct("172.18.2.2", "172.18.1.2", IPPROTO_TCP, 80);
+	in.mark = BETWEEN_MARK;
+	assert_int_equal(fate(&a, &r, in), FATE_ENDS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_rules_admit_reads_back_out_of_both_languages),
+		cmocka_unit_test(what_random_policies_admit_reads_back_out_of_the_rules),
+		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),
+		cmocka_unit_test(where_neither_end_can_begin_anything_the_entry_goes),
+		cmocka_unit_test(datagrams_that_a_translation_leads_elsewhere_are_translated_anew),
+		cmocka_unit_test(
+			datagrams_that_went_untranslated_are_translated_once_a_translation_comes),
+		cmocka_unit_test(
+			where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
