@@ -42,6 +42,7 @@ const struct flag flags[] = {
 	{"watch", 'w', false, false, NULL, NULL, "again every 2 seconds"},
 	{"format", 'f', false, false, "NAME", "dot mermaid json",
 	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
+	{"packet", 'p', false, false, NULL, NULL, "ask the kernel, too: send one packet, trace it"},
 };
 const size_t n_flags = COUNT_OF(flags);
 
@@ -61,7 +62,7 @@ const struct verb verbs[] = {
 	 "0 the same flows, 2 different ones, 1 an error"},
 	{"test", verb_test, "[FILE]", NULL, "j", false, "run the file's own tests",
 	 "0 they hold, 2 they do not, 1 an error"},
-	{"explain", verb_explain, "SRC DST PORT", NULL, "je", false,
+	{"explain", verb_explain, "SRC DST PORT", NULL, "jep", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},
 	{"flows", verb_flows, "", NULL, "jPFTw", true,
 	 "connections that live now, by the policy that admits them", "0 shown, 1 an error"},

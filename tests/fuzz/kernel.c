@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the kernel says of our table, with any bytes of it changed: decoded or refused, and compared
- * with what is wanted; the same as if it was Docker's. The input is a list of changes: two bytes of
- * place, one that is put there.
+ * with what is wanted; the same as if it was Docker's. And what it says of a packet that is traced.
+ * The input is a list of changes: two bytes of place, one that is put there.
  */
 #include "fuzz.h"
 
 #include "bench/load.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/walls.h"
+#include "core/nft/nlattr.h"
+#include "core/nft/probe.h"
 
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
 static const char config[] =
@@ -26,7 +31,35 @@ static const char config[] =
 
 static struct loaded loaded; /* what is wanted, once */
 static struct engine engine;
-static struct buf sent;
+static struct buf sent, told;
+static const struct probe probe = {
+	.table = TRACE_TABLE "1", .proto = IPPROTO_TCP, .id = 1, .token = 0x01020304};
+
+/* One message: a rule of somebody's that sends the packet into another chain. */
+static void tell_of_packet(struct buf *out)
+{
+	const struct probe_flow flow = {ip_v4(0x0a000002), ip_v4(0x0a000102), 40000, 80};
+	struct buf packet = {0};
+	size_t message = nlmsg_begin(out, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE, 0, 0,
+				     NFPROTO_INET, 0),
+	       verdict;
+
+	probe_packet(&packet, &probe, &flow);
+	nla_be32(out, NFTA_TRACE_TYPE, NFT_TRACETYPE_RULE);
+	nla_be32(out, NFTA_TRACE_ID, 7);
+	nla_text(out, NFTA_TRACE_TABLE, "filter");
+	nla_text(out, NFTA_TRACE_CHAIN, "FORWARD");
+	nla_be64(out, NFTA_TRACE_RULE_HANDLE, 8);
+	verdict = nla_begin(out, NFTA_TRACE_VERDICT);
+	nla_be32(out, NFTA_VERDICT_CODE, (uint32_t)NFT_JUMP);
+	nla_text(out, NFTA_VERDICT_CHAIN, "DOCKER");
+	nla_end(out, verdict);
+	nla_be32(out, NFTA_TRACE_IIF, 2);
+	nla_bytes(out, NFTA_TRACE_NETWORK_HEADER, packet.data, 20);
+	nla_bytes(out, NFTA_TRACE_TRANSPORT_HEADER, packet.data + 20, 20);
+	nlmsg_end(out, message);
+	buf_free(&packet);
+}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -51,6 +84,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	nft_batch_end(&batch, &loaded.arena);
 	sent = batch.bytes;
 	claim(sent.len > 1000);
+	tell_of_packet(&told);
 	return 0;
 }
 
@@ -138,6 +172,23 @@ static void read_all(const char *at, size_t len)
 	arena_release(&a);
 }
 
+/* The kernel's frame is checked by who receives it. */
+static void follow_packet(const uint8_t *data, size_t size)
+{
+	struct arena a = {0};
+	struct trace t = {0};
+	char *bytes = own_copy((const uint8_t *)told.data, told.len);
+
+	for (size_t i = 0; i + 2 < size; i += 3)
+		bytes[sizeof(uint32_t) + (data[i] << 8 | data[i + 1]) %
+						 (told.len - sizeof(uint32_t))] = (char)data[i + 2];
+	trace_take(&t, &a, &probe, bytes);
+	trace_take(&t, &a, &probe, told.data);
+	claim(size || (t.steps.n == 2 && !trace_is_over(&t)));
+	free(bytes);
+	arena_release(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *bytes = own_copy((const uint8_t *)sent.data, sent.len);
@@ -146,5 +197,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bytes[(data[i] << 8 | data[i + 1]) % sent.len] = (char)data[i + 2];
 	read_all(bytes, sent.len);
 	free(bytes);
+	follow_packet(data, size);
 	return 0;
 }

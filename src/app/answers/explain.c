@@ -3,9 +3,24 @@
 #include "core/reach/explain.h"
 
 #include "app/answers/look.h"
+#include "app/answers/packet.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "core/reach/question.h"
+
+static bool ask_kernel(struct look *look, struct explanation *told, struct traced *traced,
+		       struct error *err)
+{
+	if (!look->options->packet)
+		return true;
+	if (!look->live)
+		return error_set(err, -1, "--packet asks this host's kernel: %s",
+				 look->options->engine
+					 ? "it does not go with --engine"
+					 : "it takes root, and what the host has to be readable");
+	told->traced = traced;
+	return packet_try(traced, look, &told->flow, err);
+}
 
 static int answer(struct look *look, struct error *err)
 {
@@ -14,6 +29,7 @@ static int answer(struct look *look, struct error *err)
 	struct traffic match;
 	struct reach_query query = {.matches = &match, .n_matches = 1};
 	struct explanation told;
+	struct traced traced;
 
 	if (!look_end(look, &query.from, words[0], err) ||
 	    !look_end(look, &query.to, words[1], err) || !question_traffic(&match, words[2], err))
@@ -24,12 +40,16 @@ static int answer(struct look *look, struct error *err)
 			  "they have no addresses, or no interface leads from one to the other");
 		return EXIT_FAILED;
 	}
+	if (!ask_kernel(look, &told, &traced, err))
+		return say_failed(err);
 	if (look->options->json)
 		explain_print_json(&out, &told);
 	else if (!look->options->quiet)
 		explain_print(&out, &told);
 	say_page(stdout, &out);
-	return told.path.allowed && told.verdict != ANSWER_PARTLY ? EXIT_FINE : EXIT_CHANGES;
+	if (explain_is_refuted(&told))
+		return EXIT_FAILED;
+	return explain_passes(&told) ? EXIT_FINE : EXIT_CHANGES;
 }
 
 int verb_explain(const struct options *o)

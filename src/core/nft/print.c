@@ -319,7 +319,7 @@ static bool says_ipv4(const struct term *t)
 }
 
 /* One rule, without its comment and newline: for plan lines, explain and errors. */
-static void nft_print_rule(struct buf *out, const struct rule *rule)
+void nft_print_rule(struct buf *out, const struct rule *rule)
 {
 	bool ipv4 = rule->family == 4;
 	const char *space = "";

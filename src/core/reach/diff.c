@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/diff.h"
 
+#include "core/flowset/sets.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,10 +64,38 @@ static bool add_changes(struct comparing *c, struct diagram d, struct diagram ca
 	return all;
 }
 
-/* At home there before and after: who is so only once is told with his network. */
+/* Sources at home on the networks of one file, by their own bridges. */
+static struct diagram at_home(struct comparing *c)
+{
+	const struct reach *reach = c->with;
+	struct flow_sets sets = {.a = c->a};
+
+	list_each (network, &reach->config->networks) {
+		const char *bridge = reach->bridges[network - reach->config->networks.items];
+		struct flow_set *set;
+
+		if (!bridge)
+			continue;
+		set = flow_sets_add(&sets, 1);
+		limit_to_range(&sets, set, FLOW_SRC, flow_range_of_prefix(network->subnet));
+		limit_to_value(&sets, set, FLOW_IN, reach_interface(reach->pool, bridge));
+	}
+	return flow_sets_build(&sets, c->diagrams);
+}
+
+/*
+ * Sources that count in both files, or on a network of the file that lets them through. Who else
+ * counts in one of them only is told with his network.
+ */
 static struct diagram genuine(struct comparing *c)
 {
-	return diagram_combine(c->diagrams, c->with->genuine, c->without->genuine, DIAGRAM_AND);
+	struct diagram both =
+		diagram_combine(c->diagrams, c->with->genuine, c->without->genuine, DIAGRAM_AND);
+
+	return diagram_combine(
+		c->diagrams, both,
+		diagram_combine(c->diagrams, c->with->genuine, at_home(c), DIAGRAM_AND),
+		DIAGRAM_OR);
 }
 
 static bool compare_flows(struct comparing *c)

@@ -55,6 +55,24 @@ bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
 	return true;
 }
 
+/* Of what passes without a policy others decide: nothing is said of these. */
+static bool is_predicted(const struct explanation *x)
+{
+	return !x->path.allowed || x->path.policy != NONE;
+}
+
+bool explain_passes(const struct explanation *x)
+{
+	if (x->traced && !is_predicted(x))
+		return traced_verdict(x->traced) == TRACED_PASSED;
+	return x->path.allowed && x->verdict != ANSWER_PARTLY;
+}
+
+bool explain_is_refuted(const struct explanation *x)
+{
+	return x->traced && !traced_agrees(x->traced, &x->path, is_predicted(x));
+}
+
 /* --- text --- */
 
 static void print_asked(struct buf *out, const struct explanation *x)
@@ -128,6 +146,8 @@ void explain_print(struct buf *out, const struct explanation *x)
 			   policy_place(&a, x->reach->config, x->nearest.policy), x->nearest.why);
 	if (x->remedy)
 		buf_printf(out, "\nto open it, add to \"policies\":\n  %s\n", x->remedy);
+	if (x->traced)
+		traced_print(out, x->traced, &x->path, is_predicted(x));
 }
 
 /* --- JSON --- */
@@ -180,6 +200,8 @@ void explain_print_json(struct buf *out, const struct explanation *x)
 	}
 	if (x->remedy)
 		buf_printf(out, "  \"remedy\": %s,\n", x->remedy);
+	if (x->traced)
+		traced_print_json(out, x->traced, &x->path, is_predicted(x));
 	print_hops_json(out, x);
 	buf_puts(out, "\n}\n");
 }

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "core/reach/path.h"
 #include "core/reach/query.h"
+#include "core/reach/traced.h"
 
 enum answer {
 	ANSWER_ALLOWED,
@@ -21,13 +22,18 @@ struct explanation {
 	enum answer verdict;	/* of all that was asked about */
 	struct reach_flow flow; /* one of it: a denied one where there is one */
 	struct reach_path path;
-	struct nearest nearest; /* of a denied one */
-	const char *remedy;	/* a policy that would admit it; NULL: no policy could */
+	struct nearest nearest;	     /* of a denied one */
+	const char *remedy;	     /* a policy that would admit it; NULL: no policy could */
+	const struct traced *traced; /* the kernel's answer; NULL: it was not asked */
 };
 
 /* False: the question is about no flow at all. */
 bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
 	     const struct facts *facts, const struct observed *seen,
 	     const struct reach_query *query);
+/* All of it passes. Where no policy decides, the kernel knows, if it was asked. */
+bool explain_passes(const struct explanation *x);
+/* The kernel was asked, and gave another answer, or none. */
+bool explain_is_refuted(const struct explanation *x);
 void explain_print(struct buf *out, const struct explanation *x);
 void explain_print_json(struct buf *out, const struct explanation *x);

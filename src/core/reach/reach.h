@@ -9,6 +9,7 @@
  *     diff.h               against another file
  *     query.h, question.h  a question, and the words that ask it
  *     path.h, explain.h    the way of one connection, and the answer
+ *     traced.h             what the kernel did with one packet of it
  *     graph.h              a drawing
  *     live.h               connections that live now
  *     tests.h              the file's own tests

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/icmp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -223,4 +225,41 @@ bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint3
 	ok = dump(h, bit, note, &l, err);
 	nfct_close(h);
 	return ok;
+}
+
+static void describe(struct nf_conntrack *ct, uint8_t proto, const struct probe_flow *flow)
+{
+	uint32_t src, dst;
+
+	memcpy(&src, flow->src.bytes, sizeof(src));
+	memcpy(&dst, flow->dst.bytes, sizeof(dst));
+	nfct_set_attr_u8(ct, ATTR_L3PROTO, AF_INET);
+	nfct_set_attr_u32(ct, ATTR_IPV4_SRC, src);
+	nfct_set_attr_u32(ct, ATTR_IPV4_DST, dst);
+	nfct_set_attr_u8(ct, ATTR_L4PROTO, proto);
+	if (proto == IPPROTO_ICMP) {
+		nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, ICMP_ECHO);
+		nfct_set_attr_u8(ct, ATTR_ICMP_CODE, 0);
+		nfct_set_attr_u16(ct, ATTR_ICMP_ID, htobe16(flow->sport));
+	} else {
+		nfct_set_attr_u16(ct, ATTR_PORT_SRC, htobe16(flow->sport));
+		nfct_set_attr_u16(ct, ATTR_PORT_DST, htobe16(flow->dport));
+	}
+}
+
+void conntrack_forget(const struct ns *ns, uint8_t proto, const struct probe_flow *flow)
+{
+	struct error none = {0};
+	struct nfct_handle *h;
+	struct nf_conntrack *ct;
+
+	if (!open_in(&h, ns, &none))
+		return;
+	ct = nfct_new();
+	if (ct) {
+		describe(ct, proto, flow);
+		nfct_query(h, NFCT_Q_DESTROY, ct); /* mostly nothing there keeps connections */
+		nfct_destroy(ct);
+	}
+	nfct_close(h);
 }

@@ -2,6 +2,7 @@
 /* Live connections of a namespace (libnetfilter_conntrack). */
 #pragma once
 
+#include "core/nft/probe.h"
 #include "core/plan/revoke.h"
 #include "core/reach/live.h"
 #include "edge/netlink/netns.h"
@@ -13,3 +14,5 @@ MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct 
 /* Those whose mark has the bit: policies admitted them; 0: all. Without their policies. */
 MUST_CHECK bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
 			       struct error *err);
+/* Deletes the one entry that a packet of ours left where it was sent from, if it did. */
+void conntrack_forget(const struct ns *ns, uint8_t proto, const struct probe_flow *flow);

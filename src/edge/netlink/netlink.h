@@ -10,6 +10,7 @@
  *     route.h, routing.h  our routes, and those of others
  *     conntrack.h         live connections
  *     author.h            who changed something
+ *     probe.h             one packet that is sent and traced
  */
 #pragma once
 

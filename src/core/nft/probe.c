@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/nft/probe.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <linux/icmp.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <string.h>
+
+enum { TTL = 64, WINDOW = 64240 };
+
+/* RFC 1071, of an even number of bytes; the sum so far goes in and comes out. */
+static uint32_t add_words(uint32_t sum, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < len; i += 2)
+		sum += (uint32_t)(at[i] << 8 | at[i + 1]);
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
+/* Of TCP and UDP: their addresses count, too. */
+static uint16_t sum_of(const struct probe *probe, const struct probe_flow *flow, const void *bytes,
+		       size_t len)
+{
+	uint32_t sum = add_words((uint32_t)(probe->proto + len), flow->src.bytes, 4);
+
+	return fold(add_words(add_words(sum, flow->dst.bytes, 4), bytes, len));
+}
+
+static uint32_t crc32c(const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+	uint32_t crc = UINT32_MAX;
+
+	while (len--) {
+		crc ^= *at++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+static void tcp(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	struct tcphdr h = {.source = htons(flow->sport),
+			   .dest = htons(flow->dport),
+			   .seq = htonl(probe->token),
+			   .doff = sizeof(h) / 4,
+			   .syn = 1,
+			   .window = htons(WINDOW)};
+
+	h.check = sum_of(probe, flow, &h, sizeof(h));
+	buf_add(out, &h, sizeof(h));
+}
+
+static void udp(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	struct {
+		struct udphdr head;
+		uint32_t data;
+	} d = {.head = {.source = htons(flow->sport),
+			.dest = htons(flow->dport),
+			.len = htons(sizeof(d))},
+	       .data = htonl(probe->token)};
+
+	d.head.check = sum_of(probe, flow, &d, sizeof(d));
+	d.head.check = d.head.check ? d.head.check : UINT16_MAX; /* 0 would mean: none */
+	buf_add(out, &d, sizeof(d));
+}
+
+static void icmp(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	struct {
+		struct icmphdr head;
+		uint32_t data;
+	} e = {.head = {.type = ICMP_ECHO, .un.echo.id = htons(flow->sport)},
+	       .data = htonl(probe->token)};
+
+	e.head.checksum = fold(add_words(0, &e, sizeof(e)));
+	buf_add(out, &e, sizeof(e));
+}
+
+/* RFC 9260: the common header and an INIT chunk. */
+static void sctp(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	struct {
+		uint16_t sport, dport;
+		uint32_t tag, sum;
+		uint8_t chunk, flags;
+		uint16_t len;
+		uint32_t own_tag, window;
+		uint16_t streams_out, streams_in;
+		uint32_t tsn;
+	} s = {.sport = htons(flow->sport),
+	       .dport = htons(flow->dport),
+	       .chunk = 1,
+	       .len = htons(20),
+	       .own_tag = htonl(probe->token),
+	       .window = htonl(UINT16_MAX),
+	       .streams_out = htons(1),
+	       .streams_in = htons(1),
+	       .tsn = htonl(probe->token)};
+
+	s.sum = htole32(crc32c(&s, sizeof(s)));
+	buf_add(out, &s, sizeof(s));
+}
+
+static const struct {
+	uint8_t proto;
+	void (*add)(struct buf *out, const struct probe *probe, const struct probe_flow *flow);
+} kinds[] = {{IPPROTO_TCP, tcp}, {IPPROTO_UDP, udp}, {IPPROTO_ICMP, icmp}, {IPPROTO_SCTP, sctp}};
+
+void probe_packet(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	size_t begin = out->len;
+	struct iphdr ip = {.version = 4,
+			   .ihl = sizeof(ip) / 4,
+			   .id = htons(probe->id),
+			   .ttl = TTL,
+			   .protocol = probe->proto};
+
+	memcpy(&ip.saddr, flow->src.bytes, sizeof(ip.saddr));
+	memcpy(&ip.daddr, flow->dst.bytes, sizeof(ip.daddr));
+	buf_add(out, &ip, sizeof(ip));
+	for (size_t i = 0; i < COUNT_OF(kinds); i++)
+		if (kinds[i].proto == probe->proto)
+			kinds[i].add(out, probe, flow);
+	ip.tot_len = htons((uint16_t)(out->len - begin));
+	ip.check = fold(add_words(0, &ip, sizeof(ip)));
+	memcpy(out->data + begin, &ip, sizeof(ip));
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the kernel did with one packet (core/nft/trace.h), beside what was predicted. Pure. */
+#pragma once
+
+#include "core/nft/probe.h"
+#include "core/reach/path.h"
+
+/* A rule in words; text NULL: it is not understood. */
+struct traced_rule {
+	const char *text;
+	uint32_t policy; /* that it was made of, or NONE */
+};
+
+struct traced {
+	const char *unsent; /* why no packet was sent, and what helps; NULL: one was */
+	const char *sender; /* the container that it was sent from; NULL: this host */
+	struct probe_flow sent;
+	uint8_t proto;
+	const char *refused;  /* why the sender's own namespace kept it; NULL: it did not */
+	const char *in, *out; /* interfaces where it came and would leave; "": not seen */
+	bool legacy;	      /* iptables-legacy has rules there: nobody tells of these */
+	bool drifted;	      /* the host is not as the file says */
+	struct trace trace;
+	const struct traced_rule *rules; /* of each of its steps */
+};
+
+enum traced_verdict { TRACED_UNKNOWN, TRACED_PASSED, TRACED_STOPPED };
+extern const char *const traced_verdicts[]; /* "unknown", "passed", "stopped" */
+
+enum traced_verdict traced_verdict(const struct traced *t);
+/* What a path predicts for the host: containers behind it are not reached by the packet. */
+enum traced_verdict traced_expected(const struct reach_path *path);
+/* It is known what the kernel did, and it is what was predicted, where something was. */
+bool traced_agrees(const struct traced *t, const struct reach_path *path, bool predicted);
+
+/*
+ * The rule of a chain by its handle. table: as it was read; want: table harborwall as it was
+ * compiled, where it is that one, else NULL; save: what iptables-save says, where it is one of
+ * iptables', else NULL.
+ */
+struct traced_rule traced_rule(struct arena *a, const struct ruleset *table,
+			       const struct trace_step *step, const struct ruleset *want,
+			       const char *save);
+
+void traced_print(struct buf *out, const struct traced *t, const struct reach_path *path,
+		  bool predicted);
+/* A member "packet" of an object, with a comma behind it. */
+void traced_print_json(struct buf *out, const struct traced *t, const struct reach_path *path,
+		       bool predicted);

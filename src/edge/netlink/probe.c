@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/netlink/probe.h"
+
+#include "edge/netlink/conntrack.h"
+#include "edge/netlink/netlink.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * It waits for an answer to three ARP requests, or in the queue of a program. Else silence means
+ * that it is gone.
+ */
+enum { WAITING_MS = 3500, SILENCE_MS = 200, PORT_LOW = 32768, N_PORTS = 28000 };
+
+/* In the namespace it is sent from: raw sends, held keeps the port from everybody else. */
+struct sockets {
+	int raw, held;
+};
+
+static struct sockaddr_in address_of(struct ip ip, uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	memcpy(&address.sin_addr, ip.bytes, sizeof(address.sin_addr));
+	return address;
+}
+
+/* The address that the namespace would use towards there. Connecting a datagram socket sends
+ * nothing. */
+static bool find_source(struct ip *src, struct ip dst, struct error *err)
+{
+	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in to = address_of(dst, 1), own;
+	socklen_t len = sizeof(own);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		return error_set(err, errno, "find the way to %s", ip_format(dst).s);
+	*src = (struct ip){.family = 4};
+	memcpy(src->bytes, &own.sin_addr, sizeof(own.sin_addr));
+	return true;
+}
+
+/* Of SCTP and of echoes the kernel gives no numbers away: a random one, as chosen before. */
+static bool hold_port(struct probing *p, int *held, struct error *err)
+{
+	bool tcp = p->probe.proto == IPPROTO_TCP;
+	struct sockaddr_in own = address_of(p->flow.src, 0);
+	socklen_t len = sizeof(own);
+
+	if (!tcp && p->probe.proto != IPPROTO_UDP)
+		return true;
+	*held = socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	if (*held < 0 || bind(*held, (struct sockaddr *)&own, sizeof(own)) < 0 ||
+	    getsockname(*held, (struct sockaddr *)&own, &len) < 0)
+		return error_set(err, errno, "take a port of %s", ip_format(p->flow.src).s);
+	p->flow.sport = ntohs(own.sin_port);
+	return true;
+}
+
+static bool open_sockets(struct probing *p, struct sockets *s, struct error *err)
+{
+	s->raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (s->raw < 0)
+		return error_set(err, errno, "open a raw socket%s",
+				 errno == EPERM ? " (it takes CAP_NET_RAW; add --cap-add NET_RAW)"
+						: "");
+	return (p->flow.src.family || find_source(&p->flow.src, p->flow.dst, err)) &&
+	       hold_port(p, &s->held, err);
+}
+
+static bool open_there(struct probing *p, struct sockets *s, struct error *err)
+{
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, p->from, err))
+		return false;
+	ok = open_sockets(p, s, err);
+	ns_leave(home);
+	return ok;
+}
+
+static bool choose_numbers(struct probing *p, struct error *err)
+{
+	struct {
+		uint32_t token;
+		uint16_t id, port;
+	} random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return error_set(err, errno, "get random numbers");
+	p->probe.token = random.token;
+	p->probe.id = (uint16_t)(random.id | 1);
+	p->flow.sport = (uint16_t)(PORT_LOW + random.port % N_PORTS);
+	return true;
+}
+
+static bool commit(int fd, const struct probe *probe, bool bridged, struct error *err)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct nft_batch batch = {0};
+	bool ok;
+
+	trace_watch(&batch, &a, probe, bridged);
+	ok = netlink_talk(fd, batch.bytes.data, batch.bytes.len, batch.seq0, batch.n_messages, NULL,
+			  err);
+	buf_free(&batch.bytes);
+	return ok;
+}
+
+/* Without a table for bridges what stays within one would arrive. */
+static bool watch(int fd, const struct probing *p, struct error *err)
+{
+	struct error first = {0};
+
+	if (commit(fd, &p->probe, true, &first) ||
+	    (!p->within && commit(fd, &p->probe, false, err)))
+		return true;
+	if (p->within)
+		*err = first;
+	return error_wrap(err, "watch a packet (it takes Linux 5.12 with nf_tables%s)",
+			  p->within ? ", for bridges, too" : "");
+}
+
+/* What the sender's own namespace refuses is an answer. */
+static bool send_packet(int raw, struct probing *p, struct error *err)
+{
+	AUTO_BUF struct buf packet = {0};
+	struct sockaddr_in to = address_of(p->flow.dst, 0);
+
+	probe_packet(&packet, &p->probe, &p->flow);
+	if (sendto(raw, packet.data, packet.len, 0, (struct sockaddr *)&to, sizeof(to)) >= 0)
+		return true;
+	if (errno == EPERM &&
+	    p->from->pidfd < 0) /* of the host's rules the trace tells, and ours */
+		return true;
+	if (errno == EPERM)
+		p->refused = "a rule in its own namespace drops it";
+	else if (errno == ENETUNREACH || errno == EHOSTUNREACH)
+		p->refused = "its own namespace has no route there";
+	if (p->refused)
+		return true;
+	return error_set(err, errno, "send a packet to %s", ip_format(p->flow.dst).s);
+}
+
+struct hearing {
+	struct trace *trace;
+	struct arena *a;
+	const struct probe *probe;
+};
+
+static bool take(void *context, const struct nlmsghdr *message)
+{
+	struct hearing *h = context;
+
+	trace_take(h->trace, h->a, h->probe, message);
+	return true;
+}
+
+static void listen_to(int ear, struct hearing *h)
+{
+	int patience = WAITING_MS;
+
+	while (!trace_is_over(h->trace)) {
+		struct pollfd p = {.fd = ear, .events = POLLIN};
+
+		if (poll(&p, 1, patience) <= 0)
+			return;
+		netlink_hear(ear, take, h);
+		patience = trace_is_waiting(h->trace) ? WAITING_MS : SILENCE_MS;
+	}
+}
+
+static bool run(struct trace *trace, struct arena *a, struct probing *p, struct sockets *s,
+		struct error *err)
+{
+	static const int groups[] = {NFNLGRP_NFTRACE, 0};
+	AUTO_CLOSE int owner = netlink_open(NETLINK_NETFILTER, err);
+	AUTO_CLOSE int ear = owner < 0 ? -1 : netlink_listen(NETLINK_NETFILTER, groups, err);
+	struct hearing hearing = {trace, a, &p->probe};
+	char table[32];
+
+	if (ear < 0)
+		return false;
+	/* the owner's number: nobody else's tables are called so */
+	snprintf(table, sizeof(table), TRACE_TABLE "%u", netlink_port(owner));
+	p->probe.table = table;
+	if (!open_there(p, s, err) || !watch(owner, p, err) || !send_packet(s->raw, p, err))
+		return false;
+	if (!p->refused)
+		listen_to(ear, &hearing);
+	p->probe.table = NULL;
+	conntrack_forget(p->from, p->probe.proto, &p->flow);
+	return true;
+}
+
+bool probe_run(struct trace *trace, struct arena *a, struct probing *p, struct error *err)
+{
+	struct sockets s = {-1, -1};
+	bool ok;
+
+	*trace = (struct trace){0};
+	ok = choose_numbers(p, err) && run(trace, a, p, &s, err);
+	close_at_exit_of_scope(&s.raw);
+	close_at_exit_of_scope(&s.held);
+	if (!ok)
+		return false;
+	if (!if_indextoname(trace->in, p->in))
+		*p->in = '\0';
+	if (!if_indextoname(trace->out, p->out))
+		*p->out = '\0';
+	return true;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sends one packet from a namespace and listens to what the host's does with it (core/nft/trace.h).
+ * The tables that do it are owned by a socket of ours: whatever ends us takes them with it.
+ */
+#pragma once
+
+#include "core/nft/probe.h"
+#include "edge/netlink/netns.h"
+
+struct probing {
+	const struct ns *host, *from; /* from: where it is sent; may be the host's */
+	struct probe probe;
+	struct probe_flow flow; /* src family 0: what the route to dst has; sport is chosen */
+	bool within;		/* it may stay within a bridge, which must be watched, then */
+	const char *refused;	/* why the sender's own namespace did not send it; NULL: it did */
+	char in[16], out[16];	/* names of the trace's interfaces; "": not seen */
+};
+
+/* probe.proto, flow's addresses and dport are given; all else of them is chosen. */
+MUST_CHECK bool probe_run(struct trace *trace, struct arena *a, struct probing *p,
+			  struct error *err);
