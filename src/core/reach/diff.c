@@ -98,12 +98,35 @@ static struct diagram genuine(struct comparing *c)
 		DIAGRAM_OR);
 }
 
+static struct diagram to_networks(struct comparing *c, const struct reach *reach)
+{
+	struct flow_sets sets = {.a = c->a};
+
+	list_each (network, &reach->config->networks)
+		if (reach->bridges[network - reach->config->networks.items])
+			limit_to_range(&sets, flow_sets_add(&sets, 1), FLOW_DST,
+				       flow_range_of_prefix(network->subnet));
+	return flow_sets_build(&sets, c->diagrams);
+}
+
+/*
+ * What the other file lets through of this one's: what goes to a network that only this one has
+ * leads nowhere there, whoever would decide about it.
+ */
+static struct diagram without(struct comparing *c, struct diagram d)
+{
+	struct diagram only_here = diagram_combine(c->diagrams, to_networks(c, c->with),
+						   to_networks(c, c->without), DIAGRAM_MINUS);
+
+	return diagram_combine(c->diagrams, d, only_here, DIAGRAM_MINUS);
+}
+
 static bool compare_flows(struct comparing *c)
 {
-	struct diagram free =
-		diagram_combine(c->diagrams, c->with->free, c->without->free, DIAGRAM_OR);
-	struct diagram more =
-		diagram_combine(c->diagrams, c->with->open, c->without->open, DIAGRAM_MINUS);
+	struct diagram free = diagram_combine(c->diagrams, c->with->free,
+					      without(c, c->without->free), DIAGRAM_OR);
+	struct diagram more = diagram_combine(c->diagrams, c->with->open,
+					      without(c, c->without->open), DIAGRAM_MINUS);
 
 	return add_changes(c, more, diagram_combine(c->diagrams, genuine(c), free, DIAGRAM_MINUS),
 			   CHANGE_FLOWS, NULL);
