@@ -79,6 +79,17 @@ def test_no_room_is_crowded():
     assert not {room: files.count(room) for room in files if files.count(room) > MOST_FILES}
 
 
+def test_the_header_of_a_room_is_its_table_of_contents():
+    for room in rooms():
+        headers = {name for name in os.listdir(os.path.join(SRC, room)) if name.endswith(".h")}
+        title = f"{os.path.basename(room)}.h"
+        if title not in headers:
+            continue
+        with open(os.path.join(SRC, room, title), encoding="utf-8") as f:
+            contents = re.search(r"In this room:\n(.*?)\*/", f.read(), re.S)
+        assert not contents or set(re.findall(r"(\w+\.h)\b", contents[1])) == headers, room
+
+
 def test_a_planted_circle_is_found():
     assert circles({"a": {"b": "a.c"}, "b": {"c": "b.h"}, "c": {"a": "c.c"}, "d": {"a": "d.c"}}) == ["a -> b -> c -> a"]
 

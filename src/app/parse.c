@@ -81,8 +81,8 @@ static bool parse_period(struct options *o, int *status)
 
 	if (*end || !seconds || seconds > MAX_PERIOD_S || text[0] == '-')
 		return refuse(o, status,
-			      "WATCH_PERIOD_SECONDS: \"%s\" is no number of seconds (1-%d)", text,
-			      MAX_PERIOD_S);
+			      "WATCH_PERIOD_SECONDS: expected seconds, 1 to %d, found \"%s\"",
+			      MAX_PERIOD_S, text);
 	o->period_s = (uint32_t)seconds;
 	return true;
 }
@@ -158,7 +158,8 @@ static bool parse_engine(struct options *o, const char *text, int *status)
 	o->engine = (uint32_t)major;
 	return (*text >= '1' && *text <= '9' && major <= MAX_MAJOR &&
 		strspn(end, ".0123456789") == strlen(end)) ||
-	       refuse(o, status, "--engine: \"%s\" is no version of Docker (as 20, 26, 28)", text);
+	       refuse(o, status,
+		      "--engine: expected a version of Docker (20, 26, 28), found \"%s\"", text);
 }
 
 static bool set_flag(struct options *o, size_t i, const char *value, int *status)
@@ -216,7 +217,7 @@ static bool is_verb(const struct options *o, const char *name, int *status)
 	AUTO_BUF struct buf hint = {0};
 
 	if (!verb)
-		return refuse(o, status, "there is no verb \"%s\"%s", name,
+		return refuse(o, status, "unknown verb \"%s\"%s", name,
 			      guess(&hint, "", name, verbs, sizeof(*verbs), n_verbs));
 	return verb->run || is_not_built("", name, status);
 }
@@ -255,9 +256,9 @@ static bool refuse_flag(const struct options *o, const char *word, int *status)
 	if (optopt && flag_of(optopt) < n_flags && *end)
 		return refuse(o, status, "--%s takes no value", flags[flag_of(optopt)].name);
 	if (strncmp(word, "--", 2) != 0)
-		return refuse(o, status, "-%c is no option", optopt);
+		return refuse(o, status, "unknown option -%c", optopt);
 	snprintf(name, sizeof(name), "%.*s", (int)(end - word - 2), word + 2);
-	return refuse(o, status, "--%s is no option%s", name,
+	return refuse(o, status, "unknown option --%s%s", name,
 		      guess(&hint, "--", name, names, sizeof(*names), n));
 }
 

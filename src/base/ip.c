@@ -2,6 +2,7 @@
 #include "base/ip.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,4 +168,59 @@ struct ip_text prefix_format_full(struct prefix p)
 struct ip_text prefix_format(struct prefix p)
 {
 	return prefix_is_single(p) || !p.ip.family ? ip_format(p.ip) : prefix_format_full(p);
+}
+
+/* Numbers by IANA. */
+static const struct protocol {
+	const char *name;
+	uint8_t number;
+	bool ports;
+} protocols[] = {{"tcp", IPPROTO_TCP, true},
+		 {"udp", IPPROTO_UDP, true},
+		 {"sctp", IPPROTO_SCTP, true},
+		 {"icmp", IPPROTO_ICMP, false}};
+
+static const struct protocol *find_protocol(uint8_t number)
+{
+	for (size_t i = 0; i < COUNT_OF(protocols); i++)
+		if (protocols[i].number == number)
+			return &protocols[i];
+	return NULL;
+}
+
+const char *protocol_name(uint8_t number)
+{
+	const struct protocol *found = find_protocol(number);
+
+	return found ? found->name : "other";
+}
+
+uint8_t protocol_number(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(protocols); i++)
+		if (!strcmp(protocols[i].name, name))
+			return protocols[i].number;
+	return 0;
+}
+
+bool protocol_has_name(uint8_t number)
+{
+	return find_protocol(number) != NULL;
+}
+
+bool protocol_has_ports(uint8_t number)
+{
+	const struct protocol *found = find_protocol(number);
+
+	return found && found->ports;
+}
+
+bool prefix_parse_any(struct prefix *p, const char *text)
+{
+	struct ip ip;
+
+	if (!ip_parse(&ip, text))
+		return prefix_parse(p, text);
+	*p = prefix_of(ip);
+	return true;
 }

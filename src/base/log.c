@@ -25,7 +25,7 @@ void log_configure(enum log_level lowest, bool json)
 	as_json = json;
 }
 
-bool log_wants(enum log_level level)
+static bool log_wants(enum log_level level)
 {
 	return level >= lowest_level;
 }

@@ -13,7 +13,6 @@ enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARN_LEVEL, LOG_ERROR_LEVE
 
 /* Lines below the level are not written. Starts at info, logfmt. */
 void log_configure(enum log_level lowest, bool json);
-bool log_wants(enum log_level level);
 void log_event(enum log_level level, const char *what, ...) __attribute__((sentinel));
 
 #define log_debug(...) log_event(LOG_DEBUG_LEVEL, __VA_ARGS__, NULL)

@@ -291,7 +291,6 @@ static void add_matches(struct sample *s, struct chain *c)
 	add(s, c, 0, (struct term){.kind = TERM_CT_STATE, .number = CT_ESTABLISHED | CT_RELATED});
 	add(s, c, 0, (struct term){.kind = TERM_CT_STATUS_DNAT});
 	add(s, c, 0, (struct term){.kind = TERM_MARK_HAS, .number = 0x2000004});
-	add(s, c, 0, (struct term){.kind = TERM_MARK_LACKS, .number = 0x2000004});
 	add(s, c, 0, (struct term){.kind = TERM_CT_MARK, .number = 0x2000004, .mask = 0x3000006});
 	add(s, c, 0, (struct term){.kind = TERM_CT_MARK, .number = 0x2000004, .mask = UINT32_MAX});
 	add(s, c, 0, (struct term){.kind = TERM_CT_DIRECTION, .number = 0});
@@ -340,7 +339,6 @@ static void add_deeds(struct sample *s, struct chain *c)
 	add(s, c, 0,
 	    (struct term){.kind = TERM_CT_MARK_SET, .number = 0x2000004, .mask = 0x3000006});
 	add(s, c, 0, (struct term){.kind = TERM_CT_MARK_SET, .mask = 0x3000006});
-	add(s, c, 0, (struct term){.kind = TERM_LOG, .name = "harborwall: "});
 	add(s, c, 0, (struct term){.kind = TERM_JUMP, .name = "last"});
 	add(s, c, 0, (struct term){.kind = TERM_ACCEPT});
 	add(s, c, 0, (struct term){.kind = TERM_DROP});

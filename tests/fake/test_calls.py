@@ -34,14 +34,14 @@ def options(verb):
 # --- typos ---
 
 @pytest.mark.parametrize("argv, words", [
-    (["plna"], ['no verb "plna"', '"plan"']), (["statsu"], ['"status"']), (["aply"], ['"apply"']), (["stat"], ['"status"']),
-    (["xyzzy"], ['no verb "xyzzy"; see harborwall --help']), (["help", "chekc"], ['"check"']),
-    (["plan", "--josn"], ['--josn is no option', '"--json"', "see harborwall plan --help"]),
-    (["--quite", "plan"], ['"--quiet"']), (["rules", "--backned", "x"], ['"--backend"']), (["check", "-z"], ["-z is no option"]),
+    (["plna"], ['unknown verb "plna"', '"plan"']), (["statsu"], ['"status"']), (["aply"], ['"apply"']), (["stat"], ['"status"']),
+    (["xyzzy"], ['unknown verb "xyzzy"; see harborwall --help']), (["help", "chekc"], ['"check"']),
+    (["plan", "--josn"], ['unknown option --josn', '"--json"', "see harborwall plan --help"]),
+    (["--quite", "plan"], ['"--quiet"']), (["rules", "--backned", "x"], ['"--backend"']), (["check", "-z"], ["unknown option -z"]),
     (["check", "--json=yes"], ["--json takes no value"]), (["check", "-c"], ["-c needs a FILE"]), (["check", "--config"], ["--config needs a FILE"]),
     (["check", "--config="], ["--config needs a FILE"]),
-    (["rules", "--engine", "x"], ['--engine: "x" is no version of Docker']), (["rules", "--engine", "0"], ["no version"]),
-    (["rules", "--engine", "-1"], ["no version"]), (["rules", "--engine", "28x"], ["no version"]), (["rules", "--engine", "99999999999"], ["no version"]),
+    (["rules", "--engine", "x"], ['--engine: expected a version of Docker (20, 26, 28), found "x"']), (["rules", "--engine", "0"], ["expected a version"]),
+    (["rules", "--engine", "-1"], ["expected a version"]), (["rules", "--engine", "28x"], ["expected a version"]), (["rules", "--engine", "99999999999"], ["expected a version"]),
     (["rules", "--backend", "nftable"], ['"nftable" is none of nftables, iptables-nft, iptables-legacy', '"nftables"']),
     (["plan", "--counters", "yes"], ['"yes" is none of auto, on, off']), (["plan", "--color=al"], ["none of auto, always, never"]),
     (["plan", "--strict"], ["plan has no option --strict (it is one of check)"]), (["apply", "--json"], ["apply has no option --json"]),

@@ -87,7 +87,7 @@ def test_what_is_lost_with_the_state_file_is_only_that(case, vpn):
 @pytest.mark.parametrize("text, said", [
     ("{", "line 1, column 2: the text ends too early"), ("[]", "line 1, column 1: expected an object, found a list"),
     ('{"version": 1,\n "containers": 3}', "line 2, column 16: expected a list, found a number"),
-    ('{"version": 1,\n\n "containers": ["\u00e9", 4]}', "line 3, column 22: expected a text, found a number"),
+    ('{"version": 1,\n\n "containers": ["\u00e9", 4]}', "line 3, column 22: expected a string, found a number"),
     ('{"version": 1, "containers": ["wire\\u0000guard"]}', "line 1, column 31: a NUL character in a name"),
     ('{"connections": [{"container": "c1", "name": "web"}]}', "line 1, column 18: a name is missing here"),
     ('{"connections": [{"container": "c1", "name": "web", "network": "n", "settings": {"IPAMConfig": 4}}]}',

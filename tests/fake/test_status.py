@@ -152,7 +152,7 @@ def test_a_listen_path_that_is_a_file_is_refused_and_kept(case, start):
         f.write("do not delete")
     daemon = start(HARBORWALL_LISTEN=path)
     assert daemon.process.wait(10) == 1
-    assert "precious" in daemon.text() and "is no socket" in daemon.text()
+    assert "precious" in daemon.text() and "is not a socket" in daemon.text()
     with open(path, encoding="ascii") as f:
         assert f.read() == "do not delete"
 
@@ -166,7 +166,7 @@ def test_a_listen_path_at_which_somebody_listens_is_refused_and_kept(case, start
 def test_a_listen_path_that_is_a_link_is_refused_and_kept(case, start):
     os.symlink("elsewhere", f"{case.folder}/link")
     daemon = start(HARBORWALL_LISTEN=f"{case.folder}/link")
-    assert daemon.process.wait(10) == 1 and "is no socket" in daemon.text()
+    assert daemon.process.wait(10) == 1 and "is not a socket" in daemon.text()
     assert os.readlink(f"{case.folder}/link") == "elsewhere"
 
 

@@ -19,7 +19,10 @@ def cases(folder):
 
 
 def run(tmp_path, folder, name, *verb):
-    """With the file as networks.json in the working directory: no path of this machine gets out."""
+    """With the file as networks.json in the working directory: no path of this machine gets out. Lists that it names
+    stand in the folder NAME.d."""
+    if os.path.isdir(f"{HERE}/{folder}/{name}.d"):
+        shutil.copytree(f"{HERE}/{folder}/{name}.d", tmp_path, symlinks=True, dirs_exist_ok=True)
     with open(f"{HERE}/{folder}/{name}.json", "rb") as f:
         (tmp_path / "networks.json").write_bytes(f.read())
     return subprocess.run([HARBORWALL, *verb, "networks.json"], cwd=tmp_path, text=True,
@@ -137,8 +140,8 @@ def test_explain(tmp_path, name):
 @pytest.mark.parametrize("words, error", [
     (["prxy", "db", "80"], 'nothing is named "prxy" (did you mean "proxy"?)'),
     (["proxy", "qqqqqq", "80"], "expected a name of the file, an address"),
-    (["proxy", "db", "0"], '"0" is no port: expected 80'), (["proxy", "db", "80/icmp"], '"80/icmp" is no port'),
-    (["proxy", "db", "90-80"], '"90-80" is no port'), (["proxy", "db", "65536"], '"65536" is no port')])
+    (["proxy", "db", "0"], '"0" is not a port: expected 80'), (["proxy", "db", "80/icmp"], '"80/icmp" is not a port'),
+    (["proxy", "db", "90-80"], '"90-80" is not a port'), (["proxy", "db", "65536"], '"65536" is not a port')])
 def test_what_cannot_be_explained(tmp_path, words, error):
     done = explain(tmp_path, *words)
     assert done.returncode == 1 and error in done.stderr and not done.stdout, done

@@ -7,8 +7,8 @@ PORTS = [80, "80", "80-81", [81, 443], [53, "80-90"], 8080, None]
 PROTOS = ["tcp", "tcp", "udp", ["tcp", "udp"], "any", None]
 
 
-def build(bed, seed):
-    """Creates the containers; the config is of their names."""
+def build(bed, seed, only=None):
+    """Creates the containers; the config is of their names. only: the network that they are on before; None: any."""
     r = random.Random(seed)
     config = {"networks": {}, "ips": {}, "policies": []}
     for i in range(r.randint(2, 4)):
@@ -17,7 +17,7 @@ def build(bed, seed):
     bed.docker.create_network("elsewhere", "172.30.5.0/24")
     for name in ["vpn", *r.sample(NAMES, r.randint(3, 6))]:
         declare(r, config, name)
-        bed.docker.create(name, network=r.choice(["bridge", "none", "elsewhere"]) if name != "vpn" else "bridge",
+        bed.docker.create(name, network=only or (r.choice(["bridge", "none", "elsewhere"]) if name != "vpn" else "bridge"),
                           privileged_net=name == "vpn", start=name == "vpn" or r.random() < 0.85)
     bed.docker.create("bystander")
     bed.docker.create("other", network="elsewhere")

@@ -79,4 +79,4 @@ def test_a_time_that_is_none_is_named(wrong):
     if os.geteuid():
         pytest.skip("needs root")
     done = subprocess.run([engine.HARBORWALL, "init", f"--learn={wrong}"], text=True, capture_output=True, check=False)
-    assert done.returncode == 1 and f'--learn: "{wrong}" is no number of seconds' in done.stderr and not done.stdout
+    assert done.returncode == 1 and f'--learn: expected seconds, 1 to 86400, found "{wrong}"' in done.stderr and not done.stdout

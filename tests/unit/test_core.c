@@ -69,11 +69,12 @@ TEST(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path)
 		{"[{\"Id\": \"\\ud800\"}]", "byte 9 of the answer: not JSON: an unknown escape"},
 		{"{}", "byte 0 of the answer: expected a list, found an object"},
 		{"[null]", "byte 1 of the answer: [0]: expected an object, found null"},
-		{"[{\"Id\": 1}]", "byte 8 of the answer: [0].Id: expected a text, found a number"},
+		{"[{\"Id\": 1}]",
+		 "byte 8 of the answer: [0].Id: expected a string, found a number"},
 		{"[{\"Name\": \"a\"}]", "byte 1 of the answer: [0]: no Id"},
 		{"[{\"Id\": \"a\\u0000b\"}]", "byte 8 of the answer: [0].Id: a NUL character"},
 		{"[{\"Id\": \"1\", \"Name\": \"a\", \"Internal\": \"no\"}]",
-		 "byte 38 of the answer: [0].Internal: expected true or false, found a text"},
+		 "byte 38 of the answer: [0].Internal: expected true or false, found a string"},
 		{"[{\"Id\": \"1\", \"Name\": \"a\", \"IPAM\": []}]",
 		 "byte 34 of the answer: [0].IPAM: expected an object, found a list"},
 		{"[{\"Id\": \"1\", \"Name\": \"a\", \"IPAM\": {\"Config\": [{}, {\"Subnet\": "
@@ -81,7 +82,8 @@ TEST(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path)
 		 "byte 61 of the answer: [0].IPAM.Config[1].Subnet: expected a subnet, found a "
 		 "number"},
 		{"[{\"Id\": \"1\", \"Name\": \"a\", \"Labels\": {\"x.y\": 18446744073709551616}}]",
-		 "byte 44 of the answer: [0].Labels[\"x.y\"]: expected a text, found a number that "
+		 "byte 44 of the answer: [0].Labels[\"x.y\"]: expected a string, found a number "
+		 "that "
 		 "is too large"},
 	};
 

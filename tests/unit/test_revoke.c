@@ -30,8 +30,12 @@ static struct prefix prefix(const char *text)
 
 /* --- the flows that rules admit --- */
 
-static const char *const files[] = {"example", "every_field", "service_without_container",
-				    "source_address_wins", "masquerade_of_one_port"};
+static const char *const files[] = {"example",
+				    "every_field",
+				    "service_without_container",
+				    "source_address_wins",
+				    "masquerade_of_one_port",
+				    "lists"};
 
 struct example {
 	struct arena arena;
@@ -135,7 +139,9 @@ static uint32_t compare(const struct flows *flows, const struct admission *meant
 					n += compare_pair(meant, read, g->from->items[s].net,
 							  g->to->items[d].net, g->matches[m]);
 	list_each (t, &flows->translations) {
-		const struct ip sources[] = {ip("10.1.2.3"), ip("192.0.2.2")};
+		const struct ip sources[] = {ip("10.1.2.3"), ip("192.0.2.2"), prefix_first(t->from),
+					     prefix_last(t->from),
+					     ip_plus(prefix_last(t->from), 1)};
 		uint16_t port = t->to_port ? t->to_port : t->match.low;
 
 		for (size_t i = 0; i < COUNT_OF(sources); i++)
@@ -271,8 +277,8 @@ TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
 	struct connection gone = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80);
 	struct connection stays = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 81);
 
-	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
-	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.bound) = (struct bound_subnet){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct bound_subnet){.subnet = prefix("172.18.1.0/24")};
 	allow(&a, &r.earlier, "192.0.2.0/24", "172.18.1.2/32",
 	      (struct traffic){IPPROTO_TCP, 80, 90});
 	allow(&a, &r.now, "192.0.2.2/32", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 81, 81});
@@ -292,12 +298,12 @@ TEST(where_neither_end_can_begin_anything_the_entry_goes)
 	AUTO_RELEASE struct arena a = {0};
 	struct change r = {.mutes = true};
 	struct connection c = direct("172.18.2.2", "172.18.1.2", IPPROTO_TCP, 80);
-	struct tied *callers;
+	struct bound_subnet *callers;
 
 	allow(&a, &r.earlier, "0.0.0.0/0", "172.18.1.2/32", (struct traffic){IPPROTO_TCP, 80, 80});
-	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct bound_subnet){.subnet = prefix("172.18.1.0/24")};
 	callers = list_add(&a, &r.now.homes);
-	*callers = (struct tied){.subnet = prefix("172.18.2.0/24")};
+	*callers = (struct bound_subnet){.subnet = prefix("172.18.2.0/24")};
 	assert_int_equal(fate(&a, &r, c), FATE_ENDS);
 	callers->open = true; /* gateway mode routed: the server may begin something there */
 	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
@@ -371,7 +377,7 @@ TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewh
 	struct connection in = direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80);
 	struct connection out = direct("172.18.1.2", "192.0.2.2", IPPROTO_TCP, 443);
 
-	*list_add(&a, &r.now.tied) = (struct tied){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.bound) = (struct bound_subnet){.subnet = prefix("172.18.1.0/24")};
 	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
 	in.mark = out.mark = ADMITTED_MARK;
 	assert_int_equal(fate(&a, &r, in), FATE_MUTED);
@@ -380,8 +386,8 @@ TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewh
 	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
 	in.mark = BETWEEN_MARK; /* of what comes from outside, which never bears it */
 	assert_int_equal(fate(&a, &r, in), FATE_LIVES);
-	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.1.0/24")};
-	*list_add(&a, &r.now.homes) = (struct tied){.subnet = prefix("172.18.2.0/24")};
+	*list_add(&a, &r.now.homes) = (struct bound_subnet){.subnet = prefix("172.18.1.0/24")};
+	*list_add(&a, &r.now.homes) = (struct bound_subnet){.subnet = prefix("172.18.2.0/24")};
 	in = direct("172.18.2.2", "172.18.1.2", IPPROTO_TCP, 80);
 	in.mark = BETWEEN_MARK;
 	assert_int_equal(fate(&a, &r, in), FATE_ENDS);

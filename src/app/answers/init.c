@@ -41,8 +41,8 @@ static bool read_seconds(unsigned *seconds, const struct options *o, struct erro
 
 	*seconds = (unsigned)n;
 	return !o->learn || (n && n <= MOST_SECONDS && (!*end || (*end == 's' && !end[1]))) ||
-	       error_set(err, -1, "--learn: \"%s\" is no number of seconds (1-%d)", o->learn,
-			 MOST_SECONDS);
+	       error_set(err, -1, "--learn: expected seconds, 1 to %d, found \"%s\"", MOST_SECONDS,
+			 o->learn);
 }
 
 static bool draft(struct buf *out, struct arena *a, const struct options *o, struct world *w,

@@ -235,7 +235,7 @@ static int engine_fd(const struct triggers *t)
 
 static int kernel_fd(const struct triggers *t)
 {
-	return t->world->ears;
+	return t->world->events;
 }
 
 static int requests_fd(const struct triggers *t)
@@ -332,6 +332,11 @@ bool triggers_open(struct triggers *t, const struct options *options, struct wor
 	t->watchdog_at = t->watchdog_ms ? now + t->watchdog_ms : FOREVER;
 	return open_signals(t, err) && watch_open(&t->watch, options->config, err) &&
 	       open_epoll(t, err);
+}
+
+bool triggers_watch(struct triggers *t, const char *const *paths, uint32_t n)
+{
+	return watch_paths(&t->watch, paths, n);
 }
 
 void triggers_close(struct triggers *t)

@@ -35,7 +35,7 @@ static struct changes changes_of(const struct pass *p, uint32_t space)
 
 static bool has_rules(const struct space *space)
 {
-	return space->ruleset.exists || space->chains.n;
+	return space && (space->ruleset.exists || space->chains.n);
 }
 
 static const struct space *wanted_space(const struct pass *p, const char *container)

@@ -104,13 +104,6 @@ static bool was_visited(const struct view *view, const struct world *w,
 	return k && k->visited;
 }
 
-static bool has_own_namespace(const struct engine_container *c)
-{
-	const char *mode = c->network_mode ? c->network_mode : "";
-
-	return c->running && strcmp(mode, "host") != 0 && strncmp(mode, "container:", 10) != 0;
-}
-
 /* Legacy chains of ours are there: of changes in them the kernel tells nobody. */
 static bool must_be_polled(const struct space *space)
 {
@@ -288,7 +281,7 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 	list_each (c, &view->engine.containers) {
 		uint32_t i;
 
-		if (!has_own_namespace(c))
+		if (!c->running || engine_shares_namespace(c))
 			continue;
 		i = state_find_space(want, c->name);
 		if (!w->looked_everywhere || has_static_address(c) || i != NONE ||

@@ -247,7 +247,7 @@ static void read_engine(struct view *view, struct world *w)
 	struct moment start = timing_start();
 
 	w->engine_trouble = (struct error){0};
-	if (!w->as_last_told || !m->valid) {
+	if (!w->use_cached_engine || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
 		m->valid = false; /* somebody may ask for it meanwhile */

@@ -8,26 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Side by side: a thousand of them would be 160 pages of the heap, each to be touched first. */
-static struct known *known_new(struct world *w)
-{
-	struct known *k = w->spare;
-
-	w->spare = k ? k->next_spare : NULL;
-	k = k ? k : arena_new(&w->of_known, struct known);
-	*k = (struct known){.ns = NS_INIT};
-	return k;
-}
-
-static void known_free(struct world *w, struct known *k)
+static void known_free(struct known *k)
 {
 	if (k->open)
 		ns_close(&k->ns);
 	arena_release(&k->arena);
 	arena_release(&k->memory.arena);
 	arena_release(&k->debt.arena);
-	k->next_spare = w->spare;
-	w->spare = k;
+	free(k);
 }
 
 /* Of what the list shows of a container. */
@@ -74,8 +62,9 @@ struct known *known_find(const struct world *w, const char *id)
 static struct known *known_add(struct world *w, const char *id)
 {
 	uint32_t at = known_position(w, id);
-	struct known *k = known_new(w);
+	struct known *k = xmalloc(sizeof(*k));
 
+	*k = (struct known){.ns = NS_INIT};
 	strncpy(k->id, id, sizeof(k->id) - 1);
 	if (w->n_known == w->cap_known) {
 		w->cap_known = w->cap_known ? 2 * w->cap_known : 64;
@@ -92,7 +81,7 @@ static void known_forget(struct world *w, struct known *k)
 	uint32_t at = known_position(w, k->id);
 
 	memmove(w->known + at, w->known + at + 1, (--w->n_known - at) * sizeof(*w->known));
-	known_free(w, k);
+	known_free(k);
 }
 
 /* By id, for it may bear another name by now; where it bears the old one, without a search. */
@@ -140,15 +129,18 @@ struct known *known_recall(struct world *w, const struct engine_container *c)
 bool known_inspect(struct world *w, struct known *k, const struct engine_container *c,
 		   struct error *err)
 {
+	bool inspected;
+
 	k->container.id = k->id;
 	k->container.name = arena_strdup(&k->arena, c->name);
-	k->inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
+	k->inspected = inspected;
 	/* between the list and now it started or stopped: what was said is not to be kept */
-	if (!k->inspected || c->running != (k->container.pid != 0))
+	if (!inspected || c->running != (k->container.pid != 0))
 		k->fingerprint = 0;
-	if (!k->inspected && err->code == 404)
+	if (!inspected && err->code == 404)
 		known_forget(w, k);
-	return k->inspected;
+	return inspected;
 }
 
 struct known *known_learn(struct world *w, const struct engine_container *c, struct error *err)
@@ -194,9 +186,7 @@ const struct ns *known_namespace(const struct world *w, const char *container)
 void known_forget_all(struct world *w)
 {
 	for (uint32_t i = 0; i < w->n_known; i++)
-		known_free(w, w->known[i].known);
-	arena_release(&w->of_known);
-	w->spare = NULL;
+		known_free(w->known[i].known);
 	free(w->known);
 	w->known = NULL;
 	w->n_known = w->cap_known = 0;

@@ -11,7 +11,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-bool world_legacy_changed(struct world *w)
+/* The legacy variant's filter is another one than when it was read last. */
+static bool world_legacy_changed(struct world *w)
 {
 	uint64_t times, now;
 
@@ -27,13 +28,13 @@ bool world_legacy_changed(struct world *w)
 /* A closed descriptor leaves the epoll by itself. */
 void world_listen_to(struct world *w, const struct ns *ns)
 {
-	const int fds[] = {ns->nf_ear, ns->route_ear};
+	const int fds[] = {ns->nf_event_fd, ns->route_event_fd};
 
 	for (size_t i = 0; i < COUNT_OF(fds); i++) {
 		struct epoll_event event = {.events = EPOLLIN};
 
 		if (fds[i] >= 0)
-			epoll_ctl(w->ears, EPOLL_CTL_ADD, fds[i], &event);
+			epoll_ctl(w->events, EPOLL_CTL_ADD, fds[i], &event);
 	}
 }
 
@@ -48,20 +49,23 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 {
 	struct docker_options docker = docker_options_from_environment();
 
-	*w = (struct world){
-		.options = options, .host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	*w = (struct world){.options = options,
+			    .host = NS_INIT,
+			    .events = -1,
+			    .legacy = -1,
+			    .legacy_timer = -1};
 	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy();
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->docker = docker_new(&docker, err);
-	w->ears = epoll_create1(EPOLL_CLOEXEC);
-	if (w->ears < 0)
+	w->events = epoll_create1(EPOLL_CLOEXEC);
+	if (w->events < 0)
 		return error_set(err, errno, "epoll");
 	if (!w->docker || !ns_open_host(&w->host, err))
 		return false;
 	world_listen_to(w, &w->host);
-	epoll_ctl(w->ears, EPOLL_CTL_ADD, w->legacy_timer,
+	epoll_ctl(w->events, EPOLL_CTL_ADD, w->legacy_timer,
 		  &(struct epoll_event){.events = EPOLLIN});
 	return true;
 }
@@ -77,9 +81,9 @@ void world_close(struct world *w)
 	saved_release(&w->saved);
 	refusals_forget(w);
 	ns_close(&w->host);
-	close_at_exit_of_scope(&w->ears);
+	close_at_exit_of_scope(&w->events);
 	close_at_exit_of_scope(&w->legacy_timer);
 	close_at_exit_of_scope(&w->legacy);
 	docker_free(w->docker);
-	*w = (struct world){.host = NS_INIT, .ears = -1, .legacy = -1, .legacy_timer = -1};
+	*w = (struct world){.host = NS_INIT, .events = -1, .legacy = -1, .legacy_timer = -1};
 }

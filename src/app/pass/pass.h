@@ -2,6 +2,17 @@
 /*
  * One pass: config, resolve, compile; observe; diff; plan; apply. Every verb is a prefix of it, the
  * daemon does it again and again. A pass that planned nothing is what "converged" means.
+ *
+ * In this room:
+ *     pass.h                  the pass
+ *     world.h                 the handles that it uses
+ *     observe.h               what it sees
+ *     known.h                 what it knows of containers
+ *     unchanged.h             when there is nothing to compare
+ *     written.h               sets that need not be read back
+ *     place.h                 the engine's namespace or another one
+ *     saved.h, last_good.h    what is kept in files
+ *     moves.h, connections.h  what is made again, and what must end
  */
 #pragma once
 
@@ -11,6 +22,7 @@
 #include "core/config/config.h"
 #include "core/reach/reach.h"
 #include "core/resolve/resolve.h"
+#include "edge/host/texts.h"
 
 /* One accepted file. All-zero is the empty one, which wants nothing. */
 struct generation {
@@ -21,14 +33,17 @@ struct generation {
 };
 
 /*
- * Decodes and resolves the text of the file at path, and runs its tests. False where it has errors:
- * err counts them, the diagnostics are in *g either way.
+ * Decodes and resolves the texts of the file at path, and runs its tests. False where it has
+ * errors: err counts them, the diagnostics are in *g either way.
  */
-MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct buf *text,
+MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct texts *texts,
 				struct error *err);
 /* The same, without its tests. */
 MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
-					 const struct buf *text, struct error *err);
+					 const struct texts *texts, struct error *err);
+/* The same as generation_load; policies that decide nothing are warnings. */
+MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct texts *texts,
+				 struct error *err);
 /* What the file alone lets through, on a host of which nothing is known. */
 struct tested {
 	struct state want;

@@ -76,7 +76,7 @@ static bool take_string(const char **text, const struct reading *r, uint32_t nod
 	struct json_string s = json_string_of(&r->json, node, &scratch);
 
 	if (!s.text)
-		return wrong_type(r, node, "a text");
+		return wrong_type(r, node, "a string");
 	if (memchr(s.text, '\0', s.len))
 		return wrong_item(r, node, "a NUL character in a name");
 	*text = arena_strndup(&r->s->arena, s.text, s.len);

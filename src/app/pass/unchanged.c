@@ -75,19 +75,12 @@ static bool interfaces_are_unchanged(const struct world *w)
 	return true;
 }
 
-static void copy_findings(struct findings *to, struct arena *a, const struct findings *from)
-{
-	list_each (f, &from->list)
-		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text)
-			->effect = f->effect;
-}
-
 /* What the converged pass had to say, and the hand-offs that it wanted. */
 static void take_converged(struct pass *p, const struct converged *c)
 {
 	struct space *host = list_add(&p->arena, &p->want.spaces);
 
-	copy_findings(&p->plan.findings, &p->arena, &c->findings);
+	findings_copy(&p->plan.findings, &p->arena, &c->findings);
 	host->reachable = true;
 	list_each (h, &c->handoffs)
 		*list_add(&p->arena, &host->handoffs) = *h;
@@ -122,7 +115,7 @@ void unchanged_remember(struct world *w, const struct pass *p)
 		return;
 	c->stamp = p->stamp;
 	c->file = p->file;
-	copy_findings(&c->findings, &c->arena, &p->plan.findings);
+	findings_copy(&c->findings, &c->arena, &p->plan.findings);
 	list_each (h, &p->want.spaces.items[0].handoffs)
 		*list_add(&c->arena, &c->handoffs) = *h;
 	list_each (i, &p->view.seen.interfaces)

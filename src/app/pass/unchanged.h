@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A pass whose inputs are those of a pass that planned nothing plans nothing either: then nothing
- * is compiled and compared. The inputs are the file, the engine's answers, the facts of the host,
+ * If nothing changed since the last converged pass, compile and diff are skipped. The inputs of a
+ * pass are the file, the engine's answers, the facts of the host,
  * the count of its nf_tables transactions, and namespaces from which no change was heard.
  */
 #pragma once

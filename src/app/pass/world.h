@@ -68,7 +68,6 @@ struct known {
 	struct debt debt;
 	struct memory memory;
 	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
-	struct known *next_spare;
 };
 
 /* Where it is found. */
@@ -120,26 +119,22 @@ struct world {
 	bool drops_stood; /* Docker's, in some pass since its events are followed */
 	struct direct_memory direct;
 	struct engine_memory engine;
-	bool as_last_told; /* set before a pass: the engine need not be asked */
+	bool use_cached_engine; /* set before a pass: do not ask the engine */
 	struct converged converged;
 	LIST(struct refusal) refusals; /* connections that the engine refused a short while ago */
 	struct arena of_refusals;
-	int ears; /* epoll of every namespace's: readable when somebody changed something */
-	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the ears */
+	int events; /* epoll of every namespace's: readable when somebody changed something */
+	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the events */
 	uint64_t legacy_hash;	   /* of its filter when it was read last */
 	struct known_entry *known; /* sorted by id */
-	struct arena of_known;	   /* what it points to; those that were forgotten are used again */
-	struct known *spare;
 	uint32_t n_known, cap_known;
 	struct debt debt;	/* of the host */
 	bool looked_everywhere; /* every running container was searched for leftovers of ours once
 				 */
 };
 
-/* A closed descriptor leaves the ears by itself. */
+/* A closed descriptor leaves the epoll by itself. */
 void world_listen_to(struct world *w, const struct ns *ns);
-/* The legacy variant's filter is another one than when it was read last. */
-bool world_legacy_changed(struct world *w);
 /* Takes the news. True: somebody else changed what we look after. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);

@@ -108,15 +108,12 @@ static bool keeps_closed(const struct pass *p, const struct step *step)
 {
 	const struct flows *host = p->want.spaces.n ? p->want.spaces.items[0].flows : NULL;
 
-	return step->have_space == 0 && host && host->closed.n &&
-	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
+	return step->have_space == 0 && host && host->closed.n && step_is_rules(step);
 }
 
 static bool depends_on_facts(const struct step *step)
 {
-	return step->have_space == 0 &&
-	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES ||
-		step->kind == STEP_ADD_HANDOFF);
+	return step->have_space == 0 && (step_is_rules(step) || step->kind == STEP_ADD_HANDOFF);
 }
 
 static struct author author_of(const struct pass *p, const struct step *step)

@@ -118,7 +118,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 		buf_line(out, "hand-off   %s", r->handoff);
 	buf_line(out, "last pass  %s, %.1f ms, for %s%s%s", when(&a, r->passed_at),
 		 (double)r->took_us / 1000, r->reason, r->error[0] ? ": " : "", r->error);
-	buf_line(out, "repaired   %llu changes of others; %llu revoked connections ended",
+	buf_line(out, "drift      repaired: %llu; revoked connections ended: %llu",
 		 (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
 	print_fights(out, r);
 	print_findings(out, &r->findings);

@@ -160,8 +160,8 @@ void policies_print_metrics(struct buf *out, const struct report *r, const struc
 		out,
 		"# HELP harborwall_policy_packets_total Packets that a policy let through while "
 		"their connection was new: one of most connections, more where the first ones were "
-		"not answered at once. Packets of established connections are not counted; what "
-		"several policies allow counts for the first of them.\n"
+		"not answered at once. Packets of established connections are not counted. Only "
+		"the first matching policy's counter increases.\n"
 		"# TYPE harborwall_policy_packets_total counter\n");
 	for (uint32_t i = 0; i < listed(g); i++) {
 		name_policy(&name, &g->config, &g->config.policies.items[i]);

@@ -25,10 +25,8 @@ static void keep_findings(struct report *r, const struct findings *findings)
 	r->findings = (struct findings){0};
 	r->n_conflicts = 0;
 	r->n_stopped = 0;
+	findings_copy(&r->findings, &r->arena, findings);
 	list_each (f, &findings->list) {
-		finding_add(&r->findings, &r->arena, f->kind, f->origin,
-			    arena_strdup(&r->arena, f->subject), "%s", f->text)
-			->effect = f->effect;
 		r->n_conflicts += f->kind == FINDING_CONFLICT;
 		r->n_stopped += f->effect != NO_EFFECT;
 	}
@@ -97,11 +95,6 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	memset(&r->compiled_with.routes, 0, sizeof(r->compiled_with.routes));
 }
 
-static bool is_rules(const struct step *step)
-{
-	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES;
-}
-
 static void keep_failures(struct report *r, const struct pass *p)
 {
 	r->error[0] = '\0';
@@ -109,8 +102,8 @@ static void keep_failures(struct report *r, const struct pass *p)
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
 		if (p->outcomes[i].kind != OUTCOME_FAILED)
 			continue;
-		r->rules_failed |=
-			is_rules(&p->plan.steps.items[i]) && p->plan.steps.items[i].have_space == 0;
+		r->rules_failed |= step_is_rules(&p->plan.steps.items[i]) &&
+				   p->plan.steps.items[i].have_space == 0;
 		if (!r->error[0])
 			snprintf(r->error, sizeof(r->error), "%s", p->outcomes[i].why);
 	}

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon knows of its passes, and tells of itself (page.h): kept from pass to pass. */
+/*
+ * What the daemon knows of its passes, and tells of itself (page.h): kept from pass to pass.
+ *
+ * In this room:
+ *     report.h                         what is kept
+ *     page.h                           status
+ *     metrics.h, policies.h, counts.h  for scrapers and programs
+ *     telling.h                        the log
+ *     fights.h                         who undoes our changes
+ */
 #pragma once
 
 #include "app/pass/pass.h"

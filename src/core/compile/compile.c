@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_tied(const struct compiler *c, struct prefix subnet)
+static bool is_bound(const struct compiler *c, struct prefix subnet)
 {
-	list_each (old, &c->host->tied)
+	list_each (old, &c->host->bound)
 		if (prefix_overlaps(old->subnet, subnet))
 			return true;
 	return false;
@@ -26,8 +26,8 @@ static bool is_tied(const struct compiler *c, struct prefix subnet)
 
 static bool is_source(const struct compiler *c, struct prefix subnet)
 {
-	list_each (guest, &c->guests)
-		if (prefix_overlaps(subnet, *guest))
+	list_each (source, &c->allowed_sources)
+		if (prefix_overlaps(subnet, *source))
 			return true;
 	return false;
 }
@@ -79,24 +79,24 @@ static void compile_networks(struct compiler *c)
 }
 
 /* Subnets whose addresses are sources of ours: only their own bridge may send them. */
-static void compile_tied(struct compiler *c)
+static void compile_bound(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
 		if (c->bridges[i])
-			*list_add(c->a, &c->host->tied) =
-				(struct tied){.subnet = c->config->networks.items[i].subnet,
-					      .bridge = c->bridges[i]};
+			*list_add(c->a, &c->host->bound) =
+				(struct bound_subnet){.subnet = c->config->networks.items[i].subnet,
+						      .bridge = c->bridges[i]};
 	list_each (network, &c->engine->networks)
 		if (network->bridge && network->subnet.ip.family == 4 &&
-		    !is_tied(c, network->subnet) && is_source(c, network->subnet))
-			*list_add(c->a, &c->host->tied) =
-				(struct tied){.subnet = prefix_canonical(network->subnet),
-					      .bridge = network->bridge};
+		    !is_bound(c, network->subnet) && is_source(c, network->subnet))
+			*list_add(c->a, &c->host->bound) =
+				(struct bound_subnet){.subnet = prefix_canonical(network->subnet),
+						      .bridge = network->bridge};
 }
 
 static int by_bridge(const void *left, const void *right)
 {
-	const struct tied *a = left, *b = right;
+	const struct bound_subnet *a = left, *b = right;
 	int order = strcmp(a->bridge, b->bridge);
 
 	return order ? order : prefix_compare(a->subnet, b->subnet);
@@ -118,7 +118,7 @@ static void add_home(struct compiler *c, struct prefix subnet, const char *bridg
 {
 	if (bridge && subnet.ip.family == 4)
 		*list_add(c->a, &c->host->homes) =
-			(struct tied){prefix_canonical(subnet), bridge, open};
+			(struct bound_subnet){prefix_canonical(subnet), bridge, open};
 }
 
 /* What the host itself routes over these bridges: a container there routes for others. */
@@ -128,7 +128,7 @@ static void add_routed_homes(struct compiler *c)
 
 	for (uint32_t i = 0; i < c->facts->n_routed; i++) {
 		const struct host_prefix *route = &c->facts->routed[i];
-		const struct tied *homes = c->host->homes.items;
+		const struct bound_subnet *homes = c->host->homes.items;
 		uint32_t at = first_not_before(n, k, strcmp(homes[k].bridge, route->device) < 0);
 		bool known = at == n || strcmp(homes[at].bridge, route->device) != 0;
 
@@ -161,10 +161,12 @@ static void compile_homes(struct compiler *c)
 			add_home(c, *subnet, network->bridge, open[i] || has_open_mode(network));
 	}
 	if (c->host->homes.n)
-		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct bound_subnet),
+		      by_bridge);
 	add_routed_homes(c);
 	if (c->host->homes.n)
-		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct tied), by_bridge);
+		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct bound_subnet),
+		      by_bridge);
 }
 
 /*
@@ -193,8 +195,8 @@ static void compile_between(struct compiler *c)
 {
 	interfaces named = {0};
 
-	list_each (tied, &c->host->tied)
-		*list_add(c->a, &c->host->between) = tied->bridge;
+	list_each (bound, &c->host->bound)
+		*list_add(c->a, &c->host->between) = bound->bridge;
 	list_each (t, &c->host->translations)
 		if (t->iface)
 			*list_add(c->a, &named) = t->iface;
@@ -298,13 +300,40 @@ static void compile_handoffs(struct compiler *c, struct space *host)
 		add_handoff(c, host, "raw", "PREROUTING", !hooks.top, hooks.raw);
 }
 
-static void compile_host(struct compiler *c, struct space *host)
+/* What stands stays, for a part of it would close what the rest opens. */
+static const char *why_refused(const struct compiler *c)
+{
+	const struct grant *worst;
+	uint64_t n = ipt_count_admitted(c->host, &worst);
+
+	if (n <= IPT_MOST_ADMITTED)
+		return NULL;
+	if (!worst)
+		return arena_printf(c->a,
+				    "%llu rules of iptables; %d is the most, use the "
+				    "nftables backend (HARBORWALL_BACKEND=nftables)",
+				    (unsigned long long)n, IPT_MOST_ADMITTED);
+	return arena_printf(
+		c->a,
+		"%llu rules of iptables, most of them for policies[%u] (%u sources, %u "
+		"addresses they may reach, %u ranges of ports); %d is the most: use the "
+		"nftables backend (HARBORWALL_BACKEND=nftables), or name prefixes that "
+		"hold many of them",
+		(unsigned long long)n, worst->origin, worst->from->n, worst->to->n,
+		worst->n_matches, IPT_MOST_ADMITTED);
+}
+
+static void compile_host(struct compiler *c, struct state *want, struct space *host)
 {
 	const struct facts *f = c->facts;
 	struct hooks hooks = facts_hooks(f);
 
 	host->reachable = true;
 	host->flows = c->host;
+	if (f->backend == BACKEND_IPTABLES)
+		want->refused = why_refused(c);
+	if (want->refused)
+		return;
 	if (f->backend == BACKEND_IPTABLES)
 		ipt_program_host(&host->chains, c->a, f->variant, c->host, &hooks);
 	else
@@ -412,7 +441,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	c.host->apart = c.apart;
 	compile_networks(&c);
 	compile_policies(&c);
-	compile_tied(&c);
+	compile_bound(&c);
 	compile_homes(&c);
 	compile_between(&c);
 	compile_absences(&c);
@@ -426,7 +455,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
-	compile_host(&c, list_add(a, &want->spaces));
+	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);
 }

@@ -2,6 +2,16 @@
 /*
  * The file, the engine's view and the facts of the host become the wanted state. Pure: the same
  * input gives the same state, in the same order.
+ *
+ * In this room:
+ *     compile.h                      the whole
+ *     state.h                        what is wanted and what stands
+ *     facts.h                        what is known of the host
+ *     findings.h                     what people should know
+ *     nodes.h                        containers as they will be
+ *     routes.h, routing.h            routes that are wanted, and those that others wrote
+ *     trust.h, drops.h, firewalld.h  policies that Docker >= 29 or firewalld stops
+ *     impl.h                         what the parts share
  */
 #pragma once
 

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
-#include "base/seen.h"
+#include "base/hash_set.h"
 
 #include <string.h>
 
@@ -17,7 +17,7 @@ struct dropper {
 	struct findings *findings;
 	bool only_looks; /* whether there is anything to say at all */
 	bool found;
-	struct seen said;
+	struct hash_set said;
 };
 
 #define say(d, i, ...)                                                                             \
@@ -28,7 +28,7 @@ static bool was_said(struct dropper *d, uint32_t origin, enum obstacle what, uin
 	uint64_t key = hash_word(hash_word(HASH_START, (uint64_t)origin << 32 | slot), what);
 
 	d->found = true;
-	return d->only_looks || seen_before(&d->said, d->a, key);
+	return d->only_looks || hash_set_has_or_add(&d->said, d->a, key);
 }
 
 /* --- networks, as they stand or as they will be made --- */

@@ -37,3 +37,10 @@ bool finding_cannot(const struct finding *f)
 {
 	return f->kind == FINDING_CONFLICT && !strncmp(f->text, CANNOT, strlen(CANNOT));
 }
+
+void findings_copy(struct findings *to, struct arena *a, const struct findings *from)
+{
+	list_each (f, &from->list)
+		finding_add(to, a, f->kind, f->origin, arena_strdup(a, f->subject), "%s", f->text)
+			->effect = f->effect;
+}

@@ -28,6 +28,9 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 			    uint32_t origin, const char *subject, const char *format, ...)
 	PRINTF_LIKE(6, 7);
 
+/* Appended, with all texts. */
+void findings_copy(struct findings *to, struct arena *a, const struct findings *from);
+
 /* How a conflict begins that no change of the engine's or the file's addresses would end. */
 #define CANNOT "cannot be enforced: "
 bool finding_cannot(const struct finding *f);

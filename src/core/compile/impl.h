@@ -24,8 +24,8 @@ struct compiler {
 	const char **bridges; /* of each declared network, as it is or will be; NULL: it has none */
 	const char **beside;  /* its driver, if its packets do not pass this host; else NULL */
 	bool *apart;	      /* its containers do not reach each other */
-	LIST(struct prefix) guests; /* sources that no declared network holds */
-	struct seen seen_guests;
+	LIST(struct prefix) allowed_sources; /* sources that no declared network holds */
+	struct hash_set known_sources;
 };
 
 #define policy_finding(c, kind, i, ...)                                                            \

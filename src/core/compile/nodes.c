@@ -63,14 +63,6 @@ const struct seat *node_seat_in(const struct node *node, struct ip ip)
 	return NULL;
 }
 
-static bool shares_namespace(const struct engine_container *c)
-{
-	const char *mode = c->network_mode ? c->network_mode : "";
-
-	return !strcmp(mode, "host") || !strncmp(mode, "container:", 10) ||
-	       engine_find_endpoint(c, "host");
-}
-
 static struct node *find_or_note(const struct nodes *nodes, struct arena *a, name_list *names,
 				 const char *name)
 {
@@ -108,7 +100,7 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 
 		node->name = c->name;
 		node->container = c;
-		node->shares_namespace = shares_namespace(c);
+		node->shares_namespace = engine_shares_namespace(c);
 		node->routing = routings ? routings[c - engine->containers.items] : NULL;
 	}
 	nodes->by_name = engine->containers_by_name;

@@ -62,9 +62,9 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 {
 	struct routes r = {.a = a, .nodes = nodes, .config = config};
 
-	r.nothing_more = arena_array(a, uint32_t, config->networks.n);
+	r.no_routes_needed = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->networks.n; i++)
-		r.nothing_more[i] = OPENS_AS_THIS;
+		r.no_routes_needed[i] = OPENS_AS_THIS;
 	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->n_by_subnet; i++)
 		r.place_of_network[config->by_subnet[i]] = i;
@@ -73,7 +73,7 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
 		r.of_node[i].gateway = common_gateway(&nodes->list.items[i]);
 		if (default_route_is_right(&nodes->list.items[i]))
-			r.crossings[i] = r.nothing_more;
+			r.crossings[i] = r.no_routes_needed;
 		else
 			r.anybody_lost = true;
 	}
@@ -209,7 +209,7 @@ static bool is_known(struct routes *r, const struct end *src, const struct end *
 {
 	if (src->network != NONE && dst->network != NONE && src->node && dst->node)
 		return false; /* needs of these are told apart quicker */
-	return seen_before(
+	return hash_set_has_or_add(
 		&r->known, r->a,
 		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net)));
 }
@@ -447,7 +447,7 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 
 	if (needs->list.n)
 		in_order &= add_listed(needs, node, a, scratch, space);
-	if (routes->crossings[i] && routes->crossings[i] != routes->nothing_more) {
+	if (routes->crossings[i] && routes->crossings[i] != routes->no_routes_needed) {
 		in_order &= !space->routes.n;
 		add_crossings(routes, i, a, space);
 	}

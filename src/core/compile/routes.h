@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "base/seen.h"
+#include "base/hash_set.h"
 #include "core/compile/nodes.h"
 #include "core/compile/state.h"
 
@@ -29,9 +29,9 @@ struct routes {
 	 */
 	uint32_t **crossings;
 	uint32_t *place_of_network; /* in config->by_subnet */
-	uint32_t *nothing_more;	    /* who is content with what he has */
+	uint32_t *no_routes_needed; /* who is content with what he has */
 	bool anybody_lost;	    /* there is a node whose default route is not the right way */
-	struct seen known;	    /* flows from or to a whole network */
+	struct hash_set known;	    /* flows from or to a whole network */
 };
 
 /* One end of a flow. */

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
-#include "base/seen.h"
+#include "base/hash_set.h"
 
 #include <string.h>
 
@@ -83,13 +83,13 @@ static uint64_t place_key(struct place place)
 place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers)
 {
 	place_list places = {0};
-	struct seen seen = {0};
+	struct hash_set seen = {0};
 
 	for (uint32_t i = 0; i < peers->n; i++) {
 		struct place place =
 			trusting_place(in, peers->items[i].net, peers->items[i].network);
 
-		if (peers->n == 1 || !seen_before(&seen, a, place_key(place)))
+		if (peers->n == 1 || !hash_set_has_or_add(&seen, a, place_key(place)))
 			*list_add(a, &places) = place;
 	}
 	return places;
@@ -154,7 +154,7 @@ static uint64_t pair_of(struct place a, struct place b)
 static void collect(struct truster *t)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct seen pairs = {0};
+	struct hash_set pairs = {0};
 
 	list_each (grant, &t->in->flows->grants) {
 		place_list from = trusting_places(t->in, &scratch, grant->from);
@@ -162,7 +162,7 @@ static void collect(struct truster *t)
 
 		list_each (src, &from)
 			list_each (dst, &to) {
-				if (seen_before(&pairs, t->a, pair_of(*src, *dst)))
+				if (hash_set_has_or_add(&pairs, t->a, pair_of(*src, *dst)))
 					continue;
 				*list_add(t->a, &t->entrances.pairs) =
 					(struct place_pair){*src, *dst};

@@ -131,7 +131,7 @@ static void check_options(struct checker *c, const struct network *n)
 				node_of_field(c->text,
 					      node_of_field(c->text, network_node(c, n), "options"),
 					      BRIDGE),
-				"this is no name of one interface; leave it out, or write "
+				"this is not the name of one interface; leave it out, or write "
 				"bridge_name");
 #undef BRIDGE
 }
@@ -258,7 +258,8 @@ static uint64_t digest(const char *text, size_t len)
 	return hash;
 }
 
-const char *config_bridge_name(struct arena *a, const char *network_name)
+/* The interface name that Docker is told for a network without bridge_name: "hw-" and a hash. */
+static const char *config_bridge_name(struct arena *a, const char *network_name)
 {
 	uint64_t hash = digest(network_name, strlen(network_name));
 

@@ -8,7 +8,7 @@
 
 void wrong_type(struct decoder *d, uint32_t node, const char *expected)
 {
-	wrong(d, node, "this is %s; write %s", json_type_name(json_of(d), node), expected);
+	wrong(d, node, "expected %s, found %s", expected, json_type_name(json_of(d), node));
 	pass_over(d, node);
 }
 

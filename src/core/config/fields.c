@@ -88,7 +88,7 @@ static void decode_member(struct decoder *d, struct reading *r, uint32_t object,
 bool decode_object(struct decoder *d, struct reading *r, uint32_t node, void *record)
 {
 	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
-		wrong_type(d, node, "an object in braces");
+		wrong_type(d, node, "an object");
 		return false;
 	}
 	each_member (key, d, node)

@@ -61,7 +61,8 @@ static void check_key_as_name(struct decoder *d, uint32_t node, const char *key)
 {
 	if (*key && !has_control(key, strlen(key)) && !is_docker_name(key))
 		wrong_key(d, node,
-			  "the key is no name for Docker; write network_name, of letters, digits, "
+			  "the key is not a name that Docker takes; write network_name, of "
+			  "letters, digits, "
 			  "\"_\", \".\" and \"-\", a letter or digit first");
 }
 
@@ -82,7 +83,7 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
 			d, &r, node, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
-			"on a network that is no bridge: it is used as it stands; leave it out");
+			"on a network that is not a bridge: it is used as it stands; leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
 	n->ip_range_declared = n->ip_range.ip.family != 0;
 	if (n->name)
@@ -106,7 +107,8 @@ static void decode_address(struct decoder *d, struct config *config, uint32_t no
 		return;
 	if (!ip_parse(&at->ip, at->key) || at->ip.family != 4) {
 		at->ip = (struct ip){0};
-		wrong_key(d, node, "ip is missing, and the key \"%s\" is no IPv4 address; write ip",
+		wrong_key(d, node,
+			  "ip is missing, and the key \"%s\" is not an IPv4 address; write ip",
 			  at->key);
 	}
 }
@@ -167,7 +169,7 @@ static void decode_named(struct decoder *d, struct config *config, enum section 
 	uint32_t n = json_count(json_of(d), node), most = named_objects[section].most;
 
 	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
-		wrong_type(d, node, "an object in braces");
+		wrong_type(d, node, "an object");
 		return;
 	}
 	if (n > most) {
@@ -204,7 +206,7 @@ static void decode_list(struct decoder *d, struct config *config, enum section s
 	uint32_t n = json_count(json_of(d), node);
 
 	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {
-		wrong_type(d, node, "a list in brackets");
+		wrong_type(d, node, "a list");
 		return;
 	}
 	if (n > most) {

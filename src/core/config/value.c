@@ -35,7 +35,7 @@ const char *take_text(struct decoder *d, uint32_t node)
 	struct json_string s = string_of(d, node);
 
 	if (!s.text) {
-		wrong_type(d, node, "a text in quotes");
+		wrong_type(d, node, "a string");
 		return NULL;
 	}
 	if (has_control(s.text, s.len)) {
@@ -50,7 +50,7 @@ void decode_comment(struct decoder *d, uint32_t node, void *target)
 	struct json_string s = string_of(d, node);
 
 	if (!s.text)
-		wrong_type(d, node, "a text in quotes");
+		wrong_type(d, node, "a string");
 	else if (!s.len)
 		wrong(d, node, "an empty text; write one, or leave the field out");
 	else if (json_of(d)->nodes[node].escaped && memchr(s.text, '\0', s.len))
@@ -59,10 +59,10 @@ void decode_comment(struct decoder *d, uint32_t node, void *target)
 		*(struct json_string *)target = s;
 }
 
-static bool is_name(struct decoder *d, uint32_t node, struct json_string s)
+bool is_name(struct decoder *d, uint32_t node, struct json_string s)
 {
 	if (!s.text)
-		wrong_type(d, node, "a text in quotes");
+		wrong_type(d, node, "a string");
 	else if (!s.len)
 		wrong(d, node, "an empty name; write one, or leave the field out");
 	else if (has_control(s.text, s.len))
@@ -132,7 +132,8 @@ void decode_docker_name(struct decoder *d, uint32_t node, void *target)
 		return;
 	if (!is_docker_name(text))
 		wrong(d, node,
-		      "\"%s\" is no name for Docker; use letters, digits, \"_\", \".\" and "
+		      "\"%s\" is not a name that Docker takes; use letters, digits, \"_\", \".\" "
+		      "and "
 		      "\"-\", a letter or digit first",
 		      text);
 	else
@@ -159,7 +160,8 @@ static const struct name *take_ifname(struct decoder *d, uint32_t node)
 	if (is_ifname(text))
 		return keep_name(d, text, strlen(text));
 	wrong(d, node,
-	      "\"%s\" is no name of one interface; use 1 to %d letters, digits, \"_\", \".\" and "
+	      "\"%s\" is not the name of one interface; use 1 to %d letters, digits, \"_\", \".\" "
+	      "and "
 	      "\"-\"",
 	      text, MAX_IFNAME);
 	return NULL;
@@ -208,7 +210,7 @@ void decode_mtu(struct decoder *d, uint32_t node, void *target)
 	if (!json_integer_of(&mtu, json_of(d), node))
 		wrong_type(d, node, "a number");
 	else if (mtu < MIN_MTU || mtu > MAX_MTU)
-		wrong(d, node, "%lld is no MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
+		wrong(d, node, "%lld is not an MTU (%d-%d)", (long long)mtu, MIN_MTU, MAX_MTU);
 	else
 		*(uint32_t *)target = (uint32_t)mtu;
 }
@@ -264,7 +266,7 @@ static void decode_pair(struct decoder *d, uint32_t key, pair_list *pairs)
 	if (!name.len)
 		wrong(d, key, "an empty name; write one");
 	else if (!value.text)
-		wrong_type(d, key + 1, "a text in quotes");
+		wrong_type(d, key + 1, "a string");
 	else if (has_nul(name) || has_nul(value))
 		wrong(d, key + 1, "a NUL character; remove it");
 	else
@@ -275,7 +277,7 @@ static void decode_pair(struct decoder *d, uint32_t key, pair_list *pairs)
 void decode_pairs(struct decoder *d, uint32_t node, void *target)
 {
 	if (json_type_of(json_of(d), node) != JSON_TYPE_OBJECT) {
-		wrong_type(d, node, "an object of texts");
+		wrong_type(d, node, "an object of strings");
 		return;
 	}
 	refuse_doubled(d, node);

@@ -197,7 +197,7 @@ static uint32_t print_policy(struct buf *out, const struct seen_flow *f, uint32_
 
 static bool has_word(const struct seen_flow *f)
 {
-	return strcmp(protocol_name(f->proto), "other") != 0;
+	return protocol_has_name(f->proto);
 }
 
 static void print_policies(struct buf *out, struct draft *d)

@@ -34,7 +34,7 @@ static bool wrong_type(const struct answer *answer, uint32_t node, const char *e
 			    json_type_name(&answer->json, node));
 }
 
-bool answer_expect(const struct answer *answer, uint32_t node, enum json_type type)
+static bool answer_expect(const struct answer *answer, uint32_t node, enum json_type type)
 {
 	return json_type_of(&answer->json, node) == type ||
 	       wrong_type(answer, node, type == JSON_TYPE_LIST ? "a list" : "an object");
@@ -85,7 +85,7 @@ bool answer_text(const char **text, const struct answer *answer, uint32_t node)
 	struct json_string s = json_string_of(&answer->json, node, &scratch);
 
 	if (!s.text)
-		return wrong_type(answer, node, "a text");
+		return wrong_type(answer, node, "a string");
 	if (memchr(s.text, '\0', s.len))
 		return answer_wrong(answer, node, "a NUL character");
 	*text = arena_strndup(answer->a, s.text, s.len);

@@ -41,7 +41,6 @@ MUST_CHECK bool answer_parse(struct answer *answer, struct arena *a, const char 
 /* Returns false, so that failing is one line: "byte 517: [3].Driver: …". */
 bool answer_wrong(const struct answer *answer, uint32_t node, const char *format, ...)
 	PRINTF_LIKE(3, 4);
-MUST_CHECK bool answer_expect(const struct answer *answer, uint32_t node, enum json_type type);
 /*
  * *found is what stands at the path "A.B" below the object, a list or an object; JSON_ROOT where it
  * or anything on the way is absent or null. False if it is of another type, or the way leads

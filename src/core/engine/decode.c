@@ -478,3 +478,11 @@ bool engine_decode_event(struct engine_event *event, struct arena *a, const char
 		return error_set(err, -1, "event: no %s", *event->type ? "Action" : "Type");
 	return true;
 }
+
+bool engine_shares_namespace(const struct engine_container *c)
+{
+	const char *mode = c->network_mode ? c->network_mode : "";
+
+	return !strcmp(mode, "host") || !strncmp(mode, "container:", 10) ||
+	       engine_find_endpoint(c, "host");
+}

@@ -2,6 +2,12 @@
 /*
  * What a Docker engine says of itself, its networks and its containers, decoded from the JSON of
  * the Docker Engine API (1.40 to 1.55). Pure: bytes in, records out; nothing here talks to it.
+ *
+ * In this room:
+ *     engine.h    types, look-ups, requests
+ *     answer.h    JSON to records, by tables
+ *     settings.h  what an endpoint was made with
+ *     details.h   what a draft of a file needs
  */
 #pragma once
 
@@ -133,6 +139,8 @@ uint64_t engine_digest(const struct engine *e);
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
+/* Network mode host, or container:X: it has no network namespace of its own. */
+bool engine_shares_namespace(const struct engine_container *c);
 /* It asked for this address, or (a dynamic one) has it. */
 bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip);
 
@@ -161,8 +169,6 @@ MUST_CHECK bool engine_decode_network_settings(const char **settings, struct are
 /* The MAC address that was asked for, as far as the engine lets one know; "": none. */
 const char *engine_asked_mac(const struct engine_container *c, const struct engine_endpoint *e,
 			     uint32_t major);
-/* As Docker before 28 makes them: 02:42 and the four bytes of the address. */
-bool engine_mac_is_derived(const char *mac, struct ip ip);
 /* A connection gets the MAC address that it asks for, or has it by its container. */
 bool engine_keeps_mac(const struct engine *e);
 /* A running container that is connected anew finds the interface under its old name. */

@@ -80,7 +80,8 @@ static void take_aliases(struct json_draft *draft, const struct json *json, uint
 	json_draft_set(draft, "Aliases", buf_text(&own));
 }
 
-bool engine_mac_is_derived(const char *mac, struct ip ip)
+/* As Docker before 28 makes them: 02:42 and the four bytes of the address. */
+static bool engine_mac_is_derived(const char *mac, struct ip ip)
 {
 	char derived[18];
 

@@ -631,3 +631,23 @@ bool diagram_blocks(flow_blocks *blocks, struct arena *a, const struct diagram_p
 
 	return walk(&w, d.ref, 0);
 }
+
+static void find_leaves(bool *seen, bool *visited, const struct diagram_pool *pool, uint32_t ref)
+{
+	if (ref & LEAF) {
+		seen[ref & ~LEAF] = true;
+		return;
+	}
+	if (visited[ref])
+		return;
+	visited[ref] = true;
+	for (uint32_t i = 0; i < pool->nodes.items[ref].n; i++)
+		find_leaves(seen, visited, pool, pool->nodes.items[ref].edges[i].to);
+}
+
+void diagram_leaves(bool *seen, const struct diagram_pool *pool, struct diagram d)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	find_leaves(seen, arena_array(&a, bool, pool->nodes.n), pool, d.ref);
+}

@@ -83,4 +83,6 @@ typedef LIST(struct flow_block) flow_blocks;
  */
 bool diagram_blocks(flow_blocks *blocks, struct arena *a, const struct diagram_pool *pool,
 		    struct diagram d, uint32_t most);
+/* Which leaves the diagram has: sets seen[leaf] of each. */
+void diagram_leaves(bool *seen, const struct diagram_pool *pool, struct diagram d);
 uint32_t diagram_pool_nodes(const struct diagram_pool *pool);

@@ -29,3 +29,10 @@ struct flow_range flow_range_of_prefix(struct prefix prefix)
 	return (struct flow_range){flow_value_of_ip(prefix_first(prefix)),
 				   flow_value_of_ip(prefix_last(prefix))};
 }
+
+int flow_range_by_low(const void *left, const void *right)
+{
+	const struct flow_range *a = left, *b = right;
+
+	return a->low == b->low ? 0 : a->low < b->low ? -1 : 1;
+}

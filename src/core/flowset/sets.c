@@ -76,20 +76,13 @@ struct flow_set *flow_sets_add(struct flow_sets *s, uint32_t leaf)
 	return set;
 }
 
-static int by_low(const void *left, const void *right)
-{
-	const struct flow_range *a = left, *b = right;
-
-	return a->low == b->low ? 0 : a->low < b->low ? -1 : 1;
-}
-
 range_list ranges_outside(struct arena *a, range_list *ranges, enum flow_field field)
 {
 	range_list rest = {0};
 	flow_value next = 0;
 
 	if (ranges->n)
-		qsort(ranges->items, ranges->n, sizeof(*ranges->items), by_low);
+		qsort(ranges->items, ranges->n, sizeof(*ranges->items), flow_range_by_low);
 	list_each (range, ranges) {
 		if (range->low > next)
 			*list_add(a, &rest) = (struct flow_range){next, range->low - 1};

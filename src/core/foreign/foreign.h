@@ -2,6 +2,16 @@
 /*
  * Rules of other people in nf_tables, as far as we must understand them: a verdict, a jump, an
  * interface, a mark, and whether the rule is ours. Everything else is not looked at.
+ *
+ * In this room:
+ *     foreign.h    one rule of nf_tables
+ *     plain.h      one rule of anybody, in plain terms
+ *     walls.h      chains of rules on the way of our flows
+ *     handoff.h    Docker's iptables filter, and our rules in it
+ *     bridges.h    Docker's nf_tables tables
+ *     firewalld.h  firewalld's table
+ *     openings.h   rules that open managed networks
+ *     variant.h    the variants of iptables
  */
 #pragma once
 

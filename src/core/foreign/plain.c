@@ -55,11 +55,6 @@ static enum matched match_interface(const char *said, const char *known, enum ma
 	return is_interface(said, known) ? MATCHES_ALL : MATCHES_NONE;
 }
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
-}
-
 static enum matched match_proto(const struct plain *p, const struct packet *k)
 {
 	if (!p->proto)
@@ -75,7 +70,7 @@ static enum matched match_dports(const struct plain *p, const struct packet *k)
 
 	if (!p->n_dports)
 		return MATCHES_ALL;
-	if (k->proto && !has_ports(k->proto))
+	if (k->proto && !protocol_has_ports(k->proto))
 		return MATCHES_NONE;
 	if (k->reply)
 		return MATCHES_SOME;
@@ -161,18 +156,7 @@ static const char *not_text(const struct plain *p, unsigned bit)
 
 static const char *proto_text(struct arena *a, uint8_t proto)
 {
-	static const struct {
-		uint8_t number;
-		const char *name;
-	} known[] = {{IPPROTO_TCP, "tcp"},
-		     {IPPROTO_UDP, "udp"},
-		     {IPPROTO_SCTP, "sctp"},
-		     {IPPROTO_ICMP, "icmp"}};
-
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (known[i].number == proto)
-			return known[i].name;
-	return arena_printf(a, "%u", proto);
+	return protocol_has_name(proto) ? protocol_name(proto) : arena_printf(a, "%u", proto);
 }
 
 static void add_dports(struct buf *out, const struct plain *p, const char *proto)

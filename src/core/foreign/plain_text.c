@@ -4,7 +4,6 @@
 
 #include "core/foreign/foreign.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,19 +80,10 @@ static bool take_dst(struct reader *r)
 
 static bool take_proto(struct reader *r)
 {
-	static const struct {
-		const char *name;
-		uint8_t number;
-	} known[] = {{"tcp", IPPROTO_TCP},
-		     {"udp", IPPROTO_UDP},
-		     {"sctp", IPPROTO_SCTP},
-		     {"icmp", IPPROTO_ICMP}};
 	char *end;
 	unsigned long number = strtoul(r->word, &end, 10);
 
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (!strcmp(known[i].name, r->word))
-			r->p->proto = known[i].number;
+	r->p->proto = protocol_number(r->word);
 	if (!r->p->proto && !*end && number <= UINT8_MAX)
 		r->p->proto = (uint8_t)number;
 	return r->p->proto && negate(r, NOT_PROTO);

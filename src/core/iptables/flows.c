@@ -37,7 +37,7 @@ static struct traffic traffic_of(struct arena *a, const char *line)
 	const char *proto = word(a, line, "-p"), *ports = word(a, line, "--dport"), *colon;
 	struct traffic match = {.high = UINT16_MAX};
 
-	match.proto = proto ? ipt_proto(proto) : 0;
+	match.proto = proto ? protocol_number(proto) : 0;
 	if (!ports)
 		return match;
 	colon = strchr(ports, ':');

@@ -4,6 +4,12 @@
  * iptables-restore(8) takes it. What stands is read from iptables-save(8): only our chains and the
  * jumps to them, and of our rules only the hash in their comment, for the tools print a rule in
  * their own way. Pure text; edge/firewall/iptables.h runs the tools.
+ *
+ * In this room:
+ *     iptables.h   text: decode, diff, print
+ *     rules.h      types
+ *     program.h    flows and hooks in, chains out
+ *     leftovers.h  rules of earlier tools that say what a policy says
  */
 #pragma once
 
@@ -23,8 +29,6 @@ void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const
 
 /* Which flows chains of ours, wanted or read back, let through and translate. Appended. */
 void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains);
-/* The number of a protocol that our rules name; 0: none of them. */
-uint8_t ipt_proto(const char *name);
 
 /*
  * Appends what iptables-restore --noflush needs to make the variant's chains in `have` those in

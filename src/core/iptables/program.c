@@ -9,7 +9,6 @@
 
 #include "core/iptables/iptables.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 /* What is admitted, as one rule says it. */
@@ -27,20 +26,6 @@ struct writer {
 	bool split; /* what comes from outside is accepted behind foreign rules */
 	LIST(struct admitted) pairs;
 };
-
-static const struct {
-	uint8_t number;
-	const char *name;
-} proto_names[] = {
-	{IPPROTO_TCP, "tcp"}, {IPPROTO_UDP, "udp"}, {IPPROTO_SCTP, "sctp"}, {IPPROTO_ICMP, "icmp"}};
-
-uint8_t ipt_proto(const char *name)
-{
-	for (size_t i = 0; i < COUNT_OF(proto_names); i++)
-		if (!strcmp(proto_names[i].name, name))
-			return proto_names[i].number;
-	return 0;
-}
 
 /* Good until the next one is added. */
 static struct ipt_chain *add_chain(struct writer *w, const char *table, const char *name,
@@ -69,12 +54,9 @@ static const char *address(struct writer *w, const char *flag, struct prefix pre
 
 static const char *traffic(struct writer *w, const char *flag, struct traffic match)
 {
-	const char *name = NULL;
+	const char *name = protocol_name(match.proto);
 
-	for (size_t i = 0; i < COUNT_OF(proto_names); i++)
-		if (proto_names[i].number == match.proto)
-			name = proto_names[i].name;
-	if (!name)
+	if (!protocol_has_name(match.proto))
 		return "";
 	if (!match_has_ports(match) || match_every_port(match))
 		return arena_printf(w->a, "-p %s ", name);
@@ -109,6 +91,24 @@ static struct traffic at_target(const struct translation *t)
 	return match;
 }
 
+uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst)
+{
+	uint64_t all = flows->translations.n, most = 0;
+
+	*worst = NULL;
+	list_each (m, &flows->masquerades)
+		all += (uint64_t)(m->from ? m->from->n : 1) * (m->to ? m->to->n : 1);
+	list_each (grant, &flows->grants) {
+		uint64_t n = (uint64_t)grant->from->n * grant->to->n * grant->n_matches;
+
+		if (n > most)
+			*worst = grant;
+		most = n > most ? n : most;
+		all += n;
+	}
+	return all;
+}
+
 /* Every source, every destination, every match: here products are laid out. */
 static void lay_out(struct writer *w, const struct flows *flows, const struct grant *grant)
 {
@@ -141,11 +141,11 @@ static bool same_bridge(const struct flows *flows, uint32_t i, uint32_t j)
 static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
 			  const char *borrowed, const char *honest)
 {
-	list_each (tied, &flows->tied)
+	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s %s",
-			     prefix_format_full(tied->subnet).s, tied->bridge, borrowed);
+			     prefix_format_full(bound->subnet).s, bound->bridge, borrowed);
 	for (uint32_t i = 0; i < flows->homes.n; i++) {
-		const struct tied *home = &flows->homes.items[i];
+		const struct bound_subnet *home = &flows->homes.items[i];
 		bool more = same_bridge(flows, i, i + 1);
 
 		ipt_add_rule(chain, w->a, NONE, "%s-s %s -i %s %s", more ? "" : "! ",
@@ -259,11 +259,11 @@ struct look {
 	uint32_t place;	      /* of their chain in w->chains; 0: none yet */
 };
 
-static struct prefix tied_subnet(const struct flows *flows, struct prefix net)
+static struct prefix bound_subnet_of(const struct flows *flows, struct prefix net)
 {
-	list_each (tied, &flows->tied)
-		if (prefix_covers(tied->subnet, net))
-			return tied->subnet;
+	list_each (bound, &flows->bound)
+		if (prefix_covers(bound->subnet, net))
+			return bound->subnet;
 	return (struct prefix){0};
 }
 
@@ -276,7 +276,7 @@ static struct look *look_of(struct look *looks, const struct flows *flows, const
 		return NULL;
 	look = &looks[dst->network];
 	if (!look->asked)
-		look->subnet = tied_subnet(flows, dst->net);
+		look->subnet = bound_subnet_of(flows, dst->net);
 	look->asked = true;
 	return look->subnet.ip.family ? look : NULL;
 }
@@ -484,13 +484,23 @@ static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
 				     accept_bit(w));
 }
 
+/* family 0: any */
+static struct prefix net_of(const struct peers *peers, uint32_t i)
+{
+	return peers ? peers->items[i].net : (struct prefix){0};
+}
+
 static void masquerade_policies(struct writer *w, struct ipt_chain *chain,
 				const struct flows *flows)
 {
 	list_each (m, &flows->masquerades)
-		ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
-			     address(w, "-s", m->from), address(w, "-d", m->to),
-			     interface(w, "-o", m->oface), traffic(w, "--dport", m->match));
+		for (uint32_t s = 0; s < (m->from ? m->from->n : 1); s++)
+			for (uint32_t d = 0; d < (m->to ? m->to->n : 1); d++)
+				ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
+					     address(w, "-s", net_of(m->from, s)),
+					     address(w, "-d", net_of(m->to, d)),
+					     interface(w, "-o", m->oface),
+					     traffic(w, "--dport", m->match));
 }
 
 /* An accept ends the table, so Docker's masquerading behind it never hides who calls. */
@@ -498,13 +508,13 @@ static void keep_sources(struct writer *w, const struct flows *flows)
 {
 	struct ipt_chain *chain = add_chain(w, "nat", IPT_PREFIX "-KEEP", NULL);
 
-	list_each (tied, &flows->tied)
+	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-s %s -j " IPT_PREFIX "-KEPT",
-			     prefix_format_full(tied->subnet).s);
+			     prefix_format_full(bound->subnet).s);
 	chain = add_chain(w, "nat", IPT_PREFIX "-KEPT", NULL);
-	list_each (tied, &flows->tied)
+	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-d %s -j ACCEPT",
-			     prefix_format_full(tied->subnet).s);
+			     prefix_format_full(bound->subnet).s);
 }
 
 static void write_postrouting(struct writer *w, const struct flows *flows, bool host)

@@ -54,7 +54,8 @@ static bool is_named(const struct json_member *m, const char *name)
 	return m->name.len == strlen(name) && !memcmp(m->name.text, name, m->name.len);
 }
 
-void json_draft_take(struct json_draft *draft, const struct json *json, uint32_t object)
+/* Adds the members of an object. */
+static void json_draft_take(struct json_draft *draft, const struct json *json, uint32_t object)
 {
 	json_each_member (key, json, object) {
 		struct json_string name = json_string_of(json, key, draft->a);

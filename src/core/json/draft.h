@@ -23,8 +23,6 @@ struct json_draft {
 void json_write(struct buf *out, const struct json *json, uint32_t node);
 const char *json_text(struct arena *a, const struct json *json, uint32_t node);
 
-/* Adds the members of an object. */
-void json_draft_take(struct json_draft *draft, const struct json *json, uint32_t object);
 /* The object that stands in a text; empty where there is none. */
 struct json_draft json_draft_of(struct arena *a, const char *text);
 /* The last one of this name, as engines read it; NULL: there is none. */

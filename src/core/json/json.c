@@ -149,7 +149,7 @@ const char *json_type_name(const struct json *json, uint32_t node)
 {
 	static const char *const names[] = {
 		[JSON_TYPE_OBJECT] = "an object", [JSON_TYPE_LIST] = "a list",
-		[JSON_TYPE_STRING] = "a text",	  [JSON_TYPE_NUMBER] = "a number",
+		[JSON_TYPE_STRING] = "a string",  [JSON_TYPE_NUMBER] = "a number",
 		[JSON_TYPE_TRUE] = "true",	  [JSON_TYPE_FALSE] = "false",
 		[JSON_TYPE_NULL] = "null",
 	};

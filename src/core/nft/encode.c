@@ -261,12 +261,12 @@ static void match_any_bit(struct buf *b, uint32_t bits)
 	compare(b, NFT_CMP_NEQ, &nothing, sizeof(nothing));
 }
 
-static void match_all_bits(struct buf *b, uint32_t bits, uint32_t op)
+static void match_all_bits(struct buf *b, uint32_t bits)
 {
 	uint32_t nothing = 0;
 
 	bitwise(b, &bits, &nothing, sizeof(bits));
-	compare(b, op, &bits, sizeof(bits));
+	compare(b, NFT_CMP_EQ, &bits, sizeof(bits));
 }
 
 static void change_bits(struct buf *b, uint32_t clear, uint32_t set)
@@ -374,7 +374,7 @@ ENCODER(encode_ct_status_dnat)
 ENCODER(encode_mark)
 {
 	load_meta(b, NFT_META_MARK, NFT_REG_1);
-	match_all_bits(b, t->number, t->kind == TERM_MARK_HAS ? NFT_CMP_EQ : NFT_CMP_NEQ);
+	match_all_bits(b, t->number);
 }
 
 ENCODER(encode_ct_mark)
@@ -442,15 +442,6 @@ ENCODER(encode_ct_mark_change)
 	store_ct(b, NFT_CT_MARK);
 }
 
-ENCODER(encode_log)
-{
-	struct expr e = expr_begin(b, "log");
-
-	nla_text(b, NFTA_LOG_PREFIX, t->name);
-	nla_be32(b, NFTA_LOG_LEVEL, NFT_LOGLEVEL_WARNING); /* what none would mean */
-	expr_end(b, e);
-}
-
 ENCODER(encode_dnat)
 {
 	uint8_t port[2] = {(uint8_t)(t->low >> 8), (uint8_t)t->low};
@@ -502,7 +493,6 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_CT_STATE] = encode_ct_state,
 	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
 	[TERM_MARK_HAS] = encode_mark,
-	[TERM_MARK_LACKS] = encode_mark,
 	[TERM_CT_MARK] = encode_ct_mark,
 	[TERM_CT_DIRECTION] = encode_ct_direction,
 	[TERM_FIB_LOCAL] = encode_fib_local,
@@ -514,7 +504,6 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_MARK_SET] = encode_mark_change,
 	[TERM_MARK_CLEAR] = encode_mark_change,
 	[TERM_CT_MARK_SET] = encode_ct_mark_change,
-	[TERM_LOG] = encode_log,
 	[TERM_DNAT] = encode_dnat,
 	[TERM_DNAT_MAP] = encode_dnat_map,
 	[TERM_SNAT_SELF] = encode_snat_self,

@@ -11,9 +11,6 @@
 /* An attribute's length is 16 bits: more elements than this go into the next message. */
 enum { MAX_MESSAGE = 60000 };
 
-/* Chains and rules come behind the elements, mostly. */
-enum { ROOM_BEHIND = 8 << 10 };
-
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
@@ -300,71 +297,12 @@ static void one_element(struct buf *b, const struct set *set, uint32_t i, bool w
 	nla_end(b, element);
 }
 
-/*
- * Elements of a hashed set differ in nothing but their bytes: the first one is built attribute by
- * attribute, the others are copies of it with other bytes in their places.
- */
-struct stencil {
-	struct buf element; /* empty: of intervals and verdicts every element is built */
-	size_t key, data;   /* where their bytes stand */
-};
-
-static struct stencil cut_stencil(const struct set *set, bool with_data)
-{
-	struct stencil s = {0};
-
-	if (set->interval || !set->n || (with_data && set_has_verdicts(set)))
-		return s;
-	one_element(&s.element, set, 0, with_data);
-	s.key = 3 * sizeof(struct nlattr); /* of the element, its key, and that one's value */
-	s.data = set->n_data && with_data ? s.element.len - set_data_len(set) : 0;
-	return s;
-}
-
-/* A few words each, as all of an element is: a call would take longer. */
-static char *copy_words(char *to, const void *from, size_t len)
-{
-	for (size_t i = 0; i < len; i += sizeof(uint32_t))
-		memcpy(to + i, (const char *)from + i, sizeof(uint32_t));
-	return to + len;
-}
-
-/* n of them, from the i-th on. */
-static void stamp(struct buf *b, const struct stencil *s, const struct set *set, uint32_t i,
-		  uint32_t n)
-{
-	const char *element = s->element.data;
-	size_t stride = set_stride(set), key_len = set_key_len(set), key_end = s->key + key_len;
-	size_t data_len = s->data ? set_data_len(set) : 0,
-	       between = s->data ? s->data - key_end : 0;
-	const uint8_t *record = set_element(set, i);
-	char *at = buf_take(b, n * s->element.len);
-
-	for (; n; n--, record += stride) {
-		at = copy_words(at, element, s->key);
-		at = copy_words(at, record, key_len);
-		at = copy_words(at, element + key_end, between);
-		at = copy_words(at, record + key_len, data_len);
-	}
-}
-
-/* So many that the message holds them, and no more than there are. */
-static uint32_t room_for(const struct stencil *s, size_t used, uint32_t most)
-{
-	size_t room = (MAX_MESSAGE - used + s->element.len - 1) / s->element.len;
-
-	return room < most ? (uint32_t)room : most;
-}
-
 static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,
 		     const struct set *set, const uint8_t *picked)
 {
 	struct buf *b = &batch->bytes;
 	bool add = type == NFT_MSG_NEWSETELEM;
-	struct stencil stencil = cut_stencil(set, add);
 
-	if (!picked) /* all of them: a large buffer that grows is a large buffer that is copied */
-		buf_reserve(b, set->n * stencil.element.len + set->n / 8 + ROOM_BEHIND);
 	for (uint32_t i = 0; i < set->n;) {
 		uint32_t origin;
 		size_t message, list;
@@ -378,23 +316,12 @@ static void elements(struct nft_batch *batch, struct arena *a, uint8_t type, uin
 		nla_text(b, NFTA_SET_ELEM_LIST_TABLE, batch->table);
 		nla_text(b, NFTA_SET_ELEM_LIST_SET, set->name);
 		list = nla_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
-		if (!picked && stencil.element.len) {
-			uint32_t n = room_for(&stencil, b->len - list, set->n - i);
-
-			stamp(b, &stencil, set, i, n);
-			i += n;
-		}
 		for (; i < set->n && b->len - list < MAX_MESSAGE; i++)
-			if (picked && !picked[i])
-				continue;
-			else if (stencil.element.len)
-				stamp(b, &stencil, set, i, 1);
-			else
+			if (!picked || picked[i])
 				one_element(b, set, i, add);
 		nla_end(b, list);
 		message_end(batch, message);
 	}
-	buf_free(&stencil.element);
 }
 
 void nft_add_elements(struct nft_batch *batch, struct arena *a, const struct set *set,

@@ -3,6 +3,12 @@
  * The two languages of a ruleset: nft's text, and nf_tables netlink messages
  * (linux/netfilter/nf_tables.h), and the transaction that turns one ruleset into another.
  * Pure: writes bytes, reads bytes; edge/firewall/nft.h sends them.
+ *
+ * In this room:
+ *     nft.h                encode, decode, diff, print
+ *     message.h, nlattr.h  the bytes of a transaction
+ *     flows.h              what a table translates
+ *     replay.h             what a table says to a packet
  */
 #pragma once
 
@@ -71,22 +77,20 @@ bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have);
  * must leave by one socket: what stands meanwhile is its own. Where the first is refused (before
  * Linux 5.12) the change is made all the same.
  */
-#define NFT_MEANWHILE_TABLE TABLE_NAME "_meanwhile"
-void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
-		   const struct ruleset *want, const struct ruleset *have,
-		   const nft_changes *changes);
+#define NFT_GAP_TABLE TABLE_NAME "_meanwhile"
+void nft_bridge_gap(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
+		    const struct ruleset *want, const struct ruleset *have,
+		    const nft_changes *changes);
 
 /* They say the same, whatever they counted. */
 bool nft_same_rule(const struct rule *want, const struct rule *have);
 
 /* Text that `nft -f` takes; the same table as the messages make. Appended. */
 void nft_print(struct buf *out, const struct ruleset *rs);
-/* One rule, without its comment and newline: for plan lines, explain and errors. */
+/* One rule, without its comment and newline. */
 void nft_print_rule(struct buf *out, const struct rule *rule);
 /* "rule forward: ct state …", "element allow: …"; element i of the run where there are several. */
 void nft_print_change(struct buf *out, const struct nft_change *change, uint32_t i);
-/* One element: "172.18.104.2 . 172.18.103.2 . tcp . 80", and " : …" of a map. */
-void nft_print_element(struct buf *out, const struct set *set, uint32_t i);
 
 /*
  * Dump replies (NFT_MSG_NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE of our table) into a ruleset.

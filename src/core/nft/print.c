@@ -3,7 +3,6 @@
 #include "core/nft/nft.h"
 
 /* before the kernel's own headers, which stand back for it */
-#include <netinet/in.h>
 
 #include <linux/netfilter.h>
 #include <stdio.h>
@@ -25,22 +24,10 @@ static const char *const load_words[] = {
 
 static void print_proto(struct buf *out, uint8_t proto)
 {
-	switch (proto) {
-	case IPPROTO_TCP:
-		buf_puts(out, "tcp");
-		break;
-	case IPPROTO_UDP:
-		buf_puts(out, "udp");
-		break;
-	case IPPROTO_SCTP:
-		buf_puts(out, "sctp");
-		break;
-	case IPPROTO_ICMP:
-		buf_puts(out, "icmp");
-		break;
-	default:
+	if (protocol_has_name(proto))
+		buf_puts(out, protocol_name(proto));
+	else
 		buf_printf(out, "%u", proto);
-	}
 }
 
 static struct ip ip_at(const uint8_t *bytes)
@@ -125,7 +112,8 @@ static void print_verdict(struct buf *out, const struct set *set, const uint8_t 
 		buf_printf(out, "%s %s", verdict->go ? "goto" : "jump", verdict->chain);
 }
 
-void nft_print_element(struct buf *out, const struct set *set, uint32_t i)
+/* One element: "172.18.104.2 . 172.18.103.2 . tcp . 80", and " : …" of a map. */
+static void nft_print_element(struct buf *out, const struct set *set, uint32_t i)
 {
 	const uint8_t *low = set_element(set, i), *data;
 	const uint8_t *high = set->interval ? low + set_key_len(set) : low;
@@ -251,9 +239,6 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 	case TERM_MARK_HAS:
 		buf_printf(out, "meta mark & %#x == %#x", t->number, t->number);
 		break;
-	case TERM_MARK_LACKS:
-		buf_printf(out, "meta mark & %#x != %#x", t->number, t->number);
-		break;
 	case TERM_CT_MARK:
 		if (t->mask == UINT32_MAX)
 			buf_printf(out, "ct mark %#x", t->number);
@@ -289,9 +274,6 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		break;
 	case TERM_CT_MARK_SET:
 		print_ct_mark_set(out, t);
-		break;
-	case TERM_LOG:
-		buf_printf(out, "log prefix \"%s\"", t->name);
 		break;
 	case TERM_DNAT:
 		print_dnat(out, t);

@@ -2,19 +2,19 @@
 #include "core/plan/interfaces.h"
 
 #include "base/hash.h"
-#include "base/seen.h"
+#include "base/hash_set.h"
 
 #include <string.h>
 
-static void add(name_list *names, struct seen *seen, struct arena *a, const char *name)
+static void add(name_list *names, struct hash_set *seen, struct arena *a, const char *name)
 {
-	if (name && !seen_before(seen, a, hash_text(name)))
+	if (name && !hash_set_has_or_add(seen, a, hash_text(name)))
 		*list_add(a, names) = name;
 }
 
 void interfaces_named(name_list *names, struct arena *a, const struct flows *flows)
 {
-	struct seen seen = {0};
+	struct hash_set seen = {0};
 
 	list_each (t, &flows->translations)
 		add(names, &seen, a, t->iface);

@@ -3,6 +3,16 @@
  * The difference between the wanted and the actual state, as steps in the order in which they are
  * taken: networks, connections, forwarding, routes, firewall, then removals. Pure: core makes the
  * list, app/pass/apply.c carries it out. A plan without steps is what "converged" means.
+ *
+ * In this room:
+ *     plan.h                   steps
+ *     observed.h               what stands
+ *     choose.h                 variant and backend, from what was seen
+ *     brake.h                  a file that takes too much away
+ *     revoke.h                 live connections that end
+ *     tally.h                  counters, by policy
+ *     checkup.h, interfaces.h  what doctor and plan look for
+ *     impl.h                   what the parts of the difference share
  */
 #pragma once
 
@@ -27,7 +37,7 @@ enum step_kind {
 	STEP_REMOVE_NETWORK,
 };
 
-/* What a firewall step sends; two around it, where nft_meanwhile wants them. */
+/* What a firewall step sends; two around it, where nft_bridge_gap wants them. */
 struct transactions {
 	struct nft_batch before, batch, behind;
 };
@@ -54,6 +64,12 @@ struct step {
 	const char *restore;  /* what they are given */
 	uint32_t depends_on;  /* index of a step that must have succeeded, or NONE */
 };
+
+/* It writes rules of ours, in either language. */
+static inline bool step_is_rules(const struct step *step)
+{
+	return step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES;
+}
 
 struct plan {
 	LIST(struct step) steps;
@@ -83,4 +99,3 @@ void plan_free(struct plan *plan);
 /* For people (rules: with every change of a table), and for programs. */
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool rules);
 void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);
-uint32_t plan_count(const struct plan *plan, char sign);

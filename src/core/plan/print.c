@@ -11,7 +11,7 @@ static const struct {
 	const char *word, *json;
 } signs[] = {{'+', "to add", "add"}, {'~', "to change", "change"}, {'-', "to remove", "remove"}};
 
-uint32_t plan_count(const struct plan *plan, char sign)
+static uint32_t plan_count(const struct plan *plan, char sign)
 {
 	uint32_t n = 0;
 

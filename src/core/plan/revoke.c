@@ -164,8 +164,8 @@ static bool is_admitted(const struct admission *admission, const struct connecti
 
 static bool leads_into_managed(const struct flows *flows, const struct connection *c)
 {
-	list_each (tied, &flows->tied)
-		if (prefix_contains(tied->subnet, c->answers))
+	list_each (bound, &flows->bound)
+		if (prefix_contains(bound->subnet, c->answers))
 			return true;
 	return false;
 }

@@ -75,19 +75,10 @@ static const char *route_text(struct differ *d, const struct space *space,
 	const struct ip_text dst = prefix_format(route->dst);
 	const struct ip_text via =
 		route->via.family ? ip_format(route->via) : (struct ip_text){"its own device"};
-	const char *const table =
+	const char *table =
 		route->table == TABLE_MAIN ? "" : arena_printf(d->a, " table %u", route->table);
-	const char *const words[] = {space_name(space), ": ", dst.s, " via ", via.s, table};
-	size_t len = 1;
-	char *text, *at;
 
-	/* a first plan has a hundred thousand of these: printf would be half of what it takes */
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		len += strlen(words[i]);
-	text = at = arena_alloc(d->a, len);
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		at = stpcpy(at, words[i]);
-	return text;
+	return arena_printf(d->a, "%s: %s via %s%s", space_name(space), dst.s, via.s, table);
 }
 
 static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add)
@@ -179,7 +170,7 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 			  "firewall", want, have);
 	step->send = arena_new(d->a, struct transactions);
 	step->send->batch = batch;
-	nft_meanwhile(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
+	nft_bridge_gap(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
 	step->changes = changes;
 	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
 				  space_name(h), nft_changes_count(&changes),
@@ -301,10 +292,11 @@ static void diff_handoffs(struct differ *d, bool add)
 
 static void say_leftover(struct differ *d, const struct space *space, const struct leftover *l)
 {
-	finding_add(&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
-		    "a rule without our mark says what policies[%u] says and would outlive it: "
-		    "iptables-%s -t %s %s; apply --adopt removes it",
-		    l->origin, variant_names[l->variant], l->table, l->rule);
+	finding_add(
+		&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
+		"an unmanaged rule duplicates policies[%u] and would remain after you delete it: "
+		"iptables-%s -t %s %s; apply --adopt removes it",
+		l->origin, variant_names[l->variant], l->table, l->rule);
 }
 
 /* In one restore per variant; ours stand by then. */

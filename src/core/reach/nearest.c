@@ -23,7 +23,7 @@ static bool holds(const struct peers *peers, struct ip ip)
 static uint8_t protocol_bit(uint8_t number)
 {
 	for (unsigned bit = PROTO_TCP; bit < PROTO_ANY; bit <<= 1)
-		if (!strcmp(proto_name((enum proto)bit), protocol_name(number)))
+		if (proto_number((enum proto)bit) == number)
 			return (uint8_t)bit;
 	return 0;
 }

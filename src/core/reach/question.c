@@ -102,16 +102,6 @@ void question_unknown(struct error *err, const struct reach *reach, const struct
 			text);
 }
 
-static const struct {
-	const char *name;
-	uint8_t number;
-	bool ports;
-} protocols[] = {{"tcp", IPPROTO_TCP, true},
-		 {"udp", IPPROTO_UDP, true},
-		 {"sctp", IPPROTO_SCTP, true},
-		 {"icmp", IPPROTO_ICMP, false},
-		 {"any", 0, true}};
-
 static bool take_number(uint16_t *number, const char **at)
 {
 	char *end;
@@ -141,15 +131,13 @@ bool question_traffic(struct traffic *match, const char *text, struct error *err
 		if (*at++ != '/')
 			goto wrong;
 	}
-	for (size_t i = 0; i < COUNT_OF(protocols); i++)
-		if (!strcmp(protocols[i].name, at) && (protocols[i].ports || !has_port)) {
-			match->proto = protocols[i].number;
-			return true;
-		}
+	match->proto = protocol_number(at);
+	if (match->proto ? !has_port || protocol_has_ports(match->proto) : !strcmp(at, "any"))
+		return true;
 wrong:
 	return error_set(
 		err, -1,
-		"\"%s\" is no port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
+		"\"%s\" is not a port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
 		"udp, sctp, icmp, any)",
 		text);
 }

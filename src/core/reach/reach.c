@@ -74,13 +74,13 @@ static struct diagram build_genuine(struct building *b)
 	range_list subnets = {0}, bridges = {0}, sources, uplinks;
 	struct flow_set *set;
 
-	list_each (tied, &b->host->tied) {
-		uint32_t in = add_interface(b->pool, tied->bridge);
+	list_each (bound, &b->host->bound) {
+		uint32_t in = add_interface(b->pool, bound->bridge);
 
 		set = flow_sets_add(&b->sets, 1);
-		limit_to_prefix(&b->sets, set, FLOW_SRC, tied->subnet);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, bound->subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
-		*list_add(b->pool->a, &subnets) = flow_range_of_prefix(tied->subnet);
+		*list_add(b->pool->a, &subnets) = flow_range_of_prefix(bound->subnet);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
 	*list_add(b->pool->a, &bridges) = (struct flow_range){REACH_IN_LOCAL, REACH_IN_LOCAL};
@@ -200,8 +200,10 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 	list_each (m, &flows->masquerades) {
 		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + m->origin);
 
-		limit_to_prefix(&b->sets, set, FLOW_SRC, m->from);
-		limit_to_prefix(&b->sets, set, FLOW_DST, m->to);
+		if (m->from)
+			limit_to_peers(&b->sets, set, FLOW_SRC, m->from);
+		if (m->to)
+			limit_to_peers(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
 			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, m->oface));
 		limit_to_traffic(&b->sets, set, m->match);
@@ -255,4 +257,19 @@ uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct rea
 	};
 
 	return diagram_ask(reach->pool->diagrams, d, values);
+}
+
+void reach_dead(bool *dead, struct arena *a, const struct reach *reach)
+{
+	const struct config *config = reach->config;
+	bool *seen = arena_array(a, bool, REACH_POLICY + config->policies.n);
+
+	diagram_leaves(seen, reach->pool->diagrams, reach->governed);
+	for (uint32_t i = 0; i < config->policies.n; i++) {
+		const struct policy *p = &config->policies.items[i];
+
+		dead[i] = p->nat == NAT_NO && p->from && !p->broken &&
+			  !resolved_policy(reach->resolution, config, p).waiting &&
+			  !seen[REACH_POLICY + i];
+	}
 }

@@ -3,6 +3,16 @@
  * Who reaches whom: the new connections that a file lets through, as diagrams. Equal files of one
  * pool have equal diagrams, so "the same flows" is a proof. Built from the flows of the compiler,
  * not from the rules that were made of them. Pure.
+ *
+ * In this room:
+ *     reach.h              what a file lets through
+ *     diff.h               against another file
+ *     query.h, question.h  a question, and the words that ask it
+ *     path.h, explain.h    the way of one connection, and the answer
+ *     graph.h              a drawing
+ *     live.h               connections that live now
+ *     tests.h              the file's own tests
+ *     words.h              flows in people's words
  */
 #pragma once
 
@@ -69,6 +79,12 @@ void reach_pool_init(struct reach_pool *pool, struct arena *a);
 /* want: what compile() made of this config. All of it must outlive the result. */
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want);
+
+/*
+ * Allow policies of the file that decide about no connection: policies before them admit all that
+ * they do, or the ends can't meet. dead: by index, all false.
+ */
+void reach_dead(bool *dead, struct arena *a, const struct reach *reach);
 
 /* A new connection, as it arrives in a namespace. */
 struct reach_flow {

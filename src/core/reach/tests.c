@@ -4,8 +4,6 @@
 #include "core/reach/question.h"
 #include "core/reach/words.h"
 
-#include <netinet/in.h>
-
 struct tester {
 	struct arena *a;
 	const struct reach *reach;
@@ -15,20 +13,10 @@ struct tester {
 	LIST(struct traffic) matches;
 };
 
-/* Of one of the set; 0: every protocol. */
-static uint8_t protocol_number(uint32_t bit)
-{
-	return bit == PROTO_TCP	   ? IPPROTO_TCP
-	       : bit == PROTO_UDP  ? IPPROTO_UDP
-	       : bit == PROTO_SCTP ? IPPROTO_SCTP
-	       : bit == PROTO_ICMP ? IPPROTO_ICMP
-				   : 0;
-}
-
 static void add_matches(struct tester *t)
 {
 	for (uint32_t set = t->test->protos; set; set &= set - 1) {
-		uint8_t proto = protocol_number(set & -set);
+		uint8_t proto = proto_number((enum proto)(set & -set));
 
 		bool ports = match_has_ports((struct traffic){.proto = proto});
 

@@ -15,13 +15,6 @@ static bool is_every(const struct flow_ranges *ranges, enum flow_field field)
 
 /* --- ends --- */
 
-static int by_low(const void *left, const void *right)
-{
-	const struct flow_range *a = left, *b = right;
-
-	return a->low == b->low ? 0 : a->low < b->low ? -1 : 1;
-}
-
 /* What peers are, as a diagram has it: sorted, with gaps between. */
 static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
 {
@@ -31,7 +24,7 @@ static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
 	for (uint32_t i = 0; i < peers->n; i++)
 		r[i] = flow_range_of_prefix(peers->items[i].net);
 	if (peers->n)
-		qsort(r, peers->n, sizeof(*r), by_low);
+		qsort(r, peers->n, sizeof(*r), flow_range_by_low);
 	for (uint32_t i = 0; i < peers->n; i++)
 		if (n && r[i].low <= r[n - 1].high + 1)
 			r[n - 1].high = r[i].high > r[n - 1].high ? r[i].high : r[n - 1].high;
@@ -184,8 +177,9 @@ static bool print_all_but(struct buf *out, const struct config *config,
 	return true;
 }
 
-void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
-	       const struct peers *peers, const char *name)
+/* Values of FLOW_DST or FLOW_SRC, as the file calls them: containers, a policy's name, networks. */
+static void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
+		      const struct peers *peers, const char *name)
 {
 	AUTO_RELEASE struct arena a = {0};
 	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0};
@@ -204,7 +198,7 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 
 	for (uint32_t i = 0; i < ranges->n; i++)
 		for (flow_value v = ranges->items[i].low; v <= ranges->items[i].high; v++) {
-			if (!strcmp(protocol_name((uint8_t)v), "other"))
+			if (!protocol_has_name((uint8_t)v))
 				buf_printf(out, "%sprotocol %u", plus, (unsigned)v);
 			else
 				buf_printf(out, "%s%s", plus, protocol_name((uint8_t)v));
@@ -212,7 +206,8 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 		}
 }
 
-void print_traffic(struct buf *out, const struct flow_block *block)
+/* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
+static void print_traffic(struct buf *out, const struct flow_block *block)
 {
 	const struct flow_ranges *ports = &block->fields[FLOW_PORT];
 	bool every_port = is_every(ports, FLOW_PORT);

@@ -4,13 +4,8 @@
 
 #include "core/reach/diff.h"
 
-/* Values of FLOW_DST or FLOW_SRC, as the file calls them: containers, a policy's name, networks. */
-void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
-	       const struct peers *peers, const char *name);
 /* "policies[3], networks.json:41" */
 const char *policy_place(struct arena *a, const struct config *config, uint32_t policy);
-/* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
-void print_traffic(struct buf *out, const struct flow_block *block);
 /* The same of a policy as it stands in the file. */
 void print_policy_traffic(struct buf *out, const struct config *config, const struct policy *p);
 void print_matches(struct buf *out, const struct traffic *matches, uint32_t n);

@@ -6,16 +6,14 @@
 
 #include <string.h>
 
-enum { AHEAD = 16 };
-
 struct checker {
 	struct arena *a, *scratch;
 	struct diags *diags;
 	const struct config *config;
 	struct config_text *text;
 	const struct resolution *resolution;
-	const bool *beside; /* of each network: its packets do not pass this host */
-	uint32_t *matters;  /* of each policy: a hash of what it is about; 0: it says nothing */
+	const bool *beside;   /* of each network: its packets do not pass this host */
+	uint32_t *scope_hash; /* of each policy: a hash of what it is about; 0: it says nothing */
 	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
 };
 
@@ -32,7 +30,7 @@ static bool has_subject(const struct policy *p)
 }
 
 /* What a policy is about, without protocols and ports. */
-static uint32_t matter_of(const struct policy *p, const struct resolved *r)
+static uint32_t scope_of(const struct policy *p, const struct resolved *r)
 {
 	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 |
 						      (uint64_t)p->masquerade << 16 | p->to_port);
@@ -44,24 +42,12 @@ static uint32_t matter_of(const struct policy *p, const struct resolved *r)
 	return (uint32_t)hash ? (uint32_t)hash : 1;
 }
 
-static bool same_peers(const struct peers *a, const struct peers *b)
-{
-	if (a == b)
-		return true;
-	if (a->n != b->n)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
-			return false;
-	return true;
-}
-
-static bool same_matter(const struct checker *c, uint32_t i, uint32_t k)
+static bool same_scope(const struct checker *c, uint32_t i, uint32_t k)
 {
 	const struct policy *p = &c->config->policies.items[i], *q = &c->config->policies.items[k];
 	struct resolved a, b;
 
-	if (c->matters[i] != c->matters[k])
+	if (c->scope_hash[i] != c->scope_hash[k])
 		return false;
 	a = resolved_policy(c->resolution, c->config, p);
 	b = resolved_policy(c->resolution, c->config, q);
@@ -141,8 +127,8 @@ static uint32_t slot_of(uint32_t matter, uint32_t i)
 /* The slot is free, or policy i's matter is that of the one that is in it. */
 static bool is_its_slot(const struct checker *c, uint32_t slot, uint32_t i)
 {
-	return !slot || ((slot ^ slot_of(c->matters[i], 0)) <= NUMBER &&
-			 same_matter(c, i, (slot & NUMBER) - 1));
+	return !slot || ((slot ^ slot_of(c->scope_hash[i], 0)) <= NUMBER &&
+			 same_scope(c, i, (slot & NUMBER) - 1));
 }
 
 /* Each chains to the one before it about the same. */
@@ -154,17 +140,14 @@ static void warn_of_doubles(struct checker *c)
 		cap *= 2;
 	last = arena_array(c->scratch, uint32_t, cap);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = c->matters[i];
+		uint32_t at = c->scope_hash[i];
 
-		/* the table is large, and the memory far */
-		if (i + AHEAD < n)
-			__builtin_prefetch(&last[c->matters[i + AHEAD] & (cap - 1)], 1);
 		if (!at)
 			continue;
 		while (!is_its_slot(c, last[at & (cap - 1)], i))
 			at++;
 		c->previous[i] = (last[at & (cap - 1)] & NUMBER) - 1; /* 0 - 1: NONE */
-		last[at & (cap - 1)] = slot_of(c->matters[i], i);
+		last[at & (cap - 1)] = slot_of(c->scope_hash[i], i);
 		if (c->previous[i] != NONE)
 			warn_of_doubles_of(c, i);
 	}
@@ -236,7 +219,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 			    .text = text,
 			    .resolution = resolution,
 			    .beside = find_beside(&scratch, config),
-			    .matters = arena_array(&scratch, uint32_t, n),
+			    .scope_hash = arena_array(&scratch, uint32_t, n),
 			    .previous = arena_take(&scratch, n * sizeof(uint32_t))};
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -249,7 +232,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		warn_of_neighbours(&c, &r, i);
 		warn_of_passers_by(&c, &r, i);
 		if (!r.waiting && (r.from->n || p->nat != NAT_NO))
-			c.matters[i] = matter_of(p, &r);
+			c.scope_hash[i] = scope_of(p, &r);
 	}
 	warn_of_doubles(&c);
 }

@@ -19,6 +19,7 @@ enum match {
 	MATCH_NETWORK,
 	MATCH_ANY,
 	MATCH_PREFIX,
+	MATCH_LIST, /* what all of its members mean, as far as they mean anything */
 };
 
 struct peer {
@@ -77,3 +78,4 @@ const struct peers *resolve_peers(struct arena *a, const struct config *config, 
 
 /* The rule of the last kind: query is a prefix of name that ends at a boundary. */
 bool name_has_prefix(const char *name, const char *query);
+bool same_peers(const struct peers *a, const struct peers *b);

@@ -56,7 +56,6 @@ struct ends {
 const char *new_name(struct ends *e, const char *prefix, const char *text);
 /* Policies count what they let through, on this way. */
 bool ends_count(const struct ends *e);
-bool same_peers(const struct peers *a, const struct peers *b);
 void end_add(struct end *end, struct arena *a, const struct grant *grant);
 /* How many rules say who may come. */
 uint32_t end_n_rules(const struct ends *e, const struct end *end);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/ruleset/flows.h"
 
-#include <netinet/in.h>
-
 bool match_has_ports(struct traffic match)
 {
-	return match.proto == IPPROTO_TCP || match.proto == IPPROTO_UDP ||
-	       match.proto == IPPROTO_SCTP;
+	return protocol_has_ports(match.proto);
 }
 
 bool match_every_port(struct traffic match)
@@ -17,5 +14,5 @@ bool match_every_port(struct traffic match)
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
-	       flows->closed.n || flows->tied.n;
+	       flows->closed.n || flows->bound.n;
 }

@@ -28,6 +28,12 @@ struct grant {
 struct translation {
 	const char *iface;  /* NULL: any */
 	struct prefix from; /* family 0: anybody */
+	/*
+	 * More than a few sources are a list: a translation for each of its members, one behind the
+	 * other and but for `from` the same, so that they can be one rule. NULL: it stands alone.
+	 */
+	const struct peers *list;
+	const char *list_name;
 	struct traffic match;
 	struct ip to;
 	uint16_t to_port; /* 0: keep */
@@ -36,13 +42,14 @@ struct translation {
 };
 
 struct masquerading {
-	const char *oface;	/* NULL: any */
-	struct prefix from, to; /* family 0: any */
+	const char *oface;		 /* NULL: any */
+	const struct peers *from, *to;	 /* NULL: any */
+	const char *from_name, *to_name; /* as the file calls them */
 	struct traffic match;
 	uint32_t origin;
 };
 
-struct tied {
+struct bound_subnet {
 	struct prefix subnet;
 	const char *bridge;
 	bool open; /* Docker lets others begin something there: gateway modes of its own */
@@ -63,12 +70,12 @@ struct flows {
 	LIST(struct translation) translations;
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
-	LIST(struct tied) tied;
+	LIST(struct bound_subnet) bound;
 	/*
 	 * Host only: every bridge of the engine's, sorted, and what is at home there. Another
 	 * source does not count where it comes in by one of them.
 	 */
-	LIST(struct tied) homes;
+	LIST(struct bound_subnet) homes;
 	/* Host only: what comes in by one of these and leaves by one is between containers. */
 	interfaces between;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
@@ -77,10 +84,11 @@ struct flows {
 	LIST(struct closed) closed;
 };
 
+/* More are a list, which is a set of its own. */
+enum { FEW_SOURCES = 4 };
+
 /* There is something to say. */
 bool flows_matter(const struct flows *flows);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
-/* "tcp"; "other": policies do not know it. */
-const char *protocol_name(uint8_t proto);

@@ -16,8 +16,6 @@
 
 #include "core/ruleset/groups.h"
 
-#include <netinet/in.h>
-
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
 
 const struct way_words ways[] = {
@@ -155,15 +153,15 @@ static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role r
 	}
 }
 
-static void build_tied(struct builder *b, const struct flows *flows)
+static void build_bound(struct builder *b, const struct flows *flows)
 {
 	struct set *set = new_set(b, "sources", FIELD_IP4);
 
 	set->interval = true;
-	list_each (tied, &flows->tied) {
+	list_each (bound, &flows->bound) {
 		uint8_t *at = set_add(set, b->a, NONE);
 
-		put_ip(put_ip(at, prefix_first(tied->subnet)), prefix_last(tied->subnet));
+		put_ip(put_ip(at, prefix_first(bound->subnet)), prefix_last(bound->subnet));
 	}
 	finish_set(b, set);
 }
@@ -451,10 +449,11 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	grouped_list grouped = {0};
 	struct chain *post;
 
+	b.ends = &ends;
 	rs->exists = flows_matter(flows);
 	if (!rs->exists)
 		return;
-	build_tied(&b, flows);
+	build_bound(&b, flows);
 	build_bridges(&b, flows);
 	build_pairs(&b, flows, &grouped);
 	add_dnat_elements(&b, flows);
@@ -486,8 +485,10 @@ void program_container(struct ruleset *rs, struct arena *a, const struct flows *
 			    .hooks = hooks,
 			    .counted = flows->counted,
 			    .keeps = hooks->accept};
+	struct ends ends = {.b = &b};
 	struct chain *post;
 
+	b.ends = &ends;
 	rs->exists = flows->translations.n || flows->masquerades.n;
 	if (!rs->exists)
 		return;

@@ -5,6 +5,15 @@
  * made from it. Pure data; core/nft/nft.h gives it its two languages.
  *
  * Terms are what rules are made of: a rule is a list of terms, read from left to right, as in nft.
+ *
+ * In this room:
+ *     ruleset.h                 the table: types, and look-ups in it
+ *     flows.h                   what the rules shall let through
+ *     hooks.h                   where our rules meet Docker's
+ *     interfaces.h              sets of names of interfaces
+ *     program.h                 flows and hooks in, a table out
+ *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
+ *     impl.h                    what the parts of the program share
  */
 #pragma once
 
@@ -128,7 +137,6 @@ enum term_kind {
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
 	TERM_MARK_HAS,	   /* number: all of these bits are set */
-	TERM_MARK_LACKS,   /* number: not all of these bits are set */
 	TERM_CT_MARK,	   /* number, mask: these bits of it are so */
 	TERM_CT_DIRECTION, /* number: 0 the way of the first packet, 1 its replies' */
 	TERM_FIB_LOCAL,	   /* fib daddr type local */
@@ -140,7 +148,6 @@ enum term_kind {
 	TERM_MARK_SET,	  /* number: bits to set, others stay */
 	TERM_MARK_CLEAR,  /* number: bits to clear */
 	TERM_CT_MARK_SET, /* number, mask: these bits of it are made so; mask 0: set */
-	TERM_LOG,	  /* name: prefix */
 	TERM_DNAT,	  /* prefix.ip; low, high: ports, 0 = keep */
 	TERM_DNAT_MAP,	  /* name of a map to ip . port, loads */
 	TERM_SNAT_SELF,	  /* snat to the packet's own source: keeps later masquerading off */

@@ -2,26 +2,8 @@
 /* Rules, put together term by term, and sets. */
 #include "core/ruleset/impl.h"
 
-#include <netinet/in.h>
-
 /* Room to grow before a table has to be replaced: edits of a few elements never do. */
 enum { SMALLEST_SET = 64 };
-
-const char *protocol_name(uint8_t proto)
-{
-	static const struct {
-		uint8_t number;
-		const char *name;
-	} protocols[] = {{IPPROTO_TCP, "tcp"},
-			 {IPPROTO_UDP, "udp"},
-			 {IPPROTO_SCTP, "sctp"},
-			 {IPPROTO_ICMP, "icmp"}};
-
-	for (size_t i = 0; i < COUNT_OF(protocols); i++)
-		if (protocols[i].number == proto)
-			return protocols[i].name;
-	return "other";
-}
 
 struct rule *add_rule(struct builder *b, struct chain *chain, uint8_t family, const char *comment,
 		      uint32_t origin)

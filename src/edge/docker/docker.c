@@ -111,18 +111,15 @@ static CURLcode transfer(struct docker *d, enum method method)
 
 static bool perform(struct docker *d, const struct request *q, struct error *err)
 {
-	long status = 0, sent = 0, connects = 0;
+	long status = 0, connects = 0;
 	CURLcode code;
 
 	buf_free(&d->answer);
 	d->max_answer = q->max;
 	set_up(d, q);
 	code = transfer(d, q->method);
-	curl_easy_getinfo(d->easy, CURLINFO_REQUEST_SIZE, &sent);
 	curl_easy_getinfo(d->easy, CURLINFO_NUM_CONNECTS, &connects);
 	curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (q->method != GET && sent > 0)
-		d->writes++;
 	if (connects)
 		d->reconnected = true;
 	if (code) {
@@ -346,11 +343,6 @@ bool docker_disconnect(struct docker *d, const char *network, const char *contai
 	add_path(&path, d, "/networks/", network, "/disconnect");
 	engine_encode_disconnect(&body, container_id, force);
 	return change(d, POST, buf_text(&path), &body, err);
-}
-
-uint64_t docker_writes(const struct docker *d)
-{
-	return d->writes;
 }
 
 struct docker *docker_new(const struct docker_options *options, struct error *err)

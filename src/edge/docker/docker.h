@@ -67,9 +67,6 @@ MUST_CHECK bool docker_connect(struct docker *d, const char *network, const char
 MUST_CHECK bool docker_disconnect(struct docker *d, const char *network, const char *container_id,
 				  bool force, struct error *err);
 
-/* How many POST and DELETE requests were sent: a no-op pass proves itself with 0. */
-uint64_t docker_writes(const struct docker *d);
-
 /*
  * The event stream. docker_events_start connects in the background; the fds to wait for change over
  * time: docker_events_fd is an epoll descriptor that is readable when docker_events_run has work,
@@ -79,7 +76,6 @@ uint64_t docker_writes(const struct docker *d);
  * and list anew. Health checks and docker exec make events too, of no interest to most.
  */
 MUST_CHECK bool docker_events_start(struct docker *d, struct error *err);
-void docker_events_stop(struct docker *d);
 int docker_events_fd(const struct docker *d);
 int docker_events_timeout_ms(const struct docker *d);
 enum docker_stream { STREAM_DOWN, STREAM_CONNECTING, STREAM_UP };

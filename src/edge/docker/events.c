@@ -103,7 +103,7 @@ bool docker_events_init(struct docker *d, struct error *err)
 	return true;
 }
 
-void docker_events_stop(struct docker *d)
+static void docker_events_stop(struct docker *d)
 {
 	struct docker_stream_state *s = &d->events;
 

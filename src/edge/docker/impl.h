@@ -42,7 +42,6 @@ struct docker {
 	struct engine engine; /* version and API only; api NULL: to be negotiated */
 	struct arena engine_arena;
 	bool reconnected; /* since it was negotiated: it may be another engine by now */
-	uint64_t writes;
 	struct buf answer;
 	size_t max_answer;
 	char server[64]; /* the Server header */

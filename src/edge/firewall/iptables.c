@@ -189,13 +189,13 @@ bool iptables_restore(const struct ns *ns, enum variant variant, const char *tex
 							   : "iptables-legacy-restore",
 				    "--noflush", "-w", "5", NULL};
 	int home;
-	bool ok, deaf;
+	bool ok, muted;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	deaf = ns_turn_deaf(ns, variant == VARIANT_NFT ? strlen(text) : 0);
+	muted = ns_mute_events(ns, variant == VARIANT_NFT ? strlen(text) : 0);
 	ok = proc_run(argv, text, NULL, ns->pidfd < 0 ? TOOL_MS : CONTAINER_RESTORE_MS, err);
-	ns_hear_again(ns, deaf);
+	ns_unmute_events(ns, muted);
 	ns_leave(home);
 	return ok;
 }

@@ -19,8 +19,8 @@ struct reading {
 	const struct ns *ns;
 	const struct ruleset *written; /* sets whose elements are known, or NULL */
 	const char *const *names;      /* chains whose rules are wanted, NULL at the end, or … */
-	bool (*matters)(const char *name); /* … a claim about them, and about sets */
-	size_t bytes;			   /* of our table, so far */
+	bool (*is_wanted)(const char *name); /* … a claim about them, and about sets */
+	size_t bytes;			     /* of our table, so far */
 };
 
 static const char *table_of(const struct ruleset *have)
@@ -205,11 +205,11 @@ static bool read_some_once(struct reading *r, struct error *err)
 	    !ask(r, NFT_MSG_GETSET, NFTA_SET_TABLE, 0, NULL, err))
 		return false;
 	for (uint32_t i = 0; i < r->have->chains.n; i++)
-		if (r->matters(r->have->chains.items[i].name) &&
+		if (r->is_wanted(r->have->chains.items[i].name) &&
 		    !ask_rules(r, r->have->chains.items[i].name, err))
 			return false;
 	for (uint32_t i = 0; i < r->have->sets.n; i++)
-		if (r->matters(r->have->sets.items[i].name) &&
+		if (r->is_wanted(r->have->sets.items[i].name) &&
 		    !ask(r, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET,
 			 r->have->sets.items[i].name, err))
 			return false;
@@ -221,7 +221,7 @@ static bool read_as_asked(struct reading *r, struct error *err)
 {
 	if (r->names)
 		return read_chains_once(r, err);
-	return r->matters ? read_some_once(r, err) : read_once(r, err);
+	return r->is_wanted ? read_some_once(r, err) : read_once(r, err);
 }
 
 /* Several dumps make one picture only if the generation stood still meanwhile. */
@@ -293,10 +293,11 @@ bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *
 }
 
 bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
-		      const char *table, bool (*matters)(const char *name), struct error *err)
+		      const char *table, bool (*is_wanted)(const char *name), struct error *err)
 {
 	AUTO_RELEASE struct arena loose = {0};
-	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = ns, .matters = matters};
+	struct reading r = {
+		.have = have, .a = a, .loose = &loose, .ns = ns, .is_wanted = is_wanted};
 
 	*have = (struct ruleset){.family = family, .table = table};
 	if (read_whole(&r, err))
@@ -400,11 +401,11 @@ uint64_t fw_nft_transactions(void)
 static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint32_t *failed,
 		       struct error *err)
 {
-	bool deaf = ns_turn_deaf(ns, batch->bytes.len), ok;
+	bool muted = ns_mute_events(ns, batch->bytes.len), ok;
 
 	ok = netlink_talk(ns->nf_fd, batch->bytes.data, batch->bytes.len, batch->seq0,
 			  batch->n_messages, failed, err);
-	ns_hear_again(ns, deaf);
+	ns_unmute_events(ns, muted);
 	return ok;
 }
 

@@ -28,7 +28,7 @@ MUST_CHECK bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const 
  */
 MUST_CHECK bool fw_nft_read_some(struct ruleset *have, struct arena *a, const struct ns *ns,
 				 uint8_t family, const char *table,
-				 bool (*matters)(const char *name), struct error *err);
+				 bool (*is_wanted)(const char *name), struct error *err);
 /* Every chain of every table, without rules. */
 MUST_CHECK bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns *ns,
 				   struct error *err);

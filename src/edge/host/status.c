@@ -167,7 +167,7 @@ static bool remove_stale(const char *path, const struct sockaddr_un *at, struct 
 	if (lstat(path, &st))
 		return errno == ENOENT || error_set(err, errno, "status socket %s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, -1, "status socket: %s is there and is no socket", path);
+		return error_set(err, -1, "status socket: %s exists and is not a socket", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, errno, "status socket %s", path);

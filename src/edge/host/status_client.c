@@ -146,7 +146,7 @@ static bool split_answer(struct buf *body, long *code, const struct buf *answer,
 
 	*code = !strncmp(text, "HTTP/1.", 7) && strchr(text, ' ') ? atol(strchr(text, ' ')) : 0;
 	if (!*code || !end)
-		return error_set(err, -1, "the answer is no HTTP");
+		return error_set(err, -1, "the answer is not HTTP");
 	end += 4;
 	len = answer->len - (size_t)(end - text);
 	length = strcasestr(text, "\r\nContent-Length:");

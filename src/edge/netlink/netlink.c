@@ -78,7 +78,7 @@ void netlink_hear_group(int fd, int group, bool on)
 			   &group, sizeof(group));
 }
 
-enum heard netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+enum heard netlink_hear(int fd, bool (*is_news)(void *context, const struct nlmsghdr *message),
 			void *context)
 {
 	static _Alignas(struct nlmsghdr) char bytes[64 << 10];
@@ -100,7 +100,7 @@ enum heard netlink_hear(int fd, bool (*matters)(void *context, const struct nlms
 
 			if (message->nlmsg_len < sizeof(*message) || message->nlmsg_len > n)
 				break;
-			if (matters(context, message))
+			if (is_news(context, message))
 				heard = HEARD_SOMETHING;
 			at += step;
 			n -= step;

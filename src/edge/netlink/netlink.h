@@ -3,6 +3,13 @@
  * Netlink sockets (netlink(7)), held open and used again. Requests are bytes that somebody else
  * built; answers are handed out message by message. The only socket() beside libcurl's. An answer
  * must be whole within 5 s (ETIMEDOUT).
+ *
+ * In this room:
+ *     netlink.h           sockets and requests
+ *     netns.h             namespaces
+ *     route.h, routing.h  our routes, and those of others
+ *     conntrack.h         live connections
+ *     author.h            who changed something
  */
 #pragma once
 
@@ -21,10 +28,10 @@ int netlink_listen(int protocol, const int groups[], struct error *err);
 void netlink_hear_group(int fd, int group, bool on);
 /*
  * Reads announcements that wait, but no more than a listener's share of one wake: who floods it
- * holds up nobody else. Something: one that `matters` takes for a reason, or some were lost.
+ * holds up nobody else. Something: one that `is_news` takes for a reason, or some were lost.
  */
 enum heard { HEARD_NOTHING, HEARD_SOMETHING, HEARD_TOO_MUCH };
-enum heard netlink_hear(int fd, bool (*matters)(void *context, const struct nlmsghdr *message),
+enum heard netlink_hear(int fd, bool (*is_news)(void *context, const struct nlmsghdr *message),
 			void *context);
 /* What waits is thrown away. */
 void netlink_forget(int fd);

@@ -36,7 +36,7 @@ static bool open_nfnetlink(struct ns *ns, struct error *err)
 {
 	ns->nf_fd = netlink_open(NETLINK_NETFILTER, err);
 	if (ns->nf_fd >= 0)
-		ns->nf_ear = netlink_listen(NETLINK_NETFILTER, rule_groups, err);
+		ns->nf_event_fd = netlink_listen(NETLINK_NETFILTER, rule_groups, err);
 	if (err->code == EPROTONOSUPPORT)
 		*err = (struct error){0};
 	return !err->code;
@@ -48,9 +48,9 @@ static bool open_sockets(struct ns *ns, struct error *err)
 		return false;
 	ns->route_fd = netlink_open(NETLINK_ROUTE, err);
 	if (ns->route_fd >= 0)
-		ns->route_ear = netlink_listen(NETLINK_ROUTE,
-					       ns->pidfd < 0 ? host_groups : route_groups, err);
-	return ns->route_ear >= 0;
+		ns->route_event_fd = netlink_listen(
+			NETLINK_ROUTE, ns->pidfd < 0 ? host_groups : route_groups, err);
+	return ns->route_event_fd >= 0;
 }
 
 /* Our table, or the chains that our hand-off rules stand in; the first attribute names the table.
@@ -117,43 +117,43 @@ static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 	return true;
 }
 
-bool ns_turn_deaf(const struct ns *ns, size_t bytes)
+bool ns_mute_events(const struct ns *ns, size_t bytes)
 {
 	if (bytes > LOUD_BYTES)
-		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, false);
+		netlink_hear_group(ns->nf_event_fd, NFNLGRP_NFTABLES, false);
 	return bytes > LOUD_BYTES;
 }
 
-void ns_hear_again(const struct ns *ns, bool deaf)
+void ns_unmute_events(const struct ns *ns, bool muted)
 {
-	if (deaf)
-		netlink_hear_group(ns->nf_ear, NFNLGRP_NFTABLES, true);
+	if (muted)
+		netlink_hear_group(ns->nf_event_fd, NFNLGRP_NFTABLES, true);
 }
 
-static enum heard hear(int ear, bool (*matters)(void *context, const struct nlmsghdr *message),
+static enum heard hear(int event_fd, bool (*is_news)(void *context, const struct nlmsghdr *message),
 		       struct ns *ns)
 {
-	return ear < 0 ? HEARD_NOTHING : netlink_hear(ear, matters, ns);
+	return event_fd < 0 ? HEARD_NOTHING : netlink_hear(event_fd, is_news, ns);
 }
 
-static void hear_groups(int ear, const int groups[], bool on)
+static void hear_groups(int event_fd, const int groups[], bool on)
 {
 	for (; *groups; groups++)
-		netlink_hear_group(ear, *groups, on);
+		netlink_hear_group(event_fd, *groups, on);
 }
 
 static void hear_all(struct ns *ns, bool on)
 {
-	hear_groups(ns->nf_ear, rule_groups, on);
-	hear_groups(ns->route_ear, ns->pidfd < 0 ? host_groups : route_groups, on);
+	hear_groups(ns->nf_event_fd, rule_groups, on);
+	hear_groups(ns->route_event_fd, ns->pidfd < 0 ? host_groups : route_groups, on);
 	ns->muted = !on;
 }
 
 static void mute(struct ns *ns)
 {
 	hear_all(ns, false);
-	netlink_forget(ns->nf_ear);
-	netlink_forget(ns->route_ear);
+	netlink_forget(ns->nf_event_fd);
+	netlink_forget(ns->route_event_fd);
 }
 
 void ns_listen(struct ns *ns)
@@ -166,8 +166,8 @@ void ns_listen(struct ns *ns)
 bool ns_heard_changes(struct ns *ns)
 {
 	pid_t rules_by = ns->rules_by.pid, routes_by = ns->routes_by.pid;
-	enum heard rules = hear(ns->nf_ear, is_foreign_transaction, ns);
-	enum heard routes = hear(ns->route_ear, is_foreign_route, ns);
+	enum heard rules = hear(ns->nf_event_fd, is_foreign_transaction, ns);
+	enum heard routes = hear(ns->route_event_fd, is_foreign_route, ns);
 
 	if (rules == HEARD_TOO_MUCH || routes == HEARD_TOO_MUCH)
 		mute(ns);
@@ -342,8 +342,8 @@ bool ns_is_alive(const struct ns *ns)
 
 void ns_close(struct ns *ns)
 {
-	int *const fds[] = {&ns->nf_fd,	    &ns->route_fd, &ns->nf_ear,
-			    &ns->route_ear, &ns->pidfd,	   &ns->ns_fd};
+	int *const fds[] = {&ns->nf_fd,		 &ns->route_fd, &ns->nf_event_fd,
+			    &ns->route_event_fd, &ns->pidfd,	&ns->ns_fd};
 
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
 		close_at_exit_of_scope(fds[i]);

@@ -12,12 +12,12 @@
 #include <sys/types.h>
 
 struct ns {
-	int nf_fd;     /* NETLINK_NETFILTER, or -1 */
-	int route_fd;  /* NETLINK_ROUTE, or -1 */
-	int nf_ear;    /* hears of nf_tables transactions, or -1 */
-	int route_ear; /* hears of ip_forward; but on the host, which has too many, also of
+	int nf_fd;	    /* NETLINK_NETFILTER, or -1 */
+	int route_fd;	    /* NETLINK_ROUTE, or -1 */
+	int nf_event_fd;    /* hears of nf_tables transactions, or -1 */
+	int route_event_fd; /* hears of ip_forward; but on the host, which has too many, also of
 			  routes, their rules, links and addresses */
-	int ns_fd;     /* the namespace itself */
+	int ns_fd;	    /* the namespace itself */
 	int pidfd; /* of the container's first process; readable when it is dead; -1: the host */
 	pid_t pid;
 	uint64_t inode;			   /* of the namespace, st_ino of /proc/PID/ns/net */
@@ -32,7 +32,7 @@ struct ns {
 
 #define NS_INIT                                                                                    \
 	{                                                                                          \
-		.nf_fd = -1, .route_fd = -1, .nf_ear = -1, .route_ear = -1, .ns_fd = -1,           \
+		.nf_fd = -1, .route_fd = -1, .nf_event_fd = -1, .route_event_fd = -1, .ns_fd = -1, \
 		.pidfd = -1                                                                        \
 	}
 
@@ -46,13 +46,13 @@ MUST_CHECK bool ns_open_host(struct ns *ns, struct error *err);
 MUST_CHECK bool ns_open_container(struct ns *ns, pid_t pid, const char *container_id,
 				  struct error *err);
 /*
- * While anybody listens, the kernel writes a notification for every element and rule: a load of
- * 10 000 takes four times as long. So we don't listen to a large transaction of ours, of so many
- * bytes. What somebody else does meanwhile is seen all the same: a pass that changed something is
- * followed by one that looks. True: it is deaf now, until ns_hear_again.
+ * While somebody listens, the kernel writes a notification for every element and rule, and loading
+ * 10 000 of them takes four times as long. So we leave the group during a large transaction (bytes)
+ * of ours. A change that somebody else makes in that time is still found: a pass that changed
+ * something is followed by one that looks. True: events are muted, until ns_unmute_events.
  */
-bool ns_turn_deaf(const struct ns *ns, size_t bytes);
-void ns_hear_again(const struct ns *ns, bool deaf);
+bool ns_mute_events(const struct ns *ns, size_t bytes);
+void ns_unmute_events(const struct ns *ns, bool muted);
 /*
  * Somebody else changed rules, or what our routes hang on, since the last time. Takes the news; of
  * who tells too much nothing more is heard until ns_listen.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "base/seen.h"
+#include "base/hash_set.h"
 
 #include "base/hash.h"
 
-static uint64_t *slot_of(const struct seen *s, uint64_t key)
+static uint64_t *slot_of(const struct hash_set *s, uint64_t key)
 {
 	uint64_t i = hash_word(HASH_START, key);
 
@@ -12,9 +12,9 @@ static uint64_t *slot_of(const struct seen *s, uint64_t key)
 	return &s->slots[i & (s->cap - 1)];
 }
 
-static void grow(struct seen *s, struct arena *a)
+static void grow(struct hash_set *s, struct arena *a)
 {
-	const struct seen old = *s;
+	const struct hash_set old = *s;
 
 	s->cap = old.cap ? 2 * old.cap : 64;
 	s->slots = arena_array(a, uint64_t, s->cap);
@@ -23,7 +23,7 @@ static void grow(struct seen *s, struct arena *a)
 			*slot_of(s, old.slots[i]) = old.slots[i];
 }
 
-bool seen_before(struct seen *s, struct arena *a, uint64_t key)
+bool hash_set_has_or_add(struct hash_set *s, struct arena *a, uint64_t key)
 {
 	uint64_t *slot;
 

@@ -89,7 +89,7 @@ static bool is_risky(const nft_changes *changes)
 static void begin(struct nft_batch *batch, struct arena *a)
 {
 	nft_batch_begin(batch, a, 1);
-	batch->table = NFT_MEANWHILE_TABLE;
+	batch->table = NFT_GAP_TABLE;
 }
 
 static void add_rules(struct nft_batch *batch, struct arena *a, const struct picked *p,
@@ -134,9 +134,9 @@ static void write_behind(struct nft_batch *batch, struct arena *a)
 	nft_batch_end(batch, a);
 }
 
-void nft_meanwhile(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
-		   const struct ruleset *want, const struct ruleset *have,
-		   const nft_changes *changes)
+void nft_bridge_gap(struct nft_batch *before, struct nft_batch *behind, struct arena *a,
+		    const struct ruleset *want, const struct ruleset *have,
+		    const nft_changes *changes)
 {
 	struct picked p = {.rs = want,
 			   .sets = arena_array(a, bool, want->sets.n + 1),
