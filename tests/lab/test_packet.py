@@ -112,7 +112,7 @@ def test_the_rule_that_drops_is_shown_by_its_text(asking):
         else:
             assert packet["trace"][-1]["verdict"] == "drop" and texts(packet)[-1].endswith("-j DROP"), packet
         bed.lab.run("iptables", "-I", "DOCKER-USER", "1", "-d", "192.0.2.2", "-j", "DROP")
-        code, packet = ask(bed, "publicbackend", "192.0.2.2", "80")
+        code, packet = ask(bed, "smarthostbackend-1", "192.0.2.2", "80")
         assert (code, packet["verdict"]) == (2, "stopped")
         if not bed.lab.legacy:
             assert texts(packet)[-1] == "-A DOCKER-USER -d 192.0.2.2/32 -j DROP"
@@ -189,3 +189,17 @@ def test_what_a_container_itself_refuses_never_comes_out(asking):
     assert (code, packet["agrees"], packet["trace"]) == (1, False, []) and "a rule in its own namespace drops it" in packet["end"]
     assert ask(bed, "publicbackend", "smarthostloadbalancer", "8080")[0] == 2
     bed.lab.inside("publicbackend", "nft", "delete table inet own")
+
+
+def test_what_would_not_come_to_this_host_is_not_sent(asking):
+    """A packet that leaves a container by its tunnel, or stays in it, nobody here could stop."""
+    bed = asking
+    bed.apply()
+    bed.prober.serve_at(beds.CLIENT, "publicbackend")
+    heard(bed, beds.CLIENT, "publicbackend")
+    for words, why in ((("wireguardproxy", beds.CLIENT_IP, "80"), "its own namespace sends what goes there from 10.66.0.1"),
+                       (("publicbackend", PUBLIC, "80"), "it stays in its own namespace")):
+        code, packet = ask(bed, *words)
+        assert (packet["verdict"], packet["trace"]) == ("stopped", []) and why in packet["end"], (code, packet)
+    assert not heard(bed, beds.CLIENT, "publicbackend")
+    assert bed.prober.open("wireguardproxy", beds.CLIENT_IP, "tcp", 80, timeout=3)

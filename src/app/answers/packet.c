@@ -22,13 +22,23 @@ struct trying {
 
 /* --- who sends it --- */
 
+static bool has_address(const struct engine_container *c, const struct engine *engine, struct ip ip)
+{
+	list_each (e, &c->endpoints) {
+		const struct engine_network *network = engine_find_network(engine, e->network);
+
+		/* what leaves by others, as macvlan, does not come to this host */
+		if (ip_equal(e->ip, ip) && network && network->bridge)
+			return true;
+	}
+	return false;
+}
+
 static const struct engine_container *container_at(const struct engine *engine, struct ip ip)
 {
 	list_each (c, &engine->containers)
-		if (c->running)
-			list_each (e, &c->endpoints)
-				if (ip.family && ip_equal(e->ip, ip))
-					return c;
+		if (c->running && ip.family && has_address(c, engine, ip))
+			return c;
 	return NULL;
 }
 
@@ -37,8 +47,7 @@ static uint32_t network_of(const struct trying *t, struct ip ip)
 	return ip.family ? config_network_of(t->reach->config, prefix_of(ip)) : NONE;
 }
 
-/* From where it is at home: elsewhere it would be borrowed, and comes in where nobody of ours is.
- */
+/* Elsewhere its address would be borrowed. */
 static bool is_at_home(const struct trying *t)
 {
 	uint32_t network = network_of(t, t->flow->src);
@@ -63,7 +72,7 @@ static void find_sender(struct trying *t)
 			"yourself",
 			t->flow->src.family ? src.s : "the source",
 			c ? " is at home on another interface"
-			  : " is no running container's address",
+			  : " is no running container's address on a bridge",
 			c ? "" : ", and from outside it can't be sent from here");
 		return;
 	}
@@ -102,7 +111,6 @@ static bool send_it(struct trying *t, struct error *err)
 {
 	struct traced *traced = t->traced;
 	struct probing p = {
-		.host = &t->world->host,
 		.from = t->from,
 		.probe.proto = t->flow->proto,
 		.flow = {.src = t->flow->src, .dst = destination(t), .dport = t->flow->port}};
@@ -115,8 +123,7 @@ static bool send_it(struct trying *t, struct error *err)
 	if (!probe_run(&traced->trace, t->a, &p, err))
 		return false;
 	traced->sent = p.flow;
-	traced->proto = p.probe.proto;
-	traced->refused = p.refused;
+	traced->refused = *p.refused ? arena_strdup(t->a, p.refused) : NULL;
 	traced->in = arena_strdup(t->a, p.in);
 	traced->out = arena_strdup(t->a, p.out);
 	return true;

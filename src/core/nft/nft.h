@@ -87,8 +87,9 @@ void nft_bridge_gap(struct nft_batch *before, struct nft_batch *behind, struct a
 bool nft_same_rule(const struct rule *want, const struct rule *have);
 
 /* Text that `nft -f` takes; the same table as the messages make. Appended. */
-void nft_print_rule(struct buf *out, const struct rule *rule);
 void nft_print(struct buf *out, const struct ruleset *rs);
+/* One rule, without its comment and newline. */
+void nft_print_rule(struct buf *out, const struct rule *rule);
 /* "rule forward: ct state …", "element allow: …"; element i of the run where there are several. */
 void nft_print_change(struct buf *out, const struct nft_change *change, uint32_t i);
 

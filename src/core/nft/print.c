@@ -318,7 +318,6 @@ static bool says_ipv4(const struct term *t)
 	return false;
 }
 
-/* One rule, without its comment and newline: for plan lines, explain and errors. */
 void nft_print_rule(struct buf *out, const struct rule *rule)
 {
 	bool ipv4 = rule->family == 4;

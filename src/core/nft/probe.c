@@ -16,8 +16,12 @@ static uint32_t add_words(uint32_t sum, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 
-	for (size_t i = 0; i < len; i += 2)
-		sum += (uint32_t)(at[i] << 8 | at[i + 1]);
+	for (size_t i = 0; i < len; i += sizeof(uint16_t)) {
+		uint16_t word;
+
+		memcpy(&word, at + i, sizeof(word));
+		sum += ntohs(word);
+	}
 	return sum;
 }
 

@@ -65,7 +65,7 @@ static const char *flow_text(struct tester *t, const struct reach_flow *flow)
 /* Of one flow that may be an example against it. "": it is none. */
 static const char *against(struct tester *t, const struct reach_flow *flow, bool closed)
 {
-	struct reach_path path;
+	struct reach_path path = {0};
 
 	reach_walk(&path, t->a, t->reach, t->facts, t->seen, flow);
 	if (closed && path.allowed) /* nothing keeps it, and no policy is about it */

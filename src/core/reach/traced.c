@@ -88,7 +88,8 @@ static const char *foreign_text(struct arena *a, const struct rule *rule, const 
 	struct plain plain = plain_of_rule(rule, a);
 	const char *text = plain_text(&plain, chain, a);
 
-	return strcmp(plain.target, ANYTHING) != 0 && strncmp(text + 3 + strlen(chain), " …", 4)
+	return strcmp(plain.target, ANYTHING) != 0 &&
+			       strncmp(text + 3 + strlen(chain), " …", 4) != 0
 		       ? text
 		       : NULL;
 }

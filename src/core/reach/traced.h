@@ -15,7 +15,6 @@ struct traced {
 	const char *unsent; /* why no packet was sent, and what helps; NULL: one was */
 	const char *sender; /* the container that it was sent from; NULL: this host */
 	struct probe_flow sent;
-	uint8_t proto;
 	const char *refused;  /* why the sender's own namespace kept it; NULL: it did not */
 	const char *in, *out; /* interfaces where it came and would leave; "": not seen */
 	bool legacy;	      /* iptables-legacy has rules there: nobody tells of these */

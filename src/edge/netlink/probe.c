@@ -5,6 +5,7 @@
 #include "edge/netlink/netlink.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -34,20 +35,85 @@ static struct sockaddr_in address_of(struct ip ip, uint16_t port)
 	return address;
 }
 
-/* The address that the namespace would use towards there. Connecting a datagram socket sends
- * nothing. */
-static bool find_source(struct ip *src, struct ip dst, struct error *err)
+static bool has_no_route(int code)
+{
+	return code == ENETUNREACH || code == EHOSTUNREACH;
+}
+
+/* True: that it is not sent is an answer. */
+PRINTF_LIKE(2, 3)
+static bool refuse(struct probing *p, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->refused, sizeof(p->refused), format, args);
+	va_end(args);
+	return true;
+}
+
+/* The address that the namespace uses towards there: connecting a datagram socket sends nothing. */
+static bool find_source(struct probing *p, struct ip *src, struct error *err)
 {
 	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in to = address_of(dst, 1), own;
+	struct sockaddr_in to = address_of(p->flow.dst, 1), own;
 	socklen_t len = sizeof(own);
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
-		return error_set(err, errno, "find the way to %s", ip_format(dst).s);
+	if (fd < 0)
+		return error_set(err, errno, "open a socket");
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && has_no_route(errno))
+		return refuse(p, "its own namespace has no route there");
+	if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		return error_set(err, errno, "find the way to %s", ip_format(p->flow.dst).s);
 	*src = (struct ip){.family = 4};
 	memcpy(src->bytes, &own.sin_addr, sizeof(own.sin_addr));
 	return true;
+}
+
+/* The interface that has the source address leads to this host, others may lead past it. */
+static bool hold_interface(int raw, struct ip src, struct error *err)
+{
+	struct sockaddr_in own = address_of(src, 0);
+	struct ifaddrs *all;
+	bool held = false;
+
+	if (getifaddrs(&all) < 0)
+		return error_set(err, errno, "list addresses");
+	for (const struct ifaddrs *at = all; at && !held; at = at->ifa_next) {
+		const struct sockaddr_in *there = (const void *)at->ifa_addr;
+
+		held = there && there->sin_family == AF_INET &&
+		       there->sin_addr.s_addr == own.sin_addr.s_addr &&
+		       !setsockopt(raw, SOL_SOCKET, SO_BINDTODEVICE, at->ifa_name,
+				   (socklen_t)strlen(at->ifa_name));
+	}
+	freeifaddrs(all);
+	return held ||
+	       error_set(err, -1, "no interface there has the address %s", ip_format(src).s);
+}
+
+/*
+ * A container's packet must come to this host: nobody here would stop one that goes another way, or
+ * to the container itself.
+ */
+static bool choose_way(struct probing *p, int raw, struct error *err)
+{
+	struct ip src = {0};
+
+	if (!find_source(p, &src, err))
+		return false;
+	if (*p->refused)
+		return true;
+	if (p->from->pidfd < 0) {
+		p->flow.src = src;
+		return true;
+	}
+	if (!ip_equal(src, p->flow.src))
+		return refuse(p, "its own namespace sends what goes there from %s",
+			      ip_format(src).s);
+	if (ip_equal(src, p->flow.dst))
+		return refuse(p, "it stays in its own namespace");
+	return hold_interface(raw, src, err);
 }
 
 /* Of SCTP and of echoes the kernel gives no numbers away: a random one, as chosen before. */
@@ -74,8 +140,7 @@ static bool open_sockets(struct probing *p, struct sockets *s, struct error *err
 		return error_set(err, errno, "open a raw socket%s",
 				 errno == EPERM ? " (it takes CAP_NET_RAW; add --cap-add NET_RAW)"
 						: "");
-	return (p->flow.src.family || find_source(&p->flow.src, p->flow.dst, err)) &&
-	       hold_port(p, &s->held, err);
+	return choose_way(p, s->raw, err) && (*p->refused || hold_port(p, &s->held, err));
 }
 
 static bool open_there(struct probing *p, struct sockets *s, struct error *err)
@@ -141,15 +206,13 @@ static bool send_packet(int raw, struct probing *p, struct error *err)
 	probe_packet(&packet, &p->probe, &p->flow);
 	if (sendto(raw, packet.data, packet.len, 0, (struct sockaddr *)&to, sizeof(to)) >= 0)
 		return true;
-	if (errno == EPERM &&
-	    p->from->pidfd < 0) /* of the host's rules the trace tells, and ours */
+	/* of the host's rules the trace tells, and ours are among them */
+	if (errno == EPERM && p->from->pidfd < 0)
 		return true;
 	if (errno == EPERM)
-		p->refused = "a rule in its own namespace drops it";
-	else if (errno == ENETUNREACH || errno == EHOSTUNREACH)
-		p->refused = "its own namespace has no route there";
-	if (p->refused)
-		return true;
+		return refuse(p, "a rule in its own namespace drops it");
+	if (has_no_route(errno))
+		return refuse(p, "its own namespace has no route there");
 	return error_set(err, errno, "send a packet to %s", ip_format(p->flow.dst).s);
 }
 
@@ -195,11 +258,14 @@ static bool run(struct trace *trace, struct arena *a, struct probing *p, struct 
 	/* the owner's number: nobody else's tables are called so */
 	snprintf(table, sizeof(table), TRACE_TABLE "%u", netlink_port(owner));
 	p->probe.table = table;
-	if (!open_there(p, s, err) || !watch(owner, p, err) || !send_packet(s->raw, p, err))
+	if (!open_there(p, s, err))
 		return false;
-	if (!p->refused)
+	if (*p->refused)
+		return true;
+	if (!watch(owner, p, err) || !send_packet(s->raw, p, err))
+		return false;
+	if (!*p->refused)
 		listen_to(ear, &hearing);
-	p->probe.table = NULL;
 	conntrack_forget(p->from, p->probe.proto, &p->flow);
 	return true;
 }

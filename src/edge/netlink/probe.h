@@ -9,11 +9,11 @@
 #include "edge/netlink/netns.h"
 
 struct probing {
-	const struct ns *host, *from; /* from: where it is sent; may be the host's */
+	const struct ns *from; /* where it is sent; may be the host's, which is listened to */
 	struct probe probe;
 	struct probe_flow flow; /* src family 0: what the route to dst has; sport is chosen */
 	bool within;		/* it may stay within a bridge, which must be watched, then */
-	const char *refused;	/* why the sender's own namespace did not send it; NULL: it did */
+	char refused[96];	/* why its own namespace does not send it so; "": it does */
 	char in[16], out[16];	/* names of the trace's interfaces; "": not seen */
 };
 
