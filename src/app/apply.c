@@ -19,10 +19,10 @@ static bool is_accepted(const struct options *o, const struct generation *g, str
 }
 
 /* A daemon that starts later goes on from here. */
-static bool keep_last_good(const struct options *o, const struct buf *text,
+static bool keep_last_good(const struct options *o, const struct texts *text,
 			   const struct generation *g, struct error *err)
 {
-	return last_good_is(o, text->len, g->config.digest) ||
+	return last_good_is(o, text->bytes.len, g->config.digest) ||
 	       (last_good_propose(o, text, err) && last_good_accept(o, err));
 }
 
@@ -55,7 +55,7 @@ static int refuse_replace(const char *holder)
 	return EXIT_FAILED;
 }
 
-static int apply(struct change *c, const struct buf *text)
+static int apply(struct change *c, const struct texts *text)
 {
 	struct error err = {0}, unkept = {0};
 	char holder[LOCK_TEXT];
@@ -80,7 +80,7 @@ static int apply(struct change *c, const struct buf *text)
 
 int verb_apply(const struct options *o)
 {
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts text = {0};
 	struct generation g;
 	struct change c;
 	struct error err = {0};
@@ -88,7 +88,7 @@ int verb_apply(const struct options *o)
 
 	if (!load_file(&g, &text, o))
 		return EXIT_FAILED;
-	if (!change_open(&c, o, &g, text.len, &err) || !is_accepted(o, &g, &err))
+	if (!change_open(&c, o, &g, text.bytes.len, &err) || !is_accepted(o, &g, &err))
 		status = change_fail(&err);
 	else
 		status = apply(&c, &text);

@@ -407,11 +407,11 @@ static void (*const checks[])(struct doctor *) = {
 
 static void look(struct doctor *d)
 {
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts text = {0};
 	struct error err = {0};
 	static const struct generation nothing;
 
-	d->valid = file_read(&text, d->options->config, CONFIG_MAX_BYTES, &d->unread) &&
+	d->valid = texts_read(&text, d->options->config, TEXTS_PIPE_MS, &d->unread) &&
 		   generation_load(&d->generation, d->options->config, &text, &err);
 	d->world.look_for_leftovers = true;
 	d->world.keep_networks = true;

@@ -24,9 +24,14 @@ static void print_diags_json(const struct options *o, const struct generation *g
 	buf_json_string(&out, o->config);
 	buf_printf(&out, ",\n  \"valid\": %s,\n  \"diagnostics\": [", valid ? "true" : "false");
 	list_each (diag, &g->diags.list) {
-		buf_printf(&out,
-			   "%s    {\"line\": %u, \"column\": %u, \"severity\": \"%s\", \"path\": ",
-			   comma, diag->line, diag->column, severity_names[diag->severity]);
+		buf_printf(&out, "%s    {", comma);
+		if (diag->file) {
+			buf_puts(&out, "\"file\": ");
+			buf_json_string(&out, diag->file);
+			buf_puts(&out, ", ");
+		}
+		buf_printf(&out, "\"line\": %u, \"column\": %u, \"severity\": \"%s\", \"path\": ",
+			   diag->line, diag->column, severity_names[diag->severity]);
 		buf_json_string(&out, diag->path);
 		buf_puts(&out, ", \"message\": ");
 		buf_json_string(&out, diag->message);
@@ -55,12 +60,12 @@ static void print_summary(const struct options *o, const struct generation *g)
 
 int verb_check(const struct options *o)
 {
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts text = {0};
 	struct generation g;
 	struct error err = {0};
 	bool valid;
 
-	if (!file_read(&text, o->config, CONFIG_MAX_BYTES, &err))
+	if (!texts_read(&text, o->config, TEXTS_PIPE_MS, &err))
 		return say_failed(&err);
 	valid = generation_check(&g, o->config, &text, &err) && !(o->strict && g.diags.n_warnings);
 	if (o->json)
@@ -124,7 +129,7 @@ static int print_rules(const struct options *o, const struct pass *p)
 
 int verb_rules(const struct options *o)
 {
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts text = {0};
 	struct generation g;
 	struct pass pass;
 	int status;
@@ -134,7 +139,9 @@ int verb_rules(const struct options *o)
 	pass_compile(&pass, o, &g);
 	if (!o->quiet)
 		say_findings(stderr, &pass);
-	status = print_rules(o, &pass);
+	if (pass.want.refused)
+		say_error("%s", pass.want.refused);
+	status = pass.want.refused ? EXIT_FAILED : print_rules(o, &pass);
 	pass_release(&pass);
 	generation_release(&g);
 	return status;
@@ -156,7 +163,8 @@ static void note_work(const struct world *w)
 
 int verb_plan(const struct options *o)
 {
-	AUTO_BUF struct buf out = {0}, text = {0};
+	AUTO_TEXTS struct texts text = {0};
+	AUTO_BUF struct buf out = {0};
 	struct generation g;
 	struct world world;
 	struct pass pass = {0};
@@ -177,7 +185,7 @@ int verb_plan(const struct options *o)
 	} else if (replace_refused(&pass, o, &err)) {
 		status = say_failed(&err);
 	} else {
-		compare_with_file_in_force(&pass, &g, o, text.len);
+		compare_with_file_in_force(&pass, &g, o, text.bytes.len);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);
 		else if (!o->quiet)

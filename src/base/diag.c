@@ -98,6 +98,8 @@ void diags_place(struct diags *d, const char *text, size_t len)
 
 		move_on(&p, text + done, at - done);
 		done = at;
+		if (diag->file)
+			continue;
 		diag->line = p.line;
 		diag->column = p.column;
 	}
@@ -157,7 +159,8 @@ const char *quote_place(struct arena *a, const char *text, size_t len, size_t of
 
 const char *diag_format(struct arena *a, const char *file, const struct diag *diag)
 {
-	return foreign_line(a, arena_printf(a, "%s:%u:%u: %s: %s%s%s", file, diag->line,
-					    diag->column, severity_names[diag->severity],
-					    diag->path, *diag->path ? ": " : "", diag->message));
+	return foreign_line(a,
+			    arena_printf(a, "%s:%u:%u: %s: %s%s%s", diag->file ? diag->file : file,
+					 diag->line, diag->column, severity_names[diag->severity],
+					 diag->path, *diag->path ? ": " : "", diag->message));
 }

@@ -19,6 +19,7 @@ struct diag {
 	uint32_t at;	       /* offset in the text; counts until there is a line */
 	uint32_t line, column; /* 0 until diags_place */
 	uint32_t order;	       /* the n-th added: keeps the sorting stable */
+	const char *file;      /* another one than the text's: line and column are said; or NULL */
 	const char *path;      /* as people write it: policies[3].port; "" for the whole file */
 	const char *message;   /* what is wrong, and the remedy after "; " or in parentheses */
 	const char *quote;     /* lines that show the place, for people; NULL: there are none */

@@ -214,3 +214,13 @@ bool protocol_has_ports(uint8_t number)
 
 	return found && found->ports;
 }
+
+bool prefix_parse_any(struct prefix *p, const char *text)
+{
+	struct ip ip;
+
+	if (!ip_parse(&ip, text))
+		return prefix_parse(p, text);
+	*p = prefix_of(ip);
+	return true;
+}

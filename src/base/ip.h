@@ -31,6 +31,9 @@ MUST_CHECK bool ip_parse(struct ip *ip, const char *text);
 /* "a.b.c.d/len"; host bits are kept, see prefix_is_canonical. */
 MUST_CHECK bool prefix_parse(struct prefix *p, const char *text);
 
+/* A prefix, or an address as the prefix that is it alone. */
+MUST_CHECK bool prefix_parse_any(struct prefix *p, const char *text);
+
 struct ip ip_v4(uint32_t host_order);
 uint32_t ip_to_v4(struct ip ip); /* host order; 0 for other families */
 struct ip ip_plus(struct ip ip, uint32_t n);

@@ -167,8 +167,8 @@ def lists(what, criteria, results):
     """Lists of sources as people have them, one policy each; services; ranges."""
     singles = {}
     for n, kinds in what["lists"].items():
-        for kind in ("single", *kinds):
-            config, flows = configs.outside(n, kind)
+        for kind in ("single", *kinds, *(f"{kind} in one list" for kind in kinds)):
+            config, flows = configs.outside(n, kind.split()[0], "list" in kind)
             wall, cpu, elements = enforced.list_load(config, flows if kind == kinds[-1] else (), what["list_rounds"], "drop")
             print_list(f"{n} sources, {kind}", wall, cpu, elements)
             results[f"{n} sources, {kind}"] = {"elements": elements, **cpu.medians()}

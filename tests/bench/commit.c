@@ -7,20 +7,22 @@
  *     ours    rules made from the compiled state, messages built, sent and acknowledged, with all
  *             the sockets open that the program has
  *     change, change_kernel  the same for one policy whose port changes, there and back, or that
- *             goes and comes back
+ *             goes and comes back; of a file with a list a member of it
  */
 #include "base/hash.h"
 #include "bench/load.h"
 #include "edge/firewall/nft.h"
 #include "edge/netlink/netlink.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ENGINE_MAJOR = 20, ANSWER_BYTES = 256 << 10, CHANGES = 50 };
+enum { ENGINE_MAJOR = 20, ANSWER_BYTES = 256 << 10, CHANGES = 50, PATIENCE_MS = 10000 };
 
 struct bench {
 	struct buf text;
@@ -49,13 +51,23 @@ static void replay(int fd, const struct nft_batch *batch)
 	static _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES];
 	const struct nlmsghdr *message = (const void *)answer;
 
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint32_t n = 0;
+
 	if (send(fd, batch->bytes.data, batch->bytes.len, 0) != (ssize_t)batch->bytes.len)
 		fail("the kernel does not take the bytes");
-	if (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) <
-	    (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr)))
-		fail("the acknowledgement is missing");
-	if (((const struct nlmsgerr *)NLMSG_DATA(message))->error)
-		refused(message);
+	if (poll(&p, 1, PATIENCE_MS) != 1)
+		fail("the acknowledgement does not come");
+	/* a batch may have several: what is left unread would fill the socket */
+	while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) >=
+	       (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
+		if (message->nlmsg_type == NLMSG_ERROR &&
+		    ((const struct nlmsgerr *)NLMSG_DATA(message))->error)
+			refused(message);
+		n++;
+	}
+	if (!n)
+		fail(strerror(errno));
 }
 
 static void build(struct nft_batch *batch, struct arena *a, const struct ruleset *want,

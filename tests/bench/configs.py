@@ -150,11 +150,12 @@ def converge(engine, config, running=False, pids=None):
         engine.add_network(key, subnet, gateway=str(ipaddress.ip_network(subnet)[1]),
                            bridge=network.get("bridge_name"), labels={"io.harborwall.managed": "1"})
     by_subnet = {n["IPAM"]["Config"][0]["Subnet"]: ident for ident, n in engine.networks.items() if n["IPAM"]["Config"]}
+    lengths = sorted({int(subnet.split("/")[1]) for subnet in by_subnet})
     for ip, address in config["ips"].items():
         name = address["container_name"]
         pid = (pids or {}).get(name, 0)
         ident = engine.add_container(name, running=running or bool(pid), pid=pid)
-        network = by_subnet[str(ipaddress.ip_network(f"{ip}/24", False))]
+        network = next(by_subnet[subnet] for bits in lengths if (subnet := str(ipaddress.ip_network(f"{ip}/{bits}", False))) in by_subnet)
         engine.attach(ident, network, ip, {"DriverOpts": {"io.harborwall.managed": "1"}})
     return engine
 
@@ -180,11 +181,11 @@ def prefixes(n, kind, seed=1):
     return list(found)
 
 
-def outside(n, kind):
-    """(config, flows): one policy for each source, all to one container and port."""
+def outside(n, kind, together=False):
+    """(config, flows): one policy for each source, or one for the list of them, all to one container and port."""
     config = {"networks": {"front": {"subnet": "10.0.0.0/24"}}, "ips": {"10.0.0.2": {"container_name": "lb"}}, "policies": []}
     sources = prefixes(n, kind)
-    config["policies"] = [{"selector": "lb", "from": source, "port": 80} for source in sources]
+    config["policies"] = [{"selector": "lb", "from": source, "port": 80} for source in ([sources] if together else sources)]
     return config, [(source, "10.0.0.2", 80) for source in sources]
 
 

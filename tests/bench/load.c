@@ -70,15 +70,34 @@ void load_change_one(struct loaded *l)
 	fail("networks.json", "has no policy of one port to change");
 }
 
-void load_drop_one(struct loaded *l)
+/* Of a file that is one list a member, else a policy. */
+static void drop_member(struct member_list *list, uint32_t i)
 {
-	static uint32_t times;
-	uint32_t i = l->config.policies.n / 2 + times++;
+	struct prefix *net = &list->nets.items[i];
+
+	if (i >= list->nets.n)
+		fail("networks.json", "has no member whose loss changes anything");
+	memmove(net, net + 1, (--list->nets.n - i) * sizeof(*net));
+}
+
+static void drop_policy(struct loaded *l, uint32_t i)
+{
 	struct policy *p = &l->config.policies.items[i];
 
 	if (i >= l->config.policies.n)
 		fail("networks.json", "has no policy whose loss changes anything");
 	memmove(p, p + 1, (--l->config.policies.n - i) * sizeof(*p));
+}
+
+void load_drop_one(struct loaded *l)
+{
+	static uint32_t times;
+
+	if (l->config.lists.n) {
+		drop_member(l->config.lists.items, l->config.lists.items->nets.n / 2 + times++);
+		return;
+	}
+	drop_policy(l, l->config.policies.n / 2 + times++);
 }
 
 struct facts load_facts(uint32_t major)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes as networks.json: a config whose names can be looked up, or a diagnostic whose place
- * lies in the file; refused if the JSON library refuses them; and it means the same when it is
- * written anew from what the library reads in it, every text of it spelled in escapes.
+ * Any bytes as networks.json, and behind three newlines as the list "@f": a config whose names can
+ * be looked up, or a diagnostic whose place lies in the file; refused if the JSON library refuses
+ * them; and it means the same when it is written anew from what the library reads in it, every text
+ * of it spelled in escapes.
  */
 #include "fuzz.h"
 
@@ -20,13 +21,19 @@ struct read {
 	bool ok;
 };
 
-static void read_text(struct read *r, const char *text, size_t len)
+static void read_text(struct read *r, const char *text, size_t len, const char *listed)
 {
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
+	struct list_file list = {"f", "f", listed, strlen(listed), NULL};
+	list_files files = {.items = &list, .n = 1, .cap = 1};
+	name_list named = {0};
 
 	*r = (struct read){0};
 	r->diags.arena = &r->a;
-	r->ok = config_decode(&r->config, &kept, &r->diags, &r->a, "f", text, len);
+	if (config_parse(&kept, &r->diags, text, len)) {
+		config_list_files(&named, &r->a, &kept);
+		r->ok = config_decode_parsed(&r->config, &kept, &r->diags, &r->a, "config", &files);
+	}
 	claim(r->ok == !r->diags.n_errors);
 	claim(r->config.resolvable || !r->ok);
 	if (r->config.resolvable)
@@ -154,7 +161,8 @@ static bool is_a_limit(const json_error_t *error)
 	       json_error_code(error) == json_error_null_byte_in_key;
 }
 
-static void compare_with_library(const struct read *r, const char *text, size_t len)
+static void compare_with_library(const struct read *r, const char *text, size_t len,
+				 const char *listed)
 {
 	AUTO_BUF struct buf other = {0};
 	json_error_t error;
@@ -168,20 +176,28 @@ static void compare_with_library(const struct read *r, const char *text, size_t 
 	}
 	spell(&other, root);
 	json_decref(root);
-	read_text(&again, buf_text(&other), other.len);
+	read_text(&again, buf_text(&other), other.len, listed);
 	same(r, &again);
 	arena_release(&again.a);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = own_copy(data, size);
+	static const char between[] = "\n\n\n";
+	char *text = own_copy(data, size), *listed = memmem(text, size, between, strlen(between));
+	AUTO_BUF struct buf list = {0};
 	struct read r;
 
-	read_text(&r, text, size);
+	if (listed)
+		buf_add(&list, listed + strlen(between),
+			(size_t)(text + size - listed) - strlen(between));
+	size = listed ? (size_t)(listed - text) : size;
+	read_text(&r, text, size, buf_text(&list));
 	list_each (diag, &r.diags.list)
-		claim(diag->line >= 1 && diag->line <= lines_of(text, size) && diag->column >= 1);
-	compare_with_library(&r, text, size);
+		claim(diag->line >= 1 && diag->column >= 1 &&
+		      diag->line <= (diag->file ? lines_of(buf_text(&list), list.len)
+						: lines_of(text, size)));
+	compare_with_library(&r, text, size, buf_text(&list));
 	arena_release(&r.a);
 	free(text);
 	return 0;

@@ -19,7 +19,10 @@ def cases(folder):
 
 
 def run(tmp_path, folder, name, *verb):
-    """With the file as networks.json in the working directory: no path of this machine gets out."""
+    """With the file as networks.json in the working directory: no path of this machine gets out. Lists that it names
+    stand in the folder NAME.d."""
+    if os.path.isdir(f"{HERE}/{folder}/{name}.d"):
+        shutil.copytree(f"{HERE}/{folder}/{name}.d", tmp_path, symlinks=True, dirs_exist_ok=True)
     with open(f"{HERE}/{folder}/{name}.json", "rb") as f:
         (tmp_path / "networks.json").write_bytes(f.read())
     return subprocess.run([HARBORWALL, *verb, "networks.json"], cwd=tmp_path, text=True,

@@ -74,7 +74,9 @@ class Config:
         return [ipaddress.ip_network(a["ip"]) for a in self.addresses if any(fits(a.get(f)) for f in fields)]
 
     def resolve(self, name, subject=False):
-        """Prefixes that a name of `from`, `to` or a subject stands for; [] leaves the policy waiting."""
+        """Prefixes that a name of `from`, `to` or a subject, or a list of them, stands for; [] leaves the policy waiting."""
+        if isinstance(name, list):
+            return [p for member in name for p in self.resolve(member)]
         try:
             return [ipaddress.ip_network(name)]
         except ValueError:

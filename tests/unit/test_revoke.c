@@ -30,8 +30,12 @@ static struct prefix prefix(const char *text)
 
 /* --- the flows that rules admit --- */
 
-static const char *const files[] = {"example", "every_field", "service_without_container",
-				    "source_address_wins", "masquerade_of_one_port"};
+static const char *const files[] = {"example",
+				    "every_field",
+				    "service_without_container",
+				    "source_address_wins",
+				    "masquerade_of_one_port",
+				    "lists"};
 
 struct example {
 	struct arena arena;
@@ -135,7 +139,9 @@ static uint32_t compare(const struct flows *flows, const struct admission *meant
 					n += compare_pair(meant, read, g->from->items[s].net,
 							  g->to->items[d].net, g->matches[m]);
 	list_each (t, &flows->translations) {
-		const struct ip sources[] = {ip("10.1.2.3"), ip("192.0.2.2")};
+		const struct ip sources[] = {ip("10.1.2.3"), ip("192.0.2.2"), prefix_first(t->from),
+					     prefix_last(t->from),
+					     ip_plus(prefix_last(t->from), 1)};
 		uint16_t port = t->to_port ? t->to_port : t->match.low;
 
 		for (size_t i = 0; i < COUNT_OF(sources); i++)

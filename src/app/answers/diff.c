@@ -6,7 +6,7 @@
 #include "app/console/verbs.h"
 
 struct side {
-	struct buf text;
+	struct texts text;
 	struct generation generation;
 	struct pass pass; /* compiled */
 };
@@ -27,7 +27,7 @@ static void close_side(struct side *side)
 {
 	pass_release(&side->pass);
 	generation_release(&side->generation);
-	buf_free(&side->text);
+	texts_free(&side->text);
 }
 
 static void print(struct buf *out, const struct options *o, const struct flow_changes *changes,

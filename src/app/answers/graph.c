@@ -12,7 +12,8 @@ int verb_graph(const struct options *o)
 {
 	static const char *const formats[] = {
 		[GRAPH_DOT] = "dot", [GRAPH_MERMAID] = "mermaid", [GRAPH_JSON] = "json"};
-	AUTO_BUF struct buf text = {0}, out = {0};
+	AUTO_TEXTS struct texts text = {0};
+	AUTO_BUF struct buf out = {0};
 	struct generation g;
 	enum graph_format format = GRAPH_DOT;
 

@@ -22,7 +22,7 @@ static bool look_at_host(struct look *look, struct error *err)
 
 bool look_open(struct look *look, const struct options *options)
 {
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts text = {0};
 	struct options quiet = *options;
 	struct error err = {0};
 

@@ -42,19 +42,20 @@ bool replace_refused(const struct pass *p, const struct options *o, struct error
 	return true;
 }
 
-static bool load(struct generation *g, struct buf *text, const struct options *o, bool with_tests)
+static bool load(struct generation *g, struct texts *texts, const struct options *o,
+		 bool with_tests)
 {
 	struct error err = {0};
 	struct moment start = timing_start();
 	bool accepted;
 
-	if (!file_read(text, o->config, CONFIG_MAX_BYTES, &err)) {
+	if (!texts_read(texts, o->config, TEXTS_PIPE_MS, &err)) {
 		say_failed(&err);
 		return false;
 	}
 	timing_stop("read", start);
-	accepted = with_tests ? generation_load(g, o->config, text, &err)
-			      : generation_load_untested(g, o->config, text, &err);
+	accepted = with_tests ? generation_load(g, o->config, texts, &err)
+			      : generation_load_untested(g, o->config, texts, &err);
 	say_diags(o, g);
 	if (!accepted) {
 		say_failed(&err);
@@ -63,14 +64,14 @@ static bool load(struct generation *g, struct buf *text, const struct options *o
 	return accepted;
 }
 
-bool load_file(struct generation *g, struct buf *text, const struct options *o)
+bool load_file(struct generation *g, struct texts *texts, const struct options *o)
 {
-	return load(g, text, o, true);
+	return load(g, texts, o, true);
 }
 
-bool load_untested(struct generation *g, struct buf *text, const struct options *o)
+bool load_untested(struct generation *g, struct texts *texts, const struct options *o)
 {
-	return load(g, text, o, false);
+	return load(g, texts, o, false);
 }
 
 /* Nothing holds a verb that somebody types, but he should know. */

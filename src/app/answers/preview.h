@@ -14,9 +14,9 @@ void say_findings(FILE *out, const struct pass *p);
 MUST_CHECK bool replace_refused(const struct pass *p, const struct options *o, struct error *err);
 
 /* The file's text and its generation. False: what is wrong with it is said. */
-MUST_CHECK bool load_file(struct generation *g, struct buf *text, const struct options *o);
+MUST_CHECK bool load_file(struct generation *g, struct texts *texts, const struct options *o);
 /* The same; its tests are not run. */
-MUST_CHECK bool load_untested(struct generation *g, struct buf *text, const struct options *o);
+MUST_CHECK bool load_untested(struct generation *g, struct texts *texts, const struct options *o);
 /*
  * Adds to the plan what the file, of `size` bytes, opens and closes against the one in force, and
  * a finding where a daemon would hold it.

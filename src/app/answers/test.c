@@ -59,7 +59,8 @@ static uint32_t run_tests(struct buf *out, const struct generation *g, const str
 
 int verb_test(const struct options *o)
 {
-	AUTO_BUF struct buf text = {0}, out = {0};
+	AUTO_TEXTS struct texts text = {0};
+	AUTO_BUF struct buf out = {0};
 	struct generation g;
 	uint32_t failed;
 

@@ -203,6 +203,20 @@ static bool only_looks(uint32_t reasons)
 		 ~(uint32_t)(REASON_KERNEL | REASON_PERIOD | REASON_VERIFY | REASON_RETRY));
 }
 
+/* A list that is named for the first time may have changed before it was watched. */
+static bool reload(struct daemon *d)
+{
+	AUTO_RELEASE struct arena a = {0};
+	bool changed = source_reload(&d->source);
+	name_list paths = {0};
+
+	list_each (seen, &d->source.seen)
+		*list_add(&a, &paths) = seen->path;
+	if (paths.n && triggers_watch(&d->triggers, paths.items, paths.n))
+		changed |= source_reload(&d->source);
+	return changed;
+}
+
 /* True: the wanted state is another one now. */
 static bool read_file(struct daemon *d)
 {
@@ -212,7 +226,7 @@ static bool read_file(struct daemon *d)
 
 	if (d->triggers.reasons & REASON_ASKED && status_accepts(d->status))
 		source_accept(&d->source, status_accepts(d->status));
-	changed = d->triggers.reasons & readers && source_reload(&d->source);
+	changed = d->triggers.reasons & readers && reload(d);
 	if (!d->source.current && d->triggers.reasons & REASON_START)
 		source_load_last_good(&d->source);
 	return changed;

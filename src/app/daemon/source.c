@@ -82,7 +82,7 @@ static void find_in_force(struct source *s, const struct generation *g, size_t s
 }
 
 /* False: it is the one in force again. */
-static bool take_generation(struct source *s, struct generation *g, const struct buf *text)
+static bool take_generation(struct source *s, struct generation *g, const struct texts *texts)
 {
 	const struct generation *good = in_force(s);
 	struct error err = {0};
@@ -101,8 +101,8 @@ static bool take_generation(struct source *s, struct generation *g, const struct
 	s->current = g;
 	s->weighed = s->told = false;
 	if (first)
-		find_in_force(s, g, text->len);
-	s->proposed = !s->weighed && last_good_propose(s->options, text, &err);
+		find_in_force(s, g, texts->bytes.len);
+	s->proposed = !s->weighed && last_good_propose(s->options, texts, &err);
 	if (err.text[0])
 		log_warn("last good config not kept", "error", err.text);
 	return true;
@@ -119,24 +119,51 @@ void source_load_last_good(struct source *s)
 			 last_good_path(&a, s->options));
 }
 
-/* What looks unchanged is read as well, but needs no memory. */
-static bool is_unchanged(const struct source *s, struct file_mark mark)
+/* --- the files as they were seen --- */
+
+static void see_file(struct source *s, const char *path, const char *text, size_t len)
 {
-	return s->known && mark.inode && !memcmp(&mark, &s->mark, sizeof(mark)) &&
-	       file_has_hash(s->options->config, mark.size, s->digest);
+	*list_add(&s->seen_arena, &s->seen) = (struct seen_file){
+		arena_strdup(&s->seen_arena, path), file_mark(path), hash_large(text, len)};
+}
+
+static void see(struct source *s, const struct texts *texts)
+{
+	AUTO_RELEASE struct arena a = {0};
+	list_files files = {0};
+
+	arena_release(&s->seen_arena);
+	memset(&s->seen, 0, sizeof(s->seen));
+	see_file(s, s->options->config, buf_text(&texts->bytes), texts->len);
+	texts_lists(&files, &a, texts, s->options->config);
+	list_each (file, &files)
+		see_file(s, file->path, file->text, file->len);
+}
+
+/* What looks unchanged is read as well, but needs no memory. */
+static bool is_unchanged(const struct source *s)
+{
+	if (!s->known)
+		return false;
+	list_each (seen, &s->seen) {
+		struct file_mark mark = file_mark(seen->path);
+
+		if (!mark.inode || memcmp(&mark, &seen->mark, sizeof(mark)) != 0 ||
+		    !file_has_hash(seen->path, mark.size, seen->hash))
+			return false;
+	}
+	return true;
 }
 
 /* False: it is the file that was seen last, or can't be read. */
-static bool read_file(struct source *s, struct buf *text)
+static bool read_files(struct source *s, struct texts *texts)
 {
-	struct file_mark mark = file_mark(s->options->config); /* before it is read */
 	struct error err = {0};
 	uint64_t digest;
 
-	if (is_unchanged(s, mark))
+	if (is_unchanged(s))
 		return false;
-	s->mark = mark;
-	if (!file_read_within(text, s->options->config, CONFIG_MAX_BYTES, PIPE_MS, &err)) {
+	if (!texts_read(texts, s->options->config, PIPE_MS, &err)) {
 		if (s->known || !s->digest)
 			log_error("config unreadable, what stands stays", "error", err.text);
 		s->known = false;
@@ -145,7 +172,8 @@ static bool read_file(struct source *s, struct buf *text)
 		note_trouble(s, err.text);
 		return false;
 	}
-	digest = hash_large(text->data, text->len);
+	see(s, texts);
+	digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
 	if (s->known && digest == s->digest)
 		return false;
 	s->known = true;
@@ -155,18 +183,18 @@ static bool read_file(struct source *s, struct buf *text)
 
 bool source_reload(struct source *s)
 {
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts texts = {0};
 	struct error err = {0};
 	struct generation *g;
 
-	if (!read_file(s, &text))
+	if (!read_files(s, &texts))
 		return false;
 	forget_held(s);
 	s->trouble[0] = '\0';
 	g = xmalloc(sizeof(*g));
-	if (generation_load(g, s->options->config, &text, &err)) {
+	if (generation_load(g, s->options->config, &texts, &err)) {
 		log_diags(g);
-		return take_generation(s, g, &text);
+		return take_generation(s, g, &texts);
 	}
 	log_diags(g);
 	log_error("config refused, what stands stays", "error", err.text);
@@ -258,4 +286,5 @@ void source_release(struct source *s)
 	drop(&s->current);
 	drop(&s->before);
 	buf_free(&s->takes);
+	arena_release(&s->seen_arena);
 }

@@ -11,6 +11,13 @@
 
 #include <time.h>
 
+/* As it was read last. */
+struct seen_file {
+	const char *path;
+	struct file_mark mark;
+	uint64_t hash; /* of its text */
+};
+
 struct source {
 	const struct options *options;
 	struct generation *current; /* what passes want; NULL until there is one */
@@ -19,13 +26,14 @@ struct source {
 	bool told;		    /* the log said that it is taken */
 	bool proposed;		    /* it is written beside the last good one */
 	uint64_t accepted;	    /* digest of a file that somebody accepted, whatever it takes */
-	uint64_t digest;	    /* of the file as last seen, good or bad */
-	struct file_mark mark;	    /* as it was then */
-	bool known;		    /* it could be read then */
-	uint64_t held;		    /* digest of the file that waits to be accepted; 0: none */
-	struct buf takes;	    /* what it would take away */
-	char trouble[640];	    /* why the file as it is can't be enforced; "": it can */
-	time_t loaded_at;	    /* when current was taken */
+	uint64_t digest;	    /* of the file as last seen with its lists, good or bad */
+	struct arena seen_arena;
+	LIST(struct seen_file) seen; /* it, and each of its lists */
+	bool known;		     /* it could be read then */
+	uint64_t held;		     /* digest of the file that waits to be accepted; 0: none */
+	struct buf takes;	     /* what it would take away */
+	char trouble[640];	     /* why the file as it is can't be enforced; "": it can */
+	time_t loaded_at;	     /* when current was taken */
 };
 
 /* Looks whether the file has other bytes than last time. True if there is a new generation. */

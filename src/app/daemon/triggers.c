@@ -334,6 +334,11 @@ bool triggers_open(struct triggers *t, const struct options *options, struct wor
 	       open_epoll(t, err);
 }
 
+bool triggers_watch(struct triggers *t, const char *const *paths, uint32_t n)
+{
+	return watch_paths(&t->watch, paths, n);
+}
+
 void triggers_close(struct triggers *t)
 {
 	watch_close(&t->watch);

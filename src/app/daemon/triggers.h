@@ -58,6 +58,9 @@ MUST_CHECK bool triggers_open(struct triggers *t, const struct options *options,
 			      struct firewalld_bus *firewalld, struct error *err);
 void triggers_close(struct triggers *t);
 
+/* The file, and the lists that it names. True: they are others than before. */
+bool triggers_watch(struct triggers *t, const char *const *paths, uint32_t n);
+
 /* In the middle of a pass that waits for the engine: what can't wait as long. */
 void triggers_attend(struct triggers *t);
 /* Until something happens, or the pass that is due at pass_at (ms, FOREVER: none). */

@@ -36,25 +36,27 @@ bool last_good_is(const struct options *o, uint64_t size, uint64_t digest)
 struct generation *last_good_load(const struct options *o)
 {
 	AUTO_RELEASE struct arena a = {0};
-	AUTO_BUF struct buf text = {0};
+	AUTO_TEXTS struct texts texts = {0};
 	struct error err = {0};
 	struct generation *g;
 
-	if (!file_read(&text, last_good_path(&a, o), CONFIG_MAX_BYTES, &err))
+	if (!file_read(&texts.bytes, last_good_path(&a, o), TEXTS_MAX_BYTES, &err))
 		return NULL;
+	texts_split(&texts);
 	g = xmalloc(sizeof(*g));
-	if (generation_load(g, o->config, &text, &err))
+	if (generation_load(g, o->config, &texts, &err))
 		return g;
 	generation_release(g);
 	free(g);
 	return NULL;
 }
 
-bool last_good_propose(const struct options *o, const struct buf *text, struct error *err)
+bool last_good_propose(const struct options *o, const struct texts *texts, struct error *err)
 {
 	AUTO_RELEASE struct arena a = {0};
 
-	return file_replace(proposed_path(&a, o), buf_text(text), text->len, 0600, err);
+	return file_replace(proposed_path(&a, o), buf_text(&texts->bytes), texts->bytes.len, 0600,
+			    err);
 }
 
 bool last_good_accept(const struct options *o, struct error *err)

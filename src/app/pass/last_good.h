@@ -15,7 +15,7 @@ bool last_good_is(const struct options *o, uint64_t size, uint64_t digest);
 /* NULL: there is none that can be enforced. The caller releases and frees it. */
 struct generation *last_good_load(const struct options *o);
 
-MUST_CHECK bool last_good_propose(const struct options *o, const struct buf *text,
+MUST_CHECK bool last_good_propose(const struct options *o, const struct texts *texts,
 				  struct error *err);
 MUST_CHECK bool last_good_accept(const struct options *o, struct error *err);
 /* Nothing is in force any more. */

@@ -22,6 +22,7 @@
 #include "core/config/config.h"
 #include "core/reach/reach.h"
 #include "core/resolve/resolve.h"
+#include "edge/host/texts.h"
 
 /* One accepted file. All-zero is the empty one, which wants nothing. */
 struct generation {
@@ -32,16 +33,16 @@ struct generation {
 };
 
 /*
- * Decodes and resolves the text of the file at path, and runs its tests. False where it has errors:
- * err counts them, the diagnostics are in *g either way.
+ * Decodes and resolves the texts of the file at path, and runs its tests. False where it has
+ * errors: err counts them, the diagnostics are in *g either way.
  */
-MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct buf *text,
+MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct texts *texts,
 				struct error *err);
 /* The same, without its tests. */
 MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
-					 const struct buf *text, struct error *err);
+					 const struct texts *texts, struct error *err);
 /* The same as generation_load; policies that decide nothing are warnings. */
-MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct buf *text,
+MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct texts *texts,
 				 struct error *err);
 /* What the file alone lets through, on a host of which nothing is known. */
 struct tested {

@@ -3,6 +3,7 @@
 
 #include "app/console/timings.h"
 #include "app/pass/unchanged.h"
+#include "base/hash.h"
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
@@ -12,14 +13,19 @@
 
 enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
 
-static void decode(struct generation *g, const char *path, const struct buf *text)
+static void decode(struct generation *g, const char *path, const struct texts *texts)
 {
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	struct moment start = timing_start();
+	list_files files = {0};
 
-	/* what it says beside its diagnostics is counted there */
-	(void)!config_decode(&g->config, &kept, &g->diags, &g->arena, path, buf_text(text),
-			     text->len);
+	if (config_parse(&kept, &g->diags, buf_text(&texts->bytes), texts->len)) {
+		texts_lists(&files, &g->arena, texts, path);
+		/* what it says beside its diagnostics is counted there */
+		(void)!config_decode_parsed(&g->config, &kept, &g->diags, &g->arena, path, &files);
+	}
+	g->config.file = path;
+	g->config.digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
 	timing_stop("parse", start);
 	if (!g->config.resolvable)
 		return;
@@ -72,18 +78,18 @@ static bool has_warning(const struct generation *g, const char *path)
 	return false;
 }
 
-static size_t offset_of_line(const struct buf *text, uint32_t line)
+static size_t offset_of_line(const struct texts *texts, uint32_t line)
 {
 	size_t at = 0;
 
-	while (--line && at < text->len)
-		at += strcspn(buf_text(text) + at, "\n") + 1;
-	return at + strspn(buf_text(text) + at, " \t");
+	while (--line && at < texts->len)
+		at += strcspn(buf_text(&texts->bytes) + at, "\n") + 1;
+	return at + strspn(buf_text(&texts->bytes) + at, " \t");
 }
 
 enum { MOST_DEAD = 100 };
 
-static void name_dead(struct generation *g, const struct tested *tested, const struct buf *text)
+static void name_dead(struct generation *g, const struct tested *tested, const struct texts *texts)
 {
 	AUTO_RELEASE struct arena a = {0};
 	bool *dead = arena_array(&a, bool, g->config.policies.n);
@@ -97,7 +103,7 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 			continue;
 		diag_add(
 			&g->diags, SEVERITY_WARNING,
-			offset_of_line(text, g->config.policies.items[i].line), path,
+			offset_of_line(texts, g->config.policies.items[i].line), path,
 			"it decides nothing: policies before it admit all of it, or it needs none; "
 			"it may go");
 		said++;
@@ -106,7 +112,7 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 
 enum care { AS_IT_IS, WITH_TESTS, WITH_WARNINGS };
 
-static void look_closer(struct generation *g, const struct buf *text, enum care care)
+static void look_closer(struct generation *g, const struct texts *texts, enum care care)
 {
 	AUTO_RELEASE struct arena a = {0};
 	struct tested tested;
@@ -116,39 +122,39 @@ static void look_closer(struct generation *g, const struct buf *text, enum care 
 	generation_reach(&tested, &a, g);
 	run_tests(g, &tested);
 	if (care == WITH_WARNINGS)
-		name_dead(g, &tested, text);
+		name_dead(g, &tested, texts);
 }
 
-static bool load(struct generation *g, const char *path, const struct buf *text, enum care care,
+static bool load(struct generation *g, const char *path, const struct texts *texts, enum care care,
 		 struct error *err)
 {
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
-	decode(g, path, text);
-	look_closer(g, text, care);
-	diags_place(&g->diags, buf_text(text), text->len);
+	decode(g, path, texts);
+	look_closer(g, texts, care);
+	diags_place(&g->diags, buf_text(&texts->bytes), texts->len);
 	if (g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,
 				 g->diags.n_errors == 1 ? "" : "s");
 	return true;
 }
 
-bool generation_load(struct generation *g, const char *path, const struct buf *text,
+bool generation_load(struct generation *g, const char *path, const struct texts *texts,
 		     struct error *err)
 {
-	return load(g, path, text, WITH_TESTS, err);
+	return load(g, path, texts, WITH_TESTS, err);
 }
 
-bool generation_load_untested(struct generation *g, const char *path, const struct buf *text,
+bool generation_load_untested(struct generation *g, const char *path, const struct texts *texts,
 			      struct error *err)
 {
-	return load(g, path, text, AS_IT_IS, err);
+	return load(g, path, texts, AS_IT_IS, err);
 }
 
-bool generation_check(struct generation *g, const char *path, const struct buf *text,
+bool generation_check(struct generation *g, const char *path, const struct texts *texts,
 		      struct error *err)
 {
-	return load(g, path, text, WITH_WARNINGS, err);
+	return load(g, path, texts, WITH_WARNINGS, err);
 }
 
 void generation_release(struct generation *g)
@@ -194,6 +200,8 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	observe_walls(&p->view, &p->arena);
 	observe_routings(&p->view, &p->arena, w);
 	make_want(p, g);
+	if (p->want.refused)
+		return error_set(err, -1, "%s", p->want.refused);
 	start = timing_start();
 	if (!observe_containers(&p->view, &p->arena, w, &p->want, err))
 		return false;

@@ -300,13 +300,40 @@ static void compile_handoffs(struct compiler *c, struct space *host)
 		add_handoff(c, host, "raw", "PREROUTING", !hooks.top, hooks.raw);
 }
 
-static void compile_host(struct compiler *c, struct space *host)
+/* What stands stays, for a part of it would close what the rest opens. */
+static const char *why_refused(const struct compiler *c)
+{
+	const struct grant *worst;
+	uint64_t n = ipt_count_admitted(c->host, &worst);
+
+	if (n <= IPT_MOST_ADMITTED)
+		return NULL;
+	if (!worst)
+		return arena_printf(c->a,
+				    "%llu rules of iptables; %d is the most, use the "
+				    "nftables backend (HARBORWALL_BACKEND=nftables)",
+				    (unsigned long long)n, IPT_MOST_ADMITTED);
+	return arena_printf(
+		c->a,
+		"%llu rules of iptables, most of them for policies[%u] (%u sources, %u "
+		"addresses they may reach, %u ranges of ports); %d is the most: use the "
+		"nftables backend (HARBORWALL_BACKEND=nftables), or name prefixes that "
+		"hold many of them",
+		(unsigned long long)n, worst->origin, worst->from->n, worst->to->n,
+		worst->n_matches, IPT_MOST_ADMITTED);
+}
+
+static void compile_host(struct compiler *c, struct state *want, struct space *host)
 {
 	const struct facts *f = c->facts;
 	struct hooks hooks = facts_hooks(f);
 
 	host->reachable = true;
 	host->flows = c->host;
+	if (f->backend == BACKEND_IPTABLES)
+		want->refused = why_refused(c);
+	if (want->refused)
+		return;
 	if (f->backend == BACKEND_IPTABLES)
 		ipt_program_host(&host->chains, c->a, f->variant, c->host, &hooks);
 	else
@@ -428,7 +455,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
-	compile_host(&c, list_add(a, &want->spaces));
+	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);
 }

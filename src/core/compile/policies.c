@@ -132,7 +132,7 @@ static void grant(struct compiler *c, struct grant grant)
 
 static const char *name_of_list(const struct compiler *c, uint32_t name)
 {
-	return config_name(c->config, name);
+	return config_label(c->config, name);
 }
 
 /* Packets to these do not pass this host, so nothing of ours is in their way. */
@@ -198,14 +198,15 @@ static const struct peers *one_peer(struct compiler *c, struct prefix net)
 	return peers;
 }
 
-/* From one address to another, for a translation. */
-static void grant_translated(struct compiler *c, struct prefix src, struct prefix dst,
-			     struct traffic match, uint32_t origin)
+/* To one address, for a translation. */
+static void grant_translated(struct compiler *c, const struct peers *from, const char *from_name,
+			     struct prefix dst, struct traffic match, uint32_t origin)
 {
 	struct traffic *matches = arena_new(c->a, struct traffic);
 
 	*matches = match;
-	grant(c, (struct grant){.from = one_peer(c, src),
+	grant(c, (struct grant){.from = from,
+				.from_name = from_name,
 				.to = one_peer(c, dst),
 				.matches = matches,
 				.n_matches = 1,
@@ -229,8 +230,12 @@ static void allow_translated(struct compiler *c, const struct node *node,
 	bool declared = false;
 
 	if (!t->masquerade) {
-		if (t->from.ip.family)
-			grant_translated(c, t->from, prefix_of(t->to), match, t->origin);
+		if (t->list)
+			grant_translated(c, t->list, t->list_name, prefix_of(t->to), match,
+					 t->origin);
+		else if (t->from.ip.family)
+			grant_translated(c, one_peer(c, t->from), NULL, prefix_of(t->to), match,
+					 t->origin);
 		else
 			policy_finding(
 				c, FINDING_WARNING, t->origin,
@@ -244,7 +249,8 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		if (!seat->ip.family || (declared && !seat->declared) ||
 		    is_reached_from(c, seat, t->to))
 			continue;
-		grant_translated(c, prefix_of(seat->ip), prefix_of(t->to), match, t->origin);
+		grant_translated(c, one_peer(c, prefix_of(seat->ip)), NULL, prefix_of(t->to), match,
+				 t->origin);
 		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
 			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
@@ -274,34 +280,110 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 	}
 }
 
-/* One translation for every source (or one for anybody) and every match. */
-static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
+static void add_translation(struct compiler *c, struct translation t, struct node *node)
 {
-	const struct policy *p = &c->config->policies.items[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
-	uint32_t n_from = p->from ? r->from->n : 1;
-	struct translation t = {.iface = config_name(c->config, p->iface),
-				.to = r->to->items[0].net.ip,
-				.origin = i};
 
-	t.to_port = p->to_port;
-	for (uint32_t s = 0; s < n_from; s++) {
-		if (p->from)
-			t.from = r->from->items[s].net;
-		if (p->from && !t.from.len)
+	if (t.from.ip.family && !t.from.len)
+		t.from = (struct prefix){0}; /* any */
+	*list_add(c->a, &flows->translations) = t;
+}
+
+/* Of the sources those whose replies would come back only masqueraded, or those others. */
+static const struct peers *sources_by_masquerade(struct compiler *c, const struct policy *p,
+						 struct translation t, const struct peers *from,
+						 const struct node *node, bool masquerade)
+{
+	struct peers *part = arena_new(c->a, struct peers);
+
+	*part = (struct peers){.items = arena_array(c->a, struct peer, from->n), .network = NONE};
+	for (uint32_t s = 0; s < from->n; s++) {
+		t.from = from->items[s].net;
+		if ((node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, &t)) ==
+		    masquerade)
+			part->items[part->n++] = from->items[s];
+	}
+	if (part->n == from->n)
+		return from;
+	for (uint32_t s = 0; s < part->n; s++)
+		part->hash = hash_more(part->hash, &part->items[s].net, sizeof(struct prefix));
+	return part;
+}
+
+/* A list of sources. */
+static void translate_list(struct compiler *c, const struct policy *p, struct translation t,
+			   const struct peers *from, struct node *node)
+{
+	for (int masquerade = 0; masquerade < 2; masquerade++) {
+		const struct peers *part = sources_by_masquerade(c, p, t, from, node, masquerade);
+
+		t.masquerade = masquerade;
+		t.list = part->n > FEW_SOURCES ? part : NULL;
+		list_each (match, &c->matches) {
+			t.match = *match;
+			for (uint32_t s = 0; s < part->n; s++) {
+				t.from = part->items[s].net;
+				add_translation(c, t, node);
+				/* once for a list, and where all come from the container itself */
+				if (node && (!s || (!masquerade && !t.list)))
+					allow_translated(c, node, &t);
+			}
+		}
+		if (part->n && !node && masquerade && nodes_find_ip(&c->nodes, t.to))
+			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to,
+					    t.origin);
+	}
+}
+
+/* Few sources, or (NULL) anybody. */
+static void translate_few(struct compiler *c, const struct policy *p, struct translation t,
+			  const struct peers *from, struct node *node)
+{
+	for (uint32_t s = 0; s < (from ? from->n : 1); s++) {
+		t.from = from ? from->items[s].net : (struct prefix){0};
+		if (!t.from.len)
 			t.from = (struct prefix){0}; /* any */
 		t.masquerade = node ? p->masquerade != MASQUERADE_NO : host_masquerades(c, p, &t);
 		if (!node && t.masquerade && nodes_find_ip(&c->nodes, t.to))
-			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to, i);
+			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to,
+					    t.origin);
 		list_each (match, &c->matches) {
 			t.match = *match;
-			*list_add(c->a, &flows->translations) = t;
+			add_translation(c, t, node);
 			if (node)
 				allow_translated(c, node, &t);
 		}
 	}
+}
+
+/* One translation for every source (or one for anybody) and every match. */
+static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	struct translation t = {.iface = config_name(c->config, p->iface),
+				.to = r->to->items[0].net.ip,
+				.to_port = p->to_port,
+				.list_name = name_of_list(c, p->from),
+				.origin = i};
+
+	/* a list is sorted: "any" comes first, and then everybody is meant */
+	if (p->from && r->from->n > FEW_SOURCES && r->from->items[0].net.len)
+		translate_list(c, p, t, r->from, node);
+	else
+		translate_few(c, p, t, p->from && r->from->items[0].net.len ? r->from : NULL, node);
 	if (!node)
 		note_hairpin(c, p, t.to);
+}
+
+/* What comes from the container itself is all of its own traffic. */
+static bool holds_its_own(const struct compiler *c, const struct peers *peers,
+			  const struct node *node)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_is_single(peers->items[i].net) &&
+		    nodes_find_ip(&c->nodes, peers->items[i].net.ip) == node)
+			return true;
+	return false;
 }
 
 static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
@@ -309,22 +391,19 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 	const struct policy *p = &c->config->policies.items[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
 	const struct peers *from = p->from ? r->from : r->subject;
-	struct masquerading m = {.oface = config_name(c->config, p->iface), .origin = i};
 	bool own = !p->from && !p->iface && !p->name; /* what leaves the subject's containers */
-	uint32_t n = own ? 0 : from->n;
+	struct masquerading m = {
+		.oface = config_name(c->config, p->iface),
+		.from = own || !from->n || (node && holds_its_own(c, from, node)) ? NULL : from,
+		.from_name = name_of_list(c, p->from ? p->from : p->subject),
+		.to = r->to->n ? r->to : NULL,
+		.to_name = name_of_list(c, p->to),
+		.origin = i};
 
-	for (uint32_t s = 0; s < (n ? n : 1); s++)
-		for (uint32_t d = 0; d < (r->to->n ? r->to->n : 1); d++) {
-			m.from = n ? from->items[s].net : (struct prefix){0};
-			m.to = r->to->n ? r->to->items[d].net : (struct prefix){0};
-			if (node && prefix_is_single(m.from) &&
-			    nodes_find_ip(&c->nodes, m.from.ip) == node)
-				m.from = (struct prefix){0}; /* its own traffic: all of it */
-			list_each (match, &c->matches) {
-				m.match = *match;
-				*list_add(c->a, &flows->masquerades) = m;
-			}
-		}
+	list_each (match, &c->matches) {
+		m.match = *match;
+		*list_add(c->a, &flows->masquerades) = m;
+	}
 }
 
 /* NULL is the host. */

@@ -53,7 +53,8 @@ struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
-	name_list named; /* containers that are a policy's `name`, or were: to be remembered */
+	const char *refused; /* why this host can't have it: what stands stays; NULL: it can */
+	name_list named;     /* containers that are a policy's `name`, or were: to be remembered */
 };
 
 /* Index of a container's namespace, or NONE. */

@@ -81,18 +81,26 @@ static void say(struct asking *q, uint32_t origin, const char *what, struct pref
 				: "name the sources in \"from\"");
 }
 
+/* The i-th address to ask by: of everybody, or one that the prefix holds. */
+static struct ip one_of(struct prefix peer, size_t i)
+{
+	if (!peer.len)
+		return ip_v4(somebody[i]);
+	return prefix_is_single(peer) ? peer.ip : ip_plus(prefix_first(peer), 1);
+}
+
 /* An end of a flow: with its own address once the connection stands, without at its beginning. */
 static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix peer, bool opens)
 {
+	struct ip src = {0};
+
+	if (!opens)
+		src = own;
 	if (!routing_device_of(q->node->routing, own) || q->said == origin ||
 	    node_seat_in(q->node, peer.ip))
 		return;
 	for (size_t i = 0; i < (peer.len ? 1 : COUNT_OF(somebody)) && q->left; i++, q->left--) {
-		const struct leaving packet = {.src = opens ? (struct ip){0} : own,
-					       .dst = !peer.len ? ip_v4(somebody[i])
-						      : prefix_is_single(peer)
-							      ? peer.ip
-							      : ip_plus(prefix_first(peer), 1)};
+		const struct leaving packet = {.src = src, .dst = one_of(peer, i)};
 		const struct ip_outlet outlet =
 			routing_find(q->node->routing, &packet, q->ours.items, q->ours.n);
 

@@ -31,6 +31,8 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, NULL, "no subject; write selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		error_at(c, i, "nat", "dnat without a target; write \"to\"");
+	if (p->nat == NAT_DNAT && config_list(c->config, p->to))
+		error_at(c, i, "to", "several targets come in a later version; name one");
 	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
 		error_at(c, i, "nat",
 			 "no place for it; write iface (on the host), name or selector (in that "
@@ -89,8 +91,9 @@ static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 
 		if (!(p->protos & proto))
 			continue;
-		key = arena_printf(c->a, "%s\n%s\n%s\n%s\n%u", name_or_empty(c, p->name), subject,
-				   name_or_empty(c, p->iface), name_or_empty(c, p->from), proto);
+		/* a list's number: lists of different members may be called the same */
+		key = arena_printf(c->a, "%s\n%s\n%s\n%u\n%u", name_or_empty(c, p->name), subject,
+				   name_or_empty(c, p->iface), p->from, proto);
 		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
 			struct port_range range =
 				p->n_ports ? policy_ports(c->config, p)[r] : every;

@@ -62,28 +62,48 @@ static void keep_policies(struct config *config, struct decoder *d)
 	keep_list(d->a, &config->names);
 	keep_list(d->a, &config->ranges);
 	config->comments = keep(d->a, d->comments.data, d->comments.len);
+	memcpy(&config->lists, &d->lists.list, sizeof(config->lists));
 }
 
 enum { COMMENTS_PART = 8 }; /* of a text that is mostly policies with comments */
 
-bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
-		   struct arena *a, const char *file, const char *text, size_t len)
+bool config_parse(struct config_text *kept, struct diags *diags, const char *text, size_t len)
+{
+	struct json_error error;
+
+	*kept = (struct config_text){.len = len};
+	if (json_parse(&kept->json, &kept->arena, text, len, CONFIG_MAX_NESTING, &error))
+		return true;
+	refuse_syntax(diags, text, len, &error);
+	return false;
+}
+
+bool config_decode_parsed(struct config *config, struct config_text *kept, struct diags *diags,
+			  struct arena *a, const char *file, const list_files *files)
 {
 	AUTO_RELEASE struct arena scratch = {0};
 	struct decoder d = {.a = a, .scratch = &scratch, .diags = diags, .text = kept};
-	struct json_error error;
 
-	*config = (struct config){.file = file, .digest = hash_large(text, len)};
-	*kept = (struct config_text){0};
-	if (!json_parse(&kept->json, &kept->arena, text, len, CONFIG_MAX_NESTING, &error)) {
-		refuse_syntax(diags, text, len, &error);
-		return false;
-	}
-	buf_reserve(&d.comments, len / COMMENTS_PART);
+	*config = (struct config){.file = file};
+	lists_begin(&d, files);
+	buf_reserve(&d.comments, kept->len / COMMENTS_PART);
 	decode_config(&d, config);
 	refuse_missing_sections(&d);
 	keep_policies(config, &d);
 	buf_free(&d.comments);
 	config_check(config, kept, diags, a);
 	return !diags->n_errors;
+}
+
+bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
+		   struct arena *a, const char *file, const char *text, size_t len)
+{
+	static const list_files none;
+
+	*config = (struct config){.file = file};
+	if (!config_parse(kept, diags, text, len) ||
+	    !config_decode_parsed(config, kept, diags, a, file, &none))
+		return false;
+	config->digest = hash_large(text, len);
+	return true;
 }

@@ -14,6 +14,8 @@ enum {
 	CONFIG_MAX_ADDRESSES = 65536,
 	CONFIG_MAX_NETWORKS = 4096,
 	CONFIG_MAX_TESTS = 10000,
+	CONFIG_MAX_LISTED = 262144, /* prefixes of all lists, each list counted once */
+	CONFIG_MAX_LIST_FILES = 64,
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
@@ -73,6 +75,32 @@ static inline uint32_t address_container(const struct address *address)
 	return address->container_name ? address->container_name : address->selector;
 }
 
+/* A member of a list that is a name. */
+struct listed_name {
+	uint32_t name, node; /* node: where it stands, while the file is loaded */
+};
+
+/*
+ * Several that policies name as one source or target: a list, or a file that holds one. It has the
+ * number of a name, whose text is what people read: "web, 10.0.0.0/8", "10000 networks".
+ */
+struct member_list {
+	uint32_t name;
+	const char *label;	  /* stays while members come and go: the first one, or the file */
+	LIST(struct prefix) nets; /* sorted, each once */
+	LIST(struct listed_name) names;
+};
+
+/* A file that lists prefixes: as it was read, or why it could not be. */
+struct list_file {
+	const char *name; /* as the configuration says it, without "@" */
+	const char *path; /* as messages name it */
+	const char *text; /* "" where it could not be read */
+	size_t len;
+	const char *trouble; /* why not; NULL: it could */
+};
+typedef LIST(struct list_file) list_files;
+
 /* Which field names the subject: the last of these that a policy has. */
 enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
 
@@ -116,7 +144,8 @@ struct config {
 	LIST(struct address) addresses;
 	LIST(struct policy) policies; /* index = the N of policies[N] */
 	LIST(struct flow_test) tests;
-	name_list names; /* by number; [0] is NULL */
+	name_list names;		/* by number; [0] is NULL */
+	LIST(struct member_list) lists; /* sorted by their numbers */
 	LIST(struct port_range) ranges;
 	const char *comments; /* one behind the other */
 	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
@@ -124,18 +153,29 @@ struct config {
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
 	bool resolvable; /* all but policies is right: names can be looked up */
-	uint64_t digest; /* of the bytes, by hash_large: tells that a file changed */
+	uint64_t digest; /* of all bytes that it was read from, lists too: tells that one changed */
 };
 
 struct config_text;
 
-/*
- * Decodes and checks len bytes. Results and diagnostics live in the arena. False if there is any
- * error diagnostic; *config then holds what could be decoded and must not be enforced. *kept says
- * where things stand, for diagnostics that come later (core/config/place.h); it refers to the
- * bytes. Diagnostics have lines and columns after diags_place. Warnings that need resolved names
- * come from resolve().
+/* Reads the text into the tree of *kept, which refers to the bytes. False, and said: it is no JSON.
  */
+MUST_CHECK bool config_parse(struct config_text *kept, struct diags *diags, const char *text,
+			     size_t len);
+/* The files that policies name as "@FILE", each once, without "@"; none that can not be one. */
+void config_list_files(name_list *names, struct arena *a, const struct config_text *kept);
+
+/*
+ * Decodes and checks what was parsed; files: what config_list_files named. Results and diagnostics
+ * live in the arena. False if there is any error diagnostic; *config then holds what could be
+ * decoded and must not be enforced. *kept says where things stand, for diagnostics that come later
+ * (core/config/place.h). Diagnostics have lines and columns after diags_place. Warnings that need
+ * resolved names come from resolve().
+ */
+MUST_CHECK bool config_decode_parsed(struct config *config, struct config_text *kept,
+				     struct diags *diags, struct arena *a, const char *file,
+				     const list_files *files);
+/* Both in one, of a configuration that names no files. */
 MUST_CHECK bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
 			      struct arena *a, const char *file, const char *text, size_t len);
 
@@ -144,6 +184,14 @@ static inline const char *config_name(const struct config *config, uint32_t name
 {
 	return config->names.items[name];
 }
+
+/* What is wrong with a source or target of IPv6 or with host bits, that was written as text. */
+const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text);
+
+/* The list that has this number; NULL: it is a name. */
+const struct member_list *config_list(const struct config *config, uint32_t name);
+/* What stays while members of a list come and go; of a name itself. */
+const char *config_label(const struct config *config, uint32_t name);
 
 /* Sorted, not overlapping, p->n_ports of them. */
 static inline const struct port_range *policy_ports(const struct config *config,

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the config decoder share: decoder.c (what is wrong, names), value.c and words.c
- * (values), fields.c (objects by tables), object.c and policy.c (the tables), config.c (the text),
- * check.c and check_policies.c (what fields mean together). Values are nodes of the text's tree.
+ * (values), list.c (lists and files of them), fields.c (objects by tables), object.c and policy.c
+ * (the tables), config.c (the text), check.c and check_policies.c (what fields mean together).
+ * Values are nodes of the text's tree.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "base/nearest.h"
 #include "core/config/config.h"
 #include "core/config/place.h"
@@ -20,6 +22,21 @@ struct name {
 
 typedef LIST(struct port_range) range_list;
 
+/* The lists so far. */
+struct lists {
+	LIST(struct member_list) list;
+	struct hash_index by_hash;
+	LIST(uint64_t) hashes;
+	const list_files *files;
+	struct file_nets {
+		bool parsed;
+		uint32_t n;	 /* as they stand in the file */
+		uint32_t number; /* of the list that is this file alone */
+		LIST(struct prefix) nets;
+	} * of_file; /* by file */
+	uint32_t n_listed;
+};
+
 struct decoder {
 	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
 	struct diags *diags;
@@ -30,6 +47,7 @@ struct decoder {
 	name_list names;     /* by number */
 	range_list ports;    /* of the policy at hand */
 	struct buf comments; /* of policies */
+	struct lists lists;
 };
 
 #define wrong(d, node, ...) diag_at((d)->diags, SEVERITY_ERROR, (d)->text, (node), __VA_ARGS__)
@@ -66,6 +84,8 @@ const struct name *keep_name(struct decoder *d, const char *text, size_t len);
 
 /* Text without control characters, maybe an empty one. NULL, and said, where it is wrong. */
 const char *take_text(struct decoder *d, uint32_t node);
+/* False, and said: it can be nobody's name. */
+bool is_name(struct decoder *d, uint32_t node, struct json_string s);
 bool has_control(const char *text, size_t len);
 bool is_docker_name(const char *text);
 bool is_ifname(const char *text);
@@ -95,6 +115,11 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target);
 void decode_expect(struct decoder *d, uint32_t node, void *target);
 void decode_protos(struct decoder *d, uint32_t node, void *target);
 void decode_peers(struct decoder *d, uint32_t node, void *target);
+/* A value, or a list of such. */
+void decode_each(struct decoder *d, uint32_t node, void *target,
+		 void (*decode)(struct decoder *d, uint32_t node, void *target));
+/* files are those of config_list_files. */
+void lists_begin(struct decoder *d, const list_files *files);
 void decode_ports(struct decoder *d, uint32_t node, void *target);
 void decode_to_port(struct decoder *d, uint32_t node, void *target);
 

@@ -18,6 +18,7 @@ enum section { SECTION_NETWORKS, SECTION_IPS, SECTION_POLICIES, SECTION_TESTS, N
 struct config_text {
 	struct arena arena; /* of the tree */
 	struct json json;
+	size_t len;
 	LIST(uint32_t) declared[N_SECTIONS]; /* nodes, in the order of the config's lists */
 	struct json_step steps[CONFIG_MAX_NESTING + 1];
 };

@@ -59,7 +59,7 @@ void decode_comment(struct decoder *d, uint32_t node, void *target)
 		*(struct json_string *)target = s;
 }
 
-static bool is_name(struct decoder *d, uint32_t node, struct json_string s)
+bool is_name(struct decoder *d, uint32_t node, struct json_string s)
 {
 	if (!s.text)
 		wrong_type(d, node, "a string");

@@ -122,9 +122,8 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 
 /* --- one or several --- */
 
-/* A value, or a list of such. */
-static void each_of(struct decoder *d, uint32_t node, void *target,
-		    void (*decode)(struct decoder *, uint32_t, void *))
+void decode_each(struct decoder *d, uint32_t node, void *target,
+		 void (*decode)(struct decoder *d, uint32_t node, void *target))
 {
 	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {
 		decode(d, node, target);
@@ -138,43 +137,7 @@ static void each_of(struct decoder *d, uint32_t node, void *target,
 
 void decode_protos(struct decoder *d, uint32_t node, void *target)
 {
-	each_of(d, node, target, decode_proto);
-}
-
-typedef LIST(uint32_t) number_list;
-
-static void decode_peer(struct decoder *d, uint32_t node, void *target)
-{
-	struct json_string s = string_of(d, node);
-
-	if (s.len && *s.text == '@')
-		wrong(d, node, "lists in files come in a later version; name one address");
-	else
-		decode_number(d, node, target);
-}
-
-static void add_peer(struct decoder *d, uint32_t node, void *target)
-{
-	uint32_t name = 0;
-
-	decode_peer(d, node, &name);
-	if (name)
-		*list_add(d->scratch, (number_list *)target) = name;
-}
-
-void decode_peers(struct decoder *d, uint32_t node, void *target)
-{
-	number_list names = {0};
-
-	if (json_type_of(json_of(d), node) == JSON_TYPE_STRING) {
-		decode_peer(d, node, target);
-		return;
-	}
-	each_of(d, node, &names, add_peer);
-	if (names.n)
-		*(uint32_t *)target = names.items[0];
-	if (names.n > 1)
-		wrong(d, node, "several come in a later version; name one");
+	decode_each(d, node, target, decode_proto);
 }
 
 static bool parse_number(uint16_t *port, const char *text, size_t len)
@@ -277,7 +240,7 @@ void decode_ports(struct decoder *d, uint32_t node, void *target)
 	range_list *ports = target;
 	uint32_t n = 0;
 
-	each_of(d, node, target, decode_port);
+	decode_each(d, node, target, decode_port);
 	if (ports->n < 2)
 		return;
 	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);

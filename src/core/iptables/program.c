@@ -91,6 +91,24 @@ static struct traffic at_target(const struct translation *t)
 	return match;
 }
 
+uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst)
+{
+	uint64_t all = flows->translations.n, most = 0;
+
+	*worst = NULL;
+	list_each (m, &flows->masquerades)
+		all += (uint64_t)(m->from ? m->from->n : 1) * (m->to ? m->to->n : 1);
+	list_each (grant, &flows->grants) {
+		uint64_t n = (uint64_t)grant->from->n * grant->to->n * grant->n_matches;
+
+		if (n > most)
+			*worst = grant;
+		most = n > most ? n : most;
+		all += n;
+	}
+	return all;
+}
+
 /* Every source, every destination, every match: here products are laid out. */
 static void lay_out(struct writer *w, const struct flows *flows, const struct grant *grant)
 {
@@ -466,13 +484,23 @@ static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
 				     accept_bit(w));
 }
 
+/* family 0: any */
+static struct prefix net_of(const struct peers *peers, uint32_t i)
+{
+	return peers ? peers->items[i].net : (struct prefix){0};
+}
+
 static void masquerade_policies(struct writer *w, struct ipt_chain *chain,
 				const struct flows *flows)
 {
 	list_each (m, &flows->masquerades)
-		ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
-			     address(w, "-s", m->from), address(w, "-d", m->to),
-			     interface(w, "-o", m->oface), traffic(w, "--dport", m->match));
+		for (uint32_t s = 0; s < (m->from ? m->from->n : 1); s++)
+			for (uint32_t d = 0; d < (m->to ? m->to->n : 1); d++)
+				ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
+					     address(w, "-s", net_of(m->from, s)),
+					     address(w, "-d", net_of(m->to, d)),
+					     interface(w, "-o", m->oface),
+					     traffic(w, "--dport", m->match));
 }
 
 /* An accept ends the table, so Docker's masquerading behind it never hides who calls. */

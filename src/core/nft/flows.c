@@ -69,8 +69,16 @@ struct reading {
 	struct translation t;
 	enum held held; /* in register 1 */
 	uint8_t mask[4];
+	const struct ruleset *rs;
+	const struct set *sources; /* a list of them; NULL: t.from */
 	bool translates;
 };
+
+static void read_lookup(struct reading *r, struct attrs data)
+{
+	if (r->held == SOURCE)
+		r->sources = ruleset_find_set(r->rs, attr_text(attr_find(data, NFTA_LOOKUP_SET)));
+}
 
 static void read_payload(struct reading *r, struct attrs data)
 {
@@ -176,6 +184,7 @@ static const struct {
 	{"fib", NULL, true},
 	{"bitwise", read_bitwise, false},
 	{"cmp", read_cmp, false},
+	{"lookup", read_lookup, false},
 	{"immediate", read_immediate, false},
 	{"nat", read_nat, false},
 };
@@ -197,10 +206,53 @@ static void read_expression(struct reading *r, struct attrs expr)
 	}
 }
 
-static void take_rule(struct flows *flows, struct arena *a, const struct rule *rule)
+static void put_number(uint8_t *bytes, uint64_t number)
+{
+	for (int i = 3; i >= 0; i--, number >>= 8)
+		bytes[i] = (uint8_t)number;
+}
+
+static uint64_t number_at(const uint8_t *bytes)
+{
+	return (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 |
+	       bytes[3];
+}
+
+/* A range is neighbours that became one: the fewest prefixes that make it up. */
+static void take_range(struct flows *flows, struct arena *a, struct translation t, uint64_t low,
+		       uint64_t high)
+{
+	while (low <= high) {
+		uint64_t size = low ? low & -low : (uint64_t)1 << 32;
+		uint8_t first[4], last[4];
+
+		while (size > high - low + 1)
+			size >>= 1;
+		put_number(first, low);
+		put_number(last, low + size - 1);
+		t.from = prefix_between(first, last);
+		*list_add(a, &flows->translations) = t;
+		low += size;
+	}
+}
+
+static void take_sources(struct flows *flows, struct arena *a, struct translation t,
+			 const struct set *sources)
+{
+	for (uint32_t i = 0; i < sources->n; i++) {
+		const uint8_t *low = set_element(sources, i);
+
+		take_range(flows, a, t, number_at(low),
+			   number_at(sources->interval ? low + set_key_len(sources) : low));
+	}
+}
+
+static void take_rule(struct flows *flows, struct arena *a, const struct ruleset *rs,
+		      const struct rule *rule)
 {
 	struct reading r = {
 		.a = a,
+		.rs = rs,
 		.t = {.match.high = UINT16_MAX, .origin = NONE},
 		.mask = {0xff, 0xff, 0xff, 0xff},
 	};
@@ -209,7 +261,9 @@ static void take_rule(struct flows *flows, struct arena *a, const struct rule *r
 
 	while (attr_next(&rest, &type, &expr))
 		read_expression(&r, expr);
-	if (r.translates)
+	if (r.translates && r.sources)
+		take_sources(flows, a, r.t, r.sources);
+	else if (r.translates)
 		*list_add(a, &flows->translations) = r.t;
 }
 
@@ -220,5 +274,5 @@ void nft_read_translations(struct flows *flows, struct arena *a, const struct ru
 	list_each (chain, &rs->chains)
 		if (!strcmp(chain->name, TRANSLATES))
 			list_each (rule, &chain->rules)
-				take_rule(flows, a, rule);
+				take_rule(flows, a, rs, rule);
 }

@@ -172,18 +172,18 @@ static const uint32_t *translate_names(struct arena *a, const struct config *fro
 	struct hash_index index = {0};
 
 	for (uint32_t i = 1; i < from->names.n; i++) {
-		const char *name = config_name(from, i);
+		const char *name = config_label(from, i);
 
 		numbers[i] = i;
-		if (i < to->names.n && !strcmp(name, config_name(to, i)))
+		if (i < to->names.n && !strcmp(name, config_label(to, i)))
 			continue;
 		if (!index.cap) { /* most files keep the order in which names come up */
 			hash_index_reserve(&index, a, to->names.n);
 			for (uint32_t k = 1; k < to->names.n; k++)
-				hash_index_add(&index, hash_text(config_name(to, k)), k);
+				hash_index_add(&index, hash_text(config_label(to, k)), k);
 		}
 		numbers[i] = hash_index_find(&index, hash_text(name), k,
-					     !strcmp(config_name(to, k), name));
+					     !strcmp(config_label(to, k), name));
 	}
 	return numbers;
 }
@@ -226,7 +226,7 @@ static bool half_is_in_its_place(const struct comparison *c)
 
 static uint64_t hash_name(uint64_t hash, const struct config *config, uint32_t name)
 {
-	return name ? hash_word(hash, hash_text(config_name(config, name))) : hash_word(hash, 0);
+	return name ? hash_word(hash, hash_text(config_label(config, name))) : hash_word(hash, 0);
 }
 
 /* A policy's two ends and its place, in the file's words and in addresses. */

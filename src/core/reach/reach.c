@@ -200,8 +200,10 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 	list_each (m, &flows->masquerades) {
 		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + m->origin);
 
-		limit_to_prefix(&b->sets, set, FLOW_SRC, m->from);
-		limit_to_prefix(&b->sets, set, FLOW_DST, m->to);
+		if (m->from)
+			limit_to_peers(&b->sets, set, FLOW_SRC, m->from);
+		if (m->to)
+			limit_to_peers(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
 			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, m->oface));
 		limit_to_traffic(&b->sets, set, m->match);

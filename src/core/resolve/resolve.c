@@ -197,14 +197,11 @@ static peer_list find_prefix(struct resolver *r, const char *query)
 	return peers;
 }
 
-static bool parse_literal(struct prefix *prefix, const char *text)
+static struct peer peer_of(const struct resolver *r, struct prefix net)
 {
-	struct ip ip;
-
-	if (!ip_parse(&ip, text))
-		return prefix_parse(prefix, text);
-	*prefix = prefix_of(ip);
-	return true;
+	return (struct peer){net,
+			     prefix_is_single(net) ? config_address_of(r->config, net.ip) : NONE,
+			     config_network_of(r->config, net)};
 }
 
 static peer_list find_literal(struct resolver *r, const char *query)
@@ -212,11 +209,9 @@ static peer_list find_literal(struct resolver *r, const char *query)
 	peer_list peers = {0};
 	struct prefix prefix;
 
-	if (parse_literal(&prefix, query) && prefix_is_canonical(prefix) && prefix.ip.family == 4)
-		*list_add(r->scratch, &peers) = (struct peer){
-			prefix,
-			prefix_is_single(prefix) ? config_address_of(r->config, prefix.ip) : NONE,
-			config_network_of(r->config, prefix)};
+	if (prefix_parse_any(&prefix, query) && prefix_is_canonical(prefix) &&
+	    prefix.ip.family == 4)
+		*list_add(r->scratch, &peers) = peer_of(r, prefix);
 	return peers;
 }
 
@@ -246,6 +241,7 @@ static peer_list find_kind(struct resolver *r, enum match match, uint32_t name, 
 		return find_any(r, query);
 	case MATCH_PREFIX:
 		return find_prefix(r, query);
+	case MATCH_LIST: /* find_members */
 	case MATCH_NOTHING:
 		break;
 	}
@@ -300,12 +296,51 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 	return peers;
 }
 
+static struct peers *find(struct resolver *r, uint32_t name, const char *query,
+			  enum question question);
+
+static int by_net(const void *left, const void *right)
+{
+	return prefix_compare(((const struct peer *)left)->net, ((const struct peer *)right)->net);
+}
+
+/*
+ * What the members mean together, sorted, each address and prefix once. A prefix within another one
+ * stays: it may be a container, or a network that packets come from by a bridge of its own.
+ */
+static struct peers *find_members(struct resolver *r, const struct member_list *list)
+{
+	peer_list all = {0};
+	uint32_t n = 0;
+
+	list_reserve(r->scratch, &all, list->nets.n);
+	list_each (net, &list->nets)
+		*list_add(r->scratch, &all) = peer_of(r, *net);
+	list_each (member, &list->names) {
+		const struct peers *found =
+			find(r, member->name, config_name(r->config, member->name), ASK_PEERS);
+
+		for (uint32_t i = 0; i < found->n; i++)
+			*list_add(r->scratch, &all) = found->items[i];
+	}
+	if (all.n && list->names.n) /* nets are sorted */
+		qsort(all.items, all.n, sizeof(*all.items), by_net);
+	list_each (peer, &all)
+		if (!n || prefix_compare(all.items[n - 1].net, peer->net) != 0)
+			all.items[n++] = *peer;
+	all.n = n;
+	return new_peers(r, all.n ? MATCH_LIST : MATCH_NOTHING, &all);
+}
+
 /* All matches of the first kind that has any. */
 static struct peers *find(struct resolver *r, uint32_t name, const char *query,
 			  enum question question)
 {
 	static const peer_list none;
+	const struct member_list *list = config_list(r->config, name);
 
+	if (list)
+		return find_members(r, list);
 	for (size_t i = 0; i < questions[question].n; i++) {
 		enum match match = questions[question].kinds[i];
 		peer_list peers;
@@ -330,8 +365,7 @@ static const struct peers *ask(struct resolver *r, uint32_t name, enum question 
 }
 
 /* A prefix match is a guess: say once what it found. */
-static void note_prefix(struct resolver *r, uint32_t name, enum question question, uint32_t i,
-			const char *field)
+static void note_prefix(struct resolver *r, uint32_t name, enum question question, uint32_t node)
 {
 	const struct peers *peers = r->answers->peers[question][name];
 	const char *found = "";
@@ -345,9 +379,8 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "",
 				     config_name(r->config, address_container(at)));
 	}
-	diag_at(r->diags, SEVERITY_NOTE, r->text, node_of_policy(r->text, i, field),
-		"\"%s\" is the beginning of %s%s", config_name(r->config, name), found,
-		peers->n > 8 ? " and others" : "");
+	diag_at(r->diags, SEVERITY_NOTE, r->text, node, "\"%s\" is the beginning of %s%s",
+		config_name(r->config, name), found, peers->n > 8 ? " and others" : "");
 }
 
 /* --- policies --- */
@@ -364,7 +397,7 @@ static const char *why_no_address(struct resolver *r, const char *text)
 {
 	struct prefix prefix;
 
-	if (!parse_literal(&prefix, text))
+	if (!prefix_parse_any(&prefix, text))
 		return looks_like_address(text)
 			       ? arena_printf(
 					 r->a,
@@ -372,37 +405,58 @@ static const char *why_no_address(struct resolver *r, const char *text)
 					 "172.18.103.0/24",
 					 text)
 			       : NULL;
-	if (prefix.ip.family != 4)
-		return "IPv6 is not built yet; use an IPv4 address";
-	return arena_printf(
-		r->a, "%s has host bits; write %s for the address, %s for all of the prefix", text,
-		ip_format(prefix.ip).s, prefix_format_full(prefix_canonical(prefix)).s);
+	return prefix_why_unusable(r->a, prefix, text);
 }
 
-static void say_nobody(struct resolver *r, uint32_t i, const char *field, const char *text)
+static void say_nobody(struct resolver *r, uint32_t node, const char *text, const char *then)
 {
-	uint32_t node = node_of_policy(r->text, i, field);
 	const char *wrong = why_no_address(r, text);
 
 	if (wrong)
 		diag_at(r->diags, SEVERITY_ERROR, r->text, node, "%s", wrong);
 	else if (!strcmp(text, "host"))
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
-			"the name \"host\" comes in a later version; the policy waits");
+			"the name \"host\" comes in a later version; %s", then);
 	else
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
-			"nothing in this file is named \"%s\"; the policy waits", text);
+			"nothing in this file is named \"%s\"; %s", text, then);
+}
+
+static void look_up_at(struct resolver *r, uint32_t node, uint32_t name, enum question question,
+		       const char *then)
+{
+	const struct peers *peers = ask(r, name, question);
+
+	if (!peers->n)
+		say_nobody(r, node, config_name(r->config, name), then);
+	if (peers->match == MATCH_PREFIX)
+		note_prefix(r, name, question, node);
+}
+
+/* Of its names, each where it stands; once for all policies that name the list. */
+static void look_up_members(struct resolver *r, uint32_t name, const struct member_list *list)
+{
+	const struct peers *peers = ask(r, name, ASK_PEERS);
+
+	if (r->noted[ASK_PEERS][name])
+		return;
+	r->noted[ASK_PEERS][name] = true;
+	list_each (member, &list->names)
+		look_up_at(r, member->node, member->name, ASK_PEERS,
+			   peers->n ? "the rest of the list counts" : "the policy waits");
 }
 
 static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t name,
 		    enum question question)
 {
+	const struct member_list *list = config_list(r->config, name);
 	const struct peers *peers = ask(r, name, question);
 
-	if (!peers->n)
-		say_nobody(r, i, field, config_name(r->config, name));
-	if (peers->match == MATCH_PREFIX)
-		note_prefix(r, name, question, i, field);
+	if (list)
+		look_up_members(r, name, list);
+	else if (!peers->n || peers->match == MATCH_PREFIX) /* few have to find their place */
+		look_up_at(r, node_of_policy(r->text, i, field), name, question,
+			   "the policy waits");
 }
 
 static bool has_target(const struct policy *p)
@@ -429,7 +483,7 @@ static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 
 	r->answers->containers[name] = found ? found : config_name(r->config, name);
 	if (found && peers->match == MATCH_PREFIX)
-		note_prefix(r, name, ASK_CONTAINER, i, "name");
+		note_prefix(r, name, ASK_CONTAINER, node_of_policy(r->text, i, "name"));
 }
 
 static void resolve_target(struct resolver *r, const struct policy *p, uint32_t i)

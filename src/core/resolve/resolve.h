@@ -19,6 +19,7 @@ enum match {
 	MATCH_NETWORK,
 	MATCH_ANY,
 	MATCH_PREFIX,
+	MATCH_LIST, /* what all of its members mean, as far as they mean anything */
 };
 
 struct peer {

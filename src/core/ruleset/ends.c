@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 enum {
-	FEW_SOURCES = 4,    /* a source that is no more than this has no list of its own */
 	MAX_NAME_LEN = 100, /* of what people call a thing, in names of sets and chains */
 };
 
@@ -102,7 +101,8 @@ static struct source_set *add_set_of_sources(struct ends *e, struct source_set s
 }
 
 /* The set of a list that policies name, whoever asks for it. Good until the next one is made. */
-static struct source_set *list_set(struct ends *e, const struct peers *peers, const char *name)
+static struct source_set *list_set(struct ends *e, const struct peers *peers, const char *prefix,
+				   const char *name)
 {
 	uint32_t known = hash_index_find(&e->sets_by_hash, peers->hash, i,
 					 same_peers(e->sets.items[i].peers, peers));
@@ -110,12 +110,18 @@ static struct source_set *list_set(struct ends *e, const struct peers *peers, co
 
 	if (known != NONE)
 		return &e->sets.items[known];
-	name = new_name(e, "from_", name ? name : ip_format(peers->items[0].net.ip).s);
+	name = new_name(e, prefix, name ? name : ip_format(peers->items[0].net.ip).s);
 	for (uint32_t i = 0; i < peers->n; i++)
 		*list_add(e->b->a, &sources) = (struct source){peers->items[i].net, NONE, false};
 	build_set(e->b, name, &sources, false);
 	return add_set_of_sources(
 		e, (struct source_set){.peers = peers, .hash = peers->hash, .name = name});
+}
+
+const char *set_of_list(struct builder *b, const struct peers *peers, const char *prefix,
+			const char *name)
+{
+	return list_set(b->ends, peers, prefix, name)->name;
 }
 
 static int by_net(const void *left, const void *right)
@@ -174,7 +180,10 @@ static const char *own_set(struct ends *e, source_list *sources, const char *nam
 
 void end_add(struct end *end, struct arena *a, const struct grant *grant)
 {
-	if (grant->from->n == 1 && !grant->from->items[0].net.len)
+	const struct prefix first = grant->from->n ? grant->from->items[0].net : (struct prefix){0};
+
+	if (first.ip.family &&
+	    !first.len) /* lists are sorted: it comes first where it is a member */
 		*list_add(a, &end->anybody) = grant;
 	else if (grant->from->n > FEW_SOURCES)
 		*list_add(a, &end->lists) = grant;
@@ -256,7 +265,8 @@ static void admit_list(const struct writing *w, const struct grant *grant)
 {
 	struct rule *rule = begin_rule(w, 4, grant->origin);
 
-	term_lookup(w->e->b, rule, TERM_LOOKUP, list_set(w->e, grant->from, grant->from_name)->name,
+	term_lookup(w->e->b, rule, TERM_LOOKUP,
+		    list_set(w->e, grant->from, "from_", grant->from_name)->name,
 		    ways[w->e->way].source);
 	let_through(w, rule, !grant->translated);
 }
@@ -309,7 +319,7 @@ void end_rules(struct ends *e, struct chain *chain, struct end *end)
 /* The chain of an end that one list comes to and nobody else: such ends share it. */
 static const char *chain_of_list(struct ends *e, const struct grant *grant)
 {
-	struct source_set *set = list_set(e, grant->from, grant->from_name);
+	struct source_set *set = list_set(e, grant->from, "from_", grant->from_name);
 	const char **chain = &set->chains[e->way];
 
 	if (!*chain) {

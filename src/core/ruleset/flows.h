@@ -28,6 +28,12 @@ struct grant {
 struct translation {
 	const char *iface;  /* NULL: any */
 	struct prefix from; /* family 0: anybody */
+	/*
+	 * More than a few sources are a list: a translation for each of its members, one behind the
+	 * other and but for `from` the same, so that they can be one rule. NULL: it stands alone.
+	 */
+	const struct peers *list;
+	const char *list_name;
 	struct traffic match;
 	struct ip to;
 	uint16_t to_port; /* 0: keep */
@@ -36,8 +42,9 @@ struct translation {
 };
 
 struct masquerading {
-	const char *oface;	/* NULL: any */
-	struct prefix from, to; /* family 0: any */
+	const char *oface;		 /* NULL: any */
+	const struct peers *from, *to;	 /* NULL: any */
+	const char *from_name, *to_name; /* as the file calls them */
 	struct traffic match;
 	uint32_t origin;
 };
@@ -76,6 +83,9 @@ struct flows {
 	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
 	LIST(struct closed) closed;
 };
+
+/* More are a list, which is a set of its own. */
+enum { FEW_SOURCES = 4 };
 
 /* There is something to say. */
 bool flows_matter(const struct flows *flows);

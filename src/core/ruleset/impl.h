@@ -21,8 +21,9 @@ struct builder {
 	struct ruleset *rs;
 	struct arena *a;
 	const struct hooks *hooks;
-	bool counted;	/* what lets connections through counts them */
-	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
+	bool counted;	   /* what lets connections through counts them */
+	struct ends *ends; /* sets that stand (core/ruleset/ends.h) */
+	uint32_t keeps;	   /* bit of the connection mark for what is translated here; 0: none */
 };
 
 static inline bool match_single_port(struct traffic match)
@@ -75,6 +76,10 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 			int32_t priority);
 
 /* --- sets and their elements --- */
+
+/* The set of a list that policies name, the same for all of them. prefix: of a new one's name. */
+const char *set_of_list(struct builder *b, const struct peers *peers, const char *prefix,
+			const char *name);
 
 struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key);
 /* Sorted, and declared with room to grow. */

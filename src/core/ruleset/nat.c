@@ -8,6 +8,29 @@ static bool is_plain(const struct translation *t)
 	return t->iface && !t->from.ip.family && match_single_port(t->match);
 }
 
+/* Of a list's translations the first one speaks for all. */
+static bool is_said(const struct flows *flows, const struct translation *t)
+{
+	const struct translation *before = t - 1;
+
+	return t > flows->translations.items && t->list && t->list == before->list &&
+	       t->origin == before->origin && t->masquerade == before->masquerade &&
+	       t->match.proto == before->match.proto && t->match.low == before->match.low &&
+	       t->match.high == before->match.high && ip_equal(t->to, before->to) &&
+	       t->to_port == before->to_port;
+}
+
+/* term: of one prefix; load: of a list. */
+static void term_source(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
+			const struct translation *t)
+{
+	if (t->list)
+		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, t->list, "from_", t->list_name),
+			    (uint8_t)load);
+	else
+		term_prefix(b, rule, term, t->from);
+}
+
 static uint16_t port_at_target(const struct translation *t)
 {
 	return t->to_port ? t->to_port : t->match.low;
@@ -60,7 +83,7 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 	if (t->iface)
 		term_name(b, rule, TERM_IIFNAME, t->iface);
 	add_term(b, rule, TERM_FIB_LOCAL);
-	term_prefix(b, rule, TERM_SADDR, t->from);
+	term_source(b, rule, TERM_SADDR, LOAD_SADDR, t);
 	term_match(b, rule, t->match);
 	if (b->keeps) {
 		term_count(b, rule);
@@ -88,7 +111,7 @@ void build_dnat(struct builder *b, const struct flows *flows)
 	struct chain *chain = add_chain(b, "prerouting", "nat", HOOK_PREROUTING, BEFORE_DNAT);
 
 	list_each (t, &flows->translations)
-		if (t->from.ip.family)
+		if (t->from.ip.family && !is_said(flows, t))
 			add_dnat_rule(b, chain, t);
 	if (ruleset_find_set(b->rs, "translated"))
 		mark_translated(b, chain);
@@ -132,7 +155,7 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
 
 	if (t->iface)
 		term_name(b, rule, w->interface_is, t->iface);
-	term_prefix(b, rule, w->source_is, t->from);
+	term_source(b, rule, w->source_is, w->source, t);
 	term_prefix(b, rule, w->destination_is, prefix_of(t->to));
 	if (match_has_ports(match) && t->to_port)
 		match.low = match.high = t->to_port;
@@ -155,7 +178,7 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 	const struct way_words *w = &ways[way];
 
 	list_each (t, &flows->translations)
-		if (!is_plain(t))
+		if (!is_plain(t) && !is_said(flows, t))
 			add_forwarded_rule(b, chain, t, way);
 	if (ruleset_find_set(b->rs, set)) {
 		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
@@ -207,7 +230,7 @@ void masquerade_translated(struct builder *b, struct chain *chain, const struct 
 		struct traffic match = t->match;
 		struct rule *rule;
 
-		if (!t->masquerade)
+		if (!t->masquerade || is_said(flows, t))
 			continue;
 		if (match_single_port(match) && !sees_source(b, &targets, t)) {
 			put_target(&set, b->a, t);
@@ -250,19 +273,42 @@ void masquerade_hairpins(struct builder *b, struct chain *chain, const struct fl
 	}
 }
 
+/* One rule for each of a few, one for a list, one for anybody. */
+static uint32_t n_rules(const struct peers *peers)
+{
+	return !peers || peers->n > FEW_SOURCES ? 1 : peers->n;
+}
+
+static void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
+		     const struct peers *peers, uint32_t i, const char *prefix, const char *name)
+{
+	if (peers && peers->n > FEW_SOURCES)
+		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, peers, prefix, name),
+			    (uint8_t)load);
+	else if (peers)
+		term_prefix(b, rule, term, peers->items[i].net);
+}
+
+static void masquerade_policy(struct builder *b, struct chain *chain, const struct masquerading *m,
+			      uint32_t s, uint32_t d)
+{
+	struct rule *rule = add_rule(b, chain, 4, NULL, m->origin);
+
+	if (m->oface)
+		term_name(b, rule, TERM_OIFNAME, m->oface);
+	term_end(b, rule, TERM_SADDR, LOAD_SADDR, m->from, s, "from_", m->from_name);
+	term_end(b, rule, TERM_DADDR, LOAD_DADDR, m->to, d, "list_", m->to_name);
+	term_match(b, rule, m->match);
+	term_count(b, rule);
+	add_term(b, rule, TERM_MASQUERADE);
+}
+
 void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	list_each (m, &flows->masquerades) {
-		struct rule *rule = add_rule(b, chain, 4, NULL, m->origin);
-
-		if (m->oface)
-			term_name(b, rule, TERM_OIFNAME, m->oface);
-		term_prefix(b, rule, TERM_SADDR, m->from);
-		term_prefix(b, rule, TERM_DADDR, m->to);
-		term_match(b, rule, m->match);
-		term_count(b, rule);
-		add_term(b, rule, TERM_MASQUERADE);
-	}
+	list_each (m, &flows->masquerades)
+		for (uint32_t s = 0; s < n_rules(m->from); s++)
+			for (uint32_t d = 0; d < n_rules(m->to); d++)
+				masquerade_policy(b, chain, m, s, d);
 }
 
 /* Docker's own masquerading comes later and would hide who calls: a translation to itself wins. */

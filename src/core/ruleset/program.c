@@ -449,6 +449,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	grouped_list grouped = {0};
 	struct chain *post;
 
+	b.ends = &ends;
 	rs->exists = flows_matter(flows);
 	if (!rs->exists)
 		return;
@@ -484,8 +485,10 @@ void program_container(struct ruleset *rs, struct arena *a, const struct flows *
 			    .hooks = hooks,
 			    .counted = flows->counted,
 			    .keeps = hooks->accept};
+	struct ends ends = {.b = &b};
 	struct chain *post;
 
+	b.ends = &ends;
 	rs->exists = flows->translations.n || flows->masquerades.n;
 	if (!rs->exists)
 		return;

@@ -15,6 +15,7 @@ enum {
 	NAMES_IN_FOLDER = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
 	FILE_ITSELF = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF,
 	MAX_LINKS = 40, /* as the kernel */
+	MAX_WATCHED = 4096,
 };
 
 /* A path on its way to the file: what is resolved, and what is not yet. */
@@ -31,10 +32,15 @@ struct walk {
  */
 static void watch_place(struct watch *w, const char *path, const char *name, uint32_t events)
 {
-	struct watched *place = &w->places[w->n];
+	struct watched *place;
 
 	if (w->n == MAX_WATCHED || strlen(name) >= sizeof(place->name))
 		return;
+	if (w->n == w->cap) {
+		w->cap = w->cap ? 2 * w->cap : 16;
+		w->places = xrealloc(w->places, w->cap * sizeof(*w->places));
+	}
+	place = &w->places[w->n];
 	place->wd = inotify_add_watch(w->fd, *path ? path : "/", events | IN_MASK_ADD);
 	if (place->wd < 0)
 		return;
@@ -102,17 +108,14 @@ static bool step(struct walk *k)
 	return false;
 }
 
-/* What was watched before is let go. False: there is no file at the end of it. */
-static bool walk(struct watch *w, bool listen)
+/* False: there is no file at the end of it. */
+static bool walk(struct watch *w, const char *path, bool listen)
 {
 	struct walk k = {.w = w, .listen = listen};
 
-	for (uint32_t i = 0; i < w->n; i++)
-		inotify_rm_watch(w->fd, w->places[i].wd);
-	w->n = 0;
-	if (*w->path != '/' && !getcwd(k.at, sizeof(k.at)))
+	if (*path != '/' && !getcwd(k.at, sizeof(k.at)))
 		return true; /* it never will be: where we are is gone */
-	snprintf(k.rest, sizeof(k.rest), "%s", w->path);
+	snprintf(k.rest, sizeof(k.rest), "%s", path);
 	while (step(&k))
 		;
 	return k.arrived;
@@ -125,16 +128,52 @@ static bool walk(struct watch *w, bool listen)
  */
 static void look(struct watch *w)
 {
-	if (!walk(w, false))
-		walk(w, true);
+	for (uint32_t i = 0; i < w->n; i++)
+		inotify_rm_watch(w->fd, w->places[i].wd);
+	w->n = 0;
+	for (uint32_t i = 0; i < w->n_paths; i++)
+		if (!walk(w, w->paths[i], false))
+			walk(w, w->paths[i], true);
+}
+
+static void forget_paths(struct watch *w)
+{
+	for (uint32_t i = 0; i < w->n_paths; i++)
+		free(w->paths[i]);
+	free(w->paths);
+	w->paths = NULL;
+	w->n_paths = 0;
+}
+
+static bool has_paths(const struct watch *w, const char *const *paths, uint32_t n)
+{
+	if (w->n_paths != n)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(w->paths[i], paths[i]) != 0)
+			return false;
+	return true;
+}
+
+bool watch_paths(struct watch *w, const char *const *paths, uint32_t n)
+{
+	if (has_paths(w, paths, n))
+		return false;
+	forget_paths(w);
+	w->paths = xmalloc(n * sizeof(*w->paths));
+	for (; w->n_paths < n; w->n_paths++)
+		w->paths[w->n_paths] = memcpy(xmalloc(strlen(paths[w->n_paths]) + 1),
+					      paths[w->n_paths], strlen(paths[w->n_paths]) + 1);
+	look(w);
+	return true;
 }
 
 bool watch_open(struct watch *w, const char *path, struct error *err)
 {
-	*w = (struct watch){.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .path = path};
+	*w = (struct watch){.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
 	if (w->fd < 0)
 		return error_set(err, errno, "watch %s", path);
-	look(w);
+	watch_paths(w, &path, 1);
 	return true;
 }
 
@@ -172,4 +211,8 @@ void watch_close(struct watch *w)
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;
+	forget_paths(w);
+	free(w->places);
+	w->places = NULL;
+	w->n = w->cap = 0;
 }

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Several sources or targets of one policy: lists, and files that hold one. Each is kept once, as
+ * names are.
+ */
+#include "base/foreign.h"
+#include "core/config/impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MEMBERS_SHOWN = 4, /* a list that has no more is called by their names */
+	MAX_ERRORS = 20,   /* of one file */
+};
+
+/* A list as it is read. */
+struct reading_list {
+	uint32_t n;		  /* members, as they stand in the list */
+	uint32_t n_nets, n_names; /* addresses and prefixes, those of files too; names */
+	LIST(struct prefix) nets;
+	LIST(struct listed_name) names;
+	const char *shown[MEMBERS_SHOWN]; /* as they were written */
+	bool wrong;
+};
+
+/* --- files --- */
+
+/* Beside the configuration or below it. */
+static bool is_file_name(const char *name, size_t len)
+{
+	const char *end = name + len;
+
+	if (!len || *name == '/' || end[-1] == '/' || has_control(name, len))
+		return false;
+	for (const char *part = name, *next; part < end; part = next + 1) {
+		next = memchr(part, '/', (size_t)(end - part));
+		next = next ? next : end;
+		if (next == part || (next - part == 1 && *part == '.') ||
+		    (next - part == 2 && part[0] == '.' && part[1] == '.'))
+			return false;
+	}
+	return true;
+}
+
+static void note_file(name_list *names, struct arena *a, struct json_string s)
+{
+	if (!s.len || *s.text != '@' || !is_file_name(s.text + 1, s.len - 1))
+		return;
+	list_each (known, names)
+		if (strlen(*known) == s.len - 1 && !memcmp(*known, s.text + 1, s.len - 1))
+			return;
+	if (names->n <= CONFIG_MAX_LIST_FILES)
+		*list_add(a, names) = arena_strndup(a, s.text + 1, s.len - 1);
+}
+
+static void note_files(name_list *names, struct arena *a, const struct json *json, uint32_t node)
+{
+	if (json_type_of(json, node) == JSON_TYPE_STRING)
+		note_file(names, a, json_string_of(json, node, a));
+	else if (json_type_of(json, node) == JSON_TYPE_LIST)
+		json_each (item, json, node)
+			note_file(names, a, json_string_of(json, item, a));
+}
+
+void config_list_files(name_list *names, struct arena *a, const struct config_text *kept)
+{
+	const struct json *json = &kept->json;
+	uint32_t policies = json_member(json, JSON_ROOT, "policies");
+
+	if (!policies || json_type_of(json, policies) != JSON_TYPE_LIST)
+		return;
+	json_each (policy, json, policies) {
+		if (json_type_of(json, policy) != JSON_TYPE_OBJECT)
+			continue;
+		json_each_member (key, json, policy)
+			if (json_string_is(json, key, "from", strlen("from")) ||
+			    json_string_is(json, key, "to", strlen("to")))
+				note_files(names, a, json, key + 1);
+	}
+}
+
+/* A line of a file that lists prefixes. */
+struct line {
+	const struct list_file *file;
+	uint32_t node; /* that names the file */
+	uint32_t number;
+	const char *begin; /* of the line */
+	uint32_t n_errors; /* of the file, so far */
+};
+
+static void wrong_line(struct decoder *d, struct line *line, const char *at, const char *message)
+{
+	struct diag *diag;
+
+	if (++line->n_errors > MAX_ERRORS + 1)
+		return;
+	if (line->n_errors > MAX_ERRORS)
+		message = "more lines are wrong";
+	diag = wrong(d, line->node, "%s", message);
+	diag->file = line->file->path;
+	diag->path = "";
+	diag->line = line->number;
+	diag->column = position_of(line->begin, (size_t)(at - line->begin), SIZE_MAX).column;
+}
+
+/* What is wrong with a word that is no canonical IPv4 address or prefix. */
+static const char *why_no_prefix(struct decoder *d, const char *word)
+{
+	struct prefix prefix;
+
+	if (!prefix_parse_any(&prefix, word))
+		return arena_printf(
+			d->a,
+			"\"%.100s\" is not an address; write one on each line, as 172.18.103.2 "
+			"or 172.18.103.0/24 (names stand in the configuration: "
+			"[\"@FILE\", \"NAME\"])",
+			word);
+	return prefix_why_unusable(d->a, prefix, word);
+}
+
+const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text)
+{
+	if (prefix.ip.family != 4)
+		return "IPv6 is not built yet; use an IPv4 address";
+	return arena_printf(
+		a, "%s has host bits; write %s for the address, %s for all of the prefix", text,
+		ip_format(prefix.ip).s, prefix_format_full(prefix_canonical(prefix)).s);
+}
+
+static void read_word(struct decoder *d, struct line *line, struct file_nets *nets, const char *at,
+		      size_t len)
+{
+	const char *word = arena_strndup(d->scratch, at, len);
+	struct prefix prefix;
+
+	if (prefix_parse_any(&prefix, word) && prefix_is_canonical(prefix) &&
+	    prefix.ip.family == 4) {
+		*list_add(d->scratch, &nets->nets) = prefix;
+		nets->n++;
+	} else {
+		wrong_line(d, line, at, why_no_prefix(d, word));
+	}
+}
+
+/* One address or prefix, or none; a comment from "#" on. */
+static void read_line(struct decoder *d, struct line *line, struct file_nets *nets, size_t len)
+{
+	static const char blanks[] = " \t\r";
+	const char *at = line->begin, *comment = memchr(at, '#', len);
+	const char *end = comment ? comment : at + len;
+	const char *second;
+	size_t word = 0;
+
+	while (at < end && strchr(blanks, *at) && *at)
+		at++;
+	while (at + word < end && !(strchr(blanks, at[word]) && at[word]))
+		word++;
+	for (second = at + word; second < end && strchr(blanks, *second) && *second;)
+		second++;
+	if (second < end)
+		wrong_line(d, line, second,
+			   "a line has one address or prefix; write this on a "
+			   "line of its own, or \"#\" before a comment");
+	else if (word)
+		read_word(d, line, nets, at, word);
+}
+
+/* False, and said: the text is no text. */
+static bool is_text(struct decoder *d, struct line *line)
+{
+	const char *end = line->begin + line->file->len;
+
+	for (const char *at = line->begin; at < end;) {
+		size_t len = *at > 0 ? 1 : utf8_len(at);
+
+		if (!*at || !len) {
+			wrong_line(d, line, at,
+				   *at ? "this is not UTF-8; save the file as UTF-8"
+				       : "a NUL; save the file as plain text (UTF-8)");
+			return false;
+		}
+		if (*at == '\n') {
+			line->number++;
+			line->begin = at + 1;
+		}
+		at += len;
+	}
+	return true;
+}
+
+static void read_lines(struct decoder *d, uint32_t node, const struct list_file *file,
+		       struct file_nets *nets)
+{
+	static const char mark[] = "\xef\xbb\xbf"; /* some editors begin a file so */
+	const char *at = file->text, *end = at + file->len;
+	struct line line = {.file = file, .node = node, .number = 1, .begin = at};
+
+	if (!is_text(d, &line))
+		return;
+	line.number = 0;
+	if (file->len >= 3 && !memcmp(at, mark, 3))
+		at += 3;
+	while (at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		size_t len = (size_t)((newline ? newline : end) - at);
+
+		line.number++;
+		line.begin = at;
+		read_line(d, &line, nets, len);
+		at += len + 1;
+	}
+	line.begin = file->text;
+	line.number = 1;
+	if (!nets->n && !line.n_errors)
+		wrong_line(d, &line, file->text,
+			   "the list is empty; write an address or prefix a line, or take \"@\" "
+			   "and the file's name out of the policies");
+}
+
+static void too_many(struct decoder *d, uint32_t node)
+{
+	wrong(d, node, "the lists have more than %d addresses and prefixes together",
+	      CONFIG_MAX_LISTED);
+}
+
+static void count_listed(struct decoder *d, uint32_t node, uint32_t n)
+{
+	uint32_t before = d->lists.n_listed;
+
+	d->lists.n_listed += n;
+	if (before <= CONFIG_MAX_LISTED && d->lists.n_listed > CONFIG_MAX_LISTED)
+		too_many(d, node);
+}
+
+/* NULL: it can not be used, and why is said. */
+static struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct json_string s)
+{
+	const list_files *files = d->lists.files;
+	struct file_nets *nets;
+
+	if (!is_file_name(s.text + 1, s.len - 1)) {
+		wrong(d, node,
+		      "\"%.*s\" is not a file beside the configuration; write its name, as "
+		      "\"@office.txt\"",
+		      (int)s.len, s.text);
+		return NULL;
+	}
+	list_each (file, files) {
+		if (strlen(file->name) != s.len - 1 ||
+		    memcmp(file->name, s.text + 1, s.len - 1) != 0)
+			continue;
+		nets = &d->lists.of_file[file - files->items];
+		if (!nets->parsed && file->trouble)
+			wrong(d, node, "%s; mend or replace the file, or leave \"%.*s\" out",
+			      file->trouble, (int)s.len, s.text);
+		else if (!nets->parsed)
+			read_lines(d, node, file, nets);
+		if (!nets->parsed)
+			count_listed(d, node, nets->n);
+		nets->parsed = true;
+		return nets->n ? nets : NULL;
+	}
+	if (files->n >= CONFIG_MAX_LIST_FILES)
+		wrong(d, node, "more than %d files; write some of them as one",
+		      CONFIG_MAX_LIST_FILES);
+	else
+		wrong(d, node, "\"%.*s\" was not read: this text stands without its folder",
+		      (int)s.len, s.text);
+	return NULL;
+}
+
+void lists_begin(struct decoder *d, const list_files *files)
+{
+	d->lists.files = files;
+	d->lists.of_file = arena_array(d->scratch, struct file_nets, files->n);
+}
+
+/* --- lists --- */
+
+static void add_file(struct decoder *d, uint32_t node, struct json_string s,
+		     struct reading_list *list)
+{
+	const struct file_nets *nets = nets_of_file(d, node, s);
+
+	if (!nets) {
+		list->wrong = true;
+		return;
+	}
+	list_each (net, &nets->nets)
+		*list_add(d->scratch, &list->nets) = *net;
+	list->n_nets += nets->n;
+}
+
+static bool is_literal(struct prefix *prefix, struct json_string s)
+{
+	char text[IP_TEXT_LEN];
+
+	if (s.len >= sizeof(text))
+		return false;
+	memcpy(text, s.text, s.len);
+	text[s.len] = '\0';
+	return prefix_parse_any(prefix, text) && prefix_is_canonical(*prefix) &&
+	       prefix->ip.family == 4;
+}
+
+static void add_member(struct decoder *d, uint32_t node, void *target)
+{
+	struct reading_list *list = target;
+	struct json_string s = string_of(d, node);
+	struct prefix prefix;
+
+	if (!is_name(d, node, s) || !s.text) {
+		list->wrong = true;
+		return;
+	}
+	if (list->n < MEMBERS_SHOWN)
+		list->shown[list->n] = arena_strndup(d->a, s.text, s.len);
+	list->n++;
+	if (*s.text == '@') {
+		add_file(d, node, s, list);
+	} else if (is_literal(&prefix, s)) {
+		*list_add(d->scratch, &list->nets) = prefix;
+		list->n_nets++;
+	} else {
+		*list_add(d->scratch, &list->names) =
+			(struct listed_name){keep_name(d, s.text, s.len)->number, node};
+		list->n_names++;
+	}
+}
+
+static int by_prefix(const void *left, const void *right)
+{
+	return prefix_compare(*(const struct prefix *)left, *(const struct prefix *)right);
+}
+
+static int by_listed_name(const void *left, const void *right)
+{
+	const struct listed_name *a = left, *b = right;
+
+	if (a->name != b->name)
+		return a->name < b->name ? -1 : 1;
+	return (a->node > b->node) - (a->node < b->node);
+}
+
+/* Both sorted, each once. */
+static void sort_members(struct reading_list *list)
+{
+	uint32_t n = 0;
+
+	if (list->nets.n)
+		qsort(list->nets.items, list->nets.n, sizeof(*list->nets.items), by_prefix);
+	list_each (net, &list->nets)
+		if (!n || prefix_compare(list->nets.items[n - 1], *net) != 0)
+			list->nets.items[n++] = *net;
+	list->nets.n = n;
+	n = 0;
+	if (list->names.n)
+		qsort(list->names.items, list->names.n, sizeof(*list->names.items), by_listed_name);
+	list_each (name, &list->names)
+		if (!n || list->names.items[n - 1].name != name->name)
+			list->names.items[n++] = *name;
+	list->names.n = n;
+}
+
+/* "web, 10.0.0.0/8", "10000 networks", "500 networks and 2 names" */
+static const char *title_of(struct decoder *d, const struct reading_list *list)
+{
+	const char *title = list->shown[0];
+
+	if (list->n <= MEMBERS_SHOWN) {
+		for (uint32_t i = 1; i < list->n; i++)
+			title = arena_printf(d->a, "%s, %s", title, list->shown[i]);
+		return title;
+	}
+	if (!list->n_names)
+		return arena_printf(d->a, "%u networks", list->n_nets);
+	if (!list->n_nets)
+		return arena_printf(d->a, "%u names", list->n_names);
+	return arena_printf(d->a, "%u network%s and %u name%s", list->n_nets,
+			    list->n_nets == 1 ? "" : "s", list->n_names,
+			    list->n_names == 1 ? "" : "s");
+}
+
+static const char *label_of(struct decoder *d, const struct reading_list *list)
+{
+	const char *first = list->shown[0] + (*list->shown[0] == '@');
+
+	return list->n == 1 ? first : arena_printf(d->a, "%s_and_more", first);
+}
+
+static uint64_t hash_of_list(const struct reading_list *list, const char *title)
+{
+	uint64_t hash = hash_text(title);
+
+	list_each (net, &list->nets)
+		hash = hash_more(hash, net, sizeof(*net));
+	list_each (name, &list->names)
+		hash = hash_word(hash, name->name);
+	return hash;
+}
+
+static bool is_list(const struct decoder *d, const struct member_list *known,
+		    const struct reading_list *list, const char *title)
+{
+	if (known->nets.n != list->nets.n || known->names.n != list->names.n ||
+	    strcmp(d->names.items[known->name], title) != 0)
+		return false;
+	for (uint32_t i = 0; i < list->nets.n; i++)
+		if (prefix_compare(known->nets.items[i], list->nets.items[i]) != 0)
+			return false;
+	for (uint32_t i = 0; i < list->names.n; i++)
+		if (known->names.items[i].name != list->names.items[i].name)
+			return false;
+	return true;
+}
+
+#define copy_list(a, to, from)                                                                     \
+	do {                                                                                       \
+		list_reserve((a), (to), (from)->n);                                                \
+		list_each (item_, (from))                                                          \
+			*list_add((a), (to)) = *item_;                                             \
+	} while (0)
+
+static uint32_t keep_listed(struct decoder *d, uint32_t node, struct reading_list *list)
+{
+	const char *title = title_of(d, list);
+	uint64_t hash;
+	uint32_t known;
+	struct member_list *kept;
+
+	sort_members(list);
+	hash = hash_of_list(list, title);
+	known = hash_index_find(&d->lists.by_hash, hash, i,
+				is_list(d, &d->lists.list.items[i], list, title));
+	if (known != NONE)
+		return d->lists.list.items[known].name;
+	if (list->n == list->n_nets + list->n_names)
+		count_listed(d, node, list->n);
+	if (!d->names.n)
+		list_add(d->scratch, &d->names); /* 0 is no name */
+	kept = list_add(d->a, &d->lists.list);
+	*kept = (struct member_list){.name = d->names.n, .label = label_of(d, list)};
+	copy_list(d->a, &kept->nets, &list->nets);
+	copy_list(d->a, &kept->names, &list->names);
+	*list_add(d->scratch, &d->names) = title;
+	*list_add(d->scratch, &d->lists.hashes) = hash;
+	hash_index_grow(&d->lists.by_hash, d->scratch, &d->lists.hashes, i,
+			d->lists.hashes.items[i]);
+	return d->names.n - 1;
+}
+
+/* A file that is a policy's only source is asked for often: its list is known by the file. */
+static void decode_file(struct decoder *d, uint32_t node, struct json_string s, uint32_t *number)
+{
+	struct file_nets *nets = nets_of_file(d, node, s);
+	struct reading_list list = {.n = 1};
+
+	if (!nets)
+		return;
+	if (!nets->number) {
+		list.shown[0] = arena_strndup(d->a, s.text, s.len);
+		add_file(d, node, s, &list);
+		nets->number = keep_listed(d, node, &list);
+	}
+	*number = nets->number;
+}
+
+void decode_peers(struct decoder *d, uint32_t node, void *target)
+{
+	struct json_string s = string_of(d, node);
+	struct reading_list list = {0};
+
+	if (s.len && *s.text == '@') {
+		decode_file(d, node, s, target);
+		return;
+	}
+	if (json_type_of(json_of(d), node) == JSON_TYPE_LIST && json_count(json_of(d), node) == 1 &&
+	    json_type_of(json_of(d), node + 1) == JSON_TYPE_STRING) {
+		decode_peers(d, node + 1, target); /* a list of one */
+		return;
+	}
+	if (json_type_of(json_of(d), node) != JSON_TYPE_LIST) {
+		decode_number(d, node, target);
+		return;
+	}
+	decode_each(d, node, &list, add_member);
+	if (list.n && !list.wrong)
+		*(uint32_t *)target = keep_listed(d, node, &list);
+}
+
+const struct member_list *config_list(const struct config *config, uint32_t name)
+{
+	const struct member_list *lists = config->lists.items;
+	uint32_t at =
+		config->lists.n ? first_not_before(config->lists.n, i, lists[i].name < name) : 0;
+
+	return at < config->lists.n && lists[at].name == name ? &lists[at] : NULL;
+}
+
+const char *config_label(const struct config *config, uint32_t name)
+{
+	const struct member_list *list = config_list(config, name);
+
+	return list ? list->label : config_name(config, name);
+}
