@@ -121,6 +121,14 @@ def test_a_connection_that_is_refused_is_named_and_the_other_is_made(case, engin
     assert "back" in ends["api"] and "web" not in ends["proxy"]
 
 
+def test_a_container_that_is_gone_by_its_inspection_stops_nothing(case, engine):
+    case.run("apply")
+    engine.script("GET", "/containers/[^/]+/json", status=404, message="No such container", times=99)
+    done = case.run("plan")
+    assert done.returncode == 0 and "runtime error" not in done.stderr, done.stdout + done.stderr
+    assert any(c[0] == "GET" and c[1].endswith("/json") and not c[1].endswith("containers/json") for c in engine.calls)
+
+
 def test_a_missing_container_waits_and_is_no_failure(case, engine):
     ident = engine.find(engine.containers, "proxy")
     del engine.containers[ident]
