@@ -230,7 +230,7 @@ def test_a_signal_to_a_script_s_apply_stops_it_between_two_steps(case, engine, n
     os.kill(int(pids[0]) if pids else first.process.pid, number)
     done = first.end()
     assert done.returncode == 1 and "interrupted" in done.stderr, done
-    assert "+ connection proxy to web" in done.stdout and "api" not in done.stdout
+    assert "+ connection proxy to web" in done.stdout and "connection api" not in done.stdout
     assert sum(c[1].endswith("/connect") for c in engine.writes()) == 1
 
 
