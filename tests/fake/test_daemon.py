@@ -694,7 +694,8 @@ def test_numbers_in_a_json_log_are_numbers(case, start):
 # --- interfaces that are not there ---
 
 def test_an_interface_that_is_not_there_is_noted_until_it_comes(case, start):
-    running = start()
+    """Nobody is told of new interfaces, for each container brings some: the next pass looks."""
+    running = start(WATCH_PERIOD_SECONDS="1")
     config = json.loads(text(80))
     config["policies"] += [{"selector": "api", "nat": "dnat", "iface": "eht0", "to": "api", "port": port} for port in (81, 82)]
     note = 'note: policies[1]: there is no interface "eht0" on the host: inactive until that name exists (2 policies name it)'
