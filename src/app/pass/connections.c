@@ -161,7 +161,7 @@ void connections_note(struct pass *p, struct world *w)
 	for (uint32_t i = 0; i < p->view.seen.have.spaces.n; i++) {
 		struct debt *d = debt_of(p, w, i);
 
-		if (!d)
+		if (i && !d) /* the host always has one */
 			continue;
 		d->only_now = false;
 		owe(d, p, i);
