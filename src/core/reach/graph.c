@@ -127,52 +127,56 @@ static uint32_t place_node(struct graph *g, const struct policy *p, const struct
 
 /* --- edges --- */
 
-static struct graph_edge *edge(struct graph *g, enum edge_kind kind, uint32_t from, uint32_t to,
-			       const struct policy *p)
+/* by: an interface that its text names, too; NULL: none. */
+static void add_edge(struct graph *g, enum edge_kind kind, uint32_t from, uint32_t to,
+		     const struct policy *p, const struct resolved *r, const char *by)
 {
 	AUTO_BUF struct buf text = {0};
-	struct graph_edge *e = list_add(g->a, &g->edges);
 
-	print_policy_traffic(&text, g->config, p);
-	*e = (struct graph_edge){.kind = kind,
-				 .from = from,
-				 .to = to,
-				 .policy = (uint32_t)(p - g->config->policies.items),
-				 .text = arena_strdup(g->a, buf_text(&text))};
-	return e;
+	if (kind == EDGE_MASQUERADES && by)
+		buf_puts(&text, "masquerade");
+	else
+		print_policy_traffic(&text, g->config, p);
+	if (by)
+		buf_printf(&text, " by %s", by);
+	*list_add(g->a, &g->edges) =
+		(struct graph_edge){.kind = kind,
+				    .from = from,
+				    .to = to,
+				    .policy = (uint32_t)(p - g->config->policies.items),
+				    .text = arena_strdup(g->a, buf_text(&text)),
+				    .waits = r->waiting != NULL};
 }
 
+/* Nodes are numbered as they are asked for: one after the other. */
 static void add_policy(struct graph *g, const struct policy *p, const struct resolved *r)
 {
-	const char *from = config_name(g->config, p->from), *to = config_name(g->config, p->to);
-	const char *iface = config_name(g->config, p->iface);
-	const char *subject = config_name(g->config, p->subject);
-	bool waits = r->waiting != NULL;
-	uint32_t place;
+	const char *by = config_name(g->config, p->iface);
+	uint32_t from = NONE, to;
 
-	if (p->nat == NAT_NO) {
-		edge(g, EDGE_ALLOWS, peers_node(g, r->from, from),
-		     peers_node(g, r->subject, subject), p)
-			->waits = waits;
-		return;
-	}
-	place = p->nat == NAT_DNAT ? place_node(g, p, r) : NONE;
 	if (p->nat == NAT_DNAT) {
-		struct graph_edge *e = edge(g, EDGE_TRANSLATES, place, peers_node(g, r->to, to), p);
+		uint32_t place = place_node(g, p, r);
 
-		e->waits = waits;
-		if (iface)
-			e->text = arena_printf(g->a, "%s by %s", e->text, iface);
-		if (p->from)
-			edge(g, EDGE_ALLOWS, peers_node(g, r->from, from), place, p)->waits = waits;
+		to = peers_node(g, r->to, config_name(g->config, p->to));
+		add_edge(g, EDGE_TRANSLATES, place, to, p, r, by);
+		if (!p->from)
+			return;
+		from = peers_node(g, r->from, config_name(g->config, p->from));
+		add_edge(g, EDGE_ALLOWS, from, place, p, r, NULL);
 		return;
 	}
-	edge(g, EDGE_MASQUERADES,
-	     p->from ? peers_node(g, r->from, from) : peers_node(g, r->subject, subject),
-	     p->to ? peers_node(g, r->to, to) : node(g, NODE_OUTSIDE, "outside", "", NONE), p)
-		->waits = waits;
-	if (iface)
-		g->edges.items[g->edges.n - 1].text = arena_printf(g->a, "masquerade by %s", iface);
+	if (p->from)
+		from = peers_node(g, r->from, config_name(g->config, p->from));
+	if (p->nat == NAT_MASQUERADE && from == NONE)
+		from = peers_node(g, r->subject, config_name(g->config, p->subject));
+	if (p->nat == NAT_NO)
+		to = peers_node(g, r->subject, config_name(g->config, p->subject));
+	else if (p->to)
+		to = peers_node(g, r->to, config_name(g->config, p->to));
+	else
+		to = node(g, NODE_OUTSIDE, "outside", "", NONE);
+	if (from != NONE)
+		add_edge(g, p->nat ? EDGE_MASQUERADES : EDGE_ALLOWS, from, to, p, r, by);
 }
 
 static void build(struct graph *g, const struct resolution *resolution)
@@ -231,31 +235,12 @@ static void print_dot_node(struct buf *out, const struct graph *g, const struct 
 	buf_puts(out, "\"];\n");
 }
 
-static void print_dot(struct buf *out, const struct graph *g)
+static void print_dot_edge(struct buf *out, const struct graph_edge *e)
 {
-	buf_puts(out, "digraph harborwall {\n  rankdir=LR;\n");
-	list_each (network, &g->config->networks) {
-		uint32_t i = (uint32_t)(network - g->config->networks.items);
-
-		buf_printf(out, "  subgraph cluster_%u {\n    label=\"", i);
-		print_label(out, network->name);
-		buf_printf(out, " %s%s\";\n", prefix_format(network->subnet).s,
-			   network->internal ? " internal" : "");
-		list_each (n, &g->nodes)
-			if (n->network == i)
-				print_dot_node(out, g, n);
-		buf_puts(out, "  }\n");
-	}
-	list_each (n, &g->nodes)
-		if (n->network == NONE)
-			print_dot_node(out, g, n);
-	list_each (e, &g->edges) {
-		buf_printf(out, "  n%u -> n%u [label=\"", e->from, e->to);
-		print_label(out, e->text);
-		buf_printf(out, " (%u)\"%s%s];\n", e->policy, dot_styles[e->kind],
-			   e->waits ? ", style=dashed" : "");
-	}
-	buf_puts(out, "}\n");
+	buf_printf(out, "  n%u -> n%u [label=\"", e->from, e->to);
+	print_label(out, e->text);
+	buf_printf(out, " (%u)\"%s%s];\n", e->policy, dot_styles[e->kind],
+		   e->waits ? ", style=dashed" : "");
 }
 
 /* --- mermaid --- */
@@ -280,29 +265,52 @@ static const char *mermaid_arrow(const struct graph_edge *e)
 	return e->waits ? "-.->" : e->kind == EDGE_ALLOWS ? "-->" : "==>";
 }
 
-static void print_mermaid(struct buf *out, const struct graph *g)
+static void print_mermaid_edge(struct buf *out, const struct graph_edge *e)
 {
-	buf_puts(out, "flowchart LR\n");
+	buf_printf(out, "  n%u %s|\"", e->from, mermaid_arrow(e));
+	print_label(out, e->text);
+	buf_printf(out, " (%u)\"| n%u\n", e->policy, e->to);
+}
+
+/* --- a drawing in either language --- */
+
+static const struct language {
+	const char *begin, *end;
+	const char *cluster, *title, *title_end, *cluster_end; /* around a network's number, name */
+	void (*print_node)(struct buf *out, const struct graph *g, const struct graph_node *n);
+	void (*print_edge)(struct buf *out, const struct graph_edge *e);
+} dot = {"digraph harborwall {\n  rankdir=LR;\n",
+	 "}\n",
+	 "cluster_",
+	 " {\n    label=\"",
+	 "\";\n",
+	 "  }\n",
+	 print_dot_node,
+	 print_dot_edge},
+  mermaid = {"flowchart LR\n",	"", "net", "[\"", "\"]\n", "  end\n", print_mermaid_node,
+	     print_mermaid_edge};
+
+static void print_drawing(struct buf *out, const struct graph *g, const struct language *l)
+{
+	buf_puts(out, l->begin);
 	list_each (network, &g->config->networks) {
 		uint32_t i = (uint32_t)(network - g->config->networks.items);
 
-		buf_printf(out, "  subgraph net%u[\"", i);
+		buf_printf(out, "  subgraph %s%u%s", l->cluster, i, l->title);
 		print_label(out, network->name);
-		buf_printf(out, " %s%s\"]\n", prefix_format(network->subnet).s,
-			   network->internal ? " internal" : "");
+		buf_printf(out, " %s%s%s", prefix_format(network->subnet).s,
+			   network->internal ? " internal" : "", l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
-				print_mermaid_node(out, g, n);
-		buf_puts(out, "  end\n");
+				l->print_node(out, g, n);
+		buf_puts(out, l->cluster_end);
 	}
 	list_each (n, &g->nodes)
 		if (n->network == NONE)
-			print_mermaid_node(out, g, n);
-	list_each (e, &g->edges) {
-		buf_printf(out, "  n%u %s|\"", e->from, mermaid_arrow(e));
-		print_label(out, e->text);
-		buf_printf(out, " (%u)\"| n%u\n", e->policy, e->to);
-	}
+			l->print_node(out, g, n);
+	list_each (e, &g->edges)
+		l->print_edge(out, e);
+	buf_puts(out, l->end);
 }
 
 /* --- JSON --- */
@@ -354,13 +362,12 @@ static void print_json(struct buf *out, const struct graph *g)
 void graph_print(struct buf *out, const struct config *config, const struct resolution *resolution,
 		 enum graph_format format)
 {
-	static void (*const printers[])(struct buf *,
-					const struct graph *) = {[GRAPH_DOT] = print_dot,
-								 [GRAPH_MERMAID] = print_mermaid,
-								 [GRAPH_JSON] = print_json};
 	AUTO_RELEASE struct arena a = {0};
 	struct graph g = {.a = &a, .config = config};
 
 	build(&g, resolution);
-	printers[format](out, &g);
+	if (format == GRAPH_JSON)
+		print_json(out, &g);
+	else
+		print_drawing(out, &g, format == GRAPH_DOT ? &dot : &mermaid);
 }
