@@ -62,15 +62,31 @@ static uint32_t members(const struct draft *d, const char *name)
 	return n;
 }
 
+static uint64_t tuple_hash(const struct seen_connection *k)
+{
+	uint64_t hash = hash_more(HASH_START, &k->tuple.src, sizeof(k->tuple.src));
+
+	hash = hash_more(hash, &k->tuple.answers, sizeof(k->tuple.answers));
+	hash = hash_word(hash, k->tuple.dport);
+	return hash_word(hash_word(hash, k->tuple.proto), k->sport);
+}
+
+static bool same_tuple(const struct seen_connection *a, const struct seen_connection *b)
+{
+	return ip_equal(a->tuple.src, b->tuple.src) &&
+	       ip_equal(a->tuple.answers, b->tuple.answers) && a->tuple.proto == b->tuple.proto &&
+	       a->tuple.dport == b->tuple.dport && a->sport == b->sport;
+}
+
 static bool is_known(struct draft *d, const struct connection *c, uint16_t sport)
 {
-	list_each (k, &d->known)
-		if (ip_equal(k->src, c->src) && ip_equal(k->answers, c->answers) &&
-		    k->proto == c->proto && k->dport == c->dport &&
-		    d->sports.items[k - d->known.items] == sport)
-			return true;
-	*list_add(d->a, &d->known) = *c;
-	*list_add(d->a, &d->sports) = sport;
+	const struct seen_connection seen = {*c, sport};
+
+	if (hash_index_find(&d->by_tuple, tuple_hash(&seen), i,
+			    same_tuple(&d->known.items[i], &seen)) != NONE)
+		return true;
+	*list_add(d->a, &d->known) = seen;
+	hash_index_grow(&d->by_tuple, d->a, &d->known, i, tuple_hash(&d->known.items[i]));
 	return false;
 }
 

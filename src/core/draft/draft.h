@@ -25,8 +25,12 @@ struct draft {
 	const struct engine_details *details;
 	bool learned; /* somebody watched */
 	LIST(struct seen_flow) flows;
-	LIST(struct connection) known; /* of which each was counted once */
-	LIST(uint16_t) sports;	       /* of each */
+	LIST(struct seen_connection {
+		struct connection tuple;
+		uint16_t sport;
+	})
+	known; /* each was counted once */
+	struct hash_index by_tuple;
 };
 
 /* One that lives: counted if it goes from a container to one of another network, and is new. */
