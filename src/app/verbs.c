@@ -185,7 +185,8 @@ int verb_plan(const struct options *o)
 	} else if (replace_refused(&pass, o, &err)) {
 		status = say_failed(&err);
 	} else {
-		compare_with_file_in_force(&pass, &g, o, text.bytes.len);
+		if (o->json || !o->quiet)
+			compare_with_file_in_force(&pass, &g, o, text.bytes.len);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);
 		else if (!o->quiet)
