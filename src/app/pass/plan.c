@@ -78,13 +78,20 @@ static bool has_warning(const struct generation *g, const char *path)
 	return false;
 }
 
-static size_t offset_of_line(const struct texts *texts, uint32_t line)
-{
-	size_t at = 0;
+/* The line at which a search of the text stands. */
+struct line {
+	size_t at;
+	uint32_t number; /* from 1 */
+};
 
-	while (--line && at < texts->len)
-		at += strcspn(buf_text(&texts->bytes) + at, "\n") + 1;
-	return at + strspn(buf_text(&texts->bytes) + at, " \t");
+/* Forward to a line; where its text begins. */
+static size_t go_to_line(struct line *line, const struct texts *texts, uint32_t number)
+{
+	const char *text = buf_text(&texts->bytes);
+
+	for (; line->number < number && line->at < texts->len; line->number++)
+		line->at += strcspn(text + line->at, "\n") + 1;
+	return line->at + strspn(text + line->at, " \t");
 }
 
 enum { MOST_DEAD = 100 };
@@ -93,19 +100,22 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 {
 	AUTO_RELEASE struct arena a = {0};
 	bool *dead = arena_array(&a, bool, g->config.policies.n);
+	struct line line = {.number = 1};
 	uint32_t said = 0;
 
 	reach_dead(dead, &a, &tested->reach);
 	for (uint32_t i = 0; i < g->config.policies.n && said < MOST_DEAD; i++) {
-		const char *path = arena_printf(&g->arena, "policies[%u]", i);
+		const char *path;
 
-		if (!dead[i] || has_warning(g, path))
+		if (!dead[i])
 			continue;
-		diag_add(
-			&g->diags, SEVERITY_WARNING,
-			offset_of_line(texts, g->config.policies.items[i].line), path,
-			"it decides nothing: policies before it admit all of it, or it needs none; "
-			"it may go");
+		path = arena_printf(&g->arena, "policies[%u]", i);
+		if (has_warning(g, path))
+			continue;
+		diag_add(&g->diags, SEVERITY_WARNING,
+			 go_to_line(&line, texts, g->config.policies.items[i].line), path,
+			 "it decides nothing: policies before it admit all of it, or its ends "
+			 "cannot meet; it may go");
 		said++;
 	}
 }

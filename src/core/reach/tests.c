@@ -17,7 +17,6 @@ static void add_matches(struct tester *t)
 {
 	for (uint32_t set = t->test->protos; set; set &= set - 1) {
 		uint8_t proto = proto_number((enum proto)(set & -set));
-
 		bool ports = match_has_ports((struct traffic){.proto = proto});
 
 		list_each (range, &t->test->ports)
@@ -83,10 +82,13 @@ static const char *judge(struct tester *t, const struct reach_query *query)
 {
 	struct reach_answer answer;
 	struct reach_flow flow;
+	const char *why = "";
 
 	reach_query(&answer, t->reach, query);
-	if (reach_example(&flow, t->reach, answer.closed) && *against(t, &flow, true))
-		return against(t, &flow, true);
+	if (reach_example(&flow, t->reach, answer.closed))
+		why = against(t, &flow, true);
+	if (*why)
+		return why;
 	/* a translation may lead where nothing lets it through */
 	if (reach_example(&flow, t->reach, answer.open))
 		return against(t, &flow, false);
