@@ -351,6 +351,14 @@ uint32_t config_address_of(const struct config *config, struct ip ip)
 	return i != NONE && ip_equal(config->addresses.items[i].ip, ip) ? i : NONE;
 }
 
+const char *config_container_at(const struct config *config, struct ip ip)
+{
+	uint32_t i = config_address_of(config, ip);
+
+	return i == NONE ? NULL
+			 : config_name(config, address_container(&config->addresses.items[i]));
+}
+
 static void check_equal_addresses(struct checker *c)
 {
 	for (uint32_t i = 1; i < c->config->n_by_ip; i++) {

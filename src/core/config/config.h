@@ -211,6 +211,8 @@ uint32_t config_first_ip(const struct config *config, struct ip ip);
 
 /* Index of the address of the file that this is, or NONE. */
 uint32_t config_address_of(const struct config *config, struct ip ip);
+/* Docker's name of the container that the file has at an address; NULL: none. */
+const char *config_container_at(const struct config *config, struct ip ip);
 
 /* Index of the network whose subnet holds all of it, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);

@@ -21,7 +21,7 @@ static bool is_asked_so(const struct translation *t, const struct connection *c)
 	       (!t->from.ip.family || prefix_contains(t->from, c->src));
 }
 
-static bool is_translated_so(const struct translation *t, const struct connection *c)
+bool connection_is_of(const struct connection *c, const struct translation *t)
 {
 	uint16_t port = t->to_port ? t->to_port : c->dport;
 
@@ -29,7 +29,7 @@ static bool is_translated_so(const struct translation *t, const struct connectio
 	       (!c->answers_port || c->answers_port == port);
 }
 
-static bool is_translated(const struct connection *c)
+bool connection_is_translated(const struct connection *c)
 {
 	return !ip_equal(c->dst, c->answers);
 }
@@ -143,11 +143,11 @@ static bool tables_admit(const struct admission *admission, const struct connect
 /* Some policy says yes to it, directly or through a translation. */
 static bool is_admitted(const struct admission *admission, const struct connection *c)
 {
-	uint16_t port = is_translated(c) ? c->answers_port : c->dport;
+	uint16_t port = connection_is_translated(c) ? c->answers_port : c->dport;
 
-	if (is_translated(c))
+	if (connection_is_translated(c))
 		list_each (t, &admission->translations)
-			if (is_translated_so(t, c))
+			if (connection_is_of(c, t))
 				return true;
 	if (tables_admit(admission, c, port))
 		return true;
@@ -199,7 +199,7 @@ static bool is_own(const struct revocation *r, struct ip ip)
  */
 static bool is_caught(const struct revocation *r, const struct connection *c)
 {
-	if (!r->translates || is_translated(c) || c->proto == IPPROTO_TCP ||
+	if (!r->translates || connection_is_translated(c) || c->proto == IPPROTO_TCP ||
 	    c->proto == IPPROTO_SCTP || !is_own(r, c->dst))
 		return false;
 	list_each (t, &r->flows->translations)
@@ -217,7 +217,7 @@ bool revocation_concerns(const struct revocation *r, const struct connection *c)
 /* Another target by now: what has no connection of its own is translated anew, packet by packet. */
 static bool is_led_elsewhere(const struct revocation *r, const struct connection *c)
 {
-	if (c->proto == IPPROTO_TCP || !is_translated(c))
+	if (c->proto == IPPROTO_TCP || !connection_is_translated(c))
 		return false;
 	list_each (t, &r->flows->translations)
 		if (is_asked_so(t, c))

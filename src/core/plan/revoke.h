@@ -20,6 +20,10 @@ struct connection {
 	uint32_t mark;
 };
 
+bool connection_is_translated(const struct connection *c);
+/* The translation made it what it is. */
+bool connection_is_of(const struct connection *c, const struct translation *t);
+
 /* What rules admit, or admitted: to be asked about many connections. All-zero: nothing. */
 struct admission {
 	LIST(struct translation) translations;

@@ -9,32 +9,20 @@
 
 /* --- whose it is --- */
 
-static bool is_of(const struct translation *t, const struct connection *c)
-{
-	uint16_t port = t->to_port ? t->to_port : c->dport;
-
-	return ip_equal(t->to, c->answers) && (!c->answers_port || c->answers_port == port) &&
-	       (!t->from.ip.family || prefix_contains(t->from, c->src)) &&
-	       (!t->match.proto || t->match.proto == c->proto) &&
-	       (!match_has_ports(t->match) || match_every_port(t->match) ||
-		(c->dport >= t->match.low && c->dport <= t->match.high));
-}
-
 uint32_t live_policy(const struct reach *reach, const struct connection *c)
 {
-	bool translated = !ip_equal(c->dst, c->answers);
+	bool translated = connection_is_translated(c);
 	struct reach_flow flow = {.src = c->src,
 				  .dst = c->answers,
 				  .proto = c->proto,
 				  .port = translated ? c->answers_port : c->dport};
-	uint32_t home = config_network_of(reach->config, prefix_of(c->src)), leaf;
+	uint32_t home = reach_network_of(reach, c->src), leaf;
 
 	list_each (t, &reach->spaces.items[0].flows->translations)
-		if (translated && is_of(t, c))
+		if (translated && connection_is_of(c, t))
 			return t->origin;
-	flow.in = home != NONE && reach->bridges[home]
-			  ? reach_interface(reach->pool, reach->bridges[home])
-			  : REACH_IN_OTHER;
+	flow.in =
+		home == NONE ? REACH_IN_OTHER : reach_interface(reach->pool, reach->bridges[home]);
 	leaf = reach_ask(reach, reach->governed, &flow);
 	return leaf >= REACH_POLICY ? leaf - REACH_POLICY : NONE;
 }
@@ -115,7 +103,7 @@ static const char *target(struct arena *a, const struct reach *reach, const stru
 {
 	const char *answers = reach_name(a, reach, c->answers);
 
-	if (ip_equal(c->dst, c->answers))
+	if (!connection_is_translated(c))
 		return answers;
 	return arena_printf(a, "%s by %s", answers, arena_strdup(a, ip_format(c->dst).s));
 }

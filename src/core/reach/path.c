@@ -24,22 +24,13 @@ struct walker {
 
 /* --- names --- */
 
-static const char *container_at(const struct reach *reach, struct ip ip)
-{
-	uint32_t i = config_address_of(reach->config, ip);
-
-	return i == NONE ? NULL
-			 : config_name(reach->config,
-				       address_container(&reach->config->addresses.items[i]));
-}
-
 const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip)
 {
 	const char *container;
 
 	if (!ip.family)
 		return "this host";
-	container = container_at(reach, ip);
+	container = config_container_at(reach->config, ip);
 	return container ? arena_printf(a, "%s (%s)", container, ip_format(ip).s)
 			 : arena_strdup(a, ip_format(ip).s);
 }
@@ -51,13 +42,6 @@ static const char *interface_name(const struct reach *reach, uint32_t in)
 	if (in == REACH_IN_OTHER)
 		return "another interface";
 	return reach->pool->interfaces.items[in - REACH_N_IN].name;
-}
-
-static uint32_t network_of(const struct walker *w, struct ip ip)
-{
-	uint32_t network = ip.family ? config_network_of(w->reach->config, prefix_of(ip)) : NONE;
-
-	return network != NONE && w->reach->bridges[network] ? network : NONE;
 }
 
 static const char *network_name(const struct walker *w, uint32_t network)
@@ -97,12 +81,12 @@ static const char *docker_stage(const struct facts *facts)
 
 static void dropped_by_docker(struct walker *w)
 {
-	if (!w->facts->docker_drops && network_of(w, w->now.dst) == NONE)
+	if (!w->facts->docker_drops && reach_network_of(w->reach, w->now.dst) == NONE)
 		hop(w, HOP_STOPS, NULL, "forward", NONE, "nothing lets it through");
 	else if (!w->facts->docker_drops)
 		hop(w, HOP_STOPS, NULL, "inet harborwall forward", NONE,
 		    "nobody else closes network %s: harborwall drops it",
-		    network_name(w, network_of(w, w->now.dst)));
+		    network_name(w, reach_network_of(w->reach, w->now.dst)));
 	else if (w->facts->raw_drops)
 		hop(w, HOP_STOPS, NULL, "raw PREROUTING", NONE,
 		    "Docker drops what comes to %s by another interface than its own bridge",
@@ -118,7 +102,8 @@ static void handed_over(struct walker *w)
 {
 	const struct facts *f = w->facts;
 	bool split = f->docker_user && !f->handoff_top;
-	bool between = network_of(w, w->now.src) != NONE && network_of(w, w->now.dst) != NONE;
+	bool between = reach_network_of(w->reach, w->now.src) != NONE &&
+		       reach_network_of(w->reach, w->now.dst) != NONE;
 
 	if (f->docker_nftables)
 		hop(w, HOP_GOES_ON, NULL, docker_stage(f), NONE, "Docker accepts the mark 0x%x",
@@ -133,7 +118,7 @@ static void handed_over(struct walker *w)
 /* What an accept of ours does not bind. False: it ends there. */
 static bool past_walls(struct walker *w, bool dnat)
 {
-	uint32_t there = network_of(w, w->now.dst);
+	uint32_t there = reach_network_of(w->reach, w->now.dst);
 	struct packet first = {.src = prefix_of(w->now.src),
 			       .dst = prefix_of(w->now.dst),
 			       .proto = w->now.proto,
@@ -188,7 +173,7 @@ static const char *our_first_stage(const struct walker *w)
 
 static bool is_borrowed(struct walker *w)
 {
-	uint32_t home = network_of(w, w->now.src);
+	uint32_t home = reach_network_of(w->reach, w->now.src);
 
 	if (reach_ask(w->reach, w->reach->genuine, &w->now))
 		return false;
@@ -206,9 +191,9 @@ static bool is_borrowed(struct walker *w)
 
 static void closed(struct walker *w)
 {
-	uint32_t from = network_of(w, w->now.src);
+	uint32_t from = reach_network_of(w->reach, w->now.src);
 
-	if (from != NONE && network_of(w, w->now.dst) == NONE) {
+	if (from != NONE && reach_network_of(w->reach, w->now.dst) == NONE) {
 		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
 		    "network %s is internal: nothing gets out", network_name(w, from));
 		stops(w);
@@ -271,12 +256,13 @@ static void forward(struct walker *w);
 static void leave(struct walker *w, const char *container)
 {
 	const struct config *config = w->reach->config;
-	uint32_t there = network_of(w, w->now.dst), best = NONE;
+	uint32_t there = reach_network_of(w->reach, w->now.dst), best = NONE;
 
 	list_each (address, &config->addresses) {
 		const char *name = config_name(config, address_container(address));
 
-		if (!name || strcmp(name, container) != 0 || network_of(w, address->ip) == NONE)
+		if (!name || strcmp(name, container) != 0 ||
+		    reach_network_of(w->reach, address->ip) == NONE)
 			continue;
 		if (best == NONE || address->network == there)
 			best = (uint32_t)(address - config->addresses.items);
@@ -320,7 +306,7 @@ static const struct reach_space *space_of(const struct reach *reach, const char 
 
 static void arrive(struct walker *w)
 {
-	const char *container = container_at(w->reach, w->now.dst), *condition = "";
+	const char *container = config_container_at(w->reach->config, w->now.dst), *condition = "";
 	const struct reach_space *space = space_of(w->reach, container);
 	const struct translation *t = space ? container_door(w, space, &condition) : NULL;
 
@@ -356,7 +342,7 @@ static void forward(struct walker *w)
 		hop(w, HOP_GOES_ON, NULL, "bridge", NONE,
 		    "stays on %s of network %s, which passes no filter",
 		    interface_name(w->reach, w->now.in),
-		    network_name(w, network_of(w, w->now.dst)));
+		    network_name(w, reach_network_of(w->reach, w->now.dst)));
 		to_container(w);
 		break;
 	case REACH_FROM_HOST:
@@ -367,7 +353,7 @@ static void forward(struct walker *w)
 	case REACH_EGRESS:
 		hop(w, HOP_GOES_ON, NULL, docker_stage(w->facts), NONE,
 		    "what network %s begins towards the outside: no policy decides",
-		    network_name(w, network_of(w, w->now.src)));
+		    network_name(w, reach_network_of(w->reach, w->now.src)));
 		hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s",
 		    ip_format(w->now.dst).s);
 		break;

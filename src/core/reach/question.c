@@ -12,14 +12,6 @@ static const struct {
 	enum end_kind kind;
 } words[] = {{"any", END_ANY}, {"outside", END_OUTSIDE}, {"host", END_HOST}};
 
-static const struct engine_container *find_container(const struct engine *engine, const char *name)
-{
-	list_each (c, &engine->containers)
-		if (!strcmp(c->name, name))
-			return c;
-	return NULL;
-}
-
 /* The addresses of a container that the file does not know. */
 static const struct peers *peers_of(struct arena *a, const struct reach *reach,
 				    const struct engine_container *c)
@@ -40,7 +32,7 @@ static const struct peers *peers_of(struct arena *a, const struct reach *reach,
 bool question_end(struct reach_end *end, struct arena *a, const struct reach *reach,
 		  const struct engine *engine, const char *text)
 {
-	const struct engine_container *c = find_container(engine, text);
+	const struct engine_container *c = engine_find_container(engine, text);
 
 	*end = (struct reach_end){.name = text};
 	for (size_t i = 0; i < COUNT_OF(words); i++)

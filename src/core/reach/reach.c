@@ -273,3 +273,10 @@ void reach_dead(bool *dead, struct arena *a, const struct reach *reach)
 			  !seen[REACH_POLICY + i];
 	}
 }
+
+uint32_t reach_network_of(const struct reach *reach, struct ip ip)
+{
+	uint32_t network = ip.family ? config_network_of(reach->config, prefix_of(ip)) : NONE;
+
+	return network != NONE && reach->bridges[network] ? network : NONE;
+}

@@ -95,6 +95,8 @@ struct reach_flow {
 	uint16_t port;
 };
 
+/* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
+uint32_t reach_network_of(const struct reach *reach, struct ip ip);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool: equal ones have one number. */

@@ -49,14 +49,6 @@ static bool peers_are_one(const struct peers *peers)
 	return peers->n == 1 && prefix_is_single(peers->items[0].net);
 }
 
-static const char *container_at(const struct config *config, struct ip ip)
-{
-	uint32_t i = config_address_of(config, ip);
-
-	return i == NONE ? NULL
-			 : config_name(config, address_container(&config->addresses.items[i]));
-}
-
 static const char *network_at(const struct config *config, struct flow_range range)
 {
 	list_each (network, &config->networks) {
@@ -88,7 +80,7 @@ static uint32_t print_containers(struct buf *out, const struct config *config,
 	uint32_t n = 0;
 
 	for (flow_value v = range.low; v <= range.high && n <= FEW; v++, n++) {
-		const char *name = container_at(config, flow_value_to_ip(v));
+		const char *name = config_container_at(config, flow_value_to_ip(v));
 
 		if (!name)
 			break;
