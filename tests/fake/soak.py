@@ -120,9 +120,7 @@ def main():
             fine = {"idle": idle, "passes": passes}[what](daemon, number)
             daemon.process.send_signal(signal.SIGTERM)
             fine &= daemon.process.wait(10) == 0
-        case.holder.kill()
-        case.holder.wait()
-        case.holder.stdout.close()
+        case.end()
     sys.exit(0 if fine else 1)
 
 

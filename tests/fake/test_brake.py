@@ -78,9 +78,7 @@ def host(tmp_path):
     yield host
     host.stop()
     host.engine.close()
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
+    case.end()
 
 
 @pytest.fixture

@@ -69,9 +69,7 @@ def case(tmp_path):
     os.mkdir(f"{case.folder}/config")
     put(f"{case.folder}/config/networks.json", PORTS["old"])
     yield case
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
+    case.end()
 
 
 @pytest.fixture

@@ -30,6 +30,11 @@ class Case:
         self.holder.stdout.readline()
         self.write(CONFIG)
 
+    def end(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+
     def write(self, config):
         with open(f"{self.folder}/networks.json", "w", encoding="utf-8") as f:
             json.dump(config, f)
@@ -62,9 +67,7 @@ def case(tmp_path):
         pytest.skip("needs root, for a network namespace")
     case = Case(tmp_path)
     yield case
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
+    case.end()
 
 
 @pytest.fixture

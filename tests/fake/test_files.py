@@ -13,24 +13,10 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import dockerd  # noqa: E402
-from test_errors import CONFIG, HARBORWALL, Case  # noqa: E402
+from test_errors import CONFIG, HARBORWALL, case, engine  # noqa: E402,F401
 from test_storm import Daemon  # noqa: E402
 
-
-@pytest.fixture
-def case(tmp_path):
-    if os.geteuid():
-        pytest.skip("needs root, for a network namespace")
-    case = Case(tmp_path)
-    with dockerd.Engine(case.folder) as engine:
-        for name in ("proxy", "api"):
-            engine.add_container(name)
-        case.engine = engine
-        yield case
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture
@@ -142,8 +128,8 @@ def test_two_that_write_one_file_at_a_time_leave_it_whole(case):
 # --- an engine behind a proxy that lets some questions through ---
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
-def test_an_engine_that_may_not_be_asked_for_its_info_is_used_all_the_same(case, start, status):
-    case.engine.script("GET", "/info", status=status, body="<html>Forbidden\x1b[31m</html>", times=1000)
+def test_an_engine_that_may_not_be_asked_for_its_info_is_used_all_the_same(case, start, status, engine):
+    engine.script("GET", "/info", status=status, body="<html>Forbidden\x1b[31m</html>", times=1000)
     done = case.run("plan")
     assert done.returncode == 2 and "/info" in done.stdout and str(status) in done.stdout, done.stdout + done.stderr
     done = case.run("apply")
@@ -155,6 +141,6 @@ def test_an_engine_that_may_not_be_asked_for_its_info_is_used_all_the_same(case,
     assert case.run("doctor").stdout.count("/info") == 1
 
 
-def test_an_engine_whose_info_fails_for_another_reason_is_not(case):
-    case.engine.script("GET", "/info", status=500, message="out of luck", times=1000)
+def test_an_engine_whose_info_fails_for_another_reason_is_not(case, engine):
+    engine.script("GET", "/info", status=500, message="out of luck", times=1000)
     assert case.run("plan").returncode == 1

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dockerd  # noqa: E402
 import nfnetlink as nl  # noqa: E402
-from test_errors import CONFIG, HARBORWALL, Case  # noqa: E402
+from test_errors import CONFIG, HARBORWALL, case, engine  # noqa: E402,F401
 from test_storm import Daemon  # noqa: E402
 
 EVIL = "e\x1b[31m\u009b1m\u202e\u2066v\x7fi\u2028l"
@@ -21,25 +21,6 @@ SHOWN = "\\u001b[31m\\u009b1m\\u202e\\u2066"  # as far as every place has room f
 QUIET = EVIL.replace("\x1b", "").replace("\x7f", "")  # what is no control character of JSON
 QUIET_SHOWN = "\\u009b1m\\u202e\\u2066"
 DANGEROUS = [*range(0, 9), *range(11, 32), *range(0x7f, 0xa0), 0x61c, 0x200e, 0x200f, *range(0x2028, 0x202f), *range(0x2066, 0x206a)]
-
-
-@pytest.fixture
-def case(tmp_path):
-    if os.geteuid():
-        pytest.skip("needs root, for a network namespace")
-    case = Case(tmp_path)
-    yield case
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
-
-
-@pytest.fixture
-def engine(case):
-    with dockerd.Engine(case.folder) as engine:
-        for name in ("proxy", "api"):
-            engine.add_container(name)
-        yield engine
 
 
 def write(case, config):

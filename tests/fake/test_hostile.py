@@ -51,9 +51,7 @@ def host(tmp_path):
         host.engine = engine
         engine.inside("vpn", "ip", "link", "set", "lo", "up")
         yield host
-    host.holder.kill()
-    host.holder.wait()
-    host.holder.stdout.close()
+    host.end()
 
 
 @pytest.mark.parametrize("what", ["routes", "addresses", "rules"])

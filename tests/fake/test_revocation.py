@@ -29,9 +29,7 @@ def host(tmp_path):
         host.kernel = nl.Kernel(host.holder.pid)
         yield host
         host.kernel.close()
-    host.holder.kill()
-    host.holder.wait()
-    host.holder.stdout.close()
+    host.end()
 
 
 def write(host, *policies):

@@ -31,9 +31,7 @@ def host(tmp_path):
         engine.start("vpn")
         host.engine = engine
         yield host
-    host.holder.kill()
-    host.holder.wait()
-    host.holder.stdout.close()
+    host.end()
 
 
 def table(host, pid=None):

@@ -13,28 +13,14 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import dockerd  # noqa: E402
-from test_errors import HARBORWALL, Case  # noqa: E402
+from test_errors import HARBORWALL, case, engine  # noqa: E402,F401
 from test_storm import Daemon, config, write  # noqa: E402
 
 PATIENCE = 14  # seconds: a silent client has ten
 NOBODY = 65534
 PORT = 9123
 
-
-@pytest.fixture
-def case(tmp_path):
-    if os.geteuid():
-        pytest.skip("needs root, for a network namespace")
-    case = Case(tmp_path)
-    with dockerd.Engine(case.folder) as engine:
-        for name in ("proxy", "api"):
-            engine.add_container(name)
-        case.engine = engine
-        yield case
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture
@@ -117,20 +103,20 @@ def test_clients_that_never_end_do_not_end_the_server(case, start, manner):
         s.close()
 
 
-def test_who_waits_for_a_pass_is_not_sent_away(case, start):
+def test_who_waits_for_a_pass_is_not_sent_away(case, start, engine):
     daemon = start()
     daemon.wait(lambda s: s.get("healthy"))
-    case.engine.script("GET", "/networks$", delay=9, times=2)
+    engine.script("GET", "/networks$", delay=9, times=2)
     started = time.monotonic()
     done = subprocess.run(["curl", "-s", "-X", "POST", "--unix-socket", f"{case.folder}/sock", "http://h/pass"], text=True,
                           capture_output=True, timeout=60, check=False)
     assert "changes done" in done.stdout and time.monotonic() - started > 8
 
 
-def test_a_silent_engine_delays_neither_status_nor_the_end(case, start):
+def test_a_silent_engine_delays_neither_status_nor_the_end(case, start, engine):
     daemon = start()
     daemon.wait(lambda s: s.get("healthy"))
-    case.engine.script("GET", "/", delay=9, times=1000)
+    engine.script("GET", "/", delay=9, times=1000)
     os.kill(daemon.process.pid, signal.SIGHUP)
     time.sleep(0.5)
     for page in ("status", "status.txt", "metrics"):
@@ -157,8 +143,8 @@ def test_a_listen_path_that_is_a_file_is_refused_and_kept(case, start):
         assert f.read() == "do not delete"
 
 
-def test_a_listen_path_at_which_somebody_listens_is_refused_and_kept(case, start):
-    daemon = start(HARBORWALL_LISTEN=case.engine.path)
+def test_a_listen_path_at_which_somebody_listens_is_refused_and_kept(case, start, engine):
+    daemon = start(HARBORWALL_LISTEN=engine.path)
     assert daemon.process.wait(10) == 1 and "somebody listens" in daemon.text()
     assert case.run("plan").returncode == 2, "the engine is still there"
 

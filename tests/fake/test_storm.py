@@ -77,9 +77,7 @@ def daemon(tmp_path):
         yield daemon
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(10) == 0
-    case.holder.kill()
-    case.holder.wait()
-    case.holder.stdout.close()
+    case.end()
 
 
 def write(case, content):

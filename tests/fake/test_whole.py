@@ -67,9 +67,7 @@ def host(tmp_path):
         done = host.run("apply")
         assert done.returncode == 0, done.stderr
         yield host
-    host.holder.kill()
-    host.holder.wait()
-    host.holder.stdout.close()
+    host.end()
 
 
 def fed(text):
