@@ -67,7 +67,8 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 		r.no_routes_needed[i] = OPENS_AS_THIS;
 	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->n_by_subnet; i++)
-		r.place_of_network[config->by_subnet[i]] = i;
+		if (config->by_subnet[i].subnet.ip.family == 4)
+			r.place_of_network[config->by_subnet[i].network] = i;
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
 	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
@@ -426,7 +427,7 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 	for (uint32_t w = 0; w < words; w++)
 		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
 			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
-			uint32_t network = config->by_subnet[place];
+			uint32_t network = config->by_subnet[place].network;
 
 			add(&routes->nodes->list.items[node], a, space,
 			    (struct route){.dst = config->networks.items[network].subnet,
