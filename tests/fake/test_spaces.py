@@ -120,4 +120,5 @@ def test_a_list_that_needs_many_routes_does_not_read_all_routes_for_each(host):
     assert len(ours) == len(sources) - 1 and any(li.startswith("10.8.0.0/16 via 172.18.103.9") for li in routes), routes
     assert done.returncode == 1 and "add route 10.8.0.0/16" in done.stderr, done.stdout + done.stderr
     with open(trace, encoding="utf-8", errors="replace") as f:
-        assert f.read().count("RTM_GETROUTE") < 40
+        dumps = f.read().count("nlmsg_type=0x1a ")  # RTM_GETROUTE; strace does not know sockets of other namespaces
+    assert 0 < dumps < 40
