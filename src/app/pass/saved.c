@@ -4,7 +4,7 @@
 #include "base/diag.h"
 #include "base/foreign.h"
 #include "core/iptables/iptables.h"
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,6 +2,13 @@
 /*
  * networks.json, decoded and checked: what the user declared, nothing derived yet. Names are
  * resolved in core/resolve/resolve.h. Pure: bytes in, records and diagnostics out.
+ *
+ * In this room:
+ *     config.h   the types, loading, and look-ups
+ *     fields.h   objects of the file, decoded by tables of their fields
+ *     place.h    where in the file a declaration stands
+ *     drivers.h  what Docker's network drivers mean for packets
+ *     impl.h     what the sources of this room share
  */
 #pragma once
 
@@ -17,6 +24,11 @@ enum {
 	CONFIG_MAX_LISTED = 262144, /* prefixes of all lists, each list counted once */
 	CONFIG_MAX_LIST_FILES = 64,
 };
+
+/* Whether a file may name IPv6: not before its rules are built. */
+#ifndef CONFIG_TAKES_IPV6
+#define CONFIG_TAKES_IPV6 0
+#endif
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
@@ -112,6 +124,7 @@ struct listed_name {
 struct member_list {
 	uint32_t name;
 	const char *label;	  /* stays while members come and go: the first one, or the file */
+	bool in_file;		  /* the whole of it stands in that file */
 	LIST(struct prefix) nets; /* sorted, each once */
 	LIST(struct listed_name) names;
 };
@@ -211,7 +224,12 @@ static inline const char *config_name(const struct config *config, uint32_t name
 	return config->names.items[name];
 }
 
-/* What is wrong with a source or target of IPv6 or with host bits, that was written as text. */
+/* Which address of the subnet this is, that nobody can have: "network", "broadcast"; or NULL. */
+const char *config_reserved(struct prefix subnet, struct ip ip);
+
+/* A source or target: without host bits, and what packets come from that pass a host. */
+bool prefix_is_usable(struct prefix prefix);
+/* What is wrong with one that was written as text and is not. */
 const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text);
 
 /* The list that has this number; NULL: it is a name. */

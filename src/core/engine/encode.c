@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/foreign.h"
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
