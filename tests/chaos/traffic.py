@@ -23,6 +23,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 import agent  # noqa: E402
+import crafted  # noqa: E402
 
 TICK = 0.02
 PORT, CLOSED = 7000, 7001  # the policy that always stands; one that never does
@@ -139,7 +140,7 @@ class Endpoint(agent.Agent):
     def on_packet(self, s):
         while True:
             data, ancillary, _, (_, _, kind, _, _) = s.recvmsg(2048, 64)
-            seen = None if kind == agent.PACKET_OUTGOING else agent.token_of(data)
+            seen = None if kind == agent.PACKET_OUTGOING else crafted.token_of(data)
             if seen:
                 stamp = [struct.unpack("=qq", d[:16]) for level, what, d in ancillary
                          if (level, what) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
@@ -384,7 +385,7 @@ class Traffic(agent.Agent):
             return
         token = self.random.randrange(1, 1 << 32)
         self.tokens[token] = (flow, time.time(), self.names[target])
-        packet = agent.packet(proto, source, ip, self.next_port(), port, token)
+        packet = crafted.packet(proto, source, ip, self.next_port(), port, token)
         with contextlib.suppress(OSError):
             e.sender.sendto(packet, (ip, 0))
             self.made[flow] += 1
