@@ -22,6 +22,11 @@ struct prefix {
 	uint8_t len; /* bits */
 };
 
+/* What is kept once for each family is an array that these index. */
+enum family { FAMILY_4, FAMILY_6, N_FAMILIES };
+/* "for each_family (f)": 4, then 6, as in struct ip. */
+#define each_family(f) (uint8_t f = 4; (f) <= 6; (f) = (uint8_t)((f) + 2))
+
 struct ip_text {
 	char s[IP_TEXT_LEN];
 };
@@ -55,6 +60,12 @@ struct ip_text prefix_format_full(struct prefix p); /* always with the length */
 static inline uint8_t ip_bits(struct ip ip) /* 32, 128, 0 */
 {
 	return ip.family == 4 ? 32 : ip.family == 6 ? 128 : 0;
+}
+
+/* Of an address that has one. */
+static inline enum family ip_family(struct ip ip)
+{
+	return ip.family == 6 ? FAMILY_6 : FAMILY_4;
 }
 
 static inline bool prefix_is_single(struct prefix p)

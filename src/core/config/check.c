@@ -164,7 +164,7 @@ static void check_network(struct checker *c, struct network *n)
 			c, n, "gateway", "%s is the %s address of %s", ip_format(n->gateway).s,
 			ip_equal(n->gateway, prefix_first(n->subnet)) ? "network" : "broadcast",
 			prefix_format(n->subnet).s);
-	if (n->ip_range_declared && !prefix_covers(n->subnet, n->ip_range))
+	if (n->ip_range_declared[FAMILY_4] && !prefix_covers(n->subnet, n->ip_range))
 		network_error(c, n, "ip_range", "%s lies outside the subnet %s",
 			      prefix_format(n->ip_range).s, prefix_format(n->subnet).s);
 }
@@ -181,15 +181,17 @@ static void check_overlaps(struct checker *c)
 			keys[n++] = (struct sort_key){.prefix = config->networks.items[i].subnet,
 						      .index = i};
 	sort(keys, n, by_prefix);
-	config->by_subnet = arena_array(c->a, uint32_t, n);
+	config->by_subnet = arena_array(c->a, struct declared_subnet, n);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t last =
-			config->n_by_subnet ? config->by_subnet[config->n_by_subnet - 1] : NONE;
+		uint32_t last = config->n_by_subnet
+					? config->by_subnet[config->n_by_subnet - 1].network
+					: NONE;
 		const struct network *old, *new;
 
 		if (last == NONE ||
 		    !prefix_overlaps(config->networks.items[last].subnet, keys[i].prefix)) {
-			config->by_subnet[config->n_by_subnet++] = keys[i].index;
+			config->by_subnet[config->n_by_subnet++] =
+				(struct declared_subnet){keys[i].prefix, keys[i].index};
 			continue;
 		}
 		/* the one that stands later in the file is told */
@@ -273,14 +275,13 @@ static const char *config_bridge_name(struct arena *a, const char *network_name)
 
 uint32_t config_network_of(const struct config *config, struct prefix prefix)
 {
-	const struct network *networks = config->networks.items;
-	const uint32_t *sorted = config->by_subnet;
-	uint32_t behind = first_not_before(
-		config->n_by_subnet, i, ip_compare(networks[sorted[i]].subnet.ip, prefix.ip) <= 0);
+	const struct declared_subnet *sorted = config->by_subnet;
+	uint32_t behind = first_not_before(config->n_by_subnet, i,
+					   ip_compare(sorted[i].subnet.ip, prefix.ip) <= 0);
 
-	if (!behind || !prefix_covers(networks[sorted[behind - 1]].subnet, prefix))
+	if (!behind || !prefix_covers(sorted[behind - 1].subnet, prefix))
 		return NONE;
-	return sorted[behind - 1];
+	return sorted[behind - 1].network;
 }
 
 /* Copied from another entry, and only one of the two changed? */
@@ -442,7 +443,7 @@ static struct prefix free_part(const struct config *config, const struct network
 static void choose_pools(struct config *config)
 {
 	list_each (network, &config->networks)
-		if (network->subnet.ip.family && !network->ip_range_declared)
+		if (network->subnet.ip.family && !network->ip_range_declared[FAMILY_4])
 			network->ip_range = free_part(config, network);
 }
 

@@ -45,28 +45,53 @@ struct pair {
 
 typedef LIST(const char *) name_list;
 
+/* What a network has in one family, as Docker's IPAM knows it. All-zero: nothing. */
+struct ipam {
+	struct prefix subnet;
+	struct ip gateway;
+	struct prefix ip_range; /* of dynamic addresses; family 0: none */
+};
+
 struct network {
 	const char *key;  /* networks.KEY */
 	const char *name; /* Docker's name */
-	struct prefix subnet;
-	struct ip gateway;
+	union {
+		struct ipam ipam[N_FAMILIES]; /* at least one has a subnet */
+		struct {
+			struct prefix subnet;
+			struct ip gateway;
+			struct prefix ip_range; /* declared, or the largest free half, quarter … */
+			struct prefix subnet6;
+			struct ip gateway6;
+			struct prefix ip_range6;
+		};
+	};
 	const char *driver; /* "bridge" unless said otherwise */
 	bool internal;
 	uint32_t mtu; /* 0: Docker's default */
 	LIST(struct pair) labels;
 	LIST(struct pair) options;
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
-	struct prefix ip_range; /* declared, or the largest free half, quarter …; family 0: none */
-	bool bridge_name_declared, ip_range_declared;
+	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
 };
 
-/* Names that many things bear or mean are numbers, of config->names; 0 where absent. */
+/*
+ * One address of a container. An entry of ips with `ip` and `ip6` is two of these, side by side, of
+ * one key and the same names. Names that many things bear or mean are numbers, of config->names; 0
+ * where absent.
+ */
 struct address {
 	const char *key; /* ips.KEY */
-	struct ip ip;
+	struct ip ip;	 /* of either family */
 	uint32_t container_name, selector, service_name;
 	uint32_t network; /* index of the network whose subnet holds it, or NONE */
+};
+
+/* A network's subnet of one family. */
+struct declared_subnet {
+	struct prefix subnet;
+	uint32_t network;
 };
 
 /* Docker's name of the container that an address belongs to: container_name, else selector. */
@@ -147,9 +172,10 @@ struct config {
 	name_list names;		/* by number; [0] is NULL */
 	LIST(struct member_list) lists; /* sorted by their numbers */
 	LIST(struct port_range) ranges;
-	const char *comments; /* one behind the other */
-	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
+	const char *comments;		   /* one behind the other */
+	struct declared_subnet *by_subnet; /* sorted, IPv4 first, none overlapping */
 	uint32_t n_by_subnet;
+	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
 	bool resolvable; /* all but policies is right: names can be looked up */

@@ -85,7 +85,8 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 			d, &r, node, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
 			"on a network that is not a bridge: it is used as it stands; leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
-	n->ip_range_declared = n->ip_range.ip.family != 0;
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		n->ip_range_declared[f] = n->ipam[f].ip_range.ip.family != 0;
 	if (n->name)
 		return;
 	n->name = n->key;
