@@ -56,31 +56,31 @@ class Agent:
     def serve(self, tcp, udp, sctp=()):
         for family in ANY:
             for port in tcp:
-                self.listen(family, socket.SOCK_STREAM, "tcp", port)
+                self.listen(family, socket.SOCK_STREAM, "tcp", port, self.on_connection)
             for port in udp:
-                self.listen(family, socket.SOCK_DGRAM, "udp", port)
+                self.listen(family, socket.SOCK_DGRAM, "udp", port, self.on_datagram)
             if sctp and ("sctp", family) not in self.listening:
                 s = socket.socket(family, socket.SOCK_RAW, SCTP)
                 s.setsockopt(*CAME_TO[family], 1)
                 self.watch(s, self.on_chunk, ("sctp", family))
         self.listening |= {("sctp", port) for port in sctp}
 
-    def listen(self, family, kind, proto, port):
+    def listen(self, family, kind, proto, port, handler):
         if (proto, port, family) in self.listening:
-            return
+            return None
         s = socket.socket(family, kind)
         if family == socket.AF_INET6:
             s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if proto == "tcp":
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind((ANY[family], port))
-            s.listen(64)
-            self.watch(s, self.on_connection, (proto, port, family))
         else:
             # with several networks the answer must leave with the address that was asked
             s.setsockopt(*CAME_TO[family], 1)
-            s.bind((ANY[family], port))
-            self.watch(s, self.on_datagram, (proto, port, family))
+        s.bind((ANY[family], port))
+        if proto == "tcp":
+            s.listen(64)
+        self.watch(s, handler, (proto, port, family))
+        return s
 
     def watch(self, s, handler, key):
         s.setblocking(False)
@@ -104,6 +104,12 @@ class Agent:
                 return data, info[4:8] if s.family == socket.AF_INET else info[:16], source
         return data, None, source
 
+    @staticmethod
+    def from_address(s, address):
+        """As sendmsg takes it."""
+        info = struct.pack("=I4s4s", 0, address, b"\0" * 4) if s.family == socket.AF_INET else address + b"\0" * 4
+        return [(*LEAVES_AS[s.family], info)]
+
     def on_datagram(self, s):
         data, address, source = self.came_to(s, 64)
         if data != b"who?":
@@ -111,8 +117,7 @@ class Agent:
                 self.hear((source[0], None, "delivered", s.getsockname()[1], struct.unpack("!I", data[:4])[0]))
             return
         if address:
-            reply_from = struct.pack("=I4s4s", 0, address, b"\0" * 4) if s.family == socket.AF_INET else address + b"\0" * 4
-            s.sendmsg([self.answer(source[0])], [(*LEAVES_AS[s.family], reply_from)], 0, source)
+            s.sendmsg([self.answer(source[0])], self.from_address(s, address), 0, source)
 
     def on_chunk(self, s):
         data, address, source = self.came_to(s, 2048)
