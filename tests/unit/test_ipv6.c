@@ -151,13 +151,13 @@ TEST(an_address_of_ipv6_counts_only_where_it_is_at_home_and_stays_what_it_is)
 	release(&s);
 }
 
-TEST(errors_of_icmpv6_pass_before_dockers_raw_drops)
+TEST(errors_of_icmp_pass_before_dockers_raw_drops)
 {
 	struct scene s = {0};
 
 	declare(&s, "2001:db8:1::/64", "br-a");
 	assert_says(print(&s),
-		    "\t\tmeta nfproto ipv6 icmpv6 type 1-4 meta mark set meta mark | 0x1");
+		    "\t\tmeta nfproto ipv6 icmpv6 type 1-4 meta mark set meta mark | 0x1 comment \"errors of ICMP\"");
 	release(&s);
 }
 
@@ -222,7 +222,8 @@ TEST(a_host_without_ipv6_has_no_word_of_it)
 	text = print(&s);
 	assert_silent(text, "ip6");
 	assert_silent(text, "ipv6");
-	assert_silent(text, "icmpv6");
+	assert_says(text, "\t\tmeta nfproto ipv4 icmp type 3 meta mark set");
+	assert_says(text, "\t\tmeta nfproto ipv4 icmp type 11-12 meta mark set");
 	release(&s);
 }
 
@@ -235,7 +236,7 @@ int main(void)
 		cmocka_unit_test(everybody_of_ipv6_is_one_range),
 		cmocka_unit_test(
 			an_address_of_ipv6_counts_only_where_it_is_at_home_and_stays_what_it_is),
-		cmocka_unit_test(errors_of_icmpv6_pass_before_dockers_raw_drops),
+		cmocka_unit_test(errors_of_icmp_pass_before_dockers_raw_drops),
 		cmocka_unit_test(where_docker_closes_ipv4_alone_we_close_ipv6_alone),
 		cmocka_unit_test(translations_of_both_families_stand_side_by_side),
 		cmocka_unit_test(a_host_without_ipv6_has_no_word_of_it),

@@ -91,6 +91,15 @@ struct flows {
 	bool ipv6; /* something above is of IPv6 */
 };
 
+/* Types of ICMP, or of ICMPv6. */
+struct icmp_types {
+	uint8_t family, first, last;
+};
+
+/* Destination unreachable, too big, time exceeded, parameter problem: RFC 792, RFC 4443. */
+extern const struct icmp_types icmp_errors[];
+extern const size_t n_icmp_errors;
+
 /* More are a list, which is a set of its own. */
 enum { FEW_SOURCES = 4 };
 

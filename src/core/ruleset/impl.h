@@ -26,14 +26,6 @@ struct builder {
 	uint32_t keeps;	   /* bit of the connection mark for what is translated here; 0: none */
 };
 
-/* Types of ICMPv6: RFC 4443 (errors; other numbers below 128 are not assigned), RFC 4861. */
-enum {
-	ICMP6_FIRST_ERROR = 1, /* destination unreachable, packet too big, time exceeded, … */
-	ICMP6_LAST_ERROR = 4,  /* … parameter problem */
-	ICMP6_FIRST_OF_NEIGHBOURS = 133, /* router solicitation … */
-	ICMP6_LAST_OF_NEIGHBOURS = 137,	 /* … redirect */
-};
-
 /* Of a family of rules, 4 or 6: the field of its addresses. */
 static inline enum field address_field(uint8_t family)
 {
@@ -76,7 +68,7 @@ void term_name(struct builder *b, struct rule *rule, enum term_kind kind, const 
 void term_prefix(struct builder *b, struct rule *rule, enum term_kind kind, struct prefix prefix);
 void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint16_t low,
 		uint16_t high);
-void term_icmp6(struct builder *b, struct rule *rule, uint8_t first, uint8_t last);
+void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* Where what lets connections through is counted. */

@@ -250,16 +250,22 @@ static void pass_admitted(struct builder *b, struct chain *chain)
 }
 
 /*
- * Errors of ICMPv6 (RFC 4890, 4.3.1) come from any router on the way: no look-up finds their
- * sources. A path that is too narrow for a packet is only told by one, for routers cut nothing.
- * Conntrack says behind Docker's raw drops which of them belong to a connection.
+ * Errors come from any router on the way: no look-up finds their sources. That a path is too narrow
+ * for a packet is told by nothing else. Conntrack says behind Docker's raw drops which of them
+ * belong to a connection.
  */
-static void pass_errors(struct builder *b, struct chain *chain)
+static void pass_errors(struct builder *b, struct chain *chain, bool ipv6)
 {
-	struct rule *rule = add_rule(b, chain, 6, "errors of ICMPv6", NONE);
+	for (size_t i = 0; i < n_icmp_errors; i++) {
+		const struct icmp_types *types = &icmp_errors[i];
+		struct rule *rule;
 
-	term_icmp6(b, rule, ICMP6_FIRST_ERROR, ICMP6_LAST_ERROR);
-	term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
+		if (types->family == 6 && !ipv6)
+			continue;
+		rule = add_rule(b, chain, types->family, "errors of ICMP", NONE);
+		term_icmp(b, rule, types);
+		term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
+	}
 }
 
 static void build_raw(struct builder *b, const struct flows *flows, const struct lookup_sets *sets,
@@ -271,8 +277,7 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 	build_pass(b);
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
-	if (flows->ipv6)
-		pass_errors(b, chain);
+	pass_errors(b, chain, flows->ipv6);
 	refuse_borrowed(b, chain, flows);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
@@ -401,18 +406,19 @@ static void close_one_way(struct builder *b, struct chain *chain, const struct c
  */
 static void accept_icmp6(struct builder *b, struct chain *chain)
 {
-	static const struct {
-		const char *why;
-		uint8_t first, last;
-	} kinds[] = {{"errors of ICMPv6", ICMP6_FIRST_ERROR, ICMP6_LAST_ERROR},
-		     {"neighbour discovery", ICMP6_FIRST_OF_NEIGHBOURS, ICMP6_LAST_OF_NEIGHBOURS}};
+	static const struct icmp_types neighbours = {6, 133, 137}; /* RFC 4861 */
+	struct rule *rule;
 
-	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-		struct rule *rule = add_rule(b, chain, 6, kinds[i].why, NONE);
-
-		term_icmp6(b, rule, kinds[i].first, kinds[i].last);
+	for (size_t i = 0; i < n_icmp_errors; i++) {
+		if (icmp_errors[i].family != 6)
+			continue;
+		rule = add_rule(b, chain, 6, "errors of ICMP", NONE);
+		term_icmp(b, rule, &icmp_errors[i]);
 		add_term(b, rule, TERM_ACCEPT);
 	}
+	rule = add_rule(b, chain, 6, "neighbour discovery", NONE);
+	term_icmp(b, rule, &neighbours);
+	add_term(b, rule, TERM_ACCEPT);
 }
 
 static void close_networks(struct builder *b, struct chain *chain, const struct flows *flows)

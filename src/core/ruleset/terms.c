@@ -54,14 +54,14 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 	t->high = high;
 }
 
-void term_icmp6(struct builder *b, struct rule *rule, uint8_t first, uint8_t last)
+void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types)
 {
 	struct term *t;
 
-	term_number(b, rule, TERM_PROTO, IPPROTO_ICMPV6);
+	term_number(b, rule, TERM_PROTO, types->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	t = add_term(b, rule, TERM_ICMP_TYPE);
-	t->low = first;
-	t->high = last;
+	t->low = types->first;
+	t->high = types->last;
 }
 
 void term_match(struct builder *b, struct rule *rule, struct traffic match)
