@@ -46,6 +46,11 @@ void source_load_last_good(struct source *s);
  * stands and current is in force from now on.
  */
 bool source_weigh(struct source *s, const struct view *view, bool planned);
+/*
+ * current is more than the backend can hold: the one before is in force again, and healed. False:
+ * there is none, or current is in force already.
+ */
+bool source_refuse(struct source *s, const char *why);
 /* The file with this digest is taken, whatever it takes away; source_reload does it. */
 void source_accept(struct source *s, uint64_t digest);
 void source_release(struct source *s);

@@ -112,6 +112,7 @@ struct listed_name {
 struct member_list {
 	uint32_t name;
 	const char *label;	  /* stays while members come and go: the first one, or the file */
+	bool in_file;		  /* the whole of it stands in that file */
 	LIST(struct prefix) nets; /* sorted, each once */
 	LIST(struct listed_name) names;
 };

@@ -440,7 +440,9 @@ static uint32_t keep_listed(struct decoder *d, uint32_t node, struct reading_lis
 	if (!d->names.n)
 		list_add(d->scratch, &d->names); /* 0 is no name */
 	kept = list_add(d->a, &d->lists.list);
-	*kept = (struct member_list){.name = d->names.n, .label = label_of(d, list)};
+	*kept = (struct member_list){.name = d->names.n,
+				     .label = label_of(d, list),
+				     .in_file = list->n == 1 && *list->shown[0] == '@'};
 	copy_list(d->a, &kept->nets, &list->nets);
 	copy_list(d->a, &kept->names, &list->names);
 	*list_add(d->scratch, &d->names) = title;
