@@ -85,9 +85,9 @@ def with_sctp():
     return config
 
 
-def containers(bed, ipv6=False):
-    """As people have them before the first pass: on bridge, on none, on a network of their own, which may have IPv6, too.
-    In a lab that served before they stand (pool.py)."""
+def containers(bed):
+    """As people have them before the first pass: on bridge, on none, on a network of their own, which has IPv6 where the
+    default one has. In a lab that served before they stand (pool.py)."""
     docker = bed.docker
     if bed.lab.seeded:
         bed.wire_tunnel("wireguardproxy")
@@ -96,7 +96,7 @@ def containers(bed, ipv6=False):
     docker.create("smarthostbackend-1", network="none")
     docker.create("publicbackend")
     docker.create("wireguardproxy", privileged_net=True)
-    docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64" if ipv6 else None)
+    docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64" if "--ipv6" in bed.lab.options else None)
     docker.create("bystander", network="elsewhere")
     bed.wire_tunnel("wireguardproxy")
     if hasattr(bed.lab, "arguments"):

@@ -19,7 +19,7 @@ def standing():
     with engine.Lab(f"hand{os.getpid()}", "20", options=seed.WITH_IPV6) as lab:
         lab.peer()
         with beds.Bed(lab, sctp=seed.SCTP) as bed:
-            seed.containers(bed, ipv6=True)
+            seed.containers(bed)
             bed.write(seed.dual(seed.widened()))
             byhand.enforce(bed)
             yield bed
