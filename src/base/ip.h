@@ -49,6 +49,8 @@ struct ip prefix_last(struct prefix p); /* broadcast of an IPv4 subnet */
 struct prefix prefix_canonical(struct prefix p);
 bool prefix_is_canonical(struct prefix p);
 bool prefix_overlaps(struct prefix a, struct prefix b);
+/* The i-th of the parts of p that have this length: no more than 32 bits longer than p's. */
+struct prefix prefix_part(struct prefix p, uint8_t len, uint32_t i);
 
 /* By value, for printf("%s", ip_format(a).s). A single address prints without its length. */
 struct ip_text ip_format(struct ip ip);

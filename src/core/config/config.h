@@ -18,6 +18,11 @@ enum {
 	CONFIG_MAX_LIST_FILES = 64,
 };
 
+/* Whether a file may name IPv6: not before its rules are built. */
+#ifndef CONFIG_TAKES_IPV6
+#define CONFIG_TAKES_IPV6 0
+#endif
+
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
@@ -212,7 +217,12 @@ static inline const char *config_name(const struct config *config, uint32_t name
 	return config->names.items[name];
 }
 
-/* What is wrong with a source or target of IPv6 or with host bits, that was written as text. */
+/* Which address of the subnet this is, that nobody can have: "network", "broadcast"; or NULL. */
+const char *config_reserved(struct prefix subnet, struct ip ip);
+
+/* A source or target: without host bits, and what packets come from that pass a host. */
+bool prefix_is_usable(struct prefix prefix);
+/* What is wrong with one that was written as text and is not. */
 const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text);
 
 /* The list that has this number; NULL: it is a name. */
