@@ -49,7 +49,7 @@ def one_address(bed):
 
 
 def disagreements(bed, config):
-    difference, got, world = bed.matrix(one_address(bed))
+    difference, got, (world,) = bed.matrix(one_address(bed))
     assert not any(difference), f"packets and the oracle: {difference}\n{json.dumps(config)}"
     tests = list(as_tests(config, got, world))
     bed.write({**config, "tests": tests})
