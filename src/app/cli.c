@@ -43,6 +43,7 @@ const struct flag flags[] = {
 	{"format", 'f', false, false, "NAME", "dot mermaid json",
 	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
 	{"packet", 'p', false, false, NULL, NULL, "ask the kernel, too: send one packet, trace it"},
+	{"packets", 'K', false, false, NULL, NULL, "ask the kernel, too: send packets, trace them"},
 };
 const size_t n_flags = COUNT_OF(flags);
 
@@ -60,7 +61,7 @@ const struct verb verbs[] = {
 	{"diff", verb_diff, "OLD NEW", NULL, "j", false,
 	 "say which flows NEW opens and closes, against OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
-	{"test", verb_test, "[FILE]", NULL, "j", false, "run the file's own tests",
+	{"test", verb_test, "[FILE]", NULL, "jK", false, "run the file's own tests",
 	 "0 they hold, 2 they do not, 1 an error"},
 	{"explain", verb_explain, "SRC DST PORT", NULL, "jep", false,
 	 "would this connection pass, and what decides", "0 it passes, 2 it does not, 1 an error"},

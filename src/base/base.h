@@ -1,5 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The few words every file uses: attributes, scope guards, array sizes. */
+/*
+ * Tools that any program could use. This header has what every file needs: attributes, scope
+ * guards, array sizes.
+ *
+ * In this room:
+ *     base.h                                the smallest tools
+ *     arena.h, buf.h                        memory: arenas and lists in them, growing texts
+ *     error.h                               errors, about the world
+ *     diag.h                                diagnostics, about the user's file
+ *     ip.h                                  addresses, prefixes, protocols
+ *     hash.h, hash_index.h, hash_set.h      hashes and tables by hash
+ *     order.h                               sorting records by their bytes
+ *     nearest.h                             "did you mean"
+ *     foreign.h                             other people's text, made safe to print
+ *     log.h                                 the log
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -156,8 +156,8 @@ TEST(errors_of_icmp_pass_before_dockers_raw_drops)
 	struct scene s = {0};
 
 	declare(&s, "2001:db8:1::/64", "br-a");
-	assert_says(print(&s),
-		    "\t\tmeta nfproto ipv6 icmpv6 type 1-4 meta mark set meta mark | 0x1 comment \"errors of ICMP\"");
+	assert_says(print(&s), "\t\tmeta nfproto ipv6 icmpv6 type 1-4 meta mark set meta mark | "
+			       "0x1 comment \"errors of ICMP\"");
 	release(&s);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The JSON reader: what it takes, what it refuses and where, and the values it gives. */
 #include "base/buf.h"
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 #include "core/json/path.h"
 #include "unit/test.h"
 

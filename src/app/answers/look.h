@@ -22,6 +22,8 @@ struct look {
  * says so and goes by the file alone. False: the file is refused, what is wrong is said.
  */
 MUST_CHECK bool look_open(struct look *look, const struct options *options);
+/* The same; the file's tests are not run. */
+MUST_CHECK bool look_open_untested(struct look *look, const struct options *options);
 void look_close(struct look *look);
 /* What somebody calls an end of a connection. */
 MUST_CHECK bool look_end(struct look *look, struct reach_end *end, const char *text,

@@ -28,6 +28,9 @@ struct view {
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/* What matters only where the file declares IPv6: forwarding, and routes of the host's. */
+MUST_CHECK bool observe_ipv6(struct view *view, struct arena *a, const struct world *w,
+			     struct error *err);
 /*
  * Gives compile() what is known by now of containers' own routes and rules. True: it is not what it
  * was given before.

@@ -2,6 +2,13 @@
 /*
  * networks.json, decoded and checked: what the user declared, nothing derived yet. Names are
  * resolved in core/resolve/resolve.h. Pure: bytes in, records and diagnostics out.
+ *
+ * In this room:
+ *     config.h   the types, loading, and look-ups
+ *     fields.h   objects of the file, decoded by tables of their fields
+ *     place.h    where in the file a declaration stands
+ *     drivers.h  what Docker's network drivers mean for packets
+ *     impl.h     what the sources of this room share
  */
 #pragma once
 

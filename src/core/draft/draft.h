@@ -2,6 +2,9 @@
 /*
  * A networks.json of what an engine has: its networks and its containers at their addresses, as
  * they are, and policies for connections that were seen. Pure.
+ *
+ * In this room:
+ *     draft.h  all of it
  */
 #pragma once
 

@@ -5,7 +5,7 @@
  */
 #include "core/engine/settings.h"
 
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <stdio.h>
 #include <string.h>

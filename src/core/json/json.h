@@ -10,6 +10,12 @@
  * Nodes stand in the order of the text. Behind a list or an object come its items; in an object
  * each key is a node of its own, directly before its value. Numbers of nodes (uint32_t) are the
  * handles; 0 is the root, which is nobody's member, so that json_member says "absent" with 0.
+ *
+ * In this room:
+ *     json.h     the reader, and the values of a parsed text
+ *     path.h     where a value stands, as people write it
+ *     builder.h  objects that are made or changed, and JSON text of a parsed value
+ *     escape.h   \uXXXX in strings
  */
 #pragma once
 

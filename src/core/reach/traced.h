@@ -16,11 +16,12 @@ struct traced {
 	const char *sender; /* the container that it was sent from; NULL: this host */
 	struct probe_flow sent;
 	const char *refused;  /* why the sender's own namespace kept it; NULL: it did not */
+	bool goes_otherwise;  /* … for what it sends there has another source */
 	const char *in, *out; /* interfaces where it came and would leave; "": not seen */
 	bool legacy;	      /* iptables-legacy has rules there: nobody tells of these */
 	bool drifted;	      /* the host is not as the file says */
 	struct trace trace;
-	const struct traced_rule *rules; /* of each of its steps */
+	const struct traced_rule *rules; /* of each of its steps; NULL: not read yet */
 };
 
 enum traced_verdict { TRACED_UNKNOWN, TRACED_PASSED, TRACED_STOPPED };
@@ -31,6 +32,9 @@ enum traced_verdict traced_verdict(const struct traced *t);
 enum traced_verdict traced_expected(const struct reach_path *path);
 /* It is known what the kernel did, and it is what was predicted, where something was. */
 bool traced_agrees(const struct traced *t, const struct reach_path *path, bool predicted);
+
+/* What ended it, or where it came to, in words. Rules are told by their text if they were read. */
+const char *traced_end(struct arena *a, const struct traced *t);
 
 /*
  * The rule of a chain by its handle. table: as it was read; want: table harborwall as it was

@@ -4,6 +4,9 @@
  * selector; exact service_name; network key or name (its subnet); "any" (but for a subject); last,
  * a prefix of a container_name or selector that ends at a boundary. All matches of the first kind
  * that has any.
+ *
+ * In this room:
+ *     resolve.h  all of it
  */
 #pragma once
 

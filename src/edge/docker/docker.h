@@ -4,6 +4,10 @@
  * has a deadline; the event stream is a curl multi handle that the caller's loop drives. Errors are
  * as people can act on them: "POST /networks/web/connect: 403 Address already in use". The caller
  * ignores SIGPIPE: a TLS connection that breaks would raise it.
+ *
+ * In this room:
+ *     docker.h  calls and events
+ *     impl.h    what the sources of this room share
  */
 #pragma once
 

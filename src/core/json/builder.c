@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include "base/foreign.h"
 
