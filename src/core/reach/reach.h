@@ -19,7 +19,7 @@
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
-#include "core/flowset/diagram.h"
+#include "core/flowset/sets.h"
 #include "core/ruleset/flows.h"
 
 /* Values of FLOW_IN; names of interfaces follow. */
@@ -97,6 +97,8 @@ struct reach_flow {
 
 /* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
+/* The subnets of both families that a network has, as ranges of addresses. */
+void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool: equal ones have one number. */
