@@ -12,7 +12,7 @@ static bool is_accepted(const struct options *o, const struct generation *g, str
 {
 	return !o->accept || o->accept == g->config.digest ||
 	       error_set(err, -1,
-			 "%s is not %016llx any more but %016llx: somebody changed it; look at the "
+			 "%s is no longer %016llx but %016llx: the file has changed; look at the "
 			 "plan again",
 			 o->config, (unsigned long long)o->accept,
 			 (unsigned long long)g->config.digest);
@@ -49,8 +49,8 @@ static int apply_beside_daemon(struct change *c)
 /* The daemon would put back what this takes away. */
 static int refuse_replace(const char *holder)
 {
-	say_error("a daemon keeps this host (%s) and would interfere; end it, apply --replace, and "
-		  "start it again: the rules stay meanwhile",
+	say_error("a daemon manages this host (%s) and would interfere; stop it, run apply "
+		  "--replace, and start it again: the rules stay meanwhile",
 		  holder);
 	return EXIT_FAILED;
 }

@@ -28,7 +28,8 @@ static volatile sig_atomic_t interrupted;
 
 static void note_interrupt(int number UNUSED)
 {
-	static const char text[] = "\nharborwall: it stops after this step; again: at once\n";
+	static const char text[] =
+		"\nharborwall: stopping after this step; press Ctrl-C again to stop at once\n";
 
 	interrupted = 1;
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
@@ -197,7 +198,7 @@ bool change_agreed(struct change *c, struct pass *p, struct error *err)
 	if (!c->answered)
 		return true;
 	if (c->shown)
-		say_line(stdout, "the host was changed meanwhile");
+		say_line(stdout, "the host has changed meanwhile");
 	c->shown = hash;
 	say_page(stdout, &plan);
 	close_at_exit_of_scope(&c->lock); /* nobody waits for a person who thinks */
@@ -287,8 +288,8 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 	if (changes)
 		catch_interrupts();
 	if (!take_steps(c, p)) {
-		error_set(err, -1, "interrupted: %u of %u steps are left; %s again does them",
-			  c->left, c->steps, c->options->verb);
+		error_set(err, -1, "interrupted: %u of %u steps are left; run %s again", c->left,
+			  c->steps, c->options->verb);
 		return TURN_ENDED;
 	}
 	c->world.replace = NULL; /* what failed is put back, not tried again */
@@ -321,8 +322,9 @@ bool change_converge(struct change *c, struct error *err)
 		looks += result == TURN_AGAIN;
 	}
 	if (result == TURN_AGAIN)
-		return error_set(err, -1, "others change this host all the time; try again");
-	return error_set(err, -1, "not converged after %d passes: something undoes what is done",
+		return error_set(err, -1, "other programs keep changing this host; try again");
+	return error_set(err, -1,
+			 "not converged after %d passes: another program undoes the changes",
 			 MAX_PASSES);
 }
 

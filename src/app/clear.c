@@ -31,7 +31,7 @@ static bool give_back(struct change *c, struct error *err)
 
 static int refuse_clear(const char *holder)
 {
-	say_error("a daemon keeps the rules (%s) and would write them again; end it first", holder);
+	say_error("a daemon (%s) would write the rules again; stop it first", holder);
 	return EXIT_FAILED;
 }
 

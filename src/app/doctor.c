@@ -190,7 +190,7 @@ static void check_overlaps(struct doctor *d)
 		for (int dead = 0; dead <= 1; dead++)
 			n += says_overlap(d, network, dead);
 	if (!n)
-		say(d, true, "overlap", "no route or address takes a network's packets away");
+		say(d, true, "overlap", "no route or address diverts a network's packets");
 }
 
 static void check_engine(struct doctor *d)
@@ -208,8 +208,8 @@ static void check_engine(struct doctor *d)
 	list_each (c, &e->containers)
 		if (checkup_is_network_go(c))
 			say(d, false, "network-go",
-			    "container \"%s\" runs and writes rules of its own; stop it: docker "
-			    "rm -f %s",
+			    "container \"%s\" is running and writes rules of its own; stop it: "
+			    "docker rm -f %s",
 			    c->name, c->name);
 }
 
@@ -263,10 +263,10 @@ static void check_firewalld(struct doctor *d)
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
 	if (daemon_runs(d, holder))
-		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
+		say(d, true, "firewalld", "is running; the daemon restores what its reloads flush");
 	else
 		say(d, false, "firewalld",
-		    "is there, its reloads flush our rules, and no daemon puts them back; start "
+		    "is running, its reloads flush our rules, and no daemon restores them; start "
 		    "harborwall run");
 }
 
@@ -346,12 +346,12 @@ static void check_unmanaged(struct doctor *d)
 			continue;
 		n++;
 		say(d, false, "unmanaged",
-		    "a rule without our mark opens managed networks: iptables-%s -t %s %s; if it "
-		    "is not meant to, remove it (-D), or say it by a policy",
+		    "an unmanaged rule opens managed networks: iptables-%s -t %s %s; remove it "
+		    "(-D), or replace it by a policy",
 		    variant_names[o->variant], o->table, o->rule);
 	}
 	if (!n)
-		say(d, true, "unmanaged", "no other rule opens managed networks");
+		say(d, true, "unmanaged", "no unmanaged rule opens managed networks");
 }
 
 static void check_config(struct doctor *d)

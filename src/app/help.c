@@ -76,7 +76,7 @@ void print_help(const struct verb *verb)
 	       *verb->arguments ? " " : "", verb->arguments, verb->summary);
 	print_flags(verb, false);
 	print_flags(verb, true);
-	printf("\nexits: %s;\n       64 where the call can't be understood\n", verb->exits);
+	printf("\nexits: %s;\n       64 for a usage error\n", verb->exits);
 }
 
 int verb_help(const struct options *options)

@@ -198,8 +198,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->packet |= letter == 'p';
 	if (letter == 'A' && !parse_digest(&o->accept, value))
 		return refuse(o, status,
-			      "--accept: \"%s\" is not what a file is shown as (sixteen "
-			      "hexadecimal digits)",
+			      "--accept: \"%s\" is not a digest (sixteen hexadecimal digits)",
 			      value);
 	return letter != 'e' || parse_engine(o, value, status);
 }

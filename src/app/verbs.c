@@ -114,14 +114,14 @@ static int print_rules(const struct options *o, const struct pass *p)
 
 	name_containers(&others, p);
 	if (i == NONE || (o->container && !says_something(&p->want.spaces.items[i]))) {
-		say_error("this file has no rules in container \"%s\"%s%s", o->container,
+		say_error("this file puts no rules into container \"%s\"%s%s", o->container,
 			  others.len ? ", only in: " : "", buf_text(&others));
 		return EXIT_FAILED;
 	}
 	print_space(&out, &p->want.spaces.items[i]);
 	if (!o->quiet && !o->container && others.len)
 		say_error("note: %s in containers (--container NAME): %s",
-			  out.len ? "more rules stand" : "there are none on the host, only",
+			  out.len ? "more rules are" : "there are no rules on the host, only",
 			  buf_text(&others));
 	say_page(stdout, &out);
 	return EXIT_FINE;
@@ -156,8 +156,8 @@ static void note_work(const struct world *w)
 	struct error err = {0};
 
 	if (ask_holder(holder, w, &err) && lock_is_passing(holder))
-		say_error("note: another harborwall is at work (%s); this is what it has left to "
-			  "do, too",
+		say_error("note: another harborwall is changing this host (%s); its remaining "
+			  "steps are listed, too",
 			  holder);
 }
 

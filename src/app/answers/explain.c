@@ -16,8 +16,8 @@ static bool ask_kernel(struct look *look, struct explanation *told, struct trace
 	if (!look->live)
 		return error_set(err, -1, "--packet asks this host's kernel: %s",
 				 look->options->engine
-					 ? "it does not go with --engine"
-					 : "it takes root, and what the host has to be readable");
+					 ? "remove --engine"
+					 : "run as root, on a host whose state can be read");
 	told->traced = traced;
 	return packet_try(traced, look, &told->flow, err);
 }
@@ -36,8 +36,8 @@ static int answer(struct look *look, struct error *err)
 		return say_failed(err);
 	if (!explain(&told, &look->a, &look->reach, &look->pass.view.facts,
 		     look->live ? &look->pass.view.seen : NULL, &query)) {
-		say_error("no packet goes from %s to %s: %s", words[0], words[1],
-			  "they have no addresses, or no interface leads from one to the other");
+		say_error("no packet can go from %s to %s: %s", words[0], words[1],
+			  "they have no addresses, or no route from one to the other");
 		return EXIT_FAILED;
 	}
 	if (!ask_kernel(look, &told, &traced, err))

@@ -68,11 +68,10 @@ static void find_sender(struct trying *t)
 	if (!t->flow->src.family || !c || !is_at_home(t)) {
 		t->traced->unsent = arena_printf(
 			t->a,
-			"%s%s%s; ask for a container that runs, or for host, or connect from there "
-			"yourself",
+			"%s%s%s; name a running container or host, or connect from there yourself",
 			t->flow->src.family ? src.s : "the source",
 			c ? " is at home on another interface"
-			  : " is no running container's address on a bridge",
+			  : " is not the address of a running container on a bridge",
 			c ? "" : ", and from outside it can't be sent from here");
 		return;
 	}
@@ -116,7 +115,7 @@ static bool send_it(struct trying *t, struct error *err)
 		.flow = {.src = t->flow->src, .dst = destination(t), .dport = t->flow->port}};
 
 	if (p.flow.dst.family != 4 || !probe_token_offset(p.probe.proto)) {
-		traced->unsent = "it takes an IPv4 address to go to, and tcp, udp, sctp or icmp";
+		traced->unsent = "it needs an IPv4 destination, and tcp, udp, sctp or icmp";
 		return true;
 	}
 	p.within = share_network(&t->pass->view.engine, p.flow.src, p.flow.dst);

@@ -85,7 +85,7 @@ static void add_brake(struct pass *p, const struct generation *g, const struct g
 		   &(struct declared){&g->config, &g->resolution});
 	if (brake_holds(&brake))
 		finding_add(&p->plan.findings, &p->arena, FINDING_WARNING, NONE, o->config,
-			    "%s; a daemon holds such a file until somebody types: %s",
+			    "%s; a daemon holds such a file until you run: %s",
 			    brake_text(&brake, &p->arena),
 			    accept_command(&p->arena, o, g->config.digest));
 }

@@ -62,8 +62,8 @@ int ask_for_lock(const char *verb, struct error *err)
 		*err = (struct error){0};
 		if (clock_ms() >= begin + WAIT_MS) {
 			error_set(err, -1,
-				  "another harborwall is at work on this host (%s) and does not "
-				  "end; try again later",
+				  "another harborwall is still changing this host (%s); try again "
+				  "later",
 				  *holder ? holder : "unknown");
 			return -1;
 		}
@@ -88,9 +88,9 @@ bool ask_is_its_file(const struct options *o)
 	    strstr(buf_text(&json), buf_text(&expected)))
 		return true;
 	say_error("%s%s", err.text[0] ? "a daemon runs, but " : "",
-		  err.text[0]
-			  ? err.text
-			  : "the running daemon keeps another file; change that one, or end it");
+		  err.text[0] ? err.text
+			      : "the running daemon uses another file; change that one, or stop "
+				"the daemon");
 	return false;
 }
 
@@ -125,9 +125,9 @@ int verb_status(const struct options *o)
 			&err) ||
 	    code != 200) {
 		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
-			say_error("status must run as root, to ask at %s", o->listen);
+			say_error("status must run as root to use %s", o->listen);
 		else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
-			say_error("no daemon runs: there is no %s", o->listen);
+			say_error("no daemon is running: there is no %s", o->listen);
 		else if (!o->quiet)
 			say_error("%s", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;

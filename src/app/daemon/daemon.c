@@ -81,7 +81,7 @@ static void follow_firewalld(struct daemon *d)
 	d->triggers.firewalld_reloaded = false;
 	fights_forget(&d->fights);
 	if (d->bridges.len)
-		log_info("firewalld reloaded: bridges go back into its zone docker");
+		log_info("firewalld reloaded: moving bridges back into its zone docker");
 	for (; name < end; name += strlen(name) + 1)
 		firewalld_bus_add_interface(d->firewalld, "docker", name);
 }
@@ -252,7 +252,7 @@ static void answer_pass(struct daemon *d)
 
 	buf_puts(&text, d->report.word);
 	if (other)
-		buf_printf(&text, "nothing was accepted: the file is not %016llx any more\n",
+		buf_printf(&text, "nothing accepted: the file is no longer %016llx\n",
 			   (unsigned long long)accepts);
 	page_held(&text, &d->report, d->options);
 	status_answer(d->status, STATUS_PASS,
@@ -286,7 +286,7 @@ static void make_pass(struct daemon *d)
 	if (changed || why & (REASON_SIGNAL | REASON_ASKED))
 		refusals_forget(&d->world);
 	if (!d->source.current) {
-		error_set(&err, -1, "there is no file yet that can be enforced");
+		error_set(&err, -1, "there is no valid file yet");
 		report_failure(&d->report, &err, reasons, clock_us() - started);
 	} else if (why == REASON_FILE && !changed) {
 		; /* touched, or a neighbour of the file: nothing is wanted otherwise */

@@ -159,8 +159,8 @@ static void remember_containers(struct pass *p, struct world *w)
 	struct error err = {0};
 
 	if (p->view.engine.up && !saved_remember_containers(&w->saved, &p->want.named, &err))
-		log_warn("names of containers are known only until the program ends", "error",
-			 err.text);
+		log_warn("names of containers are not saved, and known only until the program ends",
+			 "error", err.text);
 }
 
 /* The host's table as it stands now: as it was wanted, or as it was read where nothing changed it.

@@ -70,7 +70,7 @@ static void leave_note(const struct world *w)
 	struct error err = {0};
 
 	if (!file_replace(note_path(w, &a), "", 0, 0600, &err))
-		log_warn("not noted that connections are to end", "error", err.text);
+		log_warn("the connections to end are not saved", "error", err.text);
 }
 
 static bool found_note(const struct world *w)

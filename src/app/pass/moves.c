@@ -194,7 +194,7 @@ void moves_settle(struct pass *p, struct world *w)
 			saved_drop_network(&w->saved, s->network);
 	}
 	if (!saved_write(&w->saved, &err))
-		log_warn("the state file still says what was done", "error", err.text);
+		log_warn("the state file still lists what is already done", "error", err.text);
 }
 
 void refusals_forget(struct world *w)

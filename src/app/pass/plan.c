@@ -114,8 +114,8 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 			continue;
 		diag_add(&g->diags, SEVERITY_WARNING,
 			 go_to_line(&line, texts, g->config.policies.items[i].line), path,
-			 "it decides nothing: policies before it admit all of it, or its ends "
-			 "cannot meet; it may go");
+			 "no effect: earlier policies admit all of it, or its two ends cannot "
+			 "reach each other; remove it");
 		said++;
 	}
 }

@@ -192,10 +192,10 @@ void saved_refresh(struct saved *s)
 	s->mark = mark;
 	if (file_read(&text, s->path, MAX_BYTES, &err) && decode(s, &text, &err))
 		return;
-	s->trouble = arena_printf(&s->arena,
-				  "%s can't be read (%s); mend it, or remove it to go on without "
-				  "what it remembers",
-				  s->path, err.text);
+	s->trouble = arena_printf(
+		&s->arena,
+		"%s can't be read (%s); repair it, or remove it to go on without what it holds",
+		s->path, err.text);
 }
 
 void saved_release(struct saved *s)

@@ -53,7 +53,7 @@ const char *fight_opponent(struct arena *a, const struct fight *f)
 		f->by.parent[0] ? arena_printf(a, ", started by %s", f->by.parent) : "";
 
 	if (!f->by.pid)
-		return "somebody (the kernel does not say who)";
+		return "another program (the kernel does not say which)";
 	return arena_printf(a, "%s (pid %d%s)", f->by.name[0] ? f->by.name : "a process", f->by.pid,
 			    parent);
 }
@@ -142,7 +142,7 @@ static void tell(struct fight *f)
 static void end(struct fights *f, struct fight *fight)
 {
 	if (fight->told)
-		log_info("nobody undoes our change any more", "object", fight->object);
+		log_info("our change is no longer undone", "object", fight->object);
 	*fight = f->items[--f->n];
 }
 

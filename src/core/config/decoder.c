@@ -18,7 +18,7 @@ void refuse_doubled(struct decoder *d, uint32_t object)
 
 	json_find_duplicates(&found, d->scratch, &d->text->json, object);
 	list_each (twice, &found)
-		wrong(d, twice->key, "this key stands twice, first on line %u; remove one",
+		wrong(d, twice->key, "duplicate key, first on line %u; remove one of the two",
 		      json_of(d)->nodes[twice->first].line);
 }
 

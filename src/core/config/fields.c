@@ -32,7 +32,7 @@ static void refuse_key(struct decoder *d, struct reading *r, uint32_t node, stru
 
 	if (near == NONE) {
 		wrong(d, node,
-		      "unknown key; remove it, or begin it with \"x-\" if it is a note of yours");
+		      "unknown key; remove it, or put \"x-\" before it if it is a comment");
 		return;
 	}
 	r->given |= 1u << near;

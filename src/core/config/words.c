@@ -130,7 +130,7 @@ void decode_each(struct decoder *d, uint32_t node, void *target,
 		return;
 	}
 	if (json_behind(json_of(d), node) == node + 1)
-		wrong(d, node, "an empty list; write at least one, or leave the field out");
+		wrong(d, node, "empty list; write at least one item, or remove the field");
 	json_each (item, json_of(d), node)
 		decode(d, item, target);
 }
@@ -262,7 +262,7 @@ void decode_to_port(struct decoder *d, uint32_t node, void *target)
 
 	decode_port(d, node, &ports);
 	if (ports.n && s.text && memchr(s.text, '-', s.len))
-		wrong(d, node, "a range; name one port");
+		wrong(d, node, "expected one port, found a range");
 	else if (ports.n)
 		*(uint16_t *)target = ports.items[0].low;
 }

@@ -130,10 +130,11 @@ static bool choose_wanted(struct engine *e, struct arena *a, const char *wanted,
 	if (minor < 0)
 		return error_set(err, -1, "API version \"%.20s\" is not of the form 1.41", wanted);
 	if (minor < API_OLDEST || minor > API_NEWEST)
-		return error_set(err, -1, "API version 1.%d is none of ours (1.%d to 1.%d)", minor,
+		return error_set(err, -1, "API version 1.%d is not supported (1.%d to 1.%d)", minor,
 				 API_OLDEST, API_NEWEST);
 	if (minor < oldest || minor > newest)
-		return error_set(err, -1, "API version 1.%d is none of the engine's (1.%d to 1.%d)",
+		return error_set(err, -1,
+				 "the engine does not support API version 1.%d (1.%d to 1.%d)",
 				 minor, oldest, newest);
 	e->api = arena_printf(a, "1.%d", minor);
 	return true;
@@ -144,7 +145,7 @@ bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted, st
 	int newest = api_minor(e->api_max), oldest = api_minor(e->api_min);
 
 	if (newest < 0)
-		return error_set(err, -1, "the engine names no API version that makes sense");
+		return error_set(err, -1, "the engine names no valid API version");
 	if (newest < API_OLDEST)
 		return error_set(
 			err, -1,

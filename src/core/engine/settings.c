@@ -168,8 +168,8 @@ bool engine_decode_network_settings(const char **settings, struct arena *a, cons
 		return false;
 	if (*from)
 		return error_set(err, -1,
-				 "the network takes its settings from another one, and "
-				 "can't be made again with them");
+				 "the network takes its settings from another one, and can't be "
+				 "re-created with them");
 	take_members(&kept, &answer.json, JSON_ROOT, members, COUNT_OF(members), is_there);
 	was = json_draft_get(&kept, "IPAM");
 	if (was) {

@@ -61,7 +61,7 @@ enum json_trouble {
 struct json_error {
 	enum json_trouble kind;
 	size_t at; /* where: an offset; behind the last character where something is missing */
-	const char *what; /* "a comma before a closing bracket; remove the comma" */
+	const char *what; /* "trailing comma; remove it" */
 	size_t opened; /* where the text ends too early: the bracket that is still open; SIZE_MAX:
 			  none */
 };

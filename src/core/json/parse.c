@@ -181,15 +181,14 @@ static size_t utf8_length(const char *text, const char *end)
 static bool fail_in_string(struct parser *p, const char *at)
 {
 	if (at == p->end)
-		return fail_at_end(p, "a string is not closed; write its second quote");
+		return fail_at_end(p, "unterminated string; add the closing quote");
 	if (*at == '\n' || *at == '\r')
-		return fail(p, at, "a line ends within a string; close the quote");
+		return fail(p, at, "line break in a string; add the closing quote");
 	if (*at == '\\')
-		return fail(p, at, "an unknown escape; write \\\\ for a backslash");
+		return fail(p, at, "unknown escape; write \\\\ for a backslash");
 	if ((unsigned char)*at >= 0x80)
 		return fail_of_bytes(p, at);
-	return *at ? fail(p, at, "a control character within a string; remove it")
-		   : fail_of_bytes(p, at);
+	return *at ? fail(p, at, "control character in a string; remove it") : fail_of_bytes(p, at);
 }
 
 static bool take_string(struct parser *p)
@@ -281,9 +280,9 @@ static bool take_word(struct parser *p)
 	if (type == JSON_TYPE_NUMBER && number != end)
 		return fail(p, at,
 			    *at == '-' || *at == '+' || *at == '.' || (*at >= '0' && *at <= '9')
-				    ? "not a number of JSON; write it in decimal, without a "
-				      "leading zero or sign +"
-				    : "a word without quotes; write it in double quotes");
+				    ? "not a valid number; write it in decimal, without a leading "
+				      "zero or +"
+				    : "unquoted word; put it in double quotes");
 	node = add_node(p, type, at);
 	p->json->nodes[node].extent = (uint32_t)(end - at);
 	p->at = end;
@@ -299,15 +298,15 @@ static bool fail_at_value(struct parser *p, char c, const char *expected)
 	if (p->at == p->end)
 		return fail_at_end(p, "the text ends too early");
 	if ((c == '}' || c == ']') && p->comma)
-		return fail(p, p->comma, "a comma before a closing bracket; remove the comma");
+		return fail(p, p->comma, "trailing comma; remove it");
 	if (c == '/' || c == '#')
-		return fail(p, p->at, "a comment; JSON has none, remove it");
+		return fail(p, p->at, "JSON has no comments; remove it");
 	if (c == '\'')
-		return fail(p, p->at, "a single quote; write double quotes");
+		return fail(p, p->at, "single quote; use double quotes");
 	if (!c || ((unsigned char)c >= 0x80 && !utf8_length(p->at, p->end)))
 		return fail_of_bytes(p, p->at);
 	if ((unsigned char)c >= 0x80)
-		return fail(p, p->at, "a character that belongs into double quotes");
+		return fail(p, p->at, "text outside of double quotes");
 	return fail(p, p->at, expected);
 }
 
@@ -332,14 +331,13 @@ static bool take_key(struct parser *p)
 	char c = peek(p);
 
 	if (c != '"')
-		return is_in_word(c)
-			       ? fail(p, p->at, "a key without quotes; write it in double quotes")
-			       : fail_at_value(p, c, "expected a key in double quotes");
+		return is_in_word(c) ? fail(p, p->at, "unquoted key; put it in double quotes")
+				     : fail_at_value(p, c, "expected a key in double quotes");
 	if (!take_string(p))
 		return false;
 	if (peek(p) != ':')
 		return p->at == p->end ? fail_at_end(p, "the text ends too early")
-				       : fail(p, p->at, "expected a colon behind the key");
+				       : fail(p, p->at, "expected a colon after the key");
 	p->at++;
 	return true;
 }
@@ -361,10 +359,10 @@ static bool fail_between(struct parser *p, char c)
 		return fail_at_end(p, "the text ends too early");
 	if (c == '}' || c == ']')
 		return fail(p, p->at,
-			    is_object(p) ? "expected \"}\", the bracket that is open is a \"{\""
-					 : "expected \"]\", the bracket that is open is a \"[\"");
+			    is_object(p) ? "expected \"}\" to close the \"{\""
+					 : "expected \"]\" to close the \"[\"");
 	if (c == '/' || c == '#')
-		return fail(p, p->at, "a comment; JSON has none, remove it");
+		return fail(p, p->at, "JSON has no comments; remove it");
 	return c ? fail(p, p->at, "expected a comma or a closing bracket")
 		 : fail_of_bytes(p, p->at);
 }
@@ -413,7 +411,7 @@ static bool parse(struct parser *p)
 		return false;
 	return peek(p) == '\0' && p->at == p->end
 		       ? true
-		       : fail(p, p->at, "something behind the end of the JSON text; remove it");
+		       : fail(p, p->at, "text after the end of the JSON value; remove it");
 }
 
 bool json_parse(struct json *json, struct arena *a, const char *text, size_t len, uint32_t depth,

@@ -27,8 +27,7 @@ static struct step *add_return(struct differ *d, const struct engine_container *
 			       const char *why)
 {
 	if (had.family && !keeps_address)
-		why = arena_printf(d->a, "%s; %s is not to be had there any more", why,
-				   ip_format(had).s);
+		why = arena_printf(d->a, "%s; %s is no longer free there", why, ip_format(had).s);
 	return differ_connect(d, c, network, keeps_address ? had : (struct ip){0}, why);
 }
 
@@ -84,7 +83,7 @@ static const char *why_not(struct differ *d, const struct network *n,
 			"could not be connected to another one; start it with the name",
 			c->name, n->name);
 	if (subnet_is_taken(d, n, e))
-		return arena_printf(d->a, "the new subnet of network \"%s\" is taken", n->name);
+		return arena_printf(d->a, "the new subnet of network \"%s\" is in use", n->name);
 	return NULL;
 }
 
@@ -116,11 +115,11 @@ void replacement_is_needless(struct differ *d, const struct network *n,
 	d->plan->replace_refused = NULL;
 	if (was_begun(d, n->name))
 		return; /* and this ends it */
-	d->plan->replace_refused = arena_printf(
-		d->a,
-		e ? "network \"%s\" stands as the file says; there is nothing to replace"
-		  : "there is no network \"%s\" yet; apply makes it",
-		n->name);
+	d->plan->replace_refused =
+		arena_printf(d->a,
+			     e ? "network \"%s\" is as the file says; there is nothing to replace"
+			       : "there is no network \"%s\" yet; apply creates it",
+			     n->name);
 }
 
 /* One behind the other: what fails keeps the network, and who left it comes back. */
@@ -138,7 +137,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 		left = endpoint->managed && !differ_is_wanted(d, c, e->name);
 		step = differ_disconnect(d, c, e->name,
 					 left ? "left the file"
-					      : arena_printf(d->a, "the network is made anew%s",
+					      : arena_printf(d->a, "the network is re-created%s",
 							     differ_losses(d, c, e->name)));
 		step->comes_back = !left;
 		step->depends_on = before;
@@ -148,7 +147,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	step->network = e->name;
 	step->network_id = e->id;
 	step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
-	step->why = "it is made anew";
+	step->why = "it is re-created";
 	step->depends_on = before;
 	before = differ_step_index(d, step);
 	step = differ_create(d, n);
@@ -214,7 +213,7 @@ void diff_kept_networks(struct differ *d)
 		step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
 		step->network = was->name;
 		step->text = arena_printf(d->a, "%s as it was", was->name);
-		step->why = "it was taken away to be made anew, and left the file";
+		step->why = "it was removed to be re-created, and left the file";
 	}
 }
 

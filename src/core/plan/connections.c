@@ -46,7 +46,8 @@ const char *differ_losses(struct differ *d, const struct engine_container *c, co
 				      engine->version, mac);
 	if (c->running && !engine_keeps_interface_name(engine))
 		losses = arena_printf(
-			d->a, "%s; its interface has another name until it starts again", losses);
+			d->a, "%s; its interface gets another name until the container restarts",
+			losses);
 	return losses;
 }
 
@@ -183,7 +184,7 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 		return;
 	endpoint = engine_find_endpoint(c, at->network);
 	if (engine_find_endpoint(c, "none") && differ_leaving_step(d, c, "none") == NONE)
-		differ_disconnect(d, c, "none", "the engine refuses other networks beside none");
+		differ_disconnect(d, c, "none", "Docker allows no other network beside none");
 	if (endpoint && differ_leaving_step(d, c, at->network) == NONE)
 		differ_disconnect(d, c, at->network,
 				  arena_printf(d->a, "has %s, the file says %s%s",

@@ -30,7 +30,7 @@ struct differ {
 	uint32_t *network_step;	   /* step that creates network i of want, NONE, or CONFLICT */
 	uint32_t *attachment_step; /* step that connects attachment i, or NONE */
 	bool *connects;		   /* attachment i is to be made */
-	const struct engine_network *replaced; /* it is made anew; NULL: none is */
+	const struct engine_network *replaced; /* it is re-created; NULL: none is */
 };
 
 #define CONFLICT (NONE - 1)

@@ -62,8 +62,7 @@ void interfaces_note(struct findings *findings, struct arena *a, const struct st
 		if (!u.n)
 			continue;
 		finding_of_policy(findings, a, FINDING_NOTE, u.first,
-				  "there is no interface \"%s\" %s%s: inactive until that name "
-				  "exists%s",
+				  "there is no interface \"%s\" %s%s: inactive until it exists%s",
 				  interface->name,
 				  interface->container ? "in container " : "on the host",
 				  interface->container ? interface->container : "",

@@ -38,8 +38,8 @@ static bool host_has_subnet(struct differ *d, const struct network *n, const cha
 	}
 	if (dead)
 		warning(d, path,
-			"the %s route to %s takes packets for its containers away; remove that "
-			"route, or choose another subnet",
+			"the %s route to %s diverts packets for its containers; remove that route, "
+			"or choose another subnet",
 			dead->dead, prefix_format(dead->prefix).s);
 	list_each (wider, &d->seen->host_prefixes)
 		if (!wider->dead && wider->prefix.len > NEARLY_EVERYTHING &&
@@ -95,8 +95,8 @@ static void say_differs(struct differ *d, const struct network *n, const struct 
 
 	if (has_its_addresses(n, e))
 		conflict(d, path,
-			 "the Docker network \"%s\" was made without %s, which the file says; "
-			 "re-create it with apply --replace %s",
+			 "the Docker network \"%s\" was created without %s, which the file asks "
+			 "for; re-create it with apply --replace %s",
 			 n->name, more_open(n, e), n->name);
 	else
 		conflict(d, path,

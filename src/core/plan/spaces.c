@@ -121,7 +121,7 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
 		step->variant = d->seen->facts->variant;
 		step->text = "host: FORWARD policy DROP";
-		step->why = "forwarding was off; Docker itself would have closed it";
+		step->why = "forwarding was off: Docker itself would have set DROP";
 	}
 }
 
@@ -245,7 +245,7 @@ static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool rem
 		step->moves = !changes.added && !changes.rewritten && !changes.removed;
 		step->restore = arena_strdup(d->a, buf_text(&text));
 		step->text = chains_text(d, h, v, &changes);
-		step->why = remove ? "not in use any more" : origins_of_chains(d, w);
+		step->why = remove ? "no longer used" : origins_of_chains(d, w);
 	}
 }
 
@@ -285,8 +285,8 @@ static void diff_handoffs(struct differ *d, bool add)
 		step->text = handoff_text(d, handoff);
 		step->why = !add	      ? "no policy needs it"
 			    : !o	      ? "the verdict reaches Docker's filter here"
-			    : handoff->behind ? "foreign rules stand behind it"
-					      : "not on top any more";
+			    : handoff->behind ? "foreign rules follow it"
+					      : "no longer on top";
 	}
 }
 
@@ -323,9 +323,9 @@ static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum
 	step = space_step(d, STEP_ADOPT, '-', "leftover", want, have);
 	step->variant = variant;
 	step->restore = arena_strdup(d->a, buf_text(&text));
-	step->text = arena_printf(d->a, "%s: %u rule%s of iptables-%s without our mark",
-				  space_name(h), n, n == 1 ? "" : "s", variant_names[variant]);
-	step->why = "ours say the same";
+	step->text = arena_printf(d->a, "%s: %u unmanaged rule%s of iptables-%s", space_name(h), n,
+				  n == 1 ? "" : "s", variant_names[variant]);
+	step->why = "they duplicate ours";
 }
 
 static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
@@ -334,8 +334,7 @@ static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
 
 	if (h->not_searched)
 		finding_add(&d->plan->findings, d->a, FINDING_WARNING, NONE, h->container,
-			    "it is not known whether rules without our mark stand there: %s",
-			    h->not_searched);
+			    "unmanaged rules could not be looked for: %s", h->not_searched);
 	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
 		adopt_leftovers(d, want, have, v);
 	if (!d->plan->adopt)

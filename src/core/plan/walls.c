@@ -245,7 +245,7 @@ static const char *reason_text(const struct examiner *x, const struct passage *p
 	if (!p->by)
 		return " (it drops what it does not accept)";
 	if (x->wall->variant == VARIANT_NONE)
-		return " by one of its rules";
+		return " by a rule of it";
 	return arena_printf(x->d->a, ": %s", plain_text(p->by, p->chain, x->d->a));
 }
 
@@ -255,7 +255,7 @@ static void say(struct examiner *x, const struct course *c, const struct passage
 	struct finding *f =
 		finding_of_policy(&x->d->plan->findings, x->d->a, FINDING_WARNING, c->origin,
 				  "%s %s %s%s; %s", place_text(x), certain ? "stops" : "may stop",
-				  reply ? "the answers to what it lets in" : "what it lets in",
+				  reply ? "the replies to what it admits" : "what it admits",
 				  reason_text(x, p), remedy(x));
 
 	f->effect = certain ? POLICY_IS_VOID : POLICY_MAY_BE_VOID;
@@ -394,7 +394,7 @@ static void examine_wall(struct examiner *x, const struct wall *wall)
 		examine(x, course_of_translation(x, t));
 	if (x->looks > MOST_LOOKS)
 		finding_add(&x->d->plan->findings, x->d->a, FINDING_NOTE, NONE, "host",
-			    "%s has too many rules: not every policy was compared with them",
+			    "%s has too many rules: not every policy was checked against them",
 			    place_text(x));
 }
 

@@ -143,7 +143,7 @@ static void arrive(struct walker *w);
 static void to_container(struct walker *w)
 {
 	if (w->n_ways++ == MAX_WAYS) {
-		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations lead in a circle");
+		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations form a loop");
 		stops(w);
 		return;
 	}

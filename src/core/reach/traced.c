@@ -170,8 +170,8 @@ static void print_lost(struct buf *out, const struct traced *t)
 	if (t->refused)
 		buf_printf(out, "it never came out: %s", t->refused);
 	else if (t->trace.place == TRACE_NOWHERE)
-		buf_puts(out, "it never came to this host: its own namespace dropped it, or nobody "
-			      "answered it where it goes next");
+		buf_puts(out, "it never reached this host: its own namespace dropped it, or no "
+			      "next hop answered");
 	else if (!hook)
 		buf_puts(out,
 			 "lost between two hooks: there is no route, or the kernel refuses its "
@@ -179,10 +179,10 @@ static void print_lost(struct buf *out, const struct traced *t)
 	else if (t->legacy)
 		buf_printf(out,
 			   "dropped in %s by a rule of iptables-legacy, which the kernel does not "
-			   "tell of",
+			   "trace",
 			   hook);
 	else
-		buf_printf(out, "lost in %s, by nothing that nf_tables tells of", hook);
+		buf_printf(out, "lost in %s; nf_tables reports no rule for it", hook);
 }
 
 static void print_end(struct buf *out, const struct traced *t)
@@ -198,13 +198,13 @@ static void print_end(struct buf *out, const struct traced *t)
 	else if (!trace_end(trace))
 		print_lost(out, t);
 	else if (trace_end(trace)->verdict == TRACE_TAKEN)
-		buf_puts(out, "a program took it out of a queue and did not give it back");
+		buf_puts(out, "a program took it from a queue and did not return it");
 	else
 		buf_puts(out, "dropped there");
 	if (trace->place >= TRACE_RECEIVED && trace->port)
 		buf_printf(out, " port %u", trace->port);
 	if (trace->place >= TRACE_RECEIVED)
-		buf_puts(out, "; harborwall dropped it there, nobody got it");
+		buf_puts(out, "; harborwall dropped it there, it was not delivered");
 }
 
 /* What it is called in the list of `nft -a`. */
@@ -262,7 +262,7 @@ static void print_judgement(struct buf *out, const struct traced *t, const struc
 	buf_printf(out, "\nthe kernel's answer: %s\n", traced_verdicts[verdict]);
 	if (!predicted || verdict == TRACED_UNKNOWN || traced_agrees(t, path, predicted))
 		return;
-	buf_printf(out, "the prediction was wrong: by it the packet should have %s%s\n",
+	buf_printf(out, "the prediction was wrong: the packet should have %s%s\n",
 		   traced_expected(path) == TRACED_PASSED ? "passed" : "been stopped",
 		   t->drifted ? "; the host is not as the file says, see harborwall plan" : "");
 }
@@ -286,7 +286,7 @@ void traced_print(struct buf *out, const struct traced *t, const struct reach_pa
 	print_end(out, t);
 	buf_puts(out, "\n");
 	if (t->legacy && end_is_known(t))
-		buf_puts(out, "  not told of: the rules of iptables-legacy\n");
+		buf_puts(out, "  not traced: the rules of iptables-legacy\n");
 	print_judgement(out, t, path, predicted);
 }
 

@@ -84,7 +84,7 @@ static size_t take_bytes(char *bytes, size_t size, size_t n, void *docker)
 	if (since_newline(&s->lines, s->taken) > MAX_LINE)
 		error_set(&s->broken, -1, "event stream: a line longer than %d bytes", MAX_LINE);
 	else if (s->lines.len - s->taken > MAX_WAITING)
-		error_set(&s->broken, -1, "event stream: more events than anybody takes");
+		error_set(&s->broken, -1, "event stream: more events than can be read in time");
 	return s->broken.code ? 0 : size * n;
 }
 

@@ -113,7 +113,7 @@ int lock_take(char holder[LOCK_TEXT], const char *verb, struct error *err)
 	}
 	if ((err->code == EEXIST || err->code == EPERM) && ask_holder(holder, fd, &none)) {
 		*err = (struct error){0};
-		error_set(err, -1, "another harborwall runs on this host (%s); end that one first",
+		error_set(err, -1, "another harborwall is running on this host (%s); stop it first",
 			  holder);
 		err->code = EBUSY;
 	}

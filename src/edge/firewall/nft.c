@@ -247,7 +247,7 @@ static bool read_whole(struct reading *r, struct error *err)
 		if (ok && before == after)
 			return true;
 	}
-	return error_set(err, EBUSY, "other programs change the rules all the time");
+	return error_set(err, EBUSY, "other programs keep changing the rules");
 }
 
 /* The dump goes on in a socket that nobody reads any more. */
@@ -275,7 +275,7 @@ bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 	*err = (struct error){0};
 	*have = (struct ruleset){
 		.exists = true,
-		.odd = arena_printf(a, "more than %zu kB stand in it", ns->most_bytes >> 10)};
+		.odd = arena_printf(a, "it holds more than %zu kB", ns->most_bytes >> 10)};
 	return true;
 }
 

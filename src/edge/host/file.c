@@ -37,7 +37,7 @@ static bool wait_readable(int fd, const char *path, int64_t until_ms, struct err
 	if (n < 0 && errno != EINTR)
 		return error_set(err, errno, "read %s", path);
 	if (!n)
-		return error_set(err, -1, "read %s: timed out, its end did not come", path);
+		return error_set(err, -1, "read %s: timed out before the end", path);
 	return true;
 }
 

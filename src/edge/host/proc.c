@@ -214,7 +214,7 @@ static const char *complaint(struct buf *b)
 	for (size_t i = 0; i < b->len; i++)
 		if ((unsigned char)b->data[i] < ' ')
 			b->data[i] = b->data[i] == '\n' ? ';' : ' ';
-	return b->len ? b->data : "it did not say why";
+	return b->len ? b->data : "it gave no reason";
 }
 
 static bool judge(struct run *r, const char *name, struct error *err)

@@ -22,7 +22,7 @@ static bool is_trusted(uid_t uid, const char *listen, struct error *err)
 {
 	if (uid == 0 || uid == geteuid())
 		return true;
-	return error_set(err, -1, "at %s answers user %u, not a daemon of root's", listen, uid);
+	return error_set(err, -1, "user %u answers at %s, not root's daemon", uid, listen);
 }
 
 /* --- a unix socket --- */
@@ -81,7 +81,7 @@ static bool connect_port(int fd, const char *listen, struct error *err)
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)))
 		return error_set(err, errno, "no daemon answers on %s", listen);
 	if (!find_listener(&uid, &at))
-		return error_set(err, -1, "it can't be told who answers on %s", listen);
+		return error_set(err, -1, "the owner of the socket on %s is unknown", listen);
 	return is_trusted(uid, listen, err);
 }
 
@@ -125,7 +125,7 @@ static bool read_answer(int fd, struct buf *answer, int64_t until_ms, struct err
 		ssize_t n;
 
 		if (left <= 0 || poll(&p, 1, (int)left) == 0)
-			return error_set(err, ETIMEDOUT, "no whole answer came");
+			return error_set(err, ETIMEDOUT, "the answer is incomplete");
 		n = recv(fd, part, sizeof(part), MSG_DONTWAIT);
 		if (!n)
 			return true;
