@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --help, of everything and of one verb: the tables, set in columns. */
+/* --help, for the program and for each verb: the tables in columns. */
 #include "app/cli.h"
 #include "app/console/verbs.h"
 

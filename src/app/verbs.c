@@ -85,7 +85,7 @@ static bool says_something(const struct space *space)
 	return space->ruleset.exists || space->routes.n || space->chains.n;
 }
 
-/* One namespace's, so that they can be loaded there as they are. */
+/* One namespace at a time, so that nft can load the output there. */
 static void print_space(struct buf *out, const struct space *space)
 {
 	if (!says_something(space))
@@ -99,7 +99,7 @@ static void print_space(struct buf *out, const struct space *space)
 			   prefix_format(route->dst).s, ip_format(route->via).s);
 }
 
-/* Containers in whose namespaces rules stand: "a, b", "" if there are none. */
+/* Names of containers whose namespaces have rules: "a, b", or "". */
 static void name_containers(struct buf *out, const struct pass *p)
 {
 	list_each (space, &p->want.spaces)
@@ -149,7 +149,7 @@ int verb_rules(const struct options *o)
 
 /* --- plan --- */
 
-/* What one that is at work has not done yet is planned as well. */
+/* Another process is changing the host: its remaining steps are listed, too. */
 static void note_work(const struct world *w)
 {
 	char holder[LOCK_TEXT];

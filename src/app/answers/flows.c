@@ -62,14 +62,14 @@ static void print(const struct look *look, live_list *found, bool clear)
 	say_page(stdout, &out);
 }
 
-/* Again and again until somebody ends it, or nobody reads. */
+/* Prints again and again until interrupted or nobody reads. */
 static int show(struct look *look, struct error *err)
 {
 	struct live_filter filter;
 	struct reach_end ends[2];
 
 	if (!look->live)
-		return EXIT_FAILED; /* why is said */
+		return EXIT_FAILED; /* the message is printed already */
 	if (!find_filter(look, &filter, ends, err))
 		return say_failed(err);
 	for (;;) {

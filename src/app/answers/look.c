@@ -27,7 +27,7 @@ bool look_open(struct look *look, const struct options *options)
 	struct error err = {0};
 
 	*look = (struct look){.options = options};
-	quiet.quiet = true; /* check tells the warnings */
+	quiet.quiet = true; /* warnings are check's business */
 	if (!load_file(&look->generation, &text, &quiet))
 		return false;
 	look->live = look_at_host(look, &err);
@@ -60,7 +60,7 @@ bool look_end(struct look *look, struct reach_end *end, const char *text, struct
 		return true;
 	if (look->live && strlen(text) < IF_NAMESIZE &&
 	    world_has_interface(&look->world, &(struct named_interface){.name = text}))
-		return true; /* one that no policy names: as any other */
+		return true; /* a container that the file does not name */
 	question_unknown(err, &look->reach, engine, text);
 	return false;
 }

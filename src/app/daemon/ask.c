@@ -15,7 +15,7 @@
 
 enum {
 	EXIT_DEGRADED = 2,
-	WAIT_MS = 30000, /* for another one that is at work */
+	WAIT_MS = 30000, /* for another harborwall that is changing the host */
 	SAY_AFTER_MS = 500,
 	POLL_MS = 50,
 };
@@ -29,7 +29,7 @@ static bool somebody_answers(const char *listen)
 	return status_ask(&body, &code, listen, "/status", false, &err);
 }
 
-/* Where there is no nf_tables there is no lock: who answers the status socket is asked for. */
+/* Without nf_tables there is no lock, so ask the status socket who is running. */
 bool ask_holder(char holder[LOCK_TEXT], const struct world *w, struct error *err)
 {
 	if (lock_holder(holder, &w->host, err))
@@ -75,7 +75,7 @@ int ask_for_lock(const char *verb, struct error *err)
 	}
 }
 
-/* Two files on one host would undo each other for ever. */
+/* A daemon with one file and an apply with another would undo each other for ever. */
 bool ask_is_its_file(const struct options *o)
 {
 	AUTO_BUF struct buf json = {0}, expected = {0};

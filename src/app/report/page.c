@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { MANY = 50 }; /* findings, for people */
+enum { MANY = 50 }; /* findings that people are shown */
 
 static const char *when(struct arena *a, time_t t)
 {
@@ -31,7 +31,7 @@ void page_held(struct buf *out, const struct report *r, const struct options *o)
 			   r->takes, accept_command(&a, o, r->held));
 }
 
-/* For the service manager: one line. */
+/* One line, for the service manager. */
 void page_line(struct buf *out, const struct report *r, const struct generation *g,
 	       const struct options *o)
 {

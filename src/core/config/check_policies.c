@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the fields of a policy mean together, and dnat policies against each other. */
+/* What a policy's fields mean together, and conflicts between dnat policies. */
 #include "core/config/impl.h"
 
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static void check_policy(const struct checker *c, uint32_t i)
 			"no effect: the policy has neither from nor nat");
 }
 
-/* What a dnat takes, and where it sends it: one for every protocol and range of ports. */
+/* What a dnat matches and where it sends it: one record per protocol and port range. */
 struct taking {
 	const char *key; /* place, interface, source, protocol */
 	uint16_t low, high;
@@ -91,7 +91,7 @@ static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 
 		if (!(p->protos & proto))
 			continue;
-		/* a list's number: lists of different members may be called the same */
+		/* the list's number: different lists may have the same label */
 		key = arena_printf(c->a, "%s\n%s\n%s\n%u\n%u", name_or_empty(c, p->name), subject,
 				   name_or_empty(c, p->iface), p->from, proto);
 		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {

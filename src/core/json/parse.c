@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The JSON reader (json.h says why it is ours): one walk over the text, without recursion, that
- * makes the nodes and names the first thing that is wrong.
+ * The JSON parser (json.h says why it is ours): one walk over the text, without recursion. It makes
+ * the nodes and stops at the first error.
  */
 #include "core/json/escape.h"
 #include "core/json/json.h"
@@ -15,10 +15,10 @@ struct parser {
 	struct json *json;
 	struct arena *a; /* of the nodes */
 	const char *text, *at, *end;
-	uint32_t line;		       /* that `at` is in; strings have no line ends in them */
-	uint32_t open[JSON_MAX_DEPTH]; /* nodes of the brackets that are open */
+	uint32_t line;		       /* line of `at`; strings contain no line ends */
+	uint32_t open[JSON_MAX_DEPTH]; /* nodes of the open brackets */
 	uint32_t depth, max_depth;
-	const char *comma; /* the one that was taken last */
+	const char *comma; /* the last comma */
 	struct json_error *wrong;
 };
 
@@ -45,7 +45,10 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* Behind the last character: editors show no place behind the last line. */
+/*
+ * Errors at the end point behind the last character, because editors show no place after the last
+ * line.
+ */
 static bool fail_at_end(struct parser *p, const char *what)
 {
 	const char *at = p->end;
@@ -58,7 +61,7 @@ static bool fail_at_end(struct parser *p, const char *what)
 	return false;
 }
 
-/* Few texts have a node on less than eight bytes. What is not written costs nothing. */
+/* An estimate: few texts have a node on less than eight bytes, and unused memory costs nothing. */
 static void grow(struct parser *p)
 {
 	struct json *json = p->json;
@@ -102,7 +105,7 @@ static void skip_blanks(struct parser *p)
 	p->at = at;
 }
 
-/* The next character that is no blank; '\0' at the end, and where a NUL stands. */
+/* The next character that is not a blank; '\0' at the end, or at a NUL. */
 static inline char peek(struct parser *p)
 {
 	if (p->at < p->end && (unsigned char)*p->at <= ' ')
@@ -112,8 +115,10 @@ static inline char peek(struct parser *p)
 
 /* --- strings --- */
 
-/* Of eight bytes: the top bit of each that is a control character, a quote, a backslash or no
- * ASCII. */
+/*
+ * In eight bytes: the top bit of each byte that is a control character, a quote, a backslash or not
+ * ASCII.
+ */
 static uint64_t special_bytes(uint64_t word)
 {
 	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
@@ -122,7 +127,7 @@ static uint64_t special_bytes(uint64_t word)
 	return ((word - ones * ' ') | (quote - ones) | (escape - ones) | word) & tops;
 }
 
-/* Skips what needs no look, eight bytes at a time. It may stop early, never late. */
+/* Skips ordinary bytes, eight at a time. May stop early, never late. */
 static const char *skip_plain(const char *at, const char *end)
 {
 	uint64_t word, found;
@@ -136,7 +141,7 @@ static const char *skip_plain(const char *at, const char *end)
 	return at;
 }
 
-/* Bytes of the escape at `at`; 0: it is none that JSON has. */
+/* Length of the escape at `at`; 0: JSON has no such escape. */
 static size_t escape_length(const char *at, const char *end)
 {
 	int32_t unit;
@@ -154,8 +159,8 @@ static size_t escape_length(const char *at, const char *end)
 }
 
 /*
- * Bytes of the character at `at`, which is no ASCII; 0: it is no UTF-8 (RFC 3629): no overlong
- * forms, no surrogates, nothing above U+10FFFF.
+ * Length of the character at `at`, which is not ASCII; 0: not UTF-8 (RFC 3629): no overlong forms,
+ * no surrogates, nothing above U+10FFFF.
  */
 static size_t utf8_length(const char *text, const char *end)
 {
@@ -228,7 +233,7 @@ static const char *skip_digits(const char *at, const char *end)
 	return at;
 }
 
-/* Behind the digits, of which there must be one; NULL: there is none. */
+/* Skips digits; NULL: there is none. */
 static const char *take_digits(const char *at, const char *end)
 {
 	const char *behind = skip_digits(at, end);
@@ -236,7 +241,7 @@ static const char *take_digits(const char *at, const char *end)
 	return behind == at ? NULL : behind;
 }
 
-/* Behind the number at `at` as RFC 8259 §6 has it; NULL: it is none. */
+/* Skips a number (RFC 8259 §6); NULL: there is none. */
 static const char *number_end(const char *at, const char *end)
 {
 	const char *digits = at < end && *at == '-' ? at + 1 : at;
@@ -367,7 +372,10 @@ static bool fail_between(struct parser *p, char c)
 		 : fail_of_bytes(p, p->at);
 }
 
-/* Behind a value: closes what ends here. False where no other value follows: the end, or *wrong. */
+/*
+ * After a value: closes the brackets that end here. False: no value follows, because of the end or
+ * of *wrong.
+ */
 static bool take_next(struct parser *p)
 {
 	p->comma = NULL;
@@ -385,7 +393,7 @@ static bool take_next(struct parser *p)
 	return false;
 }
 
-/* The bracket that was just opened closes at once. */
+/* The bracket that was just opened is closed at once. */
 static bool is_empty(struct parser *p)
 {
 	return peek(p) == (is_object(p) ? '}' : ']');

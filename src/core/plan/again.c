@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was taken away and is to come back: a network that is made anew with everybody on it
- * (apply --replace), and what an earlier pass took away and could not make again.
+ * Creates again what was removed: a network that is re-created with all its containers (apply
+ * --replace), and what an earlier pass removed and could not create again.
  */
 #include "core/plan/impl.h"
 
@@ -9,7 +9,7 @@
 
 /* --- addresses --- */
 
-/* Whether a container may keep the address that it asks for in the network as it will be. */
+/* Whether a container may keep its configured address in the re-created network. */
 static bool may_have(const struct differ *d, struct prefix subnet, struct ip gateway, struct ip ip)
 {
 	uint32_t first = config_first_ip(d->config, ip);
@@ -21,7 +21,7 @@ static bool may_have(const struct differ *d, struct prefix subnet, struct ip gat
 	       !declared;
 }
 
-/* Back on its network with all that it had there, but for an address that is not to be had. */
+/* Connects a container as it was, except for an address that is no longer free. */
 static struct step *add_return(struct differ *d, const struct engine_container *c,
 			       const char *network, struct ip had, bool keeps_address,
 			       const char *why)
@@ -39,7 +39,7 @@ static bool is_asked_for(const struct differ *d, const struct network *n)
 	       (!strcmp(d->plan->replace, n->name) || !strcmp(d->plan->replace, n->key));
 }
 
-/* Docker finds a container's first network by the id that it was started with, if it was. */
+/* A container that was started with a network's id looks for its first network by that id. */
 static const struct engine_container *started_by_id(const struct differ *d,
 						    const struct engine_network *e)
 {
@@ -62,7 +62,7 @@ static uint32_t count_of_name(const struct engine *engine, const char *name)
 	return n;
 }
 
-/* NULL: it can. Findings say more. */
+/* Why the network can't be re-created; NULL: it can. Findings give details. */
 static const char *why_not(struct differ *d, const struct network *n,
 			   const struct engine_network *e)
 {
@@ -95,7 +95,7 @@ bool replacement_is_due(struct differ *d, const struct network *n, const struct 
 	return !d->plan->replace_refused;
 }
 
-/* By an earlier call, which did not get to its end. */
+/* Left over by an earlier call that did not finish. */
 static bool was_begun(const struct differ *d, const char *name)
 {
 	list_each (was, &d->seen->kept_networks)
@@ -114,7 +114,7 @@ void replacement_is_needless(struct differ *d, const struct network *n,
 		return;
 	d->plan->replace_refused = NULL;
 	if (was_begun(d, n->name))
-		return; /* and this ends it */
+		return; /* this finishes it */
 	d->plan->replace_refused =
 		arena_printf(d->a,
 			     e ? "network \"%s\" is as the file says; there is nothing to replace"
@@ -122,7 +122,10 @@ void replacement_is_needless(struct differ *d, const struct network *n,
 			     n->name);
 }
 
-/* One behind the other: what fails keeps the network, and who left it comes back. */
+/*
+ * Each step depends on the one before: if one fails, the network stays and its containers come
+ * back.
+ */
 uint32_t diff_replacement(struct differ *d, const struct network *n, const struct engine_network *e)
 {
 	uint32_t before = NONE;
@@ -157,7 +160,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	return differ_step_index(d, step);
 }
 
-/* Those with an address of their own first: no dynamic one takes it. */
+/* Containers with a fixed address first, so that no dynamic one takes their address. */
 static void return_others(struct differ *d, const struct network *n, uint32_t created)
 {
 	for (int dynamic = 0; dynamic <= 1; dynamic++)
@@ -174,7 +177,7 @@ static void return_others(struct differ *d, const struct network *n, uint32_t cr
 		}
 }
 
-/* --- what was taken away before --- */
+/* --- what earlier passes removed --- */
 
 static const struct engine_container *container_of(const struct differ *d, const char *id)
 {
@@ -184,7 +187,7 @@ static const struct engine_container *container_of(const struct differ *d, const
 	return NULL;
 }
 
-/* The step that creates a network of this name, or NONE. */
+/* The step that creates the network of this name, or NONE. */
 static uint32_t creation_of(const struct differ *d, const char *name)
 {
 	list_each (step, &d->plan->steps)
@@ -201,7 +204,7 @@ static const struct network *declared_network(const struct differ *d, const char
 	return NULL;
 }
 
-/* A network that left the file after it was taken away was not ours to take: it comes back. */
+/* A network that left the file after we removed it was not ours to remove: create it again. */
 void diff_kept_networks(struct differ *d)
 {
 	list_each (was, &d->seen->kept_networks) {
@@ -217,7 +220,7 @@ void diff_kept_networks(struct differ *d)
 	}
 }
 
-/* A step of this plan does it. */
+/* A step of this plan connects it already. */
 static bool is_connected_anew(const struct differ *d, const struct engine_container *c,
 			      const char *network)
 {
@@ -241,7 +244,7 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 		return;
 	}
 	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
-		return; /* as the file says; or when its network is there again */
+		return; /* the file declares it; or its network has to come first */
 	if (e)
 		keeps_address = may_have(d, e->subnet, e->gateway, kept->ip);
 	else if (n)

@@ -31,7 +31,7 @@ static const struct engine_network *first_bridge(const struct engine *engine)
 	return NULL;
 }
 
-/* A container that runs on a bridge, and that bridge. */
+/* A running container on a bridge, and that bridge. */
 static const struct engine_container *running_on_bridge(const struct engine *engine,
 							const char **bridge)
 {
@@ -105,8 +105,7 @@ enum variant choose_variant(bool docker_nftables, const struct filter_view views
 	for (size_t i = 0; i < COUNT_OF(variants); i++)
 		if (views[variants[i]].exists)
 			return variants[i];
-	/* flushed; what dockerd >= 28 does next is to drop what comes to a container that connects
-	 */
+	/* flushed; dockerd >= 28 next adds a drop for the next container that connects */
 	for (size_t i = 0; i < COUNT_OF(variants); i++)
 		if (views[variants[i]].raw_drops)
 			return variants[i];

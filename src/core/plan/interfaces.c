@@ -22,7 +22,7 @@ void interfaces_named(name_list *names, struct arena *a, const struct flows *flo
 		add(names, &seen, a, m->oface);
 }
 
-/* The policies that name it, of which one may be many translations. */
+/* The policies that name it; one policy may be many translations. */
 struct users {
 	const char *name;
 	uint32_t first, last, n;

@@ -10,7 +10,7 @@ const char *const hop_words[] = {
 	[HOP_STOPS] = "dropped",   [HOP_ARRIVES] = "arrives",
 };
 
-enum { MAX_WAYS = 8 }; /* translations that lead to each other end here */
+enum { MAX_WAYS = 8 }; /* more translations in a row count as a loop */
 
 struct walker {
 	struct arena *a;
@@ -71,7 +71,7 @@ static void stops(struct walker *w)
 	w->path->allowed = false;
 }
 
-/* Docker's own chains, by the version and the variant. */
+/* Docker's chains, for this version and variant. */
 static const char *docker_stage(const struct facts *facts)
 {
 	if (facts->docker_nftables)
@@ -97,7 +97,7 @@ static void dropped_by_docker(struct walker *w)
 	stops(w);
 }
 
-/* Our accept in Docker's chains: from outside behind other people's rules. */
+/* Our accept in Docker's chains; for flows from outside it follows other people's rules. */
 static void handed_over(struct walker *w)
 {
 	const struct facts *f = w->facts;
@@ -115,7 +115,7 @@ static void handed_over(struct walker *w)
 		    split && !between ? ", behind foreign rules" : "");
 }
 
-/* What an accept of ours does not bind. False: it ends there. */
+/* Rules of others that our accept does not override. False: the flow ends there. */
 static bool past_walls(struct walker *w, bool dnat)
 {
 	uint32_t there = reach_network_of(w->reach, w->now.dst);
@@ -165,7 +165,7 @@ static void admitted(struct walker *w, uint32_t policy)
 	to_container(w);
 }
 
-/* Where policies are looked up first: before Docker's raw drops, where there are some. */
+/* Where policies are looked up first: before Docker's raw drops, if there are any. */
 static const char *our_first_stage(const struct walker *w)
 {
 	return w->facts->raw_drops ? "inet harborwall raw" : "inet harborwall forward";
@@ -223,7 +223,9 @@ static void translate(struct walker *w, const struct translation *t, const char 
 	    "to %s port %u%s", reach_name(w->a, w->reach, t->to), w->now.port, condition);
 }
 
-/* To the host's own addresses: a translation takes it, or the host itself is meant. */
+/*
+ * To the host's own addresses: either a translation matches, or the host itself is the destination.
+ */
 static void to_host(struct walker *w)
 {
 	const struct reach_space *host = &w->reach->spaces.items[0];
@@ -252,7 +254,7 @@ static void to_host(struct walker *w)
 
 static void forward(struct walker *w);
 
-/* Where a container sends what it translated and masqueraded: by the network of the target. */
+/* A container sends what it translates and masquerades through the target's network. */
 static void leave(struct walker *w, const char *container)
 {
 	const struct config *config = w->reach->config;
@@ -274,7 +276,7 @@ static void leave(struct walker *w, const char *container)
 				    w->reach->bridges[config->addresses.items[best].network]);
 }
 
-/* By whichever interface it comes in there; NULL: nothing is translated. */
+/* The incoming interface there is unknown; NULL: nothing is translated. */
 static const struct translation *
 container_door(const struct walker *w, const struct reach_space *space, const char **condition)
 {

@@ -68,7 +68,10 @@ static struct diagram build(struct building *b)
 
 /* --- where sources are at home --- */
 
-/* An address of an engine's network counts on its bridge, any other one on none of the bridges. */
+/*
+ * An address of an engine's network is genuine on its bridge; any other address on every interface
+ * that is no bridge.
+ */
 static struct diagram build_genuine(struct building *b)
 {
 	range_list subnets = {0}, bridges = {0}, sources, uplinks;
@@ -94,7 +97,7 @@ static struct diagram build_genuine(struct building *b)
 
 /* --- what no policy decides --- */
 
-/* The host's addresses, as far as the file knows them. */
+/* The host's addresses, as far as the file implies them. */
 static range_list host_addresses(struct building *b)
 {
 	range_list ranges = {0};
@@ -241,7 +244,10 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s->doors = build_doors(&b, space->flows);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
-	/* nobody comes in by a borrowed address; a container does not know who is at home where */
+	/*
+	 * the host drops borrowed addresses; a container does not know which interface an address
+	 * belongs to
+	 */
 	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
 						       reach->genuine, DIAGRAM_AND);
 }

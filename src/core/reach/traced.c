@@ -40,7 +40,7 @@ bool traced_agrees(const struct traced *t, const struct reach_path *path, bool p
 
 /* --- rules as text --- */
 
-/* "-A CHAIN …", the n-th rule of a chain; NULL if the tool lists another number than `of`. */
+/* "-A CHAIN …", the n-th rule of a chain; NULL if the tool does not list exactly `of` rules. */
 static const char *saved_rule(struct arena *a, const char *save, const char *table,
 			      const char *chain, uint32_t n, uint32_t of)
 {
@@ -82,7 +82,7 @@ static const char *nft_text(struct arena *a, const struct rule *rule)
 	return arena_strdup(a, buf_text(&text));
 }
 
-/* Where nothing of it is understood there is no text. */
+/* A rule that we do not decode has no text. */
 static const char *foreign_text(struct arena *a, const struct rule *rule, const char *chain)
 {
 	struct plain plain = plain_of_rule(rule, a);
@@ -137,7 +137,7 @@ static const char *family_name(uint8_t family)
 	}
 }
 
-/* Where nothing that nf_tables tells of ended it. */
+/* Why the trace ended although no traced rule ended it. */
 static const char *where_lost(const struct traced *t)
 {
 	static const char *const hooks[] = {
@@ -157,7 +157,7 @@ static const char *where_lost(const struct traced *t)
 	return hooks[t->trace.place];
 }
 
-/* What ended it is known: a rule that it was told of, or we. */
+/* Whether it is known what ended it: a traced rule, or our own drop. */
 static bool end_is_known(const struct traced *t)
 {
 	return trace_end(&t->trace) || t->trace.place >= TRACE_RECEIVED;
@@ -207,7 +207,7 @@ static void print_end(struct buf *out, const struct traced *t)
 		buf_puts(out, "; harborwall dropped it there, it was not delivered");
 }
 
-/* What it is called in the list of `nft -a`. */
+/* Its name in the output of `nft -a`. */
 static const char *rule_name(struct arena *a, const struct trace_step *step)
 {
 	return step->handle ? arena_printf(a, "rule %llu", (unsigned long long)step->handle)
@@ -227,7 +227,7 @@ static void print_step(struct buf *out, struct arena *a, const struct trace_step
 		buf_printf(out, "%-8s", trace_verdicts[step->verdict]);
 	if (rule->text)
 		buf_printf(out, "  %s", rule->text);
-	if (step->to && (!rule->text || !strstr(rule->text, step->to))) /* by a map */
+	if (step->to && (!rule->text || !strstr(rule->text, step->to))) /* by a verdict map */
 		buf_printf(out, "  to %s", step->to);
 	if (rule->policy != NONE)
 		buf_printf(out, "  (policies[%u])", rule->policy);

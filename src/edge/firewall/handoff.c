@@ -11,7 +11,7 @@
 
 /* --- nft --- */
 
-/* Docker's chains that matter, and those that foreign rules before ours lead to. */
+/* Docker's chains that matter, and the chains that foreign rules before ours jump to. */
 static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struct ns *ns,
 			    struct error *err)
 {
@@ -108,7 +108,7 @@ static bool set_policy_nft(const struct ns *ns, bool drop, struct error *err)
 		return true;
 	if (drop || err->code != ENOENT)
 		return false;
-	*err = (struct error){0}; /* others removed the chain: nothing drops there any more */
+	*err = (struct error){0}; /* the chain is gone: nothing drops there any more */
 	return true;
 }
 
@@ -149,7 +149,7 @@ static bool set_policy_legacy(const struct ns *ns, bool drop, struct error *err)
 	return iptables_restore(ns, VARIANT_LEGACY, buf_text(&input), err);
 }
 
-/* --- either --- */
+/* --- both variants --- */
 
 bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
 		  enum variant variant, struct error *err)
