@@ -16,8 +16,8 @@ ALLOWED = re.compile(r"""^(
     __asprintf_chk | __errno_location
 )$""", re.VERBOSE)
 
-# base alone may write to stderr (its log and its last words) and look at the clock for that.
-BASE_TOO = re.compile(r"^(write|fputs|stderr|clock_gettime|gmtime_r|close|fwrite|strftime|writev)$")
+# base alone may write to stderr (its log and its last words), look at the clock for that, and ask for huge pages.
+BASE_TOO = re.compile(r"^(write|fputs|stderr|clock_gettime|gmtime_r|close|fwrite|strftime|writev|madvise)$")
 
 
 def symbols(library, kind):

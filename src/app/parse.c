@@ -196,6 +196,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->yes |= letter == 'y';
 	o->dry_run |= letter == 'd';
 	o->packet |= letter == 'p';
+	o->packets |= letter == 'K';
 	if (letter == 'A' && !parse_digest(&o->accept, value))
 		return refuse(o, status,
 			      "--accept: \"%s\" is not a digest (sixteen hexadecimal digits)",

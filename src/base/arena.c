@@ -12,7 +12,7 @@ struct arena_block {
 	_Alignas(ARENA_ALIGN) unsigned char bytes[];
 };
 
-enum { FIRST_BLOCK = 1 << 10, LARGEST_BLOCK = 2 << 20 };
+enum { FIRST_BLOCK = 1 << 10, LARGEST_BLOCK = 8 << 20 };
 
 void arena_grow(struct arena *a, size_t need)
 {

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { HUGE_PAGE = 2 << 20 };
 
 void close_at_exit_of_scope(int *fd)
 {
@@ -38,6 +41,16 @@ int64_t clock_ms(void)
 	return clock_us() / 1000;
 }
 
+/* What is large is filled at once, and most of that time goes into faults of small pages. */
+static void ask_huge_pages(void *block, size_t size)
+{
+	uintptr_t first = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+	uintptr_t end = ((uintptr_t)block + size) & ~(uintptr_t)(HUGE_PAGE - 1);
+
+	if (first < end)
+		madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 void *xmalloc(size_t size)
 {
 	return xrealloc(NULL, size);
@@ -49,6 +62,8 @@ void *xrealloc(void *block, size_t size)
 
 	if (!p)
 		out_of_memory();
+	if (size >= 2 * (size_t)HUGE_PAGE)
+		ask_huge_pages(p, size);
 	return p;
 }
 

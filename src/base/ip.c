@@ -120,6 +120,18 @@ bool prefix_overlaps(struct prefix a, struct prefix b)
 	return prefix_covers(a, b) || prefix_covers(b, a);
 }
 
+struct prefix prefix_part(struct prefix p, uint8_t len, uint32_t i)
+{
+	struct prefix part = {prefix_first(p), len};
+
+	for (unsigned bit = len; bit > p.len && i; i >>= 1) {
+		bit--;
+		if (i & 1)
+			part.ip.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	}
+	return part;
+}
+
 static char *put_number(char *at, uint8_t number)
 {
 	if (number >= 100)

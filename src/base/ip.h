@@ -22,6 +22,11 @@ struct prefix {
 	uint8_t len; /* bits */
 };
 
+/* What is kept once for each family is an array that these index. */
+enum family { FAMILY_4, FAMILY_6, N_FAMILIES };
+/* "for each_family (f)": 4, then 6, as in struct ip. */
+#define each_family(f) (uint8_t f = 4; (f) <= 6; (f) = (uint8_t)((f) + 2))
+
 struct ip_text {
 	char s[IP_TEXT_LEN];
 };
@@ -44,6 +49,8 @@ struct ip prefix_last(struct prefix p); /* broadcast of an IPv4 subnet */
 struct prefix prefix_canonical(struct prefix p);
 bool prefix_is_canonical(struct prefix p);
 bool prefix_overlaps(struct prefix a, struct prefix b);
+/* The i-th of the parts of p that have this length: no more than 32 bits longer than p's. */
+struct prefix prefix_part(struct prefix p, uint8_t len, uint32_t i);
 
 /*
  * Returned by value, for printf("%s", ip_format(a).s). A single address is printed without its
@@ -58,6 +65,12 @@ struct ip_text prefix_format_full(struct prefix p); /* always with the length */
 static inline uint8_t ip_bits(struct ip ip) /* 32, 128, 0 */
 {
 	return ip.family == 4 ? 32 : ip.family == 6 ? 128 : 0;
+}
+
+/* Of an address that has one. */
+static inline enum family ip_family(struct ip ip)
+{
+	return ip.family == 6 ? FAMILY_6 : FAMILY_4;
 }
 
 static inline bool prefix_is_single(struct prefix p)

@@ -195,7 +195,7 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
 
 
 def list_load(config, flows, rounds, change):
-    """(wall, cpu) figures of the first load, of the pass behind it that finds nothing, of the kernel's own time for the
+    """(wall, cpu) figures of the first load, of the pass behind it that confirms it, of the kernel's own time for the
     transaction and for one policy that goes or comes; of the bare restore of the same rules, where there are flows. And how
     many elements stand."""
     wall, cpu = Figures(), Figures()
@@ -208,7 +208,7 @@ def list_load(config, flows, rounds, change):
                 listed = json.loads(ns.run("nft", "-j", "list", "table", "inet", "harborwall").stdout)["nftables"]
                 elements = sum(len(part.get("elem", ())) for one in listed for part in one.values())
             note_pass(wall, cpu, "harborwall", first)
-            note_pass(wall, cpu, "again", second)
+            note_pass(wall, cpu, "confirmed", second)
             wall.note("apply", took.wall)
             with Namespace() as ns:
                 note_lines(wall, cpu, ns.timed(f"{BUILD}/tests/bench_commit", host.path, "3", change).out,
@@ -253,10 +253,9 @@ def daemon_life(n, changes):
         return first, ports, [after(("7-9", "17-19")) for _ in range(changes)], loaded, memory(daemon.pid())
 
 
-def nothing_changed(policies, containers, times):
-    """Processor ms of the first load until it stands, and of a pass that finds nothing to do: for a signal (the
-    file is read again) and for an engine's event."""
-    config = configs.graph(policies, containers=containers)
+def nothing_changed(config, times):
+    """Processor ms of the daemon's first load until it stands, and of a pass of it that finds nothing to do: for a signal
+    (the file is read again) and for an engine's event."""
     with Containers(config) as held:
         with Host(config, held.pids) as host, docker_host() as ns, Daemon(host, ns) as daemon:
             daemon.wait_for(lambda: "timing apply " in daemon.said())

@@ -20,14 +20,17 @@ TURNS, PART = 40, 3
 class Trio:
     """Use as a context: client – router – server, addresses of two of the file's containers."""
 
-    def __init__(self, n):
+    def __init__(self, n, lists=0, length=0):
+        """lists: of so many prefixes, all for the server's port; the client is in the last one."""
         self.config, flows = configs.pairs(n)
         ips = list(self.config["ips"])
         self.client = ips[0]
         self.server = next(ip for ip in ips if ip.rsplit(".", 1)[0] != self.client.rsplit(".", 1)[0])
         self.flows = [*flows, (self.client, self.server, PORT)]
         ends = [self.config["ips"][ip]["container_name"] for ip in (self.client, self.server)]
-        self.config["policies"].append({"selector": ends[1], "from": ends[0], "port": PORT})
+        sources = [configs.prefixes(length, "country", seed=i) for i in range(lists)] or [[]]
+        sources[-1].append(self.client)
+        self.config["policies"] += [{"selector": ends[1], "from": s if lists else ends[0], "port": PORT} for s in sources]
         for i, ip in ((0, self.client), (2, self.server)):  # the iptables backends tie a source to its bridge
             network = next(n for n in self.config["networks"].values() if n["subnet"] == f"{ip.rsplit('.', 1)[0]}.0/24")
             network["bridge_name"] = f"port{i}"
@@ -90,9 +93,12 @@ KINDS = {"no rules at all": (Trio.nothing, (), (0,), (0,)),
          "nft, one rule a policy": (Trio.nft_linear, (), (0, 1000, 10000), ())}
 
 
+LISTS = {"one list of 10000": (1, 10000), "one list of 50000": (1, 50000), "ten lists of 1000": (10, 1000)}
+
+
 def measure(rounds, quick, pair):
     """(wall, cpu) figures in µs: "KIND, N: new" and "KIND, N: established". And once more, as "beside: KIND, N: …", for a
-    pair of them in short turns: what the machine does in between, it does to both."""
+    pair of them and for lists, in short turns: what the machine does in between, it does to all."""
     wall, cpu = Figures(), Figures()
     with contextlib.ExitStack() as stack:
         trios = {}
@@ -100,10 +106,14 @@ def measure(rounds, quick, pair):
             for n in quick_sizes if quick else sizes:
                 trios[f"{kind}, {n}"] = trio = stack.enter_context(Trio(n))
                 load(trio, *arguments)
+        beside = {name: trios[name] for name in pair}
+        for name, shape in {} if quick else LISTS.items():
+            beside[name] = stack.enter_context(Trio(0, *shape))
+            beside[name].ours("nftables")
         for i in range(rounds):
             for name, trio in list(trios.items())[::1 if i % 2 else -1]:
                 enforced.note_lines(wall, cpu, trio.round(3 if quick else 1), f"{name}: ")
         for i in range(TURNS):
-            for name in pair[::1 if i % 2 else -1]:
-                enforced.note_lines(wall, cpu, trios[name].round(PART), f"beside: {name}: ")
+            for name, trio in list(beside.items())[::1 if i % 2 else -1]:
+                enforced.note_lines(wall, cpu, trio.round(PART), f"beside: {name}: ")
     return wall, cpu

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls with typos, without root, into pipes: what people are told, and that help and the manual say what is taken."""
+import json
 import os
 import re
 import shutil
@@ -158,6 +159,19 @@ def test_check_and_rules_and_words_need_no_root(readable):
     for argv in (["check", "networks.json"], ["rules", "networks.json"], ["--help"], ["plan", "--help"], ["completion", "zsh"], ["--version"]):
         assert readable(*argv).returncode == 0, argv
     assert readable("plan", "--josn").returncode == 64
+
+
+def test_packets_need_root_and_the_files_own_tests_do_not(readable):
+    with open(EXAMPLE, encoding="utf-8") as f:
+        config = json.load(f)
+    config["tests"] = [{"from": "any", "to": "smarthostbackend-1", "port": 22, "expect": "closed"}]
+    with open(f"{readable.folder}/networks.json", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.chmod(f"{readable.folder}/networks.json", 0o644)
+    assert readable("test", "networks.json").returncode == 0
+    done = readable("test", "--packets", "networks.json")
+    assert done.returncode == 1 and not done.stdout and "--packets asks this host's kernel: it takes root" in done.stderr, done
+    assert call("explain", "--packets", "a", "b", "80").stderr.count("explain has no option --packets (it is one of test)") == 1
 
 
 def test_a_status_that_others_may_not_ask_for_says_so(readable):

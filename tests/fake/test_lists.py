@@ -175,6 +175,29 @@ def test_every_verb_reads_the_lists_beside_the_file_that_it_is_given(host, tmp_p
         assert done.returncode == expected, done.stdout + done.stderr
 
 
+MANY = [f"203.0.113.{2 * i}" for i in range(48)]
+
+
+@pytest.mark.parametrize("lines, expected", [
+    (MANY[:30], MANY[:30]), ([*MANY[:6], "203.0.113.0/25"], ["203.0.113.0/25"]), (MANY[:20], MANY), (MANY[27:], MANY), ([], MANY)],
+    ids=["most of it", "merged", "cut off", "its end alone", "empty"])
+def test_a_list_of_which_most_goes_is_held(host, lines, expected):
+    put(host, MANY)
+    daemon = host.start()
+    wait_stands(host, MANY)
+    put(host, lines)
+    if expected is MANY and lines:
+        accept = host.wait_held()["accept"].split()
+        assert f"{48 - len(lines)} of 48 prefixes would leave their lists (203.0.113." in host.harborwall("status").stdout
+        assert stands(host) == sorted(MANY)
+        done = host.harborwall(*accept[1:])
+        assert done.returncode == 0, done.stdout + done.stderr
+        expected = lines
+    elif not lines:
+        daemon.wait(lambda s: s.get("healthy") is False)
+    wait_stands(host, expected)
+
+
 def test_the_iptables_backends_refuse_a_product_of_lists_that_is_too_large_and_keep_what_stands(host):
     """300 sources that may reach 340 addresses: 102 000 rules."""
     env = {"HARBORWALL_BACKEND": "iptables-nft"}
@@ -195,6 +218,8 @@ def test_the_iptables_backends_refuse_a_product_of_lists_that_is_too_large_and_k
     host.write(product)
     daemon.wait(lambda s: s.get("healthy") is False and "120000 rules of iptables" in json.dumps(s))
     assert rules() == before
+    host.case.iptables("-F", "HARBORWALL")  # what stands is healed meanwhile
+    daemon.wait(lambda s: rules() == before)
     done = host.harborwall("apply", "--yes", **env)
     assert done.returncode == 1, done.stdout + done.stderr
     host.write(wanted())

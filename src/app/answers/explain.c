@@ -13,13 +13,9 @@ static bool ask_kernel(struct look *look, struct explanation *told, struct trace
 {
 	if (!look->options->packet)
 		return true;
-	if (!look->live)
-		return error_set(err, -1, "--packet asks this host's kernel: %s",
-				 look->options->engine
-					 ? "remove --engine"
-					 : "run as root, on a host whose state can be read");
 	told->traced = traced;
-	return packet_try(traced, look, &told->flow, err);
+	return packet_is_possible(look, "--packet", err) &&
+	       packet_send(traced, look, &told->flow, err) && packet_read_rules(traced, look, err);
 }
 
 static int answer(struct look *look, struct error *err)

@@ -20,15 +20,15 @@ static bool look_at_host(struct look *look, struct error *err)
 	       pass_plan(&look->pass, &look->world, &look->generation, err);
 }
 
-bool look_open(struct look *look, const struct options *options)
+static bool open_look(struct look *look, const struct options *options, bool with_tests)
 {
 	AUTO_TEXTS struct texts text = {0};
 	struct options quiet = *options;
 	struct error err = {0};
 
 	*look = (struct look){.options = options};
-	quiet.quiet = true; /* warnings are check's business */
-	if (!load_file(&look->generation, &text, &quiet))
+	quiet.quiet = true; /* check tells the warnings */
+	if (!(with_tests ? load_file : load_untested)(&look->generation, &text, &quiet))
 		return false;
 	look->live = look_at_host(look, &err);
 	if (!look->live) {
@@ -41,6 +41,16 @@ bool look_open(struct look *look, const struct options *options)
 	reach_build(&look->reach, &look->pool, &look->generation.config,
 		    &look->generation.resolution, &look->pass.want);
 	return true;
+}
+
+bool look_open(struct look *look, const struct options *options)
+{
+	return open_look(look, options, true);
+}
+
+bool look_open_untested(struct look *look, const struct options *options)
+{
+	return open_look(look, options, false);
 }
 
 void look_close(struct look *look)

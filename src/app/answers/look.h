@@ -22,6 +22,8 @@ struct look {
  * on with the file alone. False: the file is refused; the reason is printed.
  */
 MUST_CHECK bool look_open(struct look *look, const struct options *options);
+/* The same; the file's tests are not run. */
+MUST_CHECK bool look_open_untested(struct look *look, const struct options *options);
 void look_close(struct look *look);
 /* Finds the end of a connection that a name means. */
 MUST_CHECK bool look_end(struct look *look, struct reach_end *end, const char *text,

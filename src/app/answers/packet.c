@@ -123,6 +123,7 @@ static bool send_it(struct trying *t, struct error *err)
 		return false;
 	traced->sent = p.flow;
 	traced->refused = *p.refused ? arena_strdup(t->a, p.refused) : NULL;
+	traced->goes_otherwise = p.goes_otherwise;
 	traced->in = arena_strdup(t->a, p.in);
 	traced->out = arena_strdup(t->a, p.out);
 	return true;
@@ -226,14 +227,40 @@ static bool read_all_rules(struct trying *t, struct error *err)
 	return true;
 }
 
-bool packet_try(struct traced *traced, struct look *look, const struct reach_flow *flow,
-		struct error *err)
+bool packet_is_possible(const struct look *look, const char *option, struct error *err)
+{
+	return look->live ||
+	       error_set(err, -1, "%s asks this host's kernel: %s", option,
+			 look->options->engine
+				 ? "it does not go with --engine"
+				 : "it takes root, and what the host has to be readable");
+}
+
+static struct trying trying_of(struct traced *traced, struct look *look)
+{
+	return (struct trying){.traced = traced,
+			       .a = &look->a,
+			       .world = &look->world,
+			       .pass = &look->pass,
+			       .reach = &look->reach};
+}
+
+bool packet_send(struct traced *traced, struct look *look, const struct reach_flow *flow,
+		 struct error *err)
 {
 	const struct view *view = &look->pass.view;
-	struct trying t = {traced, &look->a, &look->world, &look->pass, &look->reach, flow, NULL};
+	struct trying t = trying_of(traced, look);
 
 	*traced = (struct traced){.legacy = *view->save || *view->save_raw,
 				  .drifted = look->pass.plan.steps.n > 0};
+	t.flow = flow;
 	find_sender(&t);
-	return traced->unsent || (send_it(&t, err) && (traced->unsent || read_all_rules(&t, err)));
+	return traced->unsent || send_it(&t, err);
+}
+
+bool packet_read_rules(struct traced *traced, struct look *look, struct error *err)
+{
+	struct trying t = trying_of(traced, look);
+
+	return traced->unsent || read_all_rules(&t, err);
 }

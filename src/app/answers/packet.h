@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* explain --packet: sends one packet of a flow and reads what became of it. */
+/* explain --packet, test --packets: a flow is tried with one packet, and what became of it is read.
+ */
 #pragma once
 
 #include "app/answers/look.h"
 #include "core/reach/traced.h"
 
-/*
- * look: the host must have been read. A flow that can't be tried from here is an answer, too
- * (traced->unsent).
+/* False: this look does not allow it, for the option asks this host's kernel. */
+MUST_CHECK bool packet_is_possible(const struct look *look, const char *option, struct error *err);
+/* Of a look at the host. A flow that can't be tried from here is an answer, too (traced->unsent).
  */
-MUST_CHECK bool packet_try(struct traced *traced, struct look *look, const struct reach_flow *flow,
-			   struct error *err);
+MUST_CHECK bool packet_send(struct traced *traced, struct look *look, const struct reach_flow *flow,
+			    struct error *err);
+/* The rules that it met, for those who print them. */
+MUST_CHECK bool packet_read_rules(struct traced *traced, struct look *look, struct error *err);

@@ -1,73 +1,254 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verb test: the file's own tests, by the file alone. */
+/* The verb test: the file's own tests, by the file alone, or by packets on this host, too. */
+#include "app/answers/packet.h"
 #include "app/answers/preview.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
-#include "app/pass/pass.h"
 #include "base/foreign.h"
 #include "core/reach/tests.h"
 
-static void print_result(struct buf *out, const struct test_result *r, uint32_t i, bool open)
+#include <string.h>
+
+/* What became of one test. */
+struct outcome_of_test {
+	const struct flow_test *test;
+	uint32_t index;
+	struct test_result file;
+	LIST(struct test_try) tries;
+	bool all;	     /* there are no more that could be tried */
+	uint32_t n_sent;     /* about so many the kernel told something */
+	const char *unsent;  /* why one of them was not; NULL: all were */
+	const char *refuted; /* by this host; NULL: it is not */
+};
+
+struct testing {
+	const struct options *options;
+	const struct generation *generation;
+	struct look *look; /* NULL: by the file alone */
+	struct arena a;
+	struct tested tested; /* what the file alone says */
+	uint32_t n_failed, n_sent, n_untried;
+};
+
+static bool holds(const struct outcome_of_test *o)
 {
-	buf_printf(out, "%s tests[%u]: %s is %s", r->holds ? "ok    " : "FAILED", i, r->what,
-		   open ? "open" : "closed");
-	if (!r->holds)
-		buf_printf(out, ": %s", r->why);
+	return o->file.holds && !o->refuted;
+}
+
+/* --- on this host --- */
+
+static bool try_flow(struct testing *t, struct outcome_of_test *o, const struct reach_flow *flow,
+		     struct error *err)
+{
+	struct look *look = t->look;
+	struct test_try *try = list_add(&look->a, &o->tries);
+
+	*try = (struct test_try){.flow = *flow};
+	reach_walk(&try->path, &look->a, &look->reach, &look->pass.view.facts,
+		   &look->pass.view.seen, flow);
+	if (!packet_send(&try->traced, look, flow, err))
+		return false;
+	if (try->traced.goes_otherwise) { /* nobody there connects so */
+		o->tries.n--;
+		return true;
+	}
+	if (reach_test_differs(try) && !packet_read_rules(&try->traced, look, err))
+		return false;
+	if (traced_verdict(&try->traced) != TRACED_UNKNOWN)
+		o->n_sent++;
+	else
+		o->unsent = try->traced.unsent ? try->traced.unsent
+					       : traced_end(&look->a, &try->traced);
+	if (!o->refuted)
+		o->refuted = reach_test_refuted(&look->a, &look->reach, o->test, try);
+	return true;
+}
+
+static bool try_test(struct testing *t, struct outcome_of_test *o, struct error *err)
+{
+	struct look *look = t->look;
+	flow_list flows = {0};
+
+	o->all = reach_test_tries(&flows, &look->a, &look->reach, &look->pass.view.engine, o->test);
+	list_each (flow, &flows)
+		if (!try_flow(t, o, flow, err))
+			return false;
+	if (!o->tries.n)
+		o->unsent = "nothing that runs here can send such a packet";
+	t->n_sent += o->n_sent;
+	t->n_untried += !o->n_sent;
+	return true;
+}
+
+/* --- for people --- */
+
+static void print_packets(struct buf *out, const struct outcome_of_test *o)
+{
+	if (o->n_sent)
+		buf_printf(out, "; the kernel agrees, by %u packet%s", o->n_sent,
+			   o->n_sent == 1 ? "" : "s");
+	if (!o->all)
+		buf_puts(out, ", and more were possible");
+	if (o->unsent)
+		buf_printf(out, "; %s: %s",
+			   o->n_sent ? "another was not sent" : "the kernel was not asked",
+			   o->unsent);
+}
+
+static void print_outcome(struct buf *out, const struct testing *t, const struct outcome_of_test *o)
+{
+	buf_printf(out, "%s tests[%u]: %s is %s", holds(o) ? "ok    " : "FAILED", o->index,
+		   o->file.what, o->test->open ? "open" : "closed");
+	if (!o->file.holds)
+		buf_printf(out, ": %s", o->file.why);
+	if (o->refuted)
+		buf_printf(out, ": %s", o->refuted);
+	else if (t->look && o->file.holds)
+		print_packets(out, o);
 	buf_puts(out, "\n");
 }
 
-static void print_json(struct buf *out, const struct flow_test *t, const struct test_result *r,
-		       uint32_t i)
+static void print_end(struct buf *out, const struct testing *t)
 {
-	buf_printf(out, "%s    {\"test\": %u, \"line\": %u, \"flow\": ", i ? ",\n" : "\n", i,
-		   t->line);
-	buf_json_string(out, r->what);
-	buf_printf(out, ", \"expect\": \"%s\", \"holds\": %s", t->open ? "open" : "closed",
-		   r->holds ? "true" : "false");
-	if (!r->holds) {
-		buf_puts(out, ", \"why\": ");
-		buf_json_string(out, r->why);
-	}
+	uint32_t n = t->generation->config.tests.n;
+
+	buf_printf(out, "%u test%s, %u failed", n, n == 1 ? "" : "s", t->n_failed);
+	if (t->look)
+		buf_printf(out, "; %u packet%s sent, none for %u test%s", t->n_sent,
+			   t->n_sent == 1 ? "" : "s", t->n_untried, t->n_untried == 1 ? "" : "s");
+	buf_puts(out, "\n");
+	if (t->look && t->n_failed && t->look->pass.plan.steps.n)
+		buf_puts(out, "the host is not as the file says, see harborwall plan\n");
+}
+
+/* --- for programs --- */
+
+static void print_member(struct buf *out, const char *name, const char *text)
+{
+	buf_printf(out, ", \"%s\": ", name);
+	buf_json_string(out, text);
+}
+
+static void print_try_json(struct buf *out, struct testing *t, const struct test_try *try)
+{
+	const struct reach_flow *flow = &try->flow;
+
+	buf_puts(out, "      {\"flow\": ");
+	buf_json_string(out, reach_flow_text(&t->a, &t->look->reach, flow));
+	print_member(out, "source", flow->src.family ? ip_format(flow->src).s : "host");
+	print_member(out, "destination", flow->dst.family ? ip_format(flow->dst).s : "host");
+	print_member(out, "protocol", protocol_name(flow->proto));
+	buf_printf(out, ", \"port\": %u, \"answer\": \"%s\", \"expected\": \"%s\"", flow->port,
+		   try->path.allowed ? "open" : "closed",
+		   traced_verdicts[traced_expected(&try->path)]);
+	print_member(out, "kernel", traced_verdicts[traced_verdict(&try->traced)]);
+	if (try->traced.unsent)
+		print_member(out, "unsent", try->traced.unsent);
+	else
+		print_member(out, "end", traced_end(&t->a, &try->traced));
 	buf_puts(out, "}");
 }
 
-static uint32_t run_tests(struct buf *out, const struct generation *g, const struct options *o)
+static void print_tries_json(struct buf *out, struct testing *t, const struct outcome_of_test *o)
 {
-	AUTO_RELEASE struct arena a = {0};
-	struct tested tested;
-	uint32_t failed = 0;
+	const char *comma = "\n";
 
-	generation_reach(&tested, &a, g);
-	buf_puts(out, o->json ? "{\n  \"tests\": [" : "");
-	list_each (t, &g->config.tests) {
-		uint32_t i = (uint32_t)(t - g->config.tests.items);
-		struct test_result r;
-
-		reach_test(&r, &a, &tested.reach, &tested.facts, NULL, NULL, t);
-		failed += !r.holds;
-		if (o->json)
-			print_json(out, t, &r, i);
-		else if (!r.holds || !o->quiet)
-			print_result(out, &r, i, t->open);
+	buf_printf(out, ", \"complete\": %s, \"packets\": [", o->all ? "true" : "false");
+	list_each (try, &o->tries) {
+		buf_puts(out, comma);
+		print_try_json(out, t, try);
+		comma = ",\n";
 	}
-	if (o->json)
-		buf_printf(out, "\n  ],\n  \"failed\": %u\n}\n", failed);
-	else if (!o->quiet)
-		buf_printf(out, "%u tests, %u failed\n", g->config.tests.n, failed);
-	return failed;
+	buf_puts(out, "]");
+}
+
+static void print_outcome_json(struct buf *out, struct testing *t, const struct outcome_of_test *o)
+{
+	buf_printf(out, "%s    {\"test\": %u, \"line\": %u", o->index ? ",\n" : "\n", o->index,
+		   o->test->line);
+	print_member(out, "flow", o->file.what);
+	buf_printf(out, ", \"expect\": \"%s\", \"holds\": %s", o->test->open ? "open" : "closed",
+		   holds(o) ? "true" : "false");
+	if (!holds(o))
+		print_member(out, "why", o->file.holds ? o->refuted : o->file.why);
+	if (t->look)
+		print_tries_json(out, t, o);
+	buf_puts(out, "}");
+}
+
+/* --- the verb --- */
+
+static bool run_test(struct testing *t, struct buf *out, const struct flow_test *test,
+		     struct error *err)
+{
+	struct outcome_of_test o = {.test = test,
+				    .index = (uint32_t)(test - t->generation->config.tests.items)};
+
+	reach_test(&o.file, &t->a, &t->tested.reach, &t->tested.facts, NULL, NULL, test);
+	if (t->look && !try_test(t, &o, err))
+		return false;
+	t->n_failed += !holds(&o);
+	if (t->options->json)
+		print_outcome_json(out, t, &o);
+	else if (!holds(&o) || !t->options->quiet)
+		print_outcome(out, t, &o);
+	return true;
+}
+
+static int run_tests(struct testing *t, struct error *err)
+{
+	AUTO_BUF struct buf out = {0};
+	bool json = t->options->json;
+
+	generation_reach(&t->tested, &t->a, t->generation);
+	buf_puts(&out, json ? "{\n  \"tests\": [" : "");
+	list_each (test, &t->generation->config.tests)
+		if (!run_test(t, &out, test, err))
+			return say_failed(err);
+	if (json)
+		buf_printf(&out, "\n  ],\n  \"failed\": %u\n}\n", t->n_failed);
+	else if (!t->options->quiet)
+		print_end(&out, t);
+	say_page(stdout, &out);
+	return t->n_failed ? EXIT_CHANGES : EXIT_FINE;
+}
+
+static int test_by_packets(struct testing *t)
+{
+	struct error err = {0};
+	struct look look;
+	int status;
+
+	if (!look_open_untested(&look, t->options))
+		return EXIT_FAILED;
+	t->generation = &look.generation;
+	t->look = &look;
+	status = packet_is_possible(&look, "--packets", &err) ? run_tests(t, &err)
+							      : say_failed(&err);
+	look_close(&look);
+	return status;
+}
+
+static int test_by_file(struct testing *t)
+{
+	AUTO_TEXTS struct texts text = {0};
+	struct error err = {0};
+	struct generation g;
+	int status;
+
+	if (!load_untested(&g, &text, t->options))
+		return EXIT_FAILED;
+	t->generation = &g;
+	status = run_tests(t, &err);
+	generation_release(&g);
+	return status;
 }
 
 int verb_test(const struct options *o)
 {
-	AUTO_TEXTS struct texts text = {0};
-	AUTO_BUF struct buf out = {0};
-	struct generation g;
-	uint32_t failed;
+	struct testing t = {.options = o};
+	int status = o->packets ? test_by_packets(&t) : test_by_file(&t);
 
-	if (!load_untested(&g, &text, o))
-		return EXIT_FAILED;
-	failed = run_tests(&out, &g, o);
-	say_page(stdout, &out);
-	generation_release(&g);
-	return failed ? EXIT_CHANGES : EXIT_FINE;
+	arena_release(&t.a);
+	return status;
 }

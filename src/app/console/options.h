@@ -22,7 +22,7 @@ struct options {
 	const char *arguments[4]; /* what follows the verb */
 	int n_arguments;
 	bool json, quiet, verbose, strict, networks, adopt, timings, yes, dry_run, rules, watch,
-		packet;
+		packet, packets;
 	const char *backend;		/* HARBORWALL_BACKEND or --backend; NULL: detect */
 	const char *counters_word;	/* HARBORWALL_COUNTERS or --counters */
 	const char *container;		/* rules of its namespace; NULL: of the host's */

@@ -194,8 +194,9 @@ static bool plan_weighed_pass(struct daemon *d, struct pass *p, struct error *er
 {
 	bool planned = plan_pass(d, p, err);
 
-	if (source_weigh(&d->source, &p->view, planned))
-		return planned;
+	if (planned || !p->want.refused || !source_refuse(&d->source, p->want.refused))
+		if (source_weigh(&d->source, &p->view, planned))
+			return planned;
 	pass_release(p);
 	*err = (struct error){0};
 	if (!d->source.current)
@@ -265,8 +266,11 @@ static void answer_pass(struct daemon *d)
 		buf_printf(&text, "nothing accepted: the file is no longer %016llx\n",
 			   (unsigned long long)accepts);
 	page_held(&text, &d->report, d->options);
+	if (d->source.trouble[0])
+		buf_printf(&text, "refused: %s\n", d->source.trouble);
 	status_answer(d->status, STATUS_PASS,
-		      !other && !d->source.held && !d->report.failed && !d->report.n_failed,
+		      !other && !d->source.held && !d->source.trouble[0] && !d->report.failed &&
+			      !d->report.n_failed,
 		      buf_text(&text));
 }
 

@@ -56,16 +56,21 @@ static void forget_held(struct source *s)
 
 /* --- a new file --- */
 
-/* The file in force comes back: it needs no check of its losses. */
-static void take_back(struct source *s, struct generation *g)
+/* What came is not taken: the one before is in force on. */
+static void go_back(struct source *s)
 {
-	drop(&g);
-	if (s->weighed)
-		return;
 	drop(&s->current);
 	s->current = s->before;
 	s->before = NULL;
-	s->weighed = s->told = true;
+	s->weighed = s->told = s->current != NULL;
+}
+
+/* The one in force comes back: it needs no weighing. */
+static void take_back(struct source *s, struct generation *g)
+{
+	drop(&g);
+	if (!s->weighed)
+		go_back(s);
 }
 
 static const struct generation *in_force(const struct source *s)
@@ -237,10 +242,7 @@ static void hold(struct source *s, const char *takes)
 	s->accepted = 0;
 	s->held = s->current->config.digest;
 	buf_puts(&s->takes, takes);
-	drop(&s->current);
-	s->current = s->before;
-	s->before = NULL;
-	s->weighed = s->told = s->current != NULL;
+	go_back(s);
 	log_error("config held, what stands stays", "takes", takes, "accept",
 		  accept_command(&a, s->options, s->held));
 }
@@ -248,6 +250,16 @@ static void hold(struct source *s, const char *takes)
 static struct declared declared_by(const struct generation *g)
 {
 	return g ? (struct declared){&g->config, &g->resolution} : (struct declared){0};
+}
+
+bool source_refuse(struct source *s, const char *why)
+{
+	if (s->weighed || !s->before)
+		return false;
+	log_error("config refused, what stands stays", "error", why);
+	note_trouble(s, why);
+	go_back(s);
+	return true;
 }
 
 bool source_weigh(struct source *s, const struct view *view, bool planned)

@@ -47,6 +47,11 @@ void source_load_last_good(struct source *s);
  * in force from now on.
  */
 bool source_weigh(struct source *s, const struct view *view, bool planned);
-/* Accepts the file with this digest; source_reload does the rest. */
+/*
+ * current is more than the backend can hold: the one before is in force again, and healed. False:
+ * there is none, or current is in force already.
+ */
+bool source_refuse(struct source *s, const char *why);
+/* The file with this digest is taken, whatever it takes away; source_reload does it. */
 void source_accept(struct source *s, uint64_t digest);
 void source_release(struct source *s);

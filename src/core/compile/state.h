@@ -41,12 +41,13 @@ struct space {
 	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */
 };
 
+/* A container on a network: one for the addresses of both families there. */
 struct attachment {
 	const char *container, *container_id; /* id NULL: no such container, waiting */
 	const char *network;
-	struct ip ip;
-	uint32_t address; /* index into config->addresses, or NONE */
-	bool managed;	  /* of what was read: bears our mark */
+	struct ip ip, ip6; /* family 0: none is declared */
+	uint32_t address;  /* index into config->addresses of the first one, or NONE */
+	bool managed;	   /* of what was read: bears our mark */
 };
 
 struct state {

@@ -25,6 +25,11 @@ enum {
 	CONFIG_MAX_LIST_FILES = 64,
 };
 
+/* Whether a file may name IPv6: not before its rules are built. */
+#ifndef CONFIG_TAKES_IPV6
+#define CONFIG_TAKES_IPV6 0
+#endif
+
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
@@ -52,31 +57,56 @@ struct pair {
 
 typedef LIST(const char *) name_list;
 
+/* What a network has in one family, as Docker's IPAM knows it. All-zero: nothing. */
+struct ipam {
+	struct prefix subnet;
+	struct ip gateway;
+	struct prefix ip_range; /* of dynamic addresses; family 0: none */
+};
+
 struct network {
 	const char *key;  /* networks.KEY */
 	const char *name; /* Docker's name */
-	struct prefix subnet;
-	struct ip gateway;
+	union {
+		struct ipam ipam[N_FAMILIES]; /* at least one has a subnet */
+		struct {
+			struct prefix subnet;
+			struct ip gateway;
+			struct prefix ip_range; /* declared, or the largest free half, quarter … */
+			struct prefix subnet6;
+			struct ip gateway6;
+			struct prefix ip_range6;
+		};
+	};
 	const char *driver; /* "bridge" unless said otherwise */
 	bool internal;
 	uint32_t mtu; /* 0: Docker's default */
 	LIST(struct pair) labels;
 	LIST(struct pair) options;
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
-	struct prefix ip_range; /* declared, or the largest free half, quarter …; family 0: none */
-	bool bridge_name_declared, ip_range_declared;
+	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
 };
 
-/* Names that many things share are numbers (indexes into config->names); 0 if absent. */
+/*
+ * One address of a container. An entry of ips with `ip` and `ip6` is two of these, side by side, of
+ * one key and the same names. Names that many things bear or mean are numbers, of config->names; 0
+ * where absent.
+ */
 struct address {
 	const char *key; /* ips.KEY */
-	struct ip ip;
+	struct ip ip;	 /* of either family */
 	uint32_t container_name, selector, service_name;
 	uint32_t network; /* index of the network whose subnet holds it, or NONE */
 };
 
-/* Docker's name of the container with this address: container_name, otherwise selector. */
+/* A network's subnet of one family. */
+struct declared_subnet {
+	struct prefix subnet;
+	uint32_t network;
+};
+
+/* Docker's name of the container that an address belongs to: container_name, else selector. */
 static inline uint32_t address_container(const struct address *address)
 {
 	return address->container_name ? address->container_name : address->selector;
@@ -94,7 +124,8 @@ struct listed_name {
 struct member_list {
 	uint32_t name;
 	const char *label;	  /* stays while members come and go: the first one, or the file */
-	LIST(struct prefix) nets; /* sorted, without duplicates */
+	bool in_file;		  /* the whole of it stands in that file */
+	LIST(struct prefix) nets; /* sorted, each once */
 	LIST(struct listed_name) names;
 };
 
@@ -154,11 +185,11 @@ struct config {
 	name_list names;		/* by number; [0] is NULL */
 	LIST(struct member_list) lists; /* sorted by their numbers */
 	LIST(struct port_range) ranges;
-	const char *comments; /* one after the other */
-	uint32_t *by_subnet;  /* indexes of networks with a subnet, sorted by subnet, without
-				 overlaps */
+	const char *comments;		   /* one behind the other */
+	struct declared_subnet *by_subnet; /* sorted, IPv4 first, none overlapping */
 	uint32_t n_by_subnet;
-	uint32_t *by_ip; /* indexes of entries with an address, sorted by it */
+	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
+	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
 	bool resolvable; /* everything but policies is valid: names can be looked up */
 	uint64_t digest; /* of all bytes it was read from, lists too: differs if one changed */
@@ -197,7 +228,12 @@ static inline const char *config_name(const struct config *config, uint32_t name
 	return config->names.items[name];
 }
 
-/* What is wrong with an IPv6 or non-canonical source or target. */
+/* Which address of the subnet this is, that nobody can have: "network", "broadcast"; or NULL. */
+const char *config_reserved(struct prefix subnet, struct ip ip);
+
+/* A source or target: without host bits, and what packets come from that pass a host. */
+bool prefix_is_usable(struct prefix prefix);
+/* What is wrong with one that was written as text and is not. */
 const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text);
 
 /* The list with this number; NULL: the number is a name's. */

@@ -25,15 +25,24 @@ typedef LIST(struct pair) pair_list;
 /* Texts are never NULL unless noted: what the engine omits is "". */
 struct engine_network {
 	const char *id, *name, *driver;
-	struct prefix subnet; /* the first IPv4 subnet; family 0: none */
-	struct ip gateway;
-	struct prefix ip_range;
+	union {
+		struct ipam ipam[N_FAMILIES]; /* the first of each family; all-zero if none */
+		struct {
+			struct prefix subnet;
+			struct ip gateway;
+			struct prefix ip_range;
+			struct prefix subnet6;
+			struct ip gateway6;
+			struct prefix ip_range6;
+		};
+	};
 	LIST(struct prefix) subnets; /* all of them */
 	/*
 	 * Interface: the option, "docker0", or br-<12 of the id>; NULL for other drivers, and for
 	 * names that no interface can have.
 	 */
 	const char *bridge;
+	bool ipv6; /* EnableIPv6: without it a subnet6 is idle */
 	bool internal;
 	bool apart;   /* containers are isolated from each other: enable_icc=false */
 	bool managed; /* bears our label */
@@ -43,10 +52,11 @@ struct engine_network {
 struct engine_endpoint {
 	const char *network;	/* name */
 	const char *network_id; /* may be "" on a stopped container */
-	struct ip ip;		/* family 0 while stopped */
+	struct ip ip, ip6;	/* in force; family 0 while stopped */
 	uint8_t prefix_len;
-	struct ip gateway;
-	struct ip configured; /* IPAMConfig.IPv4Address, configured; family 0: dynamic */
+	struct ip gateway, gateway6;
+	/* IPAMConfig.IPv4Address, IPv6Address: asked for; family 0 if dynamic */
+	struct ip configured, configured6;
 	/* Only known after inspect: */
 	bool managed;	      /* bears our DriverOpts mark */
 	const char *mac;      /* "" while stopped; NULL: not inspected */
@@ -73,9 +83,9 @@ struct engine_container {
  */
 struct kept_endpoint {
 	const char *container_id, *container, *network;
-	const char *settings; /* JSON for connect */
-	struct ip ip;	      /* address in the settings; family 0: dynamic */
-	bool managed;	      /* the settings contain our mark */
+	const char *settings; /* JSON, as connect takes it */
+	struct ip ip, ip6;    /* that the settings ask for; family 0: a dynamic one */
+	bool managed;	      /* the settings bear our mark */
 };
 
 struct kept_network {
@@ -189,7 +199,7 @@ void engine_encode_network(struct buf *body, const struct network *network,
 
 /* How a container is connected. */
 struct connecting {
-	struct ip ip;	      /* family 0: dynamic */
+	struct ip ip, ip6;    /* family 0: a dynamic address */
 	bool managed;	      /* with our mark: the file declares it */
 	const char *settings; /* its other old settings, or NULL */
 };

@@ -13,6 +13,7 @@ static const struct {
 	[LOST_CONNECTIONS] = {4, "containers would be disconnected"},
 	[LOST_NETWORKS] = {4, "networks would be removed"},
 	[LOST_POLICIES] = {20, "policies would be closed"},
+	[LOST_LISTED] = {20, "prefixes would leave their lists"},
 };
 
 static bool is_too_much(const struct loss *loss, enum lost kind)
@@ -382,7 +383,54 @@ static void look_at_policies(struct brake *b, struct arena *a, const struct decl
 	finish(&counting);
 }
 
-/* --- the result --- */
+/* --- lists in files, which programs write that may fail half way --- */
+
+static const struct member_list *list_of_file(const struct config *config, const char *label)
+{
+	list_each (list, &config->lists)
+		if (list->in_file && !strcmp(list->label, label))
+			return list;
+	return NULL;
+}
+
+/* Both are sorted. Of wider prefixes that began before, the one that ends last covers if any does.
+ */
+static void compare_listed(struct counting *c, struct arena *a, const struct member_list *old,
+			   const struct member_list *new)
+{
+	struct prefix cover = {0};
+	uint32_t n = 0;
+
+	list_each (net, &old->nets) {
+		bool goes;
+
+		for (; n < new->nets.n &&prefix_compare(new->nets.items[n], *net) <= 0; n++)
+			if (!prefix_covers(cover, new->nets.items[n]))
+				cover = new->nets.items[n];
+		goes = !prefix_covers(cover, *net);
+		count(c, goes,
+		      goes && c->loss->go < EXAMPLES ? arena_strdup(a, prefix_format(*net).s) : "");
+	}
+}
+
+/* A list that is gone goes with its policies. */
+static void look_at_lists(struct brake *b, struct arena *a, const struct config *before,
+			  const struct config *wanted)
+{
+	struct counting c = {.loss = &b->losses[LOST_LISTED], .a = a, .names = ""};
+
+	for (uint32_t i = 0; before && i < before->lists.n; i++) {
+		const struct member_list *old = &before->lists.items[i];
+		const struct member_list *new =
+			old->in_file ? list_of_file(wanted, old->label) : NULL;
+
+		if (new)
+			compare_listed(&c, a, old, new);
+	}
+	finish(&c);
+}
+
+/* --- the whole --- */
 
 void brake_look(struct brake *b, struct arena *a, const struct engine *engine,
 		const struct declared *before, const struct declared *wanted)
@@ -391,6 +439,7 @@ void brake_look(struct brake *b, struct arena *a, const struct engine *engine,
 	look_at_containers(b, a, engine, before->config, wanted->config);
 	look_at_networks(b, a, engine, before->config, wanted->config);
 	look_at_policies(b, a, before, wanted);
+	look_at_lists(b, a, before->config, wanted->config);
 }
 
 bool brake_holds(const struct brake *b)

@@ -4,10 +4,11 @@
  * everywhere) looks like the wish to dismantle the host. So the daemon holds a file that takes too
  * much, until somebody accepts it. Pure.
  *
- * A container loses a connection if the file declares fewer connections for it than it has; another
- * address or another network is no loss. A network is lost if the file has neither its name nor its
- * subnet. A policy is lost if the file has none with the same ends (by name or address), a common
- * protocol and a common port.
+ * A container loses a connection where the file leaves it fewer of them than it has: one that only
+ * gets another address, or moves to another network, loses nothing. A network is gone when the file
+ * has neither its name nor its subnet. A policy is gone when the file has none with the same ends
+ * (by their names or by their addresses), a protocol and a port in common with it. A prefix of a
+ * list in a file is gone when that list does not cover it any more.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ struct declared {
 	const struct resolution *resolution;
 };
 
-enum lost { LOST_CONNECTIONS, LOST_NETWORKS, LOST_POLICIES, N_LOST };
+enum lost { LOST_CONNECTIONS, LOST_NETWORKS, LOST_POLICIES, LOST_LISTED, N_LOST };
 
 struct loss {
 	uint32_t stand, go;
@@ -37,7 +38,8 @@ struct brake {
  */
 void brake_look(struct brake *b, struct arena *a, const struct engine *engine,
 		const struct declared *before, const struct declared *wanted);
-/* More than half of the containers or networks, and at least 4; or half of the policies, and 20. */
+/* More than half: of the containers or networks at least 4, of the policies or listed prefixes 20.
+ */
 bool brake_holds(const struct brake *b);
 /* "5 of 6 containers would be disconnected (api, db and 3 more), …" */
 const char *brake_text(const struct brake *b, struct arena *a);

@@ -15,7 +15,7 @@ struct named_interface {
 /* A connection that the engine refused; the container is connected as before. */
 struct refusal {
 	const char *container_id, *network, *why;
-	struct ip ip; /* the wanted address */
+	struct ip ip, ip6; /* that were asked for */
 	int64_t until_ms;
 };
 

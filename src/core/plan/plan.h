@@ -49,7 +49,7 @@ struct step {
 	const char *object, *text; /* "network", "web 172.18.103.0/24 gateway 172.18.103.1" */
 	const char *why;	   /* "networks.web", "policies[3]", "left the file" */
 	const char *network, *network_id, *container, *container_id;
-	struct ip ip;
+	struct ip ip, ip6;
 	bool managed;	 /* of a connection: the file declares it */
 	bool comes_back; /* of a disconnection: a later step connects it again, if possible */
 	const struct network *create; /* the declared network; NULL: create it as it was */

@@ -155,3 +155,156 @@ bool reach_example(struct reach_flow *flow, const struct reach *reach, struct di
 		flow->port = 0;
 	return true;
 }
+
+/* --- what this host can try --- */
+
+struct tries {
+	flow_list *flows;
+	struct arena *a;
+	const struct reach *reach;
+	const struct engine *engine;
+	const struct reach_query *query;
+	struct diagram subnets; /* to the networks of the file */
+};
+
+/* A container that runs, with its address on a bridge of the engine's. */
+struct seat {
+	const struct engine_container *container;
+	const struct engine_network *network;
+	struct ip ip;
+};
+
+/* --- parts of a set --- */
+
+static struct diagram of_value(const struct tries *t, struct diagram set, enum flow_field field,
+			       flow_value value)
+{
+	struct flow_sets one = {.a = t->a};
+
+	limit_to_value(&one, flow_sets_add(&one, 1), field, value);
+	return diagram_combine(t->reach->pool->diagrams, set,
+			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
+}
+
+static struct diagram of_traffic(const struct tries *t, struct diagram set, struct traffic match)
+{
+	struct flow_sets one = {.a = t->a};
+
+	limit_to_traffic(&one, flow_sets_add(&one, 1), match);
+	return diagram_combine(t->reach->pool->diagrams, set,
+			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
+}
+
+static struct diagram to_subnets(const struct tries *t)
+{
+	struct flow_sets sets = {.a = t->a};
+
+	list_each (network, &t->reach->config->networks)
+		limit_to_prefix(&sets, flow_sets_add(&sets, 1), FLOW_DST, network->subnet);
+	return flow_sets_build(&sets, t->reach->pool->diagrams);
+}
+
+/* --- who is there --- */
+
+/* False: there is none behind `at`, which goes over all of them. */
+static bool next_seat(struct seat *seat, const struct engine *engine, uint32_t at[2])
+{
+	for (; at[0] < engine->containers.n; at[0]++, at[1] = 0) {
+		const struct engine_container *c = &engine->containers.items[at[0]];
+
+		while (c->running && at[1] < c->endpoints.n) {
+			const struct engine_endpoint *e = &c->endpoints.items[at[1]++];
+			const struct engine_network *n = engine_find_network(engine, e->network);
+
+			if (e->ip.family != 4 || !n || !n->bridge)
+				continue;
+			*seat = (struct seat){c, n, e->ip};
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool somebody_sits_at(const struct engine *engine, struct ip ip)
+{
+	uint32_t at[2] = {0};
+	struct seat seat;
+
+	while (next_seat(&seat, engine, at))
+		if (ip_equal(seat.ip, ip))
+			return true;
+	return false;
+}
+
+/* --- flows --- */
+
+static bool add_flows(struct tries *t, struct diagram set)
+{
+	for (uint32_t i = 0; i < t->query->n_matches; i++) {
+		struct reach_flow flow;
+
+		if (!reach_example(&flow, t->reach, of_traffic(t, set, t->query->matches[i])))
+			continue;
+		if (t->flows->n == TRIES_MOST)
+			return false;
+		*list_add(t->a, t->flows) = flow;
+	}
+	return true;
+}
+
+/*
+ * Of a container that does not run the host's rules decide all the same; but a neighbour asks it
+ * for its hardware address first, and nobody answers.
+ */
+static bool add_stopped(struct tries *t, struct diagram set, const struct seat *from)
+{
+	list_each (address, &t->reach->config->addresses) {
+		struct diagram there;
+
+		if (from && prefix_contains(from->network->subnet, address->ip))
+			continue;
+		there = of_value(t, set, FLOW_DST, flow_value_of_ip(address->ip));
+		if (!diagram_is_empty(there) && !somebody_sits_at(t->engine, address->ip) &&
+		    !add_flows(t, there))
+			return false;
+	}
+	return true;
+}
+
+/* from: NULL: this host. */
+static bool add_from(struct tries *t, struct diagram set, const struct seat *from)
+{
+	uint32_t at[2] = {0};
+	struct seat to;
+
+	if (diagram_is_empty(set))
+		return true;
+	while (next_seat(&to, t->engine, at))
+		if ((!from || to.container != from->container) &&
+		    !add_flows(t, of_value(t, set, FLOW_DST, flow_value_of_ip(to.ip))))
+			return false;
+	return add_stopped(t, set, from) &&
+	       add_flows(t,
+			 diagram_combine(t->reach->pool->diagrams, set, t->subnets, DIAGRAM_MINUS));
+}
+
+bool reach_tries(flow_list *flows, struct arena *a, const struct reach *reach,
+		 const struct engine *engine, const struct reach_query *query)
+{
+	struct tries t = {flows, a, reach, engine, query, {0}};
+	struct reach_answer answer;
+	uint32_t at[2] = {0};
+	struct seat from;
+
+	reach_query(&answer, reach, query);
+	t.subnets = to_subnets(&t);
+	while (query->from.kind != END_HOST && next_seat(&from, engine, at)) {
+		uint32_t in = reach_interface(reach->pool, from.network->bridge);
+		struct diagram set =
+			of_value(&t, answer.asked, FLOW_SRC, flow_value_of_ip(from.ip));
+
+		if (!add_from(&t, of_value(&t, set, FLOW_IN, in), &from))
+			return false;
+	}
+	return query->from.kind != END_HOST || add_from(&t, answer.asked, NULL);
+}

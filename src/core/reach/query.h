@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/engine/engine.h"
 #include "core/reach/reach.h"
 
 enum end_kind {
@@ -38,3 +39,16 @@ void reach_query(struct reach_answer *answer, const struct reach *reach,
 		 const struct reach_query *query);
 /* An example: the first flow of the set. False: it is empty. */
 bool reach_example(struct reach_flow *flow, const struct reach *reach, struct diagram set);
+
+typedef LIST(struct reach_flow) flow_list;
+
+enum { TRIES_MOST = 50 };
+
+/*
+ * The flows of a question that this host can try with packets of its own: from each source that is
+ * a running container's address on a bridge, or this host, to each destination that is a
+ * container's, by each protocol and list of ports. None: nobody here can send any of it. False:
+ * there are more than TRIES_MOST, and the list ends there.
+ */
+bool reach_tries(flow_list *flows, struct arena *a, const struct reach *reach,
+		 const struct engine *engine, const struct reach_query *query);

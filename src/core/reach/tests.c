@@ -50,15 +50,16 @@ static const char *reason(struct tester *t, const struct reach_path *path)
 			    policy_place(t->a, t->reach->config, near.policy), near.why);
 }
 
-static const char *flow_text(struct tester *t, const struct reach_flow *flow)
+const char *reach_flow_text(struct arena *a, const struct reach *reach,
+			    const struct reach_flow *flow)
 {
 	AUTO_BUF struct buf out = {0};
 	struct traffic match = {flow->proto, flow->port, flow->port ? flow->port : UINT16_MAX};
 
-	buf_printf(&out, "%s -> ", reach_name(t->a, t->reach, flow->src));
-	buf_printf(&out, "%s ", reach_name(t->a, t->reach, flow->dst));
+	buf_printf(&out, "%s -> ", reach_name(a, reach, flow->src));
+	buf_printf(&out, "%s ", reach_name(a, reach, flow->dst));
 	print_matches(&out, &match, 1);
-	return arena_strdup(t->a, buf_text(&out));
+	return arena_strdup(a, buf_text(&out));
 }
 
 /* Why a flow may contradict the test; "": it does not. */
@@ -70,10 +71,10 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 	if (closed && path.allowed) /* nothing stops it, and no policy is about it */
 		return arena_printf(t->a,
 				    "%s is left to this host's own firewall: no file can test it",
-				    flow_text(t, flow));
+				    reach_flow_text(t->a, t->reach, flow));
 	if (path.allowed == t->test->open)
 		return "";
-	return arena_printf(t->a, "%s is %s: %s", flow_text(t, flow),
+	return arena_printf(t->a, "%s is %s: %s", reach_flow_text(t->a, t->reach, flow),
 			    path.allowed ? "open" : "closed", reason(t, &path));
 }
 
@@ -97,32 +98,76 @@ static const char *judge(struct tester *t, const struct reach_query *query)
 	return "";
 }
 
-void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
-		const struct facts *facts, const struct engine *engine, const struct observed *seen,
-		const struct flow_test *test)
+/* "": both ends are somebody. */
+static const char *ask(struct tester *t, struct reach_query *query, const struct engine *engine)
 {
 	static const struct engine unknown;
-	AUTO_BUF struct buf what = {0};
-	struct tester t = {.a = a, .reach = reach, .facts = facts, .seen = seen, .test = test};
-	struct reach_query query;
+	const struct flow_test *test = t->test;
 	struct error err = {0};
 	const char *nobody;
 
 	engine = engine ? engine : &unknown;
-	add_matches(&t);
+	add_matches(t);
+	query->matches = t->matches.items;
+	query->n_matches = t->matches.n;
+	nobody = !question_end(&query->from, t->a, t->reach, engine, test->from) ? test->from
+		 : !question_end(&query->to, t->a, t->reach, engine, test->to)	 ? test->to
+										 : NULL;
+	if (!nobody)
+		return "";
+	question_unknown(&err, t->reach, engine, nobody);
+	return arena_strdup(t->a, err.text);
+}
+
+void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
+		const struct facts *facts, const struct engine *engine, const struct observed *seen,
+		const struct flow_test *test)
+{
+	AUTO_BUF struct buf what = {0};
+	struct tester t = {.a = a, .reach = reach, .facts = facts, .seen = seen, .test = test};
+	struct reach_query query;
+	const char *why = ask(&t, &query, engine);
+
 	buf_printf(&what, "%s -> %s ", test->from, test->to);
 	print_matches(&what, t.matches.items, t.matches.n);
-	*result = (struct test_result){.what = arena_strdup(a, buf_text(&what)), .why = ""};
-	query.matches = t.matches.items;
-	query.n_matches = t.matches.n;
-	nobody = !question_end(&query.from, a, reach, engine, test->from) ? test->from
-		 : !question_end(&query.to, a, reach, engine, test->to)	  ? test->to
-									  : NULL;
-	if (nobody) {
-		question_unknown(&err, reach, engine, nobody);
-		result->why = arena_strdup(a, err.text);
-	} else {
-		result->why = judge(&t, &query);
+	if (!*why)
+		why = judge(&t, &query);
+	*result = (struct test_result){
+		.holds = !*why, .what = arena_strdup(a, buf_text(&what)), .why = why};
+}
+
+/* --- on a host --- */
+
+bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *reach,
+		      const struct engine *engine, const struct flow_test *test)
+{
+	struct tester t = {.a = a, .reach = reach, .test = test};
+	struct reach_query query;
+
+	return *ask(&t, &query, engine) || reach_tries(flows, a, reach, engine, &query);
+}
+
+bool reach_test_differs(const struct test_try *try)
+{
+	return traced_verdict(&try->traced) != TRACED_UNKNOWN &&
+	       !traced_agrees(&try->traced, &try->path, true);
+}
+
+const char *reach_test_refuted(struct arena *a, const struct reach *reach,
+			       const struct flow_test *test, const struct test_try *try)
+{
+	struct tester t = {.a = a, .reach = reach, .test = test};
+	const char *flow = reach_flow_text(a, reach, &try->flow), *verdict;
+
+	if (reach_test_differs(try)) {
+		verdict = traced_verdict(&try->traced) == TRACED_PASSED ? "lets it through"
+									: "stops it";
+		return arena_printf(a, "%s should be %s, and the kernel %s: %s", flow,
+				    try->path.allowed ? "open" : "closed", verdict,
+				    traced_end(a, &try->traced));
 	}
-	result->holds = !*result->why;
+	if (try->path.allowed == test->open)
+		return NULL;
+	return arena_printf(a, "%s is %s on this host: %s", flow,
+			    try->path.allowed ? "open" : "closed", reason(&t, &try->path));
 }

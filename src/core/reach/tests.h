@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "core/reach/path.h"
 #include "core/reach/query.h"
+#include "core/reach/traced.h"
 
 struct test_result {
 	bool holds;
@@ -18,3 +18,22 @@ struct test_result {
 void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
 		const struct facts *facts, const struct engine *engine, const struct observed *seen,
 		const struct flow_test *test);
+
+/* One flow of a test, tried on a host. */
+struct test_try {
+	struct reach_flow flow;
+	struct reach_path path; /* by all that is known of the host */
+	struct traced traced;	/* by the kernel */
+};
+
+/* The flows of a test that this host can try (core/reach/query.h). */
+bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *reach,
+		      const struct engine *engine, const struct flow_test *test);
+/* What speaks against the test; NULL: nothing. */
+const char *reach_test_refuted(struct arena *a, const struct reach *reach,
+			       const struct flow_test *test, const struct test_try *try);
+/* The kernel told, and what it told is not what the path predicts. */
+bool reach_test_differs(const struct test_try *try);
+/* "web (172.18.0.2) -> db (172.18.1.2) 5432/tcp" */
+const char *reach_flow_text(struct arena *a, const struct reach *reach,
+			    const struct reach_flow *flow);

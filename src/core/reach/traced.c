@@ -234,6 +234,24 @@ static void print_step(struct buf *out, struct arena *a, const struct trace_step
 	buf_puts(out, "\n");
 }
 
+const char *traced_end(struct arena *a, const struct traced *t)
+{
+	AUTO_BUF struct buf out = {0};
+	const struct trace_step *step = trace_end(&t->trace);
+
+	if (step) {
+		const char *text = t->rules ? t->rules[step - t->trace.steps.items].text : NULL;
+
+		buf_printf(&out, "%s %s %s, %s", family_name(step->family), step->table,
+			   step->chain, rule_name(a, step));
+		if (text)
+			buf_printf(&out, " (%s)", text);
+	} else {
+		print_end(&out, t);
+	}
+	return arena_strdup(a, buf_text(&out));
+}
+
 static void widen(size_t *width, size_t len)
 {
 	*width = len > *width ? len : *width;

@@ -15,12 +15,13 @@ struct traced {
 	const char *unsent; /* why no packet was sent, and a remedy; NULL: one was sent */
 	const char *sender; /* the container that sent it; NULL: this host */
 	struct probe_flow sent;
-	const char *refused;  /* why the sender's own namespace stopped it; NULL: it did not */
-	const char *in, *out; /* interfaces on this host; "": not seen */
-	bool legacy;	      /* iptables-legacy has rules there, which are not traced */
-	bool drifted;	      /* the host differs from the file */
+	const char *refused;  /* why the sender's own namespace kept it; NULL: it did not */
+	bool goes_otherwise;  /* … for what it sends there has another source */
+	const char *in, *out; /* interfaces where it came and would leave; "": not seen */
+	bool legacy;	      /* iptables-legacy has rules there: nobody tells of these */
+	bool drifted;	      /* the host is not as the file says */
 	struct trace trace;
-	const struct traced_rule *rules; /* the rule of each step */
+	const struct traced_rule *rules; /* of each of its steps; NULL: not read yet */
 };
 
 enum traced_verdict { TRACED_UNKNOWN, TRACED_PASSED, TRACED_STOPPED };
@@ -31,6 +32,9 @@ enum traced_verdict traced_verdict(const struct traced *t);
 enum traced_verdict traced_expected(const struct reach_path *path);
 /* The kernel's verdict is known, and agrees with the prediction, if there is one. */
 bool traced_agrees(const struct traced *t, const struct reach_path *path, bool predicted);
+
+/* What ended it, or where it came to, in words. Rules are told by their text if they were read. */
+const char *traced_end(struct arena *a, const struct traced *t);
 
 /*
  * The rule of a chain by its handle. table: as it was read. want: for table harborwall the compiled

@@ -136,6 +136,42 @@ static void warn_of_doubles(struct checker *c)
 
 /* --- policies without effect --- */
 
+static unsigned families_of(const struct peers *peers)
+{
+	unsigned families = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		families |= 1u << ip_family(peers->items[i].net.ip);
+	return families;
+}
+
+/* Whom the packets are sent to in the end, and which field says so. */
+static const struct peers *destination(const struct policy *p, const struct resolved *out,
+				       const char **field)
+{
+	bool has_target = p->nat != NAT_NO;
+
+	*field = has_target ? "to" : subject_fields[p->kind];
+	return has_target ? out->to : out->subject;
+}
+
+/* A packet has a source and a destination of one family, and keeps it where it is translated. */
+static void warn_of_families(const struct checker *c, const struct resolved *out, uint32_t i)
+{
+	const char *field;
+	const struct peers *to = destination(&c->config->policies.items[i], out, &field);
+	unsigned from = families_of(out->from), there = families_of(to);
+
+	if (!from || !there || from & there)
+		return;
+	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
+		"from has only %s addresses, %s only %s: the two share no family, and the policy "
+		"changes nothing%s",
+		from & 1u << FAMILY_6 ? "IPv6" : "IPv4", field,
+		there & 1u << FAMILY_6 ? "IPv6" : "IPv4",
+		field[0] == 't' ? " (IPv6 is not translated to IPv4, nor IPv4 to IPv6)" : "");
+}
+
 /* Containers of one network reach each other anyway, unless Docker keeps them apart. */
 static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
 {
@@ -210,6 +246,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		if (p->broken)
 			continue;
 		r = resolved_policy(resolution, config, p);
+		warn_of_families(&c, &r, i);
 		warn_of_neighbours(&c, &r, i);
 		warn_of_passers_by(&c, &r, i);
 		if (!r.waiting && (r.from->n || p->nat != NAT_NO))

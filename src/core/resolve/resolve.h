@@ -26,11 +26,12 @@ enum match {
 };
 
 struct peer {
-	struct prefix net; /* "any" is 0.0.0.0/0 */
+	struct prefix net; /* of either family; "any" is 0.0.0.0/0, and ::/0 if has_ipv6 */
 	uint32_t address;  /* index into config->addresses, or NONE */
 	uint32_t network;  /* the declared one that holds all of it, or NONE */
 };
 
+/* Of both families, in any order: an end of one family has no flows with an end of the other. */
 struct peers {
 	struct peer *items;
 	uint32_t n;

@@ -108,11 +108,13 @@ static bool choose_way(struct probing *p, int raw, struct error *err)
 		p->flow.src = src;
 		return true;
 	}
+	p->goes_otherwise = true;
 	if (!ip_equal(src, p->flow.src))
 		return refuse(p, "its own namespace sends what goes there from %s",
 			      ip_format(src).s);
 	if (ip_equal(src, p->flow.dst))
 		return refuse(p, "it stays in its own namespace");
+	p->goes_otherwise = false;
 	return hold_interface(raw, src, err);
 }
 

@@ -14,6 +14,7 @@ struct probing {
 	struct probe_flow flow; /* src family 0: what the route to dst has; sport is chosen */
 	bool within;		/* it may stay within a bridge, which must be watched, then */
 	char refused[96];	/* why its own namespace does not send it so; "": it does */
+	bool goes_otherwise;	/* … with another source, or not to this host */
 	char in[16], out[16];	/* names of the trace's interfaces; "": not seen */
 };
 

@@ -278,31 +278,39 @@ static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struc
 	return netlink_talk(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, 1, NULL, err);
 }
 
-/* Ours to the same prefix by another gateway. NULL: there is none. */
-static const struct route *find_ours(const route_list *routes, const struct route *route)
+static bool is_ours(bool *ours, const struct ns *ns, const struct route *route, struct error *err)
 {
-	list_each (r, routes)
-		if (route_compare(r, route) == 0)
-			return r;
-	return NULL;
+	AUTO_RELEASE struct arena a = {0};
+	route_list routes = {0};
+
+	*ours = false;
+	if (!route_read(&routes, &a, ns, err))
+		return false;
+	list_each (r, &routes)
+		*ours |= route_compare(r, route) == 0;
+	return true;
 }
 
 /*
  * NLM_F_REPLACE would take the first route to the prefix, whosever it is: so it is said only when
- * the one that stands is ours.
+ * the one that stands is ours. All routes are read for that, so only where one stands: a list may
+ * need thousands.
  */
 bool route_add(const struct ns *ns, const struct route *route, struct error *err)
 {
-	AUTO_RELEASE struct arena a = {0};
-	route_list routes = {0};
+	struct error refused = {0};
 	bool ours;
 
-	if (!route_read(&routes, &a, ns, err))
-		return false;
-	ours = find_ours(&routes, route);
-	if (talk(ns, RTM_NEWROUTE, (uint16_t)(NLM_F_CREATE | (ours ? NLM_F_REPLACE : NLM_F_EXCL)),
-		 route, err))
+	if (talk(ns, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route, &refused))
 		return true;
+	if (refused.code == EEXIST) {
+		if (!is_ours(&ours, ns, route, err))
+			return false;
+		if (ours && talk(ns, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, err))
+			return true;
+	}
+	if (!err->text[0])
+		*err = refused;
 	return error_wrap(err, "add route %s via %s", prefix_format(route->dst).s,
 			  ip_format(route->via).s);
 }
