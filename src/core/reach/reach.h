@@ -67,12 +67,13 @@ struct reach {
 	struct reach_pool *pool;
 	const struct config *config;
 	const struct resolution *resolution;
-	const char *const *bridges;	 /* of each declared network; NULL: it has none */
-	const bool *apart;		 /* its containers do not reach each other */
-	struct diagram genuine;		 /* (source, interface) where the source is at home */
-	struct diagram governed;	 /* what policies admit, of genuine sources */
-	struct diagram free;		 /* what no policy decides */
-	struct diagram open;		 /* both; what is free counts first */
+	const char *const *bridges; /* of each declared network; NULL: it has none */
+	const bool *apart;	    /* its containers do not reach each other */
+	const char *const *trusted; /* of each: bridges that it is made to let in, "a:b", or "" */
+	struct diagram genuine;	    /* (source, interface) where the source is at home */
+	struct diagram governed;    /* what policies admit, of genuine sources */
+	struct diagram free;	    /* what no policy decides */
+	struct diagram open;	    /* both; what is free counts first */
 	LIST(struct reach_space) spaces; /* [0] is the host */
 };
 
