@@ -30,6 +30,7 @@ class Bed:
             self.write(config)
         self.prober = prober.Prober(lab, tcp or PORTS["tcp"], udp or PORTS["udp"], sctp)
         self.tunnels = {}  # container -> iface
+        self.stops = []  # rules of others in DOCKER-USER, as the oracle has them
 
     def __enter__(self):
         return self
@@ -84,7 +85,7 @@ class Bed:
                 networks[name] = (pool["Subnet"], pool.get("Gateway") or first)
         clients = {CLIENT: (CLIENT_IP, c, i, TUNNEL_IP) for c, i in self.tunnels.items() if c in containers}
         return oracle.World(containers, networks, known, {PEER: (PEER_IP, HOST_IFACE, HOST_IP)}, clients,
-                            enterable=self.lab.version != "none")
+                            enterable=self.lab.version != "none", stops=self.stops)
 
     def questions(self, world):
         """endpoint -> targets: every container, the host, the peer and the tunnel's client ask all."""

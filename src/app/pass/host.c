@@ -85,8 +85,8 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 		*list_add(a, &f->routes) = (struct host_route){p->prefix, p->device};
 	}
 	interfaces_sort(&f->devices);
-	if (view->default_device)
-		*list_add(a, &f->routes) = (struct host_route){.device = view->default_device};
+	if (view->seen.default_device)
+		*list_add(a, &f->routes) = (struct host_route){.device = view->seen.default_device};
 	f->takes_mark = bridges_take_mark(f->bridges);
 	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
 	judge_direct(f, w, &view->engine);
@@ -320,8 +320,8 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	list_each (prefix, &prefixes)
 		if (prefix->prefix.len)
 			*list_add(a, &view->seen.host_prefixes) = *prefix;
-		else if (!view->default_device && !strchr(prefix->device, ' '))
-			view->default_device = prefix->device;
+		else if (!view->seen.default_device && !strchr(prefix->device, ' '))
+			view->seen.default_device = prefix->device;
 	view->facts.routed = view->seen.host_prefixes.items;
 	view->facts.n_routed = view->seen.host_prefixes.n;
 	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&

@@ -17,7 +17,6 @@ struct place {
 struct view {
 	struct engine engine;
 	struct facts facts;
-	const char *default_device;  /* of the host's default route, or NULL */
 	struct observed seen;	     /* engine, facts and have, as plan_diff takes them */
 	LIST(struct place) places;   /* of seen.have.spaces */
 	struct known **known;	     /* of each container of the engine; NULL: nothing */

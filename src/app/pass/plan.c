@@ -235,7 +235,7 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 {
 	const char *backend = options->backend ? options->backend : "nftables";
 
-	*p = (struct pass){0};
+	*p = (struct pass){.view.engine.major = options->engine};
 	p->view.facts =
 		(struct facts){.variant = VARIANT_NFT,
 			       .docker_user = true,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/reach.h"
 
+#include "core/compile/trust.h"
 #include "core/flowset/sets.h"
 
 #include <string.h>
@@ -214,6 +215,19 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 	return build(b);
 }
 
+static const char *const *trusted_by(struct arena *a, const struct state *want)
+{
+	const char **trusted = arena_array(a, const char *, want->networks.n + 1);
+
+	list_each (network, &want->networks) {
+		trusted[network - want->networks.items] = "";
+		list_each (option, &network->options)
+			if (!strcmp(option->name, TRUSTED))
+				trusted[network - want->networks.items] = option->value;
+	}
+	return trusted;
+}
+
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want)
 {
@@ -227,7 +241,8 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.config = config,
 				.resolution = resolution,
 				.bridges = b.host->bridges,
-				.apart = b.host->apart};
+				.apart = b.host->apart,
+				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
 	reach->governed = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);

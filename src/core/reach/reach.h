@@ -69,6 +69,7 @@ struct reach {
 	const struct resolution *resolution;
 	const char *const *bridges;	 /* of each declared network; NULL: it has no bridge */
 	const bool *apart;		 /* its containers do not reach each other */
+	const char *const *trusted;	 /* of each: bridges that it is made to let in, "a:b", or "" */
 	struct diagram genuine;		 /* (source, interface) pairs where the source is at home */
 	struct diagram governed;	 /* what policies admit, from genuine sources */
 	struct diagram free;		 /* what no policy decides */
