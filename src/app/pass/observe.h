@@ -27,6 +27,9 @@ struct view {
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
 			     struct error *err);
+/* What matters only where the file declares IPv6: forwarding, and routes of the host's. */
+MUST_CHECK bool observe_ipv6(struct view *view, struct arena *a, const struct world *w,
+			     struct error *err);
 /*
  * Gives compile() what is known about containers' own routes and rules. True: it has changed since
  * the last call.

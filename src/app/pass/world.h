@@ -26,9 +26,11 @@ struct memory {
 	struct space space;
 	bool has_walls; /* other people's drops were read, too: where something is translated */
 	const char *obstacle;	     /* why it could not be read, or NULL */
-	struct filter_view filter;   /* host only: its iptables-nft tables */
-	struct bridges_view bridges; /* Docker's own nf_tables tables */
-	struct firewalld firewalld;  /* and firewalld's */
+	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
+	struct filter_view filter6;  /* … of IPv6, too … */
+	struct bridges_view bridges; /* … and Docker's own … */
+	struct bridges_view bridges6;
+	struct firewalld firewalld; /* … and firewalld's */
 };
 
 /* The host's sets as our own transactions left them (app/pass/written.h). */

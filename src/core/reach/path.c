@@ -283,10 +283,17 @@ static void closed(struct walker *w)
 
 /* --- translations --- */
 
-static const struct translation *translation_of(const struct reach_space *space, uint32_t leaf)
+/* A policy may translate in both families, each of them in its own. */
+static bool is_of_family(const struct translation *t, const struct reach_flow *flow)
+{
+	return !flow->src.family || t->to.family == flow->src.family;
+}
+
+static const struct translation *translation_of(const struct reach_space *space,
+						const struct reach_flow *flow, uint32_t leaf)
 {
 	list_each (t, &space->flows->translations)
-		if (t->origin == leaf - REACH_POLICY)
+		if (t->origin == leaf - REACH_POLICY && is_of_family(t, flow))
 			return t;
 	return NULL;
 }
@@ -312,7 +319,7 @@ static void to_host(struct walker *w)
 
 	flow.dst = (struct ip){0};
 	leaf = reach_ask(w->reach, host->doors, &flow);
-	t = leaf ? translation_of(host, leaf) : NULL;
+	t = leaf ? translation_of(host, &flow, leaf) : NULL;
 	if (!t) {
 		hop(w, HOP_ARRIVES, NULL, "input", NONE,
 		    "this host itself: its own firewall decides, no policy does");
@@ -341,6 +348,7 @@ static void leave(struct walker *w, const char *container)
 		const char *name = config_name(config, address_container(address));
 
 		if (!name || strcmp(name, container) != 0 ||
+		    address->ip.family != w->now.dst.family ||
 		    reach_network_of(w->reach, address->ip) == NONE)
 			continue;
 		if (best == NONE || address->network == there)
@@ -366,7 +374,7 @@ container_door(const struct walker *w, const struct reach_space *space, const ch
 
 		flow.in = t->iface ? reach_interface(w->reach->pool, t->iface) : REACH_IN_OTHER;
 		leaf = reach_ask(w->reach, space->doors, &flow);
-		if (leaf != REACH_POLICY + t->origin)
+		if (leaf != REACH_POLICY + t->origin || !is_of_family(t, &flow))
 			continue;
 		if (t->iface)
 			*condition = arena_printf(w->a, ", if it comes in by %s there", t->iface);

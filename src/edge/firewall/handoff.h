@@ -17,11 +17,12 @@
  * /proc/net/ip_tables_names lists the table.
  */
 MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
-			     enum variant variant, struct error *err);
+			     enum variant variant, uint8_t family, struct error *err);
 
-/* Reads Docker's own nf_tables tables, which we never change. */
+/* Docker's own nf_tables table of a family; nothing is ever written into it. */
 MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
-				     const struct ns *ns, uint32_t mark, struct error *err);
+				     const struct ns *ns, uint8_t family, uint32_t mark,
+				     struct error *err);
 
 /* Reads firewalld's own table, which we never change. */
 MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struct ns *ns,
