@@ -298,12 +298,11 @@ static bool compare(struct comparing *c)
 				compare_subnet(c, network, f);
 	if (!c->with->config->has_ipv6 && !c->without->config->has_ipv6)
 		return compare_family(c);
-	for
-		each_family (family) {
-			c->family = family;
-			if (!compare_family(c))
-				return false;
-		}
+	each_family (family) {
+		c->family = family;
+		if (!compare_family(c))
+			return false;
+	}
 	return true;
 }
 

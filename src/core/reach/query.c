@@ -90,19 +90,18 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 	bool is_wide = query->from.kind != END_PEERS && query->to.kind != END_PEERS;
 	struct flow_sets sets = {.a = reach->pool->a};
 
-	for
-		each_family (family)
-			for (uint32_t i = 0; i < query->n_matches; i++) {
-				struct flow_set *set = flow_sets_add(&sets, 1);
+	each_family (family)
+		for (uint32_t i = 0; i < query->n_matches; i++) {
+			struct flow_set *set = flow_sets_add(&sets, 1);
 
-				if ((family == 6 && is_wide && !reach->config->has_ipv6) ||
-				    !limit_to_source(&sets, set, reach, &query->from, family) ||
-				    !limit_to_destination(&sets, set, reach, &query->to, family)) {
-					sets.list.n--;
-					continue;
-				}
-				limit_to_traffic(&sets, set, query->matches[i]);
+			if ((family == 6 && is_wide && !reach->config->has_ipv6) ||
+			    !limit_to_source(&sets, set, reach, &query->from, family) ||
+			    !limit_to_destination(&sets, set, reach, &query->to, family)) {
+				sets.list.n--;
+				continue;
 			}
+			limit_to_traffic(&sets, set, query->matches[i]);
+		}
 	return flow_sets_build(&sets, reach->pool->diagrams);
 }
 
@@ -145,16 +144,14 @@ static struct ip pick_address(const struct flow_block *b, enum flow_field field)
 
 	if (low == REACH_SELF)
 		return (struct ip){0};
-	for
-		each_family (family) {
-			flow_value nobodys =
-				flow_value_of_ip(family == 4 ? ip_v4(0xc0000201) : documented);
-			struct flow_range whole[MOST_FAMILY_RANGES];
+	each_family (family) {
+		flow_value nobodys = flow_value_of_ip(family == 4 ? ip_v4(0xc0000201) : documented);
+		struct flow_range whole[MOST_FAMILY_RANGES];
 
-			flow_ranges_of_family(whole, family);
-			if (low == whole[0].low && has(b, field, nobodys))
-				return flow_value_to_ip(nobodys);
-		}
+		flow_ranges_of_family(whole, family);
+		if (low == whole[0].low && has(b, field, nobodys))
+			return flow_value_to_ip(nobodys);
+	}
 	return flow_value_to_ip(low);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/reach.h"
 
+#include "core/compile/trust.h"
+#include "core/flowset/sets.h"
+
 #include <string.h>
 
 /* --- interfaces and targets --- */
