@@ -97,7 +97,7 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 	f->docker_drops = !f->open_why;
 }
 
-/* Docker's drops are missing, and not because nobody asked for them. */
+/* Docker's drops do not stand, and not because nobody wanted them. */
 static void judge_loss(struct facts *f, struct world *w)
 {
 	w->drops_stood |= f->docker_drops;

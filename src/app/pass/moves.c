@@ -129,7 +129,7 @@ static void put_back(struct world *w, const struct step *s, const struct kept_en
 	struct error first = *err, second = {0};
 
 	if (ip_equal(s->ip, was->ip))
-		return; /* this is what just failed */
+		return; /* that is what was tried */
 	*err = (struct error){0};
 	if (!docker_connect(w->docker, s->network, s->container_id, &as_it_was, &second)) {
 		error_set(err, -1, "%s; nor as it was: %s", first.text, second.text);
@@ -144,7 +144,7 @@ bool moves_connect(struct world *w, const struct step *s, struct error *err)
 {
 	const struct kept_endpoint *was =
 		saved_find_connection(&w->saved, s->container_id, s->network);
-	/* a network that was there before is adopted, with or without our mark */
+	/* one that was there before is adopted: it bears our mark if it did, and stays if not */
 	const struct connecting how = {
 		.ip = s->ip, .managed = s->managed && !was, .settings = was ? was->settings : NULL};
 

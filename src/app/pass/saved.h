@@ -17,7 +17,7 @@
 
 struct saved {
 	const char *path;
-	struct file_mark mark; /* identifies the file as it was last read or written */
+	struct file_mark mark; /* of the file when it was read or written last */
 	struct arena arena;
 	bool forwarding_was_off;
 	bool policy_was_accept;
@@ -33,10 +33,10 @@ struct saved {
 void saved_refresh(struct saved *saved);
 void saved_release(struct saved *saved);
 
-/* Call these before the change. They write only what is not saved yet. */
+/* Called before the change. They write only what is not written yet. */
 MUST_CHECK bool saved_remember_forwarding(struct saved *saved, struct error *err);
 MUST_CHECK bool saved_remember_policy(struct saved *saved, enum variant variant, struct error *err);
-/* Exactly these; sorted. */
+/* These and no others; sorted. */
 MUST_CHECK bool saved_remember_containers(struct saved *saved, const name_list *names,
 					  struct error *err);
 /*

@@ -26,9 +26,9 @@ struct memory {
 	struct space space;
 	bool has_walls; /* other people's drops were read, too: where something is translated */
 	const char *obstacle;	     /* why it could not be read, or NULL */
-	struct filter_view filter;   /* host only: its iptables-nft tables */
-	struct bridges_view bridges; /* Docker's own nf_tables tables */
-	struct firewalld firewalld;  /* and firewalld's */
+	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
+	struct bridges_view bridges; /* … and Docker's own … */
+	struct firewalld firewalld;  /* … and firewalld's */
 };
 
 /* The host's sets as our own transactions left them (app/pass/written.h). */

@@ -24,7 +24,7 @@ static const struct engine_network *network_of(const struct draft *d,
 	return n && is_drafted(n) ? n : NULL;
 }
 
-/* The address in force, or the configured one. */
+/* In force, or asked for. */
 static struct ip address_of(const struct engine_endpoint *e)
 {
 	return e->ip.family ? e->ip : e->configured;

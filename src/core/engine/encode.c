@@ -31,7 +31,7 @@ static bool is_ipv4(const struct json *json, uint32_t pool)
 	       p.ip.family == 4;
 }
 
-/* Appends the address pools of the other family. */
+/* Appends the pools of the other family. */
 static void add_other_pools(struct buf *pools, const char *was)
 {
 	AUTO_RELEASE struct arena a = {0};

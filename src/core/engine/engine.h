@@ -92,13 +92,13 @@ struct kept_network {
 	const char *name, *settings; /* settings: JSON for create */
 };
 
-/* "" if the network was created without it. */
+/* "" where the network was made without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);
 #define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
-/* Containers are reached through the host's address: Docker's default. */
+/* Containers are reached by the host's address: Docker's default. */
 bool gateway_mode_translates(const char *mode);
 bool engine_network_translates(const struct engine_network *network);
-/* Opened by its owner: gateway_mode nat-unprotected. */
+/* Left open by whoever made it: gateway_mode nat-unprotected. */
 bool engine_network_is_open(const struct engine_network *network);
 
 enum docker_firewall {
@@ -152,12 +152,12 @@ uint64_t engine_digest(const struct engine *e);
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
-/* Network mode host or container:X: no network namespace of its own. */
+/* Network mode host, or container:X: it has no network namespace of its own. */
 bool engine_shares_namespace(const struct engine_container *c);
-/* It has this address configured, or has it dynamically. */
+/* It asked for this address, or (a dynamic one) has it. */
 bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip);
 
-/* A line of GET /events (API 1.41: one JSON object per line). */
+/* A line of GET /events (API 1.41: one JSON object a line). */
 struct engine_event {
 	const char *type;   /* container, network, daemon */
 	const char *action; /* start, die, connect, disconnect, create, destroy, rename, … */

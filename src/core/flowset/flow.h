@@ -25,4 +25,4 @@ extern const flow_value flow_most[N_FLOW_FIELDS]; /* the largest value of each f
 flow_value flow_value_of_ip(struct ip ip);
 struct ip flow_value_to_ip(flow_value value);
 struct flow_range flow_range_of_prefix(struct prefix prefix);
-int flow_range_by_low(const void *left, const void *right); /* for qsort */
+int flow_range_by_low(const void *left, const void *right); /* as qsort takes it */

@@ -33,10 +33,10 @@ void limit_to_prefix(struct flow_sets *s, struct flow_set *set, enum flow_field 
 void limit_to_ranges(struct flow_set *set, enum flow_field field, const range_list *ranges);
 void limit_to_peers(struct flow_sets *s, struct flow_set *set, enum flow_field field,
 		    const struct peers *peers);
-/* Every protocol and every port means no limit. */
+/* Every protocol and every port are no limit. */
 void limit_to_traffic(struct flow_sets *s, struct flow_set *set, struct traffic match);
 /* Builds the diagram of the list and empties the list. */
 struct diagram flow_sets_build(struct flow_sets *s, struct diagram_pool *pool);
 
-/* The values of the field outside of all these ranges; sorts them. */
+/* Every value of the field that is in none of them; they are sorted then. */
 range_list ranges_outside(struct arena *a, range_list *ranges, enum flow_field field);

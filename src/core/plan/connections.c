@@ -220,7 +220,7 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 	if (!endpoint)
 		return true;
 	if (d->network_step[network] != NONE)
-		return true; /* the network is re-created */
+		return true; /* the network is made anew */
 	return !engine_has_address(endpoint, at->ip) && !was_refused(d, at);
 }
 

@@ -24,13 +24,13 @@ struct differ {
 	const struct observed *seen;
 	const struct config *config;
 	struct differ_container *containers;
-	const struct engine_container **holders; /* container of attachment i, or NULL */
-	struct used_ip *used_ips;		 /* addresses in use, sorted */
+	const struct engine_container **holders; /* of attachment i; NULL: not on the engine */
+	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
 	uint32_t n_used_ips;
-	uint32_t *network_step;	   /* step that creates network i of want; NONE, or CONFLICT */
-	uint32_t *attachment_step; /* step that makes attachment i, or NONE */
+	uint32_t *network_step;	   /* step that creates network i of want, NONE, or CONFLICT */
+	uint32_t *attachment_step; /* step that connects attachment i, or NONE */
 	bool *connects;		   /* attachment i is to be made */
-	const struct engine_network *replaced; /* it is re-created; NULL: none is */
+	const struct engine_network *replaced; /* it is made anew; NULL: none is */
 };
 
 #define CONFLICT (NONE - 1)
@@ -45,7 +45,7 @@ struct step *differ_disconnect(struct differ *d, const struct engine_container *
 			       const char *network, const char *why);
 struct step *differ_connect(struct differ *d, const struct engine_container *c, const char *network,
 			    struct ip ip, const char *why);
-/* What a container loses there when it is reconnected: "; …" for each thing, or "". */
+/* What a container on that network loses when it is connected anew: "; …" each, or "". */
 const char *differ_losses(struct differ *d, const struct engine_container *c, const char *network);
 /* The file connects the container to that network. */
 bool differ_is_wanted(const struct differ *d, const struct engine_container *c,
@@ -72,7 +72,7 @@ static inline struct differ_container *differ_container(const struct differ *d,
 /* The addresses are in use or routed elsewhere; except: a network that is about to be replaced. */
 bool subnet_is_taken(struct differ *d, const struct network *n,
 		     const struct engine_network *except);
-/* For a network that differs from the file, and is to be re-created. */
+/* Of a network that stands otherwise: it was asked for, and can be made anew. */
 bool replacement_is_due(struct differ *d, const struct network *n, const struct engine_network *e);
 /* For a network that is as the file says, or (e NULL) missing: --replace gets an answer. */
 void replacement_is_needless(struct differ *d, const struct network *n,

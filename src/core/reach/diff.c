@@ -137,7 +137,7 @@ static bool compare_flows(struct comparing *c)
 
 /* --- translations --- */
 
-/* By leaf: the translation's target, as a number of the pool. */
+/* By leaf: where the translation leads, as a number of the pool. */
 static const uint32_t *targets_of(struct arena *a, const struct reach *reach,
 				  const struct reach_space *space)
 {
@@ -194,7 +194,7 @@ static const char *bridge_of(const struct reach *reach, const struct network *ne
 	return network ? reach->bridges[network - reach->config->networks.items] : NULL;
 }
 
-/* Same bridge and subnet: only what its containers may do can differ. */
+/* The same bridge and subnet: then only what its containers may do can differ. */
 static bool same_place(const struct comparing *c, const struct network *network,
 		       const struct network *other)
 {

@@ -123,7 +123,7 @@ static uint32_t pick_number(const struct flow_block *b, enum flow_field field, u
 	return has(b, field, better) ? better : (uint32_t)b->fields[field].items[0].low;
 }
 
-/* For nearly every address: a documentation address (RFC 5737). */
+/* Of nearly everybody: an address that is nobody's (RFC 5737). */
 static struct ip pick_address(const struct flow_block *b, enum flow_field field)
 {
 	flow_value low = b->fields[field].items[0].low;

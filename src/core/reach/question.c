@@ -12,7 +12,7 @@ static const struct {
 	enum end_kind kind;
 } words[] = {{"any", END_ANY}, {"outside", END_OUTSIDE}, {"host", END_HOST}};
 
-/* The addresses of a container that the file does not declare. */
+/* The addresses of a container that the file does not know. */
 static const struct peers *peers_of(struct arena *a, const struct reach *reach,
 				    const struct engine_container *c)
 {

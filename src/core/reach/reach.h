@@ -95,9 +95,9 @@ struct reach_flow {
 	uint16_t port;
 };
 
-/* The declared network with a bridge that contains the address; NONE: none. */
+/* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
-/* The number of an interface; REACH_IN_OTHER: no file in the pool names it. */
+/* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool; equal targets have equal numbers. */
 uint32_t reach_target(struct reach_pool *pool, const struct translation *t);

@@ -15,7 +15,7 @@ static bool is_every(const struct flow_ranges *ranges, enum flow_field field)
 
 /* --- ends --- */
 
-/* The addresses of peers as diagrams have them: sorted, neighbours joined. */
+/* What peers are, as a diagram has it: sorted, with gaps between. */
 static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
 {
 	struct flow_range *r = arena_array(a, struct flow_range, peers->n);
@@ -129,7 +129,7 @@ static bool span(const struct flow_ranges *ranges, struct flow_range whole)
 	return ranges->items[0].low == whole.low && ranges->items[ranges->n - 1].high == whole.high;
 }
 
-/* IPv4 only; a diagram may add values that are no IPv4 addresses. */
+/* Of IPv4; diagrams may say it with whatever is beside it. */
 static bool span_everything(const struct flow_ranges *ranges)
 {
 	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});

@@ -11,7 +11,7 @@
 
 /* --- nft --- */
 
-/* Docker's chains that matter, and the chains that foreign rules before ours jump to. */
+/* Docker's chains that matter, and those that foreign rules before ours lead to. */
 static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struct ns *ns,
 			    struct error *err)
 {

@@ -19,11 +19,11 @@
 MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
 			     enum variant variant, struct error *err);
 
-/* Reads Docker's own nf_tables tables, which we never change. */
+/* Docker's own nf_tables tables; nothing is ever written into them. */
 MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
 				     const struct ns *ns, uint32_t mark, struct error *err);
 
-/* Reads firewalld's own table, which we never change. */
+/* Of firewalld's own table; nor into this one. */
 MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struct ns *ns,
 				       struct error *err);
 
