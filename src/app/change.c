@@ -138,13 +138,16 @@ static bool owes(const struct change *c)
 {
 	const struct saved *saved = &c->world.saved;
 
-	return c->clears && (saved->forwarding_was_off || saved->policy_was_accept);
+	return c->clears && (saved->forwarding_was_off || saved->forwarding6_was_off ||
+			     saved->policy_was_accept);
 }
 
 void change_print_owed(struct buf *out, const struct change *c)
 {
 	if (owes(c) && c->world.saved.forwarding_was_off)
 		buf_puts(out, "~ forwarding host: net.ipv4.ip_forward = 0, as it was\n");
+	if (owes(c) && c->world.saved.forwarding6_was_off)
+		buf_puts(out, "~ forwarding host: net.ipv6.conf.all.forwarding = 0, as it was\n");
 	if (owes(c) && c->world.saved.policy_was_accept)
 		buf_puts(out, "~ policy     host: FORWARD policy ACCEPT, as it was\n");
 }

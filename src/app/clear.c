@@ -17,7 +17,9 @@ static bool give_back(struct change *c, struct error *err)
 
 	if (saved->trouble)
 		return error_set(err, -1, "%s", saved->trouble);
-	if (saved->forwarding_was_off && !ns_set_forward(&c->world.host, 0, err))
+	if (saved->forwarding_was_off && !ns_set_forward(&c->world.host, 4, 0, err))
+		return false;
+	if (saved->forwarding6_was_off && !ns_set_forward(&c->world.host, 6, 0, err))
 		return false;
 	if (saved->policy_was_accept &&
 	    !handoff_set_forward_policy(&c->world.host, saved->variant, false, err))
@@ -25,7 +27,9 @@ static bool give_back(struct change *c, struct error *err)
 	change_print_owed(&out, c);
 	if (!c->options->quiet)
 		say_page(stdout, &out);
-	c->done[1] += saved->forwarding_was_off + saved->policy_was_accept;
+	c->done[1] += saved->forwarding_was_off;
+	c->done[1] += saved->forwarding6_was_off;
+	c->done[1] += saved->policy_was_accept;
 	return saved_forget(saved, err) && last_good_forget(c->options, err);
 }
 

@@ -24,8 +24,8 @@ struct prefix {
 
 /* What is kept once for each family is an array that these index. */
 enum family { FAMILY_4, FAMILY_6, N_FAMILIES };
-/* "for each_family (f)": 4, then 6, as in struct ip. */
-#define each_family(f) (uint8_t f = 4; (f) <= 6; (f) = (uint8_t)((f) + 2))
+/* 4, then 6, as in struct ip. */
+#define each_family(f) for (uint8_t f = 4; (f) <= 6; (f) = (uint8_t)((f) + 2))
 
 struct ip_text {
 	char s[IP_TEXT_LEN];

@@ -122,6 +122,23 @@ def test_the_rule_that_drops_is_shown_by_its_text(asking):
         bed.lab.run("iptables", "-D", "DOCKER-USER", "-d", "192.0.2.2", "-j", "DROP")
 
 
+@pytest.mark.parametrize("asking", VARIANTS[:2], indirect=True, ids=lambda v: f"docker {v[0]}")
+def test_the_drop_that_is_predicted_is_the_one_that_the_kernel_names(asking):
+    """Docker 28 drops in raw what comes by a bridge that the network does not trust, else behind it."""
+    bed = asking
+    for backend in backends(bed):
+        bed.env["HARBORWALL_BACKEND"] = backend
+        bed.apply()
+        seen = set()
+        for *flow, code, _ in FLOWS:
+            if code == 2:
+                told = json.loads(bed.harborwall("explain", *flow, "--packet", "--json").stdout)
+                last = told["packet"]["trace"][-1]
+                assert told["path"][-1]["stage"] == f"{last['table']} {last['chain']}", (backend, flow, told)
+                seen.add(last["chain"])
+        assert seen == {"DOCKER-ISOLATION-STAGE-2", *(["PREROUTING"] if bed.lab.version == "28" else [])}, seen
+
+
 def test_our_own_rules_are_shown_as_nft_prints_them(asking):
     bed = asking
     bed.apply()

@@ -35,8 +35,8 @@ TEST(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it)
 		AUTO_RELEASE struct arena a = {0};
 		struct observed seen = {0};
 
-		*list_add(&a, &seen.host_prefixes) =
-			(struct host_prefix){net(cases[i].prefix), cases[i].device, cases[i].dead};
+		*list_add(&a, &seen.host_prefixes) = (struct host_prefix){
+			net(cases[i].prefix), cases[i].device, cases[i].dead, false};
 		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", "", false) != NULL,
 				 cases[i].overlaps);
 		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", "", true) != NULL,

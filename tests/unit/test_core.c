@@ -290,7 +290,7 @@ TEST(a_docker_user_behind_the_isolation_comes_too_late)
 		struct arena a = {0};
 		struct filter_view view = {0};
 
-		handoff_view_text(&view, &a,
+		handoff_view_text(&view, &a, 4,
 				  arena_printf(&a,
 					       "*filter\n:FORWARD DROP [0:0]\n:DOCKER-USER - "
 					       "[0:0]\n%sCOMMIT\n",

@@ -369,7 +369,7 @@ static bool answer_questions(struct daemon *d)
 
 		if (!status_is_asked(d->status, page))
 			continue;
-		if (page != STATUS_TEXT && d->source.current)
+		if (d->source.current)
 			counts_read(&d->counts, &d->world, &d->report.compiled_with,
 				    d->source.current);
 		status_serve(d->status, page);

@@ -46,8 +46,10 @@ static bool disconnect_container(const struct work *k, struct error *err)
 /* Saves what the host had before us, before it is changed. */
 static bool set_forwarding(const struct work *k, struct error *err)
 {
-	return (k->step->container || saved_remember_forwarding(&k->world->saved, err)) &&
-	       ns_set_forward(k->ns, 1, err);
+	const uint8_t family = k->step->kind == STEP_FORWARDING6 ? 6 : 4;
+
+	return (k->step->container || saved_remember_forwarding(&k->world->saved, family, err)) &&
+	       ns_set_forward(k->ns, family, 1, err);
 }
 
 static bool set_forward_policy(const struct work *k, struct error *err)
@@ -91,7 +93,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 static bool restore_chains(const struct work *k, struct error *err)
 {
 	struct moment start = timing_start();
-	bool ok = iptables_restore(k->ns, k->step->variant, k->step->restore, err);
+	bool ok = iptables_restore(k->ns, k->step->variant, 4, k->step->restore, err);
 
 	timing_part("commit", start);
 	return ok;
@@ -115,6 +117,7 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
+	[STEP_FORWARDING6] = set_forwarding,
 };
 
 void pass_take(struct pass *p, struct world *w, uint32_t i)

@@ -117,7 +117,8 @@ static bool takes_away(const struct step *step)
 static bool is_about_translations(const struct nft_change *change)
 {
 	return change->object == NFT_TABLE ||
-	       (change->set && !strcmp(change->set->name, "translations")) ||
+	       (change->set && (!strcmp(change->set->name, "translations") ||
+				!strcmp(change->set->name, "translations6"))) ||
 	       (change->chain && !strcmp(change->chain->name, "prerouting"));
 }
 

@@ -153,7 +153,7 @@ static bool read_parts(struct memory *m, const struct world *w, const struct ns 
 {
 	struct space *space = &m->space;
 	route_list routes = {0};
-	int forward;
+	int forward, forward6;
 
 	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, NULL, err) ||
 				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
@@ -162,12 +162,13 @@ static bool read_parts(struct memory *m, const struct world *w, const struct ns 
 		return false;
 	if (!route_read(&routes, &m->arena, ns, err) ||
 	    !routing_read(&space->routing, &m->arena, ns, err) ||
-	    !ns_get_forward(ns, &forward, err) ||
+	    !ns_get_forward(ns, 4, &forward, err) || !ns_get_forward(ns, 6, &forward6, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
 		return false;
 	space->routes.items = routes.items;
 	space->routes.n = routes.n;
 	space->forward = forward == 1;
+	space->forward6 = forward6 == 1;
 	return true;
 }
 

@@ -85,8 +85,8 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 		*list_add(a, &f->routes) = (struct host_route){p->prefix, p->device};
 	}
 	interfaces_sort(&f->devices);
-	if (view->default_device)
-		*list_add(a, &f->routes) = (struct host_route){.device = view->default_device};
+	if (view->seen.default_device)
+		*list_add(a, &f->routes) = (struct host_route){.device = view->seen.default_device};
 	f->takes_mark = bridges_take_mark(f->bridges);
 	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
 	judge_direct(f, w, &view->engine);
@@ -95,6 +95,34 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 			      "chain raw-PREROUTING of table ip docker-bridges lacks its drops "
 			      "(flushed?); restart dockerd";
 	f->docker_drops = !f->open_why;
+}
+
+/* Docker's nftables backend writes a table for each family. */
+static const char *bridges_open6(struct arena *a, const struct world *w,
+				 const struct engine *engine, const interfaces *devices)
+{
+	struct engine with_ipv6 = {.up = engine->up};
+
+	if (!w->memory.bridges6.exists)
+		return "Docker writes no rules of IPv6 here (--ip6tables=false)";
+	list_each (network, &engine->networks)
+		if (network->ipv6)
+			*list_add(a, &with_ipv6.networks) = *network;
+	return bridges_open(&w->memory.bridges6, a, &with_ipv6, devices);
+}
+
+/* What Docker writes of IPv6; on engines before 27 mostly nothing. */
+static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
+		       const struct engine *engine, const struct filter_view *view)
+{
+	struct filter6 *six = &f->six;
+
+	six->exists = view->exists;
+	six->docker_user = view->docker_user && view->user_first;
+	six->raw_drops = view->raw_drops && !f->docker_nftables;
+	six->open_why = f->docker_nftables ? bridges_open6(a, w, engine, &f->devices)
+					   : handoff_view_opens_ipv6(view, engine, a);
+	six->docker_drops = !six->open_why;
 }
 
 /* Docker's drops do not stand, and not because nobody wanted them. */
@@ -139,8 +167,10 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
 	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
-	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
-	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
+	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, 4, err) ||
+	    !handoff_read(&m->filter6, &m->arena, ns, VARIANT_NFT, 6, err) ||
+	    !handoff_read_bridges(&m->bridges, &m->arena, ns, 4, w->options->mark_accept, err) ||
+	    !handoff_read_bridges(&m->bridges6, &m->arena, ns, 6, w->options->mark_accept, err) ||
 	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
 	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
 			err) ||
@@ -187,7 +217,7 @@ static bool go_on_without_engine(struct view *view, struct arena *a, struct worl
 
 static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
-	struct filter_view views[VARIANT_LEGACY + 1] = {0};
+	struct filter_view views[VARIANT_LEGACY + 1] = {0}, views6[VARIANT_LEGACY + 1] = {0};
 	struct facts *f = &view->facts;
 	struct space *host = &view->seen.have.spaces.items[0];
 
@@ -200,8 +230,10 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->were_containers = &w->saved.containers;
 	f->forgotten = w->saved.trouble;
 	views[VARIANT_NFT] = w->memory.filter;
-	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
-	    !ns_get_forward(&w->host, &f->ip_forward, err))
+	views6[VARIANT_NFT] = w->memory.filter6;
+	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, 4, err) ||
+	    !handoff_read(&views6[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, 6, err) ||
+	    !ns_get_forward(&w->host, 4, &f->ip_forward, err))
 		return false;
 	if (!view->engine.up && !go_on_without_engine(view, a, w, views, err))
 		return false;
@@ -226,6 +258,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(view, a, w);
+	judge_ipv6(f, a, w, &view->engine, &views6[f->variant]);
 	judge_loss(f, w);
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;
@@ -233,9 +266,12 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
-	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
 		list_each (handoff, &views[v].handoffs)
 			*list_add(a, &host->handoffs) = *handoff;
+		list_each (handoff, &views6[v].handoffs)
+			*list_add(a, &host->handoffs) = *handoff;
+	}
 	return true;
 }
 
@@ -315,17 +351,57 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*host = w->memory.space;
 	host->reachable = true;
 	*list_add(a, &view->places) = (struct place){.ns = &w->host, .memory = &w->memory};
-	if (!route_read_prefixes(&prefixes, a, &w->host, err))
+	if (!route_read_prefixes(&prefixes, a, &w->host, 4, err))
 		return false;
 	list_each (prefix, &prefixes)
 		if (prefix->prefix.len)
 			*list_add(a, &view->seen.host_prefixes) = *prefix;
-		else if (!view->default_device && !strchr(prefix->device, ' '))
-			view->default_device = prefix->device;
+		else if (!view->seen.default_device && !strchr(prefix->device, ' '))
+			view->seen.default_device = prefix->device;
 	view->facts.routed = view->seen.host_prefixes.items;
 	view->facts.n_routed = view->seen.host_prefixes.n;
 	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+/*
+ * A host that forwards takes no route from a router's advertisements, unless accept_ra is 2
+ * (Documentation/networking/ip-sysctl). 0: something else than the kernel looks after them.
+ */
+static const char *why_not_forward(struct arena *a, const char *device)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	if (!file_read(&text, arena_printf(a, "/proc/sys/net/ipv6/conf/%s/accept_ra", device),
+		       MAX_SWITCH, &err) ||
+	    buf_text(&text)[0] != '1')
+		return NULL;
+	return arena_printf(a,
+			    "the default route of IPv6 comes from a router's advertisements on %s, "
+			    "and would be lost with net.ipv6.conf.all.forwarding=1; sysctl "
+			    "net.ipv6.conf.%s.accept_ra=2",
+			    device, device);
+}
+
+bool observe_ipv6(struct view *view, struct arena *a, const struct world *w, struct error *err)
+{
+	struct facts *f = &view->facts;
+	host_prefix_list prefixes = {0};
+	int forward;
+
+	if (!ns_get_forward(&w->host, 6, &forward, err) ||
+	    !route_read_prefixes(&prefixes, a, &w->host, 6, err))
+		return false;
+	view->seen.have.spaces.items[0].forward6 = forward == 1;
+	list_each (p, &prefixes)
+		if (p->prefix.len)
+			*list_add(a, &view->seen.host_prefixes) = *p;
+		else if (p->advertised && !forward && !f->no_forward6)
+			f->no_forward6 = why_not_forward(a, p->device);
+	f->routed = view->seen.host_prefixes.items;
+	f->n_routed = view->seen.host_prefixes.n;
+	return true;
 }
 
 void observe_interfaces(struct view *view, struct arena *a, const struct state *want)

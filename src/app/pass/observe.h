@@ -17,7 +17,6 @@ struct place {
 struct view {
 	struct engine engine;
 	struct facts facts;
-	const char *default_device;  /* of the host's default route, or NULL */
 	struct observed seen;	     /* engine, facts and have, as plan_diff takes them */
 	LIST(struct place) places;   /* of seen.have.spaces */
 	struct known **known;	     /* of each container of the engine; NULL: nothing */
@@ -27,6 +26,9 @@ struct view {
 };
 
 MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w,
+			     struct error *err);
+/* What matters only where the file declares IPv6: forwarding, and routes of the host's. */
+MUST_CHECK bool observe_ipv6(struct view *view, struct arena *a, const struct world *w,
 			     struct error *err);
 /*
  * Gives compile() what is known about containers' own routes and rules. True: it has changed since

@@ -11,7 +11,11 @@
 
 #include <string.h>
 
-enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
+enum {
+	FIRST_WITH_IP6TABLES = 27,
+	FIRST_WITH_RAW_DROPS = 28,
+	FIRST_WITHOUT_RETURN = 28
+}; /* Docker Engine */
 
 static void decode(struct generation *g, const char *path, const struct texts *texts)
 {
@@ -199,7 +203,8 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	struct moment start = timing_start();
 
 	*p = (struct pass){0};
-	if (!observe_host(&p->view, &p->arena, w, err))
+	if (!observe_host(&p->view, &p->arena, w, err) ||
+	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)))
 		return false;
 	timing_stop("observe_host", start);
 	p->file = g->config.digest;
@@ -235,7 +240,7 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 {
 	const char *backend = options->backend ? options->backend : "nftables";
 
-	*p = (struct pass){0};
+	*p = (struct pass){.view.engine.major = options->engine};
 	p->view.facts =
 		(struct facts){.variant = VARIANT_NFT,
 			       .docker_user = true,
@@ -243,6 +248,10 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 			       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
 			       .docker_drops = true,
 			       .ip_forward = 1,
+			       .six = {.exists = options->engine >= FIRST_WITH_IP6TABLES,
+				       .docker_user = options->engine >= FIRST_WITH_IP6TABLES,
+				       .docker_drops = options->engine >= FIRST_WITH_IP6TABLES,
+				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS},
 			       .counters = options->counters,
 			       .mark_accept = options->mark_accept,
 			       .mark_raw = options->mark_raw,

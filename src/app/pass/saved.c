@@ -45,14 +45,20 @@ static bool member_is(const struct reading *r, uint32_t object, const char *key,
 	return node != JSON_ROOT && json_string_is(&r->json, node, text, strlen(text));
 }
 
-static void decode_before(const struct reading *r, uint32_t before)
+static bool member_is_zero(const struct reading *r, uint32_t object, const char *key)
 {
-	uint32_t forward = json_member(&r->json, before, "ip_forward");
-	struct saved *s = r->s;
+	uint32_t node = json_member(&r->json, object, key);
 	int64_t number;
 
-	s->forwarding_was_off =
-		forward != JSON_ROOT && json_integer_of(&number, &r->json, forward) && !number;
+	return node != JSON_ROOT && json_integer_of(&number, &r->json, node) && !number;
+}
+
+static void decode_before(const struct reading *r, uint32_t before)
+{
+	struct saved *s = r->s;
+
+	s->forwarding_was_off = member_is_zero(r, before, "ip_forward");
+	s->forwarding6_was_off = member_is_zero(r, before, "ip6_forward");
 	for (size_t i = VARIANT_NFT; i <= VARIANT_LEGACY; i++)
 		if (member_is(r, before, "variant", variant_names[i]))
 			s->variant = (enum variant)i;
@@ -209,12 +215,20 @@ void saved_release(struct saved *s)
 
 static void print_before(struct buf *text, const struct saved *s)
 {
+	const char *comma = "";
+
 	buf_puts(text, "{\"version\": 1,\n \"before\": {");
-	if (s->forwarding_was_off)
+	if (s->forwarding_was_off) {
 		buf_puts(text, "\"ip_forward\": 0");
+		comma = ", ";
+	}
+	if (s->forwarding6_was_off) {
+		buf_printf(text, "%s\"ip6_forward\": 0", comma);
+		comma = ", ";
+	}
 	if (s->policy_was_accept)
-		buf_printf(text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"",
-			   s->forwarding_was_off ? ", " : "", variant_names[s->variant]);
+		buf_printf(text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"", comma,
+			   variant_names[s->variant]);
 	buf_puts(text, "}");
 }
 
@@ -261,14 +275,16 @@ bool saved_write(struct saved *s, struct error *err)
 	return !s->dirty;
 }
 
-bool saved_remember_forwarding(struct saved *s, struct error *err)
+bool saved_remember_forwarding(struct saved *s, uint8_t family, struct error *err)
 {
-	if (s->forwarding_was_off)
+	bool *was_off = family == 6 ? &s->forwarding6_was_off : &s->forwarding_was_off;
+
+	if (*was_off)
 		return true;
-	s->forwarding_was_off = s->dirty = true;
+	*was_off = s->dirty = true;
 	if (saved_write(s, err))
 		return true;
-	s->forwarding_was_off = false;
+	*was_off = false;
 	return false;
 }
 

@@ -4,11 +4,10 @@
  * that `clear` can give it back, which `name`s of policies were containers, so that a translation
  * does not move to the host when its container is removed, and what was taken away to be made again
  * and is not there yet. JSON, replaced by rename:
- *     {"version": 1, "before": {"ip_forward": 0, "forward_policy": "ACCEPT", "variant": "nft"},
- *      "containers": ["wireguard"],
- *      "connections": [{"container": ID, "name": "db", "network": "shop", "settings": {…}}],
- *      "networks": [{"name": "shop", "settings": {…}}]}
- * A member that is absent is empty. A file that can't be read as ours is never written over.
+ *     {"version": 1, "before": {"ip_forward": 0, "ip6_forward": 0, "forward_policy": "ACCEPT",
+ * "variant": "nft"}, "containers": ["wireguard"], "connections": [{"container": ID, "name": "db",
+ * "network": "shop", "settings": {…}}], "networks": [{"name": "shop", "settings": {…}}]} A member
+ * that is absent is empty. A file that can't be read as ours is never written over.
  */
 #pragma once
 
@@ -19,7 +18,7 @@ struct saved {
 	const char *path;
 	struct file_mark mark; /* of the file when it was read or written last */
 	struct arena arena;
-	bool forwarding_was_off;
+	bool forwarding_was_off, forwarding6_was_off;
 	bool policy_was_accept;
 	enum variant variant; /* of the FORWARD chain whose policy we changed */
 	name_list containers; /* sorted */
@@ -34,7 +33,7 @@ void saved_refresh(struct saved *saved);
 void saved_release(struct saved *saved);
 
 /* Called before the change. They write only what is not written yet. */
-MUST_CHECK bool saved_remember_forwarding(struct saved *saved, struct error *err);
+MUST_CHECK bool saved_remember_forwarding(struct saved *saved, uint8_t family, struct error *err);
 MUST_CHECK bool saved_remember_policy(struct saved *saved, enum variant variant, struct error *err);
 /* These and no others; sorted. */
 MUST_CHECK bool saved_remember_containers(struct saved *saved, const name_list *names,

@@ -14,8 +14,8 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 
 	list_each (h, &host->handoffs) {
 		hash = hash_more(hash, h->chain, strlen(h->chain));
-		hash = hash_word(hash, (uint64_t)h->variant << 35 | (uint64_t)h->bits << 3 |
-					       (uint64_t)h->behind << 2 |
+		hash = hash_word(hash, (uint64_t)h->family << 40 | (uint64_t)h->variant << 35 |
+					       (uint64_t)h->bits << 3 | (uint64_t)h->behind << 2 |
 					       (uint64_t)h->in_place << 1 | h->present);
 	}
 	list_each (p, &seen->host_prefixes) {

@@ -27,8 +27,10 @@ struct memory {
 	bool has_walls; /* other people's drops were read, too: where something is translated */
 	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
+	struct filter_view filter6;  /* … of IPv6, too … */
 	struct bridges_view bridges; /* … and Docker's own … */
-	struct firewalld firewalld;  /* … and firewalld's */
+	struct bridges_view bridges6;
+	struct firewalld firewalld; /* … and firewalld's */
 };
 
 /* The host's sets as our own transactions left them (app/pass/written.h). */

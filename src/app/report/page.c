@@ -120,6 +120,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 		 (double)r->took_us / 1000, r->reason, r->error[0] ? ": " : "", r->error);
 	buf_line(out, "drift      repaired: %llu; revoked connections ended: %llu",
 		 (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
+	policies_print_never_hit(out, r, g, &fates);
 	print_fights(out, r);
 	print_findings(out, &r->findings);
 }
@@ -200,6 +201,8 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, ",\n  \"policies\": {\"total\": %u", fates.n);
 	for (size_t i = 0; i < N_POLICY_STATES; i++)
 		buf_printf(out, ", \"%s\": %u", policy_states[i], fates.in[i]);
+	if (policies_are_counted(r, g))
+		buf_printf(out, ", \"never_hit\": %u", policies_never_hit(r, g, &fates));
 	buf_puts(out, "}");
 	policies_print_json(out, r, g, &fates);
 	json_fights(out, r);

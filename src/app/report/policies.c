@@ -100,10 +100,49 @@ static uint32_t listed(const struct generation *g)
 	return n < MAX_LISTED ? n : MAX_LISTED;
 }
 
-static bool is_counted(const struct report *r, const struct generation *g)
+bool policies_are_counted(const struct report *r, const struct generation *g)
 {
 	return g && r->counts->on && r->counts->digest == g->config.digest;
 }
+
+/* --- never hit --- */
+
+enum { NAMED = 20 }; /* on a line for people */
+
+static bool is_never_hit(const struct report *r, const struct generation *g,
+			 const struct fates *fates, uint32_t i)
+{
+	const struct policy *p = &g->config.policies.items[i];
+
+	return (p->from || p->nat != NAT_NO) && fates->items[i].state == POLICY_ENFORCED &&
+	       !r->counts->packets[i];
+}
+
+uint32_t policies_never_hit(const struct report *r, const struct generation *g,
+			    const struct fates *fates)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; policies_are_counted(r, g) && i < fates->n; i++)
+		n += is_never_hit(r, g, fates, i);
+	return n;
+}
+
+void policies_print_never_hit(struct buf *out, const struct report *r, const struct generation *g,
+			      const struct fates *fates)
+{
+	uint32_t n = policies_never_hit(r, g, fates), named = 0;
+
+	if (!n)
+		return;
+	buf_printf(out, "never hit  %u of %u policies:", n, fates->n);
+	for (uint32_t i = 0; i < fates->n && named < NAMED; i++)
+		if (is_never_hit(r, g, fates, i))
+			buf_printf(out, "%s policies[%u]", named++ ? "," : "", i);
+	buf_puts(out, n > NAMED ? " … (--json tells the packets of each)\n" : "\n");
+}
+
+/* --- for programs --- */
 
 void policies_print_json(struct buf *out, const struct report *r, const struct generation *g,
 			 const struct fates *fates)
@@ -128,7 +167,7 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 			buf_puts(out, ", \"why\": ");
 			buf_json_string(out, fate->why);
 		}
-		if (is_counted(r, g))
+		if (policies_are_counted(r, g))
 			buf_printf(out, ", \"packets\": %llu",
 				   (unsigned long long)r->counts->packets[i]);
 		buf_puts(out, "}");
@@ -154,7 +193,7 @@ void policies_print_metrics(struct buf *out, const struct report *r, const struc
 {
 	AUTO_BUF struct buf name = {0};
 
-	if (!is_counted(r, g))
+	if (!policies_are_counted(r, g))
 		return;
 	buf_puts(
 		out,

@@ -32,5 +32,13 @@ enum { MAX_LISTED = 10000 };
 /* Prints ",\n \"policy_list\": […]" and how many are left out. */
 void policies_print_json(struct buf *out, const struct report *r, const struct generation *g,
 			 const struct fates *fates);
+/* Enforced ones that let nothing through since their rules stand: their number; 0: nothing counts.
+ */
+uint32_t policies_never_hit(const struct report *r, const struct generation *g,
+			    const struct fates *fates);
+/* One line that names some of them, or nothing. */
+void policies_print_never_hit(struct buf *out, const struct report *r, const struct generation *g,
+			      const struct fates *fates);
+bool policies_are_counted(const struct report *r, const struct generation *g);
 /* Prints a family of samples; nothing if nothing is counted. */
 void policies_print_metrics(struct buf *out, const struct report *r, const struct generation *g);

@@ -248,21 +248,19 @@ static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *
 	const struct policy *p = &c->config->policies.items[i];
 	const struct peers *all = without_those_beside(c, r->subject);
 
-	for
-		each_family(family)
-		{
-			const struct peers *from = of_family(c, r->from, family),
-					   *to = of_family(c, all, family);
-			struct grant new = {.from = from, .to = to, .origin = i};
+	each_family (family) {
+		const struct peers *from = of_family(c, r->from, family),
+				   *to = of_family(c, all, family);
+		struct grant new = {.from = from, .to = to, .origin = i};
 
-			if (!from->n || !to->n || stays_within(c, from, to))
-				continue;
-			new.from_name = name_of_part(c, name_of_list(c, p->from), r->from, from);
-			new.to_name = name_of_part(c, name_of_list(c, p->subject), all, to);
-			new.matches = kept_matches(c, family, &new.n_matches);
-			grant(c, new);
-			grant_routes(c, &new);
-		}
+		if (!from->n || !to->n || stays_within(c, from, to))
+			continue;
+		new.from_name = name_of_part(c, name_of_list(c, p->from), r->from, from);
+		new.to_name = name_of_part(c, name_of_list(c, p->subject), all, to);
+		new.matches = kept_matches(c, family, &new.n_matches);
+		grant(c, new);
+		grant_routes(c, &new);
+	}
 }
 
 static const struct peers *one_peer(struct compiler *c, struct prefix net)
@@ -464,14 +462,12 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 /* A target with both families: each in its own. */
 static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
 {
-	for
-		each_family(family)
-		{
-			const struct peers *to = of_family(c, r->to, family);
+	each_family (family) {
+		const struct peers *to = of_family(c, r->to, family);
 
-			if (to->n)
-				translate_to(c, i, r, to->items[0].net.ip, node);
-		}
+		if (to->n)
+			translate_to(c, i, r, to->items[0].net.ip, node);
+	}
 }
 
 /* What comes from the container itself is all of its own traffic. */
@@ -515,8 +511,8 @@ static void masquerade_family(struct compiler *c, uint32_t i, const struct resol
 
 static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
 {
-	for
-		each_family(family) masquerade_family(c, i, r, node, family);
+	each_family (family)
+		masquerade_family(c, i, r, node, family);
 }
 
 /* NULL is the host. */

@@ -250,7 +250,12 @@ bool engine_network_translates(const struct engine_network *network)
 	return gateway_mode_translates(engine_network_option(network, GATEWAY_MODE));
 }
 
+bool gateway_mode_is_open(const char *mode)
+{
+	return !strcmp(mode, "nat-unprotected");
+}
+
 bool engine_network_is_open(const struct engine_network *network)
 {
-	return !strcmp(engine_network_option(network, GATEWAY_MODE), "nat-unprotected");
+	return gateway_mode_is_open(engine_network_option(network, GATEWAY_MODE));
 }

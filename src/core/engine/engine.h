@@ -94,11 +94,13 @@ struct kept_network {
 
 /* "" where the network was made without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);
-#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
+#define GATEWAY_MODE  "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
+#define GATEWAY_MODE6 "com.docker.network.bridge.gateway_mode_ipv6"
 /* Containers are reached by the host's address: Docker's default. */
 bool gateway_mode_translates(const char *mode);
+/* Left open by whoever made it: nat-unprotected. */
+bool gateway_mode_is_open(const char *mode);
 bool engine_network_translates(const struct engine_network *network);
-/* Left open by whoever made it: gateway_mode nat-unprotected. */
 bool engine_network_is_open(const struct engine_network *network);
 
 enum docker_firewall {

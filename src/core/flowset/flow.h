@@ -25,4 +25,7 @@ extern const flow_value flow_most[N_FLOW_FIELDS]; /* the largest value of each f
 flow_value flow_value_of_ip(struct ip ip);
 struct ip flow_value_to_ip(flow_value value);
 struct flow_range flow_range_of_prefix(struct prefix prefix);
+/* Every address of a family, as ranges: those of IPv6 stand around those of IPv4. */
+enum { MOST_FAMILY_RANGES = 2 };
+uint32_t flow_ranges_of_family(struct flow_range ranges[MOST_FAMILY_RANGES], uint8_t family);
 int flow_range_by_low(const void *left, const void *right); /* as qsort takes it */

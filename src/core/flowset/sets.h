@@ -33,6 +33,8 @@ void limit_to_prefix(struct flow_sets *s, struct flow_set *set, enum flow_field 
 void limit_to_ranges(struct flow_set *set, enum flow_field field, const range_list *ranges);
 void limit_to_peers(struct flow_sets *s, struct flow_set *set, enum flow_field field,
 		    const struct peers *peers);
+void limit_to_family(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+		     uint8_t family);
 /* Every protocol and every port are no limit. */
 void limit_to_traffic(struct flow_sets *s, struct flow_set *set, struct traffic match);
 /* Builds the diagram of the list and empties the list. */
@@ -40,3 +42,5 @@ struct diagram flow_sets_build(struct flow_sets *s, struct diagram_pool *pool);
 
 /* Every value of the field that is in none of them; they are sorted then. */
 range_list ranges_outside(struct arena *a, range_list *ranges, enum flow_field field);
+/* The parts of them that are addresses of a family. */
+range_list ranges_of_family(struct arena *a, const range_list *ranges, uint8_t family);

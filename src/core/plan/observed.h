@@ -25,6 +25,7 @@ struct observed {
 	struct state
 		have; /* spaces[0] is the host; attachments and networks come from the engine */
 	LIST(struct host_prefix) host_prefixes;
+	const char *default_device; /* of the host's default route, or NULL */
 	LIST(struct named_interface) interfaces;
 	LIST(struct kept_endpoint) kept; /* removed earlier and not created again yet */
 	LIST(struct kept_network) kept_networks;

@@ -25,6 +25,7 @@ enum step_kind {
 	STEP_DISCONNECT,
 	STEP_CONNECT,
 	STEP_FORWARDING,     /* ip_forward = 1 in a namespace */
+	STEP_FORWARDING6,    /* net.ipv6.conf.all.forwarding = 1 */
 	STEP_FORWARD_POLICY, /* DROP, as Docker would have set it */
 	STEP_ADD_ROUTE,
 	STEP_IPTABLES, /* one restore in one namespace, additions and changes */

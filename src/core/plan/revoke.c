@@ -38,8 +38,12 @@ bool connection_is_translated(const struct connection *c)
 
 static uint64_t hash_of(struct ip src, struct ip dst, uint8_t proto, uint16_t port)
 {
-	uint64_t hash = hash_word(HASH_START, (uint64_t)ip_to_v4(src) << 32 | ip_to_v4(dst));
+	uint64_t hash;
 
+	if (src.family == 4)
+		hash = hash_word(HASH_START, (uint64_t)ip_to_v4(src) << 32 | ip_to_v4(dst));
+	else
+		hash = hash_more(hash_bytes(&src, sizeof(src)), &dst, sizeof(dst));
 	return hash_word(hash, (uint64_t)proto << 16 | port);
 }
 

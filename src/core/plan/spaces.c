@@ -125,7 +125,17 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 }
 
-/* The policies with rules in a namespace: the first one, and how many more. */
+/* Behind the rules: on engines that leave IPv6 open ours close it. */
+static void diff_forwarding6(struct differ *d, uint32_t want, uint32_t have)
+{
+	const struct space *w = &d->want->spaces.items[want];
+
+	if (w->forward6 && !d->seen->have.spaces.items[have].forward6)
+		space_step(d, STEP_FORWARDING6, '~', "forwarding", want, have)->text =
+			arena_printf(d->a, "%s: net.ipv6.conf.all.forwarding = 1", space_name(w));
+}
+
+/* The policies that put rules into a namespace: the first, and how many more. */
 static const char *origins_of(struct differ *d, const struct ruleset *rs)
 {
 	uint32_t first = NONE, n = 0, last = NONE;
@@ -252,16 +262,17 @@ static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool rem
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
 {
 	list_each (h, &space->handoffs)
-		if (h->variant == handoff->variant && !strcmp(h->table, handoff->table) &&
-		    !strcmp(h->chain, handoff->chain) && h->behind == handoff->behind)
+		if (h->variant == handoff->variant && h->family == handoff->family &&
+		    !strcmp(h->table, handoff->table) && !strcmp(h->chain, handoff->chain) &&
+		    h->behind == handoff->behind)
 			return h;
 	return NULL;
 }
 
 static const char *handoff_text(struct differ *d, const struct handoff *h)
 {
-	return arena_printf(d->a, "host: %s %s%s: mark %#x accept", h->table, h->chain,
-			    h->behind ? " behind foreign rules" : "", h->bits);
+	return arena_printf(d->a, "host: %s%s %s%s: mark %#x accept", h->family == 6 ? "ip6 " : "",
+			    h->table, h->chain, h->behind ? " behind foreign rules" : "", h->bits);
 }
 
 static void diff_handoffs(struct differ *d, bool add)
@@ -349,6 +360,7 @@ static void diff_space(struct differ *d, uint32_t w, uint32_t h)
 	diff_routes(d, w, h, true);
 	diff_chains(d, w, h, false);
 	diff_firewall(d, w, h);
+	diff_forwarding6(d, w, h);
 	diff_routes(d, w, h, false);
 	if (h)
 		diff_chains(d, w, h, true);

@@ -299,8 +299,10 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 
 		buf_printf(out, "  subgraph %s%u%s", l->cluster, i, l->title);
 		print_label(out, network->name);
-		buf_printf(out, " %s%s%s", prefix_format(network->subnet).s,
-			   network->internal ? " internal" : "", l->title_end);
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (network->ipam[f].subnet.ip.family)
+				buf_printf(out, " %s", prefix_format(network->ipam[f].subnet).s);
+		buf_printf(out, "%s%s", network->internal ? " internal" : "", l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
 				l->print_node(out, g, n);
@@ -330,7 +332,10 @@ static void print_json(struct buf *out, const struct graph *g)
 	list_each (network, &g->config->networks) {
 		buf_puts(out, comma);
 		print_key(out, "    {", "name", network->name);
-		print_key(out, ", ", "subnet", prefix_format(network->subnet).s);
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (network->ipam[f].subnet.ip.family)
+				print_key(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
+					  prefix_format(network->ipam[f].subnet).s);
 		buf_printf(out, ", \"internal\": %s}", network->internal ? "true" : "false");
 		comma = ",\n";
 	}

@@ -2,6 +2,7 @@
 #include "core/reach/path.h"
 
 #include "base/buf.h"
+#include "core/compile/trust.h"
 
 #include <string.h>
 
@@ -79,6 +80,82 @@ static const char *docker_stage(const struct facts *facts)
 	return "filter FORWARD";
 }
 
+/* Docker >= 28 lets a bridge in that it was told to trust when it made the network. */
+static bool is_trusted(const struct walker *w, uint32_t network)
+{
+	const struct engine_network *there =
+		w->seen ? engine_find_network(w->seen->engine, network_name(w, network)) : NULL;
+	const char *trusted = there ? engine_network_option(there, TRUSTED)
+				    : w->reach->trusted[network],
+		   *in = w->now.in >= REACH_N_IN ? interface_name(w->reach, w->now.in) : NULL;
+
+	for (size_t len; in && *trusted; trusted += len + (trusted[len] == ':')) {
+		len = strcspn(trusted, ":");
+		if (len == strlen(in) && !memcmp(trusted, in, len))
+			return true;
+	}
+	return false;
+}
+
+static bool drops_in_raw(const struct walker *w)
+{
+	uint32_t there = reach_network_of(w->reach, w->now.dst);
+
+	return w->facts->raw_drops && (there == NONE || !is_trusted(w, there));
+}
+
+/*
+ * By which interface it comes in. Where the file asks for none, it is the one that the host's
+ * routes lead back by: other people's rules may ask for it.
+ */
+static const char *entrance(const struct walker *w)
+{
+	const struct host_prefix *best = NULL;
+
+	if (w->now.in != REACH_IN_OTHER)
+		return interface_name(w->reach, w->now.in);
+	list_each (p, &w->seen->host_prefixes)
+		if (!p->dead && prefix_contains(p->prefix, w->now.src) &&
+		    (!best || p->prefix.len > best->prefix.len))
+			best = p;
+	if (best)
+		return best->device;
+	return w->seen->default_device ? w->seen->default_device
+				       : interface_name(w->reach, REACH_IN_OTHER);
+}
+
+/* By a bridge of another network, which the engine may know alone. */
+static bool comes_by_bridge(const struct walker *w)
+{
+	const char *in = w->seen ? entrance(w) : "";
+
+	if (reach_network_of(w->reach, w->now.src) != NONE)
+		return true;
+	if (w->seen)
+		list_each (network, &w->seen->engine->networks)
+			if (network->bridge && !strcmp(network->bridge, in))
+				return !network->internal;
+	return false;
+}
+
+/* Internal networks have other drops of Docker's before these. */
+static bool is_internal(const struct walker *w, uint32_t network)
+{
+	return network != NONE && w->reach->config->networks.items[network].internal;
+}
+
+/* Where Docker drops what one bridge sends to another. */
+static const char *stage_between(const struct walker *w)
+{
+	uint32_t from = reach_network_of(w->reach, w->now.src),
+		 to = reach_network_of(w->reach, w->now.dst);
+
+	if (w->facts->docker_nftables || to == NONE || from == to || !comes_by_bridge(w) ||
+	    is_internal(w, from) || is_internal(w, to))
+		return docker_stage(w->facts);
+	return "filter DOCKER-ISOLATION-STAGE-2";
+}
+
 static void dropped_by_docker(struct walker *w)
 {
 	if (!w->facts->docker_drops && reach_network_of(w->reach, w->now.dst) == NONE)
@@ -87,12 +164,12 @@ static void dropped_by_docker(struct walker *w)
 		hop(w, HOP_STOPS, NULL, "inet harborwall forward", NONE,
 		    "nobody else closes network %s: harborwall drops it",
 		    network_name(w, reach_network_of(w->reach, w->now.dst)));
-	else if (w->facts->raw_drops)
+	else if (drops_in_raw(w))
 		hop(w, HOP_STOPS, NULL, "raw PREROUTING", NONE,
 		    "Docker drops what comes to %s by another interface than its own bridge",
 		    ip_format(w->now.dst).s);
 	else
-		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
+		hop(w, HOP_STOPS, NULL, stage_between(w), NONE,
 		    "Docker drops what comes from another network or from outside");
 	stops(w);
 }
@@ -128,7 +205,7 @@ static bool past_walls(struct walker *w, bool dnat)
 
 	if (!w->seen || there == NONE || w->now.in < REACH_IN_OTHER)
 		return true;
-	first.in = interface_name(w->reach, w->now.in);
+	first.in = entrance(w);
 	first.out = w->reach->bridges[there];
 	text = walls_stop(w->a, w->reach->config, w->seen, &first);
 	if (!text)
@@ -152,7 +229,7 @@ static void to_container(struct walker *w)
 
 static void admitted(struct walker *w, uint32_t policy)
 {
-	if (w->facts->raw_drops)
+	if (drops_in_raw(w))
 		hop(w, HOP_GOES_ON, NULL, "raw PREROUTING", policy,
 		    "the mark 0x%x lifts Docker's drop", w->facts->mark_raw);
 	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", policy, "%s reaches %s",
@@ -206,10 +283,17 @@ static void closed(struct walker *w)
 
 /* --- translations --- */
 
-static const struct translation *translation_of(const struct reach_space *space, uint32_t leaf)
+/* A policy may translate in both families, each of them in its own. */
+static bool is_of_family(const struct translation *t, const struct reach_flow *flow)
+{
+	return !flow->src.family || t->to.family == flow->src.family;
+}
+
+static const struct translation *translation_of(const struct reach_space *space,
+						const struct reach_flow *flow, uint32_t leaf)
 {
 	list_each (t, &space->flows->translations)
-		if (t->origin == leaf - REACH_POLICY)
+		if (t->origin == leaf - REACH_POLICY && is_of_family(t, flow))
 			return t;
 	return NULL;
 }
@@ -235,7 +319,7 @@ static void to_host(struct walker *w)
 
 	flow.dst = (struct ip){0};
 	leaf = reach_ask(w->reach, host->doors, &flow);
-	t = leaf ? translation_of(host, leaf) : NULL;
+	t = leaf ? translation_of(host, &flow, leaf) : NULL;
 	if (!t) {
 		hop(w, HOP_ARRIVES, NULL, "input", NONE,
 		    "this host itself: its own firewall decides, no policy does");
@@ -264,6 +348,7 @@ static void leave(struct walker *w, const char *container)
 		const char *name = config_name(config, address_container(address));
 
 		if (!name || strcmp(name, container) != 0 ||
+		    address->ip.family != w->now.dst.family ||
 		    reach_network_of(w->reach, address->ip) == NONE)
 			continue;
 		if (best == NONE || address->network == there)
@@ -289,7 +374,7 @@ container_door(const struct walker *w, const struct reach_space *space, const ch
 
 		flow.in = t->iface ? reach_interface(w->reach->pool, t->iface) : REACH_IN_OTHER;
 		leaf = reach_ask(w->reach, space->doors, &flow);
-		if (leaf != REACH_POLICY + t->origin)
+		if (leaf != REACH_POLICY + t->origin || !is_of_family(t, &flow))
 			continue;
 		if (t->iface)
 			*condition = arena_printf(w->a, ", if it comes in by %s there", t->iface);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/reach.h"
 
+#include "core/compile/trust.h"
 #include "core/flowset/sets.h"
 
 #include <string.h>
@@ -66,6 +67,13 @@ static struct diagram build(struct building *b)
 	return flow_sets_build(&b->sets, b->pool->diagrams);
 }
 
+void add_subnets(range_list *ranges, struct arena *a, const struct network *network)
+{
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (network->ipam[f].subnet.ip.family)
+			*list_add(a, ranges) = flow_range_of_prefix(network->ipam[f].subnet);
+}
+
 /* --- where sources are at home --- */
 
 /*
@@ -106,34 +114,44 @@ static range_list host_addresses(struct building *b)
 	for (uint32_t i = 0; i < b->reach->config->networks.n; i++) {
 		const struct network *network = &b->reach->config->networks.items[i];
 
-		if (b->host->bridges[i] && network->gateway.family)
-			*list_add(b->pool->a, &ranges) =
-				flow_range_of_prefix(prefix_of(network->gateway));
+		for (enum family f = 0; b->host->bridges[i] && f < N_FAMILIES; f++)
+			if (network->ipam[f].gateway.family)
+				*list_add(b->pool->a, &ranges) =
+					flow_range_of_prefix(prefix_of(network->ipam[f].gateway));
 	}
 	return ranges;
 }
 
-static void add_network(struct building *b, uint32_t i, const range_list *beyond)
+static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
+		       const range_list *beyond)
 {
-	const struct network *network = &b->reach->config->networks.items[i];
 	uint32_t in = add_interface(b->pool, b->host->bridges[i]);
 	struct flow_set *set;
 
 	if (!b->host->apart[i]) {
 		set = flow_sets_add(&b->sets, REACH_WITHIN);
-		limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
-		limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
+		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
 	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
-	limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
-	if (network->internal)
+	if (b->reach->config->networks.items[i].internal)
 		return;
 	set = flow_sets_add(&b->sets, REACH_EGRESS);
-	limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
 	limit_to_ranges(set, FLOW_DST, beyond);
 	limit_to_value(&b->sets, set, FLOW_IN, in);
+}
+
+static void add_network(struct building *b, uint32_t i, const range_list *beyond)
+{
+	const struct network *network = &b->reach->config->networks.items[i];
+
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (network->ipam[f].subnet.ip.family)
+			add_subnet(b, i, network->ipam[f].subnet, beyond);
 }
 
 static struct diagram build_free(struct building *b)
@@ -148,8 +166,7 @@ static struct diagram build_free(struct building *b)
 		if (!b->host->bridges[i])
 			continue;
 		in = add_interface(b->pool, b->host->bridges[i]);
-		*list_add(b->pool->a, &subnets) =
-			flow_range_of_prefix(config->networks.items[i].subnet);
+		add_subnets(&subnets, b->pool->a, &config->networks.items[i]);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
 	beyond = ranges_outside(b->pool->a, &subnets, FLOW_DST);
@@ -191,6 +208,8 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 
 		limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
 		limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
+		if (b->reach->config->has_ipv6 && !t->from.ip.family)
+			limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
 		if (t->iface)
 			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, t->iface));
 		limit_to_traffic(&b->sets, set, t->match);
@@ -205,6 +224,8 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 
 		if (m->from)
 			limit_to_peers(&b->sets, set, FLOW_SRC, m->from);
+		else if (b->reach->config->has_ipv6)
+			limit_to_family(&b->sets, set, FLOW_SRC, m->family);
 		if (m->to)
 			limit_to_peers(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
@@ -212,6 +233,19 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 		limit_to_traffic(&b->sets, set, m->match);
 	}
 	return build(b);
+}
+
+static const char *const *trusted_by(struct arena *a, const struct state *want)
+{
+	const char **trusted = arena_array(a, const char *, want->networks.n + 1);
+
+	list_each (network, &want->networks) {
+		trusted[network - want->networks.items] = "";
+		list_each (option, &network->options)
+			if (!strcmp(option->name, TRUSTED))
+				trusted[network - want->networks.items] = option->value;
+	}
+	return trusted;
 }
 
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
@@ -227,7 +261,8 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.config = config,
 				.resolution = resolution,
 				.bridges = b.host->bridges,
-				.apart = b.host->apart};
+				.apart = b.host->apart,
+				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
 	reach->governed = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);

@@ -19,7 +19,7 @@
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
-#include "core/flowset/diagram.h"
+#include "core/flowset/sets.h"
 #include "core/ruleset/flows.h"
 
 /* Values of FLOW_IN; numbers of interface names follow. */
@@ -67,12 +67,13 @@ struct reach {
 	struct reach_pool *pool;
 	const struct config *config;
 	const struct resolution *resolution;
-	const char *const *bridges;	 /* of each declared network; NULL: it has no bridge */
-	const bool *apart;		 /* its containers do not reach each other */
-	struct diagram genuine;		 /* (source, interface) pairs where the source is at home */
-	struct diagram governed;	 /* what policies admit, from genuine sources */
-	struct diagram free;		 /* what no policy decides */
-	struct diagram open;		 /* governed and free; free counts first */
+	const char *const *bridges; /* of each declared network; NULL: it has no bridge */
+	const bool *apart;	    /* its containers do not reach each other */
+	const char *const *trusted; /* of each: bridges that it is made to let in, "a:b", or "" */
+	struct diagram genuine;	    /* (source, interface) pairs where the source is at home */
+	struct diagram governed;    /* what policies admit, from genuine sources */
+	struct diagram free;	    /* what no policy decides */
+	struct diagram open;	    /* governed and free; free counts first */
 	LIST(struct reach_space) spaces; /* [0] is the host */
 };
 
@@ -97,6 +98,8 @@ struct reach_flow {
 
 /* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
+/* The subnets of both families that a network has, as ranges of addresses. */
+void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool; equal targets have equal numbers. */

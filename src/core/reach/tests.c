@@ -28,6 +28,13 @@ static void add_matches(struct tester *t)
 	}
 }
 
+/* A policy let it through, and then somebody else's rule did not. */
+static bool is_stopped_behind(const struct reach_path *path)
+{
+	return !path->allowed && path->hops.n > 1 &&
+	       path->hops.items[path->hops.n - 2].kind == HOP_ADMITS;
+}
+
 /* What decided about it. */
 static const char *reason(struct tester *t, const struct reach_path *path)
 {
@@ -41,7 +48,7 @@ static const char *reason(struct tester *t, const struct reach_path *path)
 		return "";
 	/* what arrives is decided at the last hop */
 	text = path->hops.items[path->hops.n - 1 - (path->allowed && path->hops.n > 1)].text;
-	if (path->allowed)
+	if (path->allowed || is_stopped_behind(path))
 		return text;
 	near = reach_nearest(t->a, t->reach, &path->last);
 	if (near.policy == NONE)
@@ -145,6 +152,20 @@ bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *rea
 	struct reach_query query;
 
 	return *ask(&t, &query, engine) || reach_tries(flows, a, reach, engine, &query);
+}
+
+bool reach_test_example(struct reach_flow *flow, struct arena *a, const struct reach *reach,
+			const struct engine *engine, const struct flow_test *test)
+{
+	struct tester t = {.a = a, .reach = reach, .test = test};
+	struct reach_answer answer;
+	struct reach_query query;
+
+	if (*ask(&t, &query, engine))
+		return false;
+	reach_query(&answer, reach, &query);
+	return reach_example(flow, reach, test->open ? answer.closed : answer.open) ||
+	       reach_example(flow, reach, answer.asked);
 }
 
 bool reach_test_differs(const struct test_try *try)

@@ -29,6 +29,9 @@ struct test_try {
 /* The flows of a test that this host can try (core/reach/query.h). */
 bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *reach,
 		      const struct engine *engine, const struct flow_test *test);
+/* One flow of it, that speaks against it if there is such. False: it has none. */
+bool reach_test_example(struct reach_flow *flow, struct arena *a, const struct reach *reach,
+			const struct engine *engine, const struct flow_test *test);
 /* What speaks against the test; NULL: nothing. */
 const char *reach_test_refuted(struct arena *a, const struct reach *reach,
 			       const struct flow_test *test, const struct test_try *try);

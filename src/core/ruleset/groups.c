@@ -433,21 +433,18 @@ void build_groups(struct ends *ends, const grouped_list *flows, enum way way)
 	}
 	list_each (group, &l.groups)
 		build_group(&l, group);
-	for
-		each_family(family)
-		{
-			build_destinations(&d, family);
-			build_destination_ranges(&d, family);
-		}
+	each_family (family) {
+		build_destinations(&d, family);
+		build_destination_ranges(&d, family);
+	}
 }
 
 void dispatch_groups(struct builder *b, struct chain *chain, enum way way)
 {
 	static const char *const maps[] = {DESTINATIONS, DESTINATION_RANGES};
 
-	for
-		each_family(family) for (size_t i = 0; i < COUNT_OF(maps); i++)
-		{
+	each_family (family)
+		for (size_t i = 0; i < COUNT_OF(maps); i++) {
 			const char *name = name_of_map(b, ways[way].prefix, maps[i], family);
 
 			if (ruleset_find_set(b->rs, name))

@@ -64,8 +64,8 @@ static void add_dnat_map(struct builder *b, const struct flows *flows, uint8_t f
 
 void add_dnat_elements(struct builder *b, const struct flows *flows)
 {
-	for
-		each_family(family) add_dnat_map(b, flows, family);
+	each_family (family)
+		add_dnat_map(b, flows, family);
 }
 
 static void add_translated_set(struct builder *b, const struct flows *flows, uint8_t family)
@@ -84,8 +84,8 @@ static void add_translated_set(struct builder *b, const struct flows *flows, uin
 
 void add_translated(struct builder *b, const struct flows *flows)
 {
-	for
-		each_family(family) add_translated_set(b, flows, family);
+	each_family (family)
+		add_translated_set(b, flows, family);
 }
 
 static const char *translation_comment(struct builder *b, const struct translation *t)
@@ -147,12 +147,10 @@ void build_dnat(struct builder *b, const struct flows *flows)
 	list_each (t, &flows->translations)
 		if (t->from.ip.family && !is_said(flows, t))
 			add_dnat_rule(b, chain, t);
-	for
-		each_family(family)
-		{
-			mark_translated(b, chain, family);
-			translate_by_map(b, chain, family);
-		}
+	each_family (family) {
+		mark_translated(b, chain, family);
+		translate_by_map(b, chain, family);
+	}
 	list_each (t, &flows->translations)
 		if (!t->from.ip.family && !is_plain(t))
 			add_dnat_rule(b, chain, t);
@@ -179,8 +177,8 @@ static void add_forwarded_set(struct builder *b, const struct flows *flows, uint
 
 void add_forwarded(struct builder *b, const struct flows *flows)
 {
-	for
-		each_family(family) add_forwarded_set(b, flows, family);
+	each_family (family)
+		add_forwarded_set(b, flows, family);
 }
 
 static void add_forwarded_rule(struct builder *b, struct chain *chain, const struct translation *t,
@@ -217,19 +215,17 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 	list_each (t, &flows->translations)
 		if (!is_plain(t) && !is_said(flows, t))
 			add_forwarded_rule(b, chain, t, way);
-	for
-		each_family(family)
-		{
-			const char *name = name_of_family(b, set, family);
-			struct rule *rule;
+	each_family (family) {
+		const char *name = name_of_family(b, set, family);
+		struct rule *rule;
 
-			if (!ruleset_find_set(b->rs, name))
-				continue;
-			rule = add_rule(b, chain, family, NULL, NONE);
-			term_lookup(b, rule, TERM_LOOKUP, name, (uint8_t)w->interface,
-				    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
-			term_name(b, rule, TERM_GOTO, ADMIT);
-		}
+		if (!ruleset_find_set(b->rs, name))
+			continue;
+		rule = add_rule(b, chain, family, NULL, NONE);
+		term_lookup(b, rule, TERM_LOOKUP, name, (uint8_t)w->interface,
+			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
+		term_name(b, rule, TERM_GOTO, ADMIT);
+	}
 }
 
 /* --- sources that the target sees --- */
@@ -305,8 +301,8 @@ static void masquerade_family(struct builder *b, struct chain *chain, const stru
 
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	for
-		each_family(family) masquerade_family(b, chain, flows, family);
+	each_family (family)
+		masquerade_family(b, chain, flows, family);
 }
 
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows)
@@ -366,18 +362,16 @@ void masquerade_policies(struct builder *b, struct chain *chain, const struct fl
 /* Docker's own masquerading comes later and would hide who calls: a translation to itself wins. */
 void keep_sources(struct builder *b, struct chain *chain)
 {
-	for
-		each_family(family)
-		{
-			const char *sources = name_of_family(b, "sources", family);
-			struct rule *rule;
+	each_family (family) {
+		const char *sources = name_of_family(b, "sources", family);
+		struct rule *rule;
 
-			if (!ruleset_find_set(b->rs, sources))
-				continue;
-			rule = add_rule(b, chain, family, "keep the source", NONE);
-			term_admitted(b, rule);
-			term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_SADDR);
-			term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_DADDR);
-			add_term(b, rule, TERM_SNAT_SELF);
-		}
+		if (!ruleset_find_set(b->rs, sources))
+			continue;
+		rule = add_rule(b, chain, family, "keep the source", NONE);
+		term_admitted(b, rule);
+		term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_SADDR);
+		term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_DADDR);
+		add_term(b, rule, TERM_SNAT_SELF);
+	}
 }

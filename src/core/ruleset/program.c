@@ -206,20 +206,18 @@ static struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t
  */
 static void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	for
-		each_family(family)
-		{
-			const char *sources = name_of_family(b, "sources", family);
+	each_family (family) {
+		const char *sources = name_of_family(b, "sources", family);
 
-			if (family == 6 && !flows->ipv6)
-				continue;
-			if (ruleset_find_set(b->rs, sources))
-				add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
-					 TERM_RETURN);
-			if (ruleset_find_set(b->rs, "bridges"))
-				add_term(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
-					 TERM_RETURN);
-		}
+		if (family == 6 && !flows->ipv6)
+			continue;
+		if (ruleset_find_set(b->rs, sources))
+			add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
+				 TERM_RETURN);
+		if (ruleset_find_set(b->rs, "bridges"))
+			add_term(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
+				 TERM_RETURN);
+	}
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)

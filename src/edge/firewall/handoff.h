@@ -17,11 +17,12 @@
  * /proc/net/ip_tables_names lists the table.
  */
 MUST_CHECK bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
-			     enum variant variant, struct error *err);
+			     enum variant variant, uint8_t family, struct error *err);
 
-/* Docker's own nf_tables tables; nothing is ever written into them. */
+/* Docker's own nf_tables table of a family; nothing is ever written into it. */
 MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
-				     const struct ns *ns, uint32_t mark, struct error *err);
+				     const struct ns *ns, uint8_t family, uint32_t mark,
+				     struct error *err);
 
 /* Of firewalld's own table; nor into this one. */
 MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struct ns *ns,

@@ -19,9 +19,9 @@ MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum varian
 /* Adds the counters of the rules in the wanted chains. */
 MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
 			       struct error *err);
-/* One table of the legacy variant. */
+/* One table of the legacy variant; family: 4, or 6 for ip6tables. */
 MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns,
-				     const char *table, struct error *err);
+				     uint8_t family, const char *table, struct error *err);
 /*
  * Nobody tells of changes to a legacy table: a hash of the filter table's rules (beyond 1 MB of
  * them of its size and layout), to be compared with a later one. fd: iptables_open_legacy(). Only
@@ -30,5 +30,5 @@ MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struc
 int iptables_open_legacy(void);
 uint64_t iptables_legacy_hash(int fd);
 /* One restore: each table of it is one transaction. */
-MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
-				 struct error *err);
+MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family,
+				 const char *text, struct error *err);

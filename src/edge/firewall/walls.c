@@ -51,7 +51,7 @@ bool walls_read_legacy(wall_list *walls, struct arena *a, const struct ns *ns, s
 	AUTO_BUF struct buf filter = {0};
 	bool exists;
 
-	if (!iptables_save_legacy(&filter, &exists, ns, "filter", err))
+	if (!iptables_save_legacy(&filter, &exists, ns, 4, "filter", err))
 		return false;
 	if (exists)
 		walls_of_save(walls, VARIANT_LEGACY, a, buf_text(&filter), "");
