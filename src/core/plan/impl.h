@@ -24,8 +24,8 @@ struct differ {
 	const struct observed *seen;
 	const struct config *config;
 	struct differ_container *containers;
-	const struct engine_container **holders; /* container of attachment i, or NULL */
-	struct used_ip *used_ips;		 /* addresses in use, sorted */
+	const struct engine_container **holders; /* of attachment i; NULL: not on the engine */
+	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
 	uint32_t n_used_ips;
 	uint32_t *network_step; /* step that creates network i of want; NONE, or CONFLICT */
 	uint8_t *stands; /* families of network i that are, or will be, as the file says; bits */
