@@ -45,7 +45,7 @@ static const char *const sources[] = {"a1",
 				      "2001:db8::/32",
 				      "2001:db8:1::3",
 				      "fd18:1::/64"};
-enum { N_SOURCES = CONFIG_TAKES_IPV6 ? COUNT_OF(sources) : COUNT_OF(sources) - 3 };
+enum { N_SOURCES = COUNT_OF(sources) };
 static const char *const ports[] = {"", ", \"port\": 80", ", \"port\": \"80-90\"",
 				    ", \"port\": [80, 443]", ", \"port\": \"85-100\""};
 static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [\"tcp\", \"udp\"]",
@@ -92,7 +92,7 @@ static void random_file(struct file *f, struct arena *a)
 	f->internal = !below(4);
 	f->apart = !below(4);
 	f->without_c = !below(6);
-	f->dual = CONFIG_TAKES_IPV6 && below(2);
+	f->dual = below(2);
 }
 
 /* One thing is another, or nothing is. */
@@ -118,7 +118,7 @@ static void edit(struct file *f, struct arena *a)
 		f->n -= f->n > 1;
 		break;
 	case 6:
-		f->dual = CONFIG_TAKES_IPV6 && !f->dual;
+		f->dual = !f->dual;
 		break;
 	default:
 		break;
