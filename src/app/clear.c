@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verb clear: everything of ours goes, and the host gets back what it had before. */
+/* The verb clear: removes everything of ours and restores what the host had before. */
 #include "app/change.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-/* Forwarding first: with it off, an accepting policy lets nothing through. */
+/* Forwarding first: with forwarding off, a FORWARD policy ACCEPT lets nothing through. */
 static bool give_back(struct change *c, struct error *err)
 {
 	AUTO_BUF struct buf out = {0};
@@ -35,7 +35,7 @@ static bool give_back(struct change *c, struct error *err)
 
 static int refuse_clear(const char *holder)
 {
-	say_error("a daemon keeps the rules (%s) and would write them again; end it first", holder);
+	say_error("a daemon (%s) would write the rules again; stop it first", holder);
 	return EXIT_FAILED;
 }
 

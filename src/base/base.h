@@ -33,11 +33,11 @@
 void close_at_exit_of_scope(int *fd);
 void free_at_exit_of_scope(void *pointer_to_pointer);
 
-/* The descriptor or heap block ends with its scope. */
+/* Closes or frees at the end of the scope. */
 #define AUTO_CLOSE __attribute__((cleanup(close_at_exit_of_scope)))
 #define AUTO_FREE  __attribute__((cleanup(free_at_exit_of_scope)))
 
-/* "br-a:br-b", ':' holds "br-b". */
+/* The list "br-a:br-b", separated by ':', contains "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 
 /*
@@ -63,7 +63,7 @@ bool text_lists(const char *list, char separator, const char *item);
 int64_t clock_us(void);
 int64_t clock_ms(void);
 
-/* Abort: there is no useful way on without memory. */
+/* These abort if there is no memory. */
 _Noreturn void out_of_memory(void);
 void *xmalloc(size_t size);
 void *xrealloc(void *block, size_t size);

@@ -79,7 +79,7 @@ struct prefix prefix_of(struct ip ip)
 	return (struct prefix){.ip = ip, .len = ip_bits(ip)};
 }
 
-/* The address with every bit after the first len set to fill. */
+/* The address with all bits after the first len set to `fill`. */
 static struct ip fill_host_bits(struct prefix p, bool fill)
 {
 	unsigned bits = ip_bits(p.ip);
@@ -142,7 +142,7 @@ static char *put_number(char *at, uint8_t number)
 	return at;
 }
 
-/* inet_ntop goes by way of printf; most of what a ruleset's text is made of are these. */
+/* Faster than inet_ntop, which uses printf: most of a ruleset's text is addresses. */
 static struct ip_text format_v4(const uint8_t *bytes)
 {
 	struct ip_text text = {0};

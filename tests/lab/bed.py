@@ -37,6 +37,7 @@ class Bed:
             self.write(config)
         self.prober = prober.Prober(lab, tcp or PORTS["tcp"], udp or PORTS["udp"], sctp)
         self.tunnels = {}  # container -> iface
+        self.stops = []  # rules of others in DOCKER-USER, as the oracle has them
 
     def __enter__(self):
         return self
@@ -93,7 +94,7 @@ class Bed:
         outside, client, tunnel = {4: ((PEER_IP, HOST_IFACE, HOST_IP), CLIENT_IP, TUNNEL_IP),
                                    6: ((PEER_IP6, HOST_IFACE, HOST_IP6), CLIENT_IP6, TUNNEL_IP6)}[family]
         clients = {CLIENT: (client, c, i, tunnel) for c, i in self.tunnels.items() if c in containers}
-        return oracle.World(containers, networks, known, {PEER: outside}, clients, self.lab.version != "none", family)
+        return oracle.World(containers, networks, known, {PEER: outside}, clients, self.lab.version != "none", family, self.stops)
 
     def worlds(self):
         """Of the families that the file speaks of."""

@@ -25,6 +25,11 @@ class World:
     clients: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, container, iface, address)
     enterable: bool = True  # containers are known by more than their addresses: an engine tells of them
     family: int = 4
+    stops: list = dataclasses.field(default_factory=list)  # rules of others that keep what comes from outside: source, to, proto, port
+
+    def is_stopped(self, source, ip, proto, port):
+        return any(inside(source, [ipaddress.ip_network(s["source"])]) and inside(ip, [ipaddress.ip_network(s["to"])])
+                   and (s.get("proto", proto), s.get("port", port)) == (proto, port) for s in self.stops)
 
     def owner(self, ip):
         """(container, network) of an address, or (None, None)."""
@@ -251,7 +256,7 @@ class Oracle:
         if ip in self.world.host_addresses():
             return self.host_dnat(iface, address, proto, port)
         target, _ = self.world.owner(ip)
-        if target and self.allowed(address, ip, proto, port):
+        if target and self.allowed(address, ip, proto, port) and not self.world.is_stopped(address, ip, proto, port):
             return self.arrive(target, None, address, {address}, proto, port)
         return None
 
@@ -263,7 +268,7 @@ class Oracle:
                 continue
             ip, to_port = policy.translated(self.world.family, port)
             target, network = self.world.owner(ip)
-            if not target:
+            if not target or self.world.is_stopped(source, ip, proto, to_port):
                 return None
             seen = self.world.networks[network][1] if policy.masquerade is True else source
             return self.arrive(target, None, seen, {seen}, proto, to_port)

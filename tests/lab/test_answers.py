@@ -74,3 +74,8 @@ def test_what_is_explained_is_what_packets_do(host):
     assert not said and not host.prober.open(beds.PEER, "172.18.120.2", "tcp", 80)
     assert any("DOCKER-USER" in hop["text"] and hop["verdict"] == "dropped" for hop in told["path"]), told
     assert explain(host, "web", "db", "5432")[0] and explain(host, "192.0.2.77", "web", "80")[0]
+    # so does one that asks for the interface, which is where the host's routes lead back
+    host.lab.run("iptables", "-R", "DOCKER-USER", "1", "-i", beds.HOST_IFACE, "-j", "DROP")
+    assert not explain(host, beds.PEER_IP, "web", "80")[0] and not host.prober.open(beds.PEER, "172.18.120.2", "tcp", 80)
+    host.lab.run("iptables", "-R", "DOCKER-USER", "1", "-i", "other0", "-j", "DROP")
+    assert explain(host, beds.PEER_IP, "web", "80")[0] and host.prober.open(beds.PEER, "172.18.120.2", "tcp", 80)

@@ -69,6 +69,13 @@ def new_since(bed, before):
     return {i: n - before[i] for i, n in counted(bed).items() if n != before[i]}
 
 
+def named_as_never_hit(bed):
+    line = re.search(r"^never hit  (\d+) of 8 policies: (.*)$", bed.harborwall("status").stdout, re.M)
+    named = {int(i) for i in re.findall(r"policies\[(\d+)\]", line[2])}
+    assert len(named) == int(line[1])
+    return named
+
+
 LB, BACK, PUBLIC = "172.18.103.2", "172.18.104.2", "172.18.104.3"
 ASKED = [  # who, whom, and the policy that lets it through
     ("publicbackend", (LB, "tcp", 80), 0), (beds.CLIENT, (beds.TUNNEL_IP, "tcp", 80), 1),
@@ -82,10 +89,15 @@ REFUSED = [("bystander", (LB, "tcp", 80)), ("publicbackend", (LB, "tcp", 443)), 
 
 def test_a_new_connection_counts_once_for_its_policy_and_a_refused_one_for_none(running):
     bed = running
+    never = {policy for *_, policy in ASKED}
     for who, target, policy in ASKED:
+        assert named_as_never_hit(bed) == never, "before the first one"
+        never.discard(policy)
         before = counted(bed)
         assert bed.prober.open(who, *target), (who, target)
         assert new_since(bed, before) == {policy: 1}, (who, target)
+    state = json.loads(bed.harborwall("status", "--json").stdout)
+    assert state["policies"]["never_hit"] == 0 and "never hit" not in bed.harborwall("status").stdout
     before = counted(bed)
     for who, target in REFUSED:
         assert not bed.prober.open(who, *target, timeout=0.2), (who, target)
@@ -110,7 +122,8 @@ def test_counts_live_through_changes_of_the_file_and_go_with_their_policies(runn
     assert engine.wait_for(lambda: len(counted(bed)) == len(before) + 1)
     assert counted(bed) == {0: 0, **{i + 1: n for i, n in before.items()}}
     state = json.loads(bed.harborwall("status", "--json").stdout)
-    assert state["policies"] == {"total": 9, "enforced": 8, "waiting": 1, "conflict": 0, "unenforceable": 0}
+    assert state["policies"] == {"total": 9, "enforced": 8, "waiting": 1, "conflict": 0, "unenforceable": 0,
+                                 "never_hit": 6}  # who waits can let nothing through
     first = state["policy_list"][0]
     assert first["name"] == "nobody from nowhere tcp/80" and first["state"] == "waiting" and "nowhere" in first["why"], first
     assert state["policy_list"][1]["name"] == "smarthostloadbalancer from publicbackend tcp/80"

@@ -85,6 +85,16 @@ def test_who_stops_a_packet_that_the_file_lets_through_is_named(host):
     assert host.harborwall("test").returncode == 0  # the file alone is right
 
 
+def test_a_ban_that_stops_what_nobody_here_can_send_is_known(host):
+    host.prober.serve_at(beds.PEER)
+    assert host.prober.open(beds.PEER, WEB, "tcp", 80)
+    host.lab.run("iptables", "-I", "DOCKER-USER", "-s", beds.PEER_IP, "-j", "DROP")
+    assert not host.prober.open(beds.PEER, WEB, "tcp", 80)
+    code, told = test(host)
+    assert (code, [t["test"] for t in told if not t["holds"]]) == (2, [4]), told
+    assert "192.0.2.2 -> web (172.18.120.2) 80/tcp is closed on this host: " in told[4]["why"] and "DOCKER-USER" in told[4]["why"]
+
+
 def test_who_lets_a_packet_through_that_the_file_does_not_is_named(host):
     for table, chain in (("filter", "FORWARD"), ("raw", "PREROUTING")):
         host.lab.run("iptables", "-t", table, "-I", chain, "-s", DB, "-d", WEB, "-j", "ACCEPT")

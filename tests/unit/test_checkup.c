@@ -87,12 +87,12 @@ TEST(an_interface_that_is_not_there_is_noted_once_with_its_first_policy)
 	assert_int_equal(findings.list.n, 2);
 	assert_int_equal(findings.list.items[0].origin, 2);
 	assert_string_equal(findings.list.items[0].text,
-			    "there is no interface \"eht0\" on the host: inactive until that name "
+			    "there is no interface \"eht0\" on the host: inactive until it "
 			    "exists (2 policies name it)");
 	assert_string_equal(findings.list.items[1].subject, "policies[5]");
-	assert_string_equal(findings.list.items[1].text,
-			    "there is no interface \"wg0\" in container vpn: inactive until that "
-			    "name exists");
+	assert_string_equal(
+		findings.list.items[1].text,
+		"there is no interface \"wg0\" in container vpn: inactive until it exists");
 }
 
 TEST(the_facts_of_a_host_are_one_line)

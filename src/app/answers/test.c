@@ -37,6 +37,12 @@ static bool holds(const struct outcome_of_test *o)
 
 /* --- on this host --- */
 
+static void walk(struct look *look, struct test_try *try)
+{
+	reach_walk(&try->path, &look->a, &look->reach, &look->pass.view.facts,
+		   &look->pass.view.seen, &try->flow);
+}
+
 static bool try_flow(struct testing *t, struct outcome_of_test *o, const struct reach_flow *flow,
 		     struct error *err)
 {
@@ -44,8 +50,7 @@ static bool try_flow(struct testing *t, struct outcome_of_test *o, const struct 
 	struct test_try *try = list_add(&look->a, &o->tries);
 
 	*try = (struct test_try){.flow = *flow};
-	reach_walk(&try->path, &look->a, &look->reach, &look->pass.view.facts,
-		   &look->pass.view.seen, flow);
+	walk(look, try);
 	if (!packet_send(&try->traced, look, flow, err))
 		return false;
 	if (try->traced.goes_otherwise) { /* nobody there connects so */
@@ -64,6 +69,23 @@ static bool try_flow(struct testing *t, struct outcome_of_test *o, const struct 
 	return true;
 }
 
+/* Where nobody here can try it, what is known of the host counts. */
+static void judge_unsent(struct testing *t, struct outcome_of_test *o)
+{
+	struct look *look = t->look;
+	const struct view *view = &look->pass.view;
+	struct test_try *try;
+	struct reach_flow flow;
+
+	o->unsent = "nothing that runs here can send such a packet";
+	if (!reach_test_example(&flow, &look->a, &look->reach, &view->engine, o->test))
+		return;
+	try = list_add(&look->a, &o->tries);
+	*try = (struct test_try){.flow = flow, .traced.unsent = o->unsent};
+	walk(look, try);
+	o->refuted = reach_test_refuted(&look->a, &look->reach, o->test, try);
+}
+
 static bool try_test(struct testing *t, struct outcome_of_test *o, struct error *err)
 {
 	struct look *look = t->look;
@@ -74,7 +96,7 @@ static bool try_test(struct testing *t, struct outcome_of_test *o, struct error 
 		if (!try_flow(t, o, flow, err))
 			return false;
 	if (!o->tries.n)
-		o->unsent = "nothing that runs here can send such a packet";
+		judge_unsent(t, o);
 	t->n_sent += o->n_sent;
 	t->n_untried += !o->n_sent;
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads the engine and the host: who is asked, and in which order. */
+/* Reads the engine and the host, in the order in which they depend on each other. */
 #include "app/console/timings.h"
 #include "app/pass/known.h"
 #include "app/pass/moves.h"
@@ -25,7 +25,7 @@
 
 enum { LEGACY_POLL_MS = 500, MAX_SWITCH = 16 };
 
-/* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
+/* The legacy variant reports no changes, so look at it from time to time. */
 static void watch_legacy(struct world *w, bool on)
 {
 	const struct itimerspec often = {.it_value.tv_nsec = LEGACY_POLL_MS * 1000000L,
@@ -41,9 +41,9 @@ static void watch_legacy(struct world *w, bool on)
 /* --- the host --- */
 
 /*
- * Whether dockerd was told --allow-direct-routing is nowhere to be asked. Where its drops of direct
- * access stood and are gone, without dockerd having written anything else anew, somebody flushed
- * them. That a container is on its way out, whose rule goes before the engine says so, is over in a
+ * The engine does not say whether dockerd has --allow-direct-routing. If its drops of direct access
+ * were there, and are gone although dockerd rewrote nothing else, somebody flushed them. A
+ * container that is being removed loses its rule before the engine says so; that is over in a
  * moment.
  */
 static void judge_direct(struct facts *f, struct world *w, const struct engine *engine)
@@ -71,13 +71,13 @@ static void judge_direct(struct facts *f, struct world *w, const struct engine *
 	f->direct_doubted = !f->direct_lost;
 }
 
-/* Docker's nftables backend is the one that writes here. */
+/* Docker's nftables backend is in use here. */
 static void take_bridges(struct view *view, struct arena *a, struct world *w)
 {
 	struct facts *f = &view->facts;
 
 	f->bridges = &w->memory.bridges;
-	f->raw_drops = false; /* its own are in no chain that could hold an exception of ours */
+	f->raw_drops = false; /* Docker's own drops are in chains that can't hold a rule of ours */
 	list_each (p, &view->seen.host_prefixes) {
 		if (p->dead || strchr(p->device, ' ')) /* several interfaces, or none */
 			continue;
@@ -85,8 +85,8 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 		*list_add(a, &f->routes) = (struct host_route){p->prefix, p->device};
 	}
 	interfaces_sort(&f->devices);
-	if (view->default_device)
-		*list_add(a, &f->routes) = (struct host_route){.device = view->default_device};
+	if (view->seen.default_device)
+		*list_add(a, &f->routes) = (struct host_route){.device = view->seen.default_device};
 	f->takes_mark = bridges_take_mark(f->bridges);
 	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
 	judge_direct(f, w, &view->engine);
@@ -136,7 +136,9 @@ static void judge_loss(struct facts *f, struct world *w)
 	f->drops_lost = !f->docker_drops && (w->drops_stood || (f->bridges && f->bridges->exists));
 }
 
-/* The verdict is handed over in it. What a Docker left that writes nf_tables by now is in the way.
+/*
+ * Our verdict is handed over in this filter. Rules that an earlier Docker left there, before it
+ * wrote nf_tables, are in the way.
  */
 static bool is_dockers_filter(const struct filter_view *view, const struct bridges_view *bridges)
 {
@@ -144,8 +146,9 @@ static bool is_dockers_filter(const struct filter_view *view, const struct bridg
 }
 
 /*
- * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
- * namespace: while the count stands, what was read is what is there, and one message tells.
+ * What the host's nf_tables hold that concerns us. The kernel counts the transactions of a
+ * namespace: while the count is the same, what was read is current, and one message is enough to
+ * know.
  */
 static bool read_tables(struct memory *m, struct world *w, struct error *err)
 {
@@ -185,8 +188,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	return true;
 }
 
-/* Asked only where a network relies on it: enable_icc=false is a rule for what stays in a bridge.
- */
+/* Read only if a network uses it: enable_icc=false is a rule for packets that stay in a bridge. */
 static bool bridges_are_unfiltered(const struct engine *engine)
 {
 	AUTO_BUF struct buf text = {0};
@@ -200,13 +202,13 @@ static bool bridges_are_unfiltered(const struct engine *engine)
 	return false;
 }
 
-/* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
+/* Without an engine, nothing is done that needs one; the rest of the file is enforced. */
 static bool go_on_without_engine(struct view *view, struct arena *a, struct world *w,
 				 const struct filter_view *views, struct error *err)
 {
 	const struct traces traces = {views, &w->memory.bridges, &view->seen};
 
-	if (!w->looked_everywhere && /* or one was there, and went */
+	if (!w->looked_everywhere && /* or an engine was there and has gone */
 	    engine_is_absent(w->engine_trouble.code, w->engine_is_asked_for, &traces)) {
 		view->facts.no_engine = arena_strdup(a, w->engine_trouble.text);
 		w->engine_trouble = (struct error){0};
@@ -223,7 +225,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	struct facts *f = &view->facts;
 	struct space *host = &view->seen.have.spaces.items[0];
 
-	if (w->legacy_hash) /* before it is read: what changes meanwhile is seen next time */
+	if (w->legacy_hash) /* before reading: what changes during it is noticed next time */
 		w->legacy_hash = iptables_legacy_hash(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
@@ -278,8 +280,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 }
 
 /*
- * What the kernel tells of is put right without asking the engine, whose events tell of all that
- * changes there: a dockerd that takes its time does not keep a flushed host open.
+ * A change that the kernel reports is repaired without asking the engine, whose events report every
+ * change of its own. A slow dockerd must not keep a flushed host open.
  */
 static void read_engine(struct view *view, struct world *w)
 {
@@ -290,7 +292,7 @@ static void read_engine(struct view *view, struct world *w)
 	if (!w->use_cached_engine || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
-		m->valid = false; /* somebody may ask for it meanwhile */
+		m->valid = false; /* somebody may read it before the pass ends */
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
 	}
 	timing_part("engine", start);
@@ -299,8 +301,8 @@ static void read_engine(struct view *view, struct world *w)
 }
 
 /*
- * A kernel that tells of a bridge's end is heard before the engine tells of its network's: before
- * anything is refused the engine is asked anew.
+ * The kernel may report a removed bridge before the engine reports its network. Before refusing
+ * anything, ask the engine again.
  */
 static bool check_place(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
@@ -319,7 +321,7 @@ static bool check_place(struct view *view, struct arena *a, struct world *w, str
 	return place_accept(view, a, w, where, err);
 }
 
-/* What this program knows of what it did. Copied: a pass changes it. */
+/* What this program knows about its own actions. Copied, because a pass changes it. */
 static void take_memory(struct view *view, struct arena *a, struct world *w)
 {
 	saved_refresh(&w->saved);
@@ -358,8 +360,8 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	list_each (prefix, &prefixes)
 		if (prefix->prefix.len)
 			*list_add(a, &view->seen.host_prefixes) = *prefix;
-		else if (!view->default_device && !strchr(prefix->device, ' '))
-			view->default_device = prefix->device;
+		else if (!view->seen.default_device && !strchr(prefix->device, ' '))
+			view->seen.default_device = prefix->device;
 	view->facts.routed = view->seen.host_prefixes.items;
 	view->facts.n_routed = view->seen.host_prefixes.n;
 	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
@@ -435,7 +437,8 @@ void observe_walls(struct view *view, struct arena *a)
 	struct space *host = &view->seen.have.spaces.items[0];
 	wall_list walls = {0};
 
-	list_each (wall, &host->walls) /* the memory's, which this pass must not add to */
+	list_each (wall, &host->walls) /* these belong to the memory of the last reading, which this
+					  pass must not change */
 		*list_add(a, &walls) = *wall;
 	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
 	host->walls = walls;
@@ -468,7 +471,8 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 			continue;
 		if (!w->container)
 			return false;
-		have->not_searched = arena_strdup(a, err->text); /* its own trouble */
+		/* only this search failed, not the pass */
+		have->not_searched = arena_strdup(a, err->text);
 		*err = (struct error){0};
 	}
 	return true;

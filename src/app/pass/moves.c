@@ -15,7 +15,7 @@ static void refuse(struct pass *p, uint32_t i, const char *why)
 	p->outcomes[i].why = why;
 }
 
-/* Where steps stand in a row, nothing is begun that can't be ended. */
+/* In a chain of steps, begin only if all of them can be done. */
 static void refuse_row(struct pass *p, uint32_t i, const char *why)
 {
 	while (p->plan.steps.items[i].depends_on != NONE)
@@ -63,7 +63,7 @@ static bool takes_network(const struct step *s)
 	return s->kind == STEP_CREATE_NETWORK && s->replaces_id;
 }
 
-/* Somebody else made it again, or nobody wants it any more. */
+/* It exists again, or the file no longer wants it. */
 static void forget_obsolete(struct pass *p, struct world *w)
 {
 	list_each (k, &p->plan.obsolete)
@@ -73,7 +73,7 @@ static void forget_obsolete(struct pass *p, struct world *w)
 			saved_drop_network(&w->saved, k->name);
 }
 
-/* What is not to be made again now is not taken away now. */
+/* What will not be re-created in this pass must not be removed in it. */
 static void hold_back_both(struct pass *p)
 {
 	for (uint32_t i = 0; p->held && i < p->plan.steps.n; i++) {
@@ -122,7 +122,7 @@ static void remember_refusal(struct world *w, const struct step *s, const char *
 				 .until_ms = clock_ms() + REFUSED_MS};
 }
 
-/* What stood before a failure stands after it. */
+/* After a failure everything is as it was before. */
 static void put_back(struct world *w, const struct step *s, const struct kept_endpoint *was,
 		     struct error *err)
 {
@@ -191,14 +191,14 @@ void moves_settle(struct pass *p, struct world *w)
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
 		const struct step *s = &p->plan.steps.items[i];
 
-		/* of one that failed nobody knows whether it was done: the next pass looks */
+		/* after an error the outcome is unknown: the next pass reads it */
 		if (takes_connection(s) && p->outcomes[i].kind == OUTCOME_SKIPPED)
 			saved_drop_connection(&w->saved, s->container_id, s->network);
 		if (takes_network(s) && p->outcomes[s->depends_on].kind == OUTCOME_SKIPPED)
 			saved_drop_network(&w->saved, s->network);
 	}
 	if (!saved_write(&w->saved, &err))
-		log_warn("the state file still says what was done", "error", err.text);
+		log_warn("the state file still lists what is already done", "error", err.text);
 }
 
 void refusals_forget(struct world *w)

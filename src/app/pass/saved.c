@@ -75,7 +75,7 @@ static bool wrong_item(const struct reading *r, uint32_t node, const char *what)
 	return wrong_at(r, r->json.nodes[node].at, what);
 }
 
-/* A string, in the arena of what is kept. */
+/* A string, copied into the arena of the saved state. */
 static bool take_string(const char **text, const struct reading *r, uint32_t node)
 {
 	AUTO_RELEASE struct arena scratch = {0};
@@ -103,7 +103,7 @@ static bool take_member(const char **text, const struct reading *r, uint32_t obj
 				 : take_string(text, r, node);
 }
 
-/* The settings of a connection or network, as text again. */
+/* The settings of a connection or network, as JSON text. */
 static bool take_settings(const char **text, const struct reading *r, uint32_t object)
 {
 	uint32_t node = json_member(&r->json, object, "settings");
@@ -165,7 +165,8 @@ static bool decode(struct saved *s, const struct buf *text, struct error *err)
 	if (!decode_list(&r, "containers", decode_container) ||
 	    !decode_list(&r, "connections", decode_connection) ||
 	    !decode_list(&r, "networks", decode_network)) {
-		s->containers.n = s->connections.n = s->networks.n = 0; /* no half of an item */
+		/* drop an item that was read by half */
+		s->containers.n = s->connections.n = s->networks.n = 0;
 		return false;
 	}
 	if (s->containers.n)
@@ -186,7 +187,7 @@ void saved_refresh(struct saved *s)
 	struct error err = {0};
 
 	if (s->dirty && !s->trouble)
-		return; /* what is known is newer than what could be written */
+		return; /* memory is newer than the file, which could not be written */
 	if (access(s->path, F_OK) < 0 && errno == ENOENT) {
 		if (s->trouble)
 			saved_release(s);
@@ -198,10 +199,10 @@ void saved_refresh(struct saved *s)
 	s->mark = mark;
 	if (file_read(&text, s->path, MAX_BYTES, &err) && decode(s, &text, &err))
 		return;
-	s->trouble = arena_printf(&s->arena,
-				  "%s can't be read (%s); mend it, or remove it to go on without "
-				  "what it remembers",
-				  s->path, err.text);
+	s->trouble = arena_printf(
+		&s->arena,
+		"%s can't be read (%s); repair it, or remove it to go on without what it holds",
+		s->path, err.text);
 }
 
 void saved_release(struct saved *s)
@@ -309,7 +310,7 @@ static bool same_names(const name_list *a, const name_list *b)
 	return true;
 }
 
-/* Known from now on, whether it could be written or not. */
+/* It is known from now on, even if it could not be written. */
 bool saved_remember_containers(struct saved *s, const name_list *names, struct error *err)
 {
 	name_list copy = {0};
@@ -323,7 +324,7 @@ bool saved_remember_containers(struct saved *s, const name_list *names, struct e
 	return saved_write(s, err);
 }
 
-/* --- what is taken away --- */
+/* --- what is removed to be created again --- */
 
 static struct kept_endpoint *find_connection(const struct saved *s, const char *container_id,
 					     const char *network)

@@ -24,12 +24,11 @@ struct saved {
 	name_list containers; /* sorted */
 	LIST(struct kept_endpoint) connections;
 	LIST(struct kept_network) networks;
-	bool dirty;	     /* it was not written yet */
-	const char *trouble; /* why the file can't be read as ours; NULL: it can */
+	bool dirty;	     /* not written yet */
+	const char *trouble; /* why the file can't be read; NULL: it can */
 };
 
-/* Reads the file if it is another one than was read last. One that vanished: what is known stays.
- */
+/* Reads the file if it has changed. If it is gone, what is known stays. */
 void saved_refresh(struct saved *saved);
 void saved_release(struct saved *saved);
 
@@ -40,8 +39,8 @@ MUST_CHECK bool saved_remember_policy(struct saved *saved, enum variant variant,
 MUST_CHECK bool saved_remember_containers(struct saved *saved, const name_list *names,
 					  struct error *err);
 /*
- * What is taken away, and what is there again: in memory, until saved_write. One of the same
- * container and network, or of the same name, takes the place of an older one.
+ * What is removed, and what exists again. In memory until saved_write. A newer entry for the same
+ * container and network, or the same network, replaces an older one.
  */
 void saved_keep_connection(struct saved *saved, const struct kept_endpoint *connection);
 void saved_drop_connection(struct saved *saved, const char *container_id, const char *network);
@@ -50,7 +49,7 @@ const struct kept_endpoint *saved_find_connection(const struct saved *saved,
 void saved_keep_network(struct saved *saved, const struct kept_network *network);
 void saved_drop_network(struct saved *saved, const char *name);
 const struct kept_network *saved_find_network(const struct saved *saved, const char *name);
-/* Writes the file if it does not say all that is known. */
+/* Writes the file if it is not up to date. */
 MUST_CHECK bool saved_write(struct saved *saved, struct error *err);
-/* After everything was given back; what is still away is not forgotten. */
+/* After everything was restored. What still has to be created again is kept. */
 MUST_CHECK bool saved_forget(const struct saved *saved, struct error *err);

@@ -23,7 +23,7 @@ static enum policy_state state_of(const struct finding *f)
 	return finding_cannot(f) ? POLICY_CANNOT : POLICY_CONFLICT;
 }
 
-/* The rules as a whole were refused: none of them is known to stand as the file says. */
+/* The host's rules were refused as a whole: no policy is known to be enforced. */
 static struct policy_fate fate_of_all(const struct report *r)
 {
 	return r->rules_failed ? (struct policy_fate){POLICY_CANNOT, r->error}
@@ -77,7 +77,7 @@ static void add_traffic(struct buf *out, const struct config *config, const stru
 	}
 }
 
-/* In the file's own words: "smarthostloadbalancer from publicbackend tcp/80". */
+/* As the file says it: "smarthostloadbalancer from publicbackend tcp/80". */
 static void name_policy(struct buf *out, const struct config *config, const struct policy *p)
 {
 	buf_clear(out);
@@ -100,10 +100,49 @@ static uint32_t listed(const struct generation *g)
 	return n < MAX_LISTED ? n : MAX_LISTED;
 }
 
-static bool is_counted(const struct report *r, const struct generation *g)
+bool policies_are_counted(const struct report *r, const struct generation *g)
 {
 	return g && r->counts->on && r->counts->digest == g->config.digest;
 }
+
+/* --- never hit --- */
+
+enum { NAMED = 20 }; /* on a line for people */
+
+static bool is_never_hit(const struct report *r, const struct generation *g,
+			 const struct fates *fates, uint32_t i)
+{
+	const struct policy *p = &g->config.policies.items[i];
+
+	return (p->from || p->nat != NAT_NO) && fates->items[i].state == POLICY_ENFORCED &&
+	       !r->counts->packets[i];
+}
+
+uint32_t policies_never_hit(const struct report *r, const struct generation *g,
+			    const struct fates *fates)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; policies_are_counted(r, g) && i < fates->n; i++)
+		n += is_never_hit(r, g, fates, i);
+	return n;
+}
+
+void policies_print_never_hit(struct buf *out, const struct report *r, const struct generation *g,
+			      const struct fates *fates)
+{
+	uint32_t n = policies_never_hit(r, g, fates), named = 0;
+
+	if (!n)
+		return;
+	buf_printf(out, "never hit  %u of %u policies:", n, fates->n);
+	for (uint32_t i = 0; i < fates->n && named < NAMED; i++)
+		if (is_never_hit(r, g, fates, i))
+			buf_printf(out, "%s policies[%u]", named++ ? "," : "", i);
+	buf_puts(out, n > NAMED ? " … (--json tells the packets of each)\n" : "\n");
+}
+
+/* --- for programs --- */
 
 void policies_print_json(struct buf *out, const struct report *r, const struct generation *g,
 			 const struct fates *fates)
@@ -128,7 +167,7 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 			buf_puts(out, ", \"why\": ");
 			buf_json_string(out, fate->why);
 		}
-		if (is_counted(r, g))
+		if (policies_are_counted(r, g))
 			buf_printf(out, ", \"packets\": %llu",
 				   (unsigned long long)r->counts->packets[i]);
 		buf_puts(out, "}");
@@ -137,7 +176,7 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 		   g ? g->config.policies.n - n : 0);
 }
 
-/* As the text format wants it in a label's value: UTF-8, quotes and backslashes escaped. */
+/* A label's value in the text format: UTF-8, with quotes and backslashes escaped. */
 static void add_label(struct buf *out, const char *label)
 {
 	AUTO_BUF struct buf line = {0};
@@ -154,7 +193,7 @@ void policies_print_metrics(struct buf *out, const struct report *r, const struc
 {
 	AUTO_BUF struct buf name = {0};
 
-	if (!is_counted(r, g))
+	if (!policies_are_counted(r, g))
 		return;
 	buf_puts(
 		out,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a Docker engine is asked for, what its errors say, and finding what it has. */
+/* Makes requests, reads error answers, and finds networks and containers. */
 #include "core/engine/engine.h"
 
 #include "base/buf.h"
@@ -79,7 +79,7 @@ static void set_pools(struct json_draft *root, const struct network *network)
 	json_draft_set_object(root, "IPAM", &ipam);
 }
 
-/* The user's own options win over those that we would derive. */
+/* The user's own options override those that we derive. */
 static void set_options(struct json_draft *root, const struct network *network)
 {
 	static const char bridge_name[] = "com.docker.network.bridge.name";
@@ -99,7 +99,7 @@ static void set_options(struct json_draft *root, const struct network *network)
 	json_draft_set_object(root, "Options", &options);
 }
 
-/* Our mark is ours: a label of that name in the file is left out. */
+/* A label with the name of our mark is ours; the file can't set it. */
 static void set_labels(struct json_draft *root, const struct network *network)
 {
 	struct json_draft labels = json_draft_of(root->a, json_draft_get(root, "Labels"));
@@ -188,8 +188,8 @@ void engine_encode_disconnect(struct buf *body, const char *container_id, bool f
 }
 
 /*
- * One printable line: 28 breaks "invalid endpoint settings:\n…" in two, and a proxy may answer
- * with a page.
+ * On one line: Docker 28 writes "invalid endpoint settings:\n…", and a proxy may answer with a
+ * page.
  */
 static void flatten(char *text)
 {

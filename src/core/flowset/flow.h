@@ -4,10 +4,10 @@
 
 #include "base/ip.h"
 
-/* In the order in which they are asked. */
+/* In the order in which diagrams ask them. */
 enum flow_field {
-	FLOW_DST,   /* addresses: IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2) */
-	FLOW_IN,    /* incoming interface, by the caller's number */
+	FLOW_DST,   /* address: IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2) */
+	FLOW_IN,    /* incoming interface, numbered by the caller */
 	FLOW_SRC,   /* as the destination */
 	FLOW_PROTO, /* IP protocol number (IANA) */
 	FLOW_PORT,  /* destination port; type for ICMP; 0 where there is none */

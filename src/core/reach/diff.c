@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One direction: what `with` has and `without` has not. */
+/* One direction: what `with` admits and `without` does not. */
 struct comparing {
 	change_list *changes;
 	struct arena *a;
@@ -16,7 +16,7 @@ struct comparing {
 	uint8_t family; /* that is compared; 0: neither file has IPv6 */
 };
 
-/* Of one direction and kind: by policy, then by destination and source. */
+/* Within one direction and kind: by policy, then by destination and source. */
 static int by_policy(const void *left, const void *right)
 {
 	const struct flow_block *a = left, *b = right;
@@ -32,7 +32,10 @@ static int by_policy(const void *left, const void *right)
 	return 0;
 }
 
-/* Who is at home where tells the interface already, unless a policy asks for one. */
+/*
+ * If the source's home already implies the interface, the interface is not printed, unless a policy
+ * asks for one.
+ */
 static struct diagram in_few_words(struct comparing *c, struct diagram d, struct diagram care)
 {
 	struct diagram cared = diagram_combine(c->diagrams, d, care, DIAGRAM_AND), any_interface;
@@ -104,7 +107,7 @@ static bool add_changes(struct comparing *c, struct diagram d, struct diagram ca
 	return all;
 }
 
-/* Sources at home on the networks of one file, by their own bridges. */
+/* This file's networks as sources, each on its own bridge. */
 static struct diagram at_home(struct comparing *c)
 {
 	const struct reach *reach = c->with;
@@ -127,8 +130,8 @@ static struct diagram at_home(struct comparing *c)
 }
 
 /*
- * Sources that count in both files, or on a network of the file that lets them through. Who else
- * counts in one of them only is told with his network.
+ * Sources that are genuine in both files, or on a network of the file that admits them. A source
+ * that is genuine in only one file is reported with its network.
  */
 static struct diagram genuine(struct comparing *c)
 {
@@ -155,8 +158,8 @@ static struct diagram to_networks(struct comparing *c, const struct reach *reach
 }
 
 /*
- * What the other file lets through of this one's: what goes to a network that only this one has
- * leads nowhere there, whoever would decide about it.
+ * What the other file admits, of this one's flows. Traffic to a network that only this file has
+ * leads nowhere there, whatever would decide about it.
  */
 static struct diagram without(struct comparing *c, struct diagram d)
 {
@@ -230,7 +233,7 @@ static const struct network *find_network(const struct reach *reach, const char 
 	return NULL;
 }
 
-/* A network that has a bridge here, or NULL. */
+/* The network if it has a bridge in this file, otherwise NULL. */
 static const char *bridge_of(const struct reach *reach, const struct network *network)
 {
 	return network ? reach->bridges[network - reach->config->networks.items] : NULL;

@@ -2,6 +2,7 @@
 #include "core/reach/path.h"
 
 #include "base/buf.h"
+#include "core/compile/trust.h"
 
 #include <string.h>
 
@@ -10,7 +11,7 @@ const char *const hop_words[] = {
 	[HOP_STOPS] = "dropped",   [HOP_ARRIVES] = "arrives",
 };
 
-enum { MAX_WAYS = 8 }; /* translations that lead to each other end here */
+enum { MAX_WAYS = 8 }; /* more translations in a row count as a loop */
 
 struct walker {
 	struct arena *a;
@@ -71,12 +72,88 @@ static void stops(struct walker *w)
 	w->path->allowed = false;
 }
 
-/* Docker's own chains, by the version and the variant. */
+/* Docker's chains, for this version and variant. */
 static const char *docker_stage(const struct facts *facts)
 {
 	if (facts->docker_nftables)
 		return "ip docker-bridges";
 	return "filter FORWARD";
+}
+
+/* Docker >= 28 lets a bridge in that it was told to trust when it made the network. */
+static bool is_trusted(const struct walker *w, uint32_t network)
+{
+	const struct engine_network *there =
+		w->seen ? engine_find_network(w->seen->engine, network_name(w, network)) : NULL;
+	const char *trusted = there ? engine_network_option(there, TRUSTED)
+				    : w->reach->trusted[network],
+		   *in = w->now.in >= REACH_N_IN ? interface_name(w->reach, w->now.in) : NULL;
+
+	for (size_t len; in && *trusted; trusted += len + (trusted[len] == ':')) {
+		len = strcspn(trusted, ":");
+		if (len == strlen(in) && !memcmp(trusted, in, len))
+			return true;
+	}
+	return false;
+}
+
+static bool drops_in_raw(const struct walker *w)
+{
+	uint32_t there = reach_network_of(w->reach, w->now.dst);
+
+	return w->facts->raw_drops && (there == NONE || !is_trusted(w, there));
+}
+
+/*
+ * By which interface it comes in. Where the file asks for none, it is the one that the host's
+ * routes lead back by: other people's rules may ask for it.
+ */
+static const char *entrance(const struct walker *w)
+{
+	const struct host_prefix *best = NULL;
+
+	if (w->now.in != REACH_IN_OTHER)
+		return interface_name(w->reach, w->now.in);
+	list_each (p, &w->seen->host_prefixes)
+		if (!p->dead && prefix_contains(p->prefix, w->now.src) &&
+		    (!best || p->prefix.len > best->prefix.len))
+			best = p;
+	if (best)
+		return best->device;
+	return w->seen->default_device ? w->seen->default_device
+				       : interface_name(w->reach, REACH_IN_OTHER);
+}
+
+/* By a bridge of another network, which the engine may know alone. */
+static bool comes_by_bridge(const struct walker *w)
+{
+	const char *in = w->seen ? entrance(w) : "";
+
+	if (reach_network_of(w->reach, w->now.src) != NONE)
+		return true;
+	if (w->seen)
+		list_each (network, &w->seen->engine->networks)
+			if (network->bridge && !strcmp(network->bridge, in))
+				return !network->internal;
+	return false;
+}
+
+/* Internal networks have other drops of Docker's before these. */
+static bool is_internal(const struct walker *w, uint32_t network)
+{
+	return network != NONE && w->reach->config->networks.items[network].internal;
+}
+
+/* Where Docker drops what one bridge sends to another. */
+static const char *stage_between(const struct walker *w)
+{
+	uint32_t from = reach_network_of(w->reach, w->now.src),
+		 to = reach_network_of(w->reach, w->now.dst);
+
+	if (w->facts->docker_nftables || to == NONE || from == to || !comes_by_bridge(w) ||
+	    is_internal(w, from) || is_internal(w, to))
+		return docker_stage(w->facts);
+	return "filter DOCKER-ISOLATION-STAGE-2";
 }
 
 static void dropped_by_docker(struct walker *w)
@@ -87,17 +164,17 @@ static void dropped_by_docker(struct walker *w)
 		hop(w, HOP_STOPS, NULL, "inet harborwall forward", NONE,
 		    "nobody else closes network %s: harborwall drops it",
 		    network_name(w, reach_network_of(w->reach, w->now.dst)));
-	else if (w->facts->raw_drops)
+	else if (drops_in_raw(w))
 		hop(w, HOP_STOPS, NULL, "raw PREROUTING", NONE,
 		    "Docker drops what comes to %s by another interface than its own bridge",
 		    ip_format(w->now.dst).s);
 	else
-		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
+		hop(w, HOP_STOPS, NULL, stage_between(w), NONE,
 		    "Docker drops what comes from another network or from outside");
 	stops(w);
 }
 
-/* Our accept in Docker's chains: from outside behind other people's rules. */
+/* Our accept in Docker's chains; for flows from outside it follows other people's rules. */
 static void handed_over(struct walker *w)
 {
 	const struct facts *f = w->facts;
@@ -115,7 +192,7 @@ static void handed_over(struct walker *w)
 		    split && !between ? ", behind foreign rules" : "");
 }
 
-/* What an accept of ours does not bind. False: it ends there. */
+/* Rules of others that our accept does not override. False: the flow ends there. */
 static bool past_walls(struct walker *w, bool dnat)
 {
 	uint32_t there = reach_network_of(w->reach, w->now.dst);
@@ -128,7 +205,7 @@ static bool past_walls(struct walker *w, bool dnat)
 
 	if (!w->seen || there == NONE || w->now.in < REACH_IN_OTHER)
 		return true;
-	first.in = interface_name(w->reach, w->now.in);
+	first.in = entrance(w);
 	first.out = w->reach->bridges[there];
 	text = walls_stop(w->a, w->reach->config, w->seen, &first);
 	if (!text)
@@ -143,7 +220,7 @@ static void arrive(struct walker *w);
 static void to_container(struct walker *w)
 {
 	if (w->n_ways++ == MAX_WAYS) {
-		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations lead in a circle");
+		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations form a loop");
 		stops(w);
 		return;
 	}
@@ -152,7 +229,7 @@ static void to_container(struct walker *w)
 
 static void admitted(struct walker *w, uint32_t policy)
 {
-	if (w->facts->raw_drops)
+	if (drops_in_raw(w))
 		hop(w, HOP_GOES_ON, NULL, "raw PREROUTING", policy,
 		    "the mark 0x%x lifts Docker's drop", w->facts->mark_raw);
 	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", policy, "%s reaches %s",
@@ -165,7 +242,7 @@ static void admitted(struct walker *w, uint32_t policy)
 	to_container(w);
 }
 
-/* Where policies are looked up first: before Docker's raw drops, where there are some. */
+/* Where policies are looked up first: before Docker's raw drops, if there are any. */
 static const char *our_first_stage(const struct walker *w)
 {
 	return w->facts->raw_drops ? "inet harborwall raw" : "inet harborwall forward";
@@ -230,7 +307,9 @@ static void translate(struct walker *w, const struct translation *t, const char 
 	    "to %s port %u%s", reach_name(w->a, w->reach, t->to), w->now.port, condition);
 }
 
-/* To the host's own addresses: a translation takes it, or the host itself is meant. */
+/*
+ * To the host's own addresses: either a translation matches, or the host itself is the destination.
+ */
 static void to_host(struct walker *w)
 {
 	const struct reach_space *host = &w->reach->spaces.items[0];
@@ -259,7 +338,7 @@ static void to_host(struct walker *w)
 
 static void forward(struct walker *w);
 
-/* Where a container sends what it translated and masqueraded: by the network of the target. */
+/* A container sends what it translates and masquerades through the target's network. */
 static void leave(struct walker *w, const char *container)
 {
 	const struct config *config = w->reach->config;
@@ -282,7 +361,7 @@ static void leave(struct walker *w, const char *container)
 				    w->reach->bridges[config->addresses.items[best].network]);
 }
 
-/* By whichever interface it comes in there; NULL: nothing is translated. */
+/* The incoming interface there is unknown; NULL: nothing is translated. */
 static const struct translation *
 container_door(const struct walker *w, const struct reach_space *space, const char **condition)
 {

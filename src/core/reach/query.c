@@ -115,7 +115,7 @@ void reach_query(struct reach_answer *answer, const struct reach *reach,
 	answer->asked = asked(reach, query);
 	if (query->from.kind != END_HOST)
 		answer->asked = diagram_combine(pool, answer->asked, reach->genuine, DIAGRAM_AND);
-	/* what no policy decides is not what "any" asks about */
+	/* traffic that no policy decides is not part of "any" */
 	if (query->from.kind == END_ANY && !to_host)
 		answer->asked = diagram_combine(pool, answer->asked, reach->free, DIAGRAM_MINUS);
 	answer->open = diagram_combine(pool, open, answer->asked, DIAGRAM_AND);
@@ -130,7 +130,7 @@ static bool has(const struct flow_block *b, enum flow_field field, flow_value va
 	return false;
 }
 
-/* The lowest, or what speaks to people. */
+/* The lowest value, or the one that is easiest to read. */
 static uint32_t pick_number(const struct flow_block *b, enum flow_field field, uint32_t better)
 {
 	return has(b, field, better) ? better : (uint32_t)b->fields[field].items[0].low;

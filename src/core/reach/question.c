@@ -93,11 +93,10 @@ void question_unknown(struct error *err, const struct reach *reach, const struct
 		error_set(err, -1, "nothing is named \"%s\" (did you mean \"%s\"?)", text,
 			  names.items[i]);
 	else
-		error_set(
-			err, -1,
-			"nothing is named \"%s\": expected a name of the file, an address, a "
-			"prefix as 172.18.0.0/24, a container, an interface, any, outside or host",
-			text);
+		error_set(err, -1,
+			  "nothing is named \"%s\"; expected a name from the file, an address, a "
+			  "prefix (172.18.0.0/24), a container, an interface, any, outside or host",
+			  text);
 }
 
 static bool take_number(uint16_t *number, const char **at)

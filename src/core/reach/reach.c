@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/reach/reach.h"
 
+#include "core/compile/trust.h"
+#include "core/flowset/sets.h"
+
 #include <string.h>
 
 /* --- interfaces and targets --- */
@@ -73,7 +76,10 @@ void add_subnets(range_list *ranges, struct arena *a, const struct network *netw
 
 /* --- where sources are at home --- */
 
-/* An address of an engine's network counts on its bridge, any other one on none of the bridges. */
+/*
+ * An address of an engine's network is genuine on its bridge; any other address on every interface
+ * that is no bridge.
+ */
 static struct diagram build_genuine(struct building *b)
 {
 	range_list subnets = {0}, bridges = {0}, sources, uplinks;
@@ -99,7 +105,7 @@ static struct diagram build_genuine(struct building *b)
 
 /* --- what no policy decides --- */
 
-/* The host's addresses, as far as the file knows them. */
+/* The host's addresses, as far as the file implies them. */
 static range_list host_addresses(struct building *b)
 {
 	range_list ranges = {0};
@@ -229,6 +235,19 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 	return build(b);
 }
 
+static const char *const *trusted_by(struct arena *a, const struct state *want)
+{
+	const char **trusted = arena_array(a, const char *, want->networks.n + 1);
+
+	list_each (network, &want->networks) {
+		trusted[network - want->networks.items] = "";
+		list_each (option, &network->options)
+			if (!strcmp(option->name, TRUSTED))
+				trusted[network - want->networks.items] = option->value;
+	}
+	return trusted;
+}
+
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want)
 {
@@ -242,7 +261,8 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.config = config,
 				.resolution = resolution,
 				.bridges = b.host->bridges,
-				.apart = b.host->apart};
+				.apart = b.host->apart,
+				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
 	reach->governed = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);
@@ -259,7 +279,10 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s->doors = build_doors(&b, space->flows);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
-	/* nobody comes in by a borrowed address; a container does not know who is at home where */
+	/*
+	 * the host drops borrowed addresses; a container does not know which interface an address
+	 * belongs to
+	 */
 	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
 						       reach->genuine, DIAGRAM_AND);
 }

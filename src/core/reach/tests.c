@@ -28,6 +28,13 @@ static void add_matches(struct tester *t)
 	}
 }
 
+/* A policy let it through, and then somebody else's rule did not. */
+static bool is_stopped_behind(const struct reach_path *path)
+{
+	return !path->allowed && path->hops.n > 1 &&
+	       path->hops.items[path->hops.n - 2].kind == HOP_ADMITS;
+}
+
 /* What decided about it. */
 static const char *reason(struct tester *t, const struct reach_path *path)
 {
@@ -39,9 +46,9 @@ static const char *reason(struct tester *t, const struct reach_path *path)
 				    policy_place(t->a, t->reach->config, path->policy));
 	if (!path->hops.n)
 		return "";
-	/* the last hop of what arrives is where */
+	/* what arrives is decided at the last hop */
 	text = path->hops.items[path->hops.n - 1 - (path->allowed && path->hops.n > 1)].text;
-	if (path->allowed)
+	if (path->allowed || is_stopped_behind(path))
 		return text;
 	near = reach_nearest(t->a, t->reach, &path->last);
 	if (near.policy == NONE)
@@ -62,13 +69,13 @@ const char *reach_flow_text(struct arena *a, const struct reach *reach,
 	return arena_strdup(a, buf_text(&out));
 }
 
-/* Of one flow that may be an example against it. "": it is none. */
+/* Why a flow may contradict the test; "": it does not. */
 static const char *against(struct tester *t, const struct reach_flow *flow, bool closed)
 {
 	struct reach_path path = {0};
 
 	reach_walk(&path, t->a, t->reach, t->facts, t->seen, flow);
-	if (closed && path.allowed) /* nothing keeps it, and no policy is about it */
+	if (closed && path.allowed) /* nothing stops it, and no policy is about it */
 		return arena_printf(t->a,
 				    "%s is left to this host's own firewall: no file can test it",
 				    reach_flow_text(t->a, t->reach, flow));
@@ -78,7 +85,7 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 			    path.allowed ? "open" : "closed", reason(t, &path));
 }
 
-/* "": it holds. */
+/* Why the test fails; "": it holds. */
 static const char *judge(struct tester *t, const struct reach_query *query)
 {
 	struct reach_answer answer;
@@ -90,7 +97,7 @@ static const char *judge(struct tester *t, const struct reach_query *query)
 		why = against(t, &flow, true);
 	if (*why)
 		return why;
-	/* a translation may lead where nothing lets it through */
+	/* a translation may lead where nothing admits the flow */
 	if (reach_example(&flow, t->reach, answer.open))
 		return against(t, &flow, false);
 	if (!reach_example(&flow, t->reach, answer.asked))
@@ -145,6 +152,20 @@ bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *rea
 	struct reach_query query;
 
 	return *ask(&t, &query, engine) || reach_tries(flows, a, reach, engine, &query);
+}
+
+bool reach_test_example(struct reach_flow *flow, struct arena *a, const struct reach *reach,
+			const struct engine *engine, const struct flow_test *test)
+{
+	struct tester t = {.a = a, .reach = reach, .test = test};
+	struct reach_answer answer;
+	struct reach_query query;
+
+	if (*ask(&t, &query, engine))
+		return false;
+	reach_query(&answer, reach, &query);
+	return reach_example(flow, reach, test->open ? answer.closed : answer.open) ||
+	       reach_example(flow, reach, answer.asked);
 }
 
 bool reach_test_differs(const struct test_try *try)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 4 }; /* of a list's parts, so many are printed */
+enum { FEW = 4 }; /* parts of a list that are printed */
 
 static bool is_every(const struct flow_ranges *ranges, enum flow_field field)
 {
@@ -46,7 +46,7 @@ static bool same_ranges(const struct flow_ranges *a, const struct flow_ranges *b
 	return true;
 }
 
-/* A single address is called after its container, whatever the policy calls it. */
+/* A single address is named after its container, even if the policy names it otherwise. */
 static bool peers_are_one(const struct peers *peers)
 {
 	return peers->n == 1 && prefix_is_single(peers->items[0].net);
@@ -63,7 +63,7 @@ static const char *network_at(const struct config *config, struct flow_range ran
 	return NULL;
 }
 
-/* The prefix that is this range, if one is. */
+/* The prefix with exactly this range, if there is one. */
 static bool prefix_of_range(struct prefix *prefix, struct flow_range range)
 {
 	prefix->ip = flow_value_to_ip(range.low);
@@ -76,7 +76,7 @@ static bool prefix_of_range(struct prefix *prefix, struct flow_range range)
 	return range.low == range.high;
 }
 
-/* The containers whose addresses these are, up to the first address that is nobody's. */
+/* The containers with these addresses, up to the first address without one. */
 static uint32_t print_containers(struct buf *out, const struct config *config,
 				 struct flow_range range)
 {
@@ -126,7 +126,7 @@ static void print_ranges(struct buf *out, const struct config *config,
 		buf_printf(out, " and %u more", ranges->n - FEW);
 }
 
-/* The first and the last value of them are those of the whole. */
+/* Both begin and end with the same values. */
 static bool span(const struct flow_ranges *ranges, struct flow_range whole)
 {
 	return ranges->items[0].low == whole.low && ranges->items[ranges->n - 1].high == whole.high;
@@ -182,7 +182,7 @@ static bool print_all_but(struct buf *out, const struct config *config,
 	return true;
 }
 
-/* Values of FLOW_DST or FLOW_SRC, as the file calls them: containers, a policy's name, networks. */
+/* Values of FLOW_DST or FLOW_SRC in the file's words: containers, a policy's name, networks. */
 static void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
 		      const struct peers *peers, const char *name)
 {
@@ -273,7 +273,7 @@ void print_policy_traffic(struct buf *out, const struct config *config, const st
 
 /* --- flows --- */
 
-/* Interfaces that are not the one where such a source is at home anyway. */
+/* Interfaces other than the one where the source is at home. */
 static void print_interfaces(struct buf *out, const struct reach *reach,
 			     const struct flow_ranges *ranges, const char *before)
 {
@@ -372,7 +372,7 @@ static void print_masquerade(struct buf *out, const struct reach *reach, const s
 	buf_printf(out, ", on %s", change->container ? change->container : "the host");
 }
 
-/* Without its verb and without the policy. */
+/* Without the verb and the policy. */
 static void print_what(struct buf *out, const struct reach *reach, const struct change *change)
 {
 	const struct policy *p = &reach->config->policies.items[change->block.leaf];
@@ -449,7 +449,7 @@ void print_change_json(struct buf *out, const struct reach *reach, const struct 
 		buf_printf(out, ", \"policy\": %u", change->block.leaf);
 		for (size_t i = 0; i < COUNT_OF(fields); i++) {
 			if (fields[i].field == FLOW_DST && change->kind == CHANGE_TRANSLATION)
-				continue; /* the namespace's own addresses */
+				continue; /* the namespace's own addresses have no number */
 			buf_printf(out, ", \"%s\": ", fields[i].name);
 			print_ranges_json(out, fields[i].field,
 					  &change->block.fields[fields[i].field]);

@@ -114,7 +114,7 @@ static bool set_policy_nft(const struct ns *ns, bool drop, struct error *err)
 		return true;
 	if (drop || err->code != ENOENT)
 		return false;
-	*err = (struct error){0}; /* others removed the chain: nothing drops there any more */
+	*err = (struct error){0}; /* the chain is gone: nothing drops there any more */
 	return true;
 }
 
@@ -155,7 +155,7 @@ static bool set_policy_legacy(const struct ns *ns, bool drop, struct error *err)
 	return iptables_restore(ns, VARIANT_LEGACY, 4, buf_text(&input), err);
 }
 
-/* --- either --- */
+/* --- both variants --- */
 
 bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
 		  enum variant variant, uint8_t family, struct error *err)

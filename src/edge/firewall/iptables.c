@@ -14,7 +14,7 @@
 
 enum {
 	TOOL_MS = 20000,
-	CONTAINER_SAVE_MS = 2000, /* in a namespace whose owner may have filled it */
+	CONTAINER_SAVE_MS = 2000, /* in a namespace that its owner may have filled */
 	CONTAINER_RESTORE_MS = 5000,
 	MAX_NAMES = 4096,
 	MOST_RULES = 1 << 20, /* bytes */
@@ -28,8 +28,8 @@ static int patience_ms(const struct ns *ns)
 }
 
 /*
- * The kernel lists the tables that are loaded in the namespace that we are in: the save tool would
- * load one that is not.
+ * The kernel lists the tables that are loaded in this namespace; the save tool would load a missing
+ * one.
  */
 static bool save_legacy_table(struct buf *text, bool *exists, uint8_t family, const char *table,
 			      bool counters, int timeout_ms, struct error *err)
@@ -111,7 +111,7 @@ bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *
 	return true;
 }
 
-/* A list of chains over netlink is a hundred times cheaper than the tool. */
+/* Listing chains over netlink is a hundred times cheaper than running the tool. */
 static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, struct error *err)
 {
 	static const char *const no_rules[] = {NULL};
@@ -146,7 +146,7 @@ int iptables_open_legacy(void)
 	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 }
 
-/* Every rule but for what it counted. */
+/* Hashes every rule without its counters. */
 static uint64_t hash_rules(uint64_t hash, const struct ipt_get_entries *rules)
 {
 	const unsigned char *bytes = (const void *)rules->entrytable;
@@ -177,7 +177,7 @@ uint64_t iptables_legacy_hash(int fd)
 	len = sizeof(*rules) + info.size;
 	rules = xmalloc(len);
 	*rules = (struct ipt_get_entries){.name = "filter", .size = info.size};
-	/* refused where it has another size by now: then the next look tells */
+	/* the kernel refuses if the size has changed: the next look tells */
 	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, rules, &len) < 0)
 		return hash;
 	return hash_rules(hash, rules);

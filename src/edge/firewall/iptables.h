@@ -8,15 +8,15 @@
 #include "edge/netlink/netns.h"
 
 /*
- * Adds what chains of ours a variant holds. Runs a tool only where the kernel says that there may
- * be some, and never makes a table by looking.
+ * Adds our chains of a variant. Runs a tool only if the kernel says that there may be some; never
+ * creates a table by looking.
  */
 MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns,
 			      enum variant variant, struct error *err);
-/* Everything the variant holds, ours or not, as its save tool prints it; "" if there is nothing. */
+/* All rules of the variant as its save tool prints them; "" if there are none. */
 MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
 			      struct error *err);
-/* Adds what the wanted chains' rules counted there. */
+/* Adds the counters of the rules in the wanted chains. */
 MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
 			       struct error *err);
 /* One table of the legacy variant; family: 4, or 6 for ip6tables. */

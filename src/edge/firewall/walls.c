@@ -7,7 +7,7 @@
 #include <linux/netfilter.h>
 #include <string.h>
 
-/* The rules of a chain's table; false in *read: too many, or gone by now. */
+/* Reads the rules of a chain's table; *read is false if there are too many or the chain is gone. */
 static bool read_table(struct ruleset *table, bool *read, struct arena *a, const struct ns *ns,
 		       const listed_chains *chains, const struct listed_chain *c, struct error *err)
 {
