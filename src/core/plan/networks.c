@@ -155,8 +155,8 @@ static void say_differs(struct differ *d, const struct network *n, const struct 
 			say_family_differs(d, n, e, f);
 	if (!differing)
 		conflict(d, differ_path(d, "networks", n->key),
-			 "the Docker network \"%s\" was made without %s, which the file says; "
-			 "re-create it with apply --replace %s",
+			 "the Docker network \"%s\" was created without %s, which the file asks "
+			 "for; re-create it with apply --replace %s",
 			 n->name, more_open(n, e), n->name);
 }
 
