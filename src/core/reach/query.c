@@ -88,6 +88,8 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 		limit_to_source(&sets, set, reach, &query->from);
 		limit_to_destination(&sets, set, reach, &query->to);
 		limit_to_traffic(&sets, set, query->matches[i]);
+		if (query->borrowed)
+			limit_to_value(&sets, set, FLOW_IN, query->in);
 	}
 	return flow_sets_build(&sets, reach->pool->diagrams);
 }
@@ -100,7 +102,7 @@ void reach_query(struct reach_answer *answer, const struct reach *reach,
 	struct diagram open = to_host ? reach->spaces.items[0].doors : reach->open;
 
 	answer->asked = asked(reach, query);
-	if (query->from.kind != END_HOST)
+	if (query->from.kind != END_HOST && !query->borrowed)
 		answer->asked = diagram_combine(pool, answer->asked, reach->genuine, DIAGRAM_AND);
 	/* what no policy decides is not what "any" asks about */
 	if (query->from.kind == END_ANY && !to_host)

@@ -21,7 +21,7 @@ uint32_t reach_interface(const struct reach_pool *pool, const char *name)
 	return at == NONE ? REACH_IN_OTHER : REACH_N_IN + at;
 }
 
-static uint32_t add_interface(struct reach_pool *pool, const char *name)
+uint32_t reach_add_interface(struct reach_pool *pool, const char *name)
 {
 	uint32_t known = reach_interface(pool, name);
 
@@ -76,7 +76,7 @@ static struct diagram build_genuine(struct building *b)
 	struct flow_set *set;
 
 	list_each (bound, &b->host->bound) {
-		uint32_t in = add_interface(b->pool, bound->bridge);
+		uint32_t in = reach_add_interface(b->pool, bound->bridge);
 
 		set = flow_sets_add(&b->sets, 1);
 		limit_to_prefix(&b->sets, set, FLOW_SRC, bound->subnet);
@@ -114,7 +114,7 @@ static range_list host_addresses(struct building *b)
 static void add_network(struct building *b, uint32_t i, const range_list *beyond)
 {
 	const struct network *network = &b->reach->config->networks.items[i];
-	uint32_t in = add_interface(b->pool, b->host->bridges[i]);
+	uint32_t in = reach_add_interface(b->pool, b->host->bridges[i]);
 	struct flow_set *set;
 
 	if (!b->host->apart[i]) {
@@ -145,7 +145,7 @@ static struct diagram build_free(struct building *b)
 
 		if (!b->host->bridges[i])
 			continue;
-		in = add_interface(b->pool, b->host->bridges[i]);
+		in = reach_add_interface(b->pool, b->host->bridges[i]);
 		*list_add(b->pool->a, &subnets) =
 			flow_range_of_prefix(config->networks.items[i].subnet);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
@@ -190,7 +190,8 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 		limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
 		limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
 		if (t->iface)
-			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, t->iface));
+			limit_to_value(&b->sets, set, FLOW_IN,
+				       reach_add_interface(b->pool, t->iface));
 		limit_to_traffic(&b->sets, set, t->match);
 	}
 	return build(b);
@@ -206,7 +207,8 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 		if (m->to)
 			limit_to_peers(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
-			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, m->oface));
+			limit_to_value(&b->sets, set, FLOW_IN,
+				       reach_add_interface(b->pool, m->oface));
 		limit_to_traffic(&b->sets, set, m->match);
 	}
 	return build(b);

@@ -100,6 +100,8 @@ struct reach_flow {
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
+/* The same; from now on it has a value of its own. */
+uint32_t reach_add_interface(struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool: equal ones have one number. */
 uint32_t reach_target(struct reach_pool *pool, const struct translation *t);
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow);
