@@ -7,18 +7,18 @@
 #include "app/daemon/ask.h"
 #include "app/pass/last_good.h"
 
-/* Somebody looked at a file and accepted it: this must be the same one. */
+/* --accept: the file must be the one that was looked at. */
 static bool is_accepted(const struct options *o, const struct generation *g, struct error *err)
 {
 	return !o->accept || o->accept == g->config.digest ||
 	       error_set(err, -1,
-			 "%s is not %016llx any more but %016llx: somebody changed it; look at the "
+			 "%s is no longer %016llx but %016llx: the file has changed; look at the "
 			 "plan again",
 			 o->config, (unsigned long long)o->accept,
 			 (unsigned long long)g->config.digest);
 }
 
-/* A daemon that starts later goes on from here. */
+/* A daemon that starts later begins with this file. */
 static bool keep_last_good(const struct options *o, const struct texts *text,
 			   const struct generation *g, struct error *err)
 {
@@ -26,7 +26,9 @@ static bool keep_last_good(const struct options *o, const struct texts *text,
 	       (last_good_propose(o, text, err) && last_good_accept(o, err));
 }
 
-/* The daemon changes the host by itself; what is asked for is a look, and what is held. */
+/*
+ * A daemon is running and changes the host by itself: ask it for a pass, or to accept a held file.
+ */
 static int apply_beside_daemon(struct change *c)
 {
 	struct pass pass = {0};
@@ -46,11 +48,11 @@ static int apply_beside_daemon(struct change *c)
 	return ask_for_pass(c->options, accept);
 }
 
-/* The daemon would put back what this takes away. */
+/* The daemon would restore what this takes away. */
 static int refuse_replace(const char *holder)
 {
-	say_error("a daemon keeps this host (%s) and would interfere; end it, apply --replace, and "
-		  "start it again: the rules stay meanwhile",
+	say_error("a daemon manages this host (%s) and would interfere; stop it, run apply "
+		  "--replace, and start it again: the rules stay meanwhile",
 		  holder);
 	return EXIT_FAILED;
 }

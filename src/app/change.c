@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 enum {
-	MAX_PASSES = 4, /* of one apply: the last one finds nothing left to do */
-	MAX_LOOKS = 8,	/* at a host that others change while a person thinks */
-	DECLINED = -2,	/* code of an error: nothing went wrong, somebody said no */
+	MAX_PASSES = 4, /* of one apply; the last pass finds nothing to do */
+	/* how often to plan again while others change the host and a person thinks */
+	MAX_LOOKS = 8,
+	DECLINED = -2, /* code of an error: nothing went wrong, somebody said no */
 };
 
 static const char signs[N_SIGNS] = {'+', '~', '-'};
@@ -28,13 +29,14 @@ static volatile sig_atomic_t interrupted;
 
 static void note_interrupt(int number UNUSED)
 {
-	static const char text[] = "\nharborwall: it stops after this step; again: at once\n";
+	static const char text[] =
+		"\nharborwall: stopping after this step; press Ctrl-C again to stop at once\n";
 
 	interrupted = 1;
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
 }
 
-/* The second one is not caught: it ends the program, and the next apply finds what is left. */
+/* The second Ctrl-C is not caught: it ends the program. The next apply finds what is left. */
 static void catch_interrupts(void)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -66,7 +68,7 @@ static void print_step(const struct step *step, enum outcome_kind kind)
 	say_line(stdout, "%s", step_line(&line, step, kind));
 }
 
-/* Before a step that may take its time. */
+/* Printed before a step that may take some time. */
 static void begin_line(const struct change *c, const struct pass *p, uint32_t i)
 {
 	AUTO_BUF struct buf line = {0};
@@ -92,7 +94,7 @@ static void end_line(const struct change *c, const struct pass *p, uint32_t i)
 		print_step(&p->plan.steps.items[i], kind);
 }
 
-/* What failed is tried again in the next pass; the last one tells. */
+/* A failed step is tried again in the next pass; only the last pass reports it. */
 static void print_failures(struct change *c, const struct pass *p)
 {
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
@@ -136,13 +138,16 @@ static bool owes(const struct change *c)
 {
 	const struct saved *saved = &c->world.saved;
 
-	return c->clears && (saved->forwarding_was_off || saved->policy_was_accept);
+	return c->clears && (saved->forwarding_was_off || saved->forwarding6_was_off ||
+			     saved->policy_was_accept);
 }
 
 void change_print_owed(struct buf *out, const struct change *c)
 {
 	if (owes(c) && c->world.saved.forwarding_was_off)
 		buf_puts(out, "~ forwarding host: net.ipv4.ip_forward = 0, as it was\n");
+	if (owes(c) && c->world.saved.forwarding6_was_off)
+		buf_puts(out, "~ forwarding host: net.ipv6.conf.all.forwarding = 0, as it was\n");
 	if (owes(c) && c->world.saved.policy_was_accept)
 		buf_puts(out, "~ policy     host: FORWARD policy ACCEPT, as it was\n");
 }
@@ -171,7 +176,7 @@ void change_print_plan(struct buf *out, struct change *c, struct pass *p)
 	change_print_owed(out, c);
 }
 
-/* Who is not asked sees at least what the file opens and closes. */
+/* If nobody is asked, print at least what the file opens and closes. */
 static void print_flows(struct change *c, struct pass *p)
 {
 	AUTO_BUF struct buf flows = {0};
@@ -183,7 +188,7 @@ static void print_flows(struct change *c, struct pass *p)
 	say_page(stdout, &flows);
 }
 
-/* Once for every plan that somebody sees. */
+/* Runs once for every plan that is shown. */
 bool change_agreed(struct change *c, struct pass *p, struct error *err)
 {
 	AUTO_BUF struct buf plan = {0};
@@ -197,10 +202,11 @@ bool change_agreed(struct change *c, struct pass *p, struct error *err)
 	if (!c->answered)
 		return true;
 	if (c->shown)
-		say_line(stdout, "the host was changed meanwhile");
+		say_line(stdout, "the host has changed meanwhile");
 	c->shown = hash;
 	say_page(stdout, &plan);
-	close_at_exit_of_scope(&c->lock); /* nobody waits for a person who thinks */
+	/* other processes must not wait for a person who thinks */
+	close_at_exit_of_scope(&c->lock);
 	c->lock = -1;
 	return says_yes() || error_set(err, DECLINED, "nothing was done");
 }
@@ -217,15 +223,15 @@ bool change_plan(struct change *c, struct pass *p, struct error *err)
 	if (!pass_plan(p, &c->world, c->generation, err))
 		return false;
 	list_each (step, &p->plan.steps)
-		if (c->clears) /* it left no file, and no policy went */
+		if (c->clears) /* clear has no file, and no policy changed */
 			step->why = "";
 	return true;
 }
 
 /*
- * Who takes the lock makes a transaction. If nobody had it when the plan was begun and ours is the
- * first transaction since, no other harborwall changed anything meanwhile. While a person thought
- * anybody may have. *fresh: the plan is what is to be done.
+ * Taking the lock is itself a transaction. If nobody held the lock when the plan was made, and our
+ * transaction is the first one since, then no other harborwall changed anything in between. While a
+ * person is thinking, anybody may have. *fresh: the plan is still valid.
  */
 static bool take_lock(bool *fresh, struct change *c, struct error *err)
 {
@@ -277,7 +283,7 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 	changes = !clean || (owes(c) && !c->any);
 	if (changes && !change_agreed(c, p, err))
 		return TURN_ENDED;
-	/* whoever is at work may be about to do what there is to undo */
+	/* another harborwall may be about to create what there is to undo */
 	if ((changes || (c->lock < 0 && *c->holder)) && !take_lock(&fresh, c, err))
 		return TURN_ENDED;
 	if (!fresh)
@@ -287,11 +293,11 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 	if (changes)
 		catch_interrupts();
 	if (!take_steps(c, p)) {
-		error_set(err, -1, "interrupted: %u of %u steps are left; %s again does them",
-			  c->left, c->steps, c->options->verb);
+		error_set(err, -1, "interrupted: %u of %u steps are left; run %s again", c->left,
+			  c->steps, c->options->verb);
 		return TURN_ENDED;
 	}
-	c->world.replace = NULL; /* what failed is put back, not tried again */
+	c->world.replace = NULL; /* put back what failed, do not try again */
 	if (clean && !p->trouble.text[0])
 		return pass_has_conflicts(p) ? TURN_STUCK : TURN_CLEAN;
 	worked = p->n_done || p->n_revoked;
@@ -321,8 +327,9 @@ bool change_converge(struct change *c, struct error *err)
 		looks += result == TURN_AGAIN;
 	}
 	if (result == TURN_AGAIN)
-		return error_set(err, -1, "others change this host all the time; try again");
-	return error_set(err, -1, "not converged after %d passes: something undoes what is done",
+		return error_set(err, -1, "other programs keep changing this host; try again");
+	return error_set(err, -1,
+			 "not converged after %d passes: another program undoes the changes",
 			 MAX_PASSES);
 }
 

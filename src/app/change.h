@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Changing the host once, as apply and clear do. On a terminal the plan is shown and a yes is asked
- * for. Who is about to change something takes the host's lock, and waits for whoever has it; a pass
- * that finds nothing to do takes none, for a lock leaves a trace.
+ * Changes the host once, for apply and clear. On a terminal it shows the plan and asks for a yes.
+ * Before a change it takes the host's lock, and waits if another process holds it. A pass that
+ * finds nothing to do takes no lock, because taking one is a change.
  */
 #pragma once
 
@@ -16,42 +16,45 @@ struct change {
 	const struct options *options;
 	const struct generation *generation;
 	struct world world;
-	size_t size;		/* of the file */
-	bool clears;		/* there is no file: all of ours goes */
-	bool asks;		/* somebody sits at a terminal, and did not say yes before */
-	bool live;		/* … and sees every step as it is taken */
-	uint64_t shown;		/* hash of the plan that he saw last; 0: none */
-	bool answered;		/* … just now, after some time */
-	int lock;		/* -1: not held; then, when the plan was begun: */
-	bool unlocked;		/* nf_tables told */
-	uint32_t before;	/* its count of transactions, */
-	char holder[LOCK_TEXT]; /* and who had the lock */
-	bool any; /* a pass was carried out: the file is in force as far as it can be */
+	size_t size;	 /* of the file */
+	bool clears;	 /* for clear: there is no file, all of ours goes */
+	bool asks;	 /* on a terminal and without --yes */
+	bool live;	 /* on a terminal: print every step */
+	uint64_t shown;	 /* hash of the plan that was shown last; 0: none */
+	bool answered;	 /* the person has just answered, after some time */
+	int lock;	 /* -1: not held. The next three: as they were when the plan was made */
+	bool unlocked;	 /* the nf_tables generation could be read */
+	uint32_t before; /* that generation */
+	char holder[LOCK_TEXT]; /* who held the lock */
+	bool any; /* at least one pass was carried out: the file is in force as far as possible */
 	uint32_t done[N_SIGNS], failed, skipped, revoked;
-	uint32_t left, steps; /* of the plan that was interrupted; 0: none was */
+	uint32_t left, steps; /* of an interrupted plan; 0: none was */
 };
 
-/* size: the file's, 0 where there is none. Closed in any case. */
+/* size: of the file, 0 without one. change_end is always called. */
 MUST_CHECK bool change_open(struct change *c, const struct options *options,
 			    const struct generation *generation, size_t size, struct error *err);
 void change_close(struct change *c);
 
-/* The next pass. What is seen of nf_tables before it tells later whether it is still true. */
+/*
+ * Plans the next pass. Notes the nf_tables generation first, to tell later whether the plan is
+ * still valid.
+ */
 MUST_CHECK bool change_plan(struct change *c, struct pass *p, struct error *err);
-/* The plan, what the file takes away, and what is given back, for people. */
+/* Prints the plan, what the file takes away, and what is restored. */
 void change_print_plan(struct buf *out, struct change *c, struct pass *p);
-/* Whoever is asked saw this plan and said yes. */
+/* True: nobody has to be asked, or the person saw this plan and said yes. */
 MUST_CHECK bool change_agreed(struct change *c, struct pass *p, struct error *err);
 /*
- * Passes until one finds nothing to do, for what a pass does may be what the next one needs (a
- * network's bridge, a container's address). Ends early where nothing succeeds.
+ * Makes passes until one finds nothing to do: what one pass creates (a network's bridge, a
+ * container's address) may be what the next one needs. Stops if nothing succeeds.
  */
 MUST_CHECK bool change_converge(struct change *c, struct error *err);
 
-/* What the host had before us, which clear gives back. */
+/* Restores what the host had before us, for clear. */
 void change_print_owed(struct buf *out, const struct change *c);
 void change_say_nothing_to_do(const struct change *c);
 /* "3 added, 1 removed" */
 void change_print_totals(const struct change *c);
-/* EXIT_FAILED. That somebody said no is no error. */
+/* Prints the error; returns EXIT_FAILED. A person who said no is no error. */
 int change_fail(const struct error *err);

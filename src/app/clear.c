@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verb clear: everything of ours goes, and the host gets back what it had before. */
+/* The verb clear: removes everything of ours and restores what the host had before. */
 #include "app/change.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-/* Forwarding first: with it off, an accepting policy lets nothing through. */
+/* Forwarding first: with forwarding off, a FORWARD policy ACCEPT lets nothing through. */
 static bool give_back(struct change *c, struct error *err)
 {
 	AUTO_BUF struct buf out = {0};
@@ -17,7 +17,9 @@ static bool give_back(struct change *c, struct error *err)
 
 	if (saved->trouble)
 		return error_set(err, -1, "%s", saved->trouble);
-	if (saved->forwarding_was_off && !ns_set_forward(&c->world.host, 0, err))
+	if (saved->forwarding_was_off && !ns_set_forward(&c->world.host, 4, 0, err))
+		return false;
+	if (saved->forwarding6_was_off && !ns_set_forward(&c->world.host, 6, 0, err))
 		return false;
 	if (saved->policy_was_accept &&
 	    !handoff_set_forward_policy(&c->world.host, saved->variant, false, err))
@@ -25,13 +27,15 @@ static bool give_back(struct change *c, struct error *err)
 	change_print_owed(&out, c);
 	if (!c->options->quiet)
 		say_page(stdout, &out);
-	c->done[1] += saved->forwarding_was_off + saved->policy_was_accept;
+	c->done[1] += saved->forwarding_was_off;
+	c->done[1] += saved->forwarding6_was_off;
+	c->done[1] += saved->policy_was_accept;
 	return saved_forget(saved, err) && last_good_forget(c->options, err);
 }
 
 static int refuse_clear(const char *holder)
 {
-	say_error("a daemon keeps the rules (%s) and would write them again; end it first", holder);
+	say_error("a daemon (%s) would write the rules again; stop it first", holder);
 	return EXIT_FAILED;
 }
 

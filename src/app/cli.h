@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verbs and options that there are: what calls may say, what help tells, what shells complete.
- * The manual page is compared with it by a test.
+ * The tables of verbs and options, from which calls are parsed and help and completions are
+ * printed. A test compares the manual page with them.
  */
 #pragma once
 
 #include "app/console/options.h"
 
 struct flag {
-	const char *name; /* first: nearest */
-	char letter;	  /* what verbs call it by; with is_short it is typed as -LETTER, too */
+	const char *name; /* first: nearest_name reads it */
+	char letter;	  /* how verbs refer to it; with is_short also typed as -LETTER */
 	bool is_short;
-	bool common;	    /* every verb has it */
-	const char *value;  /* what it takes, "FILE"; NULL: nothing */
-	const char *values; /* those that there are, between blanks; NULL: any */
-	const char *help;   /* NULL: its part is not built yet */
+	bool common;	    /* every verb takes it */
+	const char *value;  /* placeholder of its value, "FILE"; NULL: it has none */
+	const char *values; /* allowed values, separated by blanks; NULL: any */
+	const char *help;   /* NULL: not built yet */
 };
 
 struct verb {
-	const char *name;			   /* first: nearest */
+	const char *name;			   /* first: nearest_name reads it */
 	int (*run)(const struct options *options); /* NULL: not built yet */
 	const char *arguments;			   /* "[FILE]", "SHELL", "" */
-	const char *values;			   /* of the first argument, as of a flag */
-	const char *flags; /* letters of those it has beside the common ones */
+	const char *values; /* allowed values of the first argument, as of a flag */
+	const char *flags;  /* letters of its flags, beside the common ones */
 	bool needs_root;
 	const char *summary, *exits;
 };
@@ -31,27 +31,27 @@ extern const struct flag flags[];
 extern const struct verb verbs[];
 extern const size_t n_flags, n_verbs;
 
-enum { SCREEN = 100 }; /* columns */
-
-/* NULL: there is none. */
+/* NULL: there is no such verb. */
 const struct verb *find_verb(const char *name);
-/* Index of a flag, by what verbs call it. */
+/* Index of a flag by its letter. */
 size_t flag_of(int letter);
 bool verb_has(const struct verb *verb, const struct flag *flag);
-/* "[FILE]" may be left out, "SHELL" not. */
+/* "[FILE]" is optional, "SHELL" is not. */
 uint32_t least_arguments(const struct verb *verb);
 uint32_t most_arguments(const struct verb *verb);
 
-/* The next of the words between blanks, copied, and *at behind it. False: there is none left. */
+/*
+ * Copies the next word of a list separated by blanks and advances *at. False: there is none left.
+ */
 bool next_word(char word[32], const char **at);
 /*
- * Fills options and finds the verb. False: there is nothing to run and *status is the exit code,
- * the message (or the help that was asked for) is out.
+ * Parses a call into options and finds the verb. False: there is nothing to run; *status is the
+ * exit code, and the error or the help is printed.
  */
 MUST_CHECK bool options_parse(struct options *options, const struct verb **verb, int argc,
 			      char **argv, int *status);
 
-/* verb NULL: all of them. */
+/* verb NULL: help for the program. */
 void print_help(const struct verb *verb);
-/* The verb completion: a script for a shell. */
+/* The verb completion: prints a script for a shell. */
 int verb_completion(const struct options *options);

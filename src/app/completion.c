@@ -101,7 +101,7 @@ static void print_bash(void)
 
 /* --- zsh --- */
 
-/* Text between single quotes, which zsh takes apart at colons and brackets. */
+/* Text between single quotes; zsh splits it at colons and brackets. */
 static void print_zsh_text(const char *text)
 {
 	for (; *text; text++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verb doctor: looks at everything that makes rules silently void or a host silently open, and
- * names a remedy for each. Changes nothing.
+ * The verb doctor: checks everything that can make rules silently ineffective or a host silently
+ * open, and names a remedy for each. Changes nothing.
  */
 #include "app/console/color.h"
 #include "app/console/say.h"
@@ -29,8 +29,8 @@ struct doctor {
 	const struct options *options;
 	struct world world;
 	struct generation generation;
-	bool valid;	     /* the file */
-	struct error unread; /* why it could not even be read */
+	bool valid;	     /* the file is valid */
+	struct error unread; /* why the file can't be read */
 	struct pass pass;
 	bool planned;
 	struct error err;
@@ -72,8 +72,8 @@ static long number_in(const char *path)
 }
 
 /*
- * Whether iptables-legacy is in use. Without NET_RAW its save tool fails and with it the plan that
- * would tell the variant: then the kernel's list of loaded tables is all that is known.
+ * Whether iptables-legacy is in use. Without NET_RAW its save tool fails, and with it the plan that
+ * would know the variant. Then only the kernel's list of loaded tables is left.
  */
 static bool legacy_is_used(const struct doctor *d)
 {
@@ -85,7 +85,7 @@ static bool legacy_is_used(const struct doctor *d)
 	return file_read(&names, "/proc/self/net/ip_tables_names", MAX_LINE, &err) && names.len > 0;
 }
 
-/* --- the checks, in the order in which they are told --- */
+/* --- the checks, in the order in which they are printed --- */
 
 static void check_capabilities(struct doctor *d)
 {
@@ -139,7 +139,7 @@ static void check_kernel(struct doctor *d)
 		    : "is off: traffic within one network does not pass iptables");
 }
 
-/* On any bridge that packets of containers on several networks may come by. */
+/* On any bridge that packets of containers with several networks may come from. */
 static void check_rp_filter(struct doctor *d)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -190,7 +190,7 @@ static void check_overlaps(struct doctor *d)
 		for (int dead = 0; dead <= 1; dead++)
 			n += says_overlap(d, network, dead);
 	if (!n)
-		say(d, true, "overlap", "no route or address takes a network's packets away");
+		say(d, true, "overlap", "no route or address diverts a network's packets");
 }
 
 static void check_engine(struct doctor *d)
@@ -208,8 +208,8 @@ static void check_engine(struct doctor *d)
 	list_each (c, &e->containers)
 		if (checkup_is_network_go(c))
 			say(d, false, "network-go",
-			    "container \"%s\" runs and writes rules of its own; stop it: docker "
-			    "rm -f %s",
+			    "container \"%s\" is running and writes rules of its own; stop it: "
+			    "docker rm -f %s",
 			    c->name, c->name);
 }
 
@@ -255,7 +255,7 @@ static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
 	return ask_holder(holder, &d->world, &err) && *holder && !lock_is_passing(holder);
 }
 
-/* A reload flushes every rule of iptables, and somebody must put ours back. */
+/* A reload flushes every iptables rule, and somebody must restore ours. */
 static void check_firewalld(struct doctor *d)
 {
 	char holder[LOCK_TEXT] = "";
@@ -263,10 +263,10 @@ static void check_firewalld(struct doctor *d)
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
 	if (daemon_runs(d, holder))
-		say(d, true, "firewalld", "is there; the daemon puts right what its reloads flush");
+		say(d, true, "firewalld", "is running; the daemon restores what its reloads flush");
 	else
 		say(d, false, "firewalld",
-		    "is there, its reloads flush our rules, and no daemon puts them back; start "
+		    "is running, its reloads flush our rules, and no daemon restores them; start "
 		    "harborwall run");
 }
 
@@ -310,7 +310,7 @@ static void find_managed(struct managed *managed, struct arena *a, const struct 
 	interfaces_sort(&managed->docker);
 }
 
-/* Those that say what a policy says are told with the findings. */
+/* Rules that duplicate a policy are reported with the findings. */
 static bool is_leftover(const struct doctor *d, const struct opening *o)
 {
 	list_each (l, &d->pass.view.seen.have.spaces.items[0].leftovers)
@@ -320,7 +320,7 @@ static bool is_leftover(const struct doctor *d, const struct opening *o)
 	return false;
 }
 
-/* Rules of others that let in what no policy lets in. */
+/* Unmanaged rules that admit what no policy admits. */
 static void check_unmanaged(struct doctor *d)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -346,12 +346,12 @@ static void check_unmanaged(struct doctor *d)
 			continue;
 		n++;
 		say(d, false, "unmanaged",
-		    "a rule without our mark opens managed networks: iptables-%s -t %s %s; if it "
-		    "is not meant to, remove it (-D), or say it by a policy",
+		    "an unmanaged rule opens managed networks: iptables-%s -t %s %s; remove it "
+		    "(-D), or replace it by a policy",
 		    variant_names[o->variant], o->table, o->rule);
 	}
 	if (!n)
-		say(d, true, "unmanaged", "no other rule opens managed networks");
+		say(d, true, "unmanaged", "no unmanaged rule opens managed networks");
 }
 
 static void check_config(struct doctor *d)

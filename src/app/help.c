@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --help, of everything and of one verb: the tables, set in columns. */
+/* --help, for the program and for each verb: the tables in columns. */
 #include "app/cli.h"
 #include "app/console/verbs.h"
 
@@ -76,7 +76,7 @@ void print_help(const struct verb *verb)
 	       *verb->arguments ? " " : "", verb->arguments, verb->summary);
 	print_flags(verb, false);
 	print_flags(verb, true);
-	printf("\nexits: %s;\n       64 where the call can't be understood\n", verb->exits);
+	printf("\nexits: %s;\n       64 for a usage error\n", verb->exits);
 }
 
 int verb_help(const struct options *options)

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* What is larger goes back to the kernel when it is freed; else the C library learns to keep it. */
+/* larger blocks go back to the kernel when freed; otherwise malloc raises this limit */
 enum { KEPT_BYTES = 128 << 10 };
 
-/* Said before anything is read: whoever forgot sudo should not hear of something else first. */
+/* Checked before anything is read, so that somebody without root hears this first. */
 static bool may_run(const struct verb *verb)
 {
 	if (!verb->needs_root || !geteuid() ||
@@ -30,7 +30,7 @@ static int finish(int status)
 {
 	if (fflush(stdout) == 0)
 		return status;
-	if (errno != EPIPE) /* who reads has seen enough: plan | head */
+	if (errno != EPIPE) /* the reader has closed the pipe: plan | head */
 		perror("harborwall: write to stdout");
 	return EXIT_FAILED;
 }

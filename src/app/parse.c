@@ -13,7 +13,7 @@
 
 enum { MAX_PERIOD_S = 86400, MAX_MAJOR = 999 };
 
-/* Says what is wrong with the call; false, so that refusing is one line. */
+/* Prints what is wrong with the call. Returns false, so that refusing is one line. */
 PRINTF_LIKE(3, 4)
 static bool refuse(const struct options *o, int *status, const char *format, ...)
 {
@@ -42,7 +42,7 @@ static const char *guess(struct buf *out, const char *before, const char *word, 
 	return buf_text(out);
 }
 
-/* One of the words in values. */
+/* The value must be one of the words in values. */
 static bool one_of(const struct options *o, const char *what, const char *value, const char *values,
 		   int *status)
 {
@@ -114,7 +114,7 @@ static bool parse_marks(struct options *o, int *status)
 static bool word_from_environment(const char **word, const struct options *o, const char *name,
 				  const char *fallback, int letter, int *status)
 {
-	if (*word) /* a flag wins */
+	if (*word) /* a flag overrides it */
 		return true;
 	*word = from_environment(name, fallback);
 	return !*word || one_of(o, name, *word, flags[flag_of(letter)].values, status);
@@ -140,7 +140,7 @@ static bool read_environment(struct options *o, int *status)
 	       parse_period(o, status) && parse_marks(o, status);
 }
 
-/* As it is shown: sixteen hexadecimal digits. */
+/* A digest as it is printed: sixteen hexadecimal digits. */
 static bool parse_digest(uint64_t *digest, const char *text)
 {
 	char *end;
@@ -149,7 +149,7 @@ static bool parse_digest(uint64_t *digest, const char *text)
 	return *digest && !*end && strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16;
 }
 
-/* "28", and "28.5.2", of which the rest makes no difference. */
+/* "28" or "28.5.2": only the major version matters. */
 static bool parse_engine(struct options *o, const char *text, int *status)
 {
 	char *end;
@@ -200,8 +200,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->packets |= letter == 'K';
 	if (letter == 'A' && !parse_digest(&o->accept, value))
 		return refuse(o, status,
-			      "--accept: \"%s\" is not what a file is shown as (sixteen "
-			      "hexadecimal digits)",
+			      "--accept: \"%s\" is not a digest (sixteen hexadecimal digits)",
 			      value);
 	return letter != 'e' || parse_engine(o, value, status);
 }
@@ -224,7 +223,7 @@ static bool is_verb(const struct options *o, const char *name, int *status)
 	return verb->run || is_not_built("", name, status);
 }
 
-/* Verb and arguments may stand anywhere between the flags. */
+/* The verb and its arguments may stand anywhere between the flags. */
 static bool take_word(struct options *o, const char *word, int *status)
 {
 	if (o->n_arguments == (int)COUNT_OF(o->arguments))
@@ -236,7 +235,7 @@ static bool take_word(struct options *o, const char *word, int *status)
 	return o->n_arguments || is_verb(o, word, status);
 }
 
-/* The options that a verb has, for guesses; without a verb all of them. */
+/* The verb's options, for guesses; without a verb all of them. */
 static size_t flags_of(const char *names[], const struct verb *verb)
 {
 	size_t n = 0;
@@ -247,7 +246,7 @@ static size_t flags_of(const char *names[], const struct verb *verb)
 	return n;
 }
 
-/* getopt took it for nothing: a name that there is not, the beginning of several, or "--json=x". */
+/* getopt refused it: an unknown name, an ambiguous prefix, or "--json=x". */
 static bool refuse_flag(const struct options *o, const char *word, int *status)
 {
 	AUTO_BUF struct buf hint = {0};
@@ -314,7 +313,7 @@ static bool refuse_stranger(const struct options *o, const struct verb *verb,
 		      buf_text(&have), have.len ? ")" : "");
 }
 
-/* Flags that this verb does not have, and what is not built yet. */
+/* Refuses flags that this verb does not take, and what is not built yet. */
 static bool flags_fit(const struct options *o, const struct verb *verb, int *status)
 {
 	for (size_t i = 0; i < n_flags; i++) {
@@ -368,7 +367,7 @@ bool options_parse(struct options *options, const struct verb **verb, int argc, 
 	    !read_environment(options, status))
 		return false;
 	options->counters = counters_of(options->counters_word);
-	/* the only argument of most verbs is the file */
+	/* most verbs take one argument, the file */
 	if (!strcmp((*verb)->arguments, "[FILE]") && options->n_arguments)
 		options->config = options->arguments[0];
 	return true;

@@ -85,7 +85,7 @@ static bool says_something(const struct space *space)
 	return space->ruleset.exists || space->routes.n || space->chains.n;
 }
 
-/* One namespace's, so that they can be loaded there as they are. */
+/* One namespace at a time, so that nft can load the output there. */
 static void print_space(struct buf *out, const struct space *space)
 {
 	if (!says_something(space))
@@ -99,7 +99,7 @@ static void print_space(struct buf *out, const struct space *space)
 			   prefix_format(route->dst).s, ip_format(route->via).s);
 }
 
-/* Containers in whose namespaces rules stand: "a, b", "" if there are none. */
+/* Names of containers whose namespaces have rules: "a, b", or "". */
 static void name_containers(struct buf *out, const struct pass *p)
 {
 	list_each (space, &p->want.spaces)
@@ -114,14 +114,14 @@ static int print_rules(const struct options *o, const struct pass *p)
 
 	name_containers(&others, p);
 	if (i == NONE || (o->container && !says_something(&p->want.spaces.items[i]))) {
-		say_error("this file has no rules in container \"%s\"%s%s", o->container,
+		say_error("this file puts no rules into container \"%s\"%s%s", o->container,
 			  others.len ? ", only in: " : "", buf_text(&others));
 		return EXIT_FAILED;
 	}
 	print_space(&out, &p->want.spaces.items[i]);
 	if (!o->quiet && !o->container && others.len)
 		say_error("note: %s in containers (--container NAME): %s",
-			  out.len ? "more rules stand" : "there are none on the host, only",
+			  out.len ? "more rules are" : "there are no rules on the host, only",
 			  buf_text(&others));
 	say_page(stdout, &out);
 	return EXIT_FINE;
@@ -149,15 +149,15 @@ int verb_rules(const struct options *o)
 
 /* --- plan --- */
 
-/* What one that is at work has not done yet is planned as well. */
+/* Another process is changing the host: its remaining steps are listed, too. */
 static void note_work(const struct world *w)
 {
 	char holder[LOCK_TEXT];
 	struct error err = {0};
 
 	if (ask_holder(holder, w, &err) && lock_is_passing(holder))
-		say_error("note: another harborwall is at work (%s); this is what it has left to "
-			  "do, too",
+		say_error("note: another harborwall is changing this host (%s); its remaining "
+			  "steps are listed, too",
 			  holder);
 }
 

@@ -73,7 +73,7 @@ char *arena_printf(struct arena *a, const char *format, ...)
 	return text;
 }
 
-/* Frees what stands behind the newest. */
+/* Frees all blocks but the newest. */
 static void release_older(struct arena *a)
 {
 	while (a->blocks->next) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory that is released whole. One arena per pass, one per accepted config. All memory comes
- * zeroed, if it is not taken otherwise. An all-zero arena is empty and ready.
+ * Memory that is released as a whole. One arena per pass, one per accepted config. Memory is zeroed
+ * unless a function says otherwise. An all-zero arena is empty and ready.
  */
 #pragma once
 
@@ -13,16 +13,16 @@
 struct arena_block;
 
 struct arena {
-	unsigned char *at, *end;    /* what is free of the newest block */
+	unsigned char *at, *end;    /* the free part of the newest block */
 	struct arena_block *blocks; /* newest first */
 };
 
 enum { ARENA_ALIGN = 16 };
 
-/* Room for so much in a new block: the way of arena_take that is seldom gone. */
+/* The slow path of arena_take: a new block. */
 void arena_grow(struct arena *a, size_t size);
 
-/* Not zeroed: for what is written at once. */
+/* Not zeroed: for memory that is written at once. */
 static inline void *arena_take(struct arena *a, size_t size)
 {
 	unsigned char *p;
@@ -47,7 +47,7 @@ char *arena_strndup(struct arena *a, const char *text, size_t len);
 char *arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 char *arena_vprintf(struct arena *a, const char *format, va_list args) PRINTF_LIKE(2, 0);
 void arena_release(struct arena *a);
-/* Empty again, with the memory of its newest block. */
+/* Empties the arena, but keeps its newest block. */
 void arena_reset(struct arena *a);
 #define AUTO_RELEASE __attribute__((cleanup(arena_release)))
 
@@ -73,10 +73,12 @@ void arena_reset(struct arena *a);
 	for (__typeof__(*(list)->items) *item = (list)->items; item < (list)->items + (list)->n;   \
 	     item++)
 
-/* Room for `more` items in a list that has none yet: known sizes need no growing. Not zeroed. */
+/*
+ * Room for `more` items in an empty list: if the size is known, the list need not grow. Not zeroed.
+ */
 #define list_reserve(a, list, more)                                                                \
 	((list)->items = arena_take((a), sizeof(*(list)->items) * (size_t)(more)),                 \
 	 (list)->cap = (uint32_t)(more))
 
-/* The work behind list_add: an array of twice the size, or a first one, with n items moved. */
+/* The slow path of list_add: an array of twice the size with the n items copied. */
 void *list_room(struct arena *a, void *items, uint32_t n, uint32_t *cap, size_t size);

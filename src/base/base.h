@@ -1,5 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The few words every file uses: attributes, scope guards, array sizes. */
+/*
+ * Tools that any program could use. This header has what every file needs: attributes, scope
+ * guards, array sizes.
+ *
+ * In this room:
+ *     base.h                                the smallest tools
+ *     arena.h, buf.h                        memory: arenas and lists in them, growing texts
+ *     error.h                               errors, about the world
+ *     diag.h                                diagnostics, about the user's file
+ *     ip.h                                  addresses, prefixes, protocols
+ *     hash.h, hash_index.h, hash_set.h      hashes and tables by hash
+ *     order.h                               sorting records by their bytes
+ *     nearest.h                             "did you mean"
+ *     foreign.h                             other people's text, made safe to print
+ *     log.h                                 the log
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -18,11 +33,11 @@
 void close_at_exit_of_scope(int *fd);
 void free_at_exit_of_scope(void *pointer_to_pointer);
 
-/* The descriptor or heap block ends with its scope. */
+/* Closes or frees at the end of the scope. */
 #define AUTO_CLOSE __attribute__((cleanup(close_at_exit_of_scope)))
 #define AUTO_FREE  __attribute__((cleanup(free_at_exit_of_scope)))
 
-/* "br-a:br-b", ':' holds "br-b". */
+/* The list "br-a:br-b", separated by ':', contains "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 
 /*
@@ -48,7 +63,7 @@ bool text_lists(const char *list, char separator, const char *item);
 int64_t clock_us(void);
 int64_t clock_ms(void);
 
-/* Abort: there is no useful way on without memory. */
+/* These abort if there is no memory. */
 _Noreturn void out_of_memory(void);
 void *xmalloc(size_t size);
 void *xrealloc(void *block, size_t size);

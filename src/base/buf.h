@@ -12,10 +12,10 @@ struct buf {
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Room for len more bytes and their NUL: the way of buf_take that is seldom gone. */
+/* The slow path of buf_take: room for len more bytes and their NUL. */
 void buf_grow(struct buf *b, size_t len);
 
-/* Counts len more bytes in, all of which are to be written, and returns where they start. */
+/* Adds len bytes, which the caller must write, and returns where they begin. */
 static inline void *buf_take(struct buf *b, size_t len)
 {
 	char *start;
@@ -28,11 +28,11 @@ static inline void *buf_take(struct buf *b, size_t len)
 	return start;
 }
 
-/* Room for len more bytes without another growth. */
+/* Makes room for len more bytes. */
 void buf_reserve(struct buf *b, size_t len);
-/* Takes it back to its first len bytes. */
+/* Shortens it to its first len bytes. */
 void buf_cut(struct buf *b, size_t len);
-/* Empties, keeping the memory. */
+/* Empties it, but keeps the memory. */
 void buf_clear(struct buf *b);
 void buf_free(struct buf *b);
 /* The text, "" when empty. */

@@ -39,7 +39,7 @@ static bool begins_character(char c)
 
 static uint32_t count_lines(const char *text, size_t len)
 {
-	enum { BLOCK = 64 }; /* compilers make vectors of such a loop */
+	enum { BLOCK = 64 }; /* compilers vectorize such a loop */
 	uint32_t n = 0;
 
 	for (; len >= BLOCK; text += BLOCK, len -= BLOCK) {
@@ -54,7 +54,7 @@ static uint32_t count_lines(const char *text, size_t len)
 	return n;
 }
 
-/* Behind so many bytes more. */
+/* Moves on by this many bytes. */
 static void move_on(struct position *p, const char *text, size_t len)
 {
 	const char *newline = memrchr(text, '\n', len);
@@ -144,7 +144,7 @@ const char *quote_place(struct arena *a, const char *text, size_t len, size_t of
 	place = line + (at - begin);
 	end = line + (end - begin);
 	buf_puts(&out, "  ");
-	for (; line < end; line += n ? n : 1) { /* one column each, also what must not be printed */
+	for (; line < end; line += n ? n : 1) { /* one column each, also for what is escaped */
 		n = utf8_len(line);
 		if (n && (*line == '\t' || !unprintable(line, n)))
 			buf_add(&out, line, n);

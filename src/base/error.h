@@ -12,7 +12,10 @@ struct error {
 	char text[600];
 };
 
-/* Both return false, so that failing is one line. A code that is an errno adds its strerror. */
+/*
+ * Both return false, so that failing is one line. If the code is an errno, its strerror is
+ * appended.
+ */
 bool error_set(struct error *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Puts "what was being done: " in front. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);

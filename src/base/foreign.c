@@ -31,7 +31,7 @@ uint32_t unprintable(const char *text, size_t len)
 	uint32_t rune = len == 1   ? s[0]
 			: len == 2 ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)
 			: len == 3 ? (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu)
-				   : 0; /* none of them is longer */
+				   : 0; /* no escape is longer */
 
 	for (size_t i = 0; i < COUNT_OF(ranges); i++)
 		if (rune >= ranges[i].first && rune <= ranges[i].last)
@@ -39,7 +39,7 @@ uint32_t unprintable(const char *text, size_t len)
 	return 0;
 }
 
-/* How many bytes from s on, of len, are printed as they are. Most texts are ASCII. */
+/* How many of the len bytes at s are printed unchanged. Most texts are ASCII. */
 static size_t printable(const char *s, size_t len, const char *ours)
 {
 	size_t at = 0;

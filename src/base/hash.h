@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One hash for tables and for telling that bytes changed; not for security: whoever writes the file
- * may as well write another policy.
+ * One hash, for tables and for noticing that bytes changed. Not for security: somebody who can
+ * write the file can write any policy anyway.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define HASH_START 0xcbf29ce484222325 /* FNV-1a's, with words for bytes */
+#define HASH_START 0xcbf29ce484222325 /* FNV-1a, with words instead of bytes */
 
 static inline uint64_t hash_word(uint64_t hash, uint64_t word)
 {
@@ -26,7 +26,7 @@ static inline uint64_t hash_more(uint64_t hash, const void *bytes, size_t len)
 		memcpy(&word, at, sizeof(word));
 		hash = hash_word(hash, word);
 	}
-	word = len; /* "a" and "a\0" differ */
+	word = len; /* "a" and "a\0" must differ */
 	for (; len; at++, len--)
 		word = word << 8 | (uint8_t)*at;
 	return hash_word(hash, word);
@@ -42,7 +42,10 @@ static inline uint64_t hash_text(const char *text)
 	return hash_bytes(text, strlen(text));
 }
 
-/* Of a whole file, block by block: the last one is shorter than that, and may be empty. */
+/*
+ * Hash of a whole file, block by block. The last block is shorter than the others, and may be
+ * empty.
+ */
 enum { HASH_BLOCK = 64 << 10 };
 
 static inline uint64_t hash_large(const void *bytes, size_t len)

@@ -12,7 +12,7 @@
 
 struct hash_slot {
 	uint32_t hash;
-	uint32_t place; /* from 1 on; 0: free */
+	uint32_t place; /* counted from 1; 0: free slot */
 };
 
 struct hash_index {
@@ -20,7 +20,7 @@ struct hash_index {
 	uint32_t cap; /* a power of two */
 };
 
-/* Room for n, and nothing in it. */
+/* Makes room for n entries; empty afterwards. */
 static inline void hash_index_reserve(struct hash_index *x, struct arena *a, uint32_t n)
 {
 	x->cap = 8;
@@ -38,7 +38,7 @@ static inline void hash_index_add(struct hash_index *x, uint64_t hash, uint32_t 
 	x->slots[at & (x->cap - 1)] = (struct hash_slot){(uint32_t)(hash >> 32), place + 1};
 }
 
-/* Of a list whose items have a `name`. */
+/* Indexes a list whose items have a `name`. */
 #define hash_index_names(x, a, list)                                                               \
 	do {                                                                                       \
 		hash_index_reserve((x), (a), (list)->n);                                           \
@@ -46,7 +46,7 @@ static inline void hash_index_add(struct hash_index *x, uint64_t hash, uint32_t 
 			hash_index_add((x), hash_text((list)->items[i_].name), i_);                \
 	} while (0)
 
-/* Of a list that grows: behind each list_add. hash_of_i is the hash of its item i. */
+/* For a list that grows: call it after each list_add. hash_of_i is the hash of its item i. */
 #define hash_index_grow(x, a, list, i, hash_of_i)                                                  \
 	do {                                                                                       \
 		uint32_t i = (list)->n - 1;                                                        \
@@ -60,7 +60,7 @@ static inline void hash_index_add(struct hash_index *x, uint64_t hash, uint32_t 
 			hash_index_add((x), (hash_of_i), i);                                       \
 	} while (0)
 
-/* The place i where is_it is true; NONE: there is none. */
+/* The index i for which is_it is true; NONE: there is none. */
 #define hash_index_find(x, hash_, i, is_it)                                                        \
 	__extension__({                                                                            \
 		uint64_t hash_of_it_ = (hash_), at_ = hash_of_it_;                                 \

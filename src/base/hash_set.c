@@ -27,7 +27,7 @@ bool hash_set_has_or_add(struct hash_set *s, struct arena *a, uint64_t key)
 {
 	uint64_t *slot;
 
-	key = key ? key : UINT64_MAX; /* 0 is what a free slot holds */
+	key = key ? key : UINT64_MAX; /* 0 marks a free slot */
 	if (2 * s->n >= s->cap)
 		grow(s, a);
 	slot = slot_of(s, key);

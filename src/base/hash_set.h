@@ -9,5 +9,5 @@ struct hash_set {
 	uint32_t n, cap;
 };
 
-/* True if the key was in the set; else it is in it now. Keys need not be hashes. */
+/* Adds the key. True if it was in the set already. Keys need not be hashes. */
 bool hash_set_has_or_add(struct hash_set *s, struct arena *a, uint64_t key);

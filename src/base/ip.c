@@ -79,7 +79,7 @@ struct prefix prefix_of(struct ip ip)
 	return (struct prefix){.ip = ip, .len = ip_bits(ip)};
 }
 
-/* The address with every bit after the first len set to fill. */
+/* The address with all bits after the first len set to `fill`. */
 static struct ip fill_host_bits(struct prefix p, bool fill)
 {
 	unsigned bits = ip_bits(p.ip);
@@ -120,6 +120,18 @@ bool prefix_overlaps(struct prefix a, struct prefix b)
 	return prefix_covers(a, b) || prefix_covers(b, a);
 }
 
+struct prefix prefix_part(struct prefix p, uint8_t len, uint32_t i)
+{
+	struct prefix part = {prefix_first(p), len};
+
+	for (unsigned bit = len; bit > p.len && i; i >>= 1) {
+		bit--;
+		if (i & 1)
+			part.ip.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	}
+	return part;
+}
+
 static char *put_number(char *at, uint8_t number)
 {
 	if (number >= 100)
@@ -130,7 +142,7 @@ static char *put_number(char *at, uint8_t number)
 	return at;
 }
 
-/* inet_ntop goes by way of printf; most of what a ruleset's text is made of are these. */
+/* Faster than inet_ntop, which uses printf: most of a ruleset's text is addresses. */
 static struct ip_text format_v4(const uint8_t *bytes)
 {
 	struct ip_text text = {0};

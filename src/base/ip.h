@@ -22,6 +22,11 @@ struct prefix {
 	uint8_t len; /* bits */
 };
 
+/* What is kept once for each family is an array that these index. */
+enum family { FAMILY_4, FAMILY_6, N_FAMILIES };
+/* 4, then 6, as in struct ip. */
+#define each_family(f) for (uint8_t f = 4; (f) <= 6; (f) = (uint8_t)((f) + 2))
+
 struct ip_text {
 	char s[IP_TEXT_LEN];
 };
@@ -31,7 +36,7 @@ MUST_CHECK bool ip_parse(struct ip *ip, const char *text);
 /* "a.b.c.d/len"; host bits are kept, see prefix_is_canonical. */
 MUST_CHECK bool prefix_parse(struct prefix *p, const char *text);
 
-/* A prefix, or an address as the prefix that is it alone. */
+/* A prefix, or an address as a prefix of full length. */
 MUST_CHECK bool prefix_parse_any(struct prefix *p, const char *text);
 
 struct ip ip_v4(uint32_t host_order);
@@ -44,17 +49,28 @@ struct ip prefix_last(struct prefix p); /* broadcast of an IPv4 subnet */
 struct prefix prefix_canonical(struct prefix p);
 bool prefix_is_canonical(struct prefix p);
 bool prefix_overlaps(struct prefix a, struct prefix b);
+/* The i-th of the parts of p that have this length: no more than 32 bits longer than p's. */
+struct prefix prefix_part(struct prefix p, uint8_t len, uint32_t i);
 
-/* By value, for printf("%s", ip_format(a).s). A single address prints without its length. */
+/*
+ * Returned by value, for printf("%s", ip_format(a).s). A single address is printed without its
+ * length.
+ */
 struct ip_text ip_format(struct ip ip);
 struct ip_text prefix_format(struct prefix p);
 struct ip_text prefix_format_full(struct prefix p); /* always with the length */
 
-/* --- what a large file asks a million times: in the header, so that it is no call --- */
+/* --- asked very often for a large file: inlined --- */
 
 static inline uint8_t ip_bits(struct ip ip) /* 32, 128, 0 */
 {
 	return ip.family == 4 ? 32 : ip.family == 6 ? 128 : 0;
+}
+
+/* Of an address that has one. */
+static inline enum family ip_family(struct ip ip)
+{
+	return ip.family == 6 ? FAMILY_6 : FAMILY_4;
 }
 
 static inline bool prefix_is_single(struct prefix p)
@@ -62,7 +78,7 @@ static inline bool prefix_is_single(struct prefix p)
 	return p.ip.family && p.len == ip_bits(p.ip);
 }
 
-/* The n-th eight bytes, as a number that compares as they do. */
+/* The n-th eight bytes as a number that sorts like them. */
 static inline uint64_t ip_half(const struct ip *ip, int n)
 {
 	uint64_t half;
@@ -94,7 +110,7 @@ static inline int prefix_compare(struct prefix a, struct prefix b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* The first len bits of both are the same. */
+/* The first len bits are equal. */
 static inline bool ip_same_bits(const struct ip *a, const struct ip *b, unsigned len)
 {
 	if (len <= 64)
@@ -115,7 +131,7 @@ static inline bool prefix_contains(struct prefix p, struct ip ip)
 
 /* --- IP protocols that policies know --- */
 
-const char *protocol_name(uint8_t number); /* "tcp"; "other": none of them */
+const char *protocol_name(uint8_t number); /* "tcp"; "other" if it is not in the table */
 uint8_t protocol_number(const char *name); /* 0: none of them */
 bool protocol_has_name(uint8_t number);
 bool protocol_has_ports(uint8_t number);

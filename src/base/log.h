@@ -11,7 +11,7 @@
 
 enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARN_LEVEL, LOG_ERROR_LEVEL };
 
-/* Lines below the level are not written. Starts at info, logfmt. */
+/* Lines below this level are not written. Default: info, logfmt. */
 void log_configure(enum log_level lowest, bool json);
 void log_event(enum log_level level, const char *what, ...) __attribute__((sentinel));
 

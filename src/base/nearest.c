@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { LONGEST_WORD = 31 }; /* that is compared */
+enum { LONGEST_WORD = 31 }; /* longer words are not compared */
 
 static bool same_letter(char a, char b)
 {
@@ -16,7 +16,7 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* How many letters, in whatever case, are wrong, missing, too many or swapped with the next one. */
+/* How many letters (case ignored) are wrong, missing, extra, or swapped with the next one. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t rows[3][LONGEST_WORD + 1], n = strlen(b);
@@ -50,7 +50,7 @@ uint32_t nearest(const char *word, const void *records, size_t stride, size_t n)
 		bool begins = strlen(word) > 2 && !strncmp(name, word, strlen(word));
 		size_t edits = begins ? 1 : distance(word, name);
 
-		/* of a short word half must be right */
+		/* in a short word half of the letters must be right */
 		if (edits < best && 2 * edits <= strlen(name)) {
 			best = edits;
 			found = i;

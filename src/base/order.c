@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A radix sort, from the last byte to the first. Bytes that are the same everywhere cost one pass.
+/*
+ * A radix sort, from the last byte to the first. A byte that is equal in all records costs one pass
+ * and no move.
  */
 #include "base/order.h"
 
@@ -7,7 +9,7 @@
 
 enum { DIGITS = 256 };
 
-/* One pass by counting: it keeps the order of equals, so that passes over all bytes sort. */
+/* Counting sort by one byte. It is stable, so sorting by each byte in turn sorts by all of them. */
 static void sort_by_byte(uint32_t *to, const uint32_t *from, uint32_t n, const uint8_t *bytes,
 			 size_t stride, uint32_t starts[DIGITS])
 {

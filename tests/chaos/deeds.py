@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 import signal
 import time
 
@@ -13,6 +14,7 @@ import wired
 
 OTHERS = ["app-1", "app-2", "db", "web", "worker.1"]
 TALKS = [7101, 7102, 7103]
+TWINS = {"192.0.2.0/24": "2001:db8:2::/64", "172.20.0.248/29": "fd20::240/123"}  # the client is in both
 
 
 MANY = [{"selector": "client", "from": "server", "port": 30000 + 2 * i} for i in range(600)]
@@ -67,7 +69,31 @@ class Deeds:
 
     def text(self):
         self.config["policies"] = self.policies()
-        return json.dumps(self.config, indent=1)
+        return json.dumps(self.both(self.config), indent=1)
+
+    def six(self, text):
+        """An address or prefix in IPv6, on a host that has it: fd20:1::251 for 172.20.1.251."""
+        if not self.dual or text in TWINS:
+            return TWINS[text] if self.dual else text
+        found = re.fullmatch(r"172\.(\d+)\.(\d+)\.(\d+)(/24|/32|)", text)
+        if not found:
+            return text
+        high, low, last, bits = found.groups()
+        return f"fd{high}:{low}::{last if bits != '/24' else ''}" + {"/24": "/64", "/32": "/128", "": ""}[bits]
+
+    def both(self, config):
+        """The file with IPv6 beside every IPv4."""
+        if not self.dual:
+            return config
+        config = copy.deepcopy(config)
+        for network in config["networks"].values():
+            network["subnet6"] = self.six(network["subnet"])
+        for ip, entry in config["ips"].items():
+            entry["ip6"] = self.six(ip)
+        for policy in config["policies"]:
+            if "from" in policy and self.six(policy["from"]) != policy["from"]:
+                policy["from"] = [policy["from"], self.six(policy["from"])]
+        return config
 
     def write_by_rename(self, text=None):
         path = self.host.file
@@ -344,7 +370,7 @@ class Deeds:
     # -- what others break --
 
     def breaking(self, *command, pid=None, opens=False):
-        opens = opens or not pid and self.host.engine.law.open()
+        opens = opens or not pid and self.host.engine.is_open(6 if self.dual else 4)
         since = time.time()
         self.say(f"  {' '.join(command)}")
         if pid:
@@ -357,6 +383,10 @@ class Deeds:
         else:
             self.judge.broke(since, time.time())
 
+    def tool(self):
+        """What writes the rules that the traffic meets, where the engine has some."""
+        return "ip6tables-nft" if self.dual and 6 in self.host.engine.laws else "iptables-nft"
+
     def delete_table(self):
         self.breaking("nft", "delete", "table", "inet", "harborwall")
 
@@ -364,17 +394,19 @@ class Deeds:
         what = self.r.choice([("chain", "forward"), ("chain", "fresh"), ("chain", "admit"), ("chain", "postrouting"),
                               ("chain", "raw"), ("set", "allow"), ("set", "sources"), ("set", "allow_ranges_0")])
         # without the set of tied sources a borrowed address is one like any other, until it is put right
-        self.breaking("nft", "flush", what[0], "inet", "harborwall", what[1], opens=what[1] in ("sources", "raw"))
+        name = what[1].replace("_ranges", "6_ranges") if self.dual and "_" in what[1] else what[1] + "6" * (self.dual and what[0] == "set")
+        self.breaking("nft", "flush", what[0], "inet", "harborwall", name, opens=what[1] in ("sources", "raw"))
 
     def delete_handoff(self):
         table, chain = self.r.choice([("filter", "DOCKER-USER"), ("filter", "DOCKER-USER"), ("raw", "PREROUTING")])
-        self.breaking("iptables-nft", "-t", table, "-D", chain, "1")
+        self.breaking(self.tool(), "-t", table, "-D", chain, "1")
 
     def flush_docker_user(self):
-        self.breaking("iptables-nft", "-F", "DOCKER-USER")
+        self.breaking(self.tool(), "-F", "DOCKER-USER")
 
     def put_before(self):
-        self.breaking("iptables-nft", "-I", self.r.choice(["DOCKER-USER", "FORWARD"]), "-s", "203.0.113.9", "-j", "DROP")
+        nobody = "2001:db8:ff::9" if self.tool() == "ip6tables-nft" else "203.0.113.9"
+        self.breaking(self.tool(), "-I", self.r.choice(["DOCKER-USER", "FORWARD"]), "-s", nobody, "-j", "DROP")
 
     def flush_ruleset(self):
         time.sleep(self.r.choice([0, 0.3]))
@@ -382,7 +414,7 @@ class Deeds:
 
     def flush_forward(self):
         """As some firewall scripts do; dockerd makes its rules again when it starts next."""
-        self.breaking("iptables-nft", "-F", "FORWARD", opens=True)
+        self.breaking(self.tool(), "-F", "FORWARD", opens=True)
 
     def docker_again(self):
         since = time.time()
@@ -393,14 +425,14 @@ class Deeds:
         name = self.r.choice(["client", "server", "vpn"])
         if not self.host.running(name):
             return
-        command = self.r.choice([("ip", "route", "flush", "proto", "104"), ("nft", "flush", "ruleset"),
+        command = self.r.choice([("ip", "-6" if self.dual else "-4", "route", "flush", "proto", "104"), ("nft", "flush", "ruleset"),
                                  ("nft", "delete", "table", "inet", "harborwall"),
                                  ("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")])
         self.say(f"  in {name}")
         self.breaking(*command, pid=self.host.engine.pid(name))
 
     def stop_forwarding(self):
-        self.breaking("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+        self.breaking("sh", "-c", f"echo 0 >/proc/sys/net/{'ipv6/conf/all/forwarding' if self.dual else 'ipv4/ip_forward'}")
 
     def engine_dies_with_its_containers(self):
         """Without live-restore: they are started again with it."""

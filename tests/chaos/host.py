@@ -17,7 +17,9 @@ import wired
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HARBORWALL = os.environ.get("HARBORWALL", f"{ROOT}/build/harborwall")
 PEER, PEER_IP, HOST_IP = "peer", "192.0.2.2", "192.0.2.1"
+PEER_IP6, HOST_IP6 = "2001:db8:2::2", "2001:db8:2::1"
 CLIENT, CLIENT_IP, TUNNEL_IP = "client-of-vpn", "10.66.0.2", "10.66.0.1"
+CLIENT_IP6, TUNNEL_IP6 = "fd66::2", "fd66::1"
 TCP, UDP = [80, 81, 443, 8080], [53, 80]
 PROTO = "104"  # of our routes
 
@@ -54,8 +56,9 @@ class Host:
         # lost events are made good by the period alone; where none is lost, no period may be needed
         self.forgetful = self.r.random() < 0.3
         self.forwarding = self.r.random() < 0.2
+        off = "disable_ipv6" if not story.dual else "forwarding accept_dad"  # nobody has the addresses: do not look for them
         wired.run("sh", "-c", f"echo {int(self.forwarding)} >/proc/sys/net/ipv4/ip_forward; ip link set lo up\n"
-                  "for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done")
+                  f"for i in all default; do for s in {off}; do echo {int(not story.dual)} >/proc/sys/net/ipv6/conf/$i/$s; done; done")
         self.engine = wired.Engine(folder, style, cgroup)
         self.engine.slow = lambda start, end: story.judge.trouble("stall", start, end)
         self.traffic = Traffic()
@@ -84,11 +87,13 @@ class Host:
     def bystand(self):
         """The outside, and a container on a network that is none of ours."""
         peer = self.namespace()
-        wired.ip(f"link add ext0 type veth peer name eth0 netns {peer}", f"addr add {HOST_IP}/24 dev ext0", "link set ext0 up")
-        wired.inside(peer, "ip", "-batch", "-", stdin=f"addr add {PEER_IP}/24 dev eth0\nlink set eth0 up\n"
-                     f"route add default via {HOST_IP}\n")
+        wired.ip(f"link add ext0 type veth peer name eth0 netns {peer}", f"addr add {HOST_IP}/24 dev ext0",
+                 *([f"addr add {HOST_IP6}/64 dev ext0"] if self.story.dual else []), "link set ext0 up")
+        wired.inside(peer, "ip", "-batch", "-", stdin=f"addr add {PEER_IP}/24 dev eth0\naddr add {PEER_IP6}/64 dev eth0 nodad\n"
+                     f"link set eth0 up\nroute add default via {HOST_IP}\nroute add default via {HOST_IP6}\n")
         self.traffic.do("wire", name=PEER, pid=peer, tcp=TCP, udp=UDP)
-        self.engine.post_network({"Name": "elsewhere", "IPAM": {"Config": [{"Subnet": "172.30.5.0/24"}]}})
+        pools = [{"Subnet": "172.30.5.0/24"}, *([{"Subnet": "fd30:5::/64"}] if self.story.dual else [])]
+        self.engine.post_network({"Name": "elsewhere", "EnableIPv6": self.story.dual, "IPAM": {"Config": pools}})
         self.engine.create("stranger", "elsewhere")
         self.start("stranger")
         self.tunnel_end = self.namespace()
@@ -99,8 +104,10 @@ class Host:
         pid = self.engine.pid(name)
         if name == "vpn":
             wired.ip(f"link add hwtunnel type veth peer name wg0 netns {pid}", f"link set hwtunnel netns {self.tunnel_end}")
-            wired.inside(pid, "ip", "-batch", "-", stdin=f"addr add {TUNNEL_IP}/24 dev wg0\nlink set wg0 up\n")
-            wired.inside(self.tunnel_end, "ip", "-batch", "-", stdin=f"addr add {CLIENT_IP}/24 dev hwtunnel\nlink set hwtunnel up\n")
+            wired.inside(pid, "ip", "-batch", "-", stdin=f"addr add {TUNNEL_IP}/24 dev wg0\n"
+                         f"addr add {TUNNEL_IP6}/64 dev wg0 nodad\nlink set wg0 up\n")
+            wired.inside(self.tunnel_end, "ip", "-batch", "-", stdin=f"addr add {CLIENT_IP}/24 dev hwtunnel\n"
+                         f"addr add {CLIENT_IP6}/64 dev hwtunnel nodad\nlink set hwtunnel up\n")
         self.traffic.do("wire", name=name, pid=pid, tcp=TCP, udp=UDP, role=self.roles.get(name, ""))
 
     def stop(self, name):
@@ -117,9 +124,10 @@ class Host:
 
     def go(self):
         self.traffic.do("go", names={"client": "client", "server": "server", "stranger": "stranger", "peer": PEER},
-                        client_ip=self.story.CLIENT_IP, server_ip=self.story.SERVER_IP)
-        stranger = self.engine.containers[self.engine.find(self.engine.containers, "stranger")]
-        self.traffic.do("stranger", addresses={"stranger": stranger["ends"]["elsewhere"]["ip"], "peer": PEER_IP})
+                        client_ip=self.story.six(self.story.CLIENT_IP), server_ip=self.story.six(self.story.SERVER_IP))
+        stranger = self.engine.containers[self.engine.find(self.engine.containers, "stranger")]["ends"]["elsewhere"]
+        own = (stranger["ip6"], PEER_IP6) if self.story.dual else (stranger["ip"], PEER_IP)
+        self.traffic.do("stranger", addresses=dict(zip(("stranger", "peer"), own)))
 
     # -- harborwall --
 
@@ -211,35 +219,41 @@ class Host:
 
     # -- the end --
 
-    def world(self):
+    def world(self, family):
         containers, known = {}, set()
         for c in self.engine.containers.values():
             known.add(c["name"])
             if c["running"]:
-                containers[c["name"]] = {n: e["ip"] for n, e in c["ends"].items() if e["ip"]}
-        networks = {n["Name"]: (n["IPAM"]["Config"][0]["Subnet"], n["IPAM"]["Config"][0]["Gateway"])
-                    for n in self.engine.networks.values() if n["IPAM"]["Config"]}
-        clients = {CLIENT: (CLIENT_IP, "vpn", "wg0", TUNNEL_IP)} if "vpn" in containers else {}
-        return oracle.World(containers, networks, known, {PEER: (PEER_IP, "ext0", HOST_IP)}, clients)
+                containers[c["name"]] = {n: ip for n, e in c["ends"].items() if (ip := e["ip" if family == 4 else "ip6"])}
+        networks = {n["Name"]: (pool["Subnet"], pool["Gateway"])
+                    for n in self.engine.networks.values() if (pool := self.engine.pool(n, family))}
+        peer, client, tunnel = {4: ((PEER_IP, "ext0", HOST_IP), CLIENT_IP, TUNNEL_IP),
+                                6: ((PEER_IP6, "ext0", HOST_IP6), CLIENT_IP6, TUNNEL_IP6)}[family]
+        clients = {CLIENT: (client, "vpn", "wg0", tunnel)} if "vpn" in containers else {}
+        return oracle.World(containers, networks, known, {PEER: peer}, clients, family=family)
 
     def questions(self, world):
         ports = [("tcp", p) for p in TCP] + [("udp", p) for p in UDP]
         everything = [ip for networks in world.containers.values() for ip in networks.values()]
-        asked = {name: [ip for ip in everything if ip not in networks.values()] + [HOST_IP]
+        _, _, host = world.outside[PEER]
+        asked = {name: [ip for ip in everything if ip not in networks.values()] + [host]
                  for name, networks in world.containers.items()}
-        asked[PEER] = everything + [HOST_IP]
+        asked[PEER] = everything + [host]
         for name, (_, _, _, ip) in world.clients.items():
             asked[name] = [ip]
         return {name: [[ip, proto, port] for ip in ips for proto, port in ports] for name, ips in asked.items()}
 
     def assert_matrix(self, config):
+        for family in (4, 6) if self.story.dual else (4,):
+            self.assert_matrix_of(config, self.world(family))
+
+    def assert_matrix_of(self, config, world):
         """Where Docker's own rules were flushed, what containers of one network do among themselves is up to the policy
         of FORWARD, if bridged packets pass iptables at all: not ours. Nor what vpn sends on to one of its neighbours."""
-        world = self.world()
         judge = oracle.Oracle(config, world)
         asked = self.questions(world)
-        stands = self.engine.law.stands()
-        managed = {name: [t for t in targets if t[0] == HOST_IP or t[0] == TUNNEL_IP and stands
+        stands = world.family in self.engine.laws and self.engine.laws[world.family].stands()
+        managed = {name: [t for t in targets if t[0] in (HOST_IP, HOST_IP6) or t[0] in (TUNNEL_IP, TUNNEL_IP6) and stands
                           or (network := judge.config.network_of(t[0])) and (stands or network not in world.containers.get(name, ()))]
                    for name, targets in asked.items()}
         got = self.ask(managed, prober.TIMEOUT)
@@ -271,13 +285,14 @@ class Host:
             return wired.inside(pid, *command) if pid else wired.run(*command)
         table = [item for item in json.loads(tool("nft", "-j", "list", "ruleset"))["nftables"]
                  if "harborwall" in (next(iter(item.values())).get("table"), next(iter(item.values())).get("name"))]
-        rules = [] if pid else [line for line in tool("iptables-nft-save").splitlines() if line.startswith("-A")]
+        rules = [] if pid else [line for save in ("iptables-nft-save", "ip6tables-nft-save") for line in tool(save).splitlines()
+                                if line.startswith("-A")]
         return {"objects": sorted(json.dumps(plain(i), sort_keys=True) for i in table if "rule" not in i),
                 "rules": [json.dumps(plain(i), sort_keys=True) for i in
                           sorted((i for i in table if "rule" in i), key=lambda i: i["rule"]["chain"])],
                 "hand-off": handoffs(rules),
-                "copies": sum("harborwall" in line for line in rules), "routes": sorted(line.split(" dev ")[0] for line in
-                                 tool("ip", "route", "show", "proto", PROTO).splitlines())}
+                "copies": sum("harborwall" in line for line in rules), "routes": sorted(line.split(" dev ")[0] for family in ("-4", "-6")
+                                 for line in tool("ip", family, "route", "show", "proto", PROTO).splitlines())}
 
     @staticmethod
     def forward_policy():
@@ -294,7 +309,8 @@ class Host:
             # clear gives back what the host had before us: apply is to find the surroundings of before
             if self.forward_policy() != policy:
                 wired.run("iptables-nft", "-P", "FORWARD", policy)
-            wired.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+            wired.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward" +
+                      ("; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding" if self.story.dual else ""))
         if self.engine.law.stands() != stood:  # making the networks again, the engine made its own rules again: another world
             return
         fresh = self.state()

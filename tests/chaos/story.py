@@ -28,6 +28,7 @@ class Story(deeds.Deeds):
     def __init__(self, name, folder, cgroup, seed=None):
         self.name, self.seed = name, int(name) if seed is None else seed
         self.r, self.rough = random.Random(self.seed), self.seed % 2 == 1
+        self.dual = False  # the host has both families, and its traffic is of IPv6
         self.said, self.began = [], time.time()
         self.judge = judge.Judge()
         self.host = host.Host(self, folder, cgroup)
@@ -54,7 +55,7 @@ class Story(deeds.Deeds):
         self.make_peace()
         settled = self.settled("the end")
         time.sleep(0.5)
-        self.host.assert_matrix(self.config)
+        self.host.assert_matrix(self.both(self.config))
         self.wait_for_stream()
         before = self.host.traffic.do("report")
         time.sleep(0.3)

@@ -23,6 +23,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 import agent  # noqa: E402
+import crafted  # noqa: E402
 
 TICK = 0.02
 PORT, CLOSED = 7000, 7001  # the policy that always stands; one that never does
@@ -77,8 +78,8 @@ class Endpoint(agent.Agent):
         s.setblocking(False)
         return s
 
-    def raw(self):
-        s = self.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    def raw(self, family):
+        s = self.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
         self.sockets.append(s)
         return s
 
@@ -86,18 +87,12 @@ class Endpoint(agent.Agent):
 
     def echo(self, tcp, udp):
         with self.inside():
-            for port in tcp:
-                s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(("0.0.0.0", port))
-                s.listen(64)
-                self.watch(s, self.on_caller, ("echo", port))
-            for port in udp:
-                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                s.setsockopt(socket.IPPROTO_IP, agent.IP_PKTINFO, 1)
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-                s.bind(("0.0.0.0", port))
-                self.watch(s, self.on_message, ("echo udp", port))
+            for family in agent.ANY:
+                for port in tcp:
+                    self.listen(family, socket.SOCK_STREAM, "tcp", port, self.on_caller)
+                for port in udp:
+                    s = self.listen(family, socket.SOCK_DGRAM, "udp", port, self.on_message)
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
     def on_caller(self, listener):
         client, _ = listener.accept()
@@ -122,24 +117,23 @@ class Endpoint(agent.Agent):
 
     def on_message(self, s):
         while True:
-            data, ancillary, _, source = s.recvmsg(64, 64)
-            info = [d for level, kind, d in ancillary if (level, kind) == (socket.IPPROTO_IP, agent.IP_PKTINFO)]
-            reply_from = struct.pack("=I4s4s", 0, info[0][4:8], b"\0" * 4)
-            s.sendmsg([data], [(socket.IPPROTO_IP, agent.IP_PKTINFO, reply_from)], 0, source)
+            data, address, source = self.came_to(s, 64)
+            s.sendmsg([data], self.from_address(s, address), 0, source)
 
     # -- ears --
 
     def sniff(self):
-        with self.inside():
-            s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
-        s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.watch(s, self.on_packet, ("packets", 0))
+        for kind in agent.ETHERTYPES:
+            with self.inside():
+                s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(kind))
+            s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            self.watch(s, self.on_packet, ("packets", kind))
 
     def on_packet(self, s):
         while True:
             data, ancillary, _, (_, _, kind, _, _) = s.recvmsg(2048, 64)
-            seen = None if kind == agent.PACKET_OUTGOING else agent.token_of(data)
+            seen = None if kind == agent.PACKET_OUTGOING else crafted.token_of(data)
             if seen:
                 stamp = [struct.unpack("=qq", d[:16]) for level, what, d in ancillary
                          if (level, what) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
@@ -296,7 +290,7 @@ class Traffic(agent.Agent):
             e.sniff()
         if role == "server":
             e.echo([PORT, *TALKS], [PORT])
-        e.sender = e.raw()
+        e.senders = {family: e.raw(family) for family in agent.ANY}
 
     def do_unwire(self, name):
         if self.going and name in (self.names["client"], self.names["server"]):
@@ -363,7 +357,7 @@ class Traffic(agent.Agent):
 
     def caller(self, kind):
         """A socket of the client, with its declared address whatever the routes say at this moment."""
-        s = self.endpoints[self.names["client"]].socket(socket.AF_INET, kind)
+        s = self.endpoints[self.names["client"]].socket(crafted.family_of(self.client_ip), kind)
         s.bind((self.client_ip, 0))
         return s
 
@@ -384,9 +378,9 @@ class Traffic(agent.Agent):
             return
         token = self.random.randrange(1, 1 << 32)
         self.tokens[token] = (flow, time.time(), self.names[target])
-        packet = agent.packet(proto, source, ip, self.next_port(), port, token)
+        packet = crafted.packet(proto, source, ip, self.next_port(), port, token)
         with contextlib.suppress(OSError):
-            e.sender.sendto(packet, (ip, 0))
+            e.senders[crafted.family_of(ip)].sendto(packet, (ip, 0))
             self.made[flow] += 1
 
     def next_port(self):

@@ -35,20 +35,21 @@ def first_host(subnet):
 
 
 class Law:
-    """Docker's own rules. FORWARD, nat and raw hold other people's rules too: there only those change that are
+    """Docker's own rules of one family. FORWARD, nat and raw hold other people's rules too: there only those change that are
     Docker's; its other chains are written anew. One restore, one transaction a table."""
     JUMPS = {20: ["DOCKER-USER", "DOCKER-ISOLATION-STAGE-1"], 28: ["DOCKER-USER", "DOCKER-FORWARD"]}
 
-    def __init__(self, style):
-        self.style = style
+    def __init__(self, style, family=4):
+        self.style, self.family = style, family
+        self.tool = {4: "iptables-nft", 6: "ip6tables-nft"}[family]
         self.written = set()  # lines in shared chains that may be ours to remove
 
     def stands(self):
-        return f"-A FORWARD -j {self.JUMPS[self.style][1]}" in run("iptables-nft-save", "-t", "filter")
+        return f"-A FORWARD -j {self.JUMPS[self.style][1]}" in run(f"{self.tool}-save", "-t", "filter")
 
     def open(self):
         """Docker's own drops do not close its networks to the outside: harborwall's do."""
-        return not self.stands() or (self.style == 20 and ":FORWARD ACCEPT" in run("iptables-nft-save", "-t", "filter"))
+        return not self.stands() or (self.style == 20 and ":FORWARD ACCEPT" in run(f"{self.tool}-save", "-t", "filter"))
 
     def own_chains(self, bridges):
         """chain -> rules, of table filter."""
@@ -74,14 +75,15 @@ class Law:
                             f"-A FORWARD -o {b} -j DOCKER", f"-A FORWARD -i {b} ! -o {b} -j ACCEPT",
                             f"-A FORWARD -i {b} -o {b} -j ACCEPT"]
         nat = [f"-A POSTROUTING -s {subnet} ! -o {b} -j MASQUERADE" for b, subnet in pools]
-        raw = [f"-A PREROUTING -d {address}/32 ! -i {b} -j DROP" for b, address in ends] if self.style == 28 else []
+        bits = {4: 32, 6: 128}[self.family]
+        raw = [f"-A PREROUTING -d {address}/{bits} ! -i {b} -j DROP" for b, address in ends] if self.style == 28 else []
         return {"filter": forward, "nat": nat, "raw": raw}
 
     def write(self, bridges, pools, ends, again, drop=False):
         """again: as a dockerd that starts: its jumps go to the top of FORWARD, chains are made. Otherwise only
         what changed, and nothing where somebody flushed it all."""
         there = {"filter": [], "nat": [], "raw": []}
-        for line in run("iptables-nft-save").splitlines():
+        for line in run(f"{self.tool}-save").splitlines():
             if line.startswith("*"):
                 table = there.setdefault(line[1:], [])
             elif not line.startswith("#"):
@@ -109,12 +111,13 @@ class Law:
             self.written |= set(wanted)
             if len(lines) > 1:
                 text += [*lines, "COMMIT"]
-        run("iptables-nft-restore", "--noflush", stdin="\n".join(text) + "\n")
+        run(f"{self.tool}-restore", "--noflush", stdin="\n".join(text) + "\n")
 
 
 class Engine(dockerd.Engine):
     def __init__(self, folder, style, cgroup):
         self.law, self.cgroup, self.processes, self.veths = Law(style), cgroup, {}, 0
+        self.laws = {4: self.law, **({6: Law(style, 6)} if style == 28 else {})}  # 20 writes none of IPv6
         self.drop = False  # dockerd turned forwarding on, and so set the policy
         self.slow = lambda start, end: None  # is told of answers that took long
         version = {20: ("20.10.24", "1.41"), 28: ("28.5.2", "1.51")}[style]
@@ -122,13 +125,19 @@ class Engine(dockerd.Engine):
 
     # -- rules --
 
+    def is_open(self, family):
+        """Harborwall alone closes it."""
+        return family not in self.laws or self.laws[family].open()
+
     def lay_down(self, again=False):
-        bridges = [n for n in self.networks.values() if n["Driver"] == "bridge"]
-        names = {n["Id"]: self.bridge(n) for n in bridges}
-        pools = [(names[n["Id"]], n["IPAM"]["Config"][0]["Subnet"]) for n in bridges]
-        ends = [(names[e["network"]], e["ip"]) for c in self.containers.values() if c["running"]
-                for e in c["ends"].values() if e["network"] in names]
-        self.law.write(list(names.values()), pools, ends, again, again and self.drop)
+        for family, law in self.laws.items():
+            bridges = [n for n in self.networks.values() if n["Driver"] == "bridge" and self.pool(n, family)]
+            names = {n["Id"]: self.bridge(n) for n in bridges}
+            pools = [(names[n["Id"]], self.pool(n, family)["Subnet"]) for n in bridges]
+            ends = [(names[e["network"]], e["ip" if family == 4 else "ip6"]) for c in self.containers.values() if c["running"]
+                    for e in c["ends"].values() if e["network"] in names]
+            if bridges or law.written:
+                law.write(list(names.values()), pools, ends, again or not law.written, again and self.drop)
 
     def begin(self):
         """As a dockerd that starts."""
@@ -159,11 +168,14 @@ class Engine(dockerd.Engine):
         return network["Options"].get(BRIDGE_NAME) or f"br-{network['Id'][:12]}"
 
     def raise_network(self, network):
-        pool = network["IPAM"]["Config"][0]
-        pool.setdefault("Gateway", first_host(pool["Subnet"]))
-        name, gateway = self.bridge(network), pool["Gateway"]
-        ip(f"link add {name} address {self.mac(gateway)} type bridge",
-           f"addr add {gateway}/{pool['Subnet'].split('/')[1]} dev {name}", f"link set {name} up")
+        pools = [pool for family in (4, 6) if (pool := self.pool(network, family))]
+        for pool in pools:
+            pool.setdefault("Gateway", first_host(pool["Subnet"]))
+        name = self.bridge(network)
+        ip(f"link add {name} address {self.mac(pools[0]['Gateway'])} type bridge",
+           *(f"addr add {pool['Gateway']}/{pool['Subnet'].split('/')[1]} dev {name}" for pool in pools), f"link set {name} up")
+        if len(pools) > 1:
+            run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
         if self.law.written:
             self.lay_down()
 
@@ -204,7 +216,7 @@ class Engine(dockerd.Engine):
         network = self.networks[end["network"]]
         if not network["IPAM"]["Config"]:
             return
-        pool, pid = network["IPAM"]["Config"][0], container["pid"]
+        pool, pool6, pid = self.pool(network), self.pool(network, 6), container["pid"]
         self.veths += 1
         taken = {e.get("device") for e in container["ends"].values()}
         end["veth"], end["device"] = f"veth{self.veths}", next(d for d in (f"eth{i}" for i in range(9)) if d not in taken)
@@ -212,8 +224,12 @@ class Engine(dockerd.Engine):
         ip(f"link add {end['veth']} type veth peer name {device} address {self.mac(end['ip'])} netns {pid}",
            f"link set {end['veth']} master {self.bridge(network)} up")
         # the first network gives the default route: where there is one, the last line fails
-        inside(pid, "ip", "-force", "-batch", "-", check=False, stdin=f"link set {device} up\naddr add {end['ip']}/"
-               f"{pool['Subnet'].split('/')[1]} dev {device}\nroute add default via {pool['Gateway']}\n")
+        lines = [f"link set {device} up", f"addr add {end['ip']}/{pool['Subnet'].split('/')[1]} dev {device}",
+                 f"route add default via {pool['Gateway']}"]
+        if pool6:
+            lines += [f"addr add {end['ip6']}/{pool6['Subnet'].split('/')[1]} dev {device} nodad",
+                      f"route add default via {pool6['Gateway']}"]
+        inside(pid, "ip", "-force", "-batch", "-", check=False, stdin="\n".join(lines) + "\n")
         if self.law.style == 28:
             self.lay_down()
 
@@ -226,8 +242,9 @@ class Engine(dockerd.Engine):
             return
         left = [e for e in container["ends"].values() if "device" in e]
         if left:
-            gateway = self.networks[left[0]["network"]]["IPAM"]["Config"][0]["Gateway"]
-            inside(container["pid"], "ip", "route", "add", "default", "via", gateway, check=False)
+            for family in (4, 6):
+                if pool := self.pool(self.networks[left[0]["network"]], family):
+                    inside(container["pid"], "ip", "route", "add", "default", "via", pool["Gateway"], check=False)
         if self.law.style == 28:
             self.lay_down()
 

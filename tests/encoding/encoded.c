@@ -241,6 +241,35 @@ static void add_sets(struct sample *s)
 	set_finish(set, &s->a);
 }
 
+/* 2001:db8::1, then numbers of all kinds. */
+#define IP6	 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"
+#define NET6	 "\xfd\x00\x12\x34\0\0\0\0\0\0\0\0\0\0\0\0"
+#define NET6_END "\xfd\x00\x12\x34\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+
+static void add_sets_of_ipv6(struct sample *s)
+{
+	struct set *set = set_of(s, "pairs6", 4,
+				 (enum field[]){FIELD_IP6, FIELD_IP6, FIELD_PROTO, FIELD_PORT});
+
+	fill(s, set, IP6 NET6 "\x06\0\0\0\0\x50\0");
+	fill(s, set, IP6 NET6_END "\x3a\0\0\0\0\0\0");
+	set_finish(set, &s->a);
+	set = set_of(s, "forwarded6", 4,
+		     (enum field[]){FIELD_IFNAME, FIELD_IP6, FIELD_PROTO, FIELD_PORT});
+	fill(s, set, "eth0\0\0\0\0\0\0\0\0\0\0\0\0" IP6 "\x06\0\0\0\0\x50\0");
+	set_finish(set, &s->a);
+	set = set_of(s, "nets6", 1, (enum field[]){FIELD_IP6});
+	set->interval = true;
+	fill(s, set, NET6 NET6_END);
+	fill(s, set, IP6 IP6);
+	set_finish(set, &s->a);
+	set = set_of(s, "to6", 3, (enum field[]){FIELD_IFNAME, FIELD_PROTO, FIELD_PORT});
+	memcpy(set->data, (enum field[]){FIELD_IP6, FIELD_PORT}, 2 * sizeof(enum field));
+	set->n_data = 2;
+	fill(s, set, "eth0\0\0\0\0\0\0\0\0\0\0\0\0\x06\0\0\0\0\x50\0\0" IP6 "\x43\x21\0");
+	set_finish(set, &s->a);
+}
+
 static void add_verdicts(struct sample *s)
 {
 	struct set *set = set_of(s, "where", 1, (enum field[]){FIELD_PROTO});
@@ -270,6 +299,24 @@ static void add_matches(struct sample *s, struct chain *c)
 
 		add(s, c, 4, (struct term){.kind = TERM_SADDR, .prefix = p});
 		add(s, c, 4, (struct term){.kind = TERM_DADDR, .prefix = p});
+	}
+	for (uint8_t len = 1; len <= 128; len = (uint8_t)(len * 2 + len % 7)) {
+		struct prefix p = {.len = len};
+
+		if (!ip_parse(&p.ip, "2001:db8:1e67:fe01:8000:7:55:3"))
+			fail("no address");
+		p = prefix_canonical(p);
+		add(s, c, 6, (struct term){.kind = TERM_SADDR, .prefix = p});
+		add(s, c, 6, (struct term){.kind = TERM_DADDR, .prefix = p});
+	}
+	for (uint16_t high = 3; high <= 4; high++) {
+		add_behind(s,
+			   add(s, c, 4, (struct term){.kind = TERM_PROTO, .number = IPPROTO_ICMP}),
+			   (struct term){.kind = TERM_ICMP_TYPE, .low = 3, .high = high});
+		add_behind(
+			s,
+			add(s, c, 6, (struct term){.kind = TERM_PROTO, .number = IPPROTO_ICMPV6}),
+			(struct term){.kind = TERM_ICMP_TYPE, .low = 3, .high = high});
 	}
 	add(s, c, 0, (struct term){.kind = TERM_PROTO, .number = IPPROTO_SCTP});
 	add(s, c, 0, (struct term){.kind = TERM_PROTO, .number = IPPROTO_ICMP});
@@ -325,6 +372,17 @@ static void add_lookups(struct sample *s, struct chain *c)
 			  .name = "names",
 			  .n_loads = 2,
 			  .loads = {LOAD_IIFNAME, LOAD_OIFNAME}});
+	add(s, c, 6,
+	    (struct term){.kind = TERM_LOOKUP,
+			  .name = "pairs6",
+			  .n_loads = 4,
+			  .loads = {LOAD_SADDR, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT}});
+	add(s, c, 6,
+	    (struct term){.kind = TERM_LOOKUP,
+			  .name = "forwarded6",
+			  .n_loads = 4,
+			  .loads = {LOAD_IIFNAME, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT}});
+	add(s, c, 6, (struct term){.kind = TERM_LOOKUP, .name = "nets6", .n_loads = 1});
 	add(s, c, 0,
 	    (struct term){.kind = TERM_VMAP, .name = "where", .n_loads = 1, .loads = {LOAD_PROTO}});
 }
@@ -360,6 +418,21 @@ static void add_translations(struct sample *s, struct chain *pre, struct chain *
 			  .name = "to",
 			  .n_loads = 2,
 			  .loads = {LOAD_PROTO, LOAD_DPORT}});
+	if (!ip_parse(&to.ip, "2001:db8::7"))
+		fail("no address");
+	to.len = 128;
+	add(s, pre, 6, (struct term){.kind = TERM_FIB_LOCAL});
+	add(s, pre, 6, (struct term){.kind = TERM_FIB_FOREIGN});
+	add(s, pre, 6, (struct term){.kind = TERM_DNAT, .prefix = to});
+	add_behind(s, add(s, pre, 6, (struct term){.kind = TERM_PROTO, .number = IPPROTO_TCP}),
+		   (struct term){.kind = TERM_DNAT, .prefix = to, .low = 0x1234, .high = 0x1234});
+	add(s, pre, 6,
+	    (struct term){.kind = TERM_DNAT_MAP,
+			  .name = "to6",
+			  .n_loads = 3,
+			  .loads = {LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT}});
+	add(s, post, 6, (struct term){.kind = TERM_SNAT_SELF});
+	add(s, post, 6, (struct term){.kind = TERM_MASQUERADE});
 	add(s, post, 4, (struct term){.kind = TERM_SNAT_SELF});
 	add(s, post, 4, (struct term){.kind = TERM_MASQUERADE});
 }
@@ -372,6 +445,7 @@ static void show_terms(void)
 	list_reserve(&s.a, &s.rs.chains, 8); /* they stay where they are */
 	last = chain_of(&s, "last", NULL, 0, 0);
 	add_sets(&s);
+	add_sets_of_ipv6(&s);
 	add_verdicts(&s);
 	add_deeds(&s, last);
 	last->rules.n = 3; /* it can't jump to itself */

@@ -124,19 +124,27 @@ class Engine:
     def new_id(self, kind):
         return f"{kind}{next(self.ids):08x}".ljust(64, "0")  # also in its first 12: bridges are named so
 
-    def add_network(self, name, subnet=None, gateway=None, driver="bridge", bridge=None, labels=None, options=None):
+    def add_network(self, name, subnet=None, gateway=None, driver="bridge", bridge=None, labels=None, options=None, subnet6=None,
+                    pools=None):
+        """pools: of both families, as the API has them, instead of subnets."""
         ident = self.new_id("a")
-        config = [{"Subnet": subnet, **({"Gateway": gateway} if gateway else {})}] if subnet else []
+        config = pools or [{"Subnet": s, **({"Gateway": g} if g else {})} for s, g in ((subnet, gateway), (subnet6, None)) if s]
         opts = dict(options or {})
         if bridge:
             opts["com.docker.network.bridge.name"] = bridge
         self.networks[ident] = {"Name": name, "Id": ident, "Created": "2024-01-01T00:00:00Z", "Scope": "local",
-                                "Driver": driver, "EnableIPv6": False, "Internal": False, "Attachable": False,
+                                "Driver": driver, "EnableIPv6": bool(subnet6), "Internal": False, "Attachable": False,
                                 "Ingress": False, "IPAM": {"Driver": "default", "Options": None, "Config": config},
                                 "Containers": {}, "Options": opts, "Labels": labels or {}}
         if driver == "bridge" and subnet:
             self.raise_network(self.networks[ident])
         return ident
+
+    @staticmethod
+    def pool(network, family=4):
+        """What the network has of a family; {}: nothing."""
+        pools = [p for p in network["IPAM"]["Config"] if ipaddress.ip_network(p["Subnet"]).version == family]
+        return pools[0] if pools and (family == 4 or network["EnableIPv6"]) else {}
 
     def add_container(self, name, network="bridge", ip=None, running=False, pid=0, config=None):
         """config: more of its endpoint, as the API has it: Aliases, Links, MacAddress, …"""
@@ -156,21 +164,26 @@ class Engine:
 
     def attach(self, container, network, ip, config):
         n, c = self.networks[network], self.containers[container]
-        running = c["running"]
-        address = ip
-        if not address and running:
-            address = self.free_address(n)
-        c["ends"][n["Name"]] = {"network": network, "static": ip, "ip": address if running else "", "config": config,
-                                "opts": config.get("DriverOpts") or {}}
-        if running:
-            self.plug(c, c["ends"][n["Name"]])
+        end = c["ends"][n["Name"]] = {"network": network, "static": ip, "ip": "", "ip6": "", "config": config,
+                                      "static6": (config.get("IPAMConfig") or {}).get("IPv6Address"),
+                                      "opts": config.get("DriverOpts") or {}}
+        if c["running"]:
+            self.give_addresses(end)
+            self.plug(c, end)
 
-    def free_address(self, network):
-        pools = network["IPAM"]["Config"]
-        if not pools:
+    def give_addresses(self, end):
+        """What it asks for, had before, or what is free."""
+        network = self.networks[end["network"]]
+        end["ip"] = end["static"] or end["ip"] or self.free_address(network)
+        if self.pool(network, 6):
+            end["ip6"] = str(ipaddress.ip_address(end["static6"] or end["ip6"] or self.free_address(network, 6)))
+
+    def free_address(self, network, family=4):
+        pool = self.pool(network, family)
+        if not pool:
             return ""
-        taken = {e["ip"] for c in self.containers.values() for e in c["ends"].values()} | {pools[0].get("Gateway")}
-        hosts = ipaddress.ip_network(pools[0].get("IPRange") or pools[0]["Subnet"]).hosts()
+        taken = {ip for c in self.containers.values() for e in c["ends"].values() for ip in (e["ip"], e["ip6"])} | {pool.get("Gateway")}
+        hosts = ipaddress.ip_network(pool.get("IPRange") or pool["Subnet"]).hosts()
         return next(str(h) for h in itertools.islice(hosts, 1, None) if str(h) not in taken)
 
     def start(self, name, pid=0):
@@ -178,7 +191,7 @@ class Engine:
             ident = self.find(self.containers, name)
             c = self.containers[ident]
             for end in c["ends"].values():
-                end["ip"] = end["static"] or end["ip"] or self.free_address(self.networks[end["network"]])
+                self.give_addresses(end)
             c["pid"] = pid
             c["running"], c["pid"] = True, self.boot(c)
             for end in c["ends"].values():
@@ -193,7 +206,7 @@ class Engine:
             c.update(running=False, pid=0)
             for end in c["ends"].values():
                 self.tell_connection("disconnect", ident, end["network"])
-                end["ip"] = ""
+                end["ip"] = end["ip6"] = ""
             self.tell("container", "die", ident, {"name": c["name"]})
 
     def tell_connection(self, action, container, network):
@@ -215,12 +228,14 @@ class Engine:
         """As lists have them."""
         found = {}
         for name, end in c["ends"].items():
-            pools = self.networks[end["network"]]["IPAM"]["Config"]
-            gateway = pools[0].get("Gateway", "") if pools else ""
-            found[name] = {"IPAMConfig": {"IPv4Address": end["static"]} if end["static"] else None, "Links": None,
+            network = self.networks[end["network"]]
+            asked = {f"IPv{family}Address": ip for family, ip in ((4, end["static"]), (6, end["static6"])) if ip}
+            gateway, gateway6 = (self.pool(network, family).get("Gateway", "") if c["running"] else "" for family in (4, 6))
+            found[name] = {"IPAMConfig": asked or None, "Links": None,
                            "Aliases": None, "NetworkID": end["network"], "EndpointID": "e" * 64,
-                           "Gateway": gateway if c["running"] else "", "IPAddress": end["ip"],
-                           "IPPrefixLen": 24, "DriverOpts": end["opts"] or None}
+                           "Gateway": gateway, "IPAddress": end["ip"], "IPPrefixLen": 24,
+                           "IPv6Gateway": gateway6, "GlobalIPv6Address": end["ip6"], "GlobalIPv6PrefixLen": 64 if end["ip6"] else 0,
+                           "DriverOpts": end["opts"] or None}
         return found
 
     def whole_ends(self, c):
@@ -294,13 +309,11 @@ class Engine:
                         return 403, {"message": "Pool overlaps with other one on this address space"}
         if self.find(self.networks, body["Name"]):
             return 409, {"message": f"network with name {body['Name']} already exists"}
-        pool = body["IPAM"]["Config"][0]
-        ident = self.add_network(body["Name"], pool["Subnet"], pool.get("Gateway"), labels=body.get("Labels"),
-                                 options=body.get("Options"))
-        pools = self.networks[ident]["IPAM"]["Config"]
-        pools[0].update(pool)
-        pools.extend(body["IPAM"]["Config"][1:])
-        self.networks[ident].update({k: body[k] for k in ("Internal", "EnableIPv6", "Attachable") if k in body})
+        pools = body["IPAM"]["Config"]
+        subnet6 = next((p["Subnet"] for p in pools if ":" in p["Subnet"]), None) if body.get("EnableIPv6") else None
+        ident = self.add_network(body["Name"], pools[0]["Subnet"], labels=body.get("Labels"), options=body.get("Options"),
+                                 subnet6=subnet6, pools=pools)
+        self.networks[ident].update({k: body[k] for k in ("Internal", "Attachable") if k in body})
         self.tell("network", "create", ident, {"name": body["Name"], "type": "bridge"})
         return 201, {"Id": ident, "Warning": ""}
 
@@ -326,8 +339,9 @@ class Engine:
             return 403, {"message": "container cannot be connected to multiple networks with one of the networks in "
                                     "private (none) mode"}
         config = body.get("EndpointConfig") or {}
-        ip = (config.get("IPAMConfig") or {}).get("IPv4Address")
-        if ip and any(e["ip"] == ip for c2 in self.containers.values() for e in c2["ends"].values()):
+        asked = config.get("IPAMConfig") or {}
+        ip, ip6 = asked.get("IPv4Address"), asked.get("IPv6Address")
+        if any(ip and e["ip"] == ip or ip6 and e["ip6"] == ip6 for c2 in self.containers.values() for e in c2["ends"].values()):
             return 403, {"message": "Address already in use"}
         self.attach(container, network, ip, config)
         if c["running"]:

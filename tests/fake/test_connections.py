@@ -254,7 +254,7 @@ def test_one_who_has_to_stay_keeps_the_next_one_where_he_is_too(case, engine):
 
 
 @pytest.mark.parametrize("version, api, said", [
-    ("20.10.24", "1.41", "its interface has another name until it starts again"),
+    ("20.10.24", "1.41", "its interface gets another name until the container restarts"),
     ("26.1.5", "1.45", "Docker 26.1.5 gives it another MAC address than 02:42:aa:bb:cc:01"),
     ("28.5.2", "1.51", "Docker 28.5.2 gives it another MAC address than 02:42:aa:bb:cc:01"),
     ("29.7.2", "1.52", None)])
@@ -334,7 +334,7 @@ def test_a_conflict_names_the_remedy_and_the_remedy_works(case, crowded):
         "- network    web 172.18.200.0/24", "+ network    web 172.18.103.0/24 gateway 172.18.103.1",
         "+ connection proxy to web as 172.18.103.2",
         "+ connection fixed to web", "+ connection dynamic to web", "+ connection stopped to web"], "\n".join(planned)
-    assert "172.18.200.50 is not to be had there any more" in "\n".join(planned)
+    assert "172.18.200.50 is no longer free there" in "\n".join(planned)
     done = case.run("apply", "--replace", "web")
     assert done.returncode == 0, done.stdout + done.stderr
     assert_replaced(case, crowded)
@@ -452,7 +452,7 @@ def test_beside_a_daemon_it_is_refused_and_says_what_to_do(case, crowded):
     daemon = Daemon(case, f"{case.folder}/networks.json")
     daemon.wait(lambda s: any("--replace web" in f["text"] for f in s.get("findings", ())))
     done = case.run("apply", "--replace", "web", HARBORWALL_LISTEN=f"{case.folder}/sock")
-    assert done.returncode == 1 and "end it, apply --replace, and start it again" in done.stderr
+    assert done.returncode == 1 and "stop it, run apply --replace, and start it again" in done.stderr
     assert web(crowded)["IPAM"]["Config"][0]["Subnet"] == "172.18.200.0/24"
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
@@ -462,8 +462,8 @@ def test_beside_a_daemon_it_is_refused_and_says_what_to_do(case, crowded):
 
 
 @pytest.mark.parametrize("name, said", [
-    ("wbe", 'there is no network "wbe" in the file'), ("back", 'network "back" stands as the file says; there is nothing to replace'),
-    ("old", 'the new subnet of network "old" is taken'), ("lan", 'network "lan" has driver macvlan'),
+    ("wbe", 'there is no network "wbe" in the file'), ("back", 'network "back" is as the file says; there is nothing to replace'),
+    ("old", 'the new subnet of network "old" is in use'), ("lan", 'network "lan" has driver macvlan'),
     ("byid", 'container "guest" was started with the id of network "byid"'), ("twice", 'there are several networks "twice"'),
     ("none", 'there is no network "none" in the file')])
 def test_only_a_conflict_that_can_be_ended_is_replaced(case, crowded, name, said):

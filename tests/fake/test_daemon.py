@@ -333,10 +333,10 @@ def test_a_start_without_any_file_is_ready_degraded_and_takes_the_file_that_come
     os.unlink(file)
     running = Running(case, WATCH_PERIOD_SECONDS="600")
     try:
-        running.daemon.wait(lambda s: s and not s["healthy"] and "no file yet" in s["last_error"])
+        running.daemon.wait(lambda s: s and not s["healthy"] and "no valid file yet" in s["last_error"])
         asked = subprocess.run(["curl", "-s", "-X", "POST", "--max-time", "5", "--unix-socket", f"{case.folder}/sock",
                                 "http://h/pass"], text=True, capture_output=True, check=False)
-        assert "no file yet" in asked.stdout
+        assert "no valid file yet" in asked.stdout
         put(file, 81)
         running.wait(81)
         running.daemon.wait(lambda s: s["healthy"])
@@ -696,7 +696,7 @@ def test_an_interface_that_is_not_there_is_noted_until_it_comes(case, start):
     running = start(WATCH_PERIOD_SECONDS="1")
     config = json.loads(text(80))
     config["policies"] += [{"selector": "api", "nat": "dnat", "iface": "eht0", "to": "api", "port": port} for port in (81, 82)]
-    note = 'note: policies[1]: there is no interface "eht0" on the host: inactive until that name exists (2 policies name it)'
+    note = 'note: policies[1]: there is no interface "eht0" on the host: inactive until it exists (2 policies name it)'
     with open(f"{running.file}.new", "w", encoding="utf-8") as f:
         json.dump(config, f)
     os.rename(f"{running.file}.new", running.file)

@@ -77,11 +77,11 @@ def test_net_raw_is_asked_for_where_docker_uses_iptables_legacy_alone(case, engi
 def test_a_firewalld_is_a_finding_while_no_daemon_puts_back_what_it_flushes(case, engine):
     assert not rows(case.run("doctor", "--json"), "firewalld")
     inside(case, "nft add table inet firewalld")
-    assert "no daemon puts them back; start harborwall run" in findings(case.run("doctor", "--json"))["firewalld"][0]
+    assert "no daemon restores them; start harborwall run" in findings(case.run("doctor", "--json"))["firewalld"][0]
     daemon = Daemon(case, f"{case.folder}/networks.json")
     try:
         daemon.wait_log("following the engine")
-        assert rows(case.run("doctor", "--json"), "firewalld") == [(True, "is there; the daemon puts right what its reloads flush")]
+        assert rows(case.run("doctor", "--json"), "firewalld") == [(True, "is running; the daemon restores what its reloads flush")]
     finally:
         daemon.process.kill()
         daemon.process.wait()

@@ -179,7 +179,7 @@ def test_an_engine_lost_between_two_inspects_changes_nothing(case, engine, lost)
     stood, written = case.nft("list", "ruleset"), len(engine.writes())
     engine.script("GET", f"/containers/{engine.find(engine.containers, lost)}/json", cut=True, times=9)
     done = case.run("apply")
-    assert_one_line(done, f"inspect container {lost}", "hung up")
+    assert_one_line(done, f"inspect container {lost}", "closed the connection")
     assert case.nft("list", "ruleset") == stood and "allow" in stood
     assert len(engine.writes()) == written
 

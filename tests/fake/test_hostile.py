@@ -101,7 +101,7 @@ def test_a_container_s_junk_makes_no_pass_long_and_what_bears_our_name_goes(host
     assert time.monotonic() - started < 1.5 and planned.returncode == 2
     if "harborwall" in junk:
         assert "vpn: table inet harborwall" in planned.stdout, planned.stdout
-        assert re.search(r"more than \d+ kB stand in it", planned.stdout), planned.stdout
+        assert re.search(r"it holds more than \d+ kB", planned.stdout), planned.stdout
     started = time.monotonic()
     done = host.run("apply")
     took = time.monotonic() - started
@@ -137,5 +137,5 @@ def test_rules_of_iptables_that_take_too_long_to_print_are_that_container_s_trou
     started = time.monotonic()
     done = host.run("apply")
     assert done.returncode == 0 and time.monotonic() - started < 12, done.stdout + done.stderr
-    assert "warning: vpn: it is not known whether rules without our mark stand there" in done.stdout, done.stdout
+    assert "warning: vpn: unmanaged rules could not be looked for" in done.stdout, done.stdout
     assert host.enforced(80) and "wg0" in table(host)

@@ -101,3 +101,24 @@ def test_a_namespace_whose_process_died_is_left_for_its_successor(host):
     finally:
         daemon.process.terminate()
         assert daemon.process.wait(10) == 0
+
+
+def test_a_list_that_needs_many_routes_does_not_read_all_routes_for_each(host):
+    """A container without a default route answers each prefix of a list by a route of its own; one that somebody else
+    wrote stays his."""
+    sources = [f"10.{i}.0.0/16" for i in range(0, 250, 2)]
+    with open(f"{host.folder}/networks.json", "w", encoding="utf-8") as f:
+        json.dump({**CONFIG, "ips": {**CONFIG["ips"], "172.18.103.3": {"container_name": "vpn"}},
+                   "policies": [{"selector": "vpn", "from": sources, "port": 80}]}, f)
+    assert host.run("apply").returncode == 1  # no route leads there yet: it has no wire
+    host.engine.inside("vpn", "sh", "-ec", "ip link add eth0 type bridge; ip address add 172.18.103.3/24 dev eth0; ip link set eth0 up; "
+                       "ip route add 10.8.0.0/16 via 172.18.103.9")
+    trace = f"{host.folder}/trace"
+    done = host.run("apply", under=["strace", "-f", "-qq", "-s", "64", "-o", trace, "-e", "trace=sendto,sendmsg"])
+    routes = host.engine.inside("vpn", "ip", "route", "show").splitlines()
+    ours = [li for li in routes if "via 172.18.103.1 " in li]
+    assert len(ours) == len(sources) - 1 and any(li.startswith("10.8.0.0/16 via 172.18.103.9") for li in routes), routes
+    assert done.returncode == 1 and "add route 10.8.0.0/16" in done.stderr, done.stdout + done.stderr
+    with open(trace, encoding="utf-8", errors="replace") as f:
+        dumps = f.read().count("nlmsg_type=0x1a ")  # RTM_GETROUTE; strace does not know sockets of other namespaces
+    assert 0 < dumps < 40

@@ -165,7 +165,7 @@ def test_another_file_than_the_daemon_s_is_refused_before_anything_is_asked(case
     os.rename(f"{case.folder}/networks.json", f"{case.folder}/other.json")
     with Terminal(case, "apply", command=[HARBORWALL, "apply", "other.json"]) as t:
         assert t.end() == 1
-        assert "keeps another file" in t.plain() and QUESTION not in t.plain()
+        assert "uses another file" in t.plain() and QUESTION not in t.plain()
 
 
 def test_what_a_colleague_writes_while_a_person_thinks_is_not_accepted(case, engine, held):
@@ -174,7 +174,7 @@ def test_what_a_colleague_writes_while_a_person_thinks_is_not_accepted(case, eng
         put(case, {**CONFIG, "ips": {}})
         t.type("y\n")
         assert t.end() == 1
-        assert "nothing was accepted" in t.plain()
+        assert "nothing accepted" in t.plain()
     assert sum("web" in c["ends"] for c in engine.containers.values()) == 7
 
 
@@ -241,7 +241,7 @@ def test_ctrl_c_twice_ends_it_at_once(case, engine):
         time.sleep(0.3)
         started = time.monotonic()
         t.type("\x03")
-        t.wait("stops after this step")
+        t.wait("stopping after this step")
         t.type("\x03")
         assert t.end() != 0
         assert time.monotonic() - started < 5
@@ -264,7 +264,7 @@ def test_a_plan_of_an_adoption_is_what_adopt_does(case, engine):
     assert case.run("apply").returncode == 0
     assert case.run("plan").returncode == 0
     plan = case.run("plan", "--adopt")
-    assert plan.returncode == 2 and "- leftover   host: 1 rule of iptables-nft without our mark" in plan.stdout, plan.stdout
+    assert plan.returncode == 2 and "- leftover   host: 1 unmanaged rule of iptables-nft" in plan.stdout, plan.stdout
     assert case.run("apply", "--adopt").returncode == 0
     assert case.run("plan", "--adopt").returncode == 0
 

@@ -68,7 +68,7 @@ def test_who_waited_too_long_says_for_whom(case, engine):
     first = slow_apply(case, engine, 40)
     second = Apply(case).end()
     assert second.returncode == 1
-    assert re.search(r"another harborwall is at work on this host \(pid \d+, apply\)", second.stderr), second.stderr
+    assert re.search(r"another harborwall is still changing this host \(pid \d+, apply\)", second.stderr), second.stderr
     assert not second.stdout
     assert first.end().returncode == 0
 
@@ -95,7 +95,7 @@ def test_a_plan_beside_an_apply_says_so(case, engine):
     first = slow_apply(case, engine)
     plan = Apply(case, "plan").end()
     assert plan.returncode == 2
-    assert re.search(r"another harborwall is at work \(pid \d+, apply\)", plan.stderr), plan.stderr
+    assert re.search(r"another harborwall is changing this host \(pid \d+, apply\)", plan.stderr), plan.stderr
     assert first.end().returncode == 0
 
 
@@ -117,7 +117,7 @@ def test_a_second_daemon_is_refused_at_once(case, engine):
         daemon.wait(lambda s: s.get("healthy"))
         started = time.monotonic()
         second = Apply(case, "run").end()
-        assert second.returncode == 1 and "another harborwall runs on this host (pid" in second.stderr
+        assert second.returncode == 1 and "another harborwall is running on this host (pid" in second.stderr
         assert time.monotonic() - started < 5
     finally:
         daemon.process.send_signal(signal.SIGTERM)

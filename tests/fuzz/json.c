@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <jansson.h>
 

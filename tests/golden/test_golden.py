@@ -69,7 +69,7 @@ def test_rules(tmp_path, name):
 def test_a_container_without_rules_is_an_error_that_names_those_that_have_some(tmp_path):
     done = run(tmp_path, "rules", "every_field", "rules", "--container", "nobody")
     assert done.returncode == 1 and not done.stdout
-    assert 'no rules in container "nobody", only in: ' in done.stderr and "vpn" in done.stderr
+    assert 'no rules into container "nobody", only in: ' in done.stderr and "vpn" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["every_field", "drivers_and_icc"])
@@ -140,7 +140,7 @@ def test_explain(tmp_path, name):
 
 @pytest.mark.parametrize("words, error", [
     (["prxy", "db", "80"], 'nothing is named "prxy" (did you mean "proxy"?)'),
-    (["proxy", "qqqqqq", "80"], "expected a name of the file, an address"),
+    (["proxy", "qqqqqq", "80"], "expected a name from the file, an address"),
     (["proxy", "db", "0"], '"0" is not a port: expected 80'), (["proxy", "db", "80/icmp"], '"80/icmp" is not a port'),
     (["proxy", "db", "80", "--in", "eth9"], "there is no interface eth9"),
     (["any", "db", "80", "--in", "eth0"], "--in takes a source that has addresses, not any"),

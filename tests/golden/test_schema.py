@@ -35,7 +35,7 @@ BEYOND_A_SCHEMA = [
     r"IPv6 is not built yet",  # in names: as an address it is refused by its form
     r"is not an address; write it as",
     r"the range .* is reversed",
-    r"this key stands twice",
+    r"duplicate key",
     r"mend or replace the file",  # a list's
     r" should be (open|closed), but ",  # a test of the file that fails
 ]

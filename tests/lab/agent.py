@@ -3,9 +3,9 @@
 
     agent.py NETNS_PATH NAME      commands on stdin, one answer a line on stdout; ends with stdin
 
-SCTP it speaks itself, as far as a first chunk and its answer go: the kernel need not know more of it than conntrack
-does. It listens on the tested ports, answers who it is and whom it sees, connects to many targets at once,
-sends packets with borrowed addresses, and remembers what arrived. It answers others while it asks.
+It listens on the tested ports in both families, answers who it is and whom it sees, connects to many targets at once,
+sends packets with borrowed addresses, and remembers what arrived. It answers others while it asks. SCTP it speaks
+itself (crafted.py), as far as a first chunk and its answer go.
 """
 import ctypes
 import json
@@ -16,10 +16,17 @@ import struct
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from crafted import INIT, INIT_ACK, SCTP, family_of, packets, sctp, sctp_of, simple, token_of  # noqa: E402
+
 CLONE_NEWNET = 0x40000000
 IP_PKTINFO = 8
-SCTP, INIT, INIT_ACK, COOKIE = 132, 1, 2, 7
 PACKET_OUTGOING = 4
+ETHERTYPES = [0x0800, 0x86DD]
+# For each family: where all addresses are, how to ask which one a datagram came to, and how to say which one answers.
+ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+CAME_TO = {socket.AF_INET: (socket.IPPROTO_IP, IP_PKTINFO), socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO)}
+LEAVES_AS = {socket.AF_INET: (socket.IPPROTO_IP, IP_PKTINFO), socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO)}
 RESEND_AFTER = 0.25  # a UDP question is asked twice: neighbours may not be known yet
 
 
@@ -29,78 +36,6 @@ def enter(path):
     if libc.setns(fd, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), f"setns {path}")
     os.close(fd)
-
-
-def checksum(data):
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
-def sctp(kind, sport, dport, tag, words=b""):
-    """One chunk that begins an association (RFC 9260), or answers; words go where an answer has its cookie."""
-    cookie = struct.pack("!HH", COOKIE, 4 + len(words)) + words + b"\0" * (-len(words) % 4) if words else b""
-    chunk = struct.pack("!BBHIIHHI", kind, 0, 20 + len(cookie), 0x12345678, 65536, 1, 1, 1) + cookie
-    head = struct.pack("!HHII", sport, dport, tag, 0)
-    return head[:8] + struct.pack("<I", crc32c(head + chunk)) + chunk
-
-
-def sctp_of(data):
-    """(src, dst, sport, dport, kind, words) of an IP packet as sctp() makes them, else None."""
-    body = data[(data[0] & 15) * 4:]
-    if len(body) < 32 or body[12] not in (INIT, INIT_ACK):
-        return None
-    words = body[36:32 + struct.unpack("!H", body[34:36])[0]] if len(body) > 36 else b""
-    return (socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), *struct.unpack("!HH", body[:4]), body[12], words)
-
-
-def ip_packet(number, src, dst, body):
-    addresses = socket.inet_aton(src) + socket.inet_aton(dst)
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, number, 0) + addresses
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
-
-
-def packet(proto, src, dst, sport, dport, token):
-    """An IP packet whose token (32 bits) is the TCP sequence number or the UDP payload."""
-    addresses = socket.inet_aton(src) + socket.inet_aton(dst)
-    if proto == "tcp":
-        number = 6
-        body = struct.pack("!HHIIBBHHH", sport, dport, token, 0, 5 << 4, 0x02, 64240, 0, 0)
-        place = 16
-    else:
-        number = 17
-        body = struct.pack("!HHHHI", sport, dport, 12, 0, token)
-        place = 6
-    total = checksum(addresses + struct.pack("!BBH", 0, number, len(body)) + body)
-    return ip_packet(number, src, dst, body[:place] + struct.pack("!H", total) + body[place + 2:])
-
-
-def token_of(data):
-    """(src, dst, proto, dport, token) of a packet as packet() makes them, else None."""
-    if len(data) < 20:
-        return None
-    size, number = (data[0] & 15) * 4, data[9]
-    body = data[size:]
-    if number == 6 and len(body) >= 20 and body[13] & 0x12 == 0x02:
-        token = struct.unpack("!I", body[4:8])[0]
-    elif number == 17 and len(body) >= 12:
-        token = struct.unpack("!I", body[8:12])[0]
-    else:
-        return None
-    return (socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]),
-            "tcp" if number == 6 else "udp", struct.unpack("!H", body[2:4])[0], token)
 
 
 class Agent:
@@ -119,23 +54,33 @@ class Agent:
     # -- answering others --
 
     def serve(self, tcp, udp, sctp=()):
-        for port in tcp:
-            if ("tcp", port) not in self.listening:
-                s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(("0.0.0.0", port))
-                s.listen(64)
-                self.watch(s, self.on_connection, ("tcp", port))
-        for port in udp:
-            if ("udp", port) not in self.listening:
-                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                # With several networks the answer must leave with the address that was asked.
-                s.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-                s.bind(("0.0.0.0", port))
-                self.watch(s, self.on_datagram, ("udp", port))
-        if sctp and ("sctp", 0) not in self.listening:
-            self.watch(socket.socket(socket.AF_INET, socket.SOCK_RAW, SCTP), self.on_chunk, ("sctp", 0))
+        for family in ANY:
+            for port in tcp:
+                self.listen(family, socket.SOCK_STREAM, "tcp", port, self.on_connection)
+            for port in udp:
+                self.listen(family, socket.SOCK_DGRAM, "udp", port, self.on_datagram)
+            if sctp and ("sctp", family) not in self.listening:
+                s = socket.socket(family, socket.SOCK_RAW, SCTP)
+                s.setsockopt(*CAME_TO[family], 1)
+                self.watch(s, self.on_chunk, ("sctp", family))
         self.listening |= {("sctp", port) for port in sctp}
+
+    def listen(self, family, kind, proto, port, handler):
+        if (proto, port, family) in self.listening:
+            return None
+        s = socket.socket(family, kind)
+        if family == socket.AF_INET6:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if proto == "tcp":
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            # with several networks the answer must leave with the address that was asked
+            s.setsockopt(*CAME_TO[family], 1)
+        s.bind((ANY[family], port))
+        if proto == "tcp":
+            s.listen(64)
+        self.watch(s, handler, (proto, port, family))
+        return s
 
     def watch(self, s, handler, key):
         s.setblocking(False)
@@ -150,22 +95,45 @@ class Agent:
         client.send(self.answer(source[0]))
         client.close()
 
+    @staticmethod
+    def came_to(s, size):
+        """(data, the address that it was sent to, from where)"""
+        data, ancillary, _, source = s.recvmsg(size, 64)
+        for level, kind, info in ancillary:
+            if (level, kind) == LEAVES_AS[s.family]:
+                return data, info[4:8] if s.family == socket.AF_INET else info[:16], source
+        return data, None, source
+
+    @staticmethod
+    def from_address(s, address):
+        """As sendmsg takes it."""
+        info = struct.pack("=I4s4s", 0, address, b"\0" * 4) if s.family == socket.AF_INET else address + b"\0" * 4
+        return [(*LEAVES_AS[s.family], info)]
+
     def on_datagram(self, s):
-        data, ancillary, _, source = s.recvmsg(64, 64)
-        info = [d for level, kind, d in ancillary if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO)]
-        if data != b"who?" or not info:
+        data, address, source = self.came_to(s, 64)
+        if data != b"who?":
+            if len(data) >= 4:  # one of crafted.py's, whole
+                self.hear((source[0], None, "delivered", s.getsockname()[1], struct.unpack("!I", data[:4])[0]))
             return
-        reply_from = struct.pack("=I4s4s", 0, info[0][4:8], b"\0" * 4)
-        s.sendmsg([self.answer(source[0])], [(socket.IPPROTO_IP, IP_PKTINFO, reply_from)], 0, source)
+        if address:
+            s.sendmsg([self.answer(source[0])], self.from_address(s, address), 0, source)
 
     def on_chunk(self, s):
-        src, dst, sport, dport, kind, _ = sctp_of(s.recv(2048)) or (None,) * 6
-        if kind == INIT and ("sctp", dport) in self.listening:
-            self.send_raw(ip_packet(SCTP, dst, src, sctp(INIT_ACK, dport, sport, 0x12345678, self.answer(src))), src)
+        data, address, source = self.came_to(s, 2048)
+        sport, dport, kind, _ = sctp_of(self.payload(s, data)) or (None,) * 4
+        if kind == INIT and address and ("sctp", dport) in self.listening:
+            self.send_raw(simple(SCTP, socket.inet_ntop(s.family, address), source[0],
+                                 sctp(INIT_ACK, dport, sport, 0x12345678, self.answer(source[0]))), source[0])
+
+    @staticmethod
+    def payload(s, data):
+        """A raw socket hands out IPv4 with its header, IPv6 without."""
+        return data[(data[0] & 15) * 4:] if s.family == socket.AF_INET and data else data
 
     @staticmethod
     def send_raw(data, to):
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
+        with socket.socket(family_of(to), socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
             s.sendto(data, (to, 0))
 
     # -- asking --
@@ -175,7 +143,7 @@ class Agent:
     def ask(self, targets):
         self.answers = [None] * len(targets)
         for index, (ip, proto, port) in enumerate(targets):
-            s = socket.socket(socket.AF_INET, *self.KINDS[proto])
+            s = socket.socket(family_of(ip), *self.KINDS[proto])
             s.setblocking(False)
             own = next(self.ports) if proto == "sctp" else None
             question = {"tcp": b"", "udp": b"who?", "sctp": own and sctp(INIT, own, port, 0)}[proto]
@@ -219,7 +187,7 @@ class Agent:
         except OSError:  # refused, unreachable
             data = b""
         if own and data:  # whoever asks the same address by SCTP hears every answer
-            *_, dport, kind, words = sctp_of(data) or (0, 0, b"")
+            _, dport, kind, words = sctp_of(self.payload(s, data)) or (0, 0, 0, b"")
             if (dport, kind) != (own, INIT_ACK):
                 return
             data = words
@@ -236,22 +204,25 @@ class Agent:
     # -- borrowed addresses --
 
     def sniff(self):
-        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
-        s.setblocking(False)
-        self.selector.register(s, selectors.EVENT_READ, self.on_packet)
+        for kind in ETHERTYPES:
+            s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(kind))
+            s.setblocking(False)
+            self.selector.register(s, selectors.EVENT_READ, self.on_packet)
 
     def on_packet(self, s):
         data, (_, _, kind, _, _) = s.recvfrom(2048)
-        seen = None if kind == PACKET_OUTGOING else token_of(data)
-        if seen and len(self.heard) < 10000:
+        if seen := None if kind == PACKET_OUTGOING else token_of(data):
+            self.hear(seen)
+
+    def hear(self, seen):
+        if len(self.heard) < 10000:
             self.heard.append(seen)
 
-    def spoof(self, packets):
-        """packets: [[proto, src, dst, sport, dport, token], …]: sent as they are, source not ours."""
-        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        for proto, src, dst, sport, dport, token in packets:
-            s.sendto(packet(proto, src, dst, sport, dport, token), (dst, 0))
-        s.close()
+    def spoof(self, messages):
+        """messages: [[proto, src, dst, sport, dport, token, form], …]: sent as they are, source not ours."""
+        for proto, src, dst, *rest in messages:
+            for data in packets(proto, src, dst, *rest):
+                self.send_raw(data, dst)
 
     # -- what the kernel holds here --
 

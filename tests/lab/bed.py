@@ -12,8 +12,15 @@ import prober
 
 PEER, PEER_IP, HOST_IFACE, HOST_IP = "peer", "192.0.2.2", "ext0", "192.0.2.1"
 OUTSIDE = "192.0.2.0/24"  # where the peer is
+PEER_IP6, HOST_IP6, OUTSIDE6 = "2001:db8:2::2", "2001:db8:2::1", "2001:db8:2::/64"
 CLIENT, CLIENT_IP, TUNNEL_IP = "client", "10.66.0.2", "10.66.0.1"
+CLIENT_IP6, TUNNEL_IP6 = "fd66::2", "fd66::1"
+NOBODY = {4: "203.0.113.9", 6: "2001:db8:ff::9"}
 PORTS = {"tcp": [80, 81, 443, 8080], "udp": [53, 80]}
+
+
+def family_of(ip):
+    return 6 if ":" in ip else 4
 
 
 class Bed:
@@ -71,69 +78,84 @@ class Bed:
         self.lab.tunnel(container, iface)
         self.tunnels[container] = iface
 
-    def world(self):
+    def world(self, family=4):
+        """What exists of one family."""
         containers, known = {}, set()
         for name, data in self.docker.containers().items():
             known.add(name)
             if data["State"]["Running"] and data["HostConfig"]["NetworkMode"] != "host":
                 ends = data["NetworkSettings"]["Networks"]
-                containers[name] = {n: e["IPAddress"] for n, e in ends.items() if e["IPAddress"]}
+                containers[name] = {n: ip for n, e in ends.items() if (ip := e.get(engine.ADDRESS_OF[family]))}
         networks = {}
         for name, data in self.docker.networks().items():
-            for pool in (data["IPAM"].get("Config") or [])[:1]:
-                first = str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
-                networks[name] = (pool["Subnet"], pool.get("Gateway") or first)
-        clients = {CLIENT: (CLIENT_IP, c, i, TUNNEL_IP) for c, i in self.tunnels.items() if c in containers}
-        return oracle.World(containers, networks, known, {PEER: (PEER_IP, HOST_IFACE, HOST_IP)}, clients,
-                            enterable=self.lab.version != "none", stops=self.stops)
+            pools = [(ipaddress.ip_network(p["Subnet"]), p) for p in data["IPAM"].get("Config") or []]
+            for subnet, pool in [(subnet, p) for subnet, p in pools if subnet.version == family][:1]:
+                networks[name] = (pool["Subnet"], pool.get("Gateway") or str(next(subnet.hosts())))
+        outside, client, tunnel = {4: ((PEER_IP, HOST_IFACE, HOST_IP), CLIENT_IP, TUNNEL_IP),
+                                   6: ((PEER_IP6, HOST_IFACE, HOST_IP6), CLIENT_IP6, TUNNEL_IP6)}[family]
+        clients = {CLIENT: (client, c, i, tunnel) for c, i in self.tunnels.items() if c in containers}
+        return oracle.World(containers, networks, known, {PEER: outside}, clients, self.lab.version != "none", family, self.stops)
+
+    def worlds(self):
+        """Of the families that the file speaks of."""
+        both = any("subnet6" in network for network in self.config["networks"].values())
+        return [self.world(family) for family in ((4, 6) if both else (4,))]
 
     def questions(self, world):
         """endpoint -> targets: every container, the host, the peer and the tunnel's client ask all."""
         ports = self.prober.ports()
         everything = [ip for networks in world.containers.values() for ip in networks.values()]
-        asked = {}
+        asked, (_, _, host) = {}, world.outside[PEER]
         for name, networks in world.containers.items():
-            asked[name] = [ip for ip in everything if ip not in networks.values()] + [HOST_IP]
+            asked[name] = [ip for ip in everything if ip not in networks.values()] + [host]
         asked["host"] = everything
-        asked[PEER] = everything + [HOST_IP]
+        asked[PEER] = everything + [host]
         for name, (_, _, _, ip) in world.clients.items():
             asked[name] = [ip]
         return {name: [[ip, proto, port] for ip in ips for proto, port in ports] for name, ips in asked.items()}
 
     def matrix(self, only=lambda key: True):
-        """(difference from what the config means, what was found, the world that it was sent in)."""
-        world = self.world()
-        self.prober.serve_at(*world.containers, *world.outside, *world.clients)
-        asked = {name: [t for t in targets if only((name, *t))] for name, targets in self.questions(world).items()}
+        """(difference from what the config means, what was found, the worlds that it was sent in)."""
+        worlds, asked, expected = self.worlds(), {}, {}
+        for world in worlds:
+            self.prober.serve_at(*world.containers, *world.outside, *world.clients)
+            for name, targets in self.questions(world).items():
+                asked.setdefault(name, []).extend(t for t in targets if only((name, *t)) and self.is_governed(world, name, t[0]))
         got = self.prober.ask_all(asked)
-        expected = oracle.Oracle(self.config, world).expected(got)
+        for world in worlds:
+            expected.update(oracle.Oracle(self.config, world).expected([key for key in got if family_of(key[1]) == world.family]))
         missing = prober.compare(expected, got).missing
         again = {name: [list(key[1:]) for key, _ in missing if key[0] == name] for name in {key[0] for key, _ in missing}}
         if again:  # a busy machine answers late, a rule that is not there never
             got.update(self.prober.ask_all(again, timeout=3))
-        return prober.compare(expected, got), got, world
+        return prober.compare(expected, got), got, worlds
+
+    def is_governed(self, world, source, ip):
+        """Up to 26 engines write no rules for IPv6 unless they are told to: what the file does not declare they leave open."""
+        return world.family == 4 or self.lab.closes_ipv6 or self.into_managed((source, ip)) or source != PEER and ip == PEER_IP6
 
     def assert_sources(self, ip, ports, thieves):
         """Everybody of them borrows an address of a neighbour's, of the peer's and of nobody's; the peer and a neighbour
         send their own, too."""
-        world = self.world()
+        family = family_of(ip)
+        world, peer = self.world(family), {4: PEER_IP, 6: PEER_IP6}[family]
         who = oracle.Oracle(self.config, world)
         target, _ = world.owner(ip)
         neighbour = next(a for n in world.containers.values() for a in n.values() if any(who.allowed(a, ip, *p) for p in ports))
         owner, _ = world.owner(neighbour)
         attempts = [(sender, source, ip, proto, port, target) for sender in (PEER, owner, *thieves)
-                    for source in (neighbour, PEER_IP, f"{PEER_IP}2", "203.0.113.9") for proto, port in ports]
+                    for source in (neighbour, peer, f"{peer}2", NOBODY[family]) for proto, port in ports]
         wanted = {a for a in attempts if who.lets_in(*a[:5])}
         got = set(self.prober.spoof(attempts))
         assert wanted and got == wanted, f"got in: {sorted(got - wanted)}\nstayed out: {sorted(wanted - got)}"
 
     def into_managed(self, key):
         """What leads to an address of a declared network, the host's own or the tunnel's."""
-        return oracle.Config(self.config).network_of(key[1]) is not None or key[1] in (HOST_IP, TUNNEL_IP)
+        return oracle.Config(self.config).network_of(key[1]) is not None or key[1] in (HOST_IP, TUNNEL_IP, HOST_IP6, TUNNEL_IP6)
 
     def assert_matrix(self, only=lambda key: True):
-        difference, got, world = self.matrix(only)
-        words = [*oracle.Oracle(self.config, world).misplaced(), prober.explain(difference)]
+        difference, got, worlds = self.matrix(only)
+        words = [*(line for world in worlds for line in oracle.Oracle(self.config, world).misplaced()), prober.explain(difference)]
         assert not any(words), "\n".join(w for w in words if w)
         return got
 
@@ -142,17 +164,18 @@ def rule_dumps(lab):
     """What the host's firewall holds, as text without counters, and its forwarding switch."""
     nft = lab.run("nft", "-s", "list", "ruleset").stdout
     nft = re.sub(r"table inet harborwall_lock \{.*?\n\}\n", "", nft, flags=re.S)  # the daemon's, while it runs
-    save = lab.run("iptables-save").stdout
+    save = lab.run("iptables-save").stdout + lab.run("ip6tables-save").stdout
     kept = [line for line in save.splitlines() if not line.startswith("#")]
     return {"nft": without_counters(nft), "iptables": [line.split(" [")[0] for line in kept],
-            "ip_forward": lab.run("cat", "/proc/sys/net/ipv4/ip_forward").stdout}
+            "ip_forward": lab.run("cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding").stdout}
 
 
 def remains(bed):
     """Lines of ours in any firewall: the host's and the running containers', whoever wrote them."""
     found = []
     for name in [None, *(n for n, c in bed.docker.containers().items() if c["State"]["Running"])]:
-        for tool in (["nft", "list", "ruleset"], ["iptables-nft-save"], ["iptables-legacy-save"]):
+        for tool in (["nft", "list", "ruleset"], *([f"{family}-{variant}-save"] for family in ("iptables", "ip6tables")
+                                                   for variant in ("nft", "legacy"))):
             done = bed.lab.run(*tool) if name is None else bed.lab.inside(name, *tool)
             found += [f"{name or 'host'}: {line}" for line in done.stdout.splitlines() if "harborwall" in line.lower()]
     return found

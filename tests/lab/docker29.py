@@ -15,12 +15,14 @@ import socketserver
 import threading
 
 import engine
+import seed
 
 TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 BRIDGE = "com.docker.network.bridge.name"
-MODE = "com.docker.network.bridge.gateway_mode_ipv4"
+MODE = "com.docker.network.bridge.gateway_mode_ipv"
+TABLES = {"ip": 4, "ip6": 6}  # families of nf_tables, and those of addresses
 VERSION = {"Version": "29.7.2", "ApiVersion": "1.55", "MinAPIVersion": "1.40"}
-OPTIONS = {"options": ["--iptables=false", "--userland-proxy=false"], "forward": True,
+OPTIONS = {"options": ["--iptables=false", "--ip6tables=false", "--userland-proxy=false", *seed.WITH_IPV6], "forward": True,
            "environment": ["DOCKER_FIREWALL_BACKEND=nftables"]}  # of the engine behind it
 
 
@@ -115,7 +117,7 @@ class Engine:
         self.server = Server(self.path, handler)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         self.tables.start_dockerd()
-        self.lab.docker = engine.Docker(self.path)
+        self.lab.docker, self.lab.closes_ipv6 = engine.Docker(self.path), True
         return self
 
     def __exit__(self, *_):
@@ -153,6 +155,18 @@ def bridge_of(network):
     return (network.get("Options") or {}).get(BRIDGE) or f"br-{network['Id'][:12]}"
 
 
+def subnet_of(network, family):
+    """None where it has none; one of IPv6 may stand there and be switched off."""
+    pools = [pool["Subnet"] for pool in network["IPAM"]["Config"] or []]
+    if family == 6 and not network["EnableIPv6"]:
+        return None
+    return next((subnet for subnet in pools if (":" in subnet) == (family == 6)), None)
+
+
+def mode_of(network, family):
+    return (network.get("Options") or {}).get(f"{MODE}{family}") or "nat"
+
+
 class Tables:
     """What a dockerd 29 would have written; fwmark: its --bridge-accept-fwmark, direct: its --allow-direct-routing."""
 
@@ -166,7 +180,7 @@ class Tables:
         if method == "POST" and path == "/networks/create":
             return lambda: self.make_network(json.loads(body)["Name"])
         if method == "DELETE" and words[0] == "networks":
-            gone = [bridge_of(n) for n in self.networks().values() if words[1] in (n["Name"], n["Id"])]
+            gone = [(table, bridge_of(n)) for table in TABLES for n in self.networks(table).values() if words[1] in (n["Name"], n["Id"])]
             return lambda: self.remove_network(gone)
         if (method == "POST" and words[-1] in ("start", "restart", "stop", "kill", "connect", "disconnect")
                 or method == "DELETE" and words[0] == "containers"):
@@ -177,30 +191,34 @@ class Tables:
 
     def start_dockerd(self):
         """Everything, for the networks and containers that are there now."""
-        chains = self.chains()
-        elements = {name: [f'"{br}" : jump {prefix}{br}' for br in self.bridges()] for name, prefix in MAPS.items()}
-        self.nft(*(f"table {f} docker-bridges\ndelete table {f} docker-bridges" for f in ("ip", "ip6")),
-                 self.table("ip", chains, elements), self.table("ip6", BASE, {}))
+        text = []
+        for table in TABLES:
+            elements = {name: [f'"{br}" : jump {prefix}{br}' for br in self.bridges(table)] for name, prefix in MAPS.items()}
+            text += [f"table {table} docker-bridges\ndelete table {table} docker-bridges", self.table(table, self.chains(table), elements)]
+        self.nft(*text)
 
     def change_container(self):
         """The drops of direct access, and published ports: of the chains that they stand in, every rule."""
-        touched = ["raw-PREROUTING"]
-        for network, *_ in self.published():
-            touched += [f"filter-forward-in__{bridge_of(network)}", "nat-prerouting-and-output"]
-        self.write(touched)
+        for table in TABLES:
+            touched = ["raw-PREROUTING"]
+            for network, *_ in self.published(table):
+                touched += [f"filter-forward-in__{bridge_of(network)}", "nat-prerouting-and-output"]
+            self.write(table, touched)
 
     def make_network(self, name):
         """Its own chains, and the way to them."""
-        br = bridge_of(self.networks()[name])
-        self.write([prefix + br for prefix in MAPS.values()],
-                   {m: [f'"{br}" : jump {prefix}{br}'] for m, prefix in MAPS.items()})
+        for table in TABLES:
+            if name in self.networks(table):
+                br = bridge_of(self.networks(table)[name])
+                self.write(table, [prefix + br for prefix in MAPS.values()],
+                           {m: [f'"{br}" : jump {prefix}{br}'] for m, prefix in MAPS.items()})
 
-    def remove_network(self, bridges):
-        """Whatever it had; where that fails, everything anew."""
+    def remove_network(self, gone):
+        """Whatever it had; where that fails, everything anew. gone: (table, bridge)"""
         text = []
-        for br in bridges:
-            text += [f'delete element ip docker-bridges {m} {{ "{br}" }}' for m in MAPS]
-            text += [f"delete chain ip docker-bridges {prefix}{br}" for prefix in MAPS.values()]
+        for table, br in gone:
+            text += [f'delete element {table} docker-bridges {m} {{ "{br}" }}' for m in MAPS]
+            text += [f"delete chain {table} docker-bridges {prefix}{br}" for prefix in MAPS.values()]
         try:
             self.nft(*text)
         except engine.LabError:
@@ -208,11 +226,11 @@ class Tables:
 
     # -- how --
 
-    def write(self, touched, elements=None):
+    def write(self, table, touched, elements=None):
         """Chains that are touched are flushed and written anew; maps are made where they are missing."""
-        chains = {name: body for name, body in self.chains().items() if name in touched}
-        self.nft(self.table("ip", {name: (head, []) for name, (head, _) in chains.items()}, {}),
-                 *(f"flush chain ip docker-bridges {name}" for name in chains), self.table("ip", chains, elements or {}))
+        chains = {name: body for name, body in self.chains(table).items() if name in touched}
+        self.nft(self.table(table, {name: (head, []) for name, (head, _) in chains.items()}, {}),
+                 *(f"flush chain {table} docker-bridges {name}" for name in chains), self.table(table, chains, elements or {}))
 
     def nft(self, *text):
         with self.lock:
@@ -226,62 +244,65 @@ class Tables:
         # an element's chain must be there before it
         return "\n".join([f"table {family} docker-bridges {{", *bodies, *maps, "}"])
 
-    def networks(self):
-        return {name: n for name, n in self.docker.networks().items() if n["Driver"] == "bridge"}
+    def networks(self, table="ip"):
+        """Those with an address of the table's family."""
+        return {name: n for name, n in self.docker.networks().items() if n["Driver"] == "bridge" and subnet_of(n, TABLES[table])}
 
-    def bridges(self):
-        return [bridge_of(n) for n in self.networks().values()]
+    def bridges(self, table):
+        return [bridge_of(n) for n in self.networks(table).values()]
 
-    def ends(self):
+    def ends(self, table):
         """(network, address) of every running container."""
-        networks = self.networks()
+        networks = self.networks(table)
         for data in self.docker.containers().values():
             for name, end in data["NetworkSettings"]["Networks"].items():
-                if data["State"]["Running"] and name in networks and end["IPAddress"]:
-                    yield networks[name], end["IPAddress"]
+                if data["State"]["Running"] and name in networks and (ip := end[engine.ADDRESS_OF[TABLES[table]]]):
+                    yield networks[name], ip
 
-    def published(self):
+    def published(self, table):
         """(network, address, its port, the host's address and port), on the network that the container was made on."""
         for data in self.docker.containers().values():
             mode = data["HostConfig"]["NetworkMode"]
-            network = self.networks().get("bridge" if mode == "default" else mode)
+            network = self.networks(table).get("bridge" if mode == "default" else mode)
             end = network and data["NetworkSettings"]["Networks"].get(network["Name"])
             if not end or not data["State"]["Running"]:
                 continue
             for port, bindings in (data["HostConfig"]["PortBindings"] or {}).items():
-                for binding in bindings:
-                    yield network, end["IPAddress"], port.split("/")[0], binding.get("HostIp") or None, binding["HostPort"]
+                for host, host_port in ((b.get("HostIp") or None, b["HostPort"]) for b in bindings):
+                    if not host or (":" in host) == (table == "ip6"):
+                        yield network, end[engine.ADDRESS_OF[TABLES[table]]], port.split("/")[0], host, host_port
 
-    def chains(self):
+    def chains(self, table):
         """name -> (head, rules)"""
+        family = TABLES[table]
         chains = {name: (head, list(rules)) for name, (head, rules) in BASE.items()}
-        for n in self.networks().values():
+        for n in self.networks(table).values():
             br = bridge_of(n)
             out = 'counter accept comment "OUTGOING"'
             if n["Internal"]:
                 out = f'oifname != "{br}" counter drop comment "INTERNAL NETWORK EGRESS"'
-            chains[f"filter-forward-in__{br}"] = ("", self.into(n, br))
+            chains[f"filter-forward-in__{br}"] = ("", self.into(table, n, br))
             chains[f"filter-forward-out__{br}"] = ("", ["ct state established,related counter accept", out])
             chains[f"nat-postrouting-in__{br}"] = ("", [])
-            masquerades = not n["Internal"] and (n.get("Options") or {}).get(MODE) != "routed"
-            subnet = n["IPAM"]["Config"][0]["Subnet"]
+            masquerades = not n["Internal"] and mode_of(n, family) != "routed"
             chains[f"nat-postrouting-out__{br}"] = ("", [
-                f'oifname != "{br}" ip saddr {subnet} counter masquerade comment "MASQUERADE"'] if masquerades else [])
+                f'oifname != "{br}" {table} saddr {subnet_of(n, family)} counter masquerade comment "MASQUERADE"'] if masquerades else [])
         raw = chains["raw-PREROUTING"][1]
-        for n, ip in self.ends():
-            if not (self.direct or n["Internal"] or (n.get("Options") or {}).get(MODE, "nat") != "nat"):
+        for n, ip in self.ends(table):
+            if not (self.direct or n["Internal"] or mode_of(n, family) != "nat"):
                 trusted = [bridge_of(n), *filter(None, (n.get("Options") or {}).get(TRUSTED, "").split(":"))]
                 # nft makes `iifname != "br"` of a set of one
-                raw.append(f'ip daddr {ip} iifname != {{ {", ".join(trusted)}, }} counter drop comment "DROP DIRECT ACCESS"')
-        for n, ip, port, host, host_port in self.published():
-            at_host = f"ip daddr {host} " if host else ""
+                raw.append(f'{table} daddr {ip} iifname != {{ {", ".join(trusted)}, }} counter drop comment "DROP DIRECT ACCESS"')
+        for n, ip, port, host, host_port in self.published(table):
+            at_host = f"{table} daddr {host} " if host else ""
+            target = f"[{ip}]" if table == "ip6" else ip
             chains["nat-prerouting-and-output"][1].append(
-                f'{at_host}tcp dport {host_port} counter dnat to {ip}:{port} comment "DNAT"')
+                f'{at_host}tcp dport {host_port} counter dnat to {target}:{port} comment "DNAT"')
             if host and host.startswith("127."):
                 raw.append(f'iifname != lo ip daddr {host} tcp dport {host_port} counter drop comment "DROP REMOTE LOOPBACK"')
         return chains
 
-    def into(self, n, br):
+    def into(self, table, n, br):
         established = "ct state established,related counter accept"
         if n["Internal"]:
             return [established, f'iifname != "{br}" counter drop comment "INTERNAL NETWORK INGRESS"',
@@ -291,8 +312,8 @@ class Tables:
             mark, _, mask = self.fwmark.partition("/")
             rules.append(f'meta mark {f"and {mask} == " if mask else ""}{mark} counter accept comment "ALLOW FW MARK"')
         rules.append(f'iifname == "{br}" counter accept comment "ICC"')
-        rules += [f"ip daddr {ip} tcp dport {port} counter accept"
-                  for network, ip, port, _, _ in self.published() if network["Name"] == n["Name"]]
-        if (n.get("Options") or {}).get(MODE) == "nat-unprotected":
+        rules += [f"{table} daddr {ip} tcp dport {port} counter accept"
+                  for network, ip, port, _, _ in self.published(table) if network["Name"] == n["Name"]]
+        if mode_of(n, TABLES[table]) == "nat-unprotected":
             return [*rules, 'counter accept comment "UNPROTECTED"']
         return [*rules, 'counter drop comment "UNPUBLISHED PORT DROP"']

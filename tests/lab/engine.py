@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LAB = os.path.join(HERE, "lab")
 BASE = os.environ.get("HARBORWALL_LAB", "/var/tmp/harborwall-lab")
+ADDRESS_OF = {4: "IPAddress", 6: "GlobalIPv6Address"}  # of an endpoint, by family
 HARBORWALL = os.environ.get("HARBORWALL", os.path.join(ROOT, "build", "harborwall"))
 
 
@@ -43,6 +44,10 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def ipam(ip, ip6):
+    return {**({"IPv4Address": ip} if ip else {}), **({"IPv6Address": ip6} if ip6 else {})}
+
+
 class Docker:
     """The calls that tests need. Names are containers' or networks' names."""
 
@@ -64,7 +69,8 @@ class Docker:
             return text
         return json.loads(text) if text.strip() else None
 
-    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, user="", publish=None, mac=None, **config):
+    def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, ip6=None, user="", publish=None, mac=None,
+               **config):
         """A container of "bb" whose first process ends at once on TERM. publish: {"port" or "address:port" of the host:
         its own, tcp}. config: of its endpoint, as the API has it."""
         host = {"NetworkMode": network}
@@ -76,8 +82,8 @@ class Docker:
         body = {"Image": "bb", "HostConfig": host, "User": user,
                 "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"],
                 "ExposedPorts": {port: {} for port in host.get("PortBindings", {})}}
-        if ip:
-            config["IPAMConfig"] = {**config.get("IPAMConfig", {}), "IPv4Address": ip}
+        if ip or ip6:
+            config["IPAMConfig"] = {**config.get("IPAMConfig", {}), **ipam(ip, ip6)}
         if mac:  # of the container before API 1.44, of the connection since
             (config if self.api >= (1, 44) else body)["MacAddress"] = mac
         if config:
@@ -110,23 +116,26 @@ class Docker:
         listed = self.call("GET", "/containers/json?all=1")
         return {c["Names"][0].lstrip("/"): self.inspect(c["Id"]) for c in listed}
 
-    def addresses(self, name):
+    def addresses(self, name, family=4):
         """network name -> address, as declared or as given; a stopped container keeps declared ones."""
         found = {}
         for network, end in self.inspect(name)["NetworkSettings"]["Networks"].items():
-            declared = (end.get("IPAMConfig") or {}).get("IPv4Address")
-            if end.get("IPAddress") or declared:
-                found[network] = end.get("IPAddress") or declared
+            address = end.get(ADDRESS_OF[family]) or (end.get("IPAMConfig") or {}).get(f"IPv{family}Address")
+            if address:
+                found[network] = address
         return found
 
     def networks(self):
         """network name -> inspect."""
         return {n["Name"]: n for n in self.call("GET", "/networks")}
 
-    def create_network(self, name, subnet=None, gateway=None, bridge=None, labels=None, **more):
+    def create_network(self, name, subnet=None, gateway=None, bridge=None, labels=None, subnet6=None, **more):
         body = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Labels": labels or {}, **more}
         if subnet:
             body["IPAM"] = {"Config": [{"Subnet": subnet, **({"Gateway": gateway} if gateway else {})}]}
+        if subnet6:
+            body["EnableIPv6"] = True
+            body.setdefault("IPAM", {"Config": []})["Config"].append({"Subnet": subnet6})
         if bridge:
             body.setdefault("Options", {})["com.docker.network.bridge.name"] = bridge
         self.call("POST", "/networks/create", body)
@@ -134,9 +143,9 @@ class Docker:
     def remove_network(self, name):
         self.call("DELETE", f"/networks/{name}")
 
-    def connect(self, network, name, ip=None, **config):
+    def connect(self, network, name, ip=None, ip6=None, **config):
         """config: more of the endpoint, as the API has it."""
-        config.update({"IPAMConfig": {"IPv4Address": ip}} if ip else {})
+        config.update({"IPAMConfig": ipam(ip, ip6)} if ip or ip6 else {})
         self.call("POST", f"/networks/{network}/connect", {"Container": name, "EndpointConfig": config})
 
     def disconnect(self, network, name):
@@ -153,6 +162,8 @@ class Lab:
         self.options, self.forward, self.environment = list(options), forward, environment
         self.folder = os.path.join(BASE, "up", name)
         self.processes = []
+        # whether the engine writes rules for IPv6, which close its networks: from 27 on, before it when it is told to
+        self.closes_ipv6 = "--ip6tables" in self.options or self.version == "28" and "--ip6tables=false" not in self.options
         self.seeded = None  # what pool.py saw of it when the seed's containers had been made
 
     def __enter__(self):
@@ -199,6 +210,9 @@ class Lab:
 
     def peer(self):
         lab_command("peer", self.name)
+
+    def far(self):
+        lab_command("far", self.name)
 
     def stand_in(self, *arguments):
         lab_command("stand-in", self.name, *arguments)
@@ -262,8 +276,9 @@ class Lab:
             return f"/run/netns/{container}"
         return f"/proc/{self.docker.inspect(container)['State']['Pid']}/ns/net"
 
-    def tunnel(self, container, iface, subnet="10.66.0"):
-        """A client namespace wired to the container by iface: .1 is the container, .2 the client."""
+    def tunnel(self, container, iface, subnet="10.66.0", subnet6="fd66:"):
+        """A client namespace wired to the container by iface: .1 is the container, .2 the client. The interface has IPv6
+        where the container's networks have none, as a VPN's would."""
         netns = self.own_netns(container)
         enter = f"nsenter --net={netns}"
         self.run("sh", "-ec", f"""
@@ -273,9 +288,12 @@ class Lab:
             ip link add hwclient type veth peer name eth0 netns client
             ip link set hwclient netns {netns}
             ip -n client addr add {subnet}.2/24 dev eth0
+            ip -n client addr add {subnet6}:2/64 dev eth0 nodad
             ip -n client link set eth0 up
             {enter} ip link set hwclient name {iface}
             {enter} ip addr add {subnet}.1/24 dev {iface}
+            {enter} sh -c 'echo 0 >/proc/sys/net/ipv6/conf/{iface}/disable_ipv6'
+            {enter} ip addr add {subnet6}:1/64 dev {iface} nodad
             {enter} ip link set {iface} up""")
 
 

@@ -3,6 +3,8 @@
 
 Given a config and a World, expected() tells of every question of the packet matrix who must answer
 and which source addresses the target may see. What it does not name must be closed.
+
+A World is of one family: nothing translates from one to the other, so a host with both is two worlds that share names.
 """
 import dataclasses
 import ipaddress
@@ -10,15 +12,19 @@ import ipaddress
 BOUNDARY = "-_."
 
 
+EVERYBODY = {4: "0.0.0.0/0", 6: "::/0"}
+
+
 @dataclasses.dataclass
 class World:
-    """What exists when the packets are sent."""
+    """What exists when the packets are sent, of one family."""
     containers: dict  # name -> {network name: address}; {} on none; running ones only
     networks: dict    # network name -> (subnet, gateway)
     known: set = dataclasses.field(default_factory=set)      # containers on the engine, stopped ones too
     outside: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, host iface, host address)
     clients: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, container, iface, address)
     enterable: bool = True  # containers are known by more than their addresses: an engine tells of them
+    family: int = 4
     stops: list = dataclasses.field(default_factory=list)  # rules of others that keep what comes from outside: source, to, proto, port
 
     def is_stopped(self, source, ip, proto, port):
@@ -45,26 +51,30 @@ def inside(ip, prefixes):
     return any(ipaddress.ip_address(ip) in p for p in prefixes)
 
 
+def subnets(network):
+    return [ipaddress.ip_network(network[field]) for field in ("subnet", "subnet6") if field in network]
+
+
 class Config:
     def __init__(self, config):
         self.networks = {k: {"network_name": k, **n} for k, n in config.get("networks", {}).items()}
-        self.addresses = [{"ip": k, **a} for k, a in config.get("ips", {}).items()]
+        self.addresses = [{**a, "ip": ip} for k, a in config.get("ips", {}).items() for ip in (a.get("ip", k), a.get("ip6")) if ip]
         self.policies = [Policy(self, p) for p in config.get("policies", [])]
 
     def network_of(self, ip):
         for network in self.networks.values():
-            if inside(ip, [ipaddress.ip_network(network["subnet"])]):
+            if inside(ip, subnets(network)):
                 return network["network_name"]
         return None
 
-    def attachments(self):
+    def attachments(self, family):
         """container -> {network name: address}: where declared containers have to be, if they exist."""
         found = {}
         for a in self.addresses:
             name = a.get("container_name") or a.get("selector")
             network = self.network_of(a["ip"])
-            if name and network:
-                found.setdefault(name, {})[network] = a["ip"]
+            if name and network and ipaddress.ip_address(a["ip"]).version == family:
+                found.setdefault(name, {})[network] = str(ipaddress.ip_address(a["ip"]))
         return found
 
     def named(self, fields, value, prefix=False):
@@ -91,9 +101,9 @@ class Config:
                 return found
         for key, network in self.networks.items():
             if name in (key, network["network_name"]):
-                return [ipaddress.ip_network(network["subnet"])]
+                return subnets(network)
         if name == "any" and not subject:
-            return [ipaddress.ip_network("0.0.0.0/0")]
+            return [ipaddress.ip_network(prefix) for prefix in EVERYBODY.values()]
         return self.named(["container_name", "selector"], name, prefix=True)
 
     def subject(self, policy):
@@ -127,11 +137,13 @@ class Policy:
     def admits_source(self, ip):
         return self.source is None or inside(ip, self.source)
 
-    def translated(self, port):
-        """(address, port) that a dnat leads to; None while it waits."""
-        if not self.to:
-            return None
-        return str(self.to[0].network_address), self.raw.get("to_port") or port
+    def target(self, family):
+        """The address that a dnat leads to; None where it has none of this family."""
+        return next((str(p.network_address) for p in self.to if p.version == family), None)
+
+    def translated(self, family, port):
+        """(address, port) that a dnat leads to."""
+        return self.target(family), self.raw.get("to_port") or port
 
 
 class Oracle:
@@ -156,7 +168,7 @@ class Oracle:
         return {self.world.owner(str(p.network_address))[0] for p in policy.subject if p.num_addresses == 1}
 
     def translations(self):
-        found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.to
+        found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.target(self.world.family)
                  and (p.source is None or p.source) and not p.waits]
         return [(p, place) for p, place in found if place is None or self.world.enterable]
 
@@ -175,7 +187,7 @@ class Oracle:
         return found
 
     def leads_to(self, policy, ip, proto, port):
-        if str(policy.to[0].network_address) != ip:
+        if policy.target(self.world.family) != ip:
             return False
         if "any" not in policy.protos and proto not in policy.protos:
             return False
@@ -209,7 +221,7 @@ class Oracle:
                 continue
             if policy.iface and policy.iface != iface or not policy.admits_source(source):
                 continue
-            ip, to_port = policy.translated(port)
+            ip, to_port = policy.translated(self.world.family, port)
             target, network = self.world.owner(ip)
             if not target:
                 return None
@@ -221,10 +233,9 @@ class Oracle:
 
     def from_container(self, name, ip, proto, port):
         own = self.world.containers[name]
-        for address, _, _ in self.world.outside.values():
-            if ip == address and own:  # egress is not governed; Docker masquerades it
-                endpoint, (_, _, host) = next((e, o) for e, o in self.world.outside.items() if o[0] == ip)
-                return endpoint, {host}
+        for endpoint, (address, _, host) in self.world.outside.items():
+            if ip == address and own:  # egress is not governed; Docker masquerades it, in IPv6 where it writes rules at all
+                return endpoint, {host} if self.world.family == 4 else {host, *own.values()}
         target, network = self.world.owner(ip)
         if not target or target == name:
             return None
@@ -255,7 +266,7 @@ class Oracle:
                 continue
             if not policy.speaks(proto, port) or not policy.admits_source(source):
                 continue
-            ip, to_port = policy.translated(port)
+            ip, to_port = policy.translated(self.world.family, port)
             target, network = self.world.owner(ip)
             if not target or self.world.is_stopped(source, ip, proto, to_port):
                 return None
@@ -282,7 +293,7 @@ class Oracle:
 
     def misplaced(self):
         """Declared containers that exist and are not where they are declared: in words."""
-        for name, wanted in sorted(self.config.attachments().items()):
+        for name, wanted in sorted(self.config.attachments(self.world.family).items()):
             if name not in self.world.containers:
                 continue
             for network, ip in wanted.items():

@@ -14,7 +14,8 @@ import engine
 MOST = 3  # that wait at a time
 # What a namespace holds, but for what has other names or numbers after every restart.
 LOOK = """nft -s list ruleset; cat /proc/self/net/ip_tables_names; ip -o rule; cat /proc/sys/net/ipv4/ip_forward
-cat /proc/sys/net/ipv4/conf/all/rp_filter; ip route; ip -4 -o addr"""
+cat /proc/sys/net/ipv4/conf/all/rp_filter; ip route; ip -6 route
+cat /proc/sys/net/ipv6/conf/all/forwarding; ip -o addr show scope global"""
 UNSTEADY = re.compile(r"counter packets \d+ bytes \d+| valid_lft.*|^.*\bveth.*\n|(?<=eth)\d+|(?<=if)\d+|^\d+: |linkdown ?|src [\d.]+ ?", re.M)
 NETNS = """for pid in {pids}; do echo "-- $pid"; nsenter -t $pid -n sh -c '{look}'; done"""
 

@@ -112,24 +112,31 @@ class Prober:
             self.agent(endpoint)
 
     def spoof(self, attempts):
-        """attempts: [(from endpoint, borrowed source, dst ip, proto, port, target endpoint), …]
-        -> those of them whose packet arrived at the target."""
+        """attempts: [(from endpoint, borrowed source, dst ip, proto, port, target endpoint, and where it is not plain how
+        it looks: crafted.shaped), …] -> those of them whose packet arrived at the target, or the first piece of it."""
+        return self.send_and_listen(attempts, lambda proto: proto != "delivered")
+
+    def deliver(self, attempts):
+        """The same of UDP -> those that came to the target's socket, whole."""
+        return self.send_and_listen(attempts, lambda proto: proto == "delivered")
+
+    def send_and_listen(self, attempts, counts):
         tokens = {}
         for attempt in attempts:
-            attacker, source, ip, proto, port, target = attempt
+            attacker, source, ip, proto, port, target, *form = attempt
             token = random.randrange(1, 1 << 32)
             tokens[token] = attempt
             self.agent(target)
             # a source port of its own: no entry of an earlier attempt may answer for it
             sport = random.randrange(20000, 30000)
-            self.agent(attacker).do("spoof", packets=[[proto, source, ip, sport, port, token]])
+            self.agent(attacker).do("spoof", messages=[[proto, source, ip, sport, port, token, *form]])
         arrived, end = set(), time.monotonic() + 5
         while True:  # once more after the first has come; where none comes a busy machine is given its time
             time.sleep(0.3)
             settled = bool(arrived)
             for target in {a[5] for a in attempts}:
-                for *_, token in self.agent(target).do("heard"):
-                    if token in tokens and tokens[token][5] == target:
+                for _, _, proto, _, token in self.agent(target).do("heard"):
+                    if counts(proto) and token in tokens and tokens[token][5] == target:
                         arrived.add(token)
             if settled or time.monotonic() > end:
                 break

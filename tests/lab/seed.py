@@ -46,6 +46,29 @@ def widened():
     return config
 
 
+# What the peer is called in the other family.
+TWINS = {"192.0.2.0/24": "2001:db8:2::/64", "192.0.2.2": "2001:db8:2::2"}
+WITH_IPV6 = ["--ipv6", "--fixed-cidr-v6=fd17::/64"]  # options of an engine whose default network has it, too
+
+
+def dual(config):
+    """The same with IPv6 beside every IPv4: fd18:103::2 beside 172.18.103.2."""
+    config = copy.deepcopy(config)
+    for network in config["networks"].values():
+        network["subnet6"] = six(network["subnet"].split("/")[0]) + "/64"
+    for key, entry in config["ips"].items():
+        entry["ip6"] = six(key)
+    for policy in config["policies"]:
+        if policy.get("from") in TWINS:
+            policy["from"] = [policy["from"], TWINS[policy["from"]]]
+    return config
+
+
+def six(ip):
+    _, high, low, last = ip.split(".")
+    return f"fd{high}:{low}::{last if last != '0' else ''}"
+
+
 SCTP = [80, 3868]
 
 
@@ -63,8 +86,8 @@ def with_sctp():
 
 
 def containers(bed):
-    """As people have them before the first pass: on bridge, on none, on a network of their own. In a lab that served
-    before they stand (pool.py)."""
+    """As people have them before the first pass: on bridge, on none, on a network of their own, which has IPv6 where the
+    default one has. In a lab that served before they stand (pool.py)."""
     docker = bed.docker
     if bed.lab.seeded:
         bed.wire_tunnel("wireguardproxy")
@@ -73,7 +96,7 @@ def containers(bed):
     docker.create("smarthostbackend-1", network="none")
     docker.create("publicbackend")
     docker.create("wireguardproxy", privileged_net=True)
-    docker.create_network("elsewhere", "172.30.5.0/24")
+    docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64" if "--ipv6" in bed.lab.options else None)
     docker.create("bystander", network="elsewhere")
     bed.wire_tunnel("wireguardproxy")
     if hasattr(bed.lab, "arguments"):

@@ -162,7 +162,7 @@ def a_round(bed, config, r):
     put_stops(bed, list(random_stops(r, config)))
     bed.write(config)
     bed.apply()
-    difference, got, world = bed.matrix(one_address(bed))
+    difference, got, (world,) = bed.matrix(one_address(bed))
     assert not any(difference), f"packets and the oracle: {difference}\n{bed.stops}\n{json.dumps(config)}"
     predicted, traced, wrong = compare(ask(bed, config, sample(r, list(as_tests(config, got, world)))))
     assert not wrong, f"{wrong[:5]}\n{bed.stops}\n{json.dumps(config)}"

@@ -301,7 +301,7 @@ def test_the_variant_that_docker_does_not_use_is_refused(bed):
     seed.containers(bed)
     bed.write(seed.widened())
     done = bed.harborwall("apply", env={"HARBORWALL_BACKEND": "iptables-legacy"})
-    assert done.returncode == 1 and "would be void" in done.stderr and "iptables-nft" in done.stderr
+    assert done.returncode == 1 and "would have no effect" in done.stderr and "iptables-nft" in done.stderr
     assert not beds.remains(bed)
 
 
@@ -434,7 +434,7 @@ def test_rules_of_network_go_are_adopted_completely_and_others_stay(bed):
     assert planned.stdout.count("apply --adopt removes it") == 6, planned.stdout
     assert bed.harborwall("apply").returncode == 0
     done = bed.apply("--adopt")
-    assert "without our mark" in done.stdout
+    assert "unmanaged" in done.stdout
     after = {k: [li for li in v.splitlines() if li.startswith("-A")] for k, v in saved().items()}
     assert after == before
     assert "apply --adopt" not in bed.harborwall("plan").stdout

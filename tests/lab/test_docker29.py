@@ -226,7 +226,7 @@ def test_the_backends_of_iptables_are_refused(stand_in):
     bed = stand_in
     for backend in ("iptables-nft", "iptables-legacy"):
         done = bed.harborwall("apply", env={"HARBORWALL_BACKEND": backend})
-        assert done.returncode == 1 and "would be void" in done.stderr and "BACKEND=nftables" in done.stderr, done.stderr
+        assert done.returncode == 1 and "would have no effect" in done.stderr and "BACKEND=nftables" in done.stderr, done.stderr
     assert not beds.remains(bed)
 
 

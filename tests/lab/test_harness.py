@@ -5,6 +5,7 @@ import os
 
 import bed as beds
 import byhand
+import crafted
 import engine
 import pytest
 import seed
@@ -15,11 +16,11 @@ def standing():
     """One for all: they change its rules alone."""
     from conftest import need_engine
     need_engine("20")
-    with engine.Lab(f"hand{os.getpid()}", "20") as lab:
+    with engine.Lab(f"hand{os.getpid()}", "20", options=seed.WITH_IPV6) as lab:
         lab.peer()
-        with beds.Bed(lab) as bed:
+        with beds.Bed(lab, sctp=seed.SCTP) as bed:
             seed.containers(bed)
-            bed.write(seed.widened())
+            bed.write(seed.dual(seed.widened()))
             byhand.enforce(bed)
             yield bed
 
@@ -33,18 +34,21 @@ def handmade(standing):
 def test_a_matrix_of_a_correct_firewall_equals_the_oracle(handmade):
     got = handmade.assert_matrix()
     through = {key for key, answer in got.items() if answer}
-    assert ("publicbackend", "172.18.103.2", "tcp", 80) in through
-    assert ("peer", "192.0.2.1", "tcp", 81) in through
-    assert ("client", "10.66.0.1", "tcp", 80) in through
-    assert ("peer", "172.18.103.2", "tcp", 81) not in through
+    assert through >= {("publicbackend", "172.18.103.2", "tcp", 80), ("publicbackend", "fd18:103::2", "tcp", 80),
+                       ("peer", "192.0.2.1", "tcp", 81), ("peer", "2001:db8:2::1", "tcp", 81),
+                       ("client", "10.66.0.1", "tcp", 80), ("client", "fd66::1", "tcp", 80),
+                       ("publicbackend", "172.18.104.2", "sctp", 80), ("publicbackend", "fd18:104::2", "sctp", 80)}
+    closed = {("peer", "172.18.103.2", "tcp", 81), ("peer", "fd18:103::2", "tcp", 81)}
+    assert closed <= got.keys() and not closed & through
 
 
 def test_a_firewall_that_is_gone_is_reported_as_missing(handmade):
     handmade.lab.run("nft", "delete", "table", "inet", "byhand")
     difference, _, _ = handmade.matrix()
     assert {key[:2] for key, _ in difference.missing} >= {
-        ("publicbackend", "172.18.103.2"), ("peer", "192.0.2.1"), ("client", "10.66.0.1")}
-    assert not difference.extra
+        ("publicbackend", "172.18.103.2"), ("peer", "192.0.2.1"), ("client", "10.66.0.1"), ("peer", "2001:db8:2::1")}
+    assert {key for key, _ in difference.extra} >= {("peer", "fd18:103::2", "tcp", 443), ("bystander", "fd18:104::3", "udp", 53)}
+    assert all(":" in key[1] for key, _ in difference.extra), "Docker closes its networks in IPv4 alone"
 
 
 def test_a_rule_too_many_is_reported_as_extra(handmade):
@@ -61,16 +65,28 @@ def test_a_masqueraded_source_is_reported_as_wrong(handmade):
     assert not difference.missing and not difference.extra
 
 
-@pytest.mark.parametrize("proto, port, owner", [("tcp", 80, "172.18.104.3"), ("udp", 53, "172.18.104.2")])
+@pytest.mark.parametrize("proto, port, owner", [("tcp", 80, "172.18.104.3"), ("udp", 53, "172.18.104.2"),
+                                                ("tcp", 80, "fd18:104::3"), ("udp", 53, "fd18:104::2")])
 def test_a_borrowed_source_is_seen_where_it_gets_in(handmade, proto, port, owner):
-    name = "publicbackend" if owner.endswith(".3") else "smarthostbackend-1"
-    honest = (name, owner, "172.18.103.2", proto, port, "smarthostloadbalancer")
-    thieves = [(who, owner, "172.18.103.2", proto, port, "smarthostloadbalancer")
+    name = "publicbackend" if owner.endswith("3") else "smarthostbackend-1"
+    target = "fd18:103::2" if ":" in owner else "172.18.103.2"
+    honest = (name, owner, target, proto, port, "smarthostloadbalancer")
+    thieves = [(who, owner, target, proto, port, "smarthostloadbalancer")
                for who in ("peer", "bystander")]
     assert handmade.prober.spoof([honest, *thieves]) == [honest]
-    handmade.lab.run("nft", "-f", "-", stdin="flush set inet byhand managed")
+    handmade.lab.run("nft", "-f", "-", stdin="flush set inet byhand managed\nflush chain inet byhand closed\n"
+                     "flush set inet byhand managed6")
     handmade.lab.run("conntrack", "-F")
     assert handmade.prober.spoof(thieves) == thieves
+
+
+@pytest.mark.parametrize("forms", [crafted.WHOLE[6], crafted.BROKEN], ids=["whole", "broken"])
+def test_packets_of_every_shape_are_seen_where_they_arrive(handmade, forms):
+    flow = ("smarthostbackend-1", "fd18:104::2", "fd18:103::2", "udp", 53, "smarthostloadbalancer")
+    attempts = [(*flow, form) for form in forms]
+    whole = [a for a in attempts if a[-1] != "first fragment alone"]
+    assert handmade.prober.deliver(attempts) == whole
+    assert handmade.prober.deliver([(*flow[:4], 80, flow[5], form) for form in forms]) == []
 
 
 def test_the_generation_number_moves_with_every_transaction(handmade):

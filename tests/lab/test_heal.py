@@ -262,7 +262,7 @@ def test_who_undoes_again_and_again_is_named_and_answered_less_often(running):
         assert fought["passes"] - before < 40, (what, fought["passes"] - before)
         fighter.end(9)
         assert engine.wait_for(lambda: status(bed, "-q").returncode == 0, timeout=30), status(bed).stdout + bed.daemon.log()[log:]
-        assert reaches(bed, 0.5) and "nobody undoes our change any more" in bed.daemon.log()[log:]
+        assert reaches(bed, 0.5) and "our change is no longer undone" in bed.daemon.log()[log:]
         metrics = bed.lab.run("curl", "-s", "--unix-socket", "/run/harborwall.sock", "http://h/metrics").stdout
         repaired = re.search(rf'harborwall_drift_repaired_total{{object="{thing.split()[0]}"}} (\d+)', metrics)
         assert int(repaired[1]) >= 4 and "harborwall_fought_objects 0" in metrics
@@ -284,9 +284,9 @@ def status(bed, *options):
 
 def test_a_second_daemon_is_refused_and_the_first_is_named(running):
     second = running.harborwall("run")
-    assert second.returncode == 1 and "another harborwall runs on this host (pid " in second.stderr
+    assert second.returncode == 1 and "another harborwall is running on this host (pid " in second.stderr
     cleared = running.harborwall("clear")
-    assert cleared.returncode == 1 and "a daemon keeps the rules (pid " in cleared.stderr
+    assert cleared.returncode == 1 and "a daemon (pid " in cleared.stderr
     running.daemon.end(9)
     assert running.harborwall("status").returncode == 1
     again = running.run_daemon()

@@ -226,7 +226,7 @@ def test_translation_through_wg0_survives_a_restart_of_its_container(running):
 
 def test_an_interface_that_is_not_there_is_noted_and_its_translation_works_once_it_comes(running):
     bed = running
-    note = 'there is no interface "wg0" in container wireguardproxy: inactive until that name exists'
+    note = 'there is no interface "wg0" in container wireguardproxy: inactive until it exists'
     assert note not in bed.harborwall("plan").stdout
     bed.lab.inside("wireguardproxy", "ip", "link", "del", "wg0")
     planned = bed.harborwall("plan")

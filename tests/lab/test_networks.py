@@ -194,8 +194,8 @@ def test_a_network_that_stands_more_open_than_declared_is_a_conflict(bed):
     bed.write({**APART, "networks": {**APART["networks"], "in": {"subnet": "172.18.106.0/24", "internal": True}}})
     done = bed.harborwall("apply")
     assert done.returncode == 1
-    assert 'conflict: networks.apart: the Docker network "apart" was made without enable_icc=false' in done.stdout
-    assert 'conflict: networks.in: the Docker network "in" was made without internal' in done.stdout
+    assert 'conflict: networks.apart: the Docker network "apart" was created without enable_icc=false' in done.stdout
+    assert 'conflict: networks.in: the Docker network "in" was created without internal' in done.stdout
     assert "apply --replace apart" in done.stdout and "apply --replace in" in done.stdout
     assert bed.docker.addresses("db")["apart"] == "172.18.105.2", "and used all the same"
 
@@ -425,7 +425,7 @@ def test_a_conflict_names_replace_and_replace_loses_nobody(bed):
     planned = bed.harborwall("plan", "--replace", SHOP)
     assert planned.returncode == 2
     for line in ("- connection web-1 from", f"- network    {SHOP} 172.18.50.0/24", f"+ network    {SHOP} 172.18.103.0/24",
-                 f"+ connection db-1 to {SHOP} as 172.18.103.99", "172.18.50.40 is not to be had there any more"):
+                 f"+ connection db-1 to {SHOP} as 172.18.103.99", "172.18.50.40 is no longer free there"):
         assert line in planned.stdout, planned.stdout
     done = bed.harborwall("apply", "--replace", SHOP)
     assert done.returncode == 0, done.stdout + done.stderr

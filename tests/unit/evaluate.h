@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct probe {
-	struct ip src, dst;
+	struct ip src, dst; /* of one family */
 	uint8_t proto;
 	uint16_t dport, sport;
 };
@@ -21,16 +21,19 @@ enum outcome { GOES_ON, ADMITTED, RETURNED };
 /* The key of a lookup, each field padded to four bytes. */
 static inline uint32_t probe_key(uint8_t *key, const struct term *t, const struct probe *p)
 {
+	const uint32_t address = ip_bits(p->src) / 8;
 	uint32_t len = 0;
 
 	memset(key, 0, MAX_KEY);
-	for (uint8_t i = 0; i < t->n_loads; i++, len += 4)
+	for (uint8_t i = 0; i < t->n_loads; i++) {
+		uint32_t field = 4;
+
 		switch ((enum load)t->loads[i]) {
 		case LOAD_SADDR:
-			memcpy(key + len, p->src.bytes, 4);
+			memcpy(key + len, p->src.bytes, field = address);
 			break;
 		case LOAD_DADDR:
-			memcpy(key + len, p->dst.bytes, 4);
+			memcpy(key + len, p->dst.bytes, field = address);
 			break;
 		case LOAD_PROTO:
 			key[len] = p->proto;
@@ -47,6 +50,8 @@ static inline uint32_t probe_key(uint8_t *key, const struct term *t, const struc
 		case LOAD_OIFNAME:
 			abort();
 		}
+		len += field;
+	}
 	return len;
 }
 
@@ -57,9 +62,13 @@ static inline const uint8_t *probe_element(const struct set *set, const uint8_t 
 		const uint8_t *low = set_element(set, i), *high = set->interval ? low + len : low;
 		bool in = true;
 
-		for (uint32_t at = 0; at < len; at += 4)
-			in &= memcmp(key + at, low + at, 4) >= 0 &&
-			      memcmp(key + at, high + at, 4) <= 0;
+		for (uint32_t f = 0, at = 0; f < set->n_key; f++) {
+			uint32_t field = (field_types[set->key[f]].len + 3) & ~3U;
+
+			in &= memcmp(key + at, low + at, field) >= 0 &&
+			      memcmp(key + at, high + at, field) <= 0;
+			at += field;
+		}
 		if (in)
 			return high + len;
 	}
@@ -99,6 +108,8 @@ static inline enum outcome probe_vmap(const struct ruleset *rs, const struct ter
 static inline enum outcome probe_rule(const struct ruleset *rs, const struct rule *rule,
 				      const struct probe *p, int depth)
 {
+	if (rule->family && rule->family != p->src.family)
+		return GOES_ON;
 	list_each (t, &rule->terms) {
 		uint8_t key[MAX_KEY];
 

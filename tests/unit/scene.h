@@ -26,29 +26,46 @@ struct scene {
 	bool counted;
 };
 
-/* Prefixes of all lengths that nest in a small part of the world. */
-static inline struct prefix some_prefix(void)
+static inline uint8_t some_family(void)
 {
-	struct prefix p = {ip_v4(0x0a000000 | below(64)), 32};
+	return below(2) ? 6 : 4;
+}
+
+/* 0-63 is where peers are. IPv6's six bits stand on both sides of the middle, 64 bits apart. */
+static inline struct ip some_address(uint8_t family, uint32_t n)
+{
+	struct ip ip = {.family = 6, .bytes = {0xfd}};
+
+	if (family == 4)
+		return ip_v4(0x0a000000 | n);
+	ip.bytes[7] = (uint8_t)(n >> 3);
+	ip.bytes[15] = n & 7;
+	return ip;
+}
+
+/* Prefixes of all lengths that nest in a small part of the world. */
+static inline struct prefix some_prefix(uint8_t family)
+{
+	struct prefix p = prefix_of(some_address(family, below(64)));
 
 	if (below(3) == 0)
-		p.len = (uint8_t)(24 + below(9));
+		p.len = (uint8_t)(family == 4 ? 24 + below(9) : (below(2) ? 56 : 120) + below(9));
 	if (below(40) == 0)
 		p.len = 0;
 	return prefix_canonical(p);
 }
 
-static inline const struct peers *some_peers(struct scene *s, bool anybody)
+static inline const struct peers *some_peers(struct scene *s, uint8_t family, bool anybody)
 {
 	struct peers *peers = arena_new(&s->a, struct peers);
 	uint32_t n = 1 + below(below(2) ? MOST_PEERS : 2);
 
 	peers->items = arena_array(&s->a, struct peer, n);
 	for (uint32_t i = 0; i < n; i++) {
-		struct prefix net = some_prefix();
+		struct prefix net = some_prefix(family);
 
 		while (!net.len && (!anybody || n > 1))
-			net = some_prefix();
+			net = some_prefix(family);
 		peers->items[peers->n++] = (struct peer){net, NONE, NONE};
 		peers->hash = hash_more(peers->hash, &net, sizeof(net));
 	}
@@ -67,6 +84,16 @@ static inline struct traffic some_traffic(void)
 	return t;
 }
 
+/* Some of them are a list or a service that another policy names, too. */
+static inline const struct peers *some_end(struct scene *s, uint32_t n, uint8_t family, bool from)
+{
+	const struct grant *other = n && below(3) == 0 ? &s->grants[below(n)] : NULL;
+
+	if (other && other->from->items[0].net.ip.family == family)
+		return from ? other->from : other->to;
+	return some_peers(s, family, from);
+}
+
 static inline void random_scene(struct scene *s, bool counted)
 {
 	*s = (struct scene){.n = 1 + below(MOST_GRANTS), .counted = counted};
@@ -74,8 +101,10 @@ static inline void random_scene(struct scene *s, bool counted)
 		struct grant *g = &s->grants[i];
 		struct traffic *matches = arena_array(&s->a, struct traffic, 4);
 
-		g->from = i && below(3) == 0 ? s->grants[below(i)].from : some_peers(s, true);
-		g->to = i && below(3) == 0 ? s->grants[below(i)].to : some_peers(s, false);
+		uint8_t family = some_family();
+
+		g->from = some_end(s, i, family, true);
+		g->to = some_end(s, i, family, false);
 		g->from_name = below(2) ? arena_printf(&s->a, "list %u", below(3)) : NULL;
 		g->to_name = below(2) ? arena_printf(&s->a, "shop%u", below(3)) : NULL;
 		g->matches = matches;

@@ -35,8 +35,8 @@ TEST(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it)
 		AUTO_RELEASE struct arena a = {0};
 		struct observed seen = {0};
 
-		*list_add(&a, &seen.host_prefixes) =
-			(struct host_prefix){net(cases[i].prefix), cases[i].device, cases[i].dead};
+		*list_add(&a, &seen.host_prefixes) = (struct host_prefix){
+			net(cases[i].prefix), cases[i].device, cases[i].dead, false};
 		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", "", false) != NULL,
 				 cases[i].overlaps);
 		assert_int_equal(checkup_find_overlap(&seen, subnet, "br-a", "", true) != NULL,
@@ -87,12 +87,12 @@ TEST(an_interface_that_is_not_there_is_noted_once_with_its_first_policy)
 	assert_int_equal(findings.list.n, 2);
 	assert_int_equal(findings.list.items[0].origin, 2);
 	assert_string_equal(findings.list.items[0].text,
-			    "there is no interface \"eht0\" on the host: inactive until that name "
+			    "there is no interface \"eht0\" on the host: inactive until it "
 			    "exists (2 policies name it)");
 	assert_string_equal(findings.list.items[1].subject, "policies[5]");
-	assert_string_equal(findings.list.items[1].text,
-			    "there is no interface \"wg0\" in container vpn: inactive until that "
-			    "name exists");
+	assert_string_equal(
+		findings.list.items[1].text,
+		"there is no interface \"wg0\" in container vpn: inactive until it exists");
 }
 
 TEST(the_facts_of_a_host_are_one_line)

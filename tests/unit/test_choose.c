@@ -107,7 +107,7 @@ TEST(a_backend_of_iptables_is_refused_beside_dockers_own_tables)
 		struct error err = {0};
 
 		assert_false(choose_backend(&f, asked[i], &err));
-		assert_non_null(strstr(err.text, "would be void"));
+		assert_non_null(strstr(err.text, "would have no effect"));
 		assert_non_null(strstr(err.text, "HARBORWALL_BACKEND=nftables"));
 	}
 }
@@ -127,8 +127,8 @@ TEST(the_backend_follows_from_the_kernel_the_wish_and_dockers_variant)
 		{false, VARIANT_NONE, "nftables", BACKEND_NFTABLES, VARIANT_NONE, NULL},
 		{false, VARIANT_NFT, "iptables-nft", BACKEND_IPTABLES, VARIANT_NFT, NULL},
 		{false, VARIANT_NONE, "iptables-legacy", BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
-		{false, VARIANT_NFT, "iptables-legacy", 0, 0, "void"},
-		{false, VARIANT_LEGACY, "iptables-nft", 0, 0, "void"},
+		{false, VARIANT_NFT, "iptables-legacy", 0, 0, "no effect"},
+		{false, VARIANT_LEGACY, "iptables-nft", 0, 0, "no effect"},
 		{true, VARIANT_LEGACY, NULL, BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
 		{true, VARIANT_NONE, NULL, BACKEND_IPTABLES, VARIANT_LEGACY, NULL},
 		{true, VARIANT_LEGACY, "iptables-legacy", BACKEND_IPTABLES, VARIANT_LEGACY, NULL},

@@ -63,10 +63,10 @@ TEST(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path)
 		const char *text, *said;
 	} cases[] = {
 		{"", "byte 0 of the answer: not JSON: the text is empty"},
-		{"[{\"Id\": \"1\",}]", "byte 11 of the answer: not JSON: a comma before a closing "
-				       "bracket; remove the comma"},
+		{"[{\"Id\": \"1\",}]",
+		 "byte 11 of the answer: not JSON: trailing comma; remove it"},
 		{"[{\"Id\": \"\xff\"}]", "byte 9 of the answer: not JSON: not UTF-8"},
-		{"[{\"Id\": \"\\ud800\"}]", "byte 9 of the answer: not JSON: an unknown escape"},
+		{"[{\"Id\": \"\\ud800\"}]", "byte 9 of the answer: not JSON: unknown escape"},
 		{"{}", "byte 0 of the answer: expected a list, found an object"},
 		{"[null]", "byte 1 of the answer: [0]: expected an object, found null"},
 		{"[{\"Id\": 1}]",
@@ -290,7 +290,7 @@ TEST(a_docker_user_behind_the_isolation_comes_too_late)
 		struct arena a = {0};
 		struct filter_view view = {0};
 
-		handoff_view_text(&view, &a,
+		handoff_view_text(&view, &a, 4,
 				  arena_printf(&a,
 					       "*filter\n:FORWARD DROP [0:0]\n:DOCKER-USER - "
 					       "[0:0]\n%sCOMMIT\n",
@@ -487,7 +487,7 @@ TEST(of_a_key_that_stands_twice_the_first_counts_and_its_line_is_named)
 	assert_int_equal(diags.list.n, 3); /* and none that 7 is no list */
 	for (int i = 0; i < 2; i++)
 		assert_string_equal(diags.list.items[i].message,
-				    "this key stands twice, first on line 2; remove one");
+				    "duplicate key, first on line 2; remove one of the two");
 	assert_string_equal(diags.list.items[2].path, "x-");
 }
 

@@ -41,8 +41,9 @@ static bool is_granted(const struct scene *s, const struct probe *p)
 static struct probe some_packet(void)
 {
 	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, 47};
+	uint8_t family = some_family();
 
-	return (struct probe){ip_v4(0x0a000000 | below(70)), ip_v4(0x0a000000 | below(70)),
+	return (struct probe){some_address(family, below(70)), some_address(family, below(70)),
 			      protos[below(4)], (uint16_t)(78 + below(20)), 0};
 }
 

@@ -125,11 +125,11 @@ static struct filter_view look(struct arena *a, const struct layout *l, int lang
 	struct ruleset rs;
 
 	if (language == AS_TEXT) {
-		handoff_view_text(&view, a, as_text(a, l), NULL);
+		handoff_view_text(&view, a, 4, as_text(a, l), NULL);
 		return view;
 	}
 	rs = as_nft(a, l);
-	handoff_view_nft(&view, a, &rs, &no_raw);
+	handoff_view_nft(&view, a, 4, &rs, &no_raw);
 	return view;
 }
 
@@ -257,9 +257,9 @@ TEST(an_empty_kernel_shows_nothing)
 	const struct ruleset none = {0};
 	struct filter_view view;
 
-	handoff_view_text(&view, &a, NULL, NULL);
+	handoff_view_text(&view, &a, 4, NULL, NULL);
 	assert_false(view.exists || view.docker_user || view.docker_isolation || view.handoffs.n);
-	handoff_view_nft(&view, &a, &none, &none);
+	handoff_view_nft(&view, &a, 4, &none, &none);
 	assert_false(view.exists || view.docker_user || view.docker_isolation || view.handoffs.n);
 }
 
@@ -277,7 +277,7 @@ TEST(only_a_drop_of_what_comes_from_elsewhere_is_a_raw_drop)
 		AUTO_RELEASE struct arena a = {0};
 		struct filter_view view;
 
-		handoff_view_text(&view, &a, as_text(&a, &docker28), cases[i].rule);
+		handoff_view_text(&view, &a, 4, as_text(&a, &docker28), cases[i].rule);
 		assert_int_equal(view.raw_drops, cases[i].is);
 	}
 }

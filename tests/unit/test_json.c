@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The JSON reader: what it takes, what it refuses and where, and the values it gives. */
 #include "base/buf.h"
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 #include "core/json/path.h"
 #include "unit/test.h"
 
@@ -126,22 +126,22 @@ TEST(what_is_wrong_is_said_where_it_stands)
 		const char *what; /* how it begins */
 	} cases[] = {
 		{"", 0, "the text is empty"},
-		{"{\"a\": 1,}", 7, "a comma before a closing bracket"},
-		{"[1, 2,\n]", 5, "a comma before a closing bracket"},
-		{"{\"a\": 1 // why\n}", 8, "a comment"},
-		{"# top\n{}", 0, "a comment"},
-		{"{'a': 1}", 1, "a single quote"},
-		{"{\"a\": 'b'}", 6, "a single quote"},
-		{"{a: 1}", 1, "a key without quotes"},
-		{"{\"a\": True}", 6, "a word without quotes"},
-		{"{\"a\": 08}", 6, "not a number"},
+		{"{\"a\": 1,}", 7, "trailing comma"},
+		{"[1, 2,\n]", 5, "trailing comma"},
+		{"{\"a\": 1 // why\n}", 8, "JSON has no comments"},
+		{"# top\n{}", 0, "JSON has no comments"},
+		{"{'a': 1}", 1, "single quote"},
+		{"{\"a\": 'b'}", 6, "single quote"},
+		{"{a: 1}", 1, "unquoted key"},
+		{"{\"a\": True}", 6, "unquoted word"},
+		{"{\"a\": 08}", 6, "not a valid number"},
 		{"{\"a\" 1}", 5, "expected a colon"},
 		{"{\"a\": 1 \"b\": 2}", 8, "expected a comma or a closing bracket"},
 		{"[1}", 2, "expected \"]\""},
 		{"{\"a\": 1]", 7, "expected \"}\""},
-		{"{} {}", 3, "something behind the end"},
-		{"{\"a\": \"b", 8, "a string is not closed"},
-		{"{\"a\": \"b\n\"}", 8, "a line ends within a string"},
+		{"{} {}", 3, "text after the end"},
+		{"{\"a\": \"b", 8, "unterminated string"},
+		{"{\"a\": \"b\n\"}", 8, "line break in a string"},
 		{"{\"a\": [1", 8, "the text ends too early"},
 		{"{,}", 1, "expected a key"},
 		{"[,]", 1, "expected a value"},

@@ -298,16 +298,17 @@ TEST(where_a_packet_is_lost_is_said_by_the_last_place_that_saw_it)
 	AUTO_RELEASE struct arena a = {0};
 	struct traced t = {.sender = "a", .in = "", .out = ""};
 
-	assert_string_equal(last_line(&a, &t),
-			    "  it never came to this host: its own namespace dropped it, or nobody "
-			    "answered it where it goes next");
+	assert_string_equal(
+		last_line(&a, &t),
+		"  it never reached this host: its own namespace dropped it, or no next "
+		"hop answered");
 	t.refused = "its own namespace has no route there";
 	assert_string_equal(last_line(&a, &t),
 			    "  it never came out: its own namespace has no route there");
 	t.refused = NULL;
 	t.trace.place = TRACE_ENTERED;
 	assert_string_equal(last_line(&a, &t),
-			    "  lost in prerouting, by nothing that nf_tables tells of");
+			    "  lost in prerouting; nf_tables reports no rule for it");
 	t.trace.place = TRACE_PREROUTED;
 	assert_string_equal(
 		last_line(&a, &t),
@@ -318,7 +319,7 @@ TEST(where_a_packet_is_lost_is_said_by_the_last_place_that_saw_it)
 	assert_string_equal(
 		last_line(&a, &t),
 		"  dropped in forward by a rule of iptables-legacy, which the kernel does "
-		"not tell of");
+		"not trace");
 }
 
 /* Of a chain with two rules: handles 5 and 6. */

@@ -10,15 +10,15 @@ struct flow_changes {
 	struct reach_pool pool;
 	struct reach sides[2]; /* before, after */
 	change_list list;
-	bool all; /* there are no more than those of the list */
+	bool all; /* changes holds every difference, not only the first ones */
 };
 
-/* before and after: what compile made of each. Released in any case. */
+/* before and after: results of compile(). changes_release is always called. */
 void changes_find(struct flow_changes *c, const struct generation *before,
 		  const struct state *before_want, const struct generation *after,
 		  const struct state *after_want);
 void changes_release(struct flow_changes *c);
-/* A line each, no more than `most`; "the same flows". */
+/* Prints one line per change, at most `most`; or "the same flows". */
 void changes_print(struct buf *out, const struct flow_changes *c, uint32_t most);
-/* Members of an object: same, complete, changes. */
+/* Prints members of a JSON object: same, complete, changes. */
 void changes_print_json(struct buf *out, const struct flow_changes *c);

@@ -16,7 +16,7 @@ static bool open_side(struct side *side, const struct options *o, const char *pa
 	struct options of = *o;
 
 	of.config = path;
-	of.quiet = true; /* it is about what changes: check tells the rest */
+	of.quiet = true; /* warnings are check's business */
 	if (!load_file(&side->generation, &side->text, &of))
 		return false;
 	pass_compile(&side->pass, &of, &side->generation);

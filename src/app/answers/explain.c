@@ -51,8 +51,8 @@ static int answer(struct look *look, struct error *err)
 		return say_failed(err);
 	if (!explain(&told, &look->a, &look->reach, &look->pass.view.facts,
 		     look->live ? &look->pass.view.seen : NULL, &query)) {
-		say_error("no packet goes from %s to %s: %s", words[0], words[1],
-			  "they have no addresses, or no interface leads from one to the other");
+		say_error("no packet can go from %s to %s: %s", words[0], words[1],
+			  "they have no addresses, or no route from one to the other");
 		return EXIT_FAILED;
 	}
 	if (!ask_kernel(look, &told, &traced, err))

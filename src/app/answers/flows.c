@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verb flows: connections that live now, by the policy that admits them. */
+/* The verb flows: show live connections, each with the policy that admits it. */
 #include "app/answers/look.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
@@ -24,7 +24,8 @@ static bool find_filter(struct look *look, struct live_filter *filter, struct re
 		if (*end || end == o->policy ||
 		    filter->policy >= look->generation.config.policies.n)
 			return error_set(err, -1,
-					 "there is no policies[%s]: the file has %u, from 0 on",
+					 "there is no policies[%s]: the file has %u policies, "
+					 "counted from 0",
 					 o->policy, look->generation.config.policies.n);
 	}
 	filter->from = o->from ? &ends[0] : NULL;
@@ -61,14 +62,14 @@ static void print(const struct look *look, live_list *found, bool clear)
 	say_page(stdout, &out);
 }
 
-/* Again and again until somebody ends it, or nobody reads. */
+/* Prints again and again until interrupted or nobody reads. */
 static int show(struct look *look, struct error *err)
 {
 	struct live_filter filter;
 	struct reach_end ends[2];
 
 	if (!look->live)
-		return EXIT_FAILED; /* why is said */
+		return EXIT_FAILED; /* the message is printed already */
 	if (!find_filter(look, &filter, ends, err))
 		return say_failed(err);
 	for (;;) {

@@ -13,8 +13,7 @@
 
 enum { MOST_SECONDS = 86400, LOOK_S = 1 };
 
-/* A connection that ended is remembered by the kernel for longer than the time between two looks.
- */
+/* The kernel remembers a closed connection for longer than the time between two looks. */
 static bool watch(struct draft *d, const struct world *w, unsigned seconds, struct error *err)
 {
 	int64_t until = clock_ms() + 1000 * (int64_t)seconds;

@@ -14,7 +14,7 @@ static bool look_at_host(struct look *look, struct error *err)
 	if (look->options->engine)
 		return false;
 	if (geteuid())
-		return error_set(err, -1, "only root can look at the host");
+		return error_set(err, -1, "only root can read the host's state");
 	look->opened = true;
 	return world_open(&look->world, look->options, err) &&
 	       pass_plan(&look->pass, &look->world, &look->generation, err);
@@ -35,7 +35,7 @@ static bool open_look(struct look *look, const struct options *options, bool wit
 		pass_release(&look->pass);
 		pass_compile(&look->pass, options, &look->generation);
 		if (!options->quiet && err.text[0])
-			say_error("note: by the file alone: %s", err.text);
+			say_error("note: answered from the file alone: %s", err.text);
 	}
 	reach_pool_init(&look->pool, &look->a);
 	reach_build(&look->reach, &look->pool, &look->generation.config,

@@ -9,17 +9,17 @@ struct look {
 	const struct options *options;
 	struct arena a;
 	struct generation generation;
-	bool opened; /* the world is */
+	bool opened; /* world is open */
 	struct world world;
 	struct pass pass;
-	bool live; /* the host was looked at; else it is the file alone */
+	bool live; /* the host was read; otherwise answers come from the file alone */
 	struct reach_pool pool;
 	struct reach reach;
 };
 
 /*
- * As root it looks at the host, unless the options name a version of Docker. Where it can't, it
- * says so and goes by the file alone. False: the file is refused, what is wrong is said.
+ * As root, reads the host, unless --engine is given. If the host can't be read, prints why and goes
+ * on with the file alone. False: the file is refused; the reason is printed.
  */
 MUST_CHECK bool look_open(struct look *look, const struct options *options);
 /* The same; the file's tests are not run. */
@@ -27,6 +27,6 @@ MUST_CHECK bool look_open_untested(struct look *look, const struct options *opti
 void look_close(struct look *look);
 /* The file names it, or the host, if it was looked at, has it. */
 bool look_has_interface(struct look *look, const char *name);
-/* What somebody calls an end of a connection. */
+/* Finds the end of a connection that a name means. */
 MUST_CHECK bool look_end(struct look *look, struct reach_end *end, const char *text,
 			 struct error *err);

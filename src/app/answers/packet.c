@@ -28,7 +28,7 @@ static bool has_address(const struct engine_container *c, const struct engine *e
 	list_each (e, &c->endpoints) {
 		const struct engine_network *network = engine_find_network(engine, e->network);
 
-		/* what leaves by others, as macvlan, does not come to this host */
+		/* macvlan and the like do not pass this host */
 		if (ip_equal(e->ip, ip) && network && network->bridge)
 			return true;
 	}
@@ -48,7 +48,7 @@ static uint32_t network_of(const struct trying *t, struct ip ip)
 	return ip.family ? config_network_of(t->reach->config, prefix_of(ip)) : NONE;
 }
 
-/* Elsewhere its address would be borrowed. */
+/* From another interface this address would count as borrowed. */
 static bool is_at_home(const struct trying *t)
 {
 	uint32_t network = network_of(t, t->flow->src);
@@ -104,11 +104,10 @@ static void find_sender(struct trying *t)
 	if (!t->flow->src.family || !c || !is_at_home(t)) {
 		t->traced->unsent = arena_printf(
 			t->a,
-			"%s%s%s; ask for a container that runs, or for host, or connect from there "
-			"yourself",
+			"%s%s%s; name a running container or host, or connect from there yourself",
 			t->flow->src.family ? src.s : "the source",
 			c ? " is at home on another interface"
-			  : " is no running container's address on a bridge",
+			  : " is not the address of a running container on a bridge",
 			c ? "" : ", and from outside it can't be sent from here");
 		return;
 	}
@@ -123,7 +122,7 @@ static void find_sender(struct trying *t)
 
 /* --- what it is --- */
 
-/* The host has many addresses: the one that the sender has for its gateway. */
+/* Of the host's addresses, the one that is the sender's gateway. */
 static struct ip destination(const struct trying *t)
 {
 	uint32_t network = network_of(t, t->flow->src);
@@ -153,7 +152,7 @@ static bool send_it(struct trying *t, struct error *err)
 		.borrower = t->borrower};
 
 	if (p.flow.dst.family != 4 || !probe_token_offset(p.probe.proto)) {
-		traced->unsent = "it takes an IPv4 address to go to, and tcp, udp, sctp or icmp";
+		traced->unsent = "it needs an IPv4 destination, and tcp, udp, sctp or icmp";
 		return true;
 	}
 	p.within = share_network(&t->pass->view.engine, p.flow.src, p.flow.dst);
@@ -174,7 +173,7 @@ static bool same_table(const struct trace_step *a, const struct trace_step *b)
 	return a->family == b->family && !strcmp(a->table, b->table);
 }
 
-/* iptables-nft's tables are called as iptables' are. */
+/* iptables-nft's tables have the names of iptables' tables. */
 static bool is_of_iptables(const struct trace_step *step)
 {
 	static const char *const names[] = {"filter", "nat", "mangle", "raw", "security"};
@@ -206,7 +205,7 @@ static bool read_table(struct ruleset *table, struct trying *t, const struct tra
 				  names.items, err);
 }
 
-/* Of all steps in the table of this one. */
+/* Prints every step in the table of this step. */
 static bool read_rules(struct trying *t, struct traced_rule *rules, const struct trace_step *step,
 		       const char *save, struct error *err)
 {
@@ -236,7 +235,7 @@ static bool is_first_of_table(const struct trace *trace, const struct trace_step
 	return true;
 }
 
-/* The save tool may be missing, or slow: without it rules are read as far as we understand them. */
+/* The save tool may be missing or slow. Without it, print the rules as far as we decode them. */
 static const char *saved_rules(struct trying *t)
 {
 	struct error none = {0};

@@ -18,7 +18,7 @@ void say_diags(const struct options *o, struct generation *g)
 		if (o->quiet && diag->severity != SEVERITY_ERROR)
 			continue;
 		say_line(stderr, "%s", diag_format(&g->arena, o->config, diag));
-		if (diag->quote) /* made to be printed: quote_place */
+		if (diag->quote) /* its text is final already (quote_place) */
 			color_print(stderr, diag->quote);
 	}
 }
@@ -74,7 +74,7 @@ bool load_untested(struct generation *g, struct texts *texts, const struct optio
 	return load(g, texts, o, false);
 }
 
-/* Nothing holds a verb that somebody types, but he should know. */
+/* The daemon would hold this file. The verb goes on, but says so. */
 static void add_brake(struct pass *p, const struct generation *g, const struct generation *good,
 		      const struct options *o)
 {
@@ -85,12 +85,12 @@ static void add_brake(struct pass *p, const struct generation *g, const struct g
 		   &(struct declared){&g->config, &g->resolution});
 	if (brake_holds(&brake))
 		finding_add(&p->plan.findings, &p->arena, FINDING_WARNING, NONE, o->config,
-			    "%s; a daemon holds such a file until somebody types: %s",
+			    "%s; a daemon holds such a file until you run: %s",
 			    brake_text(&brake, &p->arena),
 			    accept_command(&p->arena, o, g->config.digest));
 }
 
-/* Of the plan that people see unasked. */
+/* Shows the plan unasked, before apply asks for a yes. */
 enum { FLOWS_SHOWN = 20 };
 
 static void add_changes(struct pass *p, const struct generation *g, const struct generation *good,

@@ -14,7 +14,7 @@
 
 static bool on_stdout, on_stderr;
 
-/* Words that begin a line, behind blanks; those of check's stand behind the place in the file. */
+/* Words that begin a line, after blanks. check prints the place in the file before them. */
 static const struct {
 	const char *word, *color;
 	bool anywhere;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the caller asked for: verb, flags, environment. A flag wins over the environment, which wins
- * over the default.
+ * What the caller asked for: verb, flags, environment. A flag overrides the environment, which
+ * overrides the default.
  */
 #pragma once
 
@@ -26,15 +26,15 @@ struct options {
 	const char *backend;		/* HARBORWALL_BACKEND or --backend; NULL: detect */
 	const char *counters_word;	/* HARBORWALL_COUNTERS or --counters */
 	const char *container;		/* rules of its namespace; NULL: of the host's */
-	const char *policy, *from, *to; /* which flows; NULL: all */
+	const char *policy, *from, *to; /* of flows: which to show; NULL: all */
 	const char *in;			/* interface that it comes in by; NULL: its own */
-	const char *learn;		/* seconds to watch; NULL: not at all */
+	const char *learn;		/* seconds to watch; NULL: do not watch */
 	const char *format;		/* of graph; NULL: dot */
 	const char *color;		/* auto, always, never */
 	enum counters counters;
 	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
-	uint64_t accept;     /* --accept: digest of the one file that is meant; 0: any */
-	const char *replace; /* --replace: a network; NULL: none */
+	uint64_t accept;     /* --accept: digest of the only file to take; 0: any */
+	const char *replace; /* --replace: name of a network, or NULL */
 	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */
 	const char *state;   /* path of the state file */
 	uint32_t period_s;   /* WATCH_PERIOD_SECONDS */

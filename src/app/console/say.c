@@ -64,7 +64,7 @@ void say_clear(FILE *out)
 	color_print(out, "\x1b[H\x1b[2J");
 }
 
-/* A word as a shell takes it. */
+/* Quotes a word for a shell. */
 static void add_word(struct buf *out, const char *word)
 {
 	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

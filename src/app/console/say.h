@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What verbs say to people. Text of others may stand in it anywhere (base/foreign.h), so nothing
- * else writes it to stdout and stderr.
+ * Output for people. It may contain other people's text anywhere (base/foreign.h), so everything
+ * goes to stdout and stderr through here.
  */
 #pragma once
 
@@ -13,15 +13,15 @@
 
 /* "harborwall: …" on stderr. */
 void say_error(const char *format, ...) PRINTF_LIKE(1, 2);
-/* The same, of what went wrong; EXIT_FAILED. */
+/* The same as an error; returns EXIT_FAILED. */
 int say_failed(const struct error *err);
 void say_line(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
-/* The beginning of a line, before something that may take its time. */
+/* Prints the beginning of a line, before something that may take some time. */
 void say_begin(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Lines of ours. */
 void say_page(FILE *out, const struct buf *page);
 
-/* Of a terminal: what stood there goes. */
+/* On a terminal: erases the current line. */
 void say_clear(FILE *out);
-/* What a person types to have a file taken that the daemon holds. */
+/* The command with which a person accepts a file that the daemon holds. */
 const char *accept_command(struct arena *a, const struct options *options, uint64_t digest);

@@ -7,7 +7,7 @@
 
 static bool enabled;
 static struct {
-	const char *stage; /* NULL: nothing is waiting to be said */
+	const char *stage; /* the stage that is being timed; NULL: none */
 	struct moment spent;
 } parts;
 

@@ -16,5 +16,5 @@ struct moment {
 
 struct moment timing_start(void);
 void timing_stop(const char *stage, struct moment start);
-/* Of a stage that comes in many parts: said as one, before the next stage that stops. */
+/* Adds up a stage that has many parts; printed as one, before the next stage ends. */
 void timing_part(const char *stage, struct moment start);

@@ -15,7 +15,7 @@
 
 enum {
 	EXIT_DEGRADED = 2,
-	WAIT_MS = 30000, /* for another one that is at work */
+	WAIT_MS = 30000, /* for another harborwall that is changing the host */
 	SAY_AFTER_MS = 500,
 	POLL_MS = 50,
 };
@@ -29,7 +29,7 @@ static bool somebody_answers(const char *listen)
 	return status_ask(&body, &code, listen, "/status", false, &err);
 }
 
-/* Where there is no nf_tables there is no lock: who answers the status socket is asked for. */
+/* Without nf_tables there is no lock, so ask the status socket who is running. */
 bool ask_holder(char holder[LOCK_TEXT], const struct world *w, struct error *err)
 {
 	if (lock_holder(holder, &w->host, err))
@@ -62,8 +62,8 @@ int ask_for_lock(const char *verb, struct error *err)
 		*err = (struct error){0};
 		if (clock_ms() >= begin + WAIT_MS) {
 			error_set(err, -1,
-				  "another harborwall is at work on this host (%s) and does not "
-				  "end; try again later",
+				  "another harborwall is still changing this host (%s); try again "
+				  "later",
 				  *holder ? holder : "unknown");
 			return -1;
 		}
@@ -75,7 +75,7 @@ int ask_for_lock(const char *verb, struct error *err)
 	}
 }
 
-/* Two files on one host would undo each other for ever. */
+/* A daemon with one file and an apply with another would undo each other for ever. */
 bool ask_is_its_file(const struct options *o)
 {
 	AUTO_BUF struct buf json = {0}, expected = {0};
@@ -88,9 +88,9 @@ bool ask_is_its_file(const struct options *o)
 	    strstr(buf_text(&json), buf_text(&expected)))
 		return true;
 	say_error("%s%s", err.text[0] ? "a daemon runs, but " : "",
-		  err.text[0]
-			  ? err.text
-			  : "the running daemon keeps another file; change that one, or end it");
+		  err.text[0] ? err.text
+			      : "the running daemon uses another file; change that one, or stop "
+				"the daemon");
 	return false;
 }
 
@@ -125,9 +125,9 @@ int verb_status(const struct options *o)
 			&err) ||
 	    code != 200) {
 		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
-			say_error("status must run as root, to ask at %s", o->listen);
+			say_error("status must run as root to use %s", o->listen);
 		else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
-			say_error("no daemon runs: there is no %s", o->listen);
+			say_error("no daemon is running: there is no %s", o->listen);
 		else if (!o->quiet)
 			say_error("%s", err.text[0] ? err.text : "no status");
 		return EXIT_FAILED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The verb run: waits for reasons and makes passes. One epoll loop; its sources only note why a
- * pass is due, all work is done between two waits. What fails changes nothing that stands and is
- * tried again.
+ * pass is due, and all work is done between two waits. A failed pass leaves everything as it is and
+ * is tried again.
  */
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
@@ -21,10 +21,10 @@
 #include <malloc.h>
 
 enum {
-	GAP_MS = 100,	   /* between two passes: what comes meanwhile is collected */
-	MAX_GAP_MS = 1000, /* … in a storm: */
-	WARM = 10,	   /* so many passes in a row widen the gap, */
-	COOLING_MS = 500,  /* and each is forgotten after this */
+	GAP_MS = 100,	   /* between two passes; what comes in this time is collected */
+	MAX_GAP_MS = 1000, /* the gap in a storm */
+	WARM = 10,	   /* passes in a row that lengthen the gap */
+	COOLING_MS = 500,  /* after this time one pass is forgotten */
 };
 
 struct daemon {
@@ -34,21 +34,25 @@ struct daemon {
 	struct triggers triggers;
 	struct status_server *status;
 	struct firewalld_bus *firewalld;
-	struct buf bridges; /* names, each with its NUL, that Docker has in firewalld's zone */
+	struct buf bridges; /* names, each with its NUL, of bridges that Docker has in firewalld's
+			       zone */
 	struct report report;
 	struct fights fights;
 	struct counts counts;
 	int lock;
-	bool misplaced; /* it was started in another network namespace than the engine's */
+	bool misplaced; /* it was started outside of the engine's network namespace */
 
 	int64_t last_pass_ms, cooled_ms;
-	int64_t heat;  /* passes not yet forgotten */
+	int64_t heat;  /* recent passes, not yet forgotten */
 	uint64_t said; /* hash of the findings that were logged last */
 };
 
 /* --- a pass --- */
 
-/* Docker does it where it writes a filter. While that is built anew, what was known counts. */
+/*
+ * Docker adds bridges to firewalld's zone wherever it writes filter rules. While these are being
+ * rewritten, the last known answer counts.
+ */
 static void note_bridges(struct daemon *d, const struct pass *p)
 {
 	const struct engine *engine = &p->view.engine;
@@ -68,9 +72,9 @@ static void note_bridges(struct daemon *d, const struct pass *p)
 }
 
 /*
- * What was flushed was undone by nobody who would go on with it. As to zones, dockerd does the same
- * a second later, and until then firewalld refuses what these networks say to each other, behind
- * every rule of ours.
+ * A firewalld reload is not a program that fights us, so put everything back at once. dockerd
+ * restores its zones a second later; until then firewalld rejects traffic between these networks,
+ * behind every rule of ours.
  */
 static void follow_firewalld(struct daemon *d)
 {
@@ -81,7 +85,7 @@ static void follow_firewalld(struct daemon *d)
 	d->triggers.firewalld_reloaded = false;
 	fights_forget(&d->fights);
 	if (d->bridges.len)
-		log_info("firewalld reloaded: bridges go back into its zone docker");
+		log_info("firewalld reloaded: moving bridges back into its zone docker");
 	for (; name < end; name += strlen(name) + 1)
 		firewalld_bus_add_interface(d->firewalld, "docker", name);
 }
@@ -103,7 +107,7 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 	if (p->trouble.text[0])
 		log_error("revoke", "error", p->trouble.text);
 	report_pass(&d->report, p, reasons, clock_us() - started, drift);
-	/* no event need come when the engine knows better who a container's process is */
+	/* the process of a container may have changed without a new event */
 	if (p->n_failed || p->trouble.text[0] || p->view.anybody_gone) {
 		triggers_retry(&d->triggers);
 		return;
@@ -130,7 +134,7 @@ static void publish(struct daemon *d)
 	notify_send(buf_text(&text));
 }
 
-/* As Type=notify-reload wants it: the READY that follows ends the reload. */
+/* Type=notify-reload: READY=1 afterwards ends the reload. */
 static void tell_reloading(void)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -145,7 +149,7 @@ static bool is_bare(const struct pass *p)
 	return !host->ruleset.exists && !host->chains.n;
 }
 
-/* Docker's drops are gone, and our table was made when they stood. */
+/* Docker's drops are gone, but our table was compiled while they were there. */
 static bool is_open(const struct pass *p)
 {
 	return !p->view.facts.docker_drops &&
@@ -154,9 +158,9 @@ static bool is_open(const struct pass *p)
 }
 
 /*
- * Without an engine nothing that stands is changed, for what its containers are can't be known. But
- * a host without our table (a boot, a flush), or without anybody's drops, gets what the file alone
- * says, closed where that is not enough.
+ * Without an engine nothing that exists is changed, because the containers are unknown. But a host
+ * without our table (after a boot or a flush), or where nobody drops anything, gets what the file
+ * alone says, closed where Docker would close it.
  */
 static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 {
@@ -170,7 +174,7 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	planned = pass_plan(p, &d->world, d->source.current, err);
 	d->world.without_engine = false;
 	if (planned && !d->world.engine_trouble.text[0])
-		return true; /* it answers by now */
+		return true; /* the engine answers again */
 	if (planned && (is_bare(p) || is_open(p))) {
 		log_warn("no engine: the file alone is enforced", "error",
 			 d->world.engine_trouble.text);
@@ -182,7 +186,10 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	return false;
 }
 
-/* A new file is weighed in its first pass; if it is held, the one before is what is wanted. */
+/*
+ * The first pass of a new file decides whether it is held. If it is, the file before it stays in
+ * force.
+ */
 static bool plan_weighed_pass(struct daemon *d, struct pass *p, struct error *err)
 {
 	bool planned = plan_pass(d, p, err);
@@ -197,7 +204,7 @@ static bool plan_weighed_pass(struct daemon *d, struct pass *p, struct error *er
 	return plan_pass(d, p, err);
 }
 
-/* Neither the file nor the engine nor a person wants something new. */
+/* No new file, no engine event, no request: only drift. */
 static bool only_looks(uint32_t reasons)
 {
 	return !(reasons &
@@ -218,7 +225,7 @@ static bool reload(struct daemon *d)
 	return changed;
 }
 
-/* True: the wanted state is another one now. */
+/* True: the wanted state has changed. */
 static bool read_file(struct daemon *d)
 {
 	const uint32_t readers =
@@ -233,7 +240,10 @@ static bool read_file(struct daemon *d)
 	return changed;
 }
 
-/* What others keep undoing is left for a while, unless somebody wants something new. */
+/*
+ * If another program keeps undoing a change, wait before repairing it, unless something new is
+ * wanted.
+ */
 static void carry_out(struct daemon *d, struct pass *p, bool looks)
 {
 	if (looks)
@@ -243,7 +253,7 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
 }
 
-/* Who accepted a file that is another one by now accepted nothing. */
+/* The accepted digest is that of another file: nothing is accepted. */
 static void answer_pass(struct daemon *d)
 {
 	AUTO_BUF struct buf text = {0};
@@ -253,7 +263,7 @@ static void answer_pass(struct daemon *d)
 
 	buf_puts(&text, d->report.word);
 	if (other)
-		buf_printf(&text, "nothing was accepted: the file is not %016llx any more\n",
+		buf_printf(&text, "nothing accepted: the file is no longer %016llx\n",
 			   (unsigned long long)accepts);
 	page_held(&text, &d->report, d->options);
 	if (d->source.trouble[0])
@@ -290,10 +300,10 @@ static void make_pass(struct daemon *d)
 	if (changed || why & (REASON_SIGNAL | REASON_ASKED))
 		refusals_forget(&d->world);
 	if (!d->source.current) {
-		error_set(&err, -1, "there is no file yet that can be enforced");
+		error_set(&err, -1, "there is no valid file yet");
 		report_failure(&d->report, &err, reasons, clock_us() - started);
 	} else if (why == REASON_FILE && !changed) {
-		; /* touched, or a neighbour of the file: nothing is wanted otherwise */
+		; /* only touched, or another file in the folder: nothing to do */
 	} else if (plan_weighed_pass(d, &pass, &err)) {
 		carry_out(d, &pass, looks);
 		note_bridges(d, &pass);
@@ -303,7 +313,7 @@ static void make_pass(struct daemon *d)
 		log_error("pass failed, what stands stays", "reason", reasons, "error", err.text);
 		report_failure(&d->report, &err, reasons, clock_us() - started);
 		triggers_retry(&d->triggers);
-		/* a start in the wrong place ends; later it may be a mistake of the engine's */
+		/* at the start this is fatal; later it may be a mistake of the engine */
 		d->misplaced = err.code == ELSEWHERE && why & REASON_START;
 		d->triggers.stopping |= d->misplaced;
 	}
@@ -316,7 +326,7 @@ static void make_pass(struct daemon *d)
 
 /* --- the loop --- */
 
-/* When the pass that is due may be made. */
+/* When the next pass may be made. */
 static int64_t pass_at(const struct daemon *d)
 {
 	int64_t gap = d->heat <= WARM ? GAP_MS : GAP_MS * (d->heat - WARM + 1);
@@ -333,7 +343,7 @@ static void cool_down(struct daemon *d, int64_t now)
 	d->heat = d->heat > forgotten ? d->heat - forgotten : 0;
 }
 
-/* True: one was made. */
+/* True: a pass was made. */
 static bool pass_if_due(struct daemon *d)
 {
 	int64_t now = clock_ms();
@@ -348,7 +358,7 @@ static bool pass_if_due(struct daemon *d)
 
 static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
 
-/* What the kernel counted is read when somebody wants to know, never in a pass. True: one asked. */
+/* Counters are read on request, never in a pass. True: somebody asked. */
 static bool answer_questions(struct daemon *d)
 {
 	bool any = false;
@@ -396,13 +406,13 @@ static void loop(struct daemon *d)
 	bool passed, answered;
 
 	while (!d->triggers.stopping) {
-		/* who came while another one was answered has told by now */
+		/* requests that came while another one was answered */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);
 		passed = pass_if_due(d);
 		answered = answer_questions(d);
 		if (passed || answered)
-			malloc_trim(0); /* what they took goes back; it walks the whole heap */
+			malloc_trim(0); /* return memory to the kernel; this walks the whole heap */
 	}
 }
 

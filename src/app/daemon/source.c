@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is no file, but a pipe, keeps everybody else waiting. */
+/* A pipe as the file must not block everything else for longer. */
 enum { PIPE_MS = 1000 };
 
 static void log_diags(struct generation *g)
@@ -31,7 +31,7 @@ static void note_trouble(struct source *s, const char *text)
 	snprintf(s->trouble, sizeof(s->trouble), "%s", text);
 }
 
-/* Of a file that is refused. */
+/* Notes why a file is refused. */
 static const char *first_error(struct generation *g)
 {
 	list_each (diag, &g->diags.list)
@@ -78,7 +78,7 @@ static const struct generation *in_force(const struct source *s)
 	return s->weighed ? s->current : s->before;
 }
 
-/* At a start the file in force is the last good one; which this one may be. */
+/* At a start the last good file is in force; the new file may be the same. */
 static void find_in_force(struct source *s, const struct generation *g, size_t size)
 {
 	s->weighed = last_good_is(s->options, size, g->config.digest);
@@ -86,7 +86,7 @@ static void find_in_force(struct source *s, const struct generation *g, size_t s
 		s->before = last_good_load(s->options);
 }
 
-/* False: it is the one in force again. */
+/* False: it is the file in force. */
 static bool take_generation(struct source *s, struct generation *g, const struct texts *texts)
 {
 	const struct generation *good = in_force(s);
@@ -145,7 +145,7 @@ static void see(struct source *s, const struct texts *texts)
 		see_file(s, file->path, file->text, file->len);
 }
 
-/* What looks unchanged is read as well, but needs no memory. */
+/* A file that looks unchanged is read, too, but not kept. */
 static bool is_unchanged(const struct source *s)
 {
 	if (!s->known)
@@ -160,7 +160,7 @@ static bool is_unchanged(const struct source *s)
 	return true;
 }
 
-/* False: it is the file that was seen last, or can't be read. */
+/* False: unchanged since the last look, or unreadable. */
 static bool read_files(struct source *s, struct texts *texts)
 {
 	struct error err = {0};
@@ -208,7 +208,7 @@ bool source_reload(struct source *s)
 	return false;
 }
 
-/* --- its weight --- */
+/* --- what a new file takes away --- */
 
 static void tell_taken(struct source *s)
 {
@@ -281,7 +281,7 @@ bool source_weigh(struct source *s, const struct view *view, bool planned)
 	tell_taken(s);
 	if (s->weighed)
 		return true;
-	/* nothing is known of what stands: once the engine answers, it is weighed again */
+	/* what exists is unknown; check the losses again once the engine answers */
 	if (s->before || view->engine.up || view->facts.no_engine)
 		settle(s);
 	return true;
@@ -290,7 +290,7 @@ bool source_weigh(struct source *s, const struct view *view, bool planned)
 void source_accept(struct source *s, uint64_t digest)
 {
 	s->accepted = digest;
-	s->known = false; /* what was held is read again: it may be another one by now */
+	s->known = false; /* a held file is read again: it may have changed */
 }
 
 void source_release(struct source *s)

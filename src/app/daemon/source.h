@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the wanted state comes from: the file, read again when it may have changed. A new one is
- * weighed in its first pass, which knows what stands (core/plan/brake.h); one that takes too much
- * is held, and the one before goes on being enforced.
+ * Which file is in force. The file is read again when it may have changed. The first pass of a new
+ * file compares it with what exists (core/plan/brake.h). A file that takes too much away is held,
+ * and the file before it stays in force.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #include <time.h>
 
-/* As it was read last. */
+/* How a file was when it was read last. */
 struct seen_file {
 	const char *path;
 	struct file_mark mark;
@@ -21,29 +21,30 @@ struct seen_file {
 struct source {
 	const struct options *options;
 	struct generation *current; /* what passes want; NULL until there is one */
-	struct generation *before;  /* in force until current is weighed; NULL: none */
-	bool weighed;		    /* current is in force */
-	bool told;		    /* the log said that it is taken */
-	bool proposed;		    /* it is written beside the last good one */
-	uint64_t accepted;	    /* digest of a file that somebody accepted, whatever it takes */
-	uint64_t digest;	    /* of the file as last seen with its lists, good or bad */
+	/* in force until current passes the check of its losses; NULL: none */
+	struct generation *before;
+	bool weighed;	   /* current has passed that check: it is in force */
+	bool told;	   /* the log has said that it is accepted */
+	bool proposed;	   /* it is saved beside the last good file */
+	uint64_t accepted; /* digest that somebody accepted, whatever it removes */
+	uint64_t digest;   /* of the file with its lists, valid or not, as it was last read */
 	struct arena seen_arena;
-	LIST(struct seen_file) seen; /* it, and each of its lists */
-	bool known;		     /* it could be read then */
-	uint64_t held;		     /* digest of the file that waits to be accepted; 0: none */
-	struct buf takes;	     /* what it would take away */
-	char trouble[640];	     /* why the file as it is can't be enforced; "": it can */
-	time_t loaded_at;	     /* when current was taken */
+	LIST(struct seen_file) seen; /* the file, and each list it names */
+	bool known;		     /* the file could be read */
+	uint64_t held;		     /* digest of the held file; 0: none */
+	struct buf takes;	     /* what the held file would remove */
+	char trouble[640];	     /* why the file can't be enforced; "" if it can */
+	time_t loaded_at;	     /* when current was accepted */
 };
 
-/* Looks whether the file has other bytes than last time. True if there is a new generation. */
+/* Reads the file if it may have changed. True: there is a new generation. */
 bool source_reload(struct source *s);
-/* At a start without a file that can be enforced. */
+/* At a start without a valid file, uses the last good one. */
 void source_load_last_good(struct source *s);
 /*
- * With what a pass saw of the engine. False: current takes too much; it is held now, and current is
- * the one before, or NULL. planned: the pass could be planned, so that what was seen is all that
- * stands and current is in force from now on.
+ * Decides about a new file once a pass has read the engine. False: it takes too much away and is
+ * held; current is the file before it, or NULL. planned: the pass had a whole plan, so current is
+ * in force from now on.
  */
 bool source_weigh(struct source *s, const struct view *view, bool planned);
 /*

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 enum {
-	RETRY_MS = 500, /* after a failure, doubling */
+	RETRY_MS = 500, /* after a failure; doubles each time */
 	MAX_RETRY_MS = 60000,
-	STREAM_RETRY_MS = 500, /* an engine that comes back is not kept waiting */
-	DEATH_MS = 500,	       /* from a container's end to the pass that takes notice */
+	STREAM_RETRY_MS = 500, /* a restarted engine must not wait long */
+	DEATH_MS = 500,	       /* from a container's end to the pass that handles it */
 };
 
 static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",
@@ -63,7 +63,7 @@ static void take_file(struct triggers *t)
 		t->reasons |= REASON_FILE;
 }
 
-/* Of all that an engine tells, what can change a namespace, an address or a network. */
+/* Of the engine's events, those that can change a namespace, an address or a network. */
 static bool event_matters(const struct engine_event *event)
 {
 	static const struct {
@@ -83,15 +83,15 @@ static bool event_matters(const struct engine_event *event)
 }
 
 /*
- * What died most often comes back at once, and its start must not wait for the gap after a pass
- * that only noted its death.
+ * A container that ends often restarts at once. Its start must not wait for the gap after a pass
+ * that only noted its end.
  */
 static bool is_death(const struct engine_event *event)
 {
 	return !strcmp(event->type, "container") && !strcmp(event->action, "die");
 }
 
-/* The stream comes up: what happened before it was not told, so look at everything. */
+/* The event stream is connected. Events before that are lost, so look at everything. */
 static void take_engine(struct triggers *t)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -111,7 +111,8 @@ static void take_engine(struct triggers *t)
 	}
 	if (stream == STREAM_UP && !was_up) {
 		log_info("following the engine's events");
-		t->world->drops_stood = false; /* a dockerd that starts may be told to write none */
+		/* a restarted dockerd may be configured to write no drops */
+		t->world->drops_stood = false;
 		t->stream_told = false;
 		t->reasons |= REASON_ENGINE;
 	}
@@ -120,7 +121,7 @@ static void take_engine(struct triggers *t)
 			  "engine events broke off", "error", err.text, NULL);
 		t->stream_told = true;
 		t->stream_at = clock_ms() + STREAM_RETRY_MS;
-		if (was_up) /* what status says is no longer so */
+		if (was_up) /* status is outdated */
 			t->reasons |= REASON_ENGINE;
 	}
 }
@@ -169,7 +170,7 @@ void triggers_attend(struct triggers *t)
 	feed_watchdog(t, clock_ms());
 }
 
-/* Timers that went off by now. */
+/* Handles timers that have expired. */
 static void take_time(struct triggers *t)
 {
 	int64_t now = clock_ms();

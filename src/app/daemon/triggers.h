@@ -11,7 +11,7 @@
 #include "edge/host/status.h"
 #include "edge/host/watch.h"
 
-enum { FOREVER = -1 }; /* a time that is not set */
+enum { FOREVER = -1 }; /* no time is set */
 
 enum reason {
 	REASON_START = 1 << 0,
@@ -20,7 +20,7 @@ enum reason {
 	REASON_SIGNAL = 1 << 3,
 	REASON_PERIOD = 1 << 4,
 	REASON_RETRY = 1 << 5,
-	REASON_VERIFY = 1 << 6, /* a pass that changed something is followed by one that looks */
+	REASON_VERIFY = 1 << 6, /* check again after a pass that changed something */
 	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_ASKED = 1 << 8,	/* POST /pass */
 };
@@ -33,16 +33,16 @@ struct triggers {
 	struct watch watch;
 	int epoll, signals;
 
-	uint32_t reasons;	 /* enum reason, collected; the caller takes them away */
+	uint32_t reasons;	 /* enum reason; the caller clears it */
 	bool stopping;		 /* TERM or INT */
-	bool stream_up;		 /* the engine's events come */
-	bool firewalld_reloaded; /* the caller puts it right, and takes this away */
+	bool stream_up;		 /* events arrive */
+	bool firewalld_reloaded; /* the caller handles and clears it */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
-	int64_t death_at; /* a container ended, which any pass takes notice of */
-	int64_t drift_at; /* set by the caller: what others undid is looked at again */
+	int64_t death_at; /* when the pass after a container's end is due; any pass clears it */
+	int64_t drift_at; /* set by the caller: when to look at drift again */
 	int64_t retry_ms, watchdog_ms;
-	bool stream_told; /* that it broke off */
+	bool stream_told; /* the log has said that the stream broke off */
 };
 
 #define TRIGGERS_INIT                                                                              \
@@ -50,23 +50,23 @@ struct triggers {
 		.watch = WATCH_INIT, .epoll = -1, .signals = -1                                    \
 	}
 
-/* Before anything else: a SIGHUP during the start would end the process; so it waits. */
+/* Call it before anything else: until then a SIGHUP would end the process. */
 MUST_CHECK bool triggers_hold_signals(struct error *err);
-/* Signals are held. world, status and firewalld are the caller's, who closes them after this. */
+/* Blocks signals. world, status and firewalld belong to the caller, who closes them after this. */
 MUST_CHECK bool triggers_open(struct triggers *t, const struct options *options,
 			      struct world *world, struct status_server *status,
 			      struct firewalld_bus *firewalld, struct error *err);
 void triggers_close(struct triggers *t);
 
-/* The file, and the lists that it names. True: they are others than before. */
+/* Watches the file and its lists. True: they are not the same files as before. */
 bool triggers_watch(struct triggers *t, const char *const *paths, uint32_t n);
 
-/* In the middle of a pass that waits for the engine: what can't wait as long. */
+/* Handles what can't wait while a pass waits for the engine. */
 void triggers_attend(struct triggers *t);
-/* Until something happens, or the pass that is due at pass_at (ms, FOREVER: none). */
+/* Waits for a reason, or until the pass at pass_at is due (ms, FOREVER: none). */
 void triggers_wait(struct triggers *t, int64_t pass_at);
 
-/* After a failure, each time later; and when all went well. */
+/* After a failed pass: try again, later each time. After a good one: reset. */
 void triggers_retry(struct triggers *t);
 void triggers_no_retry(struct triggers *t);
 

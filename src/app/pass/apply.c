@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Carries a plan out: one small function per kind of step, in the order of the plan. */
+/* Carries out a plan: one small function per kind of step, in the order of the plan. */
 #include "app/console/timings.h"
 #include "app/pass/connections.h"
 #include "app/pass/moves.h"
@@ -43,11 +43,13 @@ static bool disconnect_container(const struct work *k, struct error *err)
 	       error_wrap(err, "network %s: disconnect %s", s->network, s->container);
 }
 
-/* What the host had before us is written down first. */
+/* Saves what the host had before us, before it is changed. */
 static bool set_forwarding(const struct work *k, struct error *err)
 {
-	return (k->step->container || saved_remember_forwarding(&k->world->saved, err)) &&
-	       ns_set_forward(k->ns, 1, err);
+	const uint8_t family = k->step->kind == STEP_FORWARDING6 ? 6 : 4;
+
+	return (k->step->container || saved_remember_forwarding(&k->world->saved, family, err)) &&
+	       ns_set_forward(k->ns, family, 1, err);
 }
 
 static bool set_forward_policy(const struct work *k, struct error *err)
@@ -76,7 +78,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 	bool before = fw_nft_commit(k->ns, &k->step->send->before, &nobody, &refused);
 	bool ok = fw_nft_commit(k->ns, &k->step->send->batch, &origin, err);
 
-	/* in any case, and the first error is told */
+	/* always; the first error is returned */
 	if (before)
 		ok = fw_nft_commit(k->ns, &k->step->send->behind, &nobody, ok ? err : &behind) &&
 		     ok;
@@ -91,7 +93,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 static bool restore_chains(const struct work *k, struct error *err)
 {
 	struct moment start = timing_start();
-	bool ok = iptables_restore(k->ns, k->step->variant, k->step->restore, err);
+	bool ok = iptables_restore(k->ns, k->step->variant, 4, k->step->restore, err);
 
 	timing_part("commit", start);
 	return ok;
@@ -115,6 +117,7 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
+	[STEP_FORWARDING6] = set_forwarding,
 };
 
 void pass_take(struct pass *p, struct world *w, uint32_t i)
@@ -132,7 +135,7 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 		p->view.places.items[step->have_space].memory->valid = false;
 	}
 	if (outcome->kind == OUTCOME_FAILED) {
-		p->n_failed++; /* nothing of it was begun */
+		p->n_failed++; /* none of its steps was begun */
 		return;
 	}
 	if ((p->held && p->held[i]) ||
@@ -153,18 +156,17 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 	p->n_failed++;
 }
 
-/* Written before anything is done: a name that is known to be a container's stays one. */
+/* Saved before anything is done: a name that was once a container's stays one. */
 static void remember_containers(struct pass *p, struct world *w)
 {
 	struct error err = {0};
 
 	if (p->view.engine.up && !saved_remember_containers(&w->saved, &p->want.named, &err))
-		log_warn("names of containers are known only until the program ends", "error",
-			 err.text);
+		log_warn("names of containers are not saved, and known only until the program ends",
+			 "error", err.text);
 }
 
-/* The host's table as it stands now: as it was wanted, or as it was read where nothing changed it.
- */
+/* The host's table as it is now: as wanted, or as it was read if nothing changed it. */
 static const struct ruleset *host_sets(const struct pass *p)
 {
 	const struct ruleset *sets = &p->view.seen.have.spaces.items[0].ruleset;

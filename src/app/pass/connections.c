@@ -14,7 +14,7 @@ static bool is_rules(const struct step *step)
 	       step->kind == STEP_REMOVE_IPTABLES;
 }
 
-/* Steps that change the rules of a namespace: how many were taken, and how many were not. */
+/* Steps that change a namespace's rules: how many succeeded, how many did not. */
 struct changes {
 	uint32_t done, undone;
 };
@@ -45,7 +45,7 @@ static const struct space *wanted_space(const struct pass *p, const char *contai
 	return i == NONE ? NULL : &p->want.spaces.items[i];
 }
 
-/* NULL: the namespace is none that is looked after. */
+/* NULL: we do not manage this namespace. */
 static struct debt *debt_of(const struct pass *p, struct world *w, uint32_t space)
 {
 	struct known *k = p->view.places.items[space].known;
@@ -55,7 +55,7 @@ static struct debt *debt_of(const struct pass *p, struct world *w, uint32_t spac
 	return k && p->view.seen.have.spaces.items[space].reachable ? &k->debt : NULL;
 }
 
-/* --- a note for whoever goes on behind a process that was killed --- */
+/* --- saved for the next process, if this one is killed --- */
 
 static const char *note_path(const struct world *w, struct arena *a)
 {
@@ -70,7 +70,7 @@ static void leave_note(const struct world *w)
 	struct error err = {0};
 
 	if (!file_replace(note_path(w, &a), "", 0, 0600, &err))
-		log_warn("not noted that connections are to end", "error", err.text);
+		log_warn("the connections to end are not saved", "error", err.text);
 }
 
 static bool found_note(const struct world *w)
@@ -87,11 +87,11 @@ static void take_note_away(const struct world *w)
 	unlink(note_path(w, &a));
 }
 
-/* --- before and behind the steps --- */
+/* --- before and after the steps --- */
 
 /*
- * The host's rules are not there, and nobody knows what they admitted, unless they are wanted as
- * they were when all was settled. A process that was killed may have left them as they are wanted.
+ * The host's rules are missing, so what they admitted is unknown. The exception: they are wanted as
+ * they were when nothing was owed. A killed process may have left them so.
  */
 static bool is_blind(const struct pass *p, const struct world *w)
 {
@@ -102,7 +102,7 @@ static bool is_blind(const struct pass *p, const struct world *w)
 	return w->debt.began ? !stood && w->debt.settled_for != p->file : !stood || found_note(w);
 }
 
-/* Chains of iptables are restored whole: any change may take something away. */
+/* iptables chains are replaced whole: any change may remove something. */
 static bool takes_away(const struct step *step)
 {
 	if (step->kind != STEP_FIREWALL || step->sign != '~')
@@ -113,11 +113,12 @@ static bool takes_away(const struct step *step)
 	return false;
 }
 
-/* Names of core/ruleset/nat.c. */
+/* Names of chains from core/ruleset/nat.c. */
 static bool is_about_translations(const struct nft_change *change)
 {
 	return change->object == NFT_TABLE ||
-	       (change->set && !strcmp(change->set->name, "translations")) ||
+	       (change->set && (!strcmp(change->set->name, "translations") ||
+				!strcmp(change->set->name, "translations6"))) ||
 	       (change->chain && !strcmp(change->chain->name, "prerouting"));
 }
 
@@ -131,10 +132,7 @@ static bool brings_translations(const struct step *step)
 	return false;
 }
 
-/*
- * The steps take something away from the rules of a namespace: from what these admitted. Or they
- * bring translations.
- */
+/* These steps remove rules from a namespace, or add translations to it. */
 static void owe(struct debt *d, const struct pass *p, uint32_t space)
 {
 	const struct space *have = &p->view.seen.have.spaces.items[space];
@@ -161,7 +159,7 @@ void connections_note(struct pass *p, struct world *w)
 	for (uint32_t i = 0; i < p->view.seen.have.spaces.n; i++) {
 		struct debt *d = debt_of(p, w, i);
 
-		if (i && !d) /* the host always has one */
+		if (i && !d) /* the host's are always kept */
 			continue;
 		d->only_now = false;
 		owe(d, p, i);
@@ -181,7 +179,7 @@ static void settled(struct debt *d)
 
 typedef LIST(struct ip) ip_list;
 
-/* The addresses of a namespace. */
+/* Collects the addresses of a namespace. */
 static ip_list own_addresses(const struct pass *p, uint32_t space, struct arena *a)
 {
 	const struct facts *f = &p->view.facts;
@@ -196,7 +194,7 @@ static ip_list own_addresses(const struct pass *p, uint32_t space, struct arena 
 	return own;
 }
 
-/* No trouble elsewhere holds it up. */
+/* A failure in one namespace does not delay the others. */
 static void settle(struct pass *p, struct debt *d, uint32_t space)
 {
 	static const struct flows nothing;
@@ -236,7 +234,7 @@ void connections_settle(struct pass *p, struct world *w)
 		const struct changes changes = changes_of(p, i);
 
 		if (d && d->only_now && !changes.done && !d->blind)
-			settled(d); /* refused or held: the rules stand as they did */
+			settled(d); /* refused or held: the rules are unchanged */
 		else if (d && d->owed && !changes.undone)
 			settle(p, d, i);
 	}

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was admitted lives on in conntrack, whatever the rules say now: what they took away is owed
- * until its connections have ended, however many passes that takes.
+ * Ends live connections that the rules no longer admit. conntrack keeps an admitted connection
+ * alive whatever the rules say now. A connection that must end is remembered (owed) until it has
+ * ended, over as many passes as that takes.
  */
 #pragma once
 
 #include "app/pass/pass.h"
 
-/* Before the first step: what stands is what was admitted so far. */
+/* Before the first step: the rules in place say what has been admitted so far. */
 void connections_note(struct pass *p, struct world *w);
-/* Behind the last one. */
+/* After the last step. */
 void connections_settle(struct pass *p, struct world *w);

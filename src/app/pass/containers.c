@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads containers: what inspect says, and what stands in their namespaces. The kernel tells of
- * every change in one that is held open, so an unchanged one is not read again.
+ * Reads containers: what inspect says, and what is in their namespaces. The kernel reports every
+ * change in a namespace that is held open, so an unchanged one is not read again.
  */
 #include "app/console/timings.h"
 #include "app/pass/known.h"
@@ -23,7 +23,7 @@ static bool has_static_address(const struct engine_container *c)
 	return false;
 }
 
-/* Those that are not known yet. Who is gone becomes NULL. */
+/* Containers that are not known yet. Those that are gone become NULL. */
 static bool inspect_all(struct view *view, struct world *w, struct error *err)
 {
 	struct moment start = timing_start();
@@ -47,7 +47,7 @@ static bool inspect_all(struct view *view, struct world *w, struct error *err)
 	return ok;
 }
 
-/* Those that are connected otherwise than they should be: a plan says what they would lose. */
+/* Containers with connections that must change: the plan says what they would lose. */
 static void recall_moved(struct view *view, struct world *w, const struct state *want)
 {
 	const struct engine_container *all = view->engine.containers.items;
@@ -75,7 +75,7 @@ static void take_inspected(struct engine_container *c, const struct engine_conta
 	}
 }
 
-/* The list lacks the endpoints' marks (before API 1.44 in any case): they come from inspect. */
+/* Marks of endpoints are not in the list (before API 1.44 never); inspect has them. */
 static bool read_marks(struct view *view, struct arena *a, struct world *w,
 		       const struct state *want, struct error *err)
 {
@@ -104,7 +104,7 @@ static bool was_visited(const struct view *view, const struct world *w,
 	return k && k->visited;
 }
 
-/* Legacy chains of ours are there: of changes in them the kernel tells nobody. */
+/* Our chains are in iptables-legacy, whose changes the kernel does not report. */
 static bool must_be_polled(const struct space *space)
 {
 	list_each (chain, &space->chains)
@@ -113,7 +113,7 @@ static bool must_be_polled(const struct space *space)
 	return false;
 }
 
-/* What others drop there is of interest. want: what is wanted there, or NULL. */
+/* Whether other people's drops there matter. want: the wanted namespace, or NULL. */
 static bool translates(const struct space *want)
 {
 	return want && want->flows && want->flows->translations.n;
@@ -126,10 +126,12 @@ static bool read_walls(struct memory *m, const struct world *w, const struct ns 
 	       walls_read_legacy(&m->space.walls, &m->arena, ns, err);
 }
 
-/* How large an element or a rule is in a dump, at most, but for the key and the expressions. */
+/* most bytes of an element or a rule in a dump, without its key and expressions */
 enum { DUMPED_ELEMENT = 128, DUMPED_RULE = 1024 };
 
-/* Who owns a namespace may fill it: more than twice of what is wanted, and this, is not read. */
+/*
+ * A container's owner can fill its namespace. We read no more than twice what is wanted, plus this.
+ */
 enum { MOST_BYTES = 256 << 10, MOST_ROUTES = 4096, PATIENCE_MS = 1000 };
 
 static void bound_reading(struct ns *ns, const struct space *want)
@@ -151,7 +153,7 @@ static bool read_parts(struct memory *m, const struct world *w, const struct ns 
 {
 	struct space *space = &m->space;
 	route_list routes = {0};
-	int forward;
+	int forward, forward6;
 
 	if (!w->no_nf_tables && (!fw_nft_read(&space->ruleset, &m->arena, ns, NULL, err) ||
 				 !iptables_read(&space->chains, &m->arena, ns, VARIANT_NFT, err)))
@@ -160,18 +162,22 @@ static bool read_parts(struct memory *m, const struct world *w, const struct ns 
 		return false;
 	if (!route_read(&routes, &m->arena, ns, err) ||
 	    !routing_read(&space->routing, &m->arena, ns, err) ||
-	    !ns_get_forward(ns, &forward, err) ||
+	    !ns_get_forward(ns, 4, &forward, err) || !ns_get_forward(ns, 6, &forward6, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
 		return false;
 	space->routes.items = routes.items;
 	space->routes.n = routes.n;
 	space->forward = forward == 1;
+	space->forward6 = forward6 == 1;
 	return true;
 }
 
 enum { FIRST_REST_MS = 1000, MAX_REST_MS = 60000 };
 
-/* What took too long once is not tried in every pass: the others wait for it. */
+/*
+ * A namespace that took too long to read is not read in every pass, because all others wait
+ * meanwhile.
+ */
 static void rest(struct known *k, int code)
 {
 	if (code != E2BIG && code != ETIMEDOUT && code != EBUSY)
@@ -203,7 +209,7 @@ static void read_space(struct known *k, const struct world *w, const struct spac
 	rest(k, err.code);
 }
 
-/* One container that can't be looked into is its own trouble, not the pass's. */
+/* A container that can't be read is a finding of its own, not a failed pass. */
 static void observe_container(struct view *view, struct arena *a, struct world *w,
 			      const struct engine_container *c, const struct space *want)
 {
@@ -220,7 +226,7 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 		if (k->open)
 			world_listen_to(w, &k->ns);
 		else
-			k->fingerprint = 0; /* ask anew: it may be another process by now */
+			k->fingerprint = 0; /* ask again: the process may have changed */
 		view->anybody_gone |= !k->open && (err.code == ESRCH || err.code == ENOENT);
 	}
 	if (k && k->open) {
@@ -274,7 +280,7 @@ bool observe_routings(struct view *view, struct arena *a, const struct world *w)
 bool observe_containers(struct view *view, struct arena *a, struct world *w,
 			const struct state *want, struct error *err)
 {
-	if (view->engine.up) /* without an engine nobody is known to have gone */
+	if (view->engine.up) /* without an engine no container is known to be gone */
 		known_forget_dead(w, &view->engine);
 	if (!read_marks(view, a, w, want, err))
 		return false;
@@ -288,6 +294,7 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 		    was_visited(view, w, c))
 			observe_container(view, a, w, c, i == NONE ? NULL : &want->spaces.items[i]);
 	}
-	w->looked_everywhere |= view->engine.up; /* without an engine there was nothing to see */
+	/* without an engine there was nothing to look for */
+	w->looked_everywhere |= view->engine.up;
 	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads the engine and the host: who is asked, and in which order. */
+/* Reads the engine and the host, in the order in which they depend on each other. */
 #include "app/console/timings.h"
 #include "app/pass/known.h"
 #include "app/pass/moves.h"
@@ -25,7 +25,7 @@
 
 enum { LEGACY_POLL_MS = 500, MAX_SWITCH = 16 };
 
-/* Where the legacy variant is in play it is looked at now and then: it has no notifications. */
+/* The legacy variant reports no changes, so look at it from time to time. */
 static void watch_legacy(struct world *w, bool on)
 {
 	const struct itimerspec often = {.it_value.tv_nsec = LEGACY_POLL_MS * 1000000L,
@@ -41,9 +41,9 @@ static void watch_legacy(struct world *w, bool on)
 /* --- the host --- */
 
 /*
- * Whether dockerd was told --allow-direct-routing is nowhere to be asked. Where its drops of direct
- * access stood and are gone, without dockerd having written anything else anew, somebody flushed
- * them. That a container is on its way out, whose rule goes before the engine says so, is over in a
+ * The engine does not say whether dockerd has --allow-direct-routing. If its drops of direct access
+ * were there, and are gone although dockerd rewrote nothing else, somebody flushed them. A
+ * container that is being removed loses its rule before the engine says so; that is over in a
  * moment.
  */
 static void judge_direct(struct facts *f, struct world *w, const struct engine *engine)
@@ -71,13 +71,13 @@ static void judge_direct(struct facts *f, struct world *w, const struct engine *
 	f->direct_doubted = !f->direct_lost;
 }
 
-/* Docker's nftables backend is the one that writes here. */
+/* Docker's nftables backend is in use here. */
 static void take_bridges(struct view *view, struct arena *a, struct world *w)
 {
 	struct facts *f = &view->facts;
 
 	f->bridges = &w->memory.bridges;
-	f->raw_drops = false; /* its own are in no chain that could hold an exception of ours */
+	f->raw_drops = false; /* Docker's own drops are in chains that can't hold a rule of ours */
 	list_each (p, &view->seen.host_prefixes) {
 		if (p->dead || strchr(p->device, ' ')) /* several interfaces, or none */
 			continue;
@@ -97,6 +97,34 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 	f->docker_drops = !f->open_why;
 }
 
+/* Docker's nftables backend writes a table for each family. */
+static const char *bridges_open6(struct arena *a, const struct world *w,
+				 const struct engine *engine, const interfaces *devices)
+{
+	struct engine with_ipv6 = {.up = engine->up};
+
+	if (!w->memory.bridges6.exists)
+		return "Docker writes no rules of IPv6 here (--ip6tables=false)";
+	list_each (network, &engine->networks)
+		if (network->ipv6)
+			*list_add(a, &with_ipv6.networks) = *network;
+	return bridges_open(&w->memory.bridges6, a, &with_ipv6, devices);
+}
+
+/* What Docker writes of IPv6; on engines before 27 mostly nothing. */
+static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
+		       const struct engine *engine, const struct filter_view *view)
+{
+	struct filter6 *six = &f->six;
+
+	six->exists = view->exists;
+	six->docker_user = view->docker_user && view->user_first;
+	six->raw_drops = view->raw_drops && !f->docker_nftables;
+	six->open_why = f->docker_nftables ? bridges_open6(a, w, engine, &f->devices)
+					   : handoff_view_opens_ipv6(view, engine, a);
+	six->docker_drops = !six->open_why;
+}
+
 /* Docker's drops do not stand, and not because nobody wanted them. */
 static void judge_loss(struct facts *f, struct world *w)
 {
@@ -104,7 +132,9 @@ static void judge_loss(struct facts *f, struct world *w)
 	f->drops_lost = !f->docker_drops && (w->drops_stood || (f->bridges && f->bridges->exists));
 }
 
-/* The verdict is handed over in it. What a Docker left that writes nf_tables by now is in the way.
+/*
+ * Our verdict is handed over in this filter. Rules that an earlier Docker left there, before it
+ * wrote nf_tables, are in the way.
  */
 static bool is_dockers_filter(const struct filter_view *view, const struct bridges_view *bridges)
 {
@@ -112,8 +142,9 @@ static bool is_dockers_filter(const struct filter_view *view, const struct bridg
 }
 
 /*
- * What nf_tables holds on the host that matters here. The kernel counts the transactions of a
- * namespace: while the count stands, what was read is what is there, and one message tells.
+ * What the host's nf_tables hold that concerns us. The kernel counts the transactions of a
+ * namespace: while the count is the same, what was read is current, and one message is enough to
+ * know.
  */
 static bool read_tables(struct memory *m, struct world *w, struct error *err)
 {
@@ -136,8 +167,10 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
 	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
-	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, err) ||
-	    !handoff_read_bridges(&m->bridges, &m->arena, ns, w->options->mark_accept, err) ||
+	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, 4, err) ||
+	    !handoff_read(&m->filter6, &m->arena, ns, VARIANT_NFT, 6, err) ||
+	    !handoff_read_bridges(&m->bridges, &m->arena, ns, 4, w->options->mark_accept, err) ||
+	    !handoff_read_bridges(&m->bridges6, &m->arena, ns, 6, w->options->mark_accept, err) ||
 	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
 	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
 			err) ||
@@ -151,8 +184,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	return true;
 }
 
-/* Asked only where a network relies on it: enable_icc=false is a rule for what stays in a bridge.
- */
+/* Read only if a network uses it: enable_icc=false is a rule for packets that stay in a bridge. */
 static bool bridges_are_unfiltered(const struct engine *engine)
 {
 	AUTO_BUF struct buf text = {0};
@@ -166,13 +198,13 @@ static bool bridges_are_unfiltered(const struct engine *engine)
 	return false;
 }
 
-/* Nothing of what an engine would be needed for is done; the rest of the file is enforced. */
+/* Without an engine, nothing is done that needs one; the rest of the file is enforced. */
 static bool go_on_without_engine(struct view *view, struct arena *a, struct world *w,
 				 const struct filter_view *views, struct error *err)
 {
 	const struct traces traces = {views, &w->memory.bridges, &view->seen};
 
-	if (!w->looked_everywhere && /* or one was there, and went */
+	if (!w->looked_everywhere && /* or an engine was there and has gone */
 	    engine_is_absent(w->engine_trouble.code, w->engine_is_asked_for, &traces)) {
 		view->facts.no_engine = arena_strdup(a, w->engine_trouble.text);
 		w->engine_trouble = (struct error){0};
@@ -185,11 +217,11 @@ static bool go_on_without_engine(struct view *view, struct arena *a, struct worl
 
 static bool read_facts(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
-	struct filter_view views[VARIANT_LEGACY + 1] = {0};
+	struct filter_view views[VARIANT_LEGACY + 1] = {0}, views6[VARIANT_LEGACY + 1] = {0};
 	struct facts *f = &view->facts;
 	struct space *host = &view->seen.have.spaces.items[0];
 
-	if (w->legacy_hash) /* before it is read: what changes meanwhile is seen next time */
+	if (w->legacy_hash) /* before reading: what changes during it is noticed next time */
 		w->legacy_hash = iptables_legacy_hash(w->legacy);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
@@ -198,8 +230,10 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->were_containers = &w->saved.containers;
 	f->forgotten = w->saved.trouble;
 	views[VARIANT_NFT] = w->memory.filter;
-	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, err) ||
-	    !ns_get_forward(&w->host, &f->ip_forward, err))
+	views6[VARIANT_NFT] = w->memory.filter6;
+	if (!handoff_read(&views[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, 4, err) ||
+	    !handoff_read(&views6[VARIANT_LEGACY], a, &w->host, VARIANT_LEGACY, 6, err) ||
+	    !ns_get_forward(&w->host, 4, &f->ip_forward, err))
 		return false;
 	if (!view->engine.up && !go_on_without_engine(view, a, w, views, err))
 		return false;
@@ -224,6 +258,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(view, a, w);
+	judge_ipv6(f, a, w, &view->engine, &views6[f->variant]);
 	judge_loss(f, w);
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;
@@ -231,15 +266,18 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
-	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
 		list_each (handoff, &views[v].handoffs)
 			*list_add(a, &host->handoffs) = *handoff;
+		list_each (handoff, &views6[v].handoffs)
+			*list_add(a, &host->handoffs) = *handoff;
+	}
 	return true;
 }
 
 /*
- * What the kernel tells of is put right without asking the engine, whose events tell of all that
- * changes there: a dockerd that takes its time does not keep a flushed host open.
+ * A change that the kernel reports is repaired without asking the engine, whose events report every
+ * change of its own. A slow dockerd must not keep a flushed host open.
  */
 static void read_engine(struct view *view, struct world *w)
 {
@@ -250,7 +288,7 @@ static void read_engine(struct view *view, struct world *w)
 	if (!w->use_cached_engine || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};
-		m->valid = false; /* somebody may ask for it meanwhile */
+		m->valid = false; /* somebody may read it before the pass ends */
 		m->valid = docker_read(w->docker, &m->said, &m->arena, &w->engine_trouble);
 	}
 	timing_part("engine", start);
@@ -259,8 +297,8 @@ static void read_engine(struct view *view, struct world *w)
 }
 
 /*
- * A kernel that tells of a bridge's end is heard before the engine tells of its network's: before
- * anything is refused the engine is asked anew.
+ * The kernel may report a removed bridge before the engine reports its network. Before refusing
+ * anything, ask the engine again.
  */
 static bool check_place(struct view *view, struct arena *a, struct world *w, struct error *err)
 {
@@ -279,7 +317,7 @@ static bool check_place(struct view *view, struct arena *a, struct world *w, str
 	return place_accept(view, a, w, where, err);
 }
 
-/* What this program knows of what it did. Copied: a pass changes it. */
+/* What this program knows about its own actions. Copied, because a pass changes it. */
 static void take_memory(struct view *view, struct arena *a, struct world *w)
 {
 	saved_refresh(&w->saved);
@@ -313,7 +351,7 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	*host = w->memory.space;
 	host->reachable = true;
 	*list_add(a, &view->places) = (struct place){.ns = &w->host, .memory = &w->memory};
-	if (!route_read_prefixes(&prefixes, a, &w->host, err))
+	if (!route_read_prefixes(&prefixes, a, &w->host, 4, err))
 		return false;
 	list_each (prefix, &prefixes)
 		if (prefix->prefix.len)
@@ -324,6 +362,46 @@ bool observe_host(struct view *view, struct arena *a, struct world *w, struct er
 	view->facts.n_routed = view->seen.host_prefixes.n;
 	return check_place(view, a, w, err) && read_facts(view, a, w, err) &&
 	       iptables_read(&host->chains, a, &w->host, VARIANT_LEGACY, err);
+}
+
+/*
+ * A host that forwards takes no route from a router's advertisements, unless accept_ra is 2
+ * (Documentation/networking/ip-sysctl). 0: something else than the kernel looks after them.
+ */
+static const char *why_not_forward(struct arena *a, const char *device)
+{
+	AUTO_BUF struct buf text = {0};
+	struct error err = {0};
+
+	if (!file_read(&text, arena_printf(a, "/proc/sys/net/ipv6/conf/%s/accept_ra", device),
+		       MAX_SWITCH, &err) ||
+	    buf_text(&text)[0] != '1')
+		return NULL;
+	return arena_printf(a,
+			    "the default route of IPv6 comes from a router's advertisements on %s, "
+			    "and would be lost with net.ipv6.conf.all.forwarding=1; sysctl "
+			    "net.ipv6.conf.%s.accept_ra=2",
+			    device, device);
+}
+
+bool observe_ipv6(struct view *view, struct arena *a, const struct world *w, struct error *err)
+{
+	struct facts *f = &view->facts;
+	host_prefix_list prefixes = {0};
+	int forward;
+
+	if (!ns_get_forward(&w->host, 6, &forward, err) ||
+	    !route_read_prefixes(&prefixes, a, &w->host, 6, err))
+		return false;
+	view->seen.have.spaces.items[0].forward6 = forward == 1;
+	list_each (p, &prefixes)
+		if (p->prefix.len)
+			*list_add(a, &view->seen.host_prefixes) = *p;
+		else if (p->advertised && !forward && !f->no_forward6)
+			f->no_forward6 = why_not_forward(a, p->device);
+	f->routed = view->seen.host_prefixes.items;
+	f->n_routed = view->seen.host_prefixes.n;
+	return true;
 }
 
 void observe_interfaces(struct view *view, struct arena *a, const struct state *want)
@@ -355,7 +433,8 @@ void observe_walls(struct view *view, struct arena *a)
 	struct space *host = &view->seen.have.spaces.items[0];
 	wall_list walls = {0};
 
-	list_each (wall, &host->walls) /* the memory's, which this pass must not add to */
+	list_each (wall, &host->walls) /* these belong to the memory of the last reading, which this
+					  pass must not change */
 		*list_add(a, &walls) = *wall;
 	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
 	host->walls = walls;
@@ -388,7 +467,8 @@ bool observe_leftovers(struct view *view, struct arena *a, const struct state *w
 			continue;
 		if (!w->container)
 			return false;
-		have->not_searched = arena_strdup(a, err->text); /* its own trouble */
+		/* only this search failed, not the pass */
+		have->not_searched = arena_strdup(a, err->text);
 		*err = (struct error){0};
 	}
 	return true;

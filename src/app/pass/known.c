@@ -18,7 +18,7 @@ static void known_free(struct known *k)
 	free(k);
 }
 
-/* Of what the list shows of a container. */
+/* Hash of what the engine's list shows of a container. */
 static uint64_t fingerprint(const struct engine_container *c)
 {
 	uint64_t hash = hash_word(HASH_START, c->running);
@@ -33,7 +33,7 @@ static uint64_t fingerprint(const struct engine_container *c)
 	return hash;
 }
 
-/* A number that compares as the first eight bytes do. */
+/* The first eight bytes as a number that sorts like them. */
 static uint64_t beginning_of(const char *id)
 {
 	uint64_t word = 0;
@@ -84,7 +84,7 @@ static void known_forget(struct world *w, struct known *k)
 	known_free(k);
 }
 
-/* By id, for it may bear another name by now; where it bears the old one, without a search. */
+/* By id, because the name may have changed. An unchanged name is reused without a search. */
 static const struct engine_container *find_again(struct known *k, const struct engine *engine)
 {
 	const char *name = k->container.name; /* NULL: the engine was lost before */
@@ -135,7 +135,7 @@ bool known_inspect(struct world *w, struct known *k, const struct engine_contain
 	k->container.name = arena_strdup(&k->arena, c->name);
 	inspected = docker_inspect(w->docker, &k->container, &k->arena, err);
 	k->inspected = inspected;
-	/* between the list and now it started or stopped: what was said is not to be kept */
+	/* it started or stopped after the list was read: do not keep the answer */
 	if (!inspected || c->running != (k->container.pid != 0))
 		k->fingerprint = 0;
 	if (!inspected && err->code == 404)

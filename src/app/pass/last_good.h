@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The file in force, kept beside the state file: what to enforce when the next start finds no file
- * or a broken one, and what a new file is compared with. A new one is written beside it first, and
- * takes its place once it is accepted.
+ * The file in force, saved beside the state file. It is used when the program starts without a
+ * valid file, and new files are compared with it. A new file is written beside it first and
+ * replaces it once it is accepted.
  */
 #pragma once
 
@@ -10,13 +10,13 @@
 #include "app/pass/pass.h"
 
 const char *last_good_path(struct arena *a, const struct options *o);
-/* It has these bytes, by their hash_large. */
+/* True: it has these bytes (hash_large). */
 bool last_good_is(const struct options *o, uint64_t size, uint64_t digest);
-/* NULL: there is none that can be enforced. The caller releases and frees it. */
+/* NULL: there is no valid one. The caller releases and frees it. */
 struct generation *last_good_load(const struct options *o);
 
 MUST_CHECK bool last_good_propose(const struct options *o, const struct texts *texts,
 				  struct error *err);
 MUST_CHECK bool last_good_accept(const struct options *o, struct error *err);
-/* Nothing is in force any more. */
+/* After clear: no file is in force. */
 MUST_CHECK bool last_good_forget(const struct options *o, struct error *err);

@@ -15,7 +15,7 @@ static void refuse(struct pass *p, uint32_t i, const char *why)
 	p->outcomes[i].why = why;
 }
 
-/* Where steps stand in a row, nothing is begun that can't be ended. */
+/* In a chain of steps, begin only if all of them can be done. */
 static void refuse_row(struct pass *p, uint32_t i, const char *why)
 {
 	while (p->plan.steps.items[i].depends_on != NONE)
@@ -63,7 +63,7 @@ static bool takes_network(const struct step *s)
 	return s->kind == STEP_CREATE_NETWORK && s->replaces_id;
 }
 
-/* Somebody else made it again, or nobody wants it any more. */
+/* It exists again, or the file no longer wants it. */
 static void forget_obsolete(struct pass *p, struct world *w)
 {
 	list_each (k, &p->plan.obsolete)
@@ -73,7 +73,7 @@ static void forget_obsolete(struct pass *p, struct world *w)
 			saved_drop_network(&w->saved, k->name);
 }
 
-/* What is not to be made again now is not taken away now. */
+/* What will not be re-created in this pass must not be removed in it. */
 static void hold_back_both(struct pass *p)
 {
 	for (uint32_t i = 0; p->held && i < p->plan.steps.n; i++) {
@@ -121,7 +121,7 @@ static void remember_refusal(struct world *w, const struct step *s, const char *
 				 .until_ms = clock_ms() + REFUSED_MS};
 }
 
-/* What stood before a failure stands after it. */
+/* After a failure everything is as it was before. */
 static void put_back(struct world *w, const struct step *s, const struct kept_endpoint *was,
 		     struct error *err)
 {
@@ -129,7 +129,7 @@ static void put_back(struct world *w, const struct step *s, const struct kept_en
 	struct error first = *err, second = {0};
 
 	if (ip_equal(s->ip, was->ip))
-		return; /* that is what was tried */
+		return; /* this is what just failed */
 	*err = (struct error){0};
 	if (!docker_connect(w->docker, s->network, s->container_id, &as_it_was, &second)) {
 		error_set(err, -1, "%s; nor as it was: %s", first.text, second.text);
@@ -144,7 +144,7 @@ bool moves_connect(struct world *w, const struct step *s, struct error *err)
 {
 	const struct kept_endpoint *was =
 		saved_find_connection(&w->saved, s->container_id, s->network);
-	/* one that was there before is adopted: it bears our mark if it did, and stays if not */
+	/* a network that was there before is adopted, with or without our mark */
 	const struct connecting how = {
 		.ip = s->ip, .managed = s->managed && !was, .settings = was ? was->settings : NULL};
 
@@ -187,14 +187,14 @@ void moves_settle(struct pass *p, struct world *w)
 	for (uint32_t i = 0; i < p->plan.steps.n; i++) {
 		const struct step *s = &p->plan.steps.items[i];
 
-		/* of one that failed nobody knows whether it was done: the next pass looks */
+		/* after an error the outcome is unknown: the next pass reads it */
 		if (takes_connection(s) && p->outcomes[i].kind == OUTCOME_SKIPPED)
 			saved_drop_connection(&w->saved, s->container_id, s->network);
 		if (takes_network(s) && p->outcomes[s->depends_on].kind == OUTCOME_SKIPPED)
 			saved_drop_network(&w->saved, s->network);
 	}
 	if (!saved_write(&w->saved, &err))
-		log_warn("the state file still says what was done", "error", err.text);
+		log_warn("the state file still lists what is already done", "error", err.text);
 }
 
 void refusals_forget(struct world *w)

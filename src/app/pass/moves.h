@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Connections and networks that are taken away to be made again, otherwise. What they were is read
- * and written down (saved.h) before the first of them goes, so that neither the end of this program
- * nor the engine's loses it: what can't be made as it is wanted is made as it was, and what can't
- * be made at all is made by the next pass.
+ * Connections and networks that are removed to be created again with other settings. Before the
+ * first one goes, its settings are read and saved (saved.h), so that a killed program or engine
+ * loses nothing. If the wanted one can't be created, the old one is created again; if that fails
+ * too, the next pass does it.
  */
 #pragma once
 
 #include "app/pass/pass.h"
 
-/* Before the steps. A step whose past can't be read or written fails, and what depends on it. */
+/*
+ * Before the steps: reads and saves. If that fails for a step, the step and all that depend on it
+ * fail.
+ */
 void moves_write_down(struct pass *p, struct world *w);
 /* Two kinds of steps. */
 MUST_CHECK bool moves_connect(struct world *w, const struct step *step, struct error *err);
 MUST_CHECK bool moves_create(struct world *w, const struct step *step, struct error *err);
-/* After the steps: what stands is forgotten. */
+/* After the steps: what exists again is removed from the state file. */
 void moves_settle(struct pass *p, struct world *w);
 
-/* What the engine refused is not tried again for a while, for every try disconnects a container. */
+/*
+ * A connection that the engine refused is not tried again for a while, because each try disconnects
+ * the container.
+ */
 void refusals_forget(struct world *w);
 void refusals_expire(struct world *w);

@@ -11,7 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* The legacy variant's filter is another one than when it was read last. */
+/* The legacy filter has changed since it was last read. */
 static bool world_legacy_changed(struct world *w)
 {
 	uint64_t times, now;
@@ -25,7 +25,7 @@ static bool world_legacy_changed(struct world *w)
 	return true;
 }
 
-/* A closed descriptor leaves the epoll by itself. */
+/* Closing a descriptor removes it from the epoll. */
 void world_listen_to(struct world *w, const struct ns *ns)
 {
 	const int fds[] = {ns->nf_event_fd, ns->route_event_fd};

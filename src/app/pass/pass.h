@@ -33,18 +33,18 @@ struct generation {
 };
 
 /*
- * Decodes and resolves the texts of the file at path, and runs its tests. False where it has
- * errors: err counts them, the diagnostics are in *g either way.
+ * Decodes and resolves the file's texts and runs its tests. False: the file has errors; err counts
+ * them. The diagnostics are in *g either way.
  */
 MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct texts *texts,
 				struct error *err);
-/* The same, without its tests. */
+/* The same, without the tests. */
 MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
 					 const struct texts *texts, struct error *err);
-/* The same as generation_load; policies that decide nothing are warnings. */
+/* Like generation_load; policies without effect are warnings. */
 MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct texts *texts,
 				 struct error *err);
-/* What the file alone lets through, on a host of which nothing is known. */
+/* What the file alone admits, on a host that is unknown. */
 struct tested {
 	struct state want;
 	struct facts facts;
@@ -56,7 +56,7 @@ void generation_release(struct generation *g);
 
 enum outcome_kind { OUTCOME_SKIPPED, OUTCOME_DONE, OUTCOME_FAILED };
 
-/* What became of a step. */
+/* The result of a step. */
 struct outcome {
 	enum outcome_kind kind;
 	const char *why; /* of a failure */
@@ -68,23 +68,23 @@ struct pass {
 	struct state want;
 	struct plan plan;	  /* with the findings of compile and diff */
 	struct outcome *outcomes; /* of the steps, once they are taken */
-	bool *held;		  /* set before: steps that are not to be taken yet; NULL: none */
+	bool *held;		  /* set by the caller: steps not to take yet; NULL: none */
 	uint32_t n_done, n_failed;
-	struct moment started; /* the first step */
-	uint32_t n_revoked;    /* live connections that no policy admits any more, ended */
-	struct error trouble;  /* with ending them */
-	uint64_t stamp, file;  /* of its inputs (app/pass/unchanged.h) */
-	bool unchanged;	       /* they are those of a converged pass: nothing was compared */
+	struct moment started; /* when the first step began */
+	uint32_t n_revoked;    /* live connections that were ended, because no policy admits them */
+	struct error trouble;  /* an error while ending them */
+	uint64_t stamp, file;  /* hashes of its inputs (app/pass/unchanged.h) */
+	bool unchanged;	       /* the inputs are those of a converged pass: nothing was compared */
 };
 
-/* Reads the world and says what there is to do. Changes nothing. */
+/* Reads the host and makes the plan. Changes nothing. */
 MUST_CHECK bool pass_plan(struct pass *p, struct world *w, const struct generation *g,
 			  struct error *err);
-/* The rules alone, as they would be on a host whose engine was not asked. */
+/* Compiles the rules only, as for a host whose engine was not asked. */
 void pass_compile(struct pass *p, const struct options *options, const struct generation *g);
-/* Does it, step by step; a failed one takes its dependants with it, the rest goes on. */
+/* Carries the plan out, step by step. If a step fails, its dependants fail; the rest goes on. */
 void pass_apply(struct pass *p, struct world *w);
-/* The same for who looks between two steps: begin, take them in their order, end. */
+/* The same in parts, for a caller that acts between two steps: begin, each step in order, end. */
 void pass_begin(struct pass *p, struct world *w);
 void pass_take(struct pass *p, struct world *w, uint32_t step);
 void pass_end(struct pass *p, struct world *w);

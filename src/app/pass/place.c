@@ -13,7 +13,7 @@ static bool has_address(const struct observed *seen, const char *device)
 	return false;
 }
 
-/* One is enough. Mostly it has an address, and nobody has to be asked. */
+/* One address is enough. Usually the list has one, and no request is needed. */
 static bool find_bridge(interfaces *here, const struct view *view, struct arena *a,
 			const struct world *w, struct error *err)
 {
@@ -48,7 +48,7 @@ bool place_find(enum whereabouts *where, const struct view *view, struct arena *
 	return true;
 }
 
-/* Whoever asks an engine on another machine may mean it. */
+/* Somebody who names an engine on another machine may mean it. */
 bool place_accept(struct view *view, struct arena *a, const struct world *w, enum whereabouts where,
 		  struct error *err)
 {

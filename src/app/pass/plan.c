@@ -11,7 +11,11 @@
 
 #include <string.h>
 
-enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
+enum {
+	FIRST_WITH_IP6TABLES = 27,
+	FIRST_WITH_RAW_DROPS = 28,
+	FIRST_WITHOUT_RETURN = 28
+}; /* Docker Engine */
 
 static void decode(struct generation *g, const char *path, const struct texts *texts)
 {
@@ -21,7 +25,7 @@ static void decode(struct generation *g, const char *path, const struct texts *t
 
 	if (config_parse(&kept, &g->diags, buf_text(&texts->bytes), texts->len)) {
 		texts_lists(&files, &g->arena, texts, path);
-		/* what it says beside its diagnostics is counted there */
+		/* counts findings beside the diagnostics */
 		(void)!config_decode_parsed(&g->config, &kept, &g->diags, &g->arena, path, &files);
 	}
 	g->config.file = path;
@@ -29,7 +33,7 @@ static void decode(struct generation *g, const char *path, const struct texts *t
 	timing_stop("parse", start);
 	if (!g->config.resolvable)
 		return;
-	/* a file with errors, too: all of them are said at once */
+	/* resolve a file with errors, too: all errors are reported at once */
 	start = timing_start();
 	resolve(&g->resolution, &g->diags, &g->arena, &g->config, &kept);
 	timing_stop("resolve", start);
@@ -67,7 +71,7 @@ static void run_tests(struct generation *g, const struct tested *tested)
 	}
 }
 
-/* Something is said of the policy, or of a field of it. */
+/* A finding is about this policy or a field of it. */
 static bool has_warning(const struct generation *g, const char *path)
 {
 	size_t len = strlen(path);
@@ -78,13 +82,13 @@ static bool has_warning(const struct generation *g, const char *path)
 	return false;
 }
 
-/* The line at which a search of the text stands. */
+/* Where a search in the text has got to. */
 struct line {
 	size_t at;
 	uint32_t number; /* from 1 */
 };
 
-/* Forward to a line; where its text begins. */
+/* Moves forward to a line; returns where its text begins. */
 static size_t go_to_line(struct line *line, const struct texts *texts, uint32_t number)
 {
 	const char *text = buf_text(&texts->bytes);
@@ -114,8 +118,8 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 			continue;
 		diag_add(&g->diags, SEVERITY_WARNING,
 			 go_to_line(&line, texts, g->config.policies.items[i].line), path,
-			 "it decides nothing: policies before it admit all of it, or its ends "
-			 "cannot meet; it may go");
+			 "no effect: earlier policies admit all of it, or its two ends cannot "
+			 "reach each other; remove it");
 		said++;
 	}
 }
@@ -179,7 +183,7 @@ static void encode(struct pass *p)
 		nft_encode_ruleset(&space->ruleset, &p->arena);
 }
 
-/* The same input gives the same state, so it may be asked again with a better one. */
+/* Equal inputs give an equal state, so it may be compiled again with better facts. */
 static void make_want(struct pass *p, const struct generation *g)
 {
 	struct moment start = timing_start();
@@ -199,7 +203,8 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	struct moment start = timing_start();
 
 	*p = (struct pass){0};
-	if (!observe_host(&p->view, &p->arena, w, err))
+	if (!observe_host(&p->view, &p->arena, w, err) ||
+	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)))
 		return false;
 	timing_stop("observe_host", start);
 	p->file = g->config.digest;
@@ -217,7 +222,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 		return false;
 	observe_interfaces(&p->view, &p->arena, &p->want);
 	timing_stop("observe_containers", start);
-	if (observe_routings(&p->view, &p->arena, w)) /* of namespaces that were not known before */
+	if (observe_routings(&p->view, &p->arena, w)) /* of namespaces that were just opened */
 		make_want(p, g);
 	if ((w->adopt || w->look_for_leftovers) &&
 	    !observe_leftovers(&p->view, &p->arena, &p->want, err))
@@ -243,6 +248,10 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 			       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
 			       .docker_drops = true,
 			       .ip_forward = 1,
+			       .six = {.exists = options->engine >= FIRST_WITH_IP6TABLES,
+				       .docker_user = options->engine >= FIRST_WITH_IP6TABLES,
+				       .docker_drops = options->engine >= FIRST_WITH_IP6TABLES,
+				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS},
 			       .counters = options->counters,
 			       .mark_accept = options->mark_accept,
 			       .mark_raw = options->mark_raw,

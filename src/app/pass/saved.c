@@ -4,7 +4,7 @@
 #include "base/diag.h"
 #include "base/foreign.h"
 #include "core/iptables/iptables.h"
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,14 +45,20 @@ static bool member_is(const struct reading *r, uint32_t object, const char *key,
 	return node != JSON_ROOT && json_string_is(&r->json, node, text, strlen(text));
 }
 
-static void decode_before(const struct reading *r, uint32_t before)
+static bool member_is_zero(const struct reading *r, uint32_t object, const char *key)
 {
-	uint32_t forward = json_member(&r->json, before, "ip_forward");
-	struct saved *s = r->s;
+	uint32_t node = json_member(&r->json, object, key);
 	int64_t number;
 
-	s->forwarding_was_off =
-		forward != JSON_ROOT && json_integer_of(&number, &r->json, forward) && !number;
+	return node != JSON_ROOT && json_integer_of(&number, &r->json, node) && !number;
+}
+
+static void decode_before(const struct reading *r, uint32_t before)
+{
+	struct saved *s = r->s;
+
+	s->forwarding_was_off = member_is_zero(r, before, "ip_forward");
+	s->forwarding6_was_off = member_is_zero(r, before, "ip6_forward");
 	for (size_t i = VARIANT_NFT; i <= VARIANT_LEGACY; i++)
 		if (member_is(r, before, "variant", variant_names[i]))
 			s->variant = (enum variant)i;
@@ -69,7 +75,7 @@ static bool wrong_item(const struct reading *r, uint32_t node, const char *what)
 	return wrong_at(r, r->json.nodes[node].at, what);
 }
 
-/* A string, in the arena of what is kept. */
+/* A string, copied into the arena of the saved state. */
 static bool take_string(const char **text, const struct reading *r, uint32_t node)
 {
 	AUTO_RELEASE struct arena scratch = {0};
@@ -97,7 +103,7 @@ static bool take_member(const char **text, const struct reading *r, uint32_t obj
 				 : take_string(text, r, node);
 }
 
-/* The settings of a connection or network, as text again. */
+/* The settings of a connection or network, as JSON text. */
 static bool take_settings(const char **text, const struct reading *r, uint32_t object)
 {
 	uint32_t node = json_member(&r->json, object, "settings");
@@ -159,7 +165,8 @@ static bool decode(struct saved *s, const struct buf *text, struct error *err)
 	if (!decode_list(&r, "containers", decode_container) ||
 	    !decode_list(&r, "connections", decode_connection) ||
 	    !decode_list(&r, "networks", decode_network)) {
-		s->containers.n = s->connections.n = s->networks.n = 0; /* no half of an item */
+		/* drop an item that was read by half */
+		s->containers.n = s->connections.n = s->networks.n = 0;
 		return false;
 	}
 	if (s->containers.n)
@@ -180,7 +187,7 @@ void saved_refresh(struct saved *s)
 	struct error err = {0};
 
 	if (s->dirty && !s->trouble)
-		return; /* what is known is newer than what could be written */
+		return; /* memory is newer than the file, which could not be written */
 	if (access(s->path, F_OK) < 0 && errno == ENOENT) {
 		if (s->trouble)
 			saved_release(s);
@@ -192,10 +199,10 @@ void saved_refresh(struct saved *s)
 	s->mark = mark;
 	if (file_read(&text, s->path, MAX_BYTES, &err) && decode(s, &text, &err))
 		return;
-	s->trouble = arena_printf(&s->arena,
-				  "%s can't be read (%s); mend it, or remove it to go on without "
-				  "what it remembers",
-				  s->path, err.text);
+	s->trouble = arena_printf(
+		&s->arena,
+		"%s can't be read (%s); repair it, or remove it to go on without what it holds",
+		s->path, err.text);
 }
 
 void saved_release(struct saved *s)
@@ -208,12 +215,20 @@ void saved_release(struct saved *s)
 
 static void print_before(struct buf *text, const struct saved *s)
 {
+	const char *comma = "";
+
 	buf_puts(text, "{\"version\": 1,\n \"before\": {");
-	if (s->forwarding_was_off)
+	if (s->forwarding_was_off) {
 		buf_puts(text, "\"ip_forward\": 0");
+		comma = ", ";
+	}
+	if (s->forwarding6_was_off) {
+		buf_printf(text, "%s\"ip6_forward\": 0", comma);
+		comma = ", ";
+	}
 	if (s->policy_was_accept)
-		buf_printf(text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"",
-			   s->forwarding_was_off ? ", " : "", variant_names[s->variant]);
+		buf_printf(text, "%s\"forward_policy\": \"ACCEPT\", \"variant\": \"%s\"", comma,
+			   variant_names[s->variant]);
 	buf_puts(text, "}");
 }
 
@@ -260,14 +275,16 @@ bool saved_write(struct saved *s, struct error *err)
 	return !s->dirty;
 }
 
-bool saved_remember_forwarding(struct saved *s, struct error *err)
+bool saved_remember_forwarding(struct saved *s, uint8_t family, struct error *err)
 {
-	if (s->forwarding_was_off)
+	bool *was_off = family == 6 ? &s->forwarding6_was_off : &s->forwarding_was_off;
+
+	if (*was_off)
 		return true;
-	s->forwarding_was_off = s->dirty = true;
+	*was_off = s->dirty = true;
 	if (saved_write(s, err))
 		return true;
-	s->forwarding_was_off = false;
+	*was_off = false;
 	return false;
 }
 
@@ -293,7 +310,7 @@ static bool same_names(const name_list *a, const name_list *b)
 	return true;
 }
 
-/* Known from now on, whether it could be written or not. */
+/* It is known from now on, even if it could not be written. */
 bool saved_remember_containers(struct saved *s, const name_list *names, struct error *err)
 {
 	name_list copy = {0};
@@ -307,7 +324,7 @@ bool saved_remember_containers(struct saved *s, const name_list *names, struct e
 	return saved_write(s, err);
 }
 
-/* --- what is taken away --- */
+/* --- what is removed to be created again --- */
 
 static struct kept_endpoint *find_connection(const struct saved *s, const char *container_id,
 					     const char *network)

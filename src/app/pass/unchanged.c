@@ -14,8 +14,8 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 
 	list_each (h, &host->handoffs) {
 		hash = hash_more(hash, h->chain, strlen(h->chain));
-		hash = hash_word(hash, (uint64_t)h->variant << 35 | (uint64_t)h->bits << 3 |
-					       (uint64_t)h->behind << 2 |
+		hash = hash_word(hash, (uint64_t)h->family << 40 | (uint64_t)h->variant << 35 |
+					       (uint64_t)h->bits << 3 | (uint64_t)h->behind << 2 |
 					       (uint64_t)h->in_place << 1 | h->present);
 	}
 	list_each (p, &seen->host_prefixes) {
@@ -26,7 +26,7 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 	return hash;
 }
 
-/* Rules of iptables-legacy are told by no count and no notification: they are always compared. */
+/* Nothing counts or reports changes of iptables-legacy: it is compared in every pass. */
 static bool is_countable(const struct pass *p, const struct world *w)
 {
 	list_each (chain, &p->view.seen.have.spaces.items[0].chains)
@@ -51,8 +51,7 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
 	return hash ? hash : 1;
 }
 
-/* Every namespace that the last pass read is as it was read, and nothing is owed or to be asked
- * anew. */
+/* Every namespace is as the last pass read it, nothing is owed, and nothing must be asked again. */
 static bool namespaces_are_unchanged(struct world *w)
 {
 	known_heard_changes(w);
@@ -66,7 +65,7 @@ static bool namespaces_are_unchanged(struct world *w)
 	return true;
 }
 
-/* Of those of containers nobody tells; there are few that policies name. */
+/* Nobody reports interfaces in containers; few are named by policies. */
 static bool interfaces_are_unchanged(const struct world *w)
 {
 	list_each (interface, &w->converged.interfaces)
@@ -75,7 +74,7 @@ static bool interfaces_are_unchanged(const struct world *w)
 	return true;
 }
 
-/* What the converged pass had to say, and the hand-offs that it wanted. */
+/* The findings of the converged pass, and the hand-offs that it wanted. */
 static void take_converged(struct pass *p, const struct converged *c)
 {
 	struct space *host = list_add(&p->arena, &p->want.spaces);

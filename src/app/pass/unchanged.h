@@ -8,9 +8,9 @@
 
 #include "app/pass/pass.h"
 
-/* Of all inputs but the file, after observe_host. 0: some can't be told so cheaply. */
+/* Hash of all inputs but the file, after observe_host. 0: some inputs can't be hashed cheaply. */
 uint64_t unchanged_stamp(const struct pass *p, const struct world *w);
-/* True: this pass is done; it has the findings of the converged one and no steps. */
+/* True: this pass is done. It has the findings of the converged pass and no steps. */
 bool unchanged_take(struct pass *p, struct world *w);
-/* After a whole pass. */
+/* After a complete pass. */
 void unchanged_remember(struct world *w, const struct pass *p);

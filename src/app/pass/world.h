@@ -15,77 +15,81 @@
 #include "edge/netlink/netns.h"
 
 /*
- * What was read in a namespace, good until the kernel tells of a change there (a container's: it
- * reports rules, routes and switches) or counts another generation of its rules (the host's).
+ * What was read in a namespace. Valid until the kernel reports a change there (containers: rules,
+ * routes and switches) or counts another generation of its rules (host).
  */
 struct memory {
 	struct arena arena;
 	bool valid;
-	bool believed; /* sets of ours were not read, for we wrote them (app/pass/written.h) */
+	bool believed; /* our sets were not read, because we wrote them (app/pass/written.h) */
 	uint32_t generation;
 	struct space space;
-	bool has_walls;		     /* they were looked for, too: where something is translated */
+	bool has_walls; /* other people's drops were read, too: where something is translated */
 	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
+	struct filter_view filter6;  /* … of IPv6, too … */
 	struct bridges_view bridges; /* … and Docker's own … */
-	struct firewalld firewalld;  /* … and firewalld's */
+	struct bridges_view bridges6;
+	struct firewalld firewalld; /* … and firewalld's */
 };
 
 /* The host's sets as our own transactions left them (app/pass/written.h). */
 struct written {
 	struct arena arena;
 	struct ruleset sets;
-	uint32_t expected; /* the generation, if nobody else wrote since the last reading; or 0 */
+	uint32_t expected; /* the generation, if nobody else has written since the last reading; or
+			      0 */
 };
 
 /*
- * Connections of a namespace that are to end, because the rules that admitted them went. All-zero:
- * none, and nothing was looked at yet.
+ * Connections of a namespace that must end, because the rules that admitted them are gone.
+ * All-zero: none, and nothing was looked at yet.
  */
 struct debt {
 	bool began, owed;
 	bool only_now;	 /* nothing was owed before this pass */
-	bool blind;	 /* what the rules admitted is not known */
-	bool translates; /* translations came that older connections know nothing of */
+	bool blind;	 /* what the old rules admitted is unknown */
+	bool translates; /* translations are new; older connections are not translated */
 	struct arena arena;
-	struct admission earlier; /* what they admitted */
+	struct admission earlier; /* what the old rules admitted */
 	uint64_t settled_for;	  /* the file for which nothing was owed */
 };
 
 /*
- * What inspect said of a container, good for as long as the engine's list shows it unchanged and
- * its first process lives.
+ * What inspect said of a container. Valid while the engine's list shows it unchanged and its first
+ * process lives.
  */
 struct known {
 	char id[65];
-	uint64_t fingerprint; /* of the list entry it belongs to */
+	uint64_t fingerprint; /* hash of its entry in the list */
 	bool inspected;
 	struct engine_container container;
 	struct arena arena; /* of the above */
 	struct ns ns;
-	bool open;    /* ns is */
-	bool visited; /* looked into: what we put there is looked after until it ends */
+	bool open;    /* ns is open */
+	bool visited; /* ns was read: what we put there is managed until it ends */
 	struct debt debt;
 	struct memory memory;
-	int64_t again_at_ms, rest_ms; /* where reading it takes too long: not before, and so long */
+	/* a namespace that is slow to read: not before, and for this long */
+	int64_t again_at_ms, rest_ms;
 };
 
-/* Where it is found. */
+/* Where a known container is found. */
 struct known_entry {
-	uint64_t beginning; /* of its id: all that most comparisons look at */
+	uint64_t beginning; /* of its id; most comparisons need no more */
 	struct known *known;
 };
 
-/* The engine's lists as they were told last. */
+/* The engine's lists as they were last read. */
 struct engine_memory {
 	struct arena arena;
 	struct engine said;
 	bool valid; /* until we change something there */
 };
 
-/* The last pass, if it planned nothing: what its inputs were, and what it had to say. */
+/* The last pass, if it converged: its inputs and its findings. */
 struct converged {
-	uint64_t stamp; /* of the world; 0: it planned something */
+	uint64_t stamp; /* of all inputs but the file; 0: it did not converge */
 	uint64_t file;	/* config's digest */
 	struct arena arena;
 	struct findings findings;
@@ -93,49 +97,50 @@ struct converged {
 	LIST(struct named_interface) interfaces; /* that policies name */
 };
 
-/* Docker's drops of direct access (Docker >= 29), and how long they may be missing. */
+/* Docker's drops of direct access (Docker >= 29), and since when they are missing. */
 enum { DIRECT_DOUBT_MS = 2000 };
 
 struct direct_memory {
-	uint64_t written;  /* what filter-FORWARD was when they stood; 0: never seen */
-	int64_t missed_at; /* ms: since when they do not; 0: they do */
+	uint64_t written;  /* bridges_view.written when the drops were there; 0: never seen */
+	int64_t missed_at; /* ms: since when they are missing; 0: they are there */
 };
 
 struct world {
 	const struct options *options;
 	struct docker *docker;
-	struct saved saved;	  /* the state file */
-	bool engine_is_asked_for; /* by DOCKER_HOST, not only looked for where it usually is */
-	bool without_engine;	  /* go on where the engine does not answer: enforce what can be */
-	struct error engine_trouble; /* what it did instead of answering, in the last pass */
-	const char *replace;	     /* this network is made anew, if it must be: apply --replace */
-	bool adopt;		     /* take over rules without our mark … */
-	bool look_for_leftovers;     /* … or say which there are */
-	bool keep_networks;	     /* ours that left the file stay: clear without --networks */
+	struct saved saved;	     /* the state file */
+	bool engine_is_asked_for;    /* DOCKER_HOST names it; otherwise it is only looked for at the
+					usual place */
+	bool without_engine;	     /* go on if the engine does not answer */
+	struct error engine_trouble; /* why the engine did not answer in the last pass */
+	const char *replace;	     /* apply --replace: re-create this network if necessary */
+	bool adopt;		     /* remove unmanaged rules that duplicate ours */
+	bool look_for_leftovers;     /* or report them */
+	bool keep_networks; /* clear without --networks: keep our networks that left the file */
 	struct ns host;
-	bool no_nf_tables;    /* the kernel's, as of the last pass */
+	bool no_nf_tables;    /* the kernel has no nf_tables, as of the last pass */
 	struct memory memory; /* of the host */
 	struct written written;
-	bool drops_stood; /* Docker's, in some pass since its events are followed */
+	bool drops_stood; /* Docker's drops were there in some pass since its events are followed */
 	struct direct_memory direct;
 	struct engine_memory engine;
 	bool use_cached_engine; /* set before a pass: do not ask the engine */
 	struct converged converged;
-	LIST(struct refusal) refusals; /* connections that the engine refused a short while ago */
+	LIST(struct refusal) refusals; /* connections that the engine refused recently */
 	struct arena of_refusals;
-	int events; /* epoll of every namespace's: readable when somebody changed something */
-	int legacy, legacy_timer;  /* asked, for it tells nothing itself: among the events */
-	uint64_t legacy_hash;	   /* of its filter when it was read last */
+	int events; /* epoll of every namespace's events: readable after a change */
+	/* iptables-legacy reports nothing, so a timer is among the events */
+	int legacy, legacy_timer;
+	uint64_t legacy_hash;	   /* of its filter when it was last read */
 	struct known_entry *known; /* sorted by id */
 	uint32_t n_known, cap_known;
 	struct debt debt;	/* of the host */
-	bool looked_everywhere; /* every running container was searched for leftovers of ours once
-				 */
+	bool looked_everywhere; /* every running container was searched for leftovers once */
 };
 
-/* A closed descriptor leaves the epoll by itself. */
+/* Closing a descriptor removes it from the epoll. */
 void world_listen_to(struct world *w, const struct ns *ns);
-/* Takes the news. True: somebody else changed what we look after. */
+/* Reads the events. True: somebody else changed something that we manage. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
 void world_close(struct world *w);

@@ -23,7 +23,7 @@ void written_after(struct world *w, const struct written_step *before)
 
 	if (!before->generation || before->generation != w->written.expected ||
 	    generation_now(w) != (uint32_t)(before->generation + ours))
-		w->written.expected = 0; /* somebody else wrote, too */
+		w->written.expected = 0; /* somebody else has written, too */
 	else
 		w->written.expected += (uint32_t)ours;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 3 }; /* others may change the rules while they are read */
+enum { TRIES = 3 }; /* others may change the rules during the reading */
 
 static bool is_counted(const struct state *want)
 {
@@ -76,7 +76,7 @@ void counts_read(struct counts *c, struct world *w, const struct facts *facts,
 	struct state want = {0};
 
 	begin(c, g);
-	if (!w->engine.valid) /* in a moment, after the next pass */
+	if (!w->engine.valid) /* for a moment, until the next pass */
 		return;
 	compile(&want, &findings, &a, &g->config, &g->resolution, &w->engine.said, facts);
 	c->on = is_counted(&want);

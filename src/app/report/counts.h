@@ -5,15 +5,15 @@
 #include "app/pass/pass.h"
 
 struct counts {
-	bool on;	   /* there are counters */
-	uint64_t digest;   /* of the file that they are of */
-	uint64_t *packets; /* of its policies */
+	bool on;	   /* the rules have counters */
+	uint64_t digest;   /* of the file that the counters belong to */
+	uint64_t *packets; /* by policy */
 	uint32_t n;
 };
 
 /*
- * Reads them anew; what can't be read keeps its last numbers. facts: of the last pass. Compiles the
- * rules once more, for which element is whose is not kept.
+ * Reads the counters. What can't be read keeps its last value. facts: of the last pass. Compiles
+ * the rules once more, because nothing remembers which element belongs to which policy.
  */
 void counts_read(struct counts *c, struct world *w, const struct facts *facts,
 		 const struct generation *g);

@@ -10,12 +10,13 @@
 #include <string.h>
 
 enum {
-	FREE = 3,	     /* undone so often in a row, it is put right at once all the same, */
-	LASTS_MS = 5000,     /* and so long: dockerd may push ours down once for every network */
-	FIRST_HOLD_MS = 200, /* then it waits, doubling, */
-	MAX_HOLD_MS = 60000, /* up to this; */
-	MAX_OPEN_MS = 1000,  /* or this, where nobody else keeps networks closed */
-	IN_A_ROW_MS = 3000,  /* what stood longer than this, and twice its wait, has peace */
+	FREE = 3,	     /* undone this often in a row, it is still repaired at once */
+	LASTS_MS = 5000,     /* for this long: dockerd may move ours down once for every network */
+	FIRST_HOLD_MS = 200, /* then the repair waits, twice as long each time */
+	MAX_HOLD_MS = 60000, /* but no longer than this */
+	MAX_OPEN_MS = 1000,  /* or this, if nothing else closes the networks */
+	IN_A_ROW_MS = 3000,  /* what lasted longer than this, and than twice its wait, is no longer
+				contested */
 };
 
 static int64_t hold_ms(const struct fight *f)
@@ -53,14 +54,14 @@ const char *fight_opponent(struct arena *a, const struct fight *f)
 		f->by.parent[0] ? arena_printf(a, ", started by %s", f->by.parent) : "";
 
 	if (!f->by.pid)
-		return "somebody (the kernel does not say who)";
+		return "another program (the kernel does not say which)";
 	return arena_printf(a, "%s (pid %d%s)", f->by.name[0] ? f->by.name : "a process", f->by.pid,
 			    parent);
 }
 
 /* --- which object --- */
 
-/* Its text without what differs from time to time: "table inet harborwall (3 changes)". */
+/* The step's text without what changes from time to time: "table inet harborwall (3 changes)". */
 static int stable_len(const char *text)
 {
 	const char *tail = strstr(text, " (");
@@ -68,7 +69,7 @@ static int stable_len(const char *text)
 	return tail ? (int)(tail - text) : (int)strlen(text);
 }
 
-/* A container that was started again has a new namespace: nothing was undone there. */
+/* A restarted container has a new namespace: nothing was undone there. */
 static uint64_t key_of(const struct pass *p, const struct step *step)
 {
 	uint64_t hash = hash_word(HASH_START, step->kind);
@@ -87,7 +88,7 @@ static struct fight *find(struct fights *f, uint64_t key)
 	return NULL;
 }
 
-/* In a full list the one that has stood longest is forgotten. */
+/* If the list is full, forget the object that was repaired longest ago. */
 static struct fight *add(struct fights *f, uint64_t key, const struct step *step)
 {
 	struct fight *slot = &f->items[0];
@@ -127,7 +128,7 @@ static struct author author_of(const struct pass *p, const struct step *step)
 									       : ns->rules_by;
 }
 
-/* --- the course of it --- */
+/* --- what happens to it --- */
 
 static void tell(struct fight *f)
 {
@@ -142,7 +143,7 @@ static void tell(struct fight *f)
 static void end(struct fights *f, struct fight *fight)
 {
 	if (fight->told)
-		log_info("nobody undoes our change any more", "object", fight->object);
+		log_info("our change is no longer undone", "object", fight->object);
 	*fight = f->items[--f->n];
 }
 
@@ -198,14 +199,17 @@ static void count(struct fight *fight, int64_t now_ms)
 		fight->strikes++;
 }
 
-/* Who adds a rule (a ban) moves ours, and undoes nothing; who only moves his own undoes it. */
+/*
+ * Somebody who adds a rule (a ban) moves ours but undoes nothing. Somebody who only reorders rules
+ * undoes it.
+ */
 static bool was_only_moved(const struct fight *fight, const struct step *step,
 			   const struct facts *facts)
 {
 	return step->moves && facts->n_foreign > fight->n_foreign;
 }
 
-/* The first time is no fight: only what is undone after we put it up is. */
+/* The first time does not count: only what was undone after our repair does. */
 void fights_note(struct fights *f, const struct pass *p, bool looks, int64_t now_ms)
 {
 	take_facts(f, &p->view.facts);
@@ -241,7 +245,8 @@ int64_t fights_next_ms(const struct fights *f, int64_t now_ms)
 
 		if (!fight_is_on(fight))
 			continue;
-		if (!fight->owed && at < now_ms) /* it could not be put right: the retry's matter */
+		/* it could not be repaired: the retry takes care of it */
+		if (!fight->owed && at < now_ms)
 			at = now_ms + MAX_OPEN_MS;
 		if (next < 0 || at < next)
 			next = at;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon tells scrapers: the text format of Prometheus, 0.0.4. */
+/* The metrics page: text format of Prometheus, 0.0.4. */
 #pragma once
 
 #include "app/report/report.h"

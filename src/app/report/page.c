@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { MANY = 50 }; /* findings, for people */
+enum { MANY = 50 }; /* findings that people are shown */
 
 static const char *when(struct arena *a, time_t t)
 {
@@ -27,12 +27,11 @@ void page_held(struct buf *out, const struct report *r, const struct options *o)
 	AUTO_RELEASE struct arena a = {0};
 
 	if (r->held)
-		buf_printf(out,
-			   "held: the new file is not enforced, for with it %s; to accept it: %s\n",
+		buf_printf(out, "held: the new file is not enforced: %s; to accept it: %s\n",
 			   r->takes, accept_command(&a, o, r->held));
 }
 
-/* For the service manager: one line. */
+/* One line, for the service manager. */
 void page_line(struct buf *out, const struct report *r, const struct generation *g,
 	       const struct options *o)
 {
@@ -54,7 +53,8 @@ void page_line(struct buf *out, const struct report *r, const struct generation 
 	else if (r->n_conflicts)
 		buf_printf(out, ": %u conflicts", r->n_conflicts);
 	else if (r->n_stopped)
-		buf_printf(out, ": other people's rules stop %u policies, or may", r->n_stopped);
+		buf_printf(out, ": other people's rules stop, or may stop, %u policies",
+			   r->n_stopped);
 	else if (fights_are_on(r->fights))
 		buf_puts(out, ": another program keeps undoing changes");
 	buf_printf(out, "; %u policies, %u waiting; engine %s; last pass %.1f ms", total,

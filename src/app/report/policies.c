@@ -23,7 +23,7 @@ static enum policy_state state_of(const struct finding *f)
 	return finding_cannot(f) ? POLICY_CANNOT : POLICY_CONFLICT;
 }
 
-/* The rules as a whole were refused: none of them is known to stand as the file says. */
+/* The host's rules were refused as a whole: no policy is known to be enforced. */
 static struct policy_fate fate_of_all(const struct report *r)
 {
 	return r->rules_failed ? (struct policy_fate){POLICY_CANNOT, r->error}
@@ -77,7 +77,7 @@ static void add_traffic(struct buf *out, const struct config *config, const stru
 	}
 }
 
-/* In the file's own words: "smarthostloadbalancer from publicbackend tcp/80". */
+/* As the file says it: "smarthostloadbalancer from publicbackend tcp/80". */
 static void name_policy(struct buf *out, const struct config *config, const struct policy *p)
 {
 	buf_clear(out);
@@ -176,7 +176,7 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 		   g ? g->config.policies.n - n : 0);
 }
 
-/* As the text format wants it in a label's value: UTF-8, quotes and backslashes escaped. */
+/* A label's value in the text format: UTF-8, with quotes and backslashes escaped. */
 static void add_label(struct buf *out, const char *label)
 {
 	AUTO_BUF struct buf line = {0};

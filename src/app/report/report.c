@@ -70,7 +70,7 @@ static void keep_handoffs(struct report *r, const struct pass *p)
 	r->handoff = text;
 }
 
-/* As of the last pass, and kept over those that could not look. */
+/* From the last pass that could look. */
 static void keep_facts(struct report *r, const struct pass *p)
 {
 	buf_clear(&r->facts);
@@ -79,7 +79,7 @@ static void keep_facts(struct report *r, const struct pass *p)
 	facts_print_json(&r->facts_json, &p->view.engine, &p->view.facts, "    ");
 }
 
-/* What compiling asks of them; its findings are of the pass. */
+/* The facts without findings, which belong to the pass. */
 static void keep_compiled_with(struct report *r, const struct facts *facts)
 {
 	r->compiled_with = *facts;

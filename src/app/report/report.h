@@ -20,31 +20,31 @@
 
 enum { N_DRIFT_OBJECTS = 7, N_DURATIONS = 12 };
 
-extern const char *const drift_objects[N_DRIFT_OBJECTS]; /* as plans call them */
-extern const int64_t duration_bounds_us[N_DURATIONS];	 /* of passes, for a histogram */
+extern const char *const drift_objects[N_DRIFT_OBJECTS]; /* as plans name them */
+extern const int64_t duration_bounds_us[N_DURATIONS]; /* bucket bounds of the histogram of passes */
 
 struct report {
-	const struct fights *fights; /* the caller's */
-	const struct counts *counts; /* the caller's */
-	struct facts compiled_with;  /* of the last pass, without texts and lists */
-	struct arena arena;	     /* of the last pass's findings */
+	const struct fights *fights; /* owned by the caller */
+	const struct counts *counts; /* owned by the caller */
+	struct facts compiled_with;  /* facts of the last pass, without texts and lists */
+	struct arena arena;	     /* holds the last pass's findings */
 	struct findings findings;
-	const char *handoff;	      /* where the verdict is handed over */
+	const char *handoff;	      /* where Docker's filter takes our verdict */
 	struct buf facts, facts_json; /* of the host */
 	char engine[64], backend[32], word[256];
 	bool engine_up, failed;
-	const char *trouble; /* the source's: why the file can't be enforced; "": it can */
-	uint64_t held;	     /* digest of a file that waits to be accepted, */
-	const char *takes;   /* and what it would take away */
-	bool rules_failed;   /* the host's, as a whole */
+	const char *trouble; /* why the file can't be enforced; "" if it can */
+	uint64_t held;	     /* digest of the held file */
+	const char *takes;   /* what the held file would remove */
+	bool rules_failed;   /* the host's rules as a whole were refused */
 	uint32_t n_failed, n_conflicts;
-	uint32_t n_stopped; /* findings of policies that other people's rules stop, or may */
+	uint32_t n_stopped; /* policies that other people's rules stop, or may stop */
 	time_t loaded_at, passed_at;
 	char reason[64], error[640];
 	int64_t took_us;
 	uint64_t n_passes, n_passes_failed, n_revoked;
-	uint64_t repaired[N_DRIFT_OBJECTS]; /* what others undid; not what the file or the engine
-					       changed */
+	uint64_t repaired[N_DRIFT_OBJECTS]; /* repairs of what others undid; changes of the file or
+					       the engine do not count */
 	uint64_t durations[N_DURATIONS + 1], duration_sum_us;
 };
 
@@ -54,6 +54,6 @@ void report_failure(struct report *r, const struct error *err, const char *reaso
 		    int64_t took_us);
 void report_release(struct report *r);
 bool report_is_healthy(const struct report *r);
-/* Policies that wait or conflict, counted once each. */
+/* Policies that wait or are in conflict, each counted once. */
 uint32_t report_policies(const struct report *r, enum finding_kind kind);
 uint64_t report_repaired(const struct report *r);

@@ -6,7 +6,7 @@
 
 void tell_outcomes(const struct pass *p);
 /*
- * Conflicts and waiting policies are said when they come or change, not in every pass; *said is the
- * hash of what was said last.
+ * Logs conflicts and waiting policies when they appear or change, not in every pass. *said: hash of
+ * what was logged last.
  */
 void tell_findings(uint64_t *said, const struct pass *p);

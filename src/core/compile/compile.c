@@ -82,16 +82,22 @@ static void compile_networks(struct compiler *c)
 static void compile_bound(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
-		if (c->bridges[i])
-			*list_add(c->a, &c->host->bound) =
-				(struct bound_subnet){.subnet = c->config->networks.items[i].subnet,
-						      .bridge = c->bridges[i]};
+		for (enum family f = 0; f < N_FAMILIES; f++) {
+			struct prefix subnet = c->config->networks.items[i].ipam[f].subnet;
+
+			if (c->bridges[i] && subnet.ip.family)
+				*list_add(c->a, &c->host->bound) =
+					(struct bound_subnet){subnet, c->bridges[i], false};
+		}
 	list_each (network, &c->engine->networks)
-		if (network->bridge && network->subnet.ip.family == 4 &&
-		    !is_bound(c, network->subnet) && is_source(c, network->subnet))
-			*list_add(c->a, &c->host->bound) =
-				(struct bound_subnet){.subnet = prefix_canonical(network->subnet),
-						      .bridge = network->bridge};
+		for (enum family f = 0; f < N_FAMILIES; f++) {
+			struct prefix subnet = network->ipam[f].subnet;
+
+			if (network->bridge && subnet.ip.family && !is_bound(c, subnet) &&
+			    is_source(c, subnet))
+				*list_add(c->a, &c->host->bound) = (struct bound_subnet){
+					prefix_canonical(subnet), network->bridge, false};
+		}
 }
 
 static int by_bridge(const void *left, const void *right)
@@ -102,13 +108,11 @@ static int by_bridge(const void *left, const void *right)
 	return order ? order : prefix_compare(a->subnet, b->subnet);
 }
 
-#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4"
-
 /* Docker >= 28: such a network takes what is addressed to its containers. */
-static bool has_open_mode(const struct engine_network *network)
+static bool has_open_mode(const struct engine_network *network, uint8_t family)
 {
 	list_each (option, &network->options)
-		if (!strcmp(option->name, GATEWAY_MODE))
+		if (!strcmp(option->name, family == 6 ? GATEWAY_MODE6 : GATEWAY_MODE))
 			return strcmp(option->value, "nat") != 0 &&
 			       strcmp(option->value, "isolated") != 0;
 	return false;
@@ -116,7 +120,7 @@ static bool has_open_mode(const struct engine_network *network)
 
 static void add_home(struct compiler *c, struct prefix subnet, const char *bridge, bool open)
 {
-	if (bridge && subnet.ip.family == 4)
+	if (bridge && (subnet.ip.family == 4 || (subnet.ip.family == 6 && c->host->ipv6)))
 		*list_add(c->a, &c->host->homes) =
 			(struct bound_subnet){prefix_canonical(subnet), bridge, open};
 }
@@ -152,13 +156,15 @@ static void compile_homes(struct compiler *c)
 		if (e)
 			open[e - engine->networks.items] = declared->isolation == ISOLATION_OPEN;
 		else
-			add_home(c, declared->subnet, c->bridges[i], false);
+			for (enum family f = 0; f < N_FAMILIES; f++)
+				add_home(c, declared->ipam[f].subnet, c->bridges[i], false);
 	}
 	for (uint32_t i = 0; i < engine->networks.n; i++) {
 		const struct engine_network *network = &engine->networks.items[i];
 
 		list_each (subnet, &network->subnets)
-			add_home(c, *subnet, network->bridge, open[i] || has_open_mode(network));
+			add_home(c, *subnet, network->bridge,
+				 open[i] || has_open_mode(network, subnet->ip.family));
 	}
 	if (c->host->homes.n)
 		qsort(c->host->homes.items, c->host->homes.n, sizeof(struct bound_subnet),
@@ -229,6 +235,34 @@ static void compile_closed(struct compiler *c)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s", f->open_why);
 }
 
+static bool is_closed(const struct compiler *c, const char *bridge)
+{
+	list_each (closed, &c->host->closed)
+		if (!strcmp(closed->bridge, bridge))
+			return true;
+	return false;
+}
+
+/* Engines before 27 leave IPv6 open to everybody: that is no loss, but how they are. */
+static void compile_closed6(struct compiler *c)
+{
+	const struct filter6 *six = &c->facts->six;
+
+	if (six->docker_drops)
+		return;
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->bridges[i] && n->subnet6.ip.family && n->isolation != ISOLATION_OPEN &&
+		    !is_closed(c, c->bridges[i]))
+			*list_add(c->a, &c->host->closed6) =
+				(struct closed){c->bridges[i], n->internal, c->apart[i]};
+	}
+	if (six->open_why && c->host->closed6.n)
+		finding_add(c->findings, c->a, FINDING_NOTE, NONE, "host",
+			    "%s; harborwall closes IPv6 of its networks itself", six->open_why);
+}
+
 /* What this host lacks, and what that means. */
 static void compile_absences(struct compiler *c)
 {
@@ -243,6 +277,9 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
+	if (c->facts->no_forward6 && c->host->ipv6)
+		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
+			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);
 	if (c->engine->info_refused)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "engine",
 			    "it does not answer GET /info (%s; a proxy before its socket?): which "
@@ -268,10 +305,11 @@ static void compile_attachments(struct compiler *c, struct state *want)
 	}
 }
 
-static void add_handoff(struct compiler *c, struct space *host, const char *table,
+static void add_handoff(struct compiler *c, struct space *host, uint8_t family, const char *table,
 			const char *chain, bool behind, uint32_t bits)
 {
-	*list_add(c->a, &host->handoffs) = (struct handoff){.variant = c->facts->variant,
+	*list_add(c->a, &host->handoffs) = (struct handoff){.family = family,
+							    .variant = c->facts->variant,
 							    .table = table,
 							    .chain = chain,
 							    .behind = behind,
@@ -283,21 +321,31 @@ static void add_handoff(struct compiler *c, struct space *host, const char *tabl
  * to each other. Where there is no such chain, foreign rules and Docker's own share FORWARD: behind
  * them a packet is lost, so everything is handed over before them.
  */
+static void compile_handoffs_of(struct compiler *c, struct space *host, uint8_t family, bool filter,
+				bool docker_user, bool raw)
+{
+	struct hooks hooks = facts_hooks(c->facts);
+	bool split = docker_user && !hooks.top;
+
+	if (filter && split) {
+		add_handoff(c, host, family, "filter", "DOCKER-USER", true, hooks.accept);
+		add_handoff(c, host, family, "filter", "DOCKER-USER", false, hooks.between);
+	} else if (filter) {
+		add_handoff(c, host, family, "filter", docker_user ? "DOCKER-USER" : "FORWARD",
+			    false, hooks.accept);
+	}
+	if (raw)
+		add_handoff(c, host, family, "raw", "PREROUTING", !hooks.top, hooks.raw);
+}
+
 static void compile_handoffs(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
-	struct hooks hooks = facts_hooks(f);
-	bool split = hooks.docker_user && !hooks.top;
 
-	if (!f->no_filter && split) {
-		add_handoff(c, host, "filter", "DOCKER-USER", true, hooks.accept);
-		add_handoff(c, host, "filter", "DOCKER-USER", false, hooks.between);
-	} else if (!f->no_filter) {
-		add_handoff(c, host, "filter", hooks.docker_user ? "DOCKER-USER" : "FORWARD", false,
-			    hooks.accept);
-	}
-	if (f->raw_drops)
-		add_handoff(c, host, "raw", "PREROUTING", !hooks.top, hooks.raw);
+	compile_handoffs_of(c, host, 4, !f->no_filter, f->docker_user, f->raw_drops);
+	if (c->host->ipv6)
+		compile_handoffs_of(c, host, 6, f->six.exists, f->six.docker_user,
+				    f->six.raw_drops);
 }
 
 /* What stands stays, for a part of it would close what the rest opens. */
@@ -328,6 +376,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 	const struct facts *f = c->facts;
 	struct hooks hooks = facts_hooks(f);
 
+	hooks.raw_drops |= c->host->ipv6 && f->six.raw_drops;
 	host->reachable = true;
 	host->flows = c->host;
 	if (f->backend == BACKEND_IPTABLES)
@@ -339,6 +388,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 	else
 		program_host(&host->ruleset, c->a, c->host, &hooks);
 	host->forward = c->config->networks.n || c->config->policies.n;
+	host->forward6 = c->config->has_ipv6 && !f->no_forward6;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
 	if (host->ruleset.exists && f->variant != VARIANT_NONE)
@@ -363,6 +413,7 @@ static void compile_containers(struct compiler *c, struct state *want)
 		if (node->routing)
 			compile_ways(c, node, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
+		space.forward6 = space.ruleset.exists && c->of_node[i].ipv6;
 		if (!space.forward && !space.routes.n)
 			continue;
 		if (node->container) {
@@ -433,6 +484,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	c.of_node = arena_array(a, struct flows, c.nodes.list.n);
 	c.placed = arena_array(a, uint32_t, c.nodes.list.n);
 	c.host->counted = is_counted(config, facts);
+	c.host->ipv6 = config->has_ipv6;
 	for (uint32_t i = 0; i < c.nodes.list.n; i++)
 		c.of_node[i].counted = c.host->counted;
 	c.routes = routes_new(a, &c.nodes, config);
@@ -446,6 +498,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_between(&c);
 	compile_absences(&c);
 	compile_closed(&c);
+	compile_closed6(&c);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;

@@ -99,11 +99,13 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 
 uint64_t facts_digest(const struct facts *f)
 {
-	const bool bits[] = {
-		f->docker_user,	      f->docker_nftables,    f->mixed,	      f->takes_mark,
-		f->docker_drops,      f->raw_drops,	     f->forward_drop, f->ip_forward == 1,
-		f->no_engine != NULL, f->no_nf_tables,	     f->no_filter,    f->handoff_top,
-		f->elsewhere != NULL, f->bridges_unfiltered, f->direct_lost,  f->drops_lost};
+	const bool bits[] = {f->docker_user,	   f->docker_nftables,	  f->mixed,
+			     f->takes_mark,	   f->docker_drops,	  f->raw_drops,
+			     f->forward_drop,	   f->ip_forward == 1,	  f->no_engine != NULL,
+			     f->no_nf_tables,	   f->no_filter,	  f->handoff_top,
+			     f->elsewhere != NULL, f->bridges_unfiltered, f->direct_lost,
+			     f->drops_lost,	   f->six.exists,	  f->six.docker_user,
+			     f->six.docker_drops,  f->six.raw_drops,	  f->no_forward6 != NULL};
 	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
 
 	for (uint32_t i = 0; f->were_containers && i < f->were_containers->n; i++)

@@ -45,6 +45,19 @@ struct host_prefix {
 	struct prefix prefix;
 	const char *device; /* "several interfaces" of a route with several next hops */
 	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
+	bool advertised;  /* by a router of IPv6 */
+};
+
+/*
+ * What Docker's filter does with IPv6, in the same variant. Engines before 27 write nothing of it
+ * unless dockerd has --ip6tables, later ones do unless it has --ip6tables=false.
+ */
+struct filter6 {
+	bool exists;	   /* a filter table with a FORWARD chain … */
+	bool docker_user;  /* … that asks DOCKER-USER first */
+	bool docker_drops; /* Docker's isolation and drops stand */
+	bool raw_drops;
+	const char *open_why; /* where docker_drops is false: what is missing */
 };
 
 /* Facts about the host that the compiler needs; probed by app/observe. */
@@ -76,7 +89,11 @@ struct facts {
 	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
 	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
 	int ip_forward;		 /* of the host; -1 unknown */
-	bool forward_drop;	 /* policy of the variant's FORWARD chain is DROP */
+	struct filter6 six;
+	/* Why forwarding of IPv6 must not be turned on, and what helps; NULL: it is on, or may be.
+	 */
+	const char *no_forward6;
+	bool forward_drop;		       /* policy of the variant's FORWARD chain is DROP */
 	uint32_t user_end, raw_end, n_foreign; /* as struct filter_view has them */
 	bool handoff_top; /* HARBORWALL_HANDOFF=top: before every foreign rule, also from outside */
 	uint32_t mark_accept, mark_raw;

@@ -7,6 +7,11 @@
 #include "core/compile/routes.h"
 #include "core/ruleset/flows.h"
 
+/* An end that has both families, and what it has of each. */
+struct parts {
+	const struct peers *whole, *of[N_FAMILIES];
+};
+
 struct compiler {
 	struct arena *a;
 	const struct config *config;
@@ -19,8 +24,10 @@ struct compiler {
 	struct routes routes;
 	struct findings *findings;
 	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
-	LIST(struct node *) places;   /* of the translation at hand: NULL is the host */
-	uint32_t *placed;	      /* by node: the policy + 1 that was last placed there */
+	LIST(struct parts) parts;     /* of ends that have both families */
+	struct hash_index parts_by_whole;
+	LIST(struct node *) places; /* of the translation at hand: NULL is the host */
+	uint32_t *placed;	    /* by node: the policy + 1 that was last placed there */
 	const char **bridges; /* of each declared network, as it is or will be; NULL: it has none */
 	const char **beside;  /* its driver, if its packets do not pass this host; else NULL */
 	bool *apart;	      /* its containers do not reach each other */

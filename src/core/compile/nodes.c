@@ -47,10 +47,10 @@ bool node_is_running(const struct node *node)
 	return node->container && node->container->running;
 }
 
-bool node_has_default_route(const struct node *node)
+bool node_has_default_route(const struct node *node, uint8_t family)
 {
 	list_each (seat, &node->seats)
-		if (!seat->internal && seat->gateway.family)
+		if (!seat->internal && seat->gateway.family == family)
 			return true;
 	return false;
 }
@@ -123,25 +123,31 @@ static void seat_by_engine(struct node *node, struct arena *a, const struct engi
 {
 	list_each (endpoint, &node->container->endpoints) {
 		const struct engine_network *n = engine_find_network(engine, endpoint->network);
-		struct seat *seat;
+		const struct ip gateways[] = {endpoint->gateway, endpoint->gateway6};
+		const struct ip ips[] = {endpoint->ip, endpoint->ip6};
+		const struct ip configured[] = {endpoint->configured, endpoint->configured6};
 
-		if (!n || !n->subnet.ip.family)
-			continue; /* none, host, and networks without IPv4 */
-		seat = list_add(a, &node->seats);
-		seat->network = n->name;
-		seat->subnet = prefix_canonical(n->subnet);
-		seat->gateway = endpoint->gateway.family ? endpoint->gateway : n->gateway;
-		seat->internal = n->internal || !n->bridge;
-		seat->ip = endpoint->ip.family ? endpoint->ip : endpoint->configured;
+		for (enum family f = 0; n && f < N_FAMILIES; f++) {
+			struct seat *seat;
+
+			if (!n->ipam[f].subnet.ip.family || (f == FAMILY_6 && !n->ipv6))
+				continue; /* none, host, and networks without this family */
+			seat = list_add(a, &node->seats);
+			seat->network = n->name;
+			seat->subnet = prefix_canonical(n->ipam[f].subnet);
+			seat->gateway = gateways[f].family ? gateways[f] : n->ipam[f].gateway;
+			seat->internal = n->internal || !n->bridge;
+			seat->ip = ips[f].family ? ips[f] : configured[f];
+		}
 	}
 }
 
-static struct seat *seat_on(struct node *node, struct arena *a, const char *network)
+static struct seat *seat_on(struct node *node, struct arena *a, const char *network, uint8_t family)
 {
 	struct seat *seat;
 
 	list_each (old, &node->seats)
-		if (!strcmp(old->network, network))
+		if (old->subnet.ip.family == family && !strcmp(old->network, network))
 			return old;
 	seat = list_add(a, &node->seats);
 	seat->network = network;
@@ -165,6 +171,7 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 		struct home *home = &nodes->of_address[i];
 		struct node *node = home->node == NONE ? NULL : &nodes->list.items[home->node];
 		const struct network *network;
+		const struct ipam *ipam;
 		struct seat *seat;
 		bool bridged;
 
@@ -173,11 +180,12 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 		if (!home->seated)
 			continue;
 		network = &config->networks.items[address->network];
-		seat = seat_on(node, a, network->name);
+		ipam = &network->ipam[ip_family(address->ip)];
+		seat = seat_on(node, a, network->name, address->ip.family);
 		bridged = network_bridge(network, engine);
 		*seat = (struct seat){.network = network->name,
-				      .subnet = network->subnet,
-				      .gateway = bridged ? network->gateway : (struct ip){0},
+				      .subnet = ipam->subnet,
+				      .gateway = bridged ? ipam->gateway : (struct ip){0},
 				      .internal = network->internal || !bridged,
 				      .ip = address->ip,
 				      .declared = true};

@@ -9,6 +9,7 @@
 #include "core/engine/engine.h"
 #include "core/resolve/resolve.h"
 
+/* Of one family on one network. */
 struct seat {
 	const char *network;  /* Docker's name */
 	struct prefix subnet; /* canonical */
@@ -61,7 +62,7 @@ uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip);
 /* The node that holds an address, NULL if none does. */
 struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip);
 bool node_is_running(const struct node *node);
-/* Docker gives it a default route: it sits on a network that is not internal. */
-bool node_has_default_route(const struct node *node);
+/* Docker gives it a default route of this family: it sits on a network that is not internal. */
+bool node_has_default_route(const struct node *node, uint8_t family);
 /* The seat whose subnet holds the address, NULL if it has none there. */
 const struct seat *node_seat_in(const struct node *node, struct ip ip);

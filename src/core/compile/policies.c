@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "core/compile/impl.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 static void find_matches(struct compiler *c, const struct policy *p)
@@ -26,12 +27,84 @@ static void find_matches(struct compiler *c, const struct policy *p)
 	}
 }
 
-/* They outlive the policy at hand. */
-static const struct traffic *kept_matches(struct compiler *c, uint32_t *n)
+/* "icmp" means each family's own. */
+static struct traffic match_in(struct traffic match, uint8_t family)
 {
+	if (family == 6 && match.proto == IPPROTO_ICMP)
+		match.proto = IPPROTO_ICMPV6;
+	return match;
+}
+
+/* They outlive the policy at hand. */
+static const struct traffic *kept_matches(struct compiler *c, uint8_t family, uint32_t *n)
+{
+	struct traffic *kept = arena_take(c->a, c->matches.n * sizeof(struct traffic));
+
 	*n = c->matches.n;
-	return memcpy(arena_take(c->a, c->matches.n * sizeof(struct traffic)), c->matches.items,
-		      c->matches.n * sizeof(struct traffic));
+	for (uint32_t i = 0; i < c->matches.n; i++)
+		kept[i] = match_in(c->matches.items[i], family);
+	return kept;
+}
+
+/* --- ends of both families --- */
+
+static const struct peers *part_of(struct compiler *c, const struct peers *peers, uint8_t family)
+{
+	struct peers *part = arena_new(c->a, struct peers);
+
+	*part = (struct peers){.items = arena_array(c->a, struct peer, peers->n),
+			       .match = peers->match,
+			       .network = NONE};
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (peers->items[i].net.ip.family == family) {
+			part->items[part->n++] = peers->items[i];
+			part->hash =
+				hash_more(part->hash, &peers->items[i].net, sizeof(struct prefix));
+		}
+	part->network = part->n ? part->items[0].network : NONE;
+	for (uint32_t i = 0; i < part->n; i++)
+		if (part->items[i].network != part->network)
+			part->network = NONE;
+	return part;
+}
+
+/* Policies name the same few lists: each is taken apart once. */
+static const struct peers *known_part_of(struct compiler *c, const struct peers *peers,
+					 uint8_t family)
+{
+	uint32_t at = hash_index_find(&c->parts_by_whole, hash_bytes(&peers, sizeof(peers)), i,
+				      c->parts.items[i].whole == peers);
+
+	if (at == NONE) {
+		at = c->parts.n;
+		*list_add(c->a, &c->parts) =
+			(struct parts){peers, {part_of(c, peers, 4), part_of(c, peers, 6)}};
+		hash_index_grow(&c->parts_by_whole, c->a, &c->parts, i,
+				hash_bytes(&c->parts.items[i].whole, sizeof(peers)));
+	}
+	return c->parts.items[at].of[family == 6 ? FAMILY_6 : FAMILY_4];
+}
+
+/* Those of one family; mostly these are all or none. */
+static const struct peers *of_family(struct compiler *c, const struct peers *peers, uint8_t family)
+{
+	static const struct peers nobody = {.network = NONE};
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		n += peers->items[i].net.ip.family == family;
+	if (n == peers->n)
+		return peers;
+	return n ? known_part_of(c, peers, family) : &nobody;
+}
+
+/* As rules call a part: of a list that has both families the one of IPv6 has another name. */
+static const char *name_of_part(struct compiler *c, const char *name, const struct peers *whole,
+				const struct peers *part)
+{
+	bool second = part != whole && part->n && part->items[0].net.ip.family == 6;
+
+	return name && second ? arena_printf(c->a, "%s_v6", name) : name;
 }
 
 /* The ports as the target sees them. */
@@ -106,9 +179,8 @@ static void need_routes(struct compiler *c, const struct peers *from, const stru
 			const struct peer *src = &from->items[s], *dst = &to->items[d];
 			struct home here = home_of(c, src), there = home_of(c, dst);
 
-			if (src->net.ip.family == dst->net.ip.family &&
-			    (here.network == NONE || here.network != there.network) &&
-			    !routes_know(&c->routes, here, there))
+			if ((here.network == NONE || here.network != there.network) &&
+			    (src->net.ip.family == 6 || !routes_know(&c->routes, here, there)))
 				routes_need(&c->routes, end_of(c, src), end_of(c, dst), origin);
 		}
 }
@@ -127,6 +199,7 @@ static void grant_routes(struct compiler *c, const struct grant *grant)
 static void grant(struct compiler *c, struct grant grant)
 {
 	note_guests(c, grant.from);
+	c->host->ipv6 |= grant.to->items[0].net.ip.family == 6;
 	*list_add(c->a, &c->host->grants) = grant;
 }
 
@@ -173,17 +246,21 @@ static bool stays_within(const struct compiler *c, const struct peers *from, con
 static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *r)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	struct grant new = {.from = r->from,
-			    .to = without_those_beside(c, r->subject),
-			    .from_name = name_of_list(c, p->from),
-			    .to_name = name_of_list(c, p->subject),
-			    .origin = i};
+	const struct peers *all = without_those_beside(c, r->subject);
 
-	if (!new.to->n || stays_within(c, new.from, new.to))
-		return;
-	new.matches = kept_matches(c, &new.n_matches);
-	grant(c, new);
-	grant_routes(c, &new);
+	each_family (family) {
+		const struct peers *from = of_family(c, r->from, family),
+				   *to = of_family(c, all, family);
+		struct grant new = {.from = from, .to = to, .origin = i};
+
+		if (!from->n || !to->n || stays_within(c, from, to))
+			continue;
+		new.from_name = name_of_part(c, name_of_list(c, p->from), r->from, from);
+		new.to_name = name_of_part(c, name_of_list(c, p->subject), all, to);
+		new.matches = kept_matches(c, family, &new.n_matches);
+		grant(c, new);
+		grant_routes(c, &new);
+	}
 }
 
 static const struct peers *one_peer(struct compiler *c, struct prefix net)
@@ -244,9 +321,9 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		return;
 	}
 	list_each (seat, &node->seats)
-		declared |= seat->declared;
+		declared |= seat->declared && seat->ip.family == t->to.family;
 	list_each (seat, &node->seats) {
-		if (!seat->ip.family || (declared && !seat->declared) ||
+		if (seat->ip.family != t->to.family || (declared && !seat->declared) ||
 		    is_reached_from(c, seat, t->to))
 			continue;
 		grant_translated(c, one_peer(c, prefix_of(seat->ip)), NULL, prefix_of(t->to), match,
@@ -264,7 +341,8 @@ static bool host_masquerades(struct compiler *c, const struct policy *p,
 
 	if (p->masquerade != MASQUERADE_AUTO)
 		return p->masquerade == MASQUERADE_YES;
-	return node && (!node_has_default_route(node) || !answers_come_back(node, t->to, t->from));
+	return node && (!node_has_default_route(node, t->to.family) ||
+			!answers_come_back(node, t->to, t->from));
 }
 
 static void note_hairpin(struct compiler *c, const struct policy *p, struct ip to)
@@ -272,7 +350,7 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 	if (p->masquerade == MASQUERADE_NO)
 		return;
 	for (uint32_t i = 0; i < c->config->networks.n; i++) {
-		struct prefix subnet = c->config->networks.items[i].subnet;
+		struct prefix subnet = c->config->networks.items[i].ipam[ip_family(to)].subnet;
 
 		if (c->bridges[i] && prefix_contains(subnet, to) &&
 		    (!p->iface || !strcmp(config_name(c->config, p->iface), c->bridges[i])))
@@ -286,6 +364,7 @@ static void add_translation(struct compiler *c, struct translation t, struct nod
 
 	if (t.from.ip.family && !t.from.len)
 		t.from = (struct prefix){0}; /* any */
+	flows->ipv6 |= t.to.family == 6;
 	*list_add(c->a, &flows->translations) = t;
 }
 
@@ -320,7 +399,7 @@ static void translate_list(struct compiler *c, const struct policy *p, struct tr
 		t.masquerade = masquerade;
 		t.list = part->n > FEW_SOURCES ? part : NULL;
 		list_each (match, &c->matches) {
-			t.match = *match;
+			t.match = match_in(*match, t.to.family);
 			for (uint32_t s = 0; s < part->n; s++) {
 				t.from = part->items[s].net;
 				add_translation(c, t, node);
@@ -348,7 +427,7 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to,
 					    t.origin);
 		list_each (match, &c->matches) {
-			t.match = *match;
+			t.match = match_in(*match, t.to.family);
 			add_translation(c, t, node);
 			if (node)
 				allow_translated(c, node, &t);
@@ -357,22 +436,38 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 }
 
 /* One translation for every source (or one for anybody) and every match. */
-static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
+static void translate_to(struct compiler *c, uint32_t i, const struct resolved *r, struct ip to,
+			 struct node *node)
 {
 	const struct policy *p = &c->config->policies.items[i];
+	const struct peers *from = of_family(c, r->from, to.family);
 	struct translation t = {.iface = config_name(c->config, p->iface),
-				.to = r->to->items[0].net.ip,
+				.to = to,
 				.to_port = p->to_port,
-				.list_name = name_of_list(c, p->from),
+				.list_name =
+					name_of_part(c, name_of_list(c, p->from), r->from, from),
 				.origin = i};
 
+	if (p->from && !from->n)
+		return;
 	/* a list is sorted: "any" comes first, and then everybody is meant */
-	if (p->from && r->from->n > FEW_SOURCES && r->from->items[0].net.len)
-		translate_list(c, p, t, r->from, node);
+	if (p->from && from->n > FEW_SOURCES && from->items[0].net.len)
+		translate_list(c, p, t, from, node);
 	else
-		translate_few(c, p, t, p->from && r->from->items[0].net.len ? r->from : NULL, node);
+		translate_few(c, p, t, p->from && from->items[0].net.len ? from : NULL, node);
 	if (!node)
 		note_hairpin(c, p, t.to);
+}
+
+/* A target with both families: each in its own. */
+static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
+{
+	each_family (family) {
+		const struct peers *to = of_family(c, r->to, family);
+
+		if (to->n)
+			translate_to(c, i, r, to->items[0].net.ip, node);
+	}
 }
 
 /* What comes from the container itself is all of its own traffic. */
@@ -386,24 +481,38 @@ static bool holds_its_own(const struct compiler *c, const struct peers *peers,
 	return false;
 }
 
-static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
+static void masquerade_family(struct compiler *c, uint32_t i, const struct resolved *r,
+			      struct node *node, uint8_t family)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	struct flows *flows = node ? &c->of_node[node - c->nodes.list.items] : c->host;
-	const struct peers *from = p->from ? r->from : r->subject;
+	const struct peers *sources = p->from ? r->from : r->subject;
+	const struct peers *from = of_family(c, sources, family), *to = of_family(c, r->to, family);
 	bool own = !p->from && !p->iface && !p->name; /* what leaves the subject's containers */
 	struct masquerading m = {
+		.family = family,
 		.oface = config_name(c->config, p->iface),
 		.from = own || !from->n || (node && holds_its_own(c, from, node)) ? NULL : from,
-		.from_name = name_of_list(c, p->from ? p->from : p->subject),
-		.to = r->to->n ? r->to : NULL,
-		.to_name = name_of_list(c, p->to),
+		.from_name = name_of_part(c, name_of_list(c, p->from ? p->from : p->subject),
+					  sources, from),
+		.to = to->n ? to : NULL,
+		.to_name = name_of_part(c, name_of_list(c, p->to), r->to, to),
 		.origin = i};
 
+	if ((sources->n && !from->n) || (r->to->n && !to->n) ||
+	    (family == 6 && !c->config->has_ipv6 && !from->n && !to->n))
+		return;
+	flows->ipv6 |= family == 6;
 	list_each (match, &c->matches) {
-		m.match = *match;
+		m.match = match_in(*match, family);
 		*list_add(c->a, &flows->masquerades) = m;
 	}
+}
+
+static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
+{
+	each_family (family)
+		masquerade_family(c, i, r, node, family);
 }
 
 /* NULL is the host. */

@@ -19,7 +19,9 @@ struct need {
 /* Of one node. */
 struct needs {
 	LIST(struct need) list;
-	struct ip gateway; /* of all its declared seats; family 0: they differ, or have none */
+	bool has_ipv6;	   /* some of these are */
+	struct ip gateway; /* of all its declared seats of IPv4; family 0: they differ, or have none
+			    */
 	uint64_t *crossed; /* where its crossings are, a bit by the network's place in by_subnet */
 	uint32_t n_crossed;
 };
@@ -33,15 +35,25 @@ static uint32_t words_of_networks(const struct config *config)
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
-static bool docker_routes_it(const struct node *node)
+static bool docker_routes_it(const struct node *node, uint8_t family)
 {
-	return node->seats.n == 1 && node_has_default_route(node);
+	uint32_t n = 0;
+
+	list_each (seat, &node->seats)
+		n += seat->subnet.ip.family == family;
+	return n == 1 && node_has_default_route(node, family);
+}
+
+/* What is known of routes and rules of the container's own: IPv4's. */
+static const struct routing *own_routing(const struct node *node, uint8_t family)
+{
+	return family == 4 ? node->routing : NULL;
 }
 
 /* Nor where the container itself has other routes. */
-static bool default_route_is_right(const struct node *node)
+static bool default_route_is_right(const struct node *node, uint8_t family)
 {
-	return docker_routes_it(node) && !node->routing;
+	return docker_routes_it(node, family) && !own_routing(node, family);
 }
 
 static struct ip common_gateway(const struct node *node)
@@ -49,7 +61,7 @@ static struct ip common_gateway(const struct node *node)
 	struct ip found = {0};
 
 	list_each (seat, &node->seats) {
-		if (!seat->declared || !seat->gateway.family)
+		if (!seat->declared || seat->gateway.family != 4)
 			continue;
 		if (found.family && !ip_equal(seat->gateway, found))
 			return (struct ip){0};
@@ -67,14 +79,19 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 		r.no_routes_needed[i] = OPENS_AS_THIS;
 	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->n_by_subnet; i++)
-		r.place_of_network[config->by_subnet[i]] = i;
+		if (config->by_subnet[i].subnet.ip.family == 4)
+			r.place_of_network[config->by_subnet[i].network] = i;
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
 	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
-		r.of_node[i].gateway = common_gateway(&nodes->list.items[i]);
-		if (default_route_is_right(&nodes->list.items[i]))
+		const struct node *node = &nodes->list.items[i];
+
+		r.of_node[i].gateway = common_gateway(node);
+		if (default_route_is_right(node, 4))
 			r.crossings[i] = r.no_routes_needed;
 		else
+			r.anybody_lost = true;
+		if (config->has_ipv6 && !default_route_is_right(node, 6))
 			r.anybody_lost = true;
 	}
 	return r;
@@ -92,7 +109,7 @@ struct end routes_end(const struct nodes *nodes, struct prefix net)
 static const struct seat *seat_with_gateway(const struct node *node, struct ip own)
 {
 	list_each (seat, &node->seats)
-		if ((seat->declared || node->routing) && seat->gateway.family &&
+		if ((seat->declared || own_routing(node, own.family)) && seat->gateway.family &&
 		    ip_equal(seat->ip, own))
 			return seat;
 	return NULL;
@@ -142,26 +159,30 @@ static void one_way(struct routes *routes, const struct node *node, struct ip ow
 {
 	uint32_t i = index_of(routes, node), network = peer->network;
 	struct needs *needs = &routes->of_node[i];
+	bool one_gateway = needs->gateway.family && own.family == 4;
 	struct need need = {.peer = peer->net, .strength = strength, .origin = origin};
 
 	need.here = seat_with_gateway(node, own);
 	if (!need.here || node_seat_in(node, peer->net.ip))
 		return;
-	if (!needs->gateway.family || network == NONE) {
+	if (!one_gateway || network == NONE) {
 		if (peer->node)
 			need.there = node_seat_in(peer->node, peer->net.ip);
 		network = network_of(routes, destination(&need));
 	}
-	if (needs->gateway.family && network != NONE)
+	if (one_gateway && network != NONE) {
 		cross(routes, i, network, strength, origin);
-	else
-		*list_add(routes->a, &needs->list) = need;
+		return;
+	}
+	*list_add(routes->a, &needs->list) = need;
+	needs->has_ipv6 |= own.family == 6;
 }
 
 static bool covers_all_of(const struct node *node, struct prefix own)
 {
 	list_each (seat, &node->seats)
-		if (seat->declared && !prefix_contains(own, seat->ip))
+		if (seat->declared && seat->ip.family == own.ip.family &&
+		    !prefix_contains(own, seat->ip))
 			return false;
 	return true;
 }
@@ -177,7 +198,7 @@ static void members_to(struct routes *routes, struct prefix own, const struct en
 		const struct node *node = &nodes->list.items[nodes->by_ip[i].node];
 		enum strength weaker = strength;
 
-		if (default_route_is_right(node))
+		if (default_route_is_right(node, own.ip.family))
 			continue;
 		if (strength == OPENS_AS_THIS && covers_all_of(node, own))
 			weaker = OPENS_AS_ANY;
@@ -192,7 +213,7 @@ static void ways_to(struct routes *routes, const struct end *own, const struct e
 		return;
 	if (!prefix_is_single(own->net))
 		members_to(routes, own->net, peer, strength, origin);
-	else if (own->node && !default_route_is_right(own->node))
+	else if (own->node && !default_route_is_right(own->node, own->net.ip.family))
 		one_way(routes, own->node, own->net.ip, peer, strength, origin);
 }
 
@@ -200,14 +221,15 @@ static void ways_to(struct routes *routes, const struct end *own, const struct e
 static bool is_content(const struct routes *routes, const struct end *end)
 {
 	if (prefix_is_single(end->net))
-		return !end->node || default_route_is_right(end->node);
+		return !end->node || default_route_is_right(end->node, end->net.ip.family);
 	return !routes->anybody_lost;
 }
 
 /* By 64 bits of hash: that two flows share them is less likely than that the memory forgets. */
 static bool is_known(struct routes *r, const struct end *src, const struct end *dst)
 {
-	if (src->network != NONE && dst->network != NONE && src->node && dst->node)
+	if (src->network != NONE && dst->network != NONE && src->node && dst->node &&
+	    src->net.ip.family == 4)
 		return false; /* needs of these are told apart quicker */
 	return hash_set_has_or_add(
 		&r->known, r->a,
@@ -219,6 +241,7 @@ static bool was_asked(const struct routes *routes, const struct end *own, const 
 		      enum strength strength)
 {
 	return own->node && own->network != NONE && peer->network != NONE &&
+	       own->net.ip.family == 4 &&
 	       routes_strongest(routes, index_of(routes, own->node), peer->network) >= strength;
 }
 
@@ -241,7 +264,7 @@ void routes_need_gateway(struct routes *routes, const struct node *node, struct 
 {
 	const struct seat *here = seat_with_gateway(node, own);
 
-	if (node->routing && here)
+	if (own_routing(node, own.family) && here)
 		*list_add(routes->a, &routes->of_node[index_of(routes, node)].list) =
 			(struct need){.peer = prefix_of(here->gateway),
 				      .here = here,
@@ -298,7 +321,7 @@ static const struct need **sorted_needs(const struct needs *needs, struct arena 
 	*n = needs->list.n;
 	for (uint32_t i = 0; i < *n; i++)
 		all[i] = &needs->list.items[i];
-	if (!needs->gateway.family)
+	if (!needs->gateway.family || needs->has_ipv6)
 		*n = keep_one_per_peer(all, *n, a);
 	order = order_of(all, *n, a, false);
 	sorted = arena_array(a, const struct need *, *n);
@@ -358,7 +381,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 	route.device = device;
 	if (on_link)
 		route.via = (struct ip){0};
-	else if (!docker_routes_it(node) || !device)
+	else if (!docker_routes_it(node, 4) || !device)
 		add_route(a, space, route, TABLE_MAIN);
 	if (!prefix_is_single(route.dst))
 		packet.dst = ip_plus(packet.dst, 1);
@@ -377,7 +400,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 static void add(const struct node *node, struct arena *a, struct space *space, struct route route,
 		enum strength strength)
 {
-	if (node->routing)
+	if (own_routing(node, route.dst.ip.family))
 		add_where_needed(node, a, space, route, strength);
 	else
 		*list_add(a, &space->routes) = route;
@@ -426,7 +449,7 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 	for (uint32_t w = 0; w < words; w++)
 		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
 			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
-			uint32_t network = config->by_subnet[place];
+			uint32_t network = config->by_subnet[place].network;
 
 			add(&routes->nodes->list.items[node], a, space,
 			    (struct route){.dst = config->networks.items[network].subnet,
@@ -443,7 +466,7 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 {
 	const struct needs *needs = &routes->of_node[i];
 	const struct node *node = &routes->nodes->list.items[i];
-	bool in_order = !node->routing;
+	bool in_order = !node->routing && !needs->has_ipv6;
 
 	if (needs->list.n)
 		in_order &= add_listed(needs, node, a, scratch, space);

@@ -24,8 +24,8 @@ struct routes {
 	const struct config *config;
 	struct needs *of_node; /* one per node */
 	/*
-	 * By node, of those whose needs one gateway serves, and by declared network: the strongest
-	 * need so far for what is there, its origin above its strength. NULL: none yet.
+	 * Of IPv4, by node, of those whose needs one gateway serves, and by declared network: the
+	 * strongest need so far for what is there, its origin above its strength. NULL: none yet.
 	 */
 	uint32_t **crossings;
 	uint32_t *place_of_network; /* in config->by_subnet */
@@ -51,8 +51,8 @@ static inline unsigned routes_strongest(const struct routes *r, uint32_t node, u
 }
 
 /*
- * Most flows stand between networks that others stand between, too: what both ends need was asked
- * before, and there is no need to say it again.
+ * Of IPv4. Most flows stand between networks that others stand between, too: what both ends need
+ * was asked before, and there is no need to say it again.
  */
 static inline bool routes_know(const struct routes *r, struct home src, struct home dst)
 {

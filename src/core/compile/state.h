@@ -25,28 +25,29 @@ struct route {
 struct space {
 	const char *container; /* name; NULL: the host */
 	const char *container_id;
-	int pid;		       /* 0: not running, the space waits */
-	bool reachable;		       /* of what was read */
-	const char *obstacle;	       /* why it is not, if that is no matter of course */
-	struct ruleset ruleset;	       /* table inet harborwall */
-	const struct flows *flows;     /* of what is wanted: what its rules were made of */
-	leftover_list leftovers;       /* of what was read: somebody wrote these without a mark */
-	wall_list walls;	       /* of what was read: other people's rules on the way */
-	const char *not_searched;      /* … and why it could not be searched for them; or NULL */
-	ipt_chains chains;	       /* the iptables backends' */
-	LIST(struct route) routes;     /* of our protocol number */
-	struct routing routing;	       /* of what was read of a container */
-	bool forward;		       /* ip_forward is (wanted) 1; wanted false: leave it */
+	int pid;		   /* 0: not running, the space waits */
+	bool reachable;		   /* of what was read */
+	const char *obstacle;	   /* why it is not, if that is no matter of course */
+	struct ruleset ruleset;	   /* table inet harborwall */
+	const struct flows *flows; /* of what is wanted: what its rules were made of */
+	leftover_list leftovers;   /* of what was read: somebody wrote these without a mark */
+	wall_list walls;	   /* of what was read: other people's rules on the way */
+	const char *not_searched;  /* … and why it could not be searched for them; or NULL */
+	ipt_chains chains;	   /* the iptables backends' */
+	LIST(struct route) routes; /* of our protocol number */
+	struct routing routing;	   /* of what was read of a container */
+	bool forward, forward6;	   /* of each family: it is (wanted) 1; wanted false: leave it */
 	LIST(struct handoff) handoffs; /* host only */
 	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */
 };
 
+/* A container on a network: one for the addresses of both families there. */
 struct attachment {
 	const char *container, *container_id; /* id NULL: no such container, waiting */
 	const char *network;
-	struct ip ip;
-	uint32_t address; /* index into config->addresses, or NONE */
-	bool managed;	  /* of what was read: bears our mark */
+	struct ip ip, ip6; /* family 0: none is declared */
+	uint32_t address;  /* index into config->addresses of the first one, or NONE */
+	bool managed;	   /* of what was read: bears our mark */
 };
 
 struct state {

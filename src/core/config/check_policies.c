@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the fields of a policy mean together, and dnat policies against each other. */
+/* What a policy's fields mean together, and conflicts between dnat policies. */
 #include "core/config/impl.h"
 
 #include <stdlib.h>
@@ -28,15 +28,15 @@ static void check_policy(const struct checker *c, uint32_t i)
 	bool has_subject = p->kind != SUBJECT_NONE;
 
 	if (p->nat == NAT_NO && p->from && !has_subject)
-		error_at(c, i, NULL, "no subject; write selector, container_name or service_name");
+		error_at(c, i, NULL, "no subject; add selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		error_at(c, i, "nat", "dnat without a target; write \"to\"");
 	if (p->nat == NAT_DNAT && config_list(c->config, p->to))
 		error_at(c, i, "to", "several targets come in a later version; name one");
 	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
 		error_at(c, i, "nat",
-			 "no place for it; write iface (on the host), name or selector (in that "
-			 "container)");
+			 "no place for the translation; add iface (on the host), or name or "
+			 "selector (in that container)");
 	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
 	    p->protos & (uint8_t)~PROTO_ICMP)
 		error_at(c, i, NULL,
@@ -49,10 +49,10 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, "to_port", "icmp and any have no ports; leave to_port or proto out");
 	if (p->nat == NAT_NO && !p->from)
 		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
-			"neither from nor nat: this policy does nothing");
+			"no effect: the policy has neither from nor nat");
 }
 
-/* What a dnat takes, and where it sends it: one for every protocol and range of ports. */
+/* What a dnat matches and where it sends it: one record per protocol and port range. */
 struct taking {
 	const char *key; /* place, interface, source, protocol */
 	uint16_t low, high;
@@ -91,7 +91,7 @@ static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 
 		if (!(p->protos & proto))
 			continue;
-		/* a list's number: lists of different members may be called the same */
+		/* the list's number: different lists may have the same label */
 		key = arena_printf(c->a, "%s\n%s\n%s\n%u\n%u", name_or_empty(c, p->name), subject,
 				   name_or_empty(c, p->iface), p->from, proto);
 		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
@@ -126,8 +126,8 @@ static void check_dnats(const struct checker *c)
 
 			if (later != said)
 				error_at(c, later, "to",
-					 "policies[%u] sends the same packets to \"%s\"; one of "
-					 "the two must go",
+					 "policies[%u] sends the same packets to \"%s\"; remove "
+					 "one of the two",
 					 first,
 					 config_name(c->config,
 						     c->config->policies.items[first].to));

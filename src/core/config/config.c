@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From the text to a config: one tree of the whole text, decoded node by node. */
+/* From text to config: one tree of the whole text, decoded node by node. */
 #include "core/config/config.h"
 
 #include "core/config/impl.h"
@@ -53,7 +53,7 @@ static void *keep(struct arena *a, const void *bytes, size_t size)
 	((list)->items = keep((a), (list)->items, (list)->n * sizeof(*(list)->items)),             \
 	 (list)->cap = (list)->n)
 
-/* For as long as the config is kept, in just as much memory as it takes. */
+/* Copies what is kept as long as the config, into exactly as much memory as it needs. */
 static void keep_policies(struct config *config, struct decoder *d)
 {
 	if (!d->names.n)
@@ -65,7 +65,7 @@ static void keep_policies(struct config *config, struct decoder *d)
 	memcpy(&config->lists, &d->lists.list, sizeof(config->lists));
 }
 
-enum { COMMENTS_PART = 8 }; /* of a text that is mostly policies with comments */
+enum { COMMENTS_PART = 8 }; /* expected share of comments in a text, which is mostly policies */
 
 bool config_parse(struct config_text *kept, struct diags *diags, const char *text, size_t len)
 {

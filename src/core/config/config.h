@@ -2,6 +2,13 @@
 /*
  * networks.json, decoded and checked: what the user declared, nothing derived yet. Names are
  * resolved in core/resolve/resolve.h. Pure: bytes in, records and diagnostics out.
+ *
+ * In this room:
+ *     config.h   the types, loading, and look-ups
+ *     fields.h   objects of the file, decoded by tables of their fields
+ *     place.h    where in the file a declaration stands
+ *     drivers.h  what Docker's network drivers mean for packets
+ *     impl.h     what the sources of this room share
  */
 #pragma once
 
@@ -14,15 +21,20 @@ enum {
 	CONFIG_MAX_ADDRESSES = 65536,
 	CONFIG_MAX_NETWORKS = 4096,
 	CONFIG_MAX_TESTS = 10000,
-	CONFIG_MAX_LISTED = 262144, /* prefixes of all lists, each list counted once */
+	CONFIG_MAX_LISTED = 262144, /* prefixes in all lists, each list counted once */
 	CONFIG_MAX_LIST_FILES = 64,
 };
+
+/* Whether a file may name IPv6: not before its rules are built. */
+#ifndef CONFIG_TAKES_IPV6
+#define CONFIG_TAKES_IPV6 0
+#endif
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
-/* Protocols are a set; an absent "proto" is tcp, of masquerade without ports it is any. */
+/* Protocols are a set. An absent "proto" means tcp; for masquerade without ports it means any. */
 enum proto {
 	PROTO_TCP = 1 << 0,
 	PROTO_UDP = 1 << 1,
@@ -31,7 +43,7 @@ enum proto {
 	PROTO_ANY = 1 << 4,
 };
 
-/* As files call it: one of the set. */
+/* The name of one protocol of the set. */
 const char *proto_name(enum proto proto);
 uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
 
@@ -45,28 +57,53 @@ struct pair {
 
 typedef LIST(const char *) name_list;
 
+/* What a network has in one family, as Docker's IPAM knows it. All-zero: nothing. */
+struct ipam {
+	struct prefix subnet;
+	struct ip gateway;
+	struct prefix ip_range; /* of dynamic addresses; family 0: none */
+};
+
 struct network {
 	const char *key;  /* networks.KEY */
 	const char *name; /* Docker's name */
-	struct prefix subnet;
-	struct ip gateway;
+	union {
+		struct ipam ipam[N_FAMILIES]; /* at least one has a subnet */
+		struct {
+			struct prefix subnet;
+			struct ip gateway;
+			struct prefix ip_range; /* declared, or the largest free half, quarter … */
+			struct prefix subnet6;
+			struct ip gateway6;
+			struct prefix ip_range6;
+		};
+	};
 	const char *driver; /* "bridge" unless said otherwise */
 	bool internal;
 	uint32_t mtu; /* 0: Docker's default */
 	LIST(struct pair) labels;
 	LIST(struct pair) options;
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
-	struct prefix ip_range; /* declared, or the largest free half, quarter …; family 0: none */
-	bool bridge_name_declared, ip_range_declared;
+	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
 };
 
-/* Names that many things bear or mean are numbers, of config->names; 0 where absent. */
+/*
+ * One address of a container. An entry of ips with `ip` and `ip6` is two of these, side by side, of
+ * one key and the same names. Names that many things bear or mean are numbers, of config->names; 0
+ * where absent.
+ */
 struct address {
 	const char *key; /* ips.KEY */
-	struct ip ip;
+	struct ip ip;	 /* of either family */
 	uint32_t container_name, selector, service_name;
 	uint32_t network; /* index of the network whose subnet holds it, or NONE */
+};
+
+/* A network's subnet of one family. */
+struct declared_subnet {
+	struct prefix subnet;
+	uint32_t network;
 };
 
 /* Docker's name of the container that an address belongs to: container_name, else selector. */
@@ -77,12 +114,12 @@ static inline uint32_t address_container(const struct address *address)
 
 /* A member of a list that is a name. */
 struct listed_name {
-	uint32_t name, node; /* node: where it stands, while the file is loaded */
+	uint32_t name, node; /* node: its place, while the file is loaded */
 };
 
 /*
- * Several that policies name as one source or target: a list, or a file that holds one. It has the
- * number of a name, whose text is what people read: "web, 10.0.0.0/8", "10000 networks".
+ * A list of sources or targets in one policy, or a file that contains one. It has a number, as
+ * names have; the text of that number is what people read: "web, 10.0.0.0/8", "10000 networks".
  */
 struct member_list {
 	uint32_t name;
@@ -92,34 +129,34 @@ struct member_list {
 	LIST(struct listed_name) names;
 };
 
-/* A file that lists prefixes: as it was read, or why it could not be. */
+/* A file that lists prefixes: its text, or why it could not be read. */
 struct list_file {
-	const char *name; /* as the configuration says it, without "@" */
-	const char *path; /* as messages name it */
+	const char *name; /* as in the configuration, without "@" */
+	const char *path; /* as in messages */
 	const char *text; /* "" where it could not be read */
 	size_t len;
-	const char *trouble; /* why not; NULL: it could */
+	const char *trouble; /* why it could not be read; NULL: it could */
 };
 typedef LIST(struct list_file) list_files;
 
-/* Which field names the subject: the last of these that a policy has. */
+/* Which field names the subject: the last of these that the policy has. */
 enum subject { SUBJECT_NONE, SUBJECT_SERVICE, SUBJECT_CONTAINER, SUBJECT_SELECTOR };
 
 extern const char *const subject_fields[];
 
 /*
- * There may be 200 000 of these, for as long as the daemon runs: names are numbers, and what has no
- * fixed size stands elsewhere: policy_ports, policy_comment.
+ * There may be 200 000 of these for as long as the daemon runs, so they are small: names are
+ * numbers, and parts of variable size are elsewhere (policy_ports, policy_comment).
  */
 struct policy {
 	uint32_t subject, from, to;
 	uint32_t name;	  /* container whose namespace the rule lives in */
 	uint32_t iface;	  /* incoming interface */
-	uint32_t comment; /* where it begins in config->comments; 0: none */
-	uint32_t line;	  /* of the file, where it begins */
+	uint32_t comment; /* its offset in config->comments; 0: none */
+	uint32_t line;	  /* where it begins in the file */
 	union {
-		struct port_range port; /* of one */
-		uint32_t first;		/* in config->ranges, of more */
+		struct port_range port; /* if there is one */
+		uint32_t first;		/* index into config->ranges, if there are more */
 	} ports;
 	uint16_t n_ports;   /* 0: every port */
 	uint16_t to_port;   /* 0: same as the destination port */
@@ -127,20 +164,20 @@ struct policy {
 	uint8_t nat;	    /* enum nat */
 	uint8_t masquerade; /* enum masquerade */
 	uint8_t kind : 2;   /* enum subject */
-	uint8_t broken : 1; /* something in it is wrong: what depends on it is not asked any more */
+	uint8_t broken : 1; /* it has an error: do not report errors that follow from it */
 };
 
-/* What the author expects of all connections between two ends. */
+/* A test: the expected state of all connections between two ends. */
 struct flow_test {
-	const char *from, *to;	       /* names as of policies; any, outside, host */
+	const char *from, *to;	       /* names as in policies; or any, outside, host */
 	LIST(struct port_range) ports; /* sorted; none: every port */
 	uint8_t protos;		       /* set of enum proto, never empty */
-	bool open;		       /* expected, else closed */
-	uint32_t at, line;	       /* where it stands: offset in the text, line */
+	bool open;		       /* expect: open, otherwise closed */
+	uint32_t at, line;	       /* its place: offset in the text, line */
 };
 
 struct config {
-	const char *file; /* as the user named it */
+	const char *file; /* as the user wrote it */
 	LIST(struct network) networks;
 	LIST(struct address) addresses;
 	LIST(struct policy) policies; /* index = the N of policies[N] */
@@ -148,72 +185,82 @@ struct config {
 	name_list names;		/* by number; [0] is NULL */
 	LIST(struct member_list) lists; /* sorted by their numbers */
 	LIST(struct port_range) ranges;
-	const char *comments; /* one behind the other */
-	uint32_t *by_subnet; /* indexes of networks that have one, sorted by it, none overlapping */
+	const char *comments;		   /* one behind the other */
+	struct declared_subnet *by_subnet; /* sorted, IPv4 first, none overlapping */
 	uint32_t n_by_subnet;
+	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
-	bool resolvable; /* all but policies is right: names can be looked up */
-	uint64_t digest; /* of all bytes that it was read from, lists too: tells that one changed */
+	bool resolvable; /* everything but policies is valid: names can be looked up */
+	uint64_t digest; /* of all bytes it was read from, lists too: differs if one changed */
 };
 
 struct config_text;
 
-/* Reads the text into the tree of *kept, which refers to the bytes. False, and said: it is no JSON.
+/*
+ * Parses the text into the tree of *kept, which refers to the bytes. False: it is not JSON; a
+ * diagnostic says why.
  */
 MUST_CHECK bool config_parse(struct config_text *kept, struct diags *diags, const char *text,
 			     size_t len);
-/* The files that policies name as "@FILE", each once, without "@"; none that can not be one. */
+/*
+ * Names of the files that policies use as "@FILE", each once and without "@"; without invalid ones.
+ */
 void config_list_files(name_list *names, struct arena *a, const struct config_text *kept);
 
 /*
- * Decodes and checks what was parsed; files: what config_list_files named. Results and diagnostics
- * live in the arena. False if there is any error diagnostic; *config then holds what could be
- * decoded and must not be enforced. *kept says where things stand, for diagnostics that come later
- * (core/config/place.h). Diagnostics have lines and columns after diags_place. Warnings that need
- * resolved names come from resolve().
+ * Decodes and checks what was parsed; files: those that config_list_files named. Results and
+ * diagnostics are in the arena. False: there is an error diagnostic; *config then has what could be
+ * decoded, and must not be enforced. *kept remembers where things are in the text, for later
+ * diagnostics (core/config/place.h). Diagnostics have lines and columns after diags_place. Warnings
+ * that need resolved names come from resolve().
  */
 MUST_CHECK bool config_decode_parsed(struct config *config, struct config_text *kept,
 				     struct diags *diags, struct arena *a, const char *file,
 				     const list_files *files);
-/* Both in one, of a configuration that names no files. */
+/* Parses and decodes a configuration that names no files. */
 MUST_CHECK bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
 			      struct arena *a, const char *file, const char *text, size_t len);
 
-/* The text of a name; NULL for 0. */
+/* The text of a name's number; NULL for 0. */
 static inline const char *config_name(const struct config *config, uint32_t name)
 {
 	return config->names.items[name];
 }
 
-/* What is wrong with a source or target of IPv6 or with host bits, that was written as text. */
+/* Which address of the subnet this is, that nobody can have: "network", "broadcast"; or NULL. */
+const char *config_reserved(struct prefix subnet, struct ip ip);
+
+/* A source or target: without host bits, and what packets come from that pass a host. */
+bool prefix_is_usable(struct prefix prefix);
+/* What is wrong with one that was written as text and is not. */
 const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text);
 
-/* The list that has this number; NULL: it is a name. */
+/* The list with this number; NULL: the number is a name's. */
 const struct member_list *config_list(const struct config *config, uint32_t name);
-/* What stays while members of a list come and go; of a name itself. */
+/* A list's label; of a name the name itself. */
 const char *config_label(const struct config *config, uint32_t name);
 
-/* Sorted, not overlapping, p->n_ports of them. */
+/* Sorted, without overlaps, p->n_ports of them. */
 static inline const struct port_range *policy_ports(const struct config *config,
 						    const struct policy *p)
 {
 	return p->n_ports == 1 ? &p->ports.port : config->ranges.items + p->ports.first;
 }
 
-/* In its author's words; NULL: there are none. */
+/* The policy's comment; NULL: none. */
 static inline const char *policy_comment(const struct config *config, const struct policy *p)
 {
 	return p->comment ? config->comments + p->comment : NULL;
 }
 
-/* Position in by_ip of the first address that does not come before this one. */
+/* Position in by_ip of the first address that is not before this one. */
 uint32_t config_first_ip(const struct config *config, struct ip ip);
 
-/* Index of the address of the file that this is, or NONE. */
+/* Index of the file's entry for this address, or NONE. */
 uint32_t config_address_of(const struct config *config, struct ip ip);
-/* Docker's name of the container that the file has at an address; NULL: none. */
+/* Docker's name of the container with this address; NULL: none. */
 const char *config_container_at(const struct config *config, struct ip ip);
 
-/* Index of the network whose subnet holds all of it, or NONE. */
+/* Index of the network whose subnet contains the whole prefix, or NONE. */
 uint32_t config_network_of(const struct config *config, struct prefix prefix);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What all decoders stand on: what they say is wrong, and the names, each of which is kept once. */
+/* What all decoders use: diagnostics, and the table of names. */
 #include "core/config/impl.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ void refuse_doubled(struct decoder *d, uint32_t object)
 
 	json_find_duplicates(&found, d->scratch, &d->text->json, object);
 	list_each (twice, &found)
-		wrong(d, twice->key, "this key stands twice, first on line %u; remove one",
+		wrong(d, twice->key, "duplicate key, first on line %u; remove one of the two",
 		      json_of(d)->nodes[twice->first].line);
 }
 
@@ -74,7 +74,7 @@ const struct name *keep_name(struct decoder *d, const char *text, size_t len)
 	if (slot->text)
 		return slot;
 	if (!d->names.n)
-		list_add(d->scratch, &d->names); /* 0 is no name */
+		list_add(d->scratch, &d->names); /* number 0 means "no name" */
 	*slot = (struct name){arena_strndup(d->a, text, len), hash, (uint32_t)len, d->names.n};
 	*list_add(d->scratch, &d->names) = slot->text;
 	return slot;

@@ -17,8 +17,8 @@ bool driver_is_bridge(const char *driver)
 }
 
 /*
- * macvlan and ipvlan put containers beside the host, on its parent interface; what an overlay
- * carries is forwarded in a namespace of its own.
+ * macvlan and ipvlan connect containers to the host's parent interface, beside the host itself. An
+ * overlay forwards packets in a namespace of its own.
  */
 bool driver_passes_by(const char *driver)
 {
@@ -29,7 +29,7 @@ bool driver_passes_by(const char *driver)
 
 bool options_keep_apart(const struct pair *options, uint32_t n)
 {
-	/* as Go's strconv.ParseBool reads them */
+	/* as Go's strconv.ParseBool does */
 	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
 
 	for (uint32_t i = 0; i < n; i++)

@@ -5,8 +5,7 @@
 #include "core/config/config.h"
 
 bool driver_is_bridge(const char *driver);
-/* Packets of its containers come and go beside the host's forward hook: macvlan, ipvlan, overlay.
- */
+/* Packets of these networks do not pass the host's forward hook: macvlan, ipvlan, overlay. */
 bool driver_passes_by(const char *driver);
-/* enable_icc=false: Docker drops what containers of the network send each other. */
+/* enable_icc=false: Docker drops traffic between containers of the network. */
 bool options_keep_apart(const struct pair *options, uint32_t n);

@@ -32,7 +32,7 @@ static void refuse_key(struct decoder *d, struct reading *r, uint32_t node, stru
 
 	if (near == NONE) {
 		wrong(d, node,
-		      "unknown key; remove it, or begin it with \"x-\" if it is a note of yours");
+		      "unknown key; remove it, or put \"x-\" before it if it is a comment");
 		return;
 	}
 	r->given |= 1u << near;
@@ -40,8 +40,8 @@ static void refuse_key(struct decoder *d, struct reading *r, uint32_t node, stru
 }
 
 /*
- * Keys that stand twice are looked for where there may be some: a field that comes again, or a key
- * that is no field's. The first one counts.
+ * Looks for duplicate keys only if there may be some: a repeated field, or a key that is no field.
+ * The first of them counts.
  */
 static bool is_doubled(struct decoder *d, struct reading *r, uint32_t object, uint32_t key)
 {
@@ -51,7 +51,9 @@ static bool is_doubled(struct decoder *d, struct reading *r, uint32_t object, ui
 	return json_of(d)->nodes[key].doubled;
 }
 
-/* Objects of a kind have their members in one order, mostly: the search begins where it left off.
+/*
+ * Objects of a kind mostly have their fields in the same order, so the search begins after the last
+ * match.
  */
 static uint32_t find_field(const struct reading *r, struct json_string key)
 {

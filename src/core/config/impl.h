@@ -106,8 +106,11 @@ void decode_ifnumber(struct decoder *d, uint32_t node, void *target);
 void decode_bool(struct decoder *d, uint32_t node, void *target);
 void decode_log(struct decoder *d, uint32_t node, void *target);
 void decode_mtu(struct decoder *d, uint32_t node, void *target);
-void decode_ip(struct decoder *d, uint32_t node, void *target);
-void decode_prefix(struct decoder *d, uint32_t node, void *target);
+void decode_ip(struct decoder *d, uint32_t node, void *target); /* of either family */
+void decode_ip4(struct decoder *d, uint32_t node, void *target);
+void decode_ip6(struct decoder *d, uint32_t node, void *target);
+void decode_prefix4(struct decoder *d, uint32_t node, void *target);
+void decode_prefix6(struct decoder *d, uint32_t node, void *target);
 void decode_pairs(struct decoder *d, uint32_t node, void *target);
 void decode_nat(struct decoder *d, uint32_t node, void *target);
 void decode_masquerade(struct decoder *d, uint32_t node, void *target);
@@ -129,6 +132,16 @@ void decode_test(struct decoder *d, struct config *config, uint32_t node);
 void decode_config(struct decoder *d, struct config *config);
 void refuse_missing_sections(struct decoder *d);
 
+/*
+ * Networks alone and against each other; gateways, bridge names. False: something is wrong about
+ * one, and nobody can say that an address lies in none.
+ */
+bool config_check_networks(struct config *config, struct config_text *text, struct diags *diags,
+			   struct arena *a);
+/* The diagnostic is about something in there: "networks", "policies[". */
+bool is_within(const struct diag *diag, const char *section);
+/* Pools of dynamic addresses for networks that declare none, when addresses are sorted. */
+void config_choose_pools(struct config *config);
 /* Everything that takes more than one field to see; fills what is derived. */
 void config_check(struct config *config, struct config_text *text, struct diags *diags,
 		  struct arena *a);

@@ -104,7 +104,7 @@ static void wrong_line(struct decoder *d, struct line *line, const char *at, con
 	diag->column = position_of(line->begin, (size_t)(at - line->begin), SIZE_MAX).column;
 }
 
-/* What is wrong with a word that is no canonical IPv4 address or prefix. */
+/* What is wrong with a word that is no address or prefix that can be used. */
 static const char *why_no_prefix(struct decoder *d, const char *word)
 {
 	struct prefix prefix;
@@ -119,10 +119,36 @@ static const char *why_no_prefix(struct decoder *d, const char *word)
 	return prefix_why_unusable(d->a, prefix, word);
 }
 
+/* NULL: such addresses are routed. */
+static const char *why_never_routed(struct prefix prefix)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const uint8_t *bytes = prefix.ip.bytes;
+
+	if (prefix.ip.family != 6)
+		return NULL;
+	if (!CONFIG_TAKES_IPV6)
+		return "IPv6 is not built yet; use an IPv4 address";
+	if (prefix.len >= 8 && bytes[0] == 0xff)
+		return "a multicast address is no source or target; leave it out";
+	if (prefix.len >= 10 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80)
+		return "a link-local address does not pass a host; use another address of it";
+	if (prefix.len >= 96 && !memcmp(bytes, mapped, sizeof(mapped)))
+		return "no packet has such an address; write it as an IPv4 address";
+	return NULL;
+}
+
+bool prefix_is_usable(struct prefix prefix)
+{
+	return prefix_is_canonical(prefix) && !why_never_routed(prefix);
+}
+
 const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text)
 {
-	if (prefix.ip.family != 4)
-		return "IPv6 is not built yet; use an IPv4 address";
+	const char *never = why_never_routed(prefix);
+
+	if (never)
+		return never;
 	return arena_printf(
 		a, "%s has host bits; write %s for the address, %s for all of the prefix", text,
 		ip_format(prefix.ip).s, prefix_format_full(prefix_canonical(prefix)).s);
@@ -134,8 +160,7 @@ static void read_word(struct decoder *d, struct line *line, struct file_nets *ne
 	const char *word = arena_strndup(d->scratch, at, len);
 	struct prefix prefix;
 
-	if (prefix_parse_any(&prefix, word) && prefix_is_canonical(prefix) &&
-	    prefix.ip.family == 4) {
+	if (prefix_parse_any(&prefix, word) && prefix_is_usable(prefix)) {
 		*list_add(d->scratch, &nets->nets) = prefix;
 		nets->n++;
 	} else {
@@ -300,8 +325,7 @@ static bool is_literal(struct prefix *prefix, struct json_string s)
 		return false;
 	memcpy(text, s.text, s.len);
 	text[s.len] = '\0';
-	return prefix_parse_any(prefix, text) && prefix_is_canonical(*prefix) &&
-	       prefix->ip.family == 4;
+	return prefix_parse_any(prefix, text) && prefix_is_usable(*prefix);
 }
 
 static void add_member(struct decoder *d, uint32_t node, void *target)

@@ -4,34 +4,40 @@
 
 #include <string.h>
 
-enum { NETWORK_NAME, SUBNET };
+enum { NETWORK_NAME, SUBNET, GATEWAY, IP_RANGE, SUBNET6, GATEWAY6, IP_RANGE6 };
 
 static const struct field network_fields[] = {
 	[NETWORK_NAME] = NAMED(network, "network_name", name, decode_docker_name, EVERYWHERE),
-	[SUBNET] = FIELD(network, subnet, decode_prefix, EVERYWHERE),
-	FIELD(network, gateway, decode_ip, EVERYWHERE),
+	[SUBNET] = FIELD(network, subnet, decode_prefix4, EVERYWHERE),
+	[GATEWAY] = FIELD(network, gateway, decode_ip4, EVERYWHERE),
+	[IP_RANGE] = FIELD(network, ip_range, decode_prefix4, IN_BRIDGE),
+	[SUBNET6] = FIELD6(network, subnet6, decode_prefix6, EVERYWHERE),
+	[GATEWAY6] = FIELD6(network, gateway6, decode_ip6, EVERYWHERE),
+	[IP_RANGE6] = FIELD6(network, ip_range6, decode_prefix6, IN_BRIDGE),
 	FIELD(network, driver, decode_name, EVERYWHERE),
 	FIELD(network, internal, decode_bool, EVERYWHERE),
 	FIELD(network, mtu, decode_mtu, IN_BRIDGE),
 	FIELD(network, labels, decode_pairs, IN_BRIDGE),
 	FIELD(network, options, decode_pairs, IN_BRIDGE),
 	FIELD(network, bridge_name, decode_ifname, IN_BRIDGE),
-	FIELD(network, ip_range, decode_prefix, IN_BRIDGE),
 	FIELD(network, isolation, decode_isolation, IN_BRIDGE),
-	LATER("subnet6"),
-	LATER("gateway6"),
-	LATER("ip_range6"),
 	LATER("egress"),
 };
 
-enum { IP };
+/* An entry of ips: one address or two. */
+struct entry {
+	struct address address;
+	struct ip ip6;
+};
+
+enum { IP, IP6 };
 
 static const struct field address_fields[] = {
-	[IP] = FIELD(address, ip, decode_ip, EVERYWHERE),
-	FIELD(address, container_name, decode_number, EVERYWHERE),
-	FIELD(address, selector, decode_number, EVERYWHERE),
-	FIELD(address, service_name, decode_number, EVERYWHERE),
-	LATER("ip6"),
+	[IP] = NAMED(entry, "ip", address.ip, decode_ip, EVERYWHERE),
+	[IP6] = FIELD6(entry, ip6, decode_ip6, EVERYWHERE),
+	NAMED(entry, "container_name", address.container_name, decode_number, EVERYWHERE),
+	NAMED(entry, "selector", address.selector, decode_number, EVERYWHERE),
+	NAMED(entry, "service_name", address.service_name, decode_number, EVERYWHERE),
 };
 
 /* A list of the config needs no growing. Nothing where the section is wrong as a whole. */
@@ -66,6 +72,26 @@ static void check_key_as_name(struct decoder *d, uint32_t node, const char *key)
 			  "\"_\", \".\" and \"-\", a letter or digit first");
 }
 
+/* Of a network: what belongs to a subnet that it does not have. */
+static void check_families(struct decoder *d, const struct reading *r, uint32_t node)
+{
+	static const unsigned fields[N_FAMILIES][3] = {{SUBNET, GATEWAY, IP_RANGE},
+						       {SUBNET6, GATEWAY6, IP_RANGE6}};
+
+	if (!is_given(r, SUBNET) && !is_given(r, SUBNET6))
+		wrong(d, node, "subnet is missing; write it as \"172.18.103.0/24\"%s",
+		      CONFIG_TAKES_IPV6 ? ", or subnet6 as \"fd00:103::/64\"" : "");
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		for (unsigned i = 1; i < 3 && !is_given(r, fields[f][0]); i++) {
+			const char *name = network_fields[fields[f][i]].name;
+
+			if (is_given(r, fields[f][i]) && is_given(r, fields[!f][0]))
+				wrong_key(d, json_member(json_of(d), node, name),
+					  "%s without %s; write that too, or leave this out", name,
+					  network_fields[fields[f][0]].name);
+		}
+}
+
 static void decode_network(struct decoder *d, struct config *config, uint32_t node)
 {
 	struct network *n = list_add(d->a, &config->networks);
@@ -77,15 +103,16 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 		config->networks.n--;
 		return;
 	}
-	if (!is_given(&r, SUBNET))
-		wrong(d, node, "subnet is missing; write it as \"172.18.103.0/24\"");
+	if (CONFIG_TAKES_IPV6 || !is_given(&r, SUBNET))
+		check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
 			d, &r, node, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
 			"on a network that is not a bridge: it is used as it stands; leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
-	n->ip_range_declared = n->ip_range.ip.family != 0;
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		n->ip_range_declared[f] = n->ipam[f].ip_range.ip.family != 0;
 	if (n->name)
 		return;
 	n->name = n->key;
@@ -93,24 +120,44 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 		check_key_as_name(d, node, n->key);
 }
 
+/* The key is the address, unless the entry says otherwise. */
+static void take_key_as_ip(struct decoder *d, struct entry *entry, uint32_t node, bool has_ip6)
+{
+	struct ip *ip = &entry->address.ip;
+	const char *key = entry->address.key;
+
+	if (ip_parse(ip, key) && (ip->family == 4 || CONFIG_TAKES_IPV6))
+		return;
+	*ip = (struct ip){0};
+	if (!has_ip6)
+		wrong_key(d, node,
+			  "ip is missing, and the key \"%s\" is not an %s address; write ip", key,
+			  CONFIG_TAKES_IPV6 ? "IP" : "IPv4");
+}
+
 static void decode_address(struct decoder *d, struct config *config, uint32_t node)
 {
-	struct address *at = list_add(d->a, &config->addresses);
+	struct entry entry = {.address = {.key = take_key(d, node_of_key(node)), .network = NONE}};
+	struct address second;
 	struct reading r = {.kind = &address_kind};
 
-	*at = (struct address){.key = take_key(d, node_of_key(node)), .network = NONE};
-	if (!decode_object(d, &r, node, at)) {
-		config->addresses.n--;
+	if (!decode_object(d, &r, node, &entry))
 		return;
+	if (!is_given(&r, IP))
+		take_key_as_ip(d, &entry, node, CONFIG_TAKES_IPV6 && is_given(&r, IP6));
+	if (entry.ip6.family && entry.address.ip.family == 6) {
+		wrong_key(d, json_member(json_of(d), node, "ip6"),
+			  "%s is an IPv6 address already; leave ip6 out, or write an IPv4 address "
+			  "as ip",
+			  ip_format(entry.address.ip).s);
+		entry.ip6 = (struct ip){0};
 	}
-	if (is_given(&r, IP))
-		return;
-	if (!ip_parse(&at->ip, at->key) || at->ip.family != 4) {
-		at->ip = (struct ip){0};
-		wrong_key(d, node,
-			  "ip is missing, and the key \"%s\" is not an IPv4 address; write ip",
-			  at->key);
-	}
+	second = entry.address;
+	second.ip = entry.ip6;
+	if (entry.address.ip.family || !entry.ip6.family)
+		*list_add(d->a, &config->addresses) = entry.address;
+	if (entry.ip6.family)
+		*list_add(d->a, &config->addresses) = second;
 }
 
 static bool has_field_of(struct decoder *d, uint32_t object, const struct kind *kind)
@@ -149,7 +196,7 @@ static uint32_t n_declared(const struct config *config, enum section section)
 	return section == SECTION_NETWORKS ? config->networks.n : config->addresses.n;
 }
 
-/* It is a declaration while it is decoded, and stays one if the config has it then. */
+/* It is a declaration while it is decoded; then as many as the config has of it: 0, 1 or 2. */
 static void decode_named_object(struct decoder *d, struct config *config, enum section section,
 				uint32_t node)
 {
@@ -160,6 +207,8 @@ static void decode_named_object(struct decoder *d, struct config *config, enum s
 		pass_over_users(d, all->kind, node);
 	else
 		all->decode(d, config, node);
+	while (d->text->declared[section].n < n_declared(config, section))
+		*list_add(&d->text->arena, &d->text->declared[section]) = node;
 	d->text->declared[section].n = n_declared(config, section);
 }
 

@@ -39,7 +39,10 @@ static const char *const sections[] = {[SECTION_NETWORKS] = "networks",
 				       [SECTION_POLICIES] = "policies",
 				       [SECTION_TESTS] = "tests"};
 
-/* The declaration that the node is part of, its key too, becomes the path; 0: it is in none. */
+/*
+ * Appends the path of the declaration that contains the node, or whose key it is; returns its node.
+ * 0: none does.
+ */
 static uint32_t add_declared(struct buf *path, const struct config_text *text, uint32_t node)
 {
 	for (enum section s = SECTION_NETWORKS; s < N_SECTIONS; s++) {
@@ -65,7 +68,7 @@ static const char *path_of(struct arena *a, struct config_text *text, uint32_t n
 	AUTO_BUF struct buf path = {0};
 	uint32_t declared = add_declared(&path, text, node);
 
-	if (node >= declared) /* it is not its key */
+	if (node >= declared) /* not the key itself */
 		json_path_way(&path, &text->json, text->steps, declared, node);
 	return arena_strdup(a, buf_text(&path));
 }

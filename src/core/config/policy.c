@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Decoding of policies: the kind of policy says which of its fields have an effect. */
+/* Decodes policies. The kind of a policy says which of its fields have an effect. */
 #include "core/config/fields.h"
 
 #include <string.h>
 
-/* A policy as it is read: what it does not keep, and what is not in its place yet. */
+/* A policy while it is read: parts that are not kept, or not yet in their final place. */
 struct draft {
 	struct policy policy;
-	struct json_string selector, container_name, service_name, comment; /* none where absent */
-	range_list ports; /* in memory that is the next policy's, too */
+	struct json_string selector, container_name, service_name, comment; /* all-zero if absent */
+	range_list ports; /* in memory that the next policy uses again */
 	bool log;
 };
 
 enum { IN_ACTION = IN_ALLOW | IN_DNAT | IN_MASQUERADE };
 enum { SERVICE_NAME, CONTAINER_NAME, SELECTOR, FROM, NAT, TO };
 
-/* The three that name the subject may stand anywhere: people say by them what a policy is about. */
+/* The three names of the subject are always allowed: people use the others as notes. */
 static const struct field policy_fields[] = {
 	[SERVICE_NAME] = FIELD(draft, service_name, decode_subject, EVERYWHERE),
 	[CONTAINER_NAME] = FIELD(draft, container_name, decode_subject, EVERYWHERE),
@@ -67,21 +67,20 @@ static void put_comment(struct decoder *d, struct policy *p, struct json_string 
 	char *copy;
 
 	if (!d->comments.len)
-		buf_add(&d->comments, "", 1); /* 0 is no comment */
+		buf_add(&d->comments, "", 1); /* offset 0 means "no comment" */
 	p->comment = (uint32_t)d->comments.len;
 	copy = buf_take(&d->comments, comment.len + 1);
 	memcpy(copy, comment.text, comment.len);
 	copy[comment.len] = '\0';
 }
 
-/* Of a policy without proto: what is let in or translated is tcp, what is masqueraded everything.
- */
+/* Without proto: tcp for what is admitted or translated, every protocol for masquerading. */
 static uint8_t usual_protos(const struct policy *p)
 {
 	return p->nat == NAT_MASQUERADE && !p->n_ports ? PROTO_ANY : PROTO_TCP;
 }
 
-/* Where its fields stand: what kind of policy it is. */
+/* The kind of the policy. */
 static uint8_t kind_of_policy(const struct policy *p, const struct reading *r)
 {
 	if (p->nat == NAT_DNAT)
@@ -115,7 +114,7 @@ void decode_policy(struct decoder *d, struct config *config, uint32_t node)
 	uint32_t errors = d->diags->n_errors;
 	struct reading r = {.kind = &policy_kind};
 
-	/* one that is no object keeps its number, so that all others keep theirs */
+	/* an invalid policy keeps its number, so that the numbers of all others are right */
 	decode_object(d, &r, node, &draft);
 	p->line = json_of(d)->nodes[node].line;
 	if (draft.selector.text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Decoding of tests: what the author expects of a flow. */
+/* Decodes tests: what the author expects of connections. */
 #include "core/config/fields.h"
 
 #include <string.h>

@@ -215,40 +215,92 @@ void decode_mtu(struct decoder *d, uint32_t node, void *target)
 		*(uint32_t *)target = (uint32_t)mtu;
 }
 
-void decode_ip(struct decoder *d, uint32_t node, void *target)
+/* How an address and a subnet of a family are written. */
+static const struct writing {
+	uint8_t family;
+	const char *name, *ip, *subnet;
+} writings[N_FAMILIES] = {
+	[FAMILY_4] = {4, "IPv4", "write four numbers 0-255 without leading zeros",
+		      "172.18.103.0/24"},
+	[FAMILY_6] = {6, "IPv6", "write it as fd00:103::2", "fd00:103::/64"},
+};
+
+/* The field of the other family has the same name with or without a 6. */
+static void wrong_family(struct decoder *d, uint32_t node, const char *text, const char *what)
+{
+	struct json_string field = string_of(d, node_of_key(node));
+	bool is_6 = strchr(text, ':');
+
+	if (is_6 && !CONFIG_TAKES_IPV6)
+		wrong(d, node, "IPv6 is not built yet; use an IPv4 %s", what);
+	else
+		wrong(d, node, "%s is an %s %s; write it as %.*s%s", text,
+		      writings[is_6 ? FAMILY_6 : FAMILY_4].name, what, (int)field.len - !is_6,
+		      field.text, is_6 ? "6" : "");
+}
+
+/* What is wrong with an address of this family, or of either. */
+static void take_ip(struct decoder *d, uint32_t node, struct ip *target, enum family family,
+		    bool either)
 {
 	const char *text = take_text(d, node);
+	const struct writing *writing = &writings[family];
 	struct ip ip;
 
 	if (!text)
 		return;
+	if (strchr(text, ':') && either)
+		writing = &writings[FAMILY_6];
 	if (!ip_parse(&ip, text))
-		wrong(d, node,
-		      "\"%s\" is not an IPv4 address; write four numbers 0-255 without leading "
-		      "zeros",
-		      text);
-	else if (ip.family != 4)
-		wrong(d, node, "IPv6 is not built yet; use an IPv4 address");
+		wrong(d, node, "\"%s\" is not an %s address; %s", text, writing->name, writing->ip);
+	else if (ip.family != writing->family || (ip.family == 6 && !CONFIG_TAKES_IPV6))
+		wrong_family(d, node, text, "address");
 	else
-		*(struct ip *)target = ip;
+		*target = ip;
 }
 
-void decode_prefix(struct decoder *d, uint32_t node, void *target)
+void decode_ip(struct decoder *d, uint32_t node, void *target)
+{
+	take_ip(d, node, target, FAMILY_4, true);
+}
+
+void decode_ip4(struct decoder *d, uint32_t node, void *target)
+{
+	take_ip(d, node, target, FAMILY_4, false);
+}
+
+void decode_ip6(struct decoder *d, uint32_t node, void *target)
+{
+	take_ip(d, node, target, FAMILY_6, false);
+}
+
+static void take_prefix(struct decoder *d, uint32_t node, struct prefix *target, enum family family)
 {
 	const char *text = take_text(d, node);
+	const struct writing *writing = &writings[family];
 	struct prefix prefix;
 
 	if (!text)
 		return;
 	if (!prefix_parse(&prefix, text))
-		wrong(d, node, "\"%s\" is not a subnet; write it as 172.18.103.0/24", text);
-	else if (prefix.ip.family != 4)
-		wrong(d, node, "IPv6 is not built yet; use an IPv4 subnet");
+		wrong(d, node, "\"%s\" is not a subnet; write it as %s", text, writing->subnet);
+	else if (prefix.ip.family != writing->family)
+		wrong_family(d, node, text, "subnet");
 	else if (!prefix_is_canonical(prefix))
 		wrong(d, node, "%s has host bits; write %s", text,
 		      prefix_format_full(prefix_canonical(prefix)).s);
 	else
-		*(struct prefix *)target = prefix;
+		*target = prefix;
+}
+
+void decode_prefix4(struct decoder *d, uint32_t node, void *target)
+{
+	take_prefix(d, node, target, FAMILY_4);
+}
+
+void decode_prefix6(struct decoder *d, uint32_t node, void *target)
+{
+	take_prefix(d, node, target, FAMILY_6);
 }
 
 typedef LIST(struct pair) pair_list;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Values that are one of a few words, and ports; one of them, or a list. */
+/* Values from a small set of words, and ports; one of them, or a list. */
 #include "core/config/impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct word {
-	const char *text; /* first: suggestion */
+	const char *text; /* first: nearest_name reads it */
 	uint8_t value;
 };
 
@@ -52,7 +52,7 @@ static const struct word *find_word(const struct decoder *d, uint32_t node,
 	return NULL;
 }
 
-/* The word's value; NULL with a diagnostic where it is none of them. */
+/* The word's entry; NULL with a diagnostic if the word is unknown. */
 static const struct word *take_word(struct decoder *d, uint32_t node, const char *what,
 				    const struct word *words, size_t n)
 {
@@ -130,7 +130,7 @@ void decode_each(struct decoder *d, uint32_t node, void *target,
 		return;
 	}
 	if (json_behind(json_of(d), node) == node + 1)
-		wrong(d, node, "an empty list; write at least one, or leave the field out");
+		wrong(d, node, "empty list; write at least one item, or remove the field");
 	json_each (item, json_of(d), node)
 		decode(d, item, target);
 }
@@ -234,7 +234,7 @@ static int by_port(const void *left, const void *right)
 	return a->low != b->low ? a->low - b->low : a->high - b->high;
 }
 
-/* Sorted, and what touches or overlaps made one. */
+/* Sorts the ranges, and joins those that touch or overlap. */
 void decode_ports(struct decoder *d, uint32_t node, void *target)
 {
 	range_list *ports = target;
@@ -262,7 +262,7 @@ void decode_to_port(struct decoder *d, uint32_t node, void *target)
 
 	decode_port(d, node, &ports);
 	if (ports.n && s.text && memchr(s.text, '-', s.len))
-		wrong(d, node, "a range; name one port");
+		wrong(d, node, "expected one port, found a range");
 	else if (ports.n)
 		*(uint16_t *)target = ports.items[0].low;
 }

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The network that containers are on unless somebody says otherwise: it gives no fixed addresses.
- */
+/* Docker's default network; it has no fixed addresses. */
 #define DEFAULT_NETWORK "bridge"
 
 static bool is_drafted(const struct engine_network *n)
@@ -25,7 +24,7 @@ static const struct engine_network *network_of(const struct draft *d,
 	return n && is_drafted(n) ? n : NULL;
 }
 
-/* In force, or asked for. */
+/* The address in force, or the configured one. */
 static struct ip address_of(const struct engine_endpoint *e)
 {
 	return e->ip.family ? e->ip : e->configured;
@@ -52,7 +51,7 @@ static const char *name_of(const struct draft *d, const struct engine_container 
 	return *service ? service : c->name;
 }
 
-/* Containers that a name means. */
+/* The containers that a name means. */
 static uint32_t members(const struct draft *d, const char *name)
 {
 	uint32_t n = 0;
@@ -98,7 +97,7 @@ void draft_see(struct draft *d, const struct connection *c, uint16_t sport)
 	uint16_t port = c->answers_port ? c->answers_port : c->dport;
 	struct seen_flow *flow;
 
-	/* what one network holds no policy decides about */
+	/* no policy decides about traffic within a network */
 	if (!from || !to || here == there || is_known(d, c, sport))
 		return;
 	list_each (f, &d->flows)
@@ -117,7 +116,7 @@ void draft_see(struct draft *d, const struct connection *c, uint16_t sport)
 	flow->members = members(d, flow->from) * members(d, flow->to);
 }
 
-/* The narrowest first; those between the same ends by ports. */
+/* Most specific first; flows between the same ends by ports. */
 static int by_width(const void *left, const void *right)
 {
 	const struct seen_flow *a = left, *b = right;
@@ -188,7 +187,7 @@ static void print_addresses(struct buf *out, const struct draft *d)
 	buf_puts(out, "\n  },\n");
 }
 
-/* Of the flows from this one on those that differ in their port only; how many. */
+/* How many flows from here on differ from this one only in their port. */
 static uint32_t print_policy(struct buf *out, const struct seen_flow *f, uint32_t left)
 {
 	uint32_t n = 0, times = 0;
@@ -243,7 +242,7 @@ static const char *container_name(const struct draft *d, const char *id)
 	return id;
 }
 
-/* For people: Docker publishes these by itself, whatever the file says. */
+/* Lists published ports, for people: Docker publishes them whatever the file says. */
 static void print_published(struct buf *out, const struct draft *d)
 {
 	const char *comma = ",\n  \"x-published\": [\n";
@@ -264,7 +263,7 @@ static void print_published(struct buf *out, const struct draft *d)
 	buf_puts(out, comma[2] ? "" : "\n  ]");
 }
 
-/* For people: what a file can't say. */
+/* Lists what a file can't express, for people. */
 static void print_left_out(struct buf *out, const struct draft *d)
 {
 	const char *comma = ",\n  \"x-left-out\": [\n";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Stores members of known types, and says which one is wrong where one is. */
+/* Stores members of known types, and reports a member of a wrong type. */
 #include "core/engine/answer.h"
 
 #include "core/json/path.h"
@@ -52,7 +52,7 @@ bool answer_parse(struct answer *answer, struct arena *a, const char *text, size
 	return answer_expect(answer, JSON_ROOT, type);
 }
 
-/* *found: JSON_ROOT where it is absent or null. False where something on the way is no object. */
+/* *found: JSON_ROOT if it is missing or null. False: something on the path is not an object. */
 static bool look_up(uint32_t *found, const struct answer *answer, uint32_t object, const char *path)
 {
 	const char *dot;
@@ -111,9 +111,8 @@ static bool read_number(int64_t *number, const struct answer *answer, uint32_t n
 }
 
 /*
- * What address and prefix are made of; "" if it is too long to be one. A text that is no address
- * counts as none: other people's network drivers write what they like here, and one strange network
- * must not hide all others from us.
+ * Copies address and prefix; "" if too long. Invalid text counts as no address: other people's
+ * network drivers write what they like here, and one odd network must not hide all others.
  */
 static bool read_short(char text[64], const struct answer *answer, uint32_t node,
 		       const char *expected)
@@ -139,7 +138,7 @@ static bool store_address(struct ip *ip, const struct answer *answer, uint32_t n
 	return true;
 }
 
-/* Canonical: 20.10 keeps "10.1.2.3/24" as it was given to it. */
+/* Canonical, because Docker 20.10 keeps "10.1.2.3/24" as given. */
 static bool store_prefix(struct prefix *p, const struct answer *answer, uint32_t node)
 {
 	char text[64];

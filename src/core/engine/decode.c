@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decodes what a Docker engine answers. Tables say which member goes where (answer.h has the
- * types); here is only what a table can't say. Request bodies are made in encode.c.
+ * Decodes a Docker engine's answers. Tables say which member goes where (answer.h has the types);
+ * the functions here do what a table can't. encode.c makes the requests.
  */
 #include "core/engine/engine.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { API_OLDEST = 40, API_NEWEST = 55 }; /* minor of 1.x: what we were tested with */
+enum { API_OLDEST = 40, API_NEWEST = 55 }; /* minor of 1.x: the range we tested */
 
 static const struct answer_field version_fields[] = {
 	{"Version", ANSWER_TEXT, offsetof(struct engine, version)},
@@ -111,7 +111,7 @@ bool engine_decode_version(struct engine *e, struct arena *a, const char *json, 
 	return true;
 }
 
-/* The minor of "1.41", -1 for anything else. */
+/* The minor version of "1.41", -1 for anything else. */
 static int api_minor(const char *text)
 {
 	size_t len;
@@ -130,10 +130,11 @@ static bool choose_wanted(struct engine *e, struct arena *a, const char *wanted,
 	if (minor < 0)
 		return error_set(err, -1, "API version \"%.20s\" is not of the form 1.41", wanted);
 	if (minor < API_OLDEST || minor > API_NEWEST)
-		return error_set(err, -1, "API version 1.%d is none of ours (1.%d to 1.%d)", minor,
+		return error_set(err, -1, "API version 1.%d is not supported (1.%d to 1.%d)", minor,
 				 API_OLDEST, API_NEWEST);
 	if (minor < oldest || minor > newest)
-		return error_set(err, -1, "API version 1.%d is none of the engine's (1.%d to 1.%d)",
+		return error_set(err, -1,
+				 "the engine does not support API version 1.%d (1.%d to 1.%d)",
 				 minor, oldest, newest);
 	e->api = arena_printf(a, "1.%d", minor);
 	return true;
@@ -144,7 +145,7 @@ bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted, st
 	int newest = api_minor(e->api_max), oldest = api_minor(e->api_min);
 
 	if (newest < 0)
-		return error_set(err, -1, "the engine names no API version that makes sense");
+		return error_set(err, -1, "the engine names no valid API version");
 	if (newest < API_OLDEST)
 		return error_set(
 			err, -1,
@@ -173,7 +174,7 @@ bool engine_keeps_mac(const struct engine *e)
 	       (e->major == TAKES_IT && e->minor >= SINCE);
 }
 
-/* Before 28 the next number is taken: what was eth0 comes back as eth1, until the next start. */
+/* Docker before 28 uses the next free number: what was eth0 comes back as eth1, until a restart. */
 bool engine_keeps_interface_name(const struct engine *e)
 {
 	enum { SINCE = 28 };
@@ -279,7 +280,7 @@ static bool is_interface_name(const char *name)
 	return true;
 }
 
-/* What Docker calls the interface: nothing but the option or the id says so. */
+/* The name of a network's interface, from its option or its id. */
 static const char *bridge_of(struct arena *a, const struct engine_network *n)
 {
 	const char *name = pair_value(&n->options, "com.docker.network.bridge.name");
@@ -371,7 +372,7 @@ static bool decode_endpoints(struct engine_container *c, const struct answer *an
 	return true;
 }
 
-/* Names has a line "/other/alias" for every link that leads to it; its own has one slash. */
+/* Names has "/other/alias" for each link to the container; its own name has only one slash. */
 static bool decode_names(const char **name, const struct answer *answer, uint32_t container)
 {
 	uint32_t names;
@@ -403,7 +404,7 @@ static bool decode_container(struct engine_container *c, const struct answer *an
 		return false;
 	if (!*listed.id)
 		return answer_wrong(answer, container, "no Id");
-	if (!*c->name) /* a container on its way out may have lost its names already */
+	if (!*c->name) /* a container that is being removed may have no name left */
 		c->name = listed.id;
 	c->id = listed.id;
 	c->network_mode = listed.network_mode;
@@ -457,7 +458,7 @@ bool engine_decode_inspect(struct engine_container *c, struct arena *a, const ch
 	c->inspected = true;
 	if (!decode_endpoints(c, &answer, JSON_ROOT))
 		return false;
-	/* Between two attempts Docker says Running as well as Restarting, with process id 0. */
+	/* Between two attempts Docker reports both Running and Restarting, with process id 0. */
 	c->restarting = seen.restarting;
 	c->running = seen.running && seen.pid > 0 && !seen.restarting;
 	c->pid = c->running ? seen.pid : 0;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a pass does not need of containers, and a draft of a file does (GET /containers/json, Docker
- * Engine API 1.40 on). What is not as it should be is left out.
+ * What the verb init needs to know about containers and a pass does not (GET /containers/json,
+ * Docker Engine API 1.40 and later). Invalid parts are skipped.
  */
 #pragma once
 
 #include "core/engine/engine.h"
 
 struct engine_port {
-	const char *address; /* of the host, "" if any */
-	uint32_t host, own;  /* ports; host 0: it is not published */
+	const char *address; /* on the host, "" for all addresses */
+	uint32_t host, own;  /* host 0: not published */
 	const char *proto;   /* "tcp" */
 };
 
@@ -25,5 +25,5 @@ struct engine_details {
 
 MUST_CHECK bool engine_decode_details(struct engine_details *details, struct arena *a,
 				      const char *json, size_t len, struct error *err);
-/* "" for one that is not known. */
+/* "" if the container is unknown. */
 const char *engine_service(const struct engine_details *details, const char *id);

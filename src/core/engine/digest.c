@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whether an engine still says what it said: everything that a plan is made of, in one number. */
+/* Hashes everything in the engine's answers that a plan depends on, to see whether it changed. */
 #include "base/hash.h"
 #include "core/engine/engine.h"
 
@@ -29,7 +29,7 @@ static uint64_t network(uint64_t hash, const struct engine_network *n)
 	return hash_word(hash, (uint64_t)n->internal << 1 | n->managed);
 }
 
-/* Not whether it is managed: the lists do not tell, inspect does, and only where they are new. */
+/* Not whether it is managed: that comes from inspect, and only for new containers. */
 static uint64_t endpoint(uint64_t hash, const struct engine_endpoint *e)
 {
 	hash = text(text(hash, e->network), e->network_id);

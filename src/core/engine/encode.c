@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a Docker engine is asked for, what its errors say, and finding what it has. */
+/* Makes requests, reads error answers, and finds networks and containers. */
 #include "core/engine/engine.h"
 
 #include "base/buf.h"
 #include "base/foreign.h"
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static bool is_ipv4(const struct json *json, uint32_t pool)
 	       p.ip.family == 4;
 }
 
-/* Appends the pools of the other family. */
+/* Appends the address pools of the other family. */
 static void add_other_pools(struct buf *pools, const char *was)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -68,7 +68,7 @@ static void set_pools(struct json_draft *root, const struct network *network)
 	json_draft_set_object(root, "IPAM", &ipam);
 }
 
-/* The user's own options win over those that we would derive. */
+/* The user's own options override those that we derive. */
 static void set_options(struct json_draft *root, const struct network *network)
 {
 	static const char bridge_name[] = "com.docker.network.bridge.name";
@@ -88,7 +88,7 @@ static void set_options(struct json_draft *root, const struct network *network)
 	json_draft_set_object(root, "Options", &options);
 }
 
-/* Our mark is ours: a label of that name in the file is left out. */
+/* A label with the name of our mark is ours; the file can't set it. */
 static void set_labels(struct json_draft *root, const struct network *network)
 {
 	struct json_draft labels = json_draft_of(root->a, json_draft_get(root, "Labels"));
@@ -158,8 +158,8 @@ void engine_encode_disconnect(struct buf *body, const char *container_id, bool f
 }
 
 /*
- * One printable line: 28 breaks "invalid endpoint settings:\n…" in two, and a proxy may answer
- * with a page.
+ * On one line: Docker 28 writes "invalid endpoint settings:\n…", and a proxy may answer with a
+ * page.
  */
 static void flatten(char *text)
 {
@@ -250,7 +250,12 @@ bool engine_network_translates(const struct engine_network *network)
 	return gateway_mode_translates(engine_network_option(network, GATEWAY_MODE));
 }
 
+bool gateway_mode_is_open(const char *mode)
+{
+	return !strcmp(mode, "nat-unprotected");
+}
+
 bool engine_network_is_open(const struct engine_network *network)
 {
-	return !strcmp(engine_network_option(network, GATEWAY_MODE), "nat-unprotected");
+	return gateway_mode_is_open(engine_network_option(network, GATEWAY_MODE));
 }

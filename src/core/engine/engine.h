@@ -17,25 +17,34 @@
 #include "base/ip.h"
 #include "core/config/config.h"
 
-/* On networks as a label, on endpoints as a DriverOpts key. */
+/* A label on networks, a DriverOpts key on endpoints. */
 #define MANAGED_LABEL "io.harborwall.managed"
 
 typedef LIST(struct pair) pair_list;
 
-/* Texts are never NULL but where a line says so: what the engine leaves out is "". */
+/* Texts are never NULL unless noted: what the engine omits is "". */
 struct engine_network {
 	const char *id, *name, *driver;
-	struct prefix subnet; /* the first IPv4 one; family 0 if none */
-	struct ip gateway;
-	struct prefix ip_range;
+	union {
+		struct ipam ipam[N_FAMILIES]; /* the first of each family; all-zero if none */
+		struct {
+			struct prefix subnet;
+			struct ip gateway;
+			struct prefix ip_range;
+			struct prefix subnet6;
+			struct ip gateway6;
+			struct prefix ip_range6;
+		};
+	};
 	LIST(struct prefix) subnets; /* all of them */
 	/*
 	 * Interface: the option, "docker0", or br-<12 of the id>; NULL for other drivers, and for
 	 * names that no interface can have.
 	 */
 	const char *bridge;
+	bool ipv6; /* EnableIPv6: without it a subnet6 is idle */
 	bool internal;
-	bool apart;   /* its containers do not reach each other: enable_icc=false */
+	bool apart;   /* containers are isolated from each other: enable_icc=false */
 	bool managed; /* bears our label */
 	pair_list labels, options;
 };
@@ -43,52 +52,55 @@ struct engine_network {
 struct engine_endpoint {
 	const char *network;	/* name */
 	const char *network_id; /* may be "" on a stopped container */
-	struct ip ip;		/* in force; family 0 while stopped */
+	struct ip ip, ip6;	/* in force; family 0 while stopped */
 	uint8_t prefix_len;
-	struct ip gateway;
-	struct ip configured; /* IPAMConfig.IPv4Address: asked for; family 0 if dynamic */
+	struct ip gateway, gateway6;
+	/* IPAMConfig.IPv4Address, IPv6Address: asked for; family 0 if dynamic */
+	struct ip configured, configured6;
 	/* Only known after inspect: */
-	bool managed;	 /* bears our DriverOpts mark */
-	const char *mac; /* in force, "" while stopped; NULL: not inspected */
-	const char
-		*settings; /* what it was made with: JSON, as connect takes it; NULL: not asked */
+	bool managed;	      /* bears our DriverOpts mark */
+	const char *mac;      /* "" while stopped; NULL: not inspected */
+	const char *settings; /* the settings it was made with, as JSON for connect; NULL: not
+				 inspected */
 };
 
 struct engine_container {
 	const char *id, *name; /* name without the leading slash */
-	bool running;	       /* running or paused: it has a network namespace */
+	bool running;	       /* running or paused: has a network namespace */
 	bool restarting;
 	int pid;		  /* 0 unless inspected and running */
 	const char *network_mode; /* "default", "bridge", "none", "host", "container:ID", a name */
 	const char *sandbox_key;  /* path of its namespace, "" if unknown */
-	const char *mac;	  /* asked for with --mac-address, or ""; NULL: not inspected */
+	const char *mac;	  /* from --mac-address, or ""; NULL: not inspected */
 	LIST(struct engine_endpoint) endpoints;
 	bool inspected;
-	bool with_settings; /* set before inspect: the settings of its endpoints are wanted */
+	bool with_settings; /* set before inspect: also read the settings of endpoints */
 };
 
 /*
- * A connection or a network that was taken away to be made again, with what the engine said of it
- * before. What is in force of the one that comes may differ: its address, its subnet.
+ * A connection or network that was removed to be created again, with its old settings. The new one
+ * may differ: its address, its subnet.
  */
 struct kept_endpoint {
 	const char *container_id, *container, *network;
 	const char *settings; /* JSON, as connect takes it */
-	struct ip ip;	      /* that the settings ask for; family 0: a dynamic one */
+	struct ip ip, ip6;    /* that the settings ask for; family 0: a dynamic one */
 	bool managed;	      /* the settings bear our mark */
 };
 
 struct kept_network {
-	const char *name, *settings; /* JSON, as create takes it */
+	const char *name, *settings; /* settings: JSON for create */
 };
 
-/* "" where the network was made without it. */
+/* "" if the network was created without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);
-#define GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
+#define GATEWAY_MODE  "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
+#define GATEWAY_MODE6 "com.docker.network.bridge.gateway_mode_ipv6"
 /* Containers are reached by the host's address: Docker's default. */
 bool gateway_mode_translates(const char *mode);
+/* Left open by whoever made it: nat-unprotected. */
+bool gateway_mode_is_open(const char *mode);
 bool engine_network_translates(const struct engine_network *network);
-/* Left open by whoever made it: gateway_mode nat-unprotected. */
 bool engine_network_is_open(const struct engine_network *network);
 
 enum docker_firewall {
@@ -98,25 +110,25 @@ enum docker_firewall {
 };
 
 struct engine {
-	bool up;		       /* false: nothing below is known */
-	const char *version;	       /* "20.10.24+dfsg1" */
-	uint32_t major, minor;	       /* 20 and 10, 28 and 5, … */
-	const char *api;	       /* spoken with it, "1.41"; NULL before engine_choose_api */
-	const char *api_min, *api_max; /* what it offers */
+	bool up;	       /* false: the rest is unknown */
+	const char *version;   /* "20.10.24+dfsg1" */
+	uint32_t major, minor; /* 20 and 10, 28 and 5, … */
+	const char *api;       /* the version in use, "1.41"; NULL before engine_choose_api */
+	const char *api_min, *api_max; /* the versions it supports */
 	const char *id;		       /* /info ID */
-	const char *info_refused;      /* in what words /info was, where a proxy stands before it */
-	enum docker_firewall firewall; /* from /info FirewallBackend where the API has it (1.49) */
+	const char *info_refused;      /* why /info was refused, by a proxy for instance */
+	enum docker_firewall firewall; /* from /info FirewallBackend, since API 1.49 */
 	bool firewalld;
-	bool libpod; /* Podman's compatible socket: unsupported */
+	bool libpod; /* Podman's Docker-compatible socket, which is not supported */
 	LIST(struct engine_network) networks;
 	LIST(struct engine_container) containers;
 	struct hash_index networks_by_name, containers_by_name;
 };
 
-/* Decoders: false with a clear error on bytes that are not what the API promises. */
+/* Decoders. False, with an error, if the bytes are not what the API promises. */
 MUST_CHECK bool engine_decode_version(struct engine *e, struct arena *a, const char *json,
 				      size_t len, const char *server_header, struct error *err);
-/* The newest version that both speak, or exactly the wanted one (NULL or "": any). */
+/* Chooses the newest version that both support, or exactly the wanted one (NULL or "": any). */
 MUST_CHECK bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted,
 				  struct error *err);
 MUST_CHECK bool engine_decode_info(struct engine *e, struct arena *a, const char *json, size_t len,
@@ -126,25 +138,28 @@ MUST_CHECK bool engine_decode_networks(struct engine *e, struct arena *a, const 
 MUST_CHECK bool engine_decode_containers(struct engine *e, struct arena *a, const char *json,
 					 size_t len, struct error *err);
 /*
- * Fills state, pid, network_mode, sandbox_key, marks and endpoints of one container; its id and
- * name too where the caller has none.
+ * Adds state, pid, network_mode, sandbox_key, marks and endpoints of one container; also id and
+ * name if they are missing.
  */
 MUST_CHECK bool engine_decode_inspect(struct engine_container *c, struct arena *a, const char *json,
 				      size_t len, struct error *err);
 
-/* Equal views have equal digests; of what decides about networks, connections and rules. */
+/* Equal if everything that networks, connections and rules depend on is equal. */
 uint64_t engine_digest(const struct engine *e);
 
-/* By exact name. Both lists are sorted by name; names that the engine made twice: the first id. */
+/*
+ * By exact name. Both lists are sorted by name. If the engine has two networks of one name: the
+ * first.
+ */
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
-/* Network mode host, or container:X: it has no network namespace of its own. */
+/* Network mode host or container:X: no network namespace of its own. */
 bool engine_shares_namespace(const struct engine_container *c);
-/* It asked for this address, or (a dynamic one) has it. */
+/* It has this address configured, or has it dynamically. */
 bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip);
 
-/* A line of GET /events (API 1.41: one JSON object a line). */
+/* A line of GET /events (API 1.41: one JSON object per line). */
 struct engine_event {
 	const char *type;   /* container, network, daemon */
 	const char *action; /* start, die, connect, disconnect, create, destroy, rename, … */
@@ -155,39 +170,40 @@ MUST_CHECK bool engine_decode_event(struct engine_event *event, struct arena *a,
 				    size_t len, struct error *err);
 
 /*
- * What an answer with an error status says, on one line: "403 Pool overlaps …". The status becomes
- * the code. Bodies are {"message": …} or, from engines that find us too old, plain text.
+ * An error answer on one line: "403 Pool overlaps …"; the status becomes err->code. The body is
+ * {"message": …}, or plain text from an engine that finds our API version too old.
  */
 bool engine_decode_error(struct error *err, int status, const char *body, size_t len);
 
-/* Takes what the settings say besides. False: they are no JSON object. */
+/* Reads what the settings contain. False: not a JSON object. */
 MUST_CHECK bool engine_take_settings(struct kept_endpoint *kept, const char *settings);
-/* What a network was made with, of the answer to GET /networks/ID. */
+/* The settings of a network, from the answer to GET /networks/ID. */
 MUST_CHECK bool engine_decode_network_settings(const char **settings, struct arena *a,
 					       const char *json, size_t len, struct error *err);
 
-/* The MAC address that was asked for, as far as the engine lets one know; "": none. */
+/* The MAC address that was configured, as far as the engine shows it; "": none. */
 const char *engine_asked_mac(const struct engine_container *c, const struct engine_endpoint *e,
 			     uint32_t major);
-/* A connection gets the MAC address that it asks for, or has it by its container. */
+/* Whether a connection gets the MAC address that is configured for it or for its container. */
 bool engine_keeps_mac(const struct engine *e);
-/* A running container that is connected anew finds the interface under its old name. */
+/* Whether a running container keeps its interface's name when it is reconnected. */
 bool engine_keeps_interface_name(const struct engine *e);
 
-/* Request bodies, appended to *body. */
+/* Request bodies are appended to *body. */
 struct buf;
 /*
- * A network as the file declares it. was: the settings of the one that it replaces; what the file
- * says nothing of stays: other families, options, labels. Without a network: as it was.
+ * Creates a network as declared. was: settings of the network it replaces, from which everything is
+ * kept that the file does not mention (other address families, options, labels). Without a declared
+ * network: as it was.
  */
 void engine_encode_network(struct buf *body, const struct network *network,
 			   const struct kept_network *was, bool check_duplicate);
 
 /* How a container is connected. */
 struct connecting {
-	struct ip ip;	      /* family 0: a dynamic address */
+	struct ip ip, ip6;    /* family 0: a dynamic address */
 	bool managed;	      /* with our mark: the file declares it */
-	const char *settings; /* what else it had before, or NULL */
+	const char *settings; /* its other old settings, or NULL */
 };
 void engine_encode_connect(struct buf *body, const char *container_id,
 			   const struct connecting *how);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an endpoint or a network was made with, kept as the engine tells it, so that it can be made
- * again with all of it. Both are JSON objects in the words of the request that makes one.
+ * Keeps the settings of an endpoint or network, so that it can be created again with all of them.
+ * Both are JSON objects in the form of a create request.
  */
 #include "core/engine/settings.h"
 
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Null, false, "", 0, [] and {} say nothing. */
+/* Null, false, "", 0, [] and {} mean nothing. */
 static bool says_something(const struct json *json, uint32_t node)
 {
 	int64_t number;
@@ -40,7 +40,7 @@ static const char *finish(struct arena *a, const struct json_draft *draft)
 	return arena_strdup(a, buf_text(&text));
 }
 
-/* Takes over those of the members that pass. */
+/* Copies the members that pass the filter. */
 static void take_members(struct json_draft *draft, const struct json *json, uint32_t object,
 			 const char *const *names, size_t n,
 			 bool (*passes)(const struct json *json, uint32_t node))
@@ -56,8 +56,8 @@ static void take_members(struct json_draft *draft, const struct json *json, uint
 enum { SHORT_ID = 12 };
 
 /*
- * Engines before API 1.45 give every endpoint the container's short id as an alias and show it
- * among those that were asked for; sent back it would be one of them for good.
+ * Engines before API 1.45 add the container's short id to each endpoint's aliases. Sent back, it
+ * would become permanent.
  */
 static void take_aliases(struct json_draft *draft, const struct json *json, uint32_t object,
 			 const char *id)
@@ -80,7 +80,7 @@ static void take_aliases(struct json_draft *draft, const struct json *json, uint
 	json_draft_set(draft, "Aliases", buf_text(&own));
 }
 
-/* As Docker before 28 makes them: 02:42 and the four bytes of the address. */
+/* As Docker before 28 derives it: 02:42 and the four bytes of the address. */
 static bool engine_mac_is_derived(const char *mac, struct ip ip)
 {
 	char derived[18];
@@ -90,7 +90,7 @@ static bool engine_mac_is_derived(const char *mac, struct ip ip)
 	return ip.family == 4 && !strcasecmp(mac, derived);
 }
 
-/* The network that the container was started on: --mac-address was for it. */
+/* The network that the container was started on, which --mac-address applies to. */
 static bool is_first_network(const struct engine_container *c, const char *network)
 {
 	const char *mode = c->network_mode ? c->network_mode : "";
@@ -101,7 +101,8 @@ static bool is_first_network(const struct engine_container *c, const char *netwo
 const char *engine_asked_mac(const struct engine_container *c, const struct engine_endpoint *e,
 			     uint32_t major)
 {
-	enum { FIRST_WITH_RANDOM = 28 }; /* before, one that nobody asked for follows the address */
+	/* before 28, a MAC address that is not configured follows from the IP address */
+	enum { FIRST_WITH_RANDOM = 28 };
 	const char *mac = e->mac ? e->mac : "";
 
 	if (c->mac && *c->mac && is_first_network(c, e->network))
@@ -121,8 +122,8 @@ const char *settings_of_endpoint(const struct answer *answer, uint32_t object,
 	take_members(&settings, &answer->json, object, members, COUNT_OF(members), says_something);
 	take_aliases(&settings, &answer->json, object, c->id);
 	if (c->mac && *c->mac && is_first_network(c, endpoint->network))
-		mac = c->mac; /* shown also while the container is stopped */
-	/* one that follows from the old address would be wrong beside the new one */
+		mac = c->mac; /* shown even while the container is stopped */
+	/* a MAC address derived from the old IP address would be wrong for the new one */
 	if (*mac && !engine_mac_is_derived(mac, endpoint->ip))
 		json_draft_set_string(&settings, "MacAddress", mac);
 	return finish(answer->a, &settings);
@@ -168,13 +169,13 @@ bool engine_decode_network_settings(const char **settings, struct arena *a, cons
 		return false;
 	if (*from)
 		return error_set(err, -1,
-				 "the network takes its settings from another one, and "
-				 "can't be made again with them");
+				 "the network takes its settings from another one, and can't be "
+				 "re-created with them");
 	take_members(&kept, &answer.json, JSON_ROOT, members, COUNT_OF(members), is_there);
 	was = json_draft_get(&kept, "IPAM");
 	if (was) {
 		ipam = json_draft_of(kept.a, was);
-		json_draft_remove(&ipam, "Status"); /* of answers, from API 1.52 on */
+		json_draft_remove(&ipam, "Status"); /* only in answers, since API 1.52 */
 		json_draft_set_object(&kept, "IPAM", &ipam);
 	}
 	*settings = finish(a, &kept);

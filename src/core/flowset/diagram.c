@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAF (1U << 31) /* in a reference: the rest is the leaf's number */
+#define LEAF (1U << 31) /* in a reference: the other bits are the leaf's number */
 
 struct edge {
-	flow_value high; /* the last value of its interval; the first is behind the edge before */
+	flow_value high; /* the last value of its interval; the first one follows the edge before */
 	uint32_t to;
 };
 
@@ -20,7 +20,7 @@ struct node {
 	uint32_t field;
 };
 
-/* A result that was computed before. */
+/* A cached result. */
 struct memo {
 	uint32_t a, b, op, result;
 	bool used;
@@ -29,7 +29,7 @@ struct memo {
 struct diagram_pool {
 	struct arena *a;
 	LIST(struct node) nodes;
-	uint32_t *by_content; /* open hash table of nodes; 0: free, else the index + 1 */
+	uint32_t *by_content; /* open hash table of nodes; 0: free, otherwise index + 1 */
 	uint32_t cap;
 	struct memo *memos;
 	uint32_t n_memos, cap_memos;
@@ -88,7 +88,7 @@ static void grow_table(struct diagram_pool *pool)
 	}
 }
 
-/* The one node with these edges, which no longer repeat each other. */
+/* The unique node with these edges. Neighbours with one target are already joined. */
 static uint32_t find_node(struct diagram_pool *pool, uint32_t field, const struct edge *edges,
 			  uint32_t n)
 {
@@ -113,7 +113,7 @@ static uint32_t find_node(struct diagram_pool *pool, uint32_t field, const struc
 	return pool->nodes.n - 1;
 }
 
-/* Edges come in order; what leads where the last one leads makes that one longer. */
+/* Edges are added in order. An edge with the target of the last one only makes that one longer. */
 static void add_edge(edge_list *edges, struct arena *a, flow_value high, uint32_t to)
 {
 	if (edges->n && edges->items[edges->n - 1].to == to)
@@ -124,16 +124,16 @@ static void add_edge(edge_list *edges, struct arena *a, flow_value high, uint32_
 
 /* --- building --- */
 
-/* Where a set begins or ends to hold: sorted, these cut a field into intervals. */
+/* Where a set begins or ends. Sorted, these cut a field into intervals. */
 struct event {
-	flow_value at; /* the first value where it holds, or holds no longer */
+	flow_value at; /* the first value inside, or the first behind the end */
 	uint32_t set;
 	bool begins;
 };
 
 typedef LIST(struct event) event_list;
 
-/* Sets that hold in one interval, sorted, and what was built for them. */
+/* Sets that contain one interval, sorted, and the node built for them. */
 struct built {
 	const uint32_t *sets;
 	uint64_t hash;
@@ -145,7 +145,7 @@ struct builder {
 	const struct flow_set *sets;
 	struct arena scratch;
 	LIST(struct built) built;
-	uint32_t *table; /* of built, open hash table; 0: free, else the index + 1 */
+	uint32_t *table; /* open hash table of `built`; 0: free, otherwise index + 1 */
 	uint32_t cap;
 };
 
@@ -164,7 +164,10 @@ static void grow_built(struct builder *b)
 
 static uint32_t build(struct builder *b, uint32_t field, const uint32_t *sets, uint32_t n);
 
-/* What these sets say from this field on. Most intervals hold one of a few combinations. */
+/*
+ * The node for these sets from this field on. Most intervals have one of a few combinations of
+ * sets.
+ */
 static uint32_t build_once(struct builder *b, uint32_t field, const uint32_t *sets, uint32_t n)
 {
 	uint64_t hash = hash_word(hash_bytes(sets, n * sizeof(*sets)), field), at = hash;
@@ -216,7 +219,10 @@ static void add_events(event_list *events, struct arena *a, uint32_t field, uint
 	}
 }
 
-/* Sets that hold now, sorted; one may hold several times, by ranges that overlap. */
+/*
+ * The sets that contain the current value, sorted; one may be there several times, if its ranges
+ * overlap.
+ */
 struct holding {
 	uint32_t *sets, *times;
 	uint32_t n;
@@ -242,7 +248,7 @@ static void hold(struct holding *h, const struct event *event)
 	}
 }
 
-/* The field's values from the first to the last, cut where a set begins or ends to hold. */
+/* Cuts the field's values into intervals at every begin and end of a set. */
 static uint32_t build(struct builder *b, uint32_t field, const uint32_t *sets, uint32_t n)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -305,7 +311,7 @@ uint32_t diagram_ask(const struct diagram_pool *pool, struct diagram d,
 
 /* --- combining --- */
 
-enum { RESTRICT = DIAGRAM_UNLIKE + 1 }; /* is remembered like the others */
+enum { RESTRICT = DIAGRAM_UNLIKE + 1 }; /* cached like the other operations */
 
 static uint32_t combine_leaves(uint32_t a, uint32_t b, uint32_t op)
 {
@@ -316,12 +322,12 @@ static uint32_t combine_leaves(uint32_t a, uint32_t b, uint32_t op)
 	return (b != LEAF) == (op == DIAGRAM_AND) ? a : LEAF;
 }
 
-/* Where one side decides alone. */
+/* Where one operand decides alone. */
 static bool is_decided(uint32_t *result, uint32_t a, uint32_t b, uint32_t op)
 {
 	if (a & LEAF && b & LEAF)
 		*result = combine_leaves(a, b, op);
-	else if (a == LEAF) /* holds nothing */
+	else if (a == LEAF) /* the empty set */
 		*result = op == DIAGRAM_OR ? b : LEAF;
 	else if (b == LEAF)
 		*result = op == DIAGRAM_AND ? LEAF : a;
@@ -374,7 +380,7 @@ static uint32_t field_of(const struct diagram_pool *pool, uint32_t ref)
 	return ref & LEAF ? N_FLOW_FIELDS : pool->nodes.items[ref].field;
 }
 
-/* The k-th edge of what asks this field; what asks a later one has one edge to itself. */
+/* The k-th edge of a node for this field. A node of a later field has one edge, to itself. */
 static struct edge edge_at(const struct diagram_pool *pool, uint32_t ref, uint32_t field,
 			   uint32_t k)
 {
@@ -444,7 +450,7 @@ struct diagram diagram_relabel(struct diagram_pool *pool, struct diagram d, cons
 	return (struct diagram){relabel(pool, d.ref, leaves, done)};
 }
 
-/* --- leaving out what nobody asks --- */
+/* --- leaving out values that nobody asks about --- */
 
 static uint32_t forget(struct diagram_pool *pool, uint32_t ref, uint32_t field, uint32_t *done)
 {
@@ -478,9 +484,9 @@ struct diagram diagram_forget(struct diagram_pool *pool, struct diagram d, enum 
 	return (struct diagram){forget(pool, d.ref, field, done)};
 }
 
-#define ANYTHING UINT32_MAX /* a result: no flow there is cared for */
+#define ANYTHING UINT32_MAX /* a result: no flow here is in `care` */
 
-/* What is cared for by some value of the field that it asks first. */
+/* The union over all values of the field that the node asks first. */
 static uint32_t some_care(struct diagram_pool *pool, uint32_t care)
 {
 	uint32_t some = LEAF;
@@ -490,7 +496,7 @@ static uint32_t some_care(struct diagram_pool *pool, uint32_t care)
 	return some;
 }
 
-/* Values that nobody asks about, up to high, go with a neighbour: one that holds nothing first. */
+/* Values outside of `care`, up to high, join a neighbour, preferably one that is empty. */
 static void fill_gap(edge_list *edges, flow_value high, uint32_t next)
 {
 	struct edge *last = edges->n ? &edges->items[edges->n - 1] : NULL;
@@ -573,14 +579,14 @@ static void set_every(struct walk *w, uint32_t field)
 	w->now.fields[field] = (struct flow_ranges){every, 1};
 }
 
-/* Edges of a node in groups that lead to one place. */
+/* Groups of a node's edges with the same target. */
 static const uint32_t *order_by_target(struct arena *a, const struct node *node)
 {
 	return order_by_bytes(a, &node->edges[0].to, node->n, sizeof(struct edge),
 			      sizeof(node->edges[0].to));
 }
 
-/* The values of the group that begins at *i of the order, which moves behind it. */
+/* The values of the group that begins at *i; moves *i to the next group. */
 static struct flow_ranges values_of(struct arena *a, const struct node *node, const uint32_t *order,
 				    uint32_t *i)
 {

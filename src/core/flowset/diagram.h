@@ -13,7 +13,7 @@
 #include "core/flowset/flow.h"
 
 /*
- * What one policy admits: for every field a list of ranges, in any order, overlapping or not. No
+ * What one policy admits: for every field a list of ranges, in any order, maybe overlapping. No
  * ranges: every value. leaf: not 0.
  */
 struct flow_set {
@@ -24,7 +24,7 @@ struct flow_set {
 	uint32_t leaf;
 };
 
-/* A reference to a node or a leaf, good in its pool. */
+/* A reference to a node or a leaf of a pool. */
 struct diagram {
 	uint32_t ref;
 };
@@ -32,29 +32,29 @@ struct diagram {
 struct diagram_pool; /* opaque */
 struct diagram_pool *diagram_pool_new(struct arena *a);
 
-/* The same leaf for every flow; 0: holds none. */
+/* The same leaf for every flow; leaf 0: the empty set. */
 struct diagram diagram_every(uint32_t leaf);
-/* The leaf of a flow is that of the first set that holds it, 0: none does. */
+/* Each flow gets the leaf of the first set that contains it; 0: none does. */
 struct diagram diagram_build(struct diagram_pool *pool, const struct flow_set *sets, uint32_t n);
 uint32_t diagram_ask(const struct diagram_pool *pool, struct diagram d,
 		     const flow_value flow[N_FLOW_FIELDS]);
 
-/* Leaves come from a; of DIAGRAM_OR from b where a has none. */
+/* The result has the leaves of a; for DIAGRAM_OR those of b outside of a. */
 enum diagram_op {
 	DIAGRAM_AND,
 	DIAGRAM_OR,
 	DIAGRAM_MINUS,
-	DIAGRAM_UNLIKE, /* where the leaves of both differ */
+	DIAGRAM_UNLIKE, /* flows whose leaves differ */
 };
 struct diagram diagram_combine(struct diagram_pool *pool, struct diagram a, struct diagram b,
 			       enum diagram_op op);
-/* Leaf i becomes leaves[i], 0 stays 0. No leaves: each becomes 1, what is in by whomever. */
+/* Replaces leaf i by leaves[i]; 0 stays 0. leaves NULL: each becomes 1. */
 struct diagram diagram_relabel(struct diagram_pool *pool, struct diagram d, const uint32_t *leaves);
-/* What holds for some value of the field, whichever: nothing asks it any more. */
+/* Flows for which some value of the field is in the set; afterwards nothing asks the field. */
 struct diagram diagram_forget(struct diagram_pool *pool, struct diagram d, enum flow_field field);
 /*
- * One that says the same of every flow in `care`, with as few questions as it needs: what it says
- * of other flows is whatever makes it short (the "restrict" of Coudert and Madre, 1990).
+ * A diagram that agrees with d on every flow in `care` and asks as few questions as necessary. What
+ * it says of other flows is arbitrary (the "restrict" of Coudert and Madre, 1990).
  */
 struct diagram diagram_restrict(struct diagram_pool *pool, struct diagram d, struct diagram care);
 
@@ -68,21 +68,22 @@ static inline bool diagram_is_empty(struct diagram d)
 	return d.ref == 1U << 31; /* leaf 0 */
 }
 
-/* Every combination of these values, one of each field. */
+/* Every combination of these values, one per field. */
 struct flow_block {
 	struct flow_ranges {
-		struct flow_range *items; /* sorted, with gaps between them */
+		struct flow_range *items; /* sorted, without overlaps and neighbours joined */
 		uint32_t n;
 	} fields[N_FLOW_FIELDS];
 	uint32_t leaf;
 };
 typedef LIST(struct flow_block) flow_blocks;
 /*
- * A set as disjoint blocks: values behind which all is alike stand together, so that a service that
- * reaches a service is one block. False: there are more than `most`, and the list ends there.
+ * Lists the set as disjoint blocks. Values with the same continuation are listed together, so a
+ * service that reaches a service is one block. False: there are more than `most`; the list is
+ * incomplete.
  */
 bool diagram_blocks(flow_blocks *blocks, struct arena *a, const struct diagram_pool *pool,
 		    struct diagram d, uint32_t most);
-/* Which leaves the diagram has: sets seen[leaf] of each. */
+/* Sets seen[leaf] for each leaf of the diagram. */
 void diagram_leaves(bool *seen, const struct diagram_pool *pool, struct diagram d);
 uint32_t diagram_pool_nodes(const struct diagram_pool *pool);

@@ -30,6 +30,19 @@ struct flow_range flow_range_of_prefix(struct prefix prefix)
 				   flow_value_of_ip(prefix_last(prefix))};
 }
 
+uint32_t flow_ranges_of_family(struct flow_range ranges[MOST_FAMILY_RANGES], uint8_t family)
+{
+	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+
+	if (family == 4) {
+		ranges[0] = v4;
+		return 1;
+	}
+	ranges[0] = (struct flow_range){1, v4.low - 1}; /* :: is nobody's address */
+	ranges[1] = (struct flow_range){v4.high + 1, flow_most[FLOW_SRC]};
+	return 2;
+}
+
 int flow_range_by_low(const void *left, const void *right)
 {
 	const struct flow_range *a = left, *b = right;

@@ -68,6 +68,14 @@ void limit_to_peers(struct flow_sets *s, struct flow_set *set, enum flow_field f
 	limit(set, field, ranges_of(s, peers), peers->n);
 }
 
+void limit_to_family(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+		     uint8_t family)
+{
+	struct flow_range *ranges = arena_array(s->a, struct flow_range, MOST_FAMILY_RANGES);
+
+	limit(set, field, ranges, flow_ranges_of_family(ranges, family));
+}
+
 struct flow_set *flow_sets_add(struct flow_sets *s, uint32_t leaf)
 {
 	struct flow_set *set = list_add(s->a, &s->list);
@@ -92,6 +100,24 @@ range_list ranges_outside(struct arena *a, range_list *ranges, enum flow_field f
 	}
 	*list_add(a, &rest) = (struct flow_range){next, flow_most[field]};
 	return rest;
+}
+
+range_list ranges_of_family(struct arena *a, const range_list *ranges, uint8_t family)
+{
+	struct flow_range whole[MOST_FAMILY_RANGES];
+	uint32_t n = flow_ranges_of_family(whole, family);
+	range_list found = {0};
+
+	list_each (range, ranges)
+		for (uint32_t i = 0; i < n; i++) {
+			struct flow_range part = *range;
+
+			part.low = part.low < whole[i].low ? whole[i].low : part.low;
+			part.high = part.high > whole[i].high ? whole[i].high : part.high;
+			if (part.low <= part.high)
+				*list_add(a, &found) = part;
+		}
+	return found;
 }
 
 struct diagram flow_sets_build(struct flow_sets *s, struct diagram_pool *pool)

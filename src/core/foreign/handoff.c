@@ -78,7 +78,8 @@ static void walk_over_ours(struct walk *w, bool behind, uint32_t bits)
 		return;
 	}
 	*list_add(w->a, &w->view->handoffs) =
-		(struct handoff){.variant = w->variant,
+		(struct handoff){.family = w->view->family,
+				 .variant = w->variant,
 				 .table = places[w->place].table,
 				 .chain = places[w->place].chain,
 				 .behind = behind,
@@ -188,18 +189,20 @@ static void view_walls_nft(struct filter_view *view, struct arena *a, const stru
 	walls_before_ours(&view->walls, VARIANT_NFT, &of_filter, &of_raw, a);
 }
 
-void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
-		      const struct ruleset *raw)
+void handoff_view_nft(struct filter_view *view, struct arena *a, uint8_t family,
+		      const struct ruleset *filter, const struct ruleset *raw)
 {
 	const struct chain *forward = ruleset_find_chain(filter, "FORWARD");
 
-	*view = (struct filter_view){.user_end = NONE, .raw_end = NONE, .save = "", .save_raw = ""};
+	*view = (struct filter_view){
+		.family = family, .user_end = NONE, .raw_end = NONE, .save = "", .save_raw = ""};
 	view->exists = forward != NULL;
 	view->forward_drop = forward && forward->drops;
 	for (size_t i = 0; i < COUNT_OF(places); i++)
 		view_chain_nft(view, a, !strcmp(places[i].table, "raw") ? raw : filter, i);
 	view_bridges_nft(view, a, filter);
-	view_walls_nft(view, a, filter, raw);
+	if (family == 4) /* rules of IPv6 are not understood */
+		view_walls_nft(view, a, filter, raw);
 	interfaces_sort(&view->from);
 	interfaces_sort(&view->to);
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;
@@ -207,11 +210,38 @@ void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ru
 
 static bool is_closed(const struct filter_view *view, const struct engine_network *network)
 {
-	if (view->drops_by_bridge && (network->internal || engine_network_is_open(network)))
+	const char *mode = view->family == 6 ? GATEWAY_MODE6 : GATEWAY_MODE;
+
+	if (view->drops_by_bridge &&
+	    (network->internal || gateway_mode_is_open(engine_network_option(network, mode))))
 		return true;
 	if (view->drops_by_bridge)
 		return interfaces_have(&view->to, network->bridge);
 	return interfaces_have(&view->from, network->bridge);
+}
+
+static const char *network_left_out(const struct filter_view *view, const struct engine *engine,
+				    struct arena *a)
+{
+	list_each (network, &engine->networks)
+		if (network->bridge && (view->family == 4 || network->ipv6) &&
+		    !is_closed(view, network))
+			return arena_printf(a,
+					    "Docker's drops leave out the bridge of network \"%s\" "
+					    "(it forgets some when firewalld reloads); restart "
+					    "dockerd",
+					    network->name);
+	return NULL;
+}
+
+const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct engine *engine,
+				    struct arena *a)
+{
+	if (!view->docker_isolation)
+		return "Docker writes no rules of IPv6 here (before 27 only with --ip6tables)";
+	if (!view->drops_by_bridge && !view->forward_drop)
+		return "the policy of FORWARD in ip6tables is ACCEPT";
+	return network_left_out(view, engine, a);
 }
 
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
@@ -224,14 +254,7 @@ const char *handoff_view_opens(const struct filter_view *view, const struct engi
 		       "should, restart dockerd";
 	if (!view->drops_by_bridge && !view->forward_drop)
 		return "the policy of FORWARD is ACCEPT (forwarding was on before Docker came)";
-	list_each (network, &engine->networks)
-		if (network->bridge && !is_closed(view, network))
-			return arena_printf(a,
-					    "Docker's drops leave out the bridge of network \"%s\" "
-					    "(it forgets some when firewalld reloads); restart "
-					    "dockerd",
-					    network->name);
-	return NULL;
+	return network_left_out(view, engine, a);
 }
 
 /* meta mark & BITS == BITS counter accept: exactly what iptables-nft writes for -m mark. */
@@ -299,7 +322,7 @@ void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct r
 	struct ruleset ours = our_rule(a, handoff);
 
 	nft_batch_begin(batch, a, 1);
-	batch->family = NFPROTO_IPV4;
+	batch->family = handoff->family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
 	batch->table = handoff->table;
 	if (put)
 		add_base_chain(batch, a, table, handoff);
@@ -459,14 +482,15 @@ static void view_bridges_text(struct filter_view *view, struct arena *a, const c
 	}
 }
 
-void handoff_view_text(struct filter_view *view, struct arena *a, const char *filter,
-		       const char *raw)
+void handoff_view_text(struct filter_view *view, struct arena *a, uint8_t family,
+		       const char *filter, const char *raw)
 {
 	bool has_chain = false;
 	const char *line, *rest = filter ? filter : "";
 	size_t len;
 
-	*view = (struct filter_view){.user_end = NONE,
+	*view = (struct filter_view){.family = family,
+				     .user_end = NONE,
 				     .raw_end = NONE,
 				     .save = arena_strdup(a, filter ? filter : ""),
 				     .save_raw = arena_strdup(a, raw ? raw : "")};

@@ -21,6 +21,7 @@
  * before Docker's own drops in raw PREROUTING.
  */
 struct handoff {
+	uint8_t family; /* 4 or 6 */
 	enum variant variant;
 	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
 	bool behind;		   /* the foreign rules */
@@ -45,16 +46,17 @@ struct filter_view {
 	uint32_t raw_end;      /* … of raw PREROUTING before Docker's drops; NONE: all of them */
 	uint32_t n_foreign;    /* rules of others in the chains that may hold ours */
 	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain and place */
+	uint8_t family;		       /* of ip6tables: 6, of iptables: 4 */
 	wall_list walls;	       /* of nf_tables: foreign rules before ours */
 	const char *save, *save_raw;   /* of a text: the tables filter and raw; "": not there */
 };
 
-void handoff_view_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
-		      const struct ruleset *raw);
+void handoff_view_nft(struct filter_view *view, struct arena *a, uint8_t family,
+		      const struct ruleset *filter, const struct ruleset *raw);
 /* Tables as iptables-save prints them; NULL: not there. They are kept: walls are made of them only
  * if somebody asks (walls_of_save). */
-void handoff_view_text(struct filter_view *view, struct arena *a, const char *filter,
-		       const char *raw);
+void handoff_view_text(struct filter_view *view, struct arena *a, uint8_t family,
+		       const char *filter, const char *raw);
 
 /*
  * NULL where what stands closes bridges to other bridges and to the outside; else what is missing.
@@ -64,6 +66,9 @@ void handoff_view_text(struct filter_view *view, struct arena *a, const char *fi
  */
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
 			       struct arena *a);
+/* The same of a view of ip6tables, for networks that have IPv6. */
+const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct engine *engine,
+				    struct arena *a);
 
 /* The rules that a table holds, whatever they counted. */
 uint64_t handoff_hash_text(const char *save);

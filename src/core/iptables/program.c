@@ -414,6 +414,11 @@ static void write_raw(struct writer *w, const struct flows *flows)
 
 	chain->behind = !w->hooks->top;
 	chain->n_before = w->hooks->raw_end;
+	for (size_t i = 0; i < n_icmp_errors; i++) /* why: core/ruleset/program.c */
+		for (uint32_t type = icmp_errors[i].first;
+		     icmp_errors[i].family == 4 && type <= icmp_errors[i].last; type++)
+			ipt_add_rule(chain, w->a, NONE, "-p icmp -m icmp --icmp-type %u -j ACCEPT",
+				     type);
 	chain = let_honest_on(w, chain, IPT_PREFIX "-PASS", flows);
 	list_each (p, &w->pairs)
 		pair_rule(w, chain, p, false, "-j ACCEPT");

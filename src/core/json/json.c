@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands in a parsed text: members, strings, numbers, keys that stand twice. */
+/* Reads a parsed text: members, strings, numbers, duplicate keys. */
 #include "core/json/json.h"
 
 #include "base/hash_index.h"
@@ -29,7 +29,7 @@ static char *put_character(char *out, uint32_t c)
 	return out;
 }
 
-/* The escape at *at, which is a sound one; moves behind it. */
+/* Decodes the valid escape at *at and moves behind it. */
 static char *put_escape(char *out, const char **at, const char *end)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -55,7 +55,7 @@ struct json_string json_string_unescaped(const struct json *json, uint32_t node,
 	const char *at = json->text + n->at + 1, *end = at + n->extent - 2;
 	char *text, *out;
 
-	out = text = arena_take(a, n->extent); /* no escape is shorter than what it stands for */
+	out = text = arena_take(a, n->extent); /* no escape is shorter than its character */
 	while (at < end)
 		if (*at == '\\')
 			out = put_escape(out, &at, end);
@@ -76,7 +76,7 @@ static bool escaped_is(const struct json *json, uint32_t node, const char *text,
 	return same_string(json_string_of(json, node, &a), (struct json_string){text, len});
 }
 
-/* Of a node that is a string. */
+/* The node must be a string. */
 static inline bool string_is(const struct json *json, uint32_t node, const char *text, size_t len)
 {
 	const struct json_node *n = &json->nodes[node];
@@ -126,7 +126,8 @@ bool json_integer_of(int64_t *number, const struct json *json, uint32_t node)
 		int digit = *at - '0';
 
 		if (digit < 0 || digit > 9 || __builtin_mul_overflow(sum, 10, &sum) ||
-		    __builtin_sub_overflow(sum, digit, &sum)) /* negative: it reaches further */
+		    /* negative numbers reach one further */
+		    __builtin_sub_overflow(sum, digit, &sum))
 			return false;
 	}
 	if (!negative && sum == INT64_MIN)
@@ -162,11 +163,11 @@ const char *json_type_name(const struct json *json, uint32_t node)
 					     : "a number that is too large";
 }
 
-/* --- keys that stand twice --- */
+/* --- duplicate keys --- */
 
-enum { FEW_MEMBERS = 16 }; /* each is compared with each */
+enum { FEW_MEMBERS = 16 }; /* in smaller objects every key is compared with every other */
 
-/* The first key of the object that is the same; `key` if there is none before it. */
+/* The first key of the object with the same text; `key` itself if it is the first. */
 static uint32_t first_of_few(const struct json *json, uint32_t object, uint32_t key,
 			     struct arena *a)
 {

@@ -10,6 +10,12 @@
  * Nodes stand in the order of the text. Behind a list or an object come its items; in an object
  * each key is a node of its own, directly before its value. Numbers of nodes (uint32_t) are the
  * handles; 0 is the root, which is nobody's member, so that json_member says "absent" with 0.
+ *
+ * In this room:
+ *     json.h     the reader, and the values of a parsed text
+ *     path.h     where a value stands, as people write it
+ *     builder.h  objects that are made or changed, and JSON text of a parsed value
+ *     escape.h   \uXXXX in strings
  */
 #pragma once
 
@@ -26,18 +32,18 @@ enum json_type {
 };
 
 struct json_node {
-	uint32_t at;	      /* offset of its first byte, in the text */
-	uint32_t extent;      /* of a list or object: the node behind it and everything inside it;
-				 of others: their length in bytes, quotes included */
+	uint32_t at;	 /* offset of its first byte, in the text */
+	uint32_t extent; /* list or object: the node after it and all its contents; others: length
+			    in bytes, with quotes */
 	uint32_t line : 27;   /* from 1; exact in texts of less than 128 MiB */
 	uint32_t type : 3;    /* enum json_type */
-	uint32_t escaped : 1; /* a string with a backslash in it */
-	uint32_t doubled : 1; /* a key that stands before it in the same object;
-				 json_find_duplicates says so */
+	uint32_t escaped : 1; /* a string that contains a backslash */
+	uint32_t doubled : 1; /* a key that repeats an earlier key of its object; set by
+				 json_find_duplicates */
 };
 
 struct json {
-	const char *text;	 /* the caller's, for as long as this is used */
+	const char *text;	 /* owned by the caller, while this is used */
 	struct json_node *nodes; /* in the caller's arena */
 	uint32_t n, cap;
 };
@@ -46,7 +52,7 @@ enum { JSON_ROOT = 0, JSON_MAX_DEPTH = 64, JSON_MAX_BYTES = 1 << 30 };
 
 enum json_trouble {
 	JSON_TROUBLE_SYNTAX,
-	JSON_TROUBLE_BYTES, /* it is no UTF-8, or holds a NUL */
+	JSON_TROUBLE_BYTES, /* not UTF-8, or a NUL */
 	JSON_TROUBLE_EMPTY, /* nothing but blanks */
 	JSON_TROUBLE_LIMIT, /* nested too deep, or too long */
 };
@@ -54,13 +60,15 @@ enum json_trouble {
 /* The first thing that is wrong with a text. */
 struct json_error {
 	enum json_trouble kind;
-	size_t at; /* where: an offset; behind the last character where something is missing */
-	const char *what; /* "a comma before a closing bracket; remove the comma" */
-	size_t opened; /* where the text ends too early: the bracket that is still open; SIZE_MAX:
-			  none */
+	size_t at; /* an offset; if something is missing, of the place behind the last character */
+	const char *what; /* "trailing comma; remove it" */
+	size_t opened;	  /* if the text ends too early: offset of the bracket that is still open;
+			     SIZE_MAX: none */
 };
 
-/* depth: of nesting, at most JSON_MAX_DEPTH. False with *wrong. Duplicate keys are no error here.
+/*
+ * depth: allowed nesting, at most JSON_MAX_DEPTH. False: *wrong says why. Duplicate keys are
+ * allowed here.
  */
 MUST_CHECK bool json_parse(struct json *json, struct arena *a, const char *text, size_t len,
 			   uint32_t depth, struct json_error *wrong);
@@ -73,7 +81,7 @@ static inline enum json_type json_type_of(const struct json *json, uint32_t node
 /* "a list", "a number that is too large" */
 const char *json_type_name(const struct json *json, uint32_t node);
 
-/* The node behind it and behind everything inside it. */
+/* The node after this value and its contents. */
 static inline uint32_t json_behind(const struct json *json, uint32_t node)
 {
 	return json_type_of(json, node) < JSON_TYPE_LIST ? node + 1 : json->nodes[node].extent;
@@ -91,7 +99,7 @@ static inline uint32_t json_behind(const struct json *json, uint32_t node)
 
 /* Of items, or members. */
 uint32_t json_count(const struct json *json, uint32_t list_or_object);
-/* The value of the last member with this key that is not doubled; 0: none, or this is no object. */
+/* The value of the last member with this key that is not `doubled`; 0: none, or not an object. */
 uint32_t json_member_named(const struct json *json, uint32_t object, const char *key, size_t len);
 static inline uint32_t json_member(const struct json *json, uint32_t object, const char *key)
 {
@@ -101,12 +109,12 @@ static inline uint32_t json_member(const struct json *json, uint32_t object, con
 bool json_string_is(const struct json *json, uint32_t node, const char *text, size_t len);
 
 struct json_string {
-	const char *text; /* without a NUL behind it; NULL: no string */
+	const char *text; /* not terminated by a NUL; NULL: not a string */
 	size_t len;
 };
 struct json_string json_string_unescaped(const struct json *json, uint32_t node, struct arena *a);
 
-/* Its characters. They stand in the text itself, or, where there were escapes, in the arena. */
+/* The characters of a string: in the text itself, or, if there were escapes, in the arena. */
 static inline struct json_string json_string_of(const struct json *json, uint32_t node,
 						struct arena *a)
 {
@@ -121,14 +129,14 @@ static inline struct json_string json_string_of(const struct json *json, uint32_
 
 /* The number has a fraction or an exponent. */
 bool json_has_fraction(const struct json *json, uint32_t number);
-/* False: no number, one with a fraction or an exponent, or one that does not fit. */
+/* False: not a number, a fraction or exponent, or out of range. */
 bool json_integer_of(int64_t *number, const struct json *json, uint32_t node);
 
-/* A key that stands before in the same object already, and the first one there. */
+/* A key that repeats an earlier key of its object, and that first key. */
 struct json_duplicate {
 	uint32_t key, first;
 };
 typedef LIST(struct json_duplicate) json_duplicate_list;
-/* In this object, in the order of the text. The later keys are `doubled` from then on. */
+/* Finds duplicates in this object, in text order, and marks the later keys as `doubled`. */
 void json_find_duplicates(json_duplicate_list *found, struct arena *a, struct json *json,
 			  uint32_t object);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The JSON reader (json.h says why it is ours): one walk over the text, without recursion, that
- * makes the nodes and names the first thing that is wrong.
+ * The JSON parser (json.h says why it is ours): one walk over the text, without recursion. It makes
+ * the nodes and stops at the first error.
  */
 #include "core/json/escape.h"
 #include "core/json/json.h"
@@ -15,10 +15,10 @@ struct parser {
 	struct json *json;
 	struct arena *a; /* of the nodes */
 	const char *text, *at, *end;
-	uint32_t line;		       /* that `at` is in; strings have no line ends in them */
-	uint32_t open[JSON_MAX_DEPTH]; /* nodes of the brackets that are open */
+	uint32_t line;		       /* line of `at`; strings contain no line ends */
+	uint32_t open[JSON_MAX_DEPTH]; /* nodes of the open brackets */
 	uint32_t depth, max_depth;
-	const char *comma; /* the one that was taken last */
+	const char *comma; /* the last comma */
 	struct json_error *wrong;
 };
 
@@ -45,7 +45,10 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* Behind the last character: editors show no place behind the last line. */
+/*
+ * Errors at the end point behind the last character, because editors show no place after the last
+ * line.
+ */
 static bool fail_at_end(struct parser *p, const char *what)
 {
 	const char *at = p->end;
@@ -58,7 +61,7 @@ static bool fail_at_end(struct parser *p, const char *what)
 	return false;
 }
 
-/* Few texts have a node on less than eight bytes. What is not written costs nothing. */
+/* An estimate: few texts have a node on less than eight bytes, and unused memory costs nothing. */
 static void grow(struct parser *p)
 {
 	struct json *json = p->json;
@@ -102,7 +105,7 @@ static void skip_blanks(struct parser *p)
 	p->at = at;
 }
 
-/* The next character that is no blank; '\0' at the end, and where a NUL stands. */
+/* The next character that is not a blank; '\0' at the end, or at a NUL. */
 static inline char peek(struct parser *p)
 {
 	if (p->at < p->end && (unsigned char)*p->at <= ' ')
@@ -112,8 +115,10 @@ static inline char peek(struct parser *p)
 
 /* --- strings --- */
 
-/* Of eight bytes: the top bit of each that is a control character, a quote, a backslash or no
- * ASCII. */
+/*
+ * In eight bytes: the top bit of each byte that is a control character, a quote, a backslash or not
+ * ASCII.
+ */
 static uint64_t special_bytes(uint64_t word)
 {
 	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
@@ -122,7 +127,7 @@ static uint64_t special_bytes(uint64_t word)
 	return ((word - ones * ' ') | (quote - ones) | (escape - ones) | word) & tops;
 }
 
-/* Skips what needs no look, eight bytes at a time. It may stop early, never late. */
+/* Skips ordinary bytes, eight at a time. May stop early, never late. */
 static const char *skip_plain(const char *at, const char *end)
 {
 	uint64_t word, found;
@@ -136,7 +141,7 @@ static const char *skip_plain(const char *at, const char *end)
 	return at;
 }
 
-/* Bytes of the escape at `at`; 0: it is none that JSON has. */
+/* Length of the escape at `at`; 0: JSON has no such escape. */
 static size_t escape_length(const char *at, const char *end)
 {
 	int32_t unit;
@@ -154,8 +159,8 @@ static size_t escape_length(const char *at, const char *end)
 }
 
 /*
- * Bytes of the character at `at`, which is no ASCII; 0: it is no UTF-8 (RFC 3629): no overlong
- * forms, no surrogates, nothing above U+10FFFF.
+ * Length of the character at `at`, which is not ASCII; 0: not UTF-8 (RFC 3629): no overlong forms,
+ * no surrogates, nothing above U+10FFFF.
  */
 static size_t utf8_length(const char *text, const char *end)
 {
@@ -181,15 +186,14 @@ static size_t utf8_length(const char *text, const char *end)
 static bool fail_in_string(struct parser *p, const char *at)
 {
 	if (at == p->end)
-		return fail_at_end(p, "a string is not closed; write its second quote");
+		return fail_at_end(p, "unterminated string; add the closing quote");
 	if (*at == '\n' || *at == '\r')
-		return fail(p, at, "a line ends within a string; close the quote");
+		return fail(p, at, "line break in a string; add the closing quote");
 	if (*at == '\\')
-		return fail(p, at, "an unknown escape; write \\\\ for a backslash");
+		return fail(p, at, "unknown escape; write \\\\ for a backslash");
 	if ((unsigned char)*at >= 0x80)
 		return fail_of_bytes(p, at);
-	return *at ? fail(p, at, "a control character within a string; remove it")
-		   : fail_of_bytes(p, at);
+	return *at ? fail(p, at, "control character in a string; remove it") : fail_of_bytes(p, at);
 }
 
 static bool take_string(struct parser *p)
@@ -229,7 +233,7 @@ static const char *skip_digits(const char *at, const char *end)
 	return at;
 }
 
-/* Behind the digits, of which there must be one; NULL: there is none. */
+/* Skips digits; NULL: there is none. */
 static const char *take_digits(const char *at, const char *end)
 {
 	const char *behind = skip_digits(at, end);
@@ -237,7 +241,7 @@ static const char *take_digits(const char *at, const char *end)
 	return behind == at ? NULL : behind;
 }
 
-/* Behind the number at `at` as RFC 8259 §6 has it; NULL: it is none. */
+/* Skips a number (RFC 8259 §6); NULL: there is none. */
 static const char *number_end(const char *at, const char *end)
 {
 	const char *digits = at < end && *at == '-' ? at + 1 : at;
@@ -281,9 +285,9 @@ static bool take_word(struct parser *p)
 	if (type == JSON_TYPE_NUMBER && number != end)
 		return fail(p, at,
 			    *at == '-' || *at == '+' || *at == '.' || (*at >= '0' && *at <= '9')
-				    ? "not a number of JSON; write it in decimal, without a "
-				      "leading zero or sign +"
-				    : "a word without quotes; write it in double quotes");
+				    ? "not a valid number; write it in decimal, without a leading "
+				      "zero or +"
+				    : "unquoted word; put it in double quotes");
 	node = add_node(p, type, at);
 	p->json->nodes[node].extent = (uint32_t)(end - at);
 	p->at = end;
@@ -299,15 +303,15 @@ static bool fail_at_value(struct parser *p, char c, const char *expected)
 	if (p->at == p->end)
 		return fail_at_end(p, "the text ends too early");
 	if ((c == '}' || c == ']') && p->comma)
-		return fail(p, p->comma, "a comma before a closing bracket; remove the comma");
+		return fail(p, p->comma, "trailing comma; remove it");
 	if (c == '/' || c == '#')
-		return fail(p, p->at, "a comment; JSON has none, remove it");
+		return fail(p, p->at, "JSON has no comments; remove it");
 	if (c == '\'')
-		return fail(p, p->at, "a single quote; write double quotes");
+		return fail(p, p->at, "single quote; use double quotes");
 	if (!c || ((unsigned char)c >= 0x80 && !utf8_length(p->at, p->end)))
 		return fail_of_bytes(p, p->at);
 	if ((unsigned char)c >= 0x80)
-		return fail(p, p->at, "a character that belongs into double quotes");
+		return fail(p, p->at, "text outside of double quotes");
 	return fail(p, p->at, expected);
 }
 
@@ -332,14 +336,13 @@ static bool take_key(struct parser *p)
 	char c = peek(p);
 
 	if (c != '"')
-		return is_in_word(c)
-			       ? fail(p, p->at, "a key without quotes; write it in double quotes")
-			       : fail_at_value(p, c, "expected a key in double quotes");
+		return is_in_word(c) ? fail(p, p->at, "unquoted key; put it in double quotes")
+				     : fail_at_value(p, c, "expected a key in double quotes");
 	if (!take_string(p))
 		return false;
 	if (peek(p) != ':')
 		return p->at == p->end ? fail_at_end(p, "the text ends too early")
-				       : fail(p, p->at, "expected a colon behind the key");
+				       : fail(p, p->at, "expected a colon after the key");
 	p->at++;
 	return true;
 }
@@ -361,15 +364,18 @@ static bool fail_between(struct parser *p, char c)
 		return fail_at_end(p, "the text ends too early");
 	if (c == '}' || c == ']')
 		return fail(p, p->at,
-			    is_object(p) ? "expected \"}\", the bracket that is open is a \"{\""
-					 : "expected \"]\", the bracket that is open is a \"[\"");
+			    is_object(p) ? "expected \"}\" to close the \"{\""
+					 : "expected \"]\" to close the \"[\"");
 	if (c == '/' || c == '#')
-		return fail(p, p->at, "a comment; JSON has none, remove it");
+		return fail(p, p->at, "JSON has no comments; remove it");
 	return c ? fail(p, p->at, "expected a comma or a closing bracket")
 		 : fail_of_bytes(p, p->at);
 }
 
-/* Behind a value: closes what ends here. False where no other value follows: the end, or *wrong. */
+/*
+ * After a value: closes the brackets that end here. False: no value follows, because of the end or
+ * of *wrong.
+ */
 static bool take_next(struct parser *p)
 {
 	p->comma = NULL;
@@ -387,7 +393,7 @@ static bool take_next(struct parser *p)
 	return false;
 }
 
-/* The bracket that was just opened closes at once. */
+/* The bracket that was just opened is closed at once. */
 static bool is_empty(struct parser *p)
 {
 	return peek(p) == (is_object(p) ? '}' : ']');
@@ -413,7 +419,7 @@ static bool parse(struct parser *p)
 		return false;
 	return peek(p) == '\0' && p->at == p->end
 		       ? true
-		       : fail(p, p->at, "something behind the end of the JSON text; remove it");
+		       : fail(p, p->at, "text after the end of the JSON value; remove it");
 }
 
 bool json_parse(struct json *json, struct arena *a, const char *text, size_t len, uint32_t depth,

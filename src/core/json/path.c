@@ -36,7 +36,7 @@ void json_path_key_node(struct buf *path, const struct json *json, uint32_t key)
 	json_path_key(path, arena_strndup(&a, name.text, name.len));
 }
 
-/* Behind an item of a list, or a key of an object and its value. */
+/* Skips an item of a list, or a key and its value. */
 static uint32_t behind_item(const struct json *json, uint32_t item, bool is_key)
 {
 	return json_behind(json, item + is_key);
@@ -56,7 +56,7 @@ void json_path_way(struct buf *path, const struct json *json, struct json_step *
 			json_path_key_node(path, json, step->item);
 		else
 			buf_printf(path, "[%u]", step->index);
-		if (step->item == to) /* also where it is a key */
+		if (step->item == to) /* also if `to` is a key */
 			return;
 		from = step->item + object;
 	}

@@ -5,7 +5,9 @@
 #include "base/buf.h"
 #include "core/json/json.h"
 
-/* In a list or object: which item the last path led through. Paths are mostly asked for in order.
+/*
+ * In a list or object: the item that the last path went through. Paths are mostly asked for in
+ * order.
  */
 struct json_step {
 	uint32_t container, item, index;
@@ -13,6 +15,6 @@ struct json_step {
 
 void json_path_key(struct buf *path, const char *key);
 void json_path_key_node(struct buf *path, const struct json *json, uint32_t key);
-/* The way from one node to one inside it. steps: one for each level, zero at first. */
+/* Appends the path from one node to a node inside it. steps: one per level, zero at first. */
 void json_path_way(struct buf *path, const struct json *json, struct json_step *steps,
 		   uint32_t from, uint32_t to);

@@ -185,12 +185,12 @@ static void verdict(struct buf *b, int code, const char *chain)
 }
 
 /* Addresses in register 1, ports (if any) in the given one. */
-static void nat(struct buf *b, uint32_t type, uint32_t port_reg)
+static void nat(struct buf *b, uint32_t type, uint8_t family, uint32_t port_reg)
 {
 	struct expr e = expr_begin(b, "nat");
 
 	nla_be32(b, NFTA_NAT_TYPE, type);
-	nla_be32(b, NFTA_NAT_FAMILY, NFPROTO_IPV4);
+	nla_be32(b, NFTA_NAT_FAMILY, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
 	nla_be32(b, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
 	nla_be32(b, NFTA_NAT_REG_ADDR_MAX, NFT_REG_1);
 	if (port_reg) {
@@ -359,6 +359,19 @@ ENCODER(encode_ports)
 	match_ports(b, t->kind == TERM_SPORT ? 0 : 2, t->low, t->high);
 }
 
+ENCODER(encode_icmp_type)
+{
+	const uint8_t first = (uint8_t)t->low, last = (uint8_t)t->high;
+
+	load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	if (t->low == t->high) {
+		compare(b, NFT_CMP_EQ, &first, sizeof(first));
+		return;
+	}
+	compare(b, NFT_CMP_GTE, &first, sizeof(first));
+	compare(b, NFT_CMP_LTE, &last, sizeof(last));
+}
+
 ENCODER(encode_ct_state)
 {
 	load_ct(b, NFT_CT_STATE);
@@ -446,23 +459,24 @@ ENCODER(encode_dnat)
 {
 	uint8_t port[2] = {(uint8_t)(t->low >> 8), (uint8_t)t->low};
 
-	immediate(b, NFT_REG_1, t->prefix.ip.bytes, 4);
+	immediate(b, NFT_REG_1, t->prefix.ip.bytes, ip_bits(t->prefix.ip) / 8);
 	if (t->low)
 		immediate(b, NFT_REG_2, port, sizeof(port));
-	nat(b, NFT_NAT_DNAT, t->low ? NFT_REG_2 : 0);
+	nat(b, NFT_NAT_DNAT, t->prefix.ip.family, t->low ? NFT_REG_2 : 0);
 }
 
 ENCODER(encode_dnat_map)
 {
 	load_key(b, rule->family, t);
 	lookup(b, t->name, false, NFT_REG_1);
-	nat(b, NFT_NAT_DNAT, word_register(1));
+	nat(b, NFT_NAT_DNAT, rule->family, word_register(headers[rule->family].len / 4));
 }
 
 ENCODER(encode_snat_self)
 {
-	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, headers[4].saddr, 4, NFT_REG_1);
-	nat(b, NFT_NAT_SNAT, 0);
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, headers[rule->family].saddr,
+		     headers[rule->family].len, NFT_REG_1);
+	nat(b, NFT_NAT_SNAT, rule->family, 0);
 }
 
 ENCODER(encode_masquerade)
@@ -490,6 +504,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_SPORT] = encode_ports,
 	[TERM_DPORT] = encode_ports,
 	[TERM_ORIGINAL_DPORT] = encode_original_port,
+	[TERM_ICMP_TYPE] = encode_icmp_type,
 	[TERM_CT_STATE] = encode_ct_state,
 	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
 	[TERM_MARK_HAS] = encode_mark,

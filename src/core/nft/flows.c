@@ -14,13 +14,13 @@
 
 /* --- sets --- */
 
-/* Ends of a range that a prefix was. */
-static struct prefix prefix_between(const uint8_t *low, const uint8_t *high)
+/* Ends of a range that a prefix was; len: bytes of an address. */
+static struct prefix prefix_between(const uint8_t *low, const uint8_t *high, size_t len)
 {
-	struct prefix p = {.ip = {.family = 4}};
+	struct prefix p = {.ip = {.family = len == 16 ? 6 : 4}};
 
-	memcpy(p.ip.bytes, low, 4);
-	while (p.len < 32 && !((low[p.len / 8] ^ high[p.len / 8]) >> (7 - p.len % 8) & 1))
+	memcpy(p.ip.bytes, low, len);
+	while (p.len < len * 8 && !((low[p.len / 8] ^ high[p.len / 8]) >> (7 - p.len % 8) & 1))
 		p.len++;
 	return p;
 }
@@ -33,14 +33,16 @@ static uint16_t port_at(const uint8_t *bytes)
 /* Interface, protocol and port lead to an address and a port. */
 static void take_map(struct flows *flows, struct arena *a, const struct set *map)
 {
+	const size_t len = field_types[map->data[0]].len;
+
 	for (uint32_t i = 0; i < map->n; i++) {
 		const uint8_t *key = set_element(map, i), *data = key + set_key_len(map);
 
 		*list_add(a, &flows->translations) = (struct translation){
 			.iface = arena_printf(a, "%.16s", (const char *)key),
 			.match = {key[16], port_at(key + 20), port_at(key + 20)},
-			.to = prefix_between(data, data).ip,
-			.to_port = port_at(data + 4),
+			.to = prefix_between(data, data, len).ip,
+			.to_port = port_at(data + len),
 			.origin = NONE};
 	}
 }
@@ -55,7 +57,9 @@ static void take_set(struct flows *flows, struct arena *a, const struct set *set
 {
 	static const enum field map[] = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT};
 
-	if (!strcmp(set->name, "translations") && has_shape(set, map, COUNT_OF(map), 2))
+	if ((!strcmp(set->name, "translations") || !strcmp(set->name, "translations6")) &&
+	    has_shape(set, map, COUNT_OF(map), 2) &&
+	    (set->data[0] == FIELD_IP4 || set->data[0] == FIELD_IP6))
 		take_map(flows, a, set);
 }
 
@@ -68,7 +72,7 @@ struct reading {
 	struct arena *a;
 	struct translation t;
 	enum held held; /* in register 1 */
-	uint8_t mask[4];
+	uint8_t mask[16];
 	const struct ruleset *rs;
 	const struct set *sources; /* a list of them; NULL: t.from */
 	bool translates;
@@ -85,7 +89,7 @@ static void read_payload(struct reading *r, struct attrs data)
 	uint32_t base = attr_be32(attr_find(data, NFTA_PAYLOAD_BASE));
 	uint32_t offset = attr_be32(attr_find(data, NFTA_PAYLOAD_OFFSET));
 
-	if (base == NFT_PAYLOAD_NETWORK_HEADER && offset == 12)
+	if (base == NFT_PAYLOAD_NETWORK_HEADER && (offset == 12 || offset == 8)) /* IPv4, IPv6 */
 		r->held = SOURCE;
 	else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2)
 		r->held = PORT;
@@ -110,19 +114,19 @@ static void read_bitwise(struct reading *r, struct attrs data)
 {
 	struct attrs mask = value_of(data, NFTA_BITWISE_MASK);
 
-	if (mask.len == sizeof(r->mask))
-		memcpy(r->mask, mask.bytes, sizeof(r->mask));
+	if (mask.len <= sizeof(r->mask))
+		memcpy(r->mask, mask.bytes, mask.len);
 }
 
 static void compare_source(struct reading *r, struct attrs value)
 {
-	uint8_t last[4];
+	uint8_t last[16];
 
-	if (value.len != sizeof(last))
+	if (value.len != 4 && value.len != sizeof(last))
 		return;
-	for (size_t i = 0; i < sizeof(last); i++)
+	for (size_t i = 0; i < value.len; i++)
 		last[i] = value.bytes[i] | (uint8_t)~r->mask[i];
-	r->t.from = prefix_between(value.bytes, last);
+	r->t.from = prefix_between(value.bytes, last, value.len);
 }
 
 static void compare_port(struct reading *r, struct attrs value, uint32_t op)
@@ -162,8 +166,8 @@ static void read_immediate(struct reading *r, struct attrs data)
 {
 	struct attrs value = value_of(data, NFTA_IMMEDIATE_DATA);
 
-	if (value.len == 4)
-		r->t.to = prefix_between(value.bytes, value.bytes).ip;
+	if (value.len == 4 || value.len == 16)
+		r->t.to = prefix_between(value.bytes, value.bytes, value.len).ip;
 	else if (value.len == 2)
 		r->t.to_port = port_at(value.bytes);
 }
@@ -206,44 +210,56 @@ static void read_expression(struct reading *r, struct attrs expr)
 	}
 }
 
-static void put_number(uint8_t *bytes, uint64_t number)
+__extension__ typedef unsigned __int128 number;
+
+static void put_number(uint8_t *bytes, number n, size_t len)
 {
-	for (int i = 3; i >= 0; i--, number >>= 8)
-		bytes[i] = (uint8_t)number;
+	for (size_t i = len; i-- > 0; n >>= 8)
+		bytes[i] = (uint8_t)n;
 }
 
-static uint64_t number_at(const uint8_t *bytes)
+static number number_at(const uint8_t *bytes, size_t len)
 {
-	return (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 |
-	       bytes[3];
+	number n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n = n << 8 | bytes[i];
+	return n;
 }
 
 /* A range is neighbours that became one: the fewest prefixes that make it up. */
-static void take_range(struct flows *flows, struct arena *a, struct translation t, uint64_t low,
-		       uint64_t high)
+static void take_range(struct flows *flows, struct arena *a, struct translation t, number low,
+		       number high, size_t len)
 {
-	while (low <= high) {
-		uint64_t size = low ? low & -low : (uint64_t)1 << 32;
-		uint8_t first[4], last[4];
+	for (;;) {
+		number rest = 0; /* behind low, in the prefix */
+		uint8_t first[16], last[16];
 
-		while (size > high - low + 1)
-			size >>= 1;
-		put_number(first, low);
-		put_number(last, low + size - 1);
-		t.from = prefix_between(first, last);
+		while (!(low & (rest << 1 | 1)) && (rest << 1 | 1) <= high - low && ~rest)
+			rest = rest << 1 | 1;
+		put_number(first, low, len);
+		put_number(last, low + rest, len);
+		t.from = prefix_between(first, last, len);
 		*list_add(a, &flows->translations) = t;
-		low += size;
+		if (low + rest == high)
+			return;
+		low += rest + 1;
 	}
 }
 
 static void take_sources(struct flows *flows, struct arena *a, struct translation t,
 			 const struct set *sources)
 {
+	const size_t len = field_types[sources->key[0]].len;
+
+	if (sources->n_key != 1 || (len != 4 && len != 16))
+		return;
 	for (uint32_t i = 0; i < sources->n; i++) {
 		const uint8_t *low = set_element(sources, i);
 
-		take_range(flows, a, t, number_at(low),
-			   number_at(sources->interval ? low + set_key_len(sources) : low));
+		take_range(flows, a, t, number_at(low, len),
+			   number_at(sources->interval ? low + set_key_len(sources) : low, len),
+			   len);
 	}
 }
 
@@ -254,11 +270,11 @@ static void take_rule(struct flows *flows, struct arena *a, const struct ruleset
 		.a = a,
 		.rs = rs,
 		.t = {.match.high = UINT16_MAX, .origin = NONE},
-		.mask = {0xff, 0xff, 0xff, 0xff},
 	};
 	struct attrs rest = {rule->exprs, rule->exprs_len}, expr;
 	uint16_t type;
 
+	memset(r.mask, 0xff, sizeof(r.mask));
 	while (attr_next(&rest, &type, &expr))
 		read_expression(&r, expr);
 	if (r.translates && r.sources)

@@ -31,11 +31,11 @@ static void pick_chain(struct picked *p, const char *name);
 static void pick_set(struct picked *p, const char *name)
 {
 	const struct set *set = ruleset_find_set(p->rs, name);
-	uint32_t i = (uint32_t)(set - p->rs->sets.items);
+	bool *is_picked = set ? &p->sets[set - p->rs->sets.items] : NULL;
 
-	if (!set || p->sets[i])
+	if (!is_picked || *is_picked)
 		return;
-	p->sets[i] = true;
+	*is_picked = true;
 	p->n_elements += set->n;
 	if (set->verdicts)
 		list_each (verdict, &set->verdicts->list)
@@ -66,11 +66,11 @@ static void pick_terms(struct picked *p, const struct rule *rule)
 static void pick_chain(struct picked *p, const char *name)
 {
 	const struct chain *chain = ruleset_find_chain(p->rs, name);
-	uint32_t i = (uint32_t)(chain - p->rs->chains.items);
+	bool *is_picked = chain ? &p->chains[chain - p->rs->chains.items] : NULL;
 
-	if (!chain || p->chains[i])
+	if (!is_picked || *is_picked)
 		return;
-	p->chains[i] = true;
+	*is_picked = true;
 	list_each (rule, &chain->rules)
 		if (!chain->type || is_needed(p, rule))
 			pick_terms(p, rule);

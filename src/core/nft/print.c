@@ -2,6 +2,7 @@
 /* A ruleset as text that `nft -f` takes, and the single words of it for plan lines and errors. */
 #include "core/nft/nft.h"
 
+#include <netinet/in.h>
 /* before the kernel's own headers, which stand back for it */
 
 #include <linux/netfilter.h>
@@ -15,35 +16,44 @@ static const char *const hook_names[] = {
 };
 
 static const char *const load_words[] = {
-	[LOAD_SADDR] = "ip saddr",  [LOAD_DADDR] = "ip daddr", [LOAD_PROTO] = "meta l4proto",
+	[LOAD_SADDR] = "saddr",	    [LOAD_DADDR] = "daddr",    [LOAD_PROTO] = "meta l4proto",
 	[LOAD_SPORT] = "th sport",  [LOAD_DPORT] = "th dport", [LOAD_IIFNAME] = "iifname",
 	[LOAD_OIFNAME] = "oifname",
 };
+
+/* What stands before its addresses. */
+static const char *family_word(uint8_t family)
+{
+	return family == 6 ? "ip6" : "ip";
+}
 
 /* --- values --- */
 
 static void print_proto(struct buf *out, uint8_t proto)
 {
-	if (protocol_has_name(proto))
+	if (proto == IPPROTO_ICMPV6)
+		buf_puts(out, "ipv6-icmp");
+	else if (protocol_has_name(proto))
 		buf_puts(out, protocol_name(proto));
 	else
 		buf_printf(out, "%u", proto);
 }
 
-static struct ip ip_at(const uint8_t *bytes)
+static struct ip ip_at(enum field field, const uint8_t *bytes)
 {
-	struct ip ip = {.family = 4};
+	struct ip ip = {.family = field == FIELD_IP6 ? 6 : 4};
 
-	memcpy(ip.bytes, bytes, 4);
+	memcpy(ip.bytes, bytes, field_types[field].len);
 	return ip;
 }
 
 /* A range of addresses as a prefix where it is one. */
-static void print_ip_range(struct buf *out, const uint8_t *low, const uint8_t *high)
+static void print_ip_range(struct buf *out, enum field field, const uint8_t *low,
+			   const uint8_t *high)
 {
-	struct ip first = ip_at(low), last = ip_at(high);
+	struct ip first = ip_at(field, low), last = ip_at(field, high);
 
-	for (uint8_t len = 1; len <= 32; len++) {
+	for (uint8_t len = 1; len <= ip_bits(first); len++) {
 		struct prefix p = {first, len};
 
 		if (ip_equal(prefix_first(p), first) && ip_equal(prefix_last(p), last)) {
@@ -58,15 +68,9 @@ static void print_field(struct buf *out, enum field field, const uint8_t *bytes)
 {
 	switch (field) {
 	case FIELD_IP4:
-		buf_puts(out, ip_format(ip_at(bytes)).s);
+	case FIELD_IP6:
+		buf_puts(out, ip_format(ip_at(field, bytes)).s);
 		break;
-	case FIELD_IP6: {
-		struct ip ip = {.family = 6};
-
-		memcpy(ip.bytes, bytes, sizeof(ip.bytes));
-		buf_puts(out, ip_format(ip).s);
-		break;
-	}
 	case FIELD_PROTO:
 		print_proto(out, bytes[0]);
 		break;
@@ -85,8 +89,8 @@ static void print_range(struct buf *out, enum field field, const uint8_t *low, c
 {
 	if (!memcmp(low, high, field_types[field].len)) {
 		print_field(out, field, low);
-	} else if (field == FIELD_IP4) {
-		print_ip_range(out, low, high);
+	} else if (field == FIELD_IP4 || field == FIELD_IP6) {
+		print_ip_range(out, field, low, high);
 	} else if (field == FIELD_PROTO) {
 		buf_printf(out, "%u-%u", low[0], high[0]);
 	} else {
@@ -144,15 +148,22 @@ static bool asks_ports_alone(const struct term *t)
 	       (t->loads[0] == LOAD_DPORT || t->loads[0] == LOAD_SPORT);
 }
 
-static void print_key(struct buf *out, const struct term *t, const struct term *before)
+static void print_key(struct buf *out, const struct rule *rule, const struct term *t,
+		      const struct term *before)
 {
 	if (asks_ports_alone(t) && before && before->kind == TERM_PROTO) {
 		print_proto(out, (uint8_t)before->number);
 		buf_puts(out, t->loads[0] == LOAD_DPORT ? " dport" : " sport");
 		return;
 	}
-	for (uint8_t i = 0; i < t->n_loads; i++)
-		buf_printf(out, "%s%s", i ? " . " : "", load_words[t->loads[i]]);
+	for (uint8_t i = 0; i < t->n_loads; i++) {
+		bool address = t->loads[i] == LOAD_SADDR || t->loads[i] == LOAD_DADDR;
+
+		buf_puts(out, i ? " . " : "");
+		if (address)
+			buf_printf(out, "%s ", family_word(rule->family));
+		buf_puts(out, load_words[t->loads[i]]);
+	}
 }
 
 static void print_ports(struct buf *out, const struct term *t, const struct term *before)
@@ -196,13 +207,19 @@ static void print_ct_mark_set(struct buf *out, const struct term *t)
 
 static void print_dnat(struct buf *out, const struct term *t)
 {
-	buf_printf(out, "dnat ip to %s", ip_format(t->prefix.ip).s);
+	bool brackets = t->prefix.ip.family == 6 && t->low;
+
+	buf_printf(out, "dnat %s to %s%s%s", family_word(t->prefix.ip.family), brackets ? "[" : "",
+		   ip_format(t->prefix.ip).s, brackets ? "]" : "");
 	if (t->low)
 		buf_printf(out, ":%u", t->low);
 }
 
-static void print_term(struct buf *out, const struct term *t, const struct term *before)
+static void print_term(struct buf *out, const struct rule *rule, const struct term *t,
+		       const struct term *before)
 {
+	const char *ip = family_word(rule->family);
+
 	switch (t->kind) {
 	case TERM_IIFNAME:
 		buf_printf(out, "iifname \"%s\"", t->name);
@@ -214,10 +231,10 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		buf_printf(out, "oifname != \"%s\"", t->name);
 		break;
 	case TERM_SADDR:
-		buf_printf(out, "ip saddr %s", prefix_format(t->prefix).s);
+		buf_printf(out, "%s saddr %s", ip, prefix_format(t->prefix).s);
 		break;
 	case TERM_DADDR:
-		buf_printf(out, "ip daddr %s", prefix_format(t->prefix).s);
+		buf_printf(out, "%s daddr %s", ip, prefix_format(t->prefix).s);
 		break;
 	case TERM_PROTO:
 		buf_puts(out, "meta l4proto ");
@@ -229,6 +246,11 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		break;
 	case TERM_ORIGINAL_DPORT:
 		buf_printf(out, "ct original proto-dst %u", t->low);
+		break;
+	case TERM_ICMP_TYPE:
+		buf_printf(out, "%s type %u", rule->family == 6 ? "icmpv6" : "icmp", t->low);
+		if (t->high != t->low)
+			buf_printf(out, "-%u", t->high);
 		break;
 	case TERM_CT_STATE:
 		print_ct_state(out, t->number);
@@ -256,11 +278,11 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		break;
 	case TERM_LOOKUP:
 	case TERM_LOOKUP_NOT:
-		print_key(out, t, before);
+		print_key(out, rule, t, before);
 		buf_printf(out, " %s@%s", t->kind == TERM_LOOKUP ? "" : "!= ", t->name);
 		break;
 	case TERM_VMAP:
-		print_key(out, t, NULL);
+		print_key(out, rule, t, NULL);
 		buf_printf(out, " vmap @%s", t->name);
 		break;
 	case TERM_COUNTER:
@@ -279,12 +301,12 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 		print_dnat(out, t);
 		break;
 	case TERM_DNAT_MAP:
-		buf_puts(out, "dnat ip to ");
-		print_key(out, t, NULL);
+		buf_printf(out, "dnat %s to ", ip);
+		print_key(out, rule, t, NULL);
 		buf_printf(out, " map @%s", t->name);
 		break;
 	case TERM_SNAT_SELF:
-		buf_puts(out, "snat ip to ip saddr");
+		buf_printf(out, "snat %s to %s saddr", ip, ip);
 		break;
 	case TERM_MASQUERADE:
 		buf_puts(out, "masquerade");
@@ -307,8 +329,8 @@ static void print_term(struct buf *out, const struct term *t, const struct term 
 	}
 }
 
-/* Terms from which nft itself concludes that only IPv4 is meant. */
-static bool says_ipv4(const struct term *t)
+/* Terms from which nft itself concludes which family is meant. */
+static bool says_family(const struct term *t)
 {
 	if (t->kind == TERM_SADDR || t->kind == TERM_DADDR || t->kind == TERM_SNAT_SELF)
 		return true;
@@ -320,13 +342,13 @@ static bool says_ipv4(const struct term *t)
 
 void nft_print_rule(struct buf *out, const struct rule *rule)
 {
-	bool ipv4 = rule->family == 4;
+	bool unsaid = rule->family;
 	const char *space = "";
 
 	list_each (t, &rule->terms)
-		ipv4 &= !says_ipv4(t);
-	if (ipv4) {
-		buf_puts(out, "meta nfproto ipv4");
+		unsaid &= !says_family(t);
+	if (unsaid) {
+		buf_printf(out, "meta nfproto ipv%u", rule->family);
 		space = " ";
 	}
 	for (uint32_t i = 0; i < rule->terms.n; i++) {
@@ -334,10 +356,10 @@ void nft_print_rule(struct buf *out, const struct rule *rule)
 
 		if (t->kind == TERM_PROTO && i + 1 < rule->terms.n &&
 		    (next->kind == TERM_DPORT || next->kind == TERM_SPORT ||
-		     asks_ports_alone(next)))
+		     next->kind == TERM_ICMP_TYPE || asks_ports_alone(next)))
 			continue; /* "tcp dport 80" says both */
 		buf_puts(out, space);
-		print_term(out, t, i ? t - 1 : NULL);
+		print_term(out, rule, t, i ? t - 1 : NULL);
 		space = " ";
 	}
 }

@@ -76,6 +76,8 @@ static void make_payload(struct making *m UNUSED, struct op *op, struct attrs da
 		enum field_of_packet field;
 	} places[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, FROM},
 		      {NFT_PAYLOAD_NETWORK_HEADER, 16, 4, TO},
+		      {NFT_PAYLOAD_NETWORK_HEADER, 8, 16, FROM},
+		      {NFT_PAYLOAD_NETWORK_HEADER, 24, 16, TO},
 		      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, PORT}};
 
 	never(op);
@@ -230,7 +232,7 @@ const struct replay *nft_replay_of(struct arena *a, const struct ruleset *rs)
 
 struct run {
 	const struct replay *r;
-	uint8_t fields[N_FIELDS][4];
+	uint8_t fields[N_FIELDS][16];
 	uint8_t registers[REGISTERS];
 };
 
@@ -367,11 +369,12 @@ bool nft_replay_admits(const struct replay *r, const struct replayed *packet)
 {
 	struct run run = {.r = r};
 
-	memcpy(run.fields[FROM], packet->src.bytes, 4);
-	memcpy(run.fields[TO], packet->dst.bytes, 4);
+	memcpy(run.fields[FROM], packet->src.bytes, sizeof(packet->src.bytes));
+	memcpy(run.fields[TO], packet->dst.bytes, sizeof(packet->dst.bytes));
 	run.fields[PROTOCOL][0] = packet->proto;
 	run.fields[PORT][0] = (uint8_t)(packet->dport >> 8);
 	run.fields[PORT][1] = (uint8_t)packet->dport;
-	run.fields[FAMILY][0] = NFPROTO_IPV4;
-	return packet->src.family == 4 && packet->dst.family == 4 && run_chain(&run, r->begin, 0);
+	run.fields[FAMILY][0] = packet->src.family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+	return packet->src.family && packet->src.family == packet->dst.family &&
+	       run_chain(&run, r->begin, 0);
 }

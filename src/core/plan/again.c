@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was taken away and is to come back: a network that is made anew with everybody on it
- * (apply --replace), and what an earlier pass took away and could not make again.
+ * Creates again what was removed: a network that is re-created with all its containers (apply
+ * --replace), and what an earlier pass removed and could not create again.
  */
 #include "core/plan/impl.h"
 
@@ -9,7 +9,7 @@
 
 /* --- addresses --- */
 
-/* Whether a container may keep the address that it asks for in the network as it will be. */
+/* Whether a container may keep its configured address in the re-created network. */
 static bool may_have(const struct differ *d, struct prefix subnet, struct ip gateway, struct ip ip)
 {
 	uint32_t first = config_first_ip(d->config, ip);
@@ -21,14 +21,13 @@ static bool may_have(const struct differ *d, struct prefix subnet, struct ip gat
 	       !declared;
 }
 
-/* Back on its network with all that it had there, but for an address that is not to be had. */
+/* Connects a container as it was, except for an address that is no longer free. */
 static struct step *add_return(struct differ *d, const struct engine_container *c,
 			       const char *network, struct ip had, bool keeps_address,
 			       const char *why)
 {
 	if (had.family && !keeps_address)
-		why = arena_printf(d->a, "%s; %s is not to be had there any more", why,
-				   ip_format(had).s);
+		why = arena_printf(d->a, "%s; %s is no longer free there", why, ip_format(had).s);
 	return differ_connect(d, c, network, keeps_address ? had : (struct ip){0}, why);
 }
 
@@ -40,7 +39,7 @@ static bool is_asked_for(const struct differ *d, const struct network *n)
 	       (!strcmp(d->plan->replace, n->name) || !strcmp(d->plan->replace, n->key));
 }
 
-/* Docker finds a container's first network by the id that it was started with, if it was. */
+/* A container that was started with a network's id looks for its first network by that id. */
 static const struct engine_container *started_by_id(const struct differ *d,
 						    const struct engine_network *e)
 {
@@ -63,7 +62,7 @@ static uint32_t count_of_name(const struct engine *engine, const char *name)
 	return n;
 }
 
-/* NULL: it can. Findings say more. */
+/* Why the network can't be re-created; NULL: it can. Findings give details. */
 static const char *why_not(struct differ *d, const struct network *n,
 			   const struct engine_network *e)
 {
@@ -84,7 +83,7 @@ static const char *why_not(struct differ *d, const struct network *n,
 			"could not be connected to another one; start it with the name",
 			c->name, n->name);
 	if (subnet_is_taken(d, n, e))
-		return arena_printf(d->a, "the new subnet of network \"%s\" is taken", n->name);
+		return arena_printf(d->a, "the new subnet of network \"%s\" is in use", n->name);
 	return NULL;
 }
 
@@ -96,7 +95,7 @@ bool replacement_is_due(struct differ *d, const struct network *n, const struct 
 	return !d->plan->replace_refused;
 }
 
-/* By an earlier call, which did not get to its end. */
+/* Left over by an earlier call that did not finish. */
 static bool was_begun(const struct differ *d, const char *name)
 {
 	list_each (was, &d->seen->kept_networks)
@@ -115,15 +114,18 @@ void replacement_is_needless(struct differ *d, const struct network *n,
 		return;
 	d->plan->replace_refused = NULL;
 	if (was_begun(d, n->name))
-		return; /* and this ends it */
-	d->plan->replace_refused = arena_printf(
-		d->a,
-		e ? "network \"%s\" stands as the file says; there is nothing to replace"
-		  : "there is no network \"%s\" yet; apply makes it",
-		n->name);
+		return; /* this finishes it */
+	d->plan->replace_refused =
+		arena_printf(d->a,
+			     e ? "network \"%s\" is as the file says; there is nothing to replace"
+			       : "there is no network \"%s\" yet; apply creates it",
+			     n->name);
 }
 
-/* One behind the other: what fails keeps the network, and who left it comes back. */
+/*
+ * Each step depends on the one before: if one fails, the network stays and its containers come
+ * back.
+ */
 uint32_t diff_replacement(struct differ *d, const struct network *n, const struct engine_network *e)
 {
 	uint32_t before = NONE;
@@ -138,7 +140,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 		left = endpoint->managed && !differ_is_wanted(d, c, e->name);
 		step = differ_disconnect(d, c, e->name,
 					 left ? "left the file"
-					      : arena_printf(d->a, "the network is made anew%s",
+					      : arena_printf(d->a, "the network is re-created%s",
 							     differ_losses(d, c, e->name)));
 		step->comes_back = !left;
 		step->depends_on = before;
@@ -148,7 +150,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	step->network = e->name;
 	step->network_id = e->id;
 	step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
-	step->why = "it is made anew";
+	step->why = "it is re-created";
 	step->depends_on = before;
 	before = differ_step_index(d, step);
 	step = differ_create(d, n);
@@ -158,7 +160,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	return differ_step_index(d, step);
 }
 
-/* Those with an address of their own first: no dynamic one takes it. */
+/* Containers with a fixed address first, so that no dynamic one takes their address. */
 static void return_others(struct differ *d, const struct network *n, uint32_t created)
 {
 	for (int dynamic = 0; dynamic <= 1; dynamic++)
@@ -175,7 +177,7 @@ static void return_others(struct differ *d, const struct network *n, uint32_t cr
 		}
 }
 
-/* --- what was taken away before --- */
+/* --- what earlier passes removed --- */
 
 static const struct engine_container *container_of(const struct differ *d, const char *id)
 {
@@ -185,7 +187,7 @@ static const struct engine_container *container_of(const struct differ *d, const
 	return NULL;
 }
 
-/* The step that creates a network of this name, or NONE. */
+/* The step that creates the network of this name, or NONE. */
 static uint32_t creation_of(const struct differ *d, const char *name)
 {
 	list_each (step, &d->plan->steps)
@@ -202,7 +204,7 @@ static const struct network *declared_network(const struct differ *d, const char
 	return NULL;
 }
 
-/* A network that left the file after it was taken away was not ours to take: it comes back. */
+/* A network that left the file after we removed it was not ours to remove: create it again. */
 void diff_kept_networks(struct differ *d)
 {
 	list_each (was, &d->seen->kept_networks) {
@@ -214,11 +216,11 @@ void diff_kept_networks(struct differ *d)
 		step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
 		step->network = was->name;
 		step->text = arena_printf(d->a, "%s as it was", was->name);
-		step->why = "it was taken away to be made anew, and left the file";
+		step->why = "it was removed to be re-created, and left the file";
 	}
 }
 
-/* A step of this plan does it. */
+/* A step of this plan connects it already. */
 static bool is_connected_anew(const struct differ *d, const struct engine_container *c,
 			      const char *network)
 {
@@ -242,7 +244,7 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 		return;
 	}
 	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
-		return; /* as the file says; or when its network is there again */
+		return; /* the file declares it; or its network has to come first */
 	if (e)
 		keeps_address = may_have(d, e->subnet, e->gateway, kept->ip);
 	else if (n)

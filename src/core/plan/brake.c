@@ -7,7 +7,7 @@
 enum { EXAMPLES = 3, EVERY_PORT = UINT16_MAX };
 
 static const struct {
-	uint32_t least; /* that must go: fewer hold nothing up */
+	uint32_t least; /* smaller losses never hold a file */
 	const char *words;
 } kinds[N_LOST] = {
 	[LOST_CONNECTIONS] = {4, "containers would be disconnected"},
@@ -21,7 +21,7 @@ static bool is_too_much(const struct loss *loss, enum lost kind)
 	return loss->go >= kinds[kind].least && loss->go > loss->stand / 2;
 }
 
-/* --- losses, with their first names --- */
+/* --- losses, with the first few names --- */
 
 struct counting {
 	struct loss *loss;
@@ -52,7 +52,7 @@ struct member {
 	uint32_t connections;
 };
 
-/* The containers that a file declares, and to how many networks each is connected. */
+/* The containers that a file declares, and how many networks each is connected to. */
 struct members {
 	LIST(struct member) list;
 	struct hash_index by_name;
@@ -134,7 +134,7 @@ static bool has_subnet(const struct config *config, struct prefix subnet)
 	return i != NONE && !prefix_compare(config->networks.items[i].subnet, subnet);
 }
 
-/* The subnet first: it is looked up, and most networks keep theirs. */
+/* By subnet first: that is an indexed look-up, and most networks keep theirs. */
 static bool has_network(const struct config *config, const char *name, struct prefix subnet)
 {
 	return has_subnet(config, subnet) || has_name(config, name);
@@ -165,7 +165,7 @@ static bool waits(const struct declared *d, const struct policy *p)
 	return resolved_policy(d->resolution, d->config, p).waiting != NULL;
 }
 
-/* The names of one file as numbers of the other; NONE: it has no such name. */
+/* Maps the name numbers of one file to those of the other; NONE: the other has no such name. */
 static const uint32_t *translate_names(struct arena *a, const struct config *from,
 				       const struct config *to)
 {
@@ -178,7 +178,7 @@ static const uint32_t *translate_names(struct arena *a, const struct config *fro
 		numbers[i] = i;
 		if (i < to->names.n && !strcmp(name, config_label(to, i)))
 			continue;
-		if (!index.cap) { /* most files keep the order in which names come up */
+		if (!index.cap) { /* in most files names appear in the same order */
 			hash_index_reserve(&index, a, to->names.n);
 			for (uint32_t k = 1; k < to->names.n; k++)
 				hash_index_add(&index, hash_text(config_label(to, k)), k);
@@ -191,7 +191,7 @@ static const uint32_t *translate_names(struct arena *a, const struct config *fro
 
 struct comparison {
 	const struct declared *before, *wanted;
-	const uint32_t *numbers; /* of the wanted file's names in the one before */
+	const uint32_t *numbers; /* maps the wanted file's names to those of the file before */
 	struct arena *a;
 };
 
@@ -207,8 +207,8 @@ static bool is_same_policy(const struct comparison *c, const struct policy *old,
 }
 
 /*
- * Most edits leave most policies where they were, counted from the beginning or from the end: then
- * half of them are found unchanged by looking at no more. False: more must be looked at.
+ * Most edits leave most policies where they were, counted from the beginning or the end. Comparing
+ * these first finds half of them unchanged without an index. False: more must be compared.
  */
 static bool half_is_in_its_place(const struct comparison *c)
 {
@@ -230,7 +230,7 @@ static uint64_t hash_name(uint64_t hash, const struct config *config, uint32_t n
 	return name ? hash_word(hash, hash_text(config_label(config, name))) : hash_word(hash, 0);
 }
 
-/* A policy's two ends and its place, in the file's words and in addresses. */
+/* A policy's two ends and its place, as written and as addresses. */
 enum spelling { BY_NAMES, BY_ADDRESSES, N_SPELLINGS };
 
 static uint64_t ends_of(const struct declared *d, const struct policy *p, enum spelling spelling)
@@ -248,7 +248,7 @@ static uint64_t ends_of(const struct declared *d, const struct policy *p, enum s
 	return hash_name(hash_name(hash, d->config, p->to), d->config, p->name);
 }
 
-/* Ports of one protocol between two ends. */
+/* Port ranges of one protocol between two ends. */
 struct span {
 	uint64_t ends; /* with the protocol */
 	uint16_t low, high;
@@ -280,7 +280,7 @@ static int by_ends(const void *left, const void *right)
 	return (a->low > b->low) - (a->low < b->low);
 }
 
-/* What overlaps becomes one, so that a search finds the only one that a port can be in. */
+/* Joins overlapping ranges, so that a binary search finds the one that contains a port. */
 static void merge_spans(span_list *spans)
 {
 	uint32_t n = 0;
@@ -309,7 +309,7 @@ static bool has_port_of(const span_list *spans, struct span sought)
 	       spans->items[i].low <= sought.high;
 }
 
-/* "any" has every other protocol in it, and is in none of them alone. */
+/* "any" includes all other protocols. */
 static const uint8_t protos_like[] = {PROTO_TCP, PROTO_UDP, PROTO_SCTP, PROTO_ICMP, PROTO_ANY};
 
 static bool admits_some(const span_list *spans, const struct declared *d, const struct policy *p,
@@ -332,7 +332,7 @@ static bool admits_some(const span_list *spans, const struct declared *d, const 
 	return false;
 }
 
-/* "api from proxy port 80", for somebody who knows the file. */
+/* "api from proxy port 80" */
 static const char *policy_words(struct arena *a, const struct config *config,
 				const struct policy *p)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a new file takes away of what stands. A slip of the pen (a section that is gone, a name that
- * is misspelled everywhere) reads like the wish to dismantle the host, so the daemon holds a file
- * that takes too much until somebody accepts it. Pure.
+ * What a new file takes away from what exists. A mistake (a missing section, a name misspelt
+ * everywhere) looks like the wish to dismantle the host. So the daemon holds a file that takes too
+ * much, until somebody accepts it. Pure.
  *
  * A container loses a connection where the file leaves it fewer of them than it has: one that only
  * gets another address, or moves to another network, loses nothing. A network is gone when the file
@@ -15,7 +15,7 @@
 #include "core/engine/engine.h"
 #include "core/resolve/resolve.h"
 
-/* A file, and what its names mean. All-zero: there is none. */
+/* A file and what its names mean. All-zero: no file. */
 struct declared {
 	const struct config *config;
 	const struct resolution *resolution;
@@ -25,7 +25,7 @@ enum lost { LOST_CONNECTIONS, LOST_NETWORKS, LOST_POLICIES, LOST_LISTED, N_LOST 
 
 struct loss {
 	uint32_t stand, go;
-	const char *examples; /* the first that go: "api, db and 5 more" */
+	const char *examples; /* the first few that are lost: "api, db and 5 more" */
 };
 
 struct brake {
@@ -33,8 +33,8 @@ struct brake {
 };
 
 /*
- * before: the file in force, if there is one; what it does not want is leaving anyway and counts as
- * gone. Where the engine is not known, what that file declares counts as what stands.
+ * before: the file in force, or empty. What that file does not declare is on its way out anyway and
+ * no loss. If the engine is unknown, what that file declares counts as existing.
  */
 void brake_look(struct brake *b, struct arena *a, const struct engine *engine,
 		const struct declared *before, const struct declared *wanted);

@@ -31,7 +31,7 @@ static const struct engine_network *first_bridge(const struct engine *engine)
 	return NULL;
 }
 
-/* A container that runs on a bridge, and that bridge. */
+/* A running container on a bridge, and that bridge. */
 static const struct engine_container *running_on_bridge(const struct engine *engine,
 							const char **bridge)
 {
@@ -68,18 +68,17 @@ const char *engine_whereabouts_text(struct arena *a, const struct engine *engine
 	if (where == ENGINE_IS_HERE || !network)
 		return NULL;
 	if (c)
-		return arena_printf(
-			a,
-			"container \"%s\" runs on the bridge %s, which is not in this "
-			"network namespace: the engine's is another one, and no rule here "
-			"would be in force; run harborwall there (" FLAG ")",
-			c->name, bridge);
-	return arena_printf(
-		a,
-		"no bridge of the engine's networks (%s) is in this network namespace: if "
-		"the engine's is another one, no rule here is in force; run harborwall "
-		"there (" FLAG ")",
-		network->bridge);
+		return arena_printf(a,
+				    "container \"%s\" runs on the bridge %s, which is not in this "
+				    "network namespace: the engine uses another namespace, and "
+				    "rules here would have no effect; run harborwall there (" FLAG
+				    ")",
+				    c->name, bridge);
+	return arena_printf(a,
+			    "no bridge of the engine's networks (%s) is in this network namespace: "
+			    "if the engine uses another namespace, rules here have no effect; run "
+			    "harborwall there (" FLAG ")",
+			    network->bridge);
 }
 
 enum { FIRST_WITH_NFTABLES = 29 }; /* Docker Engine */
@@ -106,8 +105,7 @@ enum variant choose_variant(bool docker_nftables, const struct filter_view views
 	for (size_t i = 0; i < COUNT_OF(variants); i++)
 		if (views[variants[i]].exists)
 			return variants[i];
-	/* flushed; what dockerd >= 28 does next is to drop what comes to a container that connects
-	 */
+	/* flushed; dockerd >= 28 next adds a drop for the next container that connects */
 	for (size_t i = 0; i < COUNT_OF(variants); i++)
 		if (views[variants[i]].raw_drops)
 			return variants[i];
@@ -143,11 +141,11 @@ bool choose_backend(struct facts *f, const char *asked, struct error *err)
 	if (!asked || !strcmp(asked, "nftables"))
 		return true;
 	if (f->docker_nftables)
-		return error_set(err, -1,
-				 "the backend %s would be void: Docker writes nf_tables tables of "
-				 "its own here, whose drops are final; use "
-				 "HARBORWALL_BACKEND=nftables",
-				 asked);
+		return error_set(
+			err, -1,
+			"the backend %s would have no effect: Docker writes its own nf_tables "
+			"tables here, and their drops are final; use HARBORWALL_BACKEND=nftables",
+			asked);
 	for (size_t i = 0; i < COUNT_OF(variants); i++) {
 		if (strcmp(asked, names[variants[i]]) != 0)
 			continue;
@@ -158,7 +156,7 @@ bool choose_backend(struct facts *f, const char *asked, struct error *err)
 			return true;
 	}
 	return error_set(err, -1,
-			 "the backend %s would be void: the firewall here is %s, whose drops are "
-			 "final; use HARBORWALL_BACKEND=nftables or %s",
+			 "the backend %s would have no effect: the firewall here is %s, and its "
+			 "drops are final; use HARBORWALL_BACKEND=nftables or %s",
 			 asked, names[f->variant], names[f->variant]);
 }

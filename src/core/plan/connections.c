@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The difference in the connections of containers to networks. */
+/* Compares containers' connections to networks. */
 #include "core/plan/impl.h"
 
 #include <stdlib.h>
@@ -46,7 +46,8 @@ const char *differ_losses(struct differ *d, const struct engine_container *c, co
 				      engine->version, mac);
 	if (c->running && !engine_keeps_interface_name(engine))
 		losses = arena_printf(
-			d->a, "%s; its interface has another name until it starts again", losses);
+			d->a, "%s; its interface gets another name until the container restarts",
+			losses);
 	return losses;
 }
 
@@ -93,7 +94,7 @@ static uint32_t first_use(const struct differ *d, struct ip ip)
 	return first_not_before(d->n_used_ips, i, ip_compare(d->used_ips[i].ip, ip) < 0);
 }
 
-/* In this pass: it left the file, or its own connection there is made anew. */
+/* In this pass: it left the file, or its connection there is re-created. */
 static bool will_leave(const struct differ *d, const struct used_ip *use)
 {
 	if (differ_leaving_step(d, use->container, use->network) != NONE)
@@ -146,9 +147,8 @@ static bool can_connect(struct differ *d, const struct attachment *at,
 }
 
 /*
- * An address that somebody else has is not to be had: who is connected stays as he is. One that
- * stays may have the address that another one wants, so this is asked until nobody is left who has
- * to.
+ * A container whose wanted address is in use stays connected as it is. Then its old address stays
+ * in use, too, so this is repeated until nothing changes.
  */
 static void leave_squatted_alone(struct differ *d)
 {
@@ -172,7 +172,7 @@ static void leave_squatted_alone(struct differ *d)
 	}
 }
 
-/* What stands in the way of a connection that is wanted goes first: addresses may be swapped. */
+/* Whatever is in the way of a wanted connection is disconnected first: addresses may be swapped. */
 static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
@@ -183,7 +183,7 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 		return;
 	endpoint = engine_find_endpoint(c, at->network);
 	if (engine_find_endpoint(c, "none") && differ_leaving_step(d, c, "none") == NONE)
-		differ_disconnect(d, c, "none", "the engine refuses other networks beside none");
+		differ_disconnect(d, c, "none", "Docker allows no other network beside none");
 	if (endpoint && differ_leaving_step(d, c, at->network) == NONE)
 		differ_disconnect(d, c, at->network,
 				  arena_printf(d->a, "has %s, the file says %s%s",
@@ -195,7 +195,7 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 			->comes_back = true;
 }
 
-/* The engine refused it a short while ago, and the container was connected again as it was. */
+/* The engine refused this connection recently, and the container was connected again as before. */
 static bool was_refused(struct differ *d, const struct attachment *at)
 {
 	list_each (r, &d->seen->refusals)
@@ -207,7 +207,7 @@ static bool was_refused(struct differ *d, const struct attachment *at)
 	return false;
 }
 
-/* Whether attachment i is to be made, with what keeps it from being made as findings. */
+/* Whether to make attachment i. What prevents it becomes a finding. */
 static bool is_to_connect(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
@@ -220,7 +220,7 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 	if (!endpoint)
 		return true;
 	if (d->network_step[network] != NONE)
-		return true; /* the network is made anew */
+		return true; /* the network is re-created */
 	return !engine_has_address(endpoint, at->ip) && !was_refused(d, at);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the difference share: networks.c, connections.c, spaces.c (namespaces), plan.c
- * (the whole). Everything is found by an index that is made once: thousands of
- * containers are compared with thousands of declared addresses.
+ * What the parts of the comparison share: networks.c, connections.c, spaces.c (namespaces), plan.c
+ * (everything). Look-ups use indexes that are built once, because thousands of containers are
+ * compared with thousands of addresses.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 
 typedef LIST(uint32_t) index_list;
 
-/* A container of the engine, by its position there. */
+/* A container of the engine, by its index there. */
 struct differ_container {
-	index_list attachments; /* wanted ones, indexes into want->attachments */
+	index_list attachments; /* wanted connections: indexes into want->attachments */
 	index_list leaving;	/* steps that disconnect it */
 };
 
@@ -24,36 +24,36 @@ struct differ {
 	const struct observed *seen;
 	const struct config *config;
 	struct differ_container *containers;
-	const struct engine_container **holders; /* of attachment i; NULL: not on the engine */
-	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
+	const struct engine_container **holders; /* container of attachment i, or NULL */
+	struct used_ip *used_ips;		 /* addresses in use, sorted */
 	uint32_t n_used_ips;
-	uint32_t *network_step;	   /* step that creates network i of want, NONE, or CONFLICT */
-	uint32_t *attachment_step; /* step that connects attachment i, or NONE */
+	uint32_t *network_step;	   /* step that creates network i of want; NONE, or CONFLICT */
+	uint32_t *attachment_step; /* step that makes attachment i, or NONE */
 	bool *connects;		   /* attachment i is to be made */
-	const struct engine_network *replaced; /* it is made anew; NULL: none is */
+	const struct engine_network *replaced; /* it is re-created; NULL: none is */
 };
 
 #define CONFLICT (NONE - 1)
 
 struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const char *object);
 uint32_t differ_step_index(const struct differ *d, const struct step *step);
-/* The place in the file that a finding is about: networks["web"]. */
+/* The declaration that a finding is about: networks["web"]. */
 const char *differ_path(struct differ *d, const char *kind, const char *key);
-/* Steps, not yet with what they depend on. */
+/* Adds steps; what they depend on is set later. */
 struct step *differ_create(struct differ *d, const struct network *n);
 struct step *differ_disconnect(struct differ *d, const struct engine_container *c,
 			       const char *network, const char *why);
 struct step *differ_connect(struct differ *d, const struct engine_container *c, const char *network,
 			    struct ip ip, const char *why);
-/* What a container on that network loses when it is connected anew: "; …" each, or "". */
+/* What a container loses there when it is reconnected: "; …" for each thing, or "". */
 const char *differ_losses(struct differ *d, const struct engine_container *c, const char *network);
-/* The file wants the container on that network. */
+/* The file connects the container to that network. */
 bool differ_is_wanted(const struct differ *d, const struct engine_container *c,
 		      const char *network);
-/* A planned disconnection of this container, or NONE: its address is free by then. */
+/* A planned step that disconnects this container and so frees its address; NONE: none. */
 uint32_t differ_leaving_step(const struct differ *d, const struct engine_container *c,
 			     const char *network);
-/* What the plan has for a container of the engine. */
+/* The plan's entry for a container of the engine. */
 static inline struct differ_container *differ_container(const struct differ *d,
 							const struct engine_container *c)
 {
@@ -69,15 +69,15 @@ static inline struct differ_container *differ_container(const struct differ *d,
 #define note(d, subject, ...)                                                                      \
 	finding_add(&(d)->plan->findings, (d)->a, FINDING_NOTE, NONE, subject, __VA_ARGS__)
 
-/* Somebody else has the addresses, or they lead elsewhere; except: the network that is replaced. */
+/* The addresses are in use or routed elsewhere; except: a network that is about to be replaced. */
 bool subnet_is_taken(struct differ *d, const struct network *n,
 		     const struct engine_network *except);
-/* Of a network that stands otherwise: it was asked for, and can be made anew. */
+/* For a network that differs from the file, and is to be re-created. */
 bool replacement_is_due(struct differ *d, const struct network *n, const struct engine_network *e);
-/* Of one that stands as the file says, or (e NULL) not at all: whoever asked for it is told. */
+/* For a network that is as the file says, or (e NULL) missing: --replace gets an answer. */
 void replacement_is_needless(struct differ *d, const struct network *n,
 			     const struct engine_network *e);
-/* The steps; the index of the one that creates it. */
+/* Adds the steps; returns the index of the one that creates the network. */
 uint32_t diff_replacement(struct differ *d, const struct network *n,
 			  const struct engine_network *e);
 void diff_networks(struct differ *d);
@@ -86,5 +86,5 @@ void diff_attachments(struct differ *d);
 void diff_returns(struct differ *d);
 void diff_left_networks(struct differ *d);
 void diff_spaces(struct differ *d);
-/* What other people's rules do to the flows of a wanted namespace. */
+/* Finds other people's rules that stop the flows of a namespace. */
 void diff_walls(struct differ *d, const struct space *want, const struct space *have);

@@ -22,7 +22,7 @@ void interfaces_named(name_list *names, struct arena *a, const struct flows *flo
 		add(names, &seen, a, m->oface);
 }
 
-/* The policies that name it, of which one may be many translations. */
+/* The policies that name it; one policy may be many translations. */
 struct users {
 	const char *name;
 	uint32_t first, last, n;
@@ -62,8 +62,7 @@ void interfaces_note(struct findings *findings, struct arena *a, const struct st
 		if (!u.n)
 			continue;
 		finding_of_policy(findings, a, FINDING_NOTE, u.first,
-				  "there is no interface \"%s\" %s%s: inactive until that name "
-				  "exists%s",
+				  "there is no interface \"%s\" %s%s: inactive until it exists%s",
 				  interface->name,
 				  interface->container ? "in container " : "on the host",
 				  interface->container ? interface->container : "",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The difference in the networks that the engine holds. */
+/* Compares the declared networks with the engine's. */
 #include "core/config/drivers.h"
 #include "core/plan/checkup.h"
 #include "core/plan/impl.h"
@@ -15,14 +15,14 @@ static bool is_wanted_network(const struct differ *d, const char *name)
 }
 
 /*
- * Docker itself asks no route before it makes a network. Where the host routes the same prefix or a
- * part of it elsewhere, packets for containers would go there. The bridge's own route wins over a
- * wider one, so that only hides what is behind it; a tunnel that takes everything (0.0.0.0/1 and
- * 128.0.0.0/1) hides nothing in particular.
+ * Docker does not check routes before it creates a network. If the host routes the same prefix or a
+ * part of it elsewhere, packets for containers would go there. The bridge's route wins over a wider
+ * one, which only hides what is behind that; a tunnel for everything (0.0.0.0/1 and 128.0.0.0/1)
+ * hides nothing in particular.
  */
 static bool host_has_subnet(struct differ *d, const struct network *n, const char *old_bridge)
 {
-	enum { NEARLY_EVERYTHING = 1 }; /* bits of a prefix */
+	enum { NEARLY_EVERYTHING = 1 }; /* prefixes with no more bits */
 	const char *path = differ_path(d, "networks", n->key);
 	const struct host_prefix *taken =
 		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, old_bridge, false);
@@ -38,8 +38,8 @@ static bool host_has_subnet(struct differ *d, const struct network *n, const cha
 	}
 	if (dead)
 		warning(d, path,
-			"the %s route to %s takes packets for its containers away; remove that "
-			"route, or choose another subnet",
+			"the %s route to %s diverts packets for its containers; remove that route, "
+			"or choose another subnet",
 			dead->dead, prefix_format(dead->prefix).s);
 	list_each (wider, &d->seen->host_prefixes)
 		if (!wider->dead && wider->prefix.len > NEARLY_EVERYTHING &&
@@ -72,7 +72,7 @@ bool subnet_is_taken(struct differ *d, const struct network *n, const struct eng
 	return host_has_subnet(d, n, except && except->bridge ? except->bridge : "");
 }
 
-/* What the file closes and the network that stands does not; NULL: nothing. */
+/* What the file closes and the existing network leaves open; NULL: nothing. */
 static const char *more_open(const struct network *n, const struct engine_network *e)
 {
 	bool apart = options_keep_apart(n->options.items, n->options.n);
@@ -95,8 +95,8 @@ static void say_differs(struct differ *d, const struct network *n, const struct 
 
 	if (has_its_addresses(n, e))
 		conflict(d, path,
-			 "the Docker network \"%s\" was made without %s, which the file says; "
-			 "re-create it with apply --replace %s",
+			 "the Docker network \"%s\" was created without %s, which the file asks "
+			 "for; re-create it with apply --replace %s",
 			 n->name, more_open(n, e), n->name);
 	else
 		conflict(d, path,
@@ -142,7 +142,7 @@ struct step *differ_create(struct differ *d, const struct network *n)
 	return step;
 }
 
-/* A network that is there under this name is used as it is, if its addresses are the file's. */
+/* An existing network of this name is used as it is, if its addresses match the file. */
 static uint32_t diff_standing(struct differ *d, const struct network *n,
 			      const struct engine_network *e)
 {
@@ -174,7 +174,7 @@ void diff_networks(struct differ *d)
 	diff_kept_networks(d);
 }
 
-/* Docker refuses while anything is connected; what we disconnect in this pass does not count. */
+/* Docker refuses while something is connected; what this pass disconnects does not count. */
 static const char *user_of(struct differ *d, const struct engine_network *network)
 {
 	list_each (c, &d->seen->engine->containers)

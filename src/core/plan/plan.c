@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Compares what is wanted with what is there, one kind of object after the other. */
+/* Compares the wanted and the actual state, one kind of object after the other. */
 #include "core/plan/impl.h"
 #include "core/plan/interfaces.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A plan for people and for programs. */
+/* Prints a plan, for people and for programs. */
 #include "base/foreign.h"
 #include "core/compile/facts.h"
 #include "core/plan/plan.h"
@@ -36,7 +36,7 @@ static uint32_t change_size(const struct nft_change *change)
 
 /* --- for people --- */
 
-/* Why a policy is there, in its author's words, if there are any. */
+/* The policy's comment, if it has one. */
 static void print_origin(struct buf *out, const struct config *config, uint32_t origin)
 {
 	const char *comment;

@@ -34,12 +34,16 @@ bool connection_is_translated(const struct connection *c)
 	return !ip_equal(c->dst, c->answers);
 }
 
-/* --- flows, to be asked --- */
+/* --- flows, indexed for look-ups --- */
 
 static uint64_t hash_of(struct ip src, struct ip dst, uint8_t proto, uint16_t port)
 {
-	uint64_t hash = hash_word(HASH_START, (uint64_t)ip_to_v4(src) << 32 | ip_to_v4(dst));
+	uint64_t hash;
 
+	if (src.family == 4)
+		hash = hash_word(HASH_START, (uint64_t)ip_to_v4(src) << 32 | ip_to_v4(dst));
+	else
+		hash = hash_more(hash_bytes(&src, sizeof(src)), &dst, sizeof(dst));
 	return hash_word(hash, (uint64_t)proto << 16 | port);
 }
 
@@ -140,7 +144,7 @@ static bool tables_admit(const struct admission *admission, const struct connect
 	return false;
 }
 
-/* Some policy says yes to it, directly or through a translation. */
+/* Some policy admits it, directly or through a translation. */
 static bool is_admitted(const struct admission *admission, const struct connection *c)
 {
 	uint16_t port = connection_is_translated(c) ? c->answers_port : c->dport;
@@ -178,7 +182,7 @@ static bool has_home(const struct flows *flows, struct ip ip)
 	return false;
 }
 
-/* Of our bits those that its kind of flow bears: others write whole words. */
+/* Our mark bits that this kind of flow can bear; others may have overwritten the whole mark. */
 static bool bears_our_mark(const struct revocation *r, const struct connection *c)
 {
 	uint32_t bits = c->mark & (r->admitted | r->between);
@@ -195,7 +199,9 @@ static bool is_own(const struct revocation *r, struct ip ip)
 	return false;
 }
 
-/* By which interface it comes is not known. Of a wrong guess the next packet makes the same entry.
+/*
+ * The incoming interface is unknown. If the guess is wrong, the next packet creates the same entry
+ * again.
  */
 static bool is_caught(const struct revocation *r, const struct connection *c)
 {
@@ -214,7 +220,7 @@ bool revocation_concerns(const struct revocation *r, const struct connection *c)
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
 
-/* Another target by now: what has no connection of its own is translated anew, packet by packet. */
+/* The target has changed. Protocols without connections are translated again, packet by packet. */
 static bool is_led_elsewhere(const struct revocation *r, const struct connection *c)
 {
 	if (c->proto == IPPROTO_TCP || !connection_is_translated(c))
@@ -233,7 +239,7 @@ static bool is_closed(const struct flows *flows, struct ip ip)
 	return false;
 }
 
-/* Neither end can begin anything at the other, unless a policy says so. */
+/* Neither end can begin a connection to the other, unless a policy admits it. */
 static bool is_kept_apart(const struct revocation *r, const struct connection *c)
 {
 	return is_closed(r->flows, c->src) && is_closed(r->flows, c->answers);

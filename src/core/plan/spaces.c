@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The difference in namespaces: forwarding, routes, rules, the hand-off. */
+/* Compares namespaces: forwarding, routes, rules, the hand-off. */
 #include "core/iptables/iptables.h"
 #include "core/plan/impl.h"
 
@@ -10,7 +10,7 @@ static const char *origin_path(struct differ *d, uint32_t origin)
 	return origin == NONE ? "" : arena_printf(d->a, "policies[%u]", origin);
 }
 
-/* What was read of a wanted namespace; NONE: it is not running. */
+/* The actual namespace for a wanted one; NONE: it is not running. */
 static uint32_t find_space(const struct differ *d, const struct space *space)
 {
 	const struct space *have;
@@ -31,7 +31,7 @@ static const char *space_name(const struct space *space)
 	return space->container ? space->container : "host";
 }
 
-/* The step that connects this container, so that its routes wait for it. */
+/* The step that connects this container; its routes depend on that. */
 static uint32_t connecting_step(const struct differ *d, const struct space *space)
 {
 	const struct engine_container *c =
@@ -95,7 +95,7 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 	list_each (route, &from->routes) {
 		struct step *step;
 
-		/* one to the same destination is replaced in place by the wanted one */
+		/* one to the same destination is replaced by the wanted one */
 		if (space_has_route(other, route, !add))
 			continue;
 		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
@@ -121,8 +121,18 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 		step = space_step(d, STEP_FORWARD_POLICY, '~', "policy", want, have);
 		step->variant = d->seen->facts->variant;
 		step->text = "host: FORWARD policy DROP";
-		step->why = "forwarding was off; Docker itself would have closed it";
+		step->why = "forwarding was off: Docker itself would have set DROP";
 	}
+}
+
+/* Behind the rules: on engines that leave IPv6 open ours close it. */
+static void diff_forwarding6(struct differ *d, uint32_t want, uint32_t have)
+{
+	const struct space *w = &d->want->spaces.items[want];
+
+	if (w->forward6 && !d->seen->have.spaces.items[have].forward6)
+		space_step(d, STEP_FORWARDING6, '~', "forwarding", want, have)->text =
+			arena_printf(d->a, "%s: net.ipv6.conf.all.forwarding = 1", space_name(w));
 }
 
 /* The policies that put rules into a namespace: the first, and how many more. */
@@ -201,7 +211,7 @@ static const char *chains_text(struct differ *d, const struct space *space, enum
 			    variant_names[variant], text);
 }
 
-/* The first policy behind them, and whether there are more. */
+/* The first policy behind the rules, and whether there are more. */
 static const char *origins_of_chains(struct differ *d, const ipt_chains *chains)
 {
 	uint32_t first = NONE;
@@ -217,7 +227,7 @@ static const char *origins_of_chains(struct differ *d, const ipt_chains *chains)
 			     : origin_path(d, first);
 }
 
-/* Chains of a variant: what is wanted there, or (remove) what is left where nothing is. */
+/* Chains of a variant: the wanted ones, or (remove) those that are left over. */
 static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool remove)
 {
 	static const ipt_chains nothing;
@@ -245,23 +255,24 @@ static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool rem
 		step->moves = !changes.added && !changes.rewritten && !changes.removed;
 		step->restore = arena_strdup(d->a, buf_text(&text));
 		step->text = chains_text(d, h, v, &changes);
-		step->why = remove ? "not in use any more" : origins_of_chains(d, w);
+		step->why = remove ? "no longer used" : origins_of_chains(d, w);
 	}
 }
 
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
 {
 	list_each (h, &space->handoffs)
-		if (h->variant == handoff->variant && !strcmp(h->table, handoff->table) &&
-		    !strcmp(h->chain, handoff->chain) && h->behind == handoff->behind)
+		if (h->variant == handoff->variant && h->family == handoff->family &&
+		    !strcmp(h->table, handoff->table) && !strcmp(h->chain, handoff->chain) &&
+		    h->behind == handoff->behind)
 			return h;
 	return NULL;
 }
 
 static const char *handoff_text(struct differ *d, const struct handoff *h)
 {
-	return arena_printf(d->a, "host: %s %s%s: mark %#x accept", h->table, h->chain,
-			    h->behind ? " behind foreign rules" : "", h->bits);
+	return arena_printf(d->a, "host: %s%s %s%s: mark %#x accept", h->family == 6 ? "ip6 " : "",
+			    h->table, h->chain, h->behind ? " behind foreign rules" : "", h->bits);
 }
 
 static void diff_handoffs(struct differ *d, bool add)
@@ -285,8 +296,8 @@ static void diff_handoffs(struct differ *d, bool add)
 		step->text = handoff_text(d, handoff);
 		step->why = !add	      ? "no policy needs it"
 			    : !o	      ? "the verdict reaches Docker's filter here"
-			    : handoff->behind ? "foreign rules stand behind it"
-					      : "not on top any more";
+			    : handoff->behind ? "foreign rules follow it"
+					      : "no longer on top";
 	}
 }
 
@@ -299,7 +310,7 @@ static void say_leftover(struct differ *d, const struct space *space, const stru
 		l->origin, variant_names[l->variant], l->table, l->rule);
 }
 
-/* In one restore per variant; ours stand by then. */
+/* One restore per variant, when our own rules are in place. */
 static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum variant variant)
 {
 	const struct space *h = &d->seen->have.spaces.items[have];
@@ -323,9 +334,9 @@ static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum
 	step = space_step(d, STEP_ADOPT, '-', "leftover", want, have);
 	step->variant = variant;
 	step->restore = arena_strdup(d->a, buf_text(&text));
-	step->text = arena_printf(d->a, "%s: %u rule%s of iptables-%s without our mark",
-				  space_name(h), n, n == 1 ? "" : "s", variant_names[variant]);
-	step->why = "ours say the same";
+	step->text = arena_printf(d->a, "%s: %u unmanaged rule%s of iptables-%s", space_name(h), n,
+				  n == 1 ? "" : "s", variant_names[variant]);
+	step->why = "they duplicate ours";
 }
 
 static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
@@ -334,8 +345,7 @@ static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
 
 	if (h->not_searched)
 		finding_add(&d->plan->findings, d->a, FINDING_WARNING, NONE, h->container,
-			    "it is not known whether rules without our mark stand there: %s",
-			    h->not_searched);
+			    "unmanaged rules could not be looked for: %s", h->not_searched);
 	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
 		adopt_leftovers(d, want, have, v);
 	if (!d->plan->adopt)
@@ -343,19 +353,20 @@ static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
 			say_leftover(d, h, l);
 }
 
-/* One wanted namespace; h: what was read of it. */
+/* Compares one wanted namespace; h: the actual one. */
 static void diff_space(struct differ *d, uint32_t w, uint32_t h)
 {
 	diff_forwarding(d, w, h);
 	diff_routes(d, w, h, true);
 	diff_chains(d, w, h, false);
 	diff_firewall(d, w, h);
+	diff_forwarding6(d, w, h);
 	diff_routes(d, w, h, false);
 	if (h)
 		diff_chains(d, w, h, true);
 }
 
-/* Of each namespace that was read, the wanted one; NONE: no policy names it any more. */
+/* For each actual namespace the wanted one; NONE: no policy needs it any more. */
 static uint32_t *wanted_of(struct differ *d)
 {
 	const struct state *have = &d->seen->have;
@@ -365,13 +376,13 @@ static uint32_t *wanted_of(struct differ *d)
 	for (uint32_t i = 0; i < d->want->spaces.n; i++) {
 		uint32_t h = find_space(d, &d->want->spaces.items[i]);
 
-		if (h != NONE) /* else compile said that it waits */
+		if (h != NONE) /* otherwise compile has reported that it waits */
 			wanted[h] = i;
 	}
 	return wanted;
 }
 
-/* Containers that no policy names any more. */
+/* Containers that no policy needs any more. */
 static void diff_left_spaces(struct differ *d, const uint32_t *wanted)
 {
 	for (uint32_t h = 1; h < d->seen->have.spaces.n; h++) {

@@ -17,7 +17,9 @@ static void add(struct tally *t, uint32_t origin, uint64_t packets)
 		t->packets[origin] += packets;
 }
 
-/* What leads a translation's traffic through the host was counted where it is translated. */
+/*
+ * Traffic of a translation was counted in the namespace that translates, so not again on the host.
+ */
 static bool counts_as_allowed(const struct tally *t, uint32_t origin)
 {
 	return origin < t->config->policies.n && t->config->policies.items[origin].nat == NAT_NO;
@@ -32,7 +34,7 @@ static uint64_t packets_of(struct attrs expr)
 	return attr_be64(attr_find(attr_find(expr, NFTA_EXPR_DATA), NFTA_COUNTER_PACKETS));
 }
 
-/* Shorter values are those of a lone field, which is padded here. */
+/* Shorter values are those of a single field, which is padded here. */
 static bool take_key(uint8_t *at, uint32_t room, struct attrs key)
 {
 	struct attrs value = attr_find(key, NFTA_DATA_VALUE);
@@ -43,7 +45,7 @@ static bool take_key(uint8_t *at, uint32_t room, struct attrs key)
 	return true;
 }
 
-/* NONE: it is none of the wanted ones. */
+/* NONE: not one of the wanted elements. */
 static uint32_t origin_of_element(const struct set *set, struct attrs element)
 {
 	uint8_t key[2 * MAX_KEY] = {0};
@@ -86,7 +88,7 @@ static uint64_t packets_of_rule(struct attrs exprs)
 	return packets;
 }
 
-/* Rules that somebody put between ours, or that are to go, are passed over. */
+/* Skips rules that others inserted between ours, or that are to be removed. */
 static void take_rule(struct tally *t, const struct ruleset *want, struct attrs attrs)
 {
 	const struct chain *chain =
@@ -122,7 +124,7 @@ void tally_message(struct tally *t, const struct ruleset *want, const void *nlms
 
 /* --- iptables --- */
 
-/* The rules that let a connection through: an admission, a translation, a masquerade. */
+/* Rules that let a connection through: they admit, translate or masquerade it. */
 static bool counts_here(const struct tally *t, const struct ipt_chain *chain,
 			const struct ipt_rule *rule)
 {
@@ -134,7 +136,7 @@ static bool counts_here(const struct tally *t, const struct ipt_chain *chain,
 	       t->config->policies.items[rule->origin].nat == NAT_MASQUERADE;
 }
 
-/* "[12:720] -A HARBORWALL-FRESH …": packets, chain. False: it is no such line. */
+/* "[12:720] -A HARBORWALL-FRESH …": packets, chain. False: another kind of line. */
 static bool read_rule(const char *line, unsigned long long *packets, const char **chain)
 {
 	const char *end;
@@ -159,7 +161,7 @@ static const struct ipt_chain *find_chain(const ipt_chains *want, enum variant v
 	return NULL;
 }
 
-/* The index in its comment may be an old one: it is the hash that tells which rule it is. */
+/* The policy number in its comment may be outdated, so rules are matched by their hash. */
 static void take_line(struct tally *t, const struct ipt_chain *chain, uint32_t *next,
 		      const char *line, uint64_t packets)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel counted, added up by policy. A connection counts once: where policies admit it
- * (the host's forward path), a translation inside a container there, masquerading where it is done.
- * Pure: what was dumped and what is wanted in, numbers out.
+ * Adds up the kernel's counters by policy. A connection counts once: where a policy admits it (in
+ * the host's forward path), where a container translates it, or where it is masqueraded. Pure.
  */
 #pragma once
 
@@ -13,13 +12,13 @@
 struct tally {
 	const struct config *config;
 	uint64_t *packets; /* of each policy */
-	bool host;	   /* which namespace is being read */
-	/* rules come in their order: where the next one of this chain is looked for */
+	bool host;	   /* which namespace is being read: the host's or a container's */
+	/* where to look for the next rule of this chain, because rules come in order */
 	const struct chain *chain;
 	uint32_t next;
 };
 
-/* One message of a dump of rules (NEWRULE) or elements (NEWSETELEM) of our table. */
+/* Takes one message of a dump of our table's rules (NEWRULE) or elements (NEWSETELEM). */
 void tally_message(struct tally *t, const struct ruleset *want, const void *nlmsg);
-/* What iptables-save -c printed for a variant. */
+/* Takes the output of iptables-save -c for a variant. */
 void tally_save(struct tally *t, const ipt_chains *want, enum variant variant, const char *save);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Policies that other people's rules stop, on the host and in the namespaces that translate: each
- * flow's first packet, and the answer to it, is led past every wall on its way. Said where it is
- * certain, or where a chain drops all that it does not accept.
+ * Finds policies that other people's rules stop, on the host and in namespaces that translate. The
+ * first packet of each flow, and the reply, is checked against every wall on its way. Reported if
+ * it is certain, or if a chain drops whatever it does not accept.
  */
 #include "core/compile/nodes.h"
 #include "core/plan/impl.h"
@@ -12,30 +12,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUR_PRIORITY = -10 };	/* of the chain that sets the mark */
-enum { MOST_LOOKS = 20000000 }; /* at rules, for one wall */
-enum { FEW_RULES = 64 };	/* not worth sorting out */
+enum { OUR_PRIORITY = -10 };	/* of our chain that sets the mark */
+enum { MOST_LOOKS = 20000000 }; /* rules compared, for one wall */
+enum { FEW_RULES = 64 };	/* not worth an index */
 
 struct examiner {
 	struct differ *d;
 	const struct space *have;
 	const struct flows *flows;
 	const char **bridges;	  /* of the declared networks */
-	interfaces engine;	  /* bridges of all of the engine's networks */
-	LIST(uint32_t) addresses; /* ends of flows that are one address, sorted */
+	interfaces engine;	  /* bridges of all the engine's networks */
+	LIST(uint32_t) addresses; /* single addresses that are ends of flows, sorted */
 	const struct wall *wall;
 	uint64_t looks;
-	uint32_t said; /* the policy that was told last */
+	uint32_t said; /* the policy that was reported last */
 };
 
-/* A flow at the place of a wall. */
+/* A flow when it reaches a wall. */
 struct course {
 	struct packet first, reply;
 	bool from_outside;
 	uint32_t origin;
 };
 
-/* --- which walls --- */
+/* --- which walls matter --- */
 
 static bool hands_over_here(const struct wall *wall, const struct facts *f)
 {
@@ -44,7 +44,7 @@ static bool hands_over_here(const struct wall *wall, const struct facts *f)
 	return f->docker_user && !(wall->from_outside && f->handoff_top);
 }
 
-/* Of the variant in which the verdict is handed over only what stands before ours is in the way. */
+/* In the variant where our verdict is handed over, only rules before our own can be in the way. */
 static bool is_in_the_way(const struct examiner *x, const struct wall *wall)
 {
 	const struct facts *f = x->d->seen->facts;
@@ -82,7 +82,7 @@ static const char *bridge_of(const struct examiner *x, struct prefix net, uint32
 	return NULL;
 }
 
-/* By the narrowest route to it; the default route is not known. */
+/* From the most specific route to it; unknown for the default route. */
 static const char *device_of(const struct examiner *x, struct prefix net)
 {
 	const struct host_prefix *best = NULL;
@@ -105,7 +105,7 @@ static struct packet reply_to(const struct packet *first)
 	return reply;
 }
 
-/* What our rules write on it before it comes to the wall. */
+/* The mark that our rules have set when it reaches the wall. */
 static void mark(const struct examiner *x, struct course *c)
 {
 	const struct facts *f = x->d->seen->facts;
@@ -132,7 +132,8 @@ static void unroute(const struct examiner *x, struct course *c)
 	if (x->wall->hook != NF_INET_PRE_ROUTING && x->wall->family != NFPROTO_BRIDGE)
 		return;
 	c->first.out = c->reply.out = NULL;
-	if (x->wall->family == NFPROTO_BRIDGE) /* its interfaces are the bridge's ports */
+	/* in the bridge family interfaces are the bridge's ports */
+	if (x->wall->family == NFPROTO_BRIDGE)
 		c->first.in = c->reply.in = NULL;
 	if (c->first.dnat)
 		c->first.dst = (struct prefix){0};
@@ -186,7 +187,7 @@ static struct course course_of_translation(const struct examiner *x, const struc
 
 /* --- what is said --- */
 
-/* How one lets through what bears our bit, in the language of whoever wrote the chain. */
+/* A rule that lets our mark pass, in the syntax of the chain's author. */
 static const char *remedy(const struct examiner *x)
 {
 	static const char *const families[] = {
@@ -245,7 +246,7 @@ static const char *reason_text(const struct examiner *x, const struct passage *p
 	if (!p->by)
 		return " (it drops what it does not accept)";
 	if (x->wall->variant == VARIANT_NONE)
-		return " by one of its rules";
+		return " by a rule of it";
 	return arena_printf(x->d->a, ": %s", plain_text(p->by, p->chain, x->d->a));
 }
 
@@ -255,7 +256,7 @@ static void say(struct examiner *x, const struct course *c, const struct passage
 	struct finding *f =
 		finding_of_policy(&x->d->plan->findings, x->d->a, FINDING_WARNING, c->origin,
 				  "%s %s %s%s; %s", place_text(x), certain ? "stops" : "may stop",
-				  reply ? "the answers to what it lets in" : "what it lets in",
+				  reply ? "the replies to what it admits" : "what it admits",
 				  reason_text(x, p), remedy(x));
 
 	f->effect = certain ? POLICY_IS_VOID : POLICY_MAY_BE_VOID;
@@ -280,14 +281,14 @@ static void examine(struct examiner *x, struct course c)
 		say(x, &c, &p, reply);
 }
 
-/* Both on one network whose containers Docker does not keep apart: nothing is in their way. */
+/* Both ends on one network without isolation: nothing is between them. */
 static bool are_neighbours(const struct examiner *x, const struct peer *from, const struct peer *to)
 {
 	return from->network != NONE && from->network == to->network && x->flows->apart &&
 	       !x->flows->apart[from->network];
 }
 
-/* Until something is said of its policy. */
+/* Until something is reported about its policy. */
 static void examine_grant(struct examiner *x, const struct grant *grant)
 {
 	for (uint32_t s = 0; s < grant->from->n; s++)
@@ -344,7 +345,7 @@ static bool has_address(const struct examiner *x, uint32_t number)
 	       bsearch(&number, x->addresses.items, x->addresses.n, sizeof(number), by_number);
 }
 
-/* It stops one address alone, and no flow has this one as an end of its own. */
+/* It drops a single address that is not an end of any flow. */
 static bool is_about_others(const struct examiner *x, const struct plain *p)
 {
 	uint32_t number = ip_to_v4(p->src.ip);
@@ -366,7 +367,7 @@ static void sort_out(const struct examiner *x, plain_list *rules)
 	*rules = left;
 }
 
-/* A copy that has only the rules that may be about our flows. */
+/* A copy of the chain with only those rules that may match our flows. */
 static const struct wall *without_others(const struct examiner *x, const struct wall *wall)
 {
 	struct wall *left = arena_new(x->d->a, struct wall);
@@ -394,7 +395,7 @@ static void examine_wall(struct examiner *x, const struct wall *wall)
 		examine(x, course_of_translation(x, t));
 	if (x->looks > MOST_LOOKS)
 		finding_add(&x->d->plan->findings, x->d->a, FINDING_NOTE, NONE, "host",
-			    "%s has too many rules: not every policy was compared with them",
+			    "%s has too many rules: not every policy was checked against them",
 			    place_text(x));
 }
 

@@ -6,16 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One direction: what `with` has and `without` has not. */
+/* One direction: what `with` admits and `without` does not. */
 struct comparing {
 	change_list *changes;
 	struct arena *a;
 	struct diagram_pool *diagrams;
 	const struct reach *with, *without;
 	bool opens;
+	uint8_t family; /* that is compared; 0: neither file has IPv6 */
 };
 
-/* Of one direction and kind: by policy, then by destination and source. */
+/* Within one direction and kind: by policy, then by destination and source. */
 static int by_policy(const void *left, const void *right)
 {
 	const struct flow_block *a = left, *b = right;
@@ -31,7 +32,10 @@ static int by_policy(const void *left, const void *right)
 	return 0;
 }
 
-/* Who is at home where tells the interface already, unless a policy asks for one. */
+/*
+ * If the source's home already implies the interface, the interface is not printed, unless a policy
+ * asks for one.
+ */
 static struct diagram in_few_words(struct comparing *c, struct diagram d, struct diagram care)
 {
 	struct diagram cared = diagram_combine(c->diagrams, d, care, DIAGRAM_AND), any_interface;
@@ -42,14 +46,53 @@ static struct diagram in_few_words(struct comparing *c, struct diagram d, struct
 	return diagram_restrict(c->diagrams, d, care);
 }
 
+/* Flows of the family that is compared: none has addresses of both. */
+static struct diagram of_family(struct comparing *c)
+{
+	struct flow_sets sets = {.a = c->a};
+	struct flow_set *set;
+
+	if (!c->family)
+		return diagram_every(1);
+	set = flow_sets_add(&sets, 1);
+	limit_to_family(&sets, set, FLOW_SRC, c->family);
+	limit_to_family(&sets, set, FLOW_DST, c->family);
+	set = flow_sets_add(&sets, 1);
+	limit_to_family(&sets, set, FLOW_SRC, c->family);
+	limit_to_value(&sets, set, FLOW_DST, REACH_SELF);
+	return flow_sets_build(&sets, c->diagrams);
+}
+
+/* Restricted to what is cared for, a diagram says whatever is short about the rest. */
+static void keep_family(const struct comparing *c, struct flow_block *block)
+{
+	static const enum flow_field ends[] = {FLOW_SRC, FLOW_DST};
+
+	for (size_t i = 0; i < COUNT_OF(ends); i++) {
+		struct flow_ranges *ranges = &block->fields[ends[i]];
+		range_list all = {.items = ranges->items, .n = ranges->n}, part;
+
+		part = ranges_of_family(c->a, &all, c->family);
+		if (part.n)
+			*ranges = (struct flow_ranges){part.items, part.n};
+	}
+}
+
 static bool add_changes(struct comparing *c, struct diagram d, struct diagram care,
 			enum change_kind kind, const char *container)
 {
 	flow_blocks blocks = {0};
 	bool all;
 
+	if (c->family) {
+		care = diagram_combine(c->diagrams, care, of_family(c), DIAGRAM_AND);
+		d = diagram_combine(c->diagrams, d, of_family(c), DIAGRAM_AND);
+	}
 	d = in_few_words(c, d, care);
 	all = diagram_blocks(&blocks, c->a, c->diagrams, d, CHANGES_MOST);
+	if (c->family) /* what is beside it is of no family, or of the other */
+		list_each (block, &blocks)
+			keep_family(c, block);
 	if (blocks.n)
 		qsort(blocks.items, blocks.n, sizeof(*blocks.items), by_policy);
 	list_each (block, &blocks) {
@@ -64,7 +107,7 @@ static bool add_changes(struct comparing *c, struct diagram d, struct diagram ca
 	return all;
 }
 
-/* Sources at home on the networks of one file, by their own bridges. */
+/* This file's networks as sources, each on its own bridge. */
 static struct diagram at_home(struct comparing *c)
 {
 	const struct reach *reach = c->with;
@@ -73,19 +116,22 @@ static struct diagram at_home(struct comparing *c)
 	list_each (network, &reach->config->networks) {
 		const char *bridge = reach->bridges[network - reach->config->networks.items];
 		struct flow_set *set;
+		range_list subnets;
 
 		if (!bridge)
 			continue;
+		subnets = (range_list){0};
+		add_subnets(&subnets, c->a, network);
 		set = flow_sets_add(&sets, 1);
-		limit_to_range(&sets, set, FLOW_SRC, flow_range_of_prefix(network->subnet));
+		limit_to_ranges(set, FLOW_SRC, &subnets);
 		limit_to_value(&sets, set, FLOW_IN, reach_interface(reach->pool, bridge));
 	}
 	return flow_sets_build(&sets, c->diagrams);
 }
 
 /*
- * Sources that count in both files, or on a network of the file that lets them through. Who else
- * counts in one of them only is told with his network.
+ * Sources that are genuine in both files, or on a network of the file that admits them. A source
+ * that is genuine in only one file is reported with its network.
  */
 static struct diagram genuine(struct comparing *c)
 {
@@ -101,17 +147,19 @@ static struct diagram genuine(struct comparing *c)
 static struct diagram to_networks(struct comparing *c, const struct reach *reach)
 {
 	struct flow_sets sets = {.a = c->a};
+	range_list subnets = {0};
 
 	list_each (network, &reach->config->networks)
 		if (reach->bridges[network - reach->config->networks.items])
-			limit_to_range(&sets, flow_sets_add(&sets, 1), FLOW_DST,
-				       flow_range_of_prefix(network->subnet));
+			add_subnets(&subnets, c->a, network);
+	if (subnets.n)
+		limit_to_ranges(flow_sets_add(&sets, 1), FLOW_DST, &subnets);
 	return flow_sets_build(&sets, c->diagrams);
 }
 
 /*
- * What the other file lets through of this one's: what goes to a network that only this one has
- * leads nowhere there, whoever would decide about it.
+ * What the other file admits, of this one's flows. Traffic to a network that only this file has
+ * leads nowhere there, whatever would decide about it.
  */
 static struct diagram without(struct comparing *c, struct diagram d)
 {
@@ -135,13 +183,14 @@ static bool compare_flows(struct comparing *c)
 /* --- translations --- */
 
 /* By leaf: where the translation leads, as a number of the pool. */
-static const uint32_t *targets_of(struct arena *a, const struct reach *reach,
+static const uint32_t *targets_of(const struct comparing *c, const struct reach *reach,
 				  const struct reach_space *space)
 {
-	uint32_t *targets = arena_array(a, uint32_t, REACH_POLICY + reach->config->policies.n);
+	uint32_t *targets = arena_array(c->a, uint32_t, REACH_POLICY + reach->config->policies.n);
 
 	list_each (t, &space->flows->translations)
-		targets[REACH_POLICY + t->origin] = reach_target(reach->pool, t) + 1;
+		if (!c->family || t->to.family == c->family)
+			targets[REACH_POLICY + t->origin] = reach_target(reach->pool, t) + 1;
 	return targets;
 }
 
@@ -161,10 +210,9 @@ static bool compare_space(struct comparing *c, const struct reach_space *space)
 	struct diagram every = diagram_every(1), here, there = diagram_every(0);
 	struct diagram care = space->container ? every : genuine(c);
 
-	here = diagram_relabel(diagrams, space->doors, targets_of(c->a, c->with, space));
+	here = diagram_relabel(diagrams, space->doors, targets_of(c, c->with, space));
 	if (other)
-		there = diagram_relabel(diagrams, other->doors,
-					targets_of(c->a, c->without, other));
+		there = diagram_relabel(diagrams, other->doors, targets_of(c, c->without, other));
 	here = diagram_combine(diagrams, here, there, DIAGRAM_UNLIKE);
 	if (!add_changes(c, diagram_combine(diagrams, space->doors, here, DIAGRAM_AND), care,
 			 CHANGE_TRANSLATION, space->container))
@@ -185,20 +233,20 @@ static const struct network *find_network(const struct reach *reach, const char 
 	return NULL;
 }
 
-/* A network that has a bridge here, or NULL. */
+/* The network if it has a bridge in this file, otherwise NULL. */
 static const char *bridge_of(const struct reach *reach, const struct network *network)
 {
 	return network ? reach->bridges[network - reach->config->networks.items] : NULL;
 }
 
-/* The same bridge and subnet: then only what its containers may do can differ. */
+/* Same bridge and subnet: only what its containers may do can differ. */
 static bool same_place(const struct comparing *c, const struct network *network,
-		       const struct network *other)
+		       const struct network *other, enum family f)
 {
 	const char *here = bridge_of(c->with, network), *there = bridge_of(c->without, other);
 
 	return here && there && !strcmp(here, there) &&
-	       !prefix_compare(network->subnet, other->subnet);
+	       !prefix_compare(network->ipam[f].subnet, other->ipam[f].subnet);
 }
 
 static void say_network(struct comparing *c, const struct network *network, const char *text)
@@ -214,44 +262,44 @@ static bool is_apart(const struct reach *reach, const struct network *network)
 
 /* Where containers are kept apart, policies may let everything through between them all the same.
  */
-static bool opens_within(struct comparing *c, const struct network *network)
+static bool opens_within(struct comparing *c, const struct network *network, enum family f)
 {
 	struct flow_sets sets = {.a = c->a};
 	struct flow_set *set = flow_sets_add(&sets, 1);
 	struct diagram more =
 		diagram_combine(c->diagrams, c->with->open, c->without->open, DIAGRAM_MINUS);
 
-	limit_to_prefix(&sets, set, FLOW_SRC, network->subnet);
-	limit_to_prefix(&sets, set, FLOW_DST, network->subnet);
+	limit_to_prefix(&sets, set, FLOW_SRC, network->ipam[f].subnet);
+	limit_to_prefix(&sets, set, FLOW_DST, network->ipam[f].subnet);
 	limit_to_value(&sets, set, FLOW_IN,
 		       reach_interface(c->with->pool, bridge_of(c->with, network)));
 	return !diagram_is_empty(diagram_combine(c->diagrams, more,
 						 flow_sets_build(&sets, c->diagrams), DIAGRAM_AND));
 }
 
-static void compare_network(struct comparing *c, const struct network *network)
+static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
 {
 	const struct network *other = find_network(c->without, network->name);
-	bool same = same_place(c, network, other);
+	bool same = same_place(c, network, other, f);
+	const char *by = f == FAMILY_6 ? " by IPv6" : "";
 
-	if (!same || !ip_equal(network->gateway, other->gateway))
+	if (!same || !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway))
 		say_network(c, network,
 			    arena_printf(c->a, "%s, gateway %s, on %s: this host reaches it",
-					 prefix_format_full(network->subnet).s,
-					 ip_format(network->gateway).s,
+					 prefix_format_full(network->ipam[f].subnet).s,
+					 ip_format(network->ipam[f].gateway).s,
 					 bridge_of(c->with, network)));
 	if (!is_apart(c->with, network) &&
-	    (!same || (is_apart(c->without, other) && opens_within(c, network))))
-		say_network(c, network, "its containers reach each other");
+	    (!same || (is_apart(c->without, other) && opens_within(c, network, f))))
+		say_network(c, network,
+			    arena_printf(c->a, "its containers reach each other%s", by));
 	if (!network->internal && (!same || other->internal))
-		say_network(c, network, "its containers reach the outside");
+		say_network(c, network,
+			    arena_printf(c->a, "its containers reach the outside%s", by));
 }
 
-static bool compare(struct comparing *c)
+static bool compare_family(struct comparing *c)
 {
-	list_each (network, &c->with->config->networks)
-		if (bridge_of(c->with, network))
-			compare_network(c, network);
 	if (!compare_flows(c))
 		return false;
 	list_each (space, &c->with->spaces)
@@ -260,11 +308,27 @@ static bool compare(struct comparing *c)
 	return true;
 }
 
+static bool compare(struct comparing *c)
+{
+	list_each (network, &c->with->config->networks)
+		for (enum family f = 0; bridge_of(c->with, network) && f < N_FAMILIES; f++)
+			if (network->ipam[f].subnet.ip.family)
+				compare_subnet(c, network, f);
+	if (!c->with->config->has_ipv6 && !c->without->config->has_ipv6)
+		return compare_family(c);
+	each_family (family) {
+		c->family = family;
+		if (!compare_family(c))
+			return false;
+	}
+	return true;
+}
+
 bool reach_diff(change_list *changes, struct arena *a, const struct reach *before,
 		const struct reach *after)
 {
-	struct comparing gone = {changes, a, after->pool->diagrams, before, after, false};
-	struct comparing new = {changes, a, after->pool->diagrams, after, before, true};
+	struct comparing gone = {changes, a, after->pool->diagrams, before, after, false, 0};
+	struct comparing new = {changes, a, after->pool->diagrams, after, before, true, 0};
 
 	return compare(&gone) && compare(&new);
 }

@@ -13,7 +13,10 @@ const char *const answer_names[] = {[ANSWER_ALLOWED] = "allowed",
 
 enum { PARTS_MOST = 20 }; /* of an answer that is neither yes nor no */
 
-/* A policy can admit what reaches an address of a network, and comes from where it is at home. */
+/*
+ * Whether a policy can admit it: the destination is in a network, and the source arrives where it
+ * is at home.
+ */
 static bool can_be_admitted(const struct reach *reach, const struct reach_flow *flow)
 {
 	return flow->dst.family && flow->src.family &&
@@ -28,7 +31,7 @@ static enum answer judge(const struct explanation *x, bool closed)
 		return ANSWER_LEFT;
 	if (!closed && x->path.allowed)
 		return ANSWER_ALLOWED;
-	/* a translation may lead where nothing lets it through */
+	/* a translation may lead where nothing admits the flow */
 	return diagram_is_empty(x->answer.open) || diagram_is_empty(x->answer.closed)
 		       ? ANSWER_DENIED
 		       : ANSWER_PARTLY;
@@ -55,7 +58,7 @@ bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
 	return true;
 }
 
-/* Of what passes without a policy others decide: nothing is said of these. */
+/* Traffic that passes without a policy is decided elsewhere: it has no remedy here. */
 static bool is_predicted(const struct explanation *x)
 {
 	return !x->path.allowed || x->path.policy != NONE;
@@ -88,7 +91,7 @@ static void print_part(struct buf *out, const struct explanation *x, struct diag
 	flow_blocks blocks = {0};
 	bool all;
 
-	/* a source comes in where it is at home */
+	/* a source arrives where it is at home */
 	if (x->query->from.kind != END_INTERFACE)
 		part = diagram_forget(x->reach->pool->diagrams, part, FLOW_IN);
 	all = diagram_blocks(&blocks, &a, x->reach->pool->diagrams, part, PARTS_MOST);

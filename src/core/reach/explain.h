@@ -11,7 +11,7 @@ enum answer {
 	ANSWER_ALLOWED,
 	ANSWER_DENIED,
 	ANSWER_PARTLY,
-	ANSWER_LEFT, /* to the host's own firewall: no policy is about it */
+	ANSWER_LEFT, /* the host's own firewall decides; no policy applies */
 };
 extern const char *const answer_names[]; /* "allowed", "denied", "partly", "left to the host" */
 
@@ -19,21 +19,21 @@ struct explanation {
 	const struct reach *reach;
 	const struct reach_query *query;
 	struct reach_answer answer;
-	enum answer verdict;	/* of all that was asked about */
-	struct reach_flow flow; /* one of it: a denied one where there is one */
+	enum answer verdict;	/* of everything that was asked about */
+	struct reach_flow flow; /* an example of it: a denied flow if there is one */
 	struct reach_path path;
-	struct nearest nearest;	     /* of a denied one */
-	const char *remedy;	     /* a policy that would admit it; NULL: no policy could */
+	struct nearest nearest;	     /* for a denied flow */
+	const char *remedy;	     /* a policy that would admit it; NULL: none could */
 	const struct traced *traced; /* the kernel's answer; NULL: it was not asked */
 };
 
-/* False: the question is about no flow at all. */
+/* False: the question matches no flow at all. */
 bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
 	     const struct facts *facts, const struct observed *seen,
 	     const struct reach_query *query);
-/* All of it passes. Where no policy decides, the kernel knows, if it was asked. */
+/* All of it passes. Where no policy decides, the kernel's answer counts, if it was asked. */
 bool explain_passes(const struct explanation *x);
-/* The kernel was asked, and gave another answer, or none. */
+/* The kernel was asked and answered differently, or not at all. */
 bool explain_is_refuted(const struct explanation *x);
 void explain_print(struct buf *out, const struct explanation *x);
 void explain_print_json(struct buf *out, const struct explanation *x);

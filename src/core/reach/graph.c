@@ -17,9 +17,9 @@ enum node_kind {
 
 struct graph_node {
 	enum node_kind kind;
-	const char *name;    /* what it is called */
-	const char *details; /* the address, the members; "" */
-	uint32_t network;    /* that it is drawn in, or NONE */
+	const char *name;    /* its label */
+	const char *details; /* the address or the members; "" */
+	uint32_t network;    /* the network it is drawn in, or NONE */
 };
 
 enum edge_kind { EDGE_ALLOWS, EDGE_TRANSLATES, EDGE_MASQUERADES };
@@ -65,7 +65,7 @@ static uint32_t address_node(struct graph *g, const struct address *at)
 		    at->network);
 }
 
-enum { NAMED = 3 }; /* members of a group */
+enum { NAMED = 3 }; /* members of a group that are named */
 
 static const char *members(struct graph *g, const struct peers *peers)
 {
@@ -89,7 +89,7 @@ static const char *prefix_text(struct graph *g, struct prefix net)
 	return arena_strdup(g->a, prefix_format(net).s);
 }
 
-/* What one end of a policy means. name: as the file says it. */
+/* The node for one end of a policy. name: as in the file. */
 static uint32_t peers_node(struct graph *g, const struct peers *peers, const char *name)
 {
 	const struct peer *first = peers->items;
@@ -108,7 +108,7 @@ static uint32_t peers_node(struct graph *g, const struct peers *peers, const cha
 	return node(g, NODE_GROUP, name, members(g, peers), peers->network);
 }
 
-/* Where a translation stands: an interface of the host, or the container of that name. */
+/* Where a translation is: an interface of the host, or a container. */
 static uint32_t place_node(struct graph *g, const struct policy *p, const struct resolved *r)
 {
 	const char *iface = config_name(g->config, p->iface);
@@ -127,7 +127,7 @@ static uint32_t place_node(struct graph *g, const struct policy *p, const struct
 
 /* --- edges --- */
 
-/* by: an interface that its text names, too; NULL: none. */
+/* by: an interface to print as well; NULL: none. */
 static void add_edge(struct graph *g, enum edge_kind kind, uint32_t from, uint32_t to,
 		     const struct policy *p, const struct resolved *r, const char *by)
 {
@@ -148,7 +148,7 @@ static void add_edge(struct graph *g, enum edge_kind kind, uint32_t from, uint32
 				    .waits = r->waiting != NULL};
 }
 
-/* Nodes are numbered as they are asked for: one after the other. */
+/* Nodes are numbered in the order of their first use. */
 static void add_policy(struct graph *g, const struct policy *p, const struct resolved *r)
 {
 	const char *by = config_name(g->config, p->iface);
@@ -195,7 +195,7 @@ static void build(struct graph *g, const struct resolution *resolution)
 
 /* --- dot --- */
 
-/* A label of Graphviz or Mermaid, in quotes: both take HTML's names for what would end it. */
+/* A quoted label for Graphviz or Mermaid; both accept HTML entities for special characters. */
 static void print_label(struct buf *out, const char *text)
 {
 	for (; *text; text++)
@@ -276,7 +276,8 @@ static void print_mermaid_edge(struct buf *out, const struct graph_edge *e)
 
 static const struct language {
 	const char *begin, *end;
-	const char *cluster, *title, *title_end, *cluster_end; /* around a network's number, name */
+	/* printed around a network's number and name */
+	const char *cluster, *title, *title_end, *cluster_end;
 	void (*print_node)(struct buf *out, const struct graph *g, const struct graph_node *n);
 	void (*print_edge)(struct buf *out, const struct graph_edge *e);
 } dot = {"digraph harborwall {\n  rankdir=LR;\n",
@@ -298,8 +299,10 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 
 		buf_printf(out, "  subgraph %s%u%s", l->cluster, i, l->title);
 		print_label(out, network->name);
-		buf_printf(out, " %s%s%s", prefix_format(network->subnet).s,
-			   network->internal ? " internal" : "", l->title_end);
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (network->ipam[f].subnet.ip.family)
+				buf_printf(out, " %s", prefix_format(network->ipam[f].subnet).s);
+		buf_printf(out, "%s%s", network->internal ? " internal" : "", l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
 				l->print_node(out, g, n);
@@ -329,7 +332,10 @@ static void print_json(struct buf *out, const struct graph *g)
 	list_each (network, &g->config->networks) {
 		buf_puts(out, comma);
 		print_key(out, "    {", "name", network->name);
-		print_key(out, ", ", "subnet", prefix_format(network->subnet).s);
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (network->ipam[f].subnet.ip.family)
+				print_key(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
+					  prefix_format(network->ipam[f].subnet).s);
 		buf_printf(out, ", \"internal\": %s}", network->internal ? "true" : "false");
 		comma = ",\n";
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who may reach whom, as a drawing: networks with the containers in them, and an edge for each
- * policy. A group of many stands as one, so that a drawing never is a product. Pure.
+ * Draws who may reach whom: networks with their containers, and an edge for each policy. A group of
+ * many is one node, so the drawing does not grow with the product of groups. Pure.
  */
 #pragma once
 
@@ -10,6 +10,6 @@
 
 enum graph_format { GRAPH_DOT, GRAPH_MERMAID, GRAPH_JSON };
 
-/* dot: Graphviz; mermaid: a flowchart of Mermaid; json: man page harborwall(8). */
+/* Formats: Graphviz dot, Mermaid flowchart, JSON (described in harborwall(8)). */
 void graph_print(struct buf *out, const struct config *config, const struct resolution *resolution,
 		 enum graph_format format);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- whose it is --- */
+/* --- which policy admits it --- */
 
 uint32_t live_policy(const struct reach *reach, const struct connection *c)
 {

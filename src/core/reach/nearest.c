@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What would have admitted a flow, if a policy were a little different. */
+/* Finds the policy that would have admitted a flow if it were a little different. */
 #include "core/reach/path.h"
 
 #include "base/buf.h"
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* How near a policy is, the nearest last. */
+/* How near a policy is; the nearest last. */
 enum nearness { NOT_NEAR, WAITS, OTHER_SOURCE, OTHER_TRAFFIC, N_NEARNESS };
 
 static bool holds(const struct peers *peers, struct ip ip)
@@ -19,7 +19,7 @@ static bool holds(const struct peers *peers, struct ip ip)
 	return false;
 }
 
-/* Of an IP protocol number; 0: policies have no word for it. */
+/* Our name for an IP protocol number; 0: policies have none. */
 static uint8_t protocol_bit(uint8_t number)
 {
 	for (unsigned bit = PROTO_TCP; bit < PROTO_ANY; bit <<= 1)
@@ -48,7 +48,7 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 
 	if (p->nat || p->broken || !p->from)
 		return NOT_NEAR;
-	if (r->waiting) /* the end that is known is the right one */
+	if (r->waiting) /* one end is unknown, the other one matches */
 		return traffic && (holds(r->subject, flow->dst) || holds(r->from, flow->src))
 			       ? WAITS
 			       : NOT_NEAR;
@@ -100,7 +100,7 @@ struct nearest reach_nearest(struct arena *a, const struct reach *reach,
 
 /* --- what would open it --- */
 
-/* The subject's field and name; one that has none is named by its address. */
+/* The field and name of the subject; without a name its address. */
 static void print_subject(struct buf *out, const struct reach *reach, struct ip ip)
 {
 	uint32_t i = config_address_of(reach->config, ip);

@@ -11,7 +11,7 @@ const char *const hop_words[] = {
 	[HOP_STOPS] = "dropped",   [HOP_ARRIVES] = "arrives",
 };
 
-enum { MAX_WAYS = 8 }; /* translations that lead to each other end here */
+enum { MAX_WAYS = 8 }; /* more translations in a row count as a loop */
 
 struct walker {
 	struct arena *a;
@@ -72,7 +72,7 @@ static void stops(struct walker *w)
 	w->path->allowed = false;
 }
 
-/* Docker's own chains, by the version and the variant. */
+/* Docker's chains, for this version and variant. */
 static const char *docker_stage(const struct facts *facts)
 {
 	if (facts->docker_nftables)
@@ -120,8 +120,9 @@ static const char *entrance(const struct walker *w)
 			best = p;
 	if (best)
 		return best->device;
-	return w->seen->default_device ? w->seen->default_device
-				       : interface_name(w->reach, REACH_IN_OTHER);
+	if (w->seen->default_device && w->now.src.family == 4)
+		return w->seen->default_device;
+	return interface_name(w->reach, REACH_IN_OTHER);
 }
 
 /* By a bridge of another network, which the engine may know alone. */
@@ -174,7 +175,7 @@ static void dropped_by_docker(struct walker *w)
 	stops(w);
 }
 
-/* Our accept in Docker's chains: from outside behind other people's rules. */
+/* Our accept in Docker's chains; for flows from outside it follows other people's rules. */
 static void handed_over(struct walker *w)
 {
 	const struct facts *f = w->facts;
@@ -192,7 +193,7 @@ static void handed_over(struct walker *w)
 		    split && !between ? ", behind foreign rules" : "");
 }
 
-/* What an accept of ours does not bind. False: it ends there. */
+/* Rules of others that our accept does not override. False: the flow ends there. */
 static bool past_walls(struct walker *w, bool dnat)
 {
 	uint32_t there = reach_network_of(w->reach, w->now.dst);
@@ -220,7 +221,7 @@ static void arrive(struct walker *w);
 static void to_container(struct walker *w)
 {
 	if (w->n_ways++ == MAX_WAYS) {
-		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations lead in a circle");
+		hop(w, HOP_STOPS, NULL, "forward", NONE, "translations form a loop");
 		stops(w);
 		return;
 	}
@@ -242,7 +243,7 @@ static void admitted(struct walker *w, uint32_t policy)
 	to_container(w);
 }
 
-/* Where policies are looked up first: before Docker's raw drops, where there are some. */
+/* Where policies are looked up first: before Docker's raw drops, if there are any. */
 static const char *our_first_stage(const struct walker *w)
 {
 	return w->facts->raw_drops ? "inet harborwall raw" : "inet harborwall forward";
@@ -283,10 +284,17 @@ static void closed(struct walker *w)
 
 /* --- translations --- */
 
-static const struct translation *translation_of(const struct reach_space *space, uint32_t leaf)
+/* A policy may translate in both families, each of them in its own. */
+static bool is_of_family(const struct translation *t, const struct reach_flow *flow)
+{
+	return !flow->src.family || t->to.family == flow->src.family;
+}
+
+static const struct translation *translation_of(const struct reach_space *space,
+						const struct reach_flow *flow, uint32_t leaf)
 {
 	list_each (t, &space->flows->translations)
-		if (t->origin == leaf - REACH_POLICY)
+		if (t->origin == leaf - REACH_POLICY && is_of_family(t, flow))
 			return t;
 	return NULL;
 }
@@ -300,7 +308,9 @@ static void translate(struct walker *w, const struct translation *t, const char 
 	    "to %s port %u%s", reach_name(w->a, w->reach, t->to), w->now.port, condition);
 }
 
-/* To the host's own addresses: a translation takes it, or the host itself is meant. */
+/*
+ * To the host's own addresses: either a translation matches, or the host itself is the destination.
+ */
 static void to_host(struct walker *w)
 {
 	const struct reach_space *host = &w->reach->spaces.items[0];
@@ -310,7 +320,7 @@ static void to_host(struct walker *w)
 
 	flow.dst = (struct ip){0};
 	leaf = reach_ask(w->reach, host->doors, &flow);
-	t = leaf ? translation_of(host, leaf) : NULL;
+	t = leaf ? translation_of(host, &flow, leaf) : NULL;
 	if (!t) {
 		hop(w, HOP_ARRIVES, NULL, "input", NONE,
 		    "this host itself: its own firewall decides, no policy does");
@@ -329,7 +339,7 @@ static void to_host(struct walker *w)
 
 static void forward(struct walker *w);
 
-/* Where a container sends what it translated and masqueraded: by the network of the target. */
+/* A container sends what it translates and masquerades through the target's network. */
 static void leave(struct walker *w, const char *container)
 {
 	const struct config *config = w->reach->config;
@@ -339,6 +349,7 @@ static void leave(struct walker *w, const char *container)
 		const char *name = config_name(config, address_container(address));
 
 		if (!name || strcmp(name, container) != 0 ||
+		    address->ip.family != w->now.dst.family ||
 		    reach_network_of(w->reach, address->ip) == NONE)
 			continue;
 		if (best == NONE || address->network == there)
@@ -351,7 +362,7 @@ static void leave(struct walker *w, const char *container)
 				    w->reach->bridges[config->addresses.items[best].network]);
 }
 
-/* By whichever interface it comes in there; NULL: nothing is translated. */
+/* The incoming interface there is unknown; NULL: nothing is translated. */
 static const struct translation *
 container_door(const struct walker *w, const struct reach_space *space, const char **condition)
 {
@@ -364,7 +375,7 @@ container_door(const struct walker *w, const struct reach_space *space, const ch
 
 		flow.in = t->iface ? reach_interface(w->reach->pool, t->iface) : REACH_IN_OTHER;
 		leaf = reach_ask(w->reach, space->doors, &flow);
-		if (leaf != REACH_POLICY + t->origin)
+		if (leaf != REACH_POLICY + t->origin || !is_of_family(t, &flow))
 			continue;
 		if (t->iface)
 			*condition = arena_printf(w->a, ", if it comes in by %s there", t->iface);

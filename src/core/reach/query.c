@@ -5,69 +5,74 @@
 
 #include <netinet/in.h>
 
-static struct flow_range every_ip4(void)
+/* Of one end; false: it has no address of this family. */
+static bool limit_to_part(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+			  const range_list *ranges, uint8_t family)
 {
-	return flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+	range_list part = ranges_of_family(s->a, ranges, family);
+
+	limit_to_ranges(set, field, &part);
+	return part.n != 0;
 }
 
 /* Addresses that are in no network of the file. */
-static void limit_to_outside(struct flow_sets *s, struct flow_set *set, enum flow_field field,
-			     const struct reach *reach)
+static bool limit_to_outside(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+			     const struct reach *reach, uint8_t family)
 {
-	range_list subnets = {0}, outside, addresses = {0};
-	struct flow_range every = every_ip4();
+	range_list subnets = {0}, outside;
 
 	list_each (network, &reach->config->networks)
 		if (reach->bridges[network - reach->config->networks.items])
-			*list_add(s->a, &subnets) = flow_range_of_prefix(network->subnet);
+			add_subnets(&subnets, s->a, network);
 	outside = ranges_outside(s->a, &subnets, field);
-	list_each (range, &outside) {
-		struct flow_range part = *range;
-
-		part.low = part.low < every.low ? every.low : part.low;
-		part.high = part.high > every.high ? every.high : part.high;
-		if (part.low <= part.high)
-			*list_add(s->a, &addresses) = part;
-	}
-	limit_to_ranges(set, field, &addresses);
+	return limit_to_part(s, set, field, &outside, family);
 }
 
-static void limit_to_source(struct flow_sets *s, struct flow_set *set, const struct reach *reach,
-			    const struct reach_end *from)
+static bool limit_to_end(struct flow_sets *s, struct flow_set *set, enum flow_field field,
+			 const struct peers *peers, uint8_t family)
+{
+	range_list ranges = {0};
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (peers->items[i].net.ip.family == family)
+			*list_add(s->a, &ranges) = flow_range_of_prefix(peers->items[i].net);
+	return limit_to_part(s, set, field, &ranges, family);
+}
+
+static bool limit_to_source(struct flow_sets *s, struct flow_set *set, const struct reach *reach,
+			    const struct reach_end *from, uint8_t family)
 {
 	switch (from->kind) {
 	case END_PEERS:
-		limit_to_peers(s, set, FLOW_SRC, from->peers);
-		break;
+		return limit_to_end(s, set, FLOW_SRC, from->peers, family);
 	case END_ANY:
-		limit_to_range(s, set, FLOW_SRC, every_ip4());
+		limit_to_family(s, set, FLOW_SRC, family);
 		break;
 	case END_OUTSIDE:
-		limit_to_outside(s, set, FLOW_SRC, reach);
-		break;
+		return limit_to_outside(s, set, FLOW_SRC, reach, family);
 	case END_HOST:
 		limit_to_value(s, set, FLOW_IN, REACH_IN_LOCAL);
 		break;
 	case END_INTERFACE:
-		limit_to_range(s, set, FLOW_SRC, every_ip4());
+		limit_to_family(s, set, FLOW_SRC, family);
 		limit_to_value(s, set, FLOW_IN, from->in);
 		break;
 	}
+	return true;
 }
 
-static void limit_to_destination(struct flow_sets *s, struct flow_set *set,
-				 const struct reach *reach, const struct reach_end *to)
+static bool limit_to_destination(struct flow_sets *s, struct flow_set *set,
+				 const struct reach *reach, const struct reach_end *to,
+				 uint8_t family)
 {
 	switch (to->kind) {
 	case END_PEERS:
-		limit_to_peers(s, set, FLOW_DST, to->peers);
-		break;
+		return limit_to_end(s, set, FLOW_DST, to->peers, family);
 	case END_ANY:
-		limit_to_range(s, set, FLOW_DST, every_ip4());
+		limit_to_family(s, set, FLOW_DST, family);
 		break;
 	case END_OUTSIDE:
-		limit_to_outside(s, set, FLOW_DST, reach);
-		break;
+		return limit_to_outside(s, set, FLOW_DST, reach, family);
 	case END_HOST:
 		limit_to_value(s, set, FLOW_DST, REACH_SELF);
 		break;
@@ -76,21 +81,29 @@ static void limit_to_destination(struct flow_sets *s, struct flow_set *set,
 		limit_to_value(s, set, FLOW_IN, to->in);
 		break;
 	}
+	return true;
 }
 
+/* No packet has addresses of both families. "any" is IPv6 too where the file has some. */
 static struct diagram asked(const struct reach *reach, const struct reach_query *query)
 {
+	bool is_wide = query->from.kind != END_PEERS && query->to.kind != END_PEERS;
 	struct flow_sets sets = {.a = reach->pool->a};
 
-	for (uint32_t i = 0; i < query->n_matches; i++) {
-		struct flow_set *set = flow_sets_add(&sets, 1);
+	each_family (family)
+		for (uint32_t i = 0; i < query->n_matches; i++) {
+			struct flow_set *set = flow_sets_add(&sets, 1);
 
-		limit_to_source(&sets, set, reach, &query->from);
-		limit_to_destination(&sets, set, reach, &query->to);
-		limit_to_traffic(&sets, set, query->matches[i]);
-		if (query->borrowed)
-			limit_to_value(&sets, set, FLOW_IN, query->in);
-	}
+			if ((family == 6 && is_wide && !reach->config->has_ipv6) ||
+			    !limit_to_source(&sets, set, reach, &query->from, family) ||
+			    !limit_to_destination(&sets, set, reach, &query->to, family)) {
+				sets.list.n--;
+				continue;
+			}
+			limit_to_traffic(&sets, set, query->matches[i]);
+			if (query->borrowed)
+				limit_to_value(&sets, set, FLOW_IN, query->in);
+		}
 	return flow_sets_build(&sets, reach->pool->diagrams);
 }
 
@@ -104,7 +117,7 @@ void reach_query(struct reach_answer *answer, const struct reach *reach,
 	answer->asked = asked(reach, query);
 	if (query->from.kind != END_HOST && !query->borrowed)
 		answer->asked = diagram_combine(pool, answer->asked, reach->genuine, DIAGRAM_AND);
-	/* what no policy decides is not what "any" asks about */
+	/* traffic that no policy decides is not part of "any" */
 	if (query->from.kind == END_ANY && !to_host)
 		answer->asked = diagram_combine(pool, answer->asked, reach->free, DIAGRAM_MINUS);
 	answer->open = diagram_combine(pool, open, answer->asked, DIAGRAM_AND);
@@ -119,22 +132,28 @@ static bool has(const struct flow_block *b, enum flow_field field, flow_value va
 	return false;
 }
 
-/* The lowest, or what speaks to people. */
+/* The lowest value, or the one that is easiest to read. */
 static uint32_t pick_number(const struct flow_block *b, enum flow_field field, uint32_t better)
 {
 	return has(b, field, better) ? better : (uint32_t)b->fields[field].items[0].low;
 }
 
-/* Of nearly everybody: an address that is nobody's (RFC 5737). */
+/* Of nearly everybody: an address that is nobody's (RFC 5737, RFC 3849). */
 static struct ip pick_address(const struct flow_block *b, enum flow_field field)
 {
+	static const struct ip documented = {6, {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
 	flow_value low = b->fields[field].items[0].low;
-	flow_value nobodys = flow_range_of_prefix(prefix_of(ip_v4(0xc0000201))).low;
 
 	if (low == REACH_SELF)
 		return (struct ip){0};
-	if (low == every_ip4().low && has(b, field, nobodys))
-		return flow_value_to_ip(nobodys);
+	each_family (family) {
+		flow_value nobodys = flow_value_of_ip(family == 4 ? ip_v4(0xc0000201) : documented);
+		struct flow_range whole[MOST_FAMILY_RANGES];
+
+		flow_ranges_of_family(whole, family);
+		if (low == whole[0].low && has(b, field, nobodys))
+			return flow_value_to_ip(nobodys);
+	}
 	return flow_value_to_ip(low);
 }
 
@@ -200,9 +219,12 @@ static struct diagram of_traffic(const struct tries *t, struct diagram set, stru
 static struct diagram to_subnets(const struct tries *t)
 {
 	struct flow_sets sets = {.a = t->a};
+	range_list subnets = {0};
 
 	list_each (network, &t->reach->config->networks)
-		limit_to_prefix(&sets, flow_sets_add(&sets, 1), FLOW_DST, network->subnet);
+		add_subnets(&subnets, t->a, network);
+	if (subnets.n)
+		limit_to_ranges(flow_sets_add(&sets, 1), FLOW_DST, &subnets);
 	return flow_sets_build(&sets, t->reach->pool->diagrams);
 }
 
@@ -263,7 +285,8 @@ static bool add_stopped(struct tries *t, struct diagram set, const struct seat *
 	list_each (address, &t->reach->config->addresses) {
 		struct diagram there;
 
-		if (from && prefix_contains(from->network->subnet, address->ip))
+		if (address->ip.family != 4 || /* only IPv4 packets are sent */
+		    (from && prefix_contains(from->network->subnet, address->ip)))
 			continue;
 		there = of_value(t, set, FLOW_DST, flow_value_of_ip(address->ip));
 		if (!diagram_is_empty(there) && !somebody_sits_at(t->engine, address->ip) &&

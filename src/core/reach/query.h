@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Would these connections pass? Both ends may be many addresses, ports and protocols lists: what
- * passes of them and what does not are two sets, each with the flow that is told as an example.
- * Pure.
+ * Would these connections pass? Both ends may be many addresses; ports and protocols may be lists.
+ * The answer is two sets, what passes and what does not, each with an example. Pure.
  */
 #pragma once
 
@@ -10,11 +9,12 @@
 #include "core/reach/reach.h"
 
 enum end_kind {
-	END_PEERS,     /* addresses, of containers, networks or the world outside */
-	END_ANY,       /* whoever a policy's "any" stands for */
-	END_OUTSIDE,   /* what is no network of the file */
+	END_PEERS,     /* addresses: of containers, networks or the outside */
+	END_ANY,       /* everybody that a policy's "any" means */
+	END_OUTSIDE,   /* everything outside the file's networks */
 	END_HOST,      /* this host */
-	END_INTERFACE, /* as a source: what comes in there; as a destination: this host behind it */
+	END_INTERFACE, /* as a source: what arrives there; as a destination: this host, from there
+			*/
 };
 
 struct reach_end {
@@ -34,12 +34,12 @@ struct reach_query {
 
 struct reach_answer {
 	struct diagram asked;	     /* what the question is about */
-	struct diagram open, closed; /* its two parts; leaves of `open` say why */
+	struct diagram open, closed; /* its two parts; the leaves of `open` say why it passes */
 };
 
 void reach_query(struct reach_answer *answer, const struct reach *reach,
 		 const struct reach_query *query);
-/* A flow of the set: the first one, for an example. False: it is empty. */
+/* An example: the first flow of the set. False: it is empty. */
 bool reach_example(struct reach_flow *flow, const struct reach *reach, struct diagram set);
 
 typedef LIST(struct reach_flow) flow_list;

@@ -12,20 +12,26 @@ static const struct {
 	enum end_kind kind;
 } words[] = {{"any", END_ANY}, {"outside", END_OUTSIDE}, {"host", END_HOST}};
 
+static void add_address(struct peers *peers, const struct reach *reach, struct ip ip)
+{
+	if (ip.family)
+		peers->items[peers->n++] = (struct peer){
+			prefix_of(ip), NONE, config_network_of(reach->config, prefix_of(ip))};
+}
+
 /* The addresses of a container that the file does not know. */
 static const struct peers *peers_of(struct arena *a, const struct reach *reach,
 				    const struct engine_container *c)
 {
 	struct peers *peers = arena_take(a, sizeof(*peers));
 
-	*peers = (struct peers){.items = arena_array(a, struct peer, c->endpoints.n),
+	*peers = (struct peers){.items = arena_array(a, struct peer, 2 * c->endpoints.n),
 				.match = MATCH_CONTAINER,
 				.network = NONE};
-	list_each (e, &c->endpoints)
-		if (e->ip.family == 4)
-			peers->items[peers->n++] =
-				(struct peer){prefix_of(e->ip), NONE,
-					      config_network_of(reach->config, prefix_of(e->ip))};
+	list_each (e, &c->endpoints) {
+		add_address(peers, reach, e->ip);
+		add_address(peers, reach, e->ip6);
+	}
 	return peers;
 }
 
@@ -87,11 +93,10 @@ void question_unknown(struct error *err, const struct reach *reach, const struct
 		error_set(err, -1, "nothing is named \"%s\" (did you mean \"%s\"?)", text,
 			  names.items[i]);
 	else
-		error_set(
-			err, -1,
-			"nothing is named \"%s\": expected a name of the file, an address, a "
-			"prefix as 172.18.0.0/24, a container, an interface, any, outside or host",
-			text);
+		error_set(err, -1,
+			  "nothing is named \"%s\"; expected a name from the file, an address, a "
+			  "prefix (172.18.0.0/24), a container, an interface, any, outside or host",
+			  text);
 }
 
 static bool take_number(uint16_t *number, const char **at)

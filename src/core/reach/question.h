@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What somebody asks, in words, as a query: names, addresses, "80", "53/udp", "icmp". Pure. */
+/* Turns words into a query: names, addresses, "80", "53/udp", "icmp". Pure. */
 #pragma once
 
 #include "base/error.h"
@@ -7,14 +7,14 @@
 #include "core/reach/query.h"
 
 /*
- * The end that a text names, looked up in this order: "any", "outside" (what is no network of the
- * file) and "host" (this host); what a policy's `from` would find; a container of the engine that
- * the file does not know; an interface that the file names. False: it is none of these.
+ * The end that a text names, looked up in this order: "any", "outside" (everything outside the
+ * file's networks) and "host" (this host); what a policy's `from` finds; a container that only the
+ * engine knows; an interface that the file names. False: none of these.
  */
 MUST_CHECK bool question_end(struct reach_end *end, struct arena *a, const struct reach *reach,
 			     const struct engine *engine, const char *text);
-/* Why it is none, with what was probably meant. */
+/* Says why it was not found, and what was probably meant. */
 void question_unknown(struct error *err, const struct reach *reach, const struct engine *engine,
 		      const char *text);
-/* PORT[/PROTO], LOW-HIGH[/PROTO] or PROTO. Without a protocol it is tcp. */
+/* PORT[/PROTO], LOW-HIGH[/PROTO] or PROTO. The default protocol is tcp. */
 MUST_CHECK bool question_traffic(struct traffic *match, const char *text, struct error *err);

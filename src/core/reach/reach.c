@@ -67,9 +67,19 @@ static struct diagram build(struct building *b)
 	return flow_sets_build(&b->sets, b->pool->diagrams);
 }
 
+void add_subnets(range_list *ranges, struct arena *a, const struct network *network)
+{
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (network->ipam[f].subnet.ip.family)
+			*list_add(a, ranges) = flow_range_of_prefix(network->ipam[f].subnet);
+}
+
 /* --- where sources are at home --- */
 
-/* An address of an engine's network counts on its bridge, any other one on none of the bridges. */
+/*
+ * An address of an engine's network is genuine on its bridge; any other address on every interface
+ * that is no bridge.
+ */
 static struct diagram build_genuine(struct building *b)
 {
 	range_list subnets = {0}, bridges = {0}, sources, uplinks;
@@ -95,7 +105,7 @@ static struct diagram build_genuine(struct building *b)
 
 /* --- what no policy decides --- */
 
-/* The host's addresses, as far as the file knows them. */
+/* The host's addresses, as far as the file implies them. */
 static range_list host_addresses(struct building *b)
 {
 	range_list ranges = {0};
@@ -104,34 +114,44 @@ static range_list host_addresses(struct building *b)
 	for (uint32_t i = 0; i < b->reach->config->networks.n; i++) {
 		const struct network *network = &b->reach->config->networks.items[i];
 
-		if (b->host->bridges[i] && network->gateway.family)
-			*list_add(b->pool->a, &ranges) =
-				flow_range_of_prefix(prefix_of(network->gateway));
+		for (enum family f = 0; b->host->bridges[i] && f < N_FAMILIES; f++)
+			if (network->ipam[f].gateway.family)
+				*list_add(b->pool->a, &ranges) =
+					flow_range_of_prefix(prefix_of(network->ipam[f].gateway));
 	}
 	return ranges;
 }
 
-static void add_network(struct building *b, uint32_t i, const range_list *beyond)
+static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
+		       const range_list *beyond)
 {
-	const struct network *network = &b->reach->config->networks.items[i];
 	uint32_t in = reach_add_interface(b->pool, b->host->bridges[i]);
 	struct flow_set *set;
 
 	if (!b->host->apart[i]) {
 		set = flow_sets_add(&b->sets, REACH_WITHIN);
-		limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
-		limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+		limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
+		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
 	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
-	limit_to_prefix(&b->sets, set, FLOW_DST, network->subnet);
+	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
-	if (network->internal)
+	if (b->reach->config->networks.items[i].internal)
 		return;
 	set = flow_sets_add(&b->sets, REACH_EGRESS);
-	limit_to_prefix(&b->sets, set, FLOW_SRC, network->subnet);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
 	limit_to_ranges(set, FLOW_DST, beyond);
 	limit_to_value(&b->sets, set, FLOW_IN, in);
+}
+
+static void add_network(struct building *b, uint32_t i, const range_list *beyond)
+{
+	const struct network *network = &b->reach->config->networks.items[i];
+
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (network->ipam[f].subnet.ip.family)
+			add_subnet(b, i, network->ipam[f].subnet, beyond);
 }
 
 static struct diagram build_free(struct building *b)
@@ -146,8 +166,7 @@ static struct diagram build_free(struct building *b)
 		if (!b->host->bridges[i])
 			continue;
 		in = reach_add_interface(b->pool, b->host->bridges[i]);
-		*list_add(b->pool->a, &subnets) =
-			flow_range_of_prefix(config->networks.items[i].subnet);
+		add_subnets(&subnets, b->pool->a, &config->networks.items[i]);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
 	beyond = ranges_outside(b->pool->a, &subnets, FLOW_DST);
@@ -189,6 +208,8 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 
 		limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
 		limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
+		if (b->reach->config->has_ipv6 && !t->from.ip.family)
+			limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
 		if (t->iface)
 			limit_to_value(&b->sets, set, FLOW_IN,
 				       reach_add_interface(b->pool, t->iface));
@@ -204,6 +225,8 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 
 		if (m->from)
 			limit_to_peers(&b->sets, set, FLOW_SRC, m->from);
+		else if (b->reach->config->has_ipv6)
+			limit_to_family(&b->sets, set, FLOW_SRC, m->family);
 		if (m->to)
 			limit_to_peers(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
@@ -258,7 +281,10 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s->doors = build_doors(&b, space->flows);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
-	/* nobody comes in by a borrowed address; a container does not know who is at home where */
+	/*
+	 * the host drops borrowed addresses; a container does not know which interface an address
+	 * belongs to
+	 */
 	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
 						       reach->genuine, DIAGRAM_AND);
 }

@@ -19,89 +19,91 @@
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
-#include "core/flowset/diagram.h"
+#include "core/flowset/sets.h"
 #include "core/ruleset/flows.h"
 
-/* Values of FLOW_IN; names of interfaces follow. */
+/* Values of FLOW_IN; numbers of interface names follow. */
 enum { REACH_IN_LOCAL, REACH_IN_OTHER, REACH_N_IN };
-/* The value of FLOW_DST and FLOW_SRC for the namespace's own addresses, whichever they are. */
+/* Stands in FLOW_DST and FLOW_SRC for all of the namespace's own addresses. */
 enum { REACH_SELF = 0 };
 
-/* Leaves. From REACH_POLICY on, the number of a policy is added. */
+/* Leaves. REACH_POLICY + n: policy n admits it. */
 enum reach_leaf {
-	REACH_CLOSED,	 /* no policy admits it, and Docker does not */
+	REACH_CLOSED,	 /* no policy admits it, and Docker does not either */
 	REACH_WITHIN,	 /* stays in one network: it passes no filter */
-	REACH_TO_HOST,	 /* to the host itself: its own firewall decides */
+	REACH_TO_HOST,	 /* to the host: its own firewall decides */
 	REACH_FROM_HOST, /* the host's own connection to a container */
-	REACH_EGRESS,	 /* a container's connection to what is no network of the file */
-	REACH_ELSEWHERE, /* neither end is a network of the file */
+	REACH_EGRESS,	 /* from a container to the outside */
+	REACH_ELSEWHERE, /* neither end is in a network of the file */
 	REACH_POLICY,
 };
 
 /* Where a translation leads. */
 struct reach_target {
 	struct ip to;
-	uint16_t to_port; /* 0: keep */
+	uint16_t to_port; /* 0: unchanged */
 	bool masquerade;
 };
 
-/* What two files share, so that their diagrams can be compared. */
+/* Shared by two files, so that their diagrams can be compared. */
 struct reach_pool {
 	struct arena *a;
 	struct diagram_pool *diagrams;
-	LIST(struct { const char *name; }) interfaces; /* by value of FLOW_IN minus REACH_N_IN */
+	LIST(struct { const char *name; }) interfaces; /* index = FLOW_IN minus REACH_N_IN */
 	struct hash_index by_name;
 	LIST(struct reach_target) targets;
 	struct hash_index by_target;
 };
 
-/* Of the host, or of a container: what is translated there. Leaves are policies. */
+/* Translations on the host or in a container. Leaves are policies. */
 struct reach_space {
 	const char *container; /* NULL: the host */
 	const struct flows *flows;
-	struct diagram doors;	    /* to the namespace's own addresses (REACH_SELF) */
-	struct diagram masquerades; /* FLOW_IN is the interface where they leave */
+	struct diagram doors;	    /* connections to the namespace's own addresses (REACH_SELF) */
+	struct diagram masquerades; /* masqueraded flows; FLOW_IN is the outgoing interface */
 };
 
 struct reach {
 	struct reach_pool *pool;
 	const struct config *config;
 	const struct resolution *resolution;
-	const char *const *bridges; /* of each declared network; NULL: it has none */
+	const char *const *bridges; /* of each declared network; NULL: it has no bridge */
 	const bool *apart;	    /* its containers do not reach each other */
 	const char *const *trusted; /* of each: bridges that it is made to let in, "a:b", or "" */
-	struct diagram genuine;	    /* (source, interface) where the source is at home */
-	struct diagram governed;    /* what policies admit, of genuine sources */
+	struct diagram genuine;	    /* (source, interface) pairs where the source is at home */
+	struct diagram governed;    /* what policies admit, from genuine sources */
 	struct diagram free;	    /* what no policy decides */
-	struct diagram open;	    /* both; what is free counts first */
+	struct diagram open;	    /* governed and free; free counts first */
 	LIST(struct reach_space) spaces; /* [0] is the host */
 };
 
 void reach_pool_init(struct reach_pool *pool, struct arena *a);
-/* want: what compile() made of this config. All of it must outlive the result. */
+/* want: the result of compile() for this config. All arguments must outlive the reach. */
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want);
 
 /*
- * Allow policies of the file that decide about no connection: policies before them admit all that
- * they do, or the ends can't meet. dead: by index, all false.
+ * Finds allow policies without effect: earlier policies admit all of it, or the ends can't reach
+ * each other. dead: indexed by policy, all false before.
  */
 void reach_dead(bool *dead, struct arena *a, const struct reach *reach);
 
-/* A new connection, as it arrives in a namespace. */
+/* A new connection when it arrives in a namespace. */
 struct reach_flow {
-	struct ip src, dst; /* family 0: the namespace's own */
+	struct ip src, dst; /* family 0: the namespace's own address */
 	uint32_t in;	    /* a value of FLOW_IN */
 	uint8_t proto;
 	uint16_t port;
 };
 
-/* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
+/* The declared network with a bridge that contains the address; NONE: none. */
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
+/* The subnets of both families that a network has, as ranges of addresses. */
+void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The same; from now on it has a value of its own. */
 uint32_t reach_add_interface(struct reach_pool *pool, const char *name);
-/* The number of a translation's target in the pool: equal ones have one number. */
+/* The number of a translation's target in the pool; equal targets have equal numbers. */
 uint32_t reach_target(struct reach_pool *pool, const struct translation *t);
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow);

@@ -46,7 +46,7 @@ static const char *reason(struct tester *t, const struct reach_path *path)
 				    policy_place(t->a, t->reach->config, path->policy));
 	if (!path->hops.n)
 		return "";
-	/* the last hop of what arrives is where */
+	/* what arrives is decided at the last hop */
 	text = path->hops.items[path->hops.n - 1 - (path->allowed && path->hops.n > 1)].text;
 	if (path->allowed || is_stopped_behind(path))
 		return text;
@@ -69,13 +69,13 @@ const char *reach_flow_text(struct arena *a, const struct reach *reach,
 	return arena_strdup(a, buf_text(&out));
 }
 
-/* Of one flow that may be an example against it. "": it is none. */
+/* Why a flow may contradict the test; "": it does not. */
 static const char *against(struct tester *t, const struct reach_flow *flow, bool closed)
 {
 	struct reach_path path = {0};
 
 	reach_walk(&path, t->a, t->reach, t->facts, t->seen, flow);
-	if (closed && path.allowed) /* nothing keeps it, and no policy is about it */
+	if (closed && path.allowed) /* nothing stops it, and no policy is about it */
 		return arena_printf(t->a,
 				    "%s is left to this host's own firewall: no file can test it",
 				    reach_flow_text(t->a, t->reach, flow));
@@ -85,7 +85,7 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 			    path.allowed ? "open" : "closed", reason(t, &path));
 }
 
-/* "": it holds. */
+/* Why the test fails; "": it holds. */
 static const char *judge(struct tester *t, const struct reach_query *query)
 {
 	struct reach_answer answer;
@@ -97,7 +97,7 @@ static const char *judge(struct tester *t, const struct reach_query *query)
 		why = against(t, &flow, true);
 	if (*why)
 		return why;
-	/* a translation may lead where nothing lets it through */
+	/* a translation may lead where nothing admits the flow */
 	if (reach_example(&flow, t->reach, answer.open))
 		return against(t, &flow, false);
 	if (!reach_example(&flow, t->reach, answer.asked))

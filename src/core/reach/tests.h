@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The file's own tests: what its author expects of connections, compared with what it does. Pure.
+/*
+ * The file's own tests: what its author expects of connections, compared with what the file does.
+ * Pure.
  */
 #pragma once
 
@@ -9,10 +11,10 @@
 struct test_result {
 	bool holds;
 	const char *what; /* "web -> db 5432/tcp" */
-	const char *why; /* it does not hold: "web (…) -> db (…) 5432/tcp is open: …"; else "" */
+	const char *why; /* why it fails: "web (…) -> db (…) 5432/tcp is open: …"; "": it holds */
 };
 
-/* engine, seen: what is known of the host; NULL: by the file alone. */
+/* engine, seen: what is known of the host; NULL: use the file alone. */
 void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
 		const struct facts *facts, const struct engine *engine, const struct observed *seen,
 		const struct flow_test *test);

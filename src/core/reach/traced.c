@@ -40,7 +40,7 @@ bool traced_agrees(const struct traced *t, const struct reach_path *path, bool p
 
 /* --- rules as text --- */
 
-/* "-A CHAIN …", the n-th rule of a chain; NULL if the tool lists another number than `of`. */
+/* "-A CHAIN …", the n-th rule of a chain; NULL if the tool does not list exactly `of` rules. */
 static const char *saved_rule(struct arena *a, const char *save, const char *table,
 			      const char *chain, uint32_t n, uint32_t of)
 {
@@ -82,7 +82,7 @@ static const char *nft_text(struct arena *a, const struct rule *rule)
 	return arena_strdup(a, buf_text(&text));
 }
 
-/* Where nothing of it is understood there is no text. */
+/* A rule that we do not decode has no text. */
 static const char *foreign_text(struct arena *a, const struct rule *rule, const char *chain)
 {
 	struct plain plain = plain_of_rule(rule, a);
@@ -137,7 +137,7 @@ static const char *family_name(uint8_t family)
 	}
 }
 
-/* Where nothing that nf_tables tells of ended it. */
+/* Why the trace ended although no traced rule ended it. */
 static const char *where_lost(const struct traced *t)
 {
 	static const char *const hooks[] = {
@@ -157,7 +157,7 @@ static const char *where_lost(const struct traced *t)
 	return hooks[t->trace.place];
 }
 
-/* What ended it is known: a rule that it was told of, or we. */
+/* Whether it is known what ended it: a traced rule, or our own drop. */
 static bool end_is_known(const struct traced *t)
 {
 	return trace_end(&t->trace) || t->trace.place >= TRACE_RECEIVED;
@@ -170,8 +170,8 @@ static void print_lost(struct buf *out, const struct traced *t)
 	if (t->refused)
 		buf_printf(out, "it never came out: %s", t->refused);
 	else if (t->trace.place == TRACE_NOWHERE)
-		buf_puts(out, "it never came to this host: its own namespace dropped it, or nobody "
-			      "answered it where it goes next");
+		buf_puts(out, "it never reached this host: its own namespace dropped it, or no "
+			      "next hop answered");
 	else if (!hook)
 		buf_puts(out,
 			 "lost between two hooks: there is no route, or the kernel refuses its "
@@ -179,10 +179,10 @@ static void print_lost(struct buf *out, const struct traced *t)
 	else if (t->legacy)
 		buf_printf(out,
 			   "dropped in %s by a rule of iptables-legacy, which the kernel does not "
-			   "tell of",
+			   "trace",
 			   hook);
 	else
-		buf_printf(out, "lost in %s, by nothing that nf_tables tells of", hook);
+		buf_printf(out, "lost in %s; nf_tables reports no rule for it", hook);
 }
 
 static void print_end(struct buf *out, const struct traced *t)
@@ -198,16 +198,16 @@ static void print_end(struct buf *out, const struct traced *t)
 	else if (!trace_end(trace))
 		print_lost(out, t);
 	else if (trace_end(trace)->verdict == TRACE_TAKEN)
-		buf_puts(out, "a program took it out of a queue and did not give it back");
+		buf_puts(out, "a program took it from a queue and did not return it");
 	else
 		buf_puts(out, "dropped there");
 	if (trace->place >= TRACE_RECEIVED && trace->port)
 		buf_printf(out, " port %u", trace->port);
 	if (trace->place >= TRACE_RECEIVED)
-		buf_puts(out, "; harborwall dropped it there, nobody got it");
+		buf_puts(out, "; harborwall dropped it there, it was not delivered");
 }
 
-/* What it is called in the list of `nft -a`. */
+/* Its name in the output of `nft -a`. */
 static const char *rule_name(struct arena *a, const struct trace_step *step)
 {
 	return step->handle ? arena_printf(a, "rule %llu", (unsigned long long)step->handle)
@@ -227,7 +227,7 @@ static void print_step(struct buf *out, struct arena *a, const struct trace_step
 		buf_printf(out, "%-8s", trace_verdicts[step->verdict]);
 	if (rule->text)
 		buf_printf(out, "  %s", rule->text);
-	if (step->to && (!rule->text || !strstr(rule->text, step->to))) /* by a map */
+	if (step->to && (!rule->text || !strstr(rule->text, step->to))) /* by a verdict map */
 		buf_printf(out, "  to %s", step->to);
 	if (rule->policy != NONE)
 		buf_printf(out, "  (policies[%u])", rule->policy);
@@ -280,7 +280,7 @@ static void print_judgement(struct buf *out, const struct traced *t, const struc
 	buf_printf(out, "\nthe kernel's answer: %s\n", traced_verdicts[verdict]);
 	if (!predicted || verdict == TRACED_UNKNOWN || traced_agrees(t, path, predicted))
 		return;
-	buf_printf(out, "the prediction was wrong: by it the packet should have %s%s\n",
+	buf_printf(out, "the prediction was wrong: the packet should have %s%s\n",
 		   traced_expected(path) == TRACED_PASSED ? "passed" : "been stopped",
 		   t->drifted ? "; the host is not as the file says, see harborwall plan" : "");
 }
@@ -304,7 +304,7 @@ void traced_print(struct buf *out, const struct traced *t, const struct reach_pa
 	print_end(out, t);
 	buf_puts(out, "\n");
 	if (t->legacy && end_is_known(t))
-		buf_puts(out, "  not told of: the rules of iptables-legacy\n");
+		buf_puts(out, "  not traced: the rules of iptables-legacy\n");
 	print_judgement(out, t, path, predicted);
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 4 }; /* of a list's parts, so many are printed */
+enum { FEW = 4 }; /* parts of a list that are printed */
 
 static bool is_every(const struct flow_ranges *ranges, enum flow_field field)
 {
@@ -15,17 +15,20 @@ static bool is_every(const struct flow_ranges *ranges, enum flow_field field)
 
 /* --- ends --- */
 
-/* What peers are, as a diagram has it: sorted, with gaps between. */
-static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers)
+/* What peers are of a family, as a diagram has it: sorted, with gaps between. */
+static struct flow_ranges ranges_of(struct arena *a, const struct peers *peers, uint8_t family)
 {
-	struct flow_range *r = arena_array(a, struct flow_range, peers->n);
+	range_list all = {0};
+	struct flow_range *r;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < peers->n; i++)
-		r[i] = flow_range_of_prefix(peers->items[i].net);
-	if (peers->n)
-		qsort(r, peers->n, sizeof(*r), flow_range_by_low);
-	for (uint32_t i = 0; i < peers->n; i++)
+		*list_add(a, &all) = flow_range_of_prefix(peers->items[i].net);
+	all = ranges_of_family(a, &all, family);
+	r = all.items;
+	if (all.n)
+		qsort(r, all.n, sizeof(*r), flow_range_by_low);
+	for (uint32_t i = 0; i < all.n; i++)
 		if (n && r[i].low <= r[n - 1].high + 1)
 			r[n - 1].high = r[i].high > r[n - 1].high ? r[i].high : r[n - 1].high;
 		else
@@ -43,7 +46,7 @@ static bool same_ranges(const struct flow_ranges *a, const struct flow_ranges *b
 	return true;
 }
 
-/* A single address is called after its container, whatever the policy calls it. */
+/* A single address is named after its container, even if the policy names it otherwise. */
 static bool peers_are_one(const struct peers *peers)
 {
 	return peers->n == 1 && prefix_is_single(peers->items[0].net);
@@ -51,16 +54,16 @@ static bool peers_are_one(const struct peers *peers)
 
 static const char *network_at(const struct config *config, struct flow_range range)
 {
-	list_each (network, &config->networks) {
-		struct flow_range subnet = flow_range_of_prefix(network->subnet);
+	for (uint32_t i = 0; i < config->n_by_subnet; i++) {
+		struct flow_range subnet = flow_range_of_prefix(config->by_subnet[i].subnet);
 
 		if (subnet.low == range.low && subnet.high == range.high)
-			return network->name;
+			return config->networks.items[config->by_subnet[i].network].name;
 	}
 	return NULL;
 }
 
-/* The prefix that is this range, if one is. */
+/* The prefix with exactly this range, if there is one. */
 static bool prefix_of_range(struct prefix *prefix, struct flow_range range)
 {
 	prefix->ip = flow_value_to_ip(range.low);
@@ -73,7 +76,7 @@ static bool prefix_of_range(struct prefix *prefix, struct flow_range range)
 	return range.low == range.high;
 }
 
-/* The containers whose addresses these are, up to the first address that is nobody's. */
+/* The containers with these addresses, up to the first address without one. */
 static uint32_t print_containers(struct buf *out, const struct config *config,
 				 struct flow_range range)
 {
@@ -123,16 +126,21 @@ static void print_ranges(struct buf *out, const struct config *config,
 		buf_printf(out, " and %u more", ranges->n - FEW);
 }
 
-/* The first and the last value of them are those of the whole. */
+/* Both begin and end with the same values. */
 static bool span(const struct flow_ranges *ranges, struct flow_range whole)
 {
 	return ranges->items[0].low == whole.low && ranges->items[ranges->n - 1].high == whole.high;
 }
 
-/* Of IPv4; diagrams may say it with whatever is beside it. */
+static struct flow_range every_ip4(void)
+{
+	return flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+}
+
+/* Of a family; diagrams may say IPv4 with whatever is beside it. */
 static bool span_everything(const struct flow_ranges *ranges)
 {
-	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+	struct flow_range v4 = every_ip4();
 
 	return ranges->items[0].low <= v4.low && ranges->items[ranges->n - 1].high >= v4.high;
 }
@@ -141,14 +149,18 @@ static void print_gaps(struct buf *out, const struct config *config,
 		       const struct flow_ranges *ranges)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flow_ranges gaps = {arena_array(&a, struct flow_range, ranges->n), ranges->n - 1};
+	struct flow_range v4 = every_ip4();
+	range_list gaps = {0};
 
-	for (uint32_t i = 0; i < gaps.n; i++)
-		gaps.items[i] = (struct flow_range){ranges->items[i].high + 1,
-						    ranges->items[i + 1].low - 1};
+	for (uint32_t i = 0; i + 1 < ranges->n; i++) {
+		struct flow_range gap = {ranges->items[i].high + 1, ranges->items[i + 1].low - 1};
+
+		if (gap.low != v4.low || gap.high != v4.high) /* IPv6 stands around IPv4 */
+			*list_add(&a, &gaps) = gap;
+	}
 	if (gaps.n)
 		buf_puts(out, " but ");
-	print_ranges(out, config, &gaps);
+	print_ranges(out, config, &(struct flow_ranges){gaps.items, gaps.n});
 }
 
 /* "any", "any but proxy", "front but proxy, vpn". */
@@ -157,11 +169,12 @@ static bool print_all_but(struct buf *out, const struct config *config,
 {
 	struct prefix first = prefix_of(flow_value_to_ip(ranges->items[0].low));
 	uint32_t network = ranges->n > 1 ? config_network_of(config, first) : NONE;
+	enum family f = ip_family(first.ip);
 
 	if (span_everything(ranges))
 		buf_puts(out, "any");
 	else if (network != NONE &&
-		 span(ranges, flow_range_of_prefix(config->networks.items[network].subnet)))
+		 span(ranges, flow_range_of_prefix(config->networks.items[network].ipam[f].subnet)))
 		buf_puts(out, config->networks.items[network].name);
 	else
 		return false;
@@ -169,12 +182,13 @@ static bool print_all_but(struct buf *out, const struct config *config,
 	return true;
 }
 
-/* Values of FLOW_DST or FLOW_SRC, as the file calls them: containers, a policy's name, networks. */
+/* Values of FLOW_DST or FLOW_SRC in the file's words: containers, a policy's name, networks. */
 static void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
 		      const struct peers *peers, const char *name)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct flow_ranges meant = peers ? ranges_of(&a, peers) : (struct flow_ranges){0};
+	uint8_t family = flow_value_to_ip(ranges->items[0].low).family;
+	struct flow_ranges meant = peers ? ranges_of(&a, peers, family) : (struct flow_ranges){0};
 
 	if (name && peers && same_ranges(ranges, &meant) && !peers_are_one(peers))
 		buf_puts(out, name);
@@ -259,7 +273,7 @@ void print_policy_traffic(struct buf *out, const struct config *config, const st
 
 /* --- flows --- */
 
-/* Interfaces that are not the one where such a source is at home anyway. */
+/* Interfaces other than the one where the source is at home. */
 static void print_interfaces(struct buf *out, const struct reach *reach,
 			     const struct flow_ranges *ranges, const char *before)
 {
@@ -358,7 +372,7 @@ static void print_masquerade(struct buf *out, const struct reach *reach, const s
 	buf_printf(out, ", on %s", change->container ? change->container : "the host");
 }
 
-/* Without its verb and without the policy. */
+/* Without the verb and the policy. */
 static void print_what(struct buf *out, const struct reach *reach, const struct change *change)
 {
 	const struct policy *p = &reach->config->policies.items[change->block.leaf];
@@ -386,20 +400,24 @@ void print_change(struct buf *out, const struct reach *reach, const struct chang
 static void print_ranges_json(struct buf *out, enum flow_field field,
 			      const struct flow_ranges *ranges)
 {
-	struct flow_range v4 = flow_range_of_prefix((struct prefix){ip_v4(0), 0});
+	struct flow_range v4 = every_ip4();
 	const char *comma = "";
 
 	buf_puts(out, "[");
 	for (uint32_t i = 0; i < ranges->n; i++) {
 		struct flow_range r = ranges->items[i];
 
+		if (r.low <= v4.high && r.high >= v4.low) { /* whatever is beside it */
+			r.low = r.low < v4.low ? v4.low : r.low;
+			r.high = r.high > v4.high ? v4.high : r.high;
+		}
 		if (field == FLOW_PORT || field == FLOW_PROTO)
-			buf_printf(out, "%s[%u, %u]", comma, (unsigned)r.low, (unsigned)r.high);
+			buf_printf(out, "%s[%u, %u]", comma, (unsigned)ranges->items[i].low,
+				   (unsigned)ranges->items[i].high);
 		else
-			buf_printf(
-				out, "%s[\"%s\", \"%s\"]", comma,
-				ip_format(flow_value_to_ip(r.low < v4.low ? v4.low : r.low)).s,
-				ip_format(flow_value_to_ip(r.high > v4.high ? v4.high : r.high)).s);
+			buf_printf(out, "%s[\"%s\", \"%s\"]", comma,
+				   ip_format(flow_value_to_ip(r.low)).s,
+				   ip_format(flow_value_to_ip(r.high)).s);
 		comma = ", ";
 	}
 	buf_puts(out, "]");
@@ -431,7 +449,7 @@ void print_change_json(struct buf *out, const struct reach *reach, const struct 
 		buf_printf(out, ", \"policy\": %u", change->block.leaf);
 		for (size_t i = 0; i < COUNT_OF(fields); i++) {
 			if (fields[i].field == FLOW_DST && change->kind == CHANGE_TRANSLATION)
-				continue; /* the namespace's own addresses */
+				continue; /* the namespace's own addresses have no number */
 			buf_printf(out, ", \"%s\": ", fields[i].name);
 			print_ranges_json(out, fields[i].field,
 					  &change->block.fields[fields[i].field]);

@@ -112,48 +112,65 @@ static void warn_of_doubles_of(const struct checker *c, uint32_t i)
 		warn_of_cover(c, older[n], i);
 }
 
-/*
- * Slots of a hash table: the number + 1 of the last policy about a matter, and above it so many
- * bits of the matter that few others are looked at. 0: free.
- */
-enum { NUMBER = (1 << 18) - 1 };
-_Static_assert((int)CONFIG_MAX_POLICIES < (int)NUMBER, "a policy's number does not fit its slot");
-
-static uint32_t slot_of(uint32_t matter, uint32_t i)
-{
-	return (matter & ~(uint32_t)NUMBER) | (i + 1);
-}
-
-/* The slot is free, or policy i's matter is that of the one that is in it. */
-static bool is_its_slot(const struct checker *c, uint32_t slot, uint32_t i)
-{
-	return !slot || ((slot ^ slot_of(c->scope_hash[i], 0)) <= NUMBER &&
-			 same_scope(c, i, (slot & NUMBER) - 1));
-}
-
-/* Each chains to the one before it about the same. */
+/* Chains each policy to the one before it with the same scope, by a hash table of the last ones. */
 static void warn_of_doubles(struct checker *c)
 {
-	uint32_t n = c->config->policies.n, cap = 64, *last;
+	uint32_t n = c->config->policies.n, cap = 64, *last; /* index + 1; 0: free slot */
 
 	while (cap < 2 * n)
 		cap *= 2;
 	last = arena_array(c->scratch, uint32_t, cap);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = c->scope_hash[i];
+		uint32_t at = c->scope_hash[i] & (cap - 1);
 
-		if (!at)
+		if (!c->scope_hash[i])
 			continue;
-		while (!is_its_slot(c, last[at & (cap - 1)], i))
-			at++;
-		c->previous[i] = (last[at & (cap - 1)] & NUMBER) - 1; /* 0 - 1: NONE */
-		last[at & (cap - 1)] = slot_of(c->scope_hash[i], i);
+		while (last[at] && !same_scope(c, i, last[at] - 1))
+			at = (at + 1) & (cap - 1);
+		c->previous[i] = last[at] - 1; /* 0 - 1: NONE */
+		last[at] = i + 1;
 		if (c->previous[i] != NONE)
 			warn_of_doubles_of(c, i);
 	}
 }
 
 /* --- policies without effect --- */
+
+static unsigned families_of(const struct peers *peers)
+{
+	unsigned families = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		families |= 1u << ip_family(peers->items[i].net.ip);
+	return families;
+}
+
+/* Whom the packets are sent to in the end, and which field says so. */
+static const struct peers *destination(const struct policy *p, const struct resolved *out,
+				       const char **field)
+{
+	bool has_target = p->nat != NAT_NO;
+
+	*field = has_target ? "to" : subject_fields[p->kind];
+	return has_target ? out->to : out->subject;
+}
+
+/* A packet has a source and a destination of one family, and keeps it where it is translated. */
+static void warn_of_families(const struct checker *c, const struct resolved *out, uint32_t i)
+{
+	const char *field;
+	const struct peers *to = destination(&c->config->policies.items[i], out, &field);
+	unsigned from = families_of(out->from), there = families_of(to);
+
+	if (!from || !there || from & there)
+		return;
+	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
+		"from has only %s addresses, %s only %s: the two share no family, and the policy "
+		"changes nothing%s",
+		from & 1u << FAMILY_6 ? "IPv6" : "IPv4", field,
+		there & 1u << FAMILY_6 ? "IPv6" : "IPv4",
+		field[0] == 't' ? " (IPv6 is not translated to IPv4, nor IPv4 to IPv6)" : "");
+}
 
 /* Containers of one network reach each other anyway, unless Docker keeps them apart. */
 static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
@@ -229,6 +246,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		if (p->broken)
 			continue;
 		r = resolved_policy(resolution, config, p);
+		warn_of_families(&c, &r, i);
 		warn_of_neighbours(&c, &r, i);
 		warn_of_passers_by(&c, &r, i);
 		if (!r.waiting && (r.from->n || p->nat != NAT_NO))

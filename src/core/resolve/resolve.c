@@ -176,9 +176,13 @@ static peer_list find_network(struct resolver *r, const char *query)
 
 	for (uint32_t i = lower_bound(list, query);
 	     i < list->n && !strcmp(list->items[i].name, query); i++)
-		*list_add(r->scratch, &peers) =
-			(struct peer){r->config->networks.items[list->items[i].index].subnet, NONE,
-				      list->items[i].index};
+		for (enum family f = 0; f < N_FAMILIES; f++) {
+			uint32_t n = list->items[i].index;
+			struct prefix subnet = r->config->networks.items[n].ipam[f].subnet;
+
+			if (subnet.ip.family)
+				*list_add(r->scratch, &peers) = (struct peer){subnet, NONE, n};
+		}
 	return peers;
 }
 
@@ -209,8 +213,7 @@ static peer_list find_literal(struct resolver *r, const char *query)
 	peer_list peers = {0};
 	struct prefix prefix;
 
-	if (prefix_parse_any(&prefix, query) && prefix_is_canonical(prefix) &&
-	    prefix.ip.family == 4)
+	if (prefix_parse_any(&prefix, query) && prefix_is_usable(prefix))
 		*list_add(r->scratch, &peers) = peer_of(r, prefix);
 	return peers;
 }
@@ -219,8 +222,12 @@ static peer_list find_any(struct resolver *r, const char *query)
 {
 	peer_list peers = {0};
 
-	if (!strcmp(query, "any"))
-		*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE, NONE};
+	if (strcmp(query, "any") != 0)
+		return peers;
+	*list_add(r->scratch, &peers) = (struct peer){{ip_v4(0), 0}, NONE, NONE};
+	if (r->config->has_ipv6)
+		*list_add(r->scratch, &peers) =
+			(struct peer){{(struct ip){.family = 6}, 0}, NONE, NONE};
 	return peers;
 }
 
@@ -364,23 +371,28 @@ static const struct peers *ask(struct resolver *r, uint32_t name, enum question 
 	return *known;
 }
 
-/* A prefix match is a guess: say once what it found. */
+/* A prefix match is a guess: say once what it found. A container's addresses are side by side. */
 static void note_prefix(struct resolver *r, uint32_t name, enum question question, uint32_t node)
 {
+	enum { SHOWN = 8 };
 	const struct peers *peers = r->answers->peers[question][name];
 	const char *found = "";
+	uint32_t n = 0, last = 0;
 
 	if (r->noted[question][name])
 		return;
 	r->noted[question][name] = true;
-	for (uint32_t p = 0; p < peers->n && p < 8; p++) {
+	for (uint32_t p = 0; p < peers->n && n <= SHOWN; p++) {
 		const struct address *at = &r->config->addresses.items[peers->items[p].address];
+		uint32_t container = address_container(at);
 
-		found = arena_printf(r->a, "%s%s%s", found, p ? ", " : "",
-				     config_name(r->config, address_container(at)));
+		if (container != last && n++ < SHOWN)
+			found = arena_printf(r->a, "%s%s%s", found, n > 1 ? ", " : "",
+					     config_name(r->config, container));
+		last = container;
 	}
 	diag_at(r->diags, SEVERITY_NOTE, r->text, node, "\"%s\" is the beginning of %s%s",
-		config_name(r->config, name), found, peers->n > 8 ? " and others" : "");
+		config_name(r->config, name), found, n > SHOWN ? " and others" : "");
 }
 
 /* --- policies --- */
@@ -388,7 +400,8 @@ static void note_prefix(struct resolver *r, uint32_t name, enum question questio
 /* Names of containers have neither "/" nor ":", and are seldom of digits and dots alone. */
 static bool looks_like_address(const char *text)
 {
-	return strpbrk(text, "./:") && strspn(text, "0123456789abcdefABCDEF./:") == strlen(text) &&
+	return strpbrk(text, "./:") &&
+	       strspn(text, "0123456789abcdefABCDEF./:[]") == strlen(text) &&
 	       (strchr(text, ':') || strspn(text, "0123456789./") == strlen(text));
 }
 
@@ -399,13 +412,13 @@ static const char *why_no_address(struct resolver *r, const char *text)
 
 	if (!prefix_parse_any(&prefix, text))
 		return looks_like_address(text)
-			       ? arena_printf(
-					 r->a,
-					 "\"%s\" is not an address; write it as 172.18.103.2 or "
-					 "172.18.103.0/24",
-					 text)
+			       ? arena_printf(r->a, "\"%s\" is not an address; write it as %s",
+					      text,
+					      CONFIG_TAKES_IPV6 && strchr(text, ':')
+						      ? "fd00:103::2 or fd00:103::/64"
+						      : "172.18.103.2 or 172.18.103.0/24")
 			       : NULL;
-	return prefix_why_unusable(r->a, prefix, text);
+	return prefix_is_usable(prefix) ? NULL : prefix_why_unusable(r->a, prefix, text);
 }
 
 static void say_nobody(struct resolver *r, uint32_t node, const char *text, const char *then)
@@ -486,6 +499,16 @@ static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 		note_prefix(r, name, ASK_CONTAINER, node_of_policy(r->text, i, "name"));
 }
 
+/* Each family has a target of its own. */
+static bool has_several(const struct peers *to)
+{
+	uint32_t n[N_FAMILIES] = {0};
+
+	for (uint32_t i = 0; i < to->n; i++)
+		n[ip_family(to->items[i].net.ip)]++;
+	return n[FAMILY_4] > 1 || n[FAMILY_6] > 1;
+}
+
 static void resolve_target(struct resolver *r, const struct policy *p, uint32_t i)
 {
 	const char *name = config_name(r->config, p->to), *wrong;
@@ -495,7 +518,7 @@ static void resolve_target(struct resolver *r, const struct policy *p, uint32_t 
 	to = r->answers->peers[ASK_PEERS][p->to];
 	if (!to->n || p->nat != NAT_DNAT)
 		return;
-	if (to->n > 1)
+	if (has_several(to))
 		wrong = arena_printf(r->a,
 				     "\"%s\" is %u addresses; several targets come in a later "
 				     "version, name one",

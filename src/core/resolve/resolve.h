@@ -4,6 +4,9 @@
  * selector; exact service_name; network key or name (its subnet); "any" (but for a subject); last,
  * a prefix of a container_name or selector that ends at a boundary. All matches of the first kind
  * that has any.
+ *
+ * In this room:
+ *     resolve.h  all of it
  */
 #pragma once
 
@@ -23,11 +26,12 @@ enum match {
 };
 
 struct peer {
-	struct prefix net; /* "any" is 0.0.0.0/0 */
+	struct prefix net; /* of either family; "any" is 0.0.0.0/0, and ::/0 if has_ipv6 */
 	uint32_t address;  /* index into config->addresses, or NONE */
 	uint32_t network;  /* the declared one that holds all of it, or NONE */
 };
 
+/* Of both families, in any order: an end of one family has no flows with an end of the other. */
 struct peers {
 	struct peer *items;
 	uint32_t n;

@@ -48,6 +48,7 @@ static uint32_t first_policy(void *context UNUSED, uint32_t outer, uint32_t inne
 
 static void add_runs(struct set *set, struct arena *a, const source_list *sources)
 {
+	const uint8_t family = sources->items[0].net.ip.family;
 	AUTO_RELEASE struct arena scratch = {0};
 	struct runs runs = {.within = first_policy};
 	struct run *all = arena_array(&scratch, struct run, sources->n);
@@ -57,7 +58,8 @@ static void add_runs(struct set *set, struct arena *a, const source_list *source
 			run_of_prefix(source->net, set->counts ? source->origin : NONE);
 	runs_cut(&runs, &scratch, all, sources->n);
 	list_each (run, &runs.list)
-		put_ip(put_ip(set_add(set, a, run->says), ip_v4(run->low)), ip_v4(run->high));
+		put_ip(put_ip(set_add(set, a, run->says), run_address(run->low, family)),
+		       run_address(run->high, family));
 }
 
 static bool all_single(const source_list *sources)
@@ -70,7 +72,7 @@ static bool all_single(const source_list *sources)
 
 static void build_set(struct builder *b, const char *name, const source_list *sources, bool counts)
 {
-	struct set *set = new_set(b, name, FIELD_IP4);
+	struct set *set = new_set(b, name, address_field(sources->items[0].net.ip.family));
 
 	set->role = SET_SOURCES;
 	set->counts = counts;
@@ -251,7 +253,8 @@ static void admit_few(const struct writing *w, struct end *end)
 	struct rule *rule;
 
 	sort_sources(few, ends_count(w->e));
-	rule = begin_rule(w, 4, few->n == 1 ? few->items[0].origin : NONE);
+	rule = begin_rule(w, few->items[0].net.ip.family,
+			  few->n == 1 ? few->items[0].origin : NONE);
 	if (few->n == 1) {
 		term_prefix(w->e->b, rule, way->source_is, few->items[0].net);
 		let_through(w, rule, !few->items[0].silent);
@@ -263,7 +266,7 @@ static void admit_few(const struct writing *w, struct end *end)
 
 static void admit_list(const struct writing *w, const struct grant *grant)
 {
-	struct rule *rule = begin_rule(w, 4, grant->origin);
+	struct rule *rule = begin_rule(w, grant->from->items[0].net.ip.family, grant->origin);
 
 	term_lookup(w->e->b, rule, TERM_LOOKUP,
 		    list_set(w->e, grant->from, "from_", grant->from_name)->name,

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/ruleset/flows.h"
 
+const struct icmp_types icmp_errors[] = {{4, 3, 3}, {4, 11, 12}, {6, 1, 4}};
+const size_t n_icmp_errors = COUNT_OF(icmp_errors);
+
 bool match_has_ports(struct traffic match)
 {
 	return protocol_has_ports(match.proto);
@@ -14,5 +17,5 @@ bool match_every_port(struct traffic match)
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
-	       flows->closed.n || flows->bound.n;
+	       flows->closed.n || flows->closed6.n || flows->bound.n;
 }

@@ -15,7 +15,10 @@ struct traffic {
 	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
 };
 
-/* What one policy lets through: everything of `from` to everything of `to`, by these matches. */
+/*
+ * What one policy lets through: everything of `from` to everything of `to`, by these matches. Both
+ * ends are of one family: a policy whose ends have both is two of these.
+ */
 struct grant {
 	const struct peers *from, *to;
 	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
@@ -42,6 +45,7 @@ struct translation {
 };
 
 struct masquerading {
+	uint8_t family;			 /* 4 or 6 */
 	const char *oface;		 /* NULL: any */
 	const struct peers *from, *to;	 /* NULL: any */
 	const char *from_name, *to_name; /* as the file calls them */
@@ -82,7 +86,19 @@ struct flows {
 	LIST(struct prefix) hairpins;
 	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
 	LIST(struct closed) closed;
+	/* The same where Docker closes them to IPv4 alone: only what is IPv6 is stopped. */
+	LIST(struct closed) closed6;
+	bool ipv6; /* something above is of IPv6 */
 };
+
+/* Types of ICMP, or of ICMPv6. */
+struct icmp_types {
+	uint8_t family, first, last;
+};
+
+/* Destination unreachable, too big, time exceeded, parameter problem: RFC 792, RFC 4443. */
+extern const struct icmp_types icmp_errors[];
+extern const size_t n_icmp_errors;
 
 /* More are a list, which is a set of its own. */
 enum { FEW_SOURCES = 4 };

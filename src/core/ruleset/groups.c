@@ -323,8 +323,10 @@ static struct verdict verdict_of_membership(struct dispatcher *d, uint32_t i, co
 	return m->verdict;
 }
 
-/* The addresses of all groups, single ones or prefixes, as runs that say a membership. */
-static struct runs runs_of_groups(struct dispatcher *d, struct arena *a, bool single)
+/* The addresses of all groups of a family, single ones or prefixes, as runs that say a membership.
+ */
+static struct runs runs_of_groups(struct dispatcher *d, struct arena *a, uint8_t family,
+				  bool single)
 {
 	struct runs runs = {.within = join_memberships, .context = d};
 	LIST(struct run) all = {0};
@@ -332,6 +334,8 @@ static struct runs runs_of_groups(struct dispatcher *d, struct arena *a, bool si
 	for (uint32_t g = 0; g < d->l->groups.n; g++) {
 		const struct peers *to = d->l->groups.items[g].to;
 
+		if (!to->n || to->items[0].net.ip.family != family)
+			continue;
 		for (uint32_t i = 0; i < to->n; i++)
 			if (prefix_is_single(to->items[i].net) == single)
 				*list_add(a, &all) =
@@ -342,37 +346,45 @@ static struct runs runs_of_groups(struct dispatcher *d, struct arena *a, bool si
 	return runs;
 }
 
-static struct verdict verdict_of_run(struct dispatcher *d, const struct run *run)
+static struct verdict verdict_of_run(struct dispatcher *d, const struct run *run, uint8_t family)
 {
-	return verdict_of_membership(d, run->says, ip_format(ip_v4(run->low)).s);
+	return verdict_of_membership(d, run->says, ip_format(run_address(run->low, family)).s);
 }
 
-static void build_destinations(struct dispatcher *d)
+static const char *name_of_map(struct builder *b, const char *prefix, const char *name,
+			       uint8_t family)
+{
+	return name_of_family(b, arena_printf(b->a, "%s%s", prefix, name), family);
+}
+
+static void build_destinations(struct dispatcher *d, uint8_t family)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct runs runs = runs_of_groups(d, &scratch, true);
-	struct set map = {.name = arena_printf(d->l->b->a, "%s" DESTINATIONS, d->l->way->prefix),
-			  .key = {FIELD_IP4},
+	struct runs runs = runs_of_groups(d, &scratch, family, true);
+	struct set map = {.name = name_of_map(d->l->b, d->l->way->prefix, DESTINATIONS, family),
+			  .key = {address_field(family)},
 			  .n_key = 1,
 			  .data = {FIELD_VERDICT},
 			  .n_data = 1};
 	struct builder *b = d->l->b;
 
 	list_each (run, &runs.list) /* neighbours may have become one run */
-		for (uint64_t ip = run->low; ip <= run->high; ip++)
-			put_verdict(b, &map, put_ip(set_add(&map, b->a, NONE), ip_v4((uint32_t)ip)),
-				    verdict_of_run(d, run));
+		for (ip_number more = 0; more <= run->high - run->low; more++)
+			put_verdict(b, &map,
+				    put_ip(set_add(&map, b->a, NONE),
+					   run_address(run->low + more, family)),
+				    verdict_of_run(d, run, family));
 	keep_set(b, &map);
 }
 
 /* An address may be in both maps: one is asked after the other. */
-static void build_destination_ranges(struct dispatcher *d)
+static void build_destination_ranges(struct dispatcher *d, uint8_t family)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct runs runs = runs_of_groups(d, &scratch, false);
+	struct runs runs = runs_of_groups(d, &scratch, family, false);
 	struct set map = {
-		.name = arena_printf(d->l->b->a, "%s" DESTINATION_RANGES, d->l->way->prefix),
-		.key = {FIELD_IP4},
+		.name = name_of_map(d->l->b, d->l->way->prefix, DESTINATION_RANGES, family),
+		.key = {address_field(family)},
 		.n_key = 1,
 		.data = {FIELD_VERDICT},
 		.n_data = 1,
@@ -382,8 +394,9 @@ static void build_destination_ranges(struct dispatcher *d)
 	list_each (run, &runs.list) {
 		uint8_t *at = set_add(&map, b->a, NONE);
 
-		at = put_ip(put_ip(at, ip_v4(run->low)), ip_v4(run->high));
-		put_verdict(b, &map, at, verdict_of_run(d, run));
+		at = put_ip(put_ip(at, run_address(run->low, family)),
+			    run_address(run->high, family));
+		put_verdict(b, &map, at, verdict_of_run(d, run, family));
 	}
 	keep_set(b, &map);
 }
@@ -420,19 +433,22 @@ void build_groups(struct ends *ends, const grouped_list *flows, enum way way)
 	}
 	list_each (group, &l.groups)
 		build_group(&l, group);
-	build_destinations(&d);
-	build_destination_ranges(&d);
+	each_family (family) {
+		build_destinations(&d, family);
+		build_destination_ranges(&d, family);
+	}
 }
 
 void dispatch_groups(struct builder *b, struct chain *chain, enum way way)
 {
 	static const char *const maps[] = {DESTINATIONS, DESTINATION_RANGES};
 
-	for (size_t i = 0; i < COUNT_OF(maps); i++) {
-		const char *name = arena_printf(b->a, "%s%s", ways[way].prefix, maps[i]);
+	each_family (family)
+		for (size_t i = 0; i < COUNT_OF(maps); i++) {
+			const char *name = name_of_map(b, ways[way].prefix, maps[i], family);
 
-		if (ruleset_find_set(b->rs, name))
-			term_lookup(b, add_rule(b, chain, 4, NULL, NONE), TERM_VMAP, name,
-				    ways[way].destination);
-	}
+			if (ruleset_find_set(b->rs, name))
+				term_lookup(b, add_rule(b, chain, family, NULL, NONE), TERM_VMAP,
+					    name, ways[way].destination);
+		}
 }

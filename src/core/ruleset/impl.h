@@ -26,6 +26,12 @@ struct builder {
 	uint32_t keeps;	   /* bit of the connection mark for what is translated here; 0: none */
 };
 
+/* Of a family of rules, 4 or 6: the field of its addresses. */
+static inline enum field address_field(uint8_t family)
+{
+	return family == 6 ? FIELD_IP6 : FIELD_IP4;
+}
+
 static inline bool match_single_port(struct traffic match)
 {
 	return match_has_ports(match) && match.low == match.high;
@@ -62,6 +68,7 @@ void term_name(struct builder *b, struct rule *rule, enum term_kind kind, const 
 void term_prefix(struct builder *b, struct rule *rule, enum term_kind kind, struct prefix prefix);
 void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint16_t low,
 		uint16_t high);
+void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* Where what lets connections through is counted. */
@@ -76,6 +83,9 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 			int32_t priority);
 
 /* --- sets and their elements --- */
+
+/* Sets and maps that there are for each family: those of IPv6 have a 6 behind their name. */
+const char *name_of_family(struct builder *b, const char *name, uint8_t family);
 
 /* The set of a list that policies name, the same for all of them. prefix: of a new one's name. */
 const char *set_of_list(struct builder *b, const struct peers *peers, const char *prefix,

@@ -8,6 +8,11 @@ static bool is_plain(const struct translation *t)
 	return t->iface && !t->from.ip.family && match_single_port(t->match);
 }
 
+static bool is_plain_of(const struct translation *t, uint8_t family)
+{
+	return is_plain(t) && t->to.family == family;
+}
+
 /* Of a list's translations the first one speaks for all. */
 static bool is_said(const struct flows *flows, const struct translation *t)
 {
@@ -36,19 +41,19 @@ static uint16_t port_at_target(const struct translation *t)
 	return t->to_port ? t->to_port : t->match.low;
 }
 
-void add_dnat_elements(struct builder *b, const struct flows *flows)
+static void add_dnat_map(struct builder *b, const struct flows *flows, uint8_t family)
 {
-	struct set map = {.name = "translations",
+	struct set map = {.name = name_of_family(b, "translations", family),
 			  .counts = b->counted && b->keeps, /* the host's count when forwarded */
 			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 3,
-			  .data = {FIELD_IP4, FIELD_PORT},
+			  .data = {address_field(family), FIELD_PORT},
 			  .n_data = 2};
 
 	list_each (t, &flows->translations) {
 		uint8_t *at;
 
-		if (!is_plain(t))
+		if (!is_plain_of(t, family))
 			continue;
 		at = set_add(&map, b->a, t->origin);
 		at = put_port(put_proto(put_iface(at, t->iface), t->match.proto), t->match.low);
@@ -57,17 +62,30 @@ void add_dnat_elements(struct builder *b, const struct flows *flows)
 	keep_set(b, &map);
 }
 
-void add_translated(struct builder *b, const struct flows *flows)
+void add_dnat_elements(struct builder *b, const struct flows *flows)
 {
-	struct set set = {
-		.name = "translated", .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT}, .n_key = 3};
+	each_family (family)
+		add_dnat_map(b, flows, family);
+}
+
+static void add_translated_set(struct builder *b, const struct flows *flows, uint8_t family)
+{
+	struct set set = {.name = name_of_family(b, "translated", family),
+			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
+			  .n_key = 3};
 
 	list_each (t, &flows->translations)
-		if (is_plain(t))
+		if (is_plain_of(t, family))
 			put_port(put_proto(put_iface(set_add(&set, b->a, t->origin), t->iface),
 					   t->match.proto),
 				 t->match.low);
 	keep_set(b, &set);
+}
+
+void add_translated(struct builder *b, const struct flows *flows)
+{
+	each_family (family)
+		add_translated_set(b, flows, family);
 }
 
 static const char *translation_comment(struct builder *b, const struct translation *t)
@@ -77,7 +95,7 @@ static const char *translation_comment(struct builder *b, const struct translati
 
 static void add_dnat_rule(struct builder *b, struct chain *chain, const struct translation *t)
 {
-	struct rule *rule = add_rule(b, chain, 4, NULL, t->origin);
+	struct rule *rule = add_rule(b, chain, t->to.family, NULL, t->origin);
 	struct term *dnat;
 
 	if (t->iface)
@@ -96,13 +114,29 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 }
 
 /* The map's keys once more: nft can't tell whether a key is in a map without translating. */
-static void mark_translated(struct builder *b, struct chain *chain)
+static void mark_translated(struct builder *b, struct chain *chain, uint8_t family)
 {
-	struct rule *rule = add_rule(b, chain, 4, "translated here", NONE);
+	const char *set = name_of_family(b, "translated", family);
+	struct rule *rule;
 
+	if (!ruleset_find_set(b->rs, set))
+		return;
+	rule = add_rule(b, chain, family, "translated here", NONE);
 	add_term(b, rule, TERM_FIB_LOCAL);
-	term_lookup(b, rule, TERM_LOOKUP, "translated", LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
+	term_lookup(b, rule, TERM_LOOKUP, set, LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
 	term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
+}
+
+static void translate_by_map(struct builder *b, struct chain *chain, uint8_t family)
+{
+	const char *map = name_of_family(b, "translations", family);
+	struct rule *rule;
+
+	if (!ruleset_find_set(b->rs, map))
+		return;
+	rule = add_rule(b, chain, family, NULL, NONE);
+	add_term(b, rule, TERM_FIB_LOCAL);
+	term_lookup(b, rule, TERM_DNAT_MAP, map, LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
 }
 
 /* The narrowest first: one source, then anybody. */
@@ -113,31 +147,26 @@ void build_dnat(struct builder *b, const struct flows *flows)
 	list_each (t, &flows->translations)
 		if (t->from.ip.family && !is_said(flows, t))
 			add_dnat_rule(b, chain, t);
-	if (ruleset_find_set(b->rs, "translated"))
-		mark_translated(b, chain);
-	if (ruleset_find_set(b->rs, "translations")) {
-		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
-
-		add_term(b, rule, TERM_FIB_LOCAL);
-		term_lookup(b, rule, TERM_DNAT_MAP, "translations", LOAD_IIFNAME, LOAD_PROTO,
-			    LOAD_DPORT);
+	each_family (family) {
+		mark_translated(b, chain, family);
+		translate_by_map(b, chain, family);
 	}
 	list_each (t, &flows->translations)
 		if (!t->from.ip.family && !is_plain(t))
 			add_dnat_rule(b, chain, t);
 }
 
-void add_forwarded(struct builder *b, const struct flows *flows)
+static void add_forwarded_set(struct builder *b, const struct flows *flows, uint8_t family)
 {
-	struct set set = {.name = "forwarded",
+	struct set set = {.name = name_of_family(b, "forwarded", family),
 			  .counts = b->counted,
 			  .n_key = 4,
-			  .key = {FIELD_IFNAME, FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+			  .key = {FIELD_IFNAME, address_field(family), FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations) {
 		uint8_t *at;
 
-		if (!is_plain(t))
+		if (!is_plain_of(t, family))
 			continue;
 		at = put_iface(set_add(&set, b->a, t->origin), t->iface);
 		at = put_proto(put_ip(at, t->to), t->match.proto);
@@ -146,11 +175,17 @@ void add_forwarded(struct builder *b, const struct flows *flows)
 	keep_set(b, &set);
 }
 
+void add_forwarded(struct builder *b, const struct flows *flows)
+{
+	each_family (family)
+		add_forwarded_set(b, flows, family);
+}
+
 static void add_forwarded_rule(struct builder *b, struct chain *chain, const struct translation *t,
 			       enum way way)
 {
 	const struct way_words *w = &ways[way];
-	struct rule *rule = add_rule(b, chain, 4, translation_comment(b, t), t->origin);
+	struct rule *rule = add_rule(b, chain, t->to.family, translation_comment(b, t), t->origin);
 	struct traffic match = t->match;
 
 	if (t->iface)
@@ -180,10 +215,14 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 	list_each (t, &flows->translations)
 		if (!is_plain(t) && !is_said(flows, t))
 			add_forwarded_rule(b, chain, t, way);
-	if (ruleset_find_set(b->rs, set)) {
-		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
+	each_family (family) {
+		const char *name = name_of_family(b, set, family);
+		struct rule *rule;
 
-		term_lookup(b, rule, TERM_LOOKUP, set, (uint8_t)w->interface,
+		if (!ruleset_find_set(b->rs, name))
+			continue;
+		rule = add_rule(b, chain, family, NULL, NONE);
+		term_lookup(b, rule, TERM_LOOKUP, name, (uint8_t)w->interface,
 			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
 		term_name(b, rule, TERM_GOTO, ADMIT);
 	}
@@ -199,12 +238,13 @@ static void put_target(struct set *set, struct arena *a, const struct translatio
 }
 
 /* Where translations lead that keep the source: another port may lead there without keeping it. */
-static struct set targets_that_see_sources(struct builder *b, const struct flows *flows)
+static struct set targets_that_see_sources(struct builder *b, const struct flows *flows,
+					   uint8_t family)
 {
-	struct set set = {.n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+	struct set set = {.n_key = 3, .key = {address_field(family), FIELD_PROTO, FIELD_PORT}};
 
 	list_each (t, &flows->translations)
-		if (!t->masquerade && match_single_port(t->match))
+		if (!t->masquerade && match_single_port(t->match) && t->to.family == family)
 			put_target(&set, b->a, t);
 	set_finish(&set, b->a);
 	return set;
@@ -212,7 +252,8 @@ static struct set targets_that_see_sources(struct builder *b, const struct flows
 
 static bool sees_source(struct builder *b, const struct set *targets, const struct translation *t)
 {
-	struct set one = {.n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
+	struct set one = {.n_key = 3,
+			  .key = {address_field(t->to.family), FIELD_PROTO, FIELD_PORT}};
 
 	if (!targets->n)
 		return false;
@@ -220,23 +261,25 @@ static bool sees_source(struct builder *b, const struct set *targets, const stru
 	return set_has(targets, one.elements);
 }
 
-void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
+static void masquerade_family(struct builder *b, struct chain *chain, const struct flows *flows,
+			      uint8_t family)
 {
-	struct set set = {
-		.name = "masqueraded", .n_key = 3, .key = {FIELD_IP4, FIELD_PROTO, FIELD_PORT}};
-	struct set targets = targets_that_see_sources(b, flows);
+	struct set set = {.name = name_of_family(b, "masqueraded", family),
+			  .n_key = 3,
+			  .key = {address_field(family), FIELD_PROTO, FIELD_PORT}};
+	struct set targets = targets_that_see_sources(b, flows, family);
 
 	list_each (t, &flows->translations) {
 		struct traffic match = t->match;
 		struct rule *rule;
 
-		if (!t->masquerade || is_said(flows, t))
+		if (!t->masquerade || t->to.family != family || is_said(flows, t))
 			continue;
 		if (match_single_port(match) && !sees_source(b, &targets, t)) {
 			put_target(&set, b->a, t);
 			continue;
 		}
-		rule = add_rule(b, chain, 4, NULL, t->origin);
+		rule = add_rule(b, chain, family, NULL, t->origin);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
 		if (match_has_ports(match) && t->to_port)
@@ -247,14 +290,19 @@ void masquerade_translated(struct builder *b, struct chain *chain, const struct 
 		add_term(b, rule, TERM_MASQUERADE);
 	}
 	if (set.n) {
-		struct rule *rule = add_rule(b, chain, 4, NULL, NONE);
+		struct rule *rule = add_rule(b, chain, family, NULL, NONE);
 
 		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_lookup(b, rule, TERM_LOOKUP, "masqueraded", LOAD_DADDR, LOAD_PROTO,
-			    LOAD_DPORT);
+		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT);
 		add_term(b, rule, TERM_MASQUERADE);
 	}
+}
+
+void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family)
+		masquerade_family(b, chain, flows, family);
 }
 
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows)
@@ -264,7 +312,7 @@ void masquerade_hairpins(struct builder *b, struct chain *chain, const struct fl
 
 		if (subnet > flows->hairpins.items && prefix_compare(subnet[-1], *subnet) == 0)
 			continue;
-		rule = add_rule(b, chain, 4, "back to its own network", NONE);
+		rule = add_rule(b, chain, subnet->ip.family, "back to its own network", NONE);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_admitted(b, rule);
 		term_prefix(b, rule, TERM_SADDR, *subnet);
@@ -292,7 +340,7 @@ static void term_end(struct builder *b, struct rule *rule, enum term_kind term, 
 static void masquerade_policy(struct builder *b, struct chain *chain, const struct masquerading *m,
 			      uint32_t s, uint32_t d)
 {
-	struct rule *rule = add_rule(b, chain, 4, NULL, m->origin);
+	struct rule *rule = add_rule(b, chain, m->family, NULL, m->origin);
 
 	if (m->oface)
 		term_name(b, rule, TERM_OIFNAME, m->oface);
@@ -314,10 +362,16 @@ void masquerade_policies(struct builder *b, struct chain *chain, const struct fl
 /* Docker's own masquerading comes later and would hide who calls: a translation to itself wins. */
 void keep_sources(struct builder *b, struct chain *chain)
 {
-	struct rule *rule = add_rule(b, chain, 4, "keep the source", NONE);
+	each_family (family) {
+		const char *sources = name_of_family(b, "sources", family);
+		struct rule *rule;
 
-	term_admitted(b, rule);
-	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_SADDR);
-	term_lookup(b, rule, TERM_LOOKUP, "sources", LOAD_DADDR);
-	add_term(b, rule, TERM_SNAT_SELF);
+		if (!ruleset_find_set(b->rs, sources))
+			continue;
+		rule = add_rule(b, chain, family, "keep the source", NONE);
+		term_admitted(b, rule);
+		term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_SADDR);
+		term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_DADDR);
+		add_term(b, rule, TERM_SNAT_SELF);
+	}
 }

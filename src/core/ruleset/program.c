@@ -51,10 +51,28 @@ static bool is_few_pairs(const struct grant *grant)
 	       all_single(grant->to);
 }
 
-/* Two sets of pairs of addresses: with a port, and for every port of a protocol. */
+/* Two sets of pairs of addresses of a family: with a port, and for every port of a protocol. */
 struct pair_sets {
 	struct set ports, protocols;
 };
+
+static struct pair_sets new_pair_sets(struct builder *b, uint8_t family)
+{
+	const enum field ip = address_field(family);
+
+	return (struct pair_sets){
+		.ports = {.name = name_of_family(b, "allow", family),
+			  .role = SET_ALLOW,
+			  .counts = b->counted,
+			  .key = {ip, ip, FIELD_PROTO, FIELD_PORT},
+			  .n_key = 4},
+		.protocols = {.name = name_of_family(b, "allow_all_ports", family),
+			      .role = SET_ALLOW,
+			      .counts = b->counted,
+			      .key = {ip, ip, FIELD_PROTO},
+			      .n_key = 3},
+	};
+}
 
 static void add_pairs(struct builder *b, struct pair_sets *sets, const struct grant *grant,
 		      struct traffic match)
@@ -77,35 +95,27 @@ static void add_pairs(struct builder *b, struct pair_sets *sets, const struct gr
 /* What most policies are becomes elements of these; what is more than few pairs is grouped. */
 static void build_pairs(struct builder *b, const struct flows *flows, grouped_list *grouped)
 {
-	struct pair_sets sets = {
-		.ports = {.name = "allow",
-			  .role = SET_ALLOW,
-			  .counts = b->counted,
-			  .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO, FIELD_PORT},
-			  .n_key = 4},
-		.protocols = {.name = "allow_all_ports",
-			      .role = SET_ALLOW,
-			      .counts = b->counted,
-			      .key = {FIELD_IP4, FIELD_IP4, FIELD_PROTO},
-			      .n_key = 3},
-	};
+	struct pair_sets v4 = new_pair_sets(b, 4), v6 = new_pair_sets(b, 6);
 
-	set_reserve(&sets.ports, b->a, flows->grants.n);
+	set_reserve(&v4.ports, b->a, flows->grants.n);
 	list_each (grant, &flows->grants) {
 		bool few = is_few_pairs(grant);
+		bool is_v6 = grant->to->n && grant->to->items[0].net.ip.family == 6;
 
 		for (uint32_t m = 0; m < grant->n_matches; m++) {
 			struct traffic match = grant->matches[m];
 
 			if (few &&
 			    (match_single_port(match) || (match.proto && match_every_port(match))))
-				add_pairs(b, &sets, grant, match);
+				add_pairs(b, is_v6 ? &v6 : &v4, grant, match);
 			else
 				*list_add(b->a, grouped) = (struct grouped){grant, match};
 		}
 	}
-	keep_set(b, &sets.ports);
-	keep_set(b, &sets.protocols);
+	keep_set(b, &v4.ports);
+	keep_set(b, &v4.protocols);
+	keep_set(b, &v6.ports);
+	keep_set(b, &v6.protocols);
 }
 
 /*
@@ -144,7 +154,7 @@ static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role r
 
 		if (set->role != role)
 			continue;
-		rule = add_rule(b, chain, 4, NULL, NONE);
+		rule = add_rule(b, chain, set->key[0] == FIELD_IP6 ? 6 : 4, NULL, NONE);
 		if (set->n_key == 3)
 			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO);
 		else
@@ -153,17 +163,19 @@ static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role r
 	}
 }
 
-static void build_bound(struct builder *b, const struct flows *flows)
+static void build_bound(struct builder *b, const struct flows *flows, uint8_t family)
 {
-	struct set *set = new_set(b, "sources", FIELD_IP4);
+	struct set set = {.name = name_of_family(b, "sources", family),
+			  .key = {address_field(family)},
+			  .n_key = 1,
+			  .interval = true};
 
-	set->interval = true;
-	list_each (bound, &flows->bound) {
-		uint8_t *at = set_add(set, b->a, NONE);
-
-		put_ip(put_ip(at, prefix_first(bound->subnet)), prefix_last(bound->subnet));
-	}
-	finish_set(b, set);
+	list_each (bound, &flows->bound)
+		if (bound->subnet.ip.family == family)
+			put_ip(put_ip(set_add(&set, b->a, NONE), prefix_first(bound->subnet)),
+			       prefix_last(bound->subnet));
+	if (set.n || family == 4)
+		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
 }
 
 static void build_bridges(struct builder *b, const struct flows *flows)
@@ -178,10 +190,10 @@ static void build_bridges(struct builder *b, const struct flows *flows)
 	finish_set(b, set);
 }
 
-static struct rule *add_borrowed(struct builder *b, struct chain *chain, const char *set,
-				 uint8_t load)
+static struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family,
+				 const char *set, uint8_t load)
 {
-	struct rule *rule = add_rule(b, chain, 4, "a borrowed source address", NONE);
+	struct rule *rule = add_rule(b, chain, family, "a borrowed source address", NONE);
 
 	term_lookup(b, rule, TERM_LOOKUP, set, load);
 	add_term(b, rule, TERM_FIB_FOREIGN);
@@ -192,11 +204,20 @@ static struct rule *add_borrowed(struct builder *b, struct chain *chain, const c
  * Nobody gets in by borrowing an address: of a network that he is not on, or, from a container, of
  * somebody beyond the host. The way back tells: it must be the interface that the packet came by.
  */
-static void refuse_borrowed(struct builder *b, struct chain *chain)
+static void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	add_term(b, add_borrowed(b, chain, "sources", LOAD_SADDR), TERM_RETURN);
-	if (ruleset_find_set(b->rs, "bridges"))
-		add_term(b, add_borrowed(b, chain, "bridges", LOAD_IIFNAME), TERM_RETURN);
+	each_family (family) {
+		const char *sources = name_of_family(b, "sources", family);
+
+		if (family == 6 && !flows->ipv6)
+			continue;
+		if (ruleset_find_set(b->rs, sources))
+			add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
+				 TERM_RETURN);
+		if (ruleset_find_set(b->rs, "bridges"))
+			add_term(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
+				 TERM_RETURN);
+	}
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)
@@ -226,7 +247,27 @@ static void pass_admitted(struct builder *b, struct chain *chain)
 	term_name(b, rule, TERM_GOTO, "pass");
 }
 
-static void build_raw(struct builder *b, const struct lookup_sets *sets, bool grouped)
+/*
+ * Errors come from any router on the way: no look-up finds their sources. That a path is too narrow
+ * for a packet is told by nothing else. Conntrack says behind Docker's raw drops which of them
+ * belong to a connection.
+ */
+static void pass_errors(struct builder *b, struct chain *chain, bool ipv6)
+{
+	for (size_t i = 0; i < n_icmp_errors; i++) {
+		const struct icmp_types *types = &icmp_errors[i];
+		struct rule *rule;
+
+		if (types->family == 6 && !ipv6)
+			continue;
+		rule = add_rule(b, chain, types->family, "errors of ICMP", NONE);
+		term_icmp(b, rule, types);
+		term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
+	}
+}
+
+static void build_raw(struct builder *b, const struct flows *flows, const struct lookup_sets *sets,
+		      bool grouped)
 {
 	const enum way both[] = {b->counted ? WAY_ON : WAY_NEW, WAY_REPLY};
 	struct chain *chain;
@@ -234,7 +275,8 @@ static void build_raw(struct builder *b, const struct lookup_sets *sets, bool gr
 	build_pass(b);
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
-	refuse_borrowed(b, chain);
+	pass_errors(b, chain, flows->ipv6);
+	refuse_borrowed(b, chain, flows);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
 	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
@@ -281,67 +323,129 @@ static void build_admit(struct builder *b, const struct flows *flows)
 	term_number(b, rule, TERM_MARK_SET, second);
 }
 
+/* Where Docker's drops do not stand: what is not admitted stays out, as Docker would keep it. */
+struct closing {
+	const struct closed *items;
+	uint32_t n;
+	uint8_t family;				/* to which; 0: to both */
+	const char *closed, *inside, *internal; /* names of sets; internal NULL: none is */
+};
+
+static struct closing closing_of(struct builder *b, const struct closed *items, uint32_t n,
+				 uint8_t family)
+{
+	struct closing c = {items, n, family, NULL, NULL, NULL};
+	struct set *set;
+
+	if (!n)
+		return c;
+	c.closed = name_of_family(b, "closed", family);
+	set = new_set(b, c.closed, FIELD_IFNAME);
+	for (uint32_t i = 0; i < n; i++)
+		put_iface(set_add(set, b->a, NONE), items[i].bridge);
+	finish_set(b, set);
+	c.inside = name_of_family(b, "inside", family);
+	set = new_set(b, c.inside, FIELD_IFNAME, FIELD_IFNAME);
+	for (uint32_t i = 0; i < n; i++)
+		if (!items[i].apart)
+			put_iface(put_iface(set_add(set, b->a, NONE), items[i].bridge),
+				  items[i].bridge);
+	finish_set(b, set);
+	set = NULL;
+	for (uint32_t i = 0; i < n; i++)
+		if (items[i].internal) {
+			c.internal = name_of_family(b, "internal", family);
+			set = set ? set : new_set(b, c.internal, FIELD_IFNAME);
+			put_iface(set_add(set, b->a, NONE), items[i].bridge);
+		}
+	if (set)
+		finish_set(b, set);
+	return c;
+}
+
 /* A source that is borrowed is not let in by a translation either. */
-static void close_to_borrowed(struct builder *b, struct chain *chain, const char *set, uint8_t load)
+static void close_to_borrowed(struct builder *b, struct chain *chain, const struct closing *c,
+			      uint8_t family)
+{
+	const struct {
+		const char *set;
+		enum load load;
+	} borrowed[] = {{name_of_family(b, "sources", family), LOAD_SADDR},
+			{"bridges", LOAD_IIFNAME}};
+
+	for (size_t i = 0; i < COUNT_OF(borrowed); i++) {
+		struct rule *rule;
+
+		if (!c->n || !ruleset_find_set(b->rs, borrowed[i].set))
+			continue;
+		rule = add_borrowed(b, chain, family, borrowed[i].set, (uint8_t)borrowed[i].load);
+		term_lookup(b, rule, TERM_LOOKUP, c->closed, LOAD_OIFNAME);
+		term_lookup(b, rule, TERM_LOOKUP_NOT, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
+		add_term(b, rule, TERM_DROP);
+	}
+}
+
+static void close_one_way(struct builder *b, struct chain *chain, const struct closing *c,
+			  const char *set, uint8_t load)
 {
 	struct rule *rule;
 
-	if (!ruleset_find_set(b->rs, set))
+	if (!c->n || !set)
 		return;
-	rule = add_borrowed(b, chain, set, load);
-	term_lookup(b, rule, TERM_LOOKUP, "closed", LOAD_OIFNAME);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, "inside", LOAD_IIFNAME, LOAD_OIFNAME);
-	add_term(b, rule, TERM_DROP);
-}
-
-static void close_one_way(struct builder *b, struct chain *chain, const char *set, uint8_t load)
-{
-	struct rule *rule = add_rule(b, chain, 0, "nobody else closes this network", NONE);
-
+	rule = add_rule(b, chain, c->family, "nobody else closes this network", NONE);
 	term_lookup(b, rule, TERM_LOOKUP, set, load);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, "inside", LOAD_IIFNAME, LOAD_OIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
 	add_term(b, rule, TERM_DROP);
 }
 
-/* Where Docker's drops do not stand: what is not admitted stays out, as Docker would keep it. */
+/*
+ * Without these no address of IPv6 is found and no path is measured. Of neighbour discovery what a
+ * bridge carries comes by here where br_netfilter is on.
+ */
+static void accept_icmp6(struct builder *b, struct chain *chain)
+{
+	static const struct icmp_types neighbours = {6, 133, 137}; /* RFC 4861 */
+	struct rule *rule;
+
+	for (size_t i = 0; i < n_icmp_errors; i++) {
+		if (icmp_errors[i].family != 6)
+			continue;
+		rule = add_rule(b, chain, 6, "errors of ICMP", NONE);
+		term_icmp(b, rule, &icmp_errors[i]);
+		add_term(b, rule, TERM_ACCEPT);
+	}
+	rule = add_rule(b, chain, 6, "neighbour discovery", NONE);
+	term_icmp(b, rule, &neighbours);
+	add_term(b, rule, TERM_ACCEPT);
+}
+
 static void close_networks(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	struct set *closed, *inside, *internal = NULL;
+	const struct closing both = closing_of(b, flows->closed.items, flows->closed.n, 0);
+	const struct closing v6 = closing_of(b, flows->closed6.items, flows->closed6.n, 6);
 	struct rule *rule;
 
-	if (!flows->closed.n)
+	if (!both.n && !v6.n)
 		return;
-	closed = new_set(b, "closed", FIELD_IFNAME);
-	list_each (c, &flows->closed)
-		put_iface(set_add(closed, b->a, NONE), c->bridge);
-	finish_set(b, closed);
-	inside = new_set(b, "inside", FIELD_IFNAME, FIELD_IFNAME);
-	list_each (c, &flows->closed)
-		if (!c->apart)
-			put_iface(put_iface(set_add(inside, b->a, NONE), c->bridge), c->bridge);
-	finish_set(b, inside);
-	list_each (c, &flows->closed)
-		if (c->internal) {
-			internal = internal ? internal : new_set(b, "internal", FIELD_IFNAME);
-			put_iface(set_add(internal, b->a, NONE), c->bridge);
-		}
-	if (internal)
-		finish_set(b, internal);
-
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	add_term(b, rule, TERM_ACCEPT);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
-	close_to_borrowed(b, chain, "sources", LOAD_SADDR);
-	close_to_borrowed(b, chain, "bridges", LOAD_IIFNAME);
+	if (flows->ipv6)
+		accept_icmp6(b, chain);
+	close_to_borrowed(b, chain, &both, 4);
+	if (flows->ipv6)
+		close_to_borrowed(b, chain, &both, 6);
+	close_to_borrowed(b, chain, &v6, 6);
 	rule = add_rule(b, chain, 0, "published ports", NONE);
 	add_term(b, rule, TERM_CT_STATUS_DNAT);
 	add_term(b, rule, TERM_ACCEPT);
-	close_one_way(b, chain, "closed", LOAD_OIFNAME);
-	if (internal)
-		close_one_way(b, chain, "internal", LOAD_IIFNAME);
+	close_one_way(b, chain, &both, both.closed, LOAD_OIFNAME);
+	close_one_way(b, chain, &both, both.internal, LOAD_IIFNAME);
+	close_one_way(b, chain, &v6, v6.closed, LOAD_OIFNAME);
+	close_one_way(b, chain, &v6, v6.internal, LOAD_IIFNAME);
 }
 
 /* What is admitted, looked up: goes on to the chain "admit", or comes back. */
@@ -376,7 +480,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
-	refuse_borrowed(b, chain);
+	refuse_borrowed(b, chain, flows);
 	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
 }
 
@@ -420,7 +524,7 @@ static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
-	enum term_kind on = flows->closed.n ? TERM_JUMP : TERM_GOTO;
+	enum term_kind on = flows->closed.n || flows->closed6.n ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
 
@@ -453,7 +557,8 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	rs->exists = flows_matter(flows);
 	if (!rs->exists)
 		return;
-	build_bound(&b, flows);
+	build_bound(&b, flows, 4);
+	build_bound(&b, flows, 6);
 	build_bridges(&b, flows);
 	build_pairs(&b, flows, &grouped);
 	add_dnat_elements(&b, flows);
@@ -465,7 +570,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		build_groups(&ends, &grouped, WAY_ON);
 	build_groups(&ends, &grouped, WAY_REPLY);
 	if (hooks->raw_drops)
-		build_raw(&b, &uncounted, grouped.n);
+		build_raw(&b, flows, &uncounted, grouped.n);
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);

@@ -134,6 +134,7 @@ enum term_kind {
 	TERM_SPORT, /* low, high */
 	TERM_DPORT,
 	TERM_ORIGINAL_DPORT, /* low: the port before a translation */
+	TERM_ICMP_TYPE,	     /* low, high: of ICMP or ICMPv6; behind TERM_PROTO */
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
 	TERM_MARK_HAS,	   /* number: all of these bits are set */

@@ -8,7 +8,8 @@ struct cutter {
 	struct arena *a;
 	struct runs *runs;
 	LIST(struct run) open;
-	uint64_t at; /* addresses before this one are done */
+	ip_number at;  /* addresses before this one are done … */
+	bool all_done; /* … or the last one there is, too */
 };
 
 static int by_start(const void *left, const void *right)
@@ -30,49 +31,66 @@ static bool continues(const struct cutter *c, uint32_t says)
 	if (!c->runs->list.n)
 		return false;
 	last = &c->runs->list.items[c->runs->list.n - 1];
-	return last->high + 1ull == c->at && last->says == says;
+	return last->high + 1 == c->at && last->says == says;
 }
 
-/* From where we are up to `behind`, which is not part of it. */
-static void cut(struct cutter *c, uint64_t behind, uint32_t says)
+/* From where we are up to and with `last`. */
+static void cut(struct cutter *c, ip_number last, uint32_t says)
 {
-	if (c->at >= behind)
+	if (c->all_done || c->at > last)
 		return;
 	if (continues(c, says))
-		c->runs->list.items[c->runs->list.n - 1].high = (uint32_t)(behind - 1);
+		c->runs->list.items[c->runs->list.n - 1].high = last;
 	else
-		*list_add(c->a, &c->runs->list) =
-			(struct run){(uint32_t)c->at, (uint32_t)(behind - 1), says};
-	c->at = behind;
+		*list_add(c->a, &c->runs->list) = (struct run){c->at, last, says};
+	c->at = last + 1;
+	c->all_done = !c->at;
 }
 
-/* Everything that is open and ends before `next` is done. */
-static void close_before(struct cutter *c, uint64_t next)
+static void close_last(struct cutter *c)
 {
-	while (c->open.n && c->open.items[c->open.n - 1].high < next) {
-		const struct run *top = &c->open.items[--c->open.n];
+	const struct run *top = &c->open.items[--c->open.n];
 
-		cut(c, top->high + 1ull, top->says);
-	}
+	cut(c, top->high, top->says);
 }
 
 static void open_run(struct cutter *c, struct run next)
 {
 	const struct run *top;
 
-	close_before(c, next.low);
+	while (c->open.n && c->open.items[c->open.n - 1].high < next.low)
+		close_last(c);
 	if (c->open.n) {
 		top = &c->open.items[c->open.n - 1];
-		cut(c, next.low, top->says);
+		if (next.low)
+			cut(c, next.low - 1, top->says);
 		next.says = c->runs->within(c->runs->context, top->says, next.says);
 	}
 	c->at = next.low;
 	*list_add(c->a, &c->open) = next;
 }
 
+static ip_number number_of(struct ip ip)
+{
+	if (ip.family == 4)
+		return ip_to_v4(ip);
+	return (ip_number)ip_half(&ip, 0) << 64 | ip_half(&ip, 1);
+}
+
+struct ip run_address(ip_number number, uint8_t family)
+{
+	struct ip ip = {.family = family};
+
+	if (family == 4)
+		return ip_v4((uint32_t)number);
+	for (int i = 15; i >= 0; i--, number >>= 8)
+		ip.bytes[i] = (uint8_t)number;
+	return ip;
+}
+
 struct run run_of_prefix(struct prefix prefix, uint32_t says)
 {
-	return (struct run){ip_to_v4(prefix_first(prefix)), ip_to_v4(prefix_last(prefix)), says};
+	return (struct run){number_of(prefix_first(prefix)), number_of(prefix_last(prefix)), says};
 }
 
 void runs_cut(struct runs *runs, struct arena *a, struct run *prefixes, uint32_t n)
@@ -82,5 +100,6 @@ void runs_cut(struct runs *runs, struct arena *a, struct run *prefixes, uint32_t
 	qsort(prefixes, n, sizeof(*prefixes), by_start);
 	for (uint32_t i = 0; i < n; i++)
 		open_run(&c, prefixes[i]);
-	close_before(&c, UINT64_MAX);
+	while (c.open.n)
+		close_last(&c);
 }

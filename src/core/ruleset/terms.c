@@ -2,6 +2,8 @@
 /* Rules, put together term by term, and sets. */
 #include "core/ruleset/impl.h"
 
+#include <netinet/in.h>
+
 /* Room to grow before a table has to be replaced: edits of a few elements never do. */
 enum { SMALLEST_SET = 64 };
 
@@ -52,6 +54,16 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 	t->high = high;
 }
 
+void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types)
+{
+	struct term *t;
+
+	term_number(b, rule, TERM_PROTO, types->family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	t = add_term(b, rule, TERM_ICMP_TYPE);
+	t->low = types->first;
+	t->high = types->last;
+}
+
 void term_match(struct builder *b, struct rule *rule, struct traffic match)
 {
 	if (!match.proto)
@@ -96,6 +108,11 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 
 	*chain = (struct chain){.name = name, .type = type, .hook = hook, .priority = priority};
 	return chain;
+}
+
+const char *name_of_family(struct builder *b, const char *name, uint8_t family)
+{
+	return family == 6 ? arena_printf(b->a, "%s6", name) : name;
 }
 
 struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the engine is: DOCKER_HOST and the TLS variables as Docker's own client reads them, checked
- * before anything connects, and set on a curl handle.
+ * Where the engine is: DOCKER_HOST and the TLS variables, read as Docker's own client does, checked
+ * before connecting, and set on a curl handle.
  */
 #include "edge/docker/impl.h"
 
@@ -50,7 +50,7 @@ static bool parse_socket(struct docker_address *at, const char *path, struct err
 	return true;
 }
 
-/* A part of the URL, in the arena; "" where it has none. */
+/* A part of the URL, in the arena; "" if it is missing. */
 static const char *part(CURLU *url, CURLUPart what, struct arena *a)
 {
 	char *text = NULL;
@@ -67,7 +67,7 @@ static bool is_this_machine(const char *host)
 	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
 }
 
-/* A name, a port and perhaps a path; no user, who would end up in logs, and no query. */
+/* A host, a port and perhaps a path. No user, who would end up in logs, and no query. */
 static bool parse_url(struct docker_address *at, struct arena *a, const char *rest, bool tls,
 		      const char *default_port, struct error *err)
 {
@@ -124,7 +124,7 @@ static bool parse_host(struct docker_address *at, struct arena *a, bool tls, str
 		at->shown);
 }
 
-/* A folder that was named must have all three; of the default one what is there is used. */
+/* A folder that was named must contain all three files; in the default folder they are optional. */
 static const char *pem(struct arena *a, const char *folder, bool named, const char *file)
 {
 	const char *path = arena_printf(a, "%s/%s", folder, file);
@@ -154,7 +154,7 @@ bool docker_address_parse(struct docker_address *at, struct arena *a,
 	return true;
 }
 
-/* curl forgets CLOEXEC, and a child of ours would keep the connection open. */
+/* curl does not set CLOEXEC, and a child of ours would keep the connection open. */
 static curl_socket_t open_socket(void *unused UNUSED, curlsocktype purpose UNUSED,
 				 struct curl_sockaddr *at)
 {
@@ -168,7 +168,7 @@ void docker_prepare(const struct docker *d, CURL *easy, const char *path, char *
 
 	buf_puts(&url, at->base);
 	buf_puts(&url, path);
-	curl_easy_reset(easy); /* options only: the connection stays */
+	curl_easy_reset(easy); /* resets options only: the connection stays open */
 	curl_easy_setopt(easy, CURLOPT_URL, buf_text(&url));
 	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, at->socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);

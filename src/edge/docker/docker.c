@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Calls of the Docker Engine API: one connection that is kept alive, one deadline and one bound for
- * every answer, and the version negotiated anew whenever it may be another engine that answers.
+ * Calls of the Docker Engine API: one connection kept alive, a deadline and a size limit for every
+ * answer. The API version is negotiated again whenever another engine may be answering.
  */
 #include "edge/docker/impl.h"
 
@@ -16,7 +16,8 @@ enum {
 	TICK_MS = 1000,
 	MAX_LIST = 256 << 20,
 	MAX_ANSWER = 1 << 20,
-	CHECK_DUPLICATE_BELOW = 44, /* minor of the API: later engines always check */
+	/* minor API version from which engines always check for duplicates */
+	CHECK_DUPLICATE_BELOW = 44,
 };
 
 enum method { GET, POST, DELETE };
@@ -25,9 +26,9 @@ static const char *const method_names[] = {[GET] = "GET", [POST] = "POST", [DELE
 
 struct request {
 	enum method method;
-	const char *path;	/* behind the version */
+	const char *path;	/* after the version */
 	const struct buf *body; /* of a POST */
-	size_t max;		/* bytes of answer */
+	size_t max;		/* most bytes of the answer */
 	bool unversioned;
 };
 
@@ -36,7 +37,7 @@ static size_t take_answer(char *bytes, size_t size, size_t n, void *docker)
 	struct docker *d = docker;
 
 	if (size * n > d->max_answer - d->answer.len)
-		return 0; /* makes it CURLE_WRITE_ERROR */
+		return 0; /* fewer than given: CURLE_WRITE_ERROR */
 	buf_add(&d->answer, bytes, size * n);
 	return size * n;
 }
@@ -63,7 +64,7 @@ static void set_up(struct docker *d, const struct request *q)
 	curl_easy_setopt(d->easy, CURLOPT_CUSTOMREQUEST, method_names[q->method]);
 }
 
-/* Nothing that was agreed holds any more: the engine may come back as another one. */
+/* Forget what was negotiated: another engine may come back. */
 static void forget(struct docker *d)
 {
 	arena_release(&d->engine_arena);
@@ -83,10 +84,10 @@ static CURLcode result_of(struct docker *d)
 	while ((message = curl_multi_info_read(d->calls, &left)))
 		if (message->msg == CURLMSG_DONE)
 			return message->data.result;
-	return CURLE_ABORTED_BY_CALLBACK; /* given up before it was done */
+	return CURLE_ABORTED_BY_CALLBACK; /* cancelled by the caller */
 }
 
-/* curl_easy_perform, but that something else may be done meanwhile. */
+/* curl_easy_perform, but the caller can do other things meanwhile. */
 static CURLcode transfer(struct docker *d, enum method method)
 {
 	const struct docker_meanwhile *m = &d->meanwhile;
@@ -139,7 +140,7 @@ static bool refuse_podman(const struct docker *d, const char *server, struct err
 			 d->address.shown, server);
 }
 
-/* Once per connection. What the engine is stays in d->engine. */
+/* Once per connection. The result is kept in d->engine. */
 static bool negotiate(struct docker *d, struct error *err)
 {
 	static const struct request version = {GET, "/version", NULL, MAX_ANSWER, true};
@@ -194,7 +195,7 @@ static const struct reading {
 	 engine_decode_containers},
 };
 
-/* As proxies do that let some questions through: it says nothing of how the engine is. */
+/* A proxy may refuse /info and let the rest through. That says nothing about the engine. */
 static bool is_forbidden(int code)
 {
 	return code == 401 || code == 403 || code == 404 || code == 405 || code == 501;
@@ -227,7 +228,9 @@ bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct err
 {
 	bool ok = true;
 
-	/* A connection made anew half way: the lists may be of two engines, so once more. */
+	/*
+	 * The connection was renewed half way: the lists may be of two engines, so read them again.
+	 */
 	for (int attempt = 0; attempt < 2 && ok && (!attempt || d->reconnected); attempt++)
 		ok = read_once(d, e, a, err);
 	buf_free(&d->answer);
@@ -248,13 +251,13 @@ bool docker_read_details(struct docker *d, struct engine_details *details, struc
 	return ok || error_wrap(err, "list containers");
 }
 
-/* Ids are shortened as people know them, names are not. */
+/* Shortens ids as Docker does; names are not shortened. */
 static int shown_len(const char *id)
 {
 	return strlen(id) == 64 && strspn(id, "0123456789abcdef") == 64 ? 12 : 64;
 }
 
-/* "/networks/" name "/connect", whatever bytes the name has. */
+/* "/networks/" name "/connect", with the name URL-encoded. */
 static void add_path(struct buf *path, struct docker *d, const char *before, const char *name,
 		     const char *after)
 {
@@ -355,7 +358,10 @@ struct docker *docker_new(const struct docker_options *options, struct error *er
 	d->easy = curl_easy_init();
 	d->calls = curl_multi_init();
 	d->json_header = curl_slist_append(NULL, "Content-Type: application/json");
-	/* a body over 1 MiB would wait a second for 100 Continue, which dockerd may not send */
+	/*
+	 * with a body over 1 MiB curl would wait a second for 100 Continue, which dockerd may not
+	 * send
+	 */
 	d->json_header = curl_slist_append(d->json_header, "Expect:");
 	if (d->easy && d->calls && d->json_header && !err->code &&
 	    docker_address_parse(&d->address, &d->arena, options, err) &&

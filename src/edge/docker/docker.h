@@ -4,6 +4,10 @@
  * has a deadline; the event stream is a curl multi handle that the caller's loop drives. Errors are
  * as people can act on them: "POST /networks/web/connect: 403 Address already in use". The caller
  * ignores SIGPIPE: a TLS connection that breaks would raise it.
+ *
+ * In this room:
+ *     docker.h  calls and events
+ *     impl.h    what the sources of this room share
  */
 #pragma once
 
@@ -22,17 +26,20 @@ struct docker_options {
 };
 struct docker_options docker_options_from_environment(void);
 
-/* Never connects. NULL with err on an address that can't be one. */
+/* Does not connect. NULL with err if the address is invalid. */
 struct docker *docker_new(const struct docker_options *options, struct error *err);
 void docker_free(struct docker *d);
 
-/* It is asked over a network, on another machine by all that is known: no socket, not localhost. */
+/*
+ * The engine is reached over a network, so it is probably on another machine: neither a unix socket
+ * nor localhost.
+ */
 bool docker_is_remote(const struct docker *d);
 
 /*
- * What goes on while an answer is waited for, which may take its time: `take` is called when one of
- * the descriptors is readable, and every second. Where it says false nobody waits for the answer to
- * a GET any more (ECANCELED); what was asked to change something is waited for.
+ * What to do while waiting for an answer. `take` is called when one of the descriptors is readable,
+ * and every second. If it returns false, a GET is cancelled (ECANCELED); a request that changes
+ * something is waited for.
  */
 struct docker_meanwhile {
 	int fds[2];
@@ -42,22 +49,24 @@ struct docker_meanwhile {
 void docker_set_meanwhile(struct docker *d, const struct docker_meanwhile *meanwhile);
 
 /*
- * Reads the engine: version (negotiating once per connection), info, networks, containers; all or
- * nothing. err->code ECONNREFUSED/ENOENT/EACCES: no engine; another errno: it broke off, stalled
- * (ETIMEDOUT) or answers too much (EMSGSIZE); an HTTP status where it answered with an error; -1
- * where it answers what can't be (Podman among these: e->libpod is set).
+ * Reads the engine: version (negotiated once per connection), info, networks, containers; all or
+ * nothing. err->code: ECONNREFUSED, ENOENT, EACCES: no engine. Another errno: it broke off, stalled
+ * (ETIMEDOUT) or answered too much (EMSGSIZE). An HTTP status: it answered with an error. -1: an
+ * invalid answer (also Podman: then e->libpod is set).
  */
 MUST_CHECK bool docker_read(struct docker *d, struct engine *e, struct arena *a, struct error *err);
-/* Of all containers. */
+/* Details of all containers. */
 MUST_CHECK bool docker_read_details(struct docker *d, struct engine_details *details,
 				    struct arena *a, struct error *err);
 MUST_CHECK bool docker_inspect(struct docker *d, struct engine_container *c, struct arena *a,
 			       struct error *err);
 
-/* What a network was made with. */
+/* The settings a network was created with. */
 MUST_CHECK bool docker_network_settings(struct docker *d, struct kept_network *was, const char *id,
 					struct arena *a, struct error *err);
-/* As engine_encode_network has them: what is declared, what it replaces; one of them may be NULL.
+/*
+ * Creates what engine_encode_network encodes: the declared network, the one it replaces; one of
+ * them may be NULL.
  */
 MUST_CHECK bool docker_create_network(struct docker *d, const struct network *network,
 				      const struct kept_network *was, struct error *err);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A transfer that failed, in words that name the engine and the remedy; curl's name neither. */
+/*
+ * Says what went wrong with a transfer, naming the engine and the remedy; curl's words name
+ * neither.
+ */
 #include "edge/docker/impl.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Nobody there, or nobody for us: by the errno of connect. */
+/* Nothing listens there, or we may not connect: by the errno of connect. */
 static const struct {
 	int code;
 	const char *what, *remedy;
@@ -17,20 +20,20 @@ static const struct {
 	{EPERM, "no permission for the Docker engine at", "; run as root"},
 };
 
-/* It was there and something went wrong: by curl's code. */
+/* It failed after connecting: by curl's code. */
 static const struct {
 	CURLcode curl;
 	int code;
-	const char *what; /* NULL: curl's own words */
+	const char *what; /* what happened; NULL: curl's own words */
 } transfer_errors[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, EHOSTUNREACH, "the name does not resolve; check DOCKER_HOST"},
 	{CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, "no answer in time"},
 	{CURLE_WRITE_ERROR, EMSGSIZE, "the answer is too large"},
-	{CURLE_ABORTED_BY_CALLBACK, ECANCELED, "nobody waits for the answer any more"},
-	{CURLE_GOT_NOTHING, ECONNRESET, "it hung up without an answer"},
+	{CURLE_ABORTED_BY_CALLBACK, ECANCELED, "the request was cancelled"},
+	{CURLE_GOT_NOTHING, ECONNRESET, "it closed the connection without an answer"},
 	{CURLE_RECV_ERROR, ECONNRESET, "it hung up in the middle"},
 	{CURLE_SEND_ERROR, ECONNRESET, "it hung up in the middle"},
-	{CURLE_PARTIAL_FILE, ECONNRESET, "it hung up in the middle of an answer"},
+	{CURLE_PARTIAL_FILE, ECONNRESET, "it closed the connection in the middle of an answer"},
 	{CURLE_UNSUPPORTED_PROTOCOL, EPROTO, "it does not speak HTTP"},
 	{CURLE_WEIRD_SERVER_REPLY, EPROTO, "it does not speak HTTP"},
 	{CURLE_PEER_FAILED_VERIFICATION, EPROTO, NULL},
@@ -39,7 +42,7 @@ static const struct {
 	{CURLE_SSL_CACERT_BADFILE, EPROTO, NULL},
 };
 
-/* error_set puts the errno's words last; here the remedy is. */
+/* error_set would append the errno's words after the remedy. */
 static bool fail(struct error *err, int code, const char *what, const char *where, const char *why,
 		 const char *remedy)
 {

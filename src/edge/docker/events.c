@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The event stream: one endless answer on a connection of its own, driven by curl's multi socket
- * interface. curl's descriptors sit in an epoll of ours, which the caller's loop waits for; nothing
- * here ever blocks. Whatever is odd ends the stream: the caller starts it again and lists anew.
+ * interface. curl's descriptors are in an epoll of ours, which the caller's loop waits for; nothing
+ * here blocks. Any error ends the stream; the caller starts it again and reads the lists.
  */
 #include "edge/docker/impl.h"
 
@@ -15,7 +15,7 @@
 enum {
 	ANSWER_TIMEOUT_MS = 10000, /* for the headers; the stream itself has no end */
 	MAX_LINE = 1 << 20,
-	MAX_WAITING = 16 << 20, /* lines that nobody took */
+	MAX_WAITING = 16 << 20, /* bytes of lines that the caller has not read */
 	MAX_READY = 8,
 };
 
@@ -23,7 +23,7 @@ enum {
 static const char query[] = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C"
 			    "%22daemon%22%5D%7D";
 
-/* curl wants fd watched for what, or no longer. */
+/* curl asks to watch fd for `what`, or to stop. */
 static int watch(CURL *easy UNUSED, curl_socket_t fd, int what, void *docker, void *unused UNUSED)
 {
 	static const uint32_t events[] = {[CURL_POLL_NONE] = 0,
@@ -33,7 +33,7 @@ static int watch(CURL *easy UNUSED, curl_socket_t fd, int what, void *docker, vo
 	struct docker *d = docker;
 	struct epoll_event event = {.data.fd = fd};
 
-	if (what == CURL_POLL_REMOVE) { /* it may be closed already: then epoll forgot it itself */
+	if (what == CURL_POLL_REMOVE) { /* it may be closed already: then epoll has removed it */
 		(void)epoll_ctl(d->events.epoll, EPOLL_CTL_DEL, fd, NULL);
 		return 0;
 	}
@@ -52,7 +52,7 @@ static int set_timer(CURLM *multi UNUSED, long timeout_ms, void *docker)
 	return 0;
 }
 
-/* The blank line behind the headers: 200 means that no event is missed from here on. */
+/* The blank line after the headers. From a status 200 on, no event is missed. */
 static size_t take_header(char *bytes, size_t size, size_t n, void *docker)
 {
 	struct docker_stream_state *s = &((struct docker *)docker)->events;
@@ -75,7 +75,7 @@ static size_t since_newline(const struct buf *b, size_t from)
 	return last ? b->len - (size_t)(last + 1 - b->data) : b->len - from;
 }
 
-/* Lines, or the body of an error. Returning less than came ends the transfer. */
+/* Receives lines, or the body of an error. Returning less than came ends the transfer. */
 static size_t take_bytes(char *bytes, size_t size, size_t n, void *docker)
 {
 	struct docker_stream_state *s = &((struct docker *)docker)->events;
@@ -84,7 +84,7 @@ static size_t take_bytes(char *bytes, size_t size, size_t n, void *docker)
 	if (since_newline(&s->lines, s->taken) > MAX_LINE)
 		error_set(&s->broken, -1, "event stream: a line longer than %d bytes", MAX_LINE);
 	else if (s->lines.len - s->taken > MAX_WAITING)
-		error_set(&s->broken, -1, "event stream: more events than anybody takes");
+		error_set(&s->broken, -1, "event stream: more events than can be read in time");
 	return s->broken.code ? 0 : size * n;
 }
 
@@ -137,7 +137,9 @@ bool docker_events_start(struct docker *d, struct error *err)
 	s->easy = curl_easy_init();
 	if (!s->easy)
 		return error_set(err, ENOMEM, "start the event stream");
-	/* Without a version it is the engine's newest: nothing need be negotiated first. */
+	/*
+	 * A path without a version gets the engine's newest API: nothing must be negotiated first.
+	 */
 	if (d->address.api_version)
 		buf_printf(&path, "/v%s",
 			   d->address.api_version + (d->address.api_version[0] == 'v'));
@@ -195,11 +197,11 @@ static void drive(struct docker_stream_state *s)
 	}
 	if (s->timer_ms < 0 || s->timer_ms > clock_ms())
 		return;
-	s->timer_ms = -1; /* one shot: curl sets it again if it wants to */
+	s->timer_ms = -1; /* fires once: curl sets it again if necessary */
 	curl_multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
-/* The transfer ended: with an answer that is an error, by itself, or broken. */
+/* The transfer ended: with an error status, by itself, or broken. */
 static void note_end(struct docker *d, CURLcode code, struct error *err)
 {
 	struct docker_stream_state *s = &d->events;
@@ -217,7 +219,7 @@ static void note_end(struct docker *d, CURLcode code, struct error *err)
 	error_wrap(err, "event stream");
 }
 
-/* True once there is no stream any more, and why. */
+/* True if the stream is over; err says why. */
 static bool has_ended(struct docker *d, struct error *err)
 {
 	struct docker_stream_state *s = &d->events;
@@ -251,7 +253,7 @@ enum docker_stream docker_events_run(struct docker *d, struct error *err)
 	return s->ok ? STREAM_UP : STREAM_CONNECTING;
 }
 
-/* The next whole line, without its end; NULL if there is none yet. */
+/* The next whole line without its end; NULL: none yet. */
 static const char *next_line(struct docker_stream_state *s, size_t *len)
 {
 	const char *start = buf_text(&s->lines) + s->taken;
@@ -264,7 +266,7 @@ static const char *next_line(struct docker_stream_state *s, size_t *len)
 	return start;
 }
 
-/* Gives the room of what was taken back, not for every line. */
+/* Drops lines that were read, but not after every single line. */
 static void compact(struct docker_stream_state *s)
 {
 	struct buf rest = {0};

@@ -9,10 +9,10 @@
 
 /* Copies of the options, checked once. */
 struct docker_address {
-	const char *shown;  /* as people write it: unix:///var/run/docker.sock */
+	const char *shown;  /* as in messages: unix:///var/run/docker.sock */
 	const char *socket; /* path of the unix socket; NULL for tcp */
 	const char *base;   /* http://docker, https://host:2376 */
-	bool remote;	    /* tcp, and not to this machine itself */
+	bool remote;	    /* tcp, and not to this machine */
 	const char *api_version;
 	const char *ca, *cert, *key; /* NULL: none */
 	bool verify;
@@ -23,12 +23,12 @@ struct docker_stream_state {
 	CURLM *multi;
 	CURL *easy; /* NULL while DOWN */
 	int epoll;
-	int64_t timer_ms;     /* of curl, -1: none */
-	int64_t answer_by_ms; /* the headers must be here by then, -1: they are */
-	bool ok;	      /* status 200: what comes are lines */
-	struct buf lines;     /* what came, from taken on not yet given out */
+	int64_t timer_ms;     /* curl's timer; -1: none */
+	int64_t answer_by_ms; /* deadline of the headers; -1: they are complete */
+	bool ok;	      /* status 200: the body is event lines */
+	struct buf lines;     /* received bytes, from `taken` on not yet read */
 	size_t taken;
-	struct error broken; /* found by a callback or a line, told by the next run */
+	struct error broken; /* set by a callback or a line; returned by the next run */
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -36,12 +36,12 @@ struct docker {
 	struct arena arena;
 	struct docker_address address;
 	CURL *easy;
-	CURLM *calls; /* … runs in it, and keeps its connection there */
+	CURLM *calls; /* calls run in it, so that its connection is kept */
 	struct docker_meanwhile meanwhile;
 	struct curl_slist *json_header;
-	struct engine engine; /* version and API only; api NULL: to be negotiated */
+	struct engine engine; /* version and API only; api NULL: not negotiated yet */
 	struct arena engine_arena;
-	bool reconnected; /* since it was negotiated: it may be another engine by now */
+	bool reconnected; /* since the negotiation: it may be another engine */
 	struct buf answer;
 	size_t max_answer;
 	char server[64]; /* the Server header */
@@ -51,9 +51,9 @@ struct docker {
 
 MUST_CHECK bool docker_address_parse(struct docker_address *at, struct arena *a,
 				     const struct docker_options *options, struct error *err);
-/* Address, TLS and what every request has in common. */
+/* Sets the address, TLS, and what every request needs. */
 void docker_prepare(const struct docker *d, CURL *easy, const char *path, char *why);
-/* A failed transfer as an error that people can act on. */
+/* Turns a failed transfer into an error with a remedy. */
 bool docker_transfer_error(const struct docker *d, CURL *easy, CURLcode code, const char *why,
 			   struct error *err);
 MUST_CHECK bool docker_events_init(struct docker *d, struct error *err);

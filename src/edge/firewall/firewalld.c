@@ -14,7 +14,7 @@
 #define FIREWALLD_PATH "/org/fedoraproject/FirewallD1"
 
 struct firewalld_bus {
-	int epoll; /* holds the bus's descriptor while there is one */
+	int epoll; /* contains the bus's descriptor while connected */
 	sd_bus *bus;
 	bool reloaded;
 };
@@ -33,7 +33,7 @@ struct firewalld_bus *firewalld_bus_open(struct error *err)
 
 static void hang_up(struct firewalld_bus *b)
 {
-	if (b->bus) /* its descriptor leaves the epoll when it is closed */
+	if (b->bus) /* closing its descriptor removes it from the epoll */
 		sd_bus_close_unref(b->bus);
 	b->bus = NULL;
 }
@@ -52,7 +52,7 @@ int firewalld_bus_fd(const struct firewalld_bus *b)
 	return b->epoll;
 }
 
-/* As poll(2) names what the bus waits for: it also has to write, above all while it logs in. */
+/* The events for poll(2) that the bus waits for. While it logs in it also writes. */
 static void listen_for_what_is_due(struct firewalld_bus *b, int operation)
 {
 	struct epoll_event event = {0};
@@ -69,7 +69,7 @@ static int take_reload(sd_bus_message *m UNUSED, void *bus, sd_bus_error *e UNUS
 	return 0;
 }
 
-/* It took its name: it came up, and begins with empty zones as well. "": it went. */
+/* firewalld took its bus name: it started, with empty zones. An empty owner: it stopped. */
 static int take_owner(sd_bus_message *m, void *bus, sd_bus_error *e UNUSED)
 {
 	const char *name, *old, *new;
@@ -136,7 +136,7 @@ void firewalld_bus_add_interface(struct firewalld_bus *b, const char *zone, cons
 					      FIREWALLD ".zone", "addInterface");
 	if (code >= 0)
 		code = sd_bus_message_append(m, "ss", zone, interface);
-	if (code >= 0) /* one that has gone since is not started by us */
+	if (code >= 0) /* do not start a firewalld that has gone */
 		code = sd_bus_message_set_auto_start(m, 0);
 	if (code >= 0)
 		code = sd_bus_message_set_expect_reply(m, 0);

@@ -11,9 +11,14 @@
 
 /* --- nft --- */
 
+static uint8_t nfproto(uint8_t family)
+{
+	return family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+}
+
 /* Docker's chains that matter, and those that foreign rules before ours lead to. */
 static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struct ns *ns,
-			    struct error *err)
+			    uint8_t family, struct error *err)
 {
 	static const char *const docker[] = {"FORWARD", "DOCKER-USER", "DOCKER-ISOLATION-STAGE-1",
 					     "DOCKER"};
@@ -24,34 +29,34 @@ static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struc
 		*list_add(a, &names) = docker[i];
 	while (more) {
 		*list_add(a, &names) = NULL;
-		if (!fw_nft_read_chains(filter, a, ns, NFPROTO_IPV4, "filter", names.items, err))
+		if (!fw_nft_read_chains(filter, a, ns, nfproto(family), "filter", names.items, err))
 			return false;
 		names.n--;
-		more = walls_lead_on(&names, a, filter);
+		more = family == 4 && walls_lead_on(&names, a, filter);
 	}
 	return true;
 }
 
-static bool read_nft(struct filter_view *view, struct arena *a, const struct ns *ns,
+static bool read_nft(struct filter_view *view, struct arena *a, const struct ns *ns, uint8_t family,
 		     struct error *err)
 {
 	static const char *const raw_chains[] = {"PREROUTING", NULL};
 	struct ruleset filter, raw;
 
-	if (!read_filter_nft(&filter, a, ns, err) ||
-	    !fw_nft_read_chains(&raw, a, ns, NFPROTO_IPV4, "raw", raw_chains, err))
+	if (!read_filter_nft(&filter, a, ns, family, err) ||
+	    !fw_nft_read_chains(&raw, a, ns, nfproto(family), "raw", raw_chains, err))
 		return false;
-	handoff_view_nft(view, a, &filter, &raw);
+	handoff_view_nft(view, a, family, &filter, &raw);
 	return true;
 }
 
 bool handoff_read_bridges(struct bridges_view *view, struct arena *a, const struct ns *ns,
-			  uint32_t mark, struct error *err)
+			  uint8_t family, uint32_t mark, struct error *err)
 {
 	struct ruleset table;
 
-	if (!fw_nft_read_some(&table, a, ns, NFPROTO_IPV4, "docker-bridges", bridges_part_matters,
-			      err))
+	if (!fw_nft_read_some(&table, a, ns, nfproto(family), "docker-bridges",
+			      bridges_part_matters, err))
 		return false;
 	bridges_view(view, a, &table, mark);
 	return true;
@@ -86,7 +91,8 @@ static bool change_nft(const struct ns *ns, const struct handoff *handoff, bool 
 	struct nft_batch batch;
 	struct ruleset table;
 
-	if (!fw_nft_read_chains(&table, &a, ns, NFPROTO_IPV4, handoff->table, chains, err))
+	if (!fw_nft_read_chains(&table, &a, ns, nfproto(handoff->family), handoff->table, chains,
+				err))
 		return false;
 	handoff_encode_nft(&batch, &a, &table, handoff, put);
 	return commit(&batch, ns, err);
@@ -108,23 +114,23 @@ static bool set_policy_nft(const struct ns *ns, bool drop, struct error *err)
 		return true;
 	if (drop || err->code != ENOENT)
 		return false;
-	*err = (struct error){0}; /* others removed the chain: nothing drops there any more */
+	*err = (struct error){0}; /* the chain is gone: nothing drops there any more */
 	return true;
 }
 
 /* --- legacy --- */
 
 static bool read_legacy(struct filter_view *view, struct arena *a, const struct ns *ns,
-			struct error *err)
+			uint8_t family, struct error *err)
 {
 	AUTO_BUF struct buf filter = {0}, raw = {0};
 	bool has_filter, has_raw;
 
 	*view = (struct filter_view){0};
-	if (!iptables_save_legacy(&filter, &has_filter, ns, "filter", err) ||
-	    !iptables_save_legacy(&raw, &has_raw, ns, "raw", err))
+	if (!iptables_save_legacy(&filter, &has_filter, ns, family, "filter", err) ||
+	    !iptables_save_legacy(&raw, &has_raw, ns, family, "raw", err))
 		return false;
-	handoff_view_text(view, a, has_filter ? buf_text(&filter) : NULL,
+	handoff_view_text(view, a, family, has_filter ? buf_text(&filter) : NULL,
 			  has_raw ? buf_text(&raw) : NULL);
 	return true;
 }
@@ -135,10 +141,10 @@ static bool change_legacy(const struct ns *ns, const struct handoff *handoff, bo
 	AUTO_BUF struct buf save = {0}, input = {0};
 	bool exists;
 
-	if (!iptables_save_legacy(&save, &exists, ns, handoff->table, err))
+	if (!iptables_save_legacy(&save, &exists, ns, handoff->family, handoff->table, err))
 		return false;
 	handoff_encode_text(&input, buf_text(&save), handoff, put);
-	return iptables_restore(ns, VARIANT_LEGACY, buf_text(&input), err);
+	return iptables_restore(ns, VARIANT_LEGACY, handoff->family, buf_text(&input), err);
 }
 
 static bool set_policy_legacy(const struct ns *ns, bool drop, struct error *err)
@@ -146,15 +152,16 @@ static bool set_policy_legacy(const struct ns *ns, bool drop, struct error *err)
 	AUTO_BUF struct buf input = {0};
 
 	buf_printf(&input, "*filter\n:FORWARD %s [0:0]\nCOMMIT\n", drop ? "DROP" : "ACCEPT");
-	return iptables_restore(ns, VARIANT_LEGACY, buf_text(&input), err);
+	return iptables_restore(ns, VARIANT_LEGACY, 4, buf_text(&input), err);
 }
 
-/* --- either --- */
+/* --- both variants --- */
 
 bool handoff_read(struct filter_view *view, struct arena *a, const struct ns *ns,
-		  enum variant variant, struct error *err)
+		  enum variant variant, uint8_t family, struct error *err)
 {
-	return variant == VARIANT_NFT ? read_nft(view, a, ns, err) : read_legacy(view, a, ns, err);
+	return variant == VARIANT_NFT ? read_nft(view, a, ns, family, err)
+				      : read_legacy(view, a, ns, family, err);
 }
 
 static bool change(const struct ns *ns, const struct handoff *handoff, bool put, struct error *err)

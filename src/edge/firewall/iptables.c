@@ -14,7 +14,7 @@
 
 enum {
 	TOOL_MS = 20000,
-	CONTAINER_SAVE_MS = 2000, /* in a namespace whose owner may have filled it */
+	CONTAINER_SAVE_MS = 2000, /* in a namespace that its owner may have filled */
 	CONTAINER_RESTORE_MS = 5000,
 	MAX_NAMES = 4096,
 	MOST_RULES = 1 << 20, /* bytes */
@@ -28,15 +28,16 @@ static int patience_ms(const struct ns *ns)
 }
 
 /*
- * The kernel lists the tables that are loaded in the namespace that we are in: the save tool would
- * load one that is not.
+ * The kernel lists the tables that are loaded in this namespace; the save tool would load a missing
+ * one.
  */
-static bool save_legacy_table(struct buf *text, bool *exists, const char *table, bool counters,
-			      int timeout_ms, struct error *err)
+static bool save_legacy_table(struct buf *text, bool *exists, uint8_t family, const char *table,
+			      bool counters, int timeout_ms, struct error *err)
 {
-	static const char path[] = "/proc/thread-self/net/ip_tables_names";
-	const char *const argv[] = {"iptables-legacy-save", "-t", table, counters ? "-c" : NULL,
-				    NULL};
+	const char *path = family == 6 ? "/proc/thread-self/net/ip6_tables_names"
+				       : "/proc/thread-self/net/ip_tables_names";
+	const char *const argv[] = {family == 6 ? "ip6tables-legacy-save" : "iptables-legacy-save",
+				    "-t", table, counters ? "-c" : NULL, NULL};
 	AUTO_BUF struct buf names = {0};
 
 	/* a kernel without x_tables has no such file */
@@ -46,15 +47,15 @@ static bool save_legacy_table(struct buf *text, bool *exists, const char *table,
 	return !*exists || proc_run(argv, NULL, text, timeout_ms, err);
 }
 
-bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, const char *table,
-			  struct error *err)
+bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, uint8_t family,
+			  const char *table, struct error *err)
 {
 	int home;
 	bool ok;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = save_legacy_table(text, exists, table, false, patience_ms(ns), err);
+	ok = save_legacy_table(text, exists, family, table, false, patience_ms(ns), err);
 	ns_leave(home);
 	return ok;
 }
@@ -64,7 +65,7 @@ static bool save_legacy(struct buf *text, bool counters, int timeout_ms, struct 
 	bool exists;
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++)
-		if (!save_legacy_table(text, &exists, tables[i], counters, timeout_ms, err))
+		if (!save_legacy_table(text, &exists, 4, tables[i], counters, timeout_ms, err))
 			return false;
 	return true;
 }
@@ -110,7 +111,7 @@ bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *
 	return true;
 }
 
-/* A list of chains over netlink is a hundred times cheaper than the tool. */
+/* Listing chains over netlink is a hundred times cheaper than running the tool. */
 static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, struct error *err)
 {
 	static const char *const no_rules[] = {NULL};
@@ -145,7 +146,7 @@ int iptables_open_legacy(void)
 	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 }
 
-/* Every rule but for what it counted. */
+/* Hashes every rule without its counters. */
 static uint64_t hash_rules(uint64_t hash, const struct ipt_get_entries *rules)
 {
 	const unsigned char *bytes = (const void *)rules->entrytable;
@@ -176,18 +177,20 @@ uint64_t iptables_legacy_hash(int fd)
 	len = sizeof(*rules) + info.size;
 	rules = xmalloc(len);
 	*rules = (struct ipt_get_entries){.name = "filter", .size = info.size};
-	/* refused where it has another size by now: then the next look tells */
+	/* the kernel refuses if the size has changed: the next look tells */
 	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, rules, &len) < 0)
 		return hash;
 	return hash_rules(hash, rules);
 }
 
-bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
+bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family, const char *text,
 		      struct error *err)
 {
-	const char *const argv[] = {variant == VARIANT_NFT ? "iptables-nft-restore"
-							   : "iptables-legacy-restore",
-				    "--noflush", "-w", "5", NULL};
+	static const char *const tools[][N_FAMILIES] = {
+		[VARIANT_NFT] = {"iptables-nft-restore", "ip6tables-nft-restore"},
+		[VARIANT_LEGACY] = {"iptables-legacy-restore", "ip6tables-legacy-restore"}};
+	const char *const argv[] = {tools[variant][family == 6 ? FAMILY_6 : FAMILY_4], "--noflush",
+				    "-w", "5", NULL};
 	int home;
 	bool ok, muted;
 

@@ -8,27 +8,27 @@
 #include "edge/netlink/netns.h"
 
 /*
- * Adds what chains of ours a variant holds. Runs a tool only where the kernel says that there may
- * be some, and never makes a table by looking.
+ * Adds our chains of a variant. Runs a tool only if the kernel says that there may be some; never
+ * creates a table by looking.
  */
 MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns,
 			      enum variant variant, struct error *err);
-/* Everything the variant holds, ours or not, as its save tool prints it; "" if there is nothing. */
+/* All rules of the variant as its save tool prints them; "" if there are none. */
 MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
 			      struct error *err);
-/* Adds what the wanted chains' rules counted there. */
+/* Adds the counters of the rules in the wanted chains. */
 MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
 			       struct error *err);
-/* One table of the legacy variant. */
+/* One table of the legacy variant; family: 4, or 6 for ip6tables. */
 MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns,
-				     const char *table, struct error *err);
+				     uint8_t family, const char *table, struct error *err);
 /*
- * Nobody tells of changes to a legacy table: a hash of the filter table's rules (beyond 1 MB of
- * them of its size and layout), to be compared with a later one. fd: iptables_open_legacy(). Only
- * where that table stands, for asking makes it. 0: can't be told.
+ * Changes of a legacy table are not reported. So this hashes the filter table's rules (beyond 1 MB
+ * only their size and layout), to be compared with a later hash. fd: iptables_open_legacy(). Call
+ * it only if the table exists, because asking creates it. 0: unknown.
  */
 int iptables_open_legacy(void);
 uint64_t iptables_legacy_hash(int fd);
 /* One restore: each table of it is one transaction. */
-MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, const char *text,
-				 struct error *err);
+MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family,
+				 const char *text, struct error *err);

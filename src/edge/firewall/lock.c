@@ -18,7 +18,7 @@
 
 enum { COMMENT = 0 /* nft's type of userdata */ };
 
-/* As nft writes a comment: type, length, text with its NUL. */
+/* A comment as nft writes it: type, length, text with its NUL. */
 static void add_comment(struct buf *b, const char *verb)
 {
 	bool daemon = !strcmp(verb, "run");
@@ -97,7 +97,8 @@ int lock_take(char holder[LOCK_TEXT], const char *verb, struct error *err)
 	int fd = netlink_open(NETLINK_NETFILTER, err);
 	struct error none = {0};
 
-	if (fd < 0 && err->code == EPROTONOSUPPORT) { /* no nf_tables: a promise as well */
+	/* no nf_tables: then there is only trust, too */
+	if (fd < 0 && err->code == EPROTONOSUPPORT) {
 		*err = (struct error){0};
 		return netlink_open(NETLINK_ROUTE, err);
 	}
@@ -106,14 +107,14 @@ int lock_take(char holder[LOCK_TEXT], const char *verb, struct error *err)
 	encode(&b, verb);
 	if (netlink_talk(fd, b.data, b.len, 1, 3, NULL, err))
 		return fd;
-	/* older kernels know no owners: there the lock is a promise */
+	/* older kernels have no owned tables: two processes can hold the lock */
 	if (err->code == EOPNOTSUPP || err->code == EINVAL) {
 		*err = (struct error){0};
 		return fd;
 	}
 	if ((err->code == EEXIST || err->code == EPERM) && ask_holder(holder, fd, &none)) {
 		*err = (struct error){0};
-		error_set(err, -1, "another harborwall runs on this host (%s); end that one first",
+		error_set(err, -1, "another harborwall is running on this host (%s); stop it first",
 			  holder);
 		err->code = EBUSY;
 	}

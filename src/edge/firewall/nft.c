@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dumps and commits over the namespace's held socket; the bytes are core's (core/nft/nft.h). */
+/* Reads and commits over the namespace's open socket. core/nft/nft.h decodes and encodes. */
 #include "edge/firewall/nft.h"
 
 #include "core/nft/nlattr.h"
@@ -15,11 +15,11 @@ enum { DUMP_TRIES = 20 };
 
 struct reading {
 	struct ruleset *have;
-	struct arena *a, *loose; /* loose: for as long as it is read */
+	struct arena *a, *loose; /* loose: temporary memory while reading */
 	const struct ns *ns;
-	const struct ruleset *written; /* sets whose elements are known, or NULL */
-	const char *const *names;      /* chains whose rules are wanted, NULL at the end, or … */
-	bool (*is_wanted)(const char *name); /* … a claim about them, and about sets */
+	const struct ruleset *written;	     /* sets whose elements are known already, or NULL */
+	const char *const *names;	     /* chains whose rules are wanted, ends with NULL; or */
+	bool (*is_wanted)(const char *name); /* a predicate on chains and sets */
 	size_t bytes;			     /* of our table, so far */
 };
 
@@ -28,11 +28,11 @@ static const char *table_of(const struct ruleset *have)
 	return have->table ? have->table : TABLE_NAME;
 }
 
-/* The owner of a container's namespace may have filled our table, or his own. */
+/* A container's owner may have filled our table or other tables. */
 static bool is_too_much(size_t *bytes, const struct ns *ns, const char *table,
 			const struct nlmsghdr *message)
 {
-	/* the first attribute of every object names the table */
+	/* the first attribute of every object is its table's name */
 	if (!strcmp(attr_text(attr_find(nlmsg_attrs(message), NFTA_TABLE_NAME)), table))
 		*bytes += message->nlmsg_len;
 	return (ns->most_bytes && *bytes > ns->most_bytes) ||
@@ -62,7 +62,7 @@ static uint32_t next_seq(void)
 	return ++seq;
 }
 
-/* Everything of a type in a table; of one chain or set of it, where there is a name. */
+/* Dumps all objects of a type in a table; with a name: of that chain or set. */
 static bool ask(struct reading *r, uint8_t type, uint16_t table_type, uint16_t name_type,
 		const char *name, struct error *err)
 {
@@ -92,7 +92,7 @@ bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *
 	size_t message = nlmsg_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST,
 				     seq, NFPROTO_INET, 0);
 
-	if (ns->nf_fd < 0) /* no nfnetlink at all */
+	if (ns->nf_fd < 0) /* the kernel has no nfnetlink */
 		return error_set(err, EPROTONOSUPPORT, "read the generation of nf_tables");
 	nlmsg_end(&b, message);
 	if (netlink_get(ns->nf_fd, b.data, b.len, seq, take_generation, generation, err))
@@ -100,7 +100,7 @@ bool fw_nft_generation(uint32_t *generation, const struct ns *ns, struct error *
 	return error_wrap(err, "read the generation of nf_tables");
 }
 
-/* We wrote what is in it. */
+/* We wrote it, so we know what is in it. */
 static bool is_known(const struct reading *r, uint32_t i)
 {
 	return r->written && ruleset_find_set(r->written, r->have->sets.items[i].name);
@@ -114,7 +114,7 @@ static void take_known(const struct reading *r, struct set *set)
 	set->size = size;
 }
 
-/* One table of how many soever. have->exists: it is there. */
+/* Selects one table out of many. have->exists: it is there. */
 static bool read_table(struct reading *r, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
@@ -134,8 +134,8 @@ static bool read_table(struct reading *r, struct error *err)
 }
 
 /*
- * What a table holds beside chains and sets is never ours. The table counts it, so mostly nobody
- * asks.
+ * Objects that are neither chains nor sets are never ours. The table counts its objects, so we
+ * rarely have to list them.
  */
 static bool read_others(struct reading *r, struct error *err)
 {
@@ -155,7 +155,7 @@ static bool read_elements(struct reading *r, struct error *err)
 	return true;
 }
 
-/* An odd table is made anew, whatever else it holds: no more is asked of it. */
+/* An odd table is re-created whatever else it contains, so stop here. */
 static bool read_once(struct reading *r, struct error *err)
 {
 	if (!read_table(r, err))
@@ -224,7 +224,7 @@ static bool read_as_asked(struct reading *r, struct error *err)
 	return r->is_wanted ? read_some_once(r, err) : read_once(r, err);
 }
 
-/* Several dumps make one picture only if the generation stood still meanwhile. */
+/* Several dumps are one consistent picture only if the generation stayed the same. */
 static bool read_whole(struct reading *r, struct error *err)
 {
 	const struct ruleset asked = *r->have;
@@ -247,10 +247,10 @@ static bool read_whole(struct reading *r, struct error *err)
 		if (ok && before == after)
 			return true;
 	}
-	return error_set(err, EBUSY, "other programs change the rules all the time");
+	return error_set(err, EBUSY, "other programs keep changing the rules");
 }
 
-/* The dump goes on in a socket that nobody reads any more. */
+/* Abandon the socket: the kernel goes on dumping into it. */
 static bool give_up(const struct ns *ns, struct error *err)
 {
 	struct error trouble = {0};
@@ -275,7 +275,7 @@ bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 	*err = (struct error){0};
 	*have = (struct ruleset){
 		.exists = true,
-		.odd = arena_printf(a, "more than %zu kB stand in it", ns->most_bytes >> 10)};
+		.odd = arena_printf(a, "it holds more than %zu kB", ns->most_bytes >> 10)};
 	return true;
 }
 
@@ -318,7 +318,7 @@ static bool take_listed(void *context, const struct nlmsghdr *message, struct er
 	return true;
 }
 
-/* A list that was disturbed is told once more; whoever asks looks again when the tables rest. */
+/* A list that was disturbed is read once more; the caller looks again once the tables are quiet. */
 bool fw_nft_list_chains(listed_chains *chains, struct arena *a, const struct ns *ns,
 			struct error *err)
 {
@@ -357,7 +357,7 @@ static bool take_count(void *context, const struct nlmsghdr *message, struct err
 	return true;
 }
 
-/* Of one set where there is a name, else of all rules. What is not there counted nothing. */
+/* Counters of one set if there is a name, otherwise of all rules. A missing set counted nothing. */
 static bool tally_part(struct tallying *t, const char *set, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};

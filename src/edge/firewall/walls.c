@@ -7,7 +7,7 @@
 #include <linux/netfilter.h>
 #include <string.h>
 
-/* The rules of a chain's table; false in *read: too many, or gone by now. */
+/* Reads the rules of a chain's table; *read is false if there are too many or the chain is gone. */
 static bool read_table(struct ruleset *table, bool *read, struct arena *a, const struct ns *ns,
 		       const listed_chains *chains, const struct listed_chain *c, struct error *err)
 {
@@ -51,7 +51,7 @@ bool walls_read_legacy(wall_list *walls, struct arena *a, const struct ns *ns, s
 	AUTO_BUF struct buf filter = {0};
 	bool exists;
 
-	if (!iptables_save_legacy(&filter, &exists, ns, "filter", err))
+	if (!iptables_save_legacy(&filter, &exists, ns, 4, "filter", err))
 		return false;
 	if (exists)
 		walls_of_save(walls, VARIANT_LEGACY, a, buf_text(&filter), "");

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Other people's rules in a namespace that our flows pass (core/foreign/walls.h): a look, no more.
- */
+/* Reads other people's rules that our flows pass in a namespace (core/foreign/walls.h). */
 #pragma once
 
 #include "core/foreign/walls.h"
 #include "edge/netlink/netns.h"
 
 /*
- * Adds the base chains of other people's nf_tables tables; of "ip filter" none if `known` (where
- * the verdict is handed over in it).
+ * Adds the base chains of other people's nf_tables tables. If `known`, without "ip filter", where
+ * our verdict is handed over.
  */
 MUST_CHECK bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns, bool known,
 			   struct error *err);
-/* Adds FORWARD of iptables-legacy, where that table stands: looking makes none. */
+/* Adds FORWARD of iptables-legacy, if that table exists; looking does not create it. */
 MUST_CHECK bool walls_read_legacy(wall_list *walls, struct arena *a, const struct ns *ns,
 				  struct error *err);

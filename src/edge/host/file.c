@@ -16,8 +16,8 @@
 
 enum {
 	CHUNK = 64 << 10,
-	PIPE_MS = 10000,  /* for all that comes through a pipe (check /dev/stdin) */
-	WRITER_MS = 5000, /* for who else replaces the same file just now */
+	PIPE_MS = 10000,  /* to read a pipe to its end (check /dev/stdin) */
+	WRITER_MS = 5000, /* to wait for another process that is replacing the same file */
 };
 
 static bool too_large(const char *path, size_t max, struct error *err)
@@ -27,7 +27,7 @@ static bool too_large(const char *path, size_t max, struct error *err)
 	return error_set(err, -1, "%s is larger than %zu bytes", path, max);
 }
 
-/* Whatever drips into a pipe, its end must come in time. */
+/* A pipe must reach its end in time. */
 static bool wait_readable(int fd, const char *path, int64_t until_ms, struct error *err)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -37,14 +37,14 @@ static bool wait_readable(int fd, const char *path, int64_t until_ms, struct err
 	if (n < 0 && errno != EINTR)
 		return error_set(err, errno, "read %s", path);
 	if (!n)
-		return error_set(err, -1, "read %s: timed out, its end did not come", path);
+		return error_set(err, -1, "read %s: timed out before the end", path);
 	return true;
 }
 
 static bool read_all(struct buf *out, int fd, const struct stat *st, const char *path, size_t max,
 		     int64_t until_ms, struct error *err)
 {
-	bool regular = S_ISREG(st->st_mode); /* always ready, and it tells its size */
+	bool regular = S_ISREG(st->st_mode); /* always readable, and its size is known */
 	size_t start = out->len;
 
 	if (regular)
@@ -101,7 +101,7 @@ struct file_mark file_mark(const char *path)
 				  st.st_ctim.tv_sec * (int64_t)1000000000 + st.st_ctim.tv_nsec};
 }
 
-/* As much as there is; -1 if it can't be read. */
+/* Reads as much as there is; -1: it can't be read. */
 static ssize_t read_block(int fd, char *block)
 {
 	ssize_t len = 0, n = 1;
@@ -130,7 +130,7 @@ bool file_has_hash(const char *path, uint64_t size, uint64_t hash)
 	return !size && found == hash;
 }
 
-/* The part before the last slash: "." for a bare name. */
+/* The folder of a path; "." for a bare name. */
 static void folder_of(struct buf *folder, const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -156,7 +156,7 @@ static bool write_synced(int fd, const char *text, size_t len, mode_t mode)
 	return !fchmod(fd, mode) && !fsync(fd);
 }
 
-/* Without this the rename may be lost with the power, though not torn. */
+/* Without this, a power failure may undo the rename, but never leaves half a file. */
 static void sync_folder(const char *folder)
 {
 	AUTO_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -165,7 +165,7 @@ static void sync_folder(const char *folder)
 		(void)!fsync(fd);
 }
 
-/* A temporary that somebody renamed meanwhile is a finished file by now. */
+/* Another process renamed our temporary file: it is complete. */
 static bool is_at(int fd, const char *path)
 {
 	struct stat ours, there;
@@ -175,8 +175,8 @@ static bool is_at(int fd, const char *path)
 }
 
 /*
- * It has one name, so that who is killed while he writes leaves one such file, which the next one
- * takes; and it is locked, so that two do not write into it at a time. -1 with err.
+ * Opens the temporary file. It always has the same name, so a killed process leaves at most one,
+ * which the next one uses. It is locked against a second writer. -1 with err.
  */
 static int open_temporary(const char *path, struct error *err)
 {

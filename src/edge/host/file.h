@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whole files in, whole files out. Nothing is edited in place. */
+/* Reads and writes whole files. Nothing is edited in place. */
 #pragma once
 
 #include "base/buf.h"
@@ -8,29 +8,30 @@
 #include <sys/types.h>
 
 /*
- * Appends the file's bytes to *out. Errors name the path: missing, a directory, longer than max
- * ("networks.json is larger than 64 MiB"), a pipe whose end does not come within 10 s, or so long.
+ * Appends the file's bytes to *out. Errors name the path: it is missing, a directory, longer than
+ * max ("networks.json is larger than 64 MiB"), or a pipe that does not end within 10 s (or
+ * pipe_ms).
  */
 MUST_CHECK bool file_read(struct buf *out, const char *path, size_t max, struct error *err);
 MUST_CHECK bool file_read_within(struct buf *out, const char *path, size_t max, int pipe_ms,
 				 struct error *err);
 
-/* Which file it is, and when it changed: another one, or one that was written to, differs. */
+/* Identifies a file and its last change: a replaced or changed file has another mark. */
 struct file_mark {
 	uint64_t device, inode, size;
 	int64_t changed_ns; /* st_ctim */
 };
-/* All zero where there is no such regular file. */
+/* All zero if there is no such regular file. */
 struct file_mark file_mark(const char *path);
 /*
- * There are so many bytes, and they have this hash_large: read, not kept, and none behind them.
- * False also where they can't be read.
+ * True: the file has exactly this many bytes and this hash_large. It is read, but not kept. False
+ * also if it can't be read.
  */
 bool file_has_hash(const char *path, uint64_t size, uint64_t hash);
 
 /*
- * The file has the new text or the old one, never a part: a temporary beside it ("PATH.new") is
- * written, synced and renamed. Makes the folder if it is absent (one level).
+ * Replaces the file, so that it has the new or the old text, never a part: a temporary file beside
+ * it ("PATH.new") is written, synced and renamed. Creates the folder if it is missing (one level).
  */
 MUST_CHECK bool file_replace(const char *path, const char *text, size_t len, mode_t mode,
 			     struct error *err);

@@ -35,7 +35,7 @@ int notify_watchdog_ms(void)
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	long long us = usec ? atoll(usec) : 0;
 
-	if (pid && atoi(pid) != getpid()) /* meant for the process that started us */
+	if (pid && atoi(pid) != getpid()) /* WATCHDOG_USEC is meant for another process */
 		return 0;
 	return us > 0 ? (int)(us / 2000) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs one program to its end: feeds it, drains it, and never waits longer than it was told. The
- * program gets nothing of ours but three descriptors, PATH and LC_ALL.
+ * Runs one program to its end: writes its input, reads its output, and never waits longer than the
+ * deadline. The program inherits only three descriptors, PATH and LC_ALL.
  */
 #include "edge/host/proc.h"
 
@@ -27,10 +27,10 @@ enum { IN, OUT, ERR, ENDED, N_WAITS };
 struct run {
 	pid_t pid;
 	int fd[N_WAITS]; /* our ends, -1 once closed; the last is a pidfd */
-	int failure;	 /* reads the errno of an exec that failed, or ends with the exec */
+	int failure;	 /* receives the errno of a failed exec, or its end */
 	const char *input;
 	size_t left;
-	struct buf *output; /* NULL: thrown away */
+	struct buf *output; /* NULL: discarded */
 	struct buf complaint;
 	int64_t deadline_ms;
 	int status;
@@ -60,8 +60,10 @@ static _Noreturn void become(const char *const argv[], const char *const environ
 	int failure;
 
 	reset_signals();
-	setpgid(0, 0); /* a whole family to kill, and no Ctrl-C in the middle of a restore */
-	for (int i = 0; i < 4; i++) { /* out of the way of each other: our 0 to 2 may be closed */
+	setpgid(0, 0); /* its own group: to kill with its children, and safe from a Ctrl-C during a
+			  restore */
+	/* move them above 0 to 2, which may be closed in our process */
+	for (int i = 0; i < 4; i++) {
 		ends[i] = fcntl(ends[i], F_DUPFD, 4);
 		if (ends[i] < 0)
 			_exit(127);
@@ -126,7 +128,7 @@ static bool launch(struct run *r, const char *const argv[], struct error *err)
 	return code ? error_set(err, code, "start %s", argv[0]) : true;
 }
 
-/* A program that does not want all of its input is free to say so by closing it. */
+/* A program may close its input before it has read all of it. */
 static void feed(struct run *r)
 {
 	ssize_t n = r->left ? write(r->fd[IN], r->input, r->left) : 0;
@@ -141,7 +143,7 @@ static void feed(struct run *r)
 		close_fd(&r->fd[IN]);
 }
 
-/* What there is now. False once more came than max. */
+/* Reads what there is. False: more than max. */
 static bool drain(int *fd, struct buf *to, size_t max)
 {
 	char chunk[CHUNK];
@@ -163,7 +165,7 @@ static bool drain(int *fd, struct buf *to, size_t max)
 	return true;
 }
 
-/* The first of a long complaint tells what is wrong, the rest is thrown away. */
+/* Keeps the beginning of a long error message, which says what is wrong. */
 static void drain_complaint(struct run *r)
 {
 	struct buf *to = r->complaint.len < MAX_COMPLAINT ? &r->complaint : NULL;
@@ -171,7 +173,7 @@ static void drain_complaint(struct run *r)
 	(void)drain(&r->fd[ERR], to, MAX_COMPLAINT + CHUNK);
 }
 
-/* Until the program has ended and what it left in the pipes was read. */
+/* Until the program has ended and its pipes are empty. */
 static bool attend(struct run *r, const char *name, struct error *err)
 {
 	struct pollfd p[N_WAITS];
@@ -214,7 +216,7 @@ static const char *complaint(struct buf *b)
 	for (size_t i = 0; i < b->len; i++)
 		if ((unsigned char)b->data[i] < ' ')
 			b->data[i] = b->data[i] == '\n' ? ';' : ' ';
-	return b->len ? b->data : "it did not say why";
+	return b->len ? b->data : "it gave no reason";
 }
 
 static bool judge(struct run *r, const char *name, struct error *err)

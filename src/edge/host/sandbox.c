@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 
-/* Each with its reason; kept only if it was given. */
+/* Capabilities and why they are kept, if they were given. */
 static const struct {
 	unsigned int number;
 	const char *name;
@@ -26,15 +26,16 @@ static bool drop_capabilities(struct buf *kept, struct error *err)
 
 	capng_get_caps_process();
 	/*
-	 * Without SYS_PTRACE the kernel opens a container's namespace only to a process whose
-	 * effective set covers the container's (cap_ptrace_access_check): what was given stays.
+	 * Without SYS_PTRACE the kernel lets us open a container's namespace only if our effective
+	 * set includes the container's (cap_ptrace_access_check): then keep all that were given.
 	 */
 	if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE)) {
 		buf_puts(kept, "all that were given, for want of SYS_PTRACE");
 		return true;
 	}
-	/* the bounding set takes SETPCAP, which a container or a unit may lack: then the rest has
-	 * to do */
+	/*
+	 * changing the bounding set needs SETPCAP, which a container or unit may lack: then skip it
+	 */
 	what = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) ? CAPNG_SELECT_BOTH
 								   : CAPNG_SELECT_CAPS;
 	for (size_t i = 0; i < COUNT_OF(wanted); i++)

@@ -15,5 +15,5 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* Appends the names of what was kept: "NET_ADMIN SYS_ADMIN …". */
+/* Appends the names of the capabilities that were kept: "NET_ADMIN SYS_ADMIN …". */
 MUST_CHECK bool sandbox_enter(struct buf *kept, struct error *err);

@@ -60,15 +60,15 @@ static const char *const allowed[] = {
 	"getpeername", "getsockopt", "setsockopt", "send", "sendto", "sendmsg", "sendmmsg", "recv",
 	"recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64",
 	/*
-	 * The tools of iptables. A host can change to legacy rules while we run, so this can't
-	 * depend on the backend of the start.
+	 * The iptables tools. A host can change to legacy rules while we run, so this does not
+	 * depend on the backend at the start.
 	 */
 	"fork", "vfork", "execve", "wait4", "waitid", "waitpid", "pidfd_open", "pidfd_send_signal",
 	/* a procfs of our own where /proc/sys is read-only (edge/netlink/netns.c): mounted nowhere
 	 */
 	"fsopen", "fsconfig", "fsmount"};
 
-/* Nothing of ours or our libraries' calls them, and each would own the host. */
+/* Neither we nor our libraries call these, and each would give away the host. */
 static const char *const deadly[] = {
 	"kexec_load",
 	"kexec_file_load",
@@ -114,7 +114,7 @@ static const char *const deadly[] = {
 #endif
 };
 
-/* With one argument that is compared under a mask. */
+/* Allowed if an argument, under a mask, has a value. */
 static const struct {
 	const char *name;
 	unsigned int argument;
@@ -125,7 +125,7 @@ static const struct {
 	{"socket", 0, UINT32_MAX, AF_INET},
 	{"socket", 0, UINT32_MAX, AF_INET6},
 	{"setns", 1, UINT32_MAX, CLONE_NEWNET},
-	/* no namespaces but by setns */
+	/* no new namespaces; only setns */
 	{"clone",
 #ifdef __s390__
 	 1,
@@ -138,8 +138,8 @@ static const struct {
 };
 
 /*
- * Where a refused call returns its result in the interrupted thread. Elsewhere the kernel refuses
- * by itself, and its log has the line.
+ * Returns an error from the refused call in the interrupted thread. On other machines the kernel
+ * refuses it, and only the kernel's log has the line.
  */
 #if defined(__x86_64__)
 #define SET_RESULT(context, value) ((context)->uc_mcontext.gregs[REG_RAX] = (value))
@@ -152,8 +152,8 @@ static const struct {
 enum { REFUSE = SCMP_ACT_TRAP, MAX_CALL = 1024 };
 
 /*
- * Not an interruption at any place: it comes at a call that is off the list, so never from within
- * malloc or the log, all of whose calls are on it.
+ * This signal does not interrupt just anywhere: it comes from a call that is not on the list. So it
+ * never interrupts malloc or the log, whose calls are all on it.
  */
 static void take_refused(int signal, siginfo_t *info, void *context)
 {
@@ -215,7 +215,7 @@ static int add_rules(scmp_filter_ctx filter)
 					seccomp_syscall_resolve_name(narrow[i].name), 1,
 					SCMP_CMP(narrow[i].argument, SCMP_CMP_MASKED_EQ,
 						 narrow[i].mask, narrow[i].value));
-	/* its flags lie in memory, where no filter looks: the C library falls back to clone */
+	/* its flags are in memory, which a filter can't read: the C library falls back to clone */
 	if (!code)
 		code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return code;
@@ -230,10 +230,10 @@ bool sandbox_filter_calls(struct error *err)
 		seccomp_release(filter);
 		return false;
 	}
-	/* Where it can, the kernel's log says what was trapped and killed, of the tools too. */
+	/* If possible, the kernel's log names what was trapped and killed, also in the tools. */
 	if (!code)
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	/* a tree, for the list is long and is walked at every call */
+	/* a tree, because the list is long and is searched at every call */
 	code = code ? code : seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	code = code ? code : add_rules(filter);
 	code = code ? code : seccomp_load(filter);

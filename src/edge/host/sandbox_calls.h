@@ -4,5 +4,7 @@
 
 #include "base/error.h"
 
-/* For this thread, those it starts and all children, for good. no_new_privs must be set. */
+/*
+ * Applies to this thread, threads it starts, and all children; permanent. no_new_privs must be set.
+ */
 MUST_CHECK bool sandbox_filter_calls(struct error *err);

@@ -14,7 +14,7 @@
 
 enum {
 	MAX_CONNECTIONS = 32,
-	PATIENCE_MS = 10000, /* for a request to come, or an answer to be read */
+	PATIENCE_MS = 10000, /* for a request to arrive, or an answer to be read */
 	BACKLOG = 16,
 };
 
@@ -29,22 +29,22 @@ static const struct {
 
 enum { FOREVER = -1 };
 
-/* A connection, as long as it lasts. */
+/* A connection while it is open. */
 struct guest {
-	struct MHD_Connection *connection; /* NULL: the place is free */
-	bool waits;			   /* for the caller's answer to page, */
-	bool served;			   /* which is being made */
+	struct MHD_Connection *connection; /* NULL: the slot is free */
+	bool waits;			   /* waits for the caller's answer to page */
+	bool served;			   /* that answer is being made */
 	enum status_page page;
-	uint64_t accepts; /* with a pass: the digest of a file; 0: none */
+	uint64_t accepts; /* digest that a POST /pass accepts; 0: none */
 	struct MHD_Response *answer;
 	unsigned int code;
-	int64_t until_ms; /* it is shown out then; FOREVER: it waits for us */
+	int64_t until_ms; /* closed then; FOREVER: it waits for us */
 };
 
 struct status_server {
 	struct MHD_Daemon *http;
-	char *path;  /* of a unix socket, to be removed … */
-	ino_t inode; /* … if it is still this one */
+	char *path;  /* of a unix socket, to remove at the end */
+	ino_t inode; /* if it is still this one */
 	struct guest guests[MAX_CONNECTIONS];
 };
 
@@ -82,7 +82,7 @@ static void forget_answer(struct guest *guest)
 	guest->accepts = 0;
 }
 
-/* The library lets in no more than there are places. */
+/* The library accepts no more connections than there are slots. */
 static void greet(void *server, struct MHD_Connection *c, void **guest_of_connection,
 		  enum MHD_ConnectionNotificationCode what)
 {
@@ -102,7 +102,7 @@ static void greet(void *server, struct MHD_Connection *c, void **guest_of_connec
 		}
 }
 
-/* It may ask again on the same connection. */
+/* The client may send another request on this connection. */
 static void end_request(void *server UNUSED, struct MHD_Connection *c UNUSED, void **seen,
 			enum MHD_RequestTerminationCode why UNUSED)
 {
@@ -136,11 +136,11 @@ static enum MHD_Result handle(void *server UNUSED, struct MHD_Connection *c, con
 {
 	const struct guest *guest = *seen;
 
-	if (*upload_len) { /* nothing that is sent is wanted */
+	if (*upload_len) { /* request bodies are ignored */
 		*upload_len = 0;
 		return MHD_YES;
 	}
-	if (guest) /* called again: the answer is there */
+	if (guest) /* called again: the answer is ready */
 		return MHD_queue_response(c, guest->code, guest->answer);
 	for (size_t i = 0; i < COUNT_OF(pages); i++) {
 		bool posts = i == STATUS_PASS;
@@ -158,7 +158,7 @@ static enum MHD_Result handle(void *server UNUSED, struct MHD_Connection *c, con
 
 /* --- the socket --- */
 
-/* Of a daemon that was killed: nobody listens there any more. Anything else is somebody's. */
+/* Left by a daemon that was killed: nobody listens there. Anything else is not ours. */
 static bool remove_stale(const char *path, const struct sockaddr_un *at, struct error *err)
 {
 	AUTO_CLOSE int fd = -1;
@@ -283,7 +283,7 @@ int status_fd(const struct status_server *s)
 	return MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
-/* Who says nothing, or reads nothing, makes room for others: the library sees the end of it. */
+/* Closes connections that send or read nothing, to make room; the library notices. */
 static void show_out(struct status_server *s)
 {
 	int64_t now = clock_ms();
@@ -309,7 +309,7 @@ static bool is_full(const struct status_server *s)
 	return true;
 }
 
-/* Where it was full the library lets the next ones in only when it is called again. */
+/* After it was full, the library accepts the next connections only when it is called again. */
 static void run(struct status_server *s)
 {
 	bool full = is_full(s);

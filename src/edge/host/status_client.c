@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who answers at the status socket's place need not be the daemon: when that does not run, a
- * loopback port is anybody's. So we look who it is, and believe root and ourselves.
+ * The program at the status socket's address need not be the daemon: while the daemon does not run,
+ * anybody can use its loopback port. So we check the peer, and trust only root and ourselves.
  */
 #include "edge/host/status.h"
 
@@ -22,7 +22,7 @@ static bool is_trusted(uid_t uid, const char *listen, struct error *err)
 {
 	if (uid == 0 || uid == geteuid())
 		return true;
-	return error_set(err, -1, "at %s answers user %u, not a daemon of root's", listen, uid);
+	return error_set(err, -1, "user %u answers at %s, not root's daemon", uid, listen);
 }
 
 /* --- a unix socket --- */
@@ -45,7 +45,7 @@ static bool connect_unix(int fd, const char *path, struct error *err)
 
 /* --- a port --- */
 
-/* The owner of the socket that listens at this loopback address: a line of /proc/net/tcp. */
+/* The owner of the socket that listens at this loopback address, from /proc/net/tcp. */
 static bool find_listener(uid_t *uid, const struct sockaddr_in *at)
 {
 	FILE *f = fopen("/proc/self/net/tcp", "re");
@@ -81,14 +81,15 @@ static bool connect_port(int fd, const char *listen, struct error *err)
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)))
 		return error_set(err, errno, "no daemon answers on %s", listen);
 	if (!find_listener(&uid, &at))
-		return error_set(err, -1, "it can't be told who answers on %s", listen);
+		return error_set(err, -1, "the owner of the socket on %s is unknown", listen);
 	return is_trusted(uid, listen, err);
 }
 
 /* -1 with err. */
 static int connect_to(const char *listen, struct error *err)
 {
-	struct timeval patience = {.tv_sec = ASK_MS / 1000}; /* a full backlog makes connect wait */
+	/* if the backlog is full, connect waits */
+	struct timeval patience = {.tv_sec = ASK_MS / 1000};
 	bool is_path = *listen == '/';
 	int fd = socket(is_path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -103,7 +104,7 @@ static int connect_to(const char *listen, struct error *err)
 
 /* --- the request --- */
 
-/* HTTP/1.0: the answer ends where the connection does. */
+/* HTTP/1.0: the answer ends when the connection is closed. */
 static bool send_request(int fd, const char *path, bool post, struct error *err)
 {
 	AUTO_BUF struct buf request = {0};
@@ -125,7 +126,7 @@ static bool read_answer(int fd, struct buf *answer, int64_t until_ms, struct err
 		ssize_t n;
 
 		if (left <= 0 || poll(&p, 1, (int)left) == 0)
-			return error_set(err, ETIMEDOUT, "no whole answer came");
+			return error_set(err, ETIMEDOUT, "the answer is incomplete");
 		n = recv(fd, part, sizeof(part), MSG_DONTWAIT);
 		if (!n)
 			return true;
@@ -138,7 +139,7 @@ static bool read_answer(int fd, struct buf *answer, int64_t until_ms, struct err
 	}
 }
 
-/* "HTTP/1.1 200 OK", lines, an empty one, the body. */
+/* "HTTP/1.1 200 OK", header lines, an empty line, the body. */
 static bool split_answer(struct buf *body, long *code, const struct buf *answer, struct error *err)
 {
 	const char *text = buf_text(answer), *end = strstr(text, "\r\n\r\n"), *length;

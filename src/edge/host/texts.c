@@ -13,7 +13,7 @@ void texts_free(struct texts *t)
 	*t = (struct texts){0};
 }
 
-/* "/etc/harborwall/office.txt", as near to how the configuration was named as can be. */
+/* "/etc/harborwall/office.txt", spelled as close as possible to how the configuration was named. */
 static const char *path_of_list(struct arena *a, const char *config, const char *name)
 {
 	const char *slash = strrchr(config, '/');
@@ -45,7 +45,7 @@ static void read_list(struct texts *t, size_t *left, const char *name, const cha
 	add_list(t, '+', name, buf_text(&text), text.len);
 }
 
-/* Some string begins with "@", maybe in an escape. */
+/* Some string begins with "@", maybe as an escape. */
 static bool may_name_lists(const char *text, size_t len)
 {
 	static const char escaped[] = "\\u0040";
@@ -71,7 +71,7 @@ bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *er
 	if (!file_read_within(&t->bytes, path, CONFIG_MAX_BYTES, pipe_ms, err))
 		return false;
 	t->len = t->bytes.len;
-	/* few name a list, and others need no tree for it */
+	/* few files name a list, and the others need no parsing here */
 	if (!may_name_lists(buf_text(&t->bytes), t->len))
 		return true;
 	if (!config_parse(&kept, &diags, buf_text(&t->bytes), t->len))

@@ -15,21 +15,21 @@
 
 struct texts {
 	struct buf bytes;
-	size_t len; /* of the configuration's own text */
+	size_t len; /* of the configuration itself */
 };
 void texts_free(struct texts *t);
 #define AUTO_TEXTS __attribute__((cleanup(texts_free)))
 
-/* The largest that is kept: as much for the lists as for the configuration, and their names. */
+/* The largest size: as much for the lists as for the configuration, plus their names. */
 enum { TEXTS_MAX_BYTES = 2 * CONFIG_MAX_BYTES + (1 << 20) };
-enum { TEXTS_PIPE_MS = 10000 }; /* where nobody else waits */
+enum { TEXTS_PIPE_MS = 10000 }; /* if nobody else waits */
 
 /*
- * False: the configuration itself can't be read. A list that can't be is said by whoever decodes
- * it. pipe_ms: what is no file, but a pipe, gets so long.
+ * False: the configuration itself can't be read. An unreadable list is reported when it is decoded.
+ * pipe_ms: how long to read a pipe.
  */
 MUST_CHECK bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *err);
-/* Bytes that were kept. */
+/* Takes bytes that were saved. */
 void texts_split(struct texts *t);
-/* The lists, in the arena and in the bytes. path: of the configuration. */
+/* The lists, in the arena and inside the bytes. path: of the configuration. */
 void texts_lists(list_files *files, struct arena *a, const struct texts *t, const char *path);

@@ -14,22 +14,21 @@ enum {
 	FOLDER_ITSELF = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR,
 	NAMES_IN_FOLDER = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
 	FILE_ITSELF = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF,
-	MAX_LINKS = 40, /* as the kernel */
+	MAX_LINKS = 40, /* the kernel's limit */
 	MAX_WATCHED = 4096,
 };
 
-/* A path on its way to the file: what is resolved, and what is not yet. */
+/* A path on its way to the file: the resolved part, and the rest. */
 struct walk {
 	struct watch *w;
-	char at[PATH_MAX]; /* "" is the root; no symlink in it */
+	char at[PATH_MAX]; /* "" is the root; contains no symlink */
 	char rest[PATH_MAX];
 	uint32_t n_links;
-	bool listen; /* to names everywhere */
+	bool listen; /* watch all names in every folder */
 	bool arrived;
 };
 
-/* The same inode twice is one watch for the kernel: asked again, it answers with the same number.
- */
+/* Two watches on one inode are one for the kernel: it answers with the same number. */
 static void watch_place(struct watch *w, const char *path, const char *name, uint32_t events)
 {
 	struct watched *place;
@@ -48,7 +47,7 @@ static void watch_place(struct watch *w, const char *path, const char *name, uin
 	w->n++;
 }
 
-/* The next part of the path, taken off. False: there is none left. */
+/* Takes the next part off the path. False: there is none left. */
 static bool next_part(struct walk *k, char part[NAME_MAX + 1])
 {
 	const char *start = k->rest + strspn(k->rest, "/");
@@ -62,7 +61,7 @@ static bool next_part(struct walk *k, char part[NAME_MAX + 1])
 	return true;
 }
 
-/* What the link says comes before the rest. */
+/* The link's target comes before the rest. */
 static bool follow(struct walk *k, const char *target)
 {
 	char joined[PATH_MAX];
@@ -76,7 +75,7 @@ static bool follow(struct walk *k, const char *target)
 	return true;
 }
 
-/* False: the walk ends here, for good or bad. */
+/* False: the walk ends here, successfully or not. */
 static bool step(struct walk *k)
 {
 	char part[NAME_MAX + 1], path[PATH_MAX], target[PATH_MAX];
@@ -88,11 +87,14 @@ static bool step(struct walk *k)
 		return false;
 	if (snprintf(path, sizeof(path), "%s/%s", k->at, part) >= (int)sizeof(path))
 		return false;
-	/* A folder says itself that it goes; a link or a file may be replaced at its name only. */
+	/*
+	 * A folder reports its own removal. A link or a file may be replaced under its name, which
+	 * only the folder reports.
+	 */
 	leads = !k->listen && !lstat(path, &st) && S_ISDIR(st.st_mode);
 	watch_place(k->w, k->at, part, leads ? FOLDER_ITSELF : FOLDER_ITSELF | NAMES_IN_FOLDER);
 	if (lstat(path, &st) < 0 || (leads && !S_ISDIR(st.st_mode)))
-		return false; /* it may come */
+		return false; /* it may be created later */
 	if (S_ISLNK(st.st_mode)) {
 		len = readlink(path, target, sizeof(target) - 1);
 		if (len < 0)
@@ -108,13 +110,13 @@ static bool step(struct walk *k)
 	return false;
 }
 
-/* False: there is no file at the end of it. */
+/* False: there is no file at the end of the path. */
 static bool walk(struct watch *w, const char *path, bool listen)
 {
 	struct walk k = {.w = w, .listen = listen};
 
 	if (*path != '/' && !getcwd(k.at, sizeof(k.at)))
-		return true; /* it never will be: where we are is gone */
+		return true; /* it never will be: this folder is gone */
 	snprintf(k.rest, sizeof(k.rest), "%s", path);
 	while (step(&k))
 		;
@@ -122,9 +124,9 @@ static bool walk(struct watch *w, const char *path, bool listen)
 }
 
 /*
- * All of it again, for any part may be another one now. While the file is there, folders that only
- * lead to it are asked about themselves alone: others' names that come and go in /tmp or /etc wake
- * nobody. Before it is there it may come by any name on the way.
+ * Walks the whole path again, because any part may have changed. While the file exists, folders on
+ * the way are watched themselves, without their entries, so that other files in /tmp or /etc wake
+ * nobody. While it does not exist, entries are watched, too.
  */
 static void look(struct watch *w)
 {
@@ -177,11 +179,12 @@ bool watch_open(struct watch *w, const char *path, struct error *err)
 	return true;
 }
 
-/* Names that are nothing to us come and go in folders that others use, too. */
+/* Other names come and go in shared folders. */
 static bool matters(const struct watch *w, const struct inotify_event *event)
 {
 	if (!event->len)
-		return !(event->mask & IN_IGNORED); /* the place itself, or events were lost */
+		/* the watched place itself, or events were lost */
+		return !(event->mask & IN_IGNORED);
 	for (uint32_t i = 0; i < w->n; i++)
 		if (w->places[i].wd == event->wd && !strcmp(w->places[i].name, event->name))
 			return true;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tells when one of some files may have changed (inotify(7)): written in place, renamed over,
- * swapped by a symlink anywhere in its path, deleted and back, its folder too. Watches the file
- * itself and every folder on the way to it; names in a folder only where one is a link or the file,
- * or while there is no file. Says "maybe": the reader compares contents. Changes that inotify does
- * not see (network file systems, mounts) are for the caller's timer.
+ * swapped by a symlink anywhere in its path, deleted and created again, with its folder, too.
+ * Watches the file and every folder on the way to it; entries of a folder only if one of them is a
+ * link or the file, or while the file is missing. It only says "maybe"; the caller compares
+ * contents. inotify does not see changes on network file systems and of mounts; the caller needs a
+ * timer for these.
  */
 #pragma once
 
 #include "base/error.h"
 
 struct watch {
-	int fd; /* readable when there is something; -1: closed */
+	int fd; /* readable after a change; -1: closed */
 	char **paths;
 	uint32_t n_paths;
 	struct watched {
@@ -26,11 +27,13 @@ struct watch {
 		.fd = -1                                                                           \
 	}
 
-/* Folders that are not there yet are no error: they are waited for. */
+/* Missing folders are no error: they are waited for. */
 MUST_CHECK bool watch_open(struct watch *w, const char *path, struct error *err);
-/* These from now on. True: they are others than before, so one may have changed unseen. */
+/*
+ * Watches these files from now on. True: they are not the same as before, so one may have changed
+ * unnoticed.
+ */
 bool watch_paths(struct watch *w, const char *const *paths, uint32_t n);
-/* Takes what there is and looks again at what is to be watched. Never blocks. True: it may have
- * changed. */
+/* Reads the events and updates the watches. Never blocks. True: a file may have changed. */
 bool watch_take(struct watch *w);
 void watch_close(struct watch *w);

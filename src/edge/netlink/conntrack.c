@@ -24,12 +24,16 @@ struct search {
 	bool more; /* than a round takes */
 };
 
-static struct ip ip_of(const struct nf_conntrack *ct, enum nf_conntrack_attr attr)
+/* v4 and v6: the attribute in each family. */
+static struct ip ip_of(const struct nf_conntrack *ct, enum nf_conntrack_attr v4,
+		       enum nf_conntrack_attr v6)
 {
-	struct ip ip = {.family = 4};
-	uint32_t net = nfct_get_attr_u32(ct, attr);
+	bool is_v6 = nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET6;
+	struct ip ip = {.family = is_v6 ? 6 : 4};
+	const void *bytes = nfct_get_attr(ct, is_v6 ? v6 : v4);
 
-	memcpy(ip.bytes, &net, sizeof(net));
+	if (bytes)
+		memcpy(ip.bytes, bytes, is_v6 ? 16 : 4);
 	return ip;
 }
 
@@ -40,11 +44,11 @@ static uint16_t port_of(const struct nf_conntrack *ct, enum nf_conntrack_attr at
 
 static struct connection connection_of(const struct nf_conntrack *ct)
 {
-	return (struct connection){.src = ip_of(ct, ATTR_ORIG_IPV4_SRC),
-				   .dst = ip_of(ct, ATTR_ORIG_IPV4_DST),
+	return (struct connection){.src = ip_of(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC),
+				   .dst = ip_of(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST),
 				   .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
 				   .dport = port_of(ct, ATTR_ORIG_PORT_DST),
-				   .answers = ip_of(ct, ATTR_REPL_IPV4_SRC),
+				   .answers = ip_of(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC),
 				   .answers_port = port_of(ct, ATTR_REPL_PORT_SRC),
 				   .mark = nfct_get_attr_u32(ct, ATTR_MARK)};
 }
@@ -92,7 +96,6 @@ static bool dump(struct nfct_handle *h, uint32_t bit, looker *look, void *data, 
 		return error_set(err, errno, "filter connections");
 	if (bit)
 		nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &mark);
-	nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_INET);
 	nfct_callback_register(h, NFCT_T_ALL, look, data);
 	result = nfct_query(h, NFCT_Q_DUMP_FILTER, filter);
 	nfct_callback_unregister(h);
@@ -229,13 +232,11 @@ bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint3
 
 static void describe(struct nf_conntrack *ct, uint8_t proto, const struct probe_flow *flow)
 {
-	uint32_t src, dst;
+	bool is_v6 = flow->src.family == 6;
 
-	memcpy(&src, flow->src.bytes, sizeof(src));
-	memcpy(&dst, flow->dst.bytes, sizeof(dst));
-	nfct_set_attr_u8(ct, ATTR_L3PROTO, AF_INET);
-	nfct_set_attr_u32(ct, ATTR_IPV4_SRC, src);
-	nfct_set_attr_u32(ct, ATTR_IPV4_DST, dst);
+	nfct_set_attr_u8(ct, ATTR_L3PROTO, is_v6 ? AF_INET6 : AF_INET);
+	nfct_set_attr(ct, is_v6 ? ATTR_IPV6_SRC : ATTR_IPV4_SRC, flow->src.bytes);
+	nfct_set_attr(ct, is_v6 ? ATTR_IPV6_DST : ATTR_IPV4_DST, flow->dst.bytes);
 	nfct_set_attr_u8(ct, ATTR_L4PROTO, proto);
 	if (proto == IPPROTO_ICMP) {
 		nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, ICMP_ECHO);

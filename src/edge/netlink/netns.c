@@ -27,9 +27,10 @@ enum { MAX_CGROUP_BYTES = 64 << 10, LOUD_BYTES = 16 << 10 };
 
 /* Of the host's, which has too many, routes are not heard of. */
 static const int rule_groups[] = {NFNLGRP_NFTABLES, 0};
-static const int route_groups[] = {RTNLGRP_LINK,      RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV4_ROUTE,
-				   RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_NETCONF, 0};
-static const int host_groups[] = {RTNLGRP_IPV4_NETCONF, 0};
+static const int route_groups[] = {RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV4_ROUTE,
+				   RTNLGRP_IPV4_RULE,  RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_IFADDR,
+				   RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF, 0};
+static const int host_groups[] = {RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, 0};
 
 /* Without nfnetlink there is nothing to talk to, and nothing to hear: x_tables has no netlink. */
 static bool open_nfnetlink(struct ns *ns, struct error *err)
@@ -352,11 +353,17 @@ void ns_close(struct ns *ns)
 
 /* --- forwarding --- */
 
+static const char *switch_of(uint8_t family)
+{
+	return family == 6 ? "/proc/sys/net/ipv6/conf/all/forwarding"
+			   : "/proc/sys/net/ipv4/ip_forward";
+}
+
 /*
  * /proc/sys/net shows the namespace of the task that opens it. In a container /proc/sys is often
  * read-only: a procfs of our own, mounted nowhere (fsmount(2)), is not.
  */
-static int open_own_proc(int flags)
+static int open_own_proc(const char *path, int flags)
 {
 	AUTO_CLOSE int fs = (int)syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC);
 	AUTO_CLOSE int mount = -1;
@@ -364,50 +371,56 @@ static int open_own_proc(int flags)
 	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
 	mount = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-	return mount < 0 ? -1 : openat(mount, "sys/net/ipv4/ip_forward", flags);
+	return mount < 0 ? -1 : openat(mount, path + strlen("/proc/"), flags);
 }
 
-static int open_forward(int flags)
+static int open_switch(const char *path, int flags)
 {
-	int fd = open("/proc/sys/net/ipv4/ip_forward", flags | O_CLOEXEC);
+	int fd = open(path, flags | O_CLOEXEC);
 
-	return fd < 0 && errno == EROFS ? open_own_proc(flags | O_CLOEXEC) : fd;
+	return fd < 0 && errno == EROFS ? open_own_proc(path, flags | O_CLOEXEC) : fd;
 }
 
 /* Opened in the namespace, used outside. */
-static bool open_forward_of(int *fd, const struct ns *ns, int flags, struct error *err)
+static bool open_forward_of(int *fd, const struct ns *ns, uint8_t family, int flags,
+			    struct error *err)
 {
 	int home;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	*fd = open_forward(flags);
+	*fd = open_switch(switch_of(family), flags);
 	if (*fd < 0)
-		error_set(err, errno, "open /proc/sys/net/ipv4/ip_forward");
+		error_set(err, errno, "open %s", switch_of(family));
 	ns_leave(home);
 	return *fd >= 0;
 }
 
-bool ns_get_forward(const struct ns *ns, int *value, struct error *err)
+bool ns_get_forward(const struct ns *ns, uint8_t family, int *value, struct error *err)
 {
 	AUTO_CLOSE int fd = -1;
 	char digit;
 
-	if (!open_forward_of(&fd, ns, O_RDONLY, err))
-		return false;
+	if (!open_forward_of(&fd, ns, family, O_RDONLY, err)) {
+		if (family != 6 || err->code != ENOENT)
+			return false;
+		*err = (struct error){0};
+		*value = 0;
+		return true;
+	}
 	if (read(fd, &digit, 1) != 1)
-		return error_set(err, errno, "read ip_forward");
+		return error_set(err, errno, "read %s", switch_of(family));
 	*value = digit != '0';
 	return true;
 }
 
-bool ns_set_forward(const struct ns *ns, int value, struct error *err)
+bool ns_set_forward(const struct ns *ns, uint8_t family, int value, struct error *err)
 {
 	AUTO_CLOSE int fd = -1;
 
-	if (!open_forward_of(&fd, ns, O_WRONLY, err))
+	if (!open_forward_of(&fd, ns, family, O_WRONLY, err))
 		return false;
 	if (write(fd, value ? "1\n" : "0\n", 2) != 2)
-		return error_set(err, errno, "write ip_forward");
+		return error_set(err, errno, "write %s", switch_of(family));
 	return true;
 }

@@ -72,6 +72,7 @@ void ns_close(struct ns *ns);
 MUST_CHECK bool ns_enter(int *home, const struct ns *ns, struct error *err);
 void ns_leave(int home);
 
-/* net/ipv4/ip_forward of the namespace; *value 0 or 1. */
-MUST_CHECK bool ns_get_forward(const struct ns *ns, int *value, struct error *err);
-MUST_CHECK bool ns_set_forward(const struct ns *ns, int value, struct error *err);
+/* Whether the namespace forwards packets of a family, 4 or 6; *value 0 or 1, 0 where the kernel has
+ * no IPv6. */
+MUST_CHECK bool ns_get_forward(const struct ns *ns, uint8_t family, int *value, struct error *err);
+MUST_CHECK bool ns_set_forward(const struct ns *ns, uint8_t family, int value, struct error *err);

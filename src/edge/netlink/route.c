@@ -23,13 +23,18 @@ static uint32_t next_seq(void)
 	return ++seq;
 }
 
-static struct request make_request(uint16_t type, uint16_t flags)
+static unsigned char af(uint8_t family)
+{
+	return family == 6 ? AF_INET6 : AF_INET;
+}
+
+static struct request make_request(uint16_t type, uint16_t flags, uint8_t family)
 {
 	return (struct request){
 		.header = {.nlmsg_type = type,
 			   .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
 			   .nlmsg_seq = next_seq()},
-		.body = {.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN},
+		.body = {.rtm_family = af(family), .rtm_table = RT_TABLE_MAIN},
 	};
 }
 
@@ -41,6 +46,7 @@ static void finish(struct buf *b)
 /* --- reading --- */
 
 struct reading {
+	uint8_t family;	    /* 4 or 6 */
 	route_list *routes; /* ours, no more than most (0: no bound), or */
 	uint32_t most;
 	host_prefix_list *prefixes; /* everybody else's */
@@ -51,9 +57,9 @@ static struct ip take_ip(struct attrs value)
 {
 	struct ip ip = {0};
 
-	if (value.len == 4) {
-		ip.family = 4;
-		memcpy(ip.bytes, value.bytes, 4);
+	if (value.len == 4 || value.len == 16) {
+		ip.family = value.len == 4 ? 4 : 6;
+		memcpy(ip.bytes, value.bytes, value.len);
 	}
 	return ip;
 }
@@ -100,6 +106,12 @@ static bool is_default(const struct rtmsg *body)
 	       body->rtm_type == RTN_UNICAST;
 }
 
+/* What every interface has for itself says nothing of where packets go. */
+static bool is_link_local(struct prefix p)
+{
+	return p.ip.family == 6 && p.ip.bytes[0] == 0xfe && (p.ip.bytes[1] & 0xc0) == 0x80;
+}
+
 static bool take_route(void *context, const struct nlmsghdr *message, struct error *err)
 {
 	const struct rtmsg *body = NLMSG_DATA(message);
@@ -111,11 +123,11 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 		return true;
 	attrs = (struct attrs){(const uint8_t *)message + sizeof(struct request),
 			       message->nlmsg_len - sizeof(struct request)};
-	if (body->rtm_family != AF_INET || body->rtm_flags & RTM_F_CLONED)
+	if (body->rtm_family != af(r->family) || body->rtm_flags & RTM_F_CLONED)
 		return true;
 	dst.ip = take_ip(attr_find(attrs, RTA_DST));
 	dst.len = body->rtm_dst_len;
-	if (!dst.ip.family && !is_default(body))
+	if ((!dst.ip.family && !is_default(body)) || is_link_local(dst))
 		return true;
 	if (r->most && r->routes && r->routes->n == r->most)
 		return error_set(err, -1, "more than %u routes bear our protocol number", r->most);
@@ -126,15 +138,18 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 				       .origin = NONE,
 				       .table = take_u32(attr_find(attrs, RTA_TABLE))};
 	if (r->prefixes && is_taken(body))
-		*list_add(r->a, r->prefixes) = (struct host_prefix){dst, device_of(r->a, attrs),
-								    dead_name(body->rtm_type)};
+		*list_add(r->a, r->prefixes) =
+			(struct host_prefix){.prefix = dst,
+					     .device = device_of(r->a, attrs),
+					     .dead = dead_name(body->rtm_type),
+					     .advertised = body->rtm_protocol == RTPROT_RA};
 	return true;
 }
 
 static bool read_routes(struct reading *r, const struct ns *ns, struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
-	struct request request = make_request(RTM_GETROUTE, NLM_F_DUMP);
+	struct request request = make_request(RTM_GETROUTE, NLM_F_DUMP, r->family);
 
 	/* strict checking of dumps: the kernel leaves out what is not asked for */
 	request.body.rtm_table = RT_TABLE_UNSPEC;
@@ -156,10 +171,13 @@ static int by_destination(const void *left, const void *right)
 
 bool route_read(route_list *routes, struct arena *a, const struct ns *ns, struct error *err)
 {
-	struct reading r = {.routes = routes, .most = ns->most_routes, .a = a};
+	each_family (family) {
+		struct reading r = {
+			.family = family, .routes = routes, .most = ns->most_routes, .a = a};
 
-	if (!read_routes(&r, ns, err))
-		return false;
+		if (!read_routes(&r, ns, err))
+			return false;
+	}
 	if (routes->n)
 		qsort(routes->items, routes->n, sizeof(*routes->items), by_destination);
 	return true;
@@ -208,9 +226,9 @@ static bool name_devices(struct naming *n, const struct ns *ns, struct error *er
 }
 
 bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a, const struct ns *ns,
-			 struct error *err)
+			 uint8_t family, struct error *err)
 {
-	struct reading r = {.prefixes = prefixes, .a = a};
+	struct reading r = {.family = family, .prefixes = prefixes, .a = a};
 	struct naming n = {.prefixes = prefixes, .a = a};
 
 	return read_routes(&r, ns, err) && name_devices(&n, ns, err);
@@ -258,7 +276,9 @@ static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struc
 		 struct error *err)
 {
 	AUTO_BUF struct buf b = {0};
-	struct request request = make_request(type, (uint16_t)(NLM_F_ACK | flags));
+	const uint8_t family = route->dst.ip.family;
+	const size_t len = ip_bits(route->dst.ip) / 8;
+	struct request request = make_request(type, (uint16_t)(NLM_F_ACK | flags), family);
 
 	request.body.rtm_table = RT_TABLE_UNSPEC; /* larger numbers go into the attribute only */
 	request.body.rtm_dst_len = route->dst.len;
@@ -268,9 +288,9 @@ static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struc
 				 : route->via.family  ? RT_SCOPE_UNIVERSE
 						      : RT_SCOPE_LINK;
 	buf_add(&b, &request, sizeof(request));
-	nla_bytes(&b, RTA_DST, route->dst.ip.bytes, 4);
+	nla_bytes(&b, RTA_DST, route->dst.ip.bytes, len);
 	if (route->via.family)
-		nla_bytes(&b, RTA_GATEWAY, route->via.bytes, 4);
+		nla_bytes(&b, RTA_GATEWAY, route->via.bytes, len);
 	if (route->device)
 		nla_bytes(&b, RTA_OIF, &route->device, sizeof(route->device));
 	nla_bytes(&b, RTA_TABLE, &route->table, sizeof(route->table));
@@ -278,31 +298,39 @@ static bool talk(const struct ns *ns, uint16_t type, uint16_t flags, const struc
 	return netlink_talk(ns->route_fd, b.data, b.len, request.header.nlmsg_seq, 1, NULL, err);
 }
 
-/* Ours to the same prefix by another gateway. NULL: there is none. */
-static const struct route *find_ours(const route_list *routes, const struct route *route)
+static bool is_ours(bool *ours, const struct ns *ns, const struct route *route, struct error *err)
 {
-	list_each (r, routes)
-		if (route_compare(r, route) == 0)
-			return r;
-	return NULL;
+	AUTO_RELEASE struct arena a = {0};
+	route_list routes = {0};
+
+	*ours = false;
+	if (!route_read(&routes, &a, ns, err))
+		return false;
+	list_each (r, &routes)
+		*ours |= route_compare(r, route) == 0;
+	return true;
 }
 
 /*
  * NLM_F_REPLACE would take the first route to the prefix, whosever it is: so it is said only when
- * the one that stands is ours.
+ * the one that stands is ours. All routes are read for that, so only where one stands: a list may
+ * need thousands.
  */
 bool route_add(const struct ns *ns, const struct route *route, struct error *err)
 {
-	AUTO_RELEASE struct arena a = {0};
-	route_list routes = {0};
+	struct error refused = {0};
 	bool ours;
 
-	if (!route_read(&routes, &a, ns, err))
-		return false;
-	ours = find_ours(&routes, route);
-	if (talk(ns, RTM_NEWROUTE, (uint16_t)(NLM_F_CREATE | (ours ? NLM_F_REPLACE : NLM_F_EXCL)),
-		 route, err))
+	if (talk(ns, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route, &refused))
 		return true;
+	if (refused.code == EEXIST) {
+		if (!is_ours(&ours, ns, route, err))
+			return false;
+		if (ours && talk(ns, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, err))
+			return true;
+	}
+	if (!err->text[0])
+		*err = refused;
 	return error_wrap(err, "add route %s via %s", prefix_format(route->dst).s,
 			  ip_format(route->via).s);
 }

@@ -14,11 +14,12 @@ typedef LIST(struct host_prefix) host_prefix_list;
 MUST_CHECK bool route_read(route_list *routes, struct arena *a, const struct ns *ns,
 			   struct error *err);
 /*
- * Every IPv4 prefix that the namespace's main table routes, and its addresses. Without ours. A
- * default route has length 0; the preferred one comes first.
+ * Every prefix of a family (4 or 6) that the namespace's main table routes, and its addresses.
+ * Without ours, and without link-local ones. A default route has length 0; the preferred one comes
+ * first.
  */
 MUST_CHECK bool route_read_prefixes(host_prefix_list *prefixes, struct arena *a,
-				    const struct ns *ns, struct error *err);
+				    const struct ns *ns, uint8_t family, struct error *err);
 /* An interface of this name is there: has_interface takes what can not be found out for there. */
 bool route_has_interface(const struct ns *ns, const char *name);
 MUST_CHECK bool route_has_link(bool *has, const struct ns *ns, const char *name, struct error *err);

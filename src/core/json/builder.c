@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/json/draft.h"
+#include "core/json/builder.h"
 
 #include "base/foreign.h"
 
@@ -7,7 +7,7 @@
 
 /* --- values of a parsed text --- */
 
-/* The opening bracket, or the value itself. */
+/* Writes the opening bracket, or the whole scalar. */
 static void write_begin(struct buf *out, const struct json *json, uint32_t node)
 {
 	const struct json_node *n = &json->nodes[node];
@@ -34,7 +34,7 @@ void json_write(struct buf *out, const struct json *json, uint32_t node)
 		if (keyed)
 			write_begin(out, json, i);
 		buf_puts(out, keyed ? ":" : "");
-		json_write(out, json, i + keyed); /* as deep as a text may be nested */
+		json_write(out, json, i + keyed); /* recursion as deep as the text is nested */
 	}
 	buf_puts(out, keyed ? "}" : "]");
 }
@@ -54,7 +54,7 @@ static bool is_named(const struct json_member *m, const char *name)
 	return m->name.len == strlen(name) && !memcmp(m->name.text, name, m->name.len);
 }
 
-/* Adds the members of an object. */
+/* Copies the members of a parsed object. */
 static void json_draft_take(struct json_draft *draft, const struct json *json, uint32_t object)
 {
 	json_each_member (key, json, object) {

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon: when a pass is due, and which file is in force. daemon.c is the loop (the verb run).
+ *
+ * In this room:
+ *     daemon.h    this table of contents
+ *     triggers.h  why a pass is due: signals, the file, events, time
+ *     source.h    the file in force, and whether a new one is taken
+ *     ask.h       how verbs talk to a running daemon and wait for its lock
+ */
+#pragma once
