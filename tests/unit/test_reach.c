@@ -474,10 +474,19 @@ static bool agree(const struct reach *before, const struct reach *after,
 	       same_in_spaces(before, after, flow) && same_in_spaces(after, before, flow);
 }
 
+enum { N_ADDRESSES = COUNT_OF(addresses) + (CONFIG_TAKES_IPV6 ? COUNT_OF(addresses6) : 0) };
+
+static bool address_number(struct ip *ip, uint32_t n)
+{
+	uint32_t n4 = COUNT_OF(addresses);
+
+	return n < N_ADDRESSES && ip_parse(ip, n < n4 ? addresses[n] : addresses6[n - n4]);
+}
+
 /* Every flow of the small world: the n-th of them. False: there are no more. */
 static bool flow_number(struct reach_flow *flow, const struct reach_pool *pool, uint32_t n)
 {
-	uint32_t in = REACH_N_IN + pool->interfaces.n, of_dst = COUNT_OF(addresses) + 1;
+	uint32_t in = REACH_N_IN + pool->interfaces.n, of_dst = N_ADDRESSES + 1;
 	bool known;
 
 	*flow = (struct reach_flow){.port = some_ports[n % COUNT_OF(some_ports)]};
@@ -486,9 +495,9 @@ static bool flow_number(struct reach_flow *flow, const struct reach_pool *pool, 
 	n /= COUNT_OF(some_protos);
 	flow->in = n % in;
 	n /= in;
-	known = n % of_dst == 0 || ip_parse(&flow->dst, addresses[n % of_dst - 1]);
+	known = n % of_dst == 0 || address_number(&flow->dst, n % of_dst - 1);
 	n /= of_dst;
-	return n < COUNT_OF(addresses) && ip_parse(&flow->src, addresses[n]) && known;
+	return address_number(&flow->src, n) && known;
 }
 
 static bool some_flow_differs(const struct reach *before, const struct reach *after)
