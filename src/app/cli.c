@@ -44,7 +44,8 @@ const struct flag flags[] = {
 	{"watch", 'w', false, false, NULL, NULL, "print again every 2 seconds"},
 	{"format", 'f', false, false, "NAME", "dot mermaid json",
 	 "Graphviz' dot (the default), a Mermaid flowchart, or JSON"},
-	{"packet", 'p', false, false, NULL, NULL, "ask the kernel, too: send one packet, trace it"},
+	{"packet", 'p', false, false, NULL, NULL,
+	 "also ask the kernel: send one packet and trace it"},
 	{"packets", 'K', false, false, NULL, NULL, "ask the kernel, too: send packets, trace them"},
 };
 const size_t n_flags = COUNT_OF(flags);
@@ -64,7 +65,7 @@ const struct verb verbs[] = {
 	 "report which flows NEW opens and closes, compared with OLD",
 	 "0 the same flows, 2 different ones, 1 an error"},
 	{"test", verb_test, "[FILE]", NULL, "jK", false, "run the file's own tests",
-	 "0 they hold, 2 they do not, 1 an error"},
+	 "0 all pass, 2 some fail, 1 an error"},
 	{"explain", verb_explain, "SRC DST PORT", NULL, "jepI", false,
 	 "say whether this connection would pass, and why",
 	 "0 it passes, 2 it does not, 1 an error"},

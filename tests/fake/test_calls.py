@@ -170,7 +170,7 @@ def test_packets_need_root_and_the_files_own_tests_do_not(readable):
     os.chmod(f"{readable.folder}/networks.json", 0o644)
     assert readable("test", "networks.json").returncode == 0
     done = readable("test", "--packets", "networks.json")
-    assert done.returncode == 1 and not done.stdout and "--packets asks this host's kernel: it takes root" in done.stderr, done
+    assert done.returncode == 1 and not done.stdout and "--packets asks this host's kernel: run as root" in done.stderr, done
     assert call("explain", "--packets", "a", "b", "80").stderr.count("explain has no option --packets (it is one of test)") == 1
 
 

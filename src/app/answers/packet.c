@@ -268,9 +268,8 @@ bool packet_is_possible(const struct look *look, const char *option, struct erro
 {
 	return look->live ||
 	       error_set(err, -1, "%s asks this host's kernel: %s", option,
-			 look->options->engine
-				 ? "it does not go with --engine"
-				 : "it takes root, and what the host has to be readable");
+			 look->options->engine ? "remove --engine"
+					       : "run as root, on a host whose state can be read");
 }
 
 static struct trying trying_of(struct traced *traced, struct look *look)

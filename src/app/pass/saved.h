@@ -16,7 +16,7 @@
 
 struct saved {
 	const char *path;
-	struct file_mark mark; /* identifies the file as it was last read or written */
+	struct file_mark mark; /* of the file when it was read or written last */
 	struct arena arena;
 	bool forwarding_was_off, forwarding6_was_off;
 	bool policy_was_accept;
@@ -35,7 +35,7 @@ void saved_release(struct saved *saved);
 /* Called before the change. They write only what is not written yet. */
 MUST_CHECK bool saved_remember_forwarding(struct saved *saved, uint8_t family, struct error *err);
 MUST_CHECK bool saved_remember_policy(struct saved *saved, enum variant variant, struct error *err);
-/* Exactly these; sorted. */
+/* These and no others; sorted. */
 MUST_CHECK bool saved_remember_containers(struct saved *saved, const name_list *names,
 					  struct error *err);
 /*

@@ -92,7 +92,7 @@ struct kept_network {
 	const char *name, *settings; /* settings: JSON for create */
 };
 
-/* "" if the network was created without it. */
+/* "" where the network was made without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);
 #define GATEWAY_MODE  "com.docker.network.bridge.gateway_mode_ipv4" /* an option */
 #define GATEWAY_MODE6 "com.docker.network.bridge.gateway_mode_ipv6"
@@ -154,12 +154,14 @@ uint64_t engine_digest(const struct engine *e);
 struct engine_network *engine_find_network(const struct engine *e, const char *name);
 struct engine_container *engine_find_container(const struct engine *e, const char *name);
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
-/* Network mode host or container:X: no network namespace of its own. */
+/* Network mode host, or container:X: it has no network namespace of its own. */
 bool engine_shares_namespace(const struct engine_container *c);
-/* It has this address configured, or has it dynamically. */
-bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip);
+/* The one that it asked for, else the dynamic one that it has; family 0 if neither. */
+struct ip engine_address(const struct engine_endpoint *endpoint, enum family family);
+/* Of those that are given. */
+bool engine_has_addresses(const struct engine_endpoint *endpoint, struct ip ip, struct ip ip6);
 
-/* A line of GET /events (API 1.41: one JSON object per line). */
+/* A line of GET /events (API 1.41: one JSON object a line). */
 struct engine_event {
 	const char *type;   /* container, network, daemon */
 	const char *action; /* start, die, connect, disconnect, create, destroy, rename, … */

@@ -40,7 +40,7 @@ void limit_to_traffic(struct flow_sets *s, struct flow_set *set, struct traffic 
 /* Builds the diagram of the list and empties the list. */
 struct diagram flow_sets_build(struct flow_sets *s, struct diagram_pool *pool);
 
-/* The values of the field outside of all these ranges; sorts them. */
+/* Every value of the field that is in none of them; they are sorted then. */
 range_list ranges_outside(struct arena *a, range_list *ranges, enum flow_field field);
 /* The parts of them that are addresses of a family. */
 range_list ranges_of_family(struct arena *a, const range_list *ranges, uint8_t family);

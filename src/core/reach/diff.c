@@ -239,7 +239,7 @@ static const char *bridge_of(const struct reach *reach, const struct network *ne
 	return network ? reach->bridges[network - reach->config->networks.items] : NULL;
 }
 
-/* Same bridge and subnet: only what its containers may do can differ. */
+/* The same bridge and subnet: then only what its containers may do can differ. */
 static bool same_place(const struct comparing *c, const struct network *network,
 		       const struct network *other, enum family f)
 {

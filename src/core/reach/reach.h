@@ -96,7 +96,7 @@ struct reach_flow {
 	uint16_t port;
 };
 
-/* The declared network with a bridge that contains the address; NONE: none. */
+/* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
 /* The subnets of both families that a network has, as ranges of addresses. */
 void add_subnets(range_list *ranges, struct arena *a, const struct network *network);

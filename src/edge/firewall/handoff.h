@@ -24,7 +24,7 @@ MUST_CHECK bool handoff_read_bridges(struct bridges_view *view, struct arena *a,
 				     const struct ns *ns, uint8_t family, uint32_t mark,
 				     struct error *err);
 
-/* Reads firewalld's own table, which we never change. */
+/* Of firewalld's own table; nor into this one. */
 MUST_CHECK bool handoff_read_firewalld(struct firewalld *view, struct arena *a, const struct ns *ns,
 				       struct error *err);
 

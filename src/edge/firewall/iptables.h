@@ -23,9 +23,9 @@ MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const i
 MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns,
 				     uint8_t family, const char *table, struct error *err);
 /*
- * Changes of a legacy table are not reported. So this hashes the filter table's rules (beyond 1 MB
- * only their size and layout), to be compared with a later hash. fd: iptables_open_legacy(). Call
- * it only if the table exists, because asking creates it. 0: unknown.
+ * Nobody tells of changes to a legacy table: a hash of the filter table's rules (beyond 1 MB of
+ * them of its size and layout), to be compared with a later one. fd: iptables_open_legacy(). Only
+ * where that table stands, for asking makes it. 0: can't be told.
  */
 int iptables_open_legacy(void);
 uint64_t iptables_legacy_hash(int fd);
