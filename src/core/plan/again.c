@@ -9,7 +9,7 @@
 
 /* --- addresses --- */
 
-/* Whether a container may keep its configured address in the re-created network. */
+/* Whether a container may keep the address that it asks for in the network as it will be. */
 static bool may_have(const struct differ *d, struct prefix subnet, struct ip gateway, struct ip ip)
 {
 	uint32_t first = config_first_ip(d->config, ip);
@@ -21,7 +21,7 @@ static bool may_have(const struct differ *d, struct prefix subnet, struct ip gat
 	       !declared;
 }
 
-/* Connects a container as it was, except for an address that is no longer free. */
+/* Back on its network with all that it had there, but for an address that is not to be had. */
 static struct step *add_return(struct differ *d, const struct engine_container *c,
 			       const char *network, struct ip had, bool keeps_address,
 			       const char *why)
@@ -160,7 +160,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	return differ_step_index(d, step);
 }
 
-/* Containers with a fixed address first, so that no dynamic one takes their address. */
+/* Those with an address of their own first: no dynamic one takes it. */
 static void return_others(struct differ *d, const struct network *n, uint32_t created)
 {
 	for (int dynamic = 0; dynamic <= 1; dynamic++)
@@ -244,7 +244,7 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 		return;
 	}
 	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
-		return; /* the file declares it; or its network has to come first */
+		return; /* as the file says; or when its network is there again */
 	if (e)
 		keeps_address = may_have(d, e->subnet, e->gateway, kept->ip);
 	else if (n)

@@ -134,7 +134,7 @@ static bool has_subnet(const struct config *config, struct prefix subnet)
 	return i != NONE && !prefix_compare(config->networks.items[i].subnet, subnet);
 }
 
-/* By subnet first: that is an indexed look-up, and most networks keep theirs. */
+/* The subnet first: it is looked up, and most networks keep theirs. */
 static bool has_network(const struct config *config, const char *name, struct prefix subnet)
 {
 	return has_subnet(config, subnet) || has_name(config, name);

@@ -22,7 +22,7 @@ static bool is_wanted_network(const struct differ *d, const char *name)
  */
 static bool host_has_subnet(struct differ *d, const struct network *n, const char *old_bridge)
 {
-	enum { NEARLY_EVERYTHING = 1 }; /* prefixes with no more bits */
+	enum { NEARLY_EVERYTHING = 1 }; /* bits of a prefix */
 	const char *path = differ_path(d, "networks", n->key);
 	const struct host_prefix *taken =
 		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, old_bridge, false);
@@ -142,7 +142,7 @@ struct step *differ_create(struct differ *d, const struct network *n)
 	return step;
 }
 
-/* An existing network of this name is used as it is, if its addresses match the file. */
+/* A network that is there under this name is used as it is, if its addresses are the file's. */
 static uint32_t diff_standing(struct differ *d, const struct network *n,
 			      const struct engine_network *e)
 {
