@@ -162,20 +162,21 @@ static void check_rp_filter(struct doctor *d)
 		say(d, true, "rp_filter", "is not strict");
 }
 
-static bool says_overlap(struct doctor *d, const struct engine_network *network, bool dead)
+static bool says_overlap(struct doctor *d, const struct engine_network *network, enum family f,
+			 bool dead)
 {
+	struct prefix subnet = network->ipam[f].subnet;
 	const struct host_prefix *taken;
 
-	if (!network->bridge || !network->subnet.ip.family)
+	if (!network->bridge || !subnet.ip.family || (f == FAMILY_6 && !network->ipv6))
 		return false;
-	taken = checkup_find_overlap(&d->pass.view.seen, network->subnet, network->bridge, "",
-				     dead);
+	taken = checkup_find_overlap(&d->pass.view.seen, subnet, network->bridge, "", dead);
 	if (!taken)
 		return false;
 	say(d, false, "overlap",
 	    "network \"%s\" is %s, and %s leads to %s: packets for its containers go there; "
 	    "remove that route or address, or choose another subnet",
-	    network->name, prefix_format(network->subnet).s, prefix_format(taken->prefix).s,
+	    network->name, prefix_format(subnet).s, prefix_format(taken->prefix).s,
 	    taken->dead ? taken->dead : taken->device);
 	return true;
 }
@@ -188,7 +189,8 @@ static void check_overlaps(struct doctor *d)
 		return;
 	list_each (network, &d->pass.view.engine.networks)
 		for (int dead = 0; dead <= 1; dead++)
-			n += says_overlap(d, network, dead);
+			for (enum family f = 0; f < N_FAMILIES; f++)
+				n += says_overlap(d, network, f, dead);
 	if (!n)
 		say(d, true, "overlap", "no route or address diverts a network's packets");
 }
@@ -299,7 +301,9 @@ static void find_managed(struct managed *managed, struct arena *a, const struct 
 	list_each (n, &d->generation.config.networks) {
 		const char *bridge = network_bridge(n, engine);
 
-		*list_add(a, &managed->subnets) = n->subnet;
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(a, &managed->subnets) = n->ipam[f].subnet;
 		if (bridge)
 			*list_add(a, &managed->bridges) = bridge;
 	}

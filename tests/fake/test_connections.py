@@ -187,7 +187,7 @@ def test_what_was_lost_comes_back_though_the_file_wants_it_no_more(case, elsewhe
     elsewhere.scripts.clear()
     case.write({**CONFIG, "ips": {"172.18.104.2": CONFIG["ips"]["172.18.104.2"]}, "policies": []})
     done = case.run("apply")
-    assert done.returncode == 0 and "+ connection proxy to web as 172.18.103.77  (it was there before)" in done.stdout
+    assert done.returncode == 0 and "+ connection proxy to web as 172.18.103.77 and fd00::9  (it was there before)" in done.stdout
     assert end_of(elsewhere, "proxy")[0] == "172.18.103.77" and end_of(elsewhere, "proxy")[1]["Aliases"] == ["db", "data"]
     assert not kept(case)
     assert "nothing to do" in case.run("apply").stdout
@@ -331,7 +331,7 @@ def test_a_conflict_names_the_remedy_and_the_remedy_works(case, crowded):
     steps = [line for line in planned if line[0] in "+-~" and "web" in line]
     assert [line.split("  (")[0] for line in steps] == [
         "- connection dynamic from web", "- connection fixed from web", "- connection proxy from web", "- connection stopped from web",
-        "- network    web 172.18.200.0/24", "+ network    web 172.18.103.0/24 gateway 172.18.103.1",
+        "- network    web 172.18.200.0/24 fd00:200::/64", "+ network    web 172.18.103.0/24 gateway 172.18.103.1",
         "+ connection proxy to web as 172.18.103.2",
         "+ connection fixed to web", "+ connection dynamic to web", "+ connection stopped to web"], "\n".join(planned)
     assert "172.18.200.50 is no longer free there" in "\n".join(planned)

@@ -30,9 +30,22 @@ static uint32_t below(uint32_t n)
 /* --- files --- */
 
 static const char *const subjects[] = {"a1", "a2", "b1", "b2", "sa", "sb", "na"};
-static const char *const sources[] = {"a1",	    "a2",	   "b1",       "c1",
-				      "sa",	    "sb",	   "nb",       "any",
-				      "10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "172.18.1.0/24"};
+static const char *const sources[] = {"a1",
+				      "a2",
+				      "b1",
+				      "c1",
+				      "sa",
+				      "sb",
+				      "nb",
+				      "any",
+				      "10.0.0.0/8",
+				      "10.1.0.0/16",
+				      "10.1.2.3",
+				      "172.18.1.0/24",
+				      "2001:db8::/32",
+				      "2001:db8:1::3",
+				      "fd18:1::/64"};
+enum { N_SOURCES = CONFIG_TAKES_IPV6 ? COUNT_OF(sources) : COUNT_OF(sources) - 3 };
 static const char *const ports[] = {"", ", \"port\": 80", ", \"port\": \"80-90\"",
 				    ", \"port\": [80, 443]", ", \"port\": \"85-100\""};
 static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [\"tcp\", \"udp\"]",
@@ -61,14 +74,14 @@ static const char *random_policy(struct arena *a)
 				    below(2) ? "a1" : "c1", 8000 + below(2),
 				    below(2) ? ", \"from\": \"10.0.0.0/8\"" : "");
 	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s}", one_of(subjects),
-			    one_of(sources), kind == 3 ? "" : one_of(ports),
+			    sources[below(N_SOURCES)], kind == 3 ? "" : one_of(ports),
 			    kind == 3 ? ", \"proto\": \"any\"" : one_of(protos));
 }
 
 struct file {
 	const char *policies[POLICIES];
 	uint32_t n;
-	bool internal, apart, without_c;
+	bool internal, apart, without_c, dual;
 };
 
 static void random_file(struct file *f, struct arena *a)
@@ -79,12 +92,13 @@ static void random_file(struct file *f, struct arena *a)
 	f->internal = !below(4);
 	f->apart = !below(4);
 	f->without_c = !below(6);
+	f->dual = CONFIG_TAKES_IPV6 && below(2);
 }
 
 /* One thing is another, or nothing is. */
 static void edit(struct file *f, struct arena *a)
 {
-	switch (below(7)) {
+	switch (below(8)) {
 	case 0:
 		f->internal = !f->internal;
 		break;
@@ -103,26 +117,44 @@ static void edit(struct file *f, struct arena *a)
 	case 5:
 		f->n -= f->n > 1;
 		break;
+	case 6:
+		f->dual = CONFIG_TAKES_IPV6 && !f->dual;
+		break;
 	default:
 		break;
 	}
 }
 
+static const struct declared {
+	const char *ip, *name, *service, *ip6;
+} containers[] = {
+	{"1.2", "a1", "sa", "fd18:1::2"},
+	{"1.3", "a2", "sa", "fd18:1::3"},
+	{"2.2", "b1", "sb", "fd18:2::2"},
+	{"2.3", "b2", "sb", NULL},
+};
+
 static void print_file(struct buf *out, const struct file *f)
 {
 	buf_printf(out,
 		   "{\"networks\": {\n"
-		   "\"na\": {\"subnet\": \"172.18.1.0/24\", \"internal\": %s},\n"
-		   "\"nb\": {\"subnet\": \"172.18.2.0/24\"%s}%s},\n\"ips\": {\n",
-		   f->internal ? "true" : "false",
+		   "\"na\": {\"subnet\": \"172.18.1.0/24\"%s, \"internal\": %s},\n"
+		   "\"nb\": {\"subnet\": \"172.18.2.0/24\"%s%s}%s},\n\"ips\": {\n",
+		   f->dual ? ", \"subnet6\": \"fd18:1::/64\"" : "", f->internal ? "true" : "false",
+		   f->dual ? ", \"subnet6\": \"fd18:2::/64\"" : "",
 		   f->apart ? ", \"options\": {\"com.docker.network.bridge.enable_icc\": "
 			      "\"false\"}"
 			    : "",
 		   f->without_c ? "" : ",\n\"nc\": {\"subnet\": \"172.18.3.0/24\"}");
-	buf_puts(out, "\"172.18.1.2\": {\"selector\": \"a1\", \"service_name\": \"sa\"},\n"
-		      "\"172.18.1.3\": {\"selector\": \"a2\", \"service_name\": \"sa\"},\n"
-		      "\"172.18.2.2\": {\"selector\": \"b1\", \"service_name\": \"sb\"},\n"
-		      "\"172.18.2.3\": {\"selector\": \"b2\", \"service_name\": \"sb\"}");
+	for (size_t i = 0; i < COUNT_OF(containers); i++) {
+		const struct declared *c = &containers[i];
+
+		buf_printf(out, "%s\"172.18.%s\": {\"selector\": \"%s\", \"service_name\": \"%s\"",
+			   i ? ",\n" : "", c->ip, c->name, c->service);
+		if (f->dual && c->ip6)
+			buf_printf(out, ", \"ip6\": \"%s\"", c->ip6);
+		buf_puts(out, "}");
+	}
 	if (!f->without_c)
 		buf_puts(out, ",\n\"172.18.3.2\": {\"selector\": \"c1\"}");
 	buf_puts(out, "},\n\"policies\": [");
@@ -173,19 +205,32 @@ static bool load(struct compiled *c, struct arena *a, struct reach_pool *pool,
 static const char *const addresses[] = {"172.18.1.2", "172.18.1.3", "172.18.2.2", "172.18.2.3",
 					"172.18.3.2", "10.1.2.3",   "10.1.9.9",	  "10.9.9.9",
 					"192.0.2.1",  "172.18.1.1", "172.18.2.1", "172.18.1.77"};
+static const char *const addresses6[] = {"fd18:1::2",	  "fd18:1::3",	   "fd18:2::2", "fd18:2::3",
+					 "2001:db8:1::3", "2001:db8:9::9", "fd99::1",	"fd18:1::1",
+					 "fd18:2::1",	  "fd18:1::77"};
+
+static struct ip random_address(bool is_v6)
+{
+	const char *text = is_v6 ? one_of(addresses6) : one_of(addresses);
+	struct ip ip;
+
+	assert_true(ip_parse(&ip, text));
+	return ip;
+}
 
 static struct reach_flow random_flow(const struct compiled *c)
 {
 	static const uint16_t some_ports[] = {0, 80, 85, 95, 443, 8000, 8001, 8002, 9};
 	static const uint8_t some_protos[] = {6, 17, 1, 132};
 	struct reach_flow flow = {.port = one_of(some_ports), .proto = one_of(some_protos)};
-	bool known = ip_parse(&flow.src, one_of(addresses)) &&
-		     (!below(5) || ip_parse(&flow.dst, one_of(addresses)));
+	bool is_v6 = c->config.has_ipv6 && below(2);
 
-	assert_true(known);
+	flow.src = random_address(is_v6);
+	if (below(5))
+		flow.dst = random_address(is_v6);
 	flow.in = below(REACH_N_IN + c->reach.pool->interfaces.n);
 	for (uint32_t i = 0; below(3) && i < c->config.networks.n; i++) /* mostly where it is */
-		if (prefix_contains(c->config.networks.items[i].subnet, flow.src))
+		if (config_network_of(&c->config, prefix_of(flow.src)) == i)
 			flow.in = reach_interface(c->reach.pool, c->reach.bridges[i]);
 	return flow;
 }
@@ -223,7 +268,7 @@ static uint32_t expected(const struct compiled *c, const struct reach_flow *flow
 	if (!flow->dst.family)
 		return REACH_TO_HOST;
 	list_each (network, &c->config.networks)
-		if (ip_equal(network->gateway, flow->dst))
+		if (ip_equal(network->ipam[ip_family(flow->dst)].gateway, flow->dst))
 			return REACH_TO_HOST;
 	if (dst == NONE && in == NONE)
 		return REACH_ELSEWHERE;
@@ -252,7 +297,7 @@ static uint32_t expected_door(const struct compiled *c, const struct flows *flow
 	if (flow->dst.family || (host && (src != in || flow->in == REACH_IN_LOCAL)))
 		return 0;
 	list_each (t, &flows->translations)
-		if (matches(t->match, flow) &&
+		if (matches(t->match, flow) && t->to.family == flow->src.family &&
 		    (!t->from.ip.family || prefix_contains(t->from, flow->src)) &&
 		    (!t->iface || reach_interface(c->reach.pool, t->iface) == flow->in))
 			return REACH_POLICY + t->origin;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/answers/changes.h"
 
+#include "base/hash.h"
+#include "base/hash_set.h"
 #include "core/reach/words.h"
 
 void changes_find(struct flow_changes *c, const struct generation *before,
@@ -19,22 +21,29 @@ void changes_release(struct flow_changes *c)
 	arena_release(&c->a);
 }
 
+/* What both families say in the same words is said once. */
 void changes_print(struct buf *out, const struct flow_changes *c, uint32_t most)
 {
-	uint32_t shown = 0;
+	AUTO_RELEASE struct arena a = {0};
+	struct hash_set said = {0};
+	uint32_t n = 0, shown;
 
 	if (!c->list.n)
 		buf_puts(out, "the same flows\n");
-	for (; shown < c->list.n && shown < most; shown++) {
-		const struct change *change = &c->list.items[shown];
+	list_each (change, &c->list) {
+		AUTO_BUF struct buf line = {0};
 
-		print_change(out, &c->sides[change->opens], change);
-		buf_puts(out, "\n");
+		print_change(&line, &c->sides[change->opens], change);
+		if (hash_set_has_or_add(&said, &a, hash_text(buf_text(&line))))
+			continue;
+		if (n++ < most)
+			buf_printf(out, "%s\n", buf_text(&line));
 	}
+	shown = n < most ? n : most;
 	if (!c->all)
 		buf_printf(out, "… and more: only the first %u are listed\n", shown);
-	else if (shown < c->list.n)
-		buf_printf(out, "… and %u more (-v shows all)\n", c->list.n - shown);
+	else if (shown < n)
+		buf_printf(out, "… and %u more (-v shows all)\n", n - shown);
 }
 
 void changes_print_json(struct buf *out, const struct flow_changes *c)

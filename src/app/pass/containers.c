@@ -18,7 +18,7 @@
 static bool has_static_address(const struct engine_container *c)
 {
 	list_each (e, &c->endpoints)
-		if (e->configured.family)
+		if (e->configured.family || e->configured6.family)
 			return true;
 	return false;
 }
@@ -57,7 +57,7 @@ static void recall_moved(struct view *view, struct world *w, const struct state 
 			engine_find_container(&view->engine, at->container);
 		const struct engine_endpoint *e = c ? engine_find_endpoint(c, at->network) : NULL;
 
-		if (e && !engine_has_address(e, at->ip) && !view->known[c - all])
+		if (e && !engine_has_addresses(e, at->ip, at->ip6) && !view->known[c - all])
 			view->known[c - all] = known_recall(w, c);
 	}
 	for (uint32_t i = 0; w->replace && i < view->engine.containers.n; i++)

@@ -29,6 +29,8 @@ static uint64_t fingerprint(const struct engine_container *c)
 			hash = hash_more(hash, e->network_id, strlen(e->network_id));
 		hash = hash_more(hash, e->ip.bytes, sizeof(e->ip.bytes));
 		hash = hash_more(hash, e->configured.bytes, sizeof(e->configured.bytes));
+		hash = hash_more(hash, e->ip6.bytes, sizeof(e->ip6.bytes));
+		hash = hash_more(hash, e->configured6.bytes, sizeof(e->configured6.bytes));
 	}
 	return hash;
 }

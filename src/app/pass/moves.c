@@ -118,6 +118,7 @@ static void remember_refusal(struct world *w, const struct step *s, const char *
 				 .network = arena_strdup(a, s->network),
 				 .why = arena_strdup(a, why),
 				 .ip = s->ip,
+				 .ip6 = s->ip6,
 				 .until_ms = clock_ms() + REFUSED_MS};
 }
 
@@ -125,10 +126,11 @@ static void remember_refusal(struct world *w, const struct step *s, const char *
 static void put_back(struct world *w, const struct step *s, const struct kept_endpoint *was,
 		     struct error *err)
 {
-	const struct connecting as_it_was = {.ip = was->ip, .settings = was->settings};
+	const struct connecting as_it_was = {
+		.ip = was->ip, .ip6 = was->ip6, .settings = was->settings};
 	struct error first = *err, second = {0};
 
-	if (ip_equal(s->ip, was->ip))
+	if (ip_equal(s->ip, was->ip) && ip_equal(s->ip6, was->ip6))
 		return; /* that is what was tried */
 	*err = (struct error){0};
 	if (!docker_connect(w->docker, s->network, s->container_id, &as_it_was, &second)) {
@@ -145,8 +147,10 @@ bool moves_connect(struct world *w, const struct step *s, struct error *err)
 	const struct kept_endpoint *was =
 		saved_find_connection(&w->saved, s->container_id, s->network);
 	/* one that was there before is adopted: it bears our mark if it did, and stays if not */
-	const struct connecting how = {
-		.ip = s->ip, .managed = s->managed && !was, .settings = was ? was->settings : NULL};
+	const struct connecting how = {.ip = s->ip,
+				       .ip6 = s->ip6,
+				       .managed = s->managed && !was,
+				       .settings = was ? was->settings : NULL};
 
 	if (docker_connect(w->docker, s->network, s->container_id, &how, err)) {
 		saved_drop_connection(&w->saved, s->container_id, s->network);

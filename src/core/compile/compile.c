@@ -287,21 +287,50 @@ static void compile_absences(struct compiler *c)
 			    c->engine->info_refused);
 }
 
+static uint64_t attachment_hash(const struct attachment *at)
+{
+	return hash_word(hash_text(at->container), hash_text(at->network));
+}
+
+/* The one of this container and network, with its other family's address; NULL: there is none. */
+static struct attachment *other_family(const struct hash_index *index, const struct state *want,
+				       const struct node *node, const char *network)
+{
+	const struct attachment key = {.container = node->name, .network = network};
+	const struct attachment *all = want->attachments.items;
+	uint32_t i = hash_index_find(index, attachment_hash(&key), k,
+				     !strcmp(all[k].container, node->name) &&
+					     !strcmp(all[k].network, network));
+
+	return i == NONE ? NULL : &want->attachments.items[i];
+}
+
 static void compile_attachments(struct compiler *c, struct state *want)
 {
+	bool both = c->config->has_ipv6;
+	struct hash_index index = {0};
+
 	for (uint32_t i = 0; i < c->config->addresses.n; i++) {
 		const struct address *address = &c->config->addresses.items[i];
 		const struct node *node = node_of_address(c, i);
+		const char *network;
 		struct attachment *at;
 
 		if (!node || address->network == NONE)
 			continue;
-		at = list_add(c->a, &want->attachments);
-		at->container = node->name;
-		at->container_id = node->container ? node->container->id : NULL;
-		at->network = c->config->networks.items[address->network].name;
-		at->ip = address->ip;
-		at->address = i;
+		network = c->config->networks.items[address->network].name;
+		at = both ? other_family(&index, want, node, network) : NULL;
+		if (!at) {
+			at = list_add(c->a, &want->attachments);
+			at->container = node->name;
+			at->container_id = node->container ? node->container->id : NULL;
+			at->network = network;
+			at->address = i;
+			if (both)
+				hash_index_grow(&index, c->a, &want->attachments, k,
+						attachment_hash(&want->attachments.items[k]));
+		}
+		*(address->ip.family == 6 ? &at->ip6 : &at->ip) = address->ip;
 	}
 }
 
@@ -354,6 +383,9 @@ static const char *why_refused(const struct compiler *c)
 	const struct grant *worst;
 	uint64_t n = ipt_count_admitted(c->host, &worst);
 
+	if (c->host->ipv6)
+		return "the file has IPv6, of which the iptables backends write no rules; use the "
+		       "nftables backend (HARBORWALL_BACKEND=nftables)";
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)

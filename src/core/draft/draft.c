@@ -11,9 +11,15 @@
 /* Docker's default network; it has no fixed addresses. */
 #define DEFAULT_NETWORK "bridge"
 
+static bool has_family(const struct engine_network *n, enum family f)
+{
+	return n->ipam[f].subnet.ip.family && (f == FAMILY_4 || (CONFIG_TAKES_IPV6 && n->ipv6));
+}
+
 static bool is_drafted(const struct engine_network *n)
 {
-	return n->bridge && n->subnet.ip.family == 4 && strcmp(n->name, DEFAULT_NETWORK) != 0;
+	return n->bridge && (has_family(n, FAMILY_4) || has_family(n, FAMILY_6)) &&
+	       strcmp(n->name, DEFAULT_NETWORK) != 0;
 }
 
 static const struct engine_network *network_of(const struct draft *d,
@@ -24,10 +30,20 @@ static const struct engine_network *network_of(const struct draft *d,
 	return n && is_drafted(n) ? n : NULL;
 }
 
-/* In force, or asked for. */
-static struct ip address_of(const struct engine_endpoint *e)
+/* In force, or asked for; family 0: none on a network that is drafted. */
+static struct ip address_of(const struct draft *d, const struct engine_endpoint *e, enum family f)
 {
-	return e->ip.family ? e->ip : e->configured;
+	const struct engine_network *n = network_of(d, e);
+	struct ip in_force = f == FAMILY_6 ? e->ip6 : e->ip;
+
+	if (!n || !has_family(n, f))
+		return (struct ip){0};
+	return in_force.family ? in_force : engine_address(e, f);
+}
+
+static bool is_at_home(const struct draft *d, const struct engine_endpoint *e)
+{
+	return address_of(d, e, FAMILY_4).family || address_of(d, e, FAMILY_6).family;
 }
 
 /* --- connections --- */
@@ -38,7 +54,7 @@ static const struct engine_container *holder(const struct draft *d, struct ip ip
 	list_each (c, &d->engine->containers)
 		list_each (e, &c->endpoints) {
 			*network = network_of(d, e);
-			if (*network && ip_equal(address_of(e), ip))
+			if (ip.family && ip_equal(address_of(d, e, ip_family(ip)), ip))
 				return c;
 		}
 	return NULL;
@@ -138,11 +154,21 @@ static void print_pair(struct buf *out, const char *before, const char *key, con
 
 static void print_network(struct buf *out, const struct engine_network *n)
 {
+	static const struct {
+		const char *subnet, *gateway;
+	} fields[N_FAMILIES] = {{"subnet", "gateway"}, {"subnet6", "gateway6"}};
+	const char *before = ": {";
+
 	buf_puts(out, "    ");
 	buf_json_string(out, n->name);
-	print_pair(out, ": {", "subnet", prefix_format(n->subnet).s);
-	if (n->gateway.family == 4)
-		print_pair(out, ", ", "gateway", ip_format(n->gateway).s);
+	for (enum family f = 0; f < N_FAMILIES; f++) {
+		if (!has_family(n, f))
+			continue;
+		print_pair(out, before, fields[f].subnet, prefix_format(n->ipam[f].subnet).s);
+		before = ", ";
+		if (n->ipam[f].gateway.family)
+			print_pair(out, before, fields[f].gateway, ip_format(n->ipam[f].gateway).s);
+	}
 	if (n->internal)
 		buf_puts(out, ", \"internal\": true");
 	if (n->apart)
@@ -174,11 +200,16 @@ static void print_addresses(struct buf *out, const struct draft *d)
 	list_each (c, &d->engine->containers)
 		list_each (e, &c->endpoints) {
 			const char *service = engine_service(d->details, c->id);
+			struct ip ip = address_of(d, e, FAMILY_4), ip6 = address_of(d, e, FAMILY_6);
 
-			if (!network_of(d, e) || address_of(e).family != 4)
+			if (!is_at_home(d, e))
 				continue;
-			buf_printf(out, "%s    \"%s\": ", comma, ip_format(address_of(e)).s);
-			print_pair(out, "{", "container_name", c->name);
+			buf_printf(out, "%s    \"%s\": {", comma,
+				   ip_format(ip.family ? ip : ip6).s);
+			if (ip.family && ip6.family)
+				print_pair(out, "", "ip6", ip_format(ip6).s);
+			print_pair(out, ip.family && ip6.family ? ", " : "", "container_name",
+				   c->name);
 			if (*service)
 				print_pair(out, ", ", "service_name", service);
 			buf_puts(out, "}");
@@ -272,7 +303,7 @@ static void print_left_out(struct buf *out, const struct draft *d)
 		bool any = false;
 
 		list_each (e, &c->endpoints)
-			any |= network_of(d, e) && address_of(e).family == 4;
+			any |= is_at_home(d, e);
 		if (any)
 			continue;
 		buf_printf(out, "%s    ", comma);

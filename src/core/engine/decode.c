@@ -34,17 +34,13 @@ static const struct answer_field network_fields[] = {
 	{"Name", ANSWER_TEXT, offsetof(struct engine_network, name)},
 	{"Driver", ANSWER_TEXT, offsetof(struct engine_network, driver)},
 	{"Internal", ANSWER_FLAG, offsetof(struct engine_network, internal)},
+	{"EnableIPv6", ANSWER_FLAG, offsetof(struct engine_network, ipv6)},
 };
 
-struct pool {
-	struct prefix subnet, ip_range;
-	struct ip gateway;
-};
-
-static const struct answer_field pool_fields[] = {
-	{"Subnet", ANSWER_PREFIX, offsetof(struct pool, subnet)},
-	{"IPRange", ANSWER_PREFIX, offsetof(struct pool, ip_range)},
-	{"Gateway", ANSWER_ADDRESS, offsetof(struct pool, gateway)},
+static const struct answer_field ipam_fields[] = {
+	{"Subnet", ANSWER_PREFIX, offsetof(struct ipam, subnet)},
+	{"IPRange", ANSWER_PREFIX, offsetof(struct ipam, ip_range)},
+	{"Gateway", ANSWER_ADDRESS, offsetof(struct ipam, gateway)},
 };
 
 static const struct answer_field endpoint_fields[] = {
@@ -52,7 +48,10 @@ static const struct answer_field endpoint_fields[] = {
 	{"IPAddress", ANSWER_ADDRESS, offsetof(struct engine_endpoint, ip)},
 	{"IPPrefixLen", ANSWER_BITS, offsetof(struct engine_endpoint, prefix_len)},
 	{"Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway)},
+	{"GlobalIPv6Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, ip6)},
+	{"IPv6Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway6)},
 	{"IPAMConfig.IPv4Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured)},
+	{"IPAMConfig.IPv6Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured6)},
 };
 
 /* Of endpoints that inspect tells of. */
@@ -243,6 +242,10 @@ static bool decode_pairs(pair_list *pairs, const struct answer *answer, uint32_t
 	return true;
 }
 
+/*
+ * The first entry of each family. They stand in any order; 26 puts one of IPv6 first that was sent
+ * alone.
+ */
 static bool decode_pools(struct engine_network *n, const struct answer *answer, uint32_t network)
 {
 	uint32_t list;
@@ -252,18 +255,16 @@ static bool decode_pools(struct engine_network *n, const struct answer *answer, 
 	if (list == JSON_ROOT)
 		return true;
 	json_each (item, &answer->json, list) {
-		struct pool pool = {0};
+		struct ipam ipam = {0}, *first;
 
-		if (!ANSWER_DECODE(&pool, answer, item, pool_fields))
+		if (!ANSWER_DECODE(&ipam, answer, item, ipam_fields))
 			return false;
-		if (!pool.subnet.ip.family)
+		if (!ipam.subnet.ip.family)
 			continue;
-		*list_add(answer->a, &n->subnets) = pool.subnet;
-		if (pool.subnet.ip.family != 4 || n->subnet.ip.family)
-			continue;
-		n->subnet = pool.subnet;
-		n->gateway = pool.gateway;
-		n->ip_range = pool.ip_range;
+		*list_add(answer->a, &n->subnets) = ipam.subnet;
+		first = &n->ipam[ip_family(ipam.subnet.ip)];
+		if (!first->subnet.ip.family)
+			*first = ipam;
 	}
 	return true;
 }

@@ -21,18 +21,21 @@ static uint64_t prefix(uint64_t hash, struct prefix p)
 static uint64_t network(uint64_t hash, const struct engine_network *n)
 {
 	hash = text(text(text(text(hash, n->id), n->name), n->driver), n->bridge);
-	hash = prefix(prefix(ip(hash, n->gateway), n->subnet), n->ip_range);
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		hash = prefix(prefix(ip(hash, n->ipam[f].gateway), n->ipam[f].subnet),
+			      n->ipam[f].ip_range);
 	list_each (subnet, &n->subnets)
 		hash = prefix(hash, *subnet);
 	list_each (option, &n->options)
 		hash = text(text(hash, option->name), option->value);
-	return hash_word(hash, (uint64_t)n->internal << 1 | n->managed);
+	return hash_word(hash, (uint64_t)n->ipv6 << 2 | (uint64_t)n->internal << 1 | n->managed);
 }
 
 /* Not whether it is managed: that comes from inspect, and only for new containers. */
 static uint64_t endpoint(uint64_t hash, const struct engine_endpoint *e)
 {
 	hash = text(text(hash, e->network), e->network_id);
+	hash = ip(ip(ip(hash, e->ip6), e->gateway6), e->configured6);
 	return ip(ip(ip(hash, e->ip), e->gateway), e->configured);
 }
 

@@ -18,7 +18,8 @@ static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
 	return false;
 }
 
-static bool is_ipv4(const struct json *json, uint32_t pool)
+/* Its subnet is of a family that the file declares. */
+static bool is_declared(const struct json *json, uint32_t pool, const struct network *network)
 {
 	AUTO_RELEASE struct arena a = {0};
 	uint32_t node = json_member(json, pool, "Subnet");
@@ -28,11 +29,11 @@ static bool is_ipv4(const struct json *json, uint32_t pool)
 	if (node != JSON_ROOT)
 		subnet = json_string_of(json, node, &a);
 	return subnet.text && prefix_parse(&p, arena_strndup(&a, subnet.text, subnet.len)) &&
-	       p.ip.family == 4;
+	       network->ipam[ip_family(p.ip)].subnet.ip.family;
 }
 
-/* Appends the pools of the other family. */
-static void add_other_pools(struct buf *pools, const char *was)
+/* Appends the pools of a family that the file says nothing of. */
+static void add_other_pools(struct buf *pools, const char *was, const struct network *network)
 {
 	AUTO_RELEASE struct arena a = {0};
 	struct json_error wrong;
@@ -42,27 +43,37 @@ static void add_other_pools(struct buf *pools, const char *was)
 	    json_type_of(&json, JSON_ROOT) != JSON_TYPE_LIST)
 		return;
 	json_each (pool, &json, JSON_ROOT) {
-		if (is_ipv4(&json, pool))
+		if (is_declared(&json, pool, network))
 			continue;
 		buf_puts(pools, ",");
 		json_write(pools, &json, pool);
 	}
 }
 
+/* A gateway that is not sent is not in what 20 to 28 say of the network afterwards. */
+static void add_pool(struct buf *pools, struct arena *a, const struct ipam *ipam)
+{
+	struct json_draft pool = {.a = a};
+
+	json_draft_set_string(&pool, "Subnet", prefix_format_full(ipam->subnet).s);
+	if (ipam->gateway.family)
+		json_draft_set_string(&pool, "Gateway", ip_format(ipam->gateway).s);
+	if (ipam->ip_range.ip.family)
+		json_draft_set_string(&pool, "IPRange", prefix_format_full(ipam->ip_range).s);
+	json_draft_write(pools, &pool);
+}
+
 static void set_pools(struct json_draft *root, const struct network *network)
 {
 	struct json_draft ipam = json_draft_of(root->a, json_draft_get(root, "IPAM"));
-	struct json_draft pool = {.a = root->a};
 	AUTO_BUF struct buf pools = {0};
 
-	json_draft_set_string(&pool, "Subnet", prefix_format_full(network->subnet).s);
-	if (network->gateway.family)
-		json_draft_set_string(&pool, "Gateway", ip_format(network->gateway).s);
-	if (network->ip_range.ip.family)
-		json_draft_set_string(&pool, "IPRange", prefix_format_full(network->ip_range).s);
-	buf_puts(&pools, "[");
-	json_draft_write(&pools, &pool);
-	add_other_pools(&pools, json_draft_get(&ipam, "Config"));
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (network->ipam[f].subnet.ip.family) {
+			buf_puts(&pools, pools.len ? "," : "[");
+			add_pool(&pools, root->a, &network->ipam[f]);
+		}
+	add_other_pools(&pools, json_draft_get(&ipam, "Config"), network);
 	buf_puts(&pools, "]");
 	json_draft_set(&ipam, "Config", buf_text(&pools));
 	json_draft_set_object(root, "IPAM", &ipam);
@@ -99,13 +110,27 @@ static void set_labels(struct json_draft *root, const struct network *network)
 	json_draft_set_object(root, "Labels", &labels);
 }
 
+/*
+ * EnableIPv4 is of API 1.48 (Docker 28) and ignored by older engines, which are not asked for a
+ * network of IPv6 alone. One that had IPv4 keeps it.
+ */
+static void set_families(struct json_draft *root, const struct network *network)
+{
+	if (!network->subnet6.ip.family)
+		return;
+	json_draft_set(root, "EnableIPv6", "true");
+	if (!network->subnet.ip.family && !json_draft_get(root, "EnableIPv4"))
+		json_draft_set(root, "EnableIPv4", "false");
+}
+
 static void set_declared(struct json_draft *root, const struct network *network)
 {
 	json_draft_set_string(root, "Driver", network->driver);
 	if (network->internal)
 		json_draft_set(root, "Internal", "true");
-	if (network->subnet.ip.family)
+	if (network->subnet.ip.family || network->subnet6.ip.family)
 		set_pools(root, network);
+	set_families(root, network);
 	set_options(root, network);
 	set_labels(root, network);
 }
@@ -124,6 +149,14 @@ void engine_encode_network(struct buf *body, const struct network *network,
 	json_draft_write(body, &root);
 }
 
+static void set_address(struct json_draft *config, const char *name, struct ip ip)
+{
+	if (ip.family)
+		json_draft_set_string(config, name, ip_format(ip).s);
+	else
+		json_draft_remove(config, name);
+}
+
 void engine_encode_connect(struct buf *body, const char *container_id, const struct connecting *how)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -132,11 +165,8 @@ void engine_encode_connect(struct buf *body, const char *container_id, const str
 	struct json_draft options = json_draft_of(&a, json_draft_get(&endpoint, "DriverOpts"));
 
 	json_draft_set_string(&root, "Container", container_id);
-	if (how->ip.family)
-		json_draft_set_string(&config, how->ip.family == 6 ? "IPv6Address" : "IPv4Address",
-				      ip_format(how->ip).s);
-	else
-		json_draft_remove(&config, "IPv4Address");
+	set_address(&config, "IPv4Address", how->ip);
+	set_address(&config, "IPv6Address", how->ip6);
 	if (config.members.n)
 		json_draft_set_object(&endpoint, "IPAMConfig", &config);
 	else
@@ -219,9 +249,17 @@ struct engine_container *engine_find_container(const struct engine *e, const cha
 	return at == NONE ? NULL : &e->containers.items[at];
 }
 
-bool engine_has_address(const struct engine_endpoint *endpoint, struct ip ip)
+struct ip engine_address(const struct engine_endpoint *e, enum family family)
 {
-	return ip_equal(endpoint->configured.family ? endpoint->configured : endpoint->ip, ip);
+	struct ip configured = family == FAMILY_6 ? e->configured6 : e->configured;
+
+	return configured.family ? configured : family == FAMILY_6 ? e->ip6 : e->ip;
+}
+
+bool engine_has_addresses(const struct engine_endpoint *e, struct ip ip, struct ip ip6)
+{
+	return (!ip.family || ip_equal(engine_address(e, FAMILY_4), ip)) &&
+	       (!ip6.family || ip_equal(engine_address(e, FAMILY_6), ip6));
 }
 
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network)

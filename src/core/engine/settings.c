@@ -133,13 +133,14 @@ bool engine_take_settings(struct kept_endpoint *kept, const char *text)
 {
 	static const struct answer_field fields[] = {
 		{"IPAMConfig.IPv4Address", ANSWER_ADDRESS, offsetof(struct kept_endpoint, ip)},
+		{"IPAMConfig.IPv6Address", ANSWER_ADDRESS, offsetof(struct kept_endpoint, ip6)},
 	};
 	AUTO_ANSWER struct answer answer;
 	struct error err = {0};
 	uint32_t options, mark;
 
 	kept->settings = text;
-	kept->ip = (struct ip){0};
+	kept->ip = kept->ip6 = (struct ip){0};
 	if (!answer_parse(&answer, NULL, text, strlen(text), JSON_TYPE_OBJECT, &err) ||
 	    !ANSWER_DECODE(kept, &answer, JSON_ROOT, fields) ||
 	    !answer_find(&options, &answer, JSON_ROOT, "DriverOpts", JSON_TYPE_OBJECT))

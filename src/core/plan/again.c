@@ -9,26 +9,44 @@
 
 /* --- addresses --- */
 
-/* Whether a container may keep the address that it asks for in the network as it will be. */
-static bool may_have(const struct differ *d, struct prefix subnet, struct ip gateway, struct ip ip)
+/*
+ * Whether a container may keep the address that it asks for in the network as it will be. One of a
+ * family that the network does not have the engine takes and does not use.
+ */
+static bool may_have(const struct differ *d, const struct ipam *ipam, struct ip ip)
 {
-	uint32_t first = config_first_ip(d->config, ip);
-	bool declared = first < d->config->n_by_ip &&
-			ip_equal(d->config->addresses.items[d->config->by_ip[first]].ip, ip);
+	const struct ipam *own = &ipam[ip_family(ip)];
 
-	return ip.family && prefix_contains(subnet, ip) && !ip_equal(ip, gateway) &&
-	       !ip_equal(ip, prefix_first(subnet)) && !ip_equal(ip, prefix_last(subnet)) &&
-	       !declared;
+	if (!own->subnet.ip.family)
+		return ip.family;
+	return ip.family && prefix_contains(own->subnet, ip) && !ip_equal(ip, own->gateway) &&
+	       !config_reserved(own->subnet, ip) && config_address_of(d->config, ip) == NONE;
 }
 
-/* Back on its network with all that it had there, but for an address that is not to be had. */
-static struct step *add_return(struct differ *d, const struct engine_container *c,
-			       const char *network, struct ip had, bool keeps_address,
-			       const char *why)
+struct ip differ_keeps(const struct differ *d, const struct ipam *ipam, struct ip ip)
 {
-	if (had.family && !keeps_address)
-		why = arena_printf(d->a, "%s; %s is no longer free there", why, ip_format(had).s);
-	return differ_connect(d, c, network, keeps_address ? had : (struct ip){0}, why);
+	return may_have(d, ipam, ip) ? ip : (struct ip){0};
+}
+
+/*
+ * Back on its network with all that it had there, but for addresses that are not to be had. ipam:
+ * the network's; NULL: it is made as it was.
+ */
+static struct step *add_return(struct differ *d, const struct engine_container *c,
+			       const char *network, const struct ipam *ipam, struct ip ip,
+			       struct ip ip6)
+{
+	const struct ip had[N_FAMILIES] = {ip, ip6};
+	struct ip keeps[N_FAMILIES] = {ip, ip6};
+	const char *why = "it was there before";
+
+	for (enum family f = 0; ipam && f < N_FAMILIES; f++) {
+		keeps[f] = differ_keeps(d, ipam, had[f]);
+		if (had[f].family && !keeps[f].family)
+			why = arena_printf(d->a, "%s; %s is no longer free there", why,
+					   ip_format(had[f]).s);
+	}
+	return differ_connect(d, c, network, keeps[FAMILY_4], keeps[FAMILY_6], why);
 }
 
 /* --- apply --replace --- */
@@ -82,6 +100,8 @@ static const char *why_not(struct differ *d, const struct network *n,
 			"container \"%s\" was started with the id of network \"%s\" and "
 			"could not be connected to another one; start it with the name",
 			c->name, n->name);
+	if (network_why_not(d, n))
+		return arena_printf(d->a, "network \"%s\": %s", n->name, network_why_not(d, n));
 	if (subnet_is_taken(d, n, e))
 		return arena_printf(d->a, "the new subnet of network \"%s\" is in use", n->name);
 	return NULL;
@@ -149,7 +169,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
 	step->network = e->name;
 	step->network_id = e->id;
-	step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
+	step->text = arena_printf(d->a, "%s %s", e->name, differ_subnets(d, e->ipam));
 	step->why = "it is re-created";
 	step->depends_on = before;
 	before = differ_step_index(d, step);
@@ -160,6 +180,11 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 	return differ_step_index(d, step);
 }
 
+static bool is_dynamic(const struct engine_endpoint *e)
+{
+	return !e->configured.family && !e->configured6.family;
+}
+
 /* Those with an address of their own first: no dynamic one takes it. */
 static void return_others(struct differ *d, const struct network *n, uint32_t created)
 {
@@ -168,11 +193,10 @@ static void return_others(struct differ *d, const struct network *n, uint32_t cr
 			const struct engine_endpoint *endpoint = engine_find_endpoint(c, n->name);
 
 			if (!endpoint || endpoint->managed || differ_is_wanted(d, c, n->name) ||
-			    dynamic != !endpoint->configured.family)
+			    dynamic != is_dynamic(endpoint))
 				continue;
-			add_return(d, c, n->name, endpoint->configured,
-				   may_have(d, n->subnet, n->gateway, endpoint->configured),
-				   "it was there before")
+			add_return(d, c, n->name, n->ipam, endpoint->configured,
+				   endpoint->configured6)
 				->depends_on = created;
 		}
 }
@@ -236,7 +260,6 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 	const struct engine_network *e = engine_find_network(d->seen->engine, kept->network);
 	const struct network *n = declared_network(d, kept->network);
 	uint32_t created = creation_of(d, kept->network);
-	bool keeps_address = kept->ip.family;
 
 	if (!c || engine_find_endpoint(c, kept->network) || (!e && !n && created == NONE) ||
 	    (kept->managed && !differ_is_wanted(d, c, kept->network))) {
@@ -245,11 +268,11 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 	}
 	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
 		return; /* as the file says; or when its network is there again */
-	if (e)
-		keeps_address = may_have(d, e->subnet, e->gateway, kept->ip);
-	else if (n)
-		keeps_address = may_have(d, n->subnet, n->gateway, kept->ip);
-	add_return(d, c, kept->network, kept->ip, keeps_address, "it was there before")
+	add_return(d, c, kept->network,
+		   e   ? e->ipam
+		   : n ? n->ipam
+		       : NULL,
+		   kept->ip, kept->ip6)
 		->depends_on = created;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/plan/brake.h"
 
+#include "base/order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,16 +60,35 @@ struct members {
 	struct hash_index by_name;
 };
 
+/* A container on a network, by whatever addresses. */
+struct place {
+	uint32_t name, network;
+};
+
+/* How many networks each container is connected to, by its name's number. */
+static uint32_t *count_connections(struct arena *a, const struct config *config)
+{
+	uint32_t *connections = arena_array(a, uint32_t, config->names.n), n = 0;
+	struct place *places = arena_array(a, struct place, config->addresses.n);
+	const uint32_t *order;
+
+	list_each (address, &config->addresses)
+		if (address->network != NONE)
+			places[n++] = (struct place){address_container(address), address->network};
+	order = order_by_bytes(a, places, n, sizeof(*places), sizeof(*places));
+	for (uint32_t i = 0; i < n; i++)
+		if (!i || memcmp(&places[order[i]], &places[order[i - 1]], sizeof(*places)) != 0)
+			connections[places[order[i]].name]++;
+	return connections;
+}
+
 static void find_members(struct members *m, struct arena *a, const struct config *config)
 {
 	uint32_t *connections;
 
 	if (!config)
 		return;
-	connections = arena_array(a, uint32_t, config->names.n);
-	list_each (address, &config->addresses)
-		if (address->network != NONE)
-			connections[address_container(address)]++;
+	connections = count_connections(a, config);
 	for (uint32_t i = 1; i < config->names.n; i++)
 		if (connections[i])
 			*list_add(a, &m->list) =
@@ -131,13 +152,15 @@ static bool has_subnet(const struct config *config, struct prefix subnet)
 {
 	uint32_t i = subnet.ip.family ? config_network_of(config, subnet) : NONE;
 
-	return i != NONE && !prefix_compare(config->networks.items[i].subnet, subnet);
+	return i != NONE &&
+	       !prefix_compare(config->networks.items[i].ipam[ip_family(subnet.ip)].subnet, subnet);
 }
 
-/* The subnet first: it is looked up, and most networks keep theirs. */
-static bool has_network(const struct config *config, const char *name, struct prefix subnet)
+/* The subnets first: they are looked up, and most networks keep theirs. */
+static bool has_network(const struct config *config, const char *name, const struct ipam *ipam)
 {
-	return has_subnet(config, subnet) || has_name(config, name);
+	return has_subnet(config, ipam[FAMILY_4].subnet) ||
+	       has_subnet(config, ipam[FAMILY_6].subnet) || has_name(config, name);
 }
 
 static void look_at_networks(struct brake *b, struct arena *a, const struct engine *engine,
@@ -147,13 +170,13 @@ static void look_at_networks(struct brake *b, struct arena *a, const struct engi
 
 	list_each (network, &engine->networks)
 		if (network->managed &&
-		    (!before || has_network(before, network->name, network->subnet)))
-			count(&c, !has_network(wanted, network->name, network->subnet),
+		    (!before || has_network(before, network->name, network->ipam)))
+			count(&c, !has_network(wanted, network->name, network->ipam),
 			      network->name);
 	for (uint32_t i = 0; before && i < before->networks.n && !engine->up; i++) {
 		const struct network *network = &before->networks.items[i];
 
-		count(&c, !has_network(wanted, network->name, network->subnet), network->name);
+		count(&c, !has_network(wanted, network->name, network->ipam), network->name);
 	}
 	finish(&c);
 }

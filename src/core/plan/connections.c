@@ -19,18 +19,27 @@ struct step *differ_disconnect(struct differ *d, const struct engine_container *
 	return step;
 }
 
+/* "172.18.103.2 and fd00:103::2" */
+static const char *text_of_ips(struct differ *d, struct ip ip, struct ip ip6)
+{
+	bool both = ip.family && ip6.family;
+
+	return arena_printf(d->a, "%s%s%s", ip.family ? ip_format(ip).s : "", both ? " and " : "",
+			    ip6.family ? ip_format(ip6).s : "");
+}
+
 struct step *differ_connect(struct differ *d, const struct engine_container *c, const char *network,
-			    struct ip ip, const char *why)
+			    struct ip ip, struct ip ip6, const char *why)
 {
 	struct step *step = differ_step(d, STEP_CONNECT, '+', "connection");
+	const char *ips = text_of_ips(d, ip, ip6);
 
 	step->container = c->name;
 	step->container_id = c->id;
 	step->network = network;
 	step->ip = ip;
-	step->text =
-		ip.family ? arena_printf(d->a, "%s to %s as %s", c->name, network, ip_format(ip).s)
-			  : arena_printf(d->a, "%s to %s", c->name, network);
+	step->ip6 = ip6;
+	step->text = arena_printf(d->a, "%s to %s%s%s", c->name, network, *ips ? " as " : "", ips);
 	step->why = why;
 	return step;
 }
@@ -79,10 +88,14 @@ static void index_used_ips(struct differ *d)
 	LIST(struct used_ip) used = {0};
 
 	list_each (c, &d->seen->engine->containers)
-		list_each (endpoint, &c->endpoints)
+		list_each (endpoint, &c->endpoints) {
 			if (endpoint->ip.family)
 				*list_add(d->a, &used) =
 					(struct used_ip){endpoint->ip, c, endpoint->network};
+			if (endpoint->ip6.family)
+				*list_add(d->a, &used) =
+					(struct used_ip){endpoint->ip6, c, endpoint->network};
+		}
 	if (used.n)
 		qsort(used.items, used.n, sizeof(*used.items), by_ip);
 	d->used_ips = used.items;
@@ -105,20 +118,38 @@ static bool will_leave(const struct differ *d, const struct used_ip *use)
 	return false;
 }
 
-static const struct used_ip *find_squatter(const struct differ *d, const struct attachment *at)
+/* Wanted networks are those of the config, in its order. */
+static uint32_t network_index(const struct differ *d, const struct attachment *at)
 {
-	for (uint32_t i = first_use(d, at->ip);
-	     i < d->n_used_ips && ip_equal(d->used_ips[i].ip, at->ip); i++)
+	return d->config->addresses.items[at->address].network;
+}
+
+/* The declared addresses that can be asked for: in families that stand as the file says. */
+static struct ip wanted_ip(const struct differ *d, const struct attachment *at, enum family f)
+{
+	bool stands = d->stands[network_index(d, at)] >> f & 1;
+
+	return !stands ? (struct ip){0} : f == FAMILY_6 ? at->ip6 : at->ip;
+}
+
+static const struct used_ip *squatter_on(const struct differ *d, const struct attachment *at,
+					 struct ip ip)
+{
+	if (!ip.family)
+		return NULL;
+	for (uint32_t i = first_use(d, ip); i < d->n_used_ips && ip_equal(d->used_ips[i].ip, ip);
+	     i++)
 		if (strcmp(d->used_ips[i].container->name, at->container) != 0 &&
 		    !will_leave(d, &d->used_ips[i]))
 			return &d->used_ips[i];
 	return NULL;
 }
 
-/* Wanted networks are those of the config, in its order. */
-static uint32_t network_index(const struct differ *d, const struct attachment *at)
+static const struct used_ip *find_squatter(const struct differ *d, const struct attachment *at)
 {
-	return d->config->addresses.items[at->address].network;
+	const struct used_ip *use = squatter_on(d, at, wanted_ip(d, at, FAMILY_4));
+
+	return use ? use : squatter_on(d, at, wanted_ip(d, at, FAMILY_6));
 }
 
 static const char *path_of_attachment(struct differ *d, const struct attachment *at)
@@ -165,14 +196,42 @@ static void leave_squatted_alone(struct differ *d)
 			conflict(d, path_of_attachment(d, at),
 				 "%s is in use by container \"%s\"; disconnect it from network "
 				 "\"%s\"",
-				 ip_format(at->ip).s, use->container->name, at->network);
+				 ip_format(use->ip).s, use->container->name, at->network);
 			d->connects[i] = false;
 			again = true;
 		}
 	}
 }
 
-/* Whatever is in the way of a wanted connection is disconnected first: addresses may be swapped. */
+/* In force, or asked for while it is stopped. */
+static struct ip own_ip(const struct engine_endpoint *e, enum family f)
+{
+	struct ip in_force = f == FAMILY_6 ? e->ip6 : e->ip;
+
+	return in_force.family ? in_force : engine_address(e, f);
+}
+
+/* "has 172.18.103.9, the file says 172.18.103.2" */
+static const char *why_wrong(struct differ *d, const struct attachment *at,
+			     const struct engine_endpoint *e)
+{
+	const char *why = "";
+
+	for (enum family f = 0; f < N_FAMILIES; f++) {
+		struct ip wanted = wanted_ip(d, at, f), own = own_ip(e, f);
+
+		if (!wanted.family || ip_equal(engine_address(e, f), wanted))
+			continue;
+		why = arena_printf(d->a, "%s%shas %s, the file says %s", why, *why ? "; " : "",
+				   own.family	   ? ip_format(own).s
+				   : f == FAMILY_6 ? "no IPv6 address"
+						   : "no IPv4 address",
+				   ip_format(wanted).s);
+	}
+	return *why ? why : "the network is made anew";
+}
+
+/* What stands in the way of a connection that is wanted goes first: addresses may be swapped. */
 static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
@@ -186,21 +245,27 @@ static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 		differ_disconnect(d, c, "none", "Docker allows no other network beside none");
 	if (endpoint && differ_leaving_step(d, c, at->network) == NONE)
 		differ_disconnect(d, c, at->network,
-				  arena_printf(d->a, "has %s, the file says %s%s",
-					       ip_format(endpoint->ip.family ? endpoint->ip
-									     : endpoint->configured)
-						       .s,
-					       ip_format(at->ip).s,
+				  arena_printf(d->a, "%s%s", why_wrong(d, at, endpoint),
 					       differ_losses(d, c, at->network)))
 			->comes_back = true;
 }
 
-/* The engine refused this connection recently, and the container was connected again as before. */
+/* What the file asks for is what was asked for then. */
+static bool is_same_wish(const struct differ *d, const struct attachment *at,
+			 const struct refusal *r)
+{
+	struct ip ip = wanted_ip(d, at, FAMILY_4), ip6 = wanted_ip(d, at, FAMILY_6);
+
+	return at->container_id && !strcmp(r->container_id, at->container_id) &&
+	       !strcmp(r->network, at->network) && (!ip.family || ip_equal(r->ip, ip)) &&
+	       (!ip6.family || ip_equal(r->ip6, ip6));
+}
+
+/* The engine refused it a short while ago, and the container was connected again as it was. */
 static bool was_refused(struct differ *d, const struct attachment *at)
 {
 	list_each (r, &d->seen->refusals)
-		if (at->container_id && !strcmp(r->container_id, at->container_id) &&
-		    !strcmp(r->network, at->network) && ip_equal(r->ip, at->ip)) {
+		if (is_same_wish(d, at, r)) {
 			conflict(d, path_of_attachment(d, at), "%s", r->why);
 			return true;
 		}
@@ -216,12 +281,45 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 
 	if (d->network_step[network] == CONFLICT || !can_connect(d, at, d->holders[i]))
 		return false;
+	if (!wanted_ip(d, at, FAMILY_4).family && !wanted_ip(d, at, FAMILY_6).family)
+		return false; /* of a family in which its network stands otherwise */
 	endpoint = engine_find_endpoint(d->holders[i], at->network);
 	if (!endpoint)
 		return true;
 	if (d->network_step[network] != NONE)
 		return true; /* the network is made anew */
-	return !engine_has_address(endpoint, at->ip) && !was_refused(d, at);
+	return !engine_has_addresses(endpoint, wanted_ip(d, at, FAMILY_4),
+				     wanted_ip(d, at, FAMILY_6)) &&
+	       !was_refused(d, at);
+}
+
+/* What the container asked for on that network, or did before it was taken away. */
+static struct ip had_ip(const struct differ *d, uint32_t i, enum family f)
+{
+	const struct attachment *at = &d->want->attachments.items[i];
+	const struct engine_endpoint *e = engine_find_endpoint(d->holders[i], at->network);
+
+	if (e)
+		return f == FAMILY_6 ? e->configured6 : e->configured;
+	list_each (kept, &d->seen->kept)
+		if (!strcmp(kept->container_id, at->container_id) &&
+		    !strcmp(kept->network, at->network))
+			return f == FAMILY_6 ? kept->ip6 : kept->ip;
+	return (struct ip){0};
+}
+
+/* As the file says; where it says nothing of a family, as it was. */
+static struct ip asked_ip(const struct differ *d, uint32_t i, enum family f)
+{
+	const struct attachment *at = &d->want->attachments.items[i];
+	struct ip wanted = wanted_ip(d, at, f), had = wanted.family ? wanted : had_ip(d, i, f);
+	const struct engine_network *n = engine_find_network(d->seen->engine, at->network);
+	uint32_t network = network_index(d, at);
+	bool stays = n && d->network_step[network] == NONE;
+
+	if (wanted.family || !had.family)
+		return wanted;
+	return differ_keeps(d, stays ? n->ipam : d->want->networks.items[network].ipam, had);
 }
 
 static void diff_attachment(struct differ *d, uint32_t i)
@@ -236,7 +334,8 @@ static void diff_attachment(struct differ *d, uint32_t i)
 	created = d->network_step[network_index(d, at)];
 	leaves = differ_leaving_step(d, c, at->network);
 	leaves = leaves == NONE ? differ_leaving_step(d, c, "none") : leaves;
-	step = differ_connect(d, c, at->network, at->ip, path_of_attachment(d, at));
+	step = differ_connect(d, c, at->network, asked_ip(d, i, FAMILY_4), asked_ip(d, i, FAMILY_6),
+			      path_of_attachment(d, at));
 	step->managed = true;
 	step->depends_on = created != NONE ? created : leaves;
 	d->attachment_step[i] = differ_step_index(d, step);

@@ -20,20 +20,21 @@ static bool is_wanted_network(const struct differ *d, const char *name)
  * one, which only hides what is behind that; a tunnel for everything (0.0.0.0/1 and 128.0.0.0/1)
  * hides nothing in particular.
  */
-static bool host_has_subnet(struct differ *d, const struct network *n, const char *old_bridge)
+static bool host_has_subnet(struct differ *d, const struct network *n, struct prefix subnet,
+			    const char *old_bridge)
 {
-	enum { NEARLY_EVERYTHING = 1 }; /* bits of a prefix */
+	enum { NEARLY_EVERYTHING = 1 }; /* prefixes with no more bits */
 	const char *path = differ_path(d, "networks", n->key);
 	const struct host_prefix *taken =
-		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, old_bridge, false);
+		checkup_find_overlap(d->seen, subnet, n->bridge_name, old_bridge, false);
 	const struct host_prefix *dead =
-		checkup_find_overlap(d->seen, n->subnet, n->bridge_name, old_bridge, true);
+		checkup_find_overlap(d->seen, subnet, n->bridge_name, old_bridge, true);
 
 	if (taken) {
 		conflict(d, path,
 			 "subnet %s overlaps %s of the host, which leads to %s; choose another "
 			 "subnet, or remove that route or address",
-			 prefix_format(n->subnet).s, prefix_format(taken->prefix).s, taken->device);
+			 prefix_format(subnet).s, prefix_format(taken->prefix).s, taken->device);
 		return true;
 	}
 	if (dead)
@@ -43,33 +44,42 @@ static bool host_has_subnet(struct differ *d, const struct network *n, const cha
 			dead->dead, prefix_format(dead->prefix).s);
 	list_each (wider, &d->seen->host_prefixes)
 		if (!wider->dead && wider->prefix.len > NEARLY_EVERYTHING &&
-		    wider->prefix.len < n->subnet.len && strcmp(wider->device, old_bridge) != 0 &&
-		    prefix_covers(wider->prefix, n->subnet)) {
+		    wider->prefix.len < subnet.len && strcmp(wider->device, old_bridge) != 0 &&
+		    prefix_covers(wider->prefix, subnet)) {
 			note(d, path,
 			     "%s leads to %s: this network takes %s of it, and whoever has these "
 			     "addresses over there is no longer reached",
 			     prefix_format(wider->prefix).s, wider->device,
-			     prefix_format(n->subnet).s);
+			     prefix_format(subnet).s);
 			break;
 		}
 	return false;
 }
 
-bool subnet_is_taken(struct differ *d, const struct network *n, const struct engine_network *except)
+static bool family_is_taken(struct differ *d, const struct network *n, struct prefix own,
+			    const struct engine_network *except)
 {
-	const char *path = differ_path(d, "networks", n->key);
-
 	list_each (other, &d->seen->engine->networks)
 		list_each (subnet, &other->subnets)
-			if (other != except && prefix_overlaps(*subnet, n->subnet)) {
-				conflict(d, path,
+			if (other != except && prefix_overlaps(*subnet, own)) {
+				conflict(d, differ_path(d, "networks", n->key),
 					 "subnet %s overlaps %s of the Docker network \"%s\"; "
 					 "choose another subnet or remove that network",
-					 prefix_format(n->subnet).s, prefix_format(*subnet).s,
+					 prefix_format(own).s, prefix_format(*subnet).s,
 					 other->name);
 				return true;
 			}
-	return host_has_subnet(d, n, except && except->bridge ? except->bridge : "");
+	return host_has_subnet(d, n, own, except && except->bridge ? except->bridge : "");
+}
+
+bool subnet_is_taken(struct differ *d, const struct network *n, const struct engine_network *except)
+{
+	bool taken = false;
+
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (n->ipam[f].subnet.ip.family)
+			taken |= family_is_taken(d, n, n->ipam[f].subnet, except);
+	return taken;
 }
 
 /* What the file closes and the existing network leaves open; NULL: nothing. */
@@ -82,52 +92,135 @@ static const char *more_open(const struct network *n, const struct engine_networ
 						 : NULL;
 }
 
-static bool has_its_addresses(const struct network *n, const struct engine_network *e)
+static uint8_t families_of(const struct network *n)
 {
-	return prefix_compare(e->subnet, n->subnet) == 0 &&
-	       (!e->gateway.family || ip_equal(e->gateway, n->gateway));
+	uint8_t families = 0;
+
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		families |= (uint8_t)((n->ipam[f].subnet.ip.family != 0) << f);
+	return families;
 }
 
-static void say_differs(struct differ *d, const struct network *n, const struct engine_network *e)
+static bool has_family(const struct engine_network *e, enum family f)
 {
-	bool subnet = prefix_compare(e->subnet, n->subnet) == 0;
+	return e->ipam[f].subnet.ip.family && (f != FAMILY_6 || e->ipv6);
+}
+
+/* Of those that the file declares. Engines before 28 do not tell a gateway that was not sent. */
+static uint8_t standing_families(const struct network *n, const struct engine_network *e)
+{
+	uint8_t families = 0;
+
+	for (enum family f = 0; f < N_FAMILIES; f++) {
+		const struct ipam *own = &n->ipam[f], *has = &e->ipam[f];
+		bool gateway = !has->gateway.family || ip_equal(has->gateway, own->gateway);
+
+		if (own->subnet.ip.family && has_family(e, f) && gateway &&
+		    !prefix_compare(has->subnet, own->subnet))
+			families |= (uint8_t)(1 << f);
+	}
+	return families;
+}
+
+/* What the file says besides, and what the network that stands has. */
+static void say_family_differs(struct differ *d, const struct network *n,
+			       const struct engine_network *e, enum family f)
+{
+	const struct ipam *own = &n->ipam[f], *has = &e->ipam[f];
+	bool subnet = prefix_compare(has->subnet, own->subnet) == 0;
 	const char *path = differ_path(d, "networks", n->key);
 
-	if (has_its_addresses(n, e))
+	if (!has_family(e, f))
 		conflict(d, path,
-			 "the Docker network \"%s\" was created without %s, which the file asks "
-			 "for; re-create it with apply --replace %s",
-			 n->name, more_open(n, e), n->name);
+			 "the Docker network \"%s\" was created without %s, the file says %s; "
+			 "change "
+			 "the file, or re-create it with apply --replace %s",
+			 n->name, f == FAMILY_6 ? "IPv6" : "IPv4", prefix_format(own->subnet).s,
+			 n->name);
 	else
 		conflict(d, path,
 			 "the Docker network \"%s\" has %s %s, the file says %s; change the "
 			 "file, or re-create it with apply --replace %s",
 			 n->name, subnet ? "gateway" : "subnet",
-			 subnet ? ip_format(e->gateway).s : prefix_format(e->subnet).s,
-			 subnet ? ip_format(n->gateway).s : prefix_format(n->subnet).s, n->name);
+			 subnet ? ip_format(has->gateway).s : prefix_format(has->subnet).s,
+			 subnet ? ip_format(own->gateway).s : prefix_format(own->subnet).s,
+			 n->name);
+}
+
+static void say_differs(struct differ *d, const struct network *n, const struct engine_network *e,
+			uint8_t differing)
+{
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (differing >> f & 1)
+			say_family_differs(d, n, e, f);
+	if (!differing)
+		conflict(d, differ_path(d, "networks", n->key),
+			 "the Docker network \"%s\" was made without %s, which the file says; "
+			 "re-create it with apply --replace %s",
+			 n->name, more_open(n, e), n->name);
+}
+
+/*
+ * Measured: 20 and 26
+ * give a network an IPv4 subnet of their own in any case; all of them turn the host's IPv6
+ * forwarding on when they make a network with IPv6.
+ */
+const char *network_why_not(const struct differ *d, const struct network *n)
+{
+	enum { IPV6_ALONE = 28 };
+	const struct engine *engine = d->seen->engine;
+
+	if (!n->subnet6.ip.family)
+		return NULL;
+	if (!n->subnet.ip.family && engine->major < IPV6_ALONE)
+		return arena_printf(d->a,
+				    "Docker %s makes no network of IPv6 alone (28 does); write "
+				    "subnet, too",
+				    engine->version);
+	return d->seen->facts->no_forward6;
 }
 
 static bool may_be_created(struct differ *d, const struct network *n)
 {
-	if (strcmp(n->driver, "bridge") == 0)
+	bool is_bridge = !strcmp(n->driver, "bridge");
+	const char *why = is_bridge ? network_why_not(d, n) : NULL;
+
+	if (is_bridge && !why)
 		return !subnet_is_taken(d, n, NULL);
-	waiting(d, differ_path(d, "networks", n->key),
-		"there is no network \"%s\"; harborwall creates bridge networks only and "
-		"attaches to those of driver %s",
-		n->name, n->driver);
+	if (why)
+		waiting(d, differ_path(d, "networks", n->key), "%s", why);
+	else
+		waiting(d, differ_path(d, "networks", n->key),
+			"there is no network \"%s\"; harborwall creates bridge networks only and "
+			"attaches to those of driver %s",
+			n->name, n->driver);
 	return false;
 }
 
 static void warn_of_pool(struct differ *d, const struct network *n, const struct engine_network *e)
 {
-	if (!e->ip_range.ip.family)
+	if (!e->ip_range.ip.family && !e->ip_range6.ip.family)
 		return;
-	list_each (address, &d->config->addresses)
-		if (prefix_contains(e->ip_range, address->ip))
+	list_each (address, &d->config->addresses) {
+		struct prefix pool = e->ipam[ip_family(address->ip)].ip_range;
+
+		if (prefix_contains(pool, address->ip))
 			warning(d, differ_path(d, "ips", address->key),
 				"%s lies in the dynamic pool %s of network \"%s\": another "
 				"container may be given it",
-				ip_format(address->ip).s, prefix_format(e->ip_range).s, n->name);
+				ip_format(address->ip).s, prefix_format(pool).s, n->name);
+	}
+}
+
+const char *differ_subnets(struct differ *d, const struct ipam *ipam)
+{
+	const char *text = "";
+
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (ipam[f].subnet.ip.family)
+			text = arena_printf(d->a, "%s%s%s", text, *text ? " " : "",
+					    prefix_format(ipam[f].subnet).s);
+	return text;
 }
 
 struct step *differ_create(struct differ *d, const struct network *n)
@@ -136,25 +229,38 @@ struct step *differ_create(struct differ *d, const struct network *n)
 
 	step->create = n;
 	step->network = n->name;
-	step->text = arena_printf(d->a, "%s %s gateway %s", n->name, prefix_format(n->subnet).s,
-				  ip_format(n->gateway).s);
+	step->text = n->name;
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (n->ipam[f].subnet.ip.family)
+			step->text = arena_printf(d->a, "%s %s gateway %s", step->text,
+						  prefix_format(n->ipam[f].subnet).s,
+						  ip_format(n->ipam[f].gateway).s);
 	step->why = differ_path(d, "networks", n->key);
 	return step;
 }
 
-/* A network that is there under this name is used as it is, if its addresses are the file's. */
-static uint32_t diff_standing(struct differ *d, const struct network *n,
-			      const struct engine_network *e)
+/*
+ * A network that is there under this name is used as it is, in the families whose addresses are the
+ * file's.
+ */
+static uint32_t diff_standing(struct differ *d, uint32_t i, const struct engine_network *e)
 {
-	if (has_its_addresses(n, e) && !more_open(n, e)) {
+	const struct network *n = &d->want->networks.items[i];
+	uint8_t differing = families_of(n);
+
+	d->stands[i] = standing_families(n, e);
+	differing &= (uint8_t)~d->stands[i];
+	if (!differing && !more_open(n, e)) {
 		replacement_is_needless(d, n, e);
 		warn_of_pool(d, n, e);
 		return NONE;
 	}
-	if (replacement_is_due(d, n, e))
+	if (replacement_is_due(d, n, e)) {
+		d->stands[i] = families_of(n);
 		return diff_replacement(d, n, e);
-	say_differs(d, n, e);
-	return has_its_addresses(n, e) ? NONE : CONFLICT;
+	}
+	say_differs(d, n, e, differing);
+	return d->stands[i] ? NONE : CONFLICT;
 }
 
 void diff_networks(struct differ *d)
@@ -164,10 +270,11 @@ void diff_networks(struct differ *d)
 		const struct engine_network *e = engine_find_network(d->seen->engine, n->name);
 
 		if (e) {
-			d->network_step[i] = diff_standing(d, n, e);
+			d->network_step[i] = diff_standing(d, i, e);
 			continue;
 		}
 		replacement_is_needless(d, n, NULL);
+		d->stands[i] = families_of(n);
 		d->network_step[i] =
 			may_be_created(d, n) ? differ_step_index(d, differ_create(d, n)) : CONFLICT;
 	}
@@ -202,7 +309,7 @@ void diff_left_networks(struct differ *d)
 		step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
 		step->network = e->name;
 		step->network_id = e->id;
-		step->text = arena_printf(d->a, "%s %s", e->name, prefix_format(e->subnet).s);
+		step->text = arena_printf(d->a, "%s %s", e->name, differ_subnets(d, e->ipam));
 		step->why = "left the file";
 	}
 }

@@ -59,6 +59,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 	struct differ d = {.plan = plan, .a = a, .want = want, .seen = observed, .config = config};
 
 	d.network_step = arena_array(a, uint32_t, want->networks.n);
+	d.stands = arena_array(a, uint8_t, want->networks.n);
 	d.attachment_step = arena_array(a, uint32_t, want->attachments.n);
 	d.connects = arena_array(a, bool, want->attachments.n);
 	memset(d.attachment_step, 0xff, want->attachments.n * sizeof(uint32_t));
