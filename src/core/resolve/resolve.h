@@ -22,7 +22,7 @@ enum match {
 	MATCH_NETWORK,
 	MATCH_ANY,
 	MATCH_PREFIX,
-	MATCH_LIST, /* what all of its members mean, as far as they mean anything */
+	MATCH_LIST, /* all members of a list that are known */
 };
 
 struct peer {
@@ -43,7 +43,9 @@ struct peers {
 /* As what a name is looked up: from and to; whom a policy is for; `name`. */
 enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, N_QUESTIONS };
 
-/* What names mean. Policies name the same few things: so nothing is kept of each policy. */
+/*
+ * What names mean. Many policies use the same few names, so this is stored by name, not by policy.
+ */
 struct resolution {
 	const struct peers **peers[N_QUESTIONS]; /* by name; NULL where nobody asked */
 	/*

@@ -181,7 +181,7 @@ struct rule {
 	/* The kernel's language: NFTA_RULE_EXPRESSIONS' payload, from nft_encode_rule or a dump. */
 	const void *exprs;
 	uint32_t exprs_len;
-	uint64_t handle; /* of what was read back */
+	uint64_t handle; /* only if it was read back */
 };
 
 /* Base chains have a type; hooks as in linux/netfilter.h (NF_INET_*). */
