@@ -7,8 +7,6 @@
 #include "base/foreign.h"
 #include "core/reach/tests.h"
 
-#include <string.h>
-
 /* What became of one test. */
 struct outcome_of_test {
 	const struct flow_test *test;
