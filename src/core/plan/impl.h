@@ -28,7 +28,8 @@ struct differ {
 	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
 	uint32_t n_used_ips;
 	uint32_t *network_step; /* step that creates network i of want, NONE, or CONFLICT */
-	uint8_t *stands; /* families of network i that are, or will be, as the file says: bits */
+	uint8_t *
+		stands; /* by network: set of the families that are, or will be, as the file says */
 	uint32_t *attachment_step;	       /* step that connects attachment i, or NONE */
 	bool *connects;			       /* attachment i is to be made */
 	const struct engine_network *replaced; /* it is made anew; NULL: none is */
