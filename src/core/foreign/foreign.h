@@ -34,6 +34,8 @@ struct foreign_rule {
 
 /* Reads one expression of a rule: its name and its attributes. False: there are no more. */
 bool foreign_next_expr(struct attrs *rest, const char **name, struct attrs *data);
+/* An interface's name out of a compared value. */
+void foreign_take_name(char name[IFNAMSIZ], struct attrs value);
 struct foreign_rule foreign_look_at(const struct rule *rule);
 /* A verdict without conditions: every packet that reaches the rule gets it. */
 bool foreign_is_bare(const struct rule *rule, uint32_t verdict);

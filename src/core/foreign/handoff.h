@@ -69,7 +69,7 @@ void handoff_view_text(struct filter_view *view, struct arena *a, uint8_t family
  */
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
 			       struct arena *a);
-/* The same of a view of ip6tables, for networks that have IPv6. */
+/* handoff_view_opens for ip6tables, for networks that have IPv6. */
 const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct engine *engine,
 				    struct arena *a);
 

@@ -620,3 +620,11 @@ bool same_peers(const struct peers *a, const struct peers *b)
 			return false;
 	return true;
 }
+
+bool peers_hold(const struct peers *peers, struct ip ip)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
+}

@@ -85,3 +85,4 @@ const struct peers *resolve_peers(struct arena *a, const struct config *config, 
 /* The rule of the last kind: query is a prefix of name that ends at a boundary. */
 bool name_has_prefix(const char *name, const char *query);
 bool same_peers(const struct peers *a, const struct peers *b);
+bool peers_hold(const struct peers *peers, struct ip ip);
