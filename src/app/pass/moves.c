@@ -131,7 +131,7 @@ static void put_back(struct world *w, const struct step *s, const struct kept_en
 	struct error first = *err, second = {0};
 
 	if (ip_equal(s->ip, was->ip) && ip_equal(s->ip6, was->ip6))
-		return; /* that is what was tried */
+		return; /* this is what just failed */
 	*err = (struct error){0};
 	if (!docker_connect(w->docker, s->network, s->container_id, &as_it_was, &second)) {
 		error_set(err, -1, "%s; nor as it was: %s", first.text, second.text);
@@ -146,7 +146,7 @@ bool moves_connect(struct world *w, const struct step *s, struct error *err)
 {
 	const struct kept_endpoint *was =
 		saved_find_connection(&w->saved, s->container_id, s->network);
-	/* one that was there before is adopted: it bears our mark if it did, and stays if not */
+	/* a network that was there before is adopted, with or without our mark */
 	const struct connecting how = {.ip = s->ip,
 				       .ip6 = s->ip6,
 				       .managed = s->managed && !was,

@@ -13,7 +13,7 @@
 
 static bool has_family(const struct engine_network *n, enum family f)
 {
-	return n->ipam[f].subnet.ip.family && (f == FAMILY_4 || (CONFIG_TAKES_IPV6 && n->ipv6));
+	return n->ipam[f].subnet.ip.family && (f == FAMILY_4 || n->ipv6);
 }
 
 static bool is_drafted(const struct engine_network *n)
@@ -30,7 +30,7 @@ static const struct engine_network *network_of(const struct draft *d,
 	return n && is_drafted(n) ? n : NULL;
 }
 
-/* In force, or asked for; family 0: none on a network that is drafted. */
+/* The address in force, or the configured one; family 0: none on a network that is drafted. */
 static struct ip address_of(const struct draft *d, const struct engine_endpoint *e, enum family f)
 {
 	const struct engine_network *n = network_of(d, e);

@@ -32,7 +32,7 @@ static bool is_declared(const struct json *json, uint32_t pool, const struct net
 	       network->ipam[ip_family(p.ip)].subnet.ip.family;
 }
 
-/* Appends the pools of a family that the file says nothing of. */
+/* Appends the address pools of a family that the file does not declare. */
 static void add_other_pools(struct buf *pools, const char *was, const struct network *network)
 {
 	AUTO_RELEASE struct arena a = {0};

@@ -156,9 +156,9 @@ struct engine_container *engine_find_container(const struct engine *e, const cha
 struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, const char *network);
 /* Network mode host, or container:X: it has no network namespace of its own. */
 bool engine_shares_namespace(const struct engine_container *c);
-/* The one that it asked for, else the dynamic one that it has; family 0 if neither. */
+/* The configured address, else the dynamic one; family 0 if neither. */
 struct ip engine_address(const struct engine_endpoint *endpoint, enum family family);
-/* Of those that are given. */
+/* Has each of the addresses that are given. */
 bool engine_has_addresses(const struct engine_endpoint *endpoint, struct ip ip, struct ip ip6);
 
 /* A line of GET /events (API 1.41: one JSON object a line). */

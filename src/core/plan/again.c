@@ -10,8 +10,8 @@
 /* --- addresses --- */
 
 /*
- * Whether a container may keep the address that it asks for in the network as it will be. One of a
- * family that the network does not have the engine takes and does not use.
+ * Whether a container may keep its configured address in the re-created network. Of a family that
+ * the network does not have the engine takes any and uses none.
  */
 static bool may_have(const struct differ *d, const struct ipam *ipam, struct ip ip)
 {
@@ -29,8 +29,8 @@ struct ip differ_keeps(const struct differ *d, const struct ipam *ipam, struct i
 }
 
 /*
- * Back on its network with all that it had there, but for addresses that are not to be had. ipam:
- * the network's; NULL: it is made as it was.
+ * Connects a container as it was, except for addresses that are no longer free. ipam: the
+ * network's; NULL: it is created as it was.
  */
 static struct step *add_return(struct differ *d, const struct engine_container *c,
 			       const char *network, const struct ipam *ipam, struct ip ip,
@@ -185,7 +185,7 @@ static bool is_dynamic(const struct engine_endpoint *e)
 	return !e->configured.family && !e->configured6.family;
 }
 
-/* Those with an address of their own first: no dynamic one takes it. */
+/* Containers with a fixed address first, so that no dynamic one takes their address. */
 static void return_others(struct differ *d, const struct network *n, uint32_t created)
 {
 	for (int dynamic = 0; dynamic <= 1; dynamic++)
@@ -267,7 +267,7 @@ static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 		return;
 	}
 	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
-		return; /* as the file says; or when its network is there again */
+		return; /* the file declares it; or its network has to come first */
 	add_return(d, c, kept->network,
 		   e   ? e->ipam
 		   : n ? n->ipam

@@ -156,7 +156,7 @@ static bool has_subnet(const struct config *config, struct prefix subnet)
 	       !prefix_compare(config->networks.items[i].ipam[ip_family(subnet.ip)].subnet, subnet);
 }
 
-/* The subnets first: they are looked up, and most networks keep theirs. */
+/* By subnet first: that is an indexed look-up, and most networks keep theirs. */
 static bool has_network(const struct config *config, const char *name, const struct ipam *ipam)
 {
 	return has_subnet(config, ipam[FAMILY_4].subnet) ||

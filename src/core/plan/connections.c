@@ -203,7 +203,7 @@ static void leave_squatted_alone(struct differ *d)
 	}
 }
 
-/* In force, or asked for while it is stopped. */
+/* The address in force, or of a stopped container the configured one. */
 static struct ip own_ip(const struct engine_endpoint *e, enum family f)
 {
 	struct ip in_force = f == FAMILY_6 ? e->ip6 : e->ip;
@@ -228,10 +228,10 @@ static const char *why_wrong(struct differ *d, const struct attachment *at,
 						   : "no IPv4 address",
 				   ip_format(wanted).s);
 	}
-	return *why ? why : "the network is made anew";
+	return *why ? why : "the network is re-created";
 }
 
-/* What stands in the way of a connection that is wanted goes first: addresses may be swapped. */
+/* Whatever is in the way of a wanted connection is disconnected first: addresses may be swapped. */
 static void diff_wrong_endpoints(struct differ *d, uint32_t i)
 {
 	const struct attachment *at = &d->want->attachments.items[i];
@@ -261,7 +261,7 @@ static bool is_same_wish(const struct differ *d, const struct attachment *at,
 	       (!ip6.family || ip_equal(r->ip6, ip6));
 }
 
-/* The engine refused it a short while ago, and the container was connected again as it was. */
+/* The engine refused this connection recently, and the container was connected again as before. */
 static bool was_refused(struct differ *d, const struct attachment *at)
 {
 	list_each (r, &d->seen->refusals)
@@ -287,7 +287,7 @@ static bool is_to_connect(struct differ *d, uint32_t i)
 	if (!endpoint)
 		return true;
 	if (d->network_step[network] != NONE)
-		return true; /* the network is made anew */
+		return true; /* the network is re-created */
 	return !engine_has_addresses(endpoint, wanted_ip(d, at, FAMILY_4),
 				     wanted_ip(d, at, FAMILY_6)) &&
 	       !was_refused(d, at);

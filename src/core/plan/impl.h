@@ -27,11 +27,11 @@ struct differ {
 	const struct engine_container **holders; /* of attachment i; NULL: not on the engine */
 	struct used_ip *used_ips;		 /* addresses that containers have, sorted */
 	uint32_t n_used_ips;
-	uint32_t *network_step; /* step that creates network i of want, NONE, or CONFLICT */
-	uint8_t *stands; /* families of network i that are, or will be, as the file says: bits */
-	uint32_t *attachment_step;	       /* step that connects attachment i, or NONE */
+	uint32_t *network_step; /* step that creates network i of want; NONE, or CONFLICT */
+	uint8_t *stands; /* families of network i that are, or will be, as the file says; bits */
+	uint32_t *attachment_step;	       /* step that makes attachment i, or NONE */
 	bool *connects;			       /* attachment i is to be made */
-	const struct engine_network *replaced; /* it is made anew; NULL: none is */
+	const struct engine_network *replaced; /* it is re-created; NULL: none is */
 };
 
 #define CONFLICT (NONE - 1)
@@ -50,7 +50,7 @@ struct step *differ_connect(struct differ *d, const struct engine_container *c, 
 struct ip differ_keeps(const struct differ *d, const struct ipam *ipam, struct ip ip);
 /* "172.18.103.0/24 fd00:103::/64" */
 const char *differ_subnets(struct differ *d, const struct ipam *ipam);
-/* What a container on that network loses when it is connected anew: "; …" each, or "". */
+/* What a container loses there when it is reconnected: "; …" for each thing, or "". */
 const char *differ_losses(struct differ *d, const struct engine_container *c, const char *network);
 /* The file connects the container to that network. */
 bool differ_is_wanted(const struct differ *d, const struct engine_container *c,
@@ -77,9 +77,9 @@ static inline struct differ_container *differ_container(const struct differ *d,
 /* The addresses are in use or routed elsewhere; except: a network that is about to be replaced. */
 bool subnet_is_taken(struct differ *d, const struct network *n,
 		     const struct engine_network *except);
-/* What the engine would not make, or not without harm to the host; NULL: it may be made. */
+/* Why the engine can not create it, or not without harm to the host; NULL: it may. */
 const char *network_why_not(const struct differ *d, const struct network *n);
-/* Of a network that stands otherwise: it was asked for, and can be made anew. */
+/* For a network that differs from the file, and is to be re-created. */
 bool replacement_is_due(struct differ *d, const struct network *n, const struct engine_network *e);
 /* For a network that is as the file says, or (e NULL) missing: --replace gets an answer. */
 void replacement_is_needless(struct differ *d, const struct network *n,

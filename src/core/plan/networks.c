@@ -155,15 +155,14 @@ static void say_differs(struct differ *d, const struct network *n, const struct 
 			say_family_differs(d, n, e, f);
 	if (!differing)
 		conflict(d, differ_path(d, "networks", n->key),
-			 "the Docker network \"%s\" was made without %s, which the file says; "
-			 "re-create it with apply --replace %s",
+			 "the Docker network \"%s\" was created without %s, which the file asks "
+			 "for; re-create it with apply --replace %s",
 			 n->name, more_open(n, e), n->name);
 }
 
 /*
- * Measured: 20 and 26
- * give a network an IPv4 subnet of their own in any case; all of them turn the host's IPv6
- * forwarding on when they make a network with IPv6.
+ * Measured: 20 and 26 give every network an IPv4 subnet, one of their own choice if need be. All
+ * engines turn the host's IPv6 forwarding on when they create a network with IPv6.
  */
 const char *network_why_not(const struct differ *d, const struct network *n)
 {
@@ -174,8 +173,8 @@ const char *network_why_not(const struct differ *d, const struct network *n)
 		return NULL;
 	if (!n->subnet.ip.family && engine->major < IPV6_ALONE)
 		return arena_printf(d->a,
-				    "Docker %s makes no network of IPv6 alone (28 does); write "
-				    "subnet, too",
+				    "Docker %s creates no network of IPv6 alone (28 does); "
+				    "write subnet, too",
 				    engine->version);
 	return d->seen->facts->no_forward6;
 }
