@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table of the host where flows are of IPv6, of IPv4, or of both. */
-#include "core/nft/nft.h"
+#include "core/foreign/handoff.h"
+#include "core/nft/flows.h"
+#include "core/nft/replay.h"
 #include "core/ruleset/program.h"
 #include "unit/test.h"
 
@@ -58,12 +60,20 @@ static void declare(struct scene *s, const char *subnet, const char *bridge)
 	s->flows.ipv6 |= bound.subnet.ip.family == 6;
 }
 
-static const char *print(struct scene *s)
+static struct ruleset table_of(struct scene *s)
 {
 	const struct hooks hooks = {.accept = 2, .between = 3, .raw = 1, .raw_drops = true};
 	struct ruleset rs = {0};
 
 	program_host(&rs, &s->a, &s->flows, &hooks);
+	nft_encode_ruleset(&rs, &s->a);
+	return rs;
+}
+
+static const char *print(struct scene *s)
+{
+	struct ruleset rs = table_of(s);
+
 	buf_clear(&s->text);
 	nft_print(&s->text, &rs);
 	return buf_text(&s->text);
@@ -211,6 +221,145 @@ TEST(translations_of_both_families_stand_side_by_side)
 	release(&s);
 }
 
+TEST(the_table_is_read_again_for_packets_of_both_families)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t port;
+		bool admitted;
+	} packets[] = {
+		{"2001:db8:7::9", "2001:db8:1::2", 443, true},
+		{"2001:db9::9", "2001:db8:1::2", 443, false},
+		{"2001:db8:7::9", "2001:db8:1::3", 443, false},
+		{"2001:db8:7::9", "2001:db8:1::2", 444, false},
+		{"2001:db8:5::1", "2001:db8:1::2", 80, true},
+		{"2001:db8:5::1", "2001:db8:1::2", 81, false},
+		{"32.1.13.184", "172.18.1.2", 443, false}, /* the first bytes of 2001:db8:: */
+		{"10.1.2.3", "172.18.1.2", 443, true},
+	};
+	struct scene s = {0};
+	const struct replay *replay;
+	struct ruleset rs;
+
+	declare(&s, "2001:db8:1::/64", "br-a");
+	grant(&s, PEERS(&s, "2001:db8:7::/48", "fd00::/8"), PEERS(&s, "2001:db8:1::2"), IPPROTO_TCP,
+	      443);
+	grant(&s, PEERS(&s, "2001:db8:5::1"), PEERS(&s, "2001:db8:1::2"), IPPROTO_TCP, 80);
+	grant(&s, PEERS(&s, "10.0.0.0/8"), PEERS(&s, "172.18.1.2"), IPPROTO_TCP, 443);
+	rs = table_of(&s);
+	replay = nft_replay_of(&s.a, &rs);
+	assert_non_null(replay);
+	for (size_t i = 0; i < COUNT_OF(packets); i++) {
+		const struct replayed packet = {net(packets[i].src).ip, net(packets[i].dst).ip,
+						IPPROTO_TCP, packets[i].port};
+
+		if (nft_replay_admits(replay, &packet) != packets[i].admitted)
+			fail_msg("%s to %s port %u", packets[i].src, packets[i].dst,
+				 packets[i].port);
+	}
+	release(&s);
+}
+
+TEST(translations_of_ipv6_are_read_back_as_they_were_written)
+{
+	struct scene s = {0};
+	struct translation plain = {.iface = "eth0", .match = {IPPROTO_TCP, 80, 80}}, one = plain;
+	struct flows read = {0};
+	struct ruleset rs;
+
+	declare(&s, "2001:db8:1::/64", "br-a");
+	plain.to = one.to = net("2001:db8:1::2").ip;
+	one.from = net("2001:db8:f0::/44");
+	one.to_port = 8080;
+	*list_add(&s.a, &s.flows.translations) = plain;
+	*list_add(&s.a, &s.flows.translations) = one;
+	rs = table_of(&s);
+	nft_read_translations(&read, &s.a, &rs);
+	assert_int_equal(read.translations.n, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct translation *t = &read.translations.items[i];
+
+		assert_true(ip_equal(t->to, plain.to));
+		assert_int_equal(t->to_port, t->from.ip.family ? 8080 : 80);
+		assert_true(!t->from.ip.family || !prefix_compare(t->from, one.from));
+	}
+	assert_true(read.translations.items[0].from.ip.family ||
+		    read.translations.items[1].from.ip.family);
+	release(&s);
+}
+
+TEST(a_list_of_sources_is_read_back_as_the_fewest_prefixes)
+{
+	static const char *const nets[] = {"2001:db8:1::/48", "2001:db8:2::1", "2001:db8:2::2",
+					   "2001:db8:2::3",   "fd00::/8",      "ffff::/16"};
+	struct scene s = {0};
+	struct translation t = {.iface = "eth0", .match = {IPPROTO_TCP, 80, 80}};
+	struct flows read = {0};
+	struct ruleset rs;
+
+	declare(&s, "2001:db8:1::/64", "br-a");
+	t.to = net("2001:db8:1::2").ip;
+	t.list = PEERS(&s, nets[0], nets[1], nets[2], nets[3], nets[4], nets[5]);
+	t.list_name = "office";
+	for (size_t i = 0; i < COUNT_OF(nets); i++) {
+		t.from = net(nets[i]);
+		*list_add(&s.a, &s.flows.translations) = t;
+	}
+	rs = table_of(&s);
+	nft_read_translations(&read, &s.a, &rs);
+	assert_int_equal(read.translations.n, 5);
+	assert_string_equal(prefix_format(read.translations.items[0].from).s, nets[0]);
+	assert_string_equal(prefix_format(read.translations.items[1].from).s, nets[1]);
+	assert_string_equal(prefix_format(read.translations.items[2].from).s, "2001:db8:2::2/127");
+	assert_string_equal(prefix_format(read.translations.items[3].from).s, nets[4]);
+	assert_string_equal(prefix_format(read.translations.items[4].from).s, nets[5]);
+	release(&s);
+}
+
+/* --- Docker's filter --- */
+
+#define DOCKER_28                                                                                  \
+	"*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n:DOCKER-FORWARD - [0:0]\n"                 \
+	":DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-FORWARD\n"          \
+	"-A DOCKER ! -i br-a -o br-a -j DROP\nCOMMIT\n"
+
+TEST(whether_docker_closes_ipv6_is_asked_of_ip6tables_and_of_networks_that_have_it)
+{
+	struct arena a = {0};
+	struct engine engine = {.up = true};
+	struct filter_view view;
+
+	*list_add(&a, &engine.networks) = (struct engine_network){
+		.name = "a", .driver = "bridge", .bridge = "br-a", .ipv6 = true};
+	*list_add(&a, &engine.networks) =
+		(struct engine_network){.name = "b", .driver = "bridge", .bridge = "br-b"};
+	handoff_view_text(&view, &a, 6, DOCKER_28, NULL);
+	assert_null(handoff_view_opens_ipv6(&view, &engine, &a));
+	engine.networks.items[1].ipv6 = true;
+	assert_non_null(strstr(handoff_view_opens_ipv6(&view, &engine, &a), "\"b\""));
+	handoff_view_text(&view, &a, 6, NULL, NULL);
+	assert_non_null(strstr(handoff_view_opens_ipv6(&view, &engine, &a), "--ip6tables"));
+	arena_release(&a);
+}
+
+TEST(the_hand_off_of_ipv6_stands_in_ip6tables)
+{
+	struct handoff handoff = {
+		.family = 6, .table = "filter", .chain = "DOCKER-USER", .bits = 2};
+	struct arena a = {0};
+	struct nft_batch batch;
+	struct ruleset table = {0};
+
+	handoff_encode_nft(&batch, &a, &table, &handoff, true);
+	assert_int_equal(batch.family, 10); /* NFPROTO_IPV6 */
+	buf_free(&batch.bytes);
+	handoff.family = 4;
+	handoff_encode_nft(&batch, &a, &table, &handoff, true);
+	assert_int_equal(batch.family, 2); /* NFPROTO_IPV4 */
+	buf_free(&batch.bytes);
+	arena_release(&a);
+}
+
 TEST(a_host_without_ipv6_has_no_word_of_it)
 {
 	struct scene s = {0};
@@ -239,6 +388,12 @@ int main(void)
 		cmocka_unit_test(errors_of_icmp_pass_before_dockers_raw_drops),
 		cmocka_unit_test(where_docker_closes_ipv4_alone_we_close_ipv6_alone),
 		cmocka_unit_test(translations_of_both_families_stand_side_by_side),
+		cmocka_unit_test(the_table_is_read_again_for_packets_of_both_families),
+		cmocka_unit_test(translations_of_ipv6_are_read_back_as_they_were_written),
+		cmocka_unit_test(a_list_of_sources_is_read_back_as_the_fewest_prefixes),
+		cmocka_unit_test(
+			whether_docker_closes_ipv6_is_asked_of_ip6tables_and_of_networks_that_have_it),
+		cmocka_unit_test(the_hand_off_of_ipv6_stands_in_ip6tables),
 		cmocka_unit_test(a_host_without_ipv6_has_no_word_of_it),
 	};
 
