@@ -272,6 +272,25 @@ static void check_firewalld(struct doctor *d)
 		    "harborwall run");
 }
 
+/* That engines before 27 leave it open is how they are: our chain closes it. */
+static void check_ipv6(struct doctor *d, const struct facts *f)
+{
+	bool forwards = d->pass.view.seen.have.spaces.items[0].forward6;
+
+	if (f->six.docker_drops)
+		say(d, true, "isolation6", "Docker closes IPv6 of its networks");
+	else
+		say(d, true, "isolation6", "%s; harborwall closes those of the file",
+		    f->six.open_why);
+	if (f->no_forward6)
+		say(d, false, "forwarding6", "%s", f->no_forward6);
+	else
+		say(d, forwards, "forwarding6", "%s",
+		    forwards ? "net.ipv6.conf.all.forwarding is 1"
+			     : "net.ipv6.conf.all.forwarding is 0: nothing of IPv6 is routed; "
+			       "apply turns it on");
+}
+
 static void check_firewall(struct doctor *d)
 {
 	const struct facts *f = &d->pass.view.facts;
@@ -292,6 +311,8 @@ static void check_firewall(struct doctor *d)
 	say(d, f->ip_forward == 1, "forwarding", "%s",
 	    f->ip_forward == 1 ? "net.ipv4.ip_forward is 1"
 			       : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
+	if (d->generation.config.has_ipv6)
+		check_ipv6(d, f);
 }
 
 static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d)

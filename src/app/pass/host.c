@@ -111,12 +111,16 @@ static const char *bridges_open6(struct arena *a, const struct world *w,
 	return bridges_open(&w->memory.bridges6, a, &with_ipv6, devices);
 }
 
-/* What Docker writes of IPv6; on engines before 27 mostly nothing. */
+/* What Docker writes of IPv6: on engines before 27 mostly nothing, and others may be told not to.
+ */
 static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
-		       const struct engine *engine, const struct filter_view *view)
+		       const struct engine *engine, const struct filter_view views[])
 {
+	const struct filter_view *view = &views[f->variant];
 	struct filter6 *six = &f->six;
 
+	six->variant = view->exists ? f->variant : choose_variant(f->docker_nftables, views);
+	view = &views[six->variant];
 	six->exists = view->exists;
 	six->docker_user = view->docker_user && view->user_first;
 	six->raw_drops = view->raw_drops && !f->docker_nftables;
@@ -258,7 +262,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->no_filter = f->raw_drops && !views[f->variant].exists;
 	if (f->docker_nftables)
 		take_bridges(view, a, w);
-	judge_ipv6(f, a, w, &view->engine, &views6[f->variant]);
+	judge_ipv6(f, a, w, &view->engine, views6);
 	judge_loss(f, w);
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;

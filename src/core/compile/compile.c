@@ -337,12 +337,15 @@ static void compile_attachments(struct compiler *c, struct state *want)
 static void add_handoff(struct compiler *c, struct space *host, uint8_t family, const char *table,
 			const char *chain, bool behind, uint32_t bits)
 {
-	*list_add(c->a, &host->handoffs) = (struct handoff){.family = family,
-							    .variant = c->facts->variant,
-							    .table = table,
-							    .chain = chain,
-							    .behind = behind,
-							    .bits = bits};
+	const struct facts *f = c->facts;
+
+	*list_add(c->a, &host->handoffs) =
+		(struct handoff){.family = family,
+				 .variant = family == 6 ? f->six.variant : f->variant,
+				 .table = table,
+				 .chain = chain,
+				 .behind = behind,
+				 .bits = bits};
 }
 
 /*
@@ -371,8 +374,9 @@ static void compile_handoffs(struct compiler *c, struct space *host)
 {
 	const struct facts *f = c->facts;
 
-	compile_handoffs_of(c, host, 4, !f->no_filter, f->docker_user, f->raw_drops);
-	if (c->host->ipv6)
+	if (f->variant != VARIANT_NONE)
+		compile_handoffs_of(c, host, 4, !f->no_filter, f->docker_user, f->raw_drops);
+	if (c->host->ipv6 && f->six.variant != VARIANT_NONE)
 		compile_handoffs_of(c, host, 6, f->six.exists, f->six.docker_user,
 				    f->six.raw_drops);
 }
@@ -423,7 +427,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 	host->forward6 = c->config->has_ipv6 && !f->no_forward6;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
 	host->forward_drop = host->forward && f->ip_forward == 0 && f->docker_user;
-	if (host->ruleset.exists && f->variant != VARIANT_NONE)
+	if (host->ruleset.exists)
 		compile_handoffs(c, host);
 }
 

@@ -116,6 +116,7 @@ uint64_t facts_digest(const struct facts *f)
 			hash = hash_more(hash, route->device, strlen(route->device));
 	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->direct << 16 |
 				       (uint64_t)f->backend);
+	hash = hash_word(hash, (uint64_t)f->six.variant);
 	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
 }
 

@@ -49,10 +49,11 @@ struct host_prefix {
 };
 
 /*
- * What Docker's filter does with IPv6, in the same variant. Engines before 27 write nothing of it
- * unless dockerd has --ip6tables, later ones do unless it has --ip6tables=false.
+ * What Docker's filter does with IPv6, which has tables of its own. Engines before 27 write nothing
+ * of it unless dockerd has --ip6tables, later ones do unless it has --ip6tables=false.
  */
 struct filter6 {
+	enum variant variant;
 	bool exists;	   /* a filter table with a FORWARD chain … */
 	bool docker_user;  /* … that asks DOCKER-USER first */
 	bool docker_drops; /* Docker's isolation and drops stand */

@@ -263,13 +263,19 @@ static void say(struct examiner *x, const struct course *c, const struct passage
 	x->said = c->origin;
 }
 
+/* Rules are understood as far as they are about IPv4. */
+static bool is_of_ipv6(const struct packet *packet)
+{
+	return packet->src.ip.family == 6 || packet->dst.ip.family == 6;
+}
+
 static void examine(struct examiner *x, struct course c)
 {
 	struct passage p;
 	bool reply = false;
 
 	if (c.origin == x->said || (x->wall->from_outside && !c.from_outside) ||
-	    x->looks > MOST_LOOKS)
+	    x->looks > MOST_LOOKS || is_of_ipv6(&c.first))
 		return;
 	p = wall_lets_pass(x->wall, &c.first);
 	if (p.passing == PASSES) {
@@ -418,7 +424,7 @@ const char *walls_stop(struct arena *a, const struct config *config, const struc
 	struct differ d = {.a = a, .seen = seen, .config = config};
 	struct examiner x = {.d = &d, .have = &seen->have.spaces.items[0]};
 
-	if (!x.have->walls.n)
+	if (!x.have->walls.n || is_of_ipv6(first))
 		return NULL;
 	find_bridges(&x);
 	list_each (wall, &x.have->walls) {
