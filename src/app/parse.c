@@ -179,6 +179,7 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->policy = letter == 'P' ? value : o->policy;
 	o->from = letter == 'F' ? value : o->from;
 	o->to = letter == 'T' ? value : o->to;
+	o->in = letter == 'I' ? value : o->in;
 	o->watch |= letter == 'w';
 	o->learn = letter == 'L' ? value : o->learn;
 	o->format = letter == 'f' ? value : o->format;

@@ -117,6 +117,7 @@ QUESTIONS = {
     "from_anybody": (["any", "proxy", "443"], 0),
     "from_the_host": (["host", "db", "5432"], 0),
     "no_ports": (["proxy", "api", "icmp"], 2),
+    "a_borrowed_address": (["proxy", "api", "8080", "--in", "eth0"], 2),
 }
 
 
@@ -141,6 +142,8 @@ def test_explain(tmp_path, name):
     (["prxy", "db", "80"], 'nothing is named "prxy" (did you mean "proxy"?)'),
     (["proxy", "qqqqqq", "80"], "expected a name from the file, an address"),
     (["proxy", "db", "0"], '"0" is not a port: expected 80'), (["proxy", "db", "80/icmp"], '"80/icmp" is not a port'),
+    (["proxy", "db", "80", "--in", "eth9"], "there is no interface eth9"),
+    (["any", "db", "80", "--in", "eth0"], "--in takes a source that has addresses, not any"),
     (["proxy", "db", "90-80"], '"90-80" is not a port'), (["proxy", "db", "65536"], '"65536" is not a port')])
 def test_what_cannot_be_explained(tmp_path, words, error):
     done = explain(tmp_path, *words)

@@ -15,7 +15,25 @@ static bool ask_kernel(struct look *look, struct explanation *told, struct trace
 		return true;
 	told->traced = traced;
 	return packet_is_possible(look, "--packet", err) &&
-	       packet_send(traced, look, &told->flow, err) && packet_read_rules(traced, look, err);
+	       packet_send(traced, look, &told->flow, told->query->borrowed, err) &&
+	       packet_read_rules(traced, look, err);
+}
+
+/* --in: a source counts only where it is at home, and this asks what becomes of it elsewhere. */
+static bool take_interface(struct reach_query *query, struct look *look, struct error *err)
+{
+	const char *name = look->options->in;
+
+	if (!name)
+		return true;
+	if (query->from.kind != END_PEERS)
+		return error_set(err, -1, "--in takes a source that has addresses, not %s",
+				 query->from.name);
+	if (!look_has_interface(look, name))
+		return error_set(err, -1, "there is no interface %s", name);
+	query->borrowed = true;
+	query->in = reach_add_interface(&look->pool, name);
+	return true;
 }
 
 static int answer(struct look *look, struct error *err)
@@ -28,7 +46,8 @@ static int answer(struct look *look, struct error *err)
 	struct traced traced;
 
 	if (!look_end(look, &query.from, words[0], err) ||
-	    !look_end(look, &query.to, words[1], err) || !question_traffic(&match, words[2], err))
+	    !look_end(look, &query.to, words[1], err) || !question_traffic(&match, words[2], err) ||
+	    !take_interface(&query, look, err))
 		return say_failed(err);
 	if (!explain(&told, &look->a, &look->reach, &look->pass.view.facts,
 		     look->live ? &look->pass.view.seen : NULL, &query)) {

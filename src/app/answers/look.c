@@ -62,15 +62,21 @@ void look_close(struct look *look)
 	arena_release(&look->a);
 }
 
+bool look_has_interface(struct look *look, const char *name)
+{
+	return reach_interface(&look->pool, name) != REACH_IN_OTHER ||
+	       (look->live && strlen(name) < IF_NAMESIZE &&
+		world_has_interface(&look->world, &(struct named_interface){.name = name}));
+}
+
 bool look_end(struct look *look, struct reach_end *end, const char *text, struct error *err)
 {
 	const struct engine *engine = &look->pass.view.engine;
 
 	if (question_end(end, &look->a, &look->reach, engine, text))
 		return true;
-	if (look->live && strlen(text) < IF_NAMESIZE &&
-	    world_has_interface(&look->world, &(struct named_interface){.name = text}))
-		return true; /* a container that the file does not name */
+	if (look_has_interface(look, text))
+		return true; /* one that no policy names: as any other */
 	question_unknown(err, &look->reach, engine, text);
 	return false;
 }

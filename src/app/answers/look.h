@@ -25,6 +25,8 @@ MUST_CHECK bool look_open(struct look *look, const struct options *options);
 /* The same; the file's tests are not run. */
 MUST_CHECK bool look_open_untested(struct look *look, const struct options *options);
 void look_close(struct look *look);
+/* The file names it, or the host, if it was looked at, has it. */
+bool look_has_interface(struct look *look, const char *name);
 /* Finds the end of a connection that a name means. */
 MUST_CHECK bool look_end(struct look *look, struct reach_end *end, const char *text,
 			 struct error *err);

@@ -18,6 +18,7 @@ struct trying {
 	const struct reach *reach;
 	const struct reach_flow *flow;
 	const struct ns *from;
+	struct ip borrower; /* family 0: the source is the sender's own */
 };
 
 /* --- who sends it --- */
@@ -54,6 +55,41 @@ static bool is_at_home(const struct trying *t)
 	const char *bridge = network == NONE ? NULL : t->reach->bridges[network];
 
 	return !bridge || reach_interface(t->reach->pool, bridge) == t->flow->in;
+}
+
+/* Who sits on the bridge that it shall come in by may say that he has the address. */
+static const struct engine_container *borrower(struct trying *t)
+{
+	const struct engine *engine = &t->pass->view.engine;
+	const struct reach_pool *pool = t->reach->pool;
+	const char *in = t->flow->in < REACH_N_IN
+				 ? ""
+				 : pool->interfaces.items[t->flow->in - REACH_N_IN].name;
+
+	list_each (c, &engine->containers)
+		list_each (e, &c->endpoints) {
+			const struct engine_network *n = engine_find_network(engine, e->network);
+
+			if (c->running && e->ip.family == 4 && n && n->bridge &&
+			    !strcmp(n->bridge, in)) {
+				t->borrower = e->ip;
+				return c;
+			}
+		}
+	return NULL;
+}
+
+static void find_borrower(struct trying *t)
+{
+	const struct engine_container *c = borrower(t);
+
+	if (c) {
+		t->traced->sender = c->name;
+		t->from = known_namespace(t->world, c->name);
+	}
+	if (!t->from)
+		t->traced->unsent = "no running container sits on that interface, or its "
+				    "namespace can't be entered";
 }
 
 static void find_sender(struct trying *t)
@@ -112,7 +148,8 @@ static bool send_it(struct trying *t, struct error *err)
 	struct probing p = {
 		.from = t->from,
 		.probe.proto = t->flow->proto,
-		.flow = {.src = t->flow->src, .dst = destination(t), .dport = t->flow->port}};
+		.flow = {.src = t->flow->src, .dst = destination(t), .dport = t->flow->port},
+		.borrower = t->borrower};
 
 	if (p.flow.dst.family != 4 || !probe_token_offset(p.probe.proto)) {
 		traced->unsent = "it needs an IPv4 destination, and tcp, udp, sctp or icmp";
@@ -245,7 +282,7 @@ static struct trying trying_of(struct traced *traced, struct look *look)
 }
 
 bool packet_send(struct traced *traced, struct look *look, const struct reach_flow *flow,
-		 struct error *err)
+		 bool borrowed, struct error *err)
 {
 	const struct view *view = &look->pass.view;
 	struct trying t = trying_of(traced, look);
@@ -253,7 +290,10 @@ bool packet_send(struct traced *traced, struct look *look, const struct reach_fl
 	*traced = (struct traced){.legacy = *view->save || *view->save_raw,
 				  .drifted = look->pass.plan.steps.n > 0};
 	t.flow = flow;
-	find_sender(&t);
+	if (borrowed)
+		find_borrower(&t);
+	else
+		find_sender(&t);
 	return traced->unsent || send_it(&t, err);
 }
 

@@ -8,9 +8,11 @@
 
 /* False: this look does not allow it, for the option asks this host's kernel. */
 MUST_CHECK bool packet_is_possible(const struct look *look, const char *option, struct error *err);
-/* Of a look at the host. A flow that can't be tried from here is an answer, too (traced->unsent).
+/*
+ * Of a look at the host. A flow that can't be tried from here is an answer, too (traced->unsent).
+ * borrowed: somebody on the interface that it comes in by sends it, whose address it is not.
  */
 MUST_CHECK bool packet_send(struct traced *traced, struct look *look, const struct reach_flow *flow,
-			    struct error *err);
+			    bool borrowed, struct error *err);
 /* The rules that it met, for those who print them. */
 MUST_CHECK bool packet_read_rules(struct traced *traced, struct look *look, struct error *err);

@@ -51,7 +51,7 @@ static bool try_flow(struct testing *t, struct outcome_of_test *o, const struct 
 
 	*try = (struct test_try){.flow = *flow};
 	walk(look, try);
-	if (!packet_send(&try->traced, look, flow, err))
+	if (!packet_send(&try->traced, look, flow, false, err))
 		return false;
 	if (try->traced.goes_otherwise) { /* nobody there connects so */
 		o->tries.n--;

@@ -27,6 +27,7 @@ struct options {
 	const char *counters_word;	/* HARBORWALL_COUNTERS or --counters */
 	const char *container;		/* rules of its namespace; NULL: of the host's */
 	const char *policy, *from, *to; /* of flows: which to show; NULL: all */
+	const char *in;			/* interface that it comes in by; NULL: its own */
 	const char *learn;		/* seconds to watch; NULL: do not watch */
 	const char *format;		/* of graph; NULL: dot */
 	const char *color;		/* auto, always, never */

@@ -260,6 +260,23 @@ static bool is_apart(const struct reach *reach, const struct network *network)
 	return reach->apart[network - reach->config->networks.items];
 }
 
+/* Where containers are kept apart, policies may let everything through between them all the same.
+ */
+static bool opens_within(struct comparing *c, const struct network *network, enum family f)
+{
+	struct flow_sets sets = {.a = c->a};
+	struct flow_set *set = flow_sets_add(&sets, 1);
+	struct diagram more =
+		diagram_combine(c->diagrams, c->with->open, c->without->open, DIAGRAM_MINUS);
+
+	limit_to_prefix(&sets, set, FLOW_SRC, network->ipam[f].subnet);
+	limit_to_prefix(&sets, set, FLOW_DST, network->ipam[f].subnet);
+	limit_to_value(&sets, set, FLOW_IN,
+		       reach_interface(c->with->pool, bridge_of(c->with, network)));
+	return !diagram_is_empty(diagram_combine(c->diagrams, more,
+						 flow_sets_build(&sets, c->diagrams), DIAGRAM_AND));
+}
+
 static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
 {
 	const struct network *other = find_network(c->without, network->name);
@@ -272,7 +289,8 @@ static void compare_subnet(struct comparing *c, const struct network *network, e
 					 prefix_format_full(network->ipam[f].subnet).s,
 					 ip_format(network->ipam[f].gateway).s,
 					 bridge_of(c->with, network)));
-	if (!is_apart(c->with, network) && (!same || is_apart(c->without, other)))
+	if (!is_apart(c->with, network) &&
+	    (!same || (is_apart(c->without, other) && opens_within(c, network, f))))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach each other%s", by));
 	if (!network->internal && (!same || other->internal))

@@ -120,8 +120,9 @@ static const char *entrance(const struct walker *w)
 			best = p;
 	if (best)
 		return best->device;
-	return w->seen->default_device ? w->seen->default_device
-				       : interface_name(w->reach, REACH_IN_OTHER);
+	if (w->seen->default_device && w->now.src.family == 4)
+		return w->seen->default_device;
+	return interface_name(w->reach, REACH_IN_OTHER);
 }
 
 /* By a bridge of another network, which the engine may know alone. */

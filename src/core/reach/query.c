@@ -101,6 +101,8 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 				continue;
 			}
 			limit_to_traffic(&sets, set, query->matches[i]);
+			if (query->borrowed)
+				limit_to_value(&sets, set, FLOW_IN, query->in);
 		}
 	return flow_sets_build(&sets, reach->pool->diagrams);
 }
@@ -113,7 +115,7 @@ void reach_query(struct reach_answer *answer, const struct reach *reach,
 	struct diagram open = to_host ? reach->spaces.items[0].doors : reach->open;
 
 	answer->asked = asked(reach, query);
-	if (query->from.kind != END_HOST)
+	if (query->from.kind != END_HOST && !query->borrowed)
 		answer->asked = diagram_combine(pool, answer->asked, reach->genuine, DIAGRAM_AND);
 	/* traffic that no policy decides is not part of "any" */
 	if (query->from.kind == END_ANY && !to_host)
@@ -217,9 +219,12 @@ static struct diagram of_traffic(const struct tries *t, struct diagram set, stru
 static struct diagram to_subnets(const struct tries *t)
 {
 	struct flow_sets sets = {.a = t->a};
+	range_list subnets = {0};
 
 	list_each (network, &t->reach->config->networks)
-		limit_to_prefix(&sets, flow_sets_add(&sets, 1), FLOW_DST, network->subnet);
+		add_subnets(&subnets, t->a, network);
+	if (subnets.n)
+		limit_to_ranges(flow_sets_add(&sets, 1), FLOW_DST, &subnets);
 	return flow_sets_build(&sets, t->reach->pool->diagrams);
 }
 
@@ -280,7 +285,8 @@ static bool add_stopped(struct tries *t, struct diagram set, const struct seat *
 	list_each (address, &t->reach->config->addresses) {
 		struct diagram there;
 
-		if (from && prefix_contains(from->network->subnet, address->ip))
+		if (address->ip.family != 4 || /* only IPv4 packets are sent */
+		    (from && prefix_contains(from->network->subnet, address->ip)))
 			continue;
 		there = of_value(t, set, FLOW_DST, flow_value_of_ip(address->ip));
 		if (!diagram_is_empty(there) && !somebody_sits_at(t->engine, address->ip) &&

@@ -21,7 +21,7 @@ uint32_t reach_interface(const struct reach_pool *pool, const char *name)
 	return at == NONE ? REACH_IN_OTHER : REACH_N_IN + at;
 }
 
-static uint32_t add_interface(struct reach_pool *pool, const char *name)
+uint32_t reach_add_interface(struct reach_pool *pool, const char *name)
 {
 	uint32_t known = reach_interface(pool, name);
 
@@ -86,7 +86,7 @@ static struct diagram build_genuine(struct building *b)
 	struct flow_set *set;
 
 	list_each (bound, &b->host->bound) {
-		uint32_t in = add_interface(b->pool, bound->bridge);
+		uint32_t in = reach_add_interface(b->pool, bound->bridge);
 
 		set = flow_sets_add(&b->sets, 1);
 		limit_to_prefix(&b->sets, set, FLOW_SRC, bound->subnet);
@@ -125,7 +125,7 @@ static range_list host_addresses(struct building *b)
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
-	uint32_t in = add_interface(b->pool, b->host->bridges[i]);
+	uint32_t in = reach_add_interface(b->pool, b->host->bridges[i]);
 	struct flow_set *set;
 
 	if (!b->host->apart[i]) {
@@ -165,7 +165,7 @@ static struct diagram build_free(struct building *b)
 
 		if (!b->host->bridges[i])
 			continue;
-		in = add_interface(b->pool, b->host->bridges[i]);
+		in = reach_add_interface(b->pool, b->host->bridges[i]);
 		add_subnets(&subnets, b->pool->a, &config->networks.items[i]);
 		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
@@ -211,7 +211,8 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 		if (b->reach->config->has_ipv6 && !t->from.ip.family)
 			limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
 		if (t->iface)
-			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, t->iface));
+			limit_to_value(&b->sets, set, FLOW_IN,
+				       reach_add_interface(b->pool, t->iface));
 		limit_to_traffic(&b->sets, set, t->match);
 	}
 	return build(b);
@@ -229,7 +230,8 @@ static struct diagram build_masquerades(struct building *b, const struct flows *
 		if (m->to)
 			limit_to_peers(&b->sets, set, FLOW_DST, m->to);
 		if (m->oface)
-			limit_to_value(&b->sets, set, FLOW_IN, add_interface(b->pool, m->oface));
+			limit_to_value(&b->sets, set, FLOW_IN,
+				       reach_add_interface(b->pool, m->oface));
 		limit_to_traffic(&b->sets, set, m->match);
 	}
 	return build(b);

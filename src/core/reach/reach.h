@@ -102,6 +102,8 @@ uint32_t reach_network_of(const struct reach *reach, struct ip ip);
 void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
+/* The same; from now on it has a value of its own. */
+uint32_t reach_add_interface(struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool; equal targets have equal numbers. */
 uint32_t reach_target(struct reach_pool *pool, const struct translation *t);
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow);

@@ -100,6 +100,8 @@ static bool choose_way(struct probing *p, int raw, struct error *err)
 {
 	struct ip src = {0};
 
+	if (p->borrower.family)
+		return hold_interface(raw, p->borrower, err);
 	if (!find_source(p, &src, err))
 		return false;
 	if (*p->refused)
@@ -118,14 +120,15 @@ static bool choose_way(struct probing *p, int raw, struct error *err)
 	return hold_interface(raw, src, err);
 }
 
-/* Of SCTP and of echoes the kernel gives no numbers away: a random one, as chosen before. */
+/* Of SCTP, of echoes and of borrowed addresses the kernel gives no numbers away: a random one, as
+ * chosen before. */
 static bool hold_port(struct probing *p, int *held, struct error *err)
 {
 	bool tcp = p->probe.proto == IPPROTO_TCP;
 	struct sockaddr_in own = address_of(p->flow.src, 0);
 	socklen_t len = sizeof(own);
 
-	if (!tcp && p->probe.proto != IPPROTO_UDP)
+	if (p->borrower.family || (!tcp && p->probe.proto != IPPROTO_UDP))
 		return true;
 	*held = socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
 	if (*held < 0 || bind(*held, (struct sockaddr *)&own, sizeof(own)) < 0 ||
