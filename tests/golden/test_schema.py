@@ -32,7 +32,9 @@ BEYOND_A_SCHEMA = [
     r"sends the same packets to",
     r"is \d+ addresses; several targets",
     r"is not a single address",
-    r"IPv6 is not built yet",  # in names: as an address it is refused by its form
+    r"a multicast address is no source or target",
+    r"a link-local address does not pass a host",
+    r"no packet has such an address",
     r"is not an address; write it as",
     r"the range .* is reversed",
     r"duplicate key",
@@ -182,15 +184,22 @@ POLICY = st.fixed_dictionaries({}, optional={
 PREFIXES = ["10.0.0.0/24", "10.1.0.0/30", "10.1.0.0/31", "10.2.0.0/33", "10.3.0.1/24", "127.0.0.0/8", "0.0.0.0/0", "224.0.0.0/8",
             "240.0.0.0/8", "10.4.0.0", "010.5.0.0/16", "10.256.0.0/16", "fd00::/64", "", None, 24, []]
 ADDRESSES = ["10.0.0.5", "10.0.0.05", "10.0.0", "fd00::5", "10.0.0.256", "", None, 5]
-NETWORK = st.fixed_dictionaries({"subnet": likely(["10.0.0.0/24"], PREFIXES)}, optional={
+PREFIXES6 = ["fd00::/64", "FD00:0::/64", "fd00::1/64", "fe80::/64", "ff02::/64", "::/0", "fd00::/126", "fd00::/127", "fd00::/129", "fd00::/064",
+             "fd00::", "1:2:3:4:5:6:7::/112", "1:2:3:4:5:6:7:8/126", "1:2:3:4:5:6:7:8:9/64", "fd00::1::/64", "fd00:12345::/64", "fd00::10.0.0.0/120",
+             "::ffff:10.0.0.0/120", "10.0.0.0/24", "", None, 64, []]
+ADDRESSES6 = ["fd00::5", "FD00:0:0::5", "fd00::10.0.0.5", "fd00::10.0.0.05", "fd00::5%eth0", "[fd00::5]", "fd00:::5", "fd00", "::", "1:2:3:4:5:6:7::",
+              "1:2:3:4:5:6:7:8", "::2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "1:2:3:4:5:6:10.0.0.1", "1:2:3:4:5:6:7:10.0.0.1", "fd00::5/64", "10.0.0.5", "", None, 5]
+NETWORK = st.fixed_dictionaries({}, optional={
+    "subnet": likely(["10.0.0.0/24"], PREFIXES), "subnet6": likely(["fd00::/64"], PREFIXES6), "gateway6": likely(["fd00::9"], ADDRESSES6),
+    "ip_range6": likely(["fd00::8000:0:0:0/65"], PREFIXES6),
     "network_name": likely(["n"], ["n", "-n", "a b", "host", "bridge", "", None, 1, "é"]), "gateway": likely(["10.0.0.9"], ADDRESSES),
     "driver": likely(["bridge"], ["macvlan", "bridge", "", None]), "internal": one(TRUTHS), "mtu": likely([1400], [67, 68, 65535, 65536, "1400", None]),
     "labels": likely([{}], TEXTS), "options": likely([{}], TEXTS), "bridge_name": likely(["br0"], IFACES),
     "ip_range": likely(["10.0.0.128/25"], PREFIXES), "isolation": one(["docker", "open", "strict", "", None]), **NOTES})
-ADDRESS = st.fixed_dictionaries({}, optional={"ip": likely(["10.0.0.7"], ADDRESSES), "container_name": one(NAMES), "selector": one(NAMES),
+ADDRESS = st.fixed_dictionaries({}, optional={"ip": likely(["10.0.0.7", "fd00::7"], ADDRESSES), "ip6": likely(["fd00::8"], ADDRESSES6), "container_name": one(NAMES), "selector": one(NAMES),
                                               "service_name": one(NAMES), **NOTES})
 NETWORK_KEYS = likely(["n"], ["n", "bridge", "-n", "a b", "", "é", "\x7f", "_n", "$schema", "x-n", "x_n"])
-ADDRESS_KEYS = likely(["10.0.0.7"], ["10.0.0.8", "10.0.0.08", "key", "", "\n", "_k", "$schema", "x-k"])
+ADDRESS_KEYS = likely(["10.0.0.7", "fd00::7"], ["FD00:0::7", "fd00::07:", "1:2:3:4:5:6:7::", "10.0.0.8", "10.0.0.08", "key", "", "\n", "_k", "$schema", "x-k"])
 BASE = {"networks": {"front": {"subnet": "10.250.0.0/24"}},
         "ips": {"10.250.0.2": {"container_name": "a", "service_name": "s"}, "10.250.0.3": {"container_name": "b", "service_name": "s"}},
         "policies": []}
@@ -222,7 +231,7 @@ def test_a_network_is_right_or_wrong_by_both(tmp_path_factory, key, network):
 @SETTINGS
 @given(key=ADDRESS_KEYS, address=st.one_of(ADDRESS, ADDRESS, ADDRESS, one([None, [], "a"])))
 def test_an_address_is_right_or_wrong_by_both(tmp_path_factory, key, address):
-    networks = {"front": {"subnet": "10.0.0.0/24", "gateway": "10.0.0.1"}}
+    networks = {"front": {"subnet": "10.0.0.0/24", "gateway": "10.0.0.1", "subnet6": "fd00::/64"}}
     judge(tmp_path_factory, {"networks": networks, "ips": {key: address}, "policies": []})
 
 

@@ -45,7 +45,7 @@ static const char *const sources[] = {"a1",
 				      "2001:db8::/32",
 				      "2001:db8:1::3",
 				      "fd18:1::/64"};
-enum { N_SOURCES = CONFIG_TAKES_IPV6 ? COUNT_OF(sources) : COUNT_OF(sources) - 3 };
+enum { N_SOURCES = COUNT_OF(sources) };
 static const char *const ports[] = {"", ", \"port\": 80", ", \"port\": \"80-90\"",
 				    ", \"port\": [80, 443]", ", \"port\": \"85-100\""};
 static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [\"tcp\", \"udp\"]",
@@ -92,7 +92,7 @@ static void random_file(struct file *f, struct arena *a)
 	f->internal = !below(4);
 	f->apart = !below(4);
 	f->without_c = !below(6);
-	f->dual = CONFIG_TAKES_IPV6 && below(2);
+	f->dual = below(2);
 }
 
 /* One thing is another, or nothing is. */
@@ -129,7 +129,7 @@ static void edit(struct file *f, struct arena *a)
 			f->policies[f->n++] = other;
 		break;
 	case 8:
-		f->dual = CONFIG_TAKES_IPV6 && !f->dual;
+		f->dual = !f->dual;
 		break;
 	default:
 		break;
@@ -474,7 +474,7 @@ static bool agree(const struct reach *before, const struct reach *after,
 	       same_in_spaces(before, after, flow) && same_in_spaces(after, before, flow);
 }
 
-enum { N_ADDRESSES = COUNT_OF(addresses) + (CONFIG_TAKES_IPV6 ? COUNT_OF(addresses6) : 0) };
+enum { N_ADDRESSES = COUNT_OF(addresses) + COUNT_OF(addresses6) };
 
 static bool address_number(struct ip *ip, uint32_t n)
 {

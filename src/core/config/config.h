@@ -25,11 +25,6 @@ enum {
 	CONFIG_MAX_LIST_FILES = 64,
 };
 
-/* Whether a file may name IPv6: not before its rules are built. */
-#ifndef CONFIG_TAKES_IPV6
-#define CONFIG_TAKES_IPV6 0
-#endif
-
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };

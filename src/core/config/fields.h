@@ -39,13 +39,6 @@ struct field {
 		name, sizeof(name) - 1, EVERYWHERE, decode_later, 0                                \
 	}
 
-/* Of IPv6. */
-#if CONFIG_TAKES_IPV6
-#define FIELD6(type, member, decode, effect) FIELD(type, member, decode, effect)
-#else
-#define FIELD6(type, member, decode, effect) LATER(#member)
-#endif
-
 struct kind {
 	const struct field *fields;
 	uint32_t n;

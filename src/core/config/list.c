@@ -127,8 +127,6 @@ static const char *why_never_routed(struct prefix prefix)
 
 	if (prefix.ip.family != 6)
 		return NULL;
-	if (!CONFIG_TAKES_IPV6)
-		return "IPv6 is not built yet; use an IPv4 address";
 	if (prefix.len >= 8 && bytes[0] == 0xff)
 		return "a multicast address is no source or target; leave it out";
 	if (prefix.len >= 10 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80)

@@ -11,9 +11,9 @@ static const struct field network_fields[] = {
 	[SUBNET] = FIELD(network, subnet, decode_prefix4, EVERYWHERE),
 	[GATEWAY] = FIELD(network, gateway, decode_ip4, EVERYWHERE),
 	[IP_RANGE] = FIELD(network, ip_range, decode_prefix4, IN_BRIDGE),
-	[SUBNET6] = FIELD6(network, subnet6, decode_prefix6, EVERYWHERE),
-	[GATEWAY6] = FIELD6(network, gateway6, decode_ip6, EVERYWHERE),
-	[IP_RANGE6] = FIELD6(network, ip_range6, decode_prefix6, IN_BRIDGE),
+	[SUBNET6] = FIELD(network, subnet6, decode_prefix6, EVERYWHERE),
+	[GATEWAY6] = FIELD(network, gateway6, decode_ip6, EVERYWHERE),
+	[IP_RANGE6] = FIELD(network, ip_range6, decode_prefix6, IN_BRIDGE),
 	FIELD(network, driver, decode_name, EVERYWHERE),
 	FIELD(network, internal, decode_bool, EVERYWHERE),
 	FIELD(network, mtu, decode_mtu, IN_BRIDGE),
@@ -34,7 +34,7 @@ enum { IP, IP6 };
 
 static const struct field address_fields[] = {
 	[IP] = NAMED(entry, "ip", address.ip, decode_ip, EVERYWHERE),
-	[IP6] = FIELD6(entry, ip6, decode_ip6, EVERYWHERE),
+	[IP6] = FIELD(entry, ip6, decode_ip6, EVERYWHERE),
 	NAMED(entry, "container_name", address.container_name, decode_number, EVERYWHERE),
 	NAMED(entry, "selector", address.selector, decode_number, EVERYWHERE),
 	NAMED(entry, "service_name", address.service_name, decode_number, EVERYWHERE),
@@ -79,8 +79,9 @@ static void check_families(struct decoder *d, const struct reading *r, uint32_t 
 						       {SUBNET6, GATEWAY6, IP_RANGE6}};
 
 	if (!is_given(r, SUBNET) && !is_given(r, SUBNET6))
-		wrong(d, node, "subnet is missing; write it as \"172.18.103.0/24\"%s",
-		      CONFIG_TAKES_IPV6 ? ", or subnet6 as \"fd00:103::/64\"" : "");
+		wrong(d, node,
+		      "subnet is missing; write it as \"172.18.103.0/24\", "
+		      "or subnet6 as \"fd00:103::/64\"");
 	for (enum family f = 0; f < N_FAMILIES; f++)
 		for (unsigned i = 1; i < 3 && !is_given(r, fields[f][0]); i++) {
 			const char *name = network_fields[fields[f][i]].name;
@@ -103,8 +104,7 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 		config->networks.n--;
 		return;
 	}
-	if (CONFIG_TAKES_IPV6 || !is_given(&r, SUBNET))
-		check_families(d, &r, node);
+	check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
@@ -126,13 +126,9 @@ static void take_key_as_ip(struct decoder *d, struct entry *entry, uint32_t node
 	struct ip *ip = &entry->address.ip;
 	const char *key = entry->address.key;
 
-	if (ip_parse(ip, key) && (ip->family == 4 || CONFIG_TAKES_IPV6))
-		return;
-	*ip = (struct ip){0};
-	if (!has_ip6)
-		wrong_key(d, node,
-			  "ip is missing, and the key \"%s\" is not an %s address; write ip", key,
-			  CONFIG_TAKES_IPV6 ? "IP" : "IPv4");
+	if (!ip_parse(ip, key) && !has_ip6)
+		wrong_key(d, node, "ip is missing, and the key \"%s\" is not an address; write ip",
+			  key);
 }
 
 static void decode_address(struct decoder *d, struct config *config, uint32_t node)
@@ -144,7 +140,7 @@ static void decode_address(struct decoder *d, struct config *config, uint32_t no
 	if (!decode_object(d, &r, node, &entry))
 		return;
 	if (!is_given(&r, IP))
-		take_key_as_ip(d, &entry, node, CONFIG_TAKES_IPV6 && is_given(&r, IP6));
+		take_key_as_ip(d, &entry, node, is_given(&r, IP6));
 	if (entry.ip6.family && entry.address.ip.family == 6) {
 		wrong_key(d, json_member(json_of(d), node, "ip6"),
 			  "%s is an IPv6 address already; leave ip6 out, or write an IPv4 address "

@@ -231,12 +231,9 @@ static void wrong_family(struct decoder *d, uint32_t node, const char *text, con
 	struct json_string field = string_of(d, node_of_key(node));
 	bool is_6 = strchr(text, ':');
 
-	if (is_6 && !CONFIG_TAKES_IPV6)
-		wrong(d, node, "IPv6 is not built yet; use an IPv4 %s", what);
-	else
-		wrong(d, node, "%s is an %s %s; write it as %.*s%s", text,
-		      writings[is_6 ? FAMILY_6 : FAMILY_4].name, what, (int)field.len - !is_6,
-		      field.text, is_6 ? "6" : "");
+	wrong(d, node, "%s is an %s %s; write it as %.*s%s", text,
+	      writings[is_6 ? FAMILY_6 : FAMILY_4].name, what, (int)field.len - !is_6, field.text,
+	      is_6 ? "6" : "");
 }
 
 /* What is wrong with an address of this family, or of either. */
@@ -253,7 +250,7 @@ static void take_ip(struct decoder *d, uint32_t node, struct ip *target, enum fa
 		writing = &writings[FAMILY_6];
 	if (!ip_parse(&ip, text))
 		wrong(d, node, "\"%s\" is not an %s address; %s", text, writing->name, writing->ip);
-	else if (ip.family != writing->family || (ip.family == 6 && !CONFIG_TAKES_IPV6))
+	else if (ip.family != writing->family)
 		wrong_family(d, node, text, "address");
 	else
 		*target = ip;

@@ -13,7 +13,7 @@
 
 static bool has_family(const struct engine_network *n, enum family f)
 {
-	return n->ipam[f].subnet.ip.family && (f == FAMILY_4 || (CONFIG_TAKES_IPV6 && n->ipv6));
+	return n->ipam[f].subnet.ip.family && (f == FAMILY_4 || n->ipv6);
 }
 
 static bool is_drafted(const struct engine_network *n)

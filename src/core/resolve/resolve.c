@@ -414,9 +414,8 @@ static const char *why_no_address(struct resolver *r, const char *text)
 		return looks_like_address(text)
 			       ? arena_printf(r->a, "\"%s\" is not an address; write it as %s",
 					      text,
-					      CONFIG_TAKES_IPV6 && strchr(text, ':')
-						      ? "fd00:103::2 or fd00:103::/64"
-						      : "172.18.103.2 or 172.18.103.0/24")
+					      strchr(text, ':') ? "fd00:103::2 or fd00:103::/64"
+								: "172.18.103.2 or 172.18.103.0/24")
 			       : NULL;
 	return prefix_is_usable(prefix) ? NULL : prefix_why_unusable(r->a, prefix, text);
 }
