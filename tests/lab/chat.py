@@ -51,7 +51,7 @@ def talk(s, quiet=0.0, knows=False):
 def main():
     role, proto, address, port = sys.argv[1:5]
     quiet = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
-    s = socket.socket(type=socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if role == "call":
         s.settimeout(5)
