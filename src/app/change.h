@@ -24,7 +24,7 @@ struct change {
 	bool answered;	 /* the person has just answered, after some time */
 	int lock;	 /* -1: not held. The next three: as they were when the plan was made */
 	bool unlocked;	 /* the nf_tables generation could be read */
-	uint32_t before; /* that generation */
+	uint32_t before; /* the nf_tables generation then */
 	char holder[LOCK_TEXT]; /* who held the lock */
 	bool any; /* at least one pass was carried out: the file is in force as far as possible */
 	uint32_t done[N_SIGNS], failed, skipped, revoked;

@@ -67,6 +67,11 @@ void *xrealloc(void *block, size_t size)
 	return p;
 }
 
+int text_order(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
 bool text_lists(const char *list, char separator, const char *item)
 {
 	const char separators[] = {separator, '\0'};

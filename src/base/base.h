@@ -37,6 +37,8 @@ void free_at_exit_of_scope(void *pointer_to_pointer);
 #define AUTO_CLOSE __attribute__((cleanup(close_at_exit_of_scope)))
 #define AUTO_FREE  __attribute__((cleanup(free_at_exit_of_scope)))
 
+/* Sorts an array of texts with qsort(3), and finds one with bsearch(3). */
+int text_order(const void *left, const void *right);
 /* The list "br-a:br-b", separated by ':', contains "br-b". */
 bool text_lists(const char *list, char separator, const char *item);
 

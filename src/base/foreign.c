@@ -148,3 +148,9 @@ void buf_json_string(struct buf *b, const char *s)
 	}
 	buf_puts(b, "\"");
 }
+
+void buf_json_member(struct buf *b, const char *before, const char *key, const char *value)
+{
+	buf_printf(b, "%s\"%s\": ", before, key);
+	buf_json_string(b, value);
+}

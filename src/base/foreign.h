@@ -26,6 +26,8 @@ void buf_foreign(struct buf *b, const char *text);
  * would obey is escaped.
  */
 void buf_json_string(struct buf *b, const char *text);
+/* `, "key": "value"`, with what stands before it. */
+void buf_json_member(struct buf *b, const char *before, const char *key, const char *value);
 /* printf, and a newline. */
 void buf_line(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Ends a line that was begun when b->len was `start`: escapes what must not be printed in it. */

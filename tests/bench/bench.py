@@ -26,12 +26,12 @@ STAGES = ("read", "parse", "resolve", "observe_host", "compile", "encode", "obse
 def plan(quick):
     """What is measured: {policies: (rounds, seconds they may take)}, and how much of the rest."""
     if quick:
-        return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "few": (1000, 20, 3, 5),
+        return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "few": (1000, 20, 3, 5), "dual": (1000, 3, 5),
                 "iptables_most": 1000, "execs_s": 1,
                 "lists": {1000: ("disjoint", "country")}, "members": (100,), "list_rounds": 1, "big": 10000, "changes": (1, 2), "idle": (1000, 20), "spaces": (200, 1, 10), "calls": (50, 500, (500, 5000)),
                 "packets": 3}
     return {"sizes": {10: (5, 10), 1000: (7, 60), 10000: (5, 80), 100000: (3, 120)},
-            "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "few": (10000, 100, 9, 20),
+            "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "few": (10000, 100, 9, 20), "dual": (10000, 9, 30),
             "iptables_most": 10000, "execs_s": 8,
             "lists": {10000: ("disjoint", "nested", "country"), 50000: ("adjacent", "disjoint", "country"), 100000: ()}, "members": (1000, 3000), "list_rounds": 3,
             "big": 100000, "changes": (5, 3), "idle": (10000, 100), "spaces": (200, 3, 40), "calls": (1000, 10000, (1000, 100000)),
@@ -106,6 +106,12 @@ def loads(what, criteria, results):
     print_load(n, f"one rule each, {few} containers", wall, cpu)
     judge_rest(criteria, f"{n} policies, {few} containers", cpu)
     results[f"pairs {n}, {few} containers"] = {"wall": wall.medians(), "processor": cpu.medians()}
+    n, rounds, budget_s = what["dual"]
+    wall, cpu = enforced.load(n, rounds, "dual", 0, budget_s)
+    print_load(n, "one rule each, in both families", wall, cpu)
+    criteria.at_most(f"commit / the kernel's own time, {n} policies in both families",
+                     cpu.ratio("transaction: ours", "transaction: kernel"), 1.15)
+    results[f"pairs {n}, both families"] = {"wall": wall.medians(), "processor": cpu.medians()}
     execs = enforced.one_process_per_rule(1000, what["execs_s"])
     spaces.table("1000 policies, as network-go did (made out of so many): ms", ["wall", "processor", "made of", "x commit"],
                  [(name, [ms, cpu, done, cpu / commit_1000]) for name, (ms, cpu, done) in execs.items()])

@@ -171,6 +171,7 @@ def load(n, rounds, kind, iptables_most, budget_s, containers=None):
     rivals, one rule a policy; "graph" has our own texts, "few" pairs of so many containers, without rivals."""
     wall, cpu, started = Figures(), Figures(), time.monotonic()
     config, flows = (configs.graph(n), []) if kind == "graph" else configs.pairs(n, containers)
+    config = configs.dual(config) if kind == "dual" else config
     with Host(config) as host:
         answers = [configs.write(list(host.engine.networks.values()), f"{host.folder.name}/engine-networks"),
                    configs.write(host.engine.list_containers(), f"{host.folder.name}/engine-containers")]

@@ -5,8 +5,9 @@
 
 Even seeds are gentle: nothing that others break stands in the way of traffic, so not one datagram may be lost and
 not one forbidden packet arrive, whatever the daemon does or suffers. Odd seeds are rough: others also delete what
-the daemon wrote, and it has HEAL seconds to put it right. In the end: the plan is empty, the packet matrix is
-what the oracle says, revoked connections are dead, and clear and apply lead to the same state."""
+the daemon wrote, and it has HEAL seconds to put it right. Every third host has both families, and its traffic is of
+IPv6. In the end: the plan is empty, the packet matrix is what the oracle says, revoked connections are dead, and
+clear and apply lead to the same state."""
 import json
 import os
 import random
@@ -28,7 +29,8 @@ class Story(deeds.Deeds):
     def __init__(self, name, folder, cgroup, seed=None):
         self.name, self.seed = name, int(name) if seed is None else seed
         self.r, self.rough = random.Random(self.seed), self.seed % 2 == 1
-        self.dual = False  # the host has both families, and its traffic is of IPv6
+        # the host has both families, and its traffic is of IPv6
+        self.dual = self.name.isdigit() and self.seed % 3 == 0
         self.said, self.began = [], time.time()
         self.judge = judge.Judge()
         self.host = host.Host(self, folder, cgroup)

@@ -36,6 +36,10 @@ def build(seed):
         subject = {"selector": target} if target in TIERS else {"service_name": target}
         udp = {"proto": "udp"} if port in (514, 51820) else {"proto": ["tcp", "udp"]} if r.random() < 0.1 else {}
         config["policies"].append({**subject, "from": source, "port": port, **udp})
+    if r.random() < 0.6:  # the world comes in by the host's own address
+        config["policies"].append({"container_name": "proxy-1", "nat": "dnat", "iface": "eth0", "to": "proxy-1", "port": [80, 443]})
+    if r.random() < 0.3:
+        config["policies"].append({"container_name": "vpn-1", "nat": "dnat", "iface": "eth0", "to": "vpn-1", "port": 51820, "proto": "udp"})
     return config
 
 
@@ -67,6 +71,9 @@ def meaning(config):
     """(source, target address, protocol) -> ports. A source is an address of the file or one of OUTSIDE."""
     found = {}
     for p in config["policies"]:
+        if "nat" in p:
+            found.setdefault((p["iface"], "host", *protos(p)), set()).update(ranges(p["port"]))
+            continue
         name = p["from"]
         sources = {*config["ips"], *OUTSIDE} if name == "any" else {name} if name in OUTSIDE else holders(config, name)
         for target in holders(config, p.get("selector", p.get("service_name"))):
@@ -99,6 +106,9 @@ def gaps(spans):
 def complete(config):
     """What must be open, and all the rest closed."""
     means, tests = meaning(config), []
+    for (source, target, proto), spans in means.items():
+        if target == "host":  # what nothing translates is left to the host's own firewall: no test can be about it
+            tests += [{"from": source, "to": target, "proto": proto, "expect": "open", "port": f"{low}-{high}"} for low, high in spans]
     for target in config["ips"]:
         for source in (*config["ips"], *OUTSIDE):
             if source in config["ips"] and network(config, source) == network(config, target):
@@ -118,6 +128,9 @@ def slips(config):
     for i, p in enumerate(config["policies"]):
         others = config["policies"][:i], config["policies"][i + 1:]
         yield f"policies[{i}] is lost", [*others[0], *others[1]]
+        if "nat" in p:
+            yield f"policies[{i}] is for another port", [*others[0], {**p, "port": 8443}, *others[1]]
+            continue
         for what, change in (("every port", {"port": "1-65535"}), ("from anybody", {"from": "any"}), ("udp, too", {"proto": ["tcp", "udp"]}),
                              ("one port more", {"port": [*(p["port"] if isinstance(p["port"], list) else [p["port"]]), 22]}),
                              ("a whole network", {"selector": "data"})):

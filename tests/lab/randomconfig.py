@@ -14,7 +14,7 @@ def build(bed, seed, only=None):
     for i in range(r.randint(2, 4)):
         config["networks"][f"net{i}"] = {"subnet": f"172.{20 + seed % 8}.{i}.0/24",
                                          **({"network_name": f"real-{i}"} if r.random() < 0.3 else {})}
-    bed.docker.create_network("elsewhere", "172.30.5.0/24")
+    bed.docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64" if "--ipv6" in bed.lab.options else None)
     for name in ["vpn", *r.sample(NAMES, r.randint(3, 6))]:
         declare(r, config, name)
         bed.docker.create(name, network=only or (r.choice(["bridge", "none", "elsewhere"]) if name != "vpn" else "bridge"),

@@ -59,9 +59,16 @@ def dual(config):
     for key, entry in config["ips"].items():
         entry["ip6"] = six(key)
     for policy in config["policies"]:
-        if policy.get("from") in TWINS:
-            policy["from"] = [policy["from"], TWINS[policy["from"]]]
+        sources = policy.get("from", [])
+        sources = sources if isinstance(sources, list) else [sources]
+        if twins := [TWINS[source] for source in sources if source in TWINS]:
+            policy["from"] = sources + twins
     return config
+
+
+def for_backend(config, backend):
+    """In both families where the backend has them."""
+    return dual(config) if backend == "nftables" else config
 
 
 def six(ip):

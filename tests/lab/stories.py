@@ -8,6 +8,7 @@ import seed
 
 TALKED_ABOUT = {"selector": "smarthostloadbalancer", "from": "smarthostbackend-1", "port": 7001}
 BALANCER = "172.18.103.2"
+BALANCERS = [BALANCER, "fd18:103::2"]
 
 LISTEN = f"""import socket
 s = socket.create_server(("0.0.0.0", {TALKED_ABOUT["port"]}))
@@ -31,13 +32,13 @@ while True:
 def config():
     told = seed.widened()
     told["policies"].append(dict(TALKED_ABOUT))
-    return told
+    return seed.dual(told)
 
 
 def other_user(bed, config):
     """A container of another user, which needs a route and is asked and asks."""
     bed.docker.create("other-user", user="1000")
-    config["ips"]["172.18.104.9"] = {"container_name": "other-user"}
+    config["ips"]["172.18.104.9"] = {"container_name": "other-user", "ip6": "fd18:104::9"}
     config["policies"].append({"selector": "other-user", "from": "publicbackend", "port": 80})
     config["policies"].append({"selector": "smarthostloadbalancer", "from": "other-user", "port": 8080})
     return config
@@ -63,12 +64,15 @@ class Conversation:
 
 
 def reaches(bed, port=80, timeout=0.1):
-    return bed.prober.open("publicbackend", BALANCER, "tcp", port, timeout)
+    """In every family that the file has; half of them is not enough, and too much where nothing may pass."""
+    got = bed.prober.ask_all({"publicbackend": [[ip, "tcp", port] for ip in BALANCERS]}, timeout)
+    return {answer is not None for answer in got.values()}
 
 
 def right(bed):
     """Who is declared passes and, at the same moment, who is not stays out."""
-    return not bed.prober.open("bystander", BALANCER, "tcp", 80, 0.1) and reaches(bed)
+    out = bed.prober.ask_all({"bystander": [[ip, "tcp", 80] for ip in BALANCERS]}, 0.1)
+    return not any(out.values()) and reaches(bed) == {True}
 
 
 def planned_nothing(bed):
@@ -87,12 +91,13 @@ def table_deleted(bed):
 
 
 def hand_off_rule_deleted(bed):
-    bed.lab.run("iptables", "-D", "DOCKER-USER", "1")
+    for tool in ("iptables", "ip6tables"):  # up to 26 there are none of IPv6
+        bed.lab.run(tool, "-D", "DOCKER-USER", "1", check=tool == "iptables" or bed.lab.closes_ipv6)
     yield lambda: right(bed)
 
 
 def element_deleted(bed):
-    bed.lab.run("nft", "flush", "set", "inet", "harborwall", "allow")
+    bed.lab.run("nft", "flush set inet harborwall allow; flush set inet harborwall allow6")
     yield lambda: right(bed)
 
 
@@ -101,7 +106,7 @@ def file_renamed(bed):
     for port, other in ((443, 80), (80, 443)):
         first["port"] = port
         bed.write(bed.config)
-        yield lambda port=port, other=other: reaches(bed, port) and not reaches(bed, other)
+        yield lambda port=port, other=other: reaches(bed, port) == {True} and reaches(bed, other) == {False}
 
 
 def containers_restarted(bed):
@@ -110,7 +115,7 @@ def containers_restarted(bed):
     bed.docker.restart("wireguardproxy")
     bed.lab.tunnel("wireguardproxy", "wg0")
     bed.prober.agents.pop("client").close()
-    yield lambda: right(bed) and bed.prober.open("client", "10.66.0.1", "tcp", 80, 0.1)
+    yield lambda: right(bed) and all(bed.prober.open("client", ip, "tcp", 80, 0.1) for ip in ("10.66.0.1", "fd66::1"))
 
 
 def ruleset_flushed(bed):

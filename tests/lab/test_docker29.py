@@ -26,7 +26,7 @@ def stand_in(request):
                 beds.Bed(lab, env={"DOCKER_HOST": f"unix://{behind.path}"}) as bed:
             bed.engine, bed.tables = behind, behind.tables
             seed.containers(bed)
-            bed.write(world())
+            bed.write(seed.dual(world()))
             yield bed
 
 

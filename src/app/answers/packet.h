@@ -9,8 +9,9 @@
 /* False: this look does not allow it, for the option asks this host's kernel. */
 MUST_CHECK bool packet_is_possible(const struct look *look, const char *option, struct error *err);
 /*
- * Of a look at the host. A flow that can't be tried from here is an answer, too (traced->unsent).
- * borrowed: somebody on the interface that it comes in by sends it, whose address it is not.
+ * Sends one packet. look: with the host read. A flow that can't be tried from here is an answer,
+ * too (traced->unsent). borrowed: it is sent by a neighbour on the same interface, who does not
+ * have its source address.
  */
 MUST_CHECK bool packet_send(struct traced *traced, struct look *look, const struct reach_flow *flow,
 			    bool borrowed, struct error *err);

@@ -7,9 +7,7 @@
 #include "base/foreign.h"
 #include "core/reach/tests.h"
 
-#include <string.h>
-
-/* What became of one test. */
+/* The result of one test. */
 struct outcome_of_test {
 	const struct flow_test *test;
 	uint32_t index;
@@ -145,29 +143,24 @@ static void print_end(struct buf *out, const struct testing *t)
 
 /* --- for programs --- */
 
-static void print_member(struct buf *out, const char *name, const char *text)
-{
-	buf_printf(out, ", \"%s\": ", name);
-	buf_json_string(out, text);
-}
-
 static void print_try_json(struct buf *out, struct testing *t, const struct test_try *try)
 {
 	const struct reach_flow *flow = &try->flow;
 
 	buf_puts(out, "      {\"flow\": ");
 	buf_json_string(out, reach_flow_text(&t->a, &t->look->reach, flow));
-	print_member(out, "source", flow->src.family ? ip_format(flow->src).s : "host");
-	print_member(out, "destination", flow->dst.family ? ip_format(flow->dst).s : "host");
-	print_member(out, "protocol", protocol_name(flow->proto));
+	buf_json_member(out, ", ", "source", flow->src.family ? ip_format(flow->src).s : "host");
+	buf_json_member(out, ", ", "destination",
+			flow->dst.family ? ip_format(flow->dst).s : "host");
+	buf_json_member(out, ", ", "protocol", protocol_name(flow->proto));
 	buf_printf(out, ", \"port\": %u, \"answer\": \"%s\", \"expected\": \"%s\"", flow->port,
 		   try->path.allowed ? "open" : "closed",
 		   traced_verdicts[traced_expected(&try->path)]);
-	print_member(out, "kernel", traced_verdicts[traced_verdict(&try->traced)]);
+	buf_json_member(out, ", ", "kernel", traced_verdicts[traced_verdict(&try->traced)]);
 	if (try->traced.unsent)
-		print_member(out, "unsent", try->traced.unsent);
+		buf_json_member(out, ", ", "unsent", try->traced.unsent);
 	else
-		print_member(out, "end", traced_end(&t->a, &try->traced));
+		buf_json_member(out, ", ", "end", traced_end(&t->a, &try->traced));
 	buf_puts(out, "}");
 }
 
@@ -188,11 +181,11 @@ static void print_outcome_json(struct buf *out, struct testing *t, const struct 
 {
 	buf_printf(out, "%s    {\"test\": %u, \"line\": %u", o->index ? ",\n" : "\n", o->index,
 		   o->test->line);
-	print_member(out, "flow", o->file.what);
+	buf_json_member(out, ", ", "flow", o->file.what);
 	buf_printf(out, ", \"expect\": \"%s\", \"holds\": %s", o->test->open ? "open" : "closed",
 		   holds(o) ? "true" : "false");
 	if (!holds(o))
-		print_member(out, "why", o->file.holds ? o->refuted : o->file.why);
+		buf_json_member(out, ", ", "why", o->file.holds ? o->refuted : o->file.why);
 	if (t->look)
 		print_tries_json(out, t, o);
 	buf_puts(out, "}");

@@ -65,11 +65,6 @@ static void decode_before(const struct reading *r, uint32_t before)
 	s->policy_was_accept = member_is(r, before, "forward_policy", "ACCEPT") && s->variant;
 }
 
-static int by_text(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
 static bool wrong_item(const struct reading *r, uint32_t node, const char *what)
 {
 	return wrong_at(r, r->json.nodes[node].at, what);
@@ -170,7 +165,8 @@ static bool decode(struct saved *s, const struct buf *text, struct error *err)
 		return false;
 	}
 	if (s->containers.n)
-		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items), by_text);
+		qsort(s->containers.items, s->containers.n, sizeof(*s->containers.items),
+		      text_order);
 	return true;
 }
 

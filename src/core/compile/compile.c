@@ -460,17 +460,12 @@ static void compile_containers(struct compiler *c, struct state *want)
 	}
 }
 
-static int by_text(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
 bool was_container(const struct compiler *c, const char *name)
 {
 	const name_list *were = c->facts->were_containers;
 
 	return were && were->n &&
-	       bsearch(&name, were->items, were->n, sizeof(*were->items), by_text);
+	       bsearch(&name, were->items, were->n, sizeof(*were->items), text_order);
 }
 
 /* Every `name` of the file, also of policies that wait for something else. */
@@ -487,7 +482,7 @@ static void compile_named(struct compiler *c, struct state *want)
 			*list_add(c->a, named) = name;
 	}
 	if (named->n)
-		qsort(named->items, named->n, sizeof(*named->items), by_text);
+		qsort(named->items, named->n, sizeof(*named->items), text_order);
 	for (uint32_t i = 0; i < named->n; i++) /* two names may mean one container */
 		if (!n || strcmp(named->items[n - 1], named->items[i]) != 0)
 			named->items[n++] = named->items[i];

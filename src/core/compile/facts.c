@@ -122,7 +122,9 @@ uint64_t facts_digest(const struct facts *f)
 
 struct hooks facts_hooks(const struct facts *f)
 {
-	/* Docker's nftables backend may compare the whole mark: no second bit there */
+	/*
+	 * Docker's nftables backend may compare the whole mark, so the second bit must not be set
+	 */
 	uint32_t second = f->docker_nftables ? 0 : f->mark_raw;
 
 	return (struct hooks){

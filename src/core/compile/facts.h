@@ -43,7 +43,7 @@ struct host_route {
  */
 struct host_prefix {
 	struct prefix prefix;
-	const char *device; /* "several interfaces" of a route with several next hops */
+	const char *device; /* "several interfaces" for a route with several next hops */
 	const char *dead; /* it leads nowhere: "blackhole", "unreachable", …; NULL: it leads on */
 	bool advertised;  /* by a router of IPv6 */
 };

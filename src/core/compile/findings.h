@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What people should know of a pass, beside its steps. */
+/* What a pass reports to people, beside its steps. */
 #pragma once
 
 #include "base/arena.h"
@@ -7,7 +7,7 @@
 
 enum finding_kind { FINDING_WAITING, FINDING_CONFLICT, FINDING_WARNING, FINDING_NOTE };
 
-/* What a warning means for its policy: the status of the daemon is degraded by it. */
+/* What a warning means for its policy, and for the daemon's status. */
 enum effect { NO_EFFECT, POLICY_MAY_BE_VOID, POLICY_IS_VOID };
 
 struct finding {
@@ -31,7 +31,7 @@ struct finding *finding_add(struct findings *f, struct arena *a, enum finding_ki
 /* Appended, with all texts. */
 void findings_copy(struct findings *to, struct arena *a, const struct findings *from);
 
-/* How a conflict begins that no change of the engine's or the file's addresses would end. */
+/* How a conflict begins that only another backend, kernel or engine could end. */
 #define CANNOT "cannot be enforced: "
 bool finding_cannot(const struct finding *f);
 

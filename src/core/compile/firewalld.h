@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Policies that firewalld's own table refuses, whatever we admit (core/foreign/firewalld.h). Pure.
+/*
+ * Policies that firewalld's own table rejects, whatever we admit (core/foreign/firewalld.h). Pure.
  */
 #pragma once
 

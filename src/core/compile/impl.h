@@ -45,9 +45,11 @@ void compile_policies(struct compiler *c);
 
 /* --- ways.c: namespaces whose own routes and rules lead elsewhere --- */
 
-/* What the container answers to this peer (of no length: anybody) comes to the host. */
+/* Replies from the container to this peer (length 0: to anybody) are routed to the host. */
 bool answers_come_back(const struct node *node, struct ip own, struct prefix peer);
-/* Says of which policies packets leave by another interface, with the routes that are wanted. */
+/*
+ * Reports policies whose packets leave by another interface, although the wanted routes are there.
+ */
 void compile_ways(struct compiler *c, const struct node *node, const struct space *space);
 
 /* The container that an address of the file belongs to; NULL: none. */

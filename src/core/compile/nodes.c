@@ -15,11 +15,6 @@ static int by_name(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-static int by_text(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
 struct node *nodes_find(const struct nodes *nodes, const char *name)
 {
 	uint32_t at = hash_index_find(&nodes->by_name, hash_text(name), i,
@@ -110,7 +105,7 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		find_or_note(nodes, a, &names, resolution->containers[i]);
 	if (!names.n)
 		return;
-	qsort(names.items, names.n, sizeof(*names.items), by_text);
+	qsort(names.items, names.n, sizeof(*names.items), text_order);
 	for (uint32_t i = 0; i < names.n; i++)
 		if (!i || strcmp(names.items[i], names.items[i - 1]) != 0)
 			list_add(a, &nodes->list)->name = names.items[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a packet leaves a namespace, by its own routes and rules: what the kernel's look-up does
- * with them (fib_rules_lookup, fib_table_lookup; ip-rule(8), ip-route(8)). Pure.
+ * Where a packet leaves a namespace, according to its routes and rules: the same look-up as the
+ * kernel's (fib_rules_lookup, fib_table_lookup; ip-rule(8), ip-route(8)). Pure.
  */
 #pragma once
 
@@ -20,9 +20,10 @@ struct ip_rule {
 	uint32_t mark, mask;
 	uint8_t proto; /* 0: any */
 	uint16_t sport_low, sport_high, dport_low, dport_high;
-	int16_t suppresses; /* answers with a prefix of this length or shorter; -1: none */
+	int16_t suppresses; /* ignores routes of this prefix length or shorter; -1: none */
 	bool inverted;
-	bool elsewhere; /* it asks for what our packets never are: another interface, a user, … */
+	bool elsewhere; /* it needs something our packets never have: another interface, a user, …
+			 */
 };
 
 enum path_type { PATH_LEAVES, PATH_LOCAL, PATH_REFUSES, PATH_THROWS };
@@ -45,33 +46,34 @@ struct routing {
 	LIST(struct ip_rule) rules; /* in their order */
 	LIST(struct ip_route) paths;
 	/*
-	 * All that is not local leaves by this device, whatever it is: nobody need look further. 0:
-	 * there are several, or other rules than every namespace has.
+	 * The only device by which anything leaves, whatever the routes say in detail. 0: there are
+	 * several, or unusual rules.
 	 */
 	uint32_t only_device;
 	uint64_t digest;		/* of what others wrote; 0 where there is an only_device */
 	LIST(struct ip_device) devices; /* where there is none */
 };
 
-/* Larger ones are not looked at: a container is free to write what it likes. */
+/* Larger ones are not read, because a container can write what it likes. */
 enum { MOST_IP_RULES = 256, MOST_PATHS = 8192 };
 
 /* Rules and paths stand. */
 void routing_finish(struct routing *r);
 
-/* Of this namespace's own, without marks. src of family 0: the kernel is to choose one. */
+/* A packet of this namespace's own, without marks. src of family 0: the kernel chooses one. */
 struct leaving {
 	struct ip src, dst;
 	uint8_t proto;
-	uint16_t sport, dport; /* 0: not known */
+	uint16_t sport, dport; /* 0: unknown */
 };
 
 struct ip_outlet {
-	const struct ip_route *path; /* NULL: there is none */
-	const struct ip_rule *rule;  /* that led to it, or refuses; NULL: none answers */
+	const struct ip_route *path; /* NULL: no route */
+	/* the rule that led there, or that refuses; NULL: none matches */
+	const struct ip_rule *rule;
 };
 
-/* Without our own routes, but with n that are thought of. */
+/* Looks up with n additional routes instead of our own. */
 struct ip_outlet routing_find(const struct routing *r, const struct leaving *packet,
 			      const struct ip_route *imagined, uint32_t n);
 /* The device that has this address; 0: none. */

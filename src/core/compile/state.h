@@ -25,14 +25,14 @@ struct route {
 struct space {
 	const char *container; /* name; NULL: the host */
 	const char *container_id;
-	int pid;		   /* 0: not running, the space waits */
+	int pid;		   /* 0: not running; its rules and routes wait */
 	bool reachable;		   /* of what was read */
-	const char *obstacle;	   /* why it is not, if that is no matter of course */
+	const char *obstacle;	   /* why it is not reachable; NULL if it is just not running */
 	struct ruleset ruleset;	   /* table inet harborwall */
-	const struct flows *flows; /* of what is wanted: what its rules were made of */
-	leftover_list leftovers;   /* of what was read: somebody wrote these without a mark */
-	wall_list walls;	   /* of what was read: other people's rules on the way */
-	const char *not_searched;  /* … and why it could not be searched for them; or NULL */
+	const struct flows *flows; /* wanted spaces: the flows that the rules were made from */
+	leftover_list leftovers;   /* actual spaces: unmanaged rules that duplicate ours */
+	wall_list walls;	   /* actual spaces: other people's rules on the way */
+	const char *not_searched;  /* why leftovers were not looked for; or NULL */
 	ipt_chains chains;	   /* the iptables backends' */
 	LIST(struct route) routes; /* of our protocol number */
 	struct routing routing;	   /* of what was read of a container */
@@ -54,8 +54,9 @@ struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
-	const char *refused; /* why this host can't have it: what stands stays; NULL: it can */
-	name_list named;     /* containers that are a policy's `name`, or were: to be remembered */
+	const char *refused; /* why this host can't have it, so nothing changes; NULL: it can */
+	/* containers that are or were a policy's `name`; saved in the state file */
+	name_list named;
 };
 
 /* Index of a container's namespace, or NONE. */

@@ -44,7 +44,7 @@ static const char *way_in(const struct trusting *in, struct prefix from)
 			best = route;
 	if (best)
 		return best->device;
-	list_each (route, &in->facts->routes) /* a part of it has a way at least */
+	list_each (route, &in->facts->routes) /* some part of the prefix is routed */
 		if (prefix_covers(from, route->to) && leads_outside(in->engine, route->device))
 			return route->device;
 	return NULL;

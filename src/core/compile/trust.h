@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Docker's raw drops are lifted, one bridge for another, for exactly the networks that exchange
- * packets: as an option of the networks that are to be created. Pure.
+ * Docker's raw drops are lifted between networks that exchange packets, bridge by bridge: with an
+ * option of the networks that are to be created. Pure.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include "core/compile/state.h"
 #include "core/ruleset/flows.h"
 
-/* What a network is created with, so that it lets in what comes by these interfaces: "a:b". */
+/* The option's value: the interfaces that the network trusts, "a:b". */
 #define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"
 
 struct trusting {
@@ -23,10 +23,10 @@ struct trusting {
 /* Where one end of a flow will be. */
 struct place {
 	const char *network, *bridge; /* the engine's name of the network; NULL: on none */
-	const char *entrance; /* what packets from there come in by: the bridge, or an interface of
-				 the host; NULL: unknown */
+	const char *entrance; /* the interface by which its packets arrive: the bridge, or one of
+				 the host's; NULL: unknown */
 	uint32_t index;	      /* of config->networks, or NONE */
-	struct prefix net;    /* the end, or one of many there */
+	struct prefix net;    /* the end itself, or one of many there */
 	const struct engine_network
 		*engine; /* the network as it stands, where Docker >= 29 closes it; or NULL */
 };
@@ -34,19 +34,19 @@ struct place {
 typedef LIST(struct place) place_list;
 /* network: the declared one that holds it, or NONE. */
 struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network);
-/* Of all peers, each place once. */
+/* The places of all peers, without duplicates. */
 place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers);
-/* It comes in by its own bridge. */
+/* It arrives by its own bridge. */
 bool trusting_stays_within(struct place a, struct place b);
 
 struct place_pair {
 	struct place one, other;
 };
 
-/* What packets of wanted flows come in by, of every network: see trusting_slot. */
+/* For every network the interfaces by which wanted flows arrive: see trusting_slot. */
 struct entrances {
-	name_list *bridges;	       /* of other networks */
-	name_list *outside;	       /* of the host itself, where a source is on no network */
+	name_list *bridges; /* bridges of other networks */
+	name_list *outside; /* interfaces of the host, for sources that are on no network */
 	LIST(struct place_pair) pairs; /* that exchange packets, each once */
 };
 /* The declared networks, then those of the engine, each in its order. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Containers whose own routes and rules lead elsewhere than Docker's: a tunnel that takes
- * everything. Routes that bring answers back are core/compile/routes.c's; here is what is left.
+ * Finds containers whose own routes and rules lead elsewhere than Docker's, such as a tunnel for
+ * everything. core/compile/routes.c adds routes for the replies; this reports what these can't
+ * repair.
  */
 #include "core/compile/impl.h"
 

@@ -17,7 +17,7 @@ enum {
 /* A list as it is read. */
 struct reading_list {
 	uint32_t n;		  /* members, as they stand in the list */
-	uint32_t n_nets, n_names; /* addresses and prefixes, those of files too; names */
+	uint32_t n_nets, n_names; /* prefixes (those of files included), and names */
 	LIST(struct prefix) nets;
 	LIST(struct listed_name) names;
 	const char *shown[MEMBERS_SHOWN]; /* as they were written */
@@ -256,7 +256,7 @@ static void count_listed(struct decoder *d, uint32_t node, uint32_t n)
 		too_many(d, node);
 }
 
-/* NULL: it can not be used, and why is said. */
+/* NULL: the file can't be used; a diagnostic says why. */
 static struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct json_string s)
 {
 	const list_files *files = d->lists.files;
@@ -460,7 +460,7 @@ static uint32_t keep_listed(struct decoder *d, uint32_t node, struct reading_lis
 	if (list->n == list->n_nets + list->n_names)
 		count_listed(d, node, list->n);
 	if (!d->names.n)
-		list_add(d->scratch, &d->names); /* 0 is no name */
+		list_add(d->scratch, &d->names); /* number 0 means "no name" */
 	kept = list_add(d->a, &d->lists.list);
 	*kept = (struct member_list){.name = d->names.n,
 				     .label = label_of(d, list),

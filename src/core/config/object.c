@@ -40,7 +40,7 @@ static const struct field address_fields[] = {
 	NAMED(entry, "service_name", address.service_name, decode_number, EVERYWHERE),
 };
 
-/* A list of the config needs no growing. Nothing where the section is wrong as a whole. */
+/* How many records to allocate at once; 0 if the section is too long and therefore refused. */
 static uint32_t room_for(const struct decoder *d, uint32_t section, uint32_t most)
 {
 	uint32_t n = json_count(json_of(d), section);

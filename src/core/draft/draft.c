@@ -146,12 +146,6 @@ static int by_width(const void *left, const void *right)
 
 /* --- printing --- */
 
-static void print_pair(struct buf *out, const char *before, const char *key, const char *value)
-{
-	buf_printf(out, "%s\"%s\": ", before, key);
-	buf_json_string(out, value);
-}
-
 static void print_network(struct buf *out, const struct engine_network *n)
 {
 	static const struct {
@@ -164,10 +158,11 @@ static void print_network(struct buf *out, const struct engine_network *n)
 	for (enum family f = 0; f < N_FAMILIES; f++) {
 		if (!has_family(n, f))
 			continue;
-		print_pair(out, before, fields[f].subnet, prefix_format(n->ipam[f].subnet).s);
+		buf_json_member(out, before, fields[f].subnet, prefix_format(n->ipam[f].subnet).s);
 		before = ", ";
 		if (n->ipam[f].gateway.family)
-			print_pair(out, before, fields[f].gateway, ip_format(n->ipam[f].gateway).s);
+			buf_json_member(out, before, fields[f].gateway,
+					ip_format(n->ipam[f].gateway).s);
 	}
 	if (n->internal)
 		buf_puts(out, ", \"internal\": true");
@@ -207,11 +202,11 @@ static void print_addresses(struct buf *out, const struct draft *d)
 			buf_printf(out, "%s    \"%s\": {", comma,
 				   ip_format(ip.family ? ip : ip6).s);
 			if (ip.family && ip6.family)
-				print_pair(out, "", "ip6", ip_format(ip6).s);
-			print_pair(out, ip.family && ip6.family ? ", " : "", "container_name",
-				   c->name);
+				buf_json_member(out, "", "ip6", ip_format(ip6).s);
+			buf_json_member(out, ip.family && ip6.family ? ", " : "", "container_name",
+					c->name);
 			if (*service)
-				print_pair(out, ", ", "service_name", service);
+				buf_json_member(out, ", ", "service_name", service);
 			buf_puts(out, "}");
 			comma = ",\n";
 		}
@@ -227,8 +222,8 @@ static uint32_t print_policy(struct buf *out, const struct seen_flow *f, uint32_
 	while (n < left && f[n].proto == f->proto && !strcmp(f[n].from, f->from) &&
 	       !strcmp(f[n].to, f->to))
 		times += f[n++].times;
-	print_pair(out, "    {", f->of_service ? "service_name" : "container_name", f->to);
-	print_pair(out, ", ", "from", f->from);
+	buf_json_member(out, "    {", f->of_service ? "service_name" : "container_name", f->to);
+	buf_json_member(out, ", ", "from", f->from);
 	if (f->port) {
 		buf_puts(out, n > 1 ? ", \"port\": [" : ", \"port\": ");
 		for (uint32_t i = 0; i < n; i++, comma = ", ")
@@ -236,7 +231,7 @@ static uint32_t print_policy(struct buf *out, const struct seen_flow *f, uint32_
 		buf_puts(out, n > 1 ? "]" : "");
 	}
 	if (strcmp(protocol_name(f->proto), "tcp") != 0)
-		print_pair(out, ", ", "proto", protocol_name(f->proto));
+		buf_json_member(out, ", ", "proto", protocol_name(f->proto));
 	buf_printf(out, ", \"comment\": \"seen %u time%s\"}", times, times == 1 ? "" : "s");
 	return n;
 }

@@ -34,13 +34,6 @@ struct docker_rule {
 	uint8_t daddr[4]; /* ip daddr …; all zero: none */
 };
 
-static void take_name(char name[IFNAMSIZ], struct attrs value)
-{
-	memset(name, 0, IFNAMSIZ);
-	if (value.bytes)
-		memcpy(name, value.bytes, value.len < IFNAMSIZ ? value.len : IFNAMSIZ - 1);
-}
-
 static uint32_t host_word(struct attrs value)
 {
 	uint32_t word = 0;
@@ -81,9 +74,9 @@ static void look_at_cmp(struct docker_rule *r, struct attrs data, enum loaded lo
 
 	r->n_conditions++;
 	if (loaded == IN_NAME && !equal)
-		take_name(r->not_in, value);
+		foreign_take_name(r->not_in, value);
 	else if (loaded == OUT_NAME && !equal)
-		take_name(r->not_out, value);
+		foreign_take_name(r->not_out, value);
 	else if (loaded == DADDR && equal && value.len == sizeof(r->daddr))
 		memcpy(r->daddr, value.bytes, sizeof(r->daddr));
 	else if (loaded == MARK && equal) {

@@ -42,8 +42,7 @@ static bool accepts(const struct ruleset *table, const char *name)
 	       foreign_is_bare(&chain->rules.items[chain->rules.n - 1], NF_ACCEPT);
 }
 
-/* What a chain's accepting rules say of interfaces: the one that a packet comes in by, or goes out
- * by. */
+/* Reads which interfaces a chain's accepting rules name, as incoming or outgoing. */
 static void view_chain(struct firewalld *view, struct arena *a, const struct ruleset *table,
 		       const char *name, bool out)
 {

@@ -11,15 +11,15 @@
 #include "core/ruleset/ruleset.h"
 
 struct firewalld {
-	bool stands;			/* a firewalld runs here, whatever its backend */
-	bool refuses;			/* its own table stands, and what is below was understood */
-	bool lets_all_out, lets_all_in; /* of interfaces that it does not name */
-	interfaces lets_out;		/* their zone accepts whatever comes from them */
-	interfaces lets_in;		/* a policy accepts whatever goes to them */
+	bool stands;  /* firewalld runs here, with whatever backend */
+	bool refuses; /* its own table exists, and we could decode what is below */
+	bool lets_all_out, lets_all_in; /* for interfaces that it does not name */
+	interfaces lets_out;		/* their zone accepts everything that comes from them */
+	interfaces lets_in;		/* a policy accepts everything that goes to them */
 };
 
-/* Chains of the table whose rules are wanted. */
+/* Chains of the table whose rules we read. */
 bool firewalld_chain_matters(const char *chain);
 void firewalld_view(struct firewalld *view, struct arena *a, const struct ruleset *table);
-/* in NULL: from outside, by an interface that is not known. */
+/* in NULL: from outside, by an unknown interface. */
 bool firewalld_forwards(const struct firewalld *view, const char *in, const char *out);

@@ -29,7 +29,7 @@ static void look_at_immediate(struct foreign_rule *r, struct attrs data)
 }
 
 /* With its NUL from iptables, padded to the full length from nft. */
-static void take_name(char name[IFNAMSIZ], struct attrs value)
+void foreign_take_name(char name[IFNAMSIZ], struct attrs value)
 {
 	memset(name, 0, IFNAMSIZ);
 	if (value.bytes)
@@ -42,11 +42,11 @@ static void look_at_cmp(struct foreign_rule *r, struct attrs data, uint32_t load
 	bool equal = attr_be32(attr_find(data, NFTA_CMP_OP)) == NFT_CMP_EQ;
 
 	if (loaded == NFT_META_IIFNAME && equal)
-		take_name(r->in, value);
+		foreign_take_name(r->in, value);
 	else if (loaded == NFT_META_IIFNAME)
 		r->not_from = true;
 	else if (loaded == NFT_META_OIFNAME && equal)
-		take_name(r->out, value);
+		foreign_take_name(r->out, value);
 	if (value.len == sizeof(r->compared))
 		memcpy(&r->compared, value.bytes, sizeof(r->compared));
 }

@@ -22,18 +22,20 @@
 #include <net/if.h>
 
 struct foreign_rule {
-	uint32_t verdict; /* NF_*, NFT_JUMP … as unsigned, or NF_MAX_VERDICT + 1 */
+	uint32_t verdict; /* NF_*, or NFT_JUMP … as unsigned; NF_MAX_VERDICT + 1: none */
 	const char *target;
-	char in[IFNAMSIZ], out[IFNAMSIZ]; /* interfaces that must be these; "" any */
+	char in[IFNAMSIZ], out[IFNAMSIZ]; /* interfaces that the rule names; "": any */
 	bool not_from;			  /* iifname != … */
-	const char *ours;		  /* its comment; NULL: somebody else's rule */
+	const char *ours; /* the comment of a rule of ours; NULL: somebody else's rule */
 	bool of_mark;
-	uint32_t compared; /* the last word compared: our mark's bits */
-	uint32_t n_exprs;  /* but for counters and comments */
+	uint32_t compared; /* the value compared last: our mark's bits */
+	uint32_t n_exprs;  /* without counters and comments */
 };
 
-/* One expression of a rule, its name and its attributes; false: there are no more. */
+/* Reads one expression of a rule: its name and its attributes. False: there are no more. */
 bool foreign_next_expr(struct attrs *rest, const char **name, struct attrs *data);
+/* An interface's name out of a compared value. */
+void foreign_take_name(char name[IFNAMSIZ], struct attrs value);
 struct foreign_rule foreign_look_at(const struct rule *rule);
-/* A verdict that nothing precedes but counters and comments: whatever comes so far gets it. */
+/* A verdict without conditions: every packet that reaches the rule gets it. */
 bool foreign_is_bare(const struct rule *rule, uint32_t verdict);

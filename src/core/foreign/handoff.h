@@ -24,31 +24,34 @@ struct handoff {
 	uint8_t family; /* 4 or 6 */
 	enum variant variant;
 	const char *table, *chain; /* filter DOCKER-USER, filter FORWARD, raw PREROUTING */
-	bool behind;		   /* the foreign rules */
+	bool behind;		   /* after the foreign rules */
 	uint32_t bits;
-	bool present;  /* of what was read: ours stands there */
-	bool in_place; /* … where it is wanted, and only once */
+	bool present;  /* of an actual one: our rule exists */
+	bool in_place; /* at its wanted place, and only once */
 };
 
-/* What stands in a variant's filter and raw tables. */
+/* What is in a variant's filter and raw tables. */
 struct filter_view {
 	bool exists;	       /* the variant has a filter table with a FORWARD chain */
-	bool docker_user;      /* chain DOCKER-USER is there and FORWARD jumps to it … */
-	bool user_first;       /* … before it asks Docker's own rules */
+	bool docker_user;      /* chain DOCKER-USER exists and FORWARD jumps to it */
+	bool user_first;       /* before it jumps to Docker's own chains */
 	bool docker_isolation; /* FORWARD jumps to DOCKER-ISOLATION-STAGE-1 or DOCKER-FORWARD */
-	bool drops_by_bridge;  /* … to DOCKER-FORWARD (>= 28), whose drops need no policy */
+	bool drops_by_bridge;  /* it jumps to DOCKER-FORWARD (>= 28), whose drops do not need
+				  FORWARD's policy */
 	bool raw_drops;	       /* raw PREROUTING drops what does not come from an interface */
 	bool forward_drop;     /* policy of FORWARD */
 	bool firewalld;	       /* FORWARD asks the zones of firewalld's iptables backend */
 	interfaces from;       /* bridges that DOCKER-ISOLATION-STAGE-1 names as source */
-	interfaces to;	       /* bridges to which DOCKER drops */
-	uint32_t user_end;     /* rules of DOCKER-USER before the RETURN that ends it, … */
-	uint32_t raw_end;      /* … of raw PREROUTING before Docker's drops; NONE: all of them */
-	uint32_t n_foreign;    /* rules of others in the chains that may hold ours */
-	LIST(struct handoff) handoffs; /* ours that were found, one entry per chain and place */
-	uint8_t family;		       /* of ip6tables: 6, of iptables: 4 */
-	wall_list walls;	       /* of nf_tables: foreign rules before ours */
-	const char *save, *save_raw;   /* of a text: the tables filter and raw; "": not there */
+	interfaces to;	       /* bridges that DOCKER drops packets to */
+	uint32_t user_end;     /* number of rules of DOCKER-USER before the RETURN at its end */
+	uint32_t raw_end;   /* number of rules of raw PREROUTING before Docker's drops; NONE: all */
+	uint32_t n_foreign; /* other people's rules in the chains that may contain ours */
+	/* our rules that were found, one entry per chain and place */
+	LIST(struct handoff) handoffs;
+	uint8_t family;	 /* of ip6tables: 6, of iptables: 4 */
+	wall_list walls; /* nft variant: foreign rules before ours */
+	/* legacy variant: text of the tables filter and raw; "": missing */
+	const char *save, *save_raw;
 };
 
 void handoff_view_nft(struct filter_view *view, struct arena *a, uint8_t family,
@@ -66,13 +69,13 @@ void handoff_view_text(struct filter_view *view, struct arena *a, uint8_t family
  */
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
 			       struct arena *a);
-/* The same of a view of ip6tables, for networks that have IPv6. */
+/* handoff_view_opens for ip6tables, for networks that have IPv6. */
 const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct engine *engine,
 				    struct arena *a);
 
-/* The rules that a table holds, whatever they counted. */
+/* The rules of a table without their counters. */
 uint64_t handoff_hash_text(const char *save);
-/* A line of iptables-save: ours that stand behind foreign rules stand before this one. */
+/* A line of iptables-save: our rules at the end of the foreign ones belong before this line. */
 bool handoff_line_ends(const char *table, const char *line, size_t len);
 
 /*

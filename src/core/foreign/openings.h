@@ -11,11 +11,11 @@
 #include "core/foreign/variant.h"
 #include "core/ruleset/interfaces.h"
 
-/* What is managed, and which bridges Docker has. */
+/* What is managed, and the engine's bridges. */
 struct managed {
 	LIST(struct prefix) subnets;
 	interfaces bridges; /* of the managed networks, sorted */
-	interfaces docker;  /* of all of the engine's networks, sorted */
+	interfaces docker;  /* bridges of all the engine's networks, sorted */
 };
 
 struct opening {
@@ -24,6 +24,6 @@ struct opening {
 };
 typedef LIST(struct opening) opening_list;
 
-/* Appends those in everything that iptables-save printed. */
+/* Appends those found in the output of iptables-save. */
 void openings_find(opening_list *found, struct arena *a, enum variant variant, const char *save,
 		   const struct managed *managed);

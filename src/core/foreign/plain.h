@@ -18,9 +18,9 @@ struct span {
 };
 
 enum { MAX_SPANS = 15 };    /* of -m multiport */
-enum { MAX_RULES = 20000 }; /* of a chain: more are not looked at */
+enum { MAX_RULES = 20000 }; /* of a chain; longer ones are not read */
 
-/* What a rule says with a "not" before it. */
+/* Conditions of a rule that are negated. */
 enum {
 	NOT_IN = 1,
 	NOT_OUT = 2,
@@ -32,33 +32,33 @@ enum {
 
 enum { STATE_DNAT = 1 << 7 }; /* beside CT_*: as iptables' --ctstate DNAT */
 
-#define ANYTHING "*" /* a verdict that is not known */
+#define ANYTHING "*" /* an unknown verdict */
 
 struct plain {
-	const char *target; /* ACCEPT, DROP, REJECT, RETURN, ANYTHING, a chain; "": it goes on */
-	bool goes;	    /* a chain that does not come back */
-	bool more;	    /* it says more than what follows */
-	bool extra;	    /* its target has options that are not understood */
-	bool never;	    /* no packet of IPv4 matches */
+	const char *target; /* ACCEPT, DROP, REJECT, RETURN, ANYTHING, a chain; "": no verdict */
+	bool goes;	    /* goto: the chain does not return */
+	bool more;	    /* it has conditions that we do not decode */
+	bool extra;	    /* its target has options that we do not decode */
+	bool never;	    /* it matches no packet of this family */
 	bool commented, ours;
 	uint8_t nots;
 	const char *in, *out;	/* "eth0", "br-+"; NULL: any */
 	struct prefix src, dst; /* family 0: any */
 	uint8_t proto;		/* 0: any */
 	uint8_t n_dports;
-	bool first_only;   /* of TCP only what opens a connection */
-	uint16_t states;   /* any of these; 0: whatever */
-	struct span sport; /* high 0: any */
+	bool first_only;   /* only TCP packets that open a connection */
+	uint16_t states;   /* matches any of these; 0: all */
+	struct span sport; /* high 0: any port */
 	struct span dports[MAX_SPANS];
 	uint32_t mark, mark_mask;	/* mask 0: any */
-	uint32_t ct_mark, ct_mark_mask; /* … of the connection */
-	struct ip to;			/* of a DNAT; family 0: none */
+	uint32_t ct_mark, ct_mark_mask; /* the same for the connection's mark */
+	struct ip to;			/* target of a DNAT; family 0: none */
 	uint16_t to_port;
-	const char *text; /* the line it was read from; NULL: it was no line */
+	const char *text; /* the line it was read from; NULL: not from a line */
 };
 typedef LIST(struct plain) plain_list;
 
-/* The chains of one table, as far as they were read. */
+/* The chains of one table that were read. */
 struct plain_chain {
 	const char *name;
 	bool drops; /* policy of a base chain */
@@ -68,10 +68,10 @@ typedef LIST(struct plain_chain) plain_chains;
 
 const struct plain_chain *plain_find_chain(const plain_chains *chains, const char *name);
 
-/* A line of iptables-save, "-A CHAIN …", and its chain; false: it is none. */
+/* Parses a line of iptables-save, "-A CHAIN …". False: another kind of line. */
 MUST_CHECK bool plain_parse(struct plain *p, const char **chain, struct arena *a, const char *line,
 			    size_t len);
-/* One table of what iptables-save printed. */
+/* Parses one table of iptables-save. */
 void plain_parse_table(plain_chains *chains, struct arena *a, const char *save, const char *table);
 /* A rule of nf_tables, and a table of it: of iptables-nft's, or of any other. */
 struct plain plain_of_rule(const struct rule *rule, struct arena *a);
@@ -80,10 +80,10 @@ void plain_of_table(plain_chains *chains, struct arena *a, const struct ruleset 
 /* "-A CHAIN -s 192.0.2.2/32 -j DROP", as iptables-save prints it. */
 const char *plain_text(const struct plain *p, const char *chain, struct arena *a);
 
-/* Nothing narrows it. */
+/* The rule has no conditions. */
 bool plain_matches_everything(const struct plain *p);
 
-/* What is known of the first packet of a flow, or of the answers to it, at some place. */
+/* What is known, at some place, of the first packet of a flow or of its reply. */
 struct packet {
 	bool reply;
 	struct prefix src, dst; /* family 0: any, or not known */
@@ -91,15 +91,15 @@ struct packet {
 	struct span dports;
 	const char *in, *out; /* NULL: not known */
 	bool dnat;	      /* it was translated */
-	uint32_t mark;	      /* bits that it bears, … */
-	uint32_t ct_mark;     /* … and its connection */
+	uint32_t mark;	      /* mark bits that are set */
+	uint32_t ct_mark;     /* the same of its connection */
 };
 
 /* How many of such packets a rule matches. */
 enum matched {
 	MATCHES_NONE,
-	MATCHES_SOME, /* or not known */
-	MATCHES_MOST, /* all but few, or all that come in by its interface */
+	MATCHES_SOME, /* some, or unknown */
+	MATCHES_MOST, /* all but a few, or all that arrive by its interface */
 	MATCHES_ALL,
 };
 enum matched plain_matches(const struct plain *p, const struct packet *packet);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The variants of iptables, and by what our rules are known among those of others. */
+/* The iptables variants, and how our rules are recognized among others. */
 #pragma once
 
-#define IPT_PREFIX "HARBORWALL"	 /* of the names of our chains */
-#define OUR_MARKER "harborwall:" /* our rules in foreign chains have a comment that starts so */
+#define IPT_PREFIX "HARBORWALL"	 /* names of our chains begin with it */
+#define OUR_MARKER "harborwall:" /* comments of our rules in foreign chains begin with it */
 
 enum variant {
-	VARIANT_NONE,	/* no iptables filter table in play */
+	VARIANT_NONE,	/* no iptables filter table is in use */
 	VARIANT_NFT,	/* iptables-nft: nf_tables tables `ip filter`, `ip raw` */
 	VARIANT_LEGACY, /* iptables-legacy: x_tables */
 };

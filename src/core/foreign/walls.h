@@ -11,17 +11,17 @@
 #include "core/foreign/variant.h"
 
 struct wall {
-	enum variant variant; /* whose tool shows it; VARIANT_NONE: nft does */
+	enum variant variant; /* the tool that shows it; VARIANT_NONE: nft */
 	uint8_t family;	      /* NFPROTO_* */
 	const char *table, *chain;
 	uint32_t hook; /* as linux/netfilter.h numbers them */
 	int32_t priority;
-	bool drops;	     /* what no rule of it lets through */
-	bool unread;	     /* there are too many rules */
-	bool before_ours;    /* a rule of ours follows it */
-	bool from_outside;   /* … which is for what comes from outside: so is this */
-	plain_list rules;    /* of the chain itself, up to ours */
-	plain_chains chains; /* that they lead to, and maybe others */
+	bool drops;	     /* it drops what it does not accept */
+	bool unread;	     /* too many rules to read */
+	bool before_ours;    /* a rule of ours follows in the same chain */
+	bool from_outside;   /* and that rule is only for traffic from outside */
+	plain_list rules;    /* rules of the chain itself, before ours */
+	plain_chains chains; /* chains that they jump to, and maybe others */
 };
 typedef LIST(struct wall) wall_list;
 
@@ -32,10 +32,10 @@ struct listed_chain {
 	uint8_t family;
 	const char *table, *name;
 	bool base;
-	bool drops; /* of a base chain, as is what follows */
+	bool drops; /* policy of a base chain; so is what follows */
 	uint32_t hook;
 	int32_t priority;
-	uint32_t use; /* rules in it, and jumps to it */
+	uint32_t use; /* number of rules in it and jumps to it */
 };
 typedef LIST(struct listed_chain) listed_chains;
 
@@ -49,7 +49,7 @@ bool walls_pass(const struct listed_chain *chain);
 enum { MAX_WALLS = 16, MAX_CHAINS = 256 }; /* of a namespace; of a table: more are not looked at */
 /* Its table has so few chains and rules that they can be looked at. */
 bool walls_table_is_small(const listed_chains *chains, const struct listed_chain *chain);
-/* table: what was read of it; NULL: nothing, there are too many rules. */
+/* table: as it was read; NULL: not read, because it has too many rules. */
 struct wall wall_of_chain(const struct listed_chain *chain, struct arena *a,
 			  const struct ruleset *table);
 
@@ -61,7 +61,7 @@ struct wall wall_of_chain(const struct listed_chain *chain, struct arena *a,
  */
 void walls_before_ours(wall_list *walls, enum variant variant, const plain_chains *filter,
 		       const plain_chains *raw, struct arena *a);
-/* Adds the chains that such rules lead to and that were not read yet; false: there are none. */
+/* Adds the chains that these rules jump to and that are not read yet; false: none. */
 bool walls_lead_on(name_list *names, struct arena *a, const struct ruleset *filter);
 
 /* Of what iptables-save printed of two tables ("": not there): these, and FORWARD as a whole. */
@@ -74,9 +74,9 @@ enum passing { PASSES, MAY_BE_STOPPED, IS_STOPPED };
 
 struct passage {
 	enum passing passing;
-	const struct plain *by; /* the rule that stops; NULL: the policy, or it is not known */
-	const char *chain;	/* where it stands */
-	uint32_t looks;		/* at rules, that it took to tell */
+	const struct plain *by; /* the rule that stops it; NULL: the policy, or unknown */
+	const char *chain;	/* the chain that contains it */
+	uint32_t looks;		/* rules compared so far */
 };
 
 struct passage wall_lets_pass(const struct wall *wall, const struct packet *packet);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The word behind an option, or NULL; "-d" is not "--dport". */
+/* The word after an option, or NULL; "-d" does not find "--dport". */
 static const char *word(struct arena *a, const char *line, const char *option)
 {
 	const char *at = strstr(line, arena_printf(a, " %s ", option));

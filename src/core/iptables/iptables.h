@@ -21,10 +21,10 @@
 void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, const char *format,
 		  ...) PRINTF_LIKE(4, 5);
 
-/* What the comment of ours in this line says; 0: it bears none. */
+/* The hash in the comment of our rule in this line; 0: not our rule. */
 uint32_t ipt_hash_of_line(const char *line);
 
-/* Adds our chains in what iptables-save printed for a variant. */
+/* Adds our chains from the output of iptables-save for a variant. */
 void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save);
 
 /* Which flows chains of ours, wanted or read back, let through and translate. Appended. */
@@ -37,5 +37,5 @@ void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chai
 void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant,
 	      const ipt_chains *want, const ipt_chains *have);
 
-/* All of it, from nothing: for people, and for golden files. */
+/* Prints all chains as if none existed: for people, and for golden files. */
 void ipt_print(struct buf *out, const ipt_chains *chains);

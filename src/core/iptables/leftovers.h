@@ -10,7 +10,7 @@
 #include "core/foreign/variant.h"
 #include "core/ruleset/flows.h"
 
-/* A rule that bears no mark and says what a policy says. */
+/* An unmanaged rule that duplicates a policy. */
 struct leftover {
 	enum variant variant;
 	const char *table;

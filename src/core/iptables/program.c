@@ -27,7 +27,7 @@ struct writer {
 	LIST(struct admitted) pairs;
 };
 
-/* Good until the next one is added. */
+/* Valid until the next one is added. */
 static struct ipt_chain *add_chain(struct writer *w, const char *table, const char *name,
 				   const char *parent)
 {
@@ -154,7 +154,7 @@ static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struc
 	}
 }
 
-/* Adds the next chain, so that what is honest may leave the first one early. */
+/* Adds the next chain, which packets with a genuine source reach early. */
 static struct ipt_chain *let_honest_on(struct writer *w, struct ipt_chain *chain, const char *next,
 				       const struct flows *flows)
 {
@@ -348,7 +348,7 @@ static void write_again(struct writer *w, const struct flows *flows)
 	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP", w->hooks->revoked);
 }
 
-/* What is admitted: from outside it goes back to where it came from, and on to foreign rules. */
+/* Admitted packets: those from outside return, to pass foreign rules afterwards. */
 static void write_admit(struct writer *w, const struct flows *flows)
 {
 	uint32_t accept = w->hooks->accept, between = w->hooks->between;

@@ -6,7 +6,7 @@
 #include "core/foreign/variant.h"
 
 struct ipt_rule {
-	const char *text; /* without chain and comment; of what was read, the whole line */
+	const char *text; /* without chain and comment; an actual rule: the whole line */
 	uint32_t hash;
 	uint32_t origin; /* policy index, or NONE */
 };
@@ -18,7 +18,7 @@ struct ipt_chain {
 	const char *parent; /* the foreign chain that jumps here; NULL: only our own do */
 	bool behind;	    /* wanted behind the parent's foreign rules, not before them … */
 	uint32_t n_before;  /* … which are so many; NONE: all of them */
-	uint32_t n_jumps;   /* of what was read: how many jumps in that parent, */
+	uint32_t n_jumps;   /* of an actual chain: number of jumps to it in that parent */
 	bool on_top, last;  /* one of them is its first rule, one has no foreign rule behind it */
 	LIST(struct ipt_rule) rules;
 };

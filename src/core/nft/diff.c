@@ -10,7 +10,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-/* A set declared for more than this many times what is wanted is made anew, smaller. */
+/* A set declared for more than this many times the wanted size is re-created smaller. */
 enum { ROOMY = 8 };
 
 struct transaction {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a table of ours, wanted or read back, translates. Pure. */
+/* Reads the translations back from the rules of our table, wanted or actual. Pure. */
 #pragma once
 
 #include "core/ruleset/flows.h"

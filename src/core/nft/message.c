@@ -14,7 +14,10 @@ enum { MAX_MESSAGE = 60000 };
 /* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
-/* NFTA_SET_USERDATA likewise: nft's type of a key's byte order, and nft's number for the host's. */
+/*
+ * Also in NFTA_SET_USERDATA: nft's type number for a key's byte order, and its value for the
+ * host's.
+ */
 enum { SET_KEY_BYTE_ORDER = 0, HOST_BYTE_ORDER = 1 };
 
 static size_t message_begin(struct nft_batch *batch, struct arena *a, uint8_t type, uint16_t flags,

@@ -26,7 +26,7 @@ uint32_t probe_token_offset(uint8_t proto)
 	case IPPROTO_UDP: /* the first word of data, as of an echo */
 	case IPPROTO_ICMP:
 		return 8;
-	case IPPROTO_SCTP: /* the tag that an INIT proposes */
+	case IPPROTO_SCTP: /* the tag that an INIT carries */
 		return 16;
 	default:
 		return 0;
@@ -228,7 +228,7 @@ static bool is_known_id(const struct trace *t, uint32_t id)
 	return false;
 }
 
-/* The first message of its way through a base chain shows its headers; those that follow do not. */
+/* Only the first message in a base chain carries the packet's headers. */
 static bool is_about_it(struct trace *t, struct arena *a, const struct probe *probe,
 			struct attrs attrs)
 {

@@ -60,7 +60,7 @@ struct trace_step {
 	const char *table, *chain;
 	uint64_t handle; /* of the rule; 0: the policy */
 	enum trace_verdict verdict;
-	const char *to; /* of a jump and a goto: the chain; else NULL */
+	const char *to; /* target of a jump or goto; otherwise NULL */
 };
 
 struct trace {

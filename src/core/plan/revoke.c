@@ -47,23 +47,12 @@ static uint64_t hash_of(struct ip src, struct ip dst, uint8_t proto, uint16_t po
 	return hash_word(hash, (uint64_t)proto << 16 | port);
 }
 
-enum { FEW_PAIRS = 16 };
-
-static bool all_single(const struct peers *peers)
-{
-	for (uint32_t i = 0; i < peers->n; i++)
-		if (!prefix_is_single(peers->items[i].net))
-			return false;
-	return true;
-}
-
 static bool is_exact(const struct grant *g)
 {
 	for (uint32_t m = 0; m < g->n_matches; m++)
 		if (!match_has_ports(g->matches[m]) || g->matches[m].low != g->matches[m].high)
 			return false;
-	return (uint64_t)g->from->n * g->to->n <= FEW_PAIRS && all_single(g->from) &&
-	       all_single(g->to);
+	return grant_is_few_pairs(g);
 }
 
 static void add_exact(struct admission *admission, struct arena *a, uint32_t grant)
@@ -114,14 +103,6 @@ void admit_rules(struct admission *admission, struct arena *a, const struct spac
 	admit_flows(admission, a, &read);
 }
 
-static bool holds(const struct peers *peers, struct ip ip)
-{
-	for (uint32_t i = 0; i < peers->n; i++)
-		if (prefix_contains(peers->items[i].net, ip))
-			return true;
-	return false;
-}
-
 static bool grants(const struct admission *admission, uint32_t grant, const struct connection *c,
 		   uint16_t port)
 {
@@ -129,7 +110,7 @@ static bool grants(const struct admission *admission, uint32_t grant, const stru
 
 	for (uint32_t m = 0; m < g->n_matches; m++)
 		if (traffic_fits(g->matches[m], c->proto, port))
-			return holds(g->to, c->answers) && holds(g->from, c->src);
+			return peers_hold(g->to, c->answers) && peers_hold(g->from, c->src);
 	return false;
 }
 

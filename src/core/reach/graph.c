@@ -318,12 +318,6 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 
 /* --- JSON --- */
 
-static void print_key(struct buf *out, const char *before, const char *key, const char *value)
-{
-	buf_printf(out, "%s\"%s\": ", before, key);
-	buf_json_string(out, value);
-}
-
 static void print_json(struct buf *out, const struct graph *g)
 {
 	const char *comma = "\n";
@@ -331,11 +325,11 @@ static void print_json(struct buf *out, const struct graph *g)
 	buf_puts(out, "{\n  \"networks\": [");
 	list_each (network, &g->config->networks) {
 		buf_puts(out, comma);
-		print_key(out, "    {", "name", network->name);
+		buf_json_member(out, "    {", "name", network->name);
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (network->ipam[f].subnet.ip.family)
-				print_key(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
-					  prefix_format(network->ipam[f].subnet).s);
+				buf_json_member(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
+						prefix_format(network->ipam[f].subnet).s);
 		buf_printf(out, ", \"internal\": %s}", network->internal ? "true" : "false");
 		comma = ",\n";
 	}
@@ -343,11 +337,12 @@ static void print_json(struct buf *out, const struct graph *g)
 	comma = "\n";
 	list_each (n, &g->nodes) {
 		buf_puts(out, comma);
-		print_key(out, "    {", "kind", node_kinds[n->kind]);
-		print_key(out, ", ", "name", n->name);
-		print_key(out, ", ", "details", n->details);
+		buf_json_member(out, "    {", "kind", node_kinds[n->kind]);
+		buf_json_member(out, ", ", "name", n->name);
+		buf_json_member(out, ", ", "details", n->details);
 		if (n->network != NONE)
-			print_key(out, ", ", "network", g->config->networks.items[n->network].name);
+			buf_json_member(out, ", ", "network",
+					g->config->networks.items[n->network].name);
 		buf_puts(out, "}");
 		comma = ",\n";
 	}
@@ -355,10 +350,10 @@ static void print_json(struct buf *out, const struct graph *g)
 	comma = "\n";
 	list_each (e, &g->edges) {
 		buf_puts(out, comma);
-		print_key(out, "    {", "kind", edge_kinds[e->kind]);
+		buf_json_member(out, "    {", "kind", edge_kinds[e->kind]);
 		buf_printf(out, ", \"from\": %u, \"to\": %u, \"policy\": %u", e->from, e->to,
 			   e->policy);
-		print_key(out, ", ", "text", e->text);
+		buf_json_member(out, ", ", "text", e->text);
 		buf_printf(out, ", \"waits\": %s}", e->waits ? "true" : "false");
 		comma = ",\n";
 	}

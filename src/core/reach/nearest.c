@@ -11,14 +11,6 @@
 /* How near a policy is; the nearest last. */
 enum nearness { NOT_NEAR, WAITS, OTHER_SOURCE, OTHER_TRAFFIC, N_NEARNESS };
 
-static bool holds(const struct peers *peers, struct ip ip)
-{
-	for (uint32_t i = 0; i < peers->n; i++)
-		if (prefix_contains(peers->items[i].net, ip))
-			return true;
-	return false;
-}
-
 /* Our name for an IP protocol number; 0: policies have none. */
 static uint8_t protocol_bit(uint8_t number)
 {
@@ -49,12 +41,13 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 	if (p->nat || p->broken || !p->from)
 		return NOT_NEAR;
 	if (r->waiting) /* one end is unknown, the other one matches */
-		return traffic && (holds(r->subject, flow->dst) || holds(r->from, flow->src))
+		return traffic && (peers_hold(r->subject, flow->dst) ||
+				   peers_hold(r->from, flow->src))
 			       ? WAITS
 			       : NOT_NEAR;
-	if (!holds(r->subject, flow->dst))
+	if (!peers_hold(r->subject, flow->dst))
 		return NOT_NEAR;
-	if (holds(r->from, flow->src))
+	if (peers_hold(r->from, flow->src))
 		return traffic ? NOT_NEAR : OTHER_TRAFFIC;
 	return traffic ? OTHER_SOURCE : NOT_NEAR;
 }

@@ -5,7 +5,7 @@
 
 #include <netinet/in.h>
 
-/* Of one end; false: it has no address of this family. */
+/* Limits one end to a family. False: it has no address of this family. */
 static bool limit_to_part(struct flow_sets *s, struct flow_set *set, enum flow_field field,
 			  const range_list *ranges, uint8_t family)
 {

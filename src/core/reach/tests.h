@@ -19,10 +19,10 @@ void reach_test(struct test_result *result, struct arena *a, const struct reach 
 		const struct facts *facts, const struct engine *engine, const struct observed *seen,
 		const struct flow_test *test);
 
-/* One flow of a test, tried on a host. */
+/* One flow of a test that was tried on a host. */
 struct test_try {
 	struct reach_flow flow;
-	struct reach_path path; /* by all that is known of the host */
+	struct reach_path path; /* the prediction from all that is known of the host */
 	struct traced traced;	/* by the kernel */
 };
 

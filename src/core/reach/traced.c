@@ -310,25 +310,19 @@ void traced_print(struct buf *out, const struct traced *t, const struct reach_pa
 
 /* --- for programs --- */
 
-static void print_member(struct buf *out, const char *name, const char *text)
-{
-	buf_printf(out, ", \"%s\": ", name);
-	buf_json_string(out, text);
-}
-
 static void print_step_json(struct buf *out, const struct trace_step *step,
 			    const struct traced_rule *rule)
 {
 	buf_printf(out, "      {\"family\": \"%s\"", family_name(step->family));
-	print_member(out, "table", step->table);
-	print_member(out, "chain", step->chain);
+	buf_json_member(out, ", ", "table", step->table);
+	buf_json_member(out, ", ", "chain", step->chain);
 	if (step->handle)
 		buf_printf(out, ", \"handle\": %llu", (unsigned long long)step->handle);
-	print_member(out, "verdict", trace_verdicts[step->verdict]);
+	buf_json_member(out, ", ", "verdict", trace_verdicts[step->verdict]);
 	if (step->to)
-		print_member(out, "to", step->to);
+		buf_json_member(out, ", ", "to", step->to);
 	if (rule->text)
-		print_member(out, "text", rule->text);
+		buf_json_member(out, ", ", "text", rule->text);
 	if (rule->policy != NONE)
 		buf_printf(out, ", \"policy\": %u", rule->policy);
 	buf_puts(out, "}");
@@ -338,15 +332,15 @@ static void print_sent_json(struct buf *out, const struct traced *t)
 {
 	AUTO_BUF struct buf end = {0};
 
-	print_member(out, "sender", t->sender ? t->sender : "host");
-	print_member(out, "source", ip_format(t->sent.src).s);
-	print_member(out, "destination", ip_format(t->sent.dst).s);
+	buf_json_member(out, ", ", "sender", t->sender ? t->sender : "host");
+	buf_json_member(out, ", ", "source", ip_format(t->sent.src).s);
+	buf_json_member(out, ", ", "destination", ip_format(t->sent.dst).s);
 	buf_printf(out, ", \"source_port\": %u, \"port\": %u", t->sent.sport, t->sent.dport);
-	print_member(out, "in", t->in);
-	print_member(out, "out", t->out);
+	buf_json_member(out, ", ", "in", t->in);
+	buf_json_member(out, ", ", "out", t->out);
 	buf_printf(out, ", \"legacy_rules\": %s", t->legacy ? "true" : "false");
 	print_end(&end, t);
-	print_member(out, "end", buf_text(&end));
+	buf_json_member(out, ", ", "end", buf_text(&end));
 }
 
 void traced_print_json(struct buf *out, const struct traced *t, const struct reach_path *path,
@@ -359,7 +353,7 @@ void traced_print_json(struct buf *out, const struct traced *t, const struct rea
 		   traced_verdicts[traced_verdict(t)],
 		   traced_agrees(t, path, predicted) ? "true" : "false");
 	if (t->unsent)
-		print_member(out, "unsent", t->unsent);
+		buf_json_member(out, ", ", "unsent", t->unsent);
 	else
 		print_sent_json(out, t);
 	buf_puts(out, ", \"trace\": [");

@@ -13,7 +13,8 @@ struct checker {
 	struct config_text *text;
 	const struct resolution *resolution;
 	const bool *beside;   /* of each network: its packets do not pass this host */
-	uint32_t *scope_hash; /* of each policy: a hash of what it is about; 0: it says nothing */
+	uint32_t *scope_hash; /* by policy: a hash of its ends and kind, without ports; 0: it has no
+				 effect */
 	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
 };
 

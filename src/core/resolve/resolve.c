@@ -288,7 +288,7 @@ static const struct {
 	[ASK_CONTAINER] = {{MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX}, 3},
 };
 
-/* In one piece: whoever asks for the one soon asks for the other. */
+/* Allocated as one block, because both parts are used together. */
 static struct peers *new_peers(struct resolver *r, enum match match, const peer_list *found)
 {
 	struct peers *peers = arena_take(r->a, sizeof(*peers) + found->n * sizeof(*found->items));
@@ -466,7 +466,7 @@ static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t 
 
 	if (list)
 		look_up_members(r, name, list);
-	else if (!peers->n || peers->match == MATCH_PREFIX) /* few have to find their place */
+	else if (!peers->n || peers->match == MATCH_PREFIX) /* only these need a place */
 		look_up_at(r, node_of_policy(r->text, i, field), name, question,
 			   "the policy waits");
 }
@@ -487,7 +487,7 @@ static const char *container_of(const struct resolver *r, const struct peers *pe
 	return config_name(r->config, found);
 }
 
-/* `name` is a container: one of the file if it is, else whatever the engine calls so. */
+/* `name` is a container: one of the file if possible, otherwise one of the engine. */
 static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 {
 	const struct peers *peers = ask(r, name, ASK_CONTAINER);
@@ -619,4 +619,12 @@ bool same_peers(const struct peers *a, const struct peers *b)
 		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
 			return false;
 	return true;
+}
+
+bool peers_hold(const struct peers *peers, struct ip ip)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (prefix_contains(peers->items[i].net, ip))
+			return true;
+	return false;
 }

@@ -22,7 +22,7 @@ enum match {
 	MATCH_NETWORK,
 	MATCH_ANY,
 	MATCH_PREFIX,
-	MATCH_LIST, /* what all of its members mean, as far as they mean anything */
+	MATCH_LIST, /* all members of a list that are known */
 };
 
 struct peer {
@@ -43,7 +43,9 @@ struct peers {
 /* As what a name is looked up: from and to; whom a policy is for; `name`. */
 enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, N_QUESTIONS };
 
-/* What names mean. Policies name the same few things: so nothing is kept of each policy. */
+/*
+ * What names mean. Many policies use the same few names, so this is stored by name, not by policy.
+ */
 struct resolution {
 	const struct peers **peers[N_QUESTIONS]; /* by name; NULL where nobody asked */
 	/*
@@ -83,3 +85,4 @@ const struct peers *resolve_peers(struct arena *a, const struct config *config, 
 /* The rule of the last kind: query is a prefix of name that ends at a boundary. */
 bool name_has_prefix(const char *name, const char *query);
 bool same_peers(const struct peers *a, const struct peers *b);
+bool peers_hold(const struct peers *peers, struct ip ip);

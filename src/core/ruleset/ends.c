@@ -222,7 +222,7 @@ static void ask_ports(struct ends *e, struct rule *rule, const struct ports *por
 			   ports->ranges.items->high);
 }
 
-/* The rules of one end, where they stand and what each of them asks first. */
+/* The rules of one end: their chain, and the condition that each begins with. */
 struct writing {
 	struct ends *e;
 	struct chain *chain;

@@ -19,3 +19,19 @@ bool flows_matter(const struct flows *flows)
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
 	       flows->closed.n || flows->closed6.n || flows->bound.n;
 }
+
+enum { FEW_PAIRS = 16 };
+
+static bool all_single(const struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!prefix_is_single(peers->items[i].net))
+			return false;
+	return true;
+}
+
+bool grant_is_few_pairs(const struct grant *grant)
+{
+	return (uint64_t)grant->from->n * grant->to->n <= FEW_PAIRS && all_single(grant->from) &&
+	       all_single(grant->to);
+}

@@ -106,5 +106,8 @@ enum { FEW_SOURCES = 4 };
 /* There is something to say. */
 bool flows_matter(const struct flows *flows);
 
+/* It is written as pairs of single addresses, because it has only a few of them. */
+bool grant_is_few_pairs(const struct grant *grant);
+
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */

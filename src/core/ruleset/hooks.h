@@ -14,5 +14,5 @@ struct hooks {
 	bool docker_user; /* of the iptables backends: DOCKER-USER holds our chains, else FORWARD */
 	bool top;	  /* … before every foreign rule, also for what comes from outside */
 	uint32_t user_end,
-		raw_end; /* … foreign rules before ours, as struct filter_view has them */
+		raw_end; /* how many foreign rules come before ours, as in struct filter_view */
 };

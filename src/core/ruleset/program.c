@@ -35,22 +35,6 @@ struct lookup_sets {
 	const char *forwarded; /* the set of what translations lead on */
 };
 
-enum { FEW_PAIRS = 16 }; /* a policy that is no more pairs of addresses than this is laid out so */
-
-static bool all_single(const struct peers *peers)
-{
-	for (uint32_t i = 0; i < peers->n; i++)
-		if (!prefix_is_single(peers->items[i].net))
-			return false;
-	return true;
-}
-
-static bool is_few_pairs(const struct grant *grant)
-{
-	return (uint64_t)grant->from->n * grant->to->n <= FEW_PAIRS && all_single(grant->from) &&
-	       all_single(grant->to);
-}
-
 /* Two sets of pairs of addresses of a family: with a port, and for every port of a protocol. */
 struct pair_sets {
 	struct set ports, protocols;
@@ -99,7 +83,7 @@ static void build_pairs(struct builder *b, const struct flows *flows, grouped_li
 
 	set_reserve(&v4.ports, b->a, flows->grants.n);
 	list_each (grant, &flows->grants) {
-		bool few = is_few_pairs(grant);
+		bool few = grant_is_few_pairs(grant);
 		bool is_v6 = grant->to->n && grant->to->items[0].net.ip.family == 6;
 
 		for (uint32_t m = 0; m < grant->n_matches; m++) {

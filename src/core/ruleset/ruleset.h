@@ -181,7 +181,7 @@ struct rule {
 	/* The kernel's language: NFTA_RULE_EXPRESSIONS' payload, from nft_encode_rule or a dump. */
 	const void *exprs;
 	uint32_t exprs_len;
-	uint64_t handle; /* of what was read back */
+	uint64_t handle; /* only if it was read back */
 };
 
 /* Base chains have a type; hooks as in linux/netfilter.h (NF_INET_*). */
@@ -200,7 +200,8 @@ struct ruleset {
 	bool exists;	 /* the table stands (of what was read); wanted (of what was compiled) */
 	uint32_t flags;	 /* NFT_TABLE_F_*, of what was read */
 	uint64_t handle; /* of what was read: a table that is made anew has another one */
-	const char *odd; /* of what was read: the first thing that no edit takes away, or NULL */
+	const char *odd; /* of an actual table: the first thing in it that we can't change by an
+			    edit; or NULL */
 	uint32_t uses;	 /* of what was read: objects of every kind that the table holds */
 	LIST(struct set) sets;
 	LIST(struct chain) chains; /* a chain stands before those that jump to it */

@@ -23,7 +23,7 @@ static int by_start(const void *left, const void *right)
 	return (a->says > b->says) - (a->says < b->says);
 }
 
-/* The last run ends where we are and says the same. */
+/* The last run ends just before here and has the same value. */
 static bool continues(const struct cutter *c, uint32_t says)
 {
 	const struct run *last;

@@ -17,7 +17,7 @@ enum {
 	CONTAINER_SAVE_MS = 2000, /* in a namespace that its owner may have filled */
 	CONTAINER_RESTORE_MS = 5000,
 	MAX_NAMES = 4096,
-	MOST_RULES = 1 << 20, /* bytes */
+	MOST_RULES = 1 << 20, /* bytes of a table whose rules are hashed, not only their layout */
 };
 
 static const char *const tables[] = {"raw", "nat", "filter"};

@@ -32,8 +32,8 @@ enum { FOREVER = -1 };
 /* A connection while it is open. */
 struct guest {
 	struct MHD_Connection *connection; /* NULL: the slot is free */
-	bool waits;			   /* waits for the caller's answer to page */
-	bool served;			   /* that answer is being made */
+	bool waits;  /* the request waits until the caller has made the page */
+	bool served; /* that answer is being made */
 	enum status_page page;
 	uint64_t accepts; /* digest that a POST /pass accepts; 0: none */
 	struct MHD_Response *answer;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who changed something, as far as the kernel says so. */
+/* Who changed something, as far as the kernel tells. */
 #pragma once
 
 #include <linux/netlink.h>
@@ -12,14 +12,14 @@ struct author {
 	char parent[17]; /* of the process that started it, "" if not known (any more) */
 };
 
-/* From the end of an nf_tables transaction (NFT_MSG_NEWGEN). */
+/* From the message at the end of an nf_tables transaction (NFT_MSG_NEWGEN). */
 struct author author_of_transaction(const struct nlmsghdr *newgen);
 /*
  * From an rtnetlink announcement: its port, which is the sender's pid for most programs. It has no
  * name yet.
  */
 struct author author_of_route(const struct nlmsghdr *message);
-/* Looks for the parent while the process is still there, which it may not be for long. */
+/* Looks for the parent process, which may end soon. */
 void author_find_parent(struct author *author);
 /*
  * Looks for the name, too. A port is any number that its owner likes: only a process in this

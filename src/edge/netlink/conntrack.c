@@ -196,7 +196,7 @@ static int note(enum nf_conntrack_msg_type type UNUSED, struct nf_conntrack *ct,
 	struct listing *l = data;
 	struct live *live;
 
-	if (l->bit && !(tuple.mark & l->bit)) /* kernels before 5.8 do not filter */
+	if (l->bit && !(tuple.mark & l->bit)) /* kernels before 5.8 do not filter by mark */
 		return NFCT_CB_CONTINUE;
 	live = list_add(l->a, l->list);
 	*live = (struct live){.tuple = tuple,

@@ -11,8 +11,8 @@
 MUST_CHECK bool conntrack_revoke(uint32_t *n, const struct ns *ns, const struct revocation *r,
 				 struct error *err);
 
-/* Those whose mark has the bit: policies admitted them; 0: all. Without their policies. */
+/* Ends all connections whose mark has the bit, because policies admitted them; 0: all of them. */
 MUST_CHECK bool conntrack_list(live_list *list, struct arena *a, const struct ns *ns, uint32_t bit,
 			       struct error *err);
-/* Deletes the one entry that a packet of ours left where it was sent from, if it did. */
+/* Deletes the entry that a packet of ours left in the namespace it was sent from. */
 void conntrack_forget(const struct ns *ns, uint8_t proto, const struct probe_flow *flow);

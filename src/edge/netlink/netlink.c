@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 enum {
-	BUFFER_BYTES = 64 << 20,  /* a transaction is one skb */
-	EAR_BYTES = 1 << 20,	  /* of each listener: what is more is lost, and then all is read */
-	SHARE = 256,		  /* datagrams that one listener may bring at a time */
+	BUFFER_BYTES = 64 << 20, /* a transaction is one skb */
+	EAR_BYTES = 1 << 20, /* of each listener; if more comes, some is lost, and then everything
+				is read */
+	SHARE = 256,	     /* datagrams that a listener reads at a time */
 	ANSWER_BYTES = 256 << 10, /* the kernel fills at most 32 KiB of a dump at once */
 	DEADLINE_MS = 5000,
 	ATTR_HEADER = sizeof(struct nlattr),
@@ -90,7 +91,7 @@ enum heard netlink_hear(int fd, bool (*is_news)(void *context, const struct nlms
 
 		if (n < 0 && errno != ENOBUFS)
 			return heard;
-		if (n < 0 || n > (ssize_t)sizeof(bytes)) { /* some were lost, or a part of one */
+		if (n < 0 || n > (ssize_t)sizeof(bytes)) { /* some messages were lost or cut off */
 			heard = HEARD_SOMETHING;
 			continue;
 		}
@@ -240,7 +241,7 @@ static bool take_message(struct exchange *x, const struct nlmsghdr *message)
 	return true;
 }
 
-/* Answers to what was asked before on this socket, and given up, are not ours. */
+/* Answers to an earlier request on this socket that was given up are skipped. */
 static bool is_ours(const struct exchange *x, const struct nlmsghdr *message)
 {
 	return message->nlmsg_seq - x->seq_first < x->n_messages;
@@ -272,7 +273,7 @@ static bool wait_for_answer(const struct exchange *x)
 	return true;
 }
 
-/* An answer that comes without a pause is never waited for. */
+/* The deadline counts only while no answer comes. */
 static bool is_late(const struct exchange *x)
 {
 	return clock_ms() > x->deadline_ms;

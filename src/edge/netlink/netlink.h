@@ -21,11 +21,11 @@
 /* In the network namespace that the thread is in. -1 with err. */
 int netlink_open(int protocol, struct error *err);
 
-/* The number that the kernel knows this socket by: its own changes are announced with it. */
+/* The number by which the kernel identifies this socket as the author of changes. */
 uint32_t netlink_port(int fd);
-/* Hears of changes in these multicast groups (0 ends the list); never blocks. -1 with err. */
+/* Listens to these multicast groups (0 ends the list); never blocks. -1 with err. */
 int netlink_listen(int protocol, const int groups[], struct error *err);
-/* Joins or leaves a group; a listener that was never opened (-1) is none. */
+/* Joins or leaves a group; fd -1: does nothing. */
 void netlink_hear_group(int fd, int group, bool on);
 /*
  * Reads announcements that wait, but no more than a listener's share of one wake: who floods it
@@ -34,7 +34,7 @@ void netlink_hear_group(int fd, int group, bool on);
 enum heard { HEARD_NOTHING, HEARD_SOMETHING, HEARD_TOO_MUCH };
 enum heard netlink_hear(int fd, bool (*is_news)(void *context, const struct nlmsghdr *message),
 			void *context);
-/* What waits is thrown away. */
+/* Discards what is waiting. */
 void netlink_forget(int fd);
 
 /*

@@ -381,7 +381,7 @@ static int open_switch(const char *path, int flags)
 	return fd < 0 && errno == EROFS ? open_own_proc(path, flags | O_CLOEXEC) : fd;
 }
 
-/* Opened in the namespace, used outside. */
+/* Opened inside the namespace, used from outside. */
 static bool open_forward_of(int *fd, const struct ns *ns, uint8_t family, int flags,
 			    struct error *err)
 {

@@ -23,7 +23,7 @@ struct ns {
 	uint64_t inode;			   /* of the namespace, st_ino of /proc/PID/ns/net */
 	struct author rules_by, routes_by; /* the last other one who changed what we look after */
 	bool touched;			   /* … in the transaction that is being heard of */
-	bool muted;			   /* too much came: it is heard again by ns_listen */
+	bool muted; /* too many events came: none are received until ns_listen */
 	/* How much is read there, where its owner is not the host's; 0: no bound. */
 	size_t most_bytes;    /* of what a table of ours may hold */
 	uint32_t most_routes; /* of our protocol number */
@@ -58,7 +58,7 @@ void ns_unmute_events(const struct ns *ns, bool muted);
  * who tells too much nothing more is heard until ns_listen.
  */
 bool ns_heard_changes(struct ns *ns);
-/* Before it is read: what changes from now on is heard. */
+/* Call it before reading: changes from now on are reported. */
 void ns_listen(struct ns *ns);
 /* A dump was given up: another socket takes the place, and the number, of the one of nf_tables. */
 MUST_CHECK bool ns_renew(const struct ns *ns, struct error *err);
@@ -66,8 +66,8 @@ bool ns_is_alive(const struct ns *ns);
 void ns_close(struct ns *ns);
 
 /*
- * The thread goes into the namespace, for as long as it takes to start a program there, and must
- * come back.
+ * Moves the thread into a namespace, for as long as it takes to start a program there. It must come
+ * back.
  */
 MUST_CHECK bool ns_enter(int *home, const struct ns *ns, struct error *err);
 void ns_leave(int home);

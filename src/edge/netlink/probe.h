@@ -11,10 +11,10 @@
 struct probing {
 	const struct ns *from; /* where it is sent; may be the host's, which is listened to */
 	struct probe probe;
-	struct probe_flow flow; /* src family 0: what the route to dst has; sport is chosen */
+	struct probe_flow flow; /* src family 0: chosen by the route to dst; sport is chosen */
 	struct ip borrower;	/* the sender's own address, where flow.src is not; or family 0 */
-	bool within;		/* it may stay within a bridge, which must be watched, then */
-	char refused[96];	/* why its own namespace does not send it so; "": it does */
+	bool within;		/* it may stay within one bridge, which must then be traced, too */
+	char refused[96];	/* why its own namespace does not send it; "": it does */
 	bool goes_otherwise;	/* … with another source, or not to this host */
 	char in[16], out[16];	/* names of the trace's interfaces; "": not seen */
 };
