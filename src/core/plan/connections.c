@@ -127,9 +127,11 @@ static uint32_t network_index(const struct differ *d, const struct attachment *a
 /* The declared addresses that can be asked for: in families that stand as the file says. */
 static struct ip wanted_ip(const struct differ *d, const struct attachment *at, enum family f)
 {
-	bool stands = d->stands[network_index(d, at)] >> f & 1;
+	struct ip wanted = f == FAMILY_6 ? at->ip6 : at->ip;
 
-	return !stands ? (struct ip){0} : f == FAMILY_6 ? at->ip6 : at->ip;
+	if (!(d->stands[network_index(d, at)] >> f & 1))
+		return (struct ip){0};
+	return wanted;
 }
 
 static const struct used_ip *squatter_on(const struct differ *d, const struct attachment *at,
