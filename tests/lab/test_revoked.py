@@ -77,3 +77,31 @@ def test_no_byte_passes_of_what_was_revoked_and_what_others_admit_goes_on(lab, b
         own = [t for t in living if ", 7005" in t.name or t.name.endswith("/7005")]
         assert not talks.still_heard(revoked + own, ended + 0.5)
         assert all(t.lives() for t in living if t not in own)
+
+
+@pytest.mark.parametrize("lab", [{"version": v} for v in ("20", "26", "28")], indirect=True, ids=lambda p: f"docker {p['version']}")
+def test_no_byte_of_ipv6_passes_of_what_was_revoked(bed):
+    config = {"networks": {"web": {"subnet": "172.18.110.0/24", "subnet6": "fd18:110::/64"},
+                           "callers": {"subnet": "172.18.120.0/24", "subnet6": "fd18:120::/64"}},
+              "ips": {"172.18.110.2": {"container_name": "shop", "ip6": "fd18:110::2"},
+                      "172.18.120.2": {"container_name": "caller", "ip6": "fd18:120::2"}}}
+    for name in ("shop", "caller"):
+        bed.docker.create(name)
+    gone = [{"selector": "shop", "from": source, "port": "7001-7004", "proto": ["tcp", "udp"]}
+            for source in (beds.OUTSIDE6, "caller")]
+    gone.append({"selector": "shop", "nat": "dnat", "iface": "ext0", "to": "shop", "port": 7003, "proto": ["tcp", "udp"]})
+    kept = [{"selector": "shop", "from": [beds.OUTSIDE6, "caller"], "port": ["7005", "7006"]}]
+    bed.write({**config, "policies": gone + kept})
+    bed.apply()
+    revoked = [Talk(bed, proto, client, "shop", ip, port)
+               for client, ip, port in (("peer", "fd18:110::2", 7001), ("caller", "fd18:110::2", 7002), ("peer", beds.HOST_IP6, 7003))
+               for proto in ("tcp", "udp")]
+    revoked.append(Talk(bed, "tcp", "caller", "shop", "172.18.110.2", 7004))
+    living = [Talk(bed, "tcp", client, "shop", "fd18:110::2", port) for client, port in (("peer", 7005), ("caller", 7006))]
+    talks.assert_stand(revoked + living)
+    bed.write({**config, "policies": kept})
+    bed.apply()
+    ended = time.monotonic()
+    time.sleep(SILENCE_S)
+    assert not talks.still_heard(revoked, ended + 0.5)
+    assert all(t.lives() for t in living), [(t.name, t.heard(ended)) for t in living]
