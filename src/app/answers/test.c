@@ -228,42 +228,42 @@ static int run_tests(struct testing *t, struct error *err)
 	return t->n_failed ? EXIT_CHANGES : EXIT_FINE;
 }
 
-static int test_by_packets(struct testing *t)
+static int test_by_packets(const struct options *o)
 {
+	struct testing t = {.options = o};
 	struct error err = {0};
 	struct look look;
 	int status;
 
-	if (!look_open_untested(&look, t->options))
+	if (!look_open_untested(&look, o))
 		return EXIT_FAILED;
-	t->generation = &look.generation;
-	t->look = &look;
-	status = packet_is_possible(&look, "--packets", &err) ? run_tests(t, &err)
+	t.generation = &look.generation;
+	t.look = &look;
+	status = packet_is_possible(&look, "--packets", &err) ? run_tests(&t, &err)
 							      : say_failed(&err);
+	arena_release(&t.a);
 	look_close(&look);
 	return status;
 }
 
-static int test_by_file(struct testing *t)
+static int test_by_file(const struct options *o)
 {
 	AUTO_TEXTS struct texts text = {0};
+	struct testing t = {.options = o};
 	struct error err = {0};
 	struct generation g;
 	int status;
 
-	if (!load_untested(&g, &text, t->options))
+	if (!load_untested(&g, &text, o))
 		return EXIT_FAILED;
-	t->generation = &g;
-	status = run_tests(t, &err);
+	t.generation = &g;
+	status = run_tests(&t, &err);
+	arena_release(&t.a);
 	generation_release(&g);
 	return status;
 }
 
 int verb_test(const struct options *o)
 {
-	struct testing t = {.options = o};
-	int status = o->packets ? test_by_packets(&t) : test_by_file(&t);
-
-	arena_release(&t.a);
-	return status;
+	return o->packets ? test_by_packets(o) : test_by_file(o);
 }

@@ -310,6 +310,8 @@ static void compile_attachments(struct compiler *c, struct state *want)
 	bool both = c->config->has_ipv6;
 	struct hash_index index = {0};
 
+	if (both)
+		hash_index_reserve(&index, c->a, c->config->addresses.n);
 	for (uint32_t i = 0; i < c->config->addresses.n; i++) {
 		const struct address *address = &c->config->addresses.items[i];
 		const struct node *node = node_of_address(c, i);
@@ -327,8 +329,8 @@ static void compile_attachments(struct compiler *c, struct state *want)
 			at->network = network;
 			at->address = i;
 			if (both)
-				hash_index_grow(&index, c->a, &want->attachments, k,
-						attachment_hash(&want->attachments.items[k]));
+				hash_index_add(&index, attachment_hash(at),
+					       want->attachments.n - 1);
 		}
 		*(address->ip.family == 6 ? &at->ip6 : &at->ip) = address->ip;
 	}

@@ -72,7 +72,8 @@ static bool all_single(const source_list *sources)
 
 static void build_set(struct builder *b, const char *name, const source_list *sources, bool counts)
 {
-	struct set *set = new_set(b, name, address_field(sources->items[0].net.ip.family));
+	uint8_t family = sources->n ? sources->items[0].net.ip.family : 4;
+	struct set *set = new_set(b, name, address_field(family));
 
 	set->role = SET_SOURCES;
 	set->counts = counts;
