@@ -87,12 +87,14 @@ static void release(struct scene *s)
 
 static void assert_says(const char *text, const char *words)
 {
+	assert_non_null(words);
 	if (!strstr(text, words))
 		fail_msg("\"%s\" is missing in\n%s", words, text);
 }
 
 static void assert_silent(const char *text, const char *words)
 {
+	assert_non_null(words);
 	if (strstr(text, words))
 		fail_msg("\"%s\" should not be in\n%s", words, text);
 }

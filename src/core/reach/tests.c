@@ -132,7 +132,7 @@ void reach_test(struct test_result *result, struct arena *a, const struct reach 
 {
 	AUTO_BUF struct buf what = {0};
 	struct tester t = {.a = a, .reach = reach, .facts = facts, .seen = seen, .test = test};
-	struct reach_query query;
+	struct reach_query query = {0};
 	const char *why = ask(&t, &query, engine);
 
 	buf_printf(&what, "%s -> %s ", test->from, test->to);
@@ -149,7 +149,7 @@ bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *rea
 		      const struct engine *engine, const struct flow_test *test)
 {
 	struct tester t = {.a = a, .reach = reach, .test = test};
-	struct reach_query query;
+	struct reach_query query = {0};
 
 	return *ask(&t, &query, engine) || reach_tries(flows, a, reach, engine, &query);
 }
@@ -159,7 +159,7 @@ bool reach_test_example(struct reach_flow *flow, struct arena *a, const struct r
 {
 	struct tester t = {.a = a, .reach = reach, .test = test};
 	struct reach_answer answer;
-	struct reach_query query;
+	struct reach_query query = {0};
 
 	if (*ask(&t, &query, engine))
 		return false;
