@@ -111,7 +111,8 @@ class InContainer:
         return logs(self.bed)
 
 
-@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
+@pytest.mark.parametrize("lab", [{"version": v, "legacy": legacy, "options": seed.WITH_IPV6} for v, legacy in (("20", False), ("28", False), ("20", True))],
+                         indirect=True,
                          ids=["docker 20", "docker 28", "docker 20 legacy"])
 def test_the_seeds_own_line_does_the_whole_job_and_heals(lab, bed, tmp_path):
     assert import_image(lab, str(tmp_path)) < MAX_BYTES

@@ -229,7 +229,8 @@ def rules_of(booted):
         return run("nsenter", "-t", f.read().split()[0], "-n", "nft", "list", "tables").stdout
 
 
-@pytest.mark.parametrize("lab", [{"version": "20"}, {"version": "28"}, {"version": "20", "legacy": True}], indirect=True,
+@pytest.mark.parametrize("lab", [{"version": v, "legacy": legacy, "options": seed.WITH_IPV6} for v, legacy in (("20", False), ("28", False), ("20", True))],
+                         indirect=True,
                          ids=["docker 20", "docker 28", "docker 20 legacy"])
 def test_under_its_unit_the_packaged_daemon_does_the_whole_job_and_heals(built, lab, bed, tmp_path):
     need("systemctl")
