@@ -107,7 +107,11 @@ def complete(config):
     """What must be open, and all the rest closed."""
     means, tests = meaning(config), []
     for (source, target, proto), spans in means.items():
-        if target == "host":  # what nothing translates is left to the host's own firewall: no test can be about it
+        if target == "host":
+            tests += [{"from": source, "to": target, "proto": proto, "expect": "untranslated", "port": [f"{low}-{high}" for low, high in gaps(spans)]}]
+            other = {"tcp": "udp", "udp": "tcp"}[proto]
+            if (source, target, other) not in means:
+                tests.append({"from": source, "to": target, "proto": other, "expect": "untranslated"})
             tests += [{"from": source, "to": target, "proto": proto, "expect": "open", "port": f"{low}-{high}"} for low, high in spans]
     for target in config["ips"]:
         for source in (*config["ips"], *OUTSIDE):
@@ -130,6 +134,8 @@ def slips(config):
         yield f"policies[{i}] is lost", [*others[0], *others[1]]
         if "nat" in p:
             yield f"policies[{i}] is for another port", [*others[0], {**p, "port": 8443}, *others[1]]
+            yield f"policies[{i}]: one port more", [*others[0], {**p, "port": [*(p["port"] if isinstance(p["port"], list) else [p["port"]]), 22]}, *others[1]]
+            yield f"policies[{i}]: udp, too", [*others[0], {**p, "proto": ["tcp", "udp"]}, *others[1]]
             continue
         for what, change in (("every port", {"port": "1-65535"}), ("from anybody", {"from": "any"}), ("udp, too", {"proto": ["tcp", "udp"]}),
                              ("one port more", {"port": [*(p["port"] if isinstance(p["port"], list) else [p["port"]]), 22]}),

@@ -118,7 +118,7 @@ static void print_packets(struct buf *out, const struct outcome_of_test *o)
 static void print_outcome(struct buf *out, const struct testing *t, const struct outcome_of_test *o)
 {
 	buf_printf(out, "%s tests[%u]: %s is %s", holds(o) ? "ok    " : "FAILED", o->index,
-		   o->file.what, o->test->open ? "open" : "closed");
+		   o->file.what, expect_name(o->test->expect));
 	if (!o->file.holds)
 		buf_printf(out, ": %s", o->file.why);
 	if (o->refuted)
@@ -182,7 +182,7 @@ static void print_outcome_json(struct buf *out, struct testing *t, const struct 
 	buf_printf(out, "%s    {\"test\": %u, \"line\": %u", o->index ? ",\n" : "\n", o->index,
 		   o->test->line);
 	buf_json_member(out, ", ", "flow", o->file.what);
-	buf_printf(out, ", \"expect\": \"%s\", \"holds\": %s", o->test->open ? "open" : "closed",
+	buf_printf(out, ", \"expect\": \"%s\", \"holds\": %s", expect_name(o->test->expect),
 		   holds(o) ? "true" : "false");
 	if (!holds(o))
 		buf_json_member(out, ", ", "why", o->file.holds ? o->refuted : o->file.why);

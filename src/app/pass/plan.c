@@ -66,8 +66,7 @@ static void run_tests(struct generation *g, const struct tested *tested)
 			diag_add(&g->diags, SEVERITY_ERROR, t->at,
 				 arena_printf(&g->arena, "tests[%u]",
 					      (uint32_t)(t - g->config.tests.items)),
-				 "%s should be %s, but %s", r.what, t->open ? "open" : "closed",
-				 r.why);
+				 "%s should be %s, but %s", r.what, expect_name(t->expect), r.why);
 	}
 }
 

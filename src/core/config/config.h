@@ -42,6 +42,10 @@ enum proto {
 const char *proto_name(enum proto proto);
 uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
 
+/* Of a test. Untranslated: no policy takes it on its way to this host. */
+enum expect { EXPECT_CLOSED, EXPECT_OPEN, EXPECT_UNTRANSLATED };
+const char *expect_name(enum expect expect);
+
 struct port_range {
 	uint16_t low, high; /* inclusive; equal for a single port */
 };
@@ -167,8 +171,8 @@ struct flow_test {
 	const char *from, *to;	       /* names as in policies; or any, outside, host */
 	LIST(struct port_range) ports; /* sorted; none: every port */
 	uint8_t protos;		       /* set of enum proto, never empty */
-	bool open;		       /* expect: open, otherwise closed */
-	uint32_t at, line;	       /* its place: offset in the text, line */
+	enum expect expect;
+	uint32_t at, line; /* its place: offset in the text, line */
 };
 
 struct config {

@@ -8,15 +8,15 @@ struct draft_test {
 	struct json_string from, to;
 	range_list ports;
 	uint8_t protos;
-	bool open;
+	enum expect expect;
 };
 
-enum { FROM, TO, EXPECT };
+enum { FROM, TO, EXPECTED };
 
 static const struct field test_fields[] = {
 	[FROM] = FIELD(draft_test, from, decode_subject, EVERYWHERE),
 	[TO] = FIELD(draft_test, to, decode_subject, EVERYWHERE),
-	[EXPECT] = NAMED(draft_test, "expect", open, decode_expect, EVERYWHERE),
+	[EXPECTED] = NAMED(draft_test, "expect", expect, decode_expect, EVERYWHERE),
 	NAMED(draft_test, "port", ports, decode_ports, EVERYWHERE),
 	NAMED(draft_test, "proto", protos, decode_protos, EVERYWHERE),
 };
@@ -36,7 +36,7 @@ void decode_test(struct decoder *d, struct config *config, uint32_t node)
 	struct flow_test *test;
 
 	decode_object(d, &r, node, &draft);
-	for (unsigned i = FROM; i <= EXPECT && d->diags->n_errors == errors; i++)
+	for (unsigned i = FROM; i <= EXPECTED && d->diags->n_errors == errors; i++)
 		if (!is_given(&r, i))
 			wrong(d, node,
 			      "%s is missing: a test has from, to, expect, and mostly port",
@@ -50,7 +50,7 @@ void decode_test(struct decoder *d, struct config *config, uint32_t node)
 	*test = (struct flow_test){.from = keep(d, draft.from),
 				   .to = keep(d, draft.to),
 				   .protos = draft.protos ? draft.protos : PROTO_TCP,
-				   .open = draft.open,
+				   .expect = draft.expect,
 				   .at = json_of(d)->nodes[node].at,
 				   .line = json_of(d)->nodes[node].line};
 	list_each (range, &draft.ports)

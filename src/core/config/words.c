@@ -18,8 +18,17 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
-static const struct word expectations[] = {{"open", true}, {"closed", false}};
+static const struct word expectations[] = {
+	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
 static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
+
+const char *expect_name(enum expect expect)
+{
+	for (size_t i = 0; i < COUNT_OF(expectations); i++)
+		if (expectations[i].value == expect)
+			return expectations[i].text;
+	return "";
+}
 
 const char *proto_name(enum proto proto)
 {
@@ -104,7 +113,7 @@ void decode_expect(struct decoder *d, uint32_t node, void *target)
 		take_word(d, node, "expectation", expectations, COUNT_OF(expectations));
 
 	if (word)
-		*(bool *)target = word->value;
+		*(enum expect *)target = word->value;
 }
 
 void decode_isolation(struct decoder *d, uint32_t node, void *target)

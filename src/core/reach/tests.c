@@ -77,12 +77,29 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 	reach_walk(&path, t->a, t->reach, t->facts, t->seen, flow);
 	if (closed && path.allowed) /* nothing stops it, and no policy is about it */
 		return arena_printf(t->a,
-				    "%s is left to this host's own firewall: no file can test it",
+				    "%s is left to this host's own firewall; expect "
+				    "\"untranslated\" where no policy shall take it",
 				    reach_flow_text(t->a, t->reach, flow));
-	if (path.allowed == t->test->open)
+	if (path.allowed == (t->test->expect == EXPECT_OPEN))
 		return "";
 	return arena_printf(t->a, "%s is %s: %s", reach_flow_text(t->a, t->reach, flow),
 			    path.allowed ? "open" : "closed", reason(t, &path));
+}
+
+/* What nothing translates is this host's own: the file can say no more about it. */
+static const char *judge_untranslated(struct tester *t, const struct reach_query *query,
+				      const struct reach_answer *answer)
+{
+	struct reach_path path = {0};
+	struct reach_flow flow;
+
+	if (query->to.kind != END_HOST && query->to.kind != END_INTERFACE)
+		return "only what goes to the host can be untranslated; expect open or closed";
+	if (!reach_example(&flow, t->reach, answer->open))
+		return "";
+	reach_walk(&path, t->a, t->reach, t->facts, t->seen, &flow);
+	return arena_printf(t->a, "%s is translated: %s", reach_flow_text(t->a, t->reach, &flow),
+			    reason(t, &path));
 }
 
 /* Why the test fails; "": it holds. */
@@ -93,6 +110,8 @@ static const char *judge(struct tester *t, const struct reach_query *query)
 	const char *why = "";
 
 	reach_query(&answer, t->reach, query);
+	if (t->test->expect == EXPECT_UNTRANSLATED)
+		return judge_untranslated(t, query, &answer);
 	if (reach_example(&flow, t->reach, answer.closed))
 		why = against(t, &flow, true);
 	if (*why)
@@ -151,6 +170,9 @@ bool reach_test_tries(flow_list *flows, struct arena *a, const struct reach *rea
 	struct tester t = {.a = a, .reach = reach, .test = test};
 	struct reach_query query = {0};
 
+	if (test->expect ==
+	    EXPECT_UNTRANSLATED) /* the kernel's answer is the host's own firewall's */
+		return true;
 	return *ask(&t, &query, engine) || reach_tries(flows, a, reach, engine, &query);
 }
 
@@ -164,8 +186,9 @@ bool reach_test_example(struct reach_flow *flow, struct arena *a, const struct r
 	if (*ask(&t, &query, engine))
 		return false;
 	reach_query(&answer, reach, &query);
-	return reach_example(flow, reach, test->open ? answer.closed : answer.open) ||
-	       reach_example(flow, reach, answer.asked);
+	if (reach_example(flow, reach, test->expect == EXPECT_OPEN ? answer.closed : answer.open))
+		return true;
+	return test->expect != EXPECT_UNTRANSLATED && reach_example(flow, reach, answer.asked);
 }
 
 bool reach_test_differs(const struct test_try *try)
@@ -187,7 +210,7 @@ const char *reach_test_refuted(struct arena *a, const struct reach *reach,
 				    try->path.allowed ? "open" : "closed", verdict,
 				    traced_end(a, &try->traced));
 	}
-	if (try->path.allowed == test->open)
+	if (try->path.allowed == (test->expect == EXPECT_OPEN))
 		return NULL;
 	return arena_printf(a, "%s is %s on this host: %s", flow,
 			    try->path.allowed ? "open" : "closed", reason(&t, &try->path));
