@@ -41,11 +41,16 @@ def folder_with_the_file(tmp_path):
 
 @pytest.mark.parametrize("command, output", shown())
 def test_the_readme_shows_what_the_program_prints(folder, command, output):
-    assert run(folder, *command.split()) == output
+    printed = run(folder, *command.split())
+    if "…" not in output:
+        assert printed == output
+    for piece in output.split("…\n"):  # what lies between is left out
+        assert piece in printed, printed
+        printed = printed.split(piece, 1)[1] if piece else printed
 
 
 def test_the_readme_shows_commands():
-    assert [command.split()[0] for command, _ in shown()] == ["check", "diff", "explain"]
+    assert [command.split()[0] for command, _ in shown()] == ["check", "diff", "explain", "graph", "rules"]
 
 
 def test_the_rules_in_the_architecture_are_those_of_the_example(tmp_path):
