@@ -38,7 +38,8 @@ def config():
 def other_user(bed, config):
     """A container of another user, which needs a route and is asked and asks."""
     bed.docker.create("other-user", user="1000")
-    config["ips"]["172.18.104.9"] = {"container_name": "other-user", "ip6": "fd18:104::9"}
+    both = any("subnet6" in network for network in config["networks"].values())
+    config["ips"]["172.18.104.9"] = {"container_name": "other-user", **({"ip6": "fd18:104::9"} if both else {})}
     config["policies"].append({"selector": "other-user", "from": "publicbackend", "port": 80})
     config["policies"].append({"selector": "smarthostloadbalancer", "from": "other-user", "port": 8080})
     return config
