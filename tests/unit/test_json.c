@@ -279,28 +279,28 @@ TEST(a_draft_changes_what_it_names_and_nothing_else)
 {
 	AUTO_RELEASE struct arena a = {0};
 	AUTO_BUF struct buf out = {0};
-	struct json_draft draft = json_draft_of(
+	struct json_builder draft = json_builder_of(
 		&a, "{\"x\": 1, \"\\u0079\": {\"z\": [2]}, \"x\": 3, \"\\u0000\": 4}");
-	struct json_draft inner = json_draft_of(&a, json_draft_get(&draft, "y"));
+	struct json_builder inner = json_builder_of(&a, json_builder_get(&draft, "y"));
 
-	assert_string_equal(json_draft_get(&draft, "x"), "3");
-	assert_null(json_draft_get(&draft, "z"));
-	json_draft_set_string(&inner, "quote \"", "\\");
-	json_draft_set_object(&draft, "y", &inner);
-	json_draft_set(&draft, "x", "true");
-	json_draft_remove(&draft, "w");
-	json_draft_write(&out, &draft);
+	assert_string_equal(json_builder_get(&draft, "x"), "3");
+	assert_null(json_builder_get(&draft, "z"));
+	json_builder_set_string(&inner, "quote \"", "\\");
+	json_builder_set_object(&draft, "y", &inner);
+	json_builder_set(&draft, "x", "true");
+	json_builder_remove(&draft, "w");
+	json_builder_write(&out, &draft);
 	assert_string_equal(buf_text(&out),
 			    "{\"\\u0000\":4,\"y\":{\"z\":[2],\"quote \\\"\":\"\\\\\"},"
 			    "\"x\":true}");
-	json_draft_remove(&inner, "z");
-	json_draft_remove(&inner, "quote \"");
+	json_builder_remove(&inner, "z");
+	json_builder_remove(&inner, "quote \"");
 	buf_clear(&out);
-	json_draft_write(&out, &inner);
+	json_builder_write(&out, &inner);
 	assert_string_equal(buf_text(&out), "{}");
-	draft = json_draft_of(&a, "[1]");
+	draft = json_builder_of(&a, "[1]");
 	assert_int_equal(draft.members.n, 0);
-	draft = json_draft_of(&a, NULL);
+	draft = json_builder_of(&a, NULL);
 	assert_int_equal(draft.members.n, 0);
 }
 

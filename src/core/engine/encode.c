@@ -53,19 +53,19 @@ static void add_other_pools(struct buf *pools, const char *was, const struct net
 /* A gateway that is not sent is not in what 20 to 28 say of the network afterwards. */
 static void add_pool(struct buf *pools, struct arena *a, const struct ipam *ipam)
 {
-	struct json_draft pool = {.a = a};
+	struct json_builder pool = {.a = a};
 
-	json_draft_set_string(&pool, "Subnet", prefix_format_full(ipam->subnet).s);
+	json_builder_set_string(&pool, "Subnet", prefix_format_full(ipam->subnet).s);
 	if (ipam->gateway.family)
-		json_draft_set_string(&pool, "Gateway", ip_format(ipam->gateway).s);
+		json_builder_set_string(&pool, "Gateway", ip_format(ipam->gateway).s);
 	if (ipam->ip_range.ip.family)
-		json_draft_set_string(&pool, "IPRange", prefix_format_full(ipam->ip_range).s);
-	json_draft_write(pools, &pool);
+		json_builder_set_string(&pool, "IPRange", prefix_format_full(ipam->ip_range).s);
+	json_builder_write(pools, &pool);
 }
 
-static void set_pools(struct json_draft *root, const struct network *network)
+static void set_pools(struct json_builder *root, const struct network *network)
 {
-	struct json_draft ipam = json_draft_of(root->a, json_draft_get(root, "IPAM"));
+	struct json_builder ipam = json_builder_of(root->a, json_builder_get(root, "IPAM"));
 	AUTO_BUF struct buf pools = {0};
 
 	for (enum family f = 0; f < N_FAMILIES; f++)
@@ -73,61 +73,61 @@ static void set_pools(struct json_draft *root, const struct network *network)
 			buf_puts(&pools, pools.len ? "," : "[");
 			add_pool(&pools, root->a, &network->ipam[f]);
 		}
-	add_other_pools(&pools, json_draft_get(&ipam, "Config"), network);
+	add_other_pools(&pools, json_builder_get(&ipam, "Config"), network);
 	buf_puts(&pools, "]");
-	json_draft_set(&ipam, "Config", buf_text(&pools));
-	json_draft_set_object(root, "IPAM", &ipam);
+	json_builder_set(&ipam, "Config", buf_text(&pools));
+	json_builder_set_object(root, "IPAM", &ipam);
 }
 
 /* The user's own options override those that we derive. */
-static void set_options(struct json_draft *root, const struct network *network)
+static void set_options(struct json_builder *root, const struct network *network)
 {
 	static const char bridge_name[] = "com.docker.network.bridge.name";
 	static const char mtu[] = "com.docker.network.driver.mtu";
-	struct json_draft options = json_draft_of(root->a, json_draft_get(root, "Options"));
+	struct json_builder options = json_builder_of(root->a, json_builder_get(root, "Options"));
 	const struct pair *declared = network->options.items;
 	uint32_t n = network->options.n;
 
 	if (!strcmp(network->driver, "bridge") && network->bridge_name &&
-	    (network->bridge_name_declared || !json_draft_get(&options, bridge_name)) &&
+	    (network->bridge_name_declared || !json_builder_get(&options, bridge_name)) &&
 	    !has_pair(declared, n, bridge_name))
-		json_draft_set_string(&options, bridge_name, network->bridge_name);
+		json_builder_set_string(&options, bridge_name, network->bridge_name);
 	if (network->mtu && !has_pair(declared, n, mtu))
-		json_draft_set_string(&options, mtu, arena_printf(root->a, "%u", network->mtu));
+		json_builder_set_string(&options, mtu, arena_printf(root->a, "%u", network->mtu));
 	list_each (option, &network->options)
-		json_draft_set_string(&options, option->name, option->value);
-	json_draft_set_object(root, "Options", &options);
+		json_builder_set_string(&options, option->name, option->value);
+	json_builder_set_object(root, "Options", &options);
 }
 
 /* A label with the name of our mark is ours; the file can't set it. */
-static void set_labels(struct json_draft *root, const struct network *network)
+static void set_labels(struct json_builder *root, const struct network *network)
 {
-	struct json_draft labels = json_draft_of(root->a, json_draft_get(root, "Labels"));
+	struct json_builder labels = json_builder_of(root->a, json_builder_get(root, "Labels"));
 
 	list_each (label, &network->labels)
-		json_draft_set_string(&labels, label->name, label->value);
-	json_draft_set_string(&labels, MANAGED_LABEL, "1");
-	json_draft_set_object(root, "Labels", &labels);
+		json_builder_set_string(&labels, label->name, label->value);
+	json_builder_set_string(&labels, MANAGED_LABEL, "1");
+	json_builder_set_object(root, "Labels", &labels);
 }
 
 /*
  * EnableIPv4 is of API 1.48 (Docker 28) and ignored by older engines, which are not asked for a
  * network of IPv6 alone. One that had IPv4 keeps it.
  */
-static void set_families(struct json_draft *root, const struct network *network)
+static void set_families(struct json_builder *root, const struct network *network)
 {
 	if (!network->subnet6.ip.family)
 		return;
-	json_draft_set(root, "EnableIPv6", "true");
-	if (!network->subnet.ip.family && !json_draft_get(root, "EnableIPv4"))
-		json_draft_set(root, "EnableIPv4", "false");
+	json_builder_set(root, "EnableIPv6", "true");
+	if (!network->subnet.ip.family && !json_builder_get(root, "EnableIPv4"))
+		json_builder_set(root, "EnableIPv4", "false");
 }
 
-static void set_declared(struct json_draft *root, const struct network *network)
+static void set_declared(struct json_builder *root, const struct network *network)
 {
-	json_draft_set_string(root, "Driver", network->driver);
+	json_builder_set_string(root, "Driver", network->driver);
 	if (network->internal)
-		json_draft_set(root, "Internal", "true");
+		json_builder_set(root, "Internal", "true");
 	if (network->subnet.ip.family || network->subnet6.ip.family)
 		set_pools(root, network);
 	set_families(root, network);
@@ -139,45 +139,46 @@ void engine_encode_network(struct buf *body, const struct network *network,
 			   const struct kept_network *was, bool check_duplicate)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct json_draft root = json_draft_of(&a, was ? was->settings : NULL);
+	struct json_builder root = json_builder_of(&a, was ? was->settings : NULL);
 
-	json_draft_set_string(&root, "Name", network ? network->name : was ? was->name : "");
+	json_builder_set_string(&root, "Name", network ? network->name : was ? was->name : "");
 	if (check_duplicate)
-		json_draft_set(&root, "CheckDuplicate", "true");
+		json_builder_set(&root, "CheckDuplicate", "true");
 	if (network)
 		set_declared(&root, network);
-	json_draft_write(body, &root);
+	json_builder_write(body, &root);
 }
 
-static void set_address(struct json_draft *config, const char *name, struct ip ip)
+static void set_address(struct json_builder *config, const char *name, struct ip ip)
 {
 	if (ip.family)
-		json_draft_set_string(config, name, ip_format(ip).s);
+		json_builder_set_string(config, name, ip_format(ip).s);
 	else
-		json_draft_remove(config, name);
+		json_builder_remove(config, name);
 }
 
 void engine_encode_connect(struct buf *body, const char *container_id, const struct connecting *how)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct json_draft root = {.a = &a}, endpoint = json_draft_of(&a, how->settings);
-	struct json_draft config = json_draft_of(&a, json_draft_get(&endpoint, "IPAMConfig"));
-	struct json_draft options = json_draft_of(&a, json_draft_get(&endpoint, "DriverOpts"));
+	struct json_builder root = {.a = &a}, endpoint = json_builder_of(&a, how->settings);
+	struct json_builder config = json_builder_of(&a, json_builder_get(&endpoint, "IPAMConfig"));
+	struct json_builder options =
+		json_builder_of(&a, json_builder_get(&endpoint, "DriverOpts"));
 
-	json_draft_set_string(&root, "Container", container_id);
+	json_builder_set_string(&root, "Container", container_id);
 	set_address(&config, "IPv4Address", how->ip);
 	set_address(&config, "IPv6Address", how->ip6);
 	if (config.members.n)
-		json_draft_set_object(&endpoint, "IPAMConfig", &config);
+		json_builder_set_object(&endpoint, "IPAMConfig", &config);
 	else
-		json_draft_remove(&endpoint, "IPAMConfig");
+		json_builder_remove(&endpoint, "IPAMConfig");
 	if (how->managed) {
-		json_draft_set_string(&options, MANAGED_LABEL, "1");
-		json_draft_set_object(&endpoint, "DriverOpts", &options);
+		json_builder_set_string(&options, MANAGED_LABEL, "1");
+		json_builder_set_object(&endpoint, "DriverOpts", &options);
 	}
 	if (endpoint.members.n)
-		json_draft_set_object(&root, "EndpointConfig", &endpoint);
-	json_draft_write(body, &root);
+		json_builder_set_object(&root, "EndpointConfig", &endpoint);
+	json_builder_write(body, &root);
 }
 
 void engine_encode_disconnect(struct buf *body, const char *container_id, bool force)

@@ -32,16 +32,16 @@ static bool says_something(const struct json *json, uint32_t node)
 	return false;
 }
 
-static const char *finish(struct arena *a, const struct json_draft *draft)
+static const char *finish(struct arena *a, const struct json_builder *draft)
 {
 	AUTO_BUF struct buf text = {0};
 
-	json_draft_write(&text, draft);
+	json_builder_write(&text, draft);
 	return arena_strdup(a, buf_text(&text));
 }
 
 /* Copies the members that pass the filter. */
-static void take_members(struct json_draft *draft, const struct json *json, uint32_t object,
+static void take_members(struct json_builder *draft, const struct json *json, uint32_t object,
 			 const char *const *names, size_t n,
 			 bool (*passes)(const struct json *json, uint32_t node))
 {
@@ -49,7 +49,7 @@ static void take_members(struct json_draft *draft, const struct json *json, uint
 		uint32_t node = json_member(json, object, names[i]);
 
 		if (node != JSON_ROOT && passes(json, node))
-			json_draft_set(draft, names[i], json_text(draft->a, json, node));
+			json_builder_set(draft, names[i], json_text(draft->a, json, node));
 	}
 }
 
@@ -59,7 +59,7 @@ enum { SHORT_ID = 12 };
  * Engines before API 1.45 add the container's short id to each endpoint's aliases. Sent back, it
  * would become permanent.
  */
-static void take_aliases(struct json_draft *draft, const struct json *json, uint32_t object,
+static void take_aliases(struct json_builder *draft, const struct json *json, uint32_t object,
 			 const char *id)
 {
 	uint32_t list = json_member(json, object, "Aliases");
@@ -77,7 +77,7 @@ static void take_aliases(struct json_draft *draft, const struct json *json, uint
 	if (!own.len)
 		return;
 	buf_puts(&own, "]");
-	json_draft_set(draft, "Aliases", buf_text(&own));
+	json_builder_set(draft, "Aliases", buf_text(&own));
 }
 
 /* As Docker before 28 derives it: 02:42 and the four bytes of the address. */
@@ -116,7 +116,7 @@ const char *settings_of_endpoint(const struct answer *answer, uint32_t object,
 {
 	static const char *const members[] = {"IPAMConfig", "Links", "DriverOpts", "GwPriority"};
 	AUTO_RELEASE struct arena a = {0};
-	struct json_draft settings = {.a = &a};
+	struct json_builder settings = {.a = &a};
 	const char *mac = endpoint->mac ? endpoint->mac : "";
 
 	take_members(&settings, &answer->json, object, members, COUNT_OF(members), says_something);
@@ -125,7 +125,7 @@ const char *settings_of_endpoint(const struct answer *answer, uint32_t object,
 		mac = c->mac; /* shown even while the container is stopped */
 	/* a MAC address derived from the old IP address would be wrong for the new one */
 	if (*mac && !engine_mac_is_derived(mac, endpoint->ip))
-		json_draft_set_string(&settings, "MacAddress", mac);
+		json_builder_set_string(&settings, "MacAddress", mac);
 	return finish(answer->a, &settings);
 }
 
@@ -162,7 +162,7 @@ bool engine_decode_network_settings(const char **settings, struct arena *a, cons
 					      "Attachable", "IPAM",	  "Options",	"Labels"};
 	static const struct answer_field from_field[] = {{"ConfigFrom.Network", ANSWER_TEXT, 0}};
 	AUTO_ANSWER struct answer answer;
-	struct json_draft kept = {.a = &answer.tree}, ipam;
+	struct json_builder kept = {.a = &answer.tree}, ipam;
 	const char *from = "", *was;
 
 	if (!answer_parse(&answer, a, json, len, JSON_TYPE_OBJECT, err) ||
@@ -173,11 +173,11 @@ bool engine_decode_network_settings(const char **settings, struct arena *a, cons
 				 "the network takes its settings from another one, and can't be "
 				 "re-created with them");
 	take_members(&kept, &answer.json, JSON_ROOT, members, COUNT_OF(members), is_there);
-	was = json_draft_get(&kept, "IPAM");
+	was = json_builder_get(&kept, "IPAM");
 	if (was) {
-		ipam = json_draft_of(kept.a, was);
-		json_draft_remove(&ipam, "Status"); /* only in answers, since API 1.52 */
-		json_draft_set_object(&kept, "IPAM", &ipam);
+		ipam = json_builder_of(kept.a, was);
+		json_builder_remove(&ipam, "Status"); /* only in answers, since API 1.52 */
+		json_builder_set_object(&kept, "IPAM", &ipam);
 	}
 	*settings = finish(a, &kept);
 	return true;

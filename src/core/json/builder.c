@@ -55,7 +55,7 @@ static bool is_named(const struct json_member *m, const char *name)
 }
 
 /* Copies the members of a parsed object. */
-static void json_draft_take(struct json_draft *draft, const struct json *json, uint32_t object)
+static void json_builder_take(struct json_builder *draft, const struct json *json, uint32_t object)
 {
 	json_each_member (key, json, object) {
 		struct json_string name = json_string_of(json, key, draft->a);
@@ -67,20 +67,20 @@ static void json_draft_take(struct json_draft *draft, const struct json *json, u
 	}
 }
 
-struct json_draft json_draft_of(struct arena *a, const char *text)
+struct json_builder json_builder_of(struct arena *a, const char *text)
 {
 	AUTO_RELEASE struct arena tree = {0};
-	struct json_draft draft = {.a = a};
+	struct json_builder draft = {.a = a};
 	struct json_error wrong;
 	struct json json;
 
 	if (text && json_parse(&json, &tree, text, strlen(text), JSON_MAX_DEPTH, &wrong) &&
 	    json_type_of(&json, JSON_ROOT) == JSON_TYPE_OBJECT)
-		json_draft_take(&draft, &json, JSON_ROOT);
+		json_builder_take(&draft, &json, JSON_ROOT);
 	return draft;
 }
 
-const char *json_draft_get(const struct json_draft *draft, const char *name)
+const char *json_builder_get(const struct json_builder *draft, const char *name)
 {
 	const char *value = NULL;
 
@@ -90,7 +90,7 @@ const char *json_draft_get(const struct json_draft *draft, const char *name)
 	return value;
 }
 
-void json_draft_remove(struct json_draft *draft, const char *name)
+void json_builder_remove(struct json_builder *draft, const char *name)
 {
 	uint32_t kept = 0;
 
@@ -100,11 +100,11 @@ void json_draft_remove(struct json_draft *draft, const char *name)
 	draft->members.n = kept;
 }
 
-void json_draft_set(struct json_draft *draft, const char *name, const char *value)
+void json_builder_set(struct json_builder *draft, const char *name, const char *value)
 {
 	AUTO_BUF struct buf key = {0};
 
-	json_draft_remove(draft, name);
+	json_builder_remove(draft, name);
 	buf_json_string(&key, name);
 	*list_add(draft->a, &draft->members) =
 		(struct json_member){.name = {arena_strdup(draft->a, name), strlen(name)},
@@ -112,24 +112,24 @@ void json_draft_set(struct json_draft *draft, const char *name, const char *valu
 				     .value = arena_strdup(draft->a, value)};
 }
 
-void json_draft_set_string(struct json_draft *draft, const char *name, const char *text)
+void json_builder_set_string(struct json_builder *draft, const char *name, const char *text)
 {
 	AUTO_BUF struct buf value = {0};
 
 	buf_json_string(&value, text);
-	json_draft_set(draft, name, buf_text(&value));
+	json_builder_set(draft, name, buf_text(&value));
 }
 
-void json_draft_set_object(struct json_draft *draft, const char *name,
-			   const struct json_draft *value)
+void json_builder_set_object(struct json_builder *draft, const char *name,
+			     const struct json_builder *value)
 {
 	AUTO_BUF struct buf text = {0};
 
-	json_draft_write(&text, value);
-	json_draft_set(draft, name, buf_text(&text));
+	json_builder_write(&text, value);
+	json_builder_set(draft, name, buf_text(&text));
 }
 
-void json_draft_write(struct buf *out, const struct json_draft *draft)
+void json_builder_write(struct buf *out, const struct json_builder *draft)
 {
 	buf_puts(out, "{");
 	list_each (m, &draft->members) {

@@ -14,7 +14,7 @@ struct json_member {
 	const char *key, *value; /* as JSON text */
 };
 
-struct json_draft {
+struct json_builder {
 	struct arena *a; /* contains all texts */
 	LIST(struct json_member) members;
 };
@@ -24,13 +24,13 @@ void json_write(struct buf *out, const struct json *json, uint32_t node);
 const char *json_text(struct arena *a, const struct json *json, uint32_t node);
 
 /* Parses an object; empty if the text is NULL or no object. */
-struct json_draft json_draft_of(struct arena *a, const char *text);
+struct json_builder json_builder_of(struct arena *a, const char *text);
 /* The value of the last member with this name, as engines read it; NULL: none. */
-const char *json_draft_get(const struct json_draft *draft, const char *name);
+const char *json_builder_get(const struct json_builder *draft, const char *name);
 /* Sets a member and removes all others of this name. */
-void json_draft_set(struct json_draft *draft, const char *name, const char *value);
-void json_draft_set_string(struct json_draft *draft, const char *name, const char *text);
-void json_draft_set_object(struct json_draft *draft, const char *name,
-			   const struct json_draft *value);
-void json_draft_remove(struct json_draft *draft, const char *name);
-void json_draft_write(struct buf *out, const struct json_draft *draft);
+void json_builder_set(struct json_builder *draft, const char *name, const char *value);
+void json_builder_set_string(struct json_builder *draft, const char *name, const char *text);
+void json_builder_set_object(struct json_builder *draft, const char *name,
+			     const struct json_builder *value);
+void json_builder_remove(struct json_builder *draft, const char *name);
+void json_builder_write(struct buf *out, const struct json_builder *draft);
