@@ -51,8 +51,14 @@ struct decoder {
 };
 
 #define wrong(d, node, ...) diag_at((d)->diags, SEVERITY_ERROR, (d)->text, (node), __VA_ARGS__)
-/* At the key of a member whose value this is. */
-#define wrong_key(d, node, ...) wrong(d, node_of_key(node), __VA_ARGS__)
+/* At the key of a member whose value this is. 0: its key is misspelled, and told already. */
+#define wrong_key(d, node, ...)                                                                    \
+	do {                                                                                       \
+		uint32_t value_ = (node);                                                          \
+                                                                                                   \
+		if (value_)                                                                        \
+			wrong(d, node_of_key(value_), __VA_ARGS__);                                \
+	} while (0)
 
 static inline const struct json *json_of(const struct decoder *d)
 {
