@@ -41,7 +41,7 @@ int64_t clock_ms(void)
 	return clock_us() / 1000;
 }
 
-/* What is large is filled at once, and most of that time goes into faults of small pages. */
+/* A large block is filled at once; with small pages, page faults take a third of that time. */
 static void ask_huge_pages(void *block, size_t size)
 {
 	uintptr_t first = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);

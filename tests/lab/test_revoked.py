@@ -30,6 +30,15 @@ def address(config, name):
     return next(ip for ip, a in config["ips"].items() if a["container_name"] == name)
 
 
+def leave(bed, config, policies):
+    """Only these policies stay. When that was done; there has been silence since, for what is still sent to show."""
+    bed.write({**config, "policies": policies})
+    bed.apply()
+    ended = time.monotonic()
+    time.sleep(SILENCE_S)
+    return ended
+
+
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft"])
 @pytest.mark.parametrize("lab", [{"version": v} for v in ("20", "26", "28")], indirect=True, ids=lambda p: f"docker {p['version']}")
 def test_no_byte_passes_of_what_was_revoked_and_what_others_admit_goes_on(lab, backend):
@@ -60,20 +69,14 @@ def test_no_byte_passes_of_what_was_revoked_and_what_others_admit_goes_on(lab, b
         revoked.append(Talk(bed, "tcp", "peer", "c-nat", beds.HOST_IP, 7006))
         bare = address(config, "c-bare")
         talks.assert_stand([t for t in revoked + living if "quiet" not in t.name])
-        bed.write({**config, "policies": kept})
-        bed.apply()
-        ended = time.monotonic()
-        time.sleep(SILENCE_S)
+        ended = leave(bed, config, kept)
         assert not talks.still_heard(revoked, ended + 0.5)
         assert all(t.lives() for t in living), [(t.name, t.heard(ended)) for t in living]
         # nobody can begin anew, but where Docker itself opens the network
         bed.prober.serve_at("c-bare", "peer", "caller")
         assert not bed.prober.open("peer", bare, "tcp", 80)
         # the last policies go, too: no rule of any policy is left
-        bed.write({**config, "policies": []})
-        bed.apply()
-        ended = time.monotonic()
-        time.sleep(SILENCE_S)
+        ended = leave(bed, config, [])
         own = [t for t in living if ", 7005" in t.name or t.name.endswith("/7005")]
         assert not talks.still_heard(revoked + own, ended + 0.5)
         assert all(t.lives() for t in living if t not in own)
@@ -99,9 +102,6 @@ def test_no_byte_of_ipv6_passes_of_what_was_revoked(bed):
     revoked.append(Talk(bed, "tcp", "caller", "shop", "172.18.110.2", 7004))
     living = [Talk(bed, "tcp", client, "shop", "fd18:110::2", port) for client, port in (("peer", 7005), ("caller", 7006))]
     talks.assert_stand(revoked + living)
-    bed.write({**config, "policies": kept})
-    bed.apply()
-    ended = time.monotonic()
-    time.sleep(SILENCE_S)
+    ended = leave(bed, config, kept)
     assert not talks.still_heard(revoked, ended + 0.5)
     assert all(t.lives() for t in living), [(t.name, t.heard(ended)) for t in living]

@@ -56,7 +56,7 @@ static void forget_held(struct source *s)
 
 /* --- a new file --- */
 
-/* What came is not taken: the one before is in force on. */
+/* The new file is not taken; the one before it stays in force. */
 static void go_back(struct source *s)
 {
 	drop(&s->current);
@@ -65,7 +65,7 @@ static void go_back(struct source *s)
 	s->weighed = s->told = s->current != NULL;
 }
 
-/* The one in force comes back: it needs no weighing. */
+/* The file in force was put back, so there is nothing to compare. */
 static void take_back(struct source *s, struct generation *g)
 {
 	drop(&g);

@@ -48,8 +48,8 @@ void source_load_last_good(struct source *s);
  */
 bool source_weigh(struct source *s, const struct view *view, bool planned);
 /*
- * current is more than the backend can hold: the one before is in force again, and healed. False:
- * there is none, or current is in force already.
+ * The backend can't hold current: the file before it is in force again, and healed. False: there
+ * is none before it, or current is in force already.
  */
 bool source_refuse(struct source *s, const char *why);
 /* The file with this digest is taken, whatever it takes away; source_reload does it. */

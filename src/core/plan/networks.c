@@ -133,8 +133,7 @@ static void say_family_differs(struct differ *d, const struct network *n,
 	if (!has_family(e, f))
 		conflict(d, path,
 			 "the Docker network \"%s\" was created without %s, the file says %s; "
-			 "change "
-			 "the file, or re-create it with apply --replace %s",
+			 "change the file, or re-create it with apply --replace %s",
 			 n->name, f == FAMILY_6 ? "IPv6" : "IPv4", prefix_format(own->subnet).s,
 			 n->name);
 	else
