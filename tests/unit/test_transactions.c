@@ -288,6 +288,71 @@ TEST(random_rules_stand_as_they_are_wanted_and_become_others)
 	end(&x);
 }
 
+/* A host with Docker's raw drops: pairs are looked up first, the sources of one end behind them. */
+static struct ruleset raw_ruleset(struct arena *a, uint32_t pair, uint32_t source)
+{
+	static const char *const names[] = {"allow", "from"};
+	const uint32_t numbers[] = {pair, source};
+	struct ruleset rs = {.exists = true};
+	struct chain *chain;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct set *set = list_add(a, &rs.sets);
+
+		*set = (struct set){.name = names[i],
+				    .role = i ? SET_SOURCES : SET_ALLOW,
+				    .key = {FIELD_IP4},
+				    .n_key = 1};
+		if (numbers[i])
+			memcpy(set_add(set, a, NONE), &numbers[i], sizeof(numbers[i]));
+		set_finish(set, a);
+	}
+	chain = list_add(a, &rs.chains);
+	*chain = (struct chain){.name = "raw", .type = "filter", .hook = NF_INET_PRE_ROUTING};
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct rule *rule = list_add(a, &chain->rules);
+		struct term *term;
+
+		*rule = (struct rule){.family = 4, .origin = NONE};
+		term = list_add(a, &rule->terms);
+		*term = (struct term){
+			.kind = TERM_LOOKUP, .name = names[i], .loads = {LOAD_SADDR}, .n_loads = 1};
+		list_add(a, &rule->terms)->kind = TERM_RETURN;
+	}
+	return rs;
+}
+
+/* Of a packet that is between the two look-ups when the generation changes. */
+TEST(what_moves_to_an_earlier_set_is_bridged)
+{
+	static const struct {
+		uint32_t have[2], want[2]; /* pair, source */
+		bool bridged;
+	} cases[] = {{{0, 7}, {7, 0}, true}, {{8, 7}, {7, 7}, false}, {{0, 7}, {7, 7}, false}};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct arena a = {0};
+		struct ruleset have = raw_ruleset(&a, cases[i].have[0], cases[i].have[1]);
+		struct ruleset want = raw_ruleset(&a, cases[i].want[0], cases[i].want[1]);
+		struct nft_batch batch = {0}, before = {0}, behind = {0};
+		nft_changes changes = {0};
+
+		nft_batch_begin(&batch, &a, 1);
+		nft_diff(&batch, &changes, &a, &want, &have);
+		nft_bridge_gap(&before, &behind, &a, &want, &have, &changes);
+		assert_int_equal(before.bytes.len != 0, cases[i].bridged);
+		assert_int_equal(behind.bytes.len != 0, cases[i].bridged);
+		/* the pair, by its key */
+		assert_int_equal(cases[i].bridged,
+				 before.bytes.len && memmem(before.bytes.data, before.bytes.len,
+							    "\x7\0\0\0", 4));
+		buf_free(&batch.bytes);
+		buf_free(&before.bytes);
+		buf_free(&behind.bytes);
+		arena_release(&a);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -296,6 +361,7 @@ int main(void)
 		cmocka_unit_test(a_dump_that_is_given_up_is_not_in_the_way_of_the_next),
 		cmocka_unit_test(a_listener_that_is_flooded_is_left_for_what_else_there_is),
 		cmocka_unit_test(an_error_in_the_last_message_of_a_dump_is_none_that_ended_well),
+		cmocka_unit_test(what_moves_to_an_earlier_set_is_bridged),
 		cmocka_unit_test(random_rules_stand_as_they_are_wanted_and_become_others),
 	};
 

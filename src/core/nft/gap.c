@@ -4,9 +4,11 @@
  * The kernel shows the new elements of an interval set a moment after it took the old ones away,
  * and a packet that entered an old chain just before the change finds the old verdict map empty
  * (nf_tables_commit: the generation first, then the sets' own commit; Linux 6.18: a few packets for
- * each table that is made anew). An established flow would meet Docker's raw drop then. So what the
- * raw stage will ask is laid into a table of its own before the transaction, and that is taken away
- * behind it. The table belongs to the socket, and goes with a process that dies.
+ * each table that is made anew). A packet may also look into one set before the change and into the
+ * next one behind it: what moves from the second into the first is in neither. An established flow
+ * would meet Docker's raw drop then. So what the raw stage will ask is laid into a table of its own
+ * before the transaction, and that is taken away behind it. The table belongs to the socket, and
+ * goes with a process that dies.
  */
 #include "core/nft/message.h"
 
@@ -23,10 +25,21 @@ enum {
 struct picked {
 	const struct ruleset *rs;
 	bool *sets, *chains;
+	uint8_t **added; /* of a set of pairs: which elements come; NULL: none */
 	uint32_t n_elements;
 };
 
 static void pick_chain(struct picked *p, const char *name);
+
+static bool has_pairs(const struct set *set)
+{
+	return set->role == SET_ALLOW || set->role == SET_UNCOUNTED;
+}
+
+static uint8_t *added_of(const struct picked *p, const struct set *set)
+{
+	return p->added[set - p->rs->sets.items];
+}
 
 static void pick_set(struct picked *p, const char *name)
 {
@@ -36,13 +49,13 @@ static void pick_set(struct picked *p, const char *name)
 	if (!is_picked || *is_picked)
 		return;
 	*is_picked = true;
-	p->n_elements += set->n;
+	p->n_elements += has_pairs(set) ? 0 : set->n;
 	if (set->verdicts)
 		list_each (verdict, &set->verdicts->list)
 			pick_chain(p, verdict->chain);
 }
 
-/* A hashed set of pairs comes and goes at one moment, and the mark was cleared before. */
+/* What stays in a set of pairs is found all the time, and the mark was cleared before. */
 static bool is_needed(const struct picked *p, const struct rule *rule)
 {
 	const struct term *first = rule->terms.items;
@@ -51,7 +64,7 @@ static bool is_needed(const struct picked *p, const struct rule *rule)
 	if (!rule->terms.n || first->kind == TERM_MARK_CLEAR)
 		return false;
 	set = first->kind == TERM_LOOKUP ? ruleset_find_set(p->rs, first->name) : NULL;
-	return !set || (set->role != SET_ALLOW && set->role != SET_UNCOUNTED);
+	return !set || !has_pairs(set) || added_of(p, set);
 }
 
 static void pick_terms(struct picked *p, const struct rule *rule)
@@ -76,14 +89,52 @@ static void pick_chain(struct picked *p, const char *name)
 			pick_terms(p, rule);
 }
 
-/* Something goes that more than hashed elements say. */
+static bool is_hashed(const struct nft_change *change)
+{
+	return change->object == NFT_ELEMENTS && !change->set->interval &&
+	       !set_has_verdicts(change->set);
+}
+
+/* The set that all of them are in; differ is set where there are more. */
+static const struct set *one_set(const struct set *set, const struct set *next, bool *differ)
+{
+	*differ = *differ || (set && strcmp(set->name, next->name) != 0);
+	return next;
+}
+
+/* Something goes that more than hashed elements say, or a flow may move to a set of pairs. */
 static bool is_risky(const nft_changes *changes)
 {
-	list_each (change, changes)
-		if (change->sign == '-' && (change->object != NFT_ELEMENTS ||
-					    change->set->interval || set_has_verdicts(change->set)))
+	const struct set *from = NULL, *to = NULL;
+	bool differ = false;
+
+	list_each (change, changes) {
+		if (change->sign == '-' && !is_hashed(change))
 			return true;
-	return false;
+		if (change->object != NFT_ELEMENTS)
+			continue;
+		if (change->sign == '-')
+			from = one_set(from, change->set, &differ);
+		else if (has_pairs(change->set))
+			to = one_set(to, change->set, &differ);
+	}
+	return from && to && (differ || strcmp(from->name, to->name) != 0);
+}
+
+static void note_added(struct picked *p, struct arena *a, const nft_changes *changes)
+{
+	list_each (change, changes) {
+		uint8_t **added;
+
+		if (change->sign != '+' || change->object != NFT_ELEMENTS ||
+		    !has_pairs(change->set))
+			continue;
+		added = &p->added[change->set - p->rs->sets.items];
+		if (!*added)
+			*added = arena_array(a, uint8_t, change->set->n);
+		memset(*added + change->first, 1, change->n);
+		p->n_elements += change->n;
+	}
 }
 
 static void begin(struct nft_batch *batch, struct arena *a)
@@ -120,7 +171,7 @@ static void write_before(struct nft_batch *batch, struct arena *a, const struct 
 	}
 	for (uint32_t i = 0; i < p->rs->sets.n; i++)
 		if (p->sets[i])
-			nft_add_elements(batch, a, &p->rs->sets.items[i], NULL);
+			nft_add_elements(batch, a, &p->rs->sets.items[i], p->added[i]);
 	for (uint32_t i = 0; i < p->rs->chains.n; i++)
 		if (p->chains[i])
 			add_rules(batch, a, p, &p->rs->chains.items[i]);
@@ -140,10 +191,12 @@ void nft_bridge_gap(struct nft_batch *before, struct nft_batch *behind, struct a
 {
 	struct picked p = {.rs = want,
 			   .sets = arena_array(a, bool, want->sets.n + 1),
-			   .chains = arena_array(a, bool, want->chains.n + 1)};
+			   .chains = arena_array(a, bool, want->chains.n + 1),
+			   .added = arena_array(a, uint8_t *, want->sets.n + 1)};
 
 	if (!ruleset_find_chain(have, RAW) || !ruleset_find_chain(want, RAW) || !is_risky(changes))
 		return;
+	note_added(&p, a, changes);
 	pick_chain(&p, RAW);
 	if (!p.n_elements || p.n_elements > MOST)
 		return;
