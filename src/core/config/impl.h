@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the config decoder share: decoder.c (what is wrong, names), value.c and words.c
- * (values), list.c (lists and files of them), fields.c (objects by tables), object.c and policy.c
- * (the tables), config.c (the text), check.c and check_policies.c (what fields mean together).
- * Values are nodes of the text's tree.
+ * (values), list.c (lists), list_file.c (files of them), fields.c (objects by tables), object.c and
+ * policy.c (the tables), config.c (the text), check.c and check_policies.c (what fields mean
+ * together). Values are nodes of the text's tree.
  */
 #pragma once
 
@@ -129,6 +129,10 @@ void decode_each(struct decoder *d, uint32_t node, void *target,
 		 void (*decode)(struct decoder *d, uint32_t node, void *target));
 /* files are those of config_list_files. */
 void lists_begin(struct decoder *d, const list_files *files);
+/* What "@FILE" stands for. NULL: the file can't be used; a diagnostic says why. */
+struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct json_string s);
+/* An error where all lists together have too many prefixes. */
+void count_listed(struct decoder *d, uint32_t node, uint32_t n);
 void decode_ports(struct decoder *d, uint32_t node, void *target);
 void decode_to_port(struct decoder *d, uint32_t node, void *target);
 
