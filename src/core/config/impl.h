@@ -30,8 +30,8 @@ struct lists {
 	const list_files *files;
 	struct file_nets {
 		bool parsed;
-		uint32_t n;	 /* as they stand in the file */
-		uint32_t number; /* of the list that is this file alone */
+		uint32_t n;	 /* before sorting; doubles count */
+		uint32_t number; /* of the list that has only this file as a member */
 		LIST(struct prefix) nets;
 	} * of_file; /* by file */
 	uint32_t n_listed;
@@ -41,7 +41,7 @@ struct decoder {
 	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
 	struct diags *diags;
 	struct config_text *text;
-	uint32_t sections;  /* that were there, misspelt ones too: a bit for each */
+	uint32_t sections;  /* the sections in the text, misspelled ones too, a bit for each */
 	struct name *table; /* of names, open hash table */
 	uint32_t cap_table;
 	name_list names;     /* by number */
@@ -75,7 +75,7 @@ static inline struct json_string string_of(struct decoder *d, uint32_t node)
 	json_each_member (key, json_of(d), object)                                                 \
 		if (!json_of(d)->nodes[key].doubled)
 
-/* Both look for keys that stand twice in what is not decoded. */
+/* Both report keys that stand twice in what is not decoded. */
 void wrong_type(struct decoder *d, uint32_t node, const char *expected);
 void pass_over(struct decoder *d, uint32_t node);
 /* An error for each key that stands twice in the object. */

@@ -103,7 +103,7 @@ static const char *why_no_prefix(struct decoder *d, const char *word)
 	return prefix_why_unusable(d->a, prefix, word);
 }
 
-/* NULL: such addresses are routed. */
+/* NULL: packets with such addresses are routed. */
 static const char *why_never_routed(struct prefix prefix)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -150,7 +150,7 @@ static void read_word(struct decoder *d, struct line *line, struct file_nets *ne
 	}
 }
 
-/* One address or prefix, or none; a comment from "#" on. */
+/* A line has one address or prefix, or none; "#" begins a comment. */
 static void read_line(struct decoder *d, struct line *line, struct file_nets *nets, size_t len)
 {
 	static const char blanks[] = " \t\r";
@@ -173,7 +173,7 @@ static void read_line(struct decoder *d, struct line *line, struct file_nets *ne
 		read_word(d, line, nets, at, word);
 }
 
-/* False, and said: the text is no text. */
+/* False, with a diagnostic, if the file is not UTF-8 text. */
 static bool is_text(struct decoder *d, struct line *line)
 {
 	const char *end = line->begin + line->file->len;
