@@ -51,6 +51,8 @@ static const char *const ports[] = {"", ", \"port\": 80", ", \"port\": \"80-90\"
 static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [\"tcp\", \"udp\"]",
 				     ", \"proto\": \"any\""};
 static const char *const uplinks[] = {"ext0", "wg0"};
+static const char *const callers[] = {"", "", ", \"from\": \"10.0.0.0/8\"",
+				      ", \"from\": \"10.1.0.0/16\""};
 
 /* A policy as text; those of another kind are other numbers. */
 static const char *random_policy(struct arena *a)
@@ -60,8 +62,9 @@ static const char *random_policy(struct arena *a)
 	if (kind == 0)
 		return arena_printf(a,
 				    "{\"service_name\": \"sa\", \"nat\": \"dnat\", \"iface\": "
-				    "\"%s\", \"port\": %u, \"to\": \"%s\"}",
-				    one_of(uplinks), 8000 + below(3), below(2) ? "a1" : "b1");
+				    "\"%s\", \"port\": %u, \"to\": \"%s\"%s}",
+				    one_of(uplinks), 8000 + below(3), below(2) ? "a1" : "b1",
+				    one_of(callers));
 	if (kind == 1)
 		return arena_printf(a,
 				    "{\"selector\": \"%s\", \"nat\": \"masquerade\", \"iface\": "
@@ -301,6 +304,14 @@ static uint32_t expected(const struct compiled *c, const struct reach_flow *flow
 	return REACH_CLOSED;
 }
 
+/* Chains ask for a source first, then the map of single ports, then whatever is left. */
+static int place_in_chain(const struct translation *t)
+{
+	if (t->from.ip.family)
+		return 0;
+	return t->iface && t->match.low == t->match.high ? 1 : 2;
+}
+
 static uint32_t expected_door(const struct compiled *c, const struct flows *flows, bool host,
 			      const struct reach_flow *flow)
 {
@@ -309,11 +320,13 @@ static uint32_t expected_door(const struct compiled *c, const struct flows *flow
 
 	if (flow->dst.family || (host && (src != in || flow->in == REACH_IN_LOCAL)))
 		return 0;
-	list_each (t, &flows->translations)
-		if (matches(t->match, flow) && t->to.family == flow->src.family &&
-		    (!t->from.ip.family || prefix_contains(t->from, flow->src)) &&
-		    (!t->iface || reach_interface(c->reach.pool, t->iface) == flow->in))
-			return REACH_POLICY + t->origin;
+	for (int place = 0; place < 3; place++)
+		list_each (t, &flows->translations)
+			if (place_in_chain(t) == place && matches(t->match, flow) &&
+			    t->to.family == flow->src.family &&
+			    (!t->from.ip.family || prefix_contains(t->from, flow->src)) &&
+			    (!t->iface || reach_interface(c->reach.pool, t->iface) == flow->in))
+				return REACH_POLICY + t->origin;
 	return 0;
 }
 
