@@ -173,6 +173,7 @@ struct flow_test {
 	LIST(struct port_range) ports; /* sorted; none: every port */
 	uint8_t protos;		       /* set of enum proto, never empty */
 	enum expect expect;
+	const char *iface; /* by which all of it comes in; NULL: any */
 	uint32_t at, line; /* its place: offset in the text, line */
 };
 

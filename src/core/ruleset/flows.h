@@ -22,6 +22,7 @@ struct traffic {
 struct grant {
 	const struct peers *from, *to;
 	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
+	const char *iface;		 /* by which it must come in; NULL: any */
 	const struct traffic *matches;
 	uint32_t n_matches;
 	bool translated; /* it leads a translation's packets through the host: counted elsewhere */
