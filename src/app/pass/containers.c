@@ -122,7 +122,9 @@ static bool translates(const struct space *want)
 static bool read_walls(struct memory *m, const struct world *w, const struct ns *ns,
 		       struct error *err)
 {
-	return (w->no_nf_tables || walls_read(&m->space.walls, &m->arena, ns, false, err)) &&
+	static const bool none[N_FAMILIES];
+
+	return (w->no_nf_tables || walls_read(&m->space.walls, &m->arena, ns, none, err)) &&
 	       walls_read_legacy(&m->space.walls, &m->arena, ns, err);
 }
 
