@@ -53,7 +53,7 @@ def test_an_engine_that_is_no_longer_the_expected_one_is_said_and_no_cell_is_lef
 
 @pytest.fixture(params=CELLS, ids=cell_name)
 def cell(request):
-    """A bed in which the widened example stands, with SCTP, and in both families where the backend has them."""
+    """A bed in which the widened example stands, with SCTP, and in both families."""
     from conftest import need_engine
     version, legacy, backend = request.param
     need_engine(version)
@@ -63,7 +63,7 @@ def cell(request):
         with beds.Bed(lab, sctp=seed.SCTP, env={"HARBORWALL_BACKEND": backend}) as bed:
             seed.containers(bed)
             bed.before = beds.rule_dumps(lab)
-            bed.write(seed.for_backend(with_outside(seed.with_sctp()), backend))
+            bed.write(seed.dual(with_outside(seed.with_sctp())))
             bed.apply()
             bed.name = cell_name(request.param)
             bed.exact = bed.docker.call("GET", "/version")["Version"]
@@ -86,9 +86,10 @@ def assert_healed(bed, daemon):
 
 def test_the_matrix_and_what_the_engine_does_to_it(cell):
     """One engine for all of it: starting one costs more than the questions."""
-    bed = cell
+    bed, backend = cell, cell.env["HARBORWALL_BACKEND"]
     clear(bed)
-    assert beds.rule_dumps(bed.lab) == bed.before
+    after = beds.rule_dumps(bed.lab)
+    assert after == bed.before or backend != "nftables" and beds.rules_alone(after) == beds.rules_alone(bed.before)
     bed.apply()
     bed.assert_matrix()
     assert_noop(bed)
@@ -165,7 +166,7 @@ def test_an_engine_that_writes_no_rules(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
         seed.containers(bed)
         before = beds.rule_dumps(lab)
-        bed.write(seed.for_backend(with_outside(seed.widened()), backend))
+        bed.write(seed.dual(with_outside(seed.widened())))
         bed.apply()
         closed_without_docker(bed)
         assert_noop(bed)
@@ -182,7 +183,7 @@ def no_docker(request):
     with engine.Lab(f"bare{os.getpid()}", "none", legacy=request.param == "iptables-legacy") as lab:
         lab.peer()
         with beds.Bed(lab, env={"HARBORWALL_BACKEND": request.param}) as bed:
-            config = seed.for_backend(with_outside(seed.widened()), request.param)
+            config = seed.dual(with_outside(seed.widened()))
             config["networks"]["smarthost-loadbalancer"]["bridge_name"] = "balancer0"
             config["networks"]["smarthost_backend-1"]["bridge_name"] = "backend0"
             bed.write(config)

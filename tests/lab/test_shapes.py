@@ -112,7 +112,7 @@ def assert_that_large_packets_are_cut_to_fit(bed):
 def test_how_a_packet_looks_changes_nothing(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}, tcp=[80], udp=[53, 80, 443]) as bed:
         seed.containers(bed)
-        bed.write(seed.for_backend(config_with_outside(), backend))
+        bed.write(seed.dual(config_with_outside()))
         bed.apply()
         bed.prober.serve_at("smarthostloadbalancer", "smarthostbackend-1")
         assert_that_shapes_change_nothing(bed)
