@@ -291,3 +291,17 @@ def test_chains_of_both_families_go_when_the_backend_changes_and_come_back(chain
     assert not left and "fd00:103::2" in case.nft("list", "table", "inet", "harborwall")
     assert case.run("apply", **case.env).returncode == 0
     assert [saved(case, family) for family in ("iptables", "ip6tables")] == both and not case.nft("list", "table", "inet", "harborwall")
+
+
+def test_ipv6_is_not_forwarded_before_its_rules_stand(chains):
+    """On engines that leave IPv6 open our chains alone close it."""
+    case = chains
+    case.write(DUAL)
+    open(f"{case.folder}/broken-restore", "w", encoding="utf-8").close()
+    done = case.run("apply", **case.env)
+    assert done.returncode == 1 and "ip6tables" in done.stderr, done.stdout + done.stderr
+    assert case.inside("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip() == "0"
+    assert saved(case, "iptables"), "and IPv4 goes on"
+    os.remove(f"{case.folder}/broken-restore")
+    assert case.run("apply", **case.env).returncode == 0
+    assert case.inside("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip() == "1" and saved(case, "ip6tables")

@@ -125,14 +125,31 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 }
 
-/* Behind the rules: on engines that leave IPv6 open ours close it. */
+/* The last step that writes rules of ours in this wanted namespace; NONE: they stand. */
+static uint32_t rules_step(const struct differ *d, uint32_t want)
+{
+	for (uint32_t i = d->plan->steps.n; i-- > 0;) {
+		const struct step *step = &d->plan->steps.items[i];
+
+		if (step->space == want && step_is_rules(step))
+			return i;
+	}
+	return NONE;
+}
+
+/* Behind the rules, and not without them: on engines that leave IPv6 open ours close it. */
 static void diff_forwarding6(struct differ *d, uint32_t want, uint32_t have)
 {
 	const struct space *w = &d->want->spaces.items[want];
+	uint32_t rules;
+	struct step *step;
 
-	if (w->forward6 && !d->seen->have.spaces.items[have].forward6)
-		space_step(d, STEP_FORWARDING6, '~', "forwarding", want, have)->text =
-			arena_printf(d->a, "%s: net.ipv6.conf.all.forwarding = 1", space_name(w));
+	if (!w->forward6 || d->seen->have.spaces.items[have].forward6)
+		return;
+	rules = rules_step(d, want);
+	step = space_step(d, STEP_FORWARDING6, '~', "forwarding", want, have);
+	step->text = arena_printf(d->a, "%s: net.ipv6.conf.all.forwarding = 1", space_name(w));
+	step->depends_on = rules;
 }
 
 /* The policies that put rules into a namespace: the first, and how many more. */
