@@ -288,9 +288,10 @@ def test_a_daemon_is_degraded_while_docker_s_drops_are_lost(bed):
 # --- switching ---
 
 @pytest.mark.shared
+@pytest.mark.parametrize("lab", [{"options": seed.WITH_IPV6}], indirect=True, ids=["docker 20"])
 def test_a_backend_that_was_left_leaves_nothing(bed):
     seed.containers(bed)
-    bed.write(seed.widened())
+    bed.write(seed.dual(seed.widened()))
     for backend, sign in [("nftables", "inet harborwall"), ("iptables-nft", "HARBORWALL-FRESH"),
                           ("nftables", "inet harborwall")]:
         bed.env["HARBORWALL_BACKEND"] = backend
@@ -313,12 +314,12 @@ def test_the_variant_that_docker_does_not_use_is_refused(bed):
     assert not beds.remains(bed)
 
 
-@pytest.mark.parametrize("lab", [{"version": "20", "legacy": True}], indirect=True, ids=["docker 20"])
+@pytest.mark.parametrize("lab", [{"version": "20", "legacy": True, "options": seed.WITH_IPV6}], indirect=True, ids=["docker 20"])
 def test_a_kernel_without_nf_tables_gets_iptables_legacy_unasked(lab):
     preload = os.path.join(os.path.dirname(engine.HARBORWALL), "tests", "no_nf_tables.so")
     with beds.Bed(lab, env={"LD_PRELOAD": preload}) as bed:
         seed.containers(bed)
-        bed.write(seed.widened())
+        bed.write(seed.dual(seed.widened()))
         refused = bed.harborwall("apply", env={"HARBORWALL_BACKEND": "nftables"})
         assert refused.returncode == 1 and "this kernel lacks" in refused.stderr
         said = "this kernel has no nf_tables: the backend is iptables-legacy"

@@ -6,7 +6,7 @@ import crafted
 import pytest
 import seed
 
-CELLS = [("20", "nftables"), ("28", "nftables"), ("28", "iptables-nft"), ("28", "iptables-legacy")]
+CELLS = [("20", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("28", "iptables-nft"), ("26", "iptables-legacy"), ("28", "iptables-legacy")]
 every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": b == "iptables-legacy", "options": seed.WITH_IPV6}, b)
                                                      for v, b in CELLS],
                                      indirect=["lab"], ids=[f"docker {v}, {b}" for v, b in CELLS])
