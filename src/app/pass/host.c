@@ -34,7 +34,7 @@ static void watch_legacy(struct world *w, bool on)
 
 	if (on == (w->legacy_hash != 0))
 		return;
-	w->legacy_hash = on ? iptables_legacy_hash(w->legacy) : 0;
+	w->legacy_hash = on ? world_legacy_hash(w) : 0;
 	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
 }
 
@@ -124,6 +124,8 @@ static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
 	six->exists = view->exists;
 	six->docker_user = view->docker_user && view->user_first;
 	six->raw_drops = view->raw_drops && !f->docker_nftables;
+	six->user_end = view->user_end;
+	six->raw_end = view->raw_end;
 	six->open_why = f->docker_nftables ? bridges_open6(a, w, engine, &f->devices)
 					   : handoff_view_opens_ipv6(view, engine, a);
 	six->docker_drops = !six->open_why;
@@ -231,7 +233,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	struct space *host = &view->seen.have.spaces.items[0];
 
 	if (w->legacy_hash) /* before reading: what changes during it is noticed next time */
-		w->legacy_hash = iptables_legacy_hash(w->legacy);
+		w->legacy_hash = world_legacy_hash(w);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
 	f->handoff_top = w->options->handoff_top;
@@ -254,6 +256,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->variant = choose_variant(f->docker_nftables, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
+	w->legacy6_stands = views6[VARIANT_LEGACY].exists;
 	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
 	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
@@ -459,7 +462,7 @@ static bool read_leftovers(struct space *have, struct arena *a, const struct ns 
 	     v++) {
 		AUTO_BUF struct buf save = {0};
 
-		if (!iptables_save(&save, ns, v, err))
+		if (!iptables_save(&save, ns, v, 4, err))
 			return false;
 		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
 	}
