@@ -267,6 +267,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;
 	view->save_raw = views[VARIANT_LEGACY].save_raw;
+	view->save6 = views6[VARIANT_LEGACY].save;
+	view->save6_raw = views6[VARIANT_LEGACY].save_raw;
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
@@ -451,7 +453,7 @@ static bool read_leftovers(struct space *have, struct arena *a, const struct ns 
 	     v++) {
 		AUTO_BUF struct buf save = {0};
 
-		if (!iptables_save(&save, ns, v, err))
+		if (!iptables_save(&save, ns, v, 4, err))
 			return false;
 		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
 	}
