@@ -54,6 +54,7 @@ static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [
 static const char *const uplinks[] = {"ext0", "wg0"};
 static const char *const callers[] = {"", "", ", \"from\": \"10.0.0.0/8\"",
 				      ", \"from\": \"10.1.0.0/16\""};
+static const char *const entrances[] = {"ext0", "wg0", "ext0", "br-a"};
 
 /* A policy as text; those of another kind are other numbers. */
 static const char *random_policy(struct arena *a)
@@ -77,8 +78,11 @@ static const char *random_policy(struct arena *a)
 				    "\"to\": \"b2\"%s}",
 				    below(2) ? "a1" : "c1", 8000 + below(2),
 				    below(2) ? ", \"from\": \"10.0.0.0/8\"" : "");
-	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s}", one_of(subjects),
-			    sources[below(N_SOURCES)], kind == 3 ? "" : one_of(ports),
+	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s%s}", one_of(subjects),
+			    sources[below(N_SOURCES)],
+			    below(4) ? ""
+				     : arena_printf(a, ", \"iface\": \"%s\"", one_of(entrances)),
+			    kind == 3 ? "" : one_of(ports),
 			    kind == 3 ? ", \"proto\": \"any\"" : one_of(protos));
 }
 
@@ -153,7 +157,8 @@ static void print_file(struct buf *out, const struct file *f)
 {
 	buf_printf(out,
 		   "{\"networks\": {\n"
-		   "\"na\": {\"subnet\": \"172.18.1.0/24\"%s, \"internal\": %s},\n"
+		   "\"na\": {\"subnet\": \"172.18.1.0/24\", \"bridge_name\": \"br-a\"%s, "
+		   "\"internal\": %s},\n"
 		   "\"nb\": {\"subnet\": \"172.18.2.0/24\"%s%s}%s},\n\"ips\": {\n",
 		   f->dual ? ", \"subnet6\": \"fd18:1::/64\"" : "", f->internal ? "true" : "false",
 		   f->dual ? ", \"subnet6\": \"fd18:2::/64\"" : "",
@@ -299,7 +304,9 @@ static uint32_t expected(const struct compiled *c, const struct reach_flow *flow
 		return REACH_WITHIN;
 	list_each (grant, &host_of(c)->grants)
 		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if (matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
+			if ((!grant->iface ||
+			     reach_interface(c->reach.pool, grant->iface) == flow->in) &&
+			    matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
 			    holds(grant->to, flow->dst))
 				return REACH_POLICY + grant->origin;
 	return REACH_CLOSED;

@@ -202,6 +202,9 @@ static struct diagram build_grants(struct building *b)
 			set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
 			limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
 			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+			if (grant->iface)
+				limit_to_value(&b->sets, set, FLOW_IN,
+					       reach_add_interface(b->pool, grant->iface));
 			limit_to_traffic(&b->sets, set, grant->matches[m]);
 		}
 	return build(b);

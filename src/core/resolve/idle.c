@@ -218,7 +218,7 @@ static void put_others(struct buf *out, const struct idle *idle, const struct co
 
 static void put_never(struct buf *out, const struct policy *p, const struct config *config)
 {
-	if (p->nat == NAT_NO)
+	if (!p->iface)
 		buf_puts(out, "no effect: its two ends can't reach each other; remove it");
 	else
 		buf_printf(out,
