@@ -5,7 +5,7 @@
 #include "base/log.h"
 
 enum {
-	TOLD = 5,	   /* of what opens, and of what closes */
+	TOLD = 5,	  /* of what opens, and of what closes */
 	MOST_SIZE = 2000, /* policies and listed prefixes: some 20 ms for a file */
 };
 

@@ -5,7 +5,8 @@
 #include "app/pass/pass.h"
 
 /*
- * p: a pass of `after`, compiled. Large files are not compared: for so long nothing would be healed.
+ * p: a pass of `after`, compiled. Large files are not compared: for so long nothing would be
+ * healed.
  */
 void flows_told(const struct generation *before, const struct generation *after,
 		const struct pass *p);

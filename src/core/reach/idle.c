@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/idle.h"
+/* Policies that change nothing, by all flows of the file. */
+#include "core/reach/reach.h"
 
 /* What a policy may have: in the compiled flows, and as a leaf of what all policies make together.
  */
