@@ -65,7 +65,7 @@ def test_a_large_file_is_not_compared_while_hosts_wait_to_be_healed(host):
 
 
 def test_status_names_policies_that_change_nothing_with_both_places(host):
-    put(host.file, {**API, "port": 81}, {**API, "port": 81, "comment": "again"}, {**API, "from": "nobody", "port": 1})
+    put(host.file, {**API, "port": 81}, {**API, "port": 81, "comment": "again"}, {"selector": "proxy", "from": ["api", "nobody"], "port": 1})
     host.wait(81)
     text, told = status(host), json.loads(status(host, "--json"))
     assert f"warning: policies[1]: the same as policies[0] ({host.file}:" in text and "; remove one of the two" in text

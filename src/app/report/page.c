@@ -99,10 +99,8 @@ static void print_findings(struct buf *out, const struct findings *findings)
 /* What the file says about a policy as a whole; what waits is a finding, too. */
 static bool is_about_policy(const struct diag *diag)
 {
-	size_t len = strlen(diag->path);
-
 	return diag->severity == SEVERITY_WARNING && !strncmp(diag->path, "policies[", 9) &&
-	       diag->path[len - 1] == ']';
+	       !strchr(diag->path, '.');
 }
 
 static void print_warnings(struct buf *out, const struct generation *g)
