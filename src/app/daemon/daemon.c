@@ -121,10 +121,10 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 		d->triggers.reasons |= REASON_VERIFY;
 }
 
-static void note_trial(struct daemon *d)
+/* A trial is told until the pass behind it has put everything back. */
+static void note_time_left(struct daemon *d)
 {
-	d->report.tried = d->source.tried;
-	d->report.tried_left_s = d->source.tried ? trial_left_s(d->source.tried_until_ms) : 0;
+	d->report.tried_left_s = d->report.tried ? trial_left_s(d->source.tried_until_ms) : 0;
 }
 
 static void publish(struct daemon *d)
@@ -135,7 +135,8 @@ static void publish(struct daemon *d)
 	d->report.trouble = d->source.trouble;
 	d->report.held = d->source.held;
 	d->report.takes = buf_text(&d->source.takes);
-	note_trial(d);
+	d->report.tried = d->source.tried;
+	note_time_left(d);
 	d->report.loaded_at = d->source.loaded_at;
 	buf_puts(&text, "READY=1\nSTATUS=");
 	page_line(&text, &d->report, d->source.current, d->options);
@@ -383,7 +384,7 @@ static bool answer_questions(struct daemon *d)
 			counts_read(&d->counts, &d->world, &d->report.compiled_with,
 				    d->source.current);
 		status_serve(d->status, page);
-		note_trial(d);
+		note_time_left(d);
 		page_print(&text, &d->report, page, d->source.current, d->options);
 		status_answer(d->status, page, true, buf_text(&text));
 		any = true;
