@@ -273,6 +273,14 @@ def test_a_daemon_that_starts_takes_the_trial_over(alone):
     alone.is_as(alone.old)
 
 
+def test_of_two_that_begin_at_once_one_is_told(alone):
+    alone.put(f"{alone.case.folder}/config/other.json", EDIT)
+    both = [alone.begin("3", alone.new), alone.begin("3", f"{alone.case.folder}/config/other.json")]
+    texts = [end(process, 1) for process in both]
+    assert sorted("trial" in t and "nobody confirmed in time" not in t for t in texts) == [False, True], texts
+    alone.is_as(alone.old)
+
+
 REFUSALS = [
     ("no way back", lambda h: os.unlink(f"{h.state}/last-good.json"), "new.json", "no last good generation"),
     ("nothing new", lambda h: h.put(h.new, OLD), "new.json", "is in force already"),
