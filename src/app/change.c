@@ -357,7 +357,6 @@ bool change_open(struct change *c, const struct options *o, const struct generat
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
 	interrupted = 0;
-
 	*c = (struct change){.options = o,
 			     .generation = g,
 			     .size = size,

@@ -270,10 +270,12 @@ static bool hold_rejected(struct source *s, const struct generation *g)
 	AUTO_RELEASE struct arena a = {0};
 	uint64_t rejected = trial_rejected(s->options);
 
-	if (rejected && (g->config.digest != rejected || s->accepted == rejected))
-		trial_forget_rejected(s->options);
-	if (!rejected || g->config.digest != rejected || s->accepted == rejected)
+	if (!rejected)
 		return false;
+	if (g->config.digest != rejected || s->accepted == rejected) {
+		trial_forget_rejected(s->options);
+		return false;
+	}
 	s->held = rejected;
 	buf_puts(&s->takes, "it was on trial, and nobody confirmed it");
 	log_error("config held, what stands stays", "takes", buf_text(&s->takes), "accept",
