@@ -17,7 +17,7 @@ bool match_every_port(struct traffic match)
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
-	       flows->closed.n || flows->closed6.n || flows->bound.n;
+	       flows->closed.n || flows->closed6.n || flows->bound.n || flows->denied.n;
 }
 
 enum { FEW_PAIRS = 16 };
