@@ -51,10 +51,10 @@ static void term_sources(struct builder *b, struct rule *rule, const struct gran
 	if (from->n == 1)
 		term_prefix(b, rule, TERM_SADDR, from->items[0].net);
 	else
-		term_lookup(b, rule, TERM_LOOKUP,
-			    set_of_list(b, from, "from_",
-					grant->from_name ? grant->from_name : "list"),
-			    LOAD_SADDR);
+		term_lookup(
+			b, rule, TERM_LOOKUP,
+			set_of_list(b, from, "from_", grant->from_name ? grant->from_name : "list"),
+			LOAD_SADDR);
 }
 
 /* Into networks of the file nobody is lifted: policies about them are grants. */
