@@ -133,6 +133,12 @@ enum translation_rank {
 };
 enum translation_rank translation_rank(const struct translation *t);
 
+/*
+ * What there is of one family, for rules that are written for each of them apart. A bridge that has
+ * no subnet of the family is among the homes with a prefix of family 0. `closed` has closed6, too.
+ */
+struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t family);
+
 /* It is written as pairs of single addresses, because it has only a few of them. */
 bool grant_is_few_pairs(const struct grant *grant);
 
