@@ -103,9 +103,19 @@ def each(backends):
     return pytest.mark.parametrize("world", backends, indirect=True)
 
 
+@each(["iptables-legacy"])
+@pytest.mark.parametrize("lab", [{"version": "28", "legacy": True}], indirect=True, ids=["docker 28, legacy"])
+def test_the_same_in_iptables_legacy(world):
+    close_and_open(world)
+
+
 @each(BACKENDS)
 @every_engine
 def test_every_way_out_is_closed_and_each_policy_opens_its_own(world):
+    close_and_open(world)
+
+
+def close_and_open(world):
     world.apply("open", [INWARDS])
     for who in ("shop", "till"):
         world.assert_open(world.ways_out(who))
@@ -219,6 +229,7 @@ def test_connections_end_that_egress_deny_revokes_and_those_of_policies_live(wor
               Talk(bed, "udp", "shop", "peer", beds.PEER_IP, 7303), Talk(bed, "tcp", "shop", "host", f"{WEB}.1", 7304),
               Talk(bed, "tcp", "db", "peer", beds.PEER_IP, 7305)]
     talks.assert_stand(revoked + living)
+    datagrams = [t for t in revoked if " udp/" in t.name and "-> host" in t.name]
     kept = [{"selector": "shop", "to": beds.PEER_IP, "port": [7302, 7303], "proto": ["tcp", "udp"]}, {"selector": "shop", "to": "host", "port": 7304}]
     world.apply("deny", kept)
     ended = time.monotonic()
@@ -233,6 +244,9 @@ def test_connections_end_that_egress_deny_revokes_and_those_of_policies_live(wor
     gone, stay = [living[2], living[3], living[4]], [living[0], living[1], living[5]]
     assert not [(t.name, t.heard(ended + 0.5)) for t in gone if t.heard(ended + 0.5)[0]]
     assert all(t.lives() for t in stay), [(t.name, t.heard(ended)) for t in stay]
+    # what goes on asking from one port is heard again when it may
+    world.apply("open")
+    assert datagrams and all(t.lives() for t in datagrams), [(t.name, t.heard(ended)) for t in datagrams]
 
 
 @each(BACKENDS)
