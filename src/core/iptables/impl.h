@@ -25,7 +25,7 @@ struct writer {
 
 /* Valid until the next one is added. */
 struct ipt_chain *ipt_add_chain(struct writer *w, const char *table, const char *name,
-			    const char *parent);
+				const char *parent);
 
 /* Pieces of rules, each with a blank at its end. */
 const char *ipt_address(struct writer *w, const char *flag, struct prefix prefix);
@@ -33,9 +33,10 @@ const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match
 /* The connection mark says that we admitted it. */
 const char *ipt_accept_bit(struct writer *w);
 
-/* A source that is borrowed goes one way, the honest (where several are at home there) the other. */
+/* A source that is borrowed goes one way, the honest (where several are at home there) the other.
+ */
 void ipt_tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
-		   const char *borrowed, const char *honest);
+		       const char *borrowed, const char *honest);
 void ipt_spare_neighbours(struct writer *w, struct ipt_chain *chain);
 
 /* Of the forward path; and all other chains of egress deny. */
