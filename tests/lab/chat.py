@@ -62,7 +62,7 @@ def main():
     s.bind((address, int(port)))
     if proto == "tcp":
         s.listen(8)
-    print("serves", flush=True)
+    print("serves", file=sys.stderr, flush=True)
     if proto == "udp":
         talk(s, quiet)
     while True:

@@ -437,7 +437,8 @@ TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewh
 	assert_int_equal(fate(&a, &r, in), FATE_ENDS);
 }
 
-/* 172.18.1.0/24 is denied what no policy says; its container .2 may ask 192.0.2.2 and port 80 of this host. */
+/* 172.18.1.0/24 is denied what no policy says; its container .2 may ask 192.0.2.2 and port 80 of
+ * this host. */
 static enum fate fate_denied(struct connection c, bool denied)
 {
 	AUTO_RELEASE struct arena a = {0};
