@@ -12,6 +12,8 @@ CHAT = os.path.join(engine.HERE, "chat.py")
 
 def spawn(bed, endpoint, *arguments):
     command = [sys.executable, "-I", "-S", CHAT, *arguments]
+    if endpoint == "host":
+        return bed.lab.spawn(*command)
     if endpoint in bed.docker.containers():
         pid = str(bed.docker.inspect(endpoint)["State"]["Pid"])
         return bed.lab.spawn("nsenter", "-t", pid, "-n", *command)
@@ -24,7 +26,7 @@ class Talk:
     def __init__(self, bed, proto, client, server, ip, port, quiet=0, served=None):
         self.name = f"{client} -> {server} by {ip} {proto}/{port}{' (quiet)' if quiet else ''}"
         self.server = spawn(bed, server, "serve", proto, "::" if ":" in ip else "0.0.0.0", str(served or port), str(quiet))
-        time.sleep(0.2)
+        assert engine.wait_for(lambda: "serves" in self.server.log(), 10), self.name
         self.client = spawn(bed, client, "call", proto, ip, str(port), str(quiet))
 
     def heard(self, since=0.0):

@@ -87,7 +87,7 @@ static void compile_bound(struct compiler *c)
 
 			if (c->bridges[i] && subnet.ip.family)
 				*list_add(c->a, &c->host->bound) =
-					(struct bound_subnet){subnet, c->bridges[i], false};
+					(struct bound_subnet){subnet, c->bridges[i], false, true};
 		}
 	list_each (network, &c->engine->networks)
 		for (enum family f = 0; f < N_FAMILIES; f++) {
@@ -96,7 +96,7 @@ static void compile_bound(struct compiler *c)
 			if (network->bridge && subnet.ip.family && !is_bound(c, subnet) &&
 			    is_source(c, subnet))
 				*list_add(c->a, &c->host->bound) = (struct bound_subnet){
-					prefix_canonical(subnet), network->bridge, false};
+					prefix_canonical(subnet), network->bridge, false, false};
 		}
 }
 
@@ -122,7 +122,7 @@ static void add_home(struct compiler *c, struct prefix subnet, const char *bridg
 {
 	if (bridge && (subnet.ip.family == 4 || (subnet.ip.family == 6 && c->host->ipv6)))
 		*list_add(c->a, &c->host->homes) =
-			(struct bound_subnet){prefix_canonical(subnet), bridge, open};
+			(struct bound_subnet){prefix_canonical(subnet), bridge, open, false};
 }
 
 /* What the host itself routes over these bridges: a container there routes for others. */
@@ -233,6 +233,23 @@ static void compile_closed(struct compiler *c)
 			    "%s; harborwall closes its networks itself", f->open_why);
 	else if (f->open_why && f->drops_lost)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s", f->open_why);
+}
+
+/* Of every driver but bridge the packets do not pass this host: compile_networks says so. */
+static void compile_denied(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+		struct denied *denied;
+
+		if (!c->bridges[i] || n->egress != EGRESS_DENY)
+			continue;
+		denied = list_add(c->a, &c->host->denied);
+		*denied = (struct denied){.bridge = c->bridges[i], .network = i};
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(c->a, &denied->subnets) = n->ipam[f].subnet;
+	}
 }
 
 static bool is_closed(const struct compiler *c, const char *bridge)
@@ -541,6 +558,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_absences(&c);
 	compile_closed(&c);
 	compile_closed6(&c);
+	compile_denied(&c);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;

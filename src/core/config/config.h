@@ -26,6 +26,7 @@ enum {
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
+enum egress { EGRESS_OPEN, EGRESS_DENY }; /* what its containers begin beyond it */
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
@@ -85,6 +86,7 @@ struct network {
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
 	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
+	enum egress egress;
 };
 
 /*

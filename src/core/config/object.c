@@ -21,7 +21,7 @@ static const struct field network_fields[] = {
 	FIELD(network, options, decode_pairs, IN_BRIDGE),
 	FIELD(network, bridge_name, decode_ifname, IN_BRIDGE),
 	FIELD(network, isolation, decode_isolation, IN_BRIDGE),
-	LATER("egress"),
+	FIELD(network, egress, decode_egress, IN_BRIDGE),
 };
 
 /* An entry of ips: one address or two. */

@@ -25,6 +25,10 @@ static void find_deeds(struct looker *l)
 	list_each (space, &l->reach->spaces) {
 		list_each (grant, &space->flows->grants)
 			l->has[grant->origin] |= DEED_GRANT;
+		list_each (lift, &space->flows->lifts)
+			l->has[lift->origin] |= DEED_GRANT;
+		list_each (lift, &space->flows->to_host)
+			l->has[lift->origin] |= DEED_GRANT;
 		list_each (t, &space->flows->translations)
 			l->has[t->origin] |= DEED_DOOR;
 		list_each (m, &space->flows->masquerades)
@@ -194,7 +198,7 @@ static bool may_be_idle(const struct looker *l, uint32_t i)
 
 	if (p->broken || l->alive[i] & uses[p->nat] || is_elsewhere(l->reach, i))
 		return false;
-	if (p->nat == NAT_NO && p->from && !l->has[i])
+	if (p->nat == NAT_NO && (p->from || p->to) && !l->has[i])
 		return !resolved_policy(l->reach->resolution, l->reach->config, p).waiting;
 	return l->has[i] & uses[p->nat];
 }

@@ -128,6 +128,25 @@ static range_list host_addresses(struct building *b)
 	return ranges;
 }
 
+/* What networks with egress deny ask this host for. */
+static struct diagram denied_to_host(struct building *b)
+{
+	range_list self = host_addresses(b), denied = {0};
+	struct flow_set *set;
+
+	list_each (d, &b->host->denied) {
+		uint32_t in = reach_add_interface(b->pool, d->bridge);
+
+		*list_add(b->pool->a, &denied) = (struct flow_range){in, in};
+	}
+	if (denied.n) {
+		set = flow_sets_add(&b->sets, 1);
+		limit_to_ranges(set, FLOW_DST, &self);
+		limit_to_ranges(set, FLOW_IN, &denied);
+	}
+	return build(b);
+}
+
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -143,7 +162,8 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
 	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
-	if (b->reach->config->networks.items[i].internal)
+	if (b->reach->config->networks.items[i].internal ||
+	    b->reach->config->networks.items[i].egress == EGRESS_DENY)
 		return;
 	set = flow_sets_add(&b->sets, REACH_EGRESS);
 	limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
@@ -164,6 +184,7 @@ static struct diagram build_free(struct building *b)
 {
 	const struct config *config = b->reach->config;
 	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks;
+	struct diagram denied = denied_to_host(b);
 
 	limit_to_ranges(flow_sets_add(&b->sets, REACH_TO_HOST), FLOW_DST, &self);
 	for (uint32_t i = 0; i < config->networks.n; i++) {
@@ -186,7 +207,7 @@ static struct diagram build_free(struct building *b)
 		limit_to_ranges(set, FLOW_DST, &beyond);
 		limit_to_ranges(set, FLOW_IN, &uplinks);
 	}
-	return build(b);
+	return diagram_combine(b->pool->diagrams, build(b), denied, DIAGRAM_MINUS);
 }
 
 /* --- what policies decide --- */
@@ -208,6 +229,75 @@ static struct diagram build_grants(struct building *b)
 			limit_to_traffic(&b->sets, set, grant->matches[m]);
 		}
 	return build(b);
+}
+
+/* What the host itself is asked for, no policy of the forward path admits. */
+static struct diagram not_to_host(struct building *b, struct diagram grants)
+{
+	range_list self;
+
+	if (!b->host->denied.n)
+		return grants;
+	self = host_addresses(b);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &self);
+	return diagram_combine(b->pool->diagrams, grants, build(b), DIAGRAM_MINUS);
+}
+
+/* Of one policy, by the bridges of these networks. */
+static void add_lift(struct building *b, const struct grant *grant, const range_list *bridges,
+		     const range_list *beyond)
+{
+	for (uint32_t m = 0; bridges->n && is_asked(b, grant->origin) && m < grant->n_matches;
+	     m++) {
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
+
+		limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
+		limit_to_ranges(set, FLOW_IN, bridges);
+		if (grant->to)
+			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+		else
+			limit_to_ranges(set, FLOW_DST, beyond);
+		limit_to_traffic(&b->sets, set, grant->matches[m]);
+	}
+}
+
+/* What leaves the networks with egress deny, for the outside and for this host. */
+static struct diagram build_lifts(struct building *b)
+{
+	range_list self = host_addresses(b), denied = {0}, leading_out = {0}, inside = {0};
+	struct diagram lifts, within;
+
+	list_each (d, &b->host->denied) {
+		uint32_t in = reach_add_interface(b->pool, d->bridge);
+		const struct flow_range range = {in, in};
+
+		*list_add(b->pool->a, &denied) = range;
+		if (!b->reach->config->networks.items[d->network].internal)
+			*list_add(b->pool->a, &leading_out) = range;
+	}
+	list_each (grant, &b->host->lifts)
+		add_lift(b, grant, &leading_out, NULL);
+	lifts = build(b);
+	for (uint32_t i = 0; i < b->reach->config->networks.n; i++)
+		if (b->host->bridges[i])
+			add_subnets(&inside, b->pool->a, &b->reach->config->networks.items[i]);
+	*list_add(b->pool->a, &inside) = (struct flow_range){REACH_SELF, REACH_SELF};
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &inside);
+	within = build(b);
+	lifts = diagram_combine(b->pool->diagrams, lifts, within, DIAGRAM_MINUS);
+	list_each (grant, &b->host->to_host)
+		add_lift(b, grant, &denied, &self);
+	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
+}
+
+/* What policies admit, and what they lift. */
+static struct diagram build_governed(struct building *b)
+{
+	struct diagram grants = not_to_host(b, build_grants(b));
+
+	return b->host->denied.n
+		       ? diagram_combine(b->pool->diagrams, grants, build_lifts(b), DIAGRAM_OR)
+		       : grants;
 }
 
 static void add_door(struct building *b, const struct translation *t)
@@ -285,7 +375,8 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
-	reach->governed = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);
+	reach->governed =
+		diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
 	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
 	list_each (space, &want->spaces) {
 		struct reach_space *s;
@@ -336,7 +427,24 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 	if (space != reach->spaces.items)
 		return;
 	part->doors = diagram_combine(diagrams, part->doors, reach->genuine, DIAGRAM_AND);
-	part->grants = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);
+	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+}
+
+bool reach_is_denied(const struct reach *reach, uint32_t in)
+{
+	list_each (d, &reach->spaces.items[0].flows->denied)
+		if (reach_interface(reach->pool, d->bridge) == in)
+			return true;
+	return false;
+}
+
+bool reach_is_hosts(const struct reach *reach, struct ip ip)
+{
+	uint32_t network = reach_network_of(reach, ip);
+
+	return !ip.family ||
+	       (network != NONE &&
+		ip_equal(reach->config->networks.items[network].ipam[ip_family(ip)].gateway, ip));
 }
 
 uint32_t reach_network_of(const struct reach *reach, struct ip ip)

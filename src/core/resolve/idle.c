@@ -88,7 +88,7 @@ static void chain_up(struct finder *f, struct arena *scratch)
 		if (p->broken || (f->any_target && p->nat != NAT_DNAT))
 			continue;
 		r = resolved_policy(f->resolution, f->config, p);
-		if (r.waiting || (!r.from->n && p->nat == NAT_NO))
+		if (r.waiting || (!r.source->n && p->nat == NAT_NO))
 			continue;
 		f->hash[i] = scope_of(f, p, &r);
 		at = f->hash[i] & (cap - 1);
