@@ -315,16 +315,17 @@ static void check_firewall(struct doctor *d)
 		check_ipv6(d, f);
 }
 
-static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d)
+static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d,
+			 enum family f)
 {
 	const struct engine *engine = &d->pass.view.engine;
 
 	list_each (n, &d->generation.config.networks) {
 		const char *bridge = network_bridge(n, engine);
 
-		for (enum family f = 0; f < N_FAMILIES; f++)
-			if (n->ipam[f].subnet.ip.family)
-				*list_add(a, &managed->subnets) = n->ipam[f].subnet;
+		if (!n->ipam[f].subnet.ip.family)
+			continue;
+		*list_add(a, &managed->subnets) = n->ipam[f].subnet;
 		if (bridge)
 			*list_add(a, &managed->bridges) = bridge;
 	}
@@ -339,41 +340,49 @@ static void find_managed(struct managed *managed, struct arena *a, const struct 
 static bool is_leftover(const struct doctor *d, const struct opening *o)
 {
 	list_each (l, &d->pass.view.seen.have.spaces.items[0].leftovers)
-		if (l->variant == o->variant && !strcmp(l->table, o->table) &&
-		    !strcmp(l->rule, o->rule))
+		if (l->variant == o->variant && l->family == o->family &&
+		    !strcmp(l->table, o->table) && !strcmp(l->rule, o->rule))
 			return true;
 	return false;
+}
+
+static void find_openings(struct doctor *d, opening_list *found, struct arena *a, uint8_t family)
+{
+	struct managed managed = {.closed = family == 6 && !d->pass.view.facts.six.docker_drops};
+
+	find_managed(&managed, a, d, family == 6 ? FAMILY_6 : FAMILY_4);
+	for (enum variant v = d->pass.view.facts.no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT;
+	     v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf save = {0};
+		struct error err = {0};
+
+		if (iptables_save(&save, &d->world.host, v, family, &err))
+			openings_find(found, a, v, family, buf_text(&save), &managed);
+		else
+			say(d, false, "unmanaged", "%s", err.text);
+	}
 }
 
 /* Unmanaged rules that admit what no policy admits. */
 static void check_unmanaged(struct doctor *d)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct managed managed = {0};
 	opening_list found = {0};
 	uint32_t n = 0;
 
 	if (!d->planned || !d->valid || !d->generation.config.networks.n)
 		return;
-	find_managed(&managed, &a, d);
-	for (enum variant v = d->pass.view.facts.no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT;
-	     v <= VARIANT_LEGACY; v++) {
-		AUTO_BUF struct buf save = {0};
-		struct error err = {0};
-
-		if (iptables_save(&save, &d->world.host, v, &err))
-			openings_find(&found, &a, v, buf_text(&save), &managed);
-		else
-			say(d, false, "unmanaged", "%s", err.text);
-	}
+	find_openings(d, &found, &a, 4);
+	if (d->generation.config.has_ipv6)
+		find_openings(d, &found, &a, 6);
 	list_each (o, &found) {
 		if (is_leftover(d, o))
 			continue;
 		n++;
 		say(d, false, "unmanaged",
-		    "an unmanaged rule opens managed networks: iptables-%s -t %s %s; remove it "
+		    "an unmanaged rule opens managed networks: %s -t %s %s; remove it "
 		    "(-D), or replace it by a policy",
-		    variant_names[o->variant], o->table, o->rule);
+		    variant_tool(o->variant, o->family), o->table, o->rule);
 	}
 	if (!n)
 		say(d, true, "unmanaged", "no unmanaged rule opens managed networks");

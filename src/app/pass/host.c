@@ -455,14 +455,16 @@ void observe_walls(struct view *view, struct arena *a)
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
 			   const struct flows *flows, bool no_nf_tables, struct error *err)
 {
-	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY;
-	     v++) {
-		AUTO_BUF struct buf save = {0};
+	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		each_family (family) {
+			AUTO_BUF struct buf save = {0};
 
-		if (!iptables_save(&save, ns, v, err))
-			return false;
-		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
-	}
+			if (family == 6 && !flows->ipv6)
+				continue;
+			if (!iptables_save(&save, ns, v, family, err))
+				return false;
+			leftovers_find(&have->leftovers, a, v, family, buf_text(&save), flows);
+		}
 	return true;
 }
 

@@ -63,7 +63,8 @@ struct step {
 	struct transactions *send; /* of a firewall step, otherwise NULL (a pointer, because there
 				      are many route steps) */
 	nft_changes changes;
-	enum variant variant; /* of iptables steps */
+	enum variant variant; /* of iptables steps … */
+	uint8_t family;	      /* … which the tools of ip6tables take for 6 */
 	const char *restore;  /* input for the restore tool */
 	uint32_t depends_on;  /* index of a step that must succeed first, or NONE */
 };

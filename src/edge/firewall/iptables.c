@@ -60,40 +60,44 @@ bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, u
 	return ok;
 }
 
-static bool save_legacy(struct buf *text, bool counters, int timeout_ms, struct error *err)
+static bool save_legacy(struct buf *text, uint8_t family, bool counters, int timeout_ms,
+			struct error *err)
 {
 	bool exists;
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++)
-		if (!save_legacy_table(text, &exists, 4, tables[i], counters, timeout_ms, err))
+		if (!save_legacy_table(text, &exists, family, tables[i], counters, timeout_ms, err))
 			return false;
 	return true;
 }
 
-static bool save_nft(struct buf *text, bool counters, int timeout_ms, struct error *err)
+static bool save_nft(struct buf *text, uint8_t family, bool counters, int timeout_ms,
+		     struct error *err)
 {
-	const char *const argv[] = {"iptables-nft-save", counters ? "-c" : NULL, NULL};
+	const char *const argv[] = {family == 6 ? "ip6tables-nft-save" : "iptables-nft-save",
+				    counters ? "-c" : NULL, NULL};
 
 	return proc_run(argv, NULL, text, timeout_ms, err);
 }
 
-static bool save(struct buf *text, const struct ns *ns, enum variant variant, bool counters,
-		 struct error *err)
+static bool save(struct buf *text, const struct ns *ns, enum variant variant, uint8_t family,
+		 bool counters, struct error *err)
 {
 	int home;
 	bool ok;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = variant == VARIANT_NFT ? save_nft(text, counters, patience_ms(ns), err)
-				    : save_legacy(text, counters, patience_ms(ns), err);
+	ok = variant == VARIANT_NFT ? save_nft(text, family, counters, patience_ms(ns), err)
+				    : save_legacy(text, family, counters, patience_ms(ns), err);
 	ns_leave(home);
 	return ok;
 }
 
-bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, struct error *err)
+bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, uint8_t family,
+		   struct error *err)
 {
-	return save(text, ns, variant, false, err);
+	return save(text, ns, variant, family, false, err);
 }
 
 bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
@@ -105,7 +109,7 @@ bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *
 	if (!want->n)
 		return true;
 	variant = want->items[0].variant;
-	if (!save(&text, ns, variant, true, err))
+	if (!save(&text, ns, variant, 4, true, err))
 		return error_wrap(err, "read the counters of iptables");
 	tally_save(tally, want, variant, buf_text(&text));
 	return true;
@@ -135,7 +139,7 @@ bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns, enu
 
 	if (!may && !may_have_chains(&may, a, ns, err))
 		return false;
-	if (may && !iptables_save(&text, ns, variant, err))
+	if (may && !iptables_save(&text, ns, variant, 4, err))
 		return false;
 	ipt_decode(chains, a, variant, buf_text(&text));
 	return true;

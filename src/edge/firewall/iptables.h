@@ -13,9 +13,9 @@
  */
 MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns,
 			      enum variant variant, struct error *err);
-/* All rules of the variant as its save tool prints them; "" if there are none. */
+/* All rules of the variant as its save tool (family 6: of ip6tables) prints them; "": none. */
 MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
-			      struct error *err);
+			      uint8_t family, struct error *err);
 /* Adds the counters of the rules in the wanted chains. */
 MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
 			       struct error *err);
