@@ -59,6 +59,10 @@ struct filter6 {
 	bool docker_drops; /* Docker's isolation and drops stand */
 	bool raw_drops;
 	const char *open_why; /* where docker_drops is false: what is missing */
+	/* As in struct facts, of Docker's nftables backend: */
+	const struct bridges_view *bridges;
+	enum direct direct;
+	bool direct_lost;
 };
 
 /* Facts about the host that the compiler needs; probed by app/observe. */
