@@ -110,7 +110,11 @@ static bool saved(struct answer *r)
 	ipt_chains chains = {0};
 	const char *text = arena_strndup(&r->a, r->bytes, r->len);
 
-	ipt_decode(&chains, &r->a, VARIANT_NFT, text);
+	struct flows flows = {0};
+
+	each_family (family)
+		ipt_decode(&chains, &r->a, VARIANT_NFT, family, text);
+	ipt_read_flows(&flows, &r->a, &chains);
 	return true;
 }
 

@@ -34,7 +34,7 @@ static void watch_legacy(struct world *w, bool on)
 
 	if (on == (w->legacy_hash != 0))
 		return;
-	w->legacy_hash = on ? iptables_legacy_hash(w->legacy) : 0;
+	w->legacy_hash = on ? world_legacy_hash(w) : 0;
 	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
 }
 
@@ -161,6 +161,8 @@ static void judge_ipv6(struct facts *f, struct arena *a, struct world *w,
 	six->exists = view->exists;
 	six->docker_user = view->docker_user && view->user_first;
 	six->raw_drops = view->raw_drops && !f->docker_nftables;
+	six->user_end = view->user_end;
+	six->raw_end = view->raw_end;
 	if (f->docker_nftables)
 		take_bridges6(f, a, w, engine);
 	else
@@ -270,7 +272,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	struct space *host = &view->seen.have.spaces.items[0];
 
 	if (w->legacy_hash) /* before reading: what changes during it is noticed next time */
-		w->legacy_hash = iptables_legacy_hash(w->legacy);
+		w->legacy_hash = world_legacy_hash(w);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
 	f->handoff_top = w->options->handoff_top;
@@ -293,6 +295,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->variant = choose_variant(f->docker_nftables, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
+	w->legacy6_stands = views6[VARIANT_LEGACY].exists;
 	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
 	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;

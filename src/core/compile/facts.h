@@ -58,7 +58,8 @@ struct filter6 {
 	bool docker_user;  /* … that asks DOCKER-USER first */
 	bool docker_drops; /* Docker's isolation and drops stand */
 	bool raw_drops;
-	const char *open_why; /* where docker_drops is false: what is missing */
+	uint32_t user_end, raw_end; /* as struct filter_view has them */
+	const char *open_why;	    /* where docker_drops is false: what is missing */
 	/* As in struct facts, of Docker's nftables backend: */
 	const struct bridges_view *bridges;
 	enum direct direct;
@@ -122,3 +123,7 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 uint64_t facts_digest(const struct facts *f);
 /* Where our rules meet Docker's, and with which marks. */
 struct hooks facts_hooks(const struct facts *f);
+/* The same in ip6tables. */
+struct hooks facts_hooks6(const struct facts *f);
+/* Of iptables or of ip6tables: where the iptables backends write their chains on the host. */
+enum variant facts_variant(const struct facts *f, uint8_t family);

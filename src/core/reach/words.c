@@ -204,10 +204,12 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 
 	for (uint32_t i = 0; i < ranges->n; i++)
 		for (flow_value v = ranges->items[i].low; v <= ranges->items[i].high; v++) {
-			if (!protocol_has_name((uint8_t)v))
+			const char *name = protocol_common_name((uint8_t)v);
+
+			if (!protocol_number(name))
 				buf_printf(out, "%sprotocol %u", plus, (unsigned)v);
 			else
-				buf_printf(out, "%s%s", plus, protocol_name((uint8_t)v));
+				buf_printf(out, "%s%s", plus, name);
 			plus = "+";
 		}
 }
@@ -237,7 +239,7 @@ static void print_traffic(struct buf *out, const struct flow_block *block)
 
 static void print_match(struct buf *out, struct traffic match)
 {
-	const char *name = match.proto ? protocol_name(match.proto) : "any protocol";
+	const char *name = match.proto ? protocol_common_name(match.proto) : "any protocol";
 
 	if (match_every_port(match))
 		buf_puts(out, name);
@@ -273,12 +275,48 @@ void print_policy_traffic(struct buf *out, const struct config *config, const st
 
 /* --- flows --- */
 
+static bool is_bridge(const struct reach *reach, const char *name)
+{
+	for (uint32_t i = 0; i < reach->config->networks.n; i++)
+		if (reach->bridges[i] && !strcmp(reach->bridges[i], name))
+			return true;
+	return false;
+}
+
+static bool has_interface(const struct flow_ranges *ranges, flow_value v)
+{
+	for (uint32_t i = 0; i < ranges->n; i++)
+		if (v >= ranges->items[i].low && v <= ranges->items[i].high)
+			return true;
+	return false;
+}
+
+/* By interfaces that no file names, too: the named ones that are not among them. */
+static void print_other_interfaces(struct buf *out, const struct reach *reach,
+				   const struct flow_ranges *ranges)
+{
+	const char *before = " by any interface but ";
+
+	list_each (interface, &reach->pool->interfaces) {
+		uint32_t i = (uint32_t)(interface - reach->pool->interfaces.items);
+
+		if (is_bridge(reach, interface->name) || has_interface(ranges, REACH_N_IN + i))
+			continue;
+		buf_printf(out, "%s%s", before, interface->name);
+		before = ",";
+	}
+}
+
 /* Interfaces other than the one where the source is at home. */
 static void print_interfaces(struct buf *out, const struct reach *reach,
 			     const struct flow_ranges *ranges, const char *before)
 {
 	if (is_every(ranges, FLOW_IN))
 		return;
+	if (has_interface(ranges, REACH_IN_OTHER)) {
+		print_other_interfaces(out, reach, ranges);
+		return;
+	}
 	for (uint32_t i = 0; i < ranges->n; i++)
 		for (flow_value v = ranges->items[i].low;
 		     v <= ranges->items[i].high && v < REACH_N_IN + reach->pool->interfaces.n; v++)
