@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EXIT_FINDINGS = 2, MAX_LINE = 4096 };
 
@@ -248,6 +249,11 @@ static void check_bridges(struct doctor *d, const struct facts *f)
 		    "Docker drops nothing that comes directly to containers' addresses: dockerd "
 		    "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
 		    "docker-bridges was flushed (then restart dockerd)");
+	if (f->six.direct == DIRECT_OPEN)
+		say(d, true, "direct access",
+		    "Docker drops nothing that comes directly to containers' addresses of IPv6: "
+		    "dockerd has --allow-direct-routing, or chain raw-PREROUTING of table ip6 "
+		    "docker-bridges was flushed (then restart dockerd)");
 }
 
 static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
@@ -272,15 +278,129 @@ static void check_firewalld(struct doctor *d)
 		    "harborwall run");
 }
 
+static bool is_of_the_file(const struct doctor *d, const char *network)
+{
+	list_each (n, &d->generation.config.networks)
+		if (!strcmp(n->name, network))
+			return true;
+	return false;
+}
+
+/* Of networks that are not of the file nobody closes what Docker leaves open. */
+static void check_others_ipv6(struct doctor *d, const struct facts *f)
+{
+	list_each (n, &d->pass.view.engine.networks)
+		if (n->bridge && n->ipv6 && !is_of_the_file(d, n->name) &&
+		    !engine_network_is_open(n, 6))
+			say(d, false, "isolation6",
+			    "network \"%s\" has IPv6 (%s), and nobody closes it: %s; start dockerd "
+			    "with %s, or declare the network in the file",
+			    n->name, prefix_format(n->subnet6).s, f->six.open_why,
+			    d->pass.view.engine.major >= FIRST_WITH_IP6TABLES
+				    ? "--ip6tables"
+				    : "--experimental --ip6tables");
+}
+
+/* All that ip6tables of both variants holds. */
+static void save_ip6tables(struct doctor *d, struct buf *save)
+{
+	static const char *const tables[] = {"mangle", "raw", "filter"};
+	struct error err = {0};
+	bool exists;
+
+	if (!d->pass.view.facts.no_nf_tables &&
+	    !iptables_save(save, &d->world.host, VARIANT_NFT, 6, &err))
+		say(d, false, "ip6tables", "%s", err.text);
+	for (size_t i = 0; i < COUNT_OF(tables); i++)
+		if (!iptables_save_legacy(save, &exists, &d->world.host, 6, tables[i], &err))
+			say(d, false, "ip6tables", "%s", err.text);
+}
+
+/* Docker's answers are asymmetric where a container stands on several networks. */
+static const char *on_several_networks(const struct engine *engine)
+{
+	list_each (c, &engine->containers) {
+		uint32_t n = 0;
+
+		list_each (endpoint, &c->endpoints)
+			n += endpoint->ip6.family != 0;
+		if (n > 1)
+			return c->name;
+	}
+	return NULL;
+}
+
+static void check_rp_filter6(struct doctor *d, const struct facts *f, const char *save)
+{
+	const char *container = on_several_networks(&d->pass.view.engine);
+	bool strict = f->firewalld.filters_sources6 || checkup_filters_sources(save);
+
+	if (strict && container)
+		say(d, false, "rp_filter6",
+		    "%s drops answers of IPv6 that leave by another network than the one they "
+		    "would be "
+		    "asked by: container \"%s\" stands on several; %s",
+		    f->firewalld.stands ? "firewalld (IPv6_rpfilter)" : "ip6tables (-m rpfilter)",
+		    container,
+		    f->firewalld.stands
+			    ? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf and "
+			      "firewall-cmd --reload"
+			    : "remove that rule");
+	else
+		say(d, true, "rp_filter6",
+		    strict ? "is strict, and no container stands on several networks"
+			   : "is not strict");
+}
+
+static bool is_bridge(const char *device)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	return access(arena_printf(&a, "/sys/class/net/%s/bridge", device), F_OK) == 0;
+}
+
+static bool is_of_engine(const struct doctor *d, const char *device)
+{
+	list_each (n, &d->pass.view.engine.networks)
+		if (n->bridge && !strcmp(n->bridge, device))
+			return true;
+	return false;
+}
+
+/*
+ * From 28 on Docker sets FORWARD's policy to DROP when it turns forwarding of IPv6 on, which a
+ * network of the file makes it do: what others route over bridges of theirs is lost.
+ */
+static void check_others_bridges(struct doctor *d, const char *save)
+{
+	const struct observed *seen = &d->pass.view.seen;
+	const char *out = seen->default_device6;
+
+	list_each (p, &seen->host_prefixes)
+		if (p->prefix.ip.family == 6 && !prefix_is_single(p->prefix) && !p->dead &&
+		    is_bridge(p->device) && !is_of_engine(d, p->device) &&
+		    checkup_forward_drops(save, p->prefix, p->device, out))
+			say(d, false, "forward6",
+			    "ip6tables drops what bridge %s routes (%s), whose is not Docker's: "
+			    "ip6tables -I FORWARD -i %s -o %s -j ACCEPT; ip6tables -I FORWARD -o "
+			    "%s "
+			    "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+			    p->device, prefix_format(p->prefix).s, p->device, out ? out : "UPLINK",
+			    p->device);
+}
+
 /* That engines before 27 leave it open is how they are: our chain closes it. */
 static void check_ipv6(struct doctor *d, const struct facts *f)
 {
+	AUTO_BUF struct buf save = {0};
 	bool forwards = d->pass.view.seen.have.spaces.items[0].forward6;
+
+	bool due = f->docker_nftables || d->pass.view.engine.major >= FIRST_WITH_IP6TABLES;
 
 	if (f->six.docker_drops)
 		say(d, true, "isolation6", "Docker closes IPv6 of its networks");
 	else
-		say(d, true, "isolation6", "%s; harborwall closes those of the file",
+		say(d, !due, "isolation6", "%s; harborwall closes those of the file",
 		    f->six.open_why);
 	if (f->no_forward6)
 		say(d, false, "forwarding6", "%s", f->no_forward6);
@@ -289,6 +409,9 @@ static void check_ipv6(struct doctor *d, const struct facts *f)
 		    forwards ? "net.ipv6.conf.all.forwarding is 1"
 			     : "net.ipv6.conf.all.forwarding is 0: nothing of IPv6 is routed; "
 			       "apply turns it on");
+	save_ip6tables(d, &save);
+	check_rp_filter6(d, f, buf_text(&save));
+	check_others_bridges(d, buf_text(&save));
 }
 
 /* What a name is asked for no rule of ours sees: the question may carry anything out. */
@@ -339,18 +462,21 @@ static void check_firewall(struct doctor *d)
 	if (d->generation.config.has_ipv6)
 		check_ipv6(d, f);
 	check_egress(d);
+	if (!f->six.docker_drops)
+		check_others_ipv6(d, f);
 }
 
-static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d)
+static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d,
+			 enum family f)
 {
 	const struct engine *engine = &d->pass.view.engine;
 
 	list_each (n, &d->generation.config.networks) {
 		const char *bridge = network_bridge(n, engine);
 
-		for (enum family f = 0; f < N_FAMILIES; f++)
-			if (n->ipam[f].subnet.ip.family)
-				*list_add(a, &managed->subnets) = n->ipam[f].subnet;
+		if (!n->ipam[f].subnet.ip.family)
+			continue;
+		*list_add(a, &managed->subnets) = n->ipam[f].subnet;
 		if (bridge)
 			*list_add(a, &managed->bridges) = bridge;
 	}
@@ -365,41 +491,49 @@ static void find_managed(struct managed *managed, struct arena *a, const struct 
 static bool is_leftover(const struct doctor *d, const struct opening *o)
 {
 	list_each (l, &d->pass.view.seen.have.spaces.items[0].leftovers)
-		if (l->variant == o->variant && !strcmp(l->table, o->table) &&
-		    !strcmp(l->rule, o->rule))
+		if (l->variant == o->variant && l->family == o->family &&
+		    !strcmp(l->table, o->table) && !strcmp(l->rule, o->rule))
 			return true;
 	return false;
+}
+
+static void find_openings(struct doctor *d, opening_list *found, struct arena *a, uint8_t family)
+{
+	struct managed managed = {.closed = family == 6 && !d->pass.view.facts.six.docker_drops};
+
+	find_managed(&managed, a, d, family == 6 ? FAMILY_6 : FAMILY_4);
+	for (enum variant v = d->pass.view.facts.no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT;
+	     v <= VARIANT_LEGACY; v++) {
+		AUTO_BUF struct buf save = {0};
+		struct error err = {0};
+
+		if (iptables_save(&save, &d->world.host, v, family, &err))
+			openings_find(found, a, v, family, buf_text(&save), &managed);
+		else
+			say(d, false, "unmanaged", "%s", err.text);
+	}
 }
 
 /* Unmanaged rules that admit what no policy admits. */
 static void check_unmanaged(struct doctor *d)
 {
 	AUTO_RELEASE struct arena a = {0};
-	struct managed managed = {0};
 	opening_list found = {0};
 	uint32_t n = 0;
 
 	if (!d->planned || !d->valid || !d->generation.config.networks.n)
 		return;
-	find_managed(&managed, &a, d);
-	for (enum variant v = d->pass.view.facts.no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT;
-	     v <= VARIANT_LEGACY; v++) {
-		AUTO_BUF struct buf save = {0};
-		struct error err = {0};
-
-		if (iptables_save(&save, &d->world.host, v, 4, &err))
-			openings_find(&found, &a, v, buf_text(&save), &managed);
-		else
-			say(d, false, "unmanaged", "%s", err.text);
-	}
+	find_openings(d, &found, &a, 4);
+	if (d->generation.config.has_ipv6)
+		find_openings(d, &found, &a, 6);
 	list_each (o, &found) {
 		if (is_leftover(d, o))
 			continue;
 		n++;
 		say(d, false, "unmanaged",
-		    "an unmanaged rule opens managed networks: iptables-%s -t %s %s; remove it "
+		    "an unmanaged rule opens managed networks: %s -t %s %s; remove it "
 		    "(-D), or replace it by a policy",
-		    variant_names[o->variant], o->table, o->rule);
+		    variant_tool(o->variant, o->family), o->table, o->rule);
 	}
 	if (!n)
 		say(d, true, "unmanaged", "no unmanaged rule opens managed networks");

@@ -77,6 +77,19 @@ static void mark_is(struct writer *w, uint32_t mask, uint32_t value)
 	compare(w, NFT_CMP_EQ, &value, sizeof(value));
 }
 
+static void daddr6(struct writer *w, const char *text)
+{
+	struct ip ip = {0};
+
+	assert_true(ip_parse(&ip, text));
+	begin(w, "payload");
+	nla_be32(&w->bytes, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+	nla_be32(&w->bytes, NFTA_PAYLOAD_OFFSET, 24);
+	nla_be32(&w->bytes, NFTA_PAYLOAD_LEN, 16);
+	end(w);
+	compare(w, NFT_CMP_EQ, ip.bytes, 16);
+}
+
 static void daddr(struct writer *w, uint8_t first)
 {
 	const uint8_t ip[] = {first, 18, 103, 2};
@@ -291,6 +304,26 @@ TEST(direct_access_is_dropped_by_one_interface_or_several_and_not_by_a_loopback_
 	assert_false(look(&a, &table).drops_direct);
 }
 
+TEST(direct_access_of_ipv6_is_dropped_in_the_table_of_ipv6)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct ruleset table = docker(&a);
+	struct chain *raw = find(&table, "raw-PREROUTING");
+	struct writer w = {0};
+
+	table.family = NFPROTO_IPV6;
+	raw->rules.n = 0;
+	assert_false(look(&a, &table).drops_direct);
+	daddr6(&w, "::1");
+	interface(&w, NFT_META_IIFNAME, NFT_CMP_NEQ, "lo");
+	finish(&w, &a, raw, NF_DROP);
+	assert_false(look(&a, &table).drops_direct);
+	daddr6(&w, "fd18:103::2");
+	interface(&w, NFT_META_IIFNAME, NFT_CMP_NEQ, "br-web");
+	finish(&w, &a, raw, NF_DROP);
+	assert_true(look(&a, &table).drops_direct);
+}
+
 /* --- what is missing --- */
 
 static void flush_all(struct ruleset *rs)
@@ -452,6 +485,35 @@ TEST(a_network_that_was_meant_open_lacks_no_drop)
 	assert_null(bridges_open(&view, &a, &engine, &both));
 }
 
+/* A network of IPv4 alone has no rules in the table of IPv6; one of IPv6 alone has them only there.
+ */
+TEST(a_table_closes_the_networks_of_its_family)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct ruleset table = docker(&a);
+	const interfaces both = devices_of(&a, "br-web", "br-vault");
+	struct engine engine = networks(&a);
+	struct engine_network *web = &engine.networks.items[0];
+	struct bridges_view view;
+	const char *said;
+
+	table.family = NFPROTO_IPV6;
+	flush_in(&table);
+	view = look(&a, &table);
+	assert_null(bridges_open(&view, &a, &engine, &both));
+	web->ipv6 = true;
+	web->subnet = (struct prefix){0};
+	said = bridges_open(&view, &a, &engine, &both);
+	assert_non_null(strstr(said, "network \"web\""));
+	assert_non_null(strstr(said, "table ip6 docker-bridges lacks its drop"));
+	*list_add(&a, &web->options) =
+		(struct pair){"com.docker.network.bridge.gateway_mode_ipv4", "nat-unprotected"};
+	assert_non_null(bridges_open(&view, &a, &engine, &both));
+	*list_add(&a, &web->options) =
+		(struct pair){"com.docker.network.bridge.gateway_mode_ipv6", "nat-unprotected"};
+	assert_null(bridges_open(&view, &a, &engine, &both));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +528,8 @@ int main(void)
 		cmocka_unit_test(
 			what_is_open_names_the_network_and_a_bridge_that_is_gone_needs_no_rules),
 		cmocka_unit_test(a_network_that_was_meant_open_lacks_no_drop),
+		cmocka_unit_test(direct_access_of_ipv6_is_dropped_in_the_table_of_ipv6),
+		cmocka_unit_test(a_table_closes_the_networks_of_its_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
 #include "core/plan/interfaces.h"
 #include "unit/test.h"
 
+#include <stdio.h>
+
 static struct prefix net(const char *text)
 {
 	struct prefix p;
@@ -145,9 +147,49 @@ TEST(the_facts_of_a_host_are_one_line)
 		"false,\n\"docker_drops\": true,\n\"ip_forward\": false\n");
 }
 
+TEST(a_strict_filter_of_sources_in_ip6tables_is_seen)
+{
+	assert_true(checkup_filters_sources(
+		"*mangle\n-A PREROUTING -m rpfilter --validmark --invert -j DROP\nCOMMIT\n"));
+	assert_false(checkup_filters_sources(
+		"*mangle\n-A PREROUTING -m rpfilter --loose --validmark --invert -j DROP\n"));
+	assert_false(checkup_filters_sources("-A PREROUTING -m rpfilter --invert -j LOG\n"));
+	assert_false(checkup_filters_sources("-A PREROUTING -m rpfilter -j ACCEPT\n"));
+	assert_false(checkup_filters_sources(""));
+}
+
+TEST(forward_of_ip6tables_drops_what_no_rule_of_it_accepts)
+{
+	static const struct {
+		const char *rules;
+		bool drops;
+	} cases[] = {
+		{":FORWARD ACCEPT [0:0]\n", false},
+		{":FORWARD DROP [0:0]\n", true},
+		{":FORWARD DROP [0:0]\n-A FORWARD -i vm0 -o eth0 -j ACCEPT\n", false},
+		{":FORWARD DROP [0:0]\n-A FORWARD -i vm1 -j ACCEPT\n", true},
+		{":FORWARD DROP [0:0]\n-A FORWARD -s 2001:db8:50::/64 -j ACCEPT\n", false},
+		{":FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j "
+		 "ACCEPT\n",
+		 true},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char save[256];
+		struct prefix from;
+
+		assert_true(prefix_parse(&from, "2001:db8:50::/64"));
+		snprintf(save, sizeof(save), "*filter\n%sCOMMIT\n", cases[i].rules);
+		if (checkup_forward_drops(save, from, "vm0", "eth0") != cases[i].drops)
+			fail_msg("%s", cases[i].rules);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_strict_filter_of_sources_in_ip6tables_is_seen),
+		cmocka_unit_test(forward_of_ip6tables_drops_what_no_rule_of_it_accepts),
 		cmocka_unit_test(a_route_within_a_networks_subnet_that_leads_elsewhere_overlaps_it),
 		cmocka_unit_test(the_larger_switch_decides_whether_rp_filter_is_strict),
 		cmocka_unit_test(a_network_go_that_runs_is_known_by_its_name),

@@ -515,7 +515,7 @@ TEST(what_opens_managed_networks_and_is_neither_dockers_nor_ours)
 		for (; rules && *rules; rules += strcspn(rules, "\n") + 1)
 			save = arena_printf(&a, "%s-A %.*s\n", save, (int)strcspn(rules, "\n"),
 					    rules);
-		openings_find(&found, &a, VARIANT_NFT, save, &managed);
+		openings_find(&found, &a, VARIANT_NFT, 4, save, &managed);
 		if ((found.n != 0) != openers[i].named)
 			fail_msg("%s", openers[i].rules);
 	}
@@ -535,9 +535,43 @@ TEST(a_translation_to_a_managed_address_opens_but_for_a_published_port)
 	opening_list found = {0};
 
 	*list_add(&a, &managed.subnets) = net("172.18.103.0/24");
-	openings_find(&found, &a, VARIANT_LEGACY, save, &managed);
+	openings_find(&found, &a, VARIANT_LEGACY, 4, save, &managed);
 	assert_int_equal(found.n, 1);
 	assert_non_null(strstr(found.items[0].rule, "--dport 81"));
+	assert_string_equal(found.items[0].table, "nat");
+}
+
+TEST(what_opens_managed_networks_of_ipv6)
+{
+	AUTO_RELEASE struct arena a = {0};
+	static const char save[] =
+		"*nat\n:PREROUTING ACCEPT [0:0]\n"
+		"-A PREROUTING -p tcp -m tcp --dport 81 -j DNAT --to-destination "
+		"[fd18:103::2]:80\n"
+		"-A PREROUTING -p tcp -m tcp --dport 82 -j DNAT --to-destination fd99::2\nCOMMIT\n"
+		"*filter\n:FORWARD ACCEPT [0:0]\n:ufw6-user-forward - [0:0]\n"
+		"-A FORWARD -d fd18:99::/64 -j ACCEPT\n-A FORWARD -d fd18:103::/64 -j ACCEPT\n"
+		"-A FORWARD -o br-b -j ACCEPT\n-A FORWARD -j ufw6-user-forward\n"
+		"-A ufw6-user-forward -d fd18:103::2/128 -p tcp -m tcp --dport 80 -j ACCEPT\n"
+		"-A ufw6-user-forward -p ipv6-icmp -j ACCEPT\nCOMMIT\n";
+	struct managed managed = {0};
+	opening_list found = {0};
+
+	*list_add(&a, &managed.subnets) = net("fd18:103::/64");
+	*list_add(&a, &managed.bridges) = "br-a";
+	*list_add(&a, &managed.docker) = "br-a";
+	openings_find(&found, &a, VARIANT_LEGACY, 6, save, &managed);
+	assert_int_equal(found.n, 3);
+	assert_string_equal(found.items[0].rule, "-A FORWARD -d fd18:103::/64 -j ACCEPT");
+	assert_non_null(strstr(found.items[1].rule, "ufw6-user-forward -d"));
+	assert_non_null(strstr(found.items[2].rule, "[fd18:103::2]:80"));
+	for (uint32_t i = 0; i < found.n; i++)
+		assert_int_equal(found.items[i].family, 6);
+	/* where we close, an accept opens nothing */
+	found.n = 0;
+	managed.closed = true;
+	openings_find(&found, &a, VARIANT_LEGACY, 6, save, &managed);
+	assert_int_equal(found.n, 1);
 	assert_string_equal(found.items[0].table, "nat");
 }
 
@@ -558,6 +592,7 @@ int main(void)
 		cmocka_unit_test(docker_user_ends_at_a_bare_return_in_tables_of_either_family),
 		cmocka_unit_test(chains_that_our_flows_pass_are_those_of_others_at_our_hooks),
 		cmocka_unit_test(what_opens_managed_networks_and_is_neither_dockers_nor_ours),
+		cmocka_unit_test(what_opens_managed_networks_of_ipv6),
 		cmocka_unit_test(a_translation_to_a_managed_address_opens_but_for_a_published_port),
 	};
 

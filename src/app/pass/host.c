@@ -46,29 +46,35 @@ static void watch_legacy(struct world *w, bool on)
  * container that is being removed loses its rule before the engine says so; that is over in a
  * moment.
  */
-static void judge_direct(struct facts *f, struct world *w, const struct engine *engine)
+static enum direct judge_direct(bool *lost, bool *doubted, struct direct_memory *m,
+				const struct bridges_view *bridges, const struct engine *engine)
 {
-	const struct bridges_view *bridges = &w->memory.bridges;
-	struct direct_memory *m = &w->direct;
-
 	if (bridges->drops_direct) {
-		f->direct = DIRECT_DROPPED;
 		*m = (struct direct_memory){.written = bridges->written};
-		return;
+		return DIRECT_DROPPED;
 	}
-	if (!bridges_expect_direct_drops(engine)) {
+	if (!bridges_expect_direct_drops(engine, bridges->family)) {
 		m->missed_at = 0;
-		return;
+		return DIRECT_UNKNOWN;
 	}
-	f->direct = DIRECT_OPEN;
 	if (!m->written || m->written != bridges->written) {
 		*m = (struct direct_memory){0};
-		return;
+		return DIRECT_OPEN;
 	}
 	if (!m->missed_at)
 		m->missed_at = clock_ms();
-	f->direct_lost = clock_ms() - m->missed_at >= DIRECT_DOUBT_MS;
-	f->direct_doubted = !f->direct_lost;
+	*lost = clock_ms() - m->missed_at >= DIRECT_DOUBT_MS;
+	*doubted |= !*lost;
+	return DIRECT_OPEN;
+}
+
+static const char *direct_is_lost(struct arena *a, const struct bridges_view *bridges)
+{
+	return arena_printf(
+		a,
+		"Docker does not drop what comes directly to containers' addresses: "
+		"chain raw-PREROUTING of %s lacks its drops (flushed?); restart dockerd",
+		bridges_table(bridges));
 }
 
 /* Docker's nftables backend is in use here. */
@@ -89,31 +95,62 @@ static void take_bridges(struct view *view, struct arena *a, struct world *w)
 		*list_add(a, &f->routes) = (struct host_route){.device = view->seen.default_device};
 	f->takes_mark = bridges_take_mark(f->bridges);
 	f->open_why = bridges_open(f->bridges, a, &view->engine, &f->devices);
-	judge_direct(f, w, &view->engine);
+	f->direct = judge_direct(&f->direct_lost, &f->direct_doubted, &w->direct[FAMILY_4],
+				 f->bridges, &view->engine);
 	if (!f->open_why && f->direct_lost)
-		f->open_why = "Docker does not drop what comes directly to containers' addresses: "
-			      "chain raw-PREROUTING of table ip docker-bridges lacks its drops "
-			      "(flushed?); restart dockerd";
+		f->open_why = direct_is_lost(a, f->bridges);
 	f->docker_drops = !f->open_why;
 }
 
-/* Docker's nftables backend writes a table for each family. */
-static const char *bridges_open6(struct arena *a, const struct world *w,
-				 const struct engine *engine, const interfaces *devices)
+static bool any_has_ipv6(const struct engine *engine)
 {
-	struct engine with_ipv6 = {.up = engine->up};
-
-	if (!w->memory.bridges6.exists)
-		return "Docker writes no rules of IPv6 here (--ip6tables=false)";
 	list_each (network, &engine->networks)
-		if (network->ipv6)
-			*list_add(a, &with_ipv6.networks) = *network;
-	return bridges_open(&w->memory.bridges6, a, &with_ipv6, devices);
+		if (network->bridge && network->ipv6)
+			return true;
+	return false;
+}
+
+/* A bridge of IPv6 alone has no other route. Without them the interface is not known. */
+static void take_routes6(struct facts *f, struct arena *a, const struct world *w)
+{
+	host_prefix_list prefixes = {0};
+	struct error err = {0};
+
+	if (!route_read_prefixes(&prefixes, a, &w->host, 6, &err))
+		return;
+	list_each (p, &prefixes) {
+		struct prefix to = p->prefix;
+
+		if (p->dead || strchr(p->device, ' '))
+			continue;
+		to.ip.family = 6;
+		*list_add(a, &f->devices) = p->device;
+		*list_add(a, &f->routes) = (struct host_route){to, p->device};
+	}
+	interfaces_sort(&f->devices);
+}
+
+/* Docker's nftables backend writes a table for each family. */
+static void take_bridges6(struct facts *f, struct arena *a, struct world *w,
+			  const struct engine *engine)
+{
+	const struct bridges_view *bridges = &w->memory.bridges6;
+	struct filter6 *six = &f->six;
+
+	six->bridges = bridges;
+	take_routes6(f, a, w);
+	if (bridges->exists && any_has_ipv6(engine))
+		f->takes_mark &= bridges_take_mark(bridges);
+	six->open_why = bridges_open(bridges, a, engine, &f->devices);
+	six->direct = judge_direct(&six->direct_lost, &f->direct_doubted, &w->direct[FAMILY_6],
+				   bridges, engine);
+	if (!six->open_why && six->direct_lost)
+		six->open_why = direct_is_lost(a, bridges);
 }
 
 /* What Docker writes of IPv6: on engines before 27 mostly nothing, and others may be told not to.
  */
-static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
+static void judge_ipv6(struct facts *f, struct arena *a, struct world *w,
 		       const struct engine *engine, const struct filter_view views[])
 {
 	const struct filter_view *view = &views[f->variant];
@@ -126,8 +163,10 @@ static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
 	six->raw_drops = view->raw_drops && !f->docker_nftables;
 	six->user_end = view->user_end;
 	six->raw_end = view->raw_end;
-	six->open_why = f->docker_nftables ? bridges_open6(a, w, engine, &f->devices)
-					   : handoff_view_opens_ipv6(view, engine, a);
+	if (f->docker_nftables)
+		take_bridges6(f, a, w, engine);
+	else
+		six->open_why = handoff_view_opens_ipv6(view, engine, a);
 	six->docker_drops = !six->open_why;
 }
 
@@ -411,8 +450,12 @@ bool observe_ipv6(struct view *view, struct arena *a, const struct world *w, str
 	list_each (p, &prefixes)
 		if (p->prefix.len)
 			*list_add(a, &view->seen.host_prefixes) = *p;
-		else if (p->advertised && !forward && !f->no_forward6)
-			f->no_forward6 = why_not_forward(a, p->device);
+		else {
+			if (p->advertised && !forward && !f->no_forward6)
+				f->no_forward6 = why_not_forward(a, p->device);
+			if (!view->seen.default_device6 && !p->dead && !strchr(p->device, ' '))
+				view->seen.default_device6 = p->device;
+		}
 	f->routed = view->seen.host_prefixes.items;
 	f->n_routed = view->seen.host_prefixes.n;
 	return true;
@@ -458,14 +501,16 @@ void observe_walls(struct view *view, struct arena *a)
 static bool read_leftovers(struct space *have, struct arena *a, const struct ns *ns,
 			   const struct flows *flows, bool no_nf_tables, struct error *err)
 {
-	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY;
-	     v++) {
-		AUTO_BUF struct buf save = {0};
+	for (enum variant v = no_nf_tables ? VARIANT_LEGACY : VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		each_family (family) {
+			AUTO_BUF struct buf save = {0};
 
-		if (!iptables_save(&save, ns, v, 4, err))
-			return false;
-		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
-	}
+			if (family == 6 && !flows->ipv6)
+				continue;
+			if (!iptables_save(&save, ns, v, family, err))
+				return false;
+			leftovers_find(&have->leftovers, a, v, family, buf_text(&save), flows);
+		}
 	return true;
 }
 

@@ -11,11 +11,7 @@
 
 #include <string.h>
 
-enum {
-	FIRST_WITH_IP6TABLES = 27,
-	FIRST_WITH_RAW_DROPS = 28,
-	FIRST_WITHOUT_RETURN = 28
-}; /* Docker Engine */
+enum { FIRST_WITH_RAW_DROPS = 28, FIRST_WITHOUT_RETURN = 28 }; /* Docker Engine */
 
 static void decode(struct generation *g, struct config_text *kept, const char *path,
 		   const struct texts *texts)

@@ -123,7 +123,7 @@ struct world {
 	struct memory memory; /* of the host */
 	struct written written;
 	bool drops_stood; /* Docker's drops were there in some pass since its events are followed */
-	struct direct_memory direct;
+	struct direct_memory direct[N_FAMILIES];
 	struct engine_memory engine;
 	bool use_cached_engine; /* set before a pass: do not ask the engine */
 	struct converged converged;

@@ -179,21 +179,23 @@ static void compile_homes(struct compiler *c)
  * Docker's own tables leave a network open. One that is to be made gets its rules with the bridge,
  * and a bridge that is gone needs none.
  */
-static bool is_left_open(const struct compiler *c, uint32_t i)
+static bool is_left_open(const struct compiler *c, uint32_t i, uint8_t family)
 {
 	const struct facts *f = c->facts;
+	const struct bridges_view *bridges = family == 6 ? f->six.bridges : f->bridges;
 	const struct engine_network *e =
 		engine_find_network(c->engine, c->config->networks.items[i].name);
 	bool internal = e ? e->internal : c->config->networks.items[i].internal;
 
-	if (!f->bridges)
+	if (!bridges)
 		return false;
-	if ((c->engine->up && !e) || (e && engine_network_is_open(e)) ||
+	if ((c->engine->up && !e) || (e && engine_network_is_open(e, family)) ||
 	    !interfaces_have(&f->devices, c->bridges[i]))
 		return false;
-	if (f->direct_lost && e && engine_network_translates(e))
+	if ((family == 6 ? f->six.direct_lost : f->direct_lost) && e &&
+	    engine_network_translates(e, family))
 		return true;
-	return bridges_lack(f->bridges, c->a, c->bridges[i], internal) != NULL;
+	return bridges_lack(bridges, c->a, c->bridges[i], internal) != NULL;
 }
 
 /* Those of the subnets above, and those that translations name as where a packet comes in. */
@@ -225,7 +227,7 @@ static void compile_closed(struct compiler *c)
 		return;
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
 		if (c->bridges[i] && c->config->networks.items[i].isolation != ISOLATION_OPEN &&
-		    (!f->docker_nftables || is_left_open(c, i)))
+		    (!f->docker_nftables || is_left_open(c, i, 4)))
 			*list_add(c->a, &c->host->closed) = (struct closed){
 				c->bridges[i], c->config->networks.items[i].internal, c->apart[i]};
 	if (f->open_why && c->host->closed.n)
@@ -260,10 +262,15 @@ static bool is_closed(const struct compiler *c, const char *bridge)
 	return false;
 }
 
-/* Engines before 27 leave IPv6 open to everybody: that is no loss, but how they are. */
+/*
+ * Engines before 27 leave IPv6 open to everybody: that is no loss, but how they are. What later
+ * ones lack is one, or they were told so.
+ */
 static void compile_closed6(struct compiler *c)
 {
 	const struct filter6 *six = &c->facts->six;
+	const bool partly = six->bridges && six->bridges->exists;
+	const bool due = c->facts->docker_nftables || c->engine->major >= FIRST_WITH_IP6TABLES;
 
 	if (six->docker_drops)
 		return;
@@ -271,13 +278,15 @@ static void compile_closed6(struct compiler *c)
 		const struct network *n = &c->config->networks.items[i];
 
 		if (c->bridges[i] && n->subnet6.ip.family && n->isolation != ISOLATION_OPEN &&
-		    !is_closed(c, c->bridges[i]))
+		    (!partly || is_left_open(c, i, 6)) && !is_closed(c, c->bridges[i]))
 			*list_add(c->a, &c->host->closed6) =
 				(struct closed){c->bridges[i], n->internal, c->apart[i]};
 	}
 	if (six->open_why && c->host->closed6.n)
-		finding_add(c->findings, c->a, FINDING_NOTE, NONE, "host",
+		finding_add(c->findings, c->a, due ? FINDING_WARNING : FINDING_NOTE, NONE, "host",
 			    "%s; harborwall closes IPv6 of its networks itself", six->open_why);
+	else if (six->open_why && partly)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s", six->open_why);
 }
 
 /* What this host lacks, and what that means. */

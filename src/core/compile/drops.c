@@ -48,10 +48,16 @@ static bool is_internal(const struct trusting *in, struct place who)
 	return who.engine ? who.engine->internal : in->config->networks.items[who.index].internal;
 }
 
+/* Docker's table of the family that this end has. */
+static const struct bridges_view *view_of(const struct trusting *in, struct place who)
+{
+	return who.net.ip.family == 6 ? in->facts->six.bridges : in->facts->bridges;
+}
+
 /* Its in-chain, where packets meet it. */
 static const struct bridge_rules *in_chain(const struct trusting *in, struct place who)
 {
-	const struct bridges_view *view = in->facts->bridges;
+	const struct bridges_view *view = view_of(in, who);
 	const struct bridge_rules *rules = bridges_find(view, who.bridge);
 
 	return view->in && rules && rules->asked_in ? rules : NULL;
@@ -66,7 +72,7 @@ static bool takes_no_mark(const struct trusting *in, struct place who)
 
 	if (who.engine)
 		return rules && rules->drops && !rules->takes_mark;
-	list_each (other, &in->facts->bridges->bridges)
+	list_each (other, &view_of(in, who)->bridges)
 		if (other->drops && !other->takes_mark)
 			return true;
 	return false;
@@ -104,8 +110,11 @@ static void say_what_the_mark_lacks(struct dropper *d, uint32_t origin, struct p
 
 static bool drops_direct(const struct trusting *in, struct place who)
 {
-	return in->facts->direct == DIRECT_DROPPED && who.bridge && !is_internal(in, who) &&
-	       gateway_mode_translates(option_of(in, who, GATEWAY_MODE));
+	bool six = who.net.ip.family == 6;
+
+	return (six ? in->facts->six.direct : in->facts->direct) == DIRECT_DROPPED && who.bridge &&
+	       !is_internal(in, who) &&
+	       gateway_mode_translates(option_of(in, who, six ? GATEWAY_MODE6 : GATEWAY_MODE));
 }
 
 static void add_names(struct buf *list, const name_list *names)
@@ -203,10 +212,12 @@ static void say_which_neighbours_stay_out(struct dropper *d, uint32_t origin, st
 	uint32_t n = 0;
 
 	list_each (e, &d->in->engine->networks) {
-		struct place src = {.network = e->name, .bridge = e->bridge, .engine = e};
+		struct prefix subnet = e->ipam[ip_family(from.ip)].subnet;
+		struct place src = {
+			.network = e->name, .bridge = e->bridge, .engine = e, .net = subnet};
 
 		src.index = NONE;
-		if (e == dst.engine || !e->bridge || !prefix_covers(from, e->subnet) ||
+		if (e == dst.engine || !e->bridge || !prefix_covers(from, subnet) ||
 		    !(keeps_out(d, dst, e->bridge) || keeps_out(d, src, dst.bridge)))
 			continue;
 		first = first ? first : e->name;

@@ -105,7 +105,8 @@ uint64_t facts_digest(const struct facts *f)
 			     f->no_nf_tables,	   f->no_filter,	  f->handoff_top,
 			     f->elsewhere != NULL, f->bridges_unfiltered, f->direct_lost,
 			     f->drops_lost,	   f->six.exists,	  f->six.docker_user,
-			     f->six.docker_drops,  f->six.raw_drops,	  f->no_forward6 != NULL};
+			     f->six.docker_drops,  f->six.raw_drops,	  f->no_forward6 != NULL,
+			     f->six.direct_lost};
 	uint64_t hash = hash_more(HASH_START, bits, sizeof(bits));
 
 	for (uint32_t i = 0; f->were_containers && i < f->were_containers->n; i++)
@@ -116,7 +117,7 @@ uint64_t facts_digest(const struct facts *f)
 			hash = hash_more(hash, route->device, strlen(route->device));
 	hash = hash_word(hash, (uint64_t)f->variant << 32 | (uint64_t)f->direct << 16 |
 				       (uint64_t)f->backend);
-	hash = hash_word(hash, (uint64_t)f->six.variant);
+	hash = hash_word(hash, (uint64_t)f->six.direct << 16 | (uint64_t)f->six.variant);
 	return hash_word(hash, (uint64_t)f->mark_accept << 32 | f->mark_raw);
 }
 

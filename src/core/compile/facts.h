@@ -60,6 +60,10 @@ struct filter6 {
 	bool raw_drops;
 	uint32_t user_end, raw_end; /* as struct filter_view has them */
 	const char *open_why;	    /* where docker_drops is false: what is missing */
+	/* As in struct facts, of Docker's nftables backend: */
+	const struct bridges_view *bridges;
+	enum direct direct;
+	bool direct_lost;
 };
 
 /* Facts about the host that the compiler needs; probed by app/observe. */

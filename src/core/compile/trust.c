@@ -39,7 +39,8 @@ static const char *way_in(const struct trusting *in, struct prefix from)
 	const struct host_route *best = NULL;
 
 	list_each (route, &in->facts->routes)
-		if ((!route->to.len || prefix_covers(route->to, from)) &&
+		if ((route->to.len ? prefix_covers(route->to, from)
+				   : (route->to.ip.family == 6) == (from.ip.family == 6)) &&
 		    (!best || route->to.len > best->to.len))
 			best = route;
 	if (best)
@@ -62,7 +63,7 @@ struct place trusting_place(const struct trusting *in, struct prefix net, uint32
 		return place;
 	}
 	list_each (e, &in->engine->networks)
-		if (e->bridge && prefix_covers(e->subnet, net)) {
+		if (e->bridge && prefix_covers(e->ipam[ip_family(net.ip)].subnet, net)) {
 			place.network = e->name;
 			place.bridge = place.entrance = e->bridge;
 			place.engine = e;
@@ -167,7 +168,7 @@ static uint64_t pair_of(struct place a, struct place b)
 static void collect(struct truster *t)
 {
 	AUTO_RELEASE struct arena scratch = {0};
-	struct hash_set pairs = {0};
+	struct hash_set pairs = {0}, together = {0};
 
 	list_each (grant, &t->in->flows->grants) {
 		place_list from = trusting_sources(t->in, &scratch, grant);
@@ -175,11 +176,15 @@ static void collect(struct truster *t)
 
 		list_each (src, &from)
 			list_each (dst, &to) {
-				if (hash_set_has_or_add(&pairs, t->a, pair_of(*src, *dst)))
+				const uint64_t pair = pair_of(*src, *dst);
+				const uint8_t family = dst->net.ip.family;
+
+				if (hash_set_has_or_add(&pairs, t->a, hash_word(pair, family)))
 					continue;
 				*list_add(t->a, &t->entrances.pairs) =
 					(struct place_pair){*src, *dst};
-				if (trusting_stays_within(*src, *dst))
+				if (trusting_stays_within(*src, *dst) ||
+				    hash_set_has_or_add(&together, t->a, pair))
 					continue;
 				trust(t, *dst, *src);
 				if (dst->bridge)

@@ -284,9 +284,14 @@ bool gateway_mode_translates(const char *mode)
 	return !*mode || !strcmp(mode, "nat");
 }
 
-bool engine_network_translates(const struct engine_network *network)
+static const char *gateway_mode_of(const struct engine_network *network, uint8_t family)
 {
-	return gateway_mode_translates(engine_network_option(network, GATEWAY_MODE));
+	return engine_network_option(network, family == 6 ? GATEWAY_MODE6 : GATEWAY_MODE);
+}
+
+bool engine_network_translates(const struct engine_network *network, uint8_t family)
+{
+	return gateway_mode_translates(gateway_mode_of(network, family));
 }
 
 bool gateway_mode_is_open(const char *mode)
@@ -294,7 +299,7 @@ bool gateway_mode_is_open(const char *mode)
 	return !strcmp(mode, "nat-unprotected");
 }
 
-bool engine_network_is_open(const struct engine_network *network)
+bool engine_network_is_open(const struct engine_network *network, uint8_t family)
 {
-	return gateway_mode_is_open(engine_network_option(network, GATEWAY_MODE));
+	return gateway_mode_is_open(gateway_mode_of(network, family));
 }

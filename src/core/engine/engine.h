@@ -100,8 +100,9 @@ const char *engine_network_option(const struct engine_network *network, const ch
 bool gateway_mode_translates(const char *mode);
 /* Left open by whoever made it: nat-unprotected. */
 bool gateway_mode_is_open(const char *mode);
-bool engine_network_translates(const struct engine_network *network);
-bool engine_network_is_open(const struct engine_network *network);
+/* In one family: 4 or 6. */
+bool engine_network_translates(const struct engine_network *network, uint8_t family);
+bool engine_network_is_open(const struct engine_network *network, uint8_t family);
 
 enum docker_firewall {
 	DOCKER_FIREWALL_UNKNOWN,

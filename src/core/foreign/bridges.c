@@ -7,7 +7,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-#define TABLE	  "table ip docker-bridges"
 #define FORWARD	  "filter-FORWARD"
 #define RAW	  "raw-PREROUTING"
 #define IN_MAP	  "filter-forward-in-jumps"
@@ -15,7 +14,7 @@
 #define IN_CHAIN  "filter-forward-in__"
 #define OUT_CHAIN "filter-forward-out__"
 
-enum { IP4_DADDR = 16, LOOPBACK = 127 };
+enum { IP4_DADDR = 16, IP6_DADDR = 24, LOOPBACK = 127 };
 
 /* --- a rule --- */
 
@@ -31,7 +30,7 @@ struct docker_rule {
 	bool not_in_some;			  /* iifname != { … } */
 	bool of_mark;
 	uint32_t mark, mask;
-	uint8_t daddr[4]; /* ip daddr …; all zero: none */
+	struct ip daddr; /* ip daddr …; family 0: none */
 };
 
 static uint32_t host_word(struct attrs value)
@@ -60,11 +59,11 @@ static enum loaded look_at_meta(struct attrs data)
 static enum loaded look_at_payload(struct attrs data)
 {
 	bool network = attr_be32(attr_find(data, NFTA_PAYLOAD_BASE)) == NFT_PAYLOAD_NETWORK_HEADER;
-	bool four = attr_be32(attr_find(data, NFTA_PAYLOAD_LEN)) == 4;
+	uint32_t len = attr_be32(attr_find(data, NFTA_PAYLOAD_LEN));
+	uint32_t offset = attr_be32(attr_find(data, NFTA_PAYLOAD_OFFSET));
+	bool whole = (len == 4 && offset == IP4_DADDR) || (len == 16 && offset == IP6_DADDR);
 
-	return network && four && attr_be32(attr_find(data, NFTA_PAYLOAD_OFFSET)) == IP4_DADDR
-		       ? DADDR
-		       : OTHER;
+	return network && whole ? DADDR : OTHER;
 }
 
 static void look_at_cmp(struct docker_rule *r, struct attrs data, enum loaded loaded)
@@ -77,9 +76,10 @@ static void look_at_cmp(struct docker_rule *r, struct attrs data, enum loaded lo
 		foreign_take_name(r->not_in, value);
 	else if (loaded == OUT_NAME && !equal)
 		foreign_take_name(r->not_out, value);
-	else if (loaded == DADDR && equal && value.len == sizeof(r->daddr))
-		memcpy(r->daddr, value.bytes, sizeof(r->daddr));
-	else if (loaded == MARK && equal) {
+	else if (loaded == DADDR && equal && (value.len == 4 || value.len == 16)) {
+		r->daddr.family = value.len == 4 ? 4 : 6;
+		memcpy(r->daddr.bytes, value.bytes, value.len);
+	} else if (loaded == MARK && equal) {
 		r->of_mark = true;
 		r->mark = host_word(value);
 	}
@@ -182,6 +182,11 @@ static void view_forward(struct bridges_view *view, struct arena *a, const struc
 	}
 }
 
+static bool is_loopback(struct ip ip)
+{
+	return ip.family == 4 ? ip.bytes[0] == LOOPBACK : !ip_half(&ip, 0) && ip_half(&ip, 1) == 1;
+}
+
 /* Ports that are published on a loopback address are dropped there, too: they say nothing here. */
 static void view_raw(struct bridges_view *view, struct arena *a, const struct ruleset *table)
 {
@@ -192,8 +197,8 @@ static void view_raw(struct bridges_view *view, struct arena *a, const struct ru
 	list_each (rule, &chain->rules) {
 		struct docker_rule r = look_at(rule, a);
 
-		view->drops_direct |= r.verdict == NF_DROP && r.daddr[0] &&
-				      r.daddr[0] != LOOPBACK && (r.not_in_some || *r.not_in);
+		view->drops_direct |= r.verdict == NF_DROP && r.daddr.family &&
+				      !is_loopback(r.daddr) && (r.not_in_some || *r.not_in);
 	}
 }
 
@@ -278,7 +283,8 @@ void bridges_view(struct bridges_view *view, struct arena *a, const struct rules
 {
 	interfaces names = {0};
 
-	*view = (struct bridges_view){.exists = table->exists,
+	*view = (struct bridges_view){.family = table->family == NFPROTO_IPV6 ? 6 : 4,
+				      .exists = table->exists,
 				      .dormant = table->flags & NFT_TABLE_F_DORMANT};
 	if (!view->exists || view->dormant)
 		return;
@@ -311,17 +317,22 @@ const struct bridge_rules *bridges_find(const struct bridges_view *view, const c
 
 /* --- what is missing --- */
 
+const char *bridges_table(const struct bridges_view *view)
+{
+	return view->family == 6 ? "table ip6 docker-bridges" : "table ip docker-bridges";
+}
+
 /* One direction of one bridge. */
-static const char *lack(struct arena *a, const char *chain, const char *map, bool forward,
-			bool asked, bool drops, const char *bridge)
+static const char *lack(struct arena *a, const char *table, const char *chain, const char *map,
+			bool forward, bool asked, bool drops, const char *bridge)
 {
 	if (!forward)
-		return "chain " FORWARD " of " TABLE " lacks its rules";
+		return arena_printf(a, "chain " FORWARD " of %s lacks its rules", table);
 	if (!asked)
-		return arena_printf(a, "map %s of " TABLE " does not lead to chain %s%s", map,
+		return arena_printf(a, "map %s of %s does not lead to chain %s%s", map, table,
 				    chain, bridge);
 	if (!drops)
-		return arena_printf(a, "chain %s%s of " TABLE " lacks its drop", chain, bridge);
+		return arena_printf(a, "chain %s%s of %s lacks its drop", chain, bridge, table);
 	return NULL;
 }
 
@@ -330,18 +341,18 @@ const char *bridges_lack(const struct bridges_view *view, struct arena *a, const
 {
 	static const struct bridge_rules none;
 	const struct bridge_rules *b = bridges_find(view, bridge);
-	const char *missing;
+	const char *missing, *table = bridges_table(view);
 
 	if (!view->exists)
-		return TABLE " is not there";
+		return arena_printf(a, "%s is not there", table);
 	if (view->dormant)
-		return TABLE " is dormant";
+		return arena_printf(a, "%s is dormant", table);
 	b = b ? b : &none;
-	missing = lack(a, IN_CHAIN, IN_MAP, view->in, b->asked_in, b->drops || b->drops_foreign,
-		       bridge);
+	missing = lack(a, table, IN_CHAIN, IN_MAP, view->in, b->asked_in,
+		       b->drops || b->drops_foreign, bridge);
 	if (missing || !internal)
 		return missing;
-	return lack(a, OUT_CHAIN, OUT_MAP, view->out, b->asked_out, b->drops_out, bridge);
+	return lack(a, table, OUT_CHAIN, OUT_MAP, view->out, b->asked_out, b->drops_out, bridge);
 }
 
 static const char *say_open(struct arena *a, const char *what, const char *name, const char *why)
@@ -350,14 +361,20 @@ static const char *say_open(struct arena *a, const char *what, const char *name,
 			    what, name, why);
 }
 
+static bool has_family(const struct engine_network *network, uint8_t family)
+{
+	return family == 6 ? network->ipv6 : network->subnet.ip.family == 4;
+}
+
 static const char *open_network(const struct bridges_view *view, struct arena *a,
 				const struct engine *engine, const interfaces *devices)
 {
 	list_each (network, &engine->networks) {
 		const char *missing;
 
-		if (!network->bridge || network->subnet.ip.family != 4 ||
-		    engine_network_is_open(network) || !interfaces_have(devices, network->bridge))
+		if (!network->bridge || !has_family(network, view->family) ||
+		    engine_network_is_open(network, view->family) ||
+		    !interfaces_have(devices, network->bridge))
 			continue;
 		missing = bridges_lack(view, a, network->bridge, network->internal);
 		if (missing)
@@ -386,8 +403,10 @@ const char *bridges_open(const struct bridges_view *view, struct arena *a,
 			 const struct engine *engine, const interfaces *devices)
 {
 	if (!view->exists)
-		return "Docker's " TABLE " is not there (flushed, or --iptables=false); if it "
-		       "should be, restart dockerd";
+		return arena_printf(a,
+				    "Docker's %s is not there (flushed, or --ip%stables=false); if "
+				    "it should be, restart dockerd",
+				    bridges_table(view), view->family == 6 ? "6" : "");
 	return engine->up ? open_network(view, a, engine, devices) : open_bridge(view, a, devices);
 }
 
@@ -403,20 +422,21 @@ bool bridges_take_mark(const struct bridges_view *view)
 	return some;
 }
 
-static bool expects_drop(const struct engine *engine, const struct engine_endpoint *endpoint)
+static bool expects_drop(const struct engine *engine, const struct engine_endpoint *endpoint,
+			 uint8_t family)
 {
 	const struct engine_network *network = engine_find_network(engine, endpoint->network);
 
-	return endpoint->ip.family == 4 && network && network->bridge && !network->internal &&
-	       engine_network_translates(network);
+	return (family == 6 ? endpoint->ip6 : endpoint->ip).family == family && network &&
+	       network->bridge && !network->internal && engine_network_translates(network, family);
 }
 
-bool bridges_expect_direct_drops(const struct engine *engine)
+bool bridges_expect_direct_drops(const struct engine *engine, uint8_t family)
 {
 	list_each (container, &engine->containers)
 		if (container->running)
 			list_each (endpoint, &container->endpoints)
-				if (expects_drop(engine, endpoint))
+				if (expects_drop(engine, endpoint, family))
 					return true;
 	return false;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Docker's own nf_tables backend (Docker Engine >= 29): table `ip docker-bridges`, as far as we
- * must understand it. Seen with 29.7.2; BR stands for a bridge:
+ * Docker's own nf_tables backend (Docker Engine >= 29): tables `ip docker-bridges` and
+ * `ip6 docker-bridges`, as far as we must understand them. Seen with 29.7.2; BR stands for a
+ * bridge:
  *
  *     filter-FORWARD           hook forward: oifname vmap @filter-forward-in-jumps
  *                                            iifname vmap @filter-forward-out-jumps
@@ -34,15 +35,18 @@ struct bridge_rules {
 };
 
 struct bridges_view {
-	bool exists;  /* the table does … */
-	bool dormant; /* … and nothing of it is in force */
-	bool in, out; /* filter-FORWARD asks the maps for what goes to, and comes from, bridges */
+	uint8_t family; /* 4 or 6: of `ip` or `ip6` */
+	bool exists;	/* the table does … */
+	bool dormant;	/* … and nothing of it is in force */
+	bool in, out;	/* filter-FORWARD asks the maps for what goes to, and comes from, bridges */
 	bool drops_direct; /* raw-PREROUTING drops for one container at least */
 	/* Names filter-FORWARD's first rule: another one once dockerd starts. 0: there is none. */
 	uint64_t written;
 	LIST(struct bridge_rules) bridges; /* sorted */
 };
 
+/* "table ip6 docker-bridges" */
+const char *bridges_table(const struct bridges_view *view);
 /* Chains and maps whose rules and elements a view needs. */
 bool bridges_part_matters(const char *name);
 /* mark: our accept bit. */
@@ -68,4 +72,4 @@ const char *bridges_open(const struct bridges_view *view, struct arena *a,
 bool bridges_take_mark(const struct bridges_view *view);
 
 /* A container runs for which raw-PREROUTING drops, unless dockerd has --allow-direct-routing. */
-bool bridges_expect_direct_drops(const struct engine *engine);
+bool bridges_expect_direct_drops(const struct engine *engine, uint8_t family);

@@ -7,9 +7,10 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-#define ZONES	 "filter_FORWARD_ZONES"
-#define POLICIES "filter_FORWARD_POLICIES_pre"
-#define TARGETS	 "filter_FWD_"
+#define ZONES	   "filter_FORWARD_ZONES"
+#define POLICIES   "filter_FORWARD_POLICIES_pre"
+#define TARGETS	   "filter_FWD_"
+#define PREROUTING "filter_PREROUTING"
 
 /* An interface in a rule is `meta`, `cmp`; then the verdict. */
 enum { EXPRS_OF_ANYBODY = 1, EXPRS_OF_ONE = 3 };
@@ -25,7 +26,7 @@ bool firewalld_chain_matters(const char *chain)
 {
 	static const char *const parts[] = {"_pre", "_log", "_deny", "_allow", "_post"};
 
-	if (!strcmp(chain, ZONES) || !strcmp(chain, POLICIES))
+	if (!strcmp(chain, ZONES) || !strcmp(chain, POLICIES) || !strcmp(chain, PREROUTING))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
 		if (ends(chain, parts[i]))
@@ -67,12 +68,32 @@ static void view_chain(struct firewalld *view, struct arena *a, const struct rul
 	interfaces_sort(some);
 }
 
+/* fib saddr . iif oif missing drop; without the interface it would be loose. */
+static bool filters_sources(const struct rule *rule)
+{
+	struct attrs rest = {rule->exprs, rule->exprs_len}, data;
+	const uint32_t wanted = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF;
+	bool strict = false;
+	const char *name;
+
+	while (foreign_next_expr(&rest, &name, &data))
+		strict |= !strcmp(name, "fib") &&
+			  (attr_be32(attr_find(data, NFTA_FIB_FLAGS)) & wanted) == wanted;
+	return strict && foreign_look_at(rule).verdict == NF_DROP;
+}
+
 void firewalld_view(struct firewalld *view, struct arena *a, const struct ruleset *table)
 {
+	const struct chain *pre;
+
 	*view = (struct firewalld){.stands = table->exists};
 	view->refuses = ruleset_find_chain(table, ZONES) != NULL;
 	view_chain(view, a, table, ZONES, false);
 	view_chain(view, a, table, POLICIES, true);
+	pre = ruleset_find_chain(table, PREROUTING);
+	if (pre)
+		list_each (rule, &pre->rules)
+			view->filters_sources6 |= filters_sources(rule);
 }
 
 bool firewalld_forwards(const struct firewalld *view, const char *in, const char *out)

@@ -16,6 +16,8 @@ struct firewalld {
 	bool lets_all_out, lets_all_in; /* for interfaces that it does not name */
 	interfaces lets_out;		/* their zone accepts everything that comes from them */
 	interfaces lets_in;		/* a policy accepts everything that goes to them */
+	/* IPv6_rpfilter=yes: it drops what it would answer by another interface */
+	bool filters_sources6;
 };
 
 /* Chains of the table whose rules we read. */

@@ -239,6 +239,10 @@ static const char *network_left_out(const struct filter_view *view, const struct
 const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct engine *engine,
 				    struct arena *a)
 {
+	if (!view->docker_isolation && engine->major >= FIRST_WITH_IP6TABLES)
+		return "Docker's own drops of IPv6 do not stand (flushed, or --ip6tables=false); "
+		       "if "
+		       "they should, restart dockerd";
 	if (!view->docker_isolation)
 		return "Docker writes no rules of IPv6 here (before 27 only with --ip6tables)";
 	if (!view->drops_by_bridge && !view->forward_drop)

@@ -69,6 +69,8 @@ void handoff_view_text(struct filter_view *view, struct arena *a, uint8_t family
  */
 const char *handoff_view_opens(const struct filter_view *view, const struct engine *engine,
 			       struct arena *a);
+/* Docker writes rules of IPv6 unless it is told not to; before only with --ip6tables. */
+enum { FIRST_WITH_IP6TABLES = 27 };
 /* handoff_view_opens for ip6tables, for networks that have IPv6. */
 const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct engine *engine,
 				    struct arena *a);

@@ -15,6 +15,7 @@ struct search {
 	opening_list *found;
 	struct arena *a;
 	enum variant variant;
+	uint8_t family;
 	const char *table;
 	plain_chains chains;
 	const struct managed *managed;
@@ -106,7 +107,8 @@ static void add(struct search *s, const struct plain *p)
 		if (!strcmp(o->table, s->table) && !strcmp(o->rule, p->text))
 			return;
 	if (s->found->n < MAX_FOUND)
-		*list_add(s->a, s->found) = (struct opening){s->variant, s->table, p->text};
+		*list_add(s->a, s->found) =
+			(struct opening){s->variant, s->family, s->table, p->text};
 }
 
 static void search_filter(struct search *s, const struct plain_chain *chain, struct path path,
@@ -156,13 +158,14 @@ static const struct plain_chain *begin(struct search *s, const char *save, const
 	return plain_find_chain(&s->chains, chain);
 }
 
-void openings_find(opening_list *found, struct arena *a, enum variant variant, const char *save,
-		   const struct managed *managed)
+void openings_find(opening_list *found, struct arena *a, enum variant variant, uint8_t family,
+		   const char *save, const struct managed *managed)
 {
-	struct search s = {.found = found, .a = a, .variant = variant, .managed = managed};
+	struct search s = {
+		.found = found, .a = a, .variant = variant, .family = family, .managed = managed};
 	const struct plain_chain *chain = begin(&s, save, "filter", "FORWARD");
 
-	if (chain)
+	if (chain && !managed->closed)
 		search_filter(&s, chain, (struct path){0}, 0);
 	chain = begin(&s, save, "nat", "PREROUTING");
 	if (chain)

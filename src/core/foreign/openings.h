@@ -11,19 +11,22 @@
 #include "core/foreign/variant.h"
 #include "core/ruleset/interfaces.h"
 
-/* What is managed, and the engine's bridges. */
+/* What is managed in one family, and the engine's bridges. */
 struct managed {
 	LIST(struct prefix) subnets;
-	interfaces bridges; /* of the managed networks, sorted */
+	interfaces bridges; /* of the managed networks that have it, sorted */
 	interfaces docker;  /* bridges of all the engine's networks, sorted */
+	/* harborwall closes them, Docker does not: an accept opens nothing, a translation does */
+	bool closed;
 };
 
 struct opening {
 	enum variant variant;
+	uint8_t family;		  /* 4, or 6: of ip6tables */
 	const char *table, *rule; /* as iptables-save prints it */
 };
 typedef LIST(struct opening) opening_list;
 
-/* Appends those found in the output of iptables-save. */
-void openings_find(opening_list *found, struct arena *a, enum variant variant, const char *save,
-		   const struct managed *managed);
+/* Appends those found in the output of iptables-save, or of ip6tables-save for family 6. */
+void openings_find(opening_list *found, struct arena *a, enum variant variant, uint8_t family,
+		   const char *save, const struct managed *managed);

@@ -146,8 +146,8 @@ static uint32_t whose(const struct plain *p, const char *table, const char *chai
 	return NONE;
 }
 
-void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, const char *save,
-		    const struct flows *flows)
+void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, uint8_t family,
+		    const char *save, const struct flows *flows)
 {
 	const char *table = "", *chain;
 
@@ -162,6 +162,7 @@ void leftovers_find(leftover_list *found, struct arena *a, enum variant variant,
 			continue;
 		origin = whose(&p, table, chain, flows);
 		if (origin != NONE)
-			*list_add(a, found) = (struct leftover){variant, table, p.text, origin};
+			*list_add(a, found) =
+				(struct leftover){variant, family, table, p.text, origin};
 	}
 }

@@ -13,6 +13,7 @@
 /* An unmanaged rule that duplicates a policy. */
 struct leftover {
 	enum variant variant;
+	uint8_t family; /* 4, or 6: of ip6tables */
 	const char *table;
 	const char *rule; /* as iptables-save prints it: "-A DOCKER-USER -s …" */
 	uint32_t origin;  /* the policy that says the same */
@@ -20,5 +21,5 @@ struct leftover {
 typedef LIST(struct leftover) leftover_list;
 
 /* Appends those in what iptables-save printed. */
-void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, const char *save,
-		    const struct flows *flows);
+void leftovers_find(leftover_list *found, struct arena *a, enum variant variant, uint8_t family,
+		    const char *save, const struct flows *flows);

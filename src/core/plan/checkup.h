@@ -17,5 +17,15 @@ const struct host_prefix *checkup_find_overlap(const struct observed *seen, stru
 /* The kernel uses the larger of the values for "all" and for the interface; 1 is strict. */
 bool checkup_is_strict(long rp_filter_of_all, long own);
 
+/*
+ * A rule in this output of ip6tables-save drops what it would answer by another interface
+ * (firewalld's iptables backend with IPv6_rpfilter=yes; anybody).
+ */
+bool checkup_filters_sources(const char *save);
+/*
+ * FORWARD in this output of ip6tables-save drops what comes from there by one interface and leaves
+ * by another; out NULL: unknown.
+ */
+bool checkup_forward_drops(const char *save, struct prefix from, const char *in, const char *out);
 /* A container named like the tool that we replace. */
 bool checkup_is_network_go(const struct engine_container *container);

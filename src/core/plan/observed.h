@@ -25,7 +25,8 @@ struct observed {
 	struct state
 		have; /* spaces[0] is the host; attachments and networks come from the engine */
 	LIST(struct host_prefix) host_prefixes;
-	const char *default_device; /* of the host's default route, or NULL */
+	const char *default_device;  /* of the host's default route, or NULL */
+	const char *default_device6; /* the same of IPv6, where the file has it */
 	LIST(struct named_interface) interfaces;
 	LIST(struct kept_endpoint) kept; /* removed earlier and not created again yet */
 	LIST(struct kept_network) kept_networks;

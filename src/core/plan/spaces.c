@@ -281,7 +281,7 @@ static void diff_chains_of(struct differ *d, uint32_t want, uint32_t have, enum 
 	step->family = family;
 	step->moves = !changes.added && !changes.rewritten && !changes.removed;
 	step->restore = arena_strdup(d->a, buf_text(&text));
-	step->text = chains_text(d, h, ipt_tool(variant, family), &changes);
+	step->text = chains_text(d, h, variant_tool(variant, family), &changes);
 	step->why = remove ? "no longer used" : origins_of_chains(d, w, family);
 }
 
@@ -343,12 +343,13 @@ static void say_leftover(struct differ *d, const struct space *space, const stru
 	finding_add(
 		&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
 		"an unmanaged rule duplicates policies[%u] and would remain after you delete it: "
-		"iptables-%s -t %s %s; apply --adopt removes it",
-		l->origin, variant_names[l->variant], l->table, l->rule);
+		"%s -t %s %s; apply --adopt removes it",
+		l->origin, variant_tool(l->variant, l->family), l->table, l->rule);
 }
 
-/* One restore per variant, when our own rules are in place. */
-static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum variant variant)
+/* One restore per variant and family, when our own rules are in place. */
+static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum variant variant,
+			    uint8_t family)
 {
 	const struct space *h = &d->seen->have.spaces.items[have];
 	AUTO_BUF struct buf text = {0};
@@ -357,7 +358,7 @@ static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum
 	struct step *step;
 
 	list_each (l, &h->leftovers) {
-		if (l->variant != variant)
+		if (l->variant != variant || l->family != family)
 			continue;
 		if (strcmp(table, l->table) != 0)
 			buf_printf(&text, "%s*%s\n", n ? "COMMIT\n" : "", l->table);
@@ -370,10 +371,10 @@ static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum
 	buf_puts(&text, "COMMIT\n");
 	step = space_step(d, STEP_ADOPT, '-', "leftover", want, have);
 	step->variant = variant;
-	step->family = 4;
+	step->family = family;
 	step->restore = arena_strdup(d->a, buf_text(&text));
-	step->text = arena_printf(d->a, "%s: %u unmanaged rule%s of iptables-%s", space_name(h), n,
-				  n == 1 ? "" : "s", variant_names[variant]);
+	step->text = arena_printf(d->a, "%s: %u unmanaged rule%s of %s", space_name(h), n,
+				  n == 1 ? "" : "s", variant_tool(variant, family));
 	step->why = "they duplicate ours";
 }
 
@@ -385,7 +386,8 @@ static void diff_leftovers(struct differ *d, uint32_t want, uint32_t have)
 		finding_add(&d->plan->findings, d->a, FINDING_WARNING, NONE, h->container,
 			    "unmanaged rules could not be looked for: %s", h->not_searched);
 	for (enum variant v = VARIANT_NFT; d->plan->adopt && v <= VARIANT_LEGACY; v++)
-		adopt_leftovers(d, want, have, v);
+		each_family (family)
+			adopt_leftovers(d, want, have, v, family);
 	if (!d->plan->adopt)
 		list_each (l, &h->leftovers)
 			say_leftover(d, h, l);

@@ -85,7 +85,7 @@ static const char *bridge_of(const struct examiner *x, struct prefix net, uint32
 	if (network != NONE)
 		return x->bridges[network];
 	list_each (e, &x->d->seen->engine->networks)
-		if (e->bridge && prefix_covers(e->subnet, net))
+		if (e->bridge && prefix_covers(e->ipam[ip_family(net.ip)].subnet, net))
 			return e->bridge;
 	return NULL;
 }
