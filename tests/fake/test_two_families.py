@@ -203,6 +203,21 @@ def test_a_draft_has_both_families_and_plans_nothing(case, engine):
     assert "nothing to do" in case.run("plan").stdout
 
 
+def test_ipv6_that_stands_open_and_that_the_file_does_not_name_is_told(case, engine):
+    engine.add_network("web", pools=[POOL4, POOL6], subnet6="yes")
+    told = 'networks.web: the Docker network "web" has fd00:103::/64, which the file does not name and which is open to everybody'
+    four = {**DUAL, "networks": {"web": {"subnet": "172.18.103.0/24"}}, "ips": {"172.18.103.2": {"container_name": "proxy"}}, "policies": []}
+    case.write(four)
+    assert told in (done := case.run("plan")).stdout + done.stderr, done.stdout + done.stderr
+    assert 'write "subnet6": "fd00:103::/64"' in done.stdout + done.stderr
+    four["networks"]["web"]["isolation"] = "open"
+    case.write(four)
+    assert told not in (done := case.run("plan")).stdout + done.stderr
+    four["networks"]["web"] = DUAL["networks"]["web"]
+    case.write(four)
+    assert told not in (done := case.run("plan")).stdout + done.stderr
+
+
 # --- the iptables backends ---
 
 @pytest.fixture(params=["iptables-nft", "iptables-legacy"])

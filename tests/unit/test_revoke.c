@@ -299,6 +299,44 @@ TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
 	assert_int_equal(fate(&a, &r, gone), FATE_ENDS);
 }
 
+/* An entry does not say which one its connection came in by. */
+TEST(a_connection_ends_unless_each_interface_that_let_it_in_still_does)
+{
+	static const struct {
+		const char *earlier[2], *now[2];
+		enum fate fate;
+	} cases[] = {
+		{{"eth0"}, {"eth0"}, FATE_LIVES},
+		{{"eth0"}, {"eth1"}, FATE_MUTED},
+		{{"eth0"}, {"eth1", "eth0"}, FATE_LIVES},
+		{{"eth0", "eth1"}, {"eth1"}, FATE_MUTED},
+		{{"eth0"}, {""}, FATE_LIVES}, /* "": whatever the interface */
+		{{""}, {"eth0"}, FATE_MUTED},
+		{{"eth0"}, {NULL}, FATE_MUTED},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct change r = {.mutes = true};
+
+		for (int k = 0; k < 2; k++) {
+			const char *const named[] = {cases[i].earlier[k], cases[i].now[k]};
+			struct flows *of[] = {&r.earlier, &r.now};
+
+			for (size_t f = 0; f < COUNT_OF(of); f++) {
+				if (!named[f])
+					continue;
+				allow(&a, of[f], "192.0.2.0/24", "172.18.1.2/32",
+				      (struct traffic){IPPROTO_TCP, 80, 90});
+				of[f]->grants.items[of[f]->grants.n - 1].iface =
+					*named[f] ? named[f] : NULL;
+			}
+		}
+		assert_int_equal(fate(&a, &r, direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80)),
+				 cases[i].fate);
+	}
+}
+
 TEST(where_neither_end_can_begin_anything_the_entry_goes)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -405,6 +443,7 @@ int main(void)
 		cmocka_unit_test(what_rules_admit_reads_back_out_of_both_languages),
 		cmocka_unit_test(what_random_policies_admit_reads_back_out_of_the_rules),
 		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),
+		cmocka_unit_test(a_connection_ends_unless_each_interface_that_let_it_in_still_does),
 		cmocka_unit_test(where_neither_end_can_begin_anything_the_entry_goes),
 		cmocka_unit_test(datagrams_that_a_translation_leads_elsewhere_are_translated_anew),
 		cmocka_unit_test(

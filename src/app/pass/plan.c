@@ -117,8 +117,11 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 			continue;
 		diag_add(&g->diags, SEVERITY_WARNING,
 			 go_to_line(&line, texts, g->config.policies.items[i].line), path,
-			 "no effect: earlier policies admit all of it, or its two ends cannot "
-			 "reach each other; remove it");
+			 g->config.policies.items[i].iface
+				 ? "no effect: earlier policies admit all of it, or nothing of "
+				   "\"from\" comes in by \"iface\"; remove it"
+				 : "no effect: earlier policies admit all of it, or its two ends "
+				   "cannot reach each other; remove it");
 		said++;
 	}
 }

@@ -22,16 +22,8 @@ struct needs {
 	bool has_ipv6;	   /* some of these are */
 	struct ip gateway; /* of all its declared seats of IPv4; family 0: they differ, or have none
 			    */
-	uint64_t *crossed; /* where its crossings are, a bit by the network's place in by_subnet */
-	uint32_t n_crossed;
+	uint32_t n_crossed; /* networks that it reaches through its one gateway */
 };
-
-enum { WORD = 64 };
-
-static uint32_t words_of_networks(const struct config *config)
-{
-	return (config->n_by_subnet + WORD - 1) / WORD;
-}
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
@@ -77,10 +69,6 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 	r.no_routes_needed = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->networks.n; i++)
 		r.no_routes_needed[i] = OPENS_AS_THIS;
-	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
-	for (uint32_t i = 0; i < config->n_by_subnet; i++)
-		if (config->by_subnet[i].subnet.ip.family == 4)
-			r.place_of_network[config->by_subnet[i].network] = i;
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
 	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
@@ -137,20 +125,14 @@ static uint32_t network_of(const struct routes *routes, struct prefix dst)
 static void cross(struct routes *routes, uint32_t node, uint32_t network, enum strength strength,
 		  uint32_t origin)
 {
-	struct needs *needs = &routes->of_node[node];
-	uint32_t place = routes->place_of_network[network];
+	enum strength before = routes_strongest(routes, node, network);
 
-	if (routes_strongest(routes, node, network) >= strength)
+	if (before >= strength)
 		return; /* one as strong was there before */
-	if (!routes->crossings[node]) {
+	if (!routes->crossings[node])
 		routes->crossings[node] =
 			arena_array(routes->a, uint32_t, routes->config->networks.n);
-		needs->crossed =
-			arena_array(routes->a, uint64_t, words_of_networks(routes->config));
-	}
-	if (!(needs->crossed[place / WORD] >> place % WORD & 1))
-		needs->n_crossed++;
-	needs->crossed[place / WORD] |= (uint64_t)1 << place % WORD;
+	routes->of_node[node].n_crossed += !before;
 	routes->crossings[node][network] = origin << STRENGTH_BITS | strength;
 }
 
@@ -442,23 +424,22 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 {
 	const struct config *config = routes->config;
 	const struct needs *needs = &routes->of_node[node];
-	uint32_t words = words_of_networks(config);
 
 	if (!space->routes.n)
 		list_reserve(a, &space->routes, needs->n_crossed);
-	for (uint32_t w = 0; w < words; w++)
-		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
-			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
-			uint32_t network = config->by_subnet[place].network;
+	for (uint32_t i = 0; i < config->n_by_subnet; i++) {
+		uint32_t network = config->by_subnet[i].network;
+		enum strength strength = routes_strongest(routes, node, network);
 
-			add(&routes->nodes->list.items[node], a, space,
-			    (struct route){.dst = config->networks.items[network].subnet,
-					   .via = needs->gateway,
-					   .origin = routes->crossings[node][network] >>
-						     STRENGTH_BITS,
-					   .table = TABLE_MAIN},
-			    routes_strongest(routes, node, network));
-		}
+		if (config->by_subnet[i].subnet.ip.family != 4 || !strength)
+			continue;
+		add(&routes->nodes->list.items[node], a, space,
+		    (struct route){.dst = config->by_subnet[i].subnet,
+				   .via = needs->gateway,
+				   .origin = routes->crossings[node][network] >> STRENGTH_BITS,
+				   .table = TABLE_MAIN},
+		    strength);
+	}
 }
 
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,

@@ -76,6 +76,7 @@ static void take_grant(struct flows *flows, struct arena *a, uint8_t family, con
 	*list_add(a, &flows->grants) = (struct grant){
 		.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"), family)),
 		.to = one_peer(a, dst),
+		.iface = word(a, line, "-i"),
 		.matches = match,
 		.n_matches = 1,
 		.origin = NONE};

@@ -15,6 +15,7 @@
 /* What is admitted, as one rule says it. */
 struct admitted {
 	const struct peer *src, *dst;
+	const char *iface; /* by which it comes in; NULL: any */
 	struct traffic match;
 	uint32_t origin;
 };
@@ -129,7 +130,7 @@ static void lay_out(struct writer *w, const struct flows *flows, const struct gr
 				continue; /* it does not pass the host's forward path */
 			for (uint32_t m = 0; m < grant->n_matches; m++)
 				*list_add(w->a, &w->pairs) = (struct admitted){
-					src, dst, grant->matches[m], grant->origin};
+					src, dst, grant->iface, grant->matches[m], grant->origin};
 		}
 }
 
@@ -200,9 +201,10 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
 		      bool reply, const char *verdict)
 {
-	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s",
+	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s%s",
 		     address(w, "-s", reply ? p->dst->net : p->src->net),
 		     address(w, "-d", reply ? p->src->net : p->dst->net),
+		     reply ? "" : interface(w, "-i", p->iface),
 		     traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
 }
 
@@ -281,8 +283,16 @@ static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
 
 static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct admitted *p)
 {
-	ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
-		     entry(w, p->src->net, p->dst->net, p->match));
+	static const char *const directions[][2] = {{"-i", "ORIGINAL"}, {"-o", "REPLY"}};
+	const char *said = entry(w, p->src->net, p->dst->net, p->match);
+
+	if (!p->iface)
+		ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+			     said);
+	for (size_t i = 0; p->iface && i < COUNT_OF(directions); i++)
+		ipt_add_rule(chain, w->a, p->origin,
+			     "%s-m conntrack %s--ctdir %s -g " IPT_PREFIX "-ADMIT",
+			     interface(w, directions[i][0], p->iface), said, directions[i][1]);
 }
 
 /* Policies whose subjects are on one network. */

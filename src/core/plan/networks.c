@@ -210,6 +210,22 @@ static void warn_of_pool(struct differ *d, const struct network *n, const struct
 	}
 }
 
+/* The file says IPv4 alone, so we close nothing of IPv6; on engines before 27 nobody does. */
+static void warn_of_open_ipv6(struct differ *d, const struct network *n,
+			      const struct engine_network *e)
+{
+	const struct facts *f = d->seen->facts;
+
+	if (n->subnet6.ip.family || n->isolation == ISOLATION_OPEN || !e->bridge ||
+	    !has_family(e, FAMILY_6) || !f->six.open_why)
+		return;
+	warning(d, differ_path(d, "networks", n->key),
+		"the Docker network \"%s\" has %s, which the file does not name and which is open "
+		"to everybody: %s; write \"subnet6\": \"%s\"%s, and harborwall closes it",
+		n->name, prefix_format(e->subnet6).s, f->six.open_why, prefix_format(e->subnet6).s,
+		f->backend == BACKEND_NFTABLES ? "" : " and use the nftables backend");
+}
+
 const char *differ_subnets(struct differ *d, const struct ipam *ipam)
 {
 	const char *text = "";
@@ -251,6 +267,7 @@ static uint32_t diff_standing(struct differ *d, uint32_t i, const struct engine_
 	if (!differing && !more_open(n, e)) {
 		replacement_is_needless(d, n, e);
 		warn_of_pool(d, n, e);
+		warn_of_open_ipv6(d, n, e);
 		return NONE;
 	}
 	if (replacement_is_due(d, n, e)) {

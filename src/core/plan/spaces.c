@@ -69,16 +69,26 @@ static bool same_routes(const struct space *a, const struct space *b)
 	return true;
 }
 
-static const char *route_text(struct differ *d, const struct space *space,
-			      const struct route *route)
+/* The first in full, the others counted: there may be thousands. */
+static const char *routes_text(struct differ *d, const struct space *space, const struct step *step)
 {
-	const struct ip_text dst = prefix_format(route->dst);
-	const struct ip_text via =
-		route->via.family ? ip_format(route->via) : (struct ip_text){"its own device"};
-	const char *table =
-		route->table == TABLE_MAIN ? "" : arena_printf(d->a, " table %u", route->table);
+	AUTO_BUF struct buf text = {0};
 
-	return arena_printf(d->a, "%s: %s via %s%s", space_name(space), dst.s, via.s, table);
+	buf_printf(&text, "%s: ", space_name(space));
+	route_print(&text, step->routes.items[0]);
+	if (step->routes.n > 1)
+		buf_printf(&text, " and %u more", step->routes.n - 1);
+	return arena_strdup(d->a, buf_text(&text));
+}
+
+static const char *why_routes(struct differ *d, const struct step *step)
+{
+	uint32_t first = step->routes.items[0]->origin;
+
+	list_each (route, &step->routes)
+		if ((*route)->origin != first)
+			return arena_printf(d->a, "policies[%u] and others", first);
+	return origin_path(d, first);
 }
 
 static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add)
@@ -87,24 +97,24 @@ static void diff_routes(struct differ *d, uint32_t want, uint32_t have, bool add
 	const struct space *w = want == NONE ? &nothing : &d->want->spaces.items[want];
 	const struct space *h = &d->seen->have.spaces.items[have];
 	const struct space *from = add ? w : h, *other = add ? h : w;
-	uint32_t depends_on;
+	struct step *step = NULL;
 
 	if (same_routes(w, h))
 		return;
-	depends_on = add ? connecting_step(d, w) : NONE;
 	list_each (route, &from->routes) {
-		struct step *step;
-
 		/* one to the same destination is replaced by the wanted one */
 		if (space_has_route(other, route, !add))
 			continue;
-		step = space_step(d, add ? STEP_ADD_ROUTE : STEP_REMOVE_ROUTE, add ? '+' : '-',
-				  "route", want, have);
-		step->route = route;
-		step->text = route_text(d, h, route);
-		step->why = add ? origin_path(d, route->origin) : "no policy needs it";
-		step->depends_on = depends_on;
+		if (!step)
+			step = space_step(d, add ? STEP_ADD_ROUTES : STEP_REMOVE_ROUTES,
+					  add ? '+' : '-', "route", want, have);
+		*list_add(d->a, &step->routes) = route;
 	}
+	if (!step)
+		return;
+	step->text = routes_text(d, h, step);
+	step->why = add ? why_routes(d, step) : "no policy needs it";
+	step->depends_on = add ? connecting_step(d, w) : NONE;
 }
 
 static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)

@@ -161,7 +161,7 @@ static struct course course_of_grant(const struct examiner *x, const struct gran
 	c.first.out = bridge_of(x, to->net, to->network);
 	c.from_outside = !c.first.in || !c.first.out;
 	if (!c.first.in)
-		c.first.in = device_of(x, from->net);
+		c.first.in = grant->iface ? grant->iface : device_of(x, from->net);
 	return finish(x, c);
 }
 

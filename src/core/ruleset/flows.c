@@ -16,10 +16,22 @@ bool match_every_port(struct traffic match)
 	return match.low == 0 && match.high == UINT16_MAX;
 }
 
+bool match_single_port(struct traffic match)
+{
+	return match_has_ports(match) && match.low == match.high;
+}
+
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
 	       flows->closed.n || flows->closed6.n || flows->bound.n;
+}
+
+enum translation_rank translation_rank(const struct translation *t)
+{
+	if (t->from.ip.family)
+		return RANK_SOURCE;
+	return t->iface && match_single_port(t->match) ? RANK_MAP : RANK_REST;
 }
 
 enum { FEW_PAIRS = 16 };
