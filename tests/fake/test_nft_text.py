@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `rules` prints of a namespace is what nft, or iptables-restore, takes there."""
+"""What `rules` prints of a namespace is what nft takes there, or iptables-restore and ip6tables-restore."""
 import glob
 import os
 import re
@@ -36,4 +36,7 @@ def test_iptables_restore_takes_the_text(path):
         pytest.skip("needs root, for a network namespace")
     tool = "iptables-legacy" if "legacy" in path else "iptables-nft"
     for text in namespaces(path):  # where Docker's chain stands
-        taken(text, "sh", "-c", f"{tool} -N DOCKER-USER && exec {tool}-restore --noflush --test")
+        four, *six = re.split(r"^# for (ip6tables-\w+)-restore\n", text, flags=re.M)
+        for which, rules in [(tool, four), *zip(six[::2], six[1::2])]:
+            taken(rules, "sh", "-c", f"{which} -N DOCKER-USER && exec {which}-restore --noflush --test")
+        assert six[::2] in ([], [tool.replace("iptables", "ip6tables")])
