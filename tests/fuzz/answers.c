@@ -127,7 +127,7 @@ static bool walls(struct answer *r)
 	wall_list list = {0};
 
 	openings_find(&open, &r->a, VARIANT_NFT, text, &nothing);
-	walls_of_save(&list, VARIANT_NFT, &r->a, text, text);
+	walls_of_save(&list, VARIANT_NFT, r->len % 2 ? 6 : 4, &r->a, text, text);
 	list_each (wall, &list) {
 		struct passage p = wall_lets_pass(wall, &packet);
 

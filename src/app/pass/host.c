@@ -156,6 +156,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 {
 	uint32_t before, after;
 	const struct ns *ns = &w->host;
+	bool known[N_FAMILIES];
 
 	w->no_nf_tables = false;
 	if (!fw_nft_generation(&before, ns, err)) {
@@ -177,12 +178,16 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !handoff_read(&m->filter6, &m->arena, ns, VARIANT_NFT, 6, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, 4, w->options->mark_accept, err) ||
 	    !handoff_read_bridges(&m->bridges6, &m->arena, ns, 6, w->options->mark_accept, err) ||
-	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
-	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
-			err) ||
+	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err))
+		return false;
+	known[FAMILY_4] = is_dockers_filter(&m->filter, &m->bridges);
+	known[FAMILY_6] = is_dockers_filter(&m->filter6, &m->bridges6);
+	if (!walls_read(&m->space.walls, &m->arena, ns, known, err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	list_each (wall, &m->filter.walls)
+		*list_add(&m->arena, &m->space.walls) = *wall;
+	list_each (wall, &m->filter6.walls)
 		*list_add(&m->arena, &m->space.walls) = *wall;
 	m->valid = before == after;
 	written_release(w);
@@ -270,6 +275,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;
 	view->save_raw = views[VARIANT_LEGACY].save_raw;
+	view->save6 = views6[VARIANT_LEGACY].save;
+	view->save6_raw = views6[VARIANT_LEGACY].save_raw;
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
@@ -443,7 +450,8 @@ void observe_walls(struct view *view, struct arena *a)
 	list_each (wall, &host->walls) /* these belong to the memory of the last reading, which this
 					  pass must not change */
 		*list_add(a, &walls) = *wall;
-	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
+	walls_of_save(&walls, VARIANT_LEGACY, 4, a, view->save, view->save_raw);
+	walls_of_save(&walls, VARIANT_LEGACY, 6, a, view->save6, view->save6_raw);
 	host->walls = walls;
 }
 

@@ -25,6 +25,7 @@ struct memory {
 	uint32_t generation;
 	struct space space;
 	bool has_walls; /* other people's drops were read, too: where something is translated */
+	bool has_ipv6;	/* of a container: its routes and rules of IPv6 were, too */
 	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct filter_view filter6;  /* … of IPv6, too … */

@@ -457,7 +457,7 @@ static void compile_containers(struct compiler *c, struct state *want)
 		else
 			program_container(&space.ruleset, c->a, &c->of_node[i], &hooks);
 		routes_of(&c->routes, i, c->a, &scratch, &space);
-		if (node->routing)
+		if (node->routing[FAMILY_4] || node->routing[FAMILY_6])
 			compile_ways(c, node, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
 		space.forward6 = space.forward && c->of_node[i].ipv6;

@@ -102,8 +102,9 @@ struct facts {
 	struct firewalld firewalld;
 	const struct host_prefix *routed; /* the host's routes and addresses; may be NULL */
 	uint32_t n_routed;
-	/* Of each container of the engine; NULL: nothing unusual is known. All may be NULL. */
-	const struct routing *const *routings;
+	/* Of each container of the engine and each family; NULL: nothing unusual is known. All may
+	   be NULL. */
+	const struct routing *const (*routings)[N_FAMILIES];
 	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
 	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };

@@ -47,15 +47,6 @@ static bool in(const struct ipt_chain *chain, struct tool tool, const char *tabl
 	return is_of(chain, tool) && !strcmp(chain->table, table);
 }
 
-const char *ipt_tool(enum variant variant, uint8_t family)
-{
-	static const char *const names[][N_FAMILIES] = {
-		[VARIANT_NFT] = {"iptables-nft", "ip6tables-nft"},
-		[VARIANT_LEGACY] = {"iptables-legacy", "ip6tables-legacy"}};
-
-	return names[variant][family == 6 ? FAMILY_6 : FAMILY_4];
-}
-
 bool ipt_has(const ipt_chains *chains, enum variant variant, uint8_t family)
 {
 	list_each (chain, chains)
@@ -342,7 +333,7 @@ void ipt_print(struct buf *out, const ipt_chains *chains)
 
 		for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
 			if (family == 6 && ipt_has(chains, v, family))
-				buf_printf(out, "# for %s-restore\n", ipt_tool(v, family));
+				buf_printf(out, "# for %s-restore\n", variant_tool(v, family));
 			ipt_diff(out, &changes, v, family, chains, &nothing);
 		}
 	}

@@ -39,8 +39,6 @@ void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chai
 void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant, uint8_t family,
 	      const ipt_chains *want, const ipt_chains *have);
 
-/* "iptables-nft", "ip6tables-legacy" */
-const char *ipt_tool(enum variant variant, uint8_t family);
 /* Some of these chains are of this variant and family. */
 bool ipt_has(const ipt_chains *chains, enum variant variant, uint8_t family);
 

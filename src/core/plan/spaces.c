@@ -281,7 +281,7 @@ static void diff_chains_of(struct differ *d, uint32_t want, uint32_t have, enum 
 	step->family = family;
 	step->moves = !changes.added && !changes.rewritten && !changes.removed;
 	step->restore = arena_strdup(d->a, buf_text(&text));
-	step->text = chains_text(d, h, ipt_tool(variant, family), &changes);
+	step->text = chains_text(d, h, variant_tool(variant, family), &changes);
 	step->why = remove ? "no longer used" : origins_of_chains(d, w, family);
 }
 

@@ -15,6 +15,13 @@ struct traffic {
 	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
 };
 
+/* "icmp" means each family's own. */
+static inline struct traffic traffic_in_family(struct traffic match, uint8_t family)
+{
+	match.proto = protocol_in_family(match.proto, family);
+	return match;
+}
+
 /*
  * What one policy lets through: everything of `from` to everything of `to`, by these matches. Both
  * ends are of one family: a policy whose ends have both is two of these.
@@ -108,12 +115,6 @@ enum { FEW_SOURCES = 4 };
 bool flows_matter(const struct flows *flows);
 
 /*
- * What there is of one family, for rules that are written for each of them apart. A bridge that has
- * no subnet of the family is among the homes with a prefix of family 0. `closed` has closed6, too.
- */
-struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t family);
-
-/*
  * Which of several translations takes a packet: the one whose rank is lowest, and of these the
  * first one. The chain has them in this order.
  */
@@ -124,6 +125,12 @@ enum translation_rank {
 	N_RANKS,
 };
 enum translation_rank translation_rank(const struct translation *t);
+
+/*
+ * What there is of one family, for rules that are written for each of them apart. A bridge that has
+ * no subnet of the family is among the homes with a prefix of family 0. `closed` has closed6, too.
+ */
+struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t family);
 
 /* It is written as pairs of single addresses, because it has only a few of them. */
 bool grant_is_few_pairs(const struct grant *grant);

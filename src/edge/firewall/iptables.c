@@ -112,7 +112,7 @@ bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *
 				continue;
 			if (!save(&text, ns, v, family, true, err))
 				return error_wrap(err, "read the counters of %s",
-						  ipt_tool(v, family));
+						  variant_tool(v, family));
 			tally_save(tally, want, v, family, buf_text(&text));
 		}
 	return true;
