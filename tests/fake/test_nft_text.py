@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `rules` prints of a namespace is what nft, or iptables-restore, takes there."""
+"""What `rules` prints of a namespace is what nft takes there, or iptables-restore and ip6tables-restore."""
 import glob
 import os
 import re
@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
-GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HARBORWALL = os.environ.get("HARBORWALL", f"{ROOT}/build/harborwall")
+GOLDEN = f"{ROOT}/tests/golden"
 
 
 def namespaces(path):
@@ -30,10 +32,29 @@ def test_nft_takes_the_text(path):
         taken(text, "nft", "-c", "-f", "-")
 
 
-@pytest.mark.parametrize("path", sorted(glob.glob(f"{GOLDEN}/backends/*iptables*")), ids=os.path.basename)
+def taken_by_iptables(path, root=""):
+    """Each family by its own tool, where Docker's chain stands. root: what stands before the tools."""
+    tool = "iptables-legacy" if "legacy" in path else "iptables-nft"
+    for text in namespaces(path):
+        four, *six = re.split(r"^# for (ip6tables-\w+)-restore\n", text, flags=re.M)
+        for which, rules in [(tool, four), *zip(six[::2], six[1::2])]:
+            taken(rules, "sh", "-c", f"{root} {which} -N DOCKER-USER && exec {root} {which}-restore --noflush --test")
+        assert six[::2] in ([], [tool.replace("iptables", "ip6tables")])
+
+
+OF_IPTABLES = sorted(glob.glob(f"{GOLDEN}/backends/*iptables*"))
+
+
+@pytest.mark.parametrize("path", OF_IPTABLES, ids=os.path.basename)
 def test_iptables_restore_takes_the_text(path):
     if os.geteuid():
         pytest.skip("needs root, for a network namespace")
-    tool = "iptables-legacy" if "legacy" in path else "iptables-nft"
-    for text in namespaces(path):  # where Docker's chain stands
-        taken(text, "sh", "-c", f"{tool} -N DOCKER-USER && exec {tool}-restore --noflush --test")
+    taken_by_iptables(path)
+
+
+def test_the_tools_of_the_image_take_the_text(tmp_path):
+    if os.geteuid():
+        pytest.skip("needs root, for a network namespace")
+    subprocess.run([f"{ROOT}/packaging/closure", f"{tmp_path}/root-fs", HARBORWALL], check=True)
+    for path in OF_IPTABLES:
+        taken_by_iptables(path, f"chroot {tmp_path}/root-fs")

@@ -21,7 +21,7 @@ def config():
         {"selector": "smarthostloadbalancer", "from": "smarthostbackend-1", "port": "440-445", "proto": ["tcp", "udp"]},
         {"name": "wireguardproxy", "iface": "eth0", "nat": "masquerade", "to": "192.0.2.2"},
         {"selector": "publicbackend", "from": "smarthostloadbalancer"}]
-    return wanted
+    return seed.dual(wanted)
 
 
 BACKENDS = [("20", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("28", "iptables-legacy")]
@@ -32,7 +32,7 @@ def running(request):
     from conftest import need_engine
     version, backend = request.param
     need_engine(version)
-    with engine.Lab("count", version, legacy=backend == "iptables-legacy") as lab:
+    with engine.Lab("count", version, legacy=backend == "iptables-legacy", options=seed.WITH_IPV6) as lab:
         lab.peer()
         with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
             seed.containers(bed)
@@ -77,6 +77,7 @@ def named_as_never_hit(bed):
 
 
 LB, BACK, PUBLIC = "172.18.103.2", "172.18.104.2", "172.18.104.3"
+TWINS = {**{ip: seed.six(ip) for ip in (LB, BACK, PUBLIC)}, beds.HOST_IP: beds.HOST_IP6, beds.TUNNEL_IP: beds.TUNNEL_IP6}
 ASKED = [  # who, whom, and the policy that lets it through
     ("publicbackend", (LB, "tcp", 80), 0), (beds.CLIENT, (beds.TUNNEL_IP, "tcp", 80), 1),
     ("smarthostbackend-1", (LB, "udp", 53), 2), (beds.PEER, (beds.HOST_IP, "tcp", 81), 3),
@@ -96,6 +97,9 @@ def test_a_new_connection_counts_once_for_its_policy_and_a_refused_one_for_none(
         before = counted(bed)
         assert bed.prober.open(who, *target), (who, target)
         assert new_since(bed, before) == {policy: 1}, (who, target)
+        if target[0] in TWINS:
+            assert bed.prober.open(who, TWINS[target[0]], *target[1:]), (who, target)
+            assert new_since(bed, before) == {policy: 2}, (who, target)
     state = json.loads(bed.harborwall("status", "--json").stdout)
     assert state["policies"]["never_hit"] == 0 and "never hit" not in bed.harborwall("status").stdout
     before = counted(bed)
