@@ -102,7 +102,7 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 				continue;
 			}
 			limit_to_traffic(&sets, set, traffic_in_family(query->matches[i], family));
-			if (query->borrowed)
+			if (query->bound || query->borrowed)
 				limit_to_value(&sets, set, FLOW_IN, query->in);
 		}
 	return flow_sets_build(&sets, reach->pool->diagrams);
