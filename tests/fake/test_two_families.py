@@ -21,7 +21,7 @@ DUAL = {
     "policies": [{"selector": "api", "from": "proxy", "port": 80}],
 }
 POOL4 = {"Subnet": "172.18.103.0/24", "Gateway": "172.18.103.1", "IPRange": "172.18.103.128/25"}
-POOL6 = {"Subnet": "fd00:103::/64", "Gateway": "fd00:103::1", "IPRange": "fd00:103:0:0:8000::/65"}
+POOL6 = {"Subnet": "fd00:103::/64", "Gateway": "fd00:103::1", "IPRange": "fd00:103:0:0:8000::/66"}
 PROXY = {"IPv4Address": "172.18.103.2", "IPv6Address": "fd00:103::2"}
 
 

@@ -94,7 +94,8 @@ class Bed:
         outside, client, tunnel = {4: ((PEER_IP, HOST_IFACE, HOST_IP), CLIENT_IP, TUNNEL_IP),
                                    6: ((PEER_IP6, HOST_IFACE, HOST_IP6), CLIENT_IP6, TUNNEL_IP6)}[family]
         clients = {CLIENT: (client, c, i, tunnel) for c, i in self.tunnels.items() if c in containers}
-        return oracle.World(containers, networks, known, {PEER: outside}, clients, self.lab.version != "none", family, self.stops)
+        return oracle.World(containers, networks, known, {PEER: outside}, clients, self.lab.version != "none", family,
+                            family == 4 or self.lab.closes_ipv6, [s for s in self.stops if family_of(s["source"]) == family])
 
     def worlds(self):
         """Of the families that the file speaks of."""

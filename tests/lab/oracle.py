@@ -25,6 +25,7 @@ class World:
     clients: dict = dataclasses.field(default_factory=dict)  # endpoint -> (its address, container, iface, address)
     enterable: bool = True  # containers are known by more than their addresses: an engine tells of them
     family: int = 4
+    masquerades: bool = True  # whether an engine may translate what leaves for the outside
     stops: list = dataclasses.field(default_factory=list)  # rules of others that keep what comes from outside: source, to, proto, port
 
     def is_stopped(self, source, ip, proto, port):
@@ -124,7 +125,7 @@ class Policy:
         self.masquerade = policy.get("masquerade", "auto")
         # one that translates in the subject's own namespace lets its source come so far, too
         self.admits = not self.nat or (self.nat == "dnat" and self.to and not self.iface and not self.name)
-        self.protos = as_list(policy.get("proto")) or ["tcp"]
+        self.protos = as_list(policy.get("proto")) or ["any" if self.nat == "masquerade" and "port" not in policy else "tcp"]
         self.ports = []
         for item in as_list(policy.get("port")):
             low, _, high = str(item).partition("-")
@@ -156,21 +157,36 @@ class Oracle:
     def is_container(self, name):
         return name in self.declared_names or name in self.world.known or name in self.world.containers
 
+    def container_at(self, ip):
+        """The declared one: an address of either family means the whole container."""
+        return next((a.get("container_name") or a.get("selector") for a in self.config.addresses
+                     if ipaddress.ip_address(a["ip"]) == ipaddress.ip_address(ip)), None)
+
     def place(self, policy):
         """Containers in whose namespaces a dnat lives; None: on the host."""
         if policy.name and self.is_container(policy.name):
-            return {policy.name} | {self.world.owner(str(p.network_address))[0]
+            return {policy.name} | {self.container_at(str(p.network_address))
                                     for p in self.config.named(["container_name", "selector"], policy.name)}
         if policy.name and not (policy.iface and policy.ports):
             return set()  # it waits: on the host it would take more than anybody meant
         if policy.iface:
             return None
-        return {self.world.owner(str(p.network_address))[0] for p in policy.subject if p.num_addresses == 1}
+        return {self.container_at(str(p.network_address)) for p in policy.subject if p.num_addresses == 1}
 
     def translations(self):
         found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.target(self.world.family)
                  and (p.source is None or p.source) and not p.waits]
         return [(p, place) for p, place in found if place is None or self.world.enterable]
+
+    def leaves_as(self, iface, own, source, ip, proto, port):
+        """The source with which something leaves the host by an interface, which has an address of its own."""
+        return own if any(p.nat == "masquerade" and p.iface == iface and not p.name and not p.waits and p.admits_source(source)
+                          and (not p.to or inside(ip, p.to)) and p.speaks(proto, port) for p in self.config.policies) else source
+
+    def comes_in_as(self, network, source, ip, proto, port):
+        """The same of what goes from outside into a declared network; between these sources stay what they are."""
+        bridge = next((n.get("bridge_name") for n in self.config.networks.values() if n["network_name"] == network), None)
+        return self.leaves_as(bridge, self.world.networks[network][1], source, ip, proto, port) if bridge else source
 
     # -- verdicts --
 
@@ -194,10 +210,9 @@ class Oracle:
         to_port = policy.raw.get("to_port")
         return port == to_port if to_port else policy.speaks(proto, port)
 
-    def allowed(self, source, ip, proto, port, iface=None):
-        """iface: the host's interface that it comes in by; None: a bridge."""
+    def allowed(self, source, ip, proto, port):
         return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject)
-                   and p.speaks(proto, port) and (p.nat or p.iface in (None, iface)) for p in self.config.policies)
+                   and p.speaks(proto, port) for p in self.config.policies)
 
     def counts(self, endpoint, source):
         """A source counts where it is at home: an address of an engine's network on that network alone, any other one
@@ -210,8 +225,7 @@ class Oracle:
 
     def lets_in(self, endpoint, source, ip, proto, port):
         """A new connection from there, whatever source it says."""
-        iface = self.world.outside[endpoint][1] if endpoint in self.world.outside else None
-        return self.counts(endpoint, source) and self.allowed(source, ip, proto, port, iface)
+        return self.counts(endpoint, source) and self.allowed(source, ip, proto, port)
 
     # -- paths --
 
@@ -235,9 +249,10 @@ class Oracle:
 
     def from_container(self, name, ip, proto, port):
         own = self.world.containers[name]
-        for endpoint, (address, _, host) in self.world.outside.items():
+        for endpoint, (address, iface, host) in self.world.outside.items():
             if ip == address and own:  # egress is not governed; Docker masquerades it, in IPv6 where it writes rules at all
-                return endpoint, {host} if self.world.family == 4 else {host, *own.values()}
+                sources = {self.leaves_as(iface, host, a, ip, proto, port) for a in own.values()}
+                return endpoint, {host} if self.world.family == 4 else {host, *sources} if self.world.masquerades else sources
         target, network = self.world.owner(ip)
         if not target or target == name:
             return None
@@ -258,8 +273,9 @@ class Oracle:
         if ip in self.world.host_addresses():
             return self.host_dnat(iface, address, proto, port)
         target, _ = self.world.owner(ip)
-        if target and self.allowed(address, ip, proto, port, iface) and not self.world.is_stopped(address, ip, proto, port):
-            return self.arrive(target, None, address, {address}, proto, port)
+        if target and self.allowed(address, ip, proto, port) and not self.world.is_stopped(address, ip, proto, port):
+            seen = self.comes_in_as(self.world.owner(ip)[1], address, ip, proto, port)
+            return self.arrive(target, None, seen, {seen}, proto, port)
         return None
 
     def host_dnat(self, iface, source, proto, port):
@@ -272,7 +288,7 @@ class Oracle:
             target, network = self.world.owner(ip)
             if not target or self.world.is_stopped(source, ip, proto, to_port):
                 return None
-            seen = self.world.networks[network][1] if policy.masquerade is True else source
+            seen = self.world.networks[network][1] if policy.masquerade is True else self.comes_in_as(network, source, ip, proto, to_port)
             return self.arrive(target, None, seen, {seen}, proto, to_port)
         return None
 

@@ -12,46 +12,51 @@ import engine
 import oracle
 import pytest
 import randomconfig
+from seed import WITH_IPV6
 
 ROUNDS = int(os.environ.get("AGREE_ROUNDS", "2"))
 SEED = int(os.environ.get("AGREE_SEED", "201"))
 OF_A_ROUND = 120  # connections that are compared, so that many files are
-CELLS = [(version, backend) for version in ("20", "28") for backend in ("nftables", "iptables-nft", "iptables-legacy")]
+CELLS = [(version, "nftables") for version in ("20", "26", "28")]  # with both families
+CELLS += [(version, backend) for version in ("20", "28") for backend in ("iptables-nft", "iptables-legacy")]
 
 
 def declared(config, ip):
-    return any(ipaddress.ip_address(ip) in ipaddress.ip_network(n["subnet"]) for n in config["networks"].values())
+    return any(ipaddress.ip_address(ip) in subnet for n in config["networks"].values() for subnet in oracle.subnets(n))
 
 
 def asked_by_interface(config, world):
     """What comes to the host's own address: by the interface, where the file names it, whoever comes in there. The file's
-    tests go as if every container ran."""
-    doors = [p for p in config["policies"] if p.get("nat") and p.get("iface") == beds.HOST_IFACE and "name" not in p]
-    return doors and not any("from" in p for p in doors) and all(p["to"] in world.containers for p in doors)
+    tests go as if every container ran, and ask in both families."""
+    doors = [p for p in config["policies"] if p.get("iface") == beds.HOST_IFACE and p["nat"] == "dnat" and "name" not in p]
+    six = any("subnet6" in n for n in config["networks"].values())
+    return not six and doors and not any("from" in p for p in doors) and all(p["to"] in world.containers for p in doors)
 
 
 def as_tests(config, got, world):
-    """A container with several addresses is asked by none of them: the kernel chooses. By what is left to others no policy
-    counts, and nothing of theirs is predicted: what containers send out is asked where no rule of others is about it."""
+    """Of one family. A container with several addresses is asked by none of them: the kernel chooses. By what is left to
+    others no policy counts, and nothing of theirs is predicted: what containers send out is asked where no rule of others
+    is about it."""
     sources = {name: next(iter(networks.values())) for name, networks in world.containers.items() if len(networks) == 1}
-    sources |= {"host": "host", beds.PEER: beds.PEER_IP}
-    stopped = {p["to"] for p in config["policies"] if p.get("nat")} - set(world.containers)  # targets of translations
+    peer, _, host = world.outside[beds.PEER]
+    sources |= {"host": "host", beds.PEER: peer}
+    stopped = {p["to"] for p in config["policies"] if p.get("nat") == "dnat"} - set(world.containers)  # targets of translations
     for (source, ip, proto, port), answer in got.items():
-        if stopped and ip in world.containers["vpn"].values():
+        if beds.family_of(ip) != world.family or stopped and ip in world.containers.get("vpn", {}).values():
             continue
         test = {"to": ip, "port": port, "proto": proto, "expect": "open" if answer else "closed"}
-        if ip == beds.HOST_IP and source == beds.PEER and asked_by_interface(config, world) and not world.stops:
+        if ip == host and source == beds.PEER and asked_by_interface(config, world) and not world.stops:
             yield {**test, "from": beds.HOST_IFACE, "to": "host"}
-        elif source in sources and ip != beds.HOST_IP and declared(config, ip):
-            yield {**test, "from": sources[source], **({"iface": beds.HOST_IFACE} if source == beds.PEER else {})}
+        elif source in sources and ip != host and declared(config, ip):
+            yield {**test, "from": sources[source]}
 
 
 def one_address(bed):
     """From 28 on Docker drops an answer, before conntrack sees it, that leaves a container by another network than its address
     is of: containers with several networks are asked elsewhere, by sources that the file has a route back to."""
-    networks = bed.world().containers
-    several = {name for name, ends in networks.items() if len(ends) > 1}
-    several |= {ip for name in several for ip in networks[name].values()}
+    worlds = bed.worlds()
+    several = {name for name, ends in worlds[0].containers.items() if len(ends) > 1}
+    several |= {ip for world in worlds for name in several for ip in world.containers.get(name, {}).values()}
     return lambda key: bed.lab.version != "28" or not {key[0], key[1]} & several
 
 
@@ -136,14 +141,13 @@ def explain_borrowed(bed, attempt, arrived):
     return 1
 
 
-def borrowed(bed, r, config):
+def borrowed(bed, r, config, world):
     """Neighbours' addresses and others' in the packets of those who have them not: (how many were sent, of how many the
     kernel told, and how many arrived, for they are at home there)."""
-    world = bed.world()
     who = oracle.Oracle(config, world)
     ends = {name: list(n.values()) for name, n in world.containers.items() if n}
     targets = [(name, ip) for name, ips in ends.items() for ip in ips if declared(config, ip)]
-    every = [ip for ips in ends.values() for ip in ips] + [beds.PEER_IP, "203.0.113.9"]
+    every = [ip for ips in ends.values() for ip in ips] + [world.outside[beds.PEER][0], beds.NOBODY[world.family]]
     attempts = []
     for _ in range(20):
         name, ip = r.choice(targets)
@@ -162,11 +166,13 @@ def a_round(bed, config, r):
     put_stops(bed, list(random_stops(r, config)))
     bed.write(config)
     bed.apply()
-    difference, got, (world,) = bed.matrix(one_address(bed))
+    difference, got, worlds = bed.matrix(one_address(bed))
     assert not any(difference), f"packets and the oracle: {difference}\n{bed.stops}\n{json.dumps(config)}"
-    predicted, traced, wrong = compare(ask(bed, config, sample(r, list(as_tests(config, got, world)))))
+    tests = [test for world in worlds for test in as_tests(config, got, world)]
+    predicted, traced, wrong = compare(ask(bed, config, sample(r, tests)))
     assert not wrong, f"{wrong[:5]}\n{bed.stops}\n{json.dumps(config)}"
-    return predicted, traced, *borrowed(bed, r, config)
+    by_family = [borrowed(bed, r, config, world) for world in worlds]
+    return predicted, traced, *map(sum, zip(*by_family))
 
 
 @pytest.mark.parametrize("version, backend", CELLS, ids=[f"docker {v}, {b}" for v, b in CELLS])
@@ -174,11 +180,12 @@ def test_packets_the_oracle_the_file_and_the_kernel_agree(version, backend, unto
     from conftest import need_engine
     need_engine(version)
     total = [0, 0, 0, 0, 0]
-    with engine.Lab(f"agree{os.getpid()}", version, legacy=backend == "iptables-legacy") as lab:
+    dual = backend == "nftables"
+    with engine.Lab(f"agree{os.getpid()}", version, legacy=backend == "iptables-legacy", options=WITH_IPV6 if dual else ()) as lab:
         lab.peer()
         with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
             r = random.Random(SEED)
-            config = randomconfig.build(bed, SEED, "none")
+            config = randomconfig.build(bed, SEED, "none", dual)
             for turn in range(ROUNDS):
                 try:
                     total = [a + b for a, b in zip(total, a_round(bed, config, r))]

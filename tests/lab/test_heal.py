@@ -19,15 +19,14 @@ TIMES = {}
 ONCE = {}  # ms of what is done once
 
 
-@pytest.fixture(params=[("20",), ("28",)], ids=lambda p: f"docker {p[0]}")
-def running(request, labs):
+def following(labs, config, version, options):
+    """A bed with a daemon that follows the engine, and all is right."""
     from conftest import need_engine
-    version, *options = request.param
     need_engine(version)
     lab = labs.take(version=version, options=options)
     with beds.Bed(lab) as bed:
         seed.containers(bed)
-        bed.write(seed.widened())
+        bed.write(config)
         bed.apply()
         bed.daemon = bed.run_daemon()
         bed.daemon.wait_log("following the engine")
@@ -35,6 +34,17 @@ def running(request, labs):
         assert engine.wait_for(lambda: status_page(bed)["passes"] > 0 and status_page(bed)["healthy"]), bed.daemon.log()
         yield bed
     labs.give_back(lab)
+
+
+@pytest.fixture(params=[("20",), ("28",)], ids=lambda p: f"docker {p[0]}")
+def running(request, labs):
+    version, *options = request.param
+    yield from following(labs, seed.widened(), version, options)
+
+
+@pytest.fixture(params=["20", "28"], ids=lambda v: f"docker {v}")
+def running6(request, labs):
+    yield from following(labs, seed.dual(seed.widened()), request.param, seed.WITH_IPV6)
 
 
 def ask(bed, source, *targets, timeout=0.03):
@@ -115,6 +125,34 @@ def test_what_others_undo_is_made_right(running):
             lambda: reaches(bed))
     echo.assert_lives()
     bed.assert_matrix()
+
+
+# What others do to IPv6, where Docker has rules of its own there or not.
+UNDONE6 = {
+    "IPv6 route deleted": (False, lambda bed: bed.lab.inside("publicbackend", "ip", "-6", "route", "del", "fd18:103::/64")),
+    "IPv6 forwarding off": (False, lambda bed: bed.lab.run("sysctl", "-w", "net.ipv6.conf.all.forwarding=0")),
+    "IPv6 elements deleted": (False, lambda bed: bed.lab.run("nft", "flush", "set", "inet", "harborwall", "allow6")),
+    "ip6tables -F DOCKER-USER": (True, lambda bed: bed.lab.run("ip6tables", "-F", "DOCKER-USER")),
+    "ip6tables -F": (True, lambda bed: bed.lab.run("ip6tables", "-F")),
+    "tables ip6 deleted": (True, lambda bed: bed.lab.run("sh", "-c", "for t in filter raw nat; do nft delete table ip6 $t; done; true")),
+}
+
+
+def test_what_others_undo_in_ipv6_is_made_right(running6):
+    bed, target = running6, ("fd18:103::2", "tcp", 80)
+    bed.prober.serve_at("publicbackend", "bystander")
+
+    def right6():
+        return not ask(bed, "bystander", target)[0] and ask(bed, "publicbackend", target)[0]
+    assert engine.wait_for(right6, 10)
+    for what, (by_docker, undo) in UNDONE6.items():
+        if bed.lab.closes_ipv6 or not by_docker:
+            def undone():
+                undo(bed)
+            measure(bed, what, undone, right6)
+    assert bed.lab.run("cat", "/proc/sys/net/ipv6/conf/all/forwarding").stdout == "1\n"
+    assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0), bed.harborwall("plan").stdout
+    bed.assert_matrix(lambda key: beds.family_of(key[1]) == 6 and bed.into_managed(key))
 
 
 def test_a_renamed_file_counts_at_once(running):

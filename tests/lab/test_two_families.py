@@ -44,6 +44,21 @@ def test_both_addresses_are_had_moved_and_swapped(host):
 
 
 @every_engine
+def test_what_declares_no_ipv6_address_gets_one_of_the_network_s_pool(host):
+    """Of a range that reaches the end of a /64, Docker 20 and 26 give none: connecting failed."""
+    wanted = config()
+    del wanted["ips"]["172.18.103.3"]["ip6"]
+    host.write(wanted)
+    host.apply()
+    assert own(host, "shop") == ("172.18.103.2", "fd00:103::2")
+    ip, ip6 = own(host, "till")
+    assert ip == "172.18.103.3" and ip6.startswith("fd00:103:"), ip6
+    host.docker.create("guest", network="web")
+    assert all(own(host, "guest")), own(host, "guest")
+    assert host.harborwall("plan").returncode == 0
+
+
+@every_engine
 def test_a_network_that_lacks_a_family_is_used_in_the_other_and_made_anew_with_both(host):
     host.docker.call("POST", "/networks/create", {"Name": "web", "IPAM": {"Config": [{"Subnet": "172.18.103.0/24"}]}})
     host.write(config())

@@ -12,6 +12,7 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 {
 	const struct space *host = &seen->have.spaces.items[0];
 
+	hash = hash_word(hash, host->forward6); /* that of IPv4 is one of the facts */
 	list_each (h, &host->handoffs) {
 		hash = hash_more(hash, h->chain, strlen(h->chain));
 		hash = hash_word(hash, (uint64_t)h->family << 40 | (uint64_t)h->variant << 35 |

@@ -321,6 +321,16 @@ static bool holds_address(const struct config *config, struct prefix part)
 	       prefix_contains(part, config->addresses.items[config->by_ip[first]].ip);
 }
 
+/*
+ * Docker 20 and 26 count addresses in 64 bits: from a range that reaches the end of a /64 they give
+ * none, and connecting fails with 500 "invalid bit range".
+ */
+static bool ends_where_docker_overflows(struct prefix subnet, struct prefix part)
+{
+	return subnet.ip.family == 6 && subnet.len <= 64 &&
+	       ip_equal(prefix_last(part), prefix_last(subnet));
+}
+
 /* The largest half, quarter, eighth … that holds no declared address; of two, the upper one. */
 static struct prefix free_part(const struct config *config, const struct ipam *own,
 			       uint8_t smallest)
@@ -333,7 +343,8 @@ static struct prefix free_part(const struct config *config, const struct ipam *o
 			struct prefix part =
 				prefix_part(own->subnet, (uint8_t)(own->subnet.len + bits), i);
 
-			if (!holds_address(config, part) && !prefix_contains(part, own->gateway))
+			if (!holds_address(config, part) && !prefix_contains(part, own->gateway) &&
+			    !ends_where_docker_overflows(own->subnet, part))
 				return part;
 		}
 	return (struct prefix){0};

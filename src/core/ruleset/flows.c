@@ -44,6 +44,15 @@ static bool all_single(const struct peers *peers)
 	return true;
 }
 
+bool flows_masquerade_by(const struct flows *flows, const struct bound_subnet *bound)
+{
+	list_each (m, &flows->masquerades)
+		if (m->family == bound->subnet.ip.family && m->oface &&
+		    !strcmp(m->oface, bound->bridge))
+			return true;
+	return false;
+}
+
 bool grant_is_few_pairs(const struct grant *grant)
 {
 	return (uint64_t)grant->from->n * grant->to->n <= FEW_PAIRS && all_single(grant->from) &&

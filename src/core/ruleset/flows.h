@@ -127,6 +127,8 @@ enum { FEW_SOURCES = 4 };
 
 /* There is something to say. */
 bool flows_matter(const struct flows *flows);
+/* A policy masquerades what leaves by this bridge, in this family. */
+bool flows_masquerade_by(const struct flows *flows, const struct bound_subnet *bound);
 
 /*
  * Which of several translations takes a packet: the one whose rank is lowest, and of these the

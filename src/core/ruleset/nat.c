@@ -351,8 +351,27 @@ static void masquerade_policy(struct builder *b, struct chain *chain, const stru
 	add_term(b, rule, TERM_MASQUERADE);
 }
 
+/*
+ * Where br_netfilter is on, what containers of one network send each other comes by here, too, as
+ * if it left by their bridge. No interface tells: the hook is not given where it came in.
+ */
+static void spare_neighbours(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	list_each (bound, &flows->bound) {
+		struct rule *rule;
+
+		if (!flows_masquerade_by(flows, bound))
+			continue;
+		rule = add_rule(b, chain, bound->subnet.ip.family, "within one network", NONE);
+		term_name(b, rule, TERM_OIFNAME, bound->bridge);
+		term_prefix(b, rule, TERM_SADDR, bound->subnet);
+		add_term(b, rule, TERM_ACCEPT);
+	}
+}
+
 void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows)
 {
+	spare_neighbours(b, chain, flows);
 	list_each (m, &flows->masquerades)
 		for (uint32_t s = 0; s < n_rules(m->from); s++)
 			for (uint32_t d = 0; d < n_rules(m->to); d++)
