@@ -540,7 +540,7 @@ static void masquerade_policies(struct writer *w, struct ipt_chain *chain,
 	list_each (bound, &flows->bound) /* by br_netfilter neighbours' packets come by here, too */
 		if (flows_masquerade_by(flows, bound))
 			ipt_add_rule(chain, w->a, NONE, "%s%s-j RETURN",
-				     address(w, "-s", bound->subnet),
+				     ipt_address(w, "-s", bound->subnet),
 				     interface(w, "-o", bound->bridge));
 	list_each (m, &flows->masquerades)
 		for (uint32_t s = 0; s < (m->from ? m->from->n : 1); s++)
