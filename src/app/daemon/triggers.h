@@ -23,6 +23,7 @@ enum reason {
 	REASON_VERIFY = 1 << 6, /* check again after a pass that changed something */
 	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_ASKED = 1 << 8,	/* POST /pass */
+	REASON_TARGET = 1 << 9, /* one of several targets ended; its clients wait for another one */
 };
 
 struct triggers {
@@ -30,6 +31,7 @@ struct triggers {
 	struct world *world;
 	struct status_server *status;
 	struct firewalld_bus *firewalld;
+	const struct generation *current; /* in force; the caller sets it; NULL: none is */
 	struct watch watch;
 	int epoll, signals;
 

@@ -66,6 +66,17 @@ static const char *traffic(struct writer *w, const char *flag, struct traffic ma
 	return arena_printf(w->a, "-p %s -m %s %s %u:%u ", name, name, flag, match.low, match.high);
 }
 
+/* Of several targets: whose it is. By the same hash as in nf_tables. */
+static const char *part(struct writer *w, struct share share)
+{
+	if (share.of <= 1)
+		return "";
+	return arena_printf(w->a,
+			    "-m cluster --cluster-local-nodemask 0x%08x --cluster-total-nodes %u "
+			    "--cluster-hash-seed 0x%08x ",
+			    1u << share.part, share.of, share_seed(share));
+}
+
 static const char *has_bits(struct writer *w, uint32_t bits)
 {
 	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", bits, bits);
@@ -168,12 +179,15 @@ static struct ipt_chain *let_honest_on(struct writer *w, struct ipt_chain *chain
 
 static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
-	list_each (t, &flows->translations)
+	list_each (t, &flows->translations) {
+		if (translation_repeats(t))
+			continue;
 		ipt_add_rule(chain, w->a, t->origin,
 			     "%s%s%s%s-m conntrack --ctstate DNAT -g " IPT_PREFIX "-ADMIT",
 			     interface(w, "-i", t->iface), address(w, "-s", t->from),
 			     address(w, "-d", prefix_of(t->to)),
 			     traffic(w, "--dport", at_target(t)));
+	}
 }
 
 static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
@@ -327,8 +341,10 @@ static void write_led(struct writer *w, const struct flows *flows)
 		return;
 	chain = add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
 	list_each (t, &flows->translations)
-		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
-			     entry(w, t->from, prefix_of(t->to), at_target(t)));
+		if (!translation_repeats(t))
+			ipt_add_rule(chain, w->a, t->origin,
+				     "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+				     entry(w, t->from, prefix_of(t->to), at_target(t)));
 }
 
 /*
@@ -444,9 +460,9 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 	const char *port = match_has_ports(t->match) && t->to_port
 				   ? arena_printf(w->a, ":%u", t->to_port)
 				   : "";
-	const char *match = arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL ",
+	const char *match = arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL %s",
 					 interface(w, "-i", t->iface), address(w, "-s", t->from),
-					 traffic(w, "--dport", t->match));
+					 traffic(w, "--dport", t->match), part(w, t->share));
 
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
@@ -477,7 +493,7 @@ static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
 	list_each (t, &flows->translations) {
 		const char *asked = "";
 
-		if (!t->masquerade)
+		if (!t->masquerade || translation_repeats(t))
 			continue;
 		if (match_has_ports(t->match) && t->match.low == t->match.high)
 			asked = arena_printf(w->a, "--ctorigdstport %u ", t->match.low);
@@ -492,11 +508,8 @@ static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
 				const struct flows *flows)
 {
 	list_each (subnet, &flows->hairpins)
-		if (subnet == flows->hairpins.items || prefix_compare(subnet[-1], *subnet) != 0)
-			ipt_add_rule(chain, w->a, NONE,
-				     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-				     address(w, "-s", *subnet), address(w, "-d", *subnet),
-				     accept_bit(w));
+		ipt_add_rule(chain, w->a, NONE, "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
+			     address(w, "-s", *subnet), address(w, "-d", *subnet), accept_bit(w));
 }
 
 /* family 0: any */
