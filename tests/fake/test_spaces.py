@@ -3,6 +3,7 @@
 that is held open may be a dead one's."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,11 @@ def test_a_list_that_needs_many_routes_does_not_read_all_routes_for_each(host):
     assert host.run("apply").returncode == 1  # no route leads there yet: it has no wire
     host.engine.inside("vpn", "sh", "-ec", "ip link add eth0 type bridge; ip address add 172.18.103.3/24 dev eth0; ip link set eth0 up; "
                        "ip route add 10.8.0.0/16 via 172.18.103.9")
+    plan = host.run("plan").stdout
+    assert re.findall("^. route +(.*)", plan, re.M) == ["vpn: 10.0.0.0/16 via 172.18.103.1 and 124 more  (policies[0])"], plan
+    assert "    + 10.248.0.0/16 via 172.18.103.1  (policies[0])" in host.run("plan", "--rules").stdout
+    step = next(s for s in json.loads(host.run("plan", "--json").stdout)["steps"] if s["object"] == "route")
+    assert step["changes"][124] == {"action": "add", "text": "10.248.0.0/16 via 172.18.103.1", "policy": 0}
     trace = f"{host.folder}/trace"
     done = host.run("apply", under=["strace", "-f", "-qq", "-s", "64", "-o", trace, "-e", "trace=sendto,sendmsg"])
     routes = host.engine.inside("vpn", "ip", "route", "show").splitlines()

@@ -35,7 +35,8 @@ static const char *const files[] = {"example",
 				    "service_without_container",
 				    "source_address_wins",
 				    "masquerade_of_one_port",
-				    "lists"};
+				    "lists",
+				    "two_families"};
 
 struct example {
 	struct arena arena;
@@ -77,14 +78,19 @@ static void load(struct example *x, const char *name, enum backend backend)
 		nft_encode_ruleset(&space->ruleset, &x->arena);
 }
 
-/* As iptables-save prints it. */
+/* As iptables-save and ip6tables-save print it. */
 static void save_and_read(ipt_chains *have, struct example *x, const ipt_chains *chains)
 {
-	AUTO_BUF struct buf text = {0};
+	static const ipt_chains nothing;
 
 	*have = (ipt_chains){0};
-	ipt_print(&text, chains);
-	ipt_decode(have, &x->arena, VARIANT_NFT, buf_text(&text));
+	each_family (family) {
+		AUTO_BUF struct buf text = {0};
+		struct ipt_changes changes = {0};
+
+		ipt_diff(&text, &changes, VARIANT_NFT, family, chains, &nothing);
+		ipt_decode(have, &x->arena, VARIANT_NFT, family, buf_text(&text));
+	}
 }
 
 static bool knows(const struct admission *admission, const struct connection *c)
@@ -98,7 +104,7 @@ static bool knows(const struct admission *admission, const struct connection *c)
 static void assert_same_answers(const struct admission *a, const struct admission *b,
 				struct connection c, struct traffic match)
 {
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6};
 	const uint16_t ports[] = {match.low, match.high, (uint16_t)(match.low - 1),
 				  (uint16_t)(match.high + 1)};
 

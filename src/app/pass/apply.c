@@ -60,14 +60,29 @@ static bool set_forward_policy(const struct work *k, struct error *err)
 	       handoff_set_forward_policy(k->ns, variant, true, err);
 }
 
-static bool add_route(const struct work *k, struct error *err)
+/* One that is refused does not stop the others; the first error is returned. */
+static bool each_route(const struct work *k,
+		       bool (*take)(const struct ns *, const struct route *, struct error *),
+		       struct error *err)
 {
-	return route_add(k->ns, k->step->route, err);
+	bool ok = true;
+
+	list_each (route, &k->step->routes) {
+		struct error refused = {0};
+
+		ok = take(k->ns, *route, ok ? err : &refused) && ok;
+	}
+	return ok;
 }
 
-static bool remove_route(const struct work *k, struct error *err)
+static bool add_routes(const struct work *k, struct error *err)
 {
-	return route_remove(k->ns, k->step->route, err);
+	return each_route(k, route_add, err);
+}
+
+static bool remove_routes(const struct work *k, struct error *err)
+{
+	return each_route(k, route_remove, err);
 }
 
 static bool change_firewall(const struct work *k, struct error *err)
@@ -93,7 +108,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 static bool restore_chains(const struct work *k, struct error *err)
 {
 	struct moment start = timing_start();
-	bool ok = iptables_restore(k->ns, k->step->variant, 4, k->step->restore, err);
+	bool ok = iptables_restore(k->ns, k->step->variant, k->step->family, k->step->restore, err);
 
 	timing_part("commit", start);
 	return ok;
@@ -112,9 +127,9 @@ static bool remove_handoff(const struct work *k, struct error *err)
 static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_CREATE_NETWORK] = create_network,	    [STEP_DISCONNECT] = disconnect_container,
 	[STEP_CONNECT] = connect_container,	    [STEP_FORWARDING] = set_forwarding,
-	[STEP_FORWARD_POLICY] = set_forward_policy, [STEP_ADD_ROUTE] = add_route,
+	[STEP_FORWARD_POLICY] = set_forward_policy, [STEP_ADD_ROUTES] = add_routes,
 	[STEP_FIREWALL] = change_firewall,	    [STEP_ADD_HANDOFF] = add_handoff,
-	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTE] = remove_route,
+	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTES] = remove_routes,
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 	[STEP_FORWARDING6] = set_forwarding,

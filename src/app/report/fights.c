@@ -124,8 +124,8 @@ static struct author author_of(const struct pass *p, const struct step *step)
 
 	if (!ns)
 		return (struct author){0};
-	return step->kind == STEP_ADD_ROUTE || step->kind == STEP_REMOVE_ROUTE ? ns->routes_by
-									       : ns->rules_by;
+	return step->kind == STEP_ADD_ROUTES || step->kind == STEP_REMOVE_ROUTES ? ns->routes_by
+										 : ns->rules_by;
 }
 
 /* --- what happens to it --- */

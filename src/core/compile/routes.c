@@ -22,16 +22,8 @@ struct needs {
 	bool has_ipv6;	   /* some of these are */
 	struct ip gateway; /* of all its declared seats of IPv4; family 0: they differ, or have none
 			    */
-	uint64_t *crossed; /* where its crossings are, a bit by the network's place in by_subnet */
-	uint32_t n_crossed;
+	uint32_t n_crossed; /* networks that it reaches through its one gateway */
 };
-
-enum { WORD = 64 };
-
-static uint32_t words_of_networks(const struct config *config)
-{
-	return (config->n_by_subnet + WORD - 1) / WORD;
-}
 
 /* Docker's default route is not to be trusted where there are several networks, or none that gives
  * one. */
@@ -44,16 +36,10 @@ static bool docker_routes_it(const struct node *node, uint8_t family)
 	return n == 1 && node_has_default_route(node, family);
 }
 
-/* What is known of routes and rules of the container's own: IPv4's. */
-static const struct routing *own_routing(const struct node *node, uint8_t family)
-{
-	return family == 4 ? node->routing : NULL;
-}
-
 /* Nor where the container itself has other routes. */
 static bool default_route_is_right(const struct node *node, uint8_t family)
 {
-	return docker_routes_it(node, family) && !own_routing(node, family);
+	return docker_routes_it(node, family) && !node_routing(node, family);
 }
 
 static struct ip common_gateway(const struct node *node)
@@ -77,10 +63,6 @@ struct routes routes_new(struct arena *a, const struct nodes *nodes, const struc
 	r.no_routes_needed = arena_array(a, uint32_t, config->networks.n);
 	for (uint32_t i = 0; i < config->networks.n; i++)
 		r.no_routes_needed[i] = OPENS_AS_THIS;
-	r.place_of_network = arena_array(a, uint32_t, config->networks.n);
-	for (uint32_t i = 0; i < config->n_by_subnet; i++)
-		if (config->by_subnet[i].subnet.ip.family == 4)
-			r.place_of_network[config->by_subnet[i].network] = i;
 	r.of_node = arena_array(a, struct needs, nodes->list.n);
 	r.crossings = arena_array(a, uint32_t *, nodes->list.n);
 	for (uint32_t i = 0; i < nodes->list.n; i++) {
@@ -109,7 +91,7 @@ struct end routes_end(const struct nodes *nodes, struct prefix net)
 static const struct seat *seat_with_gateway(const struct node *node, struct ip own)
 {
 	list_each (seat, &node->seats)
-		if ((seat->declared || own_routing(node, own.family)) && seat->gateway.family &&
+		if ((seat->declared || node_routing(node, own.family)) && seat->gateway.family &&
 		    ip_equal(seat->ip, own))
 			return seat;
 	return NULL;
@@ -137,20 +119,14 @@ static uint32_t network_of(const struct routes *routes, struct prefix dst)
 static void cross(struct routes *routes, uint32_t node, uint32_t network, enum strength strength,
 		  uint32_t origin)
 {
-	struct needs *needs = &routes->of_node[node];
-	uint32_t place = routes->place_of_network[network];
+	enum strength before = routes_strongest(routes, node, network);
 
-	if (routes_strongest(routes, node, network) >= strength)
+	if (before >= strength)
 		return; /* one as strong was there before */
-	if (!routes->crossings[node]) {
+	if (!routes->crossings[node])
 		routes->crossings[node] =
 			arena_array(routes->a, uint32_t, routes->config->networks.n);
-		needs->crossed =
-			arena_array(routes->a, uint64_t, words_of_networks(routes->config));
-	}
-	if (!(needs->crossed[place / WORD] >> place % WORD & 1))
-		needs->n_crossed++;
-	needs->crossed[place / WORD] |= (uint64_t)1 << place % WORD;
+	routes->of_node[node].n_crossed += !before;
 	routes->crossings[node][network] = origin << STRENGTH_BITS | strength;
 }
 
@@ -264,7 +240,7 @@ void routes_need_gateway(struct routes *routes, const struct node *node, struct 
 {
 	const struct seat *here = seat_with_gateway(node, own);
 
-	if (own_routing(node, own.family) && here)
+	if (node_routing(node, own.family) && here)
 		*list_add(routes->a, &routes->of_node[index_of(routes, node)].list) =
 			(struct need){.peer = prefix_of(here->gateway),
 				      .here = here,
@@ -348,7 +324,10 @@ static uint32_t table_for(const struct routing *r, struct leaving packet, struct
 	const uint32_t tables[] = {TABLE_MAIN, now.path ? now.path->table : TABLE_MAIN};
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		const struct ip_route ours = {.dst = dst, .table = tables[i], .device = device};
+		const struct ip_route ours = {.dst = dst,
+					      .table = tables[i],
+					      .metric = routing_usual_metric(r),
+					      .device = device};
 
 		if (routing_find(r, &packet, &ours, 1).path == &ours)
 			return tables[i];
@@ -373,24 +352,25 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 			     struct route route, enum strength strength)
 {
 	const bool opens = strength >= OPENS_AS_ANY;
+	const struct routing *routing = node_routing(node, route.dst.ip.family);
 	const bool on_link = prefix_is_single(route.dst) && ip_equal(route.dst.ip, route.via);
 	struct leaving packet = {.src = address_behind(node, route.via),
 				 .dst = prefix_first(route.dst)};
-	uint32_t device = routing_device_of(node->routing, packet.src), table;
+	uint32_t device = routing_device_of(routing, packet.src), table;
 
 	route.device = device;
 	if (on_link)
 		route.via = (struct ip){0};
-	else if (!docker_routes_it(node, 4) || !device)
+	else if (!docker_routes_it(node, route.dst.ip.family) || !device)
 		add_route(a, space, route, TABLE_MAIN);
 	if (!prefix_is_single(route.dst))
 		packet.dst = ip_plus(packet.dst, 1);
 	for (int i = 0; device && i < 1 + opens; i++) {
-		const struct ip_route *path = routing_find(node->routing, &packet, NULL, 0).path;
+		const struct ip_route *path = routing_find(routing, &packet, NULL, 0).path;
 
 		table = path && path->type == PATH_LEAVES && path->device == device
 				? 0
-				: table_for(node->routing, packet, route.dst, device);
+				: table_for(routing, packet, route.dst, device);
 		if (table)
 			add_route(a, space, route, table);
 		packet.src = (struct ip){0};
@@ -400,7 +380,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 static void add(const struct node *node, struct arena *a, struct space *space, struct route route,
 		enum strength strength)
 {
-	if (own_routing(node, route.dst.ip.family))
+	if (node_routing(node, route.dst.ip.family))
 		add_where_needed(node, a, space, route, strength);
 	else
 		*list_add(a, &space->routes) = route;
@@ -442,23 +422,22 @@ static void add_crossings(const struct routes *routes, uint32_t node, struct are
 {
 	const struct config *config = routes->config;
 	const struct needs *needs = &routes->of_node[node];
-	uint32_t words = words_of_networks(config);
 
 	if (!space->routes.n)
 		list_reserve(a, &space->routes, needs->n_crossed);
-	for (uint32_t w = 0; w < words; w++)
-		for (uint64_t bits = needs->crossed[w]; bits; bits &= bits - 1) {
-			uint32_t place = w * WORD + (uint32_t)__builtin_ctzll(bits);
-			uint32_t network = config->by_subnet[place].network;
+	for (uint32_t i = 0; i < config->n_by_subnet; i++) {
+		uint32_t network = config->by_subnet[i].network;
+		enum strength strength = routes_strongest(routes, node, network);
 
-			add(&routes->nodes->list.items[node], a, space,
-			    (struct route){.dst = config->networks.items[network].subnet,
-					   .via = needs->gateway,
-					   .origin = routes->crossings[node][network] >>
-						     STRENGTH_BITS,
-					   .table = TABLE_MAIN},
-			    routes_strongest(routes, node, network));
-		}
+		if (config->by_subnet[i].subnet.ip.family != 4 || !strength)
+			continue;
+		add(&routes->nodes->list.items[node], a, space,
+		    (struct route){.dst = config->by_subnet[i].subnet,
+				   .via = needs->gateway,
+				   .origin = routes->crossings[node][network] >> STRENGTH_BITS,
+				   .table = TABLE_MAIN},
+		    strength);
+	}
 }
 
 void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct arena *scratch,
@@ -466,7 +445,7 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 {
 	const struct needs *needs = &routes->of_node[i];
 	const struct node *node = &routes->nodes->list.items[i];
-	bool in_order = !node->routing && !needs->has_ipv6;
+	bool in_order = !node->routing[FAMILY_4] && !needs->has_ipv6;
 
 	if (needs->list.n)
 		in_order &= add_listed(needs, node, a, scratch, space);

@@ -28,7 +28,6 @@ struct routes {
 	 * strongest need so far for what is there, its origin above its strength. NULL: none yet.
 	 */
 	uint32_t **crossings;
-	uint32_t *place_of_network; /* in config->by_subnet */
 	uint32_t *no_routes_needed; /* who is content with what he has */
 	bool anybody_lost;	    /* there is a node whose default route is not the right way */
 	struct hash_set known;	    /* flows from or to a whole network */

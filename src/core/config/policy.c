@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-/* A policy while it is read: parts that are not kept, or not yet in their final place. */
+/* A policy while it is read, and what is only needed until it is complete. */
 struct draft {
 	struct policy policy;
 	struct json_string selector, container_name, service_name, comment; /* all-zero if absent */
-	range_list ports; /* in memory that the next policy uses again */
+	range_list ports; /* valid until the next policy */
 	bool log;
 };
 

@@ -27,15 +27,15 @@ enum step_kind {
 	STEP_FORWARDING,     /* ip_forward = 1 in a namespace */
 	STEP_FORWARDING6,    /* net.ipv6.conf.all.forwarding = 1 */
 	STEP_FORWARD_POLICY, /* DROP, as Docker would have set it */
-	STEP_ADD_ROUTE,
-	STEP_IPTABLES, /* one restore in one namespace, additions and changes */
-	STEP_FIREWALL, /* one transaction in one namespace */
+	STEP_ADD_ROUTES,     /* all that one namespace lacks */
+	STEP_IPTABLES,	     /* one restore in one namespace, additions and changes */
+	STEP_FIREWALL,	     /* one transaction in one namespace */
 	STEP_ADD_HANDOFF,
 	STEP_REMOVE_HANDOFF,
 	STEP_ADOPT,	      /* removes unmanaged rules that duplicate ours */
 	STEP_REMOVE_IPTABLES, /* removes our chains from a variant or backend that is no longer used
 			       */
-	STEP_REMOVE_ROUTE,
+	STEP_REMOVE_ROUTES,
 	STEP_REMOVE_NETWORK,
 };
 
@@ -57,13 +57,13 @@ struct step {
 	const char *replaces_id;      /* of a network to create: the id of the one it replaces */
 	uint32_t space;		      /* index into want->spaces; NONE: see have_space */
 	uint32_t have_space;
-	const struct route *route; /* these two belong to the compared states */
+	LIST(const struct route *) routes; /* these two belong to the compared states */
 	const struct handoff *handoff;
 	bool moves;		   /* our rule exists, but not at its place among foreign rules */
-	struct transactions *send; /* of a firewall step, otherwise NULL (a pointer, because there
-				      are many route steps) */
+	struct transactions *send; /* of a firewall step, otherwise NULL */
 	nft_changes changes;
-	enum variant variant; /* of iptables steps */
+	enum variant variant; /* of iptables steps … */
+	uint8_t family;	      /* … which the tools of ip6tables take for 6 */
 	const char *restore;  /* input for the restore tool */
 	uint32_t depends_on;  /* index of a step that must succeed first, or NONE */
 };
@@ -100,6 +100,9 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 /* Frees the batches' bytes; everything else is in the arena. */
 void plan_free(struct plan *plan);
 
-/* For people (rules: with every change of a rule), and for programs. */
+/* "172.18.103.0/24 via 172.18.104.1" */
+void route_print(struct buf *out, const struct route *route);
+
+/* For people (rules: with every change of a rule, and every route), and for programs. */
 void plan_print(struct buf *out, const struct plan *plan, const struct config *config, bool rules);
 void plan_print_json(struct buf *out, const struct plan *plan, const struct observed *seen);

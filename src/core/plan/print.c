@@ -34,6 +34,14 @@ static uint32_t change_size(const struct nft_change *change)
 	return change->object == NFT_ELEMENTS ? change->n : 1;
 }
 
+void route_print(struct buf *out, const struct route *route)
+{
+	buf_printf(out, "%s via %s", prefix_format(route->dst).s,
+		   route->via.family ? ip_format(route->via).s : "its own device");
+	if (route->table != TABLE_MAIN)
+		buf_printf(out, " table %u", route->table);
+}
+
 /* --- for people --- */
 
 /* The policy's comment, if it has one. */
@@ -61,6 +69,18 @@ static void print_changes(struct buf *out, const struct step *step, const struct
 		}
 }
 
+static void print_routes(struct buf *out, const struct step *step, const struct config *config)
+{
+	list_each (route, &step->routes) {
+		size_t start = out->len;
+
+		buf_printf(out, "    %c ", step->sign);
+		route_print(out, *route);
+		print_origin(out, config, (*route)->origin);
+		buf_end_line(out, start);
+	}
+}
+
 static void print_findings(struct buf *out, const struct plan *plan)
 {
 	list_each (finding, &plan->findings.list)
@@ -81,8 +101,10 @@ void plan_print(struct buf *out, const struct plan *plan, const struct config *c
 		if (step->why && *step->why)
 			buf_printf(out, "  (%s)", step->why);
 		buf_end_line(out, start);
-		if (rules)
+		if (rules) {
 			print_changes(out, step, config);
+			print_routes(out, step, config);
+		}
 	}
 	print_findings(out, plan);
 	if (!plan->steps.n) {
@@ -108,6 +130,17 @@ static void put_member(struct buf *out, const char *name, const char *text)
 	buf_json_string(out, text);
 }
 
+static void json_change(struct buf *out, char sign, const struct buf *text, uint32_t origin,
+			const char *comma)
+{
+	buf_printf(out, "%s\n      {\"action\": \"%s\", \"text\": ", comma,
+		   sign == '+' ? "add" : "remove");
+	buf_json_string(out, buf_text(text));
+	if (origin != NONE)
+		buf_printf(out, ", \"policy\": %u", origin);
+	buf_puts(out, "}");
+}
+
 static void json_changes(struct buf *out, const struct step *step)
 {
 	const char *comma = "";
@@ -116,17 +149,18 @@ static void json_changes(struct buf *out, const struct step *step)
 	list_each (change, &step->changes)
 		for (uint32_t i = 0; i < change_size(change); i++) {
 			AUTO_BUF struct buf text = {0};
-			uint32_t origin = change_origin(change, i);
 
 			nft_print_change(&text, change, i);
-			buf_printf(out, "%s\n      {\"action\": \"%s\", \"text\": ", comma,
-				   change->sign == '+' ? "add" : "remove");
-			buf_json_string(out, buf_text(&text));
-			if (origin != NONE)
-				buf_printf(out, ", \"policy\": %u", origin);
-			buf_puts(out, "}");
+			json_change(out, change->sign, &text, change_origin(change, i), comma);
 			comma = ",";
 		}
+	list_each (route, &step->routes) {
+		AUTO_BUF struct buf text = {0};
+
+		route_print(&text, *route);
+		json_change(out, step->sign, &text, (*route)->origin, comma);
+		comma = ",";
+	}
 	buf_puts(out, "]");
 }
 
@@ -140,7 +174,7 @@ static void json_step(struct buf *out, const struct step *step)
 	put_member(out, "why", step->why);
 	put_member(out, "network", step->network);
 	put_member(out, "container", step->container);
-	if (step->kind == STEP_FIREWALL)
+	if (step->kind == STEP_FIREWALL || step->routes.n)
 		json_changes(out, step);
 	buf_puts(out, "}");
 }

@@ -16,6 +16,13 @@ struct traffic {
 	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
 };
 
+/* "icmp" means each family's own. */
+static inline struct traffic traffic_in_family(struct traffic match, uint8_t family)
+{
+	match.proto = protocol_in_family(match.proto, family);
+	return match;
+}
+
 /*
  * What one policy lets through: everything of `from` to everything of `to`, by these matches. Both
  * ends are of one family: a policy whose ends have both is two of these.
@@ -115,8 +122,27 @@ enum { FEW_SOURCES = 4 };
 /* There is something to say. */
 bool flows_matter(const struct flows *flows);
 
+/*
+ * Which of several translations takes a packet: the one whose rank is lowest, and of these the
+ * first one. The chain has them in this order.
+ */
+enum translation_rank {
+	RANK_SOURCE, /* for one source */
+	RANK_MAP,    /* interface, protocol, port and nothing else: an element of a map */
+	RANK_REST,
+	N_RANKS,
+};
+enum translation_rank translation_rank(const struct translation *t);
+
+/*
+ * What there is of one family, for rules that are written for each of them apart. A bridge that has
+ * no subnet of the family is among the homes with a prefix of family 0. `closed` has closed6, too.
+ */
+struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t family);
+
 /* It is written as pairs of single addresses, because it has only a few of them. */
 bool grant_is_few_pairs(const struct grant *grant);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
+bool match_single_port(struct traffic match);

@@ -16,7 +16,7 @@ static bool is_plain_of(const struct translation *t, uint8_t family)
 /* … whose target is the same for everybody: an element of a map. */
 static bool is_mapped(const struct translation *t)
 {
-	return is_plain(t) && !t->share.of;
+	return translation_rank(t) == RANK_MAP;
 }
 
 static bool is_mapped_of(const struct translation *t, uint8_t family)
