@@ -2,7 +2,8 @@
 /*
  * Which file is in force. The file is read again when it may have changed. The first pass of a new
  * file compares it with what exists (core/plan/brake.h). A file that takes too much away is held,
- * and the file before it stays in force.
+ * and the file before it stays in force. During a trial (app/daemon/trial.h) the file that is tried
+ * is in force, and the configuration is not read.
  */
 #pragma once
 
@@ -23,6 +24,8 @@ struct source {
 	struct generation *current; /* what passes want; NULL until there is one */
 	/* in force until current passes the check of its losses; NULL: none */
 	struct generation *before;
+	/* in force before current, until what changed was told; NULL: none, or told */
+	struct generation *replaced;
 	bool weighed;	   /* current has passed that check: it is in force */
 	bool told;	   /* the log has said that it is accepted */
 	bool proposed;	   /* it is saved beside the last good file */
@@ -35,9 +38,14 @@ struct source {
 	struct buf takes;	     /* what the held file would remove */
 	char trouble[640];	     /* why the file can't be enforced; "" if it can */
 	time_t loaded_at;	     /* when current was accepted */
+	/* of the trial that current is; 0: it is none */
+	uint64_t tried, tried_size;
+	int64_t tried_until_ms; /* CLOCK_BOOTTIME */
 };
 
-/* Reads the file if it may have changed. True: there is a new generation. */
+/*
+ * Begins and ends trials; reads the file if it may have changed. True: there is a new generation.
+ */
 bool source_reload(struct source *s);
 /* At a start without a valid file, uses the last good one. */
 void source_load_last_good(struct source *s);
@@ -54,4 +62,6 @@ bool source_weigh(struct source *s, const struct view *view, bool planned);
 bool source_refuse(struct source *s, const char *why);
 /* The file with this digest is taken, whatever it takes away; source_reload does it. */
 void source_accept(struct source *s, uint64_t digest);
+/* What changed since `replaced` was told: forgets it. */
+void source_compared(struct source *s);
 void source_release(struct source *s);

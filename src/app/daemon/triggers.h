@@ -23,7 +23,9 @@ enum reason {
 	REASON_VERIFY = 1 << 6, /* check again after a pass that changed something */
 	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_ASKED = 1 << 8,	/* POST /pass */
-	REASON_TARGET = 1 << 9, /* one of several targets ended; its clients wait for another one */
+	REASON_TRIAL = 1 << 9,	/* a trial's time is over */
+	/* one of several targets ended; its clients wait for another one */
+	REASON_TARGET = 1 << 10,
 };
 
 struct triggers {
@@ -43,6 +45,7 @@ struct triggers {
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* when the pass after a container's end is due; any pass clears it */
 	int64_t drift_at; /* set by the caller: when to look at drift again */
+	int64_t trial_at; /* set by the caller: when the trial ends */
 	int64_t retry_ms, watchdog_ms;
 	bool stream_told; /* the log has said that the stream broke off */
 };

@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-enum { MANY = 50 }; /* findings that people are shown */
+enum {
+	MANY = 50, /* findings that people are shown */
+	SOME = 5,  /* warnings about the file */
+};
 
 static const char *when(struct arena *a, time_t t)
 {
@@ -29,6 +32,18 @@ void page_held(struct buf *out, const struct report *r, const struct options *o)
 	if (r->held)
 		buf_printf(out, "held: the new file is not enforced: %s; to accept it: %s\n",
 			   r->takes, accept_command(&a, o, r->held));
+}
+
+static void print_trial(struct buf *out, const struct report *r, const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	if (r->tried)
+		buf_printf(
+			out,
+			"trial      %s, %u s left: %s keeps it, otherwise the last good one is in "
+			"force again\n",
+			digest_text(&a, r->tried), r->tried_left_s, confirm_command(&a, o, "yes"));
 }
 
 /* One line, for the service manager. */
@@ -93,6 +108,45 @@ static void print_findings(struct buf *out, const struct findings *findings)
 		buf_line(out, "… and %u more (--json shows all)", findings->list.n - MANY);
 }
 
+/* What the file says about a policy as a whole; what waits is a finding, too. */
+static bool is_about_policy(const struct diag *diag)
+{
+	return diag->severity == SEVERITY_WARNING && !strncmp(diag->path, "policies[", 9) &&
+	       !strchr(diag->path, '.');
+}
+
+static void print_warnings(struct buf *out, const struct generation *g)
+{
+	uint32_t n = 0;
+
+	list_each (diag, &g->diags.list)
+		if (is_about_policy(diag) && n++ < SOME)
+			buf_line(out, "warning: %s: %s", diag->path, diag->message);
+	if (n > SOME)
+		buf_line(out, "… and %u more warnings (harborwall check shows them)", n - SOME);
+}
+
+static void json_warnings(struct buf *out, const struct generation *g)
+{
+	const char *comma = "";
+
+	buf_puts(out, ",\n  \"warnings\": [");
+	for (uint32_t i = 0; g && i < g->diags.list.n; i++) {
+		const struct diag *diag = &g->diags.list.items[i];
+
+		if (!is_about_policy(diag))
+			continue;
+		buf_printf(out, "%s\n    {\"line\": %u, \"column\": %u, \"path\": ", comma,
+			   diag->line, diag->column);
+		buf_json_string(out, diag->path);
+		buf_puts(out, ", \"message\": ");
+		buf_json_string(out, diag->message);
+		buf_puts(out, "}");
+		comma = ",";
+	}
+	buf_puts(out, *comma ? "\n  ]" : "]");
+}
+
 static void print_text(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
@@ -108,6 +162,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	if (r->trouble[0])
 		buf_printf(out, "refused: %s\n", r->trouble);
 	page_held(out, r, o);
+	print_trial(out, r, o);
 	if (g)
 		print_sizes(out, g, &fates);
 	buf_line(out, "engine     %s%s",
@@ -123,6 +178,8 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	policies_print_never_hit(out, r, g, &fates);
 	print_fights(out, r);
 	print_findings(out, &r->findings);
+	if (g)
+		print_warnings(out, g);
 }
 
 static void json_text(struct buf *out, const char *name, const char *text)
@@ -168,6 +225,21 @@ static void json_held(struct buf *out, const struct report *r, const struct opti
 	buf_puts(out, "}");
 }
 
+static void json_trial(struct buf *out, const struct report *r, const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	if (!r->tried) {
+		buf_puts(out, ",\n  \"trial\": null");
+		return;
+	}
+	buf_printf(out,
+		   ",\n  \"trial\": {\"generation\": \"%s\", \"seconds_left\": %u, \"confirm\": ",
+		   digest_text(&a, r->tried), r->tried_left_s);
+	buf_json_string(out, confirm_command(&a, o, "yes"));
+	buf_puts(out, "}");
+}
+
 static void print_json(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
@@ -181,6 +253,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, ",\n  \"config_refused\": %s", r->trouble[0] ? "true" : "false");
 	json_text(out, "config_error", r->trouble);
 	json_held(out, r, o);
+	json_trial(out, r, o);
 	json_text(out, "generation",
 		  g ? arena_printf(&a, "%016llx", (unsigned long long)g->config.digest) : "");
 	json_text(out, "loaded", when(&a, r->loaded_at));
@@ -206,6 +279,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_puts(out, "}");
 	policies_print_json(out, r, g, &fates);
 	json_fights(out, r);
+	json_warnings(out, g);
 	buf_puts(out, ",\n  \"findings\": [");
 	list_each (f, &r->findings.list) {
 		buf_printf(out, "%s    {\"kind\": \"%s\", \"subject\": ", comma,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/idle.h"
+/* Policies that change nothing, by all flows of the file. */
+#include "core/reach/reach.h"
 
-/* What a policy may have: in the compiled flows, and as a leaf of what all policies make together. */
+/* What a policy has in the compiled flows, or as a leaf of what all policies make together. */
 enum deed { DEED_GRANT = 1 << 0, DEED_DOOR = 1 << 1, DEED_MASQUERADE = 1 << 2 };
 
 /* What makes a policy of this kind be of use. A translation that takes no packet is of none. */
-static const uint8_t uses[] = {[NAT_NO] = DEED_GRANT,
-			       [NAT_DNAT] = DEED_DOOR,
-			       [NAT_MASQUERADE] = DEED_MASQUERADE};
+static const uint8_t uses[] = {
+	[NAT_NO] = DEED_GRANT, [NAT_DNAT] = DEED_DOOR, [NAT_MASQUERADE] = DEED_MASQUERADE};
 
 struct looker {
 	struct idle_list *idle;
@@ -185,8 +185,8 @@ static bool describe(struct looker *l, struct idle *idle)
 	}
 	if (l->alive[idle->policy] && !cover.taken)
 		return false;
-	idle->kind = !idle->n_by	? IDLE_NEVER
-		     : cover.taken	? IDLE_TAKEN
+	idle->kind = !idle->n_by   ? IDLE_NEVER
+		     : cover.taken ? IDLE_TAKEN
 		     : idle->n_by == 1 && have_the_same(l, idle->policy, idle->by[0])
 			     ? IDLE_SAME
 			     : IDLE_COVERED;

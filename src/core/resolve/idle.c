@@ -191,9 +191,8 @@ static int by_policy(const void *left, const void *right)
 	return a->policy < b->policy ? -1 : a->policy > b->policy;
 }
 
-static const char *const verbs[] = {[NAT_NO] = "allows",
-				    [NAT_DNAT] = "translates",
-				    [NAT_MASQUERADE] = "masquerades"};
+static const char *const verbs[] = {
+	[NAT_NO] = "allows", [NAT_DNAT] = "translates", [NAT_MASQUERADE] = "masquerades"};
 
 /* "allows", or of several "allow". */
 static void put_verb(struct buf *out, const struct policy *p, bool several)
@@ -209,9 +208,9 @@ static void put_others(struct buf *out, const struct idle *idle, const struct co
 
 	for (uint32_t i = 0; i < n; i++)
 		buf_printf(out, "%s%s",
-			   !i				      ? ""
-			   : i + 1 == n && idle->n_by <= n    ? " and "
-							      : ", ",
+			   !i				   ? ""
+			   : i + 1 == n && idle->n_by <= n ? " and "
+							   : ", ",
 			   place_of_policy(&a, config->file, text, idle->by[i]));
 	if (idle->n_by > n)
 		buf_printf(out, " and %u more", idle->n_by - n);
@@ -244,8 +243,9 @@ static void put_message(struct buf *out, const struct idle *idle, const struct c
 	if (idle->kind == IDLE_SAME) {
 		buf_puts(out, "; remove one of the two");
 	} else if (idle->kind == IDLE_TAKEN) {
-		buf_printf(out, " take%s all of its packets to another target; remove it, or "
-				"narrow the other%s",
+		buf_printf(out,
+			   " take%s all of its packets to another target; remove it, or "
+			   "narrow the other%s",
 			   several ? "" : "s", several ? "s" : "");
 	} else {
 		buf_puts(out, several ? " together " : later ? " " : " already ");

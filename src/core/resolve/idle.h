@@ -34,8 +34,8 @@ struct idle_list {
 void resolve_idle(struct idle_list *idle, struct arena *a, const struct config *config,
 		  const struct resolution *resolution);
 /*
- * Warns of dnats that send the same packets to different targets, where only the resolved names show
- * it: what the file's own words show is an error already.
+ * Warns of dnats that send the same packets to different targets, where only the resolved names
+ * show it: what the file's own words show is an error already.
  */
 void warn_of_contradictions(struct diags *diags, const struct config *config,
 			    struct config_text *text, const struct resolution *resolution);
