@@ -162,8 +162,9 @@ def test_who_loses_his_target_gets_another_and_nobody_else_moves(lab, backend):
 
 def clock(daemon, line):
     """When the daemon logged lines like this one, in seconds of the day."""
-    times = re.findall(r"^time=\S+T(\d+):(\d+):([\d.]+)Z.* " + line, daemon.log(), re.M)
-    assert times, daemon.log()[-3000:]
+    pattern = r"^time=\S+T(\d+):(\d+):([\d.]+)Z.* " + line
+    assert engine.wait_for(lambda: re.search(pattern, daemon.log(), re.M)), daemon.log()[-3000:]
+    times = re.findall(pattern, daemon.log(), re.M)
     return [int(h) * 3600 + int(m) * 60 + float(s) for h, m, s in times]
 
 
