@@ -30,7 +30,7 @@ BEYOND_A_SCHEMA = [
     r"lies in no network of this file",
     r"in this network already",
     r"sends the same packets to",
-    r"is \d+ addresses; several targets",
+    r"is more than \d+ addresses",
     r"is not a single address",
     r"a multicast address is no source or target",
     r"a link-local address does not pass a host",

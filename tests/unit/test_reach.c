@@ -66,6 +66,12 @@ static const char *random_policy(struct arena *a)
 				    "\"%s\", \"port\": %u, \"to\": \"%s\"%s}",
 				    one_of(uplinks), 8000 + below(3), below(2) ? "a1" : "b1",
 				    one_of(callers));
+	if (kind == 4 && below(2))
+		return arena_printf(a,
+				    "{\"service_name\": \"sa\", \"nat\": \"dnat\", \"iface\": "
+				    "\"%s\", \"port\": %u, \"to\": [\"a1\", \"b1\"%s]%s}",
+				    one_of(uplinks), 8000 + below(3), below(2) ? "" : ", \"b2\"",
+				    one_of(callers));
 	if (kind == 1)
 		return arena_printf(a,
 				    "{\"selector\": \"%s\", \"nat\": \"masquerade\", \"iface\": "
@@ -432,13 +438,17 @@ static uint32_t target_of(const struct reach *reach, const char *container,
 			  const struct reach_flow *flow)
 {
 	const struct reach_space *space = space_of(reach, container);
-	uint32_t leaf = space ? reach_ask(reach, space->doors, flow) : 0;
+	uint32_t leaf = space ? reach_ask(reach, space->doors, flow) : 0, target = 0;
 
 	if (!leaf)
 		return 0;
-	list_each (t, &space->flows->translations)
-		if (t->origin == leaf - REACH_POLICY)
-			return 1 + reach_target(reach->pool, t);
+	list_each (t, &space->flows->translations) {
+		if (t->origin != leaf - REACH_POLICY)
+			continue;
+		target = 1 + reach_target(reach->pool, t, target);
+		if (!t->share.of || t->share.part + 1 == t->share.of)
+			return target;
+	}
 	return NONE;
 }
 

@@ -307,9 +307,11 @@ static void make_pass(struct daemon *d)
 		tell_reloading();
 	status_serve(d->status, STATUS_PASS);
 	changed = read_file(d);
+	d->triggers.current = d->source.current;
 	looks = !changed && only_looks(why);
 	d->world.use_cached_engine =
-		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY)) && d->triggers.stream_up;
+		!(why & ~(uint32_t)(REASON_KERNEL | REASON_VERIFY | REASON_TARGET)) &&
+		d->triggers.stream_up;
 	if (why & REASON_PERIOD)
 		written_verify(&d->world);
 	d->triggers.reasons = 0;
@@ -353,6 +355,8 @@ static int64_t pass_at(const struct daemon *d)
 {
 	int64_t gap = d->heat <= WARM ? GAP_MS : GAP_MS * (d->heat - WARM + 1);
 
+	if (d->triggers.reasons & REASON_TARGET && d->heat <= WARM)
+		gap = 0;
 	return d->triggers.reasons ? d->last_pass_ms + (gap > MAX_GAP_MS ? MAX_GAP_MS : gap)
 				   : FOREVER;
 }

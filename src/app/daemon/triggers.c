@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/daemon/triggers.h"
 
+#include "app/pass/pass.h"
 #include "base/log.h"
 #include "edge/host/notify.h"
 
@@ -19,7 +20,8 @@ enum {
 };
 
 static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",
-					   "retry", "verify", "kernel", "asked",  "trial"};
+					   "retry", "verify", "kernel", "asked",  "trial",
+					   "target"};
 
 const char *reasons_text(struct arena *a, uint32_t reasons)
 {
@@ -82,6 +84,16 @@ static bool event_matters(const struct engine_event *event)
 	return false;
 }
 
+/* The event's container is one of several targets. */
+static bool is_shared(const struct triggers *t, const struct engine_event *event)
+{
+	if (t->current && event->name)
+		list_each (name, &t->current->resolution.shared)
+			if (!strcmp(*name, event->name))
+				return true;
+	return false;
+}
+
 /*
  * A container that ends often restarts at once. Its start must not wait for the gap after a pass
  * that only noted its end.
@@ -89,6 +101,19 @@ static bool event_matters(const struct engine_event *event)
 static bool is_death(const struct engine_event *event)
 {
 	return !strcmp(event->type, "container") && !strcmp(event->action, "die");
+}
+
+/* The clients of a translation's target do not wait. */
+static void note_life(struct triggers *t, const struct engine_event *event)
+{
+	if (!is_shared(t, event))
+		return;
+	if (is_death(event)) {
+		world_note_ended(t->world, event->name);
+		t->reasons |= REASON_TARGET;
+	} else if (!strcmp(event->type, "container") && !strcmp(event->action, "start")) {
+		world_forget_ended(t->world, event->name);
+	}
 }
 
 /* The event stream is connected. Events before that are lost, so look at everything. */
@@ -104,6 +129,7 @@ static void take_engine(struct triggers *t)
 	while (docker_events_next(t->world->docker, &event, &a)) {
 		log_debug("engine event", "type", event.type, "action", event.action, "name",
 			  event.name);
+		note_life(t, &event);
 		if (event_matters(&event))
 			t->reasons |= REASON_ENGINE;
 		else if (is_death(&event) && t->death_at == FOREVER)
@@ -114,6 +140,7 @@ static void take_engine(struct triggers *t)
 		/* a restarted dockerd may be configured to write no drops */
 		t->world->drops_stood = false;
 		t->stream_told = false;
+		world_forget_ended(t->world, NULL);
 		t->reasons |= REASON_ENGINE;
 	}
 	if (stream == STREAM_DOWN && t->stream_at == FOREVER) {

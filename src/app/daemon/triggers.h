@@ -24,6 +24,8 @@ enum reason {
 	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_ASKED = 1 << 8,	/* POST /pass */
 	REASON_TRIAL = 1 << 9,	/* a trial's time is over */
+	/* one of several targets ended; its clients wait for another one */
+	REASON_TARGET = 1 << 10,
 };
 
 struct triggers {
@@ -31,6 +33,7 @@ struct triggers {
 	struct world *world;
 	struct status_server *status;
 	struct firewalld_bus *firewalld;
+	const struct generation *current; /* in force; the caller sets it; NULL: none is */
 	struct watch watch;
 	int epoll, signals;
 

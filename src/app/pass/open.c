@@ -101,3 +101,26 @@ void world_close(struct world *w)
 	*w = (struct world){
 		.host = NS_INIT, .events = -1, .legacy = -1, .legacy6 = -1, .legacy_timer = -1};
 }
+
+/* --- containers that ended just now --- */
+
+void world_note_ended(struct world *w, const char *container)
+{
+	w->ended[w->n_ended++ % MOST_ENDED] =
+		(struct ended){hash_text(container), clock_ms() + ENDED_MS};
+}
+
+void world_forget_ended(struct world *w, const char *container)
+{
+	for (size_t i = 0; i < MOST_ENDED; i++)
+		if (!container || w->ended[i].name == hash_text(container))
+			w->ended[i] = (struct ended){0};
+}
+
+bool world_has_ended(const struct world *w, const char *container)
+{
+	for (size_t i = 0; i < MOST_ENDED; i++)
+		if (w->ended[i].name == hash_text(container) && w->ended[i].until > clock_ms())
+			return true;
+	return false;
+}

@@ -148,6 +148,17 @@ static void make_want(struct pass *p, const struct generation *g)
 	timing_stop("encode", start);
 }
 
+/* What the engine's list does not say yet: clients of several targets must not wait for it. */
+static void note_ended(struct engine *engine, const struct world *w, const name_list *shared)
+{
+	list_each (name, shared) {
+		struct engine_container *c = engine_find_container(engine, *name);
+
+		if (c && world_has_ended(w, *name))
+			c->running = false;
+	}
+}
+
 bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
 {
 	struct moment start = timing_start();
@@ -156,6 +167,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 	if (!observe_host(&p->view, &p->arena, w, err) ||
 	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)))
 		return false;
+	note_ended(&p->view.engine, w, &g->resolution.shared);
 	timing_stop("observe_host", start);
 	p->file = g->config.digest;
 	p->stamp = unchanged_stamp(p, w);

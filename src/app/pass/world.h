@@ -106,8 +106,21 @@ struct direct_memory {
 	int64_t missed_at; /* ms: since when they are missing; 0: they are there */
 };
 
+/*
+ * Containers that ended just now, by the engine's events: its list has them as running until it has
+ * released their networks.
+ */
+enum { MOST_ENDED = 64, ENDED_MS = 5000 };
+
+struct ended {
+	uint64_t name; /* hash_text */
+	int64_t until; /* ms */
+};
+
 struct world {
 	const struct options *options;
+	struct ended ended[MOST_ENDED]; /* a ring */
+	uint32_t n_ended;		/* that were ever noted */
 	struct docker *docker;
 	struct saved saved;	     /* the state file */
 	bool engine_is_asked_for;    /* DOCKER_HOST names it; otherwise it is only looked for at the
@@ -146,5 +159,9 @@ void world_listen_to(struct world *w, const struct ns *ns);
 uint64_t world_legacy_hash(const struct world *w);
 /* Reads the events. True: somebody else changed something that we manage. */
 bool world_heard_changes(struct world *w);
+/* The engine says that this container ended, or started again; NULL: nothing is known any more. */
+void world_note_ended(struct world *w, const char *container);
+void world_forget_ended(struct world *w, const char *container);
+bool world_has_ended(const struct world *w, const char *container);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
 void world_close(struct world *w);

@@ -512,6 +512,14 @@ static bool host_masquerades(struct compiler *c, const struct policy *p,
 			!answers_come_back(node, t->to, t->from));
 }
 
+static bool has_hairpin(const struct compiler *c, struct prefix subnet)
+{
+	list_each (known, &c->host->hairpins)
+		if (!prefix_compare(*known, subnet))
+			return true;
+	return false;
+}
+
 static void note_hairpin(struct compiler *c, const struct policy *p, struct ip to)
 {
 	if (p->masquerade == MASQUERADE_NO)
@@ -520,7 +528,8 @@ static void note_hairpin(struct compiler *c, const struct policy *p, struct ip t
 		struct prefix subnet = c->config->networks.items[i].ipam[ip_family(to)].subnet;
 
 		if (c->bridges[i] && prefix_contains(subnet, to) &&
-		    (!p->iface || !strcmp(config_name(c->config, p->iface), c->bridges[i])))
+		    (!p->iface || !strcmp(config_name(c->config, p->iface), c->bridges[i])) &&
+		    !has_hairpin(c, subnet))
 			*list_add(c->a, &c->host->hairpins) = subnet;
 	}
 }
@@ -571,7 +580,8 @@ static void translate_list(struct compiler *c, const struct policy *p, struct tr
 				t.from = part->items[s].net;
 				add_translation(c, t, node);
 				/* once for a list, and where all come from the container itself */
-				if (node && (!s || (!masquerade && !t.list)))
+				if (node && !translation_repeats(&t) &&
+				    (!s || (!masquerade && !t.list)))
 					allow_translated(c, node, &t);
 			}
 		}
@@ -596,7 +606,7 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 		list_each (match, &c->matches) {
 			t.match = traffic_in_family(*match, t.to.family);
 			add_translation(c, t, node);
-			if (node)
+			if (node && !translation_repeats(&t))
 				allow_translated(c, node, &t);
 		}
 	}
@@ -604,12 +614,13 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 
 /* One translation for every source (or one for anybody) and every match. */
 static void translate_to(struct compiler *c, uint32_t i, const struct resolved *r, struct ip to,
-			 struct node *node)
+			 struct share share, struct node *node)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const struct peers *from = of_family(c, r->from, to.family);
 	struct translation t = {.iface = config_name(c->config, p->iface),
 				.to = to,
+				.share = share,
 				.to_port = p->to_port,
 				.list_name =
 					name_of_part(c, name_of_list(c, p->from), r->from, from),
@@ -626,14 +637,88 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 		note_hairpin(c, p, t.to);
 }
 
-/* A target with both families: each in its own. */
+/* An address of no container may be anything. */
+static bool answers_now(const struct compiler *c, struct ip target)
+{
+	const struct node *node = nodes_find_ip(&c->nodes, target);
+
+	return !c->engine->up || !node || node_is_running(node);
+}
+
+/* The targets that run; all of them where none does. */
+static const struct peers *running_targets(struct compiler *c, const struct peers *to)
+{
+	struct peers *running = arena_new(c->a, struct peers);
+
+	*running = (struct peers){.items = arena_array(c->a, struct peer, to->n), .network = NONE};
+	for (uint32_t k = 0; k < to->n; k++)
+		if (answers_now(c, to->items[k].net.ip))
+			running->items[running->n++] = to->items[k];
+	return running->n ? running : to;
+}
+
+/*
+ * Each target has its part of all clients. Those of targets that do not run are divided once more,
+ * among the others, so that no client of these moves.
+ */
+static void spread(struct compiler *c, uint32_t i, const struct resolved *r, const struct peers *to,
+		   struct node *node)
+{
+	const struct peers *running = running_targets(c, to);
+
+	for (uint32_t k = 0, n = 0; k < to->n && n < running->n; k++) {
+		struct ip target = to->items[k].net.ip;
+
+		if (!ip_equal(target, running->items[n].net.ip))
+			continue;
+		translate_to(c, i, r, target, (struct share){(uint8_t)k, (uint8_t)to->n, 0}, node);
+		n++;
+	}
+	for (uint32_t k = 0; running->n < to->n && k < running->n; k++)
+		translate_to(c, i, r, running->items[k].net.ip,
+			     (struct share){(uint8_t)k, (uint8_t)running->n, 1}, node);
+}
+
+/* Each container once, whatever its addresses. */
+static void note_stopped_targets(struct compiler *c, uint32_t i, const struct peers *to)
+{
+	const struct node *stopped[2 * CONFIG_MAX_TARGETS];
+	const char *names = "";
+	uint32_t n = 0, left = to->n;
+
+	for (uint32_t k = 0; k < to->n; k++) {
+		const struct node *node = nodes_find_ip(&c->nodes, to->items[k].net.ip);
+		bool known = false;
+
+		if (answers_now(c, to->items[k].net.ip))
+			continue;
+		left--;
+		for (uint32_t s = 0; s < n; s++)
+			known |= stopped[s] == node;
+		if (known)
+			continue;
+		stopped[n++] = node;
+		names = arena_printf(c->a, "%s%s%s", names, n > 1 ? ", " : "", node->name);
+	}
+	if (n)
+		policy_finding(c, FINDING_NOTE, i,
+			       left ? "not running: %s; the other targets have its clients"
+				    : "not running: %s; no target is left",
+			       names);
+}
+
+/* Targets of both families: each in its own. */
 static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
 {
+	if (r->to->n > 1)
+		note_stopped_targets(c, i, r->to);
 	each_family (family) {
 		const struct peers *to = of_family(c, r->to, family);
 
-		if (to->n)
-			translate_to(c, i, r, to->items[0].net.ip, node);
+		if (to->n > 1)
+			spread(c, i, r, to, node);
+		else if (to->n)
+			translate_to(c, i, r, to->items[0].net.ip, (struct share){0}, node);
 	}
 }
 

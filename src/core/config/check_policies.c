@@ -31,8 +31,6 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, NULL, "no subject; add selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		error_at(c, i, "nat", "dnat without a target; write \"to\"");
-	if (p->nat == NAT_DNAT && config_list(c->config, p->to))
-		error_at(c, i, "to", "several targets come in a later version; name one");
 	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
 		error_at(c, i, "nat",
 			 "no place for the translation; add iface (on the host), or name or "

@@ -23,6 +23,7 @@ enum {
 	CONFIG_MAX_TESTS = 10000,
 	CONFIG_MAX_LISTED = 262144, /* prefixes in all lists, each list counted once */
 	CONFIG_MAX_LIST_FILES = 64,
+	CONFIG_MAX_TARGETS = 32, /* of a translation, in each family: xt_cluster takes no more */
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };

@@ -55,6 +55,17 @@ const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match
 	return arena_printf(w->a, "-p %s -m %s %s %u:%u ", name, name, flag, match.low, match.high);
 }
 
+/* Of several targets: whose it is. By the same hash as in nf_tables. */
+static const char *part(struct writer *w, struct share share)
+{
+	if (share.of <= 1)
+		return "";
+	return arena_printf(w->a,
+			    "-m cluster --cluster-local-nodemask 0x%08x --cluster-total-nodes %u "
+			    "--cluster-hash-seed 0x%08x ",
+			    1u << share.part, share.of, share_seed(share));
+}
+
 static const char *has_bits(struct writer *w, uint32_t bits)
 {
 	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", bits, bits);
@@ -175,12 +186,15 @@ static struct ipt_chain *let_honest_on(struct writer *w, struct ipt_chain *chain
 
 static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
-	list_each (t, &flows->translations)
+	list_each (t, &flows->translations) {
+		if (translation_repeats(t))
+			continue;
 		ipt_add_rule(chain, w->a, t->origin,
 			     "%s%s%s%s-m conntrack --ctstate DNAT -g " IPT_PREFIX "-ADMIT",
 			     interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
 			     ipt_address(w, "-d", prefix_of(t->to)),
 			     ipt_traffic(w, "--dport", at_target(t)));
+	}
 }
 
 static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
@@ -352,8 +366,10 @@ static void write_led(struct writer *w, const struct flows *flows)
 		return;
 	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
 	list_each (t, &flows->translations)
-		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
-			     entry(w, t->from, prefix_of(t->to), at_target(t)));
+		if (!translation_repeats(t))
+			ipt_add_rule(chain, w->a, t->origin,
+				     "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+				     entry(w, t->from, prefix_of(t->to), at_target(t)));
 }
 
 /*
@@ -475,8 +491,9 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 		      bool host)
 {
 	const char *match = arena_printf(
-		w->a, "%s%s%s-m addrtype --dst-type LOCAL ", interface(w, "-i", t->iface),
-		ipt_address(w, "-s", t->from), ipt_traffic(w, "--dport", t->match));
+		w->a, "%s%s%s-m addrtype --dst-type LOCAL %s", interface(w, "-i", t->iface),
+		ipt_address(w, "-s", t->from), ipt_traffic(w, "--dport", t->match),
+		part(w, t->share));
 
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
@@ -506,7 +523,7 @@ static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
 	list_each (t, &flows->translations) {
 		const char *asked = "";
 
-		if (!t->masquerade)
+		if (!t->masquerade || translation_repeats(t))
 			continue;
 		if (match_has_ports(t->match) && t->match.low == t->match.high)
 			asked = arena_printf(w->a, "--ctorigdstport %u ", t->match.low);

@@ -122,6 +122,19 @@ static void load_fib(struct buf *b, uint32_t result, uint32_t flags)
 	expr_end(b, e);
 }
 
+static void load_hash(struct buf *b, uint32_t len, uint32_t modulus, uint32_t seed)
+{
+	struct expr e = expr_begin(b, "hash");
+
+	nla_be32(b, NFTA_HASH_SREG, NFT_REG_2);
+	nla_be32(b, NFTA_HASH_DREG, NFT_REG_1);
+	nla_be32(b, NFTA_HASH_LEN, len);
+	nla_be32(b, NFTA_HASH_MODULUS, modulus);
+	nla_be32(b, NFTA_HASH_SEED, seed);
+	nla_be32(b, NFTA_HASH_TYPE, NFT_HASH_JENKINS);
+	expr_end(b, e);
+}
+
 static void compare(struct buf *b, uint32_t op, const void *value, size_t len)
 {
 	struct expr e = expr_begin(b, "cmp");
@@ -365,6 +378,16 @@ ENCODER(encode_ports)
 	match_ports(b, t->kind == TERM_SPORT ? 0 : 2, t->low, t->high);
 }
 
+ENCODER(encode_share)
+{
+	const uint32_t part = t->low;
+
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, headers[rule->family].saddr,
+		     headers[rule->family].len, NFT_REG_2);
+	load_hash(b, headers[rule->family].len, t->high, t->number);
+	compare(b, NFT_CMP_EQ, &part, sizeof(part));
+}
+
 ENCODER(encode_icmp_type)
 {
 	const uint8_t first = (uint8_t)t->low, last = (uint8_t)t->high;
@@ -509,6 +532,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_PROTO] = encode_proto,
 	[TERM_SPORT] = encode_ports,
 	[TERM_DPORT] = encode_ports,
+	[TERM_SHARE] = encode_share,
 	[TERM_ORIGINAL_DPORT] = encode_original_port,
 	[TERM_ICMP_TYPE] = encode_icmp_type,
 	[TERM_CT_STATE] = encode_ct_state,

@@ -186,6 +186,7 @@ static const struct {
 	{"meta", read_meta, true},
 	{"ct", NULL, true},
 	{"fib", NULL, true},
+	{"hash", NULL, true},
 	{"bitwise", read_bitwise, false},
 	{"cmp", read_cmp, false},
 	{"lookup", read_lookup, false},

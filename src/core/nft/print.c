@@ -244,6 +244,10 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 	case TERM_DPORT:
 		print_ports(out, t, before);
 		break;
+	case TERM_SHARE:
+		buf_printf(out, "jhash %s saddr mod %u seed %#x %u", ip, t->high, t->number,
+			   t->low);
+		break;
 	case TERM_ORIGINAL_DPORT:
 		buf_printf(out, "ct original proto-dst %u", t->low);
 		if (t->high > t->low)

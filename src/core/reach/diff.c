@@ -182,15 +182,27 @@ static bool compare_flows(struct comparing *c)
 
 /* --- translations --- */
 
+static bool is_target(const struct reach *reach, uint32_t target, const struct translation *t)
+{
+	return ip_equal(reach->pool->targets.items[target].to, t->to);
+}
+
 /* By leaf: where the translation leads, as a number of the pool. */
 static const uint32_t *targets_of(const struct comparing *c, const struct reach *reach,
 				  const struct reach_space *space)
 {
 	uint32_t *targets = arena_array(c->a, uint32_t, REACH_POLICY + reach->config->policies.n);
 
-	list_each (t, &space->flows->translations)
-		if (!c->family || t->to.family == c->family)
-			targets[REACH_POLICY + t->origin] = reach_target(reach->pool, t) + 1;
+	list_each (t, &space->flows->translations) {
+		uint32_t *target = &targets[REACH_POLICY + t->origin];
+
+		if (c->family && t->to.family != c->family)
+			continue;
+		/* of several targets each once, in their order */
+		if (t->share.of && *target && is_target(reach, *target - 1, t))
+			continue;
+		*target = reach_target(reach->pool, t, t->share.part ? *target : 0) + 1;
+	}
 	return targets;
 }
 

@@ -89,22 +89,27 @@ static void add_cover(const struct looker *l, bool *leaves, struct diagram all, 
 		diagram_leaves(leaves, l->reach->pool->diagrams, d);
 }
 
-static bool leads_there(const struct reach *reach, const struct flows *flows, uint32_t policy,
-			uint32_t target)
+static bool same_target(const struct translation *a, const struct translation *b)
+{
+	return ip_equal(a->to, b->to) && a->to_port == b->to_port &&
+	       a->masquerade == b->masquerade && a->share.part == b->share.part &&
+	       a->share.of == b->share.of && a->share.division == b->share.division;
+}
+
+static bool leads_there(const struct flows *flows, uint32_t policy,
+			const struct translation *target)
 {
 	list_each (t, &flows->translations)
-		if (t->origin == policy && reach_target(reach->pool, t) == target)
+		if (t->origin == policy && same_target(t, target))
 			return true;
 	return false;
 }
 
 /* Each target of the one policy is one of the other, too. */
-static bool same_targets(const struct reach *reach, const struct flows *flows, uint32_t policy,
-			 uint32_t other)
+static bool same_targets(const struct flows *flows, uint32_t policy, uint32_t other)
 {
 	list_each (t, &flows->translations)
-		if (t->origin == policy &&
-		    !leads_there(reach, flows, other, reach_target(reach->pool, t)))
+		if (t->origin == policy && !leads_there(flows, other, t))
 			return false;
 	return true;
 }
@@ -127,7 +132,7 @@ static void cover_in(struct looker *l, struct cover *cover, const struct reach_s
 	for (uint32_t i = 0; i < n; i++)
 		if (doors[REACH_POLICY + i]) {
 			cover->by[REACH_POLICY + i] = true;
-			cover->taken |= !same_targets(l->reach, space->flows, policy, i);
+			cover->taken |= !same_targets(space->flows, policy, i);
 		}
 }
 

@@ -337,17 +337,18 @@ static void closed(struct walker *w)
 
 /* --- translations --- */
 
-/* A policy may translate in both families, each of them in its own. */
-static bool is_of_family(const struct translation *t, const struct reach_flow *flow)
+/* A policy may translate in both families, each of them in its own, and spread its clients. */
+static bool is_for(const struct translation *t, const struct reach_flow *flow)
 {
-	return !flow->src.family || t->to.family == flow->src.family;
+	return (!flow->src.family || t->to.family == flow->src.family) &&
+	       share_has(t->share, flow->src);
 }
 
 static const struct translation *translation_of(const struct reach_space *space,
 						const struct reach_flow *flow, uint32_t leaf)
 {
 	list_each (t, &space->flows->translations)
-		if (t->origin == leaf - REACH_POLICY && is_of_family(t, flow))
+		if (t->origin == leaf - REACH_POLICY && is_for(t, flow))
 			return t;
 	return NULL;
 }
@@ -358,7 +359,9 @@ static void translate(struct walker *w, const struct translation *t, const char 
 	w->now.dst = t->to;
 	w->now.port = t->to_port ? t->to_port : w->now.port;
 	hop(w, HOP_TRANSLATES, container, "inet harborwall prerouting", t->origin,
-	    "to %s port %u%s", reach_name(w->a, w->reach, t->to), w->now.port, condition);
+	    "to %s port %u%s%s", reach_name(w->a, w->reach, t->to), w->now.port,
+	    t->share.of ? arena_printf(w->a, ", one of %u by its source", t->share.of) : "",
+	    condition);
 }
 
 /*
@@ -437,7 +440,7 @@ container_door(const struct walker *w, const struct reach_space *space, const ch
 
 		flow.in = t->iface ? reach_interface(w->reach->pool, t->iface) : REACH_IN_OTHER;
 		leaf = reach_ask(w->reach, space->doors, &flow);
-		if (leaf != REACH_POLICY + t->origin || !is_of_family(t, &flow))
+		if (leaf != REACH_POLICY + t->origin || !is_for(t, &flow))
 			continue;
 		if (t->iface)
 			*condition = arena_printf(w->a, ", if it comes in by %s there", t->iface);

@@ -35,16 +35,18 @@ uint32_t reach_add_interface(struct reach_pool *pool, const char *name)
 
 static uint64_t hash_of_target(const struct reach_target *t)
 {
-	return hash_word(hash_bytes(&t->to, sizeof(t->to)), t->to_port << 1 | t->masquerade);
+	return hash_word(hash_bytes(&t->to, sizeof(t->to)),
+			 (uint64_t)t->rest << 32 | (uint32_t)t->to_port << 1 | t->masquerade);
 }
 
-uint32_t reach_target(struct reach_pool *pool, const struct translation *t)
+uint32_t reach_target(struct reach_pool *pool, const struct translation *t, uint32_t rest)
 {
-	struct reach_target target = {t->to, t->to_port, t->masquerade};
+	struct reach_target target = {t->to, t->to_port, t->masquerade, rest};
 	uint32_t at =
 		hash_index_find(&pool->by_target, hash_of_target(&target), i,
 				ip_equal(pool->targets.items[i].to, target.to) &&
 					pool->targets.items[i].to_port == target.to_port &&
+					pool->targets.items[i].rest == target.rest &&
 					pool->targets.items[i].masquerade == target.masquerade);
 
 	if (at != NONE)

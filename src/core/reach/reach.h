@@ -44,6 +44,7 @@ struct reach_target {
 	struct ip to;
 	uint16_t to_port; /* 0: unchanged */
 	bool masquerade;
+	uint32_t rest; /* number + 1 of the other targets that clients are spread over; 0: none */
 };
 
 /* Shared by two files, so that their diagrams can be compared. */
@@ -119,5 +120,5 @@ uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The same; from now on it has a value of its own. */
 uint32_t reach_add_interface(struct reach_pool *pool, const char *name);
 /* The number of a translation's target in the pool; equal targets have equal numbers. */
-uint32_t reach_target(struct reach_pool *pool, const struct translation *t);
+uint32_t reach_target(struct reach_pool *pool, const struct translation *t, uint32_t rest);
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow);

@@ -536,35 +536,56 @@ static void resolve_name(struct resolver *r, uint32_t name, uint32_t i)
 		note_prefix(r, name, ASK_CONTAINER, node_of_policy(r->text, i, "name"));
 }
 
-/* Each family has a target of its own. */
-static bool has_several(const struct peers *to)
+/* What is wrong with the targets of a translation; NULL: nothing. Each family has its own. */
+static const char *why_no_targets(struct resolver *r, const struct peers *to, uint32_t name)
 {
 	uint32_t n[N_FAMILIES] = {0};
 
-	for (uint32_t i = 0; i < to->n; i++)
-		n[ip_family(to->items[i].net.ip)]++;
-	return n[FAMILY_4] > 1 || n[FAMILY_6] > 1;
+	for (uint32_t i = 0; i < to->n; i++) {
+		const struct prefix net = to->items[i].net;
+
+		if (!prefix_is_single(net))
+			return arena_printf(r->a, "\"%s\" is not a single address",
+					    config_list(r->config, name)
+						    ? prefix_format(net).s
+						    : config_name(r->config, name));
+		if (++n[ip_family(net.ip)] > CONFIG_MAX_TARGETS)
+			return arena_printf(
+				r->a,
+				"\"%s\" is more than %d addresses: a translation has at "
+				"most so many targets",
+				config_name(r->config, name), CONFIG_MAX_TARGETS);
+	}
+	return NULL;
+}
+
+static void note_shared(struct resolver *r, const struct policy *p)
+{
+	const struct peers *to = r->answers->peers[ASK_PEERS][p->to];
+
+	for (uint32_t i = 0; to->n > 1 && i < to->n; i++) {
+		uint32_t address = to->items[i].address, name = 0;
+
+		if (address != NONE)
+			name = address_container(&r->config->addresses.items[address]);
+		if (name)
+			*list_add(r->a, &r->answers->shared) = config_name(r->config, name);
+	}
 }
 
 static void resolve_target(struct resolver *r, const struct policy *p, uint32_t i)
 {
-	const char *name = config_name(r->config, p->to), *wrong;
-	const struct peers *to;
+	const char *wrong;
 
 	look_up(r, i, "to", p->to, question_of_target(p));
-	to = r->answers->peers[question_of_target(p)][p->to];
-	if (!to->n || p->nat != NAT_DNAT)
+	if (p->nat != NAT_DNAT)
 		return;
-	if (has_several(to))
-		wrong = arena_printf(r->a,
-				     "\"%s\" is %u addresses; several targets come in a later "
-				     "version, name one",
-				     name, to->n);
-	else if (!prefix_is_single(to->items[0].net))
-		wrong = arena_printf(r->a, "\"%s\" is not a single address", name);
+	wrong = why_no_targets(r, r->answers->peers[ASK_PEERS][p->to], p->to);
+	if (wrong)
+		diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, "to"), "%s",
+			wrong);
 	else
-		return;
-	diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, "to"), "%s", wrong);
+		note_shared(r, p);
 }
 
 static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t i)
@@ -613,6 +634,18 @@ struct resolved resolved_policy(const struct resolution *resolution, const struc
 	return out;
 }
 
+static void sort_shared(name_list *names)
+{
+	uint32_t n = 0;
+
+	if (names->n)
+		qsort(names->items, names->n, sizeof(*names->items), text_order);
+	for (uint32_t i = 0; i < names->n; i++)
+		if (!n || strcmp(names->items[n - 1], names->items[i]) != 0)
+			names->items[n++] = names->items[i];
+	names->n = n;
+}
+
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
 	     const struct config *config, struct config_text *text)
 {
@@ -633,6 +666,7 @@ void resolve(struct resolution *resolution, struct diags *diags, struct arena *a
 	for (uint32_t i = 0; i < config->policies.n; i++)
 		if (!config->policies.items[i].broken)
 			resolve_policy(&r, &config->policies.items[i], i);
+	sort_shared(&resolution->shared);
 	resolve_check(resolution, diags, a, config, text);
 }
 

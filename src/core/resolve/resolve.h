@@ -57,6 +57,7 @@ struct resolution {
 	 * `name` itself, to be looked up on the engine. By name; NULL where it is nobody's `name`.
 	 */
 	const char **containers;
+	name_list shared; /* containers that are one of a translation's several targets, sorted */
 };
 
 /* A policy whose names are resolved. */

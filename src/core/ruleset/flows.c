@@ -31,7 +31,7 @@ enum translation_rank translation_rank(const struct translation *t)
 {
 	if (t->from.ip.family)
 		return RANK_SOURCE;
-	return t->iface && match_single_port(t->match) ? RANK_MAP : RANK_REST;
+	return t->iface && match_single_port(t->match) && !t->share.of ? RANK_MAP : RANK_REST;
 }
 
 enum { FEW_PAIRS = 16 };

@@ -8,6 +8,7 @@
 
 #include "core/resolve/resolve.h"
 #include "core/ruleset/interfaces.h"
+#include "core/ruleset/share.h"
 
 /* IP protocol numbers (IANA); 0 stands for "every protocol". */
 struct traffic {
@@ -46,11 +47,18 @@ struct translation {
 	const struct peers *list;
 	const char *list_name;
 	struct traffic match;
+	struct share share; /* of several targets: whose it is */
 	struct ip to;
 	uint16_t to_port; /* 0: keep */
 	bool masquerade;
 	uint32_t origin;
 };
+
+/* Its target has clients of the first division, too: all but the choice of them is said there. */
+static inline bool translation_repeats(const struct translation *t)
+{
+	return t->share.division > 0;
+}
 
 struct masquerading {
 	uint8_t family;			 /* 4 or 6 */

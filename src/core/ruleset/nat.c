@@ -2,15 +2,26 @@
 /* What is translated on the way in, and whose source is hidden from the target. */
 #include "core/ruleset/impl.h"
 
-/* An element of the map. */
+/* Interface, protocol, port and nothing else: an element of a set. */
 static bool is_plain(const struct translation *t)
 {
-	return translation_rank(t) == RANK_MAP;
+	return t->iface && !t->from.ip.family && match_single_port(t->match);
 }
 
 static bool is_plain_of(const struct translation *t, uint8_t family)
 {
 	return is_plain(t) && t->to.family == family;
+}
+
+/* … whose target is the same for everybody: an element of a map. */
+static bool is_mapped(const struct translation *t)
+{
+	return translation_rank(t) == RANK_MAP;
+}
+
+static bool is_mapped_of(const struct translation *t, uint8_t family)
+{
+	return is_mapped(t) && t->to.family == family;
 }
 
 /* Of a list's translations the first one speaks for all. */
@@ -22,7 +33,7 @@ static bool is_said(const struct flows *flows, const struct translation *t)
 	       t->origin == before->origin && t->masquerade == before->masquerade &&
 	       t->match.proto == before->match.proto && t->match.low == before->match.low &&
 	       t->match.high == before->match.high && ip_equal(t->to, before->to) &&
-	       t->to_port == before->to_port;
+	       t->share.division == before->share.division && t->to_port == before->to_port;
 }
 
 /* term: of one prefix; load: of a list. */
@@ -53,7 +64,7 @@ static void add_dnat_map(struct builder *b, const struct flows *flows, uint8_t f
 	list_each (t, &flows->translations) {
 		uint8_t *at;
 
-		if (!is_plain_of(t, family))
+		if (!is_mapped_of(t, family))
 			continue;
 		at = set_add(&map, b->a, t->origin);
 		at = put_port(put_proto(put_iface(at, t->iface), t->match.proto), t->match.low);
@@ -75,7 +86,7 @@ static void add_translated_set(struct builder *b, const struct flows *flows, uin
 			  .n_key = 3};
 
 	list_each (t, &flows->translations)
-		if (is_plain_of(t, family))
+		if (is_mapped_of(t, family))
 			put_port(put_proto(put_iface(set_add(&set, b->a, t->origin), t->iface),
 					   t->match.proto),
 				 t->match.low);
@@ -93,6 +104,18 @@ static const char *translation_comment(struct builder *b, const struct translati
 	return arena_printf(b->a, "to %s", ip_format(t->to).s);
 }
 
+static void term_share(struct builder *b, struct rule *rule, struct share share)
+{
+	struct term *t;
+
+	if (share.of <= 1)
+		return;
+	t = add_term(b, rule, TERM_SHARE);
+	t->low = share.part;
+	t->high = share.of;
+	t->number = share_seed(share);
+}
+
 static void add_dnat_rule(struct builder *b, struct chain *chain, const struct translation *t)
 {
 	struct rule *rule = add_rule(b, chain, t->to.family, NULL, t->origin);
@@ -103,6 +126,7 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 	add_term(b, rule, TERM_FIB_LOCAL);
 	term_source(b, rule, TERM_SADDR, LOAD_SADDR, t);
 	term_match(b, rule, t->match);
+	term_share(b, rule, t->share);
 	if (b->keeps) {
 		term_count(b, rule);
 		term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
@@ -152,7 +176,7 @@ void build_dnat(struct builder *b, const struct flows *flows)
 		translate_by_map(b, chain, family);
 	}
 	list_each (t, &flows->translations)
-		if (!t->from.ip.family && !is_plain(t))
+		if (!t->from.ip.family && !is_mapped(t))
 			add_dnat_rule(b, chain, t);
 }
 
@@ -213,7 +237,7 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 	const struct way_words *w = &ways[way];
 
 	list_each (t, &flows->translations)
-		if (!is_plain(t) && !is_said(flows, t))
+		if (!is_plain(t) && !is_said(flows, t) && !translation_repeats(t))
 			add_forwarded_rule(b, chain, t, way);
 	each_family (family) {
 		const char *name = name_of_family(b, set, family);
@@ -273,7 +297,8 @@ static void masquerade_family(struct builder *b, struct chain *chain, const stru
 		struct traffic match = t->match;
 		struct rule *rule;
 
-		if (!t->masquerade || t->to.family != family || is_said(flows, t))
+		if (!t->masquerade || t->to.family != family || is_said(flows, t) ||
+		    translation_repeats(t))
 			continue;
 		if (match_single_port(match) && !sees_source(b, &targets, t)) {
 			put_target(&set, b->a, t);
@@ -308,11 +333,9 @@ void masquerade_translated(struct builder *b, struct chain *chain, const struct 
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	list_each (subnet, &flows->hairpins) {
-		struct rule *rule;
+		struct rule *rule =
+			add_rule(b, chain, subnet->ip.family, "back to its own network", NONE);
 
-		if (subnet > flows->hairpins.items && prefix_compare(subnet[-1], *subnet) == 0)
-			continue;
-		rule = add_rule(b, chain, subnet->ip.family, "back to its own network", NONE);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_admitted(b, rule);
 		term_prefix(b, rule, TERM_SADDR, *subnet);

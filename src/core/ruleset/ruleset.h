@@ -11,6 +11,7 @@
  *     flows.h                   what the rules shall let through
  *     hooks.h                   where our rules meet Docker's
  *     interfaces.h              sets of names of interfaces
+ *     share.h                   which clients have which of several targets
  *     program.h                 flows and hooks in, a table out
  *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
  *     impl.h                    what the parts of the program share
@@ -134,6 +135,7 @@ enum term_kind {
 	TERM_PROTO, /* number: an IP protocol */
 	TERM_SPORT, /* low, high */
 	TERM_DPORT,
+	TERM_SHARE,	     /* low, high: part `low` of `high` of all sources; number: the seed */
 	TERM_ORIGINAL_DPORT, /* low: the port before a translation; high: 0, or up to there */
 	TERM_ICMP_TYPE,	     /* low, high: of ICMP or ICMPv6; behind TERM_PROTO */
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
