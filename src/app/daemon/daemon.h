@@ -6,6 +6,7 @@
  *     daemon.h    this table of contents
  *     triggers.h  why a pass is due: signals, the file, events, time
  *     source.h    the file in force, and whether a new one is taken
+ *     logbook.h   logged connections, as lines of the log
  *     ask.h       how verbs talk to a running daemon and wait for its lock
  */
 #pragma once

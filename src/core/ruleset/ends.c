@@ -244,7 +244,7 @@ static void let_through(const struct writing *w, struct rule *rule, bool counts)
 {
 	if (counts && ends_count(w->e))
 		term_count(w->e->b, rule);
-	term_name(w->e->b, rule, TERM_GOTO, ADMIT);
+	term_name(w->e->b, rule, TERM_GOTO, ways[w->e->way].found);
 }
 
 static void admit_few(const struct writing *w, struct end *end)
@@ -339,7 +339,7 @@ struct verdict verdict_of_end(struct ends *e, struct end *end)
 	const char *name;
 
 	if (!ends_count(e) && end->anybody.n)
-		return verdict_to(true, ADMIT);
+		return verdict_to(true, ways[e->way].found);
 	if (!ends_count(e) && !end->few.n && end->lists.n == 1)
 		return verdict_to(false, chain_of_list(e, end->lists.items[0]));
 	name = new_name(e, "", end->name);

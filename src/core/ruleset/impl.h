@@ -43,6 +43,7 @@ enum way {
 	WAY_ON,	   /* later ones, and all of them before Docker's raw drops: policies do not count
 		      these */
 	WAY_REPLY, /* what comes back: source and destination change places */
+	WAY_LOG,   /* the first one again: is it logged? */
 	N_WAYS,
 };
 
@@ -50,12 +51,16 @@ struct way_words {
 	const char *prefix; /* of names of chains and maps */
 	enum load source, destination, port, interface;
 	enum term_kind source_is, destination_is, port_is, interface_is;
-	bool counts; /* where policies count at all */
+	bool counts;			      /* where policies count at all */
+	const char *found, *found_translated; /* chains where packets go that are found */
 };
 extern const struct way_words ways[N_WAYS];
 
 /* The chain where packets go that are let through. */
 #define ADMIT "admit"
+/* The chains where they are logged. */
+#define LOG_CHAIN	     "report"
+#define LOG_TRANSLATED_CHAIN "report_translated"
 
 /* --- rules, term by term; what would match everything adds none --- */
 
@@ -145,7 +150,7 @@ void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
 /* The set that says what was translated; where there is any. */
-void add_forwarded(struct builder *b, const struct flows *flows);
+void add_forwarded(struct builder *b, const struct flows *flows, enum way way);
 /* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
 		     const char *set, enum way way);

@@ -17,14 +17,17 @@
 #include "core/ruleset/groups.h"
 
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
+#define LOGGED	  "logged_"    /* names of what new packets are looked up in to be logged */
 
 const struct way_words ways[] = {
 	[WAY_NEW] = {"", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR,
-		     TERM_DPORT, TERM_IIFNAME, true},
+		     TERM_DPORT, TERM_IIFNAME, true, ADMIT, ADMIT},
 	[WAY_ON] = {UNCOUNTED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
-		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false},
+		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, ADMIT, ADMIT},
 	[WAY_REPLY] = {"reply_", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, LOAD_OIFNAME, TERM_DADDR,
-		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false},
+		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false, ADMIT, ADMIT},
+	[WAY_LOG] = {LOGGED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
+		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, LOG_CHAIN, LOG_TRANSLATED_CHAIN},
 };
 
 /* --- what may pass --- */
@@ -40,19 +43,24 @@ struct pair_sets {
 	struct set ports, protocols;
 };
 
-static struct pair_sets new_pair_sets(struct builder *b, uint8_t family)
+static struct pair_sets new_pair_sets(struct builder *b, enum way way, uint8_t family)
 {
 	const enum field ip = address_field(family);
+	const char *prefix = ways[way].prefix;
+	const char *ports = arena_printf(b->a, "%sallow", prefix);
+	const char *protocols = arena_printf(b->a, "%sallow_all_ports", prefix);
+	const enum set_role role = way == WAY_LOG ? SET_LOGGED : SET_ALLOW;
+	const bool counts = b->counted && ways[way].counts;
 
 	return (struct pair_sets){
-		.ports = {.name = name_of_family(b, "allow", family),
-			  .role = SET_ALLOW,
-			  .counts = b->counted,
+		.ports = {.name = name_of_family(b, ports, family),
+			  .role = role,
+			  .counts = counts,
 			  .key = {ip, ip, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 4},
-		.protocols = {.name = name_of_family(b, "allow_all_ports", family),
-			      .role = SET_ALLOW,
-			      .counts = b->counted,
+		.protocols = {.name = name_of_family(b, protocols, family),
+			      .role = role,
+			      .counts = counts,
 			      .key = {ip, ip, FIELD_PROTO},
 			      .n_key = 3},
 	};
@@ -77,9 +85,10 @@ static void add_pairs(struct builder *b, struct pair_sets *sets, const struct gr
 }
 
 /* What most policies are becomes elements of these; what is more than few pairs is grouped. */
-static void build_pairs(struct builder *b, const struct flows *flows, grouped_list *grouped)
+static void build_pairs(struct builder *b, const struct flows *flows, grouped_list *grouped,
+			enum way way)
 {
-	struct pair_sets v4 = new_pair_sets(b, 4), v6 = new_pair_sets(b, 6);
+	struct pair_sets v4 = new_pair_sets(b, way, 4), v6 = new_pair_sets(b, way, 6);
 
 	set_reserve(&v4.ports, b->a, flows->grants.n);
 	list_each (grant, &flows->grants) {
@@ -449,8 +458,41 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_JUMP, translated);
 	}
-	lookup_pairs(b, chain, sets->pairs, way, ADMIT);
+	lookup_pairs(b, chain, sets->pairs, way, ways[way].found);
 	dispatch_groups(b, chain, way);
+}
+
+static void add_log_chain(struct builder *b, const char *name, const char *prefix)
+{
+	struct rule *rule = add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE);
+
+	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND);
+	term_name(b, rule, TERM_LOG, prefix);
+}
+
+/* What logged policies admit, looked up by itself: others have not one rule more for it. */
+static void build_logged(struct ends *ends, const struct flows *flows)
+{
+	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
+	struct builder *b = ends->b;
+	struct flows logged = {.ipv6 = flows->ipv6};
+	grouped_list grouped = {0};
+
+	list_each (grant, &flows->grants)
+		if (grant->logged)
+			*list_add(b->a, &logged.grants) = *grant;
+	list_each (t, &flows->translations)
+		if (t->logged)
+			*list_add(b->a, &logged.translations) = *t;
+	if (!logged.grants.n && !logged.translations.n)
+		return;
+	add_log_chain(b, LOG_CHAIN, LOG_ALLOWED);
+	if (logged.translations.n)
+		add_log_chain(b, LOG_TRANSLATED_CHAIN, LOG_TRANSLATED);
+	build_pairs(b, &logged, &grouped, WAY_LOG);
+	add_forwarded(b, &logged, WAY_LOG);
+	build_groups(ends, &grouped, WAY_LOG);
+	build_lookups(b, "logged", &logged, &sets, WAY_LOG);
 }
 
 static void build_fresh(struct builder *b, const struct flows *flows)
@@ -465,6 +507,12 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
 	refuse_borrowed(b, chain, flows);
+	if (ruleset_find_chain(b->rs, "logged")) {
+		/* what nobody answers stays new: it is one connection nevertheless */
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		add_term(b, rule, TERM_CT_UNCONFIRMED);
+		term_name(b, rule, TERM_JUMP, "logged");
+	}
 	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
 }
 
@@ -544,15 +592,16 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_bound(&b, flows, 4);
 	build_bound(&b, flows, 6);
 	build_bridges(&b, flows);
-	build_pairs(&b, flows, &grouped);
+	build_pairs(&b, flows, &grouped, WAY_NEW);
 	add_dnat_elements(&b, flows);
-	add_forwarded(&b, flows);
+	add_forwarded(&b, flows, WAY_NEW);
 	uncounted = uncounted_sets(&b);
 	build_admit(&b, flows);
 	build_groups(&ends, &grouped, WAY_NEW);
 	if (b.counted)
 		build_groups(&ends, &grouped, WAY_ON);
 	build_groups(&ends, &grouped, WAY_REPLY);
+	build_logged(&ends, flows);
 	if (hooks->raw_drops)
 		build_raw(&b, flows, &uncounted, grouped.n);
 	build_forward(&b, flows, &uncounted);
