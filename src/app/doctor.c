@@ -361,7 +361,7 @@ static void check_unmanaged(struct doctor *d)
 		AUTO_BUF struct buf save = {0};
 		struct error err = {0};
 
-		if (iptables_save(&save, &d->world.host, v, &err))
+		if (iptables_save(&save, &d->world.host, v, 4, &err))
 			openings_find(&found, &a, v, buf_text(&save), &managed);
 		else
 			say(d, false, "unmanaged", "%s", err.text);

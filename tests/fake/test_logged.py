@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who listens to what rules log, and since when; what is said where nobody can."""
+import json
 import os
 import signal
 import subprocess
@@ -24,6 +25,13 @@ def wait_for(claim, timeout=20):
     while not claim() and time.monotonic() < end:
         time.sleep(0.02)
     return claim()
+
+
+def replace(case, config):
+    """As editors do, by rename: a daemon reads it whole."""
+    with open(f"{case.folder}/new", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.rename(f"{case.folder}/new", f"{case.folder}/networks.json")
 
 
 def listens(case):
@@ -66,11 +74,11 @@ def log_what_leaves(case, prefix):
 def test_the_daemon_listens_only_while_the_file_logs_something(case, daemon):
     running = daemon(logged(False))
     assert not listens(case)
-    case.write(logged())
+    replace(case, logged())
     assert wait_for(lambda: listens(case))
-    case.write(logged(False))
+    replace(case, logged(False))
     assert wait_for(lambda: not listens(case))
-    case.write(logged())
+    replace(case, logged())
     assert wait_for(lambda: listens(case))
     assert "error" not in running.text()
 

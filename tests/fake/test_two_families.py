@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 
 import pytest
@@ -215,3 +216,107 @@ def test_ipv6_that_stands_open_and_that_the_file_does_not_name_is_told(case, eng
     four["networks"]["web"] = DUAL["networks"]["web"]
     case.write(four)
     assert told not in (done := case.run("plan")).stdout + done.stderr
+
+
+# --- the iptables backends ---
+
+@pytest.fixture(params=["iptables-nft", "iptables-legacy"])
+def chains(case, engine, request):
+    """A case whose tools of ip6tables are asked for by a backend, and note that they were run."""
+    tools = os.path.join(case.folder, "tools")
+    os.mkdir(tools)
+    for tool in ("save", "restore"):
+        name = f"{request.param.replace('iptables', 'ip6tables')}-{tool}"
+        path = os.path.join(tools, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\necho {tool} >>{case.folder}/ran\n[ -e {case.folder}/broken-{tool} ] && exit 1\nexec {shutil.which(name)} \"$@\"\n")
+        os.chmod(path, 0o755)
+    case.env = {"HARBORWALL_BACKEND": request.param, "PATH": f"{tools}:{os.environ['PATH']}"}
+    return case
+
+
+def ran(case):
+    """Which tools of ip6tables were run since this was asked last."""
+    try:
+        with open(f"{case.folder}/ran", encoding="utf-8") as f:
+            said = f.read().split()
+        os.remove(f"{case.folder}/ran")
+    except FileNotFoundError:
+        said = []
+    return said
+
+
+def saved(case, family):
+    """Our chains and rules and the jumps to them, as the tool prints them."""
+    tool = case.env["HARBORWALL_BACKEND"].replace("iptables", family)
+    return [line.split(" [")[0] for line in case.inside(f"{tool}-save").splitlines() if "HARBORWALL" in line]
+
+
+FOUR = {"networks": {"web": {"subnet": "172.18.103.0/24"}, "back": {"subnet": "172.18.104.0/24"}},
+        "ips": {"172.18.103.2": {"container_name": "proxy"}, "172.18.104.2": {"container_name": "api"}}, "policies": DUAL["policies"]}
+
+
+def test_chains_of_both_families_are_made_read_back_and_removed(chains):
+    case, tool = chains, chains.env["HARBORWALL_BACKEND"].replace("iptables", "ip6tables")
+    case.write(DUAL)
+    planned = case.run("plan", **case.env).stdout
+    for line in (f"host: {case.env['HARBORWALL_BACKEND']} chains HARBORWALL* (", f"host: {tool} chains HARBORWALL* ("):
+        assert planned.count(f"+ firewall   {line}") == 1, planned
+    done = case.run("apply", **case.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(case).count("restore") == 1, "one restore makes all of it"
+    both = [saved(case, family) for family in ("iptables", "ip6tables")]
+    assert any("-s fd00:103::2/128 -d fd00:104::2/128 -p tcp -m tcp --dport 80 " in line for line in both[1])
+    assert not any("172.18" in line for line in both[1]) and not any("fd00" in line for line in both[0])
+    assert "nothing to do" in case.run("apply", **case.env).stdout
+    assert "restore" not in ran(case)
+    # a rule of one family is lost, and that family alone is written
+    case.inside(tool, "-F", "HARBORWALL-FRESH")
+    done = case.run("apply", **case.env)
+    assert done.stdout.count("chains HARBORWALL*") == 1 and f"~ firewall   host: {tool} chains HARBORWALL* (1 rewritten)" in done.stdout, done.stdout
+    assert [saved(case, family) for family in ("iptables", "ip6tables")] == both
+    # the file has IPv4 alone again
+    case.write(FOUR)
+    done = case.run("apply", **case.env)
+    assert f"- firewall   host: {tool} chains HARBORWALL* (" in done.stdout and not saved(case, "ip6tables"), done.stdout
+    assert not any("fd00" in line for line in saved(case, "iptables"))
+    case.write(DUAL)
+    assert case.run("apply", **case.env).returncode == 0 and saved(case, "ip6tables") == both[1]
+    assert case.run("clear", **case.env).returncode == 0
+    assert not saved(case, "iptables") and not saved(case, "ip6tables")
+
+
+def test_a_file_without_ipv6_asks_nothing_of_ip6tables(chains):
+    case = chains
+    case.write(FOUR)
+    assert case.run("apply", **case.env).returncode == 0 and saved(case, "iptables")
+    assert "nothing to do" in case.run("apply", **case.env).stdout
+    assert case.run("clear", **case.env).returncode == 0
+    assert not ran(case) and "ip6" not in case.nft("list", "ruleset")
+
+
+def test_chains_of_both_families_go_when_the_backend_changes_and_come_back(chains):
+    case = chains
+    case.write(DUAL)
+    assert case.run("apply", **case.env).returncode == 0
+    both = [saved(case, family) for family in ("iptables", "ip6tables")]
+    done = case.run("apply", **{**case.env, "HARBORWALL_BACKEND": "nftables"})
+    assert done.returncode == 0 and done.stdout.count("no longer used") == 2, done.stdout
+    left = [line for family in ("iptables", "ip6tables") for line in saved(case, family)]
+    assert not left and "fd00:103::2" in case.nft("list", "table", "inet", "harborwall")
+    assert case.run("apply", **case.env).returncode == 0
+    assert [saved(case, family) for family in ("iptables", "ip6tables")] == both and not case.nft("list", "table", "inet", "harborwall")
+
+
+def test_ipv6_is_not_forwarded_before_its_rules_stand(chains):
+    """On engines that leave IPv6 open our chains alone close it."""
+    case = chains
+    case.write(DUAL)
+    open(f"{case.folder}/broken-restore", "w", encoding="utf-8").close()
+    done = case.run("apply", **case.env)
+    assert done.returncode == 1 and "ip6tables" in done.stderr, done.stdout + done.stderr
+    assert case.inside("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip() == "0"
+    assert saved(case, "iptables"), "and IPv4 goes on"
+    os.remove(f"{case.folder}/broken-restore")
+    assert case.run("apply", **case.env).returncode == 0
+    assert case.inside("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip() == "1" and saved(case, "ip6tables")

@@ -110,7 +110,11 @@ static bool saved(struct answer *r)
 	ipt_chains chains = {0};
 	const char *text = arena_strndup(&r->a, r->bytes, r->len);
 
-	ipt_decode(&chains, &r->a, VARIANT_NFT, text);
+	struct flows flows = {0};
+
+	each_family (family)
+		ipt_decode(&chains, &r->a, VARIANT_NFT, family, text);
+	ipt_read_flows(&flows, &r->a, &chains);
 	return true;
 }
 
@@ -123,7 +127,7 @@ static bool walls(struct answer *r)
 	wall_list list = {0};
 
 	openings_find(&open, &r->a, VARIANT_NFT, text, &nothing);
-	walls_of_save(&list, VARIANT_NFT, &r->a, text, text);
+	walls_of_save(&list, VARIANT_NFT, r->len % 2 ? 6 : 4, &r->a, text, text);
 	list_each (wall, &list) {
 		struct passage p = wall_lets_pass(wall, &packet);
 

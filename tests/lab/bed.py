@@ -170,6 +170,14 @@ def rule_dumps(lab):
             "ip_forward": lab.run("cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding").stdout}
 
 
+def rules_alone(dumps):
+    """The same without tables that have no rule, no chain beside the tool's own, and drop nothing: the tools of iptables make
+    them and delete none."""
+    empty = r"table \w+ \w+ \{\n(\tchain \w+ \{\n\t\ttype [^\n]*policy accept;\n\t\}\n\n?)+\}\n"
+    return {**dumps, "nft": re.sub(empty, "", dumps["nft"]),
+            "iptables": [line for line in dumps["iptables"] if not re.match(r"\*|COMMIT|:\w+ ACCEPT", line)]}
+
+
 def remains(bed):
     """Lines of ours in any firewall: the host's and the running containers', whoever wrote them."""
     found = []

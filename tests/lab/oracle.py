@@ -194,9 +194,10 @@ class Oracle:
         to_port = policy.raw.get("to_port")
         return port == to_port if to_port else policy.speaks(proto, port)
 
-    def allowed(self, source, ip, proto, port):
+    def allowed(self, source, ip, proto, port, iface=None):
+        """iface: the host's interface that it comes in by; None: a bridge."""
         return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject)
-                   and p.speaks(proto, port) for p in self.config.policies)
+                   and p.speaks(proto, port) and (p.nat or p.iface in (None, iface)) for p in self.config.policies)
 
     def counts(self, endpoint, source):
         """A source counts where it is at home: an address of an engine's network on that network alone, any other one
@@ -209,7 +210,8 @@ class Oracle:
 
     def lets_in(self, endpoint, source, ip, proto, port):
         """A new connection from there, whatever source it says."""
-        return self.counts(endpoint, source) and self.allowed(source, ip, proto, port)
+        iface = self.world.outside[endpoint][1] if endpoint in self.world.outside else None
+        return self.counts(endpoint, source) and self.allowed(source, ip, proto, port, iface)
 
     # -- paths --
 
@@ -256,7 +258,7 @@ class Oracle:
         if ip in self.world.host_addresses():
             return self.host_dnat(iface, address, proto, port)
         target, _ = self.world.owner(ip)
-        if target and self.allowed(address, ip, proto, port) and not self.world.is_stopped(address, ip, proto, port):
+        if target and self.allowed(address, ip, proto, port, iface) and not self.world.is_stopped(address, ip, proto, port):
             return self.arrive(target, None, address, {address}, proto, port)
         return None
 

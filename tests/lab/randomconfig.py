@@ -72,7 +72,8 @@ def singles(config):
 def add_policy(r, config):
     kind = r.random()
     if kind < 0.6:
-        policy = {**subject(r, config), "from": source(r, config), **traffic(r)}
+        policy = {**subject(r, config), "from": source(r, config), **traffic(r),
+                  **({"iface": r.choice(["ext0", "ext0", "ext1"])} if r.random() < 0.2 else {})}
     else:
         if not singles(config):
             return

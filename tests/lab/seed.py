@@ -66,11 +66,6 @@ def dual(config):
     return config
 
 
-def for_backend(config, backend):
-    """In both families where the backend has them."""
-    return dual(config) if backend == "nftables" else config
-
-
 def six(ip):
     _, high, low, last = ip.split(".")
     return f"fd{high}:{low}::{last if last != '0' else ''}"

@@ -26,7 +26,7 @@ def declared(config, ip):
 def asked_by_interface(config, world):
     """What comes to the host's own address: by the interface, where the file names it, whoever comes in there. The file's
     tests go as if every container ran."""
-    doors = [p for p in config["policies"] if p.get("iface") == beds.HOST_IFACE and "name" not in p]
+    doors = [p for p in config["policies"] if p.get("nat") and p.get("iface") == beds.HOST_IFACE and "name" not in p]
     return doors and not any("from" in p for p in doors) and all(p["to"] in world.containers for p in doors)
 
 
@@ -43,7 +43,7 @@ def as_tests(config, got, world):
         if ip == beds.HOST_IP and source == beds.PEER and asked_by_interface(config, world) and not world.stops:
             yield {**test, "from": beds.HOST_IFACE, "to": "host"}
         elif source in sources and ip != beds.HOST_IP and declared(config, ip):
-            yield {**test, "from": sources[source]}
+            yield {**test, "from": sources[source], **({"iface": beds.HOST_IFACE} if source == beds.PEER else {})}
 
 
 def one_address(bed):

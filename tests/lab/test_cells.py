@@ -53,7 +53,7 @@ def test_an_engine_that_is_no_longer_the_expected_one_is_said_and_no_cell_is_lef
 
 @pytest.fixture(params=CELLS, ids=cell_name)
 def cell(request):
-    """A bed in which the widened example stands, with SCTP, and in both families where the backend has them."""
+    """A bed in which the widened example stands, with SCTP, and in both families."""
     from conftest import need_engine
     version, legacy, backend = request.param
     need_engine(version)
@@ -63,7 +63,7 @@ def cell(request):
         with beds.Bed(lab, sctp=seed.SCTP, env={"HARBORWALL_BACKEND": backend}) as bed:
             seed.containers(bed)
             bed.before = beds.rule_dumps(lab)
-            bed.write(seed.for_backend(with_outside(seed.with_sctp()), backend))
+            bed.write(seed.dual(with_outside(seed.with_sctp())))
             bed.apply()
             bed.name = cell_name(request.param)
             bed.exact = bed.docker.call("GET", "/version")["Version"]
@@ -86,9 +86,10 @@ def assert_healed(bed, daemon):
 
 def test_the_matrix_and_what_the_engine_does_to_it(cell):
     """One engine for all of it: starting one costs more than the questions."""
-    bed = cell
+    bed, backend = cell, cell.env["HARBORWALL_BACKEND"]
     clear(bed)
-    assert beds.rule_dumps(bed.lab) == bed.before
+    after = beds.rule_dumps(bed.lab)
+    assert after == bed.before or backend != "nftables" and beds.rules_alone(after) == beds.rules_alone(bed.before)
     bed.apply()
     bed.assert_matrix()
     assert_noop(bed)
@@ -165,7 +166,7 @@ def test_an_engine_that_writes_no_rules(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
         seed.containers(bed)
         before = beds.rule_dumps(lab)
-        bed.write(seed.for_backend(with_outside(seed.widened()), backend))
+        bed.write(seed.dual(with_outside(seed.widened())))
         bed.apply()
         closed_without_docker(bed)
         assert_noop(bed)
@@ -182,7 +183,7 @@ def no_docker(request):
     with engine.Lab(f"bare{os.getpid()}", "none", legacy=request.param == "iptables-legacy") as lab:
         lab.peer()
         with beds.Bed(lab, env={"HARBORWALL_BACKEND": request.param}) as bed:
-            config = seed.for_backend(with_outside(seed.widened()), request.param)
+            config = seed.dual(with_outside(seed.widened()))
             config["networks"]["smarthost-loadbalancer"]["bridge_name"] = "balancer0"
             config["networks"]["smarthost_backend-1"]["bridge_name"] = "backend0"
             bed.write(config)
@@ -287,9 +288,10 @@ def test_a_daemon_is_degraded_while_docker_s_drops_are_lost(bed):
 # --- switching ---
 
 @pytest.mark.shared
+@pytest.mark.parametrize("lab", [{"options": seed.WITH_IPV6}], indirect=True, ids=["docker 20"])
 def test_a_backend_that_was_left_leaves_nothing(bed):
     seed.containers(bed)
-    bed.write(seed.widened())
+    bed.write(seed.dual(seed.widened()))
     for backend, sign in [("nftables", "inet harborwall"), ("iptables-nft", "HARBORWALL-FRESH"),
                           ("nftables", "inet harborwall")]:
         bed.env["HARBORWALL_BACKEND"] = backend
@@ -312,12 +314,12 @@ def test_the_variant_that_docker_does_not_use_is_refused(bed):
     assert not beds.remains(bed)
 
 
-@pytest.mark.parametrize("lab", [{"version": "20", "legacy": True}], indirect=True, ids=["docker 20"])
+@pytest.mark.parametrize("lab", [{"version": "20", "legacy": True, "options": seed.WITH_IPV6}], indirect=True, ids=["docker 20"])
 def test_a_kernel_without_nf_tables_gets_iptables_legacy_unasked(lab):
     preload = os.path.join(os.path.dirname(engine.HARBORWALL), "tests", "no_nf_tables.so")
     with beds.Bed(lab, env={"LD_PRELOAD": preload}) as bed:
         seed.containers(bed)
-        bed.write(seed.widened())
+        bed.write(seed.dual(seed.widened()))
         refused = bed.harborwall("apply", env={"HARBORWALL_BACKEND": "nftables"})
         assert refused.returncode == 1 and "this kernel lacks" in refused.stderr
         said = "this kernel has no nf_tables: the backend is iptables-legacy"

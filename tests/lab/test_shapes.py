@@ -6,7 +6,7 @@ import crafted
 import pytest
 import seed
 
-CELLS = [("20", "nftables"), ("28", "nftables"), ("28", "iptables-nft"), ("28", "iptables-legacy")]
+CELLS = [("20", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("28", "iptables-nft"), ("26", "iptables-legacy"), ("28", "iptables-legacy")]
 every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": b == "iptables-legacy", "options": seed.WITH_IPV6}, b)
                                                      for v, b in CELLS],
                                      indirect=["lab"], ids=[f"docker {v}, {b}" for v, b in CELLS])
@@ -112,7 +112,7 @@ def assert_that_large_packets_are_cut_to_fit(bed):
 def test_how_a_packet_looks_changes_nothing(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}, tcp=[80], udp=[53, 80, 443]) as bed:
         seed.containers(bed)
-        bed.write(seed.for_backend(config_with_outside(), backend))
+        bed.write(seed.dual(config_with_outside()))
         bed.apply()
         bed.prober.serve_at("smarthostloadbalancer", "smarthostbackend-1")
         assert_that_shapes_change_nothing(bed)

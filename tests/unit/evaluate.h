@@ -14,9 +14,15 @@ struct probe {
 	struct ip src, dst; /* of one family */
 	uint8_t proto;
 	uint16_t dport, sport;
+	const char *in, *out; /* interfaces; NULL: some other one */
 };
 
 enum outcome { GOES_ON, ADMITTED, RETURNED };
+
+static inline bool probe_is_named(const char *name, const char *wanted)
+{
+	return name && !strcmp(name, wanted);
+}
 
 /* The key of a lookup, each field padded to four bytes. */
 static inline uint32_t probe_key(uint8_t *key, const struct term *t, const struct probe *p)
@@ -117,6 +123,14 @@ static inline enum outcome probe_rule(const struct ruleset *rs, const struct rul
 		case TERM_LOOKUP:
 			if (!probe_element(ruleset_find_set(rs, t->name), key,
 					   probe_key(key, t, p)))
+				return GOES_ON;
+			break;
+		case TERM_IIFNAME:
+			if (!probe_is_named(p->in, t->name))
+				return GOES_ON;
+			break;
+		case TERM_OIFNAME:
+			if (!probe_is_named(p->out, t->name))
 				return GOES_ON;
 			break;
 		case TERM_SADDR:

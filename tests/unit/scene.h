@@ -94,6 +94,8 @@ static inline const struct peers *some_end(struct scene *s, uint32_t n, uint8_t 
 	return some_peers(s, family, from);
 }
 
+static const char *const interface_names[] = {"eth0", "wg0"};
+
 static inline void random_scene(struct scene *s, bool counted)
 {
 	*s = (struct scene){.n = 1 + below(MOST_GRANTS), .counted = counted};
@@ -107,6 +109,7 @@ static inline void random_scene(struct scene *s, bool counted)
 		g->to = some_end(s, i, family, false);
 		g->from_name = below(2) ? arena_printf(&s->a, "list %u", below(3)) : NULL;
 		g->to_name = below(2) ? arena_printf(&s->a, "shop%u", below(3)) : NULL;
+		g->iface = below(4) ? NULL : interface_names[below(2)];
 		g->matches = matches;
 		for (uint32_t n = 1 + below(3); g->n_matches < n;)
 			matches[g->n_matches++] = some_traffic();

@@ -29,7 +29,8 @@ static bool is_granted(const struct scene *s, const struct probe *p)
 		for (uint32_t m = 0; m < s->grants[i].n_matches; m++) {
 			const struct traffic *t = &s->grants[i].matches[m];
 
-			if (is_in(s->grants[i].from, p->src) && is_in(s->grants[i].to, p->dst) &&
+			if ((!s->grants[i].iface || s->grants[i].iface == p->in) &&
+			    is_in(s->grants[i].from, p->src) && is_in(s->grants[i].to, p->dst) &&
 			    (!t->proto || t->proto == p->proto) &&
 			    (!t->proto || !has_ports ||
 			     (p->dport >= t->low && p->dport <= t->high)))
@@ -43,8 +44,13 @@ static struct probe some_packet(void)
 	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, 47};
 	uint8_t family = some_family();
 
-	return (struct probe){some_address(family, below(70)), some_address(family, below(70)),
-			      protos[below(4)], (uint16_t)(78 + below(20)), 0};
+	return (struct probe){some_address(family, below(70)),
+			      some_address(family, below(70)),
+			      protos[below(4)],
+			      (uint16_t)(78 + below(20)),
+			      0,
+			      below(2) ? interface_names[below(2)] : NULL,
+			      NULL};
 }
 
 static void packets_meet_the_policies(uint64_t first, bool counted)
@@ -61,7 +67,7 @@ static void packets_meet_the_policies(uint64_t first, bool counted)
 			struct probe p = some_packet();
 			bool passes = probe_chain(&s.rs, "fresh", &p, 0) == ADMITTED;
 			bool later = probe_chain(&s.rs, "later", &p, 0) == ADMITTED;
-			struct probe back = {p.dst, p.src, p.proto, .sport = p.dport};
+			struct probe back = {p.dst, p.src, p.proto, .sport = p.dport, .out = p.in};
 
 			admitted += passes;
 			if (passes == is_granted(&s, &p) && passes == later &&

@@ -253,7 +253,7 @@ TEST(the_table_is_read_again_for_packets_of_both_families)
 	assert_non_null(replay);
 	for (size_t i = 0; i < COUNT_OF(packets); i++) {
 		const struct replayed packet = {net(packets[i].src).ip, net(packets[i].dst).ip,
-						IPPROTO_TCP, packets[i].port};
+						IPPROTO_TCP, packets[i].port, NULL};
 
 		if (nft_replay_admits(replay, &packet) != packets[i].admitted)
 			fail_msg("%s to %s port %u", packets[i].src, packets[i].dst,

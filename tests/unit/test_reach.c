@@ -51,6 +51,9 @@ static const char *const ports[] = {"", ", \"port\": 80", ", \"port\": \"80-90\"
 static const char *const protos[] = {"", ", \"proto\": \"udp\"", ", \"proto\": [\"tcp\", \"udp\"]",
 				     ", \"proto\": \"any\""};
 static const char *const uplinks[] = {"ext0", "wg0"};
+static const char *const callers[] = {"", "", ", \"from\": \"10.0.0.0/8\"",
+				      ", \"from\": \"10.1.0.0/16\""};
+static const char *const entrances[] = {"ext0", "wg0", "ext0", "br-a"};
 
 /* A policy as text; those of another kind are other numbers. */
 static const char *random_policy(struct arena *a)
@@ -60,8 +63,9 @@ static const char *random_policy(struct arena *a)
 	if (kind == 0)
 		return arena_printf(a,
 				    "{\"service_name\": \"sa\", \"nat\": \"dnat\", \"iface\": "
-				    "\"%s\", \"port\": %u, \"to\": \"%s\"}",
-				    one_of(uplinks), 8000 + below(3), below(2) ? "a1" : "b1");
+				    "\"%s\", \"port\": %u, \"to\": \"%s\"%s}",
+				    one_of(uplinks), 8000 + below(3), below(2) ? "a1" : "b1",
+				    one_of(callers));
 	if (kind == 1)
 		return arena_printf(a,
 				    "{\"selector\": \"%s\", \"nat\": \"masquerade\", \"iface\": "
@@ -73,8 +77,11 @@ static const char *random_policy(struct arena *a)
 				    "\"to\": \"b2\"%s}",
 				    below(2) ? "a1" : "c1", 8000 + below(2),
 				    below(2) ? ", \"from\": \"10.0.0.0/8\"" : "");
-	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s}", one_of(subjects),
-			    sources[below(N_SOURCES)], kind == 3 ? "" : one_of(ports),
+	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s%s}", one_of(subjects),
+			    sources[below(N_SOURCES)],
+			    below(4) ? ""
+				     : arena_printf(a, ", \"iface\": \"%s\"", one_of(entrances)),
+			    kind == 3 ? "" : one_of(ports),
 			    kind == 3 ? ", \"proto\": \"any\"" : one_of(protos));
 }
 
@@ -149,7 +156,8 @@ static void print_file(struct buf *out, const struct file *f)
 {
 	buf_printf(out,
 		   "{\"networks\": {\n"
-		   "\"na\": {\"subnet\": \"172.18.1.0/24\"%s, \"internal\": %s},\n"
+		   "\"na\": {\"subnet\": \"172.18.1.0/24\", \"bridge_name\": \"br-a\"%s, "
+		   "\"internal\": %s},\n"
 		   "\"nb\": {\"subnet\": \"172.18.2.0/24\"%s%s}%s},\n\"ips\": {\n",
 		   f->dual ? ", \"subnet6\": \"fd18:1::/64\"" : "", f->internal ? "true" : "false",
 		   f->dual ? ", \"subnet6\": \"fd18:2::/64\"" : "",
@@ -295,10 +303,20 @@ static uint32_t expected(const struct compiled *c, const struct reach_flow *flow
 		return REACH_WITHIN;
 	list_each (grant, &host_of(c)->grants)
 		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if (matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
+			if ((!grant->iface ||
+			     reach_interface(c->reach.pool, grant->iface) == flow->in) &&
+			    matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
 			    holds(grant->to, flow->dst))
 				return REACH_POLICY + grant->origin;
 	return REACH_CLOSED;
+}
+
+/* Chains ask for a source first, then the map of single ports, then whatever is left. */
+static int place_in_chain(const struct translation *t)
+{
+	if (t->from.ip.family)
+		return 0;
+	return t->iface && t->match.low == t->match.high ? 1 : 2;
 }
 
 static uint32_t expected_door(const struct compiled *c, const struct flows *flows, bool host,
@@ -309,11 +327,13 @@ static uint32_t expected_door(const struct compiled *c, const struct flows *flow
 
 	if (flow->dst.family || (host && (src != in || flow->in == REACH_IN_LOCAL)))
 		return 0;
-	list_each (t, &flows->translations)
-		if (matches(t->match, flow) && t->to.family == flow->src.family &&
-		    (!t->from.ip.family || prefix_contains(t->from, flow->src)) &&
-		    (!t->iface || reach_interface(c->reach.pool, t->iface) == flow->in))
-			return REACH_POLICY + t->origin;
+	for (int place = 0; place < 3; place++)
+		list_each (t, &flows->translations)
+			if (place_in_chain(t) == place && matches(t->match, flow) &&
+			    t->to.family == flow->src.family &&
+			    (!t->from.ip.family || prefix_contains(t->from, flow->src)) &&
+			    (!t->iface || reach_interface(c->reach.pool, t->iface) == flow->in))
+				return REACH_POLICY + t->origin;
 	return 0;
 }
 

@@ -35,7 +35,8 @@ static const char *const files[] = {"example",
 				    "service_without_container",
 				    "source_address_wins",
 				    "masquerade_of_one_port",
-				    "lists"};
+				    "lists",
+				    "two_families"};
 
 struct example {
 	struct arena arena;
@@ -77,14 +78,19 @@ static void load(struct example *x, const char *name, enum backend backend)
 		nft_encode_ruleset(&space->ruleset, &x->arena);
 }
 
-/* As iptables-save prints it. */
+/* As iptables-save and ip6tables-save print it. */
 static void save_and_read(ipt_chains *have, struct example *x, const ipt_chains *chains)
 {
-	AUTO_BUF struct buf text = {0};
+	static const ipt_chains nothing;
 
 	*have = (ipt_chains){0};
-	ipt_print(&text, chains);
-	ipt_decode(have, &x->arena, VARIANT_NFT, buf_text(&text));
+	each_family (family) {
+		AUTO_BUF struct buf text = {0};
+		struct ipt_changes changes = {0};
+
+		ipt_diff(&text, &changes, VARIANT_NFT, family, chains, &nothing);
+		ipt_decode(have, &x->arena, VARIANT_NFT, family, buf_text(&text));
+	}
 }
 
 static bool knows(const struct admission *admission, const struct connection *c)
@@ -98,7 +104,7 @@ static bool knows(const struct admission *admission, const struct connection *c)
 static void assert_same_answers(const struct admission *a, const struct admission *b,
 				struct connection c, struct traffic match)
 {
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6};
 	const uint16_t ports[] = {match.low, match.high, (uint16_t)(match.low - 1),
 				  (uint16_t)(match.high + 1)};
 
@@ -293,6 +299,44 @@ TEST(only_what_rules_that_went_admitted_ends_whatever_the_mark_says)
 	assert_int_equal(fate(&a, &r, gone), FATE_ENDS);
 }
 
+/* An entry does not say which one its connection came in by. */
+TEST(a_connection_ends_unless_each_interface_that_let_it_in_still_does)
+{
+	static const struct {
+		const char *earlier[2], *now[2];
+		enum fate fate;
+	} cases[] = {
+		{{"eth0"}, {"eth0"}, FATE_LIVES},
+		{{"eth0"}, {"eth1"}, FATE_MUTED},
+		{{"eth0"}, {"eth1", "eth0"}, FATE_LIVES},
+		{{"eth0", "eth1"}, {"eth1"}, FATE_MUTED},
+		{{"eth0"}, {""}, FATE_LIVES}, /* "": whatever the interface */
+		{{""}, {"eth0"}, FATE_MUTED},
+		{{"eth0"}, {NULL}, FATE_MUTED},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct change r = {.mutes = true};
+
+		for (int k = 0; k < 2; k++) {
+			const char *const named[] = {cases[i].earlier[k], cases[i].now[k]};
+			struct flows *of[] = {&r.earlier, &r.now};
+
+			for (size_t f = 0; f < COUNT_OF(of); f++) {
+				if (!named[f])
+					continue;
+				allow(&a, of[f], "192.0.2.0/24", "172.18.1.2/32",
+				      (struct traffic){IPPROTO_TCP, 80, 90});
+				of[f]->grants.items[of[f]->grants.n - 1].iface =
+					*named[f] ? named[f] : NULL;
+			}
+		}
+		assert_int_equal(fate(&a, &r, direct("192.0.2.2", "172.18.1.2", IPPROTO_TCP, 80)),
+				 cases[i].fate);
+	}
+}
+
 TEST(where_neither_end_can_begin_anything_the_entry_goes)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -399,6 +443,7 @@ int main(void)
 		cmocka_unit_test(what_rules_admit_reads_back_out_of_both_languages),
 		cmocka_unit_test(what_random_policies_admit_reads_back_out_of_the_rules),
 		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),
+		cmocka_unit_test(a_connection_ends_unless_each_interface_that_let_it_in_still_does),
 		cmocka_unit_test(where_neither_end_can_begin_anything_the_entry_goes),
 		cmocka_unit_test(datagrams_that_a_translation_leads_elsewhere_are_translated_anew),
 		cmocka_unit_test(

@@ -7,6 +7,8 @@
 
 #include <netinet/in.h>
 
+enum { INET = 1, IP4 = 2, IP6 = 10 }; /* as linux/netfilter.h has them */
+
 static struct prefix net(const char *text)
 {
 	struct prefix p = {0};
@@ -131,7 +133,7 @@ TEST(expressions_of_nf_tables_read_as_the_same_rule)
 		     t++)
 			*list_add(&a, &rule->terms) = cases[i].terms[t];
 		nft_encode_ruleset(&rs, &a);
-		p = plain_of_rule(&rs.chains.items[0].rules.items[0], &a);
+		p = plain_of_rule(&rs.chains.items[0].rules.items[0], &a, INET);
 		assert_string_equal(plain_text(&p, "X", &a), cases[i].text);
 	}
 }
@@ -139,31 +141,85 @@ TEST(expressions_of_nf_tables_read_as_the_same_rule)
 TEST(addresses_of_both_families_are_told_apart)
 {
 	static const struct {
-		uint8_t family;
 		const char *prefix, *text;
 	} cases[] = {
-		{4, "203.0.113.7/32", "-A X -s 203.0.113.7/32 -j DROP"},
-		{4, "203.0.0.0/17", "-A X -s 203.0.0.0/17 -j DROP"},
-		{6, "2001:db8::/64", NULL}, /* it matches nothing of IPv4 */
+		{"203.0.113.7/32", "-A X -s 203.0.113.7/32 -j DROP"},
+		{"203.0.0.0/17", "-A X -s 203.0.0.0/17 -j DROP"},
+		{"2001:db8::7/128", "-A X -s 2001:db8::7/128 -j DROP"},
+		{"2001:db8::/64", "-A X -s 2001:db8::/64 -j DROP"},
+		{"2001:db8:4000::/35", "-A X -s 2001:db8:4000::/35 -j DROP"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		AUTO_RELEASE struct arena a = {0};
-		const struct packet packet = {.proto = IPPROTO_TCP};
 		struct ruleset rs = {0};
 		struct rule *rule = new_rule(&a, &rs);
 		struct plain p;
 
-		rule->family = cases[i].family;
+		rule->family = net(cases[i].prefix).ip.family;
 		*list_add(&a, &rule->terms) =
 			(struct term){.kind = TERM_SADDR, .prefix = net(cases[i].prefix)};
 		*list_add(&a, &rule->terms) = (struct term){.kind = TERM_DROP};
 		nft_encode_ruleset(&rs, &a);
-		p = plain_of_rule(&rs.chains.items[0].rules.items[0], &a);
-		if (cases[i].text)
-			assert_string_equal(plain_text(&p, "X", &a), cases[i].text);
-		assert_int_equal(plain_matches(&p, &packet),
-				 cases[i].text ? MATCHES_SOME : MATCHES_NONE);
+		p = plain_of_rule(&rs.chains.items[0].rules.items[0], &a, INET);
+		assert_false(p.more);
+		assert_string_equal(plain_text(&p, "X", &a), cases[i].text);
+		each_family (family) {
+			const struct packet packet = {.family = family, .proto = IPPROTO_TCP};
+
+			assert_int_equal(plain_matches(&p, &packet),
+					 family == rule->family ? MATCHES_SOME : MATCHES_NONE);
+		}
+	}
+}
+
+/* As nft writes `ip6 daddr` into a table of IPv6, which does not say the family again. */
+TEST(a_table_of_ipv6_says_the_family_for_its_rules)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct ruleset rs = {0};
+	struct rule *rule = new_rule(&a, &rs);
+	struct plain p;
+	const struct packet six = {.family = 6}, four = {.family = 4};
+
+	*list_add(&a, &rule->terms) = (struct term){.kind = TERM_DROP};
+	nft_encode_ruleset(&rs, &a);
+	p = plain_of_rule(&rs.chains.items[0].rules.items[0], &a, IP6);
+	assert_int_equal(plain_matches(&p, &six), MATCHES_ALL);
+	assert_int_equal(plain_matches(&p, &four), MATCHES_NONE);
+	p = plain_of_rule(&rs.chains.items[0].rules.items[0], &a, INET);
+	assert_int_equal(plain_matches(&p, &six), MATCHES_ALL);
+	assert_int_equal(plain_matches(&p, &four), MATCHES_ALL);
+}
+
+TEST(lines_of_ip6tables_are_read_like_those_of_iptables)
+{
+	static const struct {
+		const char *line, *to;
+		uint16_t port;
+	} cases[] = {
+		{"-A X ! -s 2001:db8::/32 -d fd00::/8 -p ipv6-icmp -j DROP", NULL, 0},
+		{"-A X -p icmpv6 -j ACCEPT", NULL, 0},
+		{"-A X -p tcp -m tcp --dport 80 -j DNAT --to-destination fd00::2", "fd00::2", 0},
+		{"-A X -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080", "fd00::2",
+		 8080},
+		{"-A X -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.2:8080", "10.0.0.2",
+		 8080},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		const char *chain;
+		struct plain p;
+
+		assert_true(plain_parse(&p, &chain, &a, cases[i].line, strlen(cases[i].line)));
+		assert_false(p.more || p.extra);
+		assert_int_equal(p.to.family != 0, cases[i].to != NULL);
+		if (!cases[i].to)
+			assert_int_equal(p.proto, IPPROTO_ICMPV6);
+		else
+			assert_string_equal(ip_format(p.to).s, cases[i].to);
+		assert_int_equal(p.to_port, cases[i].port);
 	}
 }
 
@@ -233,7 +289,7 @@ static const struct {
 	{"FORWARD -j HARBORWALL\nHARBORWALL -j DROP\n", false, PEER, "ext0", PASSES, false},
 };
 
-static struct wall wall_of(struct arena *a, const char *rules, bool drops)
+static struct wall wall_of(struct arena *a, uint8_t family, const char *rules, bool drops)
 {
 	const char *save =
 		arena_printf(a, ":FORWARD %s [1:2]\n:A - [0:0]\n:B - [0:0]\n:HARBORWALL - [0:0]\n",
@@ -243,7 +299,7 @@ static struct wall wall_of(struct arena *a, const char *rules, bool drops)
 
 	for (; rules && *rules; rules += strcspn(rules, "\n") + 1)
 		save = arena_printf(a, "%s-A %.*s\n", save, (int)strcspn(rules, "\n"), rules);
-	walls_of_save(&walls, VARIANT_NFT, a, save, "");
+	walls_of_save(&walls, VARIANT_NFT, family, a, save, "");
 	list_each (wall, &walls)
 		if (!wall->before_ours)
 			return *wall;
@@ -254,7 +310,7 @@ TEST(whom_a_wall_stops)
 {
 	for (size_t i = 0; i < COUNT_OF(stories); i++) {
 		AUTO_RELEASE struct arena a = {0};
-		struct wall wall = wall_of(&a, stories[i].rules, stories[i].drops);
+		struct wall wall = wall_of(&a, 4, stories[i].rules, stories[i].drops);
 		struct packet first = {.src = net(stories[i].src),
 				       .dst = net("172.18.103.2/32"),
 				       .proto = IPPROTO_TCP,
@@ -282,6 +338,43 @@ TEST(whom_a_wall_stops)
 	}
 }
 
+TEST(whom_a_wall_of_ipv6_stops)
+{
+	static const struct {
+		const char *rules;
+		bool drops;
+		enum passing passing; /* of 2001:db8:2::2 to fd18:103::2, TCP 443 */
+	} cases[] = {
+		{"", true, IS_STOPPED},
+		{"FORWARD -s 2001:db8:2::/64 -j DROP\n", false, IS_STOPPED},
+		{"FORWARD -s 2001:db8:3::/64 -j DROP\n", false, PASSES},
+		{"FORWARD -s 2001:db8:2::2/128 -p tcp -m tcp --dport 443 -j REJECT --reject-with "
+		 "icmp6-port-unreachable\n",
+		 false, IS_STOPPED},
+		{"FORWARD -p ipv6-icmp -j ACCEPT\n", true, IS_STOPPED},
+		{"FORWARD -d fd18::/16 -j ACCEPT\n", true, PASSES},
+		{"FORWARD -j ufw6-before-forward\nufw6-before-forward -m rt --rt-type 0 -j DROP\n",
+		 false, PASSES},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct wall wall = wall_of(&a, 6, cases[i].rules, cases[i].drops);
+		const struct packet first = {.family = 6,
+					     .src = net("2001:db8:2::2/128"),
+					     .dst = net("fd18:103::2/128"),
+					     .proto = IPPROTO_TCP,
+					     .dports = {443, 443},
+					     .in = "ext0",
+					     .out = "br-a",
+					     .mark = 0x2000000};
+
+		if (wall_lets_pass(&wall, &first).passing != cases[i].passing)
+			fail_msg("%s", cases[i].rules);
+		assert_true(!wall.table || wall.family == IP6);
+	}
+}
+
 /* --- before ours --- */
 
 TEST(rules_before_ours_end_where_ours_must_stand_and_leaving_docker_user_is_no_way_past_it)
@@ -298,7 +391,7 @@ TEST(rules_before_ours_end_where_ours_must_stand_and_leaving_docker_user_is_no_w
 	wall_list walls = {0};
 	uint32_t n = 0;
 
-	walls_of_save(&walls, VARIANT_LEGACY, &a, filter, raw);
+	walls_of_save(&walls, VARIANT_LEGACY, 4, &a, filter, raw);
 	list_each (wall, &walls) {
 		struct packet banned = {.src = net("203.0.113.1/32"), .proto = IPPROTO_TCP},
 			      near = {.src = net("10.1.2.3/32"), .proto = IPPROTO_TCP};
@@ -316,6 +409,25 @@ TEST(rules_before_ours_end_where_ours_must_stand_and_leaving_docker_user_is_no_w
 	assert_int_equal(n, 3);
 }
 
+/* As iptables-nft reads them: their table has a family, which is no condition. */
+TEST(docker_user_ends_at_a_bare_return_in_tables_of_either_family)
+{
+	each_family (family) {
+		AUTO_RELEASE struct arena a = {0};
+		struct ruleset rs = {0};
+		struct rule *rule = new_rule(&a, &rs);
+		plain_chains filter = {0}, raw = {0};
+		wall_list walls = {0};
+
+		rs.chains.items[0].name = "DOCKER-USER";
+		*list_add(&a, &rule->terms) = (struct term){.kind = TERM_RETURN};
+		nft_encode_ruleset(&rs, &a);
+		plain_of_chain(&filter, &a, &rs.chains.items[0], family == 6 ? IP6 : IP4);
+		walls_before_ours(&walls, VARIANT_NFT, family, &filter, &raw, &a);
+		assert_int_equal(walls.n, 0);
+	}
+}
+
 /* --- which chains --- */
 
 TEST(chains_that_our_flows_pass_are_those_of_others_at_our_hooks)
@@ -331,8 +443,10 @@ TEST(chains_that_our_flows_pass_are_those_of_others_at_our_hooks)
 		{{1, "fw", "pre", true, false, 0, 0, 3}, false},
 		{{1, "fw", "pre", true, true, 0, 0, 3}, true},
 		{{2, "filter", "FORWARD", true, true, 2, 0, 3}, true},
-		{{10, "filter", "FORWARD", true, true, 2, 0, 3}, false}, /* IPv6 */
-		{{7, "fw", "forward", true, true, 2, 0, 3}, false},	 /* within a bridge */
+		{{10, "filter", "FORWARD", true, true, 2, 0, 3}, true}, /* IPv6 */
+		{{10, "fw", "input", true, true, 1, 0, 3}, false},
+		{{10, "docker-bridges", "filter-FORWARD", true, false, 2, 0, 3}, false},
+		{{7, "fw", "forward", true, true, 2, 0, 3}, false}, /* within a bridge */
 		{{7, "fw", "input", true, true, 1, 0, 3}, true},
 		{{1, "harborwall", "forward", true, false, 2, -10, 3}, false},
 		{{1, "firewalld", "filter_FORWARD", true, false, 2, 10, 3}, false},
@@ -435,9 +549,13 @@ int main(void)
 			what_is_not_understood_narrows_a_rule_and_what_follows_its_target_does_not),
 		cmocka_unit_test(expressions_of_nf_tables_read_as_the_same_rule),
 		cmocka_unit_test(addresses_of_both_families_are_told_apart),
+		cmocka_unit_test(a_table_of_ipv6_says_the_family_for_its_rules),
+		cmocka_unit_test(lines_of_ip6tables_are_read_like_those_of_iptables),
 		cmocka_unit_test(whom_a_wall_stops),
+		cmocka_unit_test(whom_a_wall_of_ipv6_stops),
 		cmocka_unit_test(
 			rules_before_ours_end_where_ours_must_stand_and_leaving_docker_user_is_no_way_past_it),
+		cmocka_unit_test(docker_user_ends_at_a_bare_return_in_tables_of_either_family),
 		cmocka_unit_test(chains_that_our_flows_pass_are_those_of_others_at_our_hooks),
 		cmocka_unit_test(what_opens_managed_networks_and_is_neither_dockers_nor_ours),
 		cmocka_unit_test(a_translation_to_a_managed_address_opens_but_for_a_published_port),

@@ -243,7 +243,7 @@ static const char *saved_rules(struct trying *t)
 
 	list_each (step, &t->traced->trace.steps)
 		if (is_of_iptables(step))
-			return iptables_save(&save, &t->world->host, VARIANT_NFT, &none)
+			return iptables_save(&save, &t->world->host, VARIANT_NFT, 4, &none)
 				       ? arena_strdup(t->a, buf_text(&save))
 				       : NULL;
 	return NULL;

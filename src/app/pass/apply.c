@@ -108,7 +108,7 @@ static bool change_firewall(const struct work *k, struct error *err)
 static bool restore_chains(const struct work *k, struct error *err)
 {
 	struct moment start = timing_start();
-	bool ok = iptables_restore(k->ns, k->step->variant, 4, k->step->restore, err);
+	bool ok = iptables_restore(k->ns, k->step->variant, k->step->family, k->step->restore, err);
 
 	timing_part("commit", start);
 	return ok;

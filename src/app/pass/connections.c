@@ -188,9 +188,10 @@ static ip_list own_addresses(const struct pass *p, uint32_t space, struct arena 
 	for (uint32_t i = 0; !space && i < f->n_routed; i++)
 		if (prefix_is_single(f->routed[i].prefix))
 			*list_add(a, &own) = f->routed[i].prefix.ip;
-	list_each (path, &p->view.seen.have.spaces.items[space].routing.paths)
-		if (path->type == PATH_LOCAL && prefix_is_single(path->dst))
-			*list_add(a, &own) = path->dst.ip;
+	for (enum family family = 0; family < N_FAMILIES; family++)
+		list_each (path, &p->view.seen.have.spaces.items[space].routing[family].paths)
+			if (path->type == PATH_LOCAL && prefix_is_single(path->dst))
+				*list_add(a, &own) = path->dst.ip;
 	return own;
 }
 

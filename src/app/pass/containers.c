@@ -122,7 +122,9 @@ static bool translates(const struct space *want)
 static bool read_walls(struct memory *m, const struct world *w, const struct ns *ns,
 		       struct error *err)
 {
-	return (w->no_nf_tables || walls_read(&m->space.walls, &m->arena, ns, false, err)) &&
+	static const bool none[N_FAMILIES];
+
+	return (w->no_nf_tables || walls_read(&m->space.walls, &m->arena, ns, none, err)) &&
 	       walls_read_legacy(&m->space.walls, &m->arena, ns, err);
 }
 
@@ -161,7 +163,8 @@ static bool read_parts(struct memory *m, const struct world *w, const struct ns 
 	if (m->has_walls && !read_walls(m, w, ns, err))
 		return false;
 	if (!route_read(&routes, &m->arena, ns, err) ||
-	    !routing_read(&space->routing, &m->arena, ns, err) ||
+	    !routing_read(&space->routing[FAMILY_4], &m->arena, ns, 4, err) ||
+	    (m->has_ipv6 && !routing_read(&space->routing[FAMILY_6], &m->arena, ns, 6, err)) ||
 	    !ns_get_forward(ns, 4, &forward, err) || !ns_get_forward(ns, 6, &forward6, err) ||
 	    !iptables_read(&space->chains, &m->arena, ns, VARIANT_LEGACY, err))
 		return false;
@@ -187,13 +190,30 @@ static void rest(struct known *k, int code)
 	k->again_at_ms = clock_ms() + k->rest_ms;
 }
 
-static void read_space(struct known *k, const struct world *w, const struct space *want)
+/* Without an address no flow of IPv6 is the container's. */
+static bool has_ipv6(const struct engine_container *c)
+{
+	list_each (endpoint, &c->endpoints)
+		if (endpoint->ip6.family)
+			return true;
+	return false;
+}
+
+/* What is asked for now was not read last time. */
+static bool lacks_parts(const struct memory *m, const struct engine_container *c,
+			const struct space *want)
+{
+	return (translates(want) && !m->has_walls) || (has_ipv6(c) && !m->has_ipv6);
+}
+
+static void read_space(struct known *k, const struct world *w, const struct engine_container *c,
+		       const struct space *want)
 {
 	struct memory *m = &k->memory;
 	struct error err = {0};
 
 	arena_release(&m->arena);
-	*m = (struct memory){.has_walls = translates(want)};
+	*m = (struct memory){.has_walls = translates(want), .has_ipv6 = has_ipv6(c)};
 	ns_listen(&k->ns);
 	bound_reading(&k->ns, want);
 	m->space.reachable = read_parts(m, w, &k->ns, &err);
@@ -232,9 +252,9 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 	if (k && k->open) {
 		*place = (struct place){&k->ns, &k->memory, k};
 		known_has_news(k);
-		if ((!k->memory.valid || (translates(want) && !k->memory.has_walls)) &&
+		if ((!k->memory.valid || lacks_parts(&k->memory, c, want)) &&
 		    clock_ms() >= k->again_at_ms)
-			read_space(k, w, want);
+			read_space(k, w, c, want);
 		*space = k->memory.space;
 		space->obstacle = k->memory.obstacle;
 		space->pid = k->container.pid;
@@ -245,15 +265,18 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 		space->obstacle = arena_strdup(a, err.text);
 }
 
-static bool has_own_ways(const struct known *k)
+/* NULL: nothing unusual. What was not read has no family. */
+static const struct routing *own_ways(const struct known *k, enum family f)
 {
-	return k->open && k->memory.valid && !k->memory.space.routing.only_device;
+	const struct routing *r = &k->memory.space.routing[f];
+
+	return k->open && k->memory.valid && r->family && !r->only_device ? r : NULL;
 }
 
 bool observe_routings(struct view *view, struct arena *a, const struct world *w)
 {
 	const struct engine *engine = &view->engine;
-	const struct routing **routings = NULL;
+	const struct routing *(*routings)[N_FAMILIES] = NULL;
 	uint64_t before = view->routings;
 
 	view->routings = 0;
@@ -261,19 +284,22 @@ bool observe_routings(struct view *view, struct arena *a, const struct world *w)
 		const struct known *k = w->known[i].known;
 		const struct engine_container *c;
 
-		if (!has_own_ways(k) || !k->container.name)
+		if ((!own_ways(k, FAMILY_4) && !own_ways(k, FAMILY_6)) || !k->container.name)
 			continue;
 		c = engine_find_container(engine, k->container.name);
 		if (!c || strcmp(c->id, k->id) != 0)
 			continue;
 		if (!routings)
-			routings = arena_array(a, const struct routing *, engine->containers.n);
-		routings[c - engine->containers.items] = &k->memory.space.routing;
-		view->routings =
-			hash_more(hash_word(view->routings, k->memory.space.routing.digest), c->id,
-				  strlen(c->id));
+			routings = arena_alloc(a, engine->containers.n * sizeof(*routings));
+		for (enum family f = 0; f < N_FAMILIES; f++) {
+			const struct routing *r = own_ways(k, f);
+
+			routings[c - engine->containers.items][f] = r;
+			view->routings = hash_word(view->routings, r ? r->digest : 0);
+		}
+		view->routings = hash_more(view->routings, c->id, strlen(c->id));
 	}
-	view->facts.routings = routings;
+	view->facts.routings = (const struct routing *const(*)[N_FAMILIES])routings;
 	return view->routings != before;
 }
 

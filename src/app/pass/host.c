@@ -34,7 +34,7 @@ static void watch_legacy(struct world *w, bool on)
 
 	if (on == (w->legacy_hash != 0))
 		return;
-	w->legacy_hash = on ? iptables_legacy_hash(w->legacy) : 0;
+	w->legacy_hash = on ? world_legacy_hash(w) : 0;
 	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
 }
 
@@ -124,6 +124,8 @@ static void judge_ipv6(struct facts *f, struct arena *a, const struct world *w,
 	six->exists = view->exists;
 	six->docker_user = view->docker_user && view->user_first;
 	six->raw_drops = view->raw_drops && !f->docker_nftables;
+	six->user_end = view->user_end;
+	six->raw_end = view->raw_end;
 	six->open_why = f->docker_nftables ? bridges_open6(a, w, engine, &f->devices)
 					   : handoff_view_opens_ipv6(view, engine, a);
 	six->docker_drops = !six->open_why;
@@ -154,6 +156,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 {
 	uint32_t before, after;
 	const struct ns *ns = &w->host;
+	bool known[N_FAMILIES];
 
 	w->no_nf_tables = false;
 	if (!fw_nft_generation(&before, ns, err)) {
@@ -175,12 +178,16 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	    !handoff_read(&m->filter6, &m->arena, ns, VARIANT_NFT, 6, err) ||
 	    !handoff_read_bridges(&m->bridges, &m->arena, ns, 4, w->options->mark_accept, err) ||
 	    !handoff_read_bridges(&m->bridges6, &m->arena, ns, 6, w->options->mark_accept, err) ||
-	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err) ||
-	    !walls_read(&m->space.walls, &m->arena, ns, is_dockers_filter(&m->filter, &m->bridges),
-			err) ||
+	    !handoff_read_firewalld(&m->firewalld, &m->arena, ns, err))
+		return false;
+	known[FAMILY_4] = is_dockers_filter(&m->filter, &m->bridges);
+	known[FAMILY_6] = is_dockers_filter(&m->filter6, &m->bridges6);
+	if (!walls_read(&m->space.walls, &m->arena, ns, known, err) ||
 	    !fw_nft_generation(&after, ns, err))
 		return false;
 	list_each (wall, &m->filter.walls)
+		*list_add(&m->arena, &m->space.walls) = *wall;
+	list_each (wall, &m->filter6.walls)
 		*list_add(&m->arena, &m->space.walls) = *wall;
 	m->valid = before == after;
 	written_release(w);
@@ -226,7 +233,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	struct space *host = &view->seen.have.spaces.items[0];
 
 	if (w->legacy_hash) /* before reading: what changes during it is noticed next time */
-		w->legacy_hash = iptables_legacy_hash(w->legacy);
+		w->legacy_hash = world_legacy_hash(w);
 	f->mark_accept = w->options->mark_accept;
 	f->mark_raw = w->options->mark_raw;
 	f->handoff_top = w->options->handoff_top;
@@ -249,6 +256,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->variant = choose_variant(f->docker_nftables, views);
 	if (!choose_backend(f, w->options->backend, err))
 		return false;
+	w->legacy6_stands = views6[VARIANT_LEGACY].exists;
 	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
 	f->docker_user = views[f->variant].docker_user && views[f->variant].user_first;
 	f->docker_user_late = views[f->variant].docker_user && !f->docker_user;
@@ -267,6 +275,8 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->forward_drop = views[f->variant].forward_drop;
 	view->save = views[VARIANT_LEGACY].save;
 	view->save_raw = views[VARIANT_LEGACY].save_raw;
+	view->save6 = views6[VARIANT_LEGACY].save;
+	view->save6_raw = views6[VARIANT_LEGACY].save_raw;
 	f->bridges_unfiltered = bridges_are_unfiltered(&view->engine);
 	host->forward = f->ip_forward == 1;
 	host->forward_drop = f->forward_drop;
@@ -440,7 +450,8 @@ void observe_walls(struct view *view, struct arena *a)
 	list_each (wall, &host->walls) /* these belong to the memory of the last reading, which this
 					  pass must not change */
 		*list_add(a, &walls) = *wall;
-	walls_of_save(&walls, VARIANT_LEGACY, a, view->save, view->save_raw);
+	walls_of_save(&walls, VARIANT_LEGACY, 4, a, view->save, view->save_raw);
+	walls_of_save(&walls, VARIANT_LEGACY, 6, a, view->save6, view->save6_raw);
 	host->walls = walls;
 }
 
@@ -451,7 +462,7 @@ static bool read_leftovers(struct space *have, struct arena *a, const struct ns 
 	     v++) {
 		AUTO_BUF struct buf save = {0};
 
-		if (!iptables_save(&save, ns, v, err))
+		if (!iptables_save(&save, ns, v, 4, err))
 			return false;
 		leftovers_find(&have->leftovers, a, v, buf_text(&save), flows);
 	}

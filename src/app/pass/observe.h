@@ -17,11 +17,12 @@ struct place {
 struct view {
 	struct engine engine;
 	struct facts facts;
-	struct observed seen;	     /* engine, facts and have, as plan_diff takes them */
-	LIST(struct place) places;   /* of seen.have.spaces */
-	struct known **known;	     /* of each container of the engine; NULL: nothing */
-	const char *save, *save_raw; /* of the host's legacy tables; "": there are none */
-	uint64_t routings;	     /* a hash of facts.routings */
+	struct observed seen;	       /* engine, facts and have, as plan_diff takes them */
+	LIST(struct place) places;     /* of seen.have.spaces */
+	struct known **known;	       /* of each container of the engine; NULL: nothing */
+	const char *save, *save_raw;   /* of the host's legacy tables; "": there are none */
+	const char *save6, *save6_raw; /* the same of ip6tables */
+	uint64_t routings;	       /* a hash of facts.routings */
 	bool anybody_gone; /* a process is no longer the container's: ask the engine again */
 };
 

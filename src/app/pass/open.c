@@ -4,12 +4,22 @@
 #include "app/pass/moves.h"
 #include "app/pass/world.h"
 #include "app/pass/written.h"
+#include "base/hash.h"
 #include "edge/firewall/iptables.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+uint64_t world_legacy_hash(const struct world *w)
+{
+	uint64_t hash = iptables_legacy_hash(w->legacy, 4);
+
+	if (hash && w->legacy6_stands)
+		hash = hash_word(hash, iptables_legacy_hash(w->legacy6, 6)) | 1;
+	return hash;
+}
 
 /* The legacy filter has changed since it was last read. */
 static bool world_legacy_changed(struct world *w)
@@ -18,7 +28,7 @@ static bool world_legacy_changed(struct world *w)
 
 	if (read(w->legacy_timer, &times, sizeof(times)) != sizeof(times))
 		return false;
-	now = iptables_legacy_hash(w->legacy);
+	now = world_legacy_hash(w);
 	if (now == w->legacy_hash)
 		return false;
 	w->legacy_hash = now;
@@ -53,10 +63,12 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 			    .host = NS_INIT,
 			    .events = -1,
 			    .legacy = -1,
+			    .legacy6 = -1,
 			    .legacy_timer = -1};
 	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
-	w->legacy = iptables_open_legacy();
+	w->legacy = iptables_open_legacy(4);
+	w->legacy6 = iptables_open_legacy(6);
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->docker = docker_new(&docker, err);
 	w->events = epoll_create1(EPOLL_CLOEXEC);
@@ -84,6 +96,8 @@ void world_close(struct world *w)
 	close_at_exit_of_scope(&w->events);
 	close_at_exit_of_scope(&w->legacy_timer);
 	close_at_exit_of_scope(&w->legacy);
+	close_at_exit_of_scope(&w->legacy6);
 	docker_free(w->docker);
-	*w = (struct world){.host = NS_INIT, .events = -1, .legacy = -1, .legacy_timer = -1};
+	*w = (struct world){
+		.host = NS_INIT, .events = -1, .legacy = -1, .legacy6 = -1, .legacy_timer = -1};
 }

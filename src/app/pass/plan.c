@@ -117,8 +117,11 @@ static void name_dead(struct generation *g, const struct tested *tested, const s
 			continue;
 		diag_add(&g->diags, SEVERITY_WARNING,
 			 go_to_line(&line, texts, g->config.policies.items[i].line), path,
-			 "no effect: earlier policies admit all of it, or its two ends cannot "
-			 "reach each other; remove it");
+			 g->config.policies.items[i].iface
+				 ? "no effect: earlier policies admit all of it, or nothing of "
+				   "\"from\" comes in by \"iface\"; remove it"
+				 : "no effect: earlier policies admit all of it, or its two ends "
+				   "cannot reach each other; remove it");
 		said++;
 	}
 }
@@ -240,26 +243,27 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 	const char *backend = options->backend ? options->backend : "nftables";
 
 	*p = (struct pass){.view.engine.major = options->engine};
-	p->view.facts =
-		(struct facts){.variant = VARIANT_NFT,
-			       .docker_user = true,
-			       .user_end = options->engine >= FIRST_WITHOUT_RETURN ? NONE : 0,
-			       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
-			       .docker_drops = true,
-			       .ip_forward = 1,
-			       .six = {.variant = VARIANT_NFT,
-				       .exists = options->engine >= FIRST_WITH_IP6TABLES,
-				       .docker_user = options->engine >= FIRST_WITH_IP6TABLES,
-				       .docker_drops = options->engine >= FIRST_WITH_IP6TABLES,
-				       .raw_drops = options->engine >= FIRST_WITH_RAW_DROPS},
-			       .counters = options->counters,
-			       .mark_accept = options->mark_accept,
-			       .mark_raw = options->mark_raw,
-			       .handoff_top = options->handoff_top};
+	p->view.facts = (struct facts){
+		.variant = VARIANT_NFT,
+		.docker_user = true,
+		.user_end = options->engine >= FIRST_WITHOUT_RETURN ? NONE : 0,
+		.raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
+		.docker_drops = true,
+		.ip_forward = 1,
+		.six = {.variant = VARIANT_NFT,
+			.exists = options->engine >= FIRST_WITH_IP6TABLES,
+			.docker_user = options->engine >= FIRST_WITH_IP6TABLES,
+			.docker_drops = options->engine >= FIRST_WITH_IP6TABLES,
+			.raw_drops = options->engine >= FIRST_WITH_RAW_DROPS,
+			.user_end = options->engine >= FIRST_WITHOUT_RETURN ? NONE : 0},
+		.counters = options->counters,
+		.mark_accept = options->mark_accept,
+		.mark_raw = options->mark_raw,
+		.handoff_top = options->handoff_top};
 	if (!strncmp(backend, "iptables", 8))
 		p->view.facts.backend = BACKEND_IPTABLES;
 	if (!strcmp(backend, "iptables-legacy"))
-		p->view.facts.variant = VARIANT_LEGACY;
+		p->view.facts.variant = p->view.facts.six.variant = VARIANT_LEGACY;
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);
 	encode(p);

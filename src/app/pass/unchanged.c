@@ -48,6 +48,8 @@ uint64_t unchanged_stamp(const struct pass *p, const struct world *w)
 	hash = host_digest(hash_word(hash, facts_digest(&p->view.facts)), &p->view.seen);
 	hash = hash_word(hash, handoff_hash_text(p->view.save));
 	hash = hash_word(hash, handoff_hash_text(p->view.save_raw));
+	hash = hash_word(hash, handoff_hash_text(p->view.save6));
+	hash = hash_word(hash, handoff_hash_text(p->view.save6_raw));
 	return hash ? hash : 1;
 }
 

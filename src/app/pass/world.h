@@ -25,6 +25,7 @@ struct memory {
 	uint32_t generation;
 	struct space space;
 	bool has_walls; /* other people's drops were read, too: where something is translated */
+	bool has_ipv6;	/* of a container: its routes and rules of IPv6 were, too */
 	const char *obstacle;	     /* why it could not be read, or NULL */
 	struct filter_view filter;   /* host only: what its iptables-nft tables say … */
 	struct filter_view filter6;  /* … of IPv6, too … */
@@ -130,8 +131,9 @@ struct world {
 	struct arena of_refusals;
 	int events; /* epoll of every namespace's events: readable after a change */
 	/* iptables-legacy reports nothing, so a timer is among the events */
-	int legacy, legacy_timer;
-	uint64_t legacy_hash;	   /* of its filter when it was last read */
+	int legacy, legacy6, legacy_timer;
+	bool legacy6_stands;	   /* ip6tables-legacy has a filter table, too */
+	uint64_t legacy_hash;	   /* of its filter when it was last read, in both families */
 	struct known_entry *known; /* sorted by id */
 	uint32_t n_known, cap_known;
 	struct debt debt;	/* of the host */
@@ -140,6 +142,8 @@ struct world {
 
 /* Closing a descriptor removes it from the epoll. */
 void world_listen_to(struct world *w, const struct ns *ns);
+/* Of what nobody reports, to be compared with a later one; 0: can't be told. */
+uint64_t world_legacy_hash(const struct world *w);
 /* Reads the events. True: somebody else changed something that we manage. */
 bool world_heard_changes(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);

@@ -394,9 +394,6 @@ static const char *why_refused(const struct compiler *c)
 	const struct grant *worst;
 	uint64_t n = ipt_count_admitted(c->host, &worst);
 
-	if (c->host->ipv6)
-		return "the file has IPv6, of which the iptables backends write no rules; use the "
-		       "nftables backend (HARBORWALL_BACKEND=nftables)";
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)
@@ -414,6 +411,17 @@ static const char *why_refused(const struct compiler *c)
 		worst->n_matches, IPT_MOST_ADMITTED);
 }
 
+static void program_chains(struct compiler *c, struct space *host)
+{
+	each_family (family) {
+		const struct hooks hooks =
+			family == 6 ? facts_hooks6(c->facts) : facts_hooks(c->facts);
+
+		ipt_program_host(&host->chains, c->a, facts_variant(c->facts, family), family,
+				 c->host, &hooks);
+	}
+}
+
 static void compile_host(struct compiler *c, struct state *want, struct space *host)
 {
 	const struct facts *f = c->facts;
@@ -427,7 +435,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 	if (want->refused)
 		return;
 	if (f->backend == BACKEND_IPTABLES)
-		ipt_program_host(&host->chains, c->a, f->variant, c->host, &hooks);
+		program_chains(c, host);
 	else
 		program_host(&host->ruleset, c->a, c->host, &hooks);
 	host->forward = c->config->networks.n || c->config->policies.n;
@@ -448,15 +456,16 @@ static void compile_containers(struct compiler *c, struct state *want)
 		struct space space = {.container = node->name, .flows = &c->of_node[i]};
 
 		if (c->facts->backend == BACKEND_IPTABLES)
-			ipt_program_container(&space.chains, c->a, c->facts->variant,
-					      &c->of_node[i], &hooks);
+			each_family (family)
+				ipt_program_container(&space.chains, c->a, c->facts->variant,
+						      family, &c->of_node[i], &hooks);
 		else
 			program_container(&space.ruleset, c->a, &c->of_node[i], &hooks);
 		routes_of(&c->routes, i, c->a, &scratch, &space);
-		if (node->routing)
+		if (node->routing[FAMILY_4] || node->routing[FAMILY_6])
 			compile_ways(c, node, &space);
 		space.forward = space.ruleset.exists || space.chains.n;
-		space.forward6 = space.ruleset.exists && c->of_node[i].ipv6;
+		space.forward6 = space.forward && c->of_node[i].ipv6;
 		if (!space.forward && !space.routes.n)
 			continue;
 		if (node->container) {

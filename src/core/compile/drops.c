@@ -177,8 +177,8 @@ static void say_what_is_dropped_directly(struct dropper *d, uint32_t origin, str
 	if (!drops_direct(d->in, who))
 		return;
 	add_trusted(&trusted, d, who);
-	if (entrance && whom.net.len ? text_lists(buf_text(&trusted), ':', entrance)
-				     : trusts_outside(d, buf_text(&trusted)))
+	if (entrance && (whom.net.len || whom.named) ? text_lists(buf_text(&trusted), ':', entrance)
+						     : trusts_outside(d, buf_text(&trusted)))
 		return;
 	if (!was_said(d, origin, DIRECT, trusting_slot(d->in, who)))
 		say_direct(d, origin, who, entrance ? entrance : "an interface of the host",
@@ -233,7 +233,7 @@ static void look_at_flow(struct dropper *d, uint32_t origin, struct place src, s
 	if (within)
 		return;
 	say_what_is_dropped_directly(d, origin, dst, src);
-	if (!src.bridge && dst.bridge)
+	if (!src.bridge && !src.named && dst.bridge)
 		say_which_neighbours_stay_out(d, origin, src.net, dst);
 	if (dst.bridge) /* answers from outside come for the host's own address */
 		say_what_is_dropped_directly(d, origin, src, dst);
@@ -274,7 +274,7 @@ void compile_drops(struct findings *findings, struct arena *a, const struct trus
 	if (!is_there_anything(&d))
 		return;
 	list_each (grant, &in->flows->grants) {
-		place_list from = trusting_places(in, &scratch, grant->from);
+		place_list from = trusting_sources(in, &scratch, grant);
 		place_list to = trusting_places(in, &scratch, grant->to);
 
 		list_each (src, &from)

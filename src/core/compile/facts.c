@@ -140,3 +140,19 @@ struct hooks facts_hooks(const struct facts *f)
 		.raw_end = f->raw_end,
 	};
 }
+
+struct hooks facts_hooks6(const struct facts *f)
+{
+	struct hooks hooks = facts_hooks(f);
+
+	hooks.raw_drops = f->six.raw_drops;
+	hooks.docker_user = f->six.docker_user;
+	hooks.user_end = f->six.user_end;
+	hooks.raw_end = f->six.raw_end;
+	return hooks;
+}
+
+enum variant facts_variant(const struct facts *f, uint8_t family)
+{
+	return family == 6 && f->six.variant != VARIANT_NONE ? f->six.variant : f->variant;
+}

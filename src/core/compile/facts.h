@@ -58,7 +58,8 @@ struct filter6 {
 	bool docker_user;  /* … that asks DOCKER-USER first */
 	bool docker_drops; /* Docker's isolation and drops stand */
 	bool raw_drops;
-	const char *open_why; /* where docker_drops is false: what is missing */
+	uint32_t user_end, raw_end; /* as struct filter_view has them */
+	const char *open_why;	    /* where docker_drops is false: what is missing */
 };
 
 /* Facts about the host that the compiler needs; probed by app/observe. */
@@ -101,8 +102,9 @@ struct facts {
 	struct firewalld firewalld;
 	const struct host_prefix *routed; /* the host's routes and addresses; may be NULL */
 	uint32_t n_routed;
-	/* Of each container of the engine; NULL: nothing unusual is known. All may be NULL. */
-	const struct routing *const *routings;
+	/* Of each container of the engine and each family; NULL: nothing unusual is known. All may
+	   be NULL. */
+	const struct routing *const (*routings)[N_FAMILIES];
 	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
 	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
 };
@@ -117,3 +119,7 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 uint64_t facts_digest(const struct facts *f);
 /* Where our rules meet Docker's, and with which marks. */
 struct hooks facts_hooks(const struct facts *f);
+/* The same in ip6tables. */
+struct hooks facts_hooks6(const struct facts *f);
+/* Of iptables or of ip6tables: where the iptables backends write their chains on the host. */
+enum variant facts_variant(const struct facts *f, uint8_t family);

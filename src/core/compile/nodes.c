@@ -86,7 +86,7 @@ static void find_homes(struct nodes *nodes, struct arena *a, const struct config
  */
 static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
 		      const struct resolution *resolution, const struct engine *engine,
-		      const struct routing *const *routings)
+		      const struct routing *const (*routings)[N_FAMILIES])
 {
 	name_list names = {0}, none = {0};
 
@@ -96,7 +96,8 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 		node->name = c->name;
 		node->container = c;
 		node->shares_namespace = engine_shares_namespace(c);
-		node->routing = routings ? routings[c - engine->containers.items] : NULL;
+		for (enum family f = 0; routings && f < N_FAMILIES; f++)
+			node->routing[f] = routings[c - engine->containers.items][f];
 	}
 	nodes->by_name = engine->containers_by_name;
 	nodes->of_address = arena_array(a, struct home, config->addresses.n);
@@ -206,7 +207,7 @@ static void index_addresses(struct nodes *nodes, struct arena *a)
 
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
 		 const struct resolution *resolution, const struct engine *engine,
-		 const struct routing *const *routings)
+		 const struct routing *const (*routings)[N_FAMILIES])
 {
 	*nodes = (struct nodes){0};
 	add_nodes(nodes, a, config, resolution, engine, routings);
@@ -215,4 +216,9 @@ void nodes_build(struct nodes *nodes, struct arena *a, const struct config *conf
 			seat_by_engine(node, a, engine);
 	seat_by_file(nodes, a, config, engine);
 	index_addresses(nodes, a);
+}
+
+const struct routing *node_routing(const struct node *node, uint8_t family)
+{
+	return node->routing[family == 6 ? FAMILY_6 : FAMILY_4];
 }

@@ -21,9 +21,9 @@ struct seat {
 
 struct node {
 	const char *name;
-	const struct engine_container *container; /* NULL: not on the engine (yet) */
-	bool shares_namespace;			  /* network mode host or container:X */
-	const struct routing *routing;		  /* NULL: nothing unusual is known of it */
+	const struct engine_container *container;  /* NULL: not on the engine (yet) */
+	bool shares_namespace;			   /* network mode host or container:X */
+	const struct routing *routing[N_FAMILIES]; /* NULL: nothing unusual is known of it */
 	LIST(struct seat) seats;
 };
 
@@ -55,7 +55,9 @@ const char *network_bridge(const struct network *network, const struct engine *e
  */
 void nodes_build(struct nodes *nodes, struct arena *a, const struct config *config,
 		 const struct resolution *resolution, const struct engine *engine,
-		 const struct routing *const *routings);
+		 const struct routing *const (*routings)[N_FAMILIES]);
+/* Routes and rules of the container's own; NULL: it has none that matter. */
+const struct routing *node_routing(const struct node *node, uint8_t family);
 struct node *nodes_find(const struct nodes *nodes, const char *name);
 /* Position in by_ip of the first address that does not come before this one. */
 uint32_t nodes_first_ip(const struct nodes *nodes, struct ip ip);

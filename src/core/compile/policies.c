@@ -244,19 +244,113 @@ static bool stays_within(const struct compiler *c, const struct peers *from, con
 	return from->network != NONE && from->network == to->network && !c->apart[to->network];
 }
 
+typedef LIST(struct prefix) prefixes;
+
+static void add_home(struct compiler *c, prefixes *homes, struct prefix net)
+{
+	if (!net.ip.family)
+		return;
+	list_each (home, homes)
+		if (prefix_covers(*home, net))
+			return;
+	*list_add(c->a, homes) = prefix_canonical(net);
+}
+
+/* What is at home on a bridge: its network's subnets, and what the host routes over it. */
+static prefixes homes_on(struct compiler *c, const char *iface)
+{
+	prefixes homes = {0};
+
+	for (uint32_t i = 0; i < c->config->networks.n; i++)
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (c->bridges[i] && !strcmp(c->bridges[i], iface))
+				add_home(c, &homes, c->config->networks.items[i].ipam[f].subnet);
+	list_each (network, &c->engine->networks)
+		if (network->bridge && !strcmp(network->bridge, iface))
+			list_each (subnet, &network->subnets)
+				add_home(c, &homes, *subnet);
+	for (uint32_t i = 0; homes.n && i < c->facts->n_routed; i++)
+		if (!strcmp(c->facts->routed[i].device, iface))
+			add_home(c, &homes, c->facts->routed[i].prefix);
+	return homes;
+}
+
+static void add_part(struct compiler *c, struct peers *part, const struct peer *peer,
+		     struct prefix home)
+{
+	struct prefix net = prefix_covers(home, peer->net) ? peer->net : home;
+
+	if (!prefix_overlaps(home, peer->net))
+		return;
+	for (uint32_t i = 0; i < part->n; i++)
+		if (!prefix_compare(part->items[i].net, net))
+			return;
+	part->items[part->n++] =
+		(struct peer){net, prefix_compare(net, peer->net) ? NONE : peer->address,
+			      config_network_of(c->config, net)};
+	part->hash = hash_more(part->hash, &net, sizeof(net));
+	part->network = part->n == 1 || part->network == part->items[part->n - 1].network
+				? part->items[part->n - 1].network
+				: NONE;
+}
+
+/*
+ * A source counts only where it is at home. So by a bridge come those that are at home there, and
+ * no rule has to ask for it; by another interface comes whoever is at home on no bridge.
+ */
+static const struct peers *those_by_bridge(struct compiler *c, const struct peers *from,
+					   const prefixes *homes)
+{
+	struct peers *part = arena_new(c->a, struct peers);
+
+	*part = (struct peers){.items = arena_array(c->a, struct peer, from->n * homes->n),
+			       .match = from->match,
+			       .network = NONE};
+	for (uint32_t i = 0; i < from->n; i++)
+		list_each (home, homes)
+			add_part(c, part, &from->items[i], *home);
+	return part;
+}
+
+/* Who may come, and (NULL: no matter) by which interface. */
+static const struct peers *sources_of(struct compiler *c, uint32_t i, const struct peers *from,
+				      const char **iface)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const char *name = p->nat == NAT_NO ? config_name(c->config, p->iface) : NULL;
+	const struct peers *part;
+	prefixes homes = {0};
+
+	*iface = name;
+	if (name)
+		homes = homes_on(c, name);
+	if (!homes.n)
+		return from;
+	*iface = NULL;
+	part = those_by_bridge(c, from, &homes);
+	if (!part->n)
+		policy_finding(c, FINDING_WARNING, i,
+			       "no effect: \"%s\" is the bridge of a network that \"from\" has no "
+			       "address of",
+			       name);
+	return part;
+}
+
 static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *r)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const struct peers *all = without_those_beside(c, r->subject);
+	const char *iface;
+	const struct peers *sources = sources_of(c, i, r->from, &iface);
 
 	each_family (family) {
-		const struct peers *from = of_family(c, r->from, family),
+		const struct peers *from = of_family(c, sources, family),
 				   *to = of_family(c, all, family);
-		struct grant new = {.from = from, .to = to, .origin = i};
+		struct grant new = {.from = from, .to = to, .iface = iface, .origin = i};
 
 		if (!from->n || !to->n || stays_within(c, from, to))
 			continue;
-		new.from_name = name_of_part(c, name_of_list(c, p->from), r->from, from);
+		new.from_name = name_of_part(c, name_of_list(c, p->from), sources, from);
 		new.to_name = name_of_part(c, name_of_list(c, p->subject), all, to);
 		new.matches = kept_matches(c, family, &new.n_matches);
 		grant(c, new);

@@ -36,16 +36,10 @@ static bool docker_routes_it(const struct node *node, uint8_t family)
 	return n == 1 && node_has_default_route(node, family);
 }
 
-/* What is known of routes and rules of the container's own: IPv4's. */
-static const struct routing *own_routing(const struct node *node, uint8_t family)
-{
-	return family == 4 ? node->routing : NULL;
-}
-
 /* Nor where the container itself has other routes. */
 static bool default_route_is_right(const struct node *node, uint8_t family)
 {
-	return docker_routes_it(node, family) && !own_routing(node, family);
+	return docker_routes_it(node, family) && !node_routing(node, family);
 }
 
 static struct ip common_gateway(const struct node *node)
@@ -97,7 +91,7 @@ struct end routes_end(const struct nodes *nodes, struct prefix net)
 static const struct seat *seat_with_gateway(const struct node *node, struct ip own)
 {
 	list_each (seat, &node->seats)
-		if ((seat->declared || own_routing(node, own.family)) && seat->gateway.family &&
+		if ((seat->declared || node_routing(node, own.family)) && seat->gateway.family &&
 		    ip_equal(seat->ip, own))
 			return seat;
 	return NULL;
@@ -246,7 +240,7 @@ void routes_need_gateway(struct routes *routes, const struct node *node, struct 
 {
 	const struct seat *here = seat_with_gateway(node, own);
 
-	if (own_routing(node, own.family) && here)
+	if (node_routing(node, own.family) && here)
 		*list_add(routes->a, &routes->of_node[index_of(routes, node)].list) =
 			(struct need){.peer = prefix_of(here->gateway),
 				      .here = here,
@@ -330,7 +324,10 @@ static uint32_t table_for(const struct routing *r, struct leaving packet, struct
 	const uint32_t tables[] = {TABLE_MAIN, now.path ? now.path->table : TABLE_MAIN};
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		const struct ip_route ours = {.dst = dst, .table = tables[i], .device = device};
+		const struct ip_route ours = {.dst = dst,
+					      .table = tables[i],
+					      .metric = routing_usual_metric(r),
+					      .device = device};
 
 		if (routing_find(r, &packet, &ours, 1).path == &ours)
 			return tables[i];
@@ -355,24 +352,25 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 			     struct route route, enum strength strength)
 {
 	const bool opens = strength >= OPENS_AS_ANY;
+	const struct routing *routing = node_routing(node, route.dst.ip.family);
 	const bool on_link = prefix_is_single(route.dst) && ip_equal(route.dst.ip, route.via);
 	struct leaving packet = {.src = address_behind(node, route.via),
 				 .dst = prefix_first(route.dst)};
-	uint32_t device = routing_device_of(node->routing, packet.src), table;
+	uint32_t device = routing_device_of(routing, packet.src), table;
 
 	route.device = device;
 	if (on_link)
 		route.via = (struct ip){0};
-	else if (!docker_routes_it(node, 4) || !device)
+	else if (!docker_routes_it(node, route.dst.ip.family) || !device)
 		add_route(a, space, route, TABLE_MAIN);
 	if (!prefix_is_single(route.dst))
 		packet.dst = ip_plus(packet.dst, 1);
 	for (int i = 0; device && i < 1 + opens; i++) {
-		const struct ip_route *path = routing_find(node->routing, &packet, NULL, 0).path;
+		const struct ip_route *path = routing_find(routing, &packet, NULL, 0).path;
 
 		table = path && path->type == PATH_LEAVES && path->device == device
 				? 0
-				: table_for(node->routing, packet, route.dst, device);
+				: table_for(routing, packet, route.dst, device);
 		if (table)
 			add_route(a, space, route, table);
 		packet.src = (struct ip){0};
@@ -382,7 +380,7 @@ static void add_where_needed(const struct node *node, struct arena *a, struct sp
 static void add(const struct node *node, struct arena *a, struct space *space, struct route route,
 		enum strength strength)
 {
-	if (own_routing(node, route.dst.ip.family))
+	if (node_routing(node, route.dst.ip.family))
 		add_where_needed(node, a, space, route, strength);
 	else
 		*list_add(a, &space->routes) = route;
@@ -447,7 +445,7 @@ void routes_of(const struct routes *routes, uint32_t i, struct arena *a, struct 
 {
 	const struct needs *needs = &routes->of_node[i];
 	const struct node *node = &routes->nodes->list.items[i];
-	bool in_order = !node->routing && !needs->has_ipv6;
+	bool in_order = !node->routing[FAMILY_4] && !needs->has_ipv6;
 
 	if (needs->list.n)
 		in_order &= add_listed(needs, node, a, scratch, space);

@@ -30,21 +30,28 @@ static bool is_better(const struct ip_route *path, const struct ip_route *than)
 {
 	if (!than || path->dst.len != than->dst.len)
 		return !than || path->dst.len > than->dst.len;
+	if (path->src.len != than->src.len)
+		return path->src.len > than->src.len;
 	return path->metric < than->metric;
 }
 
-static const struct ip_route *look_up(const struct routing *r, uint32_t table, struct ip dst,
-				      const struct ip_route *imagined, uint32_t n)
+static bool leads(const struct ip_route *path, uint32_t table, const struct leaving *p)
+{
+	return path->table == table && prefix_contains(path->dst, p->dst) &&
+	       (!path->src.len || (p->src.family && prefix_contains(path->src, p->src)));
+}
+
+static const struct ip_route *look_up(const struct routing *r, uint32_t table,
+				      const struct leaving *packet, const struct ip_route *imagined,
+				      uint32_t n)
 {
 	const struct ip_route *best = NULL;
 
 	list_each (path, &r->paths)
-		if (path->table == table && !path->ours && prefix_contains(path->dst, dst) &&
-		    is_better(path, best))
+		if (!path->ours && leads(path, table, packet) && is_better(path, best))
 			best = path;
 	for (uint32_t i = 0; i < n; i++)
-		if (imagined[i].table == table && prefix_contains(imagined[i].dst, dst) &&
-		    is_better(&imagined[i], best))
+		if (leads(&imagined[i], table, packet) && is_better(&imagined[i], best))
 			best = &imagined[i];
 	return best;
 }
@@ -75,7 +82,7 @@ struct ip_outlet routing_find(const struct routing *r, const struct leaving *pac
 			i = place_of_priority(r, rule->table, i);
 			continue;
 		}
-		path = look_up(r, rule->table, packet->dst, imagined, n);
+		path = look_up(r, rule->table, packet, imagined, n);
 		if (!path || path->type == PATH_THROWS ||
 		    (path->type != PATH_REFUSES && path->dst.len <= rule->suppresses))
 			continue; /* a refusal is not suppressed */
@@ -91,6 +98,11 @@ uint32_t routing_device_of(const struct routing *r, struct ip address)
 		    ip_equal(path->dst.ip, address))
 			return path->device;
 	return 0;
+}
+
+uint32_t routing_usual_metric(const struct routing *r)
+{
+	return r->family == 6 ? USUAL_METRIC6 : 0;
 }
 
 const char *routing_device_name(const struct routing *r, uint32_t index)
@@ -109,7 +121,7 @@ static bool has_only_the_usual_rules(const struct routing *r)
 		uint32_t priority, table;
 	} usual[] = {{0, TABLE_LOCAL}, {32766, TABLE_MAIN}, {32767, 253}};
 
-	if (r->rules.n != COUNT_OF(usual))
+	if (r->rules.n != COUNT_OF(usual) - (r->family == 6)) /* IPv6 has no table "default" */
 		return false;
 	for (uint32_t i = 0; i < r->rules.n; i++) {
 		const struct ip_rule *rule = &r->rules.items[i];
@@ -163,6 +175,7 @@ void routing_finish(struct routing *r)
 		if (path->ours)
 			continue;
 		hash = hash_more(hash, &path->dst, sizeof(path->dst));
+		hash = hash_more(hash, &path->src, sizeof(path->src));
 		hash = hash_word(hash, (uint64_t)path->table << 32 | path->metric);
 		hash = hash_word(hash, (uint64_t)path->device << 32 | (uint64_t)path->type);
 	}

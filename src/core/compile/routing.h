@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where a packet leaves a namespace, according to its routes and rules: the same look-up as the
- * kernel's (fib_rules_lookup, fib_table_lookup; ip-rule(8), ip-route(8)). Pure.
+ * kernel's (fib_rules_lookup, fib_table_lookup, fib6_node_lookup; ip-rule(8), ip-route(8)). Each
+ * family has routes and rules of its own. Pure.
  */
 #pragma once
 
@@ -9,6 +10,8 @@
 #include "base/ip.h"
 
 enum { TABLE_MAIN = 254, TABLE_LOCAL = 255 };
+/* Of a route of IPv6 that is added without a metric; one of IPv4 has 0. */
+enum { USUAL_METRIC6 = 1024 };
 
 enum ip_rule_action { RULE_TABLE, RULE_GOTO, RULE_NOTHING, RULE_REFUSES };
 
@@ -30,7 +33,8 @@ enum path_type { PATH_LEAVES, PATH_LOCAL, PATH_REFUSES, PATH_THROWS };
 
 /* A route, whoever wrote it. */
 struct ip_route {
-	struct prefix dst; /* of family 4, of any length */
+	struct prefix dst; /* of any length */
+	struct prefix src; /* length 0: any; others are of IPv6 only */
 	uint32_t table, metric;
 	uint32_t device;
 	enum path_type type;
@@ -43,6 +47,7 @@ struct ip_device {
 };
 
 struct routing {
+	uint8_t family;		    /* 4 or 6 */
 	LIST(struct ip_rule) rules; /* in their order */
 	LIST(struct ip_route) paths;
 	/*
@@ -78,4 +83,6 @@ struct ip_outlet routing_find(const struct routing *r, const struct leaving *pac
 			      const struct ip_route *imagined, uint32_t n);
 /* The device that has this address; 0: none. */
 uint32_t routing_device_of(const struct routing *r, struct ip address);
+/* What a route has that is added without one. */
+uint32_t routing_usual_metric(const struct routing *r);
 const char *routing_device_name(const struct routing *r, uint32_t index); /* "?": not known */

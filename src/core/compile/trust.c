@@ -77,7 +77,8 @@ static uint64_t place_key(struct place place)
 {
 	if (place.network)
 		return hash_text(place.network);
-	return hash_word(place.entrance ? hash_text(place.entrance) : 0, !place.net.len);
+	return hash_word(place.entrance ? hash_text(place.entrance) : 0,
+			 !place.net.len && !place.named);
 }
 
 place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers)
@@ -92,6 +93,18 @@ place_list trusting_places(const struct trusting *in, struct arena *a, const str
 		if (peers->n == 1 || !hash_set_has_or_add(&seen, a, place_key(place)))
 			*list_add(a, &places) = place;
 	}
+	return places;
+}
+
+place_list trusting_sources(const struct trusting *in, struct arena *a, const struct grant *grant)
+{
+	place_list places = trusting_places(in, a, grant->from);
+
+	list_each (place, &places)
+		if (grant->iface && !place->bridge) {
+			place->entrance = grant->iface;
+			place->named = true;
+		}
 	return places;
 }
 
@@ -157,7 +170,7 @@ static void collect(struct truster *t)
 	struct hash_set pairs = {0};
 
 	list_each (grant, &t->in->flows->grants) {
-		place_list from = trusting_places(t->in, &scratch, grant->from);
+		place_list from = trusting_sources(t->in, &scratch, grant);
 		place_list to = trusting_places(t->in, &scratch, grant->to);
 
 		list_each (src, &from)

@@ -25,6 +25,7 @@ struct place {
 	const char *network, *bridge; /* the engine's name of the network; NULL: on none */
 	const char *entrance; /* the interface by which its packets arrive: the bridge, or one of
 				 the host's; NULL: unknown */
+	bool named;	      /* a policy names the entrance: nothing comes in by another one */
 	uint32_t index;	      /* of config->networks, or NONE */
 	struct prefix net;    /* the end itself, or one of many there */
 	const struct engine_network
@@ -36,6 +37,8 @@ typedef LIST(struct place) place_list;
 struct place trusting_place(const struct trusting *in, struct prefix net, uint32_t network);
 /* The places of all peers, without duplicates. */
 place_list trusting_places(const struct trusting *in, struct arena *a, const struct peers *peers);
+/* Of a grant's sources; from outside they come in by the interface that the policy names. */
+place_list trusting_sources(const struct trusting *in, struct arena *a, const struct grant *grant);
 /* It arrives by its own bridge. */
 bool trusting_stays_within(struct place a, struct place b);
 

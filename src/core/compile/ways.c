@@ -8,15 +8,22 @@
 
 #include <string.h>
 
-/* Of "anybody": one in each half of the addresses, for tunnels take the halves. */
-static const uint32_t somebody[] = {0x08080808, 0xc6336401};
+/* Of "anybody": one in each half of the addresses, for tunnels take the halves. Of IPv6 it is the
+ * halves of what is global. */
+enum { N_SOMEBODIES = 2 };
+static const struct ip somebody[N_FAMILIES][N_SOMEBODIES] = {
+	[FAMILY_4] = {{4, {8, 8, 8, 8}}, {4, {0xc6, 0x33, 0x64, 0x01}}},
+	[FAMILY_6] = {{6, {0x20, 0x01, 0x48, 0x60, 0x48, 0x60, [15] = 0x88}},
+		      {6, {0x3f, 0xff, [15] = 0x01}}}};
 
 enum { MOST_QUESTIONS = 1 << 12 }; /* of one container, however many flows it has */
 
-static bool is_seated_by(const struct node *node, uint32_t device)
+static bool is_seated_by(const struct node *node, uint8_t family, uint32_t device)
 {
+	const struct routing *routing = node_routing(node, family);
+
 	list_each (seat, &node->seats)
-		if (seat->ip.family && routing_device_of(node->routing, seat->ip) == device)
+		if (seat->ip.family == family && routing_device_of(routing, seat->ip) == device)
 			return true;
 	return false;
 }
@@ -25,17 +32,19 @@ static bool is_seated_by(const struct node *node, uint32_t device)
 static bool comes_to_host(const struct node *node, const struct ip_outlet *outlet)
 {
 	return outlet->path && outlet->path->type == PATH_LEAVES &&
-	       is_seated_by(node, outlet->path->device);
+	       is_seated_by(node, outlet->path->dst.ip.family, outlet->path->device);
 }
 
 bool answers_come_back(const struct node *node, struct ip own, struct prefix peer)
 {
-	if (!node->routing || !routing_device_of(node->routing, own))
+	const struct routing *routing = node_routing(node, own.family);
+
+	if (!routing || !routing_device_of(routing, own))
 		return true;
-	for (size_t i = 0; i < COUNT_OF(somebody); i++) {
-		const struct leaving packet = {.src = own,
-					       .dst = peer.len ? peer.ip : ip_v4(somebody[i])};
-		const struct ip_outlet outlet = routing_find(node->routing, &packet, NULL, 0);
+	for (size_t i = 0; i < N_SOMEBODIES; i++) {
+		const struct leaving packet = {
+			.src = own, .dst = peer.len ? peer.ip : somebody[ip_family(own)][i]};
+		const struct ip_outlet outlet = routing_find(routing, &packet, NULL, 0);
 
 		if (!comes_to_host(node, &outlet))
 			return false;
@@ -48,9 +57,10 @@ bool answers_come_back(const struct node *node, struct ip own, struct prefix pee
 struct asking {
 	struct compiler *c;
 	const struct node *node;
-	LIST(struct ip_route) ours; /* as they will stand */
-	uint32_t said;		    /* the last policy that something was said of */
-	uint32_t left;		    /* questions */
+	const struct routing *routing; /* of the family that is asked about */
+	LIST(struct ip_route) ours;    /* as they will stand */
+	uint32_t said;		       /* the last policy that something was said of */
+	uint32_t left;		       /* questions */
 };
 
 /* Where a packet leaves, in words. */
@@ -66,7 +76,7 @@ static const char *words_of(const struct asking *q, const struct ip_outlet *outl
 		return arena_printf(a, "are refused by a route of its table %u",
 				    outlet->path->table);
 	return arena_printf(a, "leave by %s (rule %u, table %u)",
-			    routing_device_name(q->node->routing, outlet->path->device),
+			    routing_device_name(q->routing, outlet->path->device),
 			    outlet->rule->priority, outlet->path->table);
 }
 
@@ -83,10 +93,10 @@ static void say(struct asking *q, uint32_t origin, const char *what, struct pref
 }
 
 /* The i-th address to ask by: of everybody, or one that the prefix holds. */
-static struct ip one_of(struct prefix peer, size_t i)
+static struct ip one_of(struct prefix peer, struct ip own, size_t i)
 {
 	if (!peer.len)
-		return ip_v4(somebody[i]);
+		return somebody[ip_family(own)][i];
 	return prefix_is_single(peer) ? peer.ip : ip_plus(prefix_first(peer), 1);
 }
 
@@ -97,13 +107,13 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 
 	if (!opens)
 		src = own;
-	if (!routing_device_of(q->node->routing, own) || q->said == origin ||
+	if (!routing_device_of(q->routing, own) || q->said == origin ||
 	    node_seat_in(q->node, peer.ip))
 		return;
-	for (size_t i = 0; i < (peer.len ? 1 : COUNT_OF(somebody)) && q->left; i++, q->left--) {
-		const struct leaving packet = {.src = src, .dst = one_of(peer, i)};
+	for (size_t i = 0; i < (peer.len ? 1 : N_SOMEBODIES) && q->left; i++, q->left--) {
+		const struct leaving packet = {.src = src, .dst = one_of(peer, own, i)};
 		const struct ip_outlet outlet =
-			routing_find(q->node->routing, &packet, q->ours.items, q->ours.n);
+			routing_find(q->routing, &packet, q->ours.items, q->ours.n);
 
 		if (comes_to_host(q->node, &outlet))
 			continue;
@@ -152,8 +162,11 @@ static void ask_translations(struct asking *q, struct ip own)
 static void imagine(struct asking *q, const struct space *space)
 {
 	list_each (route, &space->routes)
-		*list_add(q->c->a, &q->ours) = (struct ip_route){
-			.dst = route->dst, .table = route->table, .device = route->device};
+		*list_add(q->c->a, &q->ours) =
+			(struct ip_route){.dst = route->dst,
+					  .table = route->table,
+					  .metric = route->dst.ip.family == 6 ? USUAL_METRIC6 : 0,
+					  .device = route->device};
 }
 
 void compile_ways(struct compiler *c, const struct node *node, const struct space *space)
@@ -166,7 +179,8 @@ void compile_ways(struct compiler *c, const struct node *node, const struct spac
 	list_each (seat, &node->seats)
 		declared |= seat->declared;
 	list_each (seat, &node->seats) {
-		if (!seat->ip.family || (declared && !seat->declared))
+		q.routing = node_routing(node, seat->ip.family);
+		if (!seat->ip.family || !q.routing || (declared && !seat->declared))
 			continue;
 		ask_grants(&q, seat->ip);
 		ask_translations(&q, seat->ip);

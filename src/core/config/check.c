@@ -15,7 +15,7 @@ struct checker {
 	struct config_text *text;
 	struct diags *diags;
 	struct arena *a;
-	bool networks_broken; /* whether an address lies in one can't be said */
+	bool networks_broken; /* unknown which addresses lie in them: say nothing of that */
 };
 
 static uint32_t address_node(const struct checker *c, const struct address *at)
@@ -23,7 +23,7 @@ static uint32_t address_node(const struct checker *c, const struct address *at)
 	return c->text->declared[SECTION_IPS].items[at - c->config->addresses.items];
 }
 
-/* The one of ip6. */
+/* The address of an entry's field "ip6", not the one of its key or field "ip". */
 static bool is_second(const struct checker *c, const struct address *at)
 {
 	return at->ip.family == 6 && json_member(&c->text->json, address_node(c, at), "ip6");
@@ -64,7 +64,7 @@ uint32_t config_network_of(const struct config *config, struct prefix prefix)
 	return sorted[behind - 1].network;
 }
 
-/* Copied from another entry, and only one of the two changed? */
+/* Perhaps the entry was copied, and only its key or only its "ip" was changed. */
 static void warn_of_other_key(struct checker *c, const struct address *at)
 {
 	struct ip key;
@@ -102,7 +102,7 @@ static void check_address(struct checker *c, struct address *at)
 			 ip_format(at->ip).s, what, network_path(c, n));
 }
 
-/* Those without an address come first: they have none of its bytes. */
+/* Entries without a valid address have bytes of zero, and so come first. */
 static void sort_addresses(struct checker *c)
 {
 	struct config *config = c->config;
@@ -154,7 +154,7 @@ static void check_equal_addresses(struct checker *c)
 	}
 }
 
-/* Whose an address is, and where. */
+/* A container in a network, and one of its addresses there. */
 struct owner {
 	uint32_t network, name, family, index;
 };
@@ -174,7 +174,7 @@ static void check_one_per_network(struct checker *c)
 			owners[n++] = (struct owner){at->network, address_container(at),
 						     at->ip.family, i};
 	}
-	/* any order will do that has equal ones side by side */
+	/* only so that equal ones are side by side */
 	order = order_by_bytes(c->a, owners, n, sizeof(*owners), offsetof(struct owner, index));
 	for (uint32_t i = 1; i < n; i++) {
 		const struct owner *first = &owners[order[i - 1]], *second = &owners[order[i]];

@@ -16,10 +16,10 @@ struct checker {
 	struct arena *a;
 };
 
-/* What a family's fields are called, and what is true of its subnets. */
+/* The fields of a family, and the limits of its subnets. */
 static const struct of_family {
 	const char *subnet, *gateway, *ip_range;
-	uint8_t smallest; /* bits: room for a gateway and a container */
+	uint8_t smallest; /* longest prefix: it has a gateway and a container */
 	const char *never[3];
 } families[N_FAMILIES] = {
 	[FAMILY_4] =
@@ -178,7 +178,7 @@ static void check_network(struct checker *c, struct network *n)
 
 static void say_overlap(struct checker *c, uint32_t first, uint32_t second, enum family f)
 {
-	/* the one that stands later in the file is told */
+	/* the error is at the one that stands later in the file */
 	const struct network *networks = c->config->networks.items;
 	const struct network *old = &networks[first < second ? first : second];
 	const struct network *new = &networks[first < second ? second : first];
@@ -188,7 +188,7 @@ static void say_overlap(struct checker *c, uint32_t first, uint32_t second, enum
 		      network_path(c, old));
 }
 
-/* The subnets that overlap nothing before them, sorted. */
+/* Keeps the subnets that overlap none before them, sorted. */
 static void check_overlaps(struct checker *c)
 {
 	struct config *config = c->config;
@@ -229,7 +229,7 @@ static const char *bridge_of(const struct network *n)
 	return n->bridge_name;
 }
 
-/* Two networks of one name, or of one bridge. */
+/* Texts that no two networks may share. */
 static const struct distinct {
 	const char *(*text)(const struct network *n);
 	uint32_t (*node)(const struct checker *c, const struct network *n);
@@ -250,7 +250,7 @@ static void check_distinct(struct checker *c, const struct distinct *d)
 		const struct network *old = &config->networks.items[keys[i - 1].index];
 		const struct network *new = &config->networks.items[keys[i].index];
 
-		/* networks of one name have one derived bridge: that was said with the name */
+		/* two of one name derive one bridge: the name is reported already */
 		if (strcmp(keys[i].text, keys[i - 1].text) != 0 ||
 		    (d->text == bridge_of && !strcmp(old->name, new->name)))
 			continue;
@@ -259,7 +259,7 @@ static void check_distinct(struct checker *c, const struct distinct *d)
 	}
 }
 
-/* Bridges that stand bear its outcome: it stays as it is. */
+/* Never change it: standing bridges have names that were derived with it. */
 static uint64_t digest(const char *text, size_t len)
 {
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, eight bytes at a time */
@@ -321,11 +321,11 @@ static bool holds_address(const struct config *config, struct prefix part)
 	       prefix_contains(part, config->addresses.items[config->by_ip[first]].ip);
 }
 
-/* The largest half, quarter … without a declared address, the upper one first. */
+/* The largest half, quarter, eighth … that holds no declared address; of two, the upper one. */
 static struct prefix free_part(const struct config *config, const struct ipam *own,
 			       uint8_t smallest)
 {
-	/* deeper than this, so many addresses are declared that nobody wants a pool */
+	/* a smaller pool is of no use */
 	enum { DEEPEST = 10 };
 
 	for (uint8_t bits = 1; bits <= DEEPEST && own->subnet.len + bits <= smallest; bits++)

@@ -52,7 +52,7 @@ static void check_policy(const struct checker *c, uint32_t i)
 			"no effect: the policy has neither from nor nat");
 }
 
-/* What a dnat matches and where it sends it: one record per protocol and port range. */
+/* The packets that a dnat takes, and their target: one record per protocol and port range. */
 struct taking {
 	const char *key; /* place, interface, source, protocol */
 	uint16_t low, high;

@@ -53,7 +53,7 @@ static void *keep(struct arena *a, const void *bytes, size_t size)
 	((list)->items = keep((a), (list)->items, (list)->n * sizeof(*(list)->items)),             \
 	 (list)->cap = (list)->n)
 
-/* Copies what is kept as long as the config, into exactly as much memory as it needs. */
+/* Copies what lives as long as the config. The copies have no spare room. */
 static void keep_policies(struct config *config, struct decoder *d)
 {
 	if (!d->names.n)
@@ -65,7 +65,7 @@ static void keep_policies(struct config *config, struct decoder *d)
 	memcpy(&config->lists, &d->lists.list, sizeof(config->lists));
 }
 
-enum { COMMENTS_PART = 8 }; /* expected share of comments in a text, which is mostly policies */
+enum { COMMENTS_PART = 8 }; /* policies are most of a text, comments about an eighth of it */
 
 bool config_parse(struct config_text *kept, struct diags *diags, const char *text, size_t len)
 {

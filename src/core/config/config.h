@@ -122,8 +122,9 @@ struct listed_name {
  */
 struct member_list {
 	uint32_t name;
-	const char *label;	  /* stays while members come and go: the first one, or the file */
-	bool in_file;		  /* the whole of it stands in that file */
+	const char *label; /* the first member, or the file: it stays the same while others come and
+			      go */
+	bool in_file;	   /* the whole of it stands in that file */
 	LIST(struct prefix) nets; /* sorted, each once */
 	LIST(struct listed_name) names;
 };
@@ -173,6 +174,7 @@ struct flow_test {
 	LIST(struct port_range) ports; /* sorted; none: every port */
 	uint8_t protos;		       /* set of enum proto, never empty */
 	enum expect expect;
+	const char *iface; /* by which all of it comes in; NULL: any */
 	uint32_t at, line; /* its place: offset in the text, line */
 };
 
@@ -229,17 +231,17 @@ static inline const char *config_name(const struct config *config, uint32_t name
 	return config->names.items[name];
 }
 
-/* Which address of the subnet this is, that nobody can have: "network", "broadcast"; or NULL. */
+/* "network" or "broadcast", where no container can have this address of the subnet; else NULL. */
 const char *config_reserved(struct prefix subnet, struct ip ip);
 
-/* A source or target: without host bits, and what packets come from that pass a host. */
+/* It can be a source or target: it has no host bits, and packets from it pass a host. */
 bool prefix_is_usable(struct prefix prefix);
-/* What is wrong with one that was written as text and is not. */
+/* Why it is not usable, with the remedy; text: as the user wrote it. */
 const char *prefix_why_unusable(struct arena *a, struct prefix prefix, const char *text);
 
 /* The list with this number; NULL: the number is a name's. */
 const struct member_list *config_list(const struct config *config, uint32_t name);
-/* A list's label; of a name the name itself. */
+/* What people read for this number: a list's label, or the name. */
 const char *config_label(const struct config *config, uint32_t name);
 
 /* Sorted, without overlaps, p->n_ports of them. */

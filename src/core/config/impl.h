@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the config decoder share: decoder.c (what is wrong, names), value.c and words.c
- * (values), list.c (lists and files of them), fields.c (objects by tables), object.c and policy.c
- * (the tables), config.c (the text), check.c and check_policies.c (what fields mean together).
- * Values are nodes of the text's tree.
+ * (values), list.c (lists), list_file.c (files of them), fields.c (objects by tables), object.c and
+ * policy.c (the tables), config.c (the text), check.c and check_policies.c (what fields mean
+ * together). Values are nodes of the text's tree.
  */
 #pragma once
 
@@ -30,8 +30,8 @@ struct lists {
 	const list_files *files;
 	struct file_nets {
 		bool parsed;
-		uint32_t n;	 /* as they stand in the file */
-		uint32_t number; /* of the list that is this file alone */
+		uint32_t n;	 /* before sorting; doubles count */
+		uint32_t number; /* of the list that has only this file as a member */
 		LIST(struct prefix) nets;
 	} * of_file; /* by file */
 	uint32_t n_listed;
@@ -41,7 +41,7 @@ struct decoder {
 	struct arena *a, *scratch; /* scratch: gone when the file is decoded */
 	struct diags *diags;
 	struct config_text *text;
-	uint32_t sections;  /* that were there, misspelt ones too: a bit for each */
+	uint32_t sections;  /* the sections in the text, misspelled ones too, a bit for each */
 	struct name *table; /* of names, open hash table */
 	uint32_t cap_table;
 	name_list names;     /* by number */
@@ -75,7 +75,7 @@ static inline struct json_string string_of(struct decoder *d, uint32_t node)
 	json_each_member (key, json_of(d), object)                                                 \
 		if (!json_of(d)->nodes[key].doubled)
 
-/* Both look for keys that stand twice in what is not decoded. */
+/* Both report keys that stand twice in what is not decoded. */
 void wrong_type(struct decoder *d, uint32_t node, const char *expected);
 void pass_over(struct decoder *d, uint32_t node);
 /* An error for each key that stands twice in the object. */
@@ -128,6 +128,10 @@ void decode_each(struct decoder *d, uint32_t node, void *target,
 		 void (*decode)(struct decoder *d, uint32_t node, void *target));
 /* files are those of config_list_files. */
 void lists_begin(struct decoder *d, const list_files *files);
+/* What "@FILE" stands for. NULL: the file can't be used; a diagnostic says why. */
+struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct json_string s);
+/* An error where all lists together have too many prefixes. */
+void count_listed(struct decoder *d, uint32_t node, uint32_t n);
 void decode_ports(struct decoder *d, uint32_t node, void *target);
 void decode_to_port(struct decoder *d, uint32_t node, void *target);
 

@@ -192,7 +192,7 @@ static uint32_t n_declared(const struct config *config, enum section section)
 	return section == SECTION_NETWORKS ? config->networks.n : config->addresses.n;
 }
 
-/* It is a declaration while it is decoded; then as many as the config has of it: 0, 1 or 2. */
+/* Decoded as one declaration; the config then has 0, 1 or 2 records of it. */
 static void decode_named_object(struct decoder *d, struct config *config, enum section section,
 				uint32_t node)
 {
@@ -293,7 +293,7 @@ void decode_config(struct decoder *d, struct config *config)
 	struct reading r = {.kind = &config_kind};
 
 	if (!decode_object(d, &r, JSON_ROOT, config))
-		r.given = UINT32_MAX; /* that it is no object is enough */
+		r.given = UINT32_MAX; /* the diagnostic that it is no object is enough */
 	d->sections = r.given;
 }
 

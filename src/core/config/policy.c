@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-/* A policy while it is read: parts that are not kept, or not yet in their final place. */
+/* A policy while it is read, and what is only needed until it is complete. */
 struct draft {
 	struct policy policy;
 	struct json_string selector, container_name, service_name, comment; /* all-zero if absent */
-	range_list ports; /* in memory that the next policy uses again */
+	range_list ports; /* valid until the next policy */
 	bool log;
 };
 
@@ -27,7 +27,7 @@ static const struct field policy_fields[] = {
 	NAMED(draft, "proto", policy.protos, decode_protos, IN_ACTION),
 	FIELD(draft, comment, decode_comment, EVERYWHERE),
 	NAMED(draft, "name", policy.name, decode_number, IN_DNAT | IN_MASQUERADE),
-	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_DNAT | IN_MASQUERADE),
+	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_ACTION),
 	NAMED(draft, "to_port", policy.to_port, decode_to_port, IN_DNAT),
 	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade, IN_DNAT),
 	FIELD(draft, log, decode_bool, IN_ACTION),

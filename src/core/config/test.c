@@ -9,6 +9,7 @@ struct draft_test {
 	range_list ports;
 	uint8_t protos;
 	enum expect expect;
+	const char *iface;
 };
 
 enum { FROM, TO, EXPECTED };
@@ -19,6 +20,7 @@ static const struct field test_fields[] = {
 	[EXPECTED] = NAMED(draft_test, "expect", expect, decode_expect, EVERYWHERE),
 	NAMED(draft_test, "port", ports, decode_ports, EVERYWHERE),
 	NAMED(draft_test, "proto", protos, decode_protos, EVERYWHERE),
+	NAMED(draft_test, "iface", iface, decode_ifname, EVERYWHERE),
 };
 
 static const struct kind test_kind = {test_fields, COUNT_OF(test_fields)};
@@ -51,6 +53,7 @@ void decode_test(struct decoder *d, struct config *config, uint32_t node)
 				   .to = keep(d, draft.to),
 				   .protos = draft.protos ? draft.protos : PROTO_TCP,
 				   .expect = draft.expect,
+				   .iface = draft.iface,
 				   .at = json_of(d)->nodes[node].at,
 				   .line = json_of(d)->nodes[node].line};
 	list_each (range, &draft.ports)

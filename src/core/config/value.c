@@ -6,7 +6,7 @@
 
 enum { MAX_NAME = 253, MAX_IFNAME = 15, MIN_MTU = 68, MAX_MTU = 65535 };
 
-/* Of eight bytes: a bit is set if one of them is less than a blank, or DEL. */
+/* Looks at eight bytes at a time. Not 0: one of them is a control character. */
 static uint64_t controls_in(const char *text)
 {
 	const uint64_t ones = UINT64_MAX / UINT8_MAX, tops = ones << 7;
@@ -74,7 +74,7 @@ bool is_name(struct decoder *d, uint32_t node, struct json_string s)
 	return false;
 }
 
-/* NULL: there is none, or it is wrong. What was kept was right when it came first. */
+/* NULL: it is not a name; a diagnostic says why. A name that is kept already was checked then. */
 static const struct name *take_name(struct decoder *d, uint32_t node)
 {
 	struct json_string s = string_of(d, node);
@@ -85,7 +85,7 @@ static const struct name *take_name(struct decoder *d, uint32_t node)
 	return is_name(d, node, s) ? keep_name(d, s.text, s.len) : NULL;
 }
 
-/* Of a policy's three names one is looked up: the others only have to be right. */
+/* A policy looks up only one of its three names; the others are checked and not kept. */
 void decode_subject(struct decoder *d, uint32_t node, void *target)
 {
 	struct json_string s = string_of(d, node);
@@ -118,7 +118,7 @@ static bool has_only_name_letters(const char *text)
 	return strspn(text, name_letters) == strlen(text);
 }
 
-/* As Docker names networks and containers. */
+/* Docker takes it as the name of a network or container. */
 bool is_docker_name(const char *text)
 {
 	return *text && has_only_name_letters(text) && !strchr("_.-", *text);
@@ -141,8 +141,9 @@ void decode_docker_name(struct decoder *d, uint32_t node, void *target)
 }
 
 /*
- * The kernel takes more, but what else takes it differs: in iptables "wg+" is every interface that
- * begins so, and one quote makes a whole restore fail; nft has "*", the kernel "%d" for a number.
+ * Stricter than the kernel, because other tools read some characters otherwise: in iptables "wg+"
+ * is every interface that begins with wg, and one quote makes a whole restore fail; nft has "*",
+ * and the kernel itself replaces "%d" by a number.
  */
 bool is_ifname(const char *text)
 {
@@ -207,7 +208,7 @@ void decode_mtu(struct decoder *d, uint32_t node, void *target)
 		*(uint32_t *)target = (uint32_t)mtu;
 }
 
-/* How an address and a subnet of a family are written. */
+/* What messages tell of how a family writes addresses and subnets. */
 static const struct writing {
 	uint8_t family;
 	const char *name, *ip, *subnet;
@@ -228,7 +229,7 @@ static void wrong_family(struct decoder *d, uint32_t node, const char *text, con
 	      is_6 ? "6" : "");
 }
 
-/* What is wrong with an address of this family, or of either. */
+/* either: an address of the other family is right, too. */
 static void take_ip(struct decoder *d, uint32_t node, struct ip *target, enum family family,
 		    bool either)
 {
@@ -299,7 +300,7 @@ static bool has_nul(struct json_string s)
 	return memchr(s.text, '\0', s.len);
 }
 
-/* What it says is Docker's business, and it may be empty, but it must get there whole. */
+/* Docker gets it as it is: any text without a NUL. */
 static void decode_pair(struct decoder *d, uint32_t key, pair_list *pairs)
 {
 	struct json_string name = string_of(d, key), value = string_of(d, key + 1);

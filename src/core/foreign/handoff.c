@@ -172,11 +172,12 @@ static void view_bridges_nft(struct filter_view *view, struct arena *a,
 }
 
 /* Docker's own chains are left out, and may be long. */
-static void add_plain(plain_chains *chains, struct arena *a, const struct ruleset *table)
+static void add_plain(plain_chains *chains, struct arena *a, const struct ruleset *table,
+		      uint8_t family)
 {
 	list_each (chain, &table->chains)
 		if (strncmp(chain->name, "DOCKER", 6) != 0 || !strcmp(chain->name, "DOCKER-USER"))
-			plain_of_chain(chains, a, chain);
+			plain_of_chain(chains, a, chain, family);
 }
 
 static void view_walls_nft(struct filter_view *view, struct arena *a, const struct ruleset *filter,
@@ -184,9 +185,11 @@ static void view_walls_nft(struct filter_view *view, struct arena *a, const stru
 {
 	plain_chains of_filter = {0}, of_raw = {0};
 
-	add_plain(&of_filter, a, filter);
-	add_plain(&of_raw, a, raw);
-	walls_before_ours(&view->walls, VARIANT_NFT, &of_filter, &of_raw, a);
+	uint8_t family = view->family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+
+	add_plain(&of_filter, a, filter, family);
+	add_plain(&of_raw, a, raw, family);
+	walls_before_ours(&view->walls, VARIANT_NFT, view->family, &of_filter, &of_raw, a);
 }
 
 void handoff_view_nft(struct filter_view *view, struct arena *a, uint8_t family,
@@ -201,8 +204,7 @@ void handoff_view_nft(struct filter_view *view, struct arena *a, uint8_t family,
 	for (size_t i = 0; i < COUNT_OF(places); i++)
 		view_chain_nft(view, a, !strcmp(places[i].table, "raw") ? raw : filter, i);
 	view_bridges_nft(view, a, filter);
-	if (family == 4) /* rules of IPv6 are not understood */
-		view_walls_nft(view, a, filter, raw);
+	view_walls_nft(view, a, filter, raw);
 	interfaces_sort(&view->from);
 	interfaces_sort(&view->to);
 	view->docker_user &= ruleset_find_chain(filter, "DOCKER-USER") != NULL;

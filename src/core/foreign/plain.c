@@ -36,6 +36,13 @@ static enum matched match_address(struct prefix said, struct prefix known)
 	return prefix_overlaps(said, known) ? MATCHES_SOME : MATCHES_NONE;
 }
 
+static enum matched match_family(const struct plain *p, const struct packet *k)
+{
+	if (!p->family || p->family == k->family)
+		return MATCHES_ALL;
+	return k->family ? MATCHES_NONE : MATCHES_SOME;
+}
+
 /* "br-+" is every name that begins so. */
 static bool is_interface(const char *said, const char *name)
 {
@@ -113,7 +120,7 @@ static enum matched match_mark(uint32_t said, uint32_t mask, uint32_t known)
 
 bool plain_matches_everything(const struct plain *p)
 {
-	static const struct packet anything = {.dports = {0, UINT16_MAX}};
+	const struct packet anything = {.family = p->family, .dports = {0, UINT16_MAX}};
 
 	return !p->never && !p->states && plain_matches(p, &anything) == MATCHES_ALL;
 }
@@ -124,6 +131,7 @@ enum matched plain_matches(const struct plain *p, const struct packet *k)
 		enum matched matched;
 		unsigned not ;
 	} parts[] = {
+		{match_family(p, k), 0},
 		{match_address(p->src, k->src), p->nots & NOT_SRC},
 		{match_address(p->dst, k->dst), p->nots & NOT_DST},
 		{match_interface(p->in, k->in, MATCHES_MOST), p->nots & NOT_IN},
@@ -156,6 +164,8 @@ static const char *not_text(const struct plain *p, unsigned bit)
 
 static const char *proto_text(struct arena *a, uint8_t proto)
 {
+	if (proto == IPPROTO_ICMPV6)
+		return "ipv6-icmp";
 	return protocol_has_name(proto) ? protocol_name(proto) : arena_printf(a, "%u", proto);
 }
 

@@ -39,7 +39,8 @@ struct plain {
 	bool goes;	    /* goto: the chain does not return */
 	bool more;	    /* it has conditions that we do not decode */
 	bool extra;	    /* its target has options that we do not decode */
-	bool never;	    /* it matches no packet of this family */
+	uint8_t family;	    /* 4 or 6: it matches nothing of the other one; 0: of both */
+	bool never;	    /* it matches no packet at all */
 	bool commented, ours;
 	uint8_t nots;
 	const char *in, *out;	/* "eth0", "br-+"; NULL: any */
@@ -73,18 +74,23 @@ MUST_CHECK bool plain_parse(struct plain *p, const char **chain, struct arena *a
 			    size_t len);
 /* Parses one table of iptables-save. */
 void plain_parse_table(plain_chains *chains, struct arena *a, const char *save, const char *table);
-/* A rule of nf_tables, and a table of it: of iptables-nft's, or of any other. */
-struct plain plain_of_rule(const struct rule *rule, struct arena *a);
-void plain_of_chain(plain_chains *chains, struct arena *a, const struct chain *chain);
+/*
+ * A rule of nf_tables, and a table of it: of iptables-nft's, or of any other. family: the table's,
+ * NFPROTO_*.
+ */
+struct plain plain_of_rule(const struct rule *rule, struct arena *a, uint8_t family);
+void plain_of_chain(plain_chains *chains, struct arena *a, const struct chain *chain,
+		    uint8_t family);
 void plain_of_table(plain_chains *chains, struct arena *a, const struct ruleset *table);
 /* "-A CHAIN -s 192.0.2.2/32 -j DROP", as iptables-save prints it. */
 const char *plain_text(const struct plain *p, const char *chain, struct arena *a);
 
-/* The rule has no conditions. */
+/* The rule has no conditions but its table's family. */
 bool plain_matches_everything(const struct plain *p);
 
 /* What is known, at some place, of the first packet of a flow or of its reply. */
 struct packet {
+	uint8_t family; /* 4, 6; 0: not known */
 	bool reply;
 	struct prefix src, dst; /* family 0: any, or not known */
 	uint8_t proto;		/* 0: any */

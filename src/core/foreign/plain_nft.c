@@ -72,18 +72,28 @@ static void take_meta(struct reading *r, struct attrs data)
 	load(r, what == NOTHING ? SOMETHING : what, what == MARK ? 4 : 16);
 }
 
+/* Rules of a table for both families say which one they mean before they look into its header. */
+static uint8_t family_of(const struct reading *r)
+{
+	return r->p->family ? r->p->family : 4;
+}
+
 static void take_payload(struct reading *r, struct attrs data)
 {
 	static const struct {
+		uint8_t family; /* of the packet; 0: whatever it is */
 		uint32_t base, offset, most;
 		enum loaded what;
 	} places[] = {
-		{NFT_PAYLOAD_NETWORK_HEADER, 9, 1, PROTO},
-		{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, SRC},
-		{NFT_PAYLOAD_NETWORK_HEADER, 16, 4, DST},
-		{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, SPORT},
-		{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, DPORT},
-		{NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, TCP_FLAGS},
+		{4, NFT_PAYLOAD_NETWORK_HEADER, 9, 1, PROTO},
+		{4, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, SRC},
+		{4, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, DST},
+		{6, NFT_PAYLOAD_NETWORK_HEADER, 6, 1, PROTO},
+		{6, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, SRC},
+		{6, NFT_PAYLOAD_NETWORK_HEADER, 24, 16, DST},
+		{0, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, SPORT},
+		{0, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, DPORT},
+		{0, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, TCP_FLAGS},
 	};
 	uint32_t base = attr_be32(attr_find(data, NFTA_PAYLOAD_BASE));
 	uint32_t offset = attr_be32(attr_find(data, NFTA_PAYLOAD_OFFSET));
@@ -91,7 +101,8 @@ static void take_payload(struct reading *r, struct attrs data)
 
 	load(r, SOMETHING, 0);
 	for (size_t i = 0; i < COUNT_OF(places); i++)
-		if (places[i].base == base && places[i].offset == offset && len &&
+		if ((!places[i].family || places[i].family == family_of(r)) &&
+		    places[i].base == base && places[i].offset == offset && len &&
 		    len <= places[i].most)
 			load(r, places[i].what, len);
 }
@@ -164,9 +175,9 @@ static bool mask_len(const uint8_t *mask, uint32_t len, uint8_t *bits)
 static bool compare_address(struct reading *r, struct attrs value, bool equal)
 {
 	struct prefix *prefix = r->loaded == SRC ? &r->p->src : &r->p->dst;
-	struct prefix said = {.ip.family = 4};
+	struct prefix said = {.ip.family = family_of(r)};
 
-	if (value.len != r->len || value.len > 4 || prefix->ip.family ||
+	if (value.len != r->len || value.len * 8 > ip_bits(said.ip) || prefix->ip.family ||
 	    !mask_len(r->mask, r->len, &said.len))
 		return false;
 	memcpy(said.ip.bytes, value.bytes, value.len);
@@ -184,12 +195,22 @@ static bool compare_proto(struct reading *r, struct attrs value, bool equal)
 	return true;
 }
 
-/* IPv4 alone is looked at: a rule of the other family matches nothing of it. */
+static uint8_t family_of_nfproto(uint8_t nfproto)
+{
+	return nfproto == NFPROTO_IPV4 ? 4 : nfproto == NFPROTO_IPV6 ? 6 : 0;
+}
+
+/* What is not of one family is of the other one. */
 static bool compare_family(struct reading *r, struct attrs value, bool equal)
 {
-	if (!value.len || r->masked)
+	uint8_t said = value.len ? family_of_nfproto(value.bytes[0]) : 0;
+
+	if (!said || r->masked)
 		return false;
-	r->p->never |= (value.bytes[0] == NFPROTO_IPV4) != equal;
+	if (!equal)
+		said = said == 4 ? 6 : 4;
+	r->p->never |= r->p->family && r->p->family != said;
+	r->p->family = said;
 	return true;
 }
 
@@ -505,9 +526,11 @@ static void take(struct reading *r, const char *name, struct attrs data)
 	r->p->more |= !understood;
 }
 
-struct plain plain_of_rule(const struct rule *rule, struct arena *a)
+struct plain plain_of_rule(const struct rule *rule, struct arena *a, uint8_t family)
 {
-	struct plain p = {.target = "", .ours = foreign_look_at(rule).ours != NULL};
+	struct plain p = {.target = "",
+			  .family = family_of_nfproto(family),
+			  .ours = foreign_look_at(rule).ours != NULL};
 	struct reading r = {.p = &p, .a = a};
 	struct attrs rest = {rule->exprs, rule->exprs_len}, elem;
 	uint16_t type;
@@ -519,17 +542,18 @@ struct plain plain_of_rule(const struct rule *rule, struct arena *a)
 	return p;
 }
 
-void plain_of_chain(plain_chains *chains, struct arena *a, const struct chain *chain)
+void plain_of_chain(plain_chains *chains, struct arena *a, const struct chain *chain,
+		    uint8_t family)
 {
 	struct plain_chain *made = list_add(a, chains);
 
 	*made = (struct plain_chain){.name = chain->name, .drops = chain->drops};
 	for (uint32_t i = 0; i < chain->rules.n && i < MAX_RULES; i++)
-		*list_add(a, &made->rules) = plain_of_rule(&chain->rules.items[i], a);
+		*list_add(a, &made->rules) = plain_of_rule(&chain->rules.items[i], a, family);
 }
 
 void plain_of_table(plain_chains *chains, struct arena *a, const struct ruleset *table)
 {
 	list_each (chain, &table->chains)
-		plain_of_chain(chains, a, chain);
+		plain_of_chain(chains, a, chain, table->family);
 }

@@ -4,6 +4,7 @@
 
 #include "core/foreign/foreign.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,8 @@ static bool take_proto(struct reader *r)
 	unsigned long number = strtoul(r->word, &end, 10);
 
 	r->p->proto = protocol_number(r->word);
+	if (!strcmp(r->word, "ipv6-icmp") || !strcmp(r->word, "icmpv6"))
+		r->p->proto = IPPROTO_ICMPV6;
 	if (!r->p->proto && !*end && number <= UINT8_MAX)
 		r->p->proto = (uint8_t)number;
 	return r->p->proto && negate(r, NOT_PROTO);
@@ -205,12 +208,24 @@ static bool take_goto(struct reader *r)
 	return take_target(r);
 }
 
-/* ADDRESS or ADDRESS:PORT */
+/* ADDRESS, ADDRESS:PORT, or of IPv6 with a port [ADDRESS]:PORT */
 static bool take_to(struct reader *r)
 {
+	bool bracketed = *r->word == '[';
+	char *address = r->word + bracketed;
 	char *colon = strchr(r->word, ':');
 	unsigned long port = 0;
 	char *end = NULL;
+
+	if (bracketed) {
+		colon = strchr(r->word, ']');
+		if (!colon)
+			return false;
+		*colon = '\0';
+		colon = colon[1] == ':' ? colon + 1 : NULL;
+	} else if (colon && strchr(colon + 1, ':')) {
+		colon = NULL; /* IPv6 without a port */
+	}
 
 	if (colon) {
 		*colon = '\0';
@@ -219,7 +234,7 @@ static bool take_to(struct reader *r)
 			return false;
 	}
 	r->p->to_port = (uint16_t)port;
-	return ip_parse(&r->p->to, r->word);
+	return ip_parse(&r->p->to, address);
 }
 
 static const struct {

@@ -2,6 +2,8 @@
 /* The iptables variants, and how our rules are recognized among others. */
 #pragma once
 
+#include <stdint.h>
+
 #define IPT_PREFIX "HARBORWALL"	 /* names of our chains begin with it */
 #define OUR_MARKER "harborwall:" /* comments of our rules in foreign chains begin with it */
 
@@ -11,3 +13,5 @@ enum variant {
 	VARIANT_LEGACY, /* iptables-legacy: x_tables */
 };
 extern const char *const variant_names[];
+/* "iptables-nft", "ip6tables-legacy", …; family: 4 or 6 */
+const char *variant_tool(enum variant variant, uint8_t family);

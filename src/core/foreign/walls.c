@@ -45,6 +45,7 @@ static bool is_on_the_way(const struct listed_chain *c)
 	switch (c->family) {
 	case NFPROTO_INET:
 	case NFPROTO_IPV4:
+	case NFPROTO_IPV6:
 		return c->hook == NF_INET_FORWARD ||
 		       (c->drops &&
 			(c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_POST_ROUTING));
@@ -74,13 +75,14 @@ bool walls_table_is_small(const listed_chains *chains, const struct listed_chain
 	return n_rules <= MAX_RULES && n_chains <= MAX_CHAINS;
 }
 
-/* The tables of iptables-nft bear the names of iptables'. */
+/* The tables of iptables-nft and ip6tables-nft bear the names of iptables'. */
 static enum variant variant_of(const struct listed_chain *c)
 {
 	static const char *const names[] = {"filter", "nat", "mangle", "raw", "security"};
 
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (c->family == NFPROTO_IPV4 && !strcmp(c->table, names[i]))
+		if ((c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6) &&
+		    !strcmp(c->table, names[i]))
 			return VARIANT_NFT;
 	return VARIANT_NONE;
 }
@@ -137,8 +139,13 @@ static void cut(plain_list *rules, bool (*ends)(const struct plain *p))
 		}
 }
 
-void walls_before_ours(wall_list *walls, enum variant variant, const plain_chains *filter,
-		       const plain_chains *raw, struct arena *a)
+static uint8_t nfproto_of(uint8_t family)
+{
+	return family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+}
+
+void walls_before_ours(wall_list *walls, enum variant variant, uint8_t family,
+		       const plain_chains *filter, const plain_chains *raw, struct arena *a)
 {
 	static const struct {
 		const char *table, *chain;
@@ -155,7 +162,7 @@ void walls_before_ours(wall_list *walls, enum variant variant, const plain_chain
 		const plain_chains *chains = !strcmp(places[i].table, "raw") ? raw : filter;
 		const struct plain_chain *chain = plain_find_chain(chains, places[i].chain);
 		struct wall wall = {.variant = variant,
-				    .family = NFPROTO_IPV4,
+				    .family = nfproto_of(family),
 				    .table = places[i].table,
 				    .chain = places[i].chain,
 				    .hook = places[i].hook,
@@ -210,11 +217,11 @@ bool walls_lead_on(name_list *names, struct arena *a, const struct ruleset *filt
 	return names->n > known;
 }
 
-void walls_of_save(wall_list *walls, enum variant variant, struct arena *a, const char *filter,
-		   const char *raw)
+void walls_of_save(wall_list *walls, enum variant variant, uint8_t family, struct arena *a,
+		   const char *filter, const char *raw)
 {
 	struct wall whole = {.variant = variant,
-			     .family = NFPROTO_IPV4,
+			     .family = nfproto_of(family),
 			     .table = "filter",
 			     .chain = "FORWARD",
 			     .hook = NF_INET_FORWARD};
@@ -223,7 +230,7 @@ void walls_of_save(wall_list *walls, enum variant variant, struct arena *a, cons
 
 	plain_parse_table(&whole.chains, a, filter, "filter");
 	plain_parse_table(&raw_chains, a, raw, "raw");
-	walls_before_ours(walls, variant, &whole.chains, &raw_chains, a);
+	walls_before_ours(walls, variant, family, &whole.chains, &raw_chains, a);
 	forward = plain_find_chain(&whole.chains, whole.chain);
 	whole.drops = forward && forward->drops;
 	take_rules(&whole);

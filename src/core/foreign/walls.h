@@ -57,16 +57,16 @@ struct wall wall_of_chain(const struct listed_chain *chain, struct arena *a,
 
 /*
  * Foreign rules before ours: in FORWARD before its jump to DOCKER-USER, in DOCKER-USER, and in raw
- * PREROUTING before Docker's own drops.
+ * PREROUTING before Docker's own drops. family: 4, or 6 for ip6tables.
  */
-void walls_before_ours(wall_list *walls, enum variant variant, const plain_chains *filter,
-		       const plain_chains *raw, struct arena *a);
+void walls_before_ours(wall_list *walls, enum variant variant, uint8_t family,
+		       const plain_chains *filter, const plain_chains *raw, struct arena *a);
 /* Adds the chains that these rules jump to and that are not read yet; false: none. */
 bool walls_lead_on(name_list *names, struct arena *a, const struct ruleset *filter);
 
 /* Of what iptables-save printed of two tables ("": not there): these, and FORWARD as a whole. */
-void walls_of_save(wall_list *walls, enum variant variant, struct arena *a, const char *filter,
-		   const char *raw);
+void walls_of_save(wall_list *walls, enum variant variant, uint8_t family, struct arena *a,
+		   const char *filter, const char *raw);
 
 /* --- a packet --- */
 

@@ -2,6 +2,7 @@
 /* Flows, read back out of lines of ours as iptables-save prints them. */
 #include "core/iptables/iptables.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +28,17 @@ static struct prefix prefix_behind(struct arena *a, const char *line, const char
 }
 
 /* No source at all is anybody, which flows write as a prefix of no length. */
-static struct prefix or_anybody(struct prefix p)
+static struct prefix or_anybody(struct prefix p, uint8_t family)
 {
-	return p.ip.family ? p : (struct prefix){.ip = {.family = 4}};
+	return p.ip.family ? p : (struct prefix){.ip = {.family = family}};
+}
+
+/* Without /etc/protocols ip6tables-save has another name for it. */
+static uint8_t protocol_of(const char *name)
+{
+	if (!strcmp(name, "ipv6-icmp") || !strcmp(name, "icmpv6"))
+		return IPPROTO_ICMPV6;
+	return protocol_number(name);
 }
 
 static struct traffic traffic_of(struct arena *a, const char *line)
@@ -37,7 +46,7 @@ static struct traffic traffic_of(struct arena *a, const char *line)
 	const char *proto = word(a, line, "-p"), *ports = word(a, line, "--dport"), *colon;
 	struct traffic match = {.high = UINT16_MAX};
 
-	match.proto = proto ? protocol_number(proto) : 0;
+	match.proto = proto ? protocol_of(proto) : 0;
 	if (!ports)
 		return match;
 	colon = strchr(ports, ':');
@@ -55,7 +64,7 @@ static const struct peers *one_peer(struct arena *a, struct prefix net)
 	return peers;
 }
 
-static void take_grant(struct flows *flows, struct arena *a, const char *line)
+static void take_grant(struct flows *flows, struct arena *a, uint8_t family, const char *line)
 {
 	struct prefix dst = prefix_behind(a, line, "-d");
 	struct traffic *match;
@@ -64,33 +73,45 @@ static void take_grant(struct flows *flows, struct arena *a, const char *line)
 		return;
 	match = arena_new(a, struct traffic);
 	*match = traffic_of(a, line);
-	*list_add(a, &flows->grants) =
-		(struct grant){.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"))),
-			       .to = one_peer(a, dst),
-			       .matches = match,
-			       .n_matches = 1,
-			       .origin = NONE};
+	*list_add(a, &flows->grants) = (struct grant){
+		.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"), family)),
+		.to = one_peer(a, dst),
+		.iface = word(a, line, "-i"),
+		.matches = match,
+		.n_matches = 1,
+		.origin = NONE};
 }
 
-static void take_translation(struct flows *flows, struct arena *a, const char *line)
+/* "10.0.0.2:80", "10.0.0.2", "[fd00::2]:80", "fd00::2" */
+static bool take_target(struct translation *t, struct arena *a, const char *to)
 {
-	const char *to = word(a, line, "--to-destination"), *port = to ? strchr(to, ':') : NULL;
+	const char *close = *to == '[' ? strchr(to, ']') : NULL;
+	bool alone = !close && strchr(to, ':') != strrchr(to, ':');
+	const char *port = alone ? NULL : strchr(close ? close : to, ':');
+	const char *end = close ? close : port ? port : to + strlen(to);
+
+	to += close != NULL;
+	if (port)
+		t->to_port = (uint16_t)strtoul(port + 1, NULL, 10);
+	return ip_parse(&t->to, arena_printf(a, "%.*s", (int)(end - to), to));
+}
+
+static void take_translation(struct flows *flows, struct arena *a, uint8_t family UNUSED,
+			     const char *line)
+{
+	const char *to = word(a, line, "--to-destination");
 	struct translation t = {.iface = word(a, line, "-i"),
 				.from = prefix_behind(a, line, "-s"),
 				.match = traffic_of(a, line),
 				.origin = NONE};
 
-	if (!to)
-		return;
-	if (port)
-		t.to_port = (uint16_t)strtoul(port + 1, NULL, 10);
-	if (ip_parse(&t.to, arena_printf(a, "%.*s", (int)strcspn(to, ":"), to)))
+	if (to && take_target(&t, a, to))
 		*list_add(a, &flows->translations) = t;
 }
 
 static const struct {
 	const char *table, *chain;
-	void (*take)(struct flows *flows, struct arena *a, const char *line);
+	void (*take)(struct flows *flows, struct arena *a, uint8_t family, const char *line);
 } places[] = {
 	{"filter", IPT_PREFIX "-FRESH", take_grant},
 	{"nat", IPT_PREFIX "-PRE", take_translation},
@@ -103,6 +124,6 @@ void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chai
 			if (!strcmp(chain->table, places[i].table) &&
 			    !strcmp(chain->name, places[i].chain))
 				list_each (rule, &chain->rules)
-					places[i].take(flows, a,
+					places[i].take(flows, a, chain->family,
 						       arena_printf(a, " %s ", rule->text));
 }

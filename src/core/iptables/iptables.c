@@ -31,6 +31,39 @@ void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, con
 	rule->origin = origin;
 }
 
+/* Which of the four tools writes and prints a chain. */
+struct tool {
+	enum variant variant;
+	uint8_t family;
+};
+
+static bool is_of(const struct ipt_chain *chain, struct tool tool)
+{
+	return chain->variant == tool.variant && chain->family == tool.family;
+}
+
+static bool in(const struct ipt_chain *chain, struct tool tool, const char *table)
+{
+	return is_of(chain, tool) && !strcmp(chain->table, table);
+}
+
+const char *ipt_tool(enum variant variant, uint8_t family)
+{
+	static const char *const names[][N_FAMILIES] = {
+		[VARIANT_NFT] = {"iptables-nft", "ip6tables-nft"},
+		[VARIANT_LEGACY] = {"iptables-legacy", "ip6tables-legacy"}};
+
+	return names[variant][family == 6 ? FAMILY_6 : FAMILY_4];
+}
+
+bool ipt_has(const ipt_chains *chains, enum variant variant, uint8_t family)
+{
+	list_each (chain, chains)
+		if (is_of(chain, (struct tool){variant, family}))
+			return true;
+	return false;
+}
+
 /* --- reading --- */
 
 struct line {
@@ -64,12 +97,11 @@ static const char *word_behind(struct arena *a, struct line line, const char *be
 	return arena_printf(a, "%.*s", (int)strcspn(at, " \n"), at);
 }
 
-static struct ipt_chain *find(const ipt_chains *chains, enum variant variant, const char *table,
+static struct ipt_chain *find(const ipt_chains *chains, struct tool tool, const char *table,
 			      const char *name)
 {
 	list_each (chain, chains)
-		if (chain->variant == variant && !strcmp(chain->table, table) &&
-		    !strcmp(chain->name, name))
+		if (in(chain, tool, table) && !strcmp(chain->name, name))
 			return chain;
 	return NULL;
 }
@@ -99,7 +131,7 @@ static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line 
 /* A walk over the rules of a chain that is not ours. */
 struct walk {
 	const ipt_chains *chains;
-	enum variant variant;
+	struct tool tool;
 	const char *table, *parent;
 	uint32_t n; /* rules so far */
 	bool over;  /* what follows is not reached, or Docker's own */
@@ -111,8 +143,8 @@ static void walk_over_foreign(struct walk *w, struct line line)
 	if (w->over)
 		return;
 	list_each (chain, w->chains)
-		if (chain->variant == w->variant && !strcmp(chain->table, w->table) &&
-		    chain->parent && !strcmp(chain->parent, w->parent))
+		if (in(chain, w->tool, w->table) && chain->parent &&
+		    !strcmp(chain->parent, w->parent))
 			chain->last = false;
 }
 
@@ -122,7 +154,7 @@ static void walk_over(struct walk *w, struct arena *a, struct line line)
 	struct ipt_chain *chain = NULL;
 
 	if (target && is_ours(target))
-		chain = find(w->chains, w->variant, w->table, target);
+		chain = find(w->chains, w->tool, w->table, target);
 	if (chain) {
 		chain->parent = w->parent;
 		chain->n_jumps++;
@@ -134,9 +166,10 @@ static void walk_over(struct walk *w, struct arena *a, struct line line)
 	w->n++;
 }
 
-void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save)
+void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
+		const char *save)
 {
-	struct walk w = {.chains = chains, .variant = variant, .table = "", .parent = ""};
+	struct walk w = {.chains = chains, .tool = {variant, family}, .table = "", .parent = ""};
 	struct line line;
 
 	while (next_line(&save, &line)) {
@@ -146,12 +179,13 @@ void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const
 		} else if (starts(line, ":" IPT_PREFIX)) {
 			*list_add(a, chains) = (struct ipt_chain){
 				.variant = variant,
+				.family = family,
 				.table = w.table,
 				.name = word_behind(a, line, ":"),
 			};
 		} else if (starts(line, "-A ")) {
 			const char *name = word_behind(a, line, "-A ");
-			struct ipt_chain *own = find(chains, variant, w.table, name);
+			struct ipt_chain *own = find(chains, w.tool, w.table, name);
 
 			if (strcmp(name, w.parent) != 0) {
 				w.parent = name;
@@ -199,11 +233,6 @@ static bool same_jump(const struct ipt_chain *want, const struct ipt_chain *have
 	       !strcmp(want->parent, have->parent);
 }
 
-static bool in(const struct ipt_chain *chain, enum variant variant, const char *table)
-{
-	return chain->variant == variant && !strcmp(chain->table, table);
-}
-
 /* ":CHAIN -" makes a chain, and empties one that is there. */
 static void declare(struct buf *out, struct ipt_changes *changes, const struct ipt_chain *want,
 		    const struct ipt_chain *have)
@@ -227,8 +256,8 @@ static uint32_t number_behind(const ipt_chains *want, const struct ipt_chain *ch
 	uint32_t number = chain->n_before + 1;
 
 	list_each (w, want)
-		number += in(w, chain->variant, chain->table) && w->parent && !w->behind &&
-			  !strcmp(w->parent, chain->parent);
+		number += in(w, (struct tool){chain->variant, chain->family}, chain->table) &&
+			  w->parent && !w->behind && !strcmp(w->parent, chain->parent);
 	return number;
 }
 
@@ -256,39 +285,39 @@ static void rejump(struct buf *out, struct ipt_changes *changes, const ipt_chain
 	changes->rewritten += !have->n_jumps || !want->parent;
 }
 
-static void diff_table(struct buf *out, struct ipt_changes *changes, enum variant variant,
+static void diff_table(struct buf *out, struct ipt_changes *changes, struct tool tool,
 		       const char *table, const ipt_chains *want, const ipt_chains *have)
 {
 	list_each (w, want)
-		if (in(w, variant, table))
-			declare(out, changes, w, find(have, variant, table, w->name));
+		if (in(w, tool, table))
+			declare(out, changes, w, find(have, tool, table, w->name));
 	list_each (w, want) {
 		const struct ipt_chain *h;
 
-		if (!in(w, variant, table))
+		if (!in(w, tool, table))
 			continue;
-		h = find(have, variant, table, w->name);
+		h = find(have, tool, table, w->name);
 		if (h && same_rules(w, h))
 			continue;
 		list_each (rule, &w->rules)
 			print_rule(out, w, rule);
 	}
 	list_each (w, want)
-		if (in(w, variant, table))
-			rejump(out, changes, want, w, find(have, variant, table, w->name));
+		if (in(w, tool, table))
+			rejump(out, changes, want, w, find(have, tool, table, w->name));
 	list_each (h, have)
-		if (in(h, variant, table) && !find(want, variant, table, h->name)) {
+		if (in(h, tool, table) && !find(want, tool, table, h->name)) {
 			unjump(out, h);
 			buf_printf(out, "-F %s\n", h->name);
 		}
 	list_each (h, have)
-		if (in(h, variant, table) && !find(want, variant, table, h->name)) {
+		if (in(h, tool, table) && !find(want, tool, table, h->name)) {
 			buf_printf(out, "-X %s\n", h->name);
 			changes->removed++;
 		}
 }
 
-void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant,
+void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant, uint8_t family,
 	      const ipt_chains *want, const ipt_chains *have)
 {
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
@@ -296,7 +325,7 @@ void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant
 
 		buf_printf(out, "*%s\n", tables[i]);
 		body = out->len;
-		diff_table(out, changes, variant, tables[i], want, have);
+		diff_table(out, changes, (struct tool){variant, family}, tables[i], want, have);
 		if (out->len == body)
 			buf_cut(out, start);
 		else
@@ -307,8 +336,14 @@ void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant
 void ipt_print(struct buf *out, const ipt_chains *chains)
 {
 	static const ipt_chains nothing;
-	struct ipt_changes changes = {0};
 
-	if (chains->n)
-		ipt_diff(out, &changes, chains->items[0].variant, chains, &nothing);
+	each_family (family) {
+		struct ipt_changes changes = {0};
+
+		for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
+			if (family == 6 && ipt_has(chains, v, family))
+				buf_printf(out, "# for %s-restore\n", ipt_tool(v, family));
+			ipt_diff(out, &changes, v, family, chains, &nothing);
+		}
+	}
 }

@@ -24,18 +24,28 @@ void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, con
 /* The hash in the comment of our rule in this line; 0: not our rule. */
 uint32_t ipt_hash_of_line(const char *line);
 
-/* Adds our chains from the output of iptables-save for a variant. */
-void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, const char *save);
+/* Adds our chains from the output of iptables-save, or of ip6tables-save, for a variant. */
+void ipt_decode(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
+		const char *save);
 
 /* Which flows chains of ours, wanted or read back, let through and translate. Appended. */
 void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains);
 
 /*
- * Appends what iptables-restore --noflush needs to make the variant's chains in `have` those in
- * `want`: nothing if they are equal. Chains that differ are rewritten, others not mentioned.
+ * Appends what iptables-restore --noflush (family 6: ip6tables-restore) needs to make the variant's
+ * chains of the family in `have` those in `want`: nothing if they are equal. Chains that differ are
+ * rewritten, others not mentioned.
  */
-void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant,
+void ipt_diff(struct buf *out, struct ipt_changes *changes, enum variant variant, uint8_t family,
 	      const ipt_chains *want, const ipt_chains *have);
 
-/* Prints all chains as if none existed: for people, and for golden files. */
+/* "iptables-nft", "ip6tables-legacy" */
+const char *ipt_tool(enum variant variant, uint8_t family);
+/* Some of these chains are of this variant and family. */
+bool ipt_has(const ipt_chains *chains, enum variant variant, uint8_t family);
+
+/*
+ * Prints all chains as if none existed: for people, and for golden files. Those of IPv6 follow
+ * behind a line that names the tool which takes them.
+ */
 void ipt_print(struct buf *out, const ipt_chains *chains);

@@ -64,7 +64,7 @@ static bool is_granted(const struct plain *p, const struct grant *grant)
 {
 	bool there, back;
 
-	if (!p->src.ip.family && !p->dst.ip.family)
+	if ((!p->src.ip.family && !p->dst.ip.family) || grant->iface)
 		return false;
 	there = !p->sport.low && among(p->src, grant->from) && among(p->dst, grant->to);
 	back = !dport_of(p) && (p->sport.low || takes_replies(p)) && among(p->src, grant->to) &&

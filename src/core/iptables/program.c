@@ -9,11 +9,13 @@
 
 #include "core/iptables/iptables.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 /* What is admitted, as one rule says it. */
 struct admitted {
 	const struct peer *src, *dst;
+	const char *iface; /* by which it comes in; NULL: any */
 	struct traffic match;
 	uint32_t origin;
 };
@@ -22,6 +24,7 @@ struct writer {
 	ipt_chains *chains;
 	struct arena *a;
 	enum variant variant;
+	uint8_t family;
 	const struct hooks *hooks;
 	bool split; /* what comes from outside is accepted behind foreign rules */
 	LIST(struct admitted) pairs;
@@ -33,8 +36,11 @@ static struct ipt_chain *add_chain(struct writer *w, const char *table, const ch
 {
 	struct ipt_chain *chain = list_add(w->a, w->chains);
 
-	*chain = (struct ipt_chain){
-		.variant = w->variant, .table = table, .name = name, .parent = parent};
+	*chain = (struct ipt_chain){.variant = w->variant,
+				    .family = w->family,
+				    .table = table,
+				    .name = name,
+				    .parent = parent};
 	return chain;
 }
 
@@ -56,6 +62,8 @@ static const char *traffic(struct writer *w, const char *flag, struct traffic ma
 {
 	const char *name = protocol_name(match.proto);
 
+	if (match.proto == IPPROTO_ICMPV6)
+		return "-p ipv6-icmp ";
 	if (!protocol_has_name(match.proto))
 		return "";
 	if (!match_has_ports(match) || match_every_port(match))
@@ -122,7 +130,7 @@ static void lay_out(struct writer *w, const struct flows *flows, const struct gr
 				continue; /* it does not pass the host's forward path */
 			for (uint32_t m = 0; m < grant->n_matches; m++)
 				*list_add(w->a, &w->pairs) = (struct admitted){
-					src, dst, grant->matches[m], grant->origin};
+					src, dst, grant->iface, grant->matches[m], grant->origin};
 		}
 }
 
@@ -147,11 +155,26 @@ static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struc
 	for (uint32_t i = 0; i < flows->homes.n; i++) {
 		const struct bound_subnet *home = &flows->homes.items[i];
 		bool more = same_bridge(flows, i, i + 1);
+		const char *source = "";
 
-		ipt_add_rule(chain, w->a, NONE, "%s-s %s -i %s %s", more ? "" : "! ",
-			     prefix_format_full(home->subnet).s, home->bridge,
+		if (home->subnet.ip.family)
+			source = arena_printf(w->a, "%s-s %s ", more ? "" : "! ",
+					      prefix_format_full(home->subnet).s);
+		ipt_add_rule(chain, w->a, NONE, "%s-i %s %s", source, home->bridge,
 			     more ? honest : borrowed);
 	}
+}
+
+/* A rule for each of these types, those of the other family aside. */
+static void icmp_rules(struct writer *w, struct ipt_chain *chain, const struct icmp_types *types,
+		       const char *verdict)
+{
+	const char *match = w->family == 6 ? "-p ipv6-icmp -m icmp6 --icmpv6-type"
+					   : "-p icmp -m icmp --icmp-type";
+
+	for (uint32_t type = types->first; types->family == w->family && type <= types->last;
+	     type++)
+		ipt_add_rule(chain, w->a, NONE, "%s %u %s", match, type, verdict);
 }
 
 /* Adds the next chain, which packets with a genuine source reach early. */
@@ -178,9 +201,10 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
 		      bool reply, const char *verdict)
 {
-	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s",
+	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s%s",
 		     address(w, "-s", reply ? p->dst->net : p->src->net),
 		     address(w, "-d", reply ? p->src->net : p->dst->net),
+		     reply ? "" : interface(w, "-i", p->iface),
 		     traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
 }
 
@@ -188,6 +212,16 @@ static void admit_allowed(struct writer *w, struct ipt_chain *chain)
 {
 	list_each (p, &w->pairs)
 		pair_rule(w, chain, p, false, "-g " IPT_PREFIX "-ADMIT");
+}
+
+/* Why: accept_icmp6 in core/ruleset/program.c. */
+static void spare_icmp6(struct writer *w, struct ipt_chain *chain)
+{
+	static const struct icmp_types neighbours = {6, 133, 137};
+
+	for (size_t i = 0; w->family == 6 && i < n_icmp_errors; i++)
+		icmp_rules(w, chain, &icmp_errors[i], "-j RETURN");
+	icmp_rules(w, chain, &neighbours, "-j RETURN");
 }
 
 /*
@@ -201,6 +235,7 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
 	if (w->split)
 		ipt_add_rule(chain, w->a, NONE, "%s-j RETURN", accept_bit(w));
+	spare_icmp6(w, chain);
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-BORROWED");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-CLOSED");
@@ -248,8 +283,16 @@ static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
 
 static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct admitted *p)
 {
-	ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
-		     entry(w, p->src->net, p->dst->net, p->match));
+	static const char *const directions[][2] = {{"-i", "ORIGINAL"}, {"-o", "REPLY"}};
+	const char *said = entry(w, p->src->net, p->dst->net, p->match);
+
+	if (!p->iface)
+		ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
+			     said);
+	for (size_t i = 0; p->iface && i < COUNT_OF(directions); i++)
+		ipt_add_rule(chain, w->a, p->origin,
+			     "%s-m conntrack %s--ctdir %s -g " IPT_PREFIX "-ADMIT",
+			     interface(w, directions[i][0], p->iface), said, directions[i][1]);
 }
 
 /* Policies whose subjects are on one network. */
@@ -415,10 +458,7 @@ static void write_raw(struct writer *w, const struct flows *flows)
 	chain->behind = !w->hooks->top;
 	chain->n_before = w->hooks->raw_end;
 	for (size_t i = 0; i < n_icmp_errors; i++) /* why: core/ruleset/program.c */
-		for (uint32_t type = icmp_errors[i].first;
-		     icmp_errors[i].family == 4 && type <= icmp_errors[i].last; type++)
-			ipt_add_rule(chain, w->a, NONE, "-p icmp -m icmp --icmp-type %u -j ACCEPT",
-				     type);
+		icmp_rules(w, chain, &icmp_errors[i], "-j ACCEPT");
 	chain = let_honest_on(w, chain, IPT_PREFIX "-PASS", flows);
 	list_each (p, &w->pairs)
 		pair_rule(w, chain, p, false, "-j ACCEPT");
@@ -428,12 +468,18 @@ static void write_raw(struct writer *w, const struct flows *flows)
 
 /* --- nat --- */
 
+static const char *target(struct writer *w, const struct translation *t)
+{
+	const struct ip_text ip = ip_format(t->to);
+
+	if (!match_has_ports(t->match) || !t->to_port)
+		return arena_strdup(w->a, ip.s);
+	return arena_printf(w->a, w->family == 6 ? "[%s]:%u" : "%s:%u", ip.s, t->to_port);
+}
+
 static void translate(struct writer *w, struct ipt_chain *chain, const struct translation *t,
 		      bool host)
 {
-	const char *port = match_has_ports(t->match) && t->to_port
-				   ? arena_printf(w->a, ":%u", t->to_port)
-				   : "";
 	const char *match = arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL ",
 					 interface(w, "-i", t->iface), address(w, "-s", t->from),
 					 traffic(w, "--dport", t->match));
@@ -441,8 +487,7 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
 			     w->hooks->accept, w->hooks->accept);
-	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s%s", match,
-		     ip_format(t->to).s, port);
+	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s", match, target(w, t));
 }
 
 /* The narrowest first: one source, then anybody. */
@@ -538,30 +583,34 @@ static void write_postrouting(struct writer *w, const struct flows *flows, bool 
 
 /* --- the two kinds of namespaces --- */
 
-void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
+void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
 		      const struct flows *flows, const struct hooks *hooks)
 {
-	struct writer w = {.chains = chains, .a = a, .variant = variant, .hooks = hooks};
+	const struct flows part = flows_of_family(flows, a, family);
+	struct writer w = {
+		.chains = chains, .a = a, .variant = variant, .family = family, .hooks = hooks};
 
 	w.split = hooks->docker_user && !hooks->top;
-	if (!flows_matter(flows))
+	if (!flows_matter(&part))
 		return;
-	list_each (grant, &flows->grants)
-		lay_out(&w, flows, grant);
+	list_each (grant, &part.grants)
+		lay_out(&w, &part, grant);
 	if (hooks->raw_drops)
-		write_raw(&w, flows);
-	write_prerouting(&w, flows, true);
-	write_postrouting(&w, flows, true);
-	write_filter(&w, flows);
+		write_raw(&w, &part);
+	write_prerouting(&w, &part, true);
+	write_postrouting(&w, &part, true);
+	write_filter(&w, &part);
 }
 
 void ipt_program_container(ipt_chains *chains, struct arena *a, enum variant variant,
-			   const struct flows *flows, const struct hooks *hooks)
+			   uint8_t family, const struct flows *flows, const struct hooks *hooks)
 {
-	struct writer w = {.chains = chains, .a = a, .variant = variant, .hooks = hooks};
+	const struct flows part = flows_of_family(flows, a, family);
+	struct writer w = {
+		.chains = chains, .a = a, .variant = variant, .family = family, .hooks = hooks};
 
-	if (!flows->translations.n && !flows->masquerades.n)
+	if (!part.translations.n && !part.masquerades.n)
 		return;
-	write_prerouting(&w, flows, false);
-	write_postrouting(&w, flows, false);
+	write_prerouting(&w, &part, false);
+	write_postrouting(&w, &part, false);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The same program in the other language: chains of one variant of iptables. Pure. */
+/*
+ * The same program in the other language: chains of one variant of iptables, for what the flows
+ * have of one family. Pure.
+ */
 #pragma once
 
 #include "core/iptables/rules.h"
@@ -13,7 +16,8 @@ enum { IPT_MOST_ADMITTED = 100000 };
 /* How many rules admit something in the host's chain; *worst: the policy with the most of them. */
 uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst);
 
-void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
+/* Appended; nothing where the flows have nothing of this family. hooks: of ip6tables for 6. */
+void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
 		      const struct flows *flows, const struct hooks *hooks);
 void ipt_program_container(ipt_chains *chains, struct arena *a, enum variant variant,
-			   const struct flows *flows, const struct hooks *hooks);
+			   uint8_t family, const struct flows *flows, const struct hooks *hooks);

@@ -13,6 +13,7 @@ struct ipt_rule {
 
 struct ipt_chain {
 	enum variant variant;
+	uint8_t family;	    /* of iptables: 4, of ip6tables: 6 */
 	const char *table;  /* filter, nat, raw */
 	const char *name;   /* HARBORWALL… */
 	const char *parent; /* the foreign chain that jumps here; NULL: only our own do */

@@ -11,7 +11,7 @@ enum { REGISTERS = 64, MOST_JUMPS = 16 };
 
 /* --- rules, made ready --- */
 
-enum field_of_packet { FROM, TO, PROTOCOL, PORT, FAMILY, NOTHING_SET, N_FIELDS };
+enum field_of_packet { FROM, TO, PROTOCOL, PORT, FAMILY, ENTRANCE, NOTHING_SET, N_FIELDS };
 
 struct op {
 	enum { LOAD, MASK, COMPARE, LOOK_UP, VERDICT, NEVER } kind;
@@ -38,12 +38,14 @@ struct replay {
 	LIST(struct ready_chain) chains;
 	struct hash_index sets_by_name, chains_by_name;
 	const struct ready_chain *begin;
+	interfaces entrances;
 };
 
 struct making {
 	struct arena *a;
 	struct replay *r;
 	struct ready *rule;
+	bool entrance; /* the last load was of the incoming interface */
 };
 
 static bool register_of(uint8_t *at, struct attrs number, uint32_t len)
@@ -90,7 +92,7 @@ static void make_payload(struct making *m UNUSED, struct op *op, struct attrs da
 }
 
 /* Marks are not set, and nothing was decided yet; what is written is of no interest. */
-static void make_meta(struct making *m UNUSED, struct op *op, struct attrs data)
+static void make_meta(struct making *m, struct op *op, struct attrs data)
 {
 	uint32_t key = attr_be32(attr_find(data, NFTA_META_KEY));
 	struct attrs reg = attr_find(data, NFTA_META_DREG);
@@ -101,8 +103,11 @@ static void make_meta(struct making *m UNUSED, struct op *op, struct attrs data)
 		make_load(op, PROTOCOL, 1, reg);
 	else if (key == NFT_META_NFPROTO)
 		make_load(op, FAMILY, 1, reg);
+	else if (key == NFT_META_IIFNAME)
+		make_load(op, ENTRANCE, 16, reg);
 	else
 		never(op);
+	m->entrance = op->kind == LOAD && op->field == ENTRANCE;
 }
 
 static void make_ct(struct making *m UNUSED, struct op *op, struct attrs data)
@@ -132,13 +137,17 @@ static void make_bitwise(struct making *m UNUSED, struct op *op, struct attrs da
 		never(op);
 }
 
-static void make_cmp(struct making *m UNUSED, struct op *op, struct attrs data)
+static void make_cmp(struct making *m, struct op *op, struct attrs data)
 {
 	op->kind = COMPARE;
 	op->how = attr_be32(attr_find(data, NFTA_CMP_OP));
 	take_value(op, data, NFTA_CMP_DATA);
 	if (!register_of(&op->reg, attr_find(data, NFTA_CMP_SREG), op->len))
 		never(op);
+	if (m->entrance && op->kind == COMPARE)
+		*list_add(m->a, &m->r->entrances) =
+			arena_printf(m->a, "%.*s", (int)op->len, (const char *)op->value);
+	m->entrance = false;
 }
 
 static void make_lookup(struct making *m, struct op *op, struct attrs data)
@@ -226,6 +235,11 @@ const struct replay *nft_replay_of(struct arena *a, const struct ruleset *rs)
 	r->begin = find_chain(r, "known");
 	r->begin = r->begin ? r->begin : find_chain(r, "fresh"); /* of an older table */
 	return r->begin ? r : NULL;
+}
+
+const interfaces *nft_replay_entrances(const struct replay *r)
+{
+	return &r->entrances;
 }
 
 /* --- a packet --- */
@@ -374,6 +388,8 @@ bool nft_replay_admits(const struct replay *r, const struct replayed *packet)
 	run.fields[PROTOCOL][0] = packet->proto;
 	run.fields[PORT][0] = (uint8_t)(packet->dport >> 8);
 	run.fields[PORT][1] = (uint8_t)packet->dport;
+	if (packet->in)
+		strncpy((char *)run.fields[ENTRANCE], packet->in, 15);
 	run.fields[FAMILY][0] = packet->src.family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
 	return packet->src.family && packet->src.family == packet->dst.family &&
 	       run_chain(&run, r->begin, 0);

@@ -16,6 +16,8 @@ void interfaces_named(name_list *names, struct arena *a, const struct flows *flo
 {
 	struct hash_set seen = {0};
 
+	list_each (grant, &flows->grants)
+		add(names, &seen, a, grant->iface);
 	list_each (t, &flows->translations)
 		add(names, &seen, a, t->iface);
 	list_each (m, &flows->masquerades)
@@ -41,6 +43,8 @@ static struct users users_of(const struct flows *flows, const char *name)
 {
 	struct users u = {.name = name, .first = NONE, .last = NONE};
 
+	list_each (grant, &flows->grants)
+		use(&u, grant->iface, grant->origin);
 	list_each (t, &flows->translations)
 		use(&u, t->iface, t->origin);
 	list_each (m, &flows->masquerades)

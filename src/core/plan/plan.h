@@ -62,7 +62,8 @@ struct step {
 	bool moves;		   /* our rule exists, but not at its place among foreign rules */
 	struct transactions *send; /* of a firewall step, otherwise NULL */
 	nft_changes changes;
-	enum variant variant; /* of iptables steps */
+	enum variant variant; /* of iptables steps … */
+	uint8_t family;	      /* … which the tools of ip6tables take for 6 */
 	const char *restore;  /* input for the restore tool */
 	uint32_t depends_on;  /* index of a step that must succeed first, or NONE */
 };

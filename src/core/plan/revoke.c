@@ -5,6 +5,7 @@
 #include "core/nft/flows.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
 static bool traffic_fits(struct traffic match, uint8_t proto, uint16_t port)
 {
@@ -79,10 +80,19 @@ static void add_translations(struct admission *admission, struct arena *a,
 		*list_add(a, &admission->translations) = *t;
 }
 
+static void add_entrance(struct admission *admission, struct arena *a, const char *name)
+{
+	if (name && !interfaces_have(&admission->entrances, name)) {
+		*list_add(a, &admission->entrances) = name;
+		interfaces_sort(&admission->entrances);
+	}
+}
+
 void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows)
 {
 	add_translations(admission, a, flows);
 	list_each (grant, &flows->grants) {
+		add_entrance(admission, a, grant->iface);
 		*list_add(a, &admission->grants) = *grant;
 		if (is_exact(grant))
 			add_exact(admission, a, admission->grants.n - 1);
@@ -96,18 +106,23 @@ void admit_rules(struct admission *admission, struct arena *a, const struct spac
 	const struct replay *table = nft_replay_of(a, &space->ruleset);
 	struct flows read = {0};
 
-	if (table)
+	if (table) {
 		*list_add(a, &admission->tables) = table;
+		list_each (name, nft_replay_entrances(table))
+			add_entrance(admission, a, *name);
+	}
 	nft_read_translations(&read, a, &space->ruleset);
 	ipt_read_flows(&read, a, &space->chains);
 	admit_flows(admission, a, &read);
 }
 
 static bool grants(const struct admission *admission, uint32_t grant, const struct connection *c,
-		   uint16_t port)
+		   uint16_t port, const char *in)
 {
 	const struct grant *g = &admission->grants.items[grant];
 
+	if (g->iface && (!in || strcmp(g->iface, in) != 0))
+		return false;
 	for (uint32_t m = 0; m < g->n_matches; m++)
 		if (traffic_fits(g->matches[m], c->proto, port))
 			return peers_hold(g->to, c->answers) && peers_hold(g->from, c->src);
@@ -115,9 +130,9 @@ static bool grants(const struct admission *admission, uint32_t grant, const stru
 }
 
 static bool tables_admit(const struct admission *admission, const struct connection *c,
-			 uint16_t port)
+			 uint16_t port, const char *in)
 {
-	const struct replayed packet = {c->src, c->answers, c->proto, port};
+	const struct replayed packet = {c->src, c->answers, c->proto, port, in};
 
 	list_each (table, &admission->tables)
 		if (nft_replay_admits(*table, &packet))
@@ -125,8 +140,10 @@ static bool tables_admit(const struct admission *admission, const struct connect
 	return false;
 }
 
-/* Some policy admits it, directly or through a translation. */
-static bool is_admitted(const struct admission *admission, const struct connection *c)
+/* Some policy admits it, directly or through a translation, if it came in there; NULL: elsewhere.
+ */
+static bool is_admitted_by(const struct admission *admission, const struct connection *c,
+			   const char *in)
 {
 	uint16_t port = connection_is_translated(c) ? c->answers_port : c->dport;
 
@@ -134,15 +151,42 @@ static bool is_admitted(const struct admission *admission, const struct connecti
 		list_each (t, &admission->translations)
 			if (connection_is_of(c, t))
 				return true;
-	if (tables_admit(admission, c, port))
+	if (tables_admit(admission, c, port, in))
 		return true;
 	if (hash_index_find(&admission->exact, hash_of(c->src, c->answers, c->proto, port), i,
-			    grants(admission, admission->one.items[i].grant, c, port)) != NONE)
+			    grants(admission, admission->one.items[i].grant, c, port, in)) != NONE)
 		return true;
 	list_each (i, &admission->wide)
-		if (grants(admission, *i, c, port))
+		if (grants(admission, *i, c, port, in))
 			return true;
 	return false;
+}
+
+static bool was_admitted(const struct admission *earlier, const struct connection *c)
+{
+	if (is_admitted_by(earlier, c, NULL))
+		return true;
+	list_each (in, &earlier->entrances)
+		if (is_admitted_by(earlier, c, *in))
+			return true;
+	return false;
+}
+
+/*
+ * An entry does not tell the interface that its connection came in by: it stays admitted if it is
+ * by every one that let it in. If not, rules that mute look its packets up once more, and let on
+ * what came by the right one.
+ */
+static bool is_still_admitted(const struct revocation *r, const struct connection *c)
+{
+	if (is_admitted_by(r->now, c, NULL))
+		return true;
+	if (is_admitted_by(r->earlier, c, NULL))
+		return false;
+	list_each (in, &r->earlier->entrances)
+		if (is_admitted_by(r->earlier, c, *in) && !is_admitted_by(r->now, c, *in))
+			return false;
+	return was_admitted(r->earlier, c);
 }
 
 /* --- connections that were admitted --- */
@@ -197,7 +241,7 @@ static bool is_caught(const struct revocation *r, const struct connection *c)
 
 bool revocation_concerns(const struct revocation *r, const struct connection *c)
 {
-	return is_caught(r, c) || is_admitted(r->earlier, c) ||
+	return is_caught(r, c) || was_admitted(r->earlier, c) ||
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
 
@@ -230,7 +274,7 @@ enum fate revocation_fate(const struct revocation *r, const struct connection *c
 {
 	if (is_caught(r, c))
 		return FATE_ENDS;
-	if (is_admitted(r->now, c))
+	if (is_still_admitted(r, c))
 		return FATE_LIVES;
 	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
 		return FATE_ENDS;

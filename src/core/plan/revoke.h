@@ -28,6 +28,7 @@ bool connection_is_of(const struct connection *c, const struct translation *t);
 struct admission {
 	LIST(struct translation) translations;
 	LIST(const struct replay *) tables;
+	interfaces entrances; /* that some of it is bound to, each once, sorted */
 	LIST(struct grant) grants;
 	struct hash_index exact; /* one address to one port of another: indexes into `one` */
 	LIST(struct exact_grant {

@@ -135,14 +135,31 @@ static void diff_forwarding(struct differ *d, uint32_t want, uint32_t have)
 	}
 }
 
-/* Behind the rules: on engines that leave IPv6 open ours close it. */
+/* The last step that writes rules of ours in this wanted namespace; NONE: they stand. */
+static uint32_t rules_step(const struct differ *d, uint32_t want)
+{
+	for (uint32_t i = d->plan->steps.n; i-- > 0;) {
+		const struct step *step = &d->plan->steps.items[i];
+
+		if (step->space == want && step_is_rules(step))
+			return i;
+	}
+	return NONE;
+}
+
+/* Behind the rules, and not without them: on engines that leave IPv6 open ours close it. */
 static void diff_forwarding6(struct differ *d, uint32_t want, uint32_t have)
 {
 	const struct space *w = &d->want->spaces.items[want];
+	uint32_t rules;
+	struct step *step;
 
-	if (w->forward6 && !d->seen->have.spaces.items[have].forward6)
-		space_step(d, STEP_FORWARDING6, '~', "forwarding", want, have)->text =
-			arena_printf(d->a, "%s: net.ipv6.conf.all.forwarding = 1", space_name(w));
+	if (!w->forward6 || d->seen->have.spaces.items[have].forward6)
+		return;
+	rules = rules_step(d, want);
+	step = space_step(d, STEP_FORWARDING6, '~', "forwarding", want, have);
+	step->text = arena_printf(d->a, "%s: net.ipv6.conf.all.forwarding = 1", space_name(w));
+	step->depends_on = rules;
 }
 
 /* The policies that put rules into a namespace: the first, and how many more. */
@@ -199,7 +216,7 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
 }
 
-static const char *chains_text(struct differ *d, const struct space *space, enum variant variant,
+static const char *chains_text(struct differ *d, const struct space *space, const char *tool,
 			       const struct ipt_changes *changes)
 {
 	const char *text = "", *comma = "";
@@ -217,18 +234,20 @@ static const char *chains_text(struct differ *d, const struct space *space, enum
 					    parts[i].done);
 			comma = ", ";
 		}
-	return arena_printf(d->a, "%s: iptables-%s chains " IPT_PREFIX "* (%s)", space_name(space),
-			    variant_names[variant], text);
+	return arena_printf(d->a, "%s: %s chains " IPT_PREFIX "* (%s)", space_name(space), tool,
+			    text);
 }
 
 /* The first policy behind the rules, and whether there are more. */
-static const char *origins_of_chains(struct differ *d, const ipt_chains *chains)
+static const char *origins_of_chains(struct differ *d, const ipt_chains *chains, uint8_t family)
 {
 	uint32_t first = NONE;
 	bool more = false;
 
 	list_each (chain, chains)
-		list_each (rule, &chain->rules) {
+		for (const struct ipt_rule *rule = chain->rules.items;
+		     chain->family == family && rule < chain->rules.items + chain->rules.n;
+		     rule++) {
 			more |= first != NONE && rule->origin != NONE && rule->origin != first;
 			first = first == NONE ? rule->origin : first;
 		}
@@ -237,36 +256,44 @@ static const char *origins_of_chains(struct differ *d, const ipt_chains *chains)
 			     : origin_path(d, first);
 }
 
-/* Chains of a variant: the wanted ones, or (remove) those that are left over. */
-static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool remove)
+/* Chains of a variant and family: the wanted ones, or (remove) those that are left over. */
+static void diff_chains_of(struct differ *d, uint32_t want, uint32_t have, enum variant variant,
+			   uint8_t family, bool remove)
 {
 	static const ipt_chains nothing;
 	const ipt_chains *w = want == NONE ? &nothing : &d->want->spaces.items[want].chains;
 	const struct space *h = &d->seen->have.spaces.items[have];
+	AUTO_BUF struct buf text = {0};
+	struct ipt_changes changes = {0};
+	struct step *step;
 
-	if (!w->n && !h->chains.n)
+	if (remove == ipt_has(w, variant, family))
 		return;
-	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++) {
-		AUTO_BUF struct buf text = {0};
-		struct ipt_changes changes = {0};
-		struct step *step;
+	ipt_diff(&text, &changes, variant, family, w, &h->chains);
+	if (!text.len)
+		return;
+	step = space_step(d, remove ? STEP_REMOVE_IPTABLES : STEP_IPTABLES,
+			  remove				 ? '-'
+			  : ipt_has(&h->chains, variant, family) ? '~'
+								 : '+',
+			  "firewall", want, have);
+	step->variant = variant;
+	step->family = family;
+	step->moves = !changes.added && !changes.rewritten && !changes.removed;
+	step->restore = arena_strdup(d->a, buf_text(&text));
+	step->text = chains_text(d, h, ipt_tool(variant, family), &changes);
+	step->why = remove ? "no longer used" : origins_of_chains(d, w, family);
+}
 
-		if (remove == (w->n && w->items[0].variant == v))
-			continue;
-		ipt_diff(&text, &changes, v, w, &h->chains);
-		if (!text.len)
-			continue;
-		step = space_step(d, remove ? STEP_REMOVE_IPTABLES : STEP_IPTABLES,
-				  remove	? '-'
-				  : h->chains.n ? '~'
-						: '+',
-				  "firewall", want, have);
-		step->variant = v;
-		step->moves = !changes.added && !changes.rewritten && !changes.removed;
-		step->restore = arena_strdup(d->a, buf_text(&text));
-		step->text = chains_text(d, h, v, &changes);
-		step->why = remove ? "no longer used" : origins_of_chains(d, w);
-	}
+static void diff_chains(struct differ *d, uint32_t want, uint32_t have, bool remove)
+{
+	bool wanted = want != NONE && d->want->spaces.items[want].chains.n;
+
+	if (!wanted && !d->seen->have.spaces.items[have].chains.n)
+		return;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		each_family (family)
+			diff_chains_of(d, want, have, v, family, remove);
 }
 
 static const struct handoff *find_handoff(const struct space *space, const struct handoff *handoff)
@@ -343,6 +370,7 @@ static void adopt_leftovers(struct differ *d, uint32_t want, uint32_t have, enum
 	buf_puts(&text, "COMMIT\n");
 	step = space_step(d, STEP_ADOPT, '-', "leftover", want, have);
 	step->variant = variant;
+	step->family = 4;
 	step->restore = arena_strdup(d->a, buf_text(&text));
 	step->text = arena_printf(d->a, "%s: %u unmanaged rule%s of iptables-%s", space_name(h), n,
 				  n == 1 ? "" : "s", variant_names[variant]);

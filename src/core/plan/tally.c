@@ -150,13 +150,14 @@ static bool read_rule(const char *line, unsigned long long *packets, const char 
 }
 
 static const struct ipt_chain *find_chain(const ipt_chains *want, enum variant variant,
-					  const char *table, const char *name)
+					  uint8_t family, const char *table, const char *name)
 {
 	size_t len = strcspn(name, " ");
 
 	list_each (chain, want)
-		if (chain->variant == variant && !strcmp(chain->table, table) &&
-		    strlen(chain->name) == len && !strncmp(chain->name, name, len))
+		if (chain->variant == variant && chain->family == family &&
+		    !strcmp(chain->table, table) && strlen(chain->name) == len &&
+		    !strncmp(chain->name, name, len))
 			return chain;
 	return NULL;
 }
@@ -179,7 +180,8 @@ static void take_line(struct tally *t, const struct ipt_chain *chain, uint32_t *
 	}
 }
 
-void tally_save(struct tally *t, const ipt_chains *want, enum variant variant, const char *save)
+void tally_save(struct tally *t, const ipt_chains *want, enum variant variant, uint8_t family,
+		const char *save)
 {
 	const struct ipt_chain *last = NULL;
 	char table[32] = "";
@@ -195,7 +197,7 @@ void tally_save(struct tally *t, const ipt_chains *want, enum variant variant, c
 				 save + 1);
 		if (!read_rule(save, &packets, &name))
 			continue;
-		chain = find_chain(want, variant, table, name);
+		chain = find_chain(want, variant, family, table, name);
 		next = chain == last ? next : 0;
 		last = chain;
 		if (chain)

@@ -20,5 +20,6 @@ struct tally {
 
 /* Takes one message of a dump of our table's rules (NEWRULE) or elements (NEWSETELEM). */
 void tally_message(struct tally *t, const struct ruleset *want, const void *nlmsg);
-/* Takes the output of iptables-save -c for a variant. */
-void tally_save(struct tally *t, const ipt_chains *want, enum variant variant, const char *save);
+/* Takes the output of iptables-save -c (family 6: ip6tables-save -c) for a variant. */
+void tally_save(struct tally *t, const ipt_chains *want, enum variant variant, uint8_t family,
+		const char *save);

@@ -20,9 +20,9 @@ struct examiner {
 	struct differ *d;
 	const struct space *have;
 	const struct flows *flows;
-	const char **bridges;	  /* of the declared networks */
-	interfaces engine;	  /* bridges of all the engine's networks */
-	LIST(uint32_t) addresses; /* single addresses that are ends of flows, sorted */
+	const char **bridges;	   /* of the declared networks */
+	interfaces engine;	   /* bridges of all the engine's networks */
+	LIST(struct ip) addresses; /* single addresses that are ends of flows, sorted */
 	const struct wall *wall;
 	uint64_t looks;
 	uint32_t said; /* the policy that was reported last */
@@ -39,9 +39,17 @@ struct course {
 
 static bool hands_over_here(const struct wall *wall, const struct facts *f)
 {
+	bool six = wall->family == NFPROTO_IPV6;
+
 	if (!strcmp(wall->table, "raw"))
-		return f->raw_drops && !f->handoff_top;
-	return f->docker_user && !(wall->from_outside && f->handoff_top);
+		return (six ? f->six.raw_drops : f->raw_drops) && !f->handoff_top;
+	return (six ? f->six.docker_user : f->docker_user) &&
+	       !(wall->from_outside && f->handoff_top);
+}
+
+static enum variant our_variant(const struct wall *wall, const struct facts *f)
+{
+	return wall->family == NFPROTO_IPV6 ? f->six.variant : f->variant;
 }
 
 /* In the variant where our verdict is handed over, only rules before our own can be in the way. */
@@ -52,8 +60,8 @@ static bool is_in_the_way(const struct examiner *x, const struct wall *wall)
 	if (x->have->container)
 		return !wall->before_ours;
 	if (wall->before_ours)
-		return wall->variant == f->variant && hands_over_here(wall, f);
-	return wall->variant == VARIANT_NONE || wall->variant != f->variant ||
+		return wall->variant == our_variant(wall, f) && hands_over_here(wall, f);
+	return wall->variant == VARIANT_NONE || wall->variant != our_variant(wall, f) ||
 	       strcmp(wall->table, "filter") != 0;
 }
 
@@ -141,6 +149,7 @@ static void unroute(const struct examiner *x, struct course *c)
 
 static struct course finish(const struct examiner *x, struct course c)
 {
+	c.first.family = c.first.dst.ip.family ? c.first.dst.ip.family : c.first.src.ip.family;
 	c.reply = reply_to(&c.first);
 	mark(x, &c);
 	unroute(x, &c);
@@ -161,7 +170,7 @@ static struct course course_of_grant(const struct examiner *x, const struct gran
 	c.first.out = bridge_of(x, to->net, to->network);
 	c.from_outside = !c.first.in || !c.first.out;
 	if (!c.first.in)
-		c.first.in = device_of(x, from->net);
+		c.first.in = grant->iface ? grant->iface : device_of(x, from->net);
 	return finish(x, c);
 }
 
@@ -187,11 +196,19 @@ static struct course course_of_translation(const struct examiner *x, const struc
 
 /* --- what is said --- */
 
+static const char *const families[] = {[NFPROTO_INET] = "inet",
+				       [NFPROTO_IPV4] = "ip",
+				       [NFPROTO_IPV6] = "ip6",
+				       [NFPROTO_BRIDGE] = "bridge"};
+
+static const char *tool_of(const struct wall *wall)
+{
+	return variant_tool(wall->variant, wall->family == NFPROTO_IPV6 ? 6 : 4);
+}
+
 /* A rule that lets our mark pass, in the syntax of the chain's author. */
 static const char *remedy(const struct examiner *x)
 {
-	static const char *const families[] = {
-		[NFPROTO_INET] = "inet", [NFPROTO_IPV4] = "ip", [NFPROTO_BRIDGE] = "bridge"};
 	const struct wall *wall = x->wall;
 	struct course c = {0};
 	uint32_t bit = x->d->seen->facts->mark_accept;
@@ -212,10 +229,8 @@ static const char *remedy(const struct examiner *x)
 			there, families[wall->family], wall->table, wall->chain,
 			by_mark ? "meta" : "ct", bit, bit);
 	return arena_printf(
-		x->d->a,
-		"let it accept our mark, %siptables-%s %s%s-I %s -m %s --mark %#x/%#x -j "
-		"ACCEPT",
-		there, variant_names[wall->variant], strcmp(wall->table, "filter") ? "-t " : "",
+		x->d->a, "let it accept our mark, %s%s %s%s-I %s -m %s --mark %#x/%#x -j ACCEPT",
+		there, tool_of(wall), strcmp(wall->table, "filter") ? "-t " : "",
 		strcmp(wall->table, "filter") ? arena_printf(x->d->a, "%s ", wall->table) : "",
 		wall->chain, by_mark ? "mark" : "connmark", bit, bit);
 }
@@ -232,12 +247,9 @@ static const char *place_text(const struct examiner *x)
 				    strcmp(wall->table, "filter") ? wall->table : "",
 				    strcmp(wall->table, "filter") ? " " : "", wall->chain);
 	if (wall->variant != VARIANT_NONE)
-		return arena_printf(x->d->a, "%siptables-%s, table %s, chain %s,", in,
-				    variant_names[wall->variant], wall->table, wall->chain);
-	return arena_printf(x->d->a, "%stable %s %s, chain %s,", in,
-			    wall->family == NFPROTO_INET   ? "inet"
-			    : wall->family == NFPROTO_IPV4 ? "ip"
-							   : "bridge",
+		return arena_printf(x->d->a, "%s%s, table %s, chain %s,", in, tool_of(wall),
+				    wall->table, wall->chain);
+	return arena_printf(x->d->a, "%stable %s %s, chain %s,", in, families[wall->family],
 			    wall->table, wall->chain);
 }
 
@@ -253,20 +265,22 @@ static const char *reason_text(const struct examiner *x, const struct passage *p
 static void say(struct examiner *x, const struct course *c, const struct passage *p, bool reply)
 {
 	bool certain = p->passing == IS_STOPPED;
-	struct finding *f =
-		finding_of_policy(&x->d->plan->findings, x->d->a, FINDING_WARNING, c->origin,
-				  "%s %s %s%s; %s", place_text(x), certain ? "stops" : "may stop",
-				  reply ? "the replies to what it admits" : "what it admits",
-				  reason_text(x, p), remedy(x));
+	struct finding *f = finding_of_policy(
+		&x->d->plan->findings, x->d->a, FINDING_WARNING, c->origin, "%s %s %s%s%s; %s",
+		place_text(x), certain ? "stops" : "may stop",
+		reply ? "the replies to what it admits" : "what it admits",
+		c->first.family == 6 ? " in IPv6" : "", reason_text(x, p), remedy(x));
 
 	f->effect = certain ? POLICY_IS_VOID : POLICY_MAY_BE_VOID;
 	x->said = c->origin;
 }
 
-/* Rules are understood as far as they are about IPv4. */
-static bool is_of_ipv6(const struct packet *packet)
+/* Chains of one family are not passed by packets of the other. */
+static bool is_passed_by(const struct wall *wall, const struct packet *packet)
 {
-	return packet->src.ip.family == 6 || packet->dst.ip.family == 6;
+	return wall->family == NFPROTO_IPV4   ? packet->family != 6
+	       : wall->family == NFPROTO_IPV6 ? packet->family != 4
+					      : true;
 }
 
 static void examine(struct examiner *x, struct course c)
@@ -275,7 +289,7 @@ static void examine(struct examiner *x, struct course c)
 	bool reply = false;
 
 	if (c.origin == x->said || (x->wall->from_outside && !c.from_outside) ||
-	    x->looks > MOST_LOOKS || is_of_ipv6(&c.first))
+	    x->looks > MOST_LOOKS || !is_passed_by(x->wall, &c.first))
 		return;
 	p = wall_lets_pass(x->wall, &c.first);
 	if (p.passing == PASSES) {
@@ -312,17 +326,17 @@ static void examine_grant(struct examiner *x, const struct grant *grant)
 
 /* --- long lists of bans --- */
 
-static int by_number(const void *left, const void *right)
+static int by_address(const void *left, const void *right)
 {
-	const uint32_t *a = left, *b = right;
+	const struct ip *a = left, *b = right;
 
-	return (*a > *b) - (*a < *b);
+	return ip_compare(*a, *b);
 }
 
 static void add_address(struct examiner *x, struct prefix net)
 {
-	if (net.ip.family == 4 && prefix_is_single(net))
-		*list_add(x->d->a, &x->addresses) = ip_to_v4(net.ip);
+	if (prefix_is_single(net))
+		*list_add(x->d->a, &x->addresses) = net.ip;
 }
 
 static void add_addresses(struct examiner *x, const struct peers *peers)
@@ -342,23 +356,21 @@ static void find_addresses(struct examiner *x)
 		add_address(x, prefix_of(t->to));
 	}
 	if (x->addresses.n)
-		qsort(x->addresses.items, x->addresses.n, sizeof(uint32_t), by_number);
+		qsort(x->addresses.items, x->addresses.n, sizeof(struct ip), by_address);
 }
 
-static bool has_address(const struct examiner *x, uint32_t number)
+static bool has_address(const struct examiner *x, struct ip ip)
 {
 	return x->addresses.n &&
-	       bsearch(&number, x->addresses.items, x->addresses.n, sizeof(number), by_number);
+	       bsearch(&ip, x->addresses.items, x->addresses.n, sizeof(ip), by_address);
 }
 
 /* It drops a single address that is not an end of any flow. */
 static bool is_about_others(const struct examiner *x, const struct plain *p)
 {
-	uint32_t number = ip_to_v4(p->src.ip);
-
 	return prefix_is_single(p->src) && !(p->nots & NOT_SRC) &&
 	       (!strcmp(p->target, "DROP") || !strcmp(p->target, "REJECT")) &&
-	       !has_address(x, number);
+	       !has_address(x, p->src.ip);
 }
 
 static void sort_out(const struct examiner *x, plain_list *rules)
@@ -424,7 +436,7 @@ const char *walls_stop(struct arena *a, const struct config *config, const struc
 	struct differ d = {.a = a, .seen = seen, .config = config};
 	struct examiner x = {.d = &d, .have = &seen->have.spaces.items[0]};
 
-	if (!x.have->walls.n || is_of_ipv6(first))
+	if (!x.have->walls.n)
 		return NULL;
 	find_bridges(&x);
 	list_each (wall, &x.have->walls) {
@@ -437,6 +449,8 @@ const char *walls_stop(struct arena *a, const struct config *config, const struc
 		if (!is_in_the_way(&x, wall) || (wall->from_outside && !c.from_outside))
 			continue;
 		c = finish(&x, c);
+		if (!is_passed_by(wall, &c.first))
+			continue;
 		p = wall_lets_pass(wall, &c.first);
 		if (p.passing != PASSES)
 			return arena_printf(a, "%s %s it%s; %s", place_text(&x),

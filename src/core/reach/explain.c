@@ -84,6 +84,15 @@ static void print_asked(struct buf *out, const struct explanation *x)
 	print_matches(out, x->query->matches, x->query->n_matches);
 }
 
+static bool depends_on_interface(const struct explanation *x)
+{
+	struct diagram_pool *pool = x->reach->pool->diagrams;
+	struct diagram open = diagram_forget(pool, x->answer.open, FLOW_IN);
+	struct diagram closed = diagram_forget(pool, x->answer.closed, FLOW_IN);
+
+	return !diagram_is_empty(diagram_combine(pool, open, closed, DIAGRAM_AND));
+}
+
 static void print_part(struct buf *out, const struct explanation *x, struct diagram part,
 		       const char *word)
 {
@@ -91,8 +100,8 @@ static void print_part(struct buf *out, const struct explanation *x, struct diag
 	flow_blocks blocks = {0};
 	bool all;
 
-	/* a source arrives where it is at home */
-	if (x->query->from.kind != END_INTERFACE)
+	/* a source arrives where it is at home, and mostly no policy asks for more */
+	if (x->query->from.kind != END_INTERFACE && !depends_on_interface(x))
 		part = diagram_forget(x->reach->pool->diagrams, part, FLOW_IN);
 	all = diagram_blocks(&blocks, &a, x->reach->pool->diagrams, part, PARTS_MOST);
 	list_each (block, &blocks) {

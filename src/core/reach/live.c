@@ -24,6 +24,12 @@ uint32_t live_policy(const struct reach *reach, const struct connection *c)
 	flow.in =
 		home == NONE ? REACH_IN_OTHER : reach_interface(reach->pool, reach->bridges[home]);
 	leaf = reach_ask(reach, reach->governed, &flow);
+	/* an entry does not tell the interface: the first that a policy names and that fits */
+	for (uint32_t i = 0; leaf < REACH_POLICY && home == NONE && i < reach->pool->interfaces.n;
+	     i++) {
+		flow.in = REACH_N_IN + i;
+		leaf = reach_ask(reach, reach->governed, &flow);
+	}
 	return leaf >= REACH_POLICY ? leaf - REACH_POLICY : NONE;
 }
 

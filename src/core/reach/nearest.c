@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* How near a policy is; the nearest last. */
-enum nearness { NOT_NEAR, WAITS, OTHER_SOURCE, OTHER_TRAFFIC, N_NEARNESS };
+enum nearness { NOT_NEAR, WAITS, OTHER_SOURCE, OTHER_TRAFFIC, OTHER_INTERFACE, N_NEARNESS };
 
 /* Our name for an IP protocol number; 0: policies have none. */
 static uint8_t protocol_bit(uint8_t number)
@@ -48,7 +48,7 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 	if (!peers_hold(r->subject, flow->dst))
 		return NOT_NEAR;
 	if (peers_hold(r->from, flow->src))
-		return traffic ? NOT_NEAR : OTHER_TRAFFIC;
+		return !traffic ? OTHER_TRAFFIC : p->iface ? OTHER_INTERFACE : NOT_NEAR;
 	return traffic ? OTHER_SOURCE : NOT_NEAR;
 }
 
@@ -59,6 +59,9 @@ static const char *why(struct arena *a, const struct reach *reach, const struct 
 
 	if (near == WAITS) {
 		buf_printf(&text, "it waits: nothing is named \"%s\" (%s)", r->missing, r->waiting);
+	} else if (near == OTHER_INTERFACE) {
+		buf_printf(&text, "it is for what comes in by %s",
+			   config_name(reach->config, p->iface));
 	} else if (near == OTHER_SOURCE) {
 		buf_printf(&text, "it is for \"%s\"", config_name(reach->config, p->from));
 	} else {

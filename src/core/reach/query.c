@@ -101,7 +101,7 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 				continue;
 			}
 			limit_to_traffic(&sets, set, query->matches[i]);
-			if (query->borrowed)
+			if (query->bound || query->borrowed)
 				limit_to_value(&sets, set, FLOW_IN, query->in);
 		}
 	return flow_sets_build(&sets, reach->pool->diagrams);

@@ -26,7 +26,8 @@ struct reach_end {
 
 struct reach_query {
 	struct reach_end from, to;
-	bool borrowed; /* it comes in by this interface, wherever its source is at home: */
+	bool bound;    /* all of it comes in by `in` */
+	bool borrowed; /* … wherever its source is at home */
 	uint32_t in;   /* a value of FLOW_IN */
 	const struct traffic *matches;
 	uint32_t n_matches;

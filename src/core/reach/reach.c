@@ -196,25 +196,33 @@ static struct diagram build_grants(struct building *b)
 			set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
 			limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
 			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+			if (grant->iface)
+				limit_to_value(&b->sets, set, FLOW_IN,
+					       reach_add_interface(b->pool, grant->iface));
 			limit_to_traffic(&b->sets, set, grant->matches[m]);
 		}
 	return build(b);
 }
 
+static void add_door(struct building *b, const struct translation *t)
+{
+	struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
+
+	limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
+	if (b->reach->config->has_ipv6 && !t->from.ip.family)
+		limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
+	if (t->iface)
+		limit_to_value(&b->sets, set, FLOW_IN, reach_add_interface(b->pool, t->iface));
+	limit_to_traffic(&b->sets, set, t->match);
+}
+
 static struct diagram build_doors(struct building *b, const struct flows *flows)
 {
-	list_each (t, &flows->translations) {
-		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
-
-		limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
-		limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
-		if (b->reach->config->has_ipv6 && !t->from.ip.family)
-			limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
-		if (t->iface)
-			limit_to_value(&b->sets, set, FLOW_IN,
-				       reach_add_interface(b->pool, t->iface));
-		limit_to_traffic(&b->sets, set, t->match);
-	}
+	for (enum translation_rank rank = 0; rank < N_RANKS; rank++)
+		list_each (t, &flows->translations)
+			if (translation_rank(t) == rank)
+				add_door(b, t);
 	return build(b);
 }
 

@@ -136,6 +136,8 @@ static const char *ask(struct tester *t, struct reach_query *query, const struct
 	add_matches(t);
 	query->matches = t->matches.items;
 	query->n_matches = t->matches.n;
+	query->bound = test->iface;
+	query->in = test->iface ? reach_interface(t->reach->pool, test->iface) : 0;
 	nobody = !question_end(&query->from, t->a, t->reach, engine, test->from) ? test->from
 		 : !question_end(&query->to, t->a, t->reach, engine, test->to)	 ? test->to
 										 : NULL;
@@ -154,7 +156,8 @@ void reach_test(struct test_result *result, struct arena *a, const struct reach 
 	struct reach_query query = {0};
 	const char *why = ask(&t, &query, engine);
 
-	buf_printf(&what, "%s -> %s ", test->from, test->to);
+	buf_printf(&what, "%s%s%s -> %s ", test->from, test->iface ? " by " : "",
+		   test->iface ? test->iface : "", test->to);
 	print_matches(&what, t.matches.items, t.matches.n);
 	if (!*why)
 		why = judge(&t, &query);

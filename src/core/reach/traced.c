@@ -83,9 +83,10 @@ static const char *nft_text(struct arena *a, const struct rule *rule)
 }
 
 /* A rule that we do not decode has no text. */
-static const char *foreign_text(struct arena *a, const struct rule *rule, const char *chain)
+static const char *foreign_text(struct arena *a, const struct rule *rule, const char *chain,
+				uint8_t family)
 {
-	struct plain plain = plain_of_rule(rule, a);
+	struct plain plain = plain_of_rule(rule, a, family);
 	const char *text = plain_text(&plain, chain, a);
 
 	return strcmp(plain.target, ANYTHING) != 0 &&
@@ -113,7 +114,7 @@ struct traced_rule traced_rule(struct arena *a, const struct ruleset *table,
 	if (save)
 		traced.text = saved_rule(a, save, step->table, step->chain, i, chain->rules.n);
 	if (!traced.text)
-		traced.text = foreign_text(a, &rule[i], step->chain);
+		traced.text = foreign_text(a, &rule[i], step->chain, step->family);
 	return traced;
 }
 

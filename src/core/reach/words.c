@@ -273,12 +273,48 @@ void print_policy_traffic(struct buf *out, const struct config *config, const st
 
 /* --- flows --- */
 
+static bool is_bridge(const struct reach *reach, const char *name)
+{
+	for (uint32_t i = 0; i < reach->config->networks.n; i++)
+		if (reach->bridges[i] && !strcmp(reach->bridges[i], name))
+			return true;
+	return false;
+}
+
+static bool has_interface(const struct flow_ranges *ranges, flow_value v)
+{
+	for (uint32_t i = 0; i < ranges->n; i++)
+		if (v >= ranges->items[i].low && v <= ranges->items[i].high)
+			return true;
+	return false;
+}
+
+/* By interfaces that no file names, too: the named ones that are not among them. */
+static void print_other_interfaces(struct buf *out, const struct reach *reach,
+				   const struct flow_ranges *ranges)
+{
+	const char *before = " by any interface but ";
+
+	list_each (interface, &reach->pool->interfaces) {
+		uint32_t i = (uint32_t)(interface - reach->pool->interfaces.items);
+
+		if (is_bridge(reach, interface->name) || has_interface(ranges, REACH_N_IN + i))
+			continue;
+		buf_printf(out, "%s%s", before, interface->name);
+		before = ",";
+	}
+}
+
 /* Interfaces other than the one where the source is at home. */
 static void print_interfaces(struct buf *out, const struct reach *reach,
 			     const struct flow_ranges *ranges, const char *before)
 {
 	if (is_every(ranges, FLOW_IN))
 		return;
+	if (has_interface(ranges, REACH_IN_OTHER)) {
+		print_other_interfaces(out, reach, ranges);
+		return;
+	}
 	for (uint32_t i = 0; i < ranges->n; i++)
 		for (flow_value v = ranges->items[i].low;
 		     v <= ranges->items[i].high && v < REACH_N_IN + reach->pool->interfaces.n; v++)

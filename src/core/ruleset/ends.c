@@ -185,8 +185,10 @@ void end_add(struct end *end, struct arena *a, const struct grant *grant)
 {
 	const struct prefix first = grant->from->n ? grant->from->items[0].net : (struct prefix){0};
 
-	if (first.ip.family &&
-	    !first.len) /* lists are sorted: it comes first where it is a member */
+	if (grant->iface)
+		*list_add(a, &end->bound) = grant;
+	else if (first.ip.family &&
+		 !first.len) /* lists are sorted: it comes first where it is a member */
 		*list_add(a, &end->anybody) = grant;
 	else if (grant->from->n > FEW_SOURCES)
 		*list_add(a, &end->lists) = grant;
@@ -280,6 +282,36 @@ static void admit_anybody(const struct writing *w, const struct grant *grant)
 	let_through(w, begin_rule(w, 0, grant->origin), !grant->translated);
 }
 
+/* "any" is the first of its list, and then everybody is meant. */
+static bool asks_list(const struct grant *grant)
+{
+	return grant->from->n > FEW_SOURCES && grant->from->items[0].net.len;
+}
+
+static uint32_t n_bound_rules(const struct grant *grant)
+{
+	return asks_list(grant) || !grant->from->items[0].net.len ? 1 : grant->from->n;
+}
+
+static void admit_bound(const struct writing *w, const struct grant *grant)
+{
+	const struct way_words *way = &ways[w->e->way];
+
+	for (uint32_t i = 0; i < n_bound_rules(grant); i++) {
+		const struct prefix from = grant->from->items[i].net;
+		struct rule *rule = begin_rule(w, from.ip.family, grant->origin);
+
+		term_name(w->e->b, rule, way->interface_is, grant->iface);
+		if (asks_list(grant))
+			term_lookup(w->e->b, rule, TERM_LOOKUP,
+				    list_set(w->e, grant->from, "from_", grant->from_name)->name,
+				    way->source);
+		else
+			term_prefix(w->e->b, rule, way->source_is, from);
+		let_through(w, rule, !grant->translated);
+	}
+}
+
 /* A grant whose list another one named before says nothing new, unless each counts. */
 static bool is_said(const struct ends *e, const struct end *end, const struct grant *grant)
 {
@@ -304,13 +336,19 @@ static void write_end(const struct writing *w, struct end *end)
 			admit_list(w, *grant);
 	list_each (grant, &end->anybody)
 		admit_anybody(w, *grant);
+	list_each (grant, &end->bound)
+		admit_bound(w, *grant);
 }
 
 uint32_t end_n_rules(const struct ends *e, const struct end *end)
 {
+	uint32_t n = (end->few.n > 0) + end->lists.n + end->anybody.n;
+
 	if (!ends_count(e) && end->anybody.n)
 		return 1;
-	return (end->few.n > 0) + end->lists.n + end->anybody.n;
+	list_each (grant, &end->bound)
+		n += n_bound_rules(*grant);
+	return n;
 }
 
 void end_rules(struct ends *e, struct chain *chain, struct end *end)
@@ -340,7 +378,7 @@ struct verdict verdict_of_end(struct ends *e, struct end *end)
 
 	if (!ends_count(e) && end->anybody.n)
 		return verdict_to(true, ways[e->way].found);
-	if (!ends_count(e) && !end->few.n && end->lists.n == 1)
+	if (!ends_count(e) && !end->few.n && !end->bound.n && end->lists.n == 1)
 		return verdict_to(false, chain_of_list(e, end->lists.items[0]));
 	name = new_name(e, "", end->name);
 	write_end(&(struct writing){e, add_chain(e->b, name, NULL, 0, 0), NULL, NULL}, end);

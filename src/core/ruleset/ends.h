@@ -32,6 +32,7 @@ struct end {
 	source_list few;		    /* sources without a list */
 	LIST(const struct grant *) lists;   /* grants whose source is a list */
 	LIST(const struct grant *) anybody; /* grants for every source */
+	LIST(const struct grant *) bound;   /* grants for one interface, whatever their source */
 };
 
 /* A set that stands, and for each way the chain that asks it alone, once there is one. */

@@ -22,6 +22,7 @@ struct traffic {
 struct grant {
 	const struct peers *from, *to;
 	const char *from_name, *to_name; /* as the file calls them; NULL: they have no name */
+	const char *iface;		 /* by which it must come in; NULL: any */
 	const struct traffic *matches;
 	uint32_t n_matches;
 	bool translated; /* it leads a translation's packets through the host: counted elsewhere */
@@ -108,8 +109,27 @@ enum { FEW_SOURCES = 4 };
 /* There is something to say. */
 bool flows_matter(const struct flows *flows);
 
+/*
+ * Which of several translations takes a packet: the one whose rank is lowest, and of these the
+ * first one. The chain has them in this order.
+ */
+enum translation_rank {
+	RANK_SOURCE, /* for one source */
+	RANK_MAP,    /* interface, protocol, port and nothing else: an element of a map */
+	RANK_REST,
+	N_RANKS,
+};
+enum translation_rank translation_rank(const struct translation *t);
+
+/*
+ * What there is of one family, for rules that are written for each of them apart. A bridge that has
+ * no subnet of the family is among the homes with a prefix of family 0. `closed` has closed6, too.
+ */
+struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t family);
+
 /* It is written as pairs of single addresses, because it has only a few of them. */
 bool grant_is_few_pairs(const struct grant *grant);
 
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
+bool match_single_port(struct traffic match);

@@ -95,7 +95,7 @@ static bool joins(const struct layout *l, const struct approach *a, const struct
 {
 	return !ends_count(l->ends) && a->ports.kind == PORT_RANGES &&
 	       b->ports.kind == PORT_RANGES && a->ports.proto == b->ports.proto &&
-	       same_peers(a->grant->from, b->grant->from);
+	       a->grant->iface == b->grant->iface && same_peers(a->grant->from, b->grant->from);
 }
 
 /* What policies say of one source and protocol as one list of ranges, unless each counts. */

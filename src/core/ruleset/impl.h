@@ -32,11 +32,6 @@ static inline enum field address_field(uint8_t family)
 	return family == 6 ? FIELD_IP6 : FIELD_IP4;
 }
 
-static inline bool match_single_port(struct traffic match)
-{
-	return match_has_ports(match) && match.low == match.high;
-}
-
 /* Which packets are asked. */
 enum way {
 	WAY_NEW,   /* the first one of a connection */

@@ -2,10 +2,10 @@
 /* What is translated on the way in, and whose source is hidden from the target. */
 #include "core/ruleset/impl.h"
 
-/* Interface, protocol, port and nothing else: an element of a map. */
+/* An element of the map. */
 static bool is_plain(const struct translation *t)
 {
-	return t->iface && !t->from.ip.family && match_single_port(t->match);
+	return translation_rank(t) == RANK_MAP;
 }
 
 static bool is_plain_of(const struct translation *t, uint8_t family)

@@ -2,8 +2,8 @@
 /*
  * The packet filter program: flows in, one nf_tables table out. What most policies are (addresses
  * and single ports) becomes elements of hashed sets and maps, so that a packet's cost does not
- * depend on their number; ranges go to interval sets; translations that are more than interface,
- * protocol and port become rules of their own.
+ * depend on their number; ranges go to interval sets; what names an interface, and translations
+ * that are more than interface, protocol and port, become rules of their own.
  *
  * Marks carry the verdict: bits that arrive set are cleared, "accept" is set for what we admit, and
  * rules in Docker's own chains accept it there (edge/firewall/handoff.h). What containers say to
@@ -92,7 +92,7 @@ static void build_pairs(struct builder *b, const struct flows *flows, grouped_li
 
 	set_reserve(&v4.ports, b->a, flows->grants.n);
 	list_each (grant, &flows->grants) {
-		bool few = grant_is_few_pairs(grant);
+		bool few = !grant->iface && grant_is_few_pairs(grant);
 		bool is_v6 = grant->to->n && grant->to->items[0].net.ip.family == 6;
 
 		for (uint32_t m = 0; m < grant->n_matches; m++) {

@@ -32,7 +32,7 @@ static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struc
 		if (!fw_nft_read_chains(filter, a, ns, nfproto(family), "filter", names.items, err))
 			return false;
 		names.n--;
-		more = family == 4 && walls_lead_on(&names, a, filter);
+		more = walls_lead_on(&names, a, filter);
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -60,66 +61,74 @@ bool iptables_save_legacy(struct buf *text, bool *exists, const struct ns *ns, u
 	return ok;
 }
 
-static bool save_legacy(struct buf *text, bool counters, int timeout_ms, struct error *err)
+static bool save_legacy(struct buf *text, uint8_t family, bool counters, int timeout_ms,
+			struct error *err)
 {
 	bool exists;
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++)
-		if (!save_legacy_table(text, &exists, 4, tables[i], counters, timeout_ms, err))
+		if (!save_legacy_table(text, &exists, family, tables[i], counters, timeout_ms, err))
 			return false;
 	return true;
 }
 
-static bool save_nft(struct buf *text, bool counters, int timeout_ms, struct error *err)
+static bool save_nft(struct buf *text, uint8_t family, bool counters, int timeout_ms,
+		     struct error *err)
 {
-	const char *const argv[] = {"iptables-nft-save", counters ? "-c" : NULL, NULL};
+	const char *const argv[] = {family == 6 ? "ip6tables-nft-save" : "iptables-nft-save",
+				    counters ? "-c" : NULL, NULL};
 
 	return proc_run(argv, NULL, text, timeout_ms, err);
 }
 
-static bool save(struct buf *text, const struct ns *ns, enum variant variant, bool counters,
-		 struct error *err)
+static bool save(struct buf *text, const struct ns *ns, enum variant variant, uint8_t family,
+		 bool counters, struct error *err)
 {
 	int home;
 	bool ok;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	ok = variant == VARIANT_NFT ? save_nft(text, counters, patience_ms(ns), err)
-				    : save_legacy(text, counters, patience_ms(ns), err);
+	ok = variant == VARIANT_NFT ? save_nft(text, family, counters, patience_ms(ns), err)
+				    : save_legacy(text, family, counters, patience_ms(ns), err);
 	ns_leave(home);
 	return ok;
 }
 
-bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, struct error *err)
+bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant, uint8_t family,
+		   struct error *err)
 {
-	return save(text, ns, variant, false, err);
+	return save(text, ns, variant, family, false, err);
 }
 
 bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
 		    struct error *err)
 {
-	AUTO_BUF struct buf text = {0};
-	enum variant variant;
+	for (enum variant v = VARIANT_NFT; v <= VARIANT_LEGACY; v++)
+		each_family (family) {
+			AUTO_BUF struct buf text = {0};
 
-	if (!want->n)
-		return true;
-	variant = want->items[0].variant;
-	if (!save(&text, ns, variant, true, err))
-		return error_wrap(err, "read the counters of iptables");
-	tally_save(tally, want, variant, buf_text(&text));
+			if (!ipt_has(want, v, family))
+				continue;
+			if (!save(&text, ns, v, family, true, err))
+				return error_wrap(err, "read the counters of %s",
+						  ipt_tool(v, family));
+			tally_save(tally, want, v, family, buf_text(&text));
+		}
 	return true;
 }
 
 /* Listing chains over netlink is a hundred times cheaper than running the tool. */
-static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, struct error *err)
+static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, uint8_t family,
+			    struct error *err)
 {
 	static const char *const no_rules[] = {NULL};
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		struct ruleset table;
 
-		if (!fw_nft_read_chains(&table, a, ns, NFPROTO_IPV4, tables[i], no_rules, err))
+		if (!fw_nft_read_chains(&table, a, ns, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4,
+					tables[i], no_rules, err))
 			return false;
 		list_each (chain, &table.chains)
 			*may |= !strncmp(chain->name, IPT_PREFIX, strlen(IPT_PREFIX));
@@ -130,46 +139,73 @@ static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, str
 bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns, enum variant variant,
 		   struct error *err)
 {
-	AUTO_BUF struct buf text = {0};
-	bool may = variant == VARIANT_LEGACY;
+	each_family (family) {
+		AUTO_BUF struct buf text = {0};
+		bool may = variant == VARIANT_LEGACY;
 
-	if (!may && !may_have_chains(&may, a, ns, err))
-		return false;
-	if (may && !iptables_save(&text, ns, variant, err))
-		return false;
-	ipt_decode(chains, a, variant, buf_text(&text));
+		if (!may && !may_have_chains(&may, a, ns, family, err))
+			return false;
+		if (may && !iptables_save(&text, ns, variant, family, err))
+			return false;
+		ipt_decode(chains, a, variant, family, buf_text(&text));
+	}
 	return true;
 }
 
-int iptables_open_legacy(void)
+/* --- what nobody tells of --- */
+
+/* The two families' requests differ in these alone; their answers begin with the same members. */
+static const struct layout {
+	int domain, level, info, entries;
+	size_t next, counters, elems; /* offsets in the struct of a rule */
+} layouts[N_FAMILIES] = {
+	[FAMILY_4] = {AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES,
+		      offsetof(struct ipt_entry, next_offset), offsetof(struct ipt_entry, counters),
+		      offsetof(struct ipt_entry, elems)},
+	[FAMILY_6] = {AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES,
+		      offsetof(struct ip6t_entry, next_offset),
+		      offsetof(struct ip6t_entry, counters), offsetof(struct ip6t_entry, elems)},
+};
+_Static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo) &&
+		       sizeof(struct ipt_get_entries) == sizeof(struct ip6t_get_entries),
+	       "one type is used for both families");
+
+static const struct layout *layout_of(uint8_t family)
 {
-	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	return &layouts[family == 6 ? FAMILY_6 : FAMILY_4];
+}
+
+int iptables_open_legacy(uint8_t family)
+{
+	return socket(layout_of(family)->domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 }
 
 /* Hashes every rule without its counters. */
-static uint64_t hash_rules(uint64_t hash, const struct ipt_get_entries *rules)
+static uint64_t hash_rules(uint64_t hash, const struct ipt_get_entries *rules,
+			   const struct layout *l)
 {
 	const unsigned char *bytes = (const void *)rules->entrytable;
-	const struct ipt_entry *rule;
+	uint16_t len;
 
-	for (uint32_t at = 0; rules->size - at >= sizeof(*rule); at += rule->next_offset) {
-		rule = (const void *)(bytes + at);
-		if (rule->next_offset < sizeof(*rule) || rule->next_offset > rules->size - at)
+	for (uint32_t at = 0; rules->size - at >= l->elems; at += len) {
+		memcpy(&len, bytes + at + l->next, sizeof(len));
+		if (len < l->elems || len > rules->size - at)
 			break;
-		hash = hash_more(hash, rule, offsetof(struct ipt_entry, counters));
-		hash = hash_more(hash, rule->elems, rule->next_offset - sizeof(*rule));
+		hash = hash_more(hash, bytes + at, l->counters);
+		hash = hash_more(hash, bytes + at + l->elems, len - l->elems);
 	}
 	return hash;
 }
 
-uint64_t iptables_legacy_hash(int fd)
+uint64_t iptables_legacy_hash(int fd, uint8_t family)
 {
+	const struct layout *l = layout_of(family);
 	struct ipt_getinfo info = {.name = "filter"};
 	AUTO_FREE struct ipt_get_entries *rules = NULL;
 	socklen_t len = sizeof(info);
 	uint64_t hash;
 
-	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
+	if (fd < 0 || getsockopt(fd, l->level, l->info, &info, &len) < 0)
 		return 0;
 	hash = hash_bytes(&info, sizeof(info));
 	if (info.size > MOST_RULES)
@@ -178,9 +214,9 @@ uint64_t iptables_legacy_hash(int fd)
 	rules = xmalloc(len);
 	*rules = (struct ipt_get_entries){.name = "filter", .size = info.size};
 	/* the kernel refuses if the size has changed: the next look tells */
-	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, rules, &len) < 0)
+	if (getsockopt(fd, l->level, l->entries, rules, &len) < 0)
 		return hash;
-	return hash_rules(hash, rules);
+	return hash_rules(hash, rules, l);
 }
 
 bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family, const char *text,

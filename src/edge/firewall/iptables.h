@@ -8,14 +8,14 @@
 #include "edge/netlink/netns.h"
 
 /*
- * Adds our chains of a variant. Runs a tool only if the kernel says that there may be some; never
- * creates a table by looking.
+ * Adds our chains of a variant, in both families. Runs a tool only if the kernel says that there
+ * may be some; never creates a table by looking.
  */
 MUST_CHECK bool iptables_read(ipt_chains *chains, struct arena *a, const struct ns *ns,
 			      enum variant variant, struct error *err);
-/* All rules of the variant as its save tool prints them; "" if there are none. */
+/* All rules of the variant as its save tool (family 6: of ip6tables) prints them; "": none. */
 MUST_CHECK bool iptables_save(struct buf *text, const struct ns *ns, enum variant variant,
-			      struct error *err);
+			      uint8_t family, struct error *err);
 /* Adds the counters of the rules in the wanted chains. */
 MUST_CHECK bool iptables_tally(struct tally *tally, const struct ns *ns, const ipt_chains *want,
 			       struct error *err);
@@ -24,11 +24,11 @@ MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struc
 				     uint8_t family, const char *table, struct error *err);
 /*
  * Nobody tells of changes to a legacy table: a hash of the filter table's rules (beyond 1 MB of
- * them of its size and layout), to be compared with a later one. fd: iptables_open_legacy(). Only
- * where that table stands, for asking makes it. 0: can't be told.
+ * them of its size and layout), to be compared with a later one. fd: iptables_open_legacy() of the
+ * same family. Only where that table stands, for asking makes it. 0: can't be told.
  */
-int iptables_open_legacy(void);
-uint64_t iptables_legacy_hash(int fd);
+int iptables_open_legacy(uint8_t family);
+uint64_t iptables_legacy_hash(int fd, uint8_t family);
 /* One restore: each table of it is one transaction. */
 MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family,
 				 const char *text, struct error *err);

@@ -23,8 +23,15 @@ static bool read_table(struct ruleset *table, bool *read, struct arena *a, const
 	return fw_nft_read_chains(table, a, ns, c->family, c->table, names.items, err);
 }
 
-bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns, bool known,
-		struct error *err)
+/* The filter table of a family where our verdict is handed over there. */
+static bool is_known(const struct listed_chain *c, const bool known[N_FAMILIES])
+{
+	return !strcmp(c->table, "filter") && ((known[FAMILY_4] && c->family == NFPROTO_IPV4) ||
+					       (known[FAMILY_6] && c->family == NFPROTO_IPV6));
+}
+
+bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns,
+		const bool known[N_FAMILIES], struct error *err)
 {
 	listed_chains chains = {0};
 
@@ -36,8 +43,7 @@ bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns, bool kno
 
 		if (walls->n == MAX_WALLS)
 			break;
-		if (!walls_pass(c) ||
-		    (known && c->family == NFPROTO_IPV4 && !strcmp(c->table, "filter")))
+		if (!walls_pass(c) || is_known(c, known))
 			continue;
 		if (!read_table(&table, &read, a, ns, &chains, c, err))
 			return false;
@@ -48,12 +54,14 @@ bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns, bool kno
 
 bool walls_read_legacy(wall_list *walls, struct arena *a, const struct ns *ns, struct error *err)
 {
-	AUTO_BUF struct buf filter = {0};
-	bool exists;
+	each_family (family) {
+		AUTO_BUF struct buf filter = {0};
+		bool exists;
 
-	if (!iptables_save_legacy(&filter, &exists, ns, 4, "filter", err))
-		return false;
-	if (exists)
-		walls_of_save(walls, VARIANT_LEGACY, a, buf_text(&filter), "");
+		if (!iptables_save_legacy(&filter, &exists, ns, family, "filter", err))
+			return false;
+		if (exists)
+			walls_of_save(walls, VARIANT_LEGACY, family, a, buf_text(&filter), "");
+	}
 	return true;
 }

@@ -6,11 +6,12 @@
 #include "edge/netlink/netns.h"
 
 /*
- * Adds the base chains of other people's nf_tables tables. If `known`, without "ip filter", where
- * our verdict is handed over.
+ * Adds the base chains of other people's nf_tables tables. Of a family that is `known`, without
+ * table filter of it, where our verdict is handed over.
  */
-MUST_CHECK bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns, bool known,
-			   struct error *err);
-/* Adds FORWARD of iptables-legacy, if that table exists; looking does not create it. */
+MUST_CHECK bool walls_read(wall_list *walls, struct arena *a, const struct ns *ns,
+			   const bool known[N_FAMILIES], struct error *err);
+/* Adds FORWARD of iptables-legacy and ip6tables-legacy, if that table exists; looking does not
+ * create it. */
 MUST_CHECK bool walls_read_legacy(wall_list *walls, struct arena *a, const struct ns *ns,
 				  struct error *err);

@@ -27,9 +27,11 @@ enum { MAX_CGROUP_BYTES = 64 << 10, LOUD_BYTES = 16 << 10 };
 
 /* Of the host's, which has too many, routes are not heard of. */
 static const int rule_groups[] = {NFNLGRP_NFTABLES, 0};
-static const int route_groups[] = {RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV4_ROUTE,
-				   RTNLGRP_IPV4_RULE,  RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_IFADDR,
-				   RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF, 0};
+static const int route_groups[] = {RTNLGRP_LINK,	 RTNLGRP_IPV4_IFADDR,
+				   RTNLGRP_IPV4_ROUTE,	 RTNLGRP_IPV4_RULE,
+				   RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_IFADDR,
+				   RTNLGRP_IPV6_ROUTE,	 RTNLGRP_IPV6_RULE,
+				   RTNLGRP_IPV6_NETCONF, 0};
 static const int host_groups[] = {RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, 0};
 
 /* Without nfnetlink there is nothing to talk to, and nothing to hear: x_tables has no netlink. */

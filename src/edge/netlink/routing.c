@@ -45,12 +45,29 @@ static struct prefix take_prefix(struct attrs attrs, uint16_t type, uint8_t len)
 	struct attrs value = attr_find(attrs, type);
 	struct prefix p = {0};
 
-	if (value.len != 4)
+	if (value.len != 4 && value.len != 16)
 		return p;
-	p.ip.family = 4;
-	p.len = len > 32 ? 32 : len;
-	memcpy(p.ip.bytes, value.bytes, 4);
+	p.ip.family = value.len == 4 ? 4 : 6;
+	p.len = len > ip_bits(p.ip) ? ip_bits(p.ip) : len;
+	memcpy(p.ip.bytes, value.bytes, value.len);
 	return p;
+}
+
+static unsigned char af(uint8_t family)
+{
+	return family == 6 ? AF_INET6 : AF_INET;
+}
+
+/* What every interface has for itself leads no packet of ours anywhere: fe80::/10, ff00::/8, ::1.
+ */
+static bool is_of_the_link(struct prefix p)
+{
+	const uint8_t *b = p.ip.bytes;
+
+	if (p.ip.family != 6 || !p.len)
+		return false;
+	return b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
+	       (p.len == 128 && !ip_half(&p.ip, 0) && ip_half(&p.ip, 1) == 1);
 }
 
 /* --- routes --- */
@@ -98,19 +115,23 @@ static bool take_path(void *context, const struct nlmsghdr *message, struct erro
 	struct attrs attrs;
 	struct ip_route path;
 
-	if (!is_a(message, RTM_NEWROUTE, sizeof(*body)) || body->rtm_family != AF_INET ||
+	if (!is_a(message, RTM_NEWROUTE, sizeof(*body)) ||
+	    body->rtm_family != af(r->routing->family) ||
 	    body->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD) || body->rtm_tos)
 		return true;
 	if (r->routing->paths.n == MOST_PATHS)
 		return too_many(r, err);
 	attrs = attrs_behind(message, sizeof(*body));
 	path = (struct ip_route){.dst = take_prefix(attrs, RTA_DST, body->rtm_dst_len),
+				 .src = take_prefix(attrs, RTA_SRC, body->rtm_src_len),
 				 .table = take_u32(attrs, RTA_TABLE, body->rtm_table),
 				 .metric = take_u32(attrs, RTA_PRIORITY, 0),
 				 .device = device_of(attrs),
 				 .type = type_of(body),
 				 .ours = body->rtm_protocol == ROUTE_PROTOCOL};
-	path.dst.ip.family = 4;
+	path.dst.ip.family = r->routing->family;
+	if (is_of_the_link(path.dst))
+		return true;
 	*list_add(r->a, &r->routing->paths) = path;
 	return true;
 }
@@ -137,8 +158,8 @@ static bool asks_for_others(const struct fib_rule_hdr *body, struct attrs attrs)
 	struct attrs value;
 	uint16_t type;
 
-	if (body->tos || (*iif && strcmp(iif, "lo") != 0) || has(attrs, FRA_OIFNAME) ||
-	    has(attrs, FRA_UID_RANGE) || has(attrs, FRA_TUN_ID))
+	if (body->tos || body->flags & FIB_RULE_FIND_SADDR || (*iif && strcmp(iif, "lo") != 0) ||
+	    has(attrs, FRA_OIFNAME) || has(attrs, FRA_UID_RANGE) || has(attrs, FRA_TUN_ID))
 		return true;
 	value = attr_find(attrs, FRA_L3MDEV);
 	if (value.len && value.bytes[0])
@@ -182,7 +203,7 @@ static bool take_rule(void *context, const struct nlmsghdr *message, struct erro
 	struct attrs attrs, proto;
 	int32_t suppresses;
 
-	if (!is_a(message, RTM_NEWRULE, sizeof(*body)) || body->family != AF_INET)
+	if (!is_a(message, RTM_NEWRULE, sizeof(*body)) || body->family != af(r->routing->family))
 		return true;
 	if (r->routing->rules.n == MOST_IP_RULES)
 		return too_many(r, err);
@@ -200,7 +221,7 @@ static bool take_rule(void *context, const struct nlmsghdr *message, struct erro
 	take_ports(&rule.sport_low, &rule.sport_high, attr_find(attrs, FRA_SPORT_RANGE));
 	take_ports(&rule.dport_low, &rule.dport_high, attr_find(attrs, FRA_DPORT_RANGE));
 	suppresses = (int32_t)take_u32(attrs, FRA_SUPPRESS_PREFIXLEN, UINT32_MAX);
-	rule.suppresses = (int16_t)(suppresses > 32 ? 32 : suppresses < 0 ? -1 : suppresses);
+	rule.suppresses = (int16_t)(suppresses > 128 ? 128 : suppresses < 0 ? -1 : suppresses);
 	rule.inverted = body->flags & FIB_RULE_INVERT;
 	rule.elsewhere = asks_for_others(body, attrs);
 	*list_add(r->a, &r->routing->rules) = rule;
@@ -244,7 +265,7 @@ static bool dump(struct reading *r, const struct ns *ns, uint16_t type, size_t b
 				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 				.nlmsg_seq = ++seq}};
 
-	request.body.family = type == RTM_GETLINK ? AF_UNSPEC : AF_INET;
+	request.body.family = type == RTM_GETLINK ? AF_UNSPEC : af(r->routing->family);
 	return netlink_dump(ns->route_fd, &request, request.header.nlmsg_len, seq, reader, r, err);
 }
 
@@ -258,15 +279,17 @@ static bool read_all(struct reading *r, const struct ns *ns, struct error *err)
 	       dump(r, ns, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, err);
 }
 
-bool routing_read(struct routing *routing, struct arena *a, const struct ns *ns, struct error *err)
+bool routing_read(struct routing *routing, struct arena *a, const struct ns *ns, uint8_t family,
+		  struct error *err)
 {
 	struct reading r = {.routing = routing, .a = a};
 
+	*routing = (struct routing){.family = family};
 	if (read_all(&r, ns, err))
 		return true;
 	if (!r.too_many)
 		return error_wrap(err, "read routes and rules");
 	*err = (struct error){0};
-	*routing = (struct routing){.only_device = UINT32_MAX};
+	*routing = (struct routing){.family = family, .only_device = UINT32_MAX};
 	return true;
 }

@@ -6,7 +6,7 @@
 
 /*
  * All of them. Where there are more than are looked at (MOST_PATHS, MOST_IP_RULES), routing is one
- * with an only_device that nobody knows: UINT32_MAX.
+ * with an only_device that nobody knows: UINT32_MAX. family: 4 or 6.
  */
 MUST_CHECK bool routing_read(struct routing *routing, struct arena *a, const struct ns *ns,
-			     struct error *err);
+			     uint8_t family, struct error *err);
