@@ -291,6 +291,31 @@ static void check_ipv6(struct doctor *d, const struct facts *f)
 			       "apply turns it on");
 }
 
+/* What a name is asked for no rule of ours sees: the question may carry anything out. */
+static void check_egress(struct doctor *d)
+{
+	enum { ASKS_FROM_HOST = 28 };
+	const char *networks = "";
+	AUTO_RELEASE struct arena a = {0};
+
+	list_each (n, &d->generation.config.networks)
+		if (n->egress == EGRESS_DENY)
+			networks = arena_printf(&a, "%s%s%s", networks, *networks ? ", " : "",
+						n->name);
+	if (*networks && d->pass.view.engine.major >= ASKS_FROM_HOST)
+		say(d, true, "egress",
+		    "denied to %s, but for Docker's DNS: what containers ask it for leaves from "
+		    "the "
+		    "host's namespace, where no policy is asked",
+		    networks);
+	else if (*networks)
+		say(d, true, "egress",
+		    "denied to %s; of Docker's DNS only where the host's resolver is on loopback "
+		    "does what containers ask it for leave past it, else a policy must let them "
+		    "reach the resolver",
+		    networks);
+}
+
 static void check_firewall(struct doctor *d)
 {
 	const struct facts *f = &d->pass.view.facts;
@@ -313,6 +338,7 @@ static void check_firewall(struct doctor *d)
 			       : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
 	if (d->generation.config.has_ipv6)
 		check_ipv6(d, f);
+	check_egress(d);
 }
 
 static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d)

@@ -135,7 +135,7 @@ def test_what_others_log_to_our_group_is_nobodys_connection(case, daemon):
 
 def test_where_the_backend_can_not_log_it_is_said(case, engine):
     case.write(logged())
-    said = "policies have \"log\", and nothing of them is logged: the iptables backends can't"
+    said = "the file has \"log\", and nothing is logged: the iptables backends can't"
     assert said in case.run("plan", HARBORWALL_BACKEND="iptables-nft").stdout
     assert said not in case.run("plan").stdout
     case.write(logged(False))

@@ -12,6 +12,8 @@ CHAT = os.path.join(engine.HERE, "chat.py")
 
 def spawn(bed, endpoint, *arguments):
     command = [sys.executable, "-I", "-S", CHAT, *arguments]
+    if endpoint == "host":
+        return bed.lab.spawn(*command)
     if endpoint in bed.docker.containers():
         pid = str(bed.docker.inspect(endpoint)["State"]["Pid"])
         return bed.lab.spawn("nsenter", "-t", pid, "-n", *command)

@@ -52,7 +52,7 @@ static void grant(struct scene *s, const struct peers *from, const struct peers 
 
 static void declare(struct scene *s, const char *subnet, const char *bridge)
 {
-	struct bound_subnet bound = {net(subnet), bridge, false};
+	struct bound_subnet bound = {.subnet = net(subnet), .bridge = bridge};
 
 	*list_add(&s->a, &s->flows.bound) = bound;
 	*list_add(&s->a, &s->flows.homes) = bound;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Logged connections: what the kernel reports, read whatever it is; which of them are said, and when. */
+/* Logged connections: what the kernel reports, read whatever it is; which of them are said, and
+ * when. */
 #include "core/logged/journal.h"
 
 #include "core/nft/nlattr.h"
@@ -32,7 +33,8 @@ static bool decode(struct logged *logged, const char *prefix, const uint8_t *pac
 	return ok;
 }
 
-static const uint8_t tcp4[28] = {0x45, [9] = 6, [12] = 172, 18, 103, 2, 172, 18, 104, 3, [22] = 0x1f, 0x90};
+static const uint8_t tcp4[28] = {0x45, [9] = 6, [12] = 172, 18, 103,	     2,
+				 172,  18,	104,	    3,	[22] = 0x1f, 0x90};
 
 TEST(a_report_is_read_with_its_ends_its_port_and_why)
 {
@@ -73,10 +75,12 @@ TEST(options_of_ipv4_stand_before_the_port_and_later_fragments_have_none)
 
 TEST(extension_headers_of_ipv6_are_passed_over_and_never_without_end)
 {
-	uint8_t packet[128] = {0x60, [6] = 0, [8] = 0xfd, [24] = 0xfd, [40] = 60, 1, [56] = 17, [66] = 0, 53};
+	uint8_t packet[128] = {0x60, [6] = 0,	[8] = 0xfd, [24] = 0xfd, [40] = 60,
+			       1,    [56] = 17, [66] = 0,   53};
 	struct logged l;
 
-	assert_true(decode(&l, LOG_ALLOWED, packet, sizeof(packet)) && l.proto == 17 && l.port == 53);
+	assert_true(decode(&l, LOG_ALLOWED, packet, sizeof(packet)) && l.proto == 17 &&
+		    l.port == 53);
 	assert_true(decode(&l, LOG_ALLOWED, packet, 50) && !l.port); /* cut off within the first */
 	memset(packet + 40, 0, sizeof(packet) - 40);		     /* one after the other */
 	assert_true(decode(&l, LOG_ALLOWED, packet, sizeof(packet)) && !l.port);
@@ -165,7 +169,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_is_read_with_its_ends_its_port_and_why),
 		cmocka_unit_test(a_packet_that_is_cut_off_anywhere_is_refused_or_has_no_port),
-		cmocka_unit_test(options_of_ipv4_stand_before_the_port_and_later_fragments_have_none),
+		cmocka_unit_test(
+			options_of_ipv4_stand_before_the_port_and_later_fragments_have_none),
 		cmocka_unit_test(extension_headers_of_ipv6_are_passed_over_and_never_without_end),
 		cmocka_unit_test(the_first_of_a_flow_is_said_at_once_and_the_rest_as_one_count),
 		cmocka_unit_test(more_flows_than_there_is_room_for_are_a_number),

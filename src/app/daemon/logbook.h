@@ -12,11 +12,11 @@
 struct logbook {
 	int fd; /* -1: nothing is logged */
 	struct journal journal;
-	int64_t busy_ms;      /* when the second began in which reports are counted */
-	uint32_t n_reports;   /* in it */
-	bool lost, crowded;   /* since the last line: reports got lost; there were too many */
-	int64_t loss_due_ms;  /* when that is said */
-	bool told;	      /* the log has said that nobody can listen */
+	int64_t busy_ms;     /* when the second began in which reports are counted */
+	uint32_t n_reports;  /* in it */
+	bool lost, crowded;  /* since the last line: reports got lost; there were too many */
+	int64_t loss_due_ms; /* when that is said */
+	bool told;	     /* the log has said that nobody can listen */
 };
 
 #define LOGBOOK_INIT                                                                               \

@@ -137,15 +137,16 @@ static void owe(struct debt *d, const struct pass *p, uint32_t space)
 {
 	const struct space *have = &p->view.seen.have.spaces.items[space];
 	const struct space *want = wanted_space(p, have->container);
-	bool less = false, anew = false;
+	bool less = false, anew = false, denies = false;
 
 	list_each (step, &p->plan.steps) {
 		if (step->have_space != space || !is_rules(step))
 			continue;
 		less |= has_rules(have) && takes_away(step);
 		anew |= want && want->flows->translations.n && brings_translations(step);
+		denies |= want && want->flows->denied.n;
 	}
-	if (!less && !anew)
+	if (!less && !anew && !denies)
 		return;
 	if (less)
 		admit_rules(&d->earlier, &d->arena, have);
@@ -200,7 +201,7 @@ static void settle(struct pass *p, struct debt *d, uint32_t space)
 {
 	static const struct flows nothing;
 	AUTO_RELEASE struct arena a = {0};
-	struct admission now = {0};
+	struct admission now = {0}, lifted = {0};
 	const ip_list own = own_addresses(p, space, &a);
 	struct hooks hooks = facts_hooks(&p->view.facts);
 	const struct space *want = wanted_space(p, p->view.seen.have.spaces.items[space].container);
@@ -217,8 +218,11 @@ static void settle(struct pass *p, struct debt *d, uint32_t space)
 			       .n_own = own.n};
 	uint32_t n = 0;
 
-	if (want)
+	if (want) {
 		admit_rules(&now, &a, want);
+		admit_grants(&lifted, &a, want->flows->lifts.items, want->flows->lifts.n);
+		r.lifted = want->flows->denied.n ? &lifted : NULL;
+	}
 	if (conntrack_revoke(&n, p->view.places.items[space].ns, &r, &p->trouble))
 		settled(d);
 	p->n_revoked += n;

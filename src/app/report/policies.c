@@ -114,7 +114,7 @@ static bool is_never_hit(const struct report *r, const struct generation *g,
 {
 	const struct policy *p = &g->config.policies.items[i];
 
-	return (p->from || p->nat != NAT_NO) && fates->items[i].state == POLICY_ENFORCED &&
+	return (p->from || p->to || p->nat != NAT_NO) && fates->items[i].state == POLICY_ENFORCED &&
 	       !r->counts->packets[i];
 }
 

@@ -87,7 +87,7 @@ static void compile_bound(struct compiler *c)
 
 			if (c->bridges[i] && subnet.ip.family)
 				*list_add(c->a, &c->host->bound) =
-					(struct bound_subnet){subnet, c->bridges[i], false};
+					(struct bound_subnet){subnet, c->bridges[i], false, true};
 		}
 	list_each (network, &c->engine->networks)
 		for (enum family f = 0; f < N_FAMILIES; f++) {
@@ -96,7 +96,7 @@ static void compile_bound(struct compiler *c)
 			if (network->bridge && subnet.ip.family && !is_bound(c, subnet) &&
 			    is_source(c, subnet))
 				*list_add(c->a, &c->host->bound) = (struct bound_subnet){
-					prefix_canonical(subnet), network->bridge, false};
+					prefix_canonical(subnet), network->bridge, false, false};
 		}
 }
 
@@ -122,7 +122,7 @@ static void add_home(struct compiler *c, struct prefix subnet, const char *bridg
 {
 	if (bridge && (subnet.ip.family == 4 || (subnet.ip.family == 6 && c->host->ipv6)))
 		*list_add(c->a, &c->host->homes) =
-			(struct bound_subnet){prefix_canonical(subnet), bridge, open};
+			(struct bound_subnet){prefix_canonical(subnet), bridge, open, false};
 }
 
 /* What the host itself routes over these bridges: a container there routes for others. */
@@ -235,6 +235,23 @@ static void compile_closed(struct compiler *c)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host", "%s", f->open_why);
 }
 
+/* Of every driver but bridge the packets do not pass this host: compile_networks says so. */
+static void compile_denied(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+		struct denied *denied;
+
+		if (!c->bridges[i] || n->egress != EGRESS_DENY)
+			continue;
+		denied = list_add(c->a, &c->host->denied);
+		*denied = (struct denied){.bridge = c->bridges[i], .network = i};
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(c->a, &denied->subnets) = n->ipam[f].subnet;
+	}
+}
+
 static bool is_closed(const struct compiler *c, const char *bridge)
 {
 	list_each (closed, &c->host->closed)
@@ -279,9 +296,8 @@ static void compile_absences(struct compiler *c)
 			    c->facts->no_engine);
 	if (c->config->logs && c->facts->backend == BACKEND_IPTABLES)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "policies have \"log\", and nothing of them is logged: the iptables "
-			    "backends can't; use the nftables backend "
-			    "(HARBORWALL_BACKEND=nftables)");
+			    "the file has \"log\", and nothing is logged: the iptables backends "
+			    "can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);
@@ -394,6 +410,9 @@ static const char *why_refused(const struct compiler *c)
 	const struct grant *worst;
 	uint64_t n = ipt_count_admitted(c->host, &worst);
 
+	if (c->host->denied.n)
+		return "a network has \"egress\": \"deny\", of which the iptables backends write "
+		       "no rules; use the nftables backend (HARBORWALL_BACKEND=nftables)";
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)
@@ -546,6 +565,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_absences(&c);
 	compile_closed(&c);
 	compile_closed6(&c);
+	compile_denied(&c);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;

@@ -336,12 +336,17 @@ static const struct peers *sources_of(struct compiler *c, uint32_t i, const stru
 	return part;
 }
 
-static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *r)
+/* The two ends of a policy, and the numbers of the names that it calls them by. */
+struct ends_of_policy {
+	const struct peers *from, *to;
+	uint32_t from_name, to_name;
+};
+
+static void grant_policy(struct compiler *c, uint32_t i, struct ends_of_policy ends)
 {
-	const struct policy *p = &c->config->policies.items[i];
-	const struct peers *all = without_those_beside(c, r->subject);
+	const struct peers *all = without_those_beside(c, ends.to);
 	const char *iface;
-	const struct peers *sources = sources_of(c, i, r->from, &iface);
+	const struct peers *sources = sources_of(c, i, ends.from, &iface);
 
 	each_family (family) {
 		const struct peers *from = of_family(c, sources, family),
@@ -350,12 +355,91 @@ static void grant_policy(struct compiler *c, uint32_t i, const struct resolved *
 
 		if (!from->n || !to->n || stays_within(c, from, to))
 			continue;
-		new.from_name = name_of_part(c, name_of_list(c, p->from), sources, from);
-		new.to_name = name_of_part(c, name_of_list(c, p->subject), all, to);
+		new.from_name = name_of_part(c, name_of_list(c, ends.from_name), sources, from);
+		new.to_name = name_of_part(c, name_of_list(c, ends.to_name), all, to);
 		new.matches = kept_matches(c, family, &new.n_matches);
 		grant(c, new);
 		grant_routes(c, &new);
 	}
+}
+
+/* --- what the subject may begin --- */
+
+/* Of the peers those on a network of the file that has a bridge, or the others. */
+static const struct peers *on_networks(struct compiler *c, const struct peers *peers, bool wanted)
+{
+	struct peers *part;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < peers->n; i++)
+		n += (with_bridge(c, peers->items[i].network) != NONE) == wanted;
+	if (n == peers->n)
+		return peers;
+	part = arena_new(c->a, struct peers);
+	*part = (struct peers){.items = arena_array(c->a, struct peer, n), .network = NONE};
+	for (uint32_t i = 0; i < peers->n; i++) {
+		const struct peer *peer = &peers->items[i];
+
+		if ((with_bridge(c, peer->network) != NONE) != wanted)
+			continue;
+		part->network = !part->n || peer->network == part->network ? peer->network : NONE;
+		part->items[part->n++] = *peer;
+		part->hash = hash_more(part->hash, &peer->net, sizeof(struct prefix));
+	}
+	return part;
+}
+
+/* Those whose packets come by a bridge that egress deny closes. */
+static bool is_denied(const struct compiler *c, const struct peers *from)
+{
+	for (uint32_t i = 0; i < from->n; i++) {
+		uint32_t network = with_bridge(c, from->items[i].network);
+
+		if (network != NONE && c->config->networks.items[network].egress == EGRESS_DENY)
+			return true;
+	}
+	return false;
+}
+
+static void lift(struct compiler *c, uint32_t i, struct ends_of_policy ends)
+{
+	const bool host = peers_have_host(ends.to);
+
+	each_family (family) {
+		const struct peers *from = of_family(c, ends.from, family),
+				   *to = of_family(c, ends.to, family);
+		struct grant new = {.from = from,
+				    .to = to,
+				    .origin = i,
+				    .logged = c->config->policies.items[i].log};
+
+		if (!is_denied(c, from) || (!to->n && !host))
+			continue;
+		c->host->ipv6 |= family == 6;
+		new.from_name = name_of_part(c, name_of_list(c, ends.from_name), ends.from, from);
+		new.to_name = name_of_part(c, name_of_list(c, ends.to_name), ends.to, to);
+		new.matches = kept_matches(c, family, &new.n_matches);
+		if (to->n)
+			*list_add(c->a, &c->host->lifts) = new;
+		new.to = NULL;
+		if (host)
+			*list_add(c->a, &c->host->to_host) = new;
+	}
+}
+
+/* Into a network of the file as if its containers named the subject; elsewhere what egress deny
+ * closes.
+ */
+static void compile_towards(struct compiler *c, uint32_t i, const struct resolved *r)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	struct ends_of_policy ends = {r->subject, on_networks(c, r->to, true), p->subject, p->to};
+
+	if (ends.to->n)
+		grant_policy(c, i, ends);
+	ends.to = on_networks(c, r->to, false);
+	if (ends.to->n)
+		lift(c, i, ends);
 }
 
 static const struct peers *one_peer(struct compiler *c, struct prefix net)
@@ -740,7 +824,8 @@ static void compile_nat(struct compiler *c, uint32_t i, const struct resolved *r
 	/* translated in the subject's own namespace: its source must be able to reach the subject
 	 */
 	if (c->places.n && p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
-		grant_policy(c, i, r);
+		grant_policy(c, i,
+			     (struct ends_of_policy){r->from, r->subject, p->from, p->subject});
 }
 
 static void compile_policy(struct compiler *c, uint32_t i)
@@ -757,7 +842,9 @@ static void compile_policy(struct compiler *c, uint32_t i)
 	if (p->nat != NAT_NO)
 		compile_nat(c, i, &r);
 	else if (p->from)
-		grant_policy(c, i, &r);
+		grant_policy(c, i, (struct ends_of_policy){r.from, r.subject, p->from, p->subject});
+	else if (p->to)
+		compile_towards(c, i, &r);
 }
 
 void compile_policies(struct compiler *c)

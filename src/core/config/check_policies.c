@@ -27,7 +27,7 @@ static void check_policy(const struct checker *c, uint32_t i)
 	const struct policy *p = &c->config->policies.items[i];
 	bool has_subject = p->kind != SUBJECT_NONE;
 
-	if (p->nat == NAT_NO && p->from && !has_subject)
+	if (p->nat == NAT_NO && (p->from || p->to) && !has_subject)
 		error_at(c, i, NULL, "no subject; add selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		error_at(c, i, "nat", "dnat without a target; write \"to\"");
@@ -47,9 +47,9 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, "port", "icmp and any have no ports; leave port or proto out");
 	if (p->to_port && !takes_ports(p))
 		error_at(c, i, "to_port", "icmp and any have no ports; leave to_port or proto out");
-	if (p->nat == NAT_NO && !p->from)
+	if (p->nat == NAT_NO && !p->from && !p->to)
 		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
-			"no effect: the policy has neither from nor nat");
+			"no effect: the policy has neither from, to nor nat");
 }
 
 /* The packets that a dnat takes, and their target: one record per protocol and port range. */

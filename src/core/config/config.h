@@ -26,6 +26,7 @@ enum {
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
+enum egress { EGRESS_OPEN, EGRESS_DENY }; /* what its containers begin beyond it */
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
@@ -85,6 +86,7 @@ struct network {
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
 	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
+	enum egress egress;
 };
 
 /*
@@ -190,7 +192,7 @@ struct config {
 	const char *comments;		   /* one behind the other */
 	struct declared_subnet *by_subnet; /* sorted, IPv4 first, none overlapping */
 	uint32_t n_by_subnet;
-	bool logs;	 /* a policy is logged */
+	bool logs;	 /* a policy is logged, or what egress deny stops */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

@@ -17,13 +17,6 @@ bool is_users_key(struct json_string key)
 	       is_text(key, schema, sizeof(schema) - 1);
 }
 
-void decode_later(struct decoder *d, uint32_t node, void *target)
-{
-	(void)target;
-	wrong_key(d, node, "this comes in a later version; leave it out");
-	pass_over(d, node);
-}
-
 static void refuse_key(struct decoder *d, struct reading *r, uint32_t node, struct json_string key)
 {
 	const struct field *fields = r->kind->fields;

@@ -16,6 +16,7 @@ enum {
 	IN_ALLOW = 1 << 1,   /* with from, without nat */
 	IN_DNAT = 1 << 2,
 	IN_MASQUERADE = 1 << 3,
+	IN_EGRESS = 1 << 4, /* with to, without nat */
 
 	EVERYWHERE = UINT8_MAX,
 };
@@ -33,11 +34,6 @@ struct field {
 		name, sizeof(name) - 1, effect, decode, offsetof(struct type, member)              \
 	}
 #define FIELD(type, member, decode, effect) NAMED(type, #member, member, decode, effect)
-/* Fields of the format that are not built yet. */
-#define LATER(name)                                                                                \
-	{                                                                                          \
-		name, sizeof(name) - 1, EVERYWHERE, decode_later, 0                                \
-	}
 
 struct kind {
 	const struct field *fields;
@@ -60,7 +56,6 @@ static inline bool is_given(const struct reading *r, unsigned field)
 
 /* Keys that are never ours, in any object: "x-…" and "_…", for comments and other tools. */
 bool is_users_key(struct json_string key);
-void decode_later(struct decoder *d, uint32_t node, void *target);
 /* False, with a diagnostic, if the node is not an object. */
 bool decode_object(struct decoder *d, struct reading *r, uint32_t node, void *record);
 /* Reports each given field that has no effect here. */

@@ -98,9 +98,10 @@ bool is_ifname(const char *text);
 
 /*
  * Each writes *target if the value is right and says what is wrong if not. target: const char *,
- * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation: an enum), as its
- * name says; of decode_number, decode_ifnumber and decode_peers a name's number, of decode_subject
- * and decode_comment the struct json_string. An empty text, an empty list and null are wrong.
+ * bool, uint32_t, struct ip, struct prefix, a list, an enum in a byte (isolation, egress: an enum),
+ * as its name says; of decode_number, decode_ifnumber and decode_peers a name's number, of
+ * decode_subject and decode_comment the struct json_string. An empty text, an empty list and null
+ * are wrong.
  */
 void decode_comment(struct decoder *d, uint32_t node, void *target);
 void decode_name(struct decoder *d, uint32_t node, void *target);
@@ -120,6 +121,7 @@ void decode_pairs(struct decoder *d, uint32_t node, void *target);
 void decode_nat(struct decoder *d, uint32_t node, void *target);
 void decode_masquerade(struct decoder *d, uint32_t node, void *target);
 void decode_isolation(struct decoder *d, uint32_t node, void *target);
+void decode_egress(struct decoder *d, uint32_t node, void *target);
 void decode_expect(struct decoder *d, uint32_t node, void *target);
 void decode_protos(struct decoder *d, uint32_t node, void *target);
 void decode_peers(struct decoder *d, uint32_t node, void *target);

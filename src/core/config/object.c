@@ -21,7 +21,7 @@ static const struct field network_fields[] = {
 	FIELD(network, options, decode_pairs, IN_BRIDGE),
 	FIELD(network, bridge_name, decode_ifname, IN_BRIDGE),
 	FIELD(network, isolation, decode_isolation, IN_BRIDGE),
-	LATER("egress"),
+	FIELD(network, egress, decode_egress, IN_BRIDGE),
 };
 
 /* An entry of ips: one address or two. */
@@ -104,6 +104,7 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 		config->networks.n--;
 		return;
 	}
+	config->logs |= n->egress == EGRESS_DENY;
 	check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)

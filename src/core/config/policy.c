@@ -12,7 +12,7 @@ struct draft {
 	bool log;
 };
 
-enum { IN_ACTION = IN_ALLOW | IN_DNAT | IN_MASQUERADE };
+enum { IN_ACTION = IN_ALLOW | IN_EGRESS | IN_DNAT | IN_MASQUERADE };
 enum { SERVICE_NAME, CONTAINER_NAME, SELECTOR, FROM, NAT, TO };
 
 /* The three names of the subject are always allowed: people use the others as notes. */
@@ -20,14 +20,15 @@ static const struct field policy_fields[] = {
 	[SERVICE_NAME] = FIELD(draft, service_name, decode_subject, EVERYWHERE),
 	[CONTAINER_NAME] = FIELD(draft, container_name, decode_subject, EVERYWHERE),
 	[SELECTOR] = FIELD(draft, selector, decode_subject, EVERYWHERE),
-	[FROM] = NAMED(draft, "from", policy.from, decode_peers, IN_ACTION),
+	[FROM] =
+		NAMED(draft, "from", policy.from, decode_peers, IN_ALLOW | IN_DNAT | IN_MASQUERADE),
 	[NAT] = NAMED(draft, "nat", policy.nat, decode_nat, EVERYWHERE),
-	[TO] = NAMED(draft, "to", policy.to, decode_peers, IN_DNAT | IN_MASQUERADE),
+	[TO] = NAMED(draft, "to", policy.to, decode_peers, IN_EGRESS | IN_DNAT | IN_MASQUERADE),
 	NAMED(draft, "port", ports, decode_ports, IN_ACTION),
 	NAMED(draft, "proto", policy.protos, decode_protos, IN_ACTION),
 	FIELD(draft, comment, decode_comment, EVERYWHERE),
 	NAMED(draft, "name", policy.name, decode_number, IN_DNAT | IN_MASQUERADE),
-	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_ACTION),
+	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_ALLOW | IN_DNAT | IN_MASQUERADE),
 	NAMED(draft, "to_port", policy.to_port, decode_to_port, IN_DNAT),
 	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade, IN_DNAT),
 	FIELD(draft, log, decode_bool, IN_ACTION),
@@ -87,7 +88,9 @@ static uint8_t kind_of_policy(const struct policy *p, const struct reading *r)
 		return IN_DNAT;
 	if (p->nat == NAT_MASQUERADE)
 		return IN_MASQUERADE;
-	return is_given(r, FROM) ? IN_ALLOW : IN_NOTHING;
+	if (is_given(r, FROM))
+		return IN_ALLOW;
+	return is_given(r, TO) ? IN_EGRESS : IN_NOTHING;
 }
 
 static void check_fields(struct decoder *d, const struct policy *p, const struct reading *r,
@@ -95,16 +98,17 @@ static void check_fields(struct decoder *d, const struct policy *p, const struct
 {
 	uint8_t where = kind_of_policy(p, r);
 
-	if (is_given(r, TO) && where & (IN_ALLOW | IN_NOTHING)) {
+	if (is_given(r, TO) && where == IN_ALLOW) {
 		wrong_key(d, json_member(json_of(d), node, "to"),
-			  "to without nat comes in a later version; whom from may reach is said "
-			  "by selector, container_name or service_name");
+			  "from and to without nat: from says who may reach the subject, to whom "
+			  "it may reach; write two policies");
 		return;
 	}
 	refuse_without_effect(d, r, node, where,
 			      where == IN_MASQUERADE ? "on masquerade; leave it out"
-			      : where == IN_ALLOW    ? "without nat; leave it out"
-						     : "without from or nat; write one of the two");
+			      : where & (IN_ALLOW | IN_EGRESS)
+				      ? "without nat; leave it out"
+				      : "without from, to or nat; write one of them");
 }
 
 /* Masquerading admits nothing that could be logged. */

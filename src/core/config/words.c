@@ -21,6 +21,7 @@ static const struct word masquerades[] = {
 static const struct word expectations[] = {
 	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
 static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
+static const struct word egresses[] = {{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}};
 
 const char *expect_name(enum expect expect)
 {
@@ -127,6 +128,19 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 	if (word)
 		*(enum isolation *)target = word->value;
+}
+
+void decode_egress(struct decoder *d, uint32_t node, void *target)
+{
+	const struct word *word;
+
+	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
+		wrong(d, node, "audit comes in a later version; use open or deny");
+		return;
+	}
+	word = take_word(d, node, "egress", egresses, COUNT_OF(egresses));
+	if (word)
+		*(enum egress *)target = word->value;
 }
 
 /* --- one or several --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which connections are said, and when: the first of a flow (source, destination, protocol, port) at
- * once, and what follows as one count every JOURNAL_EVERY_MS. The number of flows is bounded: of
+ * Which connections are said, and when: the first of a flow (source, destination, protocol, port)
+ * at once, and what follows as one count every JOURNAL_EVERY_MS. The number of flows is bounded: of
  * more there is only a count. Pure: the time is an argument.
  */
 #pragma once

@@ -54,7 +54,8 @@ static bool read_ip4(struct logged *l, struct rest *rest)
 
 enum { MOST_HEADERS = 8 };
 
-/* RFC 8200: extension headers stand before the protocol. Of one that is cut off no more is known. */
+/* RFC 8200: extension headers stand before the protocol. Of one that is cut off no more is known.
+ */
 static bool read_ip6(struct logged *l, struct rest *rest)
 {
 	const uint8_t *ip = rest->bytes;
@@ -160,7 +161,8 @@ static bool is_on(const struct config *config, const struct policy *p, const cha
 	return !wanted || (iface && !strcmp(wanted, iface));
 }
 
-/* What a container translates comes to the host as its own traffic, and from no interface of its. */
+/* What a container translates comes to the host as its own traffic, and from no interface of its.
+ */
 static bool lets_through(const struct config *config, const struct resolution *resolution,
 			 const struct policy *p, const struct logged *l, const char *iface)
 {
@@ -171,11 +173,12 @@ static bool lets_through(const struct config *config, const struct resolution *r
 		return false;
 	if (!translates)
 		return l->why == LOGGED_ALLOWED && is_on(config, p, iface) &&
-		       peers_hold(r.from, l->src) && peers_hold(r.subject, l->dst);
+		       peers_hold(r.source, l->src) &&
+		       (peers_hold(r.target, l->dst) || peers_have_host(r.target));
 	if (!peers_hold(r.to, l->dst))
 		return false;
-	return l->why == LOGGED_ALLOWED || (is_on(config, p, iface) &&
-					    (!p->from || peers_hold(r.from, l->src)));
+	return l->why == LOGGED_ALLOWED ||
+	       (is_on(config, p, iface) && (!p->from || peers_hold(r.from, l->src)));
 }
 
 /* Policies that admit come first: those that translate in a container are known by less. */

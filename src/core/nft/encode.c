@@ -349,9 +349,15 @@ ENCODER(encode_proto)
 ENCODER(encode_original_port)
 {
 	uint8_t port[2] = {(uint8_t)(t->low >> 8), (uint8_t)t->low};
+	uint8_t last[2] = {(uint8_t)(t->high >> 8), (uint8_t)t->high};
 
 	load_original_port(b);
-	compare(b, NFT_CMP_EQ, port, sizeof(port));
+	if (t->high <= t->low) {
+		compare(b, NFT_CMP_EQ, port, sizeof(port));
+		return;
+	}
+	compare(b, NFT_CMP_GTE, port, sizeof(port));
+	compare(b, NFT_CMP_LTE, last, sizeof(last));
 }
 
 ENCODER(encode_ports)

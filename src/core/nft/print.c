@@ -246,6 +246,8 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 		break;
 	case TERM_ORIGINAL_DPORT:
 		buf_printf(out, "ct original proto-dst %u", t->low);
+		if (t->high > t->low)
+			buf_printf(out, "-%u", t->high);
 		break;
 	case TERM_ICMP_TYPE:
 		buf_printf(out, "%s type %u", rule->family == 6 ? "icmpv6" : "icmp", t->low);

@@ -88,10 +88,10 @@ static void add_entrance(struct admission *admission, struct arena *a, const cha
 	}
 }
 
-void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows)
+void admit_grants(struct admission *admission, struct arena *a, const struct grant *grants,
+		  uint32_t n)
 {
-	add_translations(admission, a, flows);
-	list_each (grant, &flows->grants) {
+	for (const struct grant *grant = grants; grant < grants + n; grant++) {
 		add_entrance(admission, a, grant->iface);
 		*list_add(a, &admission->grants) = *grant;
 		if (is_exact(grant))
@@ -99,6 +99,12 @@ void admit_flows(struct admission *admission, struct arena *a, const struct flow
 		else
 			*list_add(a, &admission->wide) = admission->grants.n - 1;
 	}
+}
+
+void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows)
+{
+	add_translations(admission, a, flows);
+	admit_grants(admission, a, flows->grants.items, flows->grants.n);
 }
 
 void admit_rules(struct admission *admission, struct arena *a, const struct space *space)
@@ -199,6 +205,14 @@ static bool leads_into_managed(const struct flows *flows, const struct connectio
 	return false;
 }
 
+static bool leads_from_managed(const struct flows *flows, const struct connection *c)
+{
+	list_each (bound, &flows->bound)
+		if (prefix_contains(bound->subnet, c->src))
+			return true;
+	return false;
+}
+
 static bool has_home(const struct flows *flows, struct ip ip)
 {
 	list_each (home, &flows->homes)
@@ -239,9 +253,62 @@ static bool is_caught(const struct revocation *r, const struct connection *c)
 	return false;
 }
 
+/* --- egress deny --- */
+
+static uint32_t denied_network_of(const struct revocation *r, struct ip ip)
+{
+	uint32_t i = 0;
+
+	list_each (d, &r->flows->denied) {
+		list_each (subnet, &d->subnets)
+			if (prefix_contains(*subnet, ip))
+				return i;
+		i++;
+	}
+	return NONE;
+}
+
+static bool is_lifted_to_host(const struct revocation *r, const struct connection *c)
+{
+	list_each (grant, &r->flows->to_host)
+		for (uint32_t m = 0; m < grant->n_matches; m++)
+			if (traffic_fits(grant->matches[m], c->proto, c->dport) &&
+			    peers_hold(grant->from, c->src))
+				return true;
+	return false;
+}
+
+static bool is_lifted(const struct revocation *r, const struct connection *c)
+{
+	list_each (bound, &r->flows->bound)
+		if (bound->declared && prefix_contains(bound->subnet, c->answers))
+			return false;
+	return is_admitted_by(r->lifted, c, NULL);
+}
+
+/* A container of such a network began it beyond its network, and no policy says that it may. */
+static bool is_denied(const struct revocation *r, const struct connection *c)
+{
+	bool to_host = is_own(r, c->dst);
+	uint32_t from = r->lifted ? denied_network_of(r, c->src) : NONE;
+
+	if (from == NONE || is_own(r, c->src) ||
+	    (!to_host && denied_network_of(r, c->answers) == from))
+		return false;
+	return !is_still_admitted(r, c) && !(to_host ? is_lifted_to_host(r, c) : is_lifted(r, c));
+}
+
+/* It was denied once and is no more: its next packet begins it anew. */
+static bool is_pardoned(const struct revocation *r, const struct connection *c)
+{
+	return c->mark == r->muted && leads_from_managed(r->flows, c) &&
+	       !has_home(r->flows, c->answers) && !is_denied(r, c);
+}
+
 bool revocation_concerns(const struct revocation *r, const struct connection *c)
 {
-	return is_caught(r, c) || was_admitted(r->earlier, c) ||
+	return is_caught(r, c) || is_denied(r, c) || is_pardoned(r, c) ||
+	       was_admitted(r->earlier, c) ||
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
 
@@ -270,12 +337,22 @@ static bool is_kept_apart(const struct revocation *r, const struct connection *c
 	return is_closed(r->flows, c->src) && is_closed(r->flows, c->answers);
 }
 
+/* Not deleted: what a server of this host sends next would begin it anew, the other way round. */
+static enum fate denied_fate(const struct revocation *r, const struct connection *c)
+{
+	if (!r->mutes)
+		return FATE_ENDS;
+	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;
+}
+
 enum fate revocation_fate(const struct revocation *r, const struct connection *c)
 {
-	if (is_caught(r, c))
+	if (is_caught(r, c) || is_pardoned(r, c))
 		return FATE_ENDS;
 	if (is_still_admitted(r, c))
 		return FATE_LIVES;
+	if (is_denied(r, c))
+		return denied_fate(r, c);
 	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
 		return FATE_ENDS;
 	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;

@@ -43,6 +43,8 @@ struct admission {
  * valid.
  */
 void admit_flows(struct admission *admission, struct arena *a, const struct flows *flows);
+void admit_grants(struct admission *admission, struct arena *a, const struct grant *grants,
+		  uint32_t n);
 /* From a namespace's rules, of any backend, as read or as wanted and encoded. */
 void admit_rules(struct admission *admission, struct arena *a, const struct space *space);
 
@@ -60,11 +62,14 @@ struct revocation {
 	 * so far. A translation applies only to the first packet of an entry, so the entry must go.
 	 */
 	bool translates;
+	/* What policies let networks with egress deny begin beside; NULL: nobody was denied
+	 * anything. */
+	const struct admission *lifted;
 	const struct ip *own;
 	uint32_t n_own;
 };
 
-/* The old rules admitted it, or new ones would translate it. */
+/* The old rules admitted it, new ones would translate it, or egress deny closes it. */
 bool revocation_concerns(const struct revocation *r, const struct connection *c);
 
 enum fate {

@@ -277,6 +277,11 @@ static bool opens_within(struct comparing *c, const struct network *network, enu
 						 flow_sets_build(&sets, c->diagrams), DIAGRAM_AND));
 }
 
+static bool reaches_outside(const struct network *network)
+{
+	return !network->internal && network->egress == EGRESS_OPEN;
+}
+
 static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
 {
 	const struct network *other = find_network(c->without, network->name);
@@ -293,9 +298,11 @@ static void compare_subnet(struct comparing *c, const struct network *network, e
 	    (!same || (is_apart(c->without, other) && opens_within(c, network, f))))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach each other%s", by));
-	if (!network->internal && (!same || other->internal))
+	if (reaches_outside(network) && (!same || !reaches_outside(other)))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach the outside%s", by));
+	if (same && network->egress == EGRESS_OPEN && other->egress == EGRESS_DENY)
+		say_network(c, network, arena_printf(c->a, "its containers reach this host%s", by));
 }
 
 static bool compare_family(struct comparing *c)

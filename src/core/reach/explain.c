@@ -14,13 +14,15 @@ const char *const answer_names[] = {[ANSWER_ALLOWED] = "allowed",
 enum { PARTS_MOST = 20 }; /* of an answer that is neither yes nor no */
 
 /*
- * Whether a policy can admit it: the destination is in a network, and the source arrives where it
- * is at home.
+ * Whether a policy can admit it: the source arrives where it is at home, and the destination is in
+ * a network, or egress is what closes it.
  */
 static bool can_be_admitted(const struct reach *reach, const struct reach_flow *flow)
 {
-	return flow->dst.family && flow->src.family &&
-	       config_network_of(reach->config, prefix_of(flow->dst)) != NONE &&
+	bool into_network =
+		flow->dst.family && config_network_of(reach->config, prefix_of(flow->dst)) != NONE;
+
+	return flow->src.family && (into_network || reach_is_denied(reach, flow->in)) &&
 	       reach_ask(reach, reach->genuine, flow);
 }
 

@@ -78,7 +78,9 @@ static const char *members(struct graph *g, const struct peers *peers)
 		const char *name = at ? config_name(g->config, address_container(at)) : NULL;
 
 		text = arena_printf(g->a, "%s%s%s", text, i ? ", " : "",
-				    name ? name : prefix_format(peer->net).s);
+				    name		  ? name
+				    : peer->net.ip.family ? prefix_format(peer->net).s
+							  : "host");
 	}
 	return peers->n > NAMED ? arena_printf(g->a, "%s and %u more", text, peers->n - NAMED)
 				: text;
@@ -96,6 +98,8 @@ static uint32_t peers_node(struct graph *g, const struct peers *peers, const cha
 
 	if (!peers->n)
 		return node(g, NODE_UNKNOWN, name ? name : "nobody", "", NONE);
+	if (peers->match == MATCH_HOST)
+		return node(g, NODE_INTERFACE, "host", "", NONE);
 	if (peers->match == MATCH_ANY)
 		return node(g, NODE_OUTSIDE, "any", "", NONE);
 	if (peers->n == 1 && first->address != NONE)
@@ -169,7 +173,9 @@ static void add_policy(struct graph *g, const struct policy *p, const struct res
 		from = peers_node(g, r->from, config_name(g->config, p->from));
 	if (p->nat == NAT_MASQUERADE && from == NONE)
 		from = peers_node(g, r->subject, config_name(g->config, p->subject));
-	if (p->nat == NAT_NO)
+	if (p->nat == NAT_NO && p->to)
+		from = peers_node(g, r->subject, config_name(g->config, p->subject));
+	if (p->nat == NAT_NO && !p->to)
 		to = peers_node(g, r->subject, config_name(g->config, p->subject));
 	else if (p->to)
 		to = peers_node(g, r->to, config_name(g->config, p->to));
@@ -302,7 +308,8 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (network->ipam[f].subnet.ip.family)
 				buf_printf(out, " %s", prefix_format(network->ipam[f].subnet).s);
-		buf_printf(out, "%s%s", network->internal ? " internal" : "", l->title_end);
+		buf_printf(out, "%s%s%s", network->internal ? " internal" : "",
+			   network->egress == EGRESS_DENY ? " egress denied" : "", l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
 				l->print_node(out, g, n);
@@ -330,7 +337,9 @@ static void print_json(struct buf *out, const struct graph *g)
 			if (network->ipam[f].subnet.ip.family)
 				buf_json_member(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
 						prefix_format(network->ipam[f].subnet).s);
-		buf_printf(out, ", \"internal\": %s}", network->internal ? "true" : "false");
+		buf_printf(out, ", \"internal\": %s, \"egress\": \"%s\"}",
+			   network->internal ? "true" : "false",
+			   network->egress == EGRESS_DENY ? "deny" : "open");
 		comma = ",\n";
 	}
 	buf_puts(out, "\n  ],\n  \"nodes\": [");

@@ -38,16 +38,17 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 {
 	bool traffic = admits_traffic(reach, p, flow);
 
-	if (p->nat || p->broken || !p->from)
+	if (p->nat || p->broken || (!p->from && !p->to))
 		return NOT_NEAR;
 	if (r->waiting) /* one end is unknown, the other one matches */
-		return traffic && (peers_hold(r->subject, flow->dst) ||
-				   peers_hold(r->from, flow->src))
+		return traffic && (peers_hold(r->target, flow->dst) ||
+				   peers_hold(r->source, flow->src))
 			       ? WAITS
 			       : NOT_NEAR;
-	if (!peers_hold(r->subject, flow->dst))
+	if (!(reach_is_hosts(reach, flow->dst) ? peers_have_host(r->target)
+					       : peers_hold(r->target, flow->dst)))
 		return NOT_NEAR;
-	if (peers_hold(r->from, flow->src))
+	if (peers_hold(r->source, flow->src))
 		return !traffic ? OTHER_TRAFFIC : p->iface ? OTHER_INTERFACE : NOT_NEAR;
 	return traffic ? OTHER_SOURCE : NOT_NEAR;
 }
@@ -63,7 +64,8 @@ static const char *why(struct arena *a, const struct reach *reach, const struct 
 		buf_printf(&text, "it is for what comes in by %s",
 			   config_name(reach->config, p->iface));
 	} else if (near == OTHER_SOURCE) {
-		buf_printf(&text, "it is for \"%s\"", config_name(reach->config, p->from));
+		buf_printf(&text, "it is for \"%s\"",
+			   config_name(reach->config, p->to ? p->subject : p->from));
 	} else {
 		buf_puts(&text, "it is for ");
 		print_policy_traffic(&text, reach->config, p);
@@ -120,9 +122,16 @@ const char *reach_remedy(struct arena *a, const struct reach *reach, const struc
 				      address_container(&reach->config->addresses.items[from]));
 
 	buf_puts(&text, "{");
-	print_subject(&text, reach, flow->dst);
-	buf_puts(&text, ", \"from\": ");
-	buf_json_string(&text, name ? name : ip_format(flow->src).s);
+	if (reach_network_of(reach, flow->dst) != NONE && !reach_is_hosts(reach, flow->dst)) {
+		print_subject(&text, reach, flow->dst);
+		buf_puts(&text, ", \"from\": ");
+		buf_json_string(&text, name ? name : ip_format(flow->src).s);
+	} else {
+		print_subject(&text, reach, flow->src);
+		buf_puts(&text, ", \"to\": ");
+		buf_json_string(&text,
+				reach_is_hosts(reach, flow->dst) ? "host" : ip_format(flow->dst).s);
+	}
 	if (flow->port)
 		buf_printf(&text, ", \"port\": %u", flow->port);
 	if (protocol_bit(flow->proto) != PROTO_TCP)

@@ -267,10 +267,30 @@ static bool is_borrowed(struct walker *w)
 	return true;
 }
 
+/* False: it comes from a network with egress deny, and no policy is about it. */
+static bool begins_freely(struct walker *w, bool to_host)
+{
+	uint32_t from = reach_network_of(w->reach, w->now.src);
+
+	if (!reach_is_denied(w->reach, w->now.in))
+		return true;
+	if (!is_borrowed(w) && !to_host)
+		hop(w, HOP_GOES_ON, NULL, our_first_stage(w), NONE, "no policy admits it");
+	hop(w, HOP_STOPS, NULL, to_host ? "inet harborwall input" : "inet harborwall forward", NONE,
+	    "egress of network %s is denied",
+	    from == NONE ? interface_name(w->reach, w->now.in) : network_name(w, from));
+	stops(w);
+	return false;
+}
+
 static void closed(struct walker *w)
 {
 	uint32_t from = reach_network_of(w->reach, w->now.src);
 
+	/* Docker's raw drops come first */
+	if ((!drops_in_raw(w) || reach_network_of(w->reach, w->now.dst) == NONE) &&
+	    !begins_freely(w, false))
+		return;
 	if (from != NONE && reach_network_of(w->reach, w->now.dst) == NONE) {
 		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
 		    "network %s is internal: nothing gets out", network_name(w, from));
@@ -321,6 +341,15 @@ static void to_host(struct walker *w)
 	flow.dst = (struct ip){0};
 	leaf = reach_ask(w->reach, host->doors, &flow);
 	t = leaf ? translation_of(host, &flow, leaf) : NULL;
+	if (!t && reach_is_denied(w->reach, flow.in)) {
+		leaf = reach_ask(w->reach, w->reach->governed, &flow);
+		if (leaf < REACH_POLICY) {
+			begins_freely(w, true);
+			return;
+		}
+		hop(w, HOP_GOES_ON, NULL, "inet harborwall input", leaf - REACH_POLICY,
+		    "egress is denied, but for this");
+	}
 	if (!t) {
 		hop(w, HOP_ARRIVES, NULL, "input", NONE,
 		    "this host itself: its own firewall decides, no policy does");
@@ -414,10 +443,26 @@ static void arrive(struct walker *w)
 
 /* --- the host --- */
 
+/* To an address of no network of the file, out of one with egress deny. */
+static void lifted(struct walker *w, uint32_t policy)
+{
+	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", policy,
+	    "egress is denied, but for this");
+	hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s", ip_format(w->now.dst).s);
+}
+
 static void forward(struct walker *w)
 {
 	uint32_t leaf = reach_ask(w->reach, w->reach->open, &w->now);
 
+	if (reach_is_denied(w->reach, w->now.in) && reach_is_hosts(w->reach, w->now.dst)) {
+		to_host(w);
+		return;
+	}
+	if (leaf >= REACH_POLICY && reach_network_of(w->reach, w->now.dst) == NONE) {
+		lifted(w, leaf - REACH_POLICY);
+		return;
+	}
 	if (leaf >= REACH_POLICY) {
 		admitted(w, leaf - REACH_POLICY);
 		return;

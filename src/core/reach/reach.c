@@ -122,6 +122,19 @@ static range_list host_addresses(struct building *b)
 	return ranges;
 }
 
+/* Interfaces, but for bridges of networks with egress deny. */
+static range_list freely_begun(struct building *b)
+{
+	range_list denied = {0};
+
+	list_each (d, &b->host->denied) {
+		uint32_t in = reach_add_interface(b->pool, d->bridge);
+
+		*list_add(b->pool->a, &denied) = (struct flow_range){in, in};
+	}
+	return ranges_outside(b->pool->a, &denied, FLOW_IN);
+}
+
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -137,7 +150,8 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
 	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
-	if (b->reach->config->networks.items[i].internal)
+	if (b->reach->config->networks.items[i].internal ||
+	    b->reach->config->networks.items[i].egress == EGRESS_DENY)
 		return;
 	set = flow_sets_add(&b->sets, REACH_EGRESS);
 	limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
@@ -157,9 +171,14 @@ static void add_network(struct building *b, uint32_t i, const range_list *beyond
 static struct diagram build_free(struct building *b)
 {
 	const struct config *config = b->reach->config;
-	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks;
+	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks, freely;
+	struct flow_set *to_host = flow_sets_add(&b->sets, REACH_TO_HOST);
 
-	limit_to_ranges(flow_sets_add(&b->sets, REACH_TO_HOST), FLOW_DST, &self);
+	limit_to_ranges(to_host, FLOW_DST, &self);
+	if (b->host->denied.n) {
+		freely = freely_begun(b);
+		limit_to_ranges(to_host, FLOW_IN, &freely);
+	}
 	for (uint32_t i = 0; i < config->networks.n; i++) {
 		uint32_t in;
 
@@ -202,6 +221,64 @@ static struct diagram build_grants(struct building *b)
 			limit_to_traffic(&b->sets, set, grant->matches[m]);
 		}
 	return build(b);
+}
+
+/* What the host itself is asked for, no policy of the forward path admits. */
+static struct diagram not_to_host(struct building *b, struct diagram grants)
+{
+	range_list self;
+
+	if (!b->host->denied.n)
+		return grants;
+	self = host_addresses(b);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &self);
+	return diagram_combine(b->pool->diagrams, grants, build(b), DIAGRAM_MINUS);
+}
+
+/* Of one policy, by the bridges of these networks. */
+static void add_lift(struct building *b, const struct grant *grant, const range_list *bridges,
+		     const range_list *beyond)
+{
+	for (uint32_t m = 0; bridges->n && m < grant->n_matches; m++) {
+		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
+
+		limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
+		limit_to_ranges(set, FLOW_IN, bridges);
+		if (grant->to)
+			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+		else
+			limit_to_ranges(set, FLOW_DST, beyond);
+		limit_to_traffic(&b->sets, set, grant->matches[m]);
+	}
+}
+
+/* What leaves the networks with egress deny, for the outside and for this host. */
+static struct diagram build_lifts(struct building *b)
+{
+	range_list self = host_addresses(b), denied = {0}, leading_out = {0}, inside = {0};
+	struct diagram lifts, within;
+
+	list_each (d, &b->host->denied) {
+		uint32_t in = reach_add_interface(b->pool, d->bridge);
+		const struct flow_range range = {in, in};
+
+		*list_add(b->pool->a, &denied) = range;
+		if (!b->reach->config->networks.items[d->network].internal)
+			*list_add(b->pool->a, &leading_out) = range;
+	}
+	list_each (grant, &b->host->lifts)
+		add_lift(b, grant, &leading_out, NULL);
+	lifts = build(b);
+	for (uint32_t i = 0; i < b->reach->config->networks.n; i++)
+		if (b->host->bridges[i])
+			add_subnets(&inside, b->pool->a, &b->reach->config->networks.items[i]);
+	*list_add(b->pool->a, &inside) = (struct flow_range){REACH_SELF, REACH_SELF};
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &inside);
+	within = build(b);
+	lifts = diagram_combine(b->pool->diagrams, lifts, within, DIAGRAM_MINUS);
+	list_each (grant, &b->host->to_host)
+		add_lift(b, grant, &denied, &self);
+	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
 }
 
 static void add_door(struct building *b, const struct translation *t)
@@ -275,7 +352,11 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
-	reach->governed = diagram_combine(diagrams, build_grants(&b), reach->genuine, DIAGRAM_AND);
+	reach->governed = not_to_host(&b, build_grants(&b));
+	if (b.host->denied.n)
+		reach->governed =
+			diagram_combine(diagrams, reach->governed, build_lifts(&b), DIAGRAM_OR);
+	reach->governed = diagram_combine(diagrams, reach->governed, reach->genuine, DIAGRAM_AND);
 	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
 	list_each (space, &want->spaces) {
 		struct reach_space *s;
@@ -319,10 +400,27 @@ void reach_dead(bool *dead, struct arena *a, const struct reach *reach)
 	for (uint32_t i = 0; i < config->policies.n; i++) {
 		const struct policy *p = &config->policies.items[i];
 
-		dead[i] = p->nat == NAT_NO && p->from && !p->broken &&
+		dead[i] = p->nat == NAT_NO && (p->from || p->to) && !p->broken &&
 			  !resolved_policy(reach->resolution, config, p).waiting &&
 			  !seen[REACH_POLICY + i];
 	}
+}
+
+bool reach_is_denied(const struct reach *reach, uint32_t in)
+{
+	list_each (d, &reach->spaces.items[0].flows->denied)
+		if (reach_interface(reach->pool, d->bridge) == in)
+			return true;
+	return false;
+}
+
+bool reach_is_hosts(const struct reach *reach, struct ip ip)
+{
+	uint32_t network = reach_network_of(reach, ip);
+
+	return !ip.family ||
+	       (network != NONE &&
+		ip_equal(reach->config->networks.items[network].ipam[ip_family(ip)].gateway, ip));
 }
 
 uint32_t reach_network_of(const struct reach *reach, struct ip ip)

@@ -71,7 +71,7 @@ struct reach {
 	const bool *apart;	    /* its containers do not reach each other */
 	const char *const *trusted; /* of each: bridges that it is made to let in, "a:b", or "" */
 	struct diagram genuine;	    /* (source, interface) pairs where the source is at home */
-	struct diagram governed;    /* what policies admit, from genuine sources */
+	struct diagram governed;    /* what policies admit or lift, from genuine sources */
 	struct diagram free;	    /* what no policy decides */
 	struct diagram open;	    /* governed and free; free counts first */
 	LIST(struct reach_space) spaces; /* [0] is the host */
@@ -100,6 +100,10 @@ struct reach_flow {
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
 /* The subnets of both families that a network has, as ranges of addresses. */
 void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
+/* What comes in by this interface (a value of FLOW_IN) comes from a network with egress deny. */
+bool reach_is_denied(const struct reach *reach, uint32_t in);
+/* It is one of the host's own addresses, as far as the file tells. */
+bool reach_is_hosts(const struct reach *reach, struct ip ip);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
 uint32_t reach_interface(const struct reach_pool *pool, const char *name);
 /* The same; from now on it has a value of its own. */

@@ -358,18 +358,32 @@ static const struct peers *peers_of(const struct reach *reach, enum question que
 	return name ? reach->resolution->peers[question][name] : NULL;
 }
 
+static void print_subjects_end(struct buf *out, const struct reach *reach,
+			       const struct flow_ranges *ranges, const struct policy *p)
+{
+	print_end(out, reach, ranges, peers_of(reach, ASK_SUBJECT, p->subject),
+		  config_name(reach->config, p->subject));
+}
+
+static void print_other_end(struct buf *out, const struct reach *reach,
+			    const struct flow_ranges *ranges, const struct policy *p)
+{
+	uint32_t name = p->to ? p->to : p->from;
+
+	print_end(out, reach, ranges, peers_of(reach, p->to ? ASK_TARGETS : ASK_PEERS, name),
+		  config_name(reach->config, name));
+}
+
 static void print_flows(struct buf *out, const struct reach *reach, const struct policy *p,
 			const struct change *change)
 {
 	const struct flow_block *block = &change->block;
-	const struct config *config = reach->config;
+	bool outwards = p->nat == NAT_NO && p->to;
 
-	print_end(out, reach, &block->fields[FLOW_SRC], peers_of(reach, ASK_PEERS, p->from),
-		  config_name(config, p->from));
+	(outwards ? print_subjects_end : print_other_end)(out, reach, &block->fields[FLOW_SRC], p);
 	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
 	buf_puts(out, " -> ");
-	print_end(out, reach, &block->fields[FLOW_DST], peers_of(reach, ASK_SUBJECT, p->subject),
-		  config_name(config, p->subject));
+	(outwards ? print_other_end : print_subjects_end)(out, reach, &block->fields[FLOW_DST], p);
 	buf_puts(out, " ");
 	print_traffic(out, block);
 }

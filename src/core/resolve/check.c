@@ -142,7 +142,9 @@ static unsigned families_of(const struct peers *peers)
 	unsigned families = 0;
 
 	for (uint32_t i = 0; i < peers->n; i++)
-		families |= 1u << ip_family(peers->items[i].net.ip);
+		families |= peers->items[i].net.ip.family
+				    ? 1u << ip_family(peers->items[i].net.ip)
+				    : 1u << FAMILY_4 | 1u << FAMILY_6; /* this host has both */
 	return families;
 }
 
@@ -150,7 +152,7 @@ static unsigned families_of(const struct peers *peers)
 static const struct peers *destination(const struct policy *p, const struct resolved *out,
 				       const char **field)
 {
-	bool has_target = p->nat != NAT_NO;
+	bool has_target = p->nat != NAT_NO || p->to;
 
 	*field = has_target ? "to" : subject_fields[p->kind];
 	return has_target ? out->to : out->subject;
@@ -159,15 +161,17 @@ static const struct peers *destination(const struct policy *p, const struct reso
 /* A packet has a source and a destination of one family, and keeps it where it is translated. */
 static void warn_of_families(const struct checker *c, const struct resolved *out, uint32_t i)
 {
+	const struct policy *p = &c->config->policies.items[i];
 	const char *field;
-	const struct peers *to = destination(&c->config->policies.items[i], out, &field);
-	unsigned from = families_of(out->from), there = families_of(to);
+	const struct peers *to = destination(p, out, &field);
+	unsigned from = families_of(out->source), there = families_of(to);
 
 	if (!from || !there || from & there)
 		return;
 	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
-		"from has only %s addresses, %s only %s: the two share no family, and the policy "
+		"%s has only %s addresses, %s only %s: the two share no family, and the policy "
 		"changes nothing%s",
+		p->nat == NAT_NO && p->to ? subject_fields[p->kind] : "from",
 		from & 1u << FAMILY_6 ? "IPv6" : "IPv4", field,
 		there & 1u << FAMILY_6 ? "IPv6" : "IPv4",
 		field[0] == 't' ? " (IPv6 is not translated to IPv4, nor IPv4 to IPv6)" : "");
@@ -176,10 +180,10 @@ static void warn_of_families(const struct checker *c, const struct resolved *out
 /* Containers of one network reach each other anyway, unless Docker keeps them apart. */
 static void warn_of_neighbours(struct checker *c, const struct resolved *out, uint32_t i)
 {
-	uint32_t network = out->from->network;
+	uint32_t network = out->source->network;
 	const struct network *n;
 
-	if (network == NONE || out->subject->network != network ||
+	if (network == NONE || out->target->network != network ||
 	    c->config->policies.items[i].nat != NAT_NO || c->beside[network])
 		return;
 	n = &c->config->networks.items[network];
@@ -195,8 +199,8 @@ static void warn_of_neighbours(struct checker *c, const struct resolved *out, ui
 static void warn_of_passers_by(struct checker *c, const struct resolved *out, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	uint32_t whom = p->nat == NAT_NO ? out->subject->network : out->to->network;
-	uint32_t who = out->from->network, beside = NONE;
+	uint32_t whom = p->nat == NAT_NO ? out->target->network : out->to->network;
+	uint32_t who = out->source->network, beside = NONE;
 	const char *what;
 
 	if (whom != NONE && c->beside[whom]) {
@@ -214,6 +218,55 @@ static void warn_of_passers_by(struct checker *c, const struct resolved *out, ui
 		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 			"%s has driver %s: %s", c->config->networks.items[beside].name,
 			c->config->networks.items[beside].driver, what);
+}
+
+/* What `to` without nat opens nobody closes, but where egress is deny or another network is the
+ * target.
+ */
+static void warn_of_open_egress(const struct checker *c, const struct resolved *out, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	bool inside = false, denied = false;
+
+	if (p->nat != NAT_NO || !p->to || out->waiting)
+		return;
+	for (uint32_t k = 0; k < out->target->n; k++) {
+		uint32_t network = out->target->items[k].network;
+
+		inside |= network != NONE && !c->beside[network];
+	}
+	for (uint32_t k = 0; k < out->source->n; k++) {
+		uint32_t network = out->source->items[k].network;
+
+		denied |=
+			network != NONE && c->config->networks.items[network].egress == EGRESS_DENY;
+	}
+	if (!inside && !denied)
+		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
+			"no network of \"%s\" has \"egress\": \"deny\": nothing here keeps it from "
+			"there, and the policy changes nothing",
+			config_label(c->config, p->subject));
+}
+
+/* What goes to a gateway goes to this host, which only "host" opens. */
+static void warn_of_gateways(const struct checker *c, const struct resolved *out, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+
+	for (uint32_t k = 0; p->nat == NAT_NO && p->to && k < out->target->n; k++) {
+		const struct peer *peer = &out->target->items[k];
+		enum family f = ip_family(peer->net.ip);
+
+		if (peer->network != NONE && prefix_is_single(peer->net) &&
+		    ip_equal(peer->net.ip,
+			     c->config->networks.items[peer->network].ipam[f].gateway))
+			diag_at(c->diags, SEVERITY_WARNING, c->text,
+				node_of_policy(c->text, i, "to"),
+				"%s is this host's own address there, which this does not open; "
+				"write "
+				"\"host\"",
+				ip_format(peer->net.ip).s);
+	}
 }
 
 static const bool *find_beside(struct arena *scratch, const struct config *config)
@@ -250,7 +303,9 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		warn_of_families(&c, &r, i);
 		warn_of_neighbours(&c, &r, i);
 		warn_of_passers_by(&c, &r, i);
-		if (!r.waiting && (r.from->n || p->nat != NAT_NO))
+		warn_of_open_egress(&c, &r, i);
+		warn_of_gateways(&c, &r, i);
+		if (!r.waiting && (r.source->n || p->nat != NAT_NO))
 			c.scope_hash[i] = scope_of(p, &r);
 	}
 	warn_of_doubles(&c);

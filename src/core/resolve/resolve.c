@@ -231,6 +231,15 @@ static peer_list find_any(struct resolver *r, const char *query)
 	return peers;
 }
 
+static peer_list find_host(struct resolver *r, const char *query)
+{
+	peer_list peers = {0};
+
+	if (!strcmp(query, "host"))
+		*list_add(r->scratch, &peers) = (struct peer){.address = NONE, .network = NONE};
+	return peers;
+}
+
 static peer_list find_kind(struct resolver *r, enum match match, uint32_t name, const char *query)
 {
 	switch (match) {
@@ -246,6 +255,8 @@ static peer_list find_kind(struct resolver *r, enum match match, uint32_t name, 
 		return find_network(r, query);
 	case MATCH_ANY:
 		return find_any(r, query);
+	case MATCH_HOST:
+		return find_host(r, query);
 	case MATCH_PREFIX:
 		return find_prefix(r, query);
 	case MATCH_LIST: /* find_members */
@@ -276,7 +287,7 @@ static uint32_t common_network(const peer_list *peers)
 
 /* The kinds of names that a question is about, in their order. */
 static const struct {
-	enum match kinds[7];
+	enum match kinds[8];
 	size_t n;
 } questions[] = {
 	[ASK_PEERS] = {{MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR, MATCH_SERVICE,
@@ -286,6 +297,9 @@ static const struct {
 			  MATCH_NETWORK, MATCH_PREFIX},
 			 6},
 	[ASK_CONTAINER] = {{MATCH_CONTAINER, MATCH_SELECTOR, MATCH_PREFIX}, 3},
+	[ASK_TARGETS] = {{MATCH_LITERAL, MATCH_CONTAINER, MATCH_SELECTOR, MATCH_SERVICE,
+			  MATCH_NETWORK, MATCH_ANY, MATCH_HOST, MATCH_PREFIX},
+			 8},
 };
 
 /* Allocated as one block, because both parts are used together. */
@@ -315,7 +329,8 @@ static int by_net(const void *left, const void *right)
  * What the members mean together, sorted, each address and prefix once. A prefix within another one
  * stays: it may be a container, or a network that packets come from by a bridge of its own.
  */
-static struct peers *find_members(struct resolver *r, const struct member_list *list)
+static struct peers *find_members(struct resolver *r, const struct member_list *list,
+				  enum question question)
 {
 	peer_list all = {0};
 	uint32_t n = 0;
@@ -325,7 +340,7 @@ static struct peers *find_members(struct resolver *r, const struct member_list *
 		*list_add(r->scratch, &all) = peer_of(r, *net);
 	list_each (member, &list->names) {
 		const struct peers *found =
-			find(r, member->name, config_name(r->config, member->name), ASK_PEERS);
+			find(r, member->name, config_name(r->config, member->name), question);
 
 		for (uint32_t i = 0; i < found->n; i++)
 			*list_add(r->scratch, &all) = found->items[i];
@@ -347,7 +362,7 @@ static struct peers *find(struct resolver *r, uint32_t name, const char *query,
 	const struct member_list *list = config_list(r->config, name);
 
 	if (list)
-		return find_members(r, list);
+		return find_members(r, list, question);
 	for (size_t i = 0; i < questions[question].n; i++) {
 		enum match match = questions[question].kinds[i];
 		peer_list peers;
@@ -420,12 +435,28 @@ static const char *why_no_address(struct resolver *r, const char *text)
 	return prefix_is_usable(prefix) ? NULL : prefix_why_unusable(r->a, prefix, text);
 }
 
-static void say_nobody(struct resolver *r, uint32_t node, const char *text, const char *then)
+/* A name of the DNS: "api.example.com". */
+static bool looks_like_domain(const char *text)
+{
+	const char *last = strrchr(text, '.');
+
+	return last && last != text && strlen(last) > 2 &&
+	       strspn(last + 1, "abcdefghijklmnopqrstuvwxyz") == strlen(last + 1) &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.") == strlen(text);
+}
+
+static void say_nobody(struct resolver *r, uint32_t node, enum question question, const char *text,
+		       const char *then)
 {
 	const char *wrong = why_no_address(r, text);
 
 	if (wrong)
 		diag_at(r->diags, SEVERITY_ERROR, r->text, node, "%s", wrong);
+	else if (question == ASK_TARGETS && looks_like_domain(text))
+		diag_at(r->diags, SEVERITY_ERROR, r->text, node,
+			"\"%s\": names of the outside world are not looked up; write its addresses "
+			"or prefixes, maybe as a list in a file (\"@FILE\")",
+			text);
 	else if (!strcmp(text, "host"))
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
 			"the name \"host\" comes in a later version; %s", then);
@@ -440,21 +471,22 @@ static void look_up_at(struct resolver *r, uint32_t node, uint32_t name, enum qu
 	const struct peers *peers = ask(r, name, question);
 
 	if (!peers->n)
-		say_nobody(r, node, config_name(r->config, name), then);
+		say_nobody(r, node, question, config_name(r->config, name), then);
 	if (peers->match == MATCH_PREFIX)
 		note_prefix(r, name, question, node);
 }
 
 /* Of its names, each where it stands; once for all policies that name the list. */
-static void look_up_members(struct resolver *r, uint32_t name, const struct member_list *list)
+static void look_up_members(struct resolver *r, uint32_t name, const struct member_list *list,
+			    enum question question)
 {
-	const struct peers *peers = ask(r, name, ASK_PEERS);
+	const struct peers *peers = ask(r, name, question);
 
-	if (r->noted[ASK_PEERS][name])
+	if (r->noted[question][name])
 		return;
-	r->noted[ASK_PEERS][name] = true;
+	r->noted[question][name] = true;
 	list_each (member, &list->names)
-		look_up_at(r, member->node, member->name, ASK_PEERS,
+		look_up_at(r, member->node, member->name, question,
 			   peers->n ? "the rest of the list counts" : "the policy waits");
 }
 
@@ -465,7 +497,7 @@ static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t 
 	const struct peers *peers = ask(r, name, question);
 
 	if (list)
-		look_up_members(r, name, list);
+		look_up_members(r, name, list, question);
 	else if (!peers->n || peers->match == MATCH_PREFIX) /* only these need a place */
 		look_up_at(r, node_of_policy(r->text, i, field), name, question,
 			   "the policy waits");
@@ -473,7 +505,13 @@ static void look_up(struct resolver *r, uint32_t i, const char *field, uint32_t 
 
 static bool has_target(const struct policy *p)
 {
-	return p->nat == NAT_DNAT || (p->nat == NAT_MASQUERADE && p->to);
+	return p->nat == NAT_DNAT || p->to;
+}
+
+/* As what its `to` is looked up. */
+static enum question question_of_target(const struct policy *p)
+{
+	return p->nat == NAT_NO ? ASK_TARGETS : ASK_PEERS;
 }
 
 static const char *container_of(const struct resolver *r, const struct peers *peers)
@@ -513,8 +551,8 @@ static void resolve_target(struct resolver *r, const struct policy *p, uint32_t 
 	const char *name = config_name(r->config, p->to), *wrong;
 	const struct peers *to;
 
-	look_up(r, i, "to", p->to, ASK_PEERS);
-	to = r->answers->peers[ASK_PEERS][p->to];
+	look_up(r, i, "to", p->to, question_of_target(p));
+	to = r->answers->peers[question_of_target(p)][p->to];
 	if (!to->n || p->nat != NAT_DNAT)
 		return;
 	if (has_several(to))
@@ -559,11 +597,13 @@ struct resolved resolved_policy(const struct resolution *resolution, const struc
 	if (p->from)
 		out.from = by_name[p->from];
 	if (has_target(p))
-		out.to = by_name[p->to];
+		out.to = resolution->peers[question_of_target(p)][p->to];
 	if (p->subject)
 		out.subject = resolution->peers[ASK_SUBJECT][p->subject];
 	if (p->name)
 		out.container = resolution->containers[p->name];
+	out.source = p->nat == NAT_NO && p->to ? out.subject : out.from;
+	out.target = has_target(p) ? out.to : out.subject;
 	if (p->from && !out.from->n)
 		wait_for(&out, config, "from", p->from);
 	if (has_target(p) && !out.to->n)
@@ -619,6 +659,14 @@ bool same_peers(const struct peers *a, const struct peers *b)
 		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
 			return false;
 	return true;
+}
+
+bool peers_have_host(const struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->n; i++)
+		if (!peers->items[i].net.ip.family)
+			return true;
+	return false;
 }
 
 bool peers_hold(const struct peers *peers, struct ip ip)

@@ -20,13 +20,15 @@ enum match {
 	MATCH_SELECTOR,
 	MATCH_SERVICE,
 	MATCH_NETWORK,
+	MATCH_HOST, /* this host: a peer of no family */
 	MATCH_ANY,
 	MATCH_PREFIX,
 	MATCH_LIST, /* all members of a list that are known */
 };
 
 struct peer {
-	struct prefix net; /* of either family; "any" is 0.0.0.0/0, and ::/0 if has_ipv6 */
+	struct prefix net; /* of either family; "any" is 0.0.0.0/0, and ::/0 if has_ipv6;
+			      family 0: this host, whatever its addresses (ASK_TARGETS) */
 	uint32_t address;  /* index into config->addresses, or NONE */
 	uint32_t network;  /* the declared one that holds all of it, or NONE */
 };
@@ -40,8 +42,9 @@ struct peers {
 	uint32_t network; /* the declared one that holds all of them, or NONE */
 };
 
-/* As what a name is looked up: from and to; whom a policy is for; `name`. */
-enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, N_QUESTIONS };
+/* As what a name is looked up: from, and to beside nat; whom a policy is for; `name`; to without
+ * nat. */
+enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, ASK_TARGETS, N_QUESTIONS };
 
 /*
  * What names mean. Many policies use the same few names, so this is stored by name, not by policy.
@@ -58,7 +61,9 @@ struct resolution {
 /* A policy whose names are resolved. */
 struct resolved {
 	const struct peers *subject, *from, *to; /* never NULL */
-	const char *container;			 /* that `name` means, or NULL */
+	/* Whom its connections come from, and where they go in the end. Never NULL. */
+	const struct peers *source, *target;
+	const char *container; /* that `name` means, or NULL */
 	const char *waiting; /* field whose name nothing in the file has; NULL: it waits for none */
 	const char *missing; /* that name */
 };
@@ -86,3 +91,5 @@ const struct peers *resolve_peers(struct arena *a, const struct config *config, 
 bool name_has_prefix(const char *name, const char *query);
 bool same_peers(const struct peers *a, const struct peers *b);
 bool peers_hold(const struct peers *peers, struct ip ip);
+/* This host is one of them. */
+bool peers_have_host(const struct peers *peers);

@@ -246,7 +246,7 @@ static void let_through(const struct writing *w, struct rule *rule, bool counts)
 {
 	if (counts && ends_count(w->e))
 		term_count(w->e->b, rule);
-	term_name(w->e->b, rule, TERM_GOTO, ways[w->e->way].found);
+	term_name(w->e->b, rule, TERM_GOTO, ways[w->e->way].target);
 }
 
 static void admit_few(const struct writing *w, struct end *end)
@@ -377,7 +377,7 @@ struct verdict verdict_of_end(struct ends *e, struct end *end)
 	const char *name;
 
 	if (!ends_count(e) && end->anybody.n)
-		return verdict_to(true, ways[e->way].found);
+		return verdict_to(true, ways[e->way].target);
 	if (!ends_count(e) && !end->few.n && !end->bound.n && end->lists.n == 1)
 		return verdict_to(false, chain_of_list(e, end->lists.items[0]));
 	name = new_name(e, "", end->name);

@@ -59,13 +59,21 @@ struct masquerading {
 struct bound_subnet {
 	struct prefix subnet;
 	const char *bridge;
-	bool open; /* Docker lets others begin something there: gateway modes of its own */
+	bool open;     /* Docker lets others begin something there: gateway modes of its own */
+	bool declared; /* by the file */
 };
 
 struct closed {
 	const char *bridge;
 	bool internal; /* nothing gets out either */
 	bool apart;    /* nor from one of its containers to another */
+};
+
+/* A network whose containers begin nothing beyond it but by policies. */
+struct denied {
+	const char *bridge;
+	uint32_t network; /* of the file */
+	LIST(struct prefix) subnets;
 };
 
 struct flows {
@@ -91,7 +99,13 @@ struct flows {
 	LIST(struct closed) closed;
 	/* The same where Docker closes them to IPv4 alone: only what is IPv6 is stopped. */
 	LIST(struct closed) closed6;
-	bool ipv6; /* something above is of IPv6 */
+	/* Host only: networks with egress deny … */
+	LIST(struct denied) denied;
+	/* … and what policies let them begin, beside grants: towards addresses of no network of the
+	 * file, which nothing else of ours opens or closes; */
+	LIST(struct grant) lifts;
+	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
+	bool ipv6;		    /* something above is of IPv6 */
 };
 
 /* Types of ICMP, or of ICMPv6. */

@@ -20,7 +20,6 @@ struct grouped {
 	const struct grant *grant;
 	struct traffic match;
 };
-typedef LIST(struct grouped) grouped_list;
 
 /*
  * Adds the sets, maps and chains of one way. Its target stands by then. Rules that lead there are

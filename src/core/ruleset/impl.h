@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOOK_PREROUTING = 0, HOOK_FORWARD = 2, HOOK_POSTROUTING = 4 };
+enum { HOOK_PREROUTING = 0, HOOK_INPUT = 1, HOOK_FORWARD = 2, HOOK_POSTROUTING = 4 };
 
 /* Before Docker's dnat (-100), filter (0), srcnat (100), and before its raw drops (-300). */
 enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT = 90 };
@@ -39,6 +39,7 @@ enum way {
 		      these */
 	WAY_REPLY, /* what comes back: source and destination change places */
 	WAY_LOG,   /* the first one again: is it logged? */
+	WAY_OUT,   /* the first one of a connection that egress deny stops */
 	N_WAYS,
 };
 
@@ -46,8 +47,9 @@ struct way_words {
 	const char *prefix; /* of names of chains and maps */
 	enum load source, destination, port, interface;
 	enum term_kind source_is, destination_is, port_is, interface_is;
-	bool counts;			      /* where policies count at all */
-	const char *found, *found_translated; /* chains where packets go that are found */
+	bool counts; /* where policies count at all */
+	/* The chains where packets go that are found; of those that are translated. */
+	const char *target, *translated;
 };
 extern const struct way_words ways[N_WAYS];
 
@@ -56,6 +58,8 @@ extern const struct way_words ways[N_WAYS];
 /* The chains where they are logged. */
 #define LOG_CHAIN	     "report"
 #define LOG_TRANSLATED_CHAIN "report_translated"
+/* … and those that are as free as without egress deny. */
+#define LIFT "lift"
 
 /* --- rules, term by term; what would match everything adds none --- */
 
@@ -71,6 +75,8 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
+/* At the end of a rule: what the limit holds back goes on as if the rule were not there. */
+void term_log(struct builder *b, struct rule *rule, const char *prefix);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
 /* The connection mark says that we admitted it. */
@@ -136,6 +142,29 @@ static inline uint8_t *put_iface(uint8_t *at, const char *iface)
 	snprintf((char *)at, 16, "%s", iface);
 	return at + 16;
 }
+
+/* --- what may pass --- */
+
+/* A policy's flows that are no pair of addresses: core/ruleset/groups.h. */
+struct grouped;
+typedef LIST(struct grouped) grouped_list;
+
+/* Sets of pairs of addresses; what is more than few pairs is added to `grouped`. */
+void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum way way,
+		 grouped_list *grouped);
+/* One rule per set of pairs: what it finds goes to the target. */
+void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
+		  const char *target);
+/* A source address that is borrowed ends in this verdict. */
+void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
+		     enum term_kind verdict);
+void accept_neighbours(struct builder *b, struct chain *chain);
+
+/* --- networks with egress deny --- */
+
+/* Their chains; the rules of the forward hook that lead there, for what no policy admitted. */
+void build_egress(struct builder *b, const struct flows *flows);
+void deny_egress(struct builder *b, struct chain *chain, const struct flows *flows);
 
 /* --- translations --- */
 

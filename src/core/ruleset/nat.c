@@ -202,7 +202,7 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
 	}
 	if (w->counts)
 		term_count(b, rule);
-	term_name(b, rule, TERM_GOTO, w->found_translated);
+	term_name(b, rule, TERM_GOTO, w->translated);
 }
 
 /*
@@ -226,7 +226,7 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 		rule = add_rule(b, chain, family, NULL, NONE);
 		term_lookup(b, rule, TERM_LOOKUP, name, (uint8_t)w->interface,
 			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
-		term_name(b, rule, TERM_GOTO, w->found_translated);
+		term_name(b, rule, TERM_GOTO, w->translated);
 	}
 }
 

@@ -28,6 +28,8 @@ const struct way_words ways[] = {
 		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false, ADMIT, ADMIT},
 	[WAY_LOG] = {LOGGED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
 		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, LOG_CHAIN, LOG_TRANSLATED_CHAIN},
+	[WAY_OUT] = {"out_", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
+		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, true, LIFT, NULL},
 };
 
 /* --- what may pass --- */
@@ -43,23 +45,23 @@ struct pair_sets {
 	struct set ports, protocols;
 };
 
-static struct pair_sets new_pair_sets(struct builder *b, enum way way, uint8_t family)
+static struct pair_sets new_pair_sets(struct builder *b, uint8_t family, enum way way)
 {
+	static const enum set_role roles[N_WAYS] = {
+		[WAY_NEW] = SET_ALLOW, [WAY_LOG] = SET_LOGGED, [WAY_OUT] = SET_LIFTED};
 	const enum field ip = address_field(family);
-	const char *prefix = ways[way].prefix;
-	const char *ports = arena_printf(b->a, "%sallow", prefix);
-	const char *protocols = arena_printf(b->a, "%sallow_all_ports", prefix);
-	const enum set_role role = way == WAY_LOG ? SET_LOGGED : SET_ALLOW;
+	const char *name = arena_printf(b->a, "%sallow", ways[way].prefix);
 	const bool counts = b->counted && ways[way].counts;
 
 	return (struct pair_sets){
-		.ports = {.name = name_of_family(b, ports, family),
-			  .role = role,
+		.ports = {.name = name_of_family(b, name, family),
+			  .role = roles[way],
 			  .counts = counts,
 			  .key = {ip, ip, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 4},
-		.protocols = {.name = name_of_family(b, protocols, family),
-			      .role = role,
+		.protocols = {.name = name_of_family(b, arena_printf(b->a, "%s_all_ports", name),
+						     family),
+			      .role = roles[way],
 			      .counts = counts,
 			      .key = {ip, ip, FIELD_PROTO},
 			      .n_key = 3},
@@ -85,13 +87,13 @@ static void add_pairs(struct builder *b, struct pair_sets *sets, const struct gr
 }
 
 /* What most policies are becomes elements of these; what is more than few pairs is grouped. */
-static void build_pairs(struct builder *b, const struct flows *flows, grouped_list *grouped,
-			enum way way)
+void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum way way,
+		 grouped_list *grouped)
 {
-	struct pair_sets v4 = new_pair_sets(b, way, 4), v6 = new_pair_sets(b, way, 6);
+	struct pair_sets v4 = new_pair_sets(b, 4, way), v6 = new_pair_sets(b, 6, way);
 
-	set_reserve(&v4.ports, b->a, flows->grants.n);
-	list_each (grant, &flows->grants) {
+	set_reserve(&v4.ports, b->a, n);
+	for (const struct grant *grant = grants; grant < grants + n; grant++) {
 		bool few = !grant->iface && grant_is_few_pairs(grant);
 		bool is_v6 = grant->to->n && grant->to->items[0].net.ip.family == 6;
 
@@ -136,8 +138,8 @@ static struct lookup_sets uncounted_sets(struct builder *b)
 }
 
 /* One rule per set of pairs: what it finds goes to the target. */
-static void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
-			 const char *target)
+void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
+		  const char *target)
 {
 	const struct way_words *w = &ways[way];
 	uint8_t from = (uint8_t)w->source, to = (uint8_t)w->destination, port = (uint8_t)w->port;
@@ -197,7 +199,8 @@ static struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t
  * Nobody gets in by borrowing an address: of a network that he is not on, or, from a container, of
  * somebody beyond the host. The way back tells: it must be the interface that the packet came by.
  */
-static void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows)
+void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
+		     enum term_kind verdict)
 {
 	each_family (family) {
 		const char *sources = name_of_family(b, "sources", family);
@@ -205,11 +208,10 @@ static void refuse_borrowed(struct builder *b, struct chain *chain, const struct
 		if (family == 6 && !flows->ipv6)
 			continue;
 		if (ruleset_find_set(b->rs, sources))
-			add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
-				 TERM_RETURN);
+			add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR), verdict);
 		if (ruleset_find_set(b->rs, "bridges"))
 			add_term(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
-				 TERM_RETURN);
+				 verdict);
 	}
 }
 
@@ -269,7 +271,7 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	pass_errors(b, chain, flows->ipv6);
-	refuse_borrowed(b, chain, flows);
+	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
 	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
@@ -392,12 +394,21 @@ static void close_one_way(struct builder *b, struct chain *chain, const struct c
 }
 
 /*
- * Without these no address of IPv6 is found and no path is measured. Of neighbour discovery what a
- * bridge carries comes by here where br_netfilter is on.
+ * Without these no address of IPv6 is found. What a bridge carries of them comes by the forward
+ * hook where br_netfilter is on.
  */
-static void accept_icmp6(struct builder *b, struct chain *chain)
+void accept_neighbours(struct builder *b, struct chain *chain)
 {
 	static const struct icmp_types neighbours = {6, 133, 137}; /* RFC 4861 */
+	struct rule *rule = add_rule(b, chain, 6, "neighbour discovery", NONE);
+
+	term_icmp(b, rule, &neighbours);
+	add_term(b, rule, TERM_ACCEPT);
+}
+
+/* Without errors no path is measured. */
+static void accept_icmp6(struct builder *b, struct chain *chain)
+{
 	struct rule *rule;
 
 	for (size_t i = 0; i < n_icmp_errors; i++) {
@@ -407,9 +418,7 @@ static void accept_icmp6(struct builder *b, struct chain *chain)
 		term_icmp(b, rule, &icmp_errors[i]);
 		add_term(b, rule, TERM_ACCEPT);
 	}
-	rule = add_rule(b, chain, 6, "neighbour discovery", NONE);
-	term_icmp(b, rule, &neighbours);
-	add_term(b, rule, TERM_ACCEPT);
+	accept_neighbours(b, chain);
 }
 
 static void close_networks(struct builder *b, struct chain *chain, const struct flows *flows)
@@ -418,7 +427,7 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	const struct closing v6 = closing_of(b, flows->closed6.items, flows->closed6.n, 6);
 	struct rule *rule;
 
-	if (!both.n && !v6.n)
+	if (!both.n && !v6.n && !flows->denied.n)
 		return;
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
@@ -426,6 +435,9 @@ static void close_networks(struct builder *b, struct chain *chain, const struct 
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
+	deny_egress(b, chain, flows);
+	if (!both.n && !v6.n)
+		return;
 	if (flows->ipv6)
 		accept_icmp6(b, chain);
 	close_to_borrowed(b, chain, &both, 4);
@@ -458,16 +470,13 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_JUMP, translated);
 	}
-	lookup_pairs(b, chain, sets->pairs, way, ways[way].found);
+	lookup_pairs(b, chain, sets->pairs, way, ways[way].target);
 	dispatch_groups(b, chain, way);
 }
 
 static void add_log_chain(struct builder *b, const char *name, const char *prefix)
 {
-	struct rule *rule = add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE);
-
-	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND);
-	term_name(b, rule, TERM_LOG, prefix);
+	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), prefix);
 }
 
 /* What logged policies admit, looked up by itself: others have not one rule more for it. */
@@ -478,18 +487,26 @@ static void build_logged(struct ends *ends, const struct flows *flows)
 	struct flows logged = {.ipv6 = flows->ipv6};
 	grouped_list grouped = {0};
 
+	bool to_host = false; /* these have rules of their own (egress.c) */
+
 	list_each (grant, &flows->grants)
+		if (grant->logged)
+			*list_add(b->a, &logged.grants) = *grant;
+	list_each (grant, &flows->lifts)
 		if (grant->logged)
 			*list_add(b->a, &logged.grants) = *grant;
 	list_each (t, &flows->translations)
 		if (t->logged)
 			*list_add(b->a, &logged.translations) = *t;
+	list_each (grant, &flows->to_host)
+		to_host |= grant->logged;
+	if (logged.grants.n || to_host)
+		add_log_chain(b, LOG_CHAIN, LOG_ALLOWED);
 	if (!logged.grants.n && !logged.translations.n)
 		return;
-	add_log_chain(b, LOG_CHAIN, LOG_ALLOWED);
 	if (logged.translations.n)
 		add_log_chain(b, LOG_TRANSLATED_CHAIN, LOG_TRANSLATED);
-	build_pairs(b, &logged, &grouped, WAY_LOG);
+	build_pairs(b, logged.grants.items, logged.grants.n, WAY_LOG, &grouped);
 	add_forwarded(b, &logged, WAY_LOG);
 	build_groups(ends, &grouped, WAY_LOG);
 	build_lookups(b, "logged", &logged, &sets, WAY_LOG);
@@ -506,7 +523,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
-	refuse_borrowed(b, chain, flows);
+	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	if (ruleset_find_chain(b->rs, "logged")) {
 		/* what nobody answers stays new: it is one connection nevertheless */
 		rule = add_rule(b, chain, 0, NULL, NONE);
@@ -556,7 +573,8 @@ static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
-	enum term_kind on = flows->closed.n || flows->closed6.n ? TERM_JUMP : TERM_GOTO;
+	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n;
+	enum term_kind on = closes ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
 
@@ -592,7 +610,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_bound(&b, flows, 4);
 	build_bound(&b, flows, 6);
 	build_bridges(&b, flows);
-	build_pairs(&b, flows, &grouped, WAY_NEW);
+	build_pairs(&b, flows->grants.items, flows->grants.n, WAY_NEW, &grouped);
 	add_dnat_elements(&b, flows);
 	add_forwarded(&b, flows, WAY_NEW);
 	uncounted = uncounted_sets(&b);
@@ -604,6 +622,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_logged(&ends, flows);
 	if (hooks->raw_drops)
 		build_raw(&b, flows, &uncounted, grouped.n);
+	build_egress(&b, flows);
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);

@@ -72,6 +72,7 @@ enum set_role {
 	SET_UNCOUNTED, /* the same for later packets, where the others count */
 	SET_SOURCES,   /* who may come to one end */
 	SET_LOGGED,    /* pairs whose new connections are logged */
+	SET_LIFTED,    /* pairs that egress deny does not stop */
 };
 
 struct set {
@@ -144,7 +145,7 @@ enum term_kind {
 	TERM_PROTO, /* number: an IP protocol */
 	TERM_SPORT, /* low, high */
 	TERM_DPORT,
-	TERM_ORIGINAL_DPORT, /* low: the port before a translation */
+	TERM_ORIGINAL_DPORT, /* low: the port before a translation; high: 0, or up to there */
 	TERM_ICMP_TYPE,	     /* low, high: of ICMP or ICMPv6; behind TERM_PROTO */
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,

@@ -133,7 +133,7 @@ static bool end_all(uint32_t *n, struct nfct_handle *h, const struct search *s, 
 static bool end_round(uint32_t *n, struct nfct_handle *h, struct search *s, struct error *err)
 {
 	const struct revocation *r = s->revocation;
-	uint32_t bit = r->blind && !r->translates ? r->admitted : 0;
+	uint32_t bit = r->blind && !r->translates && !r->lifted ? r->admitted : 0;
 	bool read;
 
 	s->n = 0;
