@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What "log": true says of new connections: who reached whom, and by which policy. One line at once for the first of a
 flow, one with a count for those that follow, and none for anything else."""
+import json
 import os
 import shlex
 import time
@@ -109,6 +110,37 @@ for i in range(20): s.sendto(b"line", ("{LB}", 514))""")
     assert [said.get("count") for said in of_80] == [None, "7"]
     assert of_80[1]["first"] <= of_80[1]["last"] and of_80[1]["policy"] == f"policies[{PAIR}]"
     assert [said.get("count") for said in lines(bed) if said["port"] == "514"] == [None]
+
+
+def test_what_egress_deny_stops_is_said_with_what_explains_it_and_what_policies_let_out_with_theirs(running):
+    bed, public = running, "publicbackend"
+    wanted = config()
+    n = len(wanted["policies"])
+    wanted["networks"]["smarthost_backend-1"]["egress"] = "deny"
+    wanted["policies"] += [{"selector": public, "to": beds.PEER_IP, "port": 80, "log": True},
+                           {"selector": public, "to": "host", "port": 7070, "log": True},
+                           {"selector": public, "to": beds.PEER_IP, "port": 81}]
+    bed.prober.agent("host").do("serve", tcp=[7070, 7071], udp=[], sctp=[])
+    bed.write(wanted)
+    assert engine.wait_for(lambda: "egress is denied" in bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout)
+    for policy, target in ((n, beds.PEER_IP), (n + 1, beds.HOST_IP)):
+        port = 80 if policy == n else 7070
+        assert bed.prober.open(public, target, "tcp", port)
+        assert engine.wait_for(lambda: lines(bed) and lines(bed)[-1]["policy"] == f"policies[{policy}]", 3), lines(bed)
+        assert lines(bed)[-1] == line(policy, public, target, PUBLIC, target, "tcp", port)
+    said = len(lines(bed))
+    assert bed.prober.open(public, beds.PEER_IP, "tcp", 81)  # a policy without log
+    assert not bed.prober.open(public, beds.PEER_IP, "tcp", 8080, timeout=0.3)
+    assert not bed.prober.open(public, beds.HOST_IP, "tcp", 7071, timeout=0.3)
+    assert engine.wait_for(lambda: len(lines(bed, "dropped")) >= 2, 3), bed.daemon.log()
+    assert len(lines(bed)) == said
+    dropped = {(d["from"], d["to"], d["dst"], d["port"], d["text"]) for d in lines(bed, "dropped")}
+    assert dropped == {(public, ip, ip, port, f"no policy lets {public} reach {ip} {port}/tcp")
+                       for ip, port in ((beds.PEER_IP, "8080"), (beds.HOST_IP, "7071"))}
+    told = json.loads(bed.harborwall("status", "--json", check=False).stdout)["dropped"]
+    assert {(d["source_name"], d["destination"], d["port"]) for d in told} == {(public, beds.PEER_IP, 8080), (public, beds.HOST_IP, 7071)}
+    for drop in told:
+        assert bed.harborwall(*drop["explain"].split()[1:], check=False).returncode == 2, drop
 
 
 def cpu_s(pid):
