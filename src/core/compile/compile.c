@@ -412,7 +412,8 @@ static const char *why_refused(const struct compiler *c)
 
 	if (c->host->denied.n)
 		return "a network has \"egress\": \"deny\", of which the iptables backends write "
-		       "no rules; use the nftables backend (HARBORWALL_BACKEND=nftables)";
+		       "no "
+		       "rules; use the nftables backend (HARBORWALL_BACKEND=nftables)";
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)
