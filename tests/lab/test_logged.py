@@ -2,7 +2,6 @@
 """What "log": true says of new connections: who reached whom, and by which policy. One line at once for the first of a
 flow, one with a count for those that follow, and none for anything else."""
 import json
-import os
 import shlex
 import time
 
@@ -144,9 +143,8 @@ def test_what_egress_deny_stops_is_said_with_what_explains_it_and_what_policies_
 
 
 def cpu_s(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+        return int(f.read().split()[0]) / 1e9
 
 
 FLOOD = """
@@ -178,9 +176,9 @@ def test_a_flood_of_connections_is_a_few_lines_and_hardly_any_time(running):
     before, idle = len(lines(bed)), cpu_s(bed.daemon.pid)
     sent = float(bed.lab.inside("publicbackend", "/usr/bin/python3", "-c", FLOOD, PUBLIC, LB, "9", str(seconds)).stdout)
     took = cpu_s(bed.daemon.pid) - idle
-    print(f"figures: {sent:.0f} connections a second cost the daemon {100 * took / seconds:.1f} % of a core")
+    print(f"figures: {sent:.0f} connections a second cost the daemon {100 * took / seconds:.2f} % of a core")
     assert sent > 5000, "that is no flood"
-    assert took <= 0.05 * seconds + 0.02, "more than 5 % of a core"  # clock ticks are 10 ms
+    assert took <= 0.05 * seconds, "more than 5 % of a core"
     assert engine.wait_for(lambda: any("count" in said for said in lines(bed)), EVERY_S + 3)
     said = [said for said in lines(bed)[before:] if said["port"] == "9"]
     assert len(said) == 2 and int(said[1]["count"]) >= 1000, said

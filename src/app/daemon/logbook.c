@@ -150,9 +150,11 @@ static void listen_to_rules(struct logbook *l, struct triggers *t)
 
 void logbook_follow(struct logbook *l, const struct generation *g, struct triggers *t)
 {
-	if (g && g->config.logs && l->fd < 0) {
+	bool logs = g && (g->config.logs || g->config.denies);
+
+	if (logs && l->fd < 0) {
 		listen_to_rules(l, t);
-	} else if ((!g || !g->config.logs) && l->fd >= 0) {
+	} else if (!logs && l->fd >= 0) {
 		logbook_close(l);
 		t->log = -1;
 	}

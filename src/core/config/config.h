@@ -192,7 +192,8 @@ struct config {
 	const char *comments;		   /* one behind the other */
 	struct declared_subnet *by_subnet; /* sorted, IPv4 first, none overlapping */
 	uint32_t n_by_subnet;
-	bool logs;	 /* a policy is logged, or what egress deny stops */
+	bool logs;	 /* a policy has log */
+	bool denies;	 /* a network has egress deny: what it stops is logged */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;
