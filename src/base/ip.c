@@ -220,6 +220,16 @@ bool protocol_has_name(uint8_t number)
 	return find_protocol(number) != NULL;
 }
 
+uint8_t protocol_in_family(uint8_t number, uint8_t family)
+{
+	return number == IPPROTO_ICMP && family == 6 ? IPPROTO_ICMPV6 : number;
+}
+
+const char *protocol_common_name(uint8_t number)
+{
+	return protocol_name(number == IPPROTO_ICMPV6 ? IPPROTO_ICMP : number);
+}
+
 bool protocol_has_ports(uint8_t number)
 {
 	const struct protocol *found = find_protocol(number);

@@ -134,4 +134,7 @@ static inline bool prefix_contains(struct prefix p, struct ip ip)
 const char *protocol_name(uint8_t number); /* "tcp"; "other" if it is not in the table */
 uint8_t protocol_number(const char *name); /* 0: none of them */
 bool protocol_has_name(uint8_t number);
+/* Each family has its own "icmp": its number in packets of one, and the name that both have. */
+uint8_t protocol_in_family(uint8_t number, uint8_t family);
+const char *protocol_common_name(uint8_t number);
 bool protocol_has_ports(uint8_t number);

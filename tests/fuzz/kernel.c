@@ -36,7 +36,7 @@ static struct loaded loaded; /* what is wanted, once */
 static struct engine engine;
 static struct buf sent, told, reported;
 static const struct probe probe = {
-	.table = TRACE_TABLE "1", .proto = IPPROTO_TCP, .id = 1, .token = 0x01020304};
+	.table = TRACE_TABLE "1", .family = 4, .proto = IPPROTO_TCP, .id = 1, .token = 0x01020304};
 
 /* One message: a rule of somebody's that sends the packet into another chain. */
 static void tell_of_packet(struct buf *out)

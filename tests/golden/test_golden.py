@@ -72,7 +72,7 @@ def test_a_container_without_rules_is_an_error_that_names_those_that_have_some(t
     assert 'no rules into container "nobody", only in: ' in done.stderr and "vpn" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "two_families"])
+@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
 def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
@@ -121,8 +121,22 @@ QUESTIONS = {
 }
 
 
+# The same of a file with both families.
+IN_BOTH = {
+    "in_both_families": (["web", "db", "5432"], 0),
+    "in_one_of_both_families": (["web", "db", "5433"], 2),
+    "denied_in_both_families": (["web", "db", "22"], 2),
+    "an_echo_in_both_families": (["web", "db", "icmp"], 0),
+    "an_address_of_ipv6_in_any_spelling": (["web", "FD00:0104:0::0002", "icmp"], 0),
+    "a_container_of_ipv6_alone": (["web", "six", "80/udp"], 2),
+    "the_host_translates_ipv6": (["eth0", "host", "8443"], 0),
+}
+QUESTIONS |= IN_BOTH
+
+
 def explain(tmp_path, *words):
-    with open(f"{HERE}/diff/old.json", "rb") as f:
+    in_both = list(words[-3:]) in [asked for asked, _ in IN_BOTH.values()]
+    with open(f"{HERE}/{'explain/families' if in_both else 'diff/old'}.json", "rb") as f:
         (tmp_path / "networks.json").write_bytes(f.read())
     return subprocess.run([HARBORWALL, "explain", "-c", "networks.json", "--engine", "28", *words], cwd=tmp_path, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)
@@ -134,7 +148,9 @@ def test_explain(tmp_path, name):
     text, told = explain(tmp_path, *words), explain(tmp_path, "--json", *words)
     assert (text.returncode, told.returncode) == (status, status), text.stderr + text.stdout
     answer = json.loads(told.stdout)
-    assert f": {answer['verdict']}\n" in text.stdout and all(hop["text"] in text.stdout for hop in answer["path"])
+    assert f": {answer['verdict']}\n" in text.stdout
+    for part in (answer, answer.get("other_family", answer)):
+        assert all(hop["text"] in text.stdout for hop in part["path"])
     assert_golden(f"{HERE}/explain/{name}.txt", text.stdout)
 
 
@@ -156,14 +172,23 @@ def test_what_explain_says_to_write_opens_it(tmp_path):
         if not status or "remedy" not in answer:
             continue
         flow = answer["flow"]
-        with open(f"{HERE}/diff/old.json", encoding="utf-8") as f:
-            config = json.load(f)
+        config = json.loads((tmp_path / "networks.json").read_text())
         config["policies"].append(answer["remedy"])
         (tmp_path / "open.json").write_text(json.dumps(config))
         port = f"{flow['port']}/{flow['protocol']}" if flow["port"] else flow["protocol"]
         done = subprocess.run([HARBORWALL, "explain", "-c", "open.json", "--engine", "28", flow["source"], flow["destination"], port],
                               cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)
         assert done.returncode == 0, (words, done.stdout + done.stderr)
+
+
+def test_what_a_policy_opens_in_both_families_is_said_once(tmp_path):
+    with open(f"{HERE}/explain/families.json", encoding="utf-8") as f:
+        config = json.load(f)
+    (tmp_path / "new.json").write_text(json.dumps(config))
+    config["policies"] = [p for p in config["policies"] if p.get("proto") != "icmp"]
+    (tmp_path / "old.json").write_text(json.dumps(config))
+    done = subprocess.run([HARBORWALL, "diff", "old.json", "new.json"], cwd=tmp_path, text=True, stdout=subprocess.PIPE, timeout=20, check=False)
+    assert done.stdout == "opens   web -> db icmp  (policies[1], new.json:1)\n"
 
 
 README = f"{HERE}/../../README.md"

@@ -13,7 +13,7 @@ from talks import Talk
 
 ENGINES = [{"version": v} for v in ("20", "26", "28")]
 every_engine = pytest.mark.parametrize("lab", ENGINES, indirect=True, ids=lambda p: f"docker {p['version']}")
-BACKENDS = ["nftables"]
+BACKENDS = ["nftables", "iptables-nft"]
 
 WEB, BACK = "172.18.103", "172.18.104"
 WEB6, BACK6 = "fd18:103:", "fd18:104:"
@@ -22,16 +22,12 @@ SHOP6, TILL6, DB6 = f"{WEB6}:2", f"{WEB6}:3", f"{BACK6}:2"
 HOST_PORT, SHOPS_PORT, STRANGERS_PORT = 7070, 8081, 8082  # of the host: its own service, and two that are published
 
 
-def file(backend, egress="deny", policies=()):
+def file(egress="deny", policies=()):
     config = {"networks": {"web": {"subnet": f"{WEB}.0/24", "subnet6": f"{WEB6}:/64", "egress": egress},
                            "back": {"subnet": f"{BACK}.0/24", "subnet6": f"{BACK6}:/64"}},
               "ips": {SHOP: {"ip6": SHOP6, "container_name": "shop"}, TILL: {"ip6": TILL6, "container_name": "till"},
                       DB: {"ip6": DB6, "container_name": "db"}},
               "policies": list(policies)}
-    if backend != "nftables":
-        for entry in (*config["networks"].values(), *config["ips"].values()):
-            entry.pop("subnet6", None)
-            entry.pop("ip6", None)
     return config
 
 
@@ -39,12 +35,12 @@ class World:
     """The shop's port is published by its own network, the stranger's by another one, which no file knows."""
 
     def __init__(self, bed, backend):
-        self.bed, self.backend, self.six = bed, backend, backend == "nftables"
+        self.bed, self.backend = bed, backend
         bed.env["HARBORWALL_BACKEND"] = backend
         docker = bed.docker
-        docker.create_network("web", f"{WEB}.0/24", f"{WEB}.1", subnet6=f"{WEB6}:/64" if self.six else None)
+        docker.create_network("web", f"{WEB}.0/24", f"{WEB}.1", subnet6=f"{WEB6}:/64")
         docker.create_network("elsewhere", "172.30.5.0/24")
-        docker.create("shop", network="web", ip=SHOP, ip6=SHOP6 if self.six else None, publish={str(SHOPS_PORT): 80})
+        docker.create("shop", network="web", ip=SHOP, ip6=SHOP6, publish={str(SHOPS_PORT): 80})
         docker.create("stranger", network="elsewhere", publish={str(STRANGERS_PORT): 80})
         for name in ("till", "db"):
             docker.create(name)
@@ -53,7 +49,7 @@ class World:
         bed.prober.agent("host").do("serve", tcp=[HOST_PORT], udp=[HOST_PORT], sctp=[])
 
     def apply(self, egress="deny", policies=()):
-        self.bed.write(file(self.backend, egress, policies))
+        self.bed.write(file(egress, policies))
         self.bed.apply()
 
     def open(self, asked):
@@ -78,9 +74,8 @@ class World:
         """What Docker leaves open: to the outside, and to the host by each of its addresses."""
         out = [(who, beds.PEER_IP, proto, port) for proto, port in (("tcp", 80), ("tcp", 81), ("udp", 53))]
         hosts = [beds.HOST_IP, f"{WEB}.1", f"{BACK}.1"]
-        if self.six:
-            out += [(who, beds.PEER_IP6, "tcp", 80), (who, beds.PEER_IP6, "udp", 53)]
-            hosts += [beds.HOST_IP6, f"{WEB6}:1", f"{BACK6}:1"]
+        out += [(who, beds.PEER_IP6, "tcp", 80), (who, beds.PEER_IP6, "udp", 53)]
+        hosts += [beds.HOST_IP6, f"{WEB6}:1", f"{BACK6}:1"]
         return out + [(who, ip, proto, HOST_PORT) for ip in hosts for proto in ("tcp", "udp")]
 
     def published(self):
@@ -92,13 +87,10 @@ class World:
         ways = [("till", SHOP, "tcp", 80), ("shop", TILL, "udp", 53), ("host", SHOP, "tcp", 80), ("peer", SHOP, "tcp", 443),
                 ("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("db", SHOP, "tcp", 443), ("db", beds.PEER_IP, "tcp", 80),
                 ("db", f"{BACK}.1", "tcp", HOST_PORT)]
-        if self.six:
-            ways += [("till", SHOP6, "tcp", 80), ("host", SHOP6, "tcp", 80), ("peer", SHOP6, "tcp", 443), ("db", SHOP6, "tcp", 443)]
-        return ways
+        return [*ways, ("till", SHOP6, "tcp", 80), ("host", SHOP6, "tcp", 80), ("peer", SHOP6, "tcp", 443), ("db", SHOP6, "tcp", 443)]
 
 
-SOURCES = {"selector": "shop", "from": [beds.OUTSIDE, "db"], "port": 443}
-SOURCES6 = {"selector": "shop", "from": [beds.OUTSIDE, beds.OUTSIDE6, "db"], "port": 443}
+INWARDS = {"selector": "shop", "from": [beds.OUTSIDE, beds.OUTSIDE6, "db"], "port": 443}
 
 
 @pytest.fixture
@@ -111,35 +103,43 @@ def each(backends):
     return pytest.mark.parametrize("world", backends, indirect=True)
 
 
+@each(["iptables-legacy"])
+@pytest.mark.parametrize("lab", [{"version": "28", "legacy": True}], indirect=True, ids=["docker 28, legacy"])
+def test_the_same_in_iptables_legacy(world):
+    close_and_open(world)
+
+
 @each(BACKENDS)
 @every_engine
 def test_every_way_out_is_closed_and_each_policy_opens_its_own(world):
-    inwards = SOURCES6 if world.six else SOURCES
-    world.apply("open", [inwards])
+    close_and_open(world)
+
+
+def close_and_open(world):
+    world.apply("open", [INWARDS])
     for who in ("shop", "till"):
         world.assert_open(world.ways_out(who))
     world.assert_open(world.within())
     published = world.published()
     assert ("till", beds.HOST_IP, "tcp", SHOPS_PORT) in published, "a hairpin"
 
-    world.apply("deny", [inwards])
+    world.apply("deny", [INWARDS])
     for who in ("shop", "till"):
         world.assert_closed(world.ways_out(who))
     world.assert_closed(published)
     world.assert_open(world.within())
     assert world.bed.harborwall("plan").returncode == 0, "and nothing is left to do"
 
-    world.apply("deny", [inwards, {"selector": "shop", "to": [beds.PEER_IP, beds.PEER_IP6] if world.six else beds.PEER_IP, "port": 80},
+    world.apply("deny", [INWARDS, {"selector": "shop", "to": [beds.PEER_IP, beds.PEER_IP6], "port": 80},
                          {"selector": "shop", "to": "db", "port": 80}, {"selector": "db", "from": "till", "port": 443},
                          {"selector": "web", "to": "any", "port": 53, "proto": "udp"},
                          {"selector": "till", "to": ["host"], "port": [HOST_PORT, SHOPS_PORT]}])
     opened = [("shop", beds.PEER_IP, "tcp", 80), ("shop", DB, "tcp", 80), ("till", DB, "tcp", 443),
               *((who, beds.PEER_IP, "udp", 53) for who in ("shop", "till")), ("till", beds.HOST_IP, "tcp", SHOPS_PORT),
               *(("till", ip, "tcp", HOST_PORT) for ip in (beds.HOST_IP, f"{WEB}.1", f"{BACK}.1"))]
-    if world.six:
-        opened += [("shop", beds.PEER_IP6, "tcp", 80), ("shop", DB6, "tcp", 80), ("till", DB6, "tcp", 443),
-                   *((who, beds.PEER_IP6, "udp", 53) for who in ("shop", "till")),
-                   *(("till", ip, "tcp", HOST_PORT) for ip in (beds.HOST_IP6, f"{WEB6}:1", f"{BACK6}:1"))]
+    opened += [("shop", beds.PEER_IP6, "tcp", 80), ("shop", DB6, "tcp", 80), ("till", DB6, "tcp", 443),
+               *((who, beds.PEER_IP6, "udp", 53) for who in ("shop", "till")),
+               *(("till", ip, "tcp", HOST_PORT) for ip in (beds.HOST_IP6, f"{WEB6}:1", f"{BACK6}:1"))]
     world.assert_open(opened)
     rest = [*world.ways_out("shop"), *world.ways_out("till"), *published,
             ("till", DB, "tcp", 80), ("shop", DB, "tcp", 443), ("till", DB, "udp", 53)]
@@ -182,9 +182,8 @@ def test_nobody_gets_out_by_an_address_that_is_not_his(world):
     honest = [("shop", SHOP, beds.PEER_IP, "udp", 53, "peer"), ("shop", SHOP, DB, "udp", 53, "db")]
     thieves = [("till", source, ip, "udp", 53, target) for ip, target in ((beds.PEER_IP, "peer"), (DB, "db"))
                for source in (TILL, DB, f"{BACK}.77", "10.9.9.9", beds.PEER_IP, f"{beds.PEER_IP}2", f"{WEB}.1", beds.HOST_IP)]
-    if world.six:
-        thieves += [("till", source, ip, "udp", 53, target) for ip, target in ((beds.PEER_IP6, "peer"), (DB6, "db"))
-                    for source in (TILL6, DB6, "2001:db8:ff::9", beds.PEER_IP6)]
+    thieves += [("till", source, ip, "udp", 53, target) for ip, target in ((beds.PEER_IP6, "peer"), (DB6, "db"))
+                for source in (TILL6, DB6, "2001:db8:ff::9", beds.PEER_IP6)]
     got = set(world.bed.prober.spoof(honest + thieves))
     assert got == set(honest), f"got out: {sorted(got - set(honest))}; stayed: {sorted(set(honest) - got)}"
     # an address of his own choice, on the interface
@@ -223,14 +222,14 @@ def test_the_hosts_link_local_address_is_closed_and_neighbours_are_found(world):
 def test_connections_end_that_egress_deny_revokes_and_those_of_policies_live(world):
     bed = world.bed
     ways = [("till", "peer", beds.PEER_IP), ("till", "host", f"{WEB}.1"), ("till", "host", beds.HOST_IP)]
-    if world.six:
-        ways += [("till", "peer", beds.PEER_IP6), ("till", "host", f"{WEB6}:1")]
+    ways += [("till", "peer", beds.PEER_IP6), ("till", "host", f"{WEB6}:1")]
     revoked = [Talk(bed, proto, client, server, ip, 7200 + i) for i, (client, server, ip) in enumerate(ways) for proto in ("tcp", "udp")
                if (ip, proto) != (beds.HOST_IP, "udp")]  # its server answers from another address
     living = [Talk(bed, "tcp", "till", "shop", SHOP, 7300), Talk(bed, "tcp", "host", "till", TILL, 7301), Talk(bed, "tcp", "shop", "peer", beds.PEER_IP, 7302),
               Talk(bed, "udp", "shop", "peer", beds.PEER_IP, 7303), Talk(bed, "tcp", "shop", "host", f"{WEB}.1", 7304),
               Talk(bed, "tcp", "db", "peer", beds.PEER_IP, 7305)]
     talks.assert_stand(revoked + living)
+    datagrams = [t for t in revoked if " udp/" in t.name and "-> host" in t.name]
     kept = [{"selector": "shop", "to": beds.PEER_IP, "port": [7302, 7303], "proto": ["tcp", "udp"]}, {"selector": "shop", "to": "host", "port": 7304}]
     world.apply("deny", kept)
     ended = time.monotonic()
@@ -245,6 +244,9 @@ def test_connections_end_that_egress_deny_revokes_and_those_of_policies_live(wor
     gone, stay = [living[2], living[3], living[4]], [living[0], living[1], living[5]]
     assert not [(t.name, t.heard(ended + 0.5)) for t in gone if t.heard(ended + 0.5)[0]]
     assert all(t.lives() for t in stay), [(t.name, t.heard(ended)) for t in stay]
+    # what goes on asking from one port is heard again when it may
+    world.apply("open")
+    assert datagrams and all(t.lives() for t in datagrams), [(t.name, t.heard(ended)) for t in datagrams]
 
 
 @each(BACKENDS)

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "core/compile/compile.h"
 #include "core/reach/diff.h"
+#include "core/reach/idle.h"
 #include "core/reach/words.h"
 #include "unit/test.h"
 
@@ -614,6 +615,136 @@ TEST(two_files_differ_exactly_if_some_flow_does)
 	assert_true(pairs.differ > n / 20 && pairs.same > n / 20);
 }
 
+/* --- policies that change nothing --- */
+
+static bool same_flows(struct arena *a, struct reach_pool *pool, const struct compiled *before,
+		       const struct file *file)
+{
+	struct compiled after;
+	change_list changes = {0};
+
+	assert_true(load(&after, a, pool, file));
+	assert_true(reach_diff(&changes, a, &before->reach, &after.reach));
+	return !changes.n;
+}
+
+static struct file without(const struct file *file, uint32_t policy)
+{
+	struct file rest = *file;
+
+	rest.n--;
+	for (uint32_t i = policy; i < rest.n; i++)
+		rest.policies[i] = file->policies[i + 1];
+	return rest;
+}
+
+/* It adds something to the policies before it. */
+static bool adds(struct arena *a, struct reach_pool *pool, const struct file *file, uint32_t policy)
+{
+	struct file with = *file, rest = *file;
+	struct compiled c;
+
+	with.n = policy + 1;
+	rest.n = policy;
+	assert_true(load(&c, a, pool, &with));
+	return !same_flows(a, pool, &c, &rest);
+}
+
+struct idles {
+	uint32_t told[IDLE_NEVER + 1], useful, covered_by_later;
+};
+
+static void find_idle(struct idle_list *idle, struct arena *a, const struct compiled *c)
+{
+	idle->found = arena_array(a, bool, POLICIES);
+	reach_idle(idle, a, &c->reach);
+	resolve_idle(idle, a, &c->config, &c->resolution);
+}
+
+/*
+ * Of those that are left each is of use, but for those that later ones have, too: of these only the
+ * ones with the same ends are told.
+ */
+static void check_useful(struct idles *idles, const struct file *file)
+{
+	for (uint32_t i = 0; i < file->n; i++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct reach_pool pool;
+		struct compiled c;
+		struct file rest = without(file, i);
+		const struct policy *p;
+
+		reach_pool_init(&pool, &a);
+		assert_true(load(&c, &a, &pool, file));
+		p = &c.config.policies.items[i];
+		if (!same_flows(&a, &pool, &c, &rest))
+			idles->useful++;
+		else if (resolved_policy(&c.resolution, &c.config, p).waiting)
+			continue;
+		else if (p->nat == NAT_DNAT || adds(&a, &pool, file, i))
+			idles->covered_by_later++;
+		else
+			fail_msg("policies[%u] is of no use, and not told: %s", i,
+				 file->policies[i]);
+	}
+}
+
+static void check_idle(struct idles *idles, const struct file *file)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct reach_pool pool;
+	struct compiled c;
+	struct idle_list idle = {0};
+	struct file rest = *file;
+
+	reach_pool_init(&pool, &a);
+	if (!load(&c, &a, &pool, file))
+		return;
+	find_idle(&idle, &a, &c);
+	list_each (i, &idle.list) {
+		idles->told[i->kind]++;
+		if (i->kind == IDLE_TAKEN) /* its target may get something all the same */
+			idle.found[i->policy] = false;
+	}
+	rest.n = 0;
+	for (uint32_t i = 0; i < file->n; i++)
+		if (!idle.found[i])
+			rest.policies[rest.n++] = file->policies[i];
+	if (!same_flows(&a, &pool, &c, &rest)) {
+		AUTO_BUF struct buf out = {0};
+
+		print_file(&out, file);
+		list_each (i, &idle.list)
+			buf_printf(&out, "told: policies[%u], by %u others, policies[%u]\n",
+				   i->policy, i->n_by, i->by[0]);
+		fputs(buf_text(&out), stderr);
+		fail_msg("without those that are told, a flow differs");
+	}
+	check_useful(idles, &rest);
+}
+
+TEST(without_the_policies_that_are_told_every_flow_is_the_same)
+{
+	uint32_t n = number_of("REACH_PAIRS", ROUNDS);
+	struct idles idles = {0};
+
+	seed = number_of("REACH_SEED", 7);
+	for (uint32_t round = 0; round < n; round++) {
+		AUTO_RELEASE struct arena a = {0};
+		struct file file;
+
+		random_file(&file, &a);
+		check_idle(&idles, &file);
+	}
+	print_message("# figures: idle: %u the same, %u covered, %u taken, %u never; of the others "
+		      "%u are of use, %u are covered by later ones\n",
+		      idles.told[IDLE_SAME], idles.told[IDLE_COVERED], idles.told[IDLE_TAKEN],
+		      idles.told[IDLE_NEVER], idles.useful, idles.covered_by_later);
+	assert_true(idles.told[IDLE_SAME] && idles.told[IDLE_COVERED] && idles.told[IDLE_TAKEN] &&
+		    idles.told[IDLE_NEVER]);
+	assert_true(idles.covered_by_later * 20 < idles.useful);
+}
+
 /* --- words --- */
 
 static const char *words(struct arena *a, struct file *before, struct file *after)
@@ -670,6 +801,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_flow_is_what_the_first_of_the_compiled_flows_says),
 		cmocka_unit_test(two_files_differ_exactly_if_some_flow_does),
+		cmocka_unit_test(without_the_policies_that_are_told_every_flow_is_the_same),
 		cmocka_unit_test(what_opens_and_closes_is_said_as_the_file_calls_it),
 		cmocka_unit_test(
 			containers_that_are_kept_apart_and_let_through_by_policies_are_no_difference),

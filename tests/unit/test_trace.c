@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A packet that is followed: what it is, what the kernel (6.18) said of one, and what that means.
  */
+#include "core/nft/message.h"
+#include "core/nft/nlattr.h"
 #include "core/reach/traced.h"
 #include "unit/test.h"
 
@@ -62,6 +64,7 @@ static const char *const recorded[] = {
 	"d4c1b3d41d000200444f434b45522d49534f4c4154494f4e2d53544147452d32000000000b000100"
 	"66696c74657200000c00030000000000000000210c0005000800010000000000"};
 static const struct probe recorded_probe = {.table = "harborwall_trace3048022214",
+					    .family = 4,
 					    .proto = IPPROTO_TCP,
 					    .id = 0xccad,
 					    .token = 0x244a94df};
@@ -226,6 +229,82 @@ TEST(packets_say_what_they_are_asked_to_with_right_sums)
 	}
 }
 
+/* RFC 8200 §8.1: in IPv6 all of them count addresses, length and protocol. */
+TEST(packets_of_ipv6_have_right_sums_and_say_who_they_are)
+{
+	static const uint8_t kinds[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6};
+	struct probe_flow flow = {.sport = 40001, .dport = 80};
+
+	assert_true(ip_parse(&flow.src, "fd18:104::3") && ip_parse(&flow.dst, "2001:db8::103:2"));
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		AUTO_BUF struct buf b = {0}, body = {0};
+		const struct probe probe = {
+			.family = 6, .proto = kinds[i], .id = 0x1234, .token = 0xabcd1234};
+		size_t at = 40 + probe_token_offset(probe.proto);
+		uint16_t more[] = {0, 0, 0, htobe16(probe.proto)};
+
+		probe_packet(&b, &probe, &flow);
+		assert_int_equal(word_at(&b, 0), 0x6000);
+		assert_int_equal(word_at(&b, 2), 0x1234);
+		assert_int_equal(word_at(&b, 4), b.len - 40);
+		assert_int_equal(b.data[6], kinds[i]);
+		assert_memory_equal(b.data + 8, flow.src.bytes, 16);
+		assert_memory_equal(b.data + 24, flow.dst.bytes, 16);
+		assert_int_equal((uint32_t)word_at(&b, at) << 16 | word_at(&b, at + 2), 0xabcd1234);
+		buf_add(&body, b.data + 8, b.len - 8);
+		more[1] = htobe16((uint16_t)(b.len - 40));
+		buf_add(&body, more, sizeof(more));
+		assert_int_equal(summed(&body, 0, body.len), 0xffff);
+	}
+}
+
+/* As the kernel tells of a packet in one of our chains: with its headers. */
+static void tell(struct buf *out, const struct probe *probe, const struct probe_flow *flow,
+		 const char *chain)
+{
+	AUTO_BUF struct buf packet = {0};
+	size_t header = probe->family == 6 ? 40 : 20,
+	       message = nlmsg_begin(out, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE, 0, 0,
+				     NFPROTO_INET, 0);
+
+	probe_packet(&packet, probe, flow);
+	nla_be32(out, NFTA_TRACE_TYPE, NFT_TRACETYPE_POLICY);
+	nla_be32(out, NFTA_TRACE_ID, 7);
+	nla_text(out, NFTA_TRACE_TABLE, "harborwall_trace1");
+	nla_text(out, NFTA_TRACE_CHAIN, chain);
+	nla_bytes(out, NFTA_TRACE_NETWORK_HEADER, packet.data, header);
+	nla_bytes(out, NFTA_TRACE_TRANSPORT_HEADER, packet.data + header, 12);
+	nlmsg_end(out, message);
+}
+
+TEST(a_packet_of_ipv6_is_known_by_its_label_and_token_in_its_own_family_alone)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct probe_flow flow = {.sport = 7, .dport = 0};
+	const struct probe probe = {.table = "harborwall_trace1",
+				    .family = 6,
+				    .proto = IPPROTO_ICMPV6,
+				    .id = 0x1234,
+				    .token = 5},
+			   others[] = {{"harborwall_trace1", 6, IPPROTO_ICMPV6, 0x1235, 5},
+				       {"harborwall_trace1", 6, IPPROTO_ICMPV6, 0x1234, 6},
+				       {"harborwall_trace1", 6, IPPROTO_UDP, 0x1234, 5},
+				       {"harborwall_trace1", 4, IPPROTO_ICMPV6, 0x1234, 5}};
+	AUTO_BUF struct buf told = {0};
+	struct trace t = {0};
+
+	assert_true(ip_parse(&flow.src, "fd18:104::3") && ip_parse(&flow.dst, "fd18:103::2"));
+	tell(&told, &probe, &flow, "postrouting-end");
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		trace_take(&t, &a, &others[i], told.data);
+	assert_int_equal(t.place, TRACE_NOWHERE);
+	trace_take(&t, &a, &probe, told.data);
+	assert_int_equal(t.place, TRACE_LEFT);
+	assert_string_equal(ip_format(t.src).s, "fd18:104::3");
+	assert_string_equal(ip_format(t.dst).s, "fd18:103::2");
+	assert_int_equal(t.port, 0);
+}
+
 /* The sum was made by another program (RFC 9260, CRC32c). */
 TEST(the_sum_of_an_init_is_the_one_that_others_make)
 {
@@ -361,6 +440,9 @@ int main(void)
 		cmocka_unit_test(what_is_said_of_other_packets_counts_for_nothing),
 		cmocka_unit_test(a_message_that_ends_anywhere_or_lies_is_no_harm),
 		cmocka_unit_test(packets_say_what_they_are_asked_to_with_right_sums),
+		cmocka_unit_test(packets_of_ipv6_have_right_sums_and_say_who_they_are),
+		cmocka_unit_test(
+			a_packet_of_ipv6_is_known_by_its_label_and_token_in_its_own_family_alone),
 		cmocka_unit_test(the_sum_of_an_init_is_the_one_that_others_make),
 		cmocka_unit_test(
 			a_packet_passed_if_it_came_to_the_end_and_the_prediction_is_about_the_host),

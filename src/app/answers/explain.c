@@ -8,15 +8,22 @@
 #include "app/console/verbs.h"
 #include "core/reach/question.h"
 
-static bool ask_kernel(struct look *look, struct explanation *told, struct traced *traced,
-		       struct error *err)
+/* In each family that was asked about, with a packet of its own. */
+static bool ask_kernel(struct look *look, struct explanation *told,
+		       struct traced traced[N_FAMILIES], struct error *err)
 {
 	if (!look->options->packet)
 		return true;
-	told->traced = traced;
-	return packet_is_possible(look, "--packet", err) &&
-	       packet_send(traced, look, &told->flow, told->query->borrowed, err) &&
-	       packet_read_rules(traced, look, err);
+	if (!packet_is_possible(look, "--packet", err))
+		return false;
+	for (uint32_t i = 0; i < told->n; i++) {
+		told->parts[i].traced = &traced[i];
+		if (!packet_send(&traced[i], look, &told->parts[i].flow, told->query->borrowed,
+				 err) ||
+		    !packet_read_rules(&traced[i], look, err))
+			return false;
+	}
+	return true;
 }
 
 /* --in: a source counts only where it is at home, and this asks what becomes of it elsewhere. */
@@ -43,7 +50,7 @@ static int answer(struct look *look, struct error *err)
 	struct traffic match;
 	struct reach_query query = {.matches = &match, .n_matches = 1};
 	struct explanation told;
-	struct traced traced;
+	struct traced traced[N_FAMILIES];
 
 	if (!look_end(look, &query.from, words[0], err) ||
 	    !look_end(look, &query.to, words[1], err) || !question_traffic(&match, words[2], err) ||
@@ -55,7 +62,7 @@ static int answer(struct look *look, struct error *err)
 			  "they have no addresses, or no route from one to the other");
 		return EXIT_FAILED;
 	}
-	if (!ask_kernel(look, &told, &traced, err))
+	if (!ask_kernel(look, &told, traced, err))
 		return say_failed(err);
 	if (look->options->json)
 		explain_print_json(&out, &told);

@@ -29,7 +29,7 @@ static bool has_address(const struct engine_container *c, const struct engine *e
 		const struct engine_network *network = engine_find_network(engine, e->network);
 
 		/* macvlan and the like do not pass this host */
-		if (ip_equal(e->ip, ip) && network && network->bridge)
+		if ((ip_equal(e->ip, ip) || ip_equal(e->ip6, ip)) && network && network->bridge)
 			return true;
 	}
 	return false;
@@ -69,10 +69,10 @@ static const struct engine_container *borrower(struct trying *t)
 	list_each (c, &engine->containers)
 		list_each (e, &c->endpoints) {
 			const struct engine_network *n = engine_find_network(engine, e->network);
+			struct ip own = t->flow->src.family == 6 ? e->ip6 : e->ip;
 
-			if (c->running && e->ip.family == 4 && n && n->bridge &&
-			    !strcmp(n->bridge, in)) {
-				t->borrower = e->ip;
+			if (c->running && own.family && n && n->bridge && !strcmp(n->bridge, in)) {
+				t->borrower = own;
 				return c;
 			}
 		}
@@ -88,8 +88,12 @@ static void find_borrower(struct trying *t)
 		t->from = known_namespace(t->world, c->name);
 	}
 	if (!t->from)
-		t->traced->unsent = "no running container sits on that interface, or its "
-				    "namespace can't be entered";
+		t->traced->unsent =
+			arena_printf(t->a,
+				     "no running container with an address of IPv%u sits "
+				     "on that interface, or its namespace can't be "
+				     "entered",
+				     t->flow->src.family);
 }
 
 static void find_sender(struct trying *t)
@@ -129,7 +133,7 @@ static struct ip destination(const struct trying *t)
 
 	if (t->flow->dst.family || network == NONE)
 		return t->flow->dst;
-	return t->reach->config->networks.items[network].gateway;
+	return t->reach->config->networks.items[network].ipam[ip_family(t->flow->src)].gateway;
 }
 
 /* Both ends sit on one network: the packet may stay within its bridge. */
@@ -151,8 +155,9 @@ static bool send_it(struct trying *t, struct error *err)
 		.flow = {.src = t->flow->src, .dst = destination(t), .dport = t->flow->port},
 		.borrower = t->borrower};
 
-	if (p.flow.dst.family != 4 || !probe_token_offset(p.probe.proto)) {
-		traced->unsent = "it needs an IPv4 destination, and tcp, udp, sctp or icmp";
+	if (!p.flow.dst.family || !probe_token_offset(p.probe.proto)) {
+		traced->unsent = "it needs a destination with an address, and tcp, udp, sctp or "
+				 "icmp";
 		return true;
 	}
 	p.within = share_network(&t->pass->view.engine, p.flow.src, p.flow.dst);
@@ -173,13 +178,14 @@ static bool same_table(const struct trace_step *a, const struct trace_step *b)
 	return a->family == b->family && !strcmp(a->table, b->table);
 }
 
-/* iptables-nft's tables have the names of iptables' tables. */
+/* iptables-nft's tables, and those of ip6tables, have the names of iptables' tables. */
 static bool is_of_iptables(const struct trace_step *step)
 {
 	static const char *const names[] = {"filter", "nat", "mangle", "raw", "security"};
+	bool may_be = step->family == NFPROTO_IPV4 || step->family == NFPROTO_IPV6;
 
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (step->family == NFPROTO_IPV4 && !strcmp(step->table, names[i]))
+		if (may_be && !strcmp(step->table, names[i]))
 			return true;
 	return false;
 }
@@ -243,7 +249,8 @@ static const char *saved_rules(struct trying *t)
 
 	list_each (step, &t->traced->trace.steps)
 		if (is_of_iptables(step))
-			return iptables_save(&save, &t->world->host, VARIANT_NFT, 4, &none)
+			return iptables_save(&save, &t->world->host, VARIANT_NFT,
+					     step->family == NFPROTO_IPV6 ? 6 : 4, &none)
 				       ? arena_strdup(t->a, buf_text(&save))
 				       : NULL;
 	return NULL;
@@ -272,6 +279,11 @@ bool packet_is_possible(const struct look *look, const char *option, struct erro
 					       : "run as root, on a host whose state can be read");
 }
 
+static bool has_legacy_rules(const struct view *view, uint8_t family)
+{
+	return family == 6 ? *view->save6 || *view->save6_raw : *view->save || *view->save_raw;
+}
+
 static struct trying trying_of(struct traced *traced, struct look *look)
 {
 	return (struct trying){.traced = traced,
@@ -287,7 +299,7 @@ bool packet_send(struct traced *traced, struct look *look, const struct reach_fl
 	const struct view *view = &look->pass.view;
 	struct trying t = trying_of(traced, look);
 
-	*traced = (struct traced){.legacy = *view->save || *view->save_raw,
+	*traced = (struct traced){.legacy = has_legacy_rules(view, flow->dst.family),
 				  .drifted = look->pass.plan.steps.n > 0};
 	t.flow = flow;
 	if (borrowed)

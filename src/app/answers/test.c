@@ -152,7 +152,7 @@ static void print_try_json(struct buf *out, struct testing *t, const struct test
 	buf_json_member(out, ", ", "source", flow->src.family ? ip_format(flow->src).s : "host");
 	buf_json_member(out, ", ", "destination",
 			flow->dst.family ? ip_format(flow->dst).s : "host");
-	buf_json_member(out, ", ", "protocol", protocol_name(flow->proto));
+	buf_json_member(out, ", ", "protocol", protocol_common_name(flow->proto));
 	buf_printf(out, ", \"port\": %u, \"answer\": \"%s\", \"expected\": \"%s\"", flow->port,
 		   try->path.allowed ? "open" : "closed",
 		   traced_verdicts[traced_expected(&try->path)]);

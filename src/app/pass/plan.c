@@ -7,6 +7,7 @@
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
+#include "core/reach/idle.h"
 #include "core/reach/tests.h"
 
 #include <string.h>
@@ -17,16 +18,16 @@ enum {
 	FIRST_WITHOUT_RETURN = 28
 }; /* Docker Engine */
 
-static void decode(struct generation *g, const char *path, const struct texts *texts)
+static void decode(struct generation *g, struct config_text *kept, const char *path,
+		   const struct texts *texts)
 {
-	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	struct moment start = timing_start();
 	list_files files = {0};
 
-	if (config_parse(&kept, &g->diags, buf_text(&texts->bytes), texts->len)) {
+	if (config_parse(kept, &g->diags, buf_text(&texts->bytes), texts->len)) {
 		texts_lists(&files, &g->arena, texts, path);
 		/* counts findings beside the diagnostics */
-		(void)!config_decode_parsed(&g->config, &kept, &g->diags, &g->arena, path, &files);
+		(void)!config_decode_parsed(&g->config, kept, &g->diags, &g->arena, path, &files);
 	}
 	g->config.file = path;
 	g->config.digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
@@ -35,7 +36,7 @@ static void decode(struct generation *g, const char *path, const struct texts *t
 		return;
 	/* resolve a file with errors, too: all errors are reported at once */
 	start = timing_start();
-	resolve(&g->resolution, &g->diags, &g->arena, &g->config, &kept);
+	resolve(&g->resolution, &g->diags, &g->arena, &g->config, kept);
 	timing_stop("resolve", start);
 }
 
@@ -70,84 +71,36 @@ static void run_tests(struct generation *g, const struct tested *tested)
 	}
 }
 
-/* A finding is about this policy or a field of it. */
-static bool has_warning(const struct generation *g, const char *path)
-{
-	size_t len = strlen(path);
-
-	list_each (diag, &g->diags.list)
-		if (!strncmp(diag->path, path, len) && diag->severity == SEVERITY_WARNING)
-			return true;
-	return false;
-}
-
-/* Where a search in the text has got to. */
-struct line {
-	size_t at;
-	uint32_t number; /* from 1 */
-};
-
-/* Moves forward to a line; returns where its text begins. */
-static size_t go_to_line(struct line *line, const struct texts *texts, uint32_t number)
-{
-	const char *text = buf_text(&texts->bytes);
-
-	for (; line->number < number && line->at < texts->len; line->number++)
-		line->at += strcspn(text + line->at, "\n") + 1;
-	return line->at + strspn(text + line->at, " \t");
-}
-
-enum { MOST_DEAD = 100 };
-
-static void name_dead(struct generation *g, const struct tested *tested, const struct texts *texts)
-{
-	AUTO_RELEASE struct arena a = {0};
-	bool *dead = arena_array(&a, bool, g->config.policies.n);
-	struct line line = {.number = 1};
-	uint32_t said = 0;
-
-	reach_dead(dead, &a, &tested->reach);
-	for (uint32_t i = 0; i < g->config.policies.n && said < MOST_DEAD; i++) {
-		const char *path;
-
-		if (!dead[i])
-			continue;
-		path = arena_printf(&g->arena, "policies[%u]", i);
-		if (has_warning(g, path))
-			continue;
-		diag_add(&g->diags, SEVERITY_WARNING,
-			 go_to_line(&line, texts, g->config.policies.items[i].line), path,
-			 g->config.policies.items[i].iface
-				 ? "no effect: earlier policies admit all of it, or nothing of "
-				   "\"from\" comes in by \"iface\"; remove it"
-				 : "no effect: earlier policies admit all of it, or its two ends "
-				   "cannot reach each other; remove it");
-		said++;
-	}
-}
-
 enum care { AS_IT_IS, WITH_TESTS, WITH_WARNINGS };
 
-static void look_closer(struct generation *g, const struct texts *texts, enum care care)
+static void look_closer(struct generation *g, struct config_text *kept, enum care care)
 {
 	AUTO_RELEASE struct arena a = {0};
+	struct idle_list idle = {.found = arena_array(&a, bool, g->config.policies.n)};
+	bool tests = care != AS_IT_IS && g->config.tests.n;
 	struct tested tested;
 
-	if (g->diags.n_errors || care == AS_IT_IS || (care == WITH_TESTS && !g->config.tests.n))
+	if (!g->config.resolvable)
 		return;
-	generation_reach(&tested, &a, g);
-	run_tests(g, &tested);
-	if (care == WITH_WARNINGS)
-		name_dead(g, &tested, texts);
+	if (!g->diags.n_errors && (tests || care == WITH_WARNINGS)) {
+		generation_reach(&tested, &a, g);
+		run_tests(g, &tested);
+		if (care == WITH_WARNINGS)
+			reach_idle(&idle, &a, &tested.reach);
+	}
+	resolve_idle(&idle, &a, &g->config, &g->resolution);
+	idle_warn(&idle, &g->diags, &g->config, kept);
 }
 
 static bool load(struct generation *g, const char *path, const struct texts *texts, enum care care,
 		 struct error *err)
 {
+	AUTO_CONFIG_TEXT struct config_text kept = {0};
+
 	*g = (struct generation){0};
 	g->diags.arena = &g->arena;
-	decode(g, path, texts);
-	look_closer(g, texts, care);
+	decode(g, &kept, path, texts);
+	look_closer(g, &kept, care);
 	diags_place(&g->diags, buf_text(&texts->bytes), texts->len);
 	if (g->diags.n_errors)
 		return error_set(err, -1, "%s: %u error%s", path, g->diags.n_errors,

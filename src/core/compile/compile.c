@@ -410,10 +410,6 @@ static const char *why_refused(const struct compiler *c)
 	const struct grant *worst;
 	uint64_t n = ipt_count_admitted(c->host, &worst);
 
-	if (c->host->denied.n)
-		return "a network has \"egress\": \"deny\", of which the iptables backends write "
-		       "no "
-		       "rules; use the nftables backend (HARBORWALL_BACKEND=nftables)";
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)

@@ -27,14 +27,6 @@ static void find_matches(struct compiler *c, const struct policy *p)
 	}
 }
 
-/* "icmp" means each family's own. */
-static struct traffic match_in(struct traffic match, uint8_t family)
-{
-	if (family == 6 && match.proto == IPPROTO_ICMP)
-		match.proto = IPPROTO_ICMPV6;
-	return match;
-}
-
 /* They outlive the policy at hand. */
 static const struct traffic *kept_matches(struct compiler *c, uint8_t family, uint32_t *n)
 {
@@ -42,7 +34,7 @@ static const struct traffic *kept_matches(struct compiler *c, uint8_t family, ui
 
 	*n = c->matches.n;
 	for (uint32_t i = 0; i < c->matches.n; i++)
-		kept[i] = match_in(c->matches.items[i], family);
+		kept[i] = traffic_in_family(c->matches.items[i], family);
 	return kept;
 }
 
@@ -579,7 +571,7 @@ static void translate_list(struct compiler *c, const struct policy *p, struct tr
 		t.masquerade = masquerade;
 		t.list = part->n > FEW_SOURCES ? part : NULL;
 		list_each (match, &c->matches) {
-			t.match = match_in(*match, t.to.family);
+			t.match = traffic_in_family(*match, t.to.family);
 			for (uint32_t s = 0; s < part->n; s++) {
 				t.from = part->items[s].net;
 				add_translation(c, t, node);
@@ -607,7 +599,7 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to,
 					    t.origin);
 		list_each (match, &c->matches) {
-			t.match = match_in(*match, t.to.family);
+			t.match = traffic_in_family(*match, t.to.family);
 			add_translation(c, t, node);
 			if (node)
 				allow_translated(c, node, &t);
@@ -684,7 +676,7 @@ static void masquerade_family(struct compiler *c, uint32_t i, const struct resol
 		return;
 	flows->ipv6 |= family == 6;
 	list_each (match, &c->matches) {
-		m.match = match_in(*match, family);
+		m.match = traffic_in_family(*match, family);
 		*list_add(c->a, &flows->masquerades) = m;
 	}
 }

@@ -104,12 +104,20 @@ static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 	}
 }
 
+enum { PLACES = 20 }; /* finding a place costs more, the later it is in the file */
+
+static const char *place_of(const struct checker *c, uint32_t policy, uint32_t n_before)
+{
+	return n_before < PLACES ? place_of_policy(c->a, c->config->file, c->text, policy)
+				 : arena_printf(c->a, "policies[%u]", policy);
+}
+
 /* Two dnat policies that take the same packets must send them to the same target. */
 static void check_dnats(const struct checker *c)
 {
 	const struct taking *widest = NULL;
 	taking_list list = {0};
-	uint32_t said = NONE;
+	uint32_t said = NONE, n = 0;
 
 	for (uint32_t i = 0; i < c->config->policies.n; i++)
 		if (c->config->policies.items[i].nat == NAT_DNAT &&
@@ -126,9 +134,9 @@ static void check_dnats(const struct checker *c)
 
 			if (later != said)
 				error_at(c, later, "to",
-					 "policies[%u] sends the same packets to \"%s\"; remove "
-					 "one of the two",
-					 first,
+					 "%s sends the same packets to \"%s\"; remove one of the "
+					 "two",
+					 place_of(c, first, n++),
 					 config_name(c->config,
 						     c->config->policies.items[first].to));
 			said = later;

@@ -85,3 +85,12 @@ struct diag *diag_at(struct diags *d, enum severity severity, struct config_text
 	return diag_add(d, severity, text->json.nodes[node].at, path_of(d->arena, text, node), "%s",
 			message);
 }
+
+const char *place_of_policy(struct arena *a, const char *file, const struct config_text *text,
+			    uint32_t policy)
+{
+	uint32_t at = text->json.nodes[node_of_policy(text, policy, NULL)].at;
+	struct position p = position_of(text->json.text, text->len, at);
+
+	return arena_printf(a, "policies[%u] (%s:%u:%u)", policy, file, p.line, p.column);
+}

@@ -30,6 +30,9 @@ void config_text_release(struct config_text *text);
 uint32_t node_of_field(const struct config_text *text, uint32_t object, const char *field);
 /* A field of a policy; field NULL: the whole policy. */
 uint32_t node_of_policy(const struct config_text *text, uint32_t policy, const char *field);
+/* "policies[3] (networks.json:12:5)"; its cost grows with what is before it in the file. */
+const char *place_of_policy(struct arena *a, const char *file, const struct config_text *text,
+			    uint32_t policy);
 /* The key of a member, given its value. */
 static inline uint32_t node_of_key(uint32_t value)
 {

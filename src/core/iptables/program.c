@@ -7,32 +7,13 @@
  */
 #include "core/iptables/program.h"
 
-#include "core/iptables/iptables.h"
+#include "core/iptables/impl.h"
 
 #include <netinet/in.h>
 #include <string.h>
 
-/* What is admitted, as one rule says it. */
-struct admitted {
-	const struct peer *src, *dst;
-	const char *iface; /* by which it comes in; NULL: any */
-	struct traffic match;
-	uint32_t origin;
-};
-
-struct writer {
-	ipt_chains *chains;
-	struct arena *a;
-	enum variant variant;
-	uint8_t family;
-	const struct hooks *hooks;
-	bool split; /* what comes from outside is accepted behind foreign rules */
-	LIST(struct admitted) pairs;
-};
-
-/* Valid until the next one is added. */
-static struct ipt_chain *add_chain(struct writer *w, const char *table, const char *name,
-				   const char *parent)
+struct ipt_chain *ipt_add_chain(struct writer *w, const char *table, const char *name,
+				const char *parent)
 {
 	struct ipt_chain *chain = list_add(w->a, w->chains);
 
@@ -51,14 +32,14 @@ static const char *interface(struct writer *w, const char *flag, const char *nam
 	return name ? arena_printf(w->a, "%s %s ", flag, name) : "";
 }
 
-static const char *address(struct writer *w, const char *flag, struct prefix prefix)
+const char *ipt_address(struct writer *w, const char *flag, struct prefix prefix)
 {
 	if (!prefix.ip.family || !prefix.len)
 		return "";
 	return arena_printf(w->a, "%s %s ", flag, prefix_format_full(prefix).s);
 }
 
-static const char *traffic(struct writer *w, const char *flag, struct traffic match)
+const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match)
 {
 	const char *name = protocol_name(match.proto);
 
@@ -78,8 +59,7 @@ static const char *has_bits(struct writer *w, uint32_t bits)
 	return arena_printf(w->a, "-m connmark --mark 0x%x/0x%x ", bits, bits);
 }
 
-/* The connection mark says that we admitted it. */
-static const char *accept_bit(struct writer *w)
+const char *ipt_accept_bit(struct writer *w)
 {
 	return has_bits(w, w->hooks->accept);
 }
@@ -114,6 +94,10 @@ uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **wors
 		most = n > most ? n : most;
 		all += n;
 	}
+	list_each (lift, &flows->lifts)
+		all += (uint64_t)lift->from->n * lift->to->n * lift->n_matches;
+	list_each (lift, &flows->to_host)
+		all += 2 * (uint64_t)lift->from->n * lift->n_matches;
 	return all;
 }
 
@@ -146,8 +130,8 @@ static bool same_bridge(const struct flows *flows, uint32_t i, uint32_t j)
  * A source that is borrowed (of a network that it does not come from, or from a bridge where it is
  * not at home) goes one way, where several prefixes are at home on a bridge the honest the other.
  */
-static void tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
-			  const char *borrowed, const char *honest)
+void ipt_tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
+		       const char *borrowed, const char *honest)
 {
 	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-s %s ! -i %s %s",
@@ -183,9 +167,9 @@ static struct ipt_chain *let_honest_on(struct writer *w, struct ipt_chain *chain
 {
 	const char *on = arena_printf(w->a, "-g %s", next);
 
-	tell_borrowed(w, chain, flows, "-j RETURN", on);
+	ipt_tell_borrowed(w, chain, flows, "-j RETURN", on);
 	ipt_add_rule(chain, w->a, NONE, "%s", on);
-	return add_chain(w, chain->table, next, NULL);
+	return ipt_add_chain(w, chain->table, next, NULL);
 }
 
 static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
@@ -193,19 +177,19 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 	list_each (t, &flows->translations)
 		ipt_add_rule(chain, w->a, t->origin,
 			     "%s%s%s%s-m conntrack --ctstate DNAT -g " IPT_PREFIX "-ADMIT",
-			     interface(w, "-i", t->iface), address(w, "-s", t->from),
-			     address(w, "-d", prefix_of(t->to)),
-			     traffic(w, "--dport", at_target(t)));
+			     interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
+			     ipt_address(w, "-d", prefix_of(t->to)),
+			     ipt_traffic(w, "--dport", at_target(t)));
 }
 
 static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct admitted *p,
 		      bool reply, const char *verdict)
 {
 	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s%s",
-		     address(w, "-s", reply ? p->dst->net : p->src->net),
-		     address(w, "-d", reply ? p->src->net : p->dst->net),
+		     ipt_address(w, "-s", reply ? p->dst->net : p->src->net),
+		     ipt_address(w, "-d", reply ? p->src->net : p->dst->net),
 		     reply ? "" : interface(w, "-i", p->iface),
-		     traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
+		     ipt_traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
 }
 
 static void admit_allowed(struct writer *w, struct ipt_chain *chain)
@@ -215,13 +199,18 @@ static void admit_allowed(struct writer *w, struct ipt_chain *chain)
 }
 
 /* Why: accept_icmp6 in core/ruleset/program.c. */
-static void spare_icmp6(struct writer *w, struct ipt_chain *chain)
+void ipt_spare_neighbours(struct writer *w, struct ipt_chain *chain)
 {
 	static const struct icmp_types neighbours = {6, 133, 137};
 
+	icmp_rules(w, chain, &neighbours, "-j RETURN");
+}
+
+static void spare_icmp6(struct writer *w, struct ipt_chain *chain)
+{
 	for (size_t i = 0; w->family == 6 && i < n_icmp_errors; i++)
 		icmp_rules(w, chain, &icmp_errors[i], "-j RETURN");
-	icmp_rules(w, chain, &neighbours, "-j RETURN");
+	ipt_spare_neighbours(w, chain);
 }
 
 /*
@@ -234,7 +223,7 @@ static void close_networks(struct writer *w, struct ipt_chain *chain, const stru
 		return;
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN");
 	if (w->split)
-		ipt_add_rule(chain, w->a, NONE, "%s-j RETURN", accept_bit(w));
+		ipt_add_rule(chain, w->a, NONE, "%s-j RETURN", ipt_accept_bit(w));
 	spare_icmp6(w, chain);
 	ipt_add_rule(chain, w->a, NONE, "-j " IPT_PREFIX "-BORROWED");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate DNAT -j RETURN");
@@ -247,9 +236,9 @@ static void write_closed(struct writer *w, const struct flows *flows)
 
 	if (!flows->closed.n)
 		return;
-	tell_borrowed(w, add_chain(w, "filter", IPT_PREFIX "-BORROWED", NULL), flows,
-		      "-j " IPT_PREFIX "-CLOSED", "-j RETURN");
-	chain = add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
+	ipt_tell_borrowed(w, ipt_add_chain(w, "filter", IPT_PREFIX "-BORROWED", NULL), flows,
+			  "-j " IPT_PREFIX "-CLOSED", "-j RETURN");
+	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-CLOSED", NULL);
 	list_each (closed, &flows->closed) {
 		if (closed->apart)
 			ipt_add_rule(chain, w->a, NONE, "-o %s -j DROP", closed->bridge);
@@ -276,9 +265,10 @@ static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
 				? arena_printf(w->a, "--ctreplsrcport %u ", match.low)
 				: arena_printf(w->a, "--ctreplsrcport %u:%u ", match.low,
 					       match.high);
-	return arena_printf(
-		w->a, "%s%s%s%s", address(w, "--ctorigsrc", src), address(w, "--ctreplsrc", dst),
-		match.proto ? arena_printf(w->a, "--ctproto %u ", match.proto) : "", ports);
+	return arena_printf(w->a, "%s%s%s%s", ipt_address(w, "--ctorigsrc", src),
+			    ipt_address(w, "--ctreplsrc", dst),
+			    match.proto ? arena_printf(w->a, "--ctproto %u ", match.proto) : "",
+			    ports);
 }
 
 static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct admitted *p)
@@ -327,7 +317,8 @@ static struct look *look_of(struct look *looks, const struct flows *flows, const
 static struct ipt_chain *look_chain(struct writer *w, struct look *look, uint32_t network)
 {
 	if (!look->place) {
-		add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", network), NULL);
+		ipt_add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", network),
+			      NULL);
 		look->place = w->chains->n;
 	}
 	return &w->chains->items[look->place - 1];
@@ -358,7 +349,7 @@ static void write_led(struct writer *w, const struct flows *flows)
 
 	if (!flows->translations.n)
 		return;
-	chain = add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
+	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
 	list_each (t, &flows->translations)
 		ipt_add_rule(chain, w->a, t->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
 			     entry(w, t->from, prefix_of(t->to), at_target(t)));
@@ -375,7 +366,7 @@ static void write_again(struct writer *w, const struct flows *flows)
 	struct ipt_chain *chain;
 
 	write_led(w, flows);
-	chain = add_chain(w, "filter", IPT_PREFIX "-AGAIN", NULL);
+	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-AGAIN", NULL);
 	if (flows->translations.n)
 		ipt_add_rule(chain, w->a, NONE,
 			     "-m conntrack --ctstate DNAT -j " IPT_PREFIX "-LED");
@@ -395,14 +386,14 @@ static void write_again(struct writer *w, const struct flows *flows)
 static void write_admit(struct writer *w, const struct flows *flows)
 {
 	uint32_t accept = w->hooks->accept, between = w->hooks->between;
-	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
+	struct ipt_chain *chain = ipt_add_chain(w, "filter", IPT_PREFIX "-ADMIT", NULL);
 
 	ipt_add_rule(chain, w->a, NONE, "%s", set_bits(w, accept));
 	list_each (bridge, &flows->between)
 		ipt_add_rule(chain, w->a, NONE, "-i %s -j " IPT_PREFIX "-BETWEEN", *bridge);
 	if (!w->split)
 		ipt_add_rule(chain, w->a, NONE, "-j ACCEPT");
-	chain = add_chain(w, "filter", IPT_PREFIX "-BETWEEN", NULL);
+	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-BETWEEN", NULL);
 	list_each (bridge, &flows->between)
 		ipt_add_rule(chain, w->a, NONE, "-o %s %s", *bridge, set_bits(w, between));
 	if (w->split)
@@ -415,36 +406,38 @@ static void write_behind(struct writer *w)
 
 	if (!w->split)
 		return;
-	chain = add_chain(w, "filter", IPT_PREFIX "-BEHIND", "DOCKER-USER");
+	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-BEHIND", "DOCKER-USER");
 	chain->behind = true;
 	chain->n_before = w->hooks->user_end;
-	ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", accept_bit(w));
+	ipt_add_rule(chain, w->a, NONE, "%s-j ACCEPT", ipt_accept_bit(w));
 }
 
 static void write_filter(struct writer *w, const struct flows *flows)
 {
 	const char *parent = w->hooks->docker_user ? "DOCKER-USER" : "FORWARD";
-	struct ipt_chain *chain = add_chain(w, "filter", IPT_PREFIX, parent);
+	struct ipt_chain *chain = ipt_add_chain(w, "filter", IPT_PREFIX, parent);
 
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate RELATED,ESTABLISHED %s-j ACCEPT",
-		     w->split ? has_bits(w, w->hooks->between) : accept_bit(w));
+		     w->split ? has_bits(w, w->hooks->between) : ipt_accept_bit(w));
 	if (w->split)
 		ipt_add_rule(chain, w->a, NONE,
 			     "-m conntrack --ctstate RELATED,ESTABLISHED %s-j RETURN",
-			     accept_bit(w));
+			     ipt_accept_bit(w));
 	ipt_add_rule(chain, w->a, NONE,
 		     "-m conntrack --ctstate RELATED,ESTABLISHED -j " IPT_PREFIX "-AGAIN");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-SOURCE");
+	ipt_deny_egress(w, chain, flows);
 	close_networks(w, chain, flows);
-	chain = add_chain(w, "filter", IPT_PREFIX "-SOURCE", NULL);
+	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-SOURCE", NULL);
 	/* others set our bit, or an earlier packet got it by a policy that is gone */
-	ipt_add_rule(chain, w->a, NONE, "%s%s", accept_bit(w), set_bits(w, 0));
+	ipt_add_rule(chain, w->a, NONE, "%s%s", ipt_accept_bit(w), set_bits(w, 0));
 	chain = let_honest_on(w, chain, IPT_PREFIX "-FRESH", flows);
 	admit_forwarded(w, chain, flows);
 	admit_allowed(w, chain);
 	write_admit(w, flows);
 	write_again(w, flows);
 	write_closed(w, flows);
+	ipt_write_egress(w, flows);
 	write_behind(w);
 }
 
@@ -453,7 +446,7 @@ static void write_filter(struct writer *w, const struct flows *flows)
 /* Stateless: both directions of what is admitted, past Docker's drops and no further. */
 static void write_raw(struct writer *w, const struct flows *flows)
 {
-	struct ipt_chain *chain = add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
+	struct ipt_chain *chain = ipt_add_chain(w, "raw", IPT_PREFIX "-RAW", "PREROUTING");
 
 	chain->behind = !w->hooks->top;
 	chain->n_before = w->hooks->raw_end;
@@ -480,9 +473,9 @@ static const char *target(struct writer *w, const struct translation *t)
 static void translate(struct writer *w, struct ipt_chain *chain, const struct translation *t,
 		      bool host)
 {
-	const char *match = arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL ",
-					 interface(w, "-i", t->iface), address(w, "-s", t->from),
-					 traffic(w, "--dport", t->match));
+	const char *match = arena_printf(
+		w->a, "%s%s%s-m addrtype --dst-type LOCAL ", interface(w, "-i", t->iface),
+		ipt_address(w, "-s", t->from), ipt_traffic(w, "--dport", t->match));
 
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
@@ -497,7 +490,7 @@ static void write_prerouting(struct writer *w, const struct flows *flows, bool h
 
 	if (!flows->translations.n)
 		return;
-	chain = add_chain(w, "nat", IPT_PREFIX "-PRE", "PREROUTING");
+	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-PRE", "PREROUTING");
 	list_each (t, &flows->translations)
 		if (t->from.ip.family)
 			translate(w, chain, t, host);
@@ -518,8 +511,8 @@ static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
 			asked = arena_printf(w->a, "--ctorigdstport %u ", t->match.low);
 		ipt_add_rule(chain, w->a, t->origin,
 			     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-			     address(w, "-d", prefix_of(t->to)),
-			     traffic(w, "--dport", at_target(t)), asked);
+			     ipt_address(w, "-d", prefix_of(t->to)),
+			     ipt_traffic(w, "--dport", at_target(t)), asked);
 	}
 }
 
@@ -530,8 +523,8 @@ static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
 		if (subnet == flows->hairpins.items || prefix_compare(subnet[-1], *subnet) != 0)
 			ipt_add_rule(chain, w->a, NONE,
 				     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-				     address(w, "-s", *subnet), address(w, "-d", *subnet),
-				     accept_bit(w));
+				     ipt_address(w, "-s", *subnet), ipt_address(w, "-d", *subnet),
+				     ipt_accept_bit(w));
 }
 
 /* family 0: any */
@@ -547,21 +540,21 @@ static void masquerade_policies(struct writer *w, struct ipt_chain *chain,
 		for (uint32_t s = 0; s < (m->from ? m->from->n : 1); s++)
 			for (uint32_t d = 0; d < (m->to ? m->to->n : 1); d++)
 				ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
-					     address(w, "-s", net_of(m->from, s)),
-					     address(w, "-d", net_of(m->to, d)),
+					     ipt_address(w, "-s", net_of(m->from, s)),
+					     ipt_address(w, "-d", net_of(m->to, d)),
 					     interface(w, "-o", m->oface),
-					     traffic(w, "--dport", m->match));
+					     ipt_traffic(w, "--dport", m->match));
 }
 
 /* An accept ends the table, so Docker's masquerading behind it never hides who calls. */
 static void keep_sources(struct writer *w, const struct flows *flows)
 {
-	struct ipt_chain *chain = add_chain(w, "nat", IPT_PREFIX "-KEEP", NULL);
+	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-KEEP", NULL);
 
 	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-s %s -j " IPT_PREFIX "-KEPT",
 			     prefix_format_full(bound->subnet).s);
-	chain = add_chain(w, "nat", IPT_PREFIX "-KEPT", NULL);
+	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-KEPT", NULL);
 	list_each (bound, &flows->bound)
 		ipt_add_rule(chain, w->a, NONE, "-d %s -j ACCEPT",
 			     prefix_format_full(bound->subnet).s);
@@ -569,12 +562,12 @@ static void keep_sources(struct writer *w, const struct flows *flows)
 
 static void write_postrouting(struct writer *w, const struct flows *flows, bool host)
 {
-	struct ipt_chain *chain = add_chain(w, "nat", IPT_PREFIX "-POST", "POSTROUTING");
+	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-POST", "POSTROUTING");
 
 	masquerade_translated(w, chain, flows);
 	if (host) {
 		masquerade_hairpins(w, chain, flows);
-		ipt_add_rule(chain, w->a, NONE, "%s-j " IPT_PREFIX "-KEEP", accept_bit(w));
+		ipt_add_rule(chain, w->a, NONE, "%s-j " IPT_PREFIX "-KEEP", ipt_accept_bit(w));
 	}
 	masquerade_policies(w, chain, flows);
 	if (host)

@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <string.h>
@@ -32,13 +34,14 @@ static uint16_t fold(uint32_t sum)
 	return htons((uint16_t)~sum);
 }
 
-/* Of TCP and UDP: their addresses count, too. */
+/* Of TCP, UDP and all of IPv6: addresses, protocol and length count, too. */
 static uint16_t sum_of(const struct probe *probe, const struct probe_flow *flow, const void *bytes,
 		       size_t len)
 {
-	uint32_t sum = add_words((uint32_t)(probe->proto + len), flow->src.bytes, 4);
+	size_t address = ip_bits(flow->dst) / 8;
+	uint32_t sum = add_words((uint32_t)(probe->proto + len), flow->src.bytes, address);
 
-	return fold(add_words(add_words(sum, flow->dst.bytes, 4), bytes, len));
+	return fold(add_words(add_words(sum, flow->dst.bytes, address), bytes, len));
 }
 
 static uint32_t crc32c(const void *bytes, size_t len)
@@ -82,15 +85,30 @@ static void udp(struct buf *out, const struct probe *probe, const struct probe_f
 	buf_add(out, &d, sizeof(d));
 }
 
+struct echo {
+	struct icmphdr head; /* of ICMPv6 it looks the same */
+	uint32_t data;
+};
+
+static struct echo echo_of(uint8_t type, const struct probe *probe, const struct probe_flow *flow)
+{
+	return (struct echo){.head = {.type = type, .un.echo.id = htons(flow->sport)},
+			     .data = htonl(probe->token)};
+}
+
 static void icmp(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
 {
-	struct {
-		struct icmphdr head;
-		uint32_t data;
-	} e = {.head = {.type = ICMP_ECHO, .un.echo.id = htons(flow->sport)},
-	       .data = htonl(probe->token)};
+	struct echo e = echo_of(ICMP_ECHO, probe, flow);
 
 	e.head.checksum = fold(add_words(0, &e, sizeof(e)));
+	buf_add(out, &e, sizeof(e));
+}
+
+static void icmp6(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	struct echo e = echo_of(ICMPV6_ECHO_REQUEST, probe, flow);
+
+	e.head.checksum = sum_of(probe, flow, &e, sizeof(e));
 	buf_add(out, &e, sizeof(e));
 }
 
@@ -122,24 +140,49 @@ static void sctp(struct buf *out, const struct probe *probe, const struct probe_
 static const struct {
 	uint8_t proto;
 	void (*add)(struct buf *out, const struct probe *probe, const struct probe_flow *flow);
-} kinds[] = {{IPPROTO_TCP, tcp}, {IPPROTO_UDP, udp}, {IPPROTO_ICMP, icmp}, {IPPROTO_SCTP, sctp}};
+} kinds[] = {{IPPROTO_TCP, tcp},
+	     {IPPROTO_UDP, udp},
+	     {IPPROTO_ICMP, icmp},
+	     {IPPROTO_ICMPV6, icmp6},
+	     {IPPROTO_SCTP, sctp}};
 
-void probe_packet(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+static void add_header4(struct buf *out, const struct probe *probe, const struct probe_flow *flow,
+			size_t len)
 {
-	size_t begin = out->len;
 	struct iphdr ip = {.version = 4,
 			   .ihl = sizeof(ip) / 4,
+			   .tot_len = htons((uint16_t)(sizeof(ip) + len)),
 			   .id = htons(probe->id),
 			   .ttl = TTL,
 			   .protocol = probe->proto};
 
 	memcpy(&ip.saddr, flow->src.bytes, sizeof(ip.saddr));
 	memcpy(&ip.daddr, flow->dst.bytes, sizeof(ip.daddr));
+	ip.check = fold(add_words(0, &ip, sizeof(ip)));
 	buf_add(out, &ip, sizeof(ip));
+}
+
+static void add_header6(struct buf *out, const struct probe *probe, const struct probe_flow *flow,
+			size_t len)
+{
+	struct ipv6hdr ip = {.version = 6,
+			     .flow_lbl = {0, (uint8_t)(probe->id >> 8), (uint8_t)probe->id},
+			     .payload_len = htons((uint16_t)len),
+			     .nexthdr = probe->proto,
+			     .hop_limit = TTL};
+
+	memcpy(&ip.saddr, flow->src.bytes, sizeof(ip.saddr));
+	memcpy(&ip.daddr, flow->dst.bytes, sizeof(ip.daddr));
+	buf_add(out, &ip, sizeof(ip));
+}
+
+void probe_packet(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
+{
+	AUTO_BUF struct buf body = {0};
+
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)
 		if (kinds[i].proto == probe->proto)
-			kinds[i].add(out, probe, flow);
-	ip.tot_len = htons((uint16_t)(out->len - begin));
-	ip.check = fold(add_words(0, &ip, sizeof(ip)));
-	memcpy(out->data + begin, &ip, sizeof(ip));
+			kinds[i].add(&body, probe, flow);
+	(flow->dst.family == 6 ? add_header6 : add_header4)(out, probe, flow, body.len);
+	buf_add(out, body.data, body.len);
 }

@@ -9,6 +9,8 @@ struct probe_flow {
 	uint16_t sport, dport; /* of an echo: its number, and nothing */
 };
 
-/* An IPv4 packet: TCP's SYN, a datagram of four bytes, SCTP's INIT, or an echo request. Appended.
+/*
+ * A packet of the addresses' family: TCP's SYN, a datagram of four bytes, SCTP's INIT, or an echo
+ * request. Appended.
  */
 void probe_packet(struct buf *out, const struct probe *probe, const struct probe_flow *flow);

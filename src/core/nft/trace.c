@@ -10,7 +10,17 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-enum { MOST_STEPS = 4096, IP_HEADER = 20, IP_ID = 4, IP_PROTO = 9, IP_SRC = 12, IP_DST = 16 };
+enum { MOST_STEPS = 4096 };
+
+/* Where things stand in an IP header. */
+static const struct header {
+	uint8_t len, id, proto, src, dst;
+} headers[] = {[FAMILY_4] = {20, 4, 9, 12, 16}, [FAMILY_6] = {40, 2, 6, 8, 24}};
+
+static const struct header *header_of(const struct probe *probe)
+{
+	return &headers[probe->family == 6 ? FAMILY_6 : FAMILY_4];
+}
 
 const char *const trace_verdicts[] = {
 	[TRACE_CONTINUES] = "continue", [TRACE_ACCEPTS] = "accept", [TRACE_DROPS] = "drop",
@@ -25,6 +35,7 @@ uint32_t probe_token_offset(uint8_t proto)
 		return 4;
 	case IPPROTO_UDP: /* the first word of data, as of an echo */
 	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
 		return 8;
 	case IPPROTO_SCTP: /* the tag that an INIT carries */
 		return 16;
@@ -110,7 +121,7 @@ static void is_the_packet(struct buf *b, const struct probe *probe)
 
 	EXPRESSION(b, "meta", {NFTA_META_KEY, NFT_META_L4PROTO}, {NFTA_META_DREG, NFT_REG_1});
 	is_equal(b, &probe->proto, sizeof(probe->proto));
-	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, IP_ID, sizeof(id));
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, header_of(probe)->id, sizeof(id));
 	is_equal(b, &id, sizeof(id));
 	load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, probe_token_offset(probe->proto),
 		     sizeof(token));
@@ -207,11 +218,11 @@ static enum trace_verdict verdict_of(uint32_t word)
 	}
 }
 
-static struct ip ip_at(struct attrs header, size_t offset)
+static struct ip ip_at(struct attrs header, size_t offset, uint8_t family)
 {
-	struct ip ip = {.family = 4};
+	struct ip ip = {.family = family};
 
-	memcpy(ip.bytes, header.bytes + offset, sizeof(uint32_t));
+	memcpy(ip.bytes, header.bytes + offset, ip_bits(ip) / 8);
 	return ip;
 }
 
@@ -235,22 +246,24 @@ static bool is_about_it(struct trace *t, struct arena *a, const struct probe *pr
 	struct attrs ip = attr_find(attrs, NFTA_TRACE_NETWORK_HEADER);
 	struct attrs transport = attr_find(attrs, NFTA_TRACE_TRANSPORT_HEADER);
 	uint32_t id = attr_be32(attr_find(attrs, NFTA_TRACE_ID));
+	const struct header *header = header_of(probe);
 	size_t at = probe_token_offset(probe->proto);
 	uint32_t token;
 
 	if (!ip.bytes || !transport.bytes)
 		return is_known_id(t, id);
-	if (ip.len < IP_HEADER || transport.len < at + sizeof(token) ||
-	    ip.bytes[IP_PROTO] != probe->proto || be16_at(ip, IP_ID) != probe->id)
+	if (ip.len < header->len || transport.len < at + sizeof(token) ||
+	    ip.bytes[0] >> 4 != probe->family || ip.bytes[header->proto] != probe->proto ||
+	    be16_at(ip, header->id) != probe->id)
 		return false;
 	memcpy(&token, transport.bytes + at, sizeof(token));
 	if (token != htobe32(probe->token))
 		return false;
 	if (!is_known_id(t, id) && t->ids.n < MOST_STEPS)
 		*list_add(a, &t->ids) = id;
-	t->src = ip_at(ip, IP_SRC);
-	t->dst = ip_at(ip, IP_DST);
-	t->port = probe->proto == IPPROTO_ICMP ? 0 : be16_at(transport, 2);
+	t->src = ip_at(ip, header->src, probe->family);
+	t->dst = ip_at(ip, header->dst, probe->family);
+	t->port = protocol_has_ports(probe->proto) ? be16_at(transport, 2) : 0;
 	return true;
 }
 

@@ -11,12 +11,13 @@
 
 /*
  * What no other packet has, and no translation changes: TCP's sequence number, SCTP's tag, or the
- * data of UDP and of an echo; and the IP header's id.
+ * data of UDP and of an echo; and the IP header's id, or in IPv6 the end of its flow label.
  */
 struct probe {
 	const char *table; /* of its own tables, TRACE_TABLE and a number */
-	uint8_t proto;
-	uint16_t id; /* not 0: the kernel would choose another */
+	uint8_t family;	   /* 4, 6 */
+	uint8_t proto;	   /* in IPv6, of an echo: ICMPv6 */
+	uint16_t id;	   /* not 0: the kernel would choose another */
 	uint32_t token;
 };
 

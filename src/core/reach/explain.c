@@ -27,55 +27,110 @@ static bool can_be_admitted(const struct reach *reach, const struct reach_flow *
 }
 
 /* closed: nothing admits the example. */
-static enum answer judge(const struct explanation *x, bool closed)
+static enum answer judge(const struct explained *e, bool closed)
 {
-	if (closed && x->path.allowed)
+	if (closed && e->path.allowed)
 		return ANSWER_LEFT;
-	if (!closed && x->path.allowed)
+	if (!closed && e->path.allowed)
 		return ANSWER_ALLOWED;
 	/* a translation may lead where nothing admits the flow */
-	return diagram_is_empty(x->answer.open) || diagram_is_empty(x->answer.closed)
+	return diagram_is_empty(e->answer.open) || diagram_is_empty(e->answer.closed)
 		       ? ANSWER_DENIED
 		       : ANSWER_PARTLY;
+}
+
+/* False: the question matches no flow of this family. */
+static bool explain_in(struct explained *e, struct arena *a, const struct reach *reach,
+		       const struct facts *facts, const struct observed *seen,
+		       const struct reach_query *query, uint8_t family)
+{
+	struct reach_query part = *query;
+	bool closed;
+
+	*e = (struct explained){.family = family, .nearest = {NONE, NULL}};
+	part.family = family;
+	reach_query(&e->answer, reach, &part);
+	closed = reach_example(&e->flow, reach, e->answer.closed);
+	if (!closed && !reach_example(&e->flow, reach, e->answer.open))
+		return false;
+	reach_walk(&e->path, a, reach, facts, seen, &e->flow);
+	e->verdict = judge(e, closed);
+	if (!e->path.allowed && can_be_admitted(reach, &e->path.last)) {
+		e->nearest = reach_nearest(a, reach, &e->path.last);
+		e->remedy = reach_remedy(a, reach, &e->path.last);
+	}
+	return true;
+}
+
+static enum answer judge_both(const struct explained parts[N_FAMILIES])
+{
+	enum answer first = parts[0].verdict, second = parts[1].verdict;
+	bool pass = parts[0].path.allowed && parts[1].path.allowed;
+
+	if (first == second)
+		return first;
+	return pass && first != ANSWER_PARTLY && second != ANSWER_PARTLY ? ANSWER_LEFT
+									 : ANSWER_PARTLY;
 }
 
 bool explain(struct explanation *x, struct arena *a, const struct reach *reach,
 	     const struct facts *facts, const struct observed *seen,
 	     const struct reach_query *query)
 {
-	bool closed;
-
 	*x = (struct explanation){.reach = reach, .query = query};
-	reach_query(&x->answer, reach, query);
-	closed = reach_example(&x->flow, reach, x->answer.closed);
-	if (!closed && !reach_example(&x->flow, reach, x->answer.open))
+	each_family (family)
+		if (explain_in(&x->parts[x->n], a, reach, facts, seen, query, family))
+			x->n++;
+	if (!x->n)
 		return false;
-	reach_walk(&x->path, a, reach, facts, seen, &x->flow);
-	x->verdict = judge(x, closed);
-	x->nearest = (struct nearest){NONE, NULL};
-	if (!x->path.allowed && can_be_admitted(reach, &x->path.last)) {
-		x->nearest = reach_nearest(a, reach, &x->path.last);
-		x->remedy = reach_remedy(a, reach, &x->path.last);
+	x->verdict = x->parts[0].verdict;
+	if (x->n == 1)
+		return true;
+	if (diagram_equal(x->parts[0].answer.asked, x->parts[1].answer.asked)) {
+		x->n = 1; /* between addresses of no family: the host's own */
+		return true;
+	}
+	x->verdict = judge_both(x->parts);
+	if (x->parts[0].path.allowed && !x->parts[1].path.allowed) {
+		struct explained first = x->parts[1];
+
+		x->parts[1] = x->parts[0];
+		x->parts[0] = first;
 	}
 	return true;
 }
 
 /* Traffic that passes without a policy is decided elsewhere: it has no remedy here. */
-static bool is_predicted(const struct explanation *x)
+static bool is_predicted(const struct explained *e)
 {
-	return !x->path.allowed || x->path.policy != NONE;
+	return !e->path.allowed || e->path.policy != NONE;
+}
+
+static bool part_passes(const struct explained *e)
+{
+	if (e->traced && !is_predicted(e))
+		return traced_verdict(e->traced) == TRACED_PASSED;
+	return e->path.allowed && e->verdict != ANSWER_PARTLY;
 }
 
 bool explain_passes(const struct explanation *x)
 {
-	if (x->traced && !is_predicted(x))
-		return traced_verdict(x->traced) == TRACED_PASSED;
-	return x->path.allowed && x->verdict != ANSWER_PARTLY;
+	bool passes = true;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		passes &= part_passes(&x->parts[i]);
+	return passes;
 }
 
 bool explain_is_refuted(const struct explanation *x)
 {
-	return x->traced && !traced_agrees(x->traced, &x->path, is_predicted(x));
+	for (uint32_t i = 0; i < x->n; i++) {
+		const struct explained *e = &x->parts[i];
+
+		if (e->traced && !traced_agrees(e->traced, &e->path, is_predicted(e)))
+			return true;
+	}
+	return false;
 }
 
 /* --- text --- */
@@ -86,48 +141,49 @@ static void print_asked(struct buf *out, const struct explanation *x)
 	print_matches(out, x->query->matches, x->query->n_matches);
 }
 
-static bool depends_on_interface(const struct explanation *x)
+static bool depends_on_interface(const struct explanation *x, const struct explained *e)
 {
 	struct diagram_pool *pool = x->reach->pool->diagrams;
-	struct diagram open = diagram_forget(pool, x->answer.open, FLOW_IN);
-	struct diagram closed = diagram_forget(pool, x->answer.closed, FLOW_IN);
+	struct diagram open = diagram_forget(pool, e->answer.open, FLOW_IN);
+	struct diagram closed = diagram_forget(pool, e->answer.closed, FLOW_IN);
 
 	return !diagram_is_empty(diagram_combine(pool, open, closed, DIAGRAM_AND));
 }
 
-static void print_part(struct buf *out, const struct explanation *x, struct diagram part,
-		       const char *word)
+static void print_part(struct buf *out, const struct explanation *x, const struct explained *e,
+		       struct diagram part, const char *word)
 {
+	const char *family = x->n == 1 ? "" : e->family == 6 ? " in IPv6" : " in IPv4";
 	AUTO_RELEASE struct arena a = {0};
 	flow_blocks blocks = {0};
 	bool all;
 
 	/* a source arrives where it is at home, and mostly no policy asks for more */
-	if (x->query->from.kind != END_INTERFACE && !depends_on_interface(x))
+	if (x->query->from.kind != END_INTERFACE && !depends_on_interface(x, e))
 		part = diagram_forget(x->reach->pool->diagrams, part, FLOW_IN);
 	all = diagram_blocks(&blocks, &a, x->reach->pool->diagrams, part, PARTS_MOST);
 	list_each (block, &blocks) {
-		buf_printf(out, "  %-7s ", word);
+		buf_printf(out, "  %-7s%s ", word, family);
 		print_block(out, x->reach, block);
 		buf_puts(out, "\n");
 	}
 	if (!all)
-		buf_printf(out, "  %-7s …\n", word);
+		buf_printf(out, "  %-7s%s …\n", word, family);
 }
 
-static void print_path(struct buf *out, const struct explanation *x)
+static void print_path(struct buf *out, const struct explanation *x, const struct reach_path *path)
 {
 	AUTO_RELEASE struct arena a = {0};
 	size_t place = 4, stage = 0;
 
-	list_each (hop, &x->path.hops) {
+	list_each (hop, &path->hops) {
 		size_t here = hop->container ? strlen(hop->container) : 4,
 		       there = strlen(hop->stage);
 
 		place = here > place ? here : place;
 		stage = there > stage ? there : stage;
 	}
-	list_each (hop, &x->path.hops) {
+	list_each (hop, &path->hops) {
 		buf_printf(out, "  %-*s  %-*s  %-10s  ", (int)place,
 			   hop->container ? hop->container : "host", (int)stage, hop->stage,
 			   hop_words[hop->kind]);
@@ -137,41 +193,62 @@ static void print_path(struct buf *out, const struct explanation *x)
 	}
 }
 
-void explain_print(struct buf *out, const struct explanation *x)
+/* What would open it in the other family, too, is said once. */
+static bool remedy_follows(const struct explanation *x, const struct explained *e)
+{
+	return e + 1 < x->parts + x->n && e->remedy && e[1].remedy &&
+	       !strcmp(e->remedy, e[1].remedy);
+}
+
+static void print_remedy(struct buf *out, const struct explanation *x, const struct explained *e)
 {
 	AUTO_RELEASE struct arena a = {0};
 
+	if (e->nearest.policy != NONE)
+		buf_printf(out, "\nnearest: %s: %s\n",
+			   policy_place(&a, x->reach->config, e->nearest.policy), e->nearest.why);
+	if (e->remedy)
+		buf_printf(out, "\nto open it, add to \"policies\":\n  %s\n", e->remedy);
+}
+
+static void print_explained(struct buf *out, const struct explanation *x, const struct explained *e)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	buf_printf(out, "\n%s -> %s", reach_name(&a, x->reach, e->flow.src),
+		   reach_name(&a, x->reach, e->flow.dst));
+	if (e->flow.port)
+		buf_printf(out, " %u/%s", e->flow.port, protocol_common_name(e->flow.proto));
+	else
+		buf_printf(out, " %s", protocol_common_name(e->flow.proto));
+	buf_puts(out, ":\n");
+	print_path(out, x, &e->path);
+	if (!remedy_follows(x, e))
+		print_remedy(out, x, e);
+	if (e->traced)
+		traced_print(out, e->traced, &e->path, is_predicted(e));
+}
+
+void explain_print(struct buf *out, const struct explanation *x)
+{
 	print_asked(out, x);
 	buf_printf(out, ": %s\n", answer_names[x->verdict]);
-	if (x->verdict == ANSWER_PARTLY) {
-		print_part(out, x, x->answer.open, "allowed");
-		print_part(out, x, x->answer.closed, "denied");
-	}
-	buf_printf(out, "\n%s -> %s", reach_name(&a, x->reach, x->flow.src),
-		   reach_name(&a, x->reach, x->flow.dst));
-	if (x->flow.port)
-		buf_printf(out, " %u/%s", x->flow.port, protocol_name(x->flow.proto));
-	else
-		buf_printf(out, " %s", protocol_name(x->flow.proto));
-	buf_puts(out, ":\n");
-	print_path(out, x);
-	if (x->nearest.policy != NONE)
-		buf_printf(out, "\nnearest: %s: %s\n",
-			   policy_place(&a, x->reach->config, x->nearest.policy), x->nearest.why);
-	if (x->remedy)
-		buf_printf(out, "\nto open it, add to \"policies\":\n  %s\n", x->remedy);
-	if (x->traced)
-		traced_print(out, x->traced, &x->path, is_predicted(x));
+	for (uint32_t i = 0; x->verdict == ANSWER_PARTLY && i < x->n; i++)
+		print_part(out, x, &x->parts[i], x->parts[i].answer.open, "allowed");
+	for (uint32_t i = 0; x->verdict == ANSWER_PARTLY && i < x->n; i++)
+		print_part(out, x, &x->parts[i], x->parts[i].answer.closed, "denied");
+	for (uint32_t i = 0; i < x->n; i++)
+		print_explained(out, x, &x->parts[i]);
 }
 
 /* --- JSON --- */
 
-static void print_hops_json(struct buf *out, const struct explanation *x)
+static void print_hops_json(struct buf *out, const struct reach_path *path)
 {
 	const char *comma = "\n";
 
 	buf_puts(out, "  \"path\": [");
-	list_each (hop, &x->path.hops) {
+	list_each (hop, &path->hops) {
 		buf_printf(out, "%s    {\"namespace\": ", comma);
 		buf_json_string(out, hop->container ? hop->container : "host");
 		buf_puts(out, ", \"stage\": ");
@@ -194,7 +271,24 @@ static void print_flow_json(struct buf *out, const struct reach_flow *flow)
 	buf_puts(out, ", \"destination\": ");
 	buf_json_string(out, flow->dst.family ? ip_format(flow->dst).s : "host");
 	buf_printf(out, ", \"port\": %u, \"protocol\": \"%s\"},\n", flow->port,
-		   protocol_name(flow->proto));
+		   protocol_common_name(flow->proto));
+}
+
+static void print_explained_json(struct buf *out, const struct explained *e)
+{
+	print_flow_json(out, &e->flow);
+	if (e->path.policy != NONE)
+		buf_printf(out, "  \"policy\": %u,\n", e->path.policy);
+	if (e->nearest.policy != NONE) {
+		buf_printf(out, "  \"nearest\": {\"policy\": %u, \"why\": ", e->nearest.policy);
+		buf_json_string(out, e->nearest.why);
+		buf_puts(out, "},\n");
+	}
+	if (e->remedy)
+		buf_printf(out, "  \"remedy\": %s,\n", e->remedy);
+	if (e->traced)
+		traced_print_json(out, e->traced, &e->path, is_predicted(e));
+	print_hops_json(out, &e->path);
 }
 
 void explain_print_json(struct buf *out, const struct explanation *x)
@@ -204,18 +298,12 @@ void explain_print_json(struct buf *out, const struct explanation *x)
 	buf_puts(out, ",\n  \"destination\": ");
 	buf_json_string(out, x->query->to.name);
 	buf_printf(out, ",\n  \"verdict\": \"%s\",\n", answer_names[x->verdict]);
-	print_flow_json(out, &x->flow);
-	if (x->path.policy != NONE)
-		buf_printf(out, "  \"policy\": %u,\n", x->path.policy);
-	if (x->nearest.policy != NONE) {
-		buf_printf(out, "  \"nearest\": {\"policy\": %u, \"why\": ", x->nearest.policy);
-		buf_json_string(out, x->nearest.why);
-		buf_puts(out, "},\n");
+	print_explained_json(out, &x->parts[0]);
+	if (x->n > 1) {
+		buf_printf(out, ",\n  \"other_family\": {\n  \"verdict\": \"%s\",\n",
+			   answer_names[x->parts[1].verdict]);
+		print_explained_json(out, &x->parts[1]);
+		buf_puts(out, "\n  }");
 	}
-	if (x->remedy)
-		buf_printf(out, "  \"remedy\": %s,\n", x->remedy);
-	if (x->traced)
-		traced_print_json(out, x->traced, &x->path, is_predicted(x));
-	print_hops_json(out, x);
 	buf_puts(out, "\n}\n");
 }

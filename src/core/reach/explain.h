@@ -15,16 +15,25 @@ enum answer {
 };
 extern const char *const answer_names[]; /* "allowed", "denied", "partly", "left to the host" */
 
-struct explanation {
-	const struct reach *reach;
-	const struct reach_query *query;
+/* What was asked, in one family. */
+struct explained {
+	uint8_t family;
 	struct reach_answer answer;
-	enum answer verdict;	/* of everything that was asked about */
+	enum answer verdict;
 	struct reach_flow flow; /* an example of it: a denied flow if there is one */
 	struct reach_path path;
 	struct nearest nearest;	     /* for a denied flow */
 	const char *remedy;	     /* a policy that would admit it; NULL: none could */
 	const struct traced *traced; /* the kernel's answer; NULL: it was not asked */
+};
+
+struct explanation {
+	const struct reach *reach;
+	const struct reach_query *query;
+	enum answer verdict; /* of everything that was asked about */
+	/* In the families that both ends have; one that does not pass comes first. */
+	struct explained parts[N_FAMILIES];
+	uint32_t n;
 };
 
 /* False: the question matches no flow at all. */

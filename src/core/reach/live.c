@@ -100,7 +100,7 @@ static const char *amount(struct arena *a, const struct live *live)
 
 static const char *service(struct arena *a, const struct connection *c)
 {
-	const char *name = protocol_name(c->proto);
+	const char *name = protocol_common_name(c->proto);
 
 	return c->dport ? arena_printf(a, "%u/%s", c->dport, name) : name;
 }
@@ -165,7 +165,7 @@ void live_print_json(struct buf *out, const struct reach *reach, live_list *list
 		buf_printf(out, ", \"target\": \"%s\", \"target_name\": ", ip_format(c->answers).s);
 		buf_json_string(out, reach_name(&a, reach, c->answers));
 		buf_printf(out, ", \"port\": %u, \"protocol\": \"%s\"", c->dport,
-			   protocol_name(c->proto));
+			   protocol_common_name(c->proto));
 		if (live->policy != NONE)
 			buf_printf(out, ", \"policy\": %u", live->policy);
 		if (live->age_s >= 0)

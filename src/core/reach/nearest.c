@@ -11,11 +11,12 @@
 /* How near a policy is; the nearest last. */
 enum nearness { NOT_NEAR, WAITS, OTHER_SOURCE, OTHER_TRAFFIC, OTHER_INTERFACE, N_NEARNESS };
 
-/* Our name for an IP protocol number; 0: policies have none. */
-static uint8_t protocol_bit(uint8_t number)
+/* Our name for the IP protocol of a flow; 0: policies have none. */
+static uint8_t protocol_bit(const struct reach_flow *flow)
 {
 	for (unsigned bit = PROTO_TCP; bit < PROTO_ANY; bit <<= 1)
-		if (proto_number((enum proto)bit) == number)
+		if (protocol_in_family(proto_number((enum proto)bit), flow->dst.family) ==
+		    flow->proto)
 			return (uint8_t)bit;
 	return 0;
 }
@@ -25,7 +26,7 @@ static bool admits_traffic(const struct reach *reach, const struct policy *p,
 {
 	const struct port_range *ports = policy_ports(reach->config, p);
 
-	if (!(p->protos & PROTO_ANY) && !(p->protos & protocol_bit(flow->proto)))
+	if (!(p->protos & PROTO_ANY) && !(p->protos & protocol_bit(flow)))
 		return false;
 	for (uint32_t i = 0; i < p->n_ports; i++)
 		if (flow->port >= ports[i].low && flow->port <= ports[i].high)
@@ -134,8 +135,8 @@ const char *reach_remedy(struct arena *a, const struct reach *reach, const struc
 	}
 	if (flow->port)
 		buf_printf(&text, ", \"port\": %u", flow->port);
-	if (protocol_bit(flow->proto) != PROTO_TCP)
-		buf_printf(&text, ", \"proto\": \"%s\"", protocol_name(flow->proto));
+	if (protocol_bit(flow) != PROTO_TCP)
+		buf_printf(&text, ", \"proto\": \"%s\"", protocol_common_name(flow->proto));
 	buf_puts(&text, "}");
 	return arena_strdup(a, buf_text(&text));
 }

@@ -72,12 +72,40 @@ static void stops(struct walker *w)
 	w->path->allowed = false;
 }
 
-/* Docker's chains, for this version and variant. */
-static const char *docker_stage(const struct facts *facts)
+/* What Docker does with packets of one family. */
+struct docker_filter {
+	bool user;  /* DOCKER-USER is asked first */
+	bool drops; /* its isolation and drops stand */
+	bool raw;   /* it drops in raw PREROUTING */
+};
+
+static bool is_ipv6(const struct walker *w)
 {
-	if (facts->docker_nftables)
-		return "ip docker-bridges";
-	return "filter FORWARD";
+	return w->now.dst.family == 6;
+}
+
+static struct docker_filter docker_filter(const struct walker *w)
+{
+	const struct facts *f = w->facts;
+
+	if (is_ipv6(w))
+		return (struct docker_filter){f->six.docker_user, f->six.docker_drops,
+					      f->six.raw_drops};
+	return (struct docker_filter){f->docker_user, f->docker_drops, f->raw_drops};
+}
+
+/* A chain of iptables, or of ip6tables. */
+static const char *iptables_stage(const struct walker *w, const char *stage)
+{
+	return is_ipv6(w) ? arena_printf(w->a, "ip6 %s", stage) : stage;
+}
+
+/* Docker's chains, for this version and variant. */
+static const char *docker_stage(const struct walker *w)
+{
+	if (w->facts->docker_nftables)
+		return is_ipv6(w) ? "ip6 docker-bridges" : "ip docker-bridges";
+	return iptables_stage(w, "filter FORWARD");
 }
 
 /* Docker >= 28 lets a bridge in that it was told to trust when it made the network. */
@@ -101,7 +129,7 @@ static bool drops_in_raw(const struct walker *w)
 {
 	uint32_t there = reach_network_of(w->reach, w->now.dst);
 
-	return w->facts->raw_drops && (there == NONE || !is_trusted(w, there));
+	return docker_filter(w).raw && (there == NONE || !is_trusted(w, there));
 }
 
 /*
@@ -153,20 +181,22 @@ static const char *stage_between(const struct walker *w)
 
 	if (w->facts->docker_nftables || to == NONE || from == to || !comes_by_bridge(w) ||
 	    is_internal(w, from) || is_internal(w, to))
-		return docker_stage(w->facts);
-	return "filter DOCKER-ISOLATION-STAGE-2";
+		return docker_stage(w);
+	return iptables_stage(w, "filter DOCKER-ISOLATION-STAGE-2");
 }
 
 static void dropped_by_docker(struct walker *w)
 {
-	if (!w->facts->docker_drops && reach_network_of(w->reach, w->now.dst) == NONE)
+	bool drops = docker_filter(w).drops;
+
+	if (!drops && reach_network_of(w->reach, w->now.dst) == NONE)
 		hop(w, HOP_STOPS, NULL, "forward", NONE, "nothing lets it through");
-	else if (!w->facts->docker_drops)
+	else if (!drops)
 		hop(w, HOP_STOPS, NULL, "inet harborwall forward", NONE,
 		    "nobody else closes network %s: harborwall drops it",
 		    network_name(w, reach_network_of(w->reach, w->now.dst)));
 	else if (drops_in_raw(w))
-		hop(w, HOP_STOPS, NULL, "raw PREROUTING", NONE,
+		hop(w, HOP_STOPS, NULL, iptables_stage(w, "raw PREROUTING"), NONE,
 		    "Docker drops what comes to %s by another interface than its own bridge",
 		    ip_format(w->now.dst).s);
 	else
@@ -179,16 +209,18 @@ static void dropped_by_docker(struct walker *w)
 static void handed_over(struct walker *w)
 {
 	const struct facts *f = w->facts;
-	bool split = f->docker_user && !f->handoff_top;
+	struct docker_filter filter = docker_filter(w);
+	bool split = filter.user && !f->handoff_top;
 	bool between = reach_network_of(w->reach, w->now.src) != NONE &&
 		       reach_network_of(w->reach, w->now.dst) != NONE;
 
 	if (f->docker_nftables)
-		hop(w, HOP_GOES_ON, NULL, docker_stage(f), NONE, "Docker accepts the mark 0x%x",
+		hop(w, HOP_GOES_ON, NULL, docker_stage(w), NONE, "Docker accepts the mark 0x%x",
 		    f->mark_accept);
-	else if (f->docker_drops)
-		hop(w, HOP_GOES_ON, NULL, f->docker_user ? "filter DOCKER-USER" : "filter FORWARD",
-		    NONE, "accepts the mark 0x%x%s",
+	else if (filter.drops)
+		hop(w, HOP_GOES_ON, NULL,
+		    iptables_stage(w, filter.user ? "filter DOCKER-USER" : "filter FORWARD"), NONE,
+		    "accepts the mark 0x%x%s",
 		    split && between ? facts_hooks(f).between : f->mark_accept,
 		    split && !between ? ", behind foreign rules" : "");
 }
@@ -231,7 +263,7 @@ static void to_container(struct walker *w)
 static void admitted(struct walker *w, uint32_t policy)
 {
 	if (drops_in_raw(w))
-		hop(w, HOP_GOES_ON, NULL, "raw PREROUTING", policy,
+		hop(w, HOP_GOES_ON, NULL, iptables_stage(w, "raw PREROUTING"), policy,
 		    "the mark 0x%x lifts Docker's drop", w->facts->mark_raw);
 	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", policy, "%s reaches %s",
 	    reach_name(w->a, w->reach, w->now.src), reach_name(w->a, w->reach, w->now.dst));
@@ -246,7 +278,7 @@ static void admitted(struct walker *w, uint32_t policy)
 /* Where policies are looked up first: before Docker's raw drops, if there are any. */
 static const char *our_first_stage(const struct walker *w)
 {
-	return w->facts->raw_drops ? "inet harborwall raw" : "inet harborwall forward";
+	return docker_filter(w).raw ? "inet harborwall raw" : "inet harborwall forward";
 }
 
 static bool is_borrowed(struct walker *w)
@@ -292,7 +324,8 @@ static void closed(struct walker *w)
 	    !begins_freely(w, false))
 		return;
 	if (from != NONE && reach_network_of(w->reach, w->now.dst) == NONE) {
-		hop(w, HOP_STOPS, NULL, docker_stage(w->facts), NONE,
+		hop(w, HOP_STOPS, NULL,
+		    docker_filter(w).drops ? docker_stage(w) : "inet harborwall forward", NONE,
 		    "network %s is internal: nothing gets out", network_name(w, from));
 		stops(w);
 		return;
@@ -484,7 +517,7 @@ static void forward(struct walker *w)
 		to_container(w);
 		break;
 	case REACH_EGRESS:
-		hop(w, HOP_GOES_ON, NULL, docker_stage(w->facts), NONE,
+		hop(w, HOP_GOES_ON, NULL, docker_stage(w), NONE,
 		    "what network %s begins towards the outside: no policy decides",
 		    network_name(w, reach_network_of(w->reach, w->now.src)));
 		hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s",

@@ -94,13 +94,14 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 		for (uint32_t i = 0; i < query->n_matches; i++) {
 			struct flow_set *set = flow_sets_add(&sets, 1);
 
-			if ((family == 6 && is_wide && !reach->config->has_ipv6) ||
+			if ((query->family && query->family != family) ||
+			    (family == 6 && is_wide && !reach->config->has_ipv6) ||
 			    !limit_to_source(&sets, set, reach, &query->from, family) ||
 			    !limit_to_destination(&sets, set, reach, &query->to, family)) {
 				sets.list.n--;
 				continue;
 			}
-			limit_to_traffic(&sets, set, query->matches[i]);
+			limit_to_traffic(&sets, set, traffic_in_family(query->matches[i], family));
 			if (query->bound || query->borrowed)
 				limit_to_value(&sets, set, FLOW_IN, query->in);
 		}
@@ -188,7 +189,7 @@ struct tries {
 	struct diagram subnets; /* to the networks of the file */
 };
 
-/* A container that runs, with its address on a bridge of the engine's. */
+/* A container that runs, with one of its addresses on a bridge of the engine's. */
 struct seat {
 	const struct engine_container *container;
 	const struct engine_network *network;
@@ -216,6 +217,16 @@ static struct diagram of_traffic(const struct tries *t, struct diagram set, stru
 			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
 }
 
+static struct diagram of_family(const struct tries *t, struct diagram set, enum flow_field field,
+				uint8_t family)
+{
+	struct flow_sets one = {.a = t->a};
+
+	limit_to_family(&one, flow_sets_add(&one, 1), field, family);
+	return diagram_combine(t->reach->pool->diagrams, set,
+			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
+}
+
 static struct diagram to_subnets(const struct tries *t)
 {
 	struct flow_sets sets = {.a = t->a};
@@ -236,13 +247,15 @@ static bool next_seat(struct seat *seat, const struct engine *engine, uint32_t a
 	for (; at[0] < engine->containers.n; at[0]++, at[1] = 0) {
 		const struct engine_container *c = &engine->containers.items[at[0]];
 
-		while (c->running && at[1] < c->endpoints.n) {
-			const struct engine_endpoint *e = &c->endpoints.items[at[1]++];
+		while (c->running && at[1] < N_FAMILIES * c->endpoints.n) {
+			enum family f = at[1] % N_FAMILIES;
+			const struct engine_endpoint *e = &c->endpoints.items[at[1]++ / N_FAMILIES];
 			const struct engine_network *n = engine_find_network(engine, e->network);
+			struct ip ip = f == FAMILY_6 ? e->ip6 : e->ip;
 
-			if (e->ip.family != 4 || !n || !n->bridge)
+			if (!ip.family || !n || !n->bridge)
 				continue;
-			*seat = (struct seat){c, n, e->ip};
+			*seat = (struct seat){c, n, ip};
 			return true;
 		}
 	}
@@ -262,16 +275,26 @@ static bool somebody_sits_at(const struct engine *engine, struct ip ip)
 
 /* --- flows --- */
 
+static bool add_flow(struct tries *t, struct diagram set, struct traffic match)
+{
+	struct reach_flow flow;
+
+	if (!reach_example(&flow, t->reach, of_traffic(t, set, match)))
+		return true;
+	if (t->flows->n == TRIES_MOST)
+		return false;
+	*list_add(t->a, t->flows) = flow;
+	return true;
+}
+
 static bool add_flows(struct tries *t, struct diagram set)
 {
 	for (uint32_t i = 0; i < t->query->n_matches; i++) {
-		struct reach_flow flow;
+		struct traffic match = t->query->matches[i], match6 = traffic_in_family(match, 6);
 
-		if (!reach_example(&flow, t->reach, of_traffic(t, set, t->query->matches[i])))
-			continue;
-		if (t->flows->n == TRIES_MOST)
+		if (!add_flow(t, set, match) ||
+		    (match6.proto != match.proto && !add_flow(t, set, match6)))
 			return false;
-		*list_add(t->a, t->flows) = flow;
 	}
 	return true;
 }
@@ -285,8 +308,8 @@ static bool add_stopped(struct tries *t, struct diagram set, const struct seat *
 	list_each (address, &t->reach->config->addresses) {
 		struct diagram there;
 
-		if (address->ip.family != 4 || /* only IPv4 packets are sent */
-		    (from && prefix_contains(from->network->subnet, address->ip)))
+		if (from && prefix_contains(from->network->ipam[ip_family(address->ip)].subnet,
+					    address->ip))
 			continue;
 		there = of_value(t, set, FLOW_DST, flow_value_of_ip(address->ip));
 		if (!diagram_is_empty(there) && !somebody_sits_at(t->engine, address->ip) &&
@@ -308,9 +331,14 @@ static bool add_from(struct tries *t, struct diagram set, const struct seat *fro
 		if ((!from || to.container != from->container) &&
 		    !add_flows(t, of_value(t, set, FLOW_DST, flow_value_of_ip(to.ip))))
 			return false;
-	return add_stopped(t, set, from) &&
-	       add_flows(t,
-			 diagram_combine(t->reach->pool->diagrams, set, t->subnets, DIAGRAM_MINUS));
+	if (!add_stopped(t, set, from))
+		return false;
+	set = diagram_combine(t->reach->pool->diagrams, set, t->subnets, DIAGRAM_MINUS);
+	each_family (family)
+		if (!add_flows(t, of_family(t, set, FLOW_DST, family)))
+			return false;
+	/* to this host itself */
+	return add_flows(t, of_value(t, set, FLOW_DST, REACH_SELF));
 }
 
 bool reach_tries(flow_list *flows, struct arena *a, const struct reach *reach,

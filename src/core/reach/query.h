@@ -26,9 +26,10 @@ struct reach_end {
 
 struct reach_query {
 	struct reach_end from, to;
-	bool bound;    /* all of it comes in by `in` */
-	bool borrowed; /* … wherever its source is at home */
-	uint32_t in;   /* a value of FLOW_IN */
+	uint8_t family; /* 4 or 6: in this one alone; 0: in both */
+	bool bound;	/* all of it comes in by `in` */
+	bool borrowed;	/* … wherever its source is at home */
+	uint32_t in;	/* a value of FLOW_IN */
 	const struct traffic *matches;
 	uint32_t n_matches;
 };

@@ -57,10 +57,16 @@ uint32_t reach_target(struct reach_pool *pool, const struct translation *t)
 
 struct building {
 	struct reach_pool *pool;
-	struct reach *reach;
+	const struct reach *reach;
 	const struct flows *host;
 	struct flow_sets sets;
+	uint32_t only; /* of this policy alone; NONE: of all */
 };
+
+static bool is_asked(const struct building *b, uint32_t origin)
+{
+	return b->only == NONE || b->only == origin;
+}
 
 static struct diagram build(struct building *b)
 {
@@ -210,7 +216,7 @@ static struct diagram build_grants(struct building *b)
 		for (uint32_t m = 0; m < grant->n_matches; m++) {
 			struct flow_set *set;
 
-			if (!grant->from->n || !grant->to->n)
+			if (!grant->from->n || !grant->to->n || !is_asked(b, grant->origin))
 				break;
 			set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
 			limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
@@ -239,7 +245,8 @@ static struct diagram not_to_host(struct building *b, struct diagram grants)
 static void add_lift(struct building *b, const struct grant *grant, const range_list *bridges,
 		     const range_list *beyond)
 {
-	for (uint32_t m = 0; bridges->n && m < grant->n_matches; m++) {
+	for (uint32_t m = 0; bridges->n && is_asked(b, grant->origin) && m < grant->n_matches;
+	     m++) {
 		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
 
 		limit_to_peers(&b->sets, set, FLOW_SRC, grant->from);
@@ -281,6 +288,16 @@ static struct diagram build_lifts(struct building *b)
 	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
 }
 
+/* What policies admit, and what they lift. */
+static struct diagram build_governed(struct building *b)
+{
+	struct diagram grants = not_to_host(b, build_grants(b));
+
+	return b->host->denied.n
+		       ? diagram_combine(b->pool->diagrams, grants, build_lifts(b), DIAGRAM_OR)
+		       : grants;
+}
+
 static void add_door(struct building *b, const struct translation *t)
 {
 	struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
@@ -298,7 +315,7 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 {
 	for (enum translation_rank rank = 0; rank < N_RANKS; rank++)
 		list_each (t, &flows->translations)
-			if (translation_rank(t) == rank)
+			if (translation_rank(t) == rank && is_asked(b, t->origin))
 				add_door(b, t);
 	return build(b);
 }
@@ -306,8 +323,11 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
 {
 	list_each (m, &flows->masquerades) {
-		struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + m->origin);
+		struct flow_set *set;
 
+		if (!is_asked(b, m->origin))
+			continue;
+		set = flow_sets_add(&b->sets, REACH_POLICY + m->origin);
 		if (m->from)
 			limit_to_peers(&b->sets, set, FLOW_SRC, m->from);
 		else if (b->reach->config->has_ipv6)
@@ -342,7 +362,8 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 	struct building b = {.pool = pool,
 			     .reach = reach,
 			     .host = want->spaces.items[0].flows,
-			     .sets.a = pool->a};
+			     .sets.a = pool->a,
+			     .only = NONE};
 
 	*reach = (struct reach){.pool = pool,
 				.config = config,
@@ -352,11 +373,8 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
-	reach->governed = not_to_host(&b, build_grants(&b));
-	if (b.host->denied.n)
-		reach->governed =
-			diagram_combine(diagrams, reach->governed, build_lifts(&b), DIAGRAM_OR);
-	reach->governed = diagram_combine(diagrams, reach->governed, reach->genuine, DIAGRAM_AND);
+	reach->governed =
+		diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
 	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
 	list_each (space, &want->spaces) {
 		struct reach_space *s;
@@ -391,19 +409,23 @@ uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct rea
 	return diagram_ask(reach->pool->diagrams, d, values);
 }
 
-void reach_dead(bool *dead, struct arena *a, const struct reach *reach)
+void reach_part(struct reach_part *part, const struct reach *reach, const struct reach_space *space,
+		uint32_t policy)
 {
-	const struct config *config = reach->config;
-	bool *seen = arena_array(a, bool, REACH_POLICY + config->policies.n);
+	struct diagram_pool *diagrams = reach->pool->diagrams;
+	struct building b = {.pool = reach->pool,
+			     .reach = reach,
+			     .host = reach->spaces.items[0].flows,
+			     .sets.a = reach->pool->a,
+			     .only = policy};
 
-	diagram_leaves(seen, reach->pool->diagrams, reach->governed);
-	for (uint32_t i = 0; i < config->policies.n; i++) {
-		const struct policy *p = &config->policies.items[i];
-
-		dead[i] = p->nat == NAT_NO && (p->from || p->to) && !p->broken &&
-			  !resolved_policy(reach->resolution, config, p).waiting &&
-			  !seen[REACH_POLICY + i];
-	}
+	*part = (struct reach_part){.grants = diagram_every(0)};
+	part->doors = build_doors(&b, space->flows);
+	part->masquerades = build_masquerades(&b, space->flows);
+	if (space != reach->spaces.items)
+		return;
+	part->doors = diagram_combine(diagrams, part->doors, reach->genuine, DIAGRAM_AND);
+	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
 }
 
 bool reach_is_denied(const struct reach *reach, uint32_t in)

@@ -13,6 +13,7 @@
  *     graph.h              a drawing
  *     live.h               connections that live now
  *     tests.h              the file's own tests
+ *     idle.h               policies that change nothing
  *     words.h              flows in people's words
  */
 #pragma once
@@ -82,11 +83,12 @@ void reach_pool_init(struct reach_pool *pool, struct arena *a);
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want);
 
-/*
- * Finds allow policies without effect: earlier policies admit all of it, or the ends can't reach
- * each other. dead: indexed by policy, all false before.
- */
-void reach_dead(bool *dead, struct arena *a, const struct reach *reach);
+/* What one policy says in one namespace, whatever others say. Grants: on the host alone. */
+struct reach_part {
+	struct diagram grants, doors, masquerades;
+};
+void reach_part(struct reach_part *part, const struct reach *reach, const struct reach_space *space,
+		uint32_t policy);
 
 /* A new connection when it arrives in a namespace. */
 struct reach_flow {

@@ -87,14 +87,11 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 }
 
 /* What nothing translates is this host's own: the file can say no more about it. */
-static const char *judge_untranslated(struct tester *t, const struct reach_query *query,
-				      const struct reach_answer *answer)
+static const char *judge_untranslated(struct tester *t, const struct reach_answer *answer)
 {
 	struct reach_path path = {0};
 	struct reach_flow flow;
 
-	if (query->to.kind != END_HOST && query->to.kind != END_INTERFACE)
-		return "only what goes to the host can be untranslated; expect open or closed";
 	if (!reach_example(&flow, t->reach, answer->open))
 		return "";
 	reach_walk(&path, t->a, t->reach, t->facts, t->seen, &flow);
@@ -102,26 +99,41 @@ static const char *judge_untranslated(struct tester *t, const struct reach_query
 			    reason(t, &path));
 }
 
-/* Why the test fails; "": it holds. */
-static const char *judge(struct tester *t, const struct reach_query *query)
+/* Why the test fails in one family; "": it holds. */
+static const char *judge_answer(struct tester *t, const struct reach_answer *answer)
 {
-	struct reach_answer answer;
 	struct reach_flow flow;
 	const char *why = "";
 
-	reach_query(&answer, t->reach, query);
 	if (t->test->expect == EXPECT_UNTRANSLATED)
-		return judge_untranslated(t, query, &answer);
-	if (reach_example(&flow, t->reach, answer.closed))
+		return judge_untranslated(t, answer);
+	if (reach_example(&flow, t->reach, answer->closed))
 		why = against(t, &flow, true);
 	if (*why)
 		return why;
 	/* a translation may lead where nothing admits the flow */
-	if (reach_example(&flow, t->reach, answer.open))
-		return against(t, &flow, false);
-	if (!reach_example(&flow, t->reach, answer.asked))
-		return "no packet goes there: the two have no addresses, or no way";
-	return "";
+	return reach_example(&flow, t->reach, answer->open) ? against(t, &flow, false) : "";
+}
+
+/* Why the test fails; "": it holds. */
+static const char *judge(struct tester *t, struct reach_query *query)
+{
+	bool untranslated = t->test->expect == EXPECT_UNTRANSLATED, somebody = untranslated;
+
+	if (untranslated && query->to.kind != END_HOST && query->to.kind != END_INTERFACE)
+		return "only what goes to the host can be untranslated; expect open or closed";
+	each_family (family) {
+		struct reach_answer answer;
+		const char *why;
+
+		query->family = family;
+		reach_query(&answer, t->reach, query);
+		somebody |= !diagram_is_empty(answer.asked);
+		why = judge_answer(t, &answer);
+		if (*why)
+			return why;
+	}
+	return somebody ? "" : "no packet goes there: the two have no addresses, or no way";
 }
 
 /* "": both ends are somebody. */

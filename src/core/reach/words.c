@@ -204,10 +204,12 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 
 	for (uint32_t i = 0; i < ranges->n; i++)
 		for (flow_value v = ranges->items[i].low; v <= ranges->items[i].high; v++) {
-			if (!protocol_has_name((uint8_t)v))
+			const char *name = protocol_common_name((uint8_t)v);
+
+			if (!protocol_number(name))
 				buf_printf(out, "%sprotocol %u", plus, (unsigned)v);
 			else
-				buf_printf(out, "%s%s", plus, protocol_name((uint8_t)v));
+				buf_printf(out, "%s%s", plus, name);
 			plus = "+";
 		}
 }
@@ -237,7 +239,7 @@ static void print_traffic(struct buf *out, const struct flow_block *block)
 
 static void print_match(struct buf *out, struct traffic match)
 {
-	const char *name = match.proto ? protocol_name(match.proto) : "any protocol";
+	const char *name = match.proto ? protocol_common_name(match.proto) : "any protocol";
 
 	if (match_every_port(match))
 		buf_puts(out, name);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Warnings that need resolved names: policies that say what another one says, or nothing at all. */
-#include "base/hash.h"
+/* Warnings that need resolved names: policies without effect, and those that contradict. */
 #include "core/config/drivers.h"
-#include "core/resolve/resolve.h"
+#include "core/resolve/idle.h"
 
 #include <string.h>
 
@@ -12,128 +11,8 @@ struct checker {
 	const struct config *config;
 	struct config_text *text;
 	const struct resolution *resolution;
-	const bool *beside;   /* of each network: its packets do not pass this host */
-	uint32_t *scope_hash; /* by policy: a hash of its ends and kind, without ports; 0: it has no
-				 effect */
-	uint32_t *previous; /* of each policy: the one before it that is about the same, or NONE */
+	const bool *beside; /* of each network: its packets do not pass this host */
 };
-
-/* --- policies that say what another one says --- */
-
-/*
- * The rules of a policy depend on its subject: they let it in, live in its namespace, or masquerade
- * it.
- */
-static bool has_subject(const struct policy *p)
-{
-	return p->nat == NAT_NO || (!p->name && !p->iface) ||
-	       (p->nat == NAT_MASQUERADE && !p->from);
-}
-
-/* What a policy is about, without protocols and ports. */
-static uint32_t scope_of(const struct policy *p, const struct resolved *r)
-{
-	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 |
-						      (uint64_t)p->masquerade << 16 | p->to_port);
-
-	hash = hash_word(hash, (uint64_t)p->name << 32 | p->iface);
-	hash = hash_word(hash, r->from->hash);
-	hash = hash_word(hash, r->to->hash);
-	hash = has_subject(p) ? hash_word(hash, r->subject->hash) : hash;
-	return (uint32_t)hash ? (uint32_t)hash : 1;
-}
-
-static bool same_scope(const struct checker *c, uint32_t i, uint32_t k)
-{
-	const struct policy *p = &c->config->policies.items[i], *q = &c->config->policies.items[k];
-	struct resolved a, b;
-
-	if (c->scope_hash[i] != c->scope_hash[k])
-		return false;
-	a = resolved_policy(c->resolution, c->config, p);
-	b = resolved_policy(c->resolution, c->config, q);
-	return p->nat == q->nat && p->masquerade == q->masquerade && p->to_port == q->to_port &&
-	       p->name == q->name && p->iface == q->iface && same_peers(a.from, b.from) &&
-	       same_peers(a.to, b.to) && (!has_subject(p) || same_peers(a.subject, b.subject));
-}
-
-static bool covers_ports(const struct config *config, const struct policy *wide,
-			 const struct policy *narrow)
-{
-	const struct port_range *ranges = policy_ports(config, wide);
-	const struct port_range *range = policy_ports(config, narrow);
-	uint32_t w = 0;
-
-	if (!wide->n_ports)
-		return true;
-	if (!narrow->n_ports)
-		return false;
-	for (uint32_t n = 0; n < narrow->n_ports; n++) {
-		while (w < wide->n_ports && ranges[w].high < range[n].low)
-			w++;
-		if (w == wide->n_ports || ranges[w].low > range[n].low ||
-		    ranges[w].high < range[n].high)
-			return false;
-	}
-	return true;
-}
-
-static bool covers(const struct config *config, const struct policy *wide,
-		   const struct policy *narrow)
-{
-	if (wide->protos & PROTO_ANY && !wide->n_ports)
-		return true;
-	return !(narrow->protos & ~wide->protos) && covers_ports(config, wide, narrow);
-}
-
-static void warn_of_cover(const struct checker *c, uint32_t first, uint32_t second)
-{
-	const struct policy *a = &c->config->policies.items[first];
-	const struct policy *b = &c->config->policies.items[second];
-	bool forth = covers(c->config, a, b), back = covers(c->config, b, a);
-
-	if (forth && back)
-		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, second, NULL),
-			"the same as policies[%u]", first);
-	else if (forth || back)
-		diag_at(c->diags, SEVERITY_WARNING, c->text,
-			node_of_policy(c->text, forth ? second : first, NULL),
-			"policies[%u] covers this already", forth ? first : second);
-}
-
-enum { MAX_COMPARED = 32 }; /* policies about the same thing that one is compared with */
-
-static void warn_of_doubles_of(const struct checker *c, uint32_t i)
-{
-	uint32_t older[MAX_COMPARED], n = 0;
-
-	for (uint32_t k = c->previous[i]; k != NONE && n < MAX_COMPARED; k = c->previous[k])
-		older[n++] = k;
-	while (n--)
-		warn_of_cover(c, older[n], i);
-}
-
-/* Chains each policy to the one before it with the same scope, by a hash table of the last ones. */
-static void warn_of_doubles(struct checker *c)
-{
-	uint32_t n = c->config->policies.n, cap = 64, *last; /* index + 1; 0: free slot */
-
-	while (cap < 2 * n)
-		cap *= 2;
-	last = arena_array(c->scratch, uint32_t, cap);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = c->scope_hash[i] & (cap - 1);
-
-		if (!c->scope_hash[i])
-			continue;
-		while (last[at] && !same_scope(c, i, last[at] - 1))
-			at = (at + 1) & (cap - 1);
-		c->previous[i] = last[at] - 1; /* 0 - 1: NONE */
-		last[at] = i + 1;
-		if (c->previous[i] != NONE)
-			warn_of_doubles_of(c, i);
-	}
-}
 
 /* --- policies without effect --- */
 
@@ -289,9 +168,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 			    .config = config,
 			    .text = text,
 			    .resolution = resolution,
-			    .beside = find_beside(&scratch, config),
-			    .scope_hash = arena_array(&scratch, uint32_t, n),
-			    .previous = arena_take(&scratch, n * sizeof(uint32_t))};
+			    .beside = find_beside(&scratch, config)};
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct policy *p = &config->policies.items[i];
@@ -305,8 +182,6 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		warn_of_passers_by(&c, &r, i);
 		warn_of_open_egress(&c, &r, i);
 		warn_of_gateways(&c, &r, i);
-		if (!r.waiting && (r.source->n || p->nat != NAT_NO))
-			c.scope_hash[i] = scope_of(p, &r);
 	}
-	warn_of_doubles(&c);
+	warn_of_contradictions(diags, config, text, resolution);
 }

@@ -6,7 +6,8 @@
  * that has any.
  *
  * In this room:
- *     resolve.h  all of it
+ *     resolve.h  names
+ *     idle.h     policies that change nothing, and those that contradict
  */
 #pragma once
 
@@ -74,8 +75,9 @@ struct resolved resolved_policy(const struct resolution *resolution, const struc
 /*
  * What resolves to nothing leaves its policy waiting, with a warning diagnostic; only what is an
  * address that can't be used, or a target that is no single one, is an error. Prefix matches are
- * notes; shadowed and duplicate policies, and policies without effect (both ends in one network),
- * are warnings. For a config that is resolvable; policies that are broken are not looked at.
+ * notes; policies without effect (both ends in one network) and those that contradict are warnings;
+ * those that others cover are found by core/resolve/idle.h. For a config that is resolvable;
+ * policies that are broken are not looked at.
  */
 void resolve(struct resolution *resolution, struct diags *diags, struct arena *a,
 	     const struct config *config, struct config_text *text);

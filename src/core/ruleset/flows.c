@@ -96,6 +96,8 @@ struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t
 	keep_of_family(&part, a, flows, masquerades, item->family);
 	keep_of_family(&part, a, flows, bound, item->subnet.ip.family);
 	keep_of_family(&part, a, flows, hairpins, item->ip.family);
+	keep_of_family(&part, a, flows, lifts, item->from->items[0].net.ip.family);
+	keep_of_family(&part, a, flows, to_host, item->from->items[0].net.ip.family);
 	keep_homes(&part, a, flows, family);
 	part.between = (interfaces){0};
 	list_each (bridge, &flows->between) /* once, although it has a subnet of each */

@@ -15,6 +15,13 @@ struct traffic {
 	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
 };
 
+/* "icmp" means each family's own. */
+static inline struct traffic traffic_in_family(struct traffic match, uint8_t family)
+{
+	match.proto = protocol_in_family(match.proto, family);
+	return match;
+}
+
 /*
  * What one policy lets through: everything of `from` to everything of `to`, by these matches. Both
  * ends are of one family: a policy whose ends have both is two of these.

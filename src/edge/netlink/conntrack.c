@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,8 +239,8 @@ static void describe(struct nf_conntrack *ct, uint8_t proto, const struct probe_
 	nfct_set_attr(ct, is_v6 ? ATTR_IPV6_SRC : ATTR_IPV4_SRC, flow->src.bytes);
 	nfct_set_attr(ct, is_v6 ? ATTR_IPV6_DST : ATTR_IPV4_DST, flow->dst.bytes);
 	nfct_set_attr_u8(ct, ATTR_L4PROTO, proto);
-	if (proto == IPPROTO_ICMP) {
-		nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, ICMP_ECHO);
+	if (!protocol_has_ports(proto)) {
+		nfct_set_attr_u8(ct, ATTR_ICMP_TYPE, is_v6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO);
 		nfct_set_attr_u8(ct, ATTR_ICMP_CODE, 0);
 		nfct_set_attr_u16(ct, ATTR_ICMP_ID, htobe16(flow->sport));
 	} else {

@@ -27,17 +27,51 @@ struct sockets {
 	int raw, held;
 };
 
-static struct sockaddr_in address_of(struct ip ip, uint16_t port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+/* As the kernel takes it. */
+struct socket_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+	socklen_t len;
+};
 
-	memcpy(&address.sin_addr, ip.bytes, sizeof(address.sin_addr));
-	return address;
+static sa_family_t domain_of(struct ip ip)
+{
+	return ip.family == 6 ? AF_INET6 : AF_INET;
 }
 
+static struct socket_address address_of(struct ip ip, uint16_t port)
+{
+	struct socket_address v4 = {.v4 = {.sin_family = AF_INET, .sin_port = htons(port)},
+				    .len = sizeof(v4.v4)},
+			      v6 = {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)},
+				    .len = sizeof(v6.v6)};
+
+	memcpy(&v4.v4.sin_addr, ip.bytes, sizeof(v4.v4.sin_addr));
+	memcpy(&v6.v6.sin6_addr, ip.bytes, sizeof(v6.v6.sin6_addr));
+	return ip.family == 6 ? v6 : v4;
+}
+
+/* Family 0: it is of no family of ours. */
+static struct ip ip_of(const struct sockaddr *any)
+{
+	struct ip ip = {.family = any->sa_family == AF_INET6  ? 6
+				  : any->sa_family == AF_INET ? 4
+							      : 0};
+
+	if (ip.family == 6)
+		memcpy(ip.bytes, &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr, 16);
+	if (ip.family == 4)
+		memcpy(ip.bytes, &((const struct sockaddr_in *)(const void *)any)->sin_addr, 4);
+	return ip;
+}
+
+/* In IPv6 also where it has no address to send from. */
 static bool has_no_route(int code)
 {
-	return code == ENETUNREACH || code == EHOSTUNREACH;
+	return code == ENETUNREACH || code == EHOSTUNREACH || code == EADDRNOTAVAIL;
 }
 
 /* True: that it is not sent is an answer. */
@@ -55,38 +89,31 @@ static bool refuse(struct probing *p, const char *format, ...)
 /* The address that the namespace uses towards there: connecting a datagram socket sends nothing. */
 static bool find_source(struct probing *p, struct ip *src, struct error *err)
 {
-	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in to = address_of(p->flow.dst, 1), own;
-	socklen_t len = sizeof(own);
+	AUTO_CLOSE int fd = socket(domain_of(p->flow.dst), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct socket_address to = address_of(p->flow.dst, 1), own = to;
 
 	if (fd < 0)
 		return error_set(err, errno, "open a socket");
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && has_no_route(errno))
+	if (connect(fd, &to.any, to.len) < 0 && has_no_route(errno))
 		return refuse(p, "its own namespace has no route there");
-	if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+	if (getsockname(fd, &own.any, &own.len) < 0)
 		return error_set(err, errno, "find the way to %s", ip_format(p->flow.dst).s);
-	*src = (struct ip){.family = 4};
-	memcpy(src->bytes, &own.sin_addr, sizeof(own.sin_addr));
+	*src = ip_of(&own.any);
 	return true;
 }
 
 /* The interface that has the source address leads to this host, others may lead past it. */
 static bool hold_interface(int raw, struct ip src, struct error *err)
 {
-	struct sockaddr_in own = address_of(src, 0);
 	struct ifaddrs *all;
 	bool held = false;
 
 	if (getifaddrs(&all) < 0)
 		return error_set(err, errno, "list addresses");
-	for (const struct ifaddrs *at = all; at && !held; at = at->ifa_next) {
-		const struct sockaddr_in *there = (const void *)at->ifa_addr;
-
-		held = there && there->sin_family == AF_INET &&
-		       there->sin_addr.s_addr == own.sin_addr.s_addr &&
+	for (const struct ifaddrs *at = all; at && !held; at = at->ifa_next)
+		held = at->ifa_addr && ip_equal(ip_of(at->ifa_addr), src) &&
 		       !setsockopt(raw, SOL_SOCKET, SO_BINDTODEVICE, at->ifa_name,
 				   (socklen_t)strlen(at->ifa_name));
-	}
 	freeifaddrs(all);
 	return held ||
 	       error_set(err, -1, "no interface there has the address %s", ip_format(src).s);
@@ -125,22 +152,21 @@ static bool choose_way(struct probing *p, int raw, struct error *err)
 static bool hold_port(struct probing *p, int *held, struct error *err)
 {
 	bool tcp = p->probe.proto == IPPROTO_TCP;
-	struct sockaddr_in own = address_of(p->flow.src, 0);
-	socklen_t len = sizeof(own);
+	struct socket_address own = address_of(p->flow.src, 0);
 
 	if (p->borrower.family || (!tcp && p->probe.proto != IPPROTO_UDP))
 		return true;
-	*held = socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
-	if (*held < 0 || bind(*held, (struct sockaddr *)&own, sizeof(own)) < 0 ||
-	    getsockname(*held, (struct sockaddr *)&own, &len) < 0)
+	*held = socket(domain_of(p->flow.src), (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	if (*held < 0 || bind(*held, &own.any, own.len) < 0 ||
+	    getsockname(*held, &own.any, &own.len) < 0)
 		return error_set(err, errno, "take a port of %s", ip_format(p->flow.src).s);
-	p->flow.sport = ntohs(own.sin_port);
+	p->flow.sport = ntohs(p->flow.src.family == 6 ? own.v6.sin6_port : own.v4.sin_port);
 	return true;
 }
 
 static bool open_sockets(struct probing *p, struct sockets *s, struct error *err)
 {
-	s->raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	s->raw = socket(domain_of(p->flow.dst), SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (s->raw < 0)
 		return error_set(err, errno, "open a raw socket%s",
 				 errno == EPERM ? " (it takes CAP_NET_RAW; add --cap-add NET_RAW)"
@@ -169,6 +195,7 @@ static bool choose_numbers(struct probing *p, struct error *err)
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return error_set(err, errno, "get random numbers");
+	p->probe.family = p->flow.dst.family;
 	p->probe.token = random.token;
 	p->probe.id = (uint16_t)(random.id | 1);
 	p->flow.sport = (uint16_t)(PORT_LOW + random.port % N_PORTS);
@@ -206,10 +233,10 @@ static bool watch(int fd, const struct probing *p, struct error *err)
 static bool send_packet(int raw, struct probing *p, struct error *err)
 {
 	AUTO_BUF struct buf packet = {0};
-	struct sockaddr_in to = address_of(p->flow.dst, 0);
+	struct socket_address to = address_of(p->flow.dst, 0);
 
 	probe_packet(&packet, &p->probe, &p->flow);
-	if (sendto(raw, packet.data, packet.len, 0, (struct sockaddr *)&to, sizeof(to)) >= 0)
+	if (sendto(raw, packet.data, packet.len, 0, &to.any, to.len) >= 0)
 		return true;
 	/* of the host's rules the trace tells, and ours are among them */
 	if (errno == EPERM && p->from->pidfd < 0)

@@ -19,6 +19,6 @@ struct probing {
 	char in[16], out[16];	/* names of the trace's interfaces; "": not seen */
 };
 
-/* probe.proto, flow's addresses and dport are given; all else of them is chosen. */
+/* probe.proto, flow's addresses, of either family, and dport are given; the rest is chosen. */
 MUST_CHECK bool probe_run(struct trace *trace, struct arena *a, struct probing *p,
 			  struct error *err);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the parts of the program share: program.c (most of it), egress.c (egress deny). */
+#pragma once
+
+#include "core/iptables/iptables.h"
+#include "core/iptables/program.h"
+
+/* What is admitted, as one rule says it. */
+struct admitted {
+	const struct peer *src, *dst;
+	const char *iface; /* by which it comes in; NULL: any */
+	struct traffic match;
+	uint32_t origin;
+};
+
+struct writer {
+	ipt_chains *chains;
+	struct arena *a;
+	enum variant variant;
+	uint8_t family;
+	const struct hooks *hooks;
+	bool split; /* what comes from outside is accepted behind foreign rules */
+	LIST(struct admitted) pairs;
+};
+
+/* Valid until the next one is added. */
+struct ipt_chain *ipt_add_chain(struct writer *w, const char *table, const char *name,
+				const char *parent);
+
+/* Pieces of rules, each with a blank at its end. */
+const char *ipt_address(struct writer *w, const char *flag, struct prefix prefix);
+const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match);
+/* The connection mark says that we admitted it. */
+const char *ipt_accept_bit(struct writer *w);
+
+/* A source that is borrowed goes one way, the honest (where several are at home there) the other.
+ */
+void ipt_tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
+		       const char *borrowed, const char *honest);
+void ipt_spare_neighbours(struct writer *w, struct ipt_chain *chain);
+
+/* Of the forward path; and all other chains of egress deny. */
+void ipt_deny_egress(struct writer *w, struct ipt_chain *chain, const struct flows *flows);
+void ipt_write_egress(struct writer *w, const struct flows *flows);
