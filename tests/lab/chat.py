@@ -60,9 +60,11 @@ def main():
         talk(s, quiet=quiet, knows=True)
         return
     s.bind((address, int(port)))
+    if proto == "tcp":
+        s.listen(8)
+    print("serves", file=sys.stderr, flush=True)
     if proto == "udp":
         talk(s, quiet)
-    s.listen(8)
     while True:
         talk(s.accept()[0], quiet, knows=True)
 

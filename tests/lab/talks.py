@@ -26,7 +26,7 @@ class Talk:
     def __init__(self, bed, proto, client, server, ip, port, quiet=0, served=None):
         self.name = f"{client} -> {server} by {ip} {proto}/{port}{' (quiet)' if quiet else ''}"
         self.server = spawn(bed, server, "serve", proto, "::" if ":" in ip else "0.0.0.0", str(served or port), str(quiet))
-        time.sleep(0.2)
+        assert engine.wait_for(lambda: "serves" in self.server.log(), 10), self.name
         self.client = spawn(bed, client, "call", proto, ip, str(port), str(quiet))
 
     def heard(self, since=0.0):

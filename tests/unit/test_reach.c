@@ -78,6 +78,11 @@ static const char *random_policy(struct arena *a)
 				    "\"to\": \"b2\"%s}",
 				    below(2) ? "a1" : "c1", 8000 + below(2),
 				    below(2) ? ", \"from\": \"10.0.0.0/8\"" : "");
+	if (kind == 4 && below(2))
+		return arena_printf(a, "{\"selector\": \"%s\", \"to\": %s%s%s}", one_of(subjects),
+				    below(3) ? arena_printf(a, "\"%s\"", sources[below(N_SOURCES)])
+					     : "[\"host\", \"10.1.0.0/16\", \"b1\"]",
+				    one_of(ports), one_of(protos));
 	return arena_printf(a, "{\"selector\": \"%s\", \"from\": \"%s\"%s%s%s}", one_of(subjects),
 			    sources[below(N_SOURCES)],
 			    below(4) ? ""
@@ -89,7 +94,7 @@ static const char *random_policy(struct arena *a)
 struct file {
 	const char *policies[POLICIES];
 	uint32_t n;
-	bool internal, apart, without_c, dual;
+	bool internal, apart, without_c, dual, denied;
 };
 
 static void random_file(struct file *f, struct arena *a)
@@ -101,6 +106,7 @@ static void random_file(struct file *f, struct arena *a)
 	f->apart = !below(4);
 	f->without_c = !below(6);
 	f->dual = below(2);
+	f->denied = below(2);
 }
 
 /* One thing is another, or nothing is. */
@@ -109,7 +115,7 @@ static void edit(struct file *f, struct arena *a)
 	uint32_t i = below(f->n), k = below(f->n);
 	const char *other = f->policies[i];
 
-	switch (below(10)) {
+	switch (below(11)) {
 	case 0:
 		f->internal = !f->internal;
 		break;
@@ -139,6 +145,9 @@ static void edit(struct file *f, struct arena *a)
 	case 8:
 		f->dual = !f->dual;
 		break;
+	case 9:
+		f->denied = !f->denied;
+		break;
 	default:
 		break;
 	}
@@ -158,10 +167,10 @@ static void print_file(struct buf *out, const struct file *f)
 	buf_printf(out,
 		   "{\"networks\": {\n"
 		   "\"na\": {\"subnet\": \"172.18.1.0/24\", \"bridge_name\": \"br-a\"%s, "
-		   "\"internal\": %s},\n"
+		   "\"internal\": %s, \"egress\": \"%s\"},\n"
 		   "\"nb\": {\"subnet\": \"172.18.2.0/24\"%s%s}%s},\n\"ips\": {\n",
 		   f->dual ? ", \"subnet6\": \"fd18:1::/64\"" : "", f->internal ? "true" : "false",
-		   f->dual ? ", \"subnet6\": \"fd18:2::/64\"" : "",
+		   f->denied ? "deny" : "open", f->dual ? ", \"subnet6\": \"fd18:2::/64\"" : "",
 		   f->apart ? ", \"options\": {\"com.docker.network.bridge.enable_icc\": "
 			      "\"false\"}"
 			    : "",
@@ -281,17 +290,42 @@ static uint32_t network_of_interface(const struct compiled *c, uint32_t in)
 	return NONE;
 }
 
+/* The first of them that is about it; NULL in `to`: this host. */
+static uint32_t granted(const struct compiled *c, const struct grant *grants, uint32_t n,
+			const struct reach_flow *flow)
+{
+	for (const struct grant *grant = grants; grant < grants + n; grant++)
+		for (uint32_t m = 0; m < grant->n_matches; m++)
+			if ((!grant->iface ||
+			     reach_interface(c->reach.pool, grant->iface) == flow->in) &&
+			    matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
+			    (!grant->to || holds(grant->to, flow->dst)))
+				return REACH_POLICY + grant->origin;
+	return REACH_CLOSED;
+}
+
+static bool is_to_host(const struct compiled *c, struct ip dst)
+{
+	list_each (network, &c->config.networks)
+		if (dst.family && ip_equal(network->ipam[ip_family(dst)].gateway, dst))
+			return true;
+	return !dst.family;
+}
+
 static uint32_t expected(const struct compiled *c, const struct reach_flow *flow)
 {
 	uint32_t src = config_network_of(&c->config, prefix_of(flow->src)),
 		 dst = config_network_of(&c->config, prefix_of(flow->dst)),
 		 in = network_of_interface(c, flow->in);
 
-	if (!flow->dst.family)
+	bool denied = in != NONE && c->config.networks.items[in].egress == EGRESS_DENY;
+
+	if (is_to_host(c, flow->dst) && denied)
+		return src == in
+			       ? granted(c, host_of(c)->to_host.items, host_of(c)->to_host.n, flow)
+			       : REACH_CLOSED;
+	if (is_to_host(c, flow->dst))
 		return REACH_TO_HOST;
-	list_each (network, &c->config.networks)
-		if (ip_equal(network->ipam[ip_family(flow->dst)].gateway, flow->dst))
-			return REACH_TO_HOST;
 	if (dst == NONE && in == NONE)
 		return REACH_ELSEWHERE;
 	if (dst != NONE && flow->in == REACH_IN_LOCAL)
@@ -299,17 +333,12 @@ static uint32_t expected(const struct compiled *c, const struct reach_flow *flow
 	if (src != in || flow->in == REACH_IN_LOCAL)
 		return REACH_CLOSED; /* borrowed */
 	if (dst == NONE)
-		return c->config.networks.items[in].internal ? REACH_CLOSED : REACH_EGRESS;
+		return c->config.networks.items[in].internal ? REACH_CLOSED
+		       : denied ? granted(c, host_of(c)->lifts.items, host_of(c)->lifts.n, flow)
+				: REACH_EGRESS;
 	if (src == dst && !host_of(c)->apart[src])
 		return REACH_WITHIN;
-	list_each (grant, &host_of(c)->grants)
-		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if ((!grant->iface ||
-			     reach_interface(c->reach.pool, grant->iface) == flow->in) &&
-			    matches(grant->matches[m], flow) && holds(grant->from, flow->src) &&
-			    holds(grant->to, flow->dst))
-				return REACH_POLICY + grant->origin;
-	return REACH_CLOSED;
+	return granted(c, host_of(c)->grants.items, host_of(c)->grants.n, flow);
 }
 
 /* Chains ask for a source first, then the map of single ports, then whatever is left. */

@@ -437,6 +437,68 @@ TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewh
 	assert_int_equal(fate(&a, &r, in), FATE_ENDS);
 }
 
+/* 172.18.1.0/24 is denied what no policy says; its container .2 may ask 192.0.2.2 and port 80 of
+ * this host. */
+static enum fate fate_denied(struct connection c, bool denied)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const struct ip own[] = {ip("172.18.1.1"), ip("192.0.2.1")};
+	const struct traffic every = {0, 0, UINT16_MAX}, web = {IPPROTO_TCP, 80, 80};
+	struct flows now = {0}, lifts = {0};
+	struct admission none = {0}, lifted = {0};
+	struct denied *d = list_add(&a, &now.denied);
+	struct revocation r = {.flows = &now,
+			       .now = &none,
+			       .earlier = &none,
+			       .mutes = true,
+			       .muted = MUTED,
+			       .lifted = denied ? &lifted : NULL,
+			       .own = own,
+			       .n_own = COUNT_OF(own)};
+
+	*d = (struct denied){.bridge = "br-a"};
+	*list_add(&a, &d->subnets) = prefix("172.18.1.0/24");
+	*list_add(&a, &now.bound) =
+		(struct bound_subnet){.subnet = prefix("172.18.1.0/24"), .declared = true};
+	*list_add(&a, &now.homes) = now.bound.items[0];
+	allow(&a, &lifts, "172.18.1.2/32", "192.0.2.2/32", every);
+	admit_grants(&lifted, &a, lifts.grants.items, lifts.grants.n);
+	allow(&a, &lifts, "172.18.1.2/32", "192.0.2.2/32", web);
+	*list_add(&a, &now.to_host) = lifts.grants.items[1];
+	now.to_host.items[0].to = NULL;
+	return revocation_concerns(&r, &c) ? revocation_fate(&r, &c) : FATE_LIVES;
+}
+
+TEST(what_egress_deny_closes_is_muted_and_what_it_does_not_any_more_begins_anew)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t port;
+		enum fate fate; /* while it is denied */
+	} cases[] = {
+		{"172.18.1.3", "192.0.2.2", 80, FATE_MUTED},
+		{"172.18.1.2", "192.0.2.2", 80, FATE_LIVES},
+		{"172.18.1.2", "192.0.2.3", 80, FATE_MUTED},
+		{"172.18.1.2", "172.18.1.1", 80, FATE_LIVES},
+		{"172.18.1.2", "172.18.1.1", 22, FATE_MUTED},
+		{"172.18.1.3", "192.0.2.1", 80, FATE_MUTED},
+		{"172.18.1.3", "172.18.1.2", 80, FATE_LIVES}, /* in the network */
+		{"172.18.1.1", "172.18.1.3", 80, FATE_LIVES}, /* the host's own */
+		{"192.0.2.2", "172.18.1.3", 80, FATE_LIVES},  /* from outside */
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct connection c =
+			direct(cases[i].src, cases[i].dst, IPPROTO_TCP, cases[i].port);
+
+		assert_int_equal(fate_denied(c, true), cases[i].fate);
+		assert_int_equal(fate_denied(c, false), FATE_LIVES);
+		c.mark = MUTED;
+		assert_int_equal(fate_denied(c, true) == FATE_ENDS,
+				 cases[i].fate == FATE_LIVES && i < 6 && i != 3);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -450,6 +512,8 @@ int main(void)
 			datagrams_that_went_untranslated_are_translated_once_a_translation_comes),
 		cmocka_unit_test(
 			where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere),
+		cmocka_unit_test(
+			what_egress_deny_closes_is_muted_and_what_it_does_not_any_more_begins_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,17 +128,23 @@ static range_list host_addresses(struct building *b)
 	return ranges;
 }
 
-/* Interfaces, but for bridges of networks with egress deny. */
-static range_list freely_begun(struct building *b)
+/* What networks with egress deny ask this host for. */
+static struct diagram denied_to_host(struct building *b)
 {
-	range_list denied = {0};
+	range_list self = host_addresses(b), denied = {0};
+	struct flow_set *set;
 
 	list_each (d, &b->host->denied) {
 		uint32_t in = reach_add_interface(b->pool, d->bridge);
 
 		*list_add(b->pool->a, &denied) = (struct flow_range){in, in};
 	}
-	return ranges_outside(b->pool->a, &denied, FLOW_IN);
+	if (denied.n) {
+		set = flow_sets_add(&b->sets, 1);
+		limit_to_ranges(set, FLOW_DST, &self);
+		limit_to_ranges(set, FLOW_IN, &denied);
+	}
+	return build(b);
 }
 
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
@@ -177,14 +183,10 @@ static void add_network(struct building *b, uint32_t i, const range_list *beyond
 static struct diagram build_free(struct building *b)
 {
 	const struct config *config = b->reach->config;
-	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks, freely;
-	struct flow_set *to_host = flow_sets_add(&b->sets, REACH_TO_HOST);
+	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks;
+	struct diagram denied = denied_to_host(b);
 
-	limit_to_ranges(to_host, FLOW_DST, &self);
-	if (b->host->denied.n) {
-		freely = freely_begun(b);
-		limit_to_ranges(to_host, FLOW_IN, &freely);
-	}
+	limit_to_ranges(flow_sets_add(&b->sets, REACH_TO_HOST), FLOW_DST, &self);
 	for (uint32_t i = 0; i < config->networks.n; i++) {
 		uint32_t in;
 
@@ -205,7 +207,7 @@ static struct diagram build_free(struct building *b)
 		limit_to_ranges(set, FLOW_DST, &beyond);
 		limit_to_ranges(set, FLOW_IN, &uplinks);
 	}
-	return build(b);
+	return diagram_combine(b->pool->diagrams, build(b), denied, DIAGRAM_MINUS);
 }
 
 /* --- what policies decide --- */
