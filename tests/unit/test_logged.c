@@ -84,6 +84,8 @@ TEST(extension_headers_of_ipv6_are_passed_over_and_never_without_end)
 	assert_true(decode(&l, LOG_ALLOWED, packet, 50) && !l.port); /* cut off within the first */
 	memset(packet + 40, 0, sizeof(packet) - 40);		     /* one after the other */
 	assert_true(decode(&l, LOG_ALLOWED, packet, sizeof(packet)) && !l.port);
+	packet[6] = 58; /* each family's own ICMP is icmp */
+	assert_true(decode(&l, LOG_ALLOWED, packet, sizeof(packet)) && l.proto == 1 && !l.port);
 	packet[6] = 44; /* a later fragment */
 	packet[40] = 6, packet[43] = 8, packet[51] = 80;
 	assert_true(decode(&l, LOG_ALLOWED, packet, sizeof(packet)) && l.proto == 6 && !l.port);

@@ -6,17 +6,7 @@
 #include "core/ruleset/ruleset.h"
 #include "edge/netlink/nflog.h"
 
-#include <unistd.h>
-
-static const char *text_of_time(struct arena *a, time_t t)
-{
-	struct tm utc;
-	char text[32];
-
-	gmtime_r(&t, &utc);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return arena_strdup(a, text);
-}
+#include <string.h>
 
 /* Whose connection it is, as the file in force knows it: no name is looked up anywhere. */
 static void tell(const struct generation *g, const struct journal_entry *entry)
@@ -39,8 +29,8 @@ static void tell(const struct generation *g, const struct journal_entry *entry)
 		 "to", to, "src", arena_strdup(&a, ip_format(l->src).s), "dst",
 		 arena_strdup(&a, ip_format(l->dst).s), "proto", proto, "#port", port, "#count",
 		 again ? arena_printf(&a, "%llu", (unsigned long long)entry->count) : NULL, "first",
-		 again ? text_of_time(&a, entry->first) : NULL, "last",
-		 again ? text_of_time(&a, entry->last) : NULL, "text",
+		 again ? log_time(&a, entry->first) : NULL, "last",
+		 again ? log_time(&a, entry->last) : NULL, "text",
 		 dropped ? drop_text(&a, &g->config, l) : NULL);
 }
 
@@ -54,20 +44,20 @@ struct taking {
 };
 
 /* A second that is full means that the kernel has thrown reports away. */
-static void count_report(struct logbook *l, int64_t now_ms)
+static void count_report(struct logbook *l, enum logged_why why, int64_t now_ms)
 {
 	if (now_ms - l->busy_ms >= 1000) {
 		l->busy_ms = now_ms;
-		l->n_reports = 0;
+		memset(l->n_reports, 0, sizeof(l->n_reports));
 	}
-	l->crowded |= ++l->n_reports >= LOG_A_SECOND;
+	l->crowded |= ++l->n_reports[why] >= LOG_A_SECOND;
 }
 
 static void take(void *context, const struct logged *logged)
 {
 	struct taking *t = context;
 
-	count_report(t->l, t->now_ms);
+	count_report(t->l, logged->why, t->now_ms);
 	if (journal_note(&t->l->journal, logged, t->now_ms, t->now))
 		tell(t->g, &(struct journal_entry){.flow = *logged});
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * New connections of policies with "log": true, as lines of the log. The kernel bounds how many it
- * reports (core/ruleset/program.c), the journal how many lines they make (core/logged/journal.h).
+ * New connections of policies with "log": true, and what egress deny stops, as lines of the log.
+ * The kernel bounds how many it reports (LOG_A_SECOND), the journal how many lines they make
+ * (core/logged/journal.h).
  */
 #pragma once
 
@@ -12,8 +13,8 @@
 struct logbook {
 	int fd; /* -1: nothing is logged */
 	struct journal journal;
-	int64_t busy_ms;     /* when the second began in which reports are counted */
-	uint32_t n_reports;  /* in it */
+	int64_t busy_ms;	      /* when the second began in which reports are counted */
+	uint32_t n_reports[N_LOGGED]; /* in it */
 	bool lost, crowded;  /* since the last line: reports got lost; there were too many */
 	int64_t loss_due_ms; /* when that is said */
 	bool told;	     /* the log has said that nobody can listen */

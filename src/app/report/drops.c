@@ -2,16 +2,7 @@
 #include "app/report/drops.h"
 
 #include "base/foreign.h"
-
-static const char *time_text(struct arena *a, time_t t)
-{
-	struct tm utc;
-	char text[32];
-
-	gmtime_r(&t, &utc);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return arena_strdup(a, text);
-}
+#include "base/log.h"
 
 /* As explain takes it: "80/tcp", "icmp". */
 static const char *service(struct arena *a, const struct logged *l)
@@ -34,7 +25,7 @@ static const char *explain_command(struct arena *a, const struct logged *l)
 	const char *src = arena_strdup(a, ip_format(l->src).s);
 
 	return arena_printf(a, "harborwall explain %s %s %s", src, ip_format(l->dst).s,
-			    service(a, l));
+			    protocol_has_name(l->proto) ? service(a, l) : "any");
 }
 
 void drops_print(struct buf *out, const struct journal *j, const struct config *config)
@@ -45,7 +36,7 @@ void drops_print(struct buf *out, const struct journal *j, const struct config *
 		const struct journal_entry *d = &j->drops[i];
 
 		buf_line(out, "dropped: %s, %llu, last at %s: %s", drop_text(&a, config, &d->flow),
-			 (unsigned long long)d->count, time_text(&a, d->last),
+			 (unsigned long long)d->count, log_time(&a, d->last),
 			 explain_command(&a, &d->flow));
 	}
 }
@@ -66,8 +57,8 @@ void drops_print_json(struct buf *out, const struct journal *j, const struct con
 		buf_json_member(out, ", ", "protocol", protocol_name(l->proto));
 		buf_printf(out, ", \"port\": %u, \"count\": %llu", l->port,
 			   (unsigned long long)d->count);
-		buf_json_member(out, ", ", "first", time_text(&a, d->first));
-		buf_json_member(out, ", ", "last", time_text(&a, d->last));
+		buf_json_member(out, ", ", "first", log_time(&a, d->first));
+		buf_json_member(out, ", ", "last", log_time(&a, d->last));
 		buf_json_member(out, ", ", "explain", explain_command(&a, l));
 		buf_puts(out, "}");
 	}

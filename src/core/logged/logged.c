@@ -97,6 +97,8 @@ static bool read_packet(struct logged *l, struct attrs payload)
 
 	if (version == 4 ? !read_ip4(l, &rest) : version != 6 || !read_ip6(l, &rest))
 		return false;
+	if (version == 6 && l->proto == IPPROTO_ICMPV6) /* "icmp" is each family's own */
+		l->proto = IPPROTO_ICMP;
 	if (protocol_has_ports(l->proto) && rest.len >= 4)
 		l->port = (uint16_t)(rest.bytes[2] << 8 | rest.bytes[3]);
 	return true;
@@ -128,12 +130,10 @@ bool logged_decode(struct logged *l, const struct nlmsghdr *message)
 
 static bool has_proto(const struct policy *p, uint8_t proto)
 {
-	uint8_t named = proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : proto;
-
 	for (uint32_t set = p->protos; set; set &= set - 1) {
 		enum proto one = (enum proto)(set & -set);
 
-		if (one == PROTO_ANY || proto_number(one) == named)
+		if (one == PROTO_ANY || proto_number(one) == proto)
 			return true;
 	}
 	return false;

@@ -18,6 +18,7 @@ enum logged_why {
 	LOGGED_ALLOWED,	   /* a policy admits it */
 	LOGGED_TRANSLATED, /* a translation of the host leads it on: its target is what dst says */
 	LOGGED_DROPPED,	   /* no policy admits it */
+	N_LOGGED,
 };
 
 struct logged {
