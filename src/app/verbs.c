@@ -172,7 +172,7 @@ int verb_plan(const struct options *o)
 	bool opened;
 	int status;
 
-	if (!load_file(&g, &text, o))
+	if (!load_checked(&g, &text, o))
 		return EXIT_FAILED;
 	opened = world_open(&world, o, &err);
 	world.look_for_leftovers = true;

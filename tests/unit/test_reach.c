@@ -6,7 +6,6 @@
 #include "base/buf.h"
 #include "core/compile/compile.h"
 #include "core/reach/diff.h"
-#include "core/reach/idle.h"
 #include "core/reach/words.h"
 #include "unit/test.h"
 

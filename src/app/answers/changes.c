@@ -46,6 +46,25 @@ void changes_print(struct buf *out, const struct flow_changes *c, uint32_t most)
 		buf_printf(out, "… and %u more (-v shows all)\n", n - shown);
 }
 
+void changes_put_words(struct buf *out, const struct flow_changes *c, bool opens, uint32_t most)
+{
+	AUTO_RELEASE struct arena a = {0};
+	struct hash_set said = {0};
+	uint32_t n = 0;
+
+	list_each (change, &c->list) {
+		AUTO_BUF struct buf line = {0};
+
+		if (change->opens != opens)
+			continue;
+		print_change_words(&line, &c->sides[opens], change);
+		if (!hash_set_has_or_add(&said, &a, hash_text(buf_text(&line))) && n++ < most)
+			buf_printf(out, "%s%s", n > 1 ? "; " : "", buf_text(&line));
+	}
+	if (n > most)
+		buf_printf(out, "; and %u more", n - most);
+}
+
 void changes_print_json(struct buf *out, const struct flow_changes *c)
 {
 	const char *comma = "\n";

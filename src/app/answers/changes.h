@@ -20,5 +20,7 @@ void changes_find(struct flow_changes *c, const struct generation *before,
 void changes_release(struct flow_changes *c);
 /* Prints one line per change, at most `most`; or "the same flows". */
 void changes_print(struct buf *out, const struct flow_changes *c, uint32_t most);
+/* "web -> db 5432/tcp  (policies[3], networks.json:12); and 2 more"; "" if there is nothing. */
+void changes_put_words(struct buf *out, const struct flow_changes *c, bool opens, uint32_t most);
 /* Prints members of a JSON object: same, complete, changes. */
 void changes_print_json(struct buf *out, const struct flow_changes *c);

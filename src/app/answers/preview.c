@@ -42,8 +42,11 @@ bool replace_refused(const struct pass *p, const struct options *o, struct error
 	return true;
 }
 
+typedef bool loader(struct generation *g, const char *path, const struct texts *texts,
+		    struct error *err);
+
 static bool load(struct generation *g, struct texts *texts, const struct options *o,
-		 bool with_tests)
+		 loader *generation)
 {
 	struct error err = {0};
 	struct moment start = timing_start();
@@ -54,8 +57,7 @@ static bool load(struct generation *g, struct texts *texts, const struct options
 		return false;
 	}
 	timing_stop("read", start);
-	accepted = with_tests ? generation_load(g, o->config, texts, &err)
-			      : generation_load_untested(g, o->config, texts, &err);
+	accepted = generation(g, o->config, texts, &err);
 	say_diags(o, g);
 	if (!accepted) {
 		say_failed(&err);
@@ -66,12 +68,17 @@ static bool load(struct generation *g, struct texts *texts, const struct options
 
 bool load_file(struct generation *g, struct texts *texts, const struct options *o)
 {
-	return load(g, texts, o, true);
+	return load(g, texts, o, generation_load);
+}
+
+bool load_checked(struct generation *g, struct texts *texts, const struct options *o)
+{
+	return load(g, texts, o, o->quiet ? generation_load : generation_check);
 }
 
 bool load_untested(struct generation *g, struct texts *texts, const struct options *o)
 {
-	return load(g, texts, o, false);
+	return load(g, texts, o, generation_load_untested);
 }
 
 /* The daemon would hold this file. The verb goes on, but says so. */

@@ -15,6 +15,8 @@ MUST_CHECK bool replace_refused(const struct pass *p, const struct options *o, s
 
 /* Reads and loads the file. False: the errors are printed. */
 MUST_CHECK bool load_file(struct generation *g, struct texts *texts, const struct options *o);
+/* The same, with all warnings that check has. */
+MUST_CHECK bool load_checked(struct generation *g, struct texts *texts, const struct options *o);
 /* The same, without running the file's tests. */
 MUST_CHECK bool load_untested(struct generation *g, struct texts *texts, const struct options *o);
 /*

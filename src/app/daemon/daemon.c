@@ -6,6 +6,7 @@
  */
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
+#include "app/daemon/flows_told.h"
 #include "app/daemon/logbook.h"
 #include "app/daemon/source.h"
 #include "app/daemon/triggers.h"
@@ -120,6 +121,15 @@ static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, i
 		d->triggers.retry_at = clock_ms() + DIRECT_DOUBT_MS;
 	if (p->n_done && p->view.engine.up)
 		d->triggers.reasons |= REASON_VERIFY;
+}
+
+/* Once for each new file, after its pass. */
+static void tell_flows(struct daemon *d, const struct pass *p)
+{
+	if (!d->source.replaced || p->unchanged)
+		return;
+	flows_told(d->source.replaced, d->source.current, p);
+	source_compared(&d->source);
 }
 
 static void publish(struct daemon *d)
@@ -311,6 +321,7 @@ static void make_pass(struct daemon *d)
 		note_bridges(d, &pass);
 		finish_pass(d, &pass, reasons, started,
 			    looks && why & (REASON_KERNEL | REASON_PERIOD));
+		tell_flows(d, &pass);
 	} else {
 		log_error("pass failed, what stands stays", "reason", reasons, "error", err.text);
 		report_failure(&d->report, &err, reasons, clock_us() - started);

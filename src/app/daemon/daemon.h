@@ -3,10 +3,11 @@
  * The daemon: when a pass is due, and which file is in force. daemon.c is the loop (the verb run).
  *
  * In this room:
- *     daemon.h    this table of contents
- *     triggers.h  why a pass is due: signals, the file, events, time
- *     source.h    the file in force, and whether a new one is taken
- *     logbook.h   logged connections, as lines of the log
- *     ask.h       how verbs talk to a running daemon and wait for its lock
+ *     daemon.h      this table of contents
+ *     triggers.h    why a pass is due: signals, the file, events, time
+ *     source.h      the file in force, and whether a new one is taken
+ *     flows_told.h  what a new file opens and closes, in the log
+ *     logbook.h     logged connections, as lines of the log
+ *     ask.h         how verbs talk to a running daemon and wait for its lock
  */
 #pragma once

@@ -230,7 +230,9 @@ static void settle(struct source *s)
 	struct error err = {0};
 
 	s->weighed = true;
-	drop(&s->before);
+	drop(&s->replaced);
+	s->replaced = s->before;
+	s->before = NULL;
 	if (s->proposed && !last_good_accept(s->options, &err))
 		log_warn("last good config not kept", "error", err.text);
 }
@@ -293,8 +295,14 @@ void source_accept(struct source *s, uint64_t digest)
 	s->known = false; /* a held file is read again: it may have changed */
 }
 
+void source_compared(struct source *s)
+{
+	drop(&s->replaced);
+}
+
 void source_release(struct source *s)
 {
+	drop(&s->replaced);
 	drop(&s->current);
 	drop(&s->before);
 	buf_free(&s->takes);

@@ -23,6 +23,8 @@ struct source {
 	struct generation *current; /* what passes want; NULL until there is one */
 	/* in force until current passes the check of its losses; NULL: none */
 	struct generation *before;
+	/* in force before current, until what changed was told; NULL: none, or told */
+	struct generation *replaced;
 	bool weighed;	   /* current has passed that check: it is in force */
 	bool told;	   /* the log has said that it is accepted */
 	bool proposed;	   /* it is saved beside the last good file */
@@ -54,4 +56,6 @@ bool source_weigh(struct source *s, const struct view *view, bool planned);
 bool source_refuse(struct source *s, const char *why);
 /* The file with this digest is taken, whatever it takes away; source_reload does it. */
 void source_accept(struct source *s, uint64_t digest);
+/* What changed since `replaced` was told: forgets it. */
+void source_compared(struct source *s);
 void source_release(struct source *s);

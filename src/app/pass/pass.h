@@ -41,7 +41,7 @@ MUST_CHECK bool generation_load(struct generation *g, const char *path, const st
 /* The same, without the tests. */
 MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
 					 const struct texts *texts, struct error *err);
-/* Like generation_load; policies without effect are warnings. */
+/* Like generation_load; policies that change nothing are warnings, whoever covers them. */
 MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct texts *texts,
 				 struct error *err);
 /* What the file alone admits, on a host that is unknown. */

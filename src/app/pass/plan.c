@@ -7,7 +7,6 @@
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
-#include "core/reach/idle.h"
 #include "core/reach/tests.h"
 
 #include <string.h>

@@ -9,7 +9,10 @@
 
 #include <string.h>
 
-enum { MANY = 50 }; /* findings that people are shown */
+enum {
+	MANY = 50, /* findings that people are shown */
+	SOME = 5,  /* warnings about the file */
+};
 
 static const char *when(struct arena *a, time_t t)
 {
@@ -94,6 +97,45 @@ static void print_findings(struct buf *out, const struct findings *findings)
 		buf_line(out, "… and %u more (--json shows all)", findings->list.n - MANY);
 }
 
+/* What the file says about a policy as a whole; what waits is a finding, too. */
+static bool is_about_policy(const struct diag *diag)
+{
+	return diag->severity == SEVERITY_WARNING && !strncmp(diag->path, "policies[", 9) &&
+	       !strchr(diag->path, '.');
+}
+
+static void print_warnings(struct buf *out, const struct generation *g)
+{
+	uint32_t n = 0;
+
+	list_each (diag, &g->diags.list)
+		if (is_about_policy(diag) && n++ < SOME)
+			buf_line(out, "warning: %s: %s", diag->path, diag->message);
+	if (n > SOME)
+		buf_line(out, "… and %u more warnings (harborwall check shows them)", n - SOME);
+}
+
+static void json_warnings(struct buf *out, const struct generation *g)
+{
+	const char *comma = "";
+
+	buf_puts(out, ",\n  \"warnings\": [");
+	for (uint32_t i = 0; g && i < g->diags.list.n; i++) {
+		const struct diag *diag = &g->diags.list.items[i];
+
+		if (!is_about_policy(diag))
+			continue;
+		buf_printf(out, "%s\n    {\"line\": %u, \"column\": %u, \"path\": ", comma,
+			   diag->line, diag->column);
+		buf_json_string(out, diag->path);
+		buf_puts(out, ", \"message\": ");
+		buf_json_string(out, diag->message);
+		buf_puts(out, "}");
+		comma = ",";
+	}
+	buf_puts(out, *comma ? "\n  ]" : "]");
+}
+
 static void print_text(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
@@ -126,6 +168,8 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	if (g)
 		drops_print(out, r->journal, &g->config);
 	print_findings(out, &r->findings);
+	if (g)
+		print_warnings(out, g);
 }
 
 static void json_text(struct buf *out, const char *name, const char *text)
@@ -214,6 +258,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 		drops_print_json(out, r->journal, &g->config);
 	else
 		buf_puts(out, "[]");
+	json_warnings(out, g);
 	buf_puts(out, ",\n  \"findings\": [");
 	list_each (f, &r->findings.list) {
 		buf_printf(out, "%s    {\"kind\": \"%s\", \"subject\": ", comma,

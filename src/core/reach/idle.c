@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/idle.h"
+/* Policies that change nothing, by all flows of the file. */
+#include "core/reach/reach.h"
 
-/* What a policy may have: in the compiled flows, and as a leaf of what all policies make together.
- */
+/* What a policy has in the compiled flows, or as a leaf of what all policies make together. */
 enum deed { DEED_GRANT = 1 << 0, DEED_DOOR = 1 << 1, DEED_MASQUERADE = 1 << 2 };
 
 /* What makes a policy of this kind be of use. A translation that takes no packet is of none. */

@@ -13,7 +13,6 @@
  *     graph.h              a drawing
  *     live.h               connections that live now
  *     tests.h              the file's own tests
- *     idle.h               policies that change nothing
  *     words.h              flows in people's words
  */
 #pragma once
@@ -21,6 +20,7 @@
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
 #include "core/flowset/sets.h"
+#include "core/resolve/idle.h"
 #include "core/ruleset/flows.h"
 
 /* Values of FLOW_IN; numbers of interface names follow. */
@@ -89,6 +89,14 @@ struct reach_part {
 };
 void reach_part(struct reach_part *part, const struct reach *reach, const struct reach_space *space,
 		uint32_t policy);
+
+/*
+ * Finds the policies whose flows earlier ones have, together if need be, and those that no packet
+ * is about. A translation may be covered by any one that comes first in the chain. Left out is what
+ * depends on the engine: translations whose `name` the file does not know. The first IDLE_SHOWN are
+ * found with those that cover them.
+ */
+void reach_idle(struct idle_list *idle, struct arena *a, const struct reach *reach);
 
 /* A new connection when it arrives in a namespace. */
 struct reach_flow {

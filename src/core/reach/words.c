@@ -439,12 +439,17 @@ static void print_what(struct buf *out, const struct reach *reach, const struct 
 		print_masquerade(out, reach, p, change);
 }
 
-void print_change(struct buf *out, const struct reach *reach, const struct change *change)
+void print_change_words(struct buf *out, const struct reach *reach, const struct change *change)
 {
-	buf_puts(out, change->opens ? "opens   " : "closes  ");
 	print_what(out, reach, change);
 	if (change->kind != CHANGE_NETWORK)
 		print_policy(out, reach, change->block.leaf);
+}
+
+void print_change(struct buf *out, const struct reach *reach, const struct change *change)
+{
+	buf_puts(out, change->opens ? "opens   " : "closes  ");
+	print_change_words(out, reach, change);
 }
 
 /* --- JSON --- */

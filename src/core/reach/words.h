@@ -13,5 +13,7 @@ void print_matches(struct buf *out, const struct traffic *matches, uint32_t n);
 void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block);
 /* A line without its end: "opens web -> db 5432/tcp", with the policy. */
 void print_change(struct buf *out, const struct reach *reach, const struct change *change);
+/* The same without "opens". */
+void print_change_words(struct buf *out, const struct reach *reach, const struct change *change);
 /* The same as a JSON object, without an end of line. */
 void print_change_json(struct buf *out, const struct reach *reach, const struct change *change);
