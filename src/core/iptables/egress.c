@@ -4,7 +4,8 @@
  * meaning. What leaves such a network through the host ends in LEAVE, what asked for an address of
  * the host and is led elsewhere in ASKED, what is for the host itself in TO-HOST.
  */
-#include "core/iptables/impl.h"
+#include "core/iptables/iptables.h"
+#include "core/iptables/writer.h"
 
 #define LEAVE	IPT_PREFIX "-LEAVE"
 #define ASKED	IPT_PREFIX "-ASKED"

@@ -9,6 +9,7 @@
  *     iptables.h   text: decode, diff, print
  *     rules.h      types
  *     program.h    flows and hooks in, chains out
+ *     writer.h     what the parts of the program share
  *     leftovers.h  rules of earlier tools that say what a policy says
  */
 #pragma once

@@ -7,7 +7,8 @@
  */
 #include "core/iptables/program.h"
 
-#include "core/iptables/impl.h"
+#include "core/iptables/iptables.h"
+#include "core/iptables/writer.h"
 
 #include <netinet/in.h>
 #include <string.h>

@@ -2,8 +2,9 @@
 /* What the parts of the program share: program.c (most of it), egress.c (egress deny). */
 #pragma once
 
-#include "core/iptables/iptables.h"
-#include "core/iptables/program.h"
+#include "core/iptables/rules.h"
+#include "core/ruleset/flows.h"
+#include "core/ruleset/hooks.h"
 
 /* What is admitted, as one rule says it. */
 struct admitted {
