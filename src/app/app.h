@@ -4,8 +4,9 @@
  * verbs.c; apply, clear and doctor have a source each; answers/ and daemon/ hold the others.
  *
  * In this room:
- *     app.h     this table of contents
- *     cli.h     verbs and options: parsing, help, completions
- *     change.h  changing the host once, as apply and clear do
+ *     app.h      this table of contents
+ *     cli.h      verbs and options: parsing, help, completions
+ *     change.h   changing the host once, as apply and clear do
+ *     confirm.h  a trial of a file: apply --confirm
  */
 #pragma once

@@ -2,9 +2,11 @@
 /* The verb apply: makes the host as the file says, or has the daemon do it. */
 #include "app/answers/preview.h"
 #include "app/change.h"
+#include "app/confirm.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
+#include "app/daemon/trial.h"
 #include "app/pass/last_good.h"
 
 /* --accept: the file must be the one that was looked at. */
@@ -57,6 +59,14 @@ static int refuse_replace(const char *holder)
 	return EXIT_FAILED;
 }
 
+/* The file was on trial, nobody confirmed it, and nobody accepts it now. */
+static bool is_rejected(const struct change *c)
+{
+	uint64_t digest = c->generation->config.digest;
+
+	return digest == trial_rejected(c->options) && digest != c->options->accept;
+}
+
 static int apply(struct change *c, const struct texts *text)
 {
 	struct error err = {0}, unkept = {0};
@@ -70,6 +80,10 @@ static int apply(struct change *c, const struct texts *text)
 		return change_fail(&err);
 	if (*holder && !lock_is_passing(holder))
 		return c->options->replace ? refuse_replace(holder) : apply_beside_daemon(c);
+	if (is_rejected(c)) {
+		confirm_go_back(c->options);
+		return EXIT_FAILED;
+	}
 	if (change_converge(c, &err))
 		change_say_nothing_to_do(c);
 	change_print_totals(c);
@@ -77,6 +91,8 @@ static int apply(struct change *c, const struct texts *text)
 		status = change_fail(&err);
 	if (c->any && !keep_last_good(c->options, text, c->generation, &unkept))
 		status = change_fail(&unkept);
+	else if (c->any)
+		trial_forget_rejected(c->options);
 	return status;
 }
 
@@ -88,6 +104,10 @@ int verb_apply(const struct options *o)
 	struct error err = {0};
 	int status;
 
+	if (o->confirm)
+		return confirm_apply(o);
+	if (!confirm_is_quiet(o))
+		return EXIT_FAILED;
 	if (!load_file(&g, &text, o))
 		return EXIT_FAILED;
 	if (!change_open(&c, o, &g, text.bytes.len, &err) || !is_accepted(o, &g, &err))

@@ -298,7 +298,8 @@ static enum turn turn(struct change *c, struct pass *p, bool last, struct error 
 		return TURN_ENDED;
 	}
 	c->world.replace = NULL; /* put back what failed, do not try again */
-	if (clean && !p->trouble.text[0])
+	c->whole = clean && !p->trouble.text[0];
+	if (c->whole)
 		return pass_has_conflicts(p) ? TURN_STUCK : TURN_CLEAN;
 	worked = p->n_done || p->n_revoked;
 	if (!worked || last)
@@ -355,6 +356,7 @@ bool change_open(struct change *c, const struct options *o, const struct generat
 {
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
+	interrupted = 0;
 	*c = (struct change){.options = o,
 			     .generation = g,
 			     .size = size,

@@ -26,6 +26,7 @@ struct change {
 	bool unlocked;	 /* the nf_tables generation could be read */
 	uint32_t before; /* the nf_tables generation then */
 	char holder[LOCK_TEXT]; /* who held the lock */
+	bool whole;		/* the last pass found nothing left to do */
 	bool any; /* at least one pass was carried out: the file is in force as far as possible */
 	uint32_t done[N_SIGNS], failed, skipped, revoked;
 	uint32_t left, steps; /* of an interrupted plan; 0: none was */

@@ -4,6 +4,7 @@
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
+#include "app/daemon/trial.h"
 #include "app/pass/last_good.h"
 #include "edge/firewall/handoff.h"
 
@@ -30,6 +31,7 @@ static bool give_back(struct change *c, struct error *err)
 	c->done[1] += saved->forwarding_was_off;
 	c->done[1] += saved->forwarding6_was_off;
 	c->done[1] += saved->policy_was_accept;
+	trial_forget(c->options);
 	return saved_forget(saved, err) && last_good_forget(c->options, err);
 }
 

@@ -162,6 +162,21 @@ static bool parse_engine(struct options *o, const char *text, int *status)
 		      "--engine: expected a version of Docker (20, 26, 28), found \"%s\"", text);
 }
 
+static bool parse_confirm(struct options *o, const char *text, int *status)
+{
+	char *end;
+	unsigned long seconds = strtoul(text, &end, 10);
+
+	o->confirm = text;
+	if (!strcmp(text, "yes") || !strcmp(text, "no") || !strcmp(text, "tests"))
+		return true;
+	o->confirm_s = (uint32_t)seconds;
+	return (*text >= '0' && *text <= '9' && !*end && seconds && seconds <= TRIAL_MAX_SECONDS) ||
+	       refuse(o, status,
+		      "--confirm: expected seconds (1 to %d), yes, no or tests, found \"%s\"",
+		      TRIAL_MAX_SECONDS, text);
+}
+
 static bool set_flag(struct options *o, size_t i, const char *value, int *status)
 {
 	const struct flag *flag = &flags[i];
@@ -198,6 +213,8 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	o->dry_run |= letter == 'd';
 	o->packet |= letter == 'p';
 	o->packets |= letter == 'K';
+	if (letter == 'o' && !parse_confirm(o, value, status))
+		return false;
 	if (letter == 'A' && !parse_digest(&o->accept, value))
 		return refuse(o, status,
 			      "--accept: \"%s\" is not a digest (sixteen hexadecimal digits)",
@@ -341,6 +358,24 @@ static bool arguments_fit(const struct options *o, const struct verb *verb, int 
 	       is_verb(o, o->arguments[0], status);
 }
 
+/* What a trial can't undo is not part of one. */
+static bool confirm_fits(const struct options *o, int *status)
+{
+	static const char letters[] = "rAa";
+
+	if (!o->confirm)
+		return true;
+	if (o->n_arguments && !o->confirm_s && strcmp(o->confirm, "tests") != 0)
+		return refuse(o, status,
+			      "--confirm %s takes no FILE: it is about the file on trial",
+			      o->confirm);
+	for (const char *at = letters; *at; at++)
+		if (was_given(o, *at))
+			return refuse(o, status, "--confirm can't be combined with --%s",
+				      flags[flag_of(*at)].name);
+	return true;
+}
+
 static enum counters counters_of(const char *word)
 {
 	return !strcmp(word, "on")    ? COUNTERS_ON
@@ -364,11 +399,11 @@ bool options_parse(struct options *options, const struct verb **verb, int argc, 
 	}
 	options->verb = (*verb)->name;
 	if (!flags_fit(options, *verb, status) || !arguments_fit(options, *verb, status) ||
-	    !read_environment(options, status))
+	    !confirm_fits(options, status) || !read_environment(options, status))
 		return false;
 	options->counters = counters_of(options->counters_word);
 	/* most verbs take one argument, the file */
 	if (!strcmp((*verb)->arguments, "[FILE]") && options->n_arguments)
-		options->config = options->arguments[0];
+		*(options->confirm ? &options->tried : &options->config) = options->arguments[0];
 	return true;
 }

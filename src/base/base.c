@@ -41,6 +41,14 @@ int64_t clock_ms(void)
 	return clock_us() / 1000;
 }
 
+int64_t clock_boot_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* A large block is filled at once; with small pages, page faults take a third of that time. */
 static void ask_huge_pages(void *block, size_t size)
 {

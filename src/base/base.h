@@ -64,6 +64,8 @@ bool text_lists(const char *list, char separator, const char *item);
 /* CLOCK_MONOTONIC. */
 int64_t clock_us(void);
 int64_t clock_ms(void);
+/* CLOCK_BOOTTIME: goes on while the host sleeps; nobody can set it. */
+int64_t clock_boot_ms(void);
 
 /* These abort if there is no memory. */
 _Noreturn void out_of_memory(void);

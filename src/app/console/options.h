@@ -14,6 +14,8 @@ enum {
 	EXIT_USAGE = 64,  /* as sysexits.h EX_USAGE */
 };
 
+enum { TRIAL_MAX_SECONDS = 86400 }; /* of --confirm */
+
 #define DEFAULT_CONFIG "/etc/user/config/networks.json"
 
 struct options {
@@ -34,6 +36,9 @@ struct options {
 	enum counters counters;
 	uint32_t engine;     /* --engine: rules for this version of Docker; 0: none in particular */
 	uint64_t accept;     /* --accept: digest of the only file to take; 0: any */
+	const char *confirm; /* --confirm: yes, no, tests or seconds; NULL: not given */
+	uint32_t confirm_s;  /* the seconds; 0: it is a word */
+	const char *tried;   /* apply --confirm: the file to try; NULL: config itself */
 	const char *replace; /* --replace: name of a network, or NULL */
 	const char *listen;  /* status socket: a path, or 127.0.0.1:PORT */
 	const char *state;   /* path of the state file */

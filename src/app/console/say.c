@@ -81,7 +81,8 @@ static void add_word(struct buf *out, const char *word)
 	buf_puts(out, "'");
 }
 
-const char *accept_command(struct arena *a, const struct options *o, uint64_t digest)
+static const char *apply_command(struct arena *a, const struct options *o, const char *flag,
+				 const char *value)
 {
 	AUTO_BUF struct buf command = {0};
 
@@ -91,6 +92,21 @@ const char *accept_command(struct arena *a, const struct options *o, uint64_t di
 		add_word(&command, o->config);
 		buf_puts(&command, " ");
 	}
-	buf_printf(&command, "--accept %016llx", (unsigned long long)digest);
+	buf_printf(&command, "%s %s", flag, value);
 	return arena_strdup(a, buf_text(&command));
+}
+
+const char *accept_command(struct arena *a, const struct options *o, uint64_t digest)
+{
+	return apply_command(a, o, "--accept", digest_text(a, digest));
+}
+
+const char *confirm_command(struct arena *a, const struct options *o, const char *word)
+{
+	return apply_command(a, o, "--confirm", word);
+}
+
+const char *digest_text(struct arena *a, uint64_t digest)
+{
+	return arena_printf(a, "%016llx", (unsigned long long)digest);
 }

@@ -25,3 +25,7 @@ void say_page(FILE *out, const struct buf *page);
 void say_clear(FILE *out);
 /* The command with which a person accepts a file that the daemon holds. */
 const char *accept_command(struct arena *a, const struct options *options, uint64_t digest);
+/* The command that ends a trial; word: yes or no. */
+const char *confirm_command(struct arena *a, const struct options *options, const char *word);
+/* As it is printed: sixteen hexadecimal digits. */
+const char *digest_text(struct arena *a, uint64_t digest);

@@ -9,6 +9,7 @@
 #include "app/daemon/flows_told.h"
 #include "app/daemon/logbook.h"
 #include "app/daemon/source.h"
+#include "app/daemon/trial.h"
 #include "app/daemon/triggers.h"
 #include "app/pass/moves.h"
 #include "app/pass/place.h"
@@ -132,6 +133,12 @@ static void tell_flows(struct daemon *d, const struct pass *p)
 	source_compared(&d->source);
 }
 
+/* A trial is told until the pass behind it has put everything back. */
+static void note_time_left(struct daemon *d)
+{
+	d->report.tried_left_s = d->report.tried ? trial_left_s(d->source.tried_until_ms) : 0;
+}
+
 static void publish(struct daemon *d)
 {
 	AUTO_BUF struct buf text = {0};
@@ -140,6 +147,8 @@ static void publish(struct daemon *d)
 	d->report.trouble = d->source.trouble;
 	d->report.held = d->source.held;
 	d->report.takes = buf_text(&d->source.takes);
+	d->report.tried = d->source.tried;
+	note_time_left(d);
 	d->report.loaded_at = d->source.loaded_at;
 	buf_puts(&text, "READY=1\nSTATUS=");
 	page_line(&text, &d->report, d->source.current, d->options);
@@ -240,8 +249,8 @@ static bool reload(struct daemon *d)
 /* True: the wanted state has changed. */
 static bool read_file(struct daemon *d)
 {
-	const uint32_t readers =
-		REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD | REASON_ASKED;
+	const uint32_t readers = REASON_START | REASON_FILE | REASON_SIGNAL | REASON_PERIOD |
+				 REASON_ASKED | REASON_TRIAL;
 	bool changed;
 
 	if (d->triggers.reasons & REASON_ASKED && status_accepts(d->status))
@@ -330,6 +339,8 @@ static void make_pass(struct daemon *d)
 		d->misplaced = err.code == ELSEWHERE && why & REASON_START;
 		d->triggers.stopping |= d->misplaced;
 	}
+	d->triggers.trial_at =
+		d->source.tried ? clock_ms() + d->source.tried_until_ms - clock_boot_ms() : FOREVER;
 	logbook_follow(&d->logbook, d->source.current, &d->triggers);
 	publish(d);
 	if (why & REASON_ASKED)
@@ -387,6 +398,7 @@ static bool answer_questions(struct daemon *d)
 			counts_read(&d->counts, &d->world, &d->report.compiled_with,
 				    d->source.current);
 		status_serve(d->status, page);
+		note_time_left(d);
 		page_print(&text, &d->report, page, d->source.current, d->options);
 		status_answer(d->status, page, true, buf_text(&text));
 		any = true;

@@ -2,6 +2,7 @@
 #include "app/daemon/source.h"
 
 #include "app/console/say.h"
+#include "app/daemon/trial.h"
 #include "app/pass/last_good.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -186,7 +187,105 @@ static bool read_files(struct source *s, struct texts *texts)
 	return true;
 }
 
-bool source_reload(struct source *s)
+/* --- a trial --- */
+
+/* The brake does not look at it: it takes away what it does for a short time only. */
+static bool enter_trial(struct source *s, const struct trial *t)
+{
+	struct generation *g = xmalloc(sizeof(*g));
+	struct error err = {0};
+
+	if (!generation_load(g, s->options->config, &t->texts, &err) ||
+	    g->config.digest != t->digest) {
+		log_diags(g);
+		log_error("trial refused, what stands stays", "error", err.text);
+		drop(&g);
+		trial_end(s->options);
+		return false;
+	}
+	drop(&s->before);
+	drop(&s->current);
+	forget_held(s);
+	s->trouble[0] = '\0';
+	s->current = g;
+	s->weighed = true;
+	s->told = s->proposed = false;
+	s->tried = t->digest;
+	s->tried_size = t->texts.bytes.len;
+	s->tried_until_ms = t->until_ms;
+	log_info("trial begins", "generation", digest_text(&g->arena, t->digest), "#seconds",
+		 arena_printf(&g->arena, "%u", trial_left_s(t->until_ms)));
+	return true;
+}
+
+/* If it was not confirmed, what is in force is found out as at a start. */
+static void leave_trial(struct source *s)
+{
+	AUTO_RELEASE struct arena a = {0};
+	bool confirmed = last_good_is(s->options, s->tried_size, s->tried);
+
+	log_event(confirmed ? LOG_INFO_LEVEL : LOG_WARN_LEVEL,
+		  confirmed ? "trial confirmed" : "trial over: back to the last good generation",
+		  "generation", digest_text(&a, s->tried), NULL);
+	s->tried = 0;
+	s->known = false;
+	s->digest = 0;
+	if (confirmed)
+		return;
+	drop(&s->current);
+	s->weighed = false;
+}
+
+static void tell_edit(struct source *s)
+{
+	if (!s->known || is_unchanged(s))
+		return;
+	s->known = false;
+	log_warn("the file has changed during a trial: it is read when the trial ends", "file",
+		 s->options->config);
+}
+
+/* True: a trial runs, so the file is not read. *changed: it has just begun. */
+static bool follow_trial(struct source *s, bool *changed)
+{
+	AUTO_TRIAL struct trial t = {0};
+	enum trial_state state = trial_look(&t, s->options);
+
+	*changed = false;
+	if (state == TRIAL_RUNS && t.digest == s->tried) {
+		tell_edit(s);
+		return true;
+	}
+	if (state == TRIAL_OVER)
+		trial_end(s->options);
+	if (s->tried)
+		leave_trial(s);
+	*changed = state == TRIAL_RUNS && enter_trial(s, &t);
+	return *changed;
+}
+
+/* Nobody confirmed this file in time: it takes somebody who accepts it. */
+static bool hold_rejected(struct source *s, const struct generation *g)
+{
+	AUTO_RELEASE struct arena a = {0};
+	uint64_t rejected = trial_rejected(s->options);
+
+	if (!rejected)
+		return false;
+	if (g->config.digest != rejected || s->accepted == rejected) {
+		trial_forget_rejected(s->options);
+		return false;
+	}
+	s->held = rejected;
+	buf_puts(&s->takes, "it was on trial, and nobody confirmed it");
+	log_error("config held, what stands stays", "takes", buf_text(&s->takes), "accept",
+		  accept_command(&a, s->options, s->held));
+	return true;
+}
+
+/* --- the file --- */
+
+static bool reload_file(struct source *s)
 {
 	AUTO_TEXTS struct texts texts = {0};
 	struct error err = {0};
@@ -199,13 +298,30 @@ bool source_reload(struct source *s)
 	g = xmalloc(sizeof(*g));
 	if (generation_load(g, s->options->config, &texts, &err)) {
 		log_diags(g);
-		return take_generation(s, g, &texts);
+		if (!hold_rejected(s, g))
+			return take_generation(s, g, &texts);
+		drop(&g);
+		return false;
 	}
 	log_diags(g);
 	log_error("config refused, what stands stays", "error", err.text);
 	note_trouble(s, first_error(g));
 	drop(&g);
 	return false;
+}
+
+bool source_reload(struct source *s)
+{
+	uint64_t tried = s->tried;
+	bool changed;
+
+	if (follow_trial(s, &changed))
+		return changed;
+	changed = reload_file(s);
+	if (s->current || !tried)
+		return changed;
+	source_load_last_good(s);
+	return true;
 }
 
 /* --- what a new file takes away --- */
@@ -254,8 +370,18 @@ static struct declared declared_by(const struct generation *g)
 	return g ? (struct declared){&g->config, &g->resolution} : (struct declared){0};
 }
 
+static bool refuse_trial(struct source *s, const char *why)
+{
+	log_error("trial refused", "error", why);
+	trial_end(s->options);
+	source_reload(s);
+	return s->current;
+}
+
 bool source_refuse(struct source *s, const char *why)
 {
+	if (s->tried)
+		return refuse_trial(s, why);
 	if (s->weighed || !s->before)
 		return false;
 	log_error("config refused, what stands stays", "error", why);

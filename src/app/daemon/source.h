@@ -2,7 +2,8 @@
 /*
  * Which file is in force. The file is read again when it may have changed. The first pass of a new
  * file compares it with what exists (core/plan/brake.h). A file that takes too much away is held,
- * and the file before it stays in force.
+ * and the file before it stays in force. During a trial (app/daemon/trial.h) the file that is tried
+ * is in force, and the configuration is not read.
  */
 #pragma once
 
@@ -37,9 +38,14 @@ struct source {
 	struct buf takes;	     /* what the held file would remove */
 	char trouble[640];	     /* why the file can't be enforced; "" if it can */
 	time_t loaded_at;	     /* when current was accepted */
+	/* of the trial that current is; 0: it is none */
+	uint64_t tried, tried_size;
+	int64_t tried_until_ms; /* CLOCK_BOOTTIME */
 };
 
-/* Reads the file if it may have changed. True: there is a new generation. */
+/*
+ * Begins and ends trials; reads the file if it may have changed. True: there is a new generation.
+ */
 bool source_reload(struct source *s);
 /* At a start without a valid file, uses the last good one. */
 void source_load_last_good(struct source *s);

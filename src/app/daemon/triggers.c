@@ -19,7 +19,7 @@ enum {
 };
 
 static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",
-					   "retry", "verify", "kernel", "asked"};
+					   "retry", "verify", "kernel", "asked",  "trial"};
 
 const char *reasons_text(struct arena *a, uint32_t reasons)
 {
@@ -194,6 +194,10 @@ static void take_time(struct triggers *t)
 		t->drift_at = FOREVER;
 		t->reasons |= REASON_KERNEL;
 	}
+	if (t->trial_at != FOREVER && now >= t->trial_at) {
+		t->trial_at = FOREVER;
+		t->reasons |= REASON_TRIAL;
+	}
 	feed_watchdog(t, now);
 	if (now >= t->period_at) {
 		t->period_at = now + (int64_t)t->options->period_s * 1000;
@@ -216,7 +220,8 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 
 	at = earlier(earlier(at, t->retry_at), t->stream_at);
 	at = earlier(earlier(at, t->watchdog_at), t->drift_at);
-	at = earlier(earlier(at, t->death_at), t->log_at);
+	at = earlier(earlier(at, t->death_at), t->trial_at);
+	at = earlier(at, t->log_at);
 	if (curl_ms >= 0)
 		at = earlier(at, now + curl_ms);
 	if (guests_ms >= 0)
@@ -355,6 +360,7 @@ bool triggers_open(struct triggers *t, const struct options *options, struct wor
 			       .retry_at = FOREVER,
 			       .drift_at = FOREVER,
 			       .death_at = FOREVER,
+			       .trial_at = FOREVER,
 			       .log_at = FOREVER,
 			       .retry_ms = RETRY_MS,
 			       .stream_at = now,

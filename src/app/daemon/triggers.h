@@ -23,6 +23,7 @@ enum reason {
 	REASON_VERIFY = 1 << 6, /* check again after a pass that changed something */
 	REASON_KERNEL = 1 << 7, /* somebody changed rules or routes */
 	REASON_ASKED = 1 << 8,	/* POST /pass */
+	REASON_TRIAL = 1 << 9,	/* a trial's time is over */
 };
 
 struct triggers {
@@ -43,6 +44,7 @@ struct triggers {
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* when the pass after a container's end is due; any pass clears it */
 	int64_t drift_at; /* set by the caller: when to look at drift again */
+	int64_t trial_at; /* set by the caller: when the trial ends */
 	int64_t log_at;	  /* set by the caller: when a line of the log is due */
 	int64_t retry_ms, watchdog_ms;
 	bool stream_told; /* the log has said that the stream broke off */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *path_of(struct arena *a, const struct options *o, const char *name)
+const char *beside_state(struct arena *a, const struct options *o, const char *name)
 {
 	const char *slash = strrchr(o->state, '/');
 
@@ -18,12 +18,12 @@ static const char *path_of(struct arena *a, const struct options *o, const char 
 
 const char *last_good_path(struct arena *a, const struct options *o)
 {
-	return path_of(a, o, "last-good.json");
+	return beside_state(a, o, "last-good.json");
 }
 
 static const char *proposed_path(struct arena *a, const struct options *o)
 {
-	return path_of(a, o, "last-good.next");
+	return beside_state(a, o, "last-good.next");
 }
 
 bool last_good_is(const struct options *o, uint64_t size, uint64_t digest)

@@ -9,6 +9,8 @@
 #include "app/console/options.h"
 #include "app/pass/pass.h"
 
+/* Path of a file in the folder of the state file. */
+const char *beside_state(struct arena *a, const struct options *o, const char *name);
 const char *last_good_path(struct arena *a, const struct options *o);
 /* True: it has these bytes (hash_large). */
 bool last_good_is(const struct options *o, uint64_t size, uint64_t digest);

@@ -53,6 +53,9 @@ void metrics_print(struct buf *out, const struct report *r, const struct generat
 	family(out, "config_last_reload_timestamp_seconds", "gauge",
 	       "When a file was accepted last.");
 	number(out, "config_last_reload_timestamp_seconds", "", (uint64_t)r->loaded_at);
+	family(out, "trial_seconds_left", "gauge",
+	       "Time left to confirm the file that is on trial; 0: none is.");
+	number(out, "trial_seconds_left", "", r->tried_left_s);
 	durations(out, r);
 	family(out, "reconcile_total", "counter", "Passes by their result.");
 	number(out, "reconcile_total", "{result=\"ok\"}", r->n_passes - r->n_passes_failed);

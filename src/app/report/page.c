@@ -35,6 +35,18 @@ void page_held(struct buf *out, const struct report *r, const struct options *o)
 			   r->takes, accept_command(&a, o, r->held));
 }
 
+static void print_trial(struct buf *out, const struct report *r, const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	if (r->tried)
+		buf_printf(
+			out,
+			"trial      %s, %u s left: %s keeps it, otherwise the last good one is in "
+			"force again\n",
+			digest_text(&a, r->tried), r->tried_left_s, confirm_command(&a, o, "yes"));
+}
+
 /* One line, for the service manager. */
 void page_line(struct buf *out, const struct report *r, const struct generation *g,
 	       const struct options *o)
@@ -151,6 +163,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	if (r->trouble[0])
 		buf_printf(out, "refused: %s\n", r->trouble);
 	page_held(out, r, o);
+	print_trial(out, r, o);
 	if (g)
 		print_sizes(out, g, &fates);
 	buf_line(out, "engine     %s%s",
@@ -215,6 +228,21 @@ static void json_held(struct buf *out, const struct report *r, const struct opti
 	buf_puts(out, "}");
 }
 
+static void json_trial(struct buf *out, const struct report *r, const struct options *o)
+{
+	AUTO_RELEASE struct arena a = {0};
+
+	if (!r->tried) {
+		buf_puts(out, ",\n  \"trial\": null");
+		return;
+	}
+	buf_printf(out,
+		   ",\n  \"trial\": {\"generation\": \"%s\", \"seconds_left\": %u, \"confirm\": ",
+		   digest_text(&a, r->tried), r->tried_left_s);
+	buf_json_string(out, confirm_command(&a, o, "yes"));
+	buf_puts(out, "}");
+}
+
 static void print_json(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
@@ -228,6 +256,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_printf(out, ",\n  \"config_refused\": %s", r->trouble[0] ? "true" : "false");
 	json_text(out, "config_error", r->trouble);
 	json_held(out, r, o);
+	json_trial(out, r, o);
 	json_text(out, "generation",
 		  g ? arena_printf(&a, "%016llx", (unsigned long long)g->config.digest) : "");
 	json_text(out, "loaded", when(&a, r->loaded_at));

@@ -36,10 +36,12 @@ struct report {
 	struct buf facts, facts_json; /* of the host */
 	char engine[64], backend[32], word[256];
 	bool engine_up, failed;
-	const char *trouble; /* why the file can't be enforced; "" if it can */
-	uint64_t held;	     /* digest of the held file */
-	const char *takes;   /* what the held file would remove */
-	bool rules_failed;   /* the host's rules as a whole were refused */
+	const char *trouble;   /* why the file can't be enforced; "" if it can */
+	uint64_t held;	       /* digest of the held file */
+	const char *takes;     /* what the held file would remove */
+	uint64_t tried;	       /* digest of the file that is on trial; 0: none is */
+	uint32_t tried_left_s; /* of its time */
+	bool rules_failed;     /* the host's rules as a whole were refused */
 	uint32_t n_failed, n_conflicts;
 	uint32_t n_stopped; /* policies that other people's rules stop, or may stop */
 	time_t loaded_at, passed_at;

@@ -198,7 +198,22 @@ static int open_temporary(const char *path, struct error *err)
 	return -1;
 }
 
-bool file_replace(const char *path, const char *text, size_t len, mode_t mode, struct error *err)
+/* rename(2) for a file that must not exist yet; with a gap where the filesystem can't do it. */
+static int rename_new(const char *from, const char *to)
+{
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (!access(to, F_OK)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return rename(from, to);
+}
+
+static bool put_file(const char *path, const char *text, size_t len, mode_t mode,
+		     int (*move)(const char *from, const char *to), struct error *err)
 {
 	AUTO_BUF struct buf folder = {0}, temporary = {0};
 	AUTO_CLOSE int fd = -1;
@@ -215,11 +230,21 @@ bool file_replace(const char *path, const char *text, size_t len, mode_t mode, s
 		unlink(buf_text(&temporary));
 		return false;
 	}
-	if (rename(buf_text(&temporary), path)) {
-		error_set(err, errno, "replace %s", path);
+	if (move(buf_text(&temporary), path)) {
+		error_set(err, errno, "%s %s", move == rename ? "replace" : "create", path);
 		unlink(buf_text(&temporary));
 		return false;
 	}
 	sync_folder(buf_text(&folder));
 	return true;
+}
+
+bool file_replace(const char *path, const char *text, size_t len, mode_t mode, struct error *err)
+{
+	return put_file(path, text, len, mode, rename, err);
+}
+
+bool file_create(const char *path, const char *text, size_t len, mode_t mode, struct error *err)
+{
+	return put_file(path, text, len, mode, rename_new, err);
 }

@@ -35,3 +35,6 @@ bool file_has_hash(const char *path, uint64_t size, uint64_t hash);
  */
 MUST_CHECK bool file_replace(const char *path, const char *text, size_t len, mode_t mode,
 			     struct error *err);
+/* The same for a file that must not exist yet: EEXIST if it does. */
+MUST_CHECK bool file_create(const char *path, const char *text, size_t len, mode_t mode,
+			    struct error *err);
