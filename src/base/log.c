@@ -75,6 +75,16 @@ static void add_time(struct buf *line)
 	add_field(line, "time", text);
 }
 
+const char *log_time(struct arena *a, time_t t)
+{
+	struct tm utc;
+	char text[32];
+
+	gmtime_r(&t, &utc);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return arena_strdup(a, text);
+}
+
 void log_event(enum log_level level, const char *what, ...)
 {
 	AUTO_BUF struct buf line = {0};

@@ -7,13 +7,18 @@
  */
 #pragma once
 
-#include "base/base.h"
+#include "base/arena.h"
+
+#include <time.h>
 
 enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARN_LEVEL, LOG_ERROR_LEVEL };
 
 /* Lines below this level are not written. Default: info, logfmt. */
 void log_configure(enum log_level lowest, bool json);
 void log_event(enum log_level level, const char *what, ...) __attribute__((sentinel));
+
+/* A time as the log says it, to the second. */
+const char *log_time(struct arena *a, time_t t);
 
 #define log_debug(...) log_event(LOG_DEBUG_LEVEL, __VA_ARGS__, NULL)
 #define log_info(...)  log_event(LOG_INFO_LEVEL, __VA_ARGS__, NULL)

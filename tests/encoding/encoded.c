@@ -337,6 +337,9 @@ static void add_matches(struct sample *s, struct chain *c)
 			add(s, c, 0, (struct term){.kind = TERM_CT_STATE, .number = bit});
 	add(s, c, 0, (struct term){.kind = TERM_CT_STATE, .number = CT_ESTABLISHED | CT_RELATED});
 	add(s, c, 0, (struct term){.kind = TERM_CT_STATUS_DNAT});
+	add(s, c, 0, (struct term){.kind = TERM_CT_UNCONFIRMED});
+	add_behind(s, add(s, c, 0, (struct term){.kind = TERM_LIMIT, .number = 1000}),
+		   (struct term){.kind = TERM_LOG, .name = LOG_ALLOWED});
 	add(s, c, 0, (struct term){.kind = TERM_MARK_HAS, .number = 0x2000004});
 	add(s, c, 0, (struct term){.kind = TERM_CT_MARK, .number = 0x2000004, .mask = 0x3000006});
 	add(s, c, 0, (struct term){.kind = TERM_CT_MARK, .number = 0x2000004, .mask = UINT32_MAX});

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the kernel says of our table, with any bytes of it changed: decoded or refused, and compared
- * with what is wanted; the same as if it was Docker's. And what it says of a packet that is traced.
+ * with what is wanted; the same as if it was Docker's. And what it says of a packet that is traced,
+ * and of one that is logged.
  * The input is a list of changes: two bytes of place, one that is put there.
  */
 #include "fuzz.h"
@@ -9,12 +10,14 @@
 #include "bench/load.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/walls.h"
+#include "core/logged/logged.h"
 #include "core/nft/nlattr.h"
 #include "core/nft/probe.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 
 static const char config[] =
@@ -31,7 +34,7 @@ static const char config[] =
 
 static struct loaded loaded; /* what is wanted, once */
 static struct engine engine;
-static struct buf sent, told;
+static struct buf sent, told, reported;
 static const struct probe probe = {
 	.table = TRACE_TABLE "1", .family = 4, .proto = IPPROTO_TCP, .id = 1, .token = 0x01020304};
 
@@ -61,6 +64,20 @@ static void tell_of_packet(struct buf *out)
 	buf_free(&packet);
 }
 
+/* One packet that is logged: IPv6 with two headers before its protocol. */
+static void report_packet(struct buf *out)
+{
+	const uint8_t packet[64] = {
+		0x60, [5] = 24, [6] = 0, [8] = 0xfd, [24] = 0xfd, [40] = 44, [48] = 6, [58] = 80};
+	size_t message =
+		nlmsg_begin(out, NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET, 0, 0, NFPROTO_INET, 0);
+
+	nla_text(out, NFULA_PREFIX, LOG_ALLOWED);
+	nla_be32(out, NFULA_IFINDEX_INDEV, 2);
+	nla_bytes(out, NFULA_PAYLOAD, packet, sizeof(packet));
+	nlmsg_end(out, message);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -85,6 +102,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	sent = batch.bytes;
 	claim(sent.len > 1000);
 	tell_of_packet(&told);
+	report_packet(&reported);
 	return 0;
 }
 
@@ -189,6 +207,21 @@ static void follow_packet(const uint8_t *data, size_t size)
 	arena_release(&a);
 }
 
+static void read_report(const uint8_t *data, size_t size)
+{
+	struct logged logged;
+	char *bytes = own_copy((const uint8_t *)reported.data, reported.len);
+
+	for (size_t i = 0; i + 2 < size; i += 3)
+		bytes[sizeof(uint32_t) +
+		      (data[i] << 8 | data[i + 1]) % (reported.len - sizeof(uint32_t))] =
+			(char)data[i + 2];
+	if (logged_decode(&logged, (const void *)bytes))
+		claim(logged.src.family && logged.src.family == logged.dst.family);
+	claim(logged_decode(&logged, (const void *)reported.data) && logged.port == 80);
+	free(bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *bytes = own_copy((const uint8_t *)sent.data, sent.len);
@@ -198,5 +231,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_all(bytes, sent.len);
 	free(bytes);
 	follow_packet(data, size);
+	read_report(data, size);
 	return 0;
 }

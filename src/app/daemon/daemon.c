@@ -7,6 +7,7 @@
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
 #include "app/daemon/flows_told.h"
+#include "app/daemon/logbook.h"
 #include "app/daemon/source.h"
 #include "app/daemon/trial.h"
 #include "app/daemon/triggers.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct report report;
 	struct fights fights;
 	struct counts counts;
+	struct logbook logbook;
 	int lock;
 	bool misplaced; /* it was started outside of the engine's network namespace */
 
@@ -341,6 +343,7 @@ static void make_pass(struct daemon *d)
 	}
 	d->triggers.trial_at =
 		d->source.tried ? clock_ms() + d->source.tried_until_ms - clock_boot_ms() : FOREVER;
+	logbook_follow(&d->logbook, d->source.current, &d->triggers);
 	publish(d);
 	if (why & REASON_ASKED)
 		answer_pass(d);
@@ -436,6 +439,7 @@ static void loop(struct daemon *d)
 		/* requests that came while another one was answered */
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);
+		logbook_run(&d->logbook, d->source.current, &d->triggers);
 		passed = pass_if_due(d);
 		answered = answer_questions(d);
 		if (passed || answered)
@@ -445,14 +449,18 @@ static void loop(struct daemon *d)
 
 static bool daemon_open(struct daemon *d, const struct options *options, struct error *err)
 {
-	*d = (struct daemon){
-		.options = options,
-		.source = {.options = options},
-		.report = {.fights = &d->fights, .counts = &d->counts, .trouble = "", .takes = ""},
-		.triggers = TRIGGERS_INIT,
-		.lock = -1,
-		.cooled_ms = clock_ms(),
-		.last_pass_ms = clock_ms() - MAX_GAP_MS};
+	*d = (struct daemon){.options = options,
+			     .source = {.options = options},
+			     .report = {.fights = &d->fights,
+					.counts = &d->counts,
+					.journal = &d->logbook.journal,
+					.trouble = "",
+					.takes = ""},
+			     .triggers = TRIGGERS_INIT,
+			     .logbook = LOGBOOK_INIT,
+			     .lock = -1,
+			     .cooled_ms = clock_ms(),
+			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
 	    (d->lock = ask_for_lock(options->verb, err)) < 0)
 		return false;
@@ -478,6 +486,7 @@ static void daemon_close(struct daemon *d)
 	buf_free(&d->bridges);
 	report_release(&d->report);
 	counts_release(&d->counts);
+	logbook_close(&d->logbook);
 	close_at_exit_of_scope(&d->lock);
 	world_close(&d->world);
 }

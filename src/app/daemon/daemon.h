@@ -8,6 +8,7 @@
  *     source.h      the file in force, and whether a new one is taken
  *     trial.h       a file that is tried for some time (apply --confirm)
  *     flows_told.h  what a new file opens and closes, in the log
+ *     logbook.h     logged connections, as lines of the log
  *     ask.h         how verbs talk to a running daemon and wait for its lock
  */
 #pragma once

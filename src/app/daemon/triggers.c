@@ -171,6 +171,11 @@ static void take_firewalld(struct triggers *t)
 	t->firewalld_reloaded |= firewalld_bus_run(t->firewalld);
 }
 
+static void take_log(struct triggers *t)
+{
+	t->logged = true;
+}
+
 static void start_stream(struct triggers *t)
 {
 	struct error err = {0};
@@ -243,6 +248,7 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 	at = earlier(earlier(at, t->retry_at), t->stream_at);
 	at = earlier(earlier(at, t->watchdog_at), t->drift_at);
 	at = earlier(earlier(at, t->death_at), t->trial_at);
+	at = earlier(at, t->log_at);
 	if (curl_ms >= 0)
 		at = earlier(at, now + curl_ms);
 	if (guests_ms >= 0)
@@ -280,12 +286,18 @@ static int firewalld_fd(const struct triggers *t)
 	return firewalld_bus_fd(t->firewalld);
 }
 
+static int log_fd(const struct triggers *t)
+{
+	return t->log;
+}
+
 static const struct {
 	int (*fd)(const struct triggers *t);
 	void (*take)(struct triggers *t);
-} sources[] = {{signals_fd, take_signals},   {watch_fd, take_file},
-	       {engine_fd, take_engine},     {kernel_fd, take_kernel},
-	       {requests_fd, take_requests}, {firewalld_fd, take_firewalld}};
+} sources[] = {
+	{signals_fd, take_signals}, {watch_fd, take_file},	  {engine_fd, take_engine},
+	{kernel_fd, take_kernel},   {requests_fd, take_requests}, {firewalld_fd, take_firewalld},
+	{log_fd, take_log}};
 
 void triggers_wait(struct triggers *t, int64_t pass_at)
 {
@@ -301,18 +313,35 @@ void triggers_wait(struct triggers *t, int64_t pass_at)
 	take_time(t);
 }
 
+/* A source without a descriptor is not heard. */
+static bool hear(const struct triggers *t, uint32_t source, struct error *err)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = source};
+	int fd = sources[source].fd(t);
+
+	return fd < 0 || !epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) ||
+	       error_set(err, errno, "epoll");
+}
+
 static bool open_epoll(struct triggers *t, struct error *err)
 {
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (t->epoll < 0)
 		return error_set(err, errno, "epoll");
-	for (uint32_t i = 0; i < COUNT_OF(sources); i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
-
-		if (epoll_ctl(t->epoll, EPOLL_CTL_ADD, sources[i].fd(t), &event) < 0)
-			return error_set(err, errno, "epoll");
-	}
+	for (uint32_t i = 0; i < COUNT_OF(sources); i++)
+		if (!hear(t, i, err))
+			return false;
 	return true;
+}
+
+bool triggers_hear_log(struct triggers *t, int fd, struct error *err)
+{
+	uint32_t i = 0;
+
+	while (sources[i].take != take_log)
+		i++;
+	t->log = fd;
+	return hear(t, i, err);
 }
 
 static sigset_t awaited_signals(void)
@@ -353,11 +382,13 @@ bool triggers_open(struct triggers *t, const struct options *options, struct wor
 			       .watch = WATCH_INIT,
 			       .epoll = -1,
 			       .signals = -1,
+			       .log = -1,
 			       .reasons = REASON_START,
 			       .retry_at = FOREVER,
 			       .drift_at = FOREVER,
 			       .death_at = FOREVER,
 			       .trial_at = FOREVER,
+			       .log_at = FOREVER,
 			       .retry_ms = RETRY_MS,
 			       .stream_at = now,
 			       .period_at = now + (int64_t)options->period_s * 1000};

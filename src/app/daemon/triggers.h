@@ -41,18 +41,21 @@ struct triggers {
 	bool stopping;		 /* TERM or INT */
 	bool stream_up;		 /* events arrive */
 	bool firewalld_reloaded; /* the caller handles and clears it */
+	int log;		 /* where rules log; -1: nothing is logged */
+	bool logged;		 /* something waits there; the caller reads and clears it */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* when the pass after a container's end is due; any pass clears it */
 	int64_t drift_at; /* set by the caller: when to look at drift again */
 	int64_t trial_at; /* set by the caller: when the trial ends */
+	int64_t log_at;	  /* set by the caller: when a line of the log is due */
 	int64_t retry_ms, watchdog_ms;
 	bool stream_told; /* the log has said that the stream broke off */
 };
 
 #define TRIGGERS_INIT                                                                              \
 	{                                                                                          \
-		.watch = WATCH_INIT, .epoll = -1, .signals = -1                                    \
+		.watch = WATCH_INIT, .epoll = -1, .signals = -1, .log = -1                         \
 	}
 
 /* Call it before anything else: until then a SIGHUP would end the process. */
@@ -65,6 +68,9 @@ void triggers_close(struct triggers *t);
 
 /* Watches the file and its lists. True: they are not the same files as before. */
 bool triggers_watch(struct triggers *t, const char *const *paths, uint32_t n);
+
+/* Listens there from now on; closing it ends that. */
+MUST_CHECK bool triggers_hear_log(struct triggers *t, int fd, struct error *err);
 
 /* Handles what can't wait while a pass waits for the engine. */
 void triggers_attend(struct triggers *t);

@@ -2,6 +2,7 @@
 #include "app/report/page.h"
 
 #include "app/console/say.h"
+#include "app/report/drops.h"
 #include "app/report/metrics.h"
 #include "app/report/policies.h"
 #include "base/foreign.h"
@@ -177,6 +178,8 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 		 (unsigned long long)report_repaired(r), (unsigned long long)r->n_revoked);
 	policies_print_never_hit(out, r, g, &fates);
 	print_fights(out, r);
+	if (g)
+		drops_print(out, r->journal, &g->config);
 	print_findings(out, &r->findings);
 	if (g)
 		print_warnings(out, g);
@@ -279,6 +282,11 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 	buf_puts(out, "}");
 	policies_print_json(out, r, g, &fates);
 	json_fights(out, r);
+	buf_puts(out, ",\n  \"dropped\": ");
+	if (g)
+		drops_print_json(out, r->journal, &g->config);
+	else
+		buf_puts(out, "[]");
 	json_warnings(out, g);
 	buf_puts(out, ",\n  \"findings\": [");
 	list_each (f, &r->findings.list) {

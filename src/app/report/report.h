@@ -6,6 +6,7 @@
  *     report.h                         what is kept
  *     page.h                           status
  *     metrics.h, policies.h, counts.h  for scrapers and programs
+ *     drops.h                          what was dropped last
  *     telling.h                        the log
  *     fights.h                         who undoes our changes
  */
@@ -15,6 +16,7 @@
 #include "app/report/counts.h"
 #include "app/report/fights.h"
 #include "base/buf.h"
+#include "core/logged/journal.h"
 
 #include <time.h>
 
@@ -24,10 +26,11 @@ extern const char *const drift_objects[N_DRIFT_OBJECTS]; /* as plans name them *
 extern const int64_t duration_bounds_us[N_DURATIONS]; /* bucket bounds of the histogram of passes */
 
 struct report {
-	const struct fights *fights; /* owned by the caller */
-	const struct counts *counts; /* owned by the caller */
-	struct facts compiled_with;  /* facts of the last pass, without texts and lists */
-	struct arena arena;	     /* holds the last pass's findings */
+	const struct fights *fights;   /* owned by the caller */
+	const struct counts *counts;   /* owned by the caller */
+	const struct journal *journal; /* owned by the caller */
+	struct facts compiled_with;    /* facts of the last pass, without texts and lists */
+	struct arena arena;	       /* holds the last pass's findings */
 	struct findings findings;
 	const char *handoff;	      /* where Docker's filter takes our verdict */
 	struct buf facts, facts_json; /* of the host */

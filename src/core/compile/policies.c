@@ -190,6 +190,7 @@ static void grant_routes(struct compiler *c, const struct grant *grant)
 
 static void grant(struct compiler *c, struct grant grant)
 {
+	grant.logged = c->config->policies.items[grant.origin].log;
 	note_guests(c, grant.from);
 	c->host->ipv6 |= grant.to->items[0].net.ip.family == 6;
 	*list_add(c->a, &c->host->grants) = grant;
@@ -399,7 +400,10 @@ static void lift(struct compiler *c, uint32_t i, struct ends_of_policy ends)
 	each_family (family) {
 		const struct peers *from = of_family(c, ends.from, family),
 				   *to = of_family(c, ends.to, family);
-		struct grant new = {.from = from, .to = to, .origin = i};
+		struct grant new = {.from = from,
+				    .to = to,
+				    .origin = i,
+				    .logged = c->config->policies.items[i].log};
 
 		if (!is_denied(c, from) || (!to->n && !host))
 			continue;
@@ -540,6 +544,7 @@ static void add_translation(struct compiler *c, struct translation t, struct nod
 
 	if (t.from.ip.family && !t.from.len)
 		t.from = (struct prefix){0}; /* any */
+	t.logged = c->config->policies.items[t.origin].log;
 	flows->ipv6 |= t.to.family == 6;
 	*list_add(c->a, &flows->translations) = t;
 }

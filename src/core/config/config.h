@@ -168,6 +168,7 @@ struct policy {
 	uint8_t masquerade; /* enum masquerade */
 	uint8_t kind : 2;   /* enum subject */
 	uint8_t broken : 1; /* it has an error: do not report errors that follow from it */
+	uint8_t log : 1;    /* its new connections are logged */
 };
 
 /* A test: the expected state of all connections between two ends. */
@@ -192,6 +193,8 @@ struct config {
 	const char *comments;		   /* one behind the other */
 	struct declared_subnet *by_subnet; /* sorted, IPv4 first, none overlapping */
 	uint32_t n_by_subnet;
+	bool logs;	 /* a policy has log */
+	bool denies;	 /* a network has egress deny: what it stops is logged */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

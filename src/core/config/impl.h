@@ -111,7 +111,6 @@ void decode_docker_name(struct decoder *d, uint32_t node, void *target);
 void decode_ifname(struct decoder *d, uint32_t node, void *target);
 void decode_ifnumber(struct decoder *d, uint32_t node, void *target);
 void decode_bool(struct decoder *d, uint32_t node, void *target);
-void decode_log(struct decoder *d, uint32_t node, void *target);
 void decode_mtu(struct decoder *d, uint32_t node, void *target);
 void decode_ip(struct decoder *d, uint32_t node, void *target); /* of either family */
 void decode_ip4(struct decoder *d, uint32_t node, void *target);

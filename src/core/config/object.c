@@ -104,6 +104,7 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 		config->networks.n--;
 		return;
 	}
+	config->denies |= n->egress == EGRESS_DENY;
 	check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)

@@ -31,7 +31,7 @@ static const struct field policy_fields[] = {
 	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_ALLOW | IN_DNAT | IN_MASQUERADE),
 	NAMED(draft, "to_port", policy.to_port, decode_to_port, IN_DNAT),
 	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade, IN_DNAT),
-	FIELD(draft, log, decode_log, IN_ACTION),
+	FIELD(draft, log, decode_bool, IN_ACTION),
 };
 
 static const struct kind policy_kind = {policy_fields, COUNT_OF(policy_fields)};
@@ -111,6 +111,18 @@ static void check_fields(struct decoder *d, const struct policy *p, const struct
 				      : "without from, to or nat; write one of them");
 }
 
+/* Masquerading admits nothing that could be logged. */
+static void put_log(struct decoder *d, struct config *config, struct policy *p, bool log,
+		    uint32_t node)
+{
+	p->log = log;
+	config->logs |= log;
+	if (log && p->nat == NAT_MASQUERADE)
+		diag_at(d->diags, SEVERITY_WARNING, d->text, json_member(json_of(d), node, "log"),
+			"masquerading admits nothing, so nothing of it is logged; write \"log\" on "
+			"the policies that admit these connections");
+}
+
 void decode_policy(struct decoder *d, struct config *config, uint32_t node)
 {
 	struct draft draft = {.ports = {.items = d->ports.items, .cap = d->ports.cap}};
@@ -134,6 +146,7 @@ void decode_policy(struct decoder *d, struct config *config, uint32_t node)
 	p->protos = p->protos ? p->protos : usual_protos(p);
 	if (d->diags->n_errors == errors)
 		check_fields(d, p, &r, node);
+	put_log(d, config, p, draft.log, node);
 	p->broken = d->diags->n_errors > errors;
 	*list_add(d->a, &config->policies) = *p;
 }

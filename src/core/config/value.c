@@ -196,14 +196,6 @@ void decode_bool(struct decoder *d, uint32_t node, void *target)
 		wrong_type(d, node, "true or false");
 }
 
-void decode_log(struct decoder *d, uint32_t node, void *target)
-{
-	decode_bool(d, node, target);
-	if (*(bool *)target)
-		diag_at(d->diags, SEVERITY_WARNING, d->text, node,
-			"logging comes in a later version; nothing is logged");
-}
-
 void decode_mtu(struct decoder *d, uint32_t node, void *target)
 {
 	int64_t mtu;

@@ -121,17 +121,12 @@ static uint16_t most_attributes(const char *expression)
 		const char *name;
 		uint16_t most;
 	} known[] = {
-		{"bitwise", NFTA_BITWISE_MAX},
-		{"cmp", NFTA_CMP_MAX},
-		{"ct", NFTA_CT_MAX},
-		{"fib", NFTA_FIB_MAX},
-		{"log", NFTA_LOG_MAX},
-		{"lookup", NFTA_LOOKUP_MAX},
-		{"masq", NFTA_MASQ_MAX},
-		{"meta", NFTA_META_MAX},
-		{"nat", NFTA_NAT_MAX},
-		{"payload", NFTA_PAYLOAD_MAX},
-		{"immediate", NFTA_IMMEDIATE_MAX},
+		{"bitwise", NFTA_BITWISE_MAX}, {"cmp", NFTA_CMP_MAX},
+		{"ct", NFTA_CT_MAX},	       {"fib", NFTA_FIB_MAX},
+		{"limit", NFTA_LIMIT_FLAGS},   {"log", NFTA_LOG_MAX},
+		{"lookup", NFTA_LOOKUP_MAX},   {"masq", NFTA_MASQ_MAX},
+		{"meta", NFTA_META_MAX},       {"nat", NFTA_NAT_MAX},
+		{"payload", NFTA_PAYLOAD_MAX}, {"immediate", NFTA_IMMEDIATE_MAX},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(known); i++)

@@ -413,6 +413,15 @@ ENCODER(encode_ct_status_dnat)
 	match_any_bit(b, IPS_DST_NAT);
 }
 
+ENCODER(encode_ct_unconfirmed)
+{
+	uint32_t confirmed = IPS_CONFIRMED, nothing = 0;
+
+	load_ct(b, NFT_CT_STATUS);
+	bitwise(b, &confirmed, &nothing, sizeof(confirmed));
+	compare(b, NFT_CMP_EQ, &nothing, sizeof(nothing));
+}
+
 ENCODER(encode_mark)
 {
 	load_meta(b, NFT_META_MARK, NFT_REG_1);
@@ -468,6 +477,28 @@ ENCODER(encode_vmap)
 ENCODER(encode_counter)
 {
 	expr_end(b, expr_begin(b, "counter"));
+}
+
+ENCODER(encode_limit)
+{
+	struct expr e = expr_begin(b, "limit");
+
+	nla_be64(b, NFTA_LIMIT_RATE, t->number);
+	nla_be64(b, NFTA_LIMIT_UNIT, 1);
+	nla_be32(b, NFTA_LIMIT_BURST, t->number);
+	nla_be32(b, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nla_be32(b, NFTA_LIMIT_FLAGS, 0);
+	expr_end(b, e);
+}
+
+ENCODER(encode_log)
+{
+	struct expr e = expr_begin(b, "log");
+
+	nla_text(b, NFTA_LOG_PREFIX, t->name);
+	nla_be16(b, NFTA_LOG_GROUP, LOG_GROUP);
+	nla_be32(b, NFTA_LOG_SNAPLEN, LOG_SNAPLEN);
+	expr_end(b, e);
 }
 
 ENCODER(encode_mark_change)
@@ -537,6 +568,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_ICMP_TYPE] = encode_icmp_type,
 	[TERM_CT_STATE] = encode_ct_state,
 	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
+	[TERM_CT_UNCONFIRMED] = encode_ct_unconfirmed,
 	[TERM_MARK_HAS] = encode_mark,
 	[TERM_CT_MARK] = encode_ct_mark,
 	[TERM_CT_DIRECTION] = encode_ct_direction,
@@ -546,6 +578,8 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_LOOKUP_NOT] = encode_lookup,
 	[TERM_VMAP] = encode_vmap,
 	[TERM_COUNTER] = encode_counter,
+	[TERM_LIMIT] = encode_limit,
+	[TERM_LOG] = encode_log,
 	[TERM_MARK_SET] = encode_mark_change,
 	[TERM_MARK_CLEAR] = encode_mark_change,
 	[TERM_CT_MARK_SET] = encode_ct_mark_change,

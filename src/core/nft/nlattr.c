@@ -71,6 +71,13 @@ void nla_text(struct buf *b, uint16_t type, const char *text)
 }
 
 /* Most attributes are one of these: in one piece. */
+void nla_be16(struct buf *b, uint16_t type, uint16_t value)
+{
+	const uint8_t bytes[2] = {(uint8_t)(value >> 8), (uint8_t)value};
+
+	nla_bytes(b, type, bytes, sizeof(bytes));
+}
+
 void nla_be32(struct buf *b, uint16_t type, uint32_t value)
 {
 	struct {

@@ -18,6 +18,7 @@ size_t nla_begin(struct buf *b, uint16_t type);
 void nla_end(struct buf *b, size_t at);
 void nla_bytes(struct buf *b, uint16_t type, const void *bytes, size_t len);
 void nla_text(struct buf *b, uint16_t type, const char *text); /* with its NUL */
+void nla_be16(struct buf *b, uint16_t type, uint16_t value);
 void nla_be32(struct buf *b, uint16_t type, uint32_t value);
 void nla_be64(struct buf *b, uint16_t type, uint64_t value);
 void nla_byte(struct buf *b, uint16_t type, uint8_t value);

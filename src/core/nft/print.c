@@ -264,6 +264,9 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 	case TERM_CT_STATUS_DNAT:
 		buf_puts(out, "ct status dnat");
 		break;
+	case TERM_CT_UNCONFIRMED:
+		buf_puts(out, "ct status ! confirmed");
+		break;
 	case TERM_MARK_HAS:
 		buf_printf(out, "meta mark & %#x == %#x", t->number, t->number);
 		break;
@@ -293,6 +296,13 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 		break;
 	case TERM_COUNTER:
 		buf_puts(out, "counter");
+		break;
+	case TERM_LIMIT:
+		buf_printf(out, "limit rate %u/second burst %u packets", t->number, t->number);
+		break;
+	case TERM_LOG:
+		buf_printf(out, "log prefix \"%s\" group %d snaplen %d", t->name, LOG_GROUP,
+			   LOG_SNAPLEN);
 		break;
 	case TERM_MARK_SET:
 		buf_printf(out, "meta mark set meta mark | %#x", t->number);

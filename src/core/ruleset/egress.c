@@ -14,9 +14,21 @@
 #define DENIED "denied" /* their bridges */
 #define STAYS  "stays"	/* the same, as the two ends of a packet that does not leave */
 
-static void drop(struct builder *b, struct chain *chain)
+#define REFUSED "refused" /* the chain where packets end */
+
+static void build_refused(struct builder *b)
 {
+	struct chain *chain = add_chain(b, REFUSED, NULL, 0, 0);
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	term_log(b, rule, LOG_DROPPED);
 	add_term(b, add_rule(b, chain, 0, "egress is denied", NONE), TERM_DROP);
+}
+
+static void refuse(struct builder *b, struct chain *chain)
+{
+	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, REFUSED);
 }
 
 /* --- through the host --- */
@@ -75,9 +87,9 @@ static void refuse_networks(struct builder *b, struct chain *chain, const struct
 		if (!set.n)
 			continue;
 		keep_set(b, &set);
-		rule = add_rule(b, chain, family, "egress is denied", NONE);
+		rule = add_rule(b, chain, family, NULL, NONE);
 		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_DADDR);
-		add_term(b, rule, TERM_DROP);
+		term_name(b, rule, TERM_GOTO, REFUSED);
 	}
 }
 
@@ -104,27 +116,43 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 		term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 		term_name(b, rule, TERM_GOTO, "lifted");
 	}
-	drop(b, chain);
+	refuse(b, chain);
 }
 
 /* The way that docker-proxy takes ends at the host's own address: the other one is as open. */
-static void lift_published(struct builder *b, struct chain *chain, const struct grant *grant)
+static struct rule *published_rule(struct builder *b, struct chain *chain,
+				   const struct grant *grant, struct traffic match)
 {
 	uint8_t family = grant->from->items[0].net.ip.family;
+	struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
 
+	term_sources(b, rule, grant);
+	if (match.proto)
+		term_number(b, rule, TERM_PROTO, match.proto);
+	if (match_has_ports(match) && !match_every_port(match)) {
+		struct term *t = add_term(b, rule, TERM_ORIGINAL_DPORT);
+
+		t->low = match.low;
+		t->high = match.high;
+	}
+	return rule;
+}
+
+/* Before the rule that lets it through, and for the same packets. */
+static void report(struct builder *b, struct rule *rule)
+{
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
+	term_name(b, rule, TERM_JUMP, LOG_CHAIN);
+}
+
+static void lift_published(struct builder *b, struct chain *chain, const struct grant *grant)
+{
 	for (uint32_t m = 0; m < grant->n_matches; m++) {
-		struct traffic match = grant->matches[m];
-		struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
+		struct rule *rule;
 
-		term_sources(b, rule, grant);
-		if (match.proto)
-			term_number(b, rule, TERM_PROTO, match.proto);
-		if (match_has_ports(match) && !match_every_port(match)) {
-			struct term *t = add_term(b, rule, TERM_ORIGINAL_DPORT);
-
-			t->low = match.low;
-			t->high = match.high;
-		}
+		if (grant->logged)
+			report(b, published_rule(b, chain, grant, grant->matches[m]));
+		rule = published_rule(b, chain, grant, grant->matches[m]);
 		term_count(b, rule);
 		term_name(b, rule, TERM_GOTO, "lifted");
 	}
@@ -138,7 +166,7 @@ static void build_asked_host(struct builder *b, const struct flows *flows)
 		refuse_borrowed(b, chain, flows, TERM_DROP);
 	list_each (grant, &flows->to_host)
 		lift_published(b, chain, grant);
-	drop(b, chain);
+	refuse(b, chain);
 }
 
 static void build_chain(struct builder *b)
@@ -167,15 +195,25 @@ static void accept_dhcp(struct builder *b, struct chain *chain, uint8_t family, 
 	add_term(b, rule, TERM_ACCEPT);
 }
 
-static void admit_to_host(struct builder *b, struct chain *chain, const struct grant *grant)
+static struct rule *to_host_rule(struct builder *b, struct chain *chain, const struct grant *grant,
+				 struct traffic match)
 {
 	uint8_t family = grant->from->items[0].net.ip.family;
+	struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
 
+	term_sources(b, rule, grant);
+	term_match(b, rule, match);
+	return rule;
+}
+
+static void admit_to_host(struct builder *b, struct chain *chain, const struct grant *grant)
+{
 	for (uint32_t m = 0; m < grant->n_matches; m++) {
-		struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
+		struct rule *rule;
 
-		term_sources(b, rule, grant);
-		term_match(b, rule, grant->matches[m]);
+		if (grant->logged)
+			report(b, to_host_rule(b, chain, grant, grant->matches[m]));
+		rule = to_host_rule(b, chain, grant, grant->matches[m]);
 		term_count(b, rule);
 		add_term(b, rule, TERM_ACCEPT);
 	}
@@ -201,7 +239,7 @@ static void build_input(struct builder *b, const struct flows *flows)
 		refuse_borrowed(b, chain, flows, TERM_DROP);
 	list_each (grant, &flows->to_host)
 		admit_to_host(b, chain, grant);
-	drop(b, chain);
+	refuse(b, chain);
 	chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP, DENIED, LOAD_IIFNAME);
@@ -213,6 +251,7 @@ void build_egress(struct builder *b, const struct flows *flows)
 	if (!flows->denied.n)
 		return;
 	build_sets(b, flows);
+	build_refused(b);
 	build_leaving(b, flows);
 	build_asked_host(b, flows);
 	build_chain(b);

@@ -34,6 +34,7 @@ struct grant {
 	const struct traffic *matches;
 	uint32_t n_matches;
 	bool translated; /* it leads a translation's packets through the host: counted elsewhere */
+	bool logged;	 /* its new connections */
 	uint32_t origin;
 };
 
@@ -51,6 +52,7 @@ struct translation {
 	struct ip to;
 	uint16_t to_port; /* 0: keep */
 	bool masquerade;
+	bool logged; /* its new connections, where the host forwards them */
 	uint32_t origin;
 };
 

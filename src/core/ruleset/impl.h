@@ -38,6 +38,7 @@ enum way {
 	WAY_ON,	   /* later ones, and all of them before Docker's raw drops: policies do not count
 		      these */
 	WAY_REPLY, /* what comes back: source and destination change places */
+	WAY_LOG,   /* the first one again: is it logged? */
 	WAY_OUT,   /* the first one of a connection that egress deny stops */
 	N_WAYS,
 };
@@ -46,13 +47,17 @@ struct way_words {
 	const char *prefix; /* of names of chains and maps */
 	enum load source, destination, port, interface;
 	enum term_kind source_is, destination_is, port_is, interface_is;
-	bool counts;	    /* where policies count at all */
-	const char *target; /* the chain where packets go that are found */
+	bool counts; /* where policies count at all */
+	/* The chains where packets go that are found; of those that are translated. */
+	const char *target, *translated;
 };
 extern const struct way_words ways[N_WAYS];
 
 /* The chain where packets go that are let through. */
 #define ADMIT "admit"
+/* The chains where they are logged. */
+#define LOG_CHAIN	     "report"
+#define LOG_TRANSLATED_CHAIN "report_translated"
 /* … and those that are as free as without egress deny. */
 #define LIFT "lift"
 
@@ -70,6 +75,8 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
+/* At the end of a rule: what the limit holds back goes on as if the rule were not there. */
+void term_log(struct builder *b, struct rule *rule, const char *prefix);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
 /* The connection mark says that we admitted it. */
@@ -167,7 +174,7 @@ void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
 /* The set that says what was translated; where there is any. */
-void add_forwarded(struct builder *b, const struct flows *flows);
+void add_forwarded(struct builder *b, const struct flows *flows, enum way way);
 /* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
 		     const char *set, enum way way);

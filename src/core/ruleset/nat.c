@@ -180,10 +180,12 @@ void build_dnat(struct builder *b, const struct flows *flows)
 			add_dnat_rule(b, chain, t);
 }
 
-static void add_forwarded_set(struct builder *b, const struct flows *flows, uint8_t family)
+static void add_forwarded_set(struct builder *b, const struct flows *flows, enum way way,
+			      uint8_t family)
 {
-	struct set set = {.name = name_of_family(b, "forwarded", family),
-			  .counts = b->counted,
+	const char *name = arena_printf(b->a, "%sforwarded", ways[way].prefix);
+	struct set set = {.name = name_of_family(b, name, family),
+			  .counts = b->counted && ways[way].counts,
 			  .n_key = 4,
 			  .key = {FIELD_IFNAME, address_field(family), FIELD_PROTO, FIELD_PORT}};
 
@@ -199,10 +201,10 @@ static void add_forwarded_set(struct builder *b, const struct flows *flows, uint
 	keep_set(b, &set);
 }
 
-void add_forwarded(struct builder *b, const struct flows *flows)
+void add_forwarded(struct builder *b, const struct flows *flows, enum way way)
 {
 	each_family (family)
-		add_forwarded_set(b, flows, family);
+		add_forwarded_set(b, flows, way, family);
 }
 
 static void add_forwarded_rule(struct builder *b, struct chain *chain, const struct translation *t,
@@ -224,7 +226,7 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
 	}
 	if (w->counts)
 		term_count(b, rule);
-	term_name(b, rule, TERM_GOTO, ADMIT);
+	term_name(b, rule, TERM_GOTO, w->translated);
 }
 
 /*
@@ -248,7 +250,7 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 		rule = add_rule(b, chain, family, NULL, NONE);
 		term_lookup(b, rule, TERM_LOOKUP, name, (uint8_t)w->interface,
 			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
-		term_name(b, rule, TERM_GOTO, ADMIT);
+		term_name(b, rule, TERM_GOTO, w->translated);
 	}
 }
 

@@ -17,16 +17,19 @@
 #include "core/ruleset/groups.h"
 
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
+#define LOGGED	  "logged_"    /* names of what new packets are looked up in to be logged */
 
 const struct way_words ways[] = {
 	[WAY_NEW] = {"", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR,
-		     TERM_DPORT, TERM_IIFNAME, true, ADMIT},
+		     TERM_DPORT, TERM_IIFNAME, true, ADMIT, ADMIT},
 	[WAY_ON] = {UNCOUNTED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
-		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, ADMIT},
+		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, ADMIT, ADMIT},
 	[WAY_REPLY] = {"reply_", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, LOAD_OIFNAME, TERM_DADDR,
-		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false, ADMIT},
+		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false, ADMIT, ADMIT},
+	[WAY_LOG] = {LOGGED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
+		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, LOG_CHAIN, LOG_TRANSLATED_CHAIN},
 	[WAY_OUT] = {"out_", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
-		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, true, LIFT},
+		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, true, LIFT, NULL},
 };
 
 /* --- what may pass --- */
@@ -44,20 +47,22 @@ struct pair_sets {
 
 static struct pair_sets new_pair_sets(struct builder *b, uint8_t family, enum way way)
 {
+	static const enum set_role roles[N_WAYS] = {
+		[WAY_NEW] = SET_ALLOW, [WAY_LOG] = SET_LOGGED, [WAY_OUT] = SET_LIFTED};
 	const enum field ip = address_field(family);
-	const enum set_role role = way == WAY_OUT ? SET_LIFTED : SET_ALLOW;
 	const char *name = arena_printf(b->a, "%sallow", ways[way].prefix);
+	const bool counts = b->counted && ways[way].counts;
 
 	return (struct pair_sets){
 		.ports = {.name = name_of_family(b, name, family),
-			  .role = role,
-			  .counts = b->counted,
+			  .role = roles[way],
+			  .counts = counts,
 			  .key = {ip, ip, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 4},
 		.protocols = {.name = name_of_family(b, arena_printf(b->a, "%s_all_ports", name),
 						     family),
-			      .role = role,
-			      .counts = b->counted,
+			      .role = roles[way],
+			      .counts = counts,
 			      .key = {ip, ip, FIELD_PROTO},
 			      .n_key = 3},
 	};
@@ -465,8 +470,46 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_JUMP, translated);
 	}
-	lookup_pairs(b, chain, sets->pairs, way, ADMIT);
+	lookup_pairs(b, chain, sets->pairs, way, ways[way].target);
 	dispatch_groups(b, chain, way);
+}
+
+static void add_log_chain(struct builder *b, const char *name, const char *prefix)
+{
+	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), prefix);
+}
+
+/* What logged policies admit, looked up by itself: others have not one rule more for it. */
+static void build_logged(struct ends *ends, const struct flows *flows)
+{
+	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
+	struct builder *b = ends->b;
+	struct flows logged = {.ipv6 = flows->ipv6};
+	grouped_list grouped = {0};
+
+	bool to_host = false; /* these have rules of their own (egress.c) */
+
+	list_each (grant, &flows->grants)
+		if (grant->logged)
+			*list_add(b->a, &logged.grants) = *grant;
+	list_each (grant, &flows->lifts)
+		if (grant->logged)
+			*list_add(b->a, &logged.grants) = *grant;
+	list_each (t, &flows->translations)
+		if (t->logged)
+			*list_add(b->a, &logged.translations) = *t;
+	list_each (grant, &flows->to_host)
+		to_host |= grant->logged;
+	if (logged.grants.n || to_host)
+		add_log_chain(b, LOG_CHAIN, LOG_ALLOWED);
+	if (!logged.grants.n && !logged.translations.n)
+		return;
+	if (logged.translations.n)
+		add_log_chain(b, LOG_TRANSLATED_CHAIN, LOG_TRANSLATED);
+	build_pairs(b, logged.grants.items, logged.grants.n, WAY_LOG, &grouped);
+	add_forwarded(b, &logged, WAY_LOG);
+	build_groups(ends, &grouped, WAY_LOG);
+	build_lookups(b, "logged", &logged, &sets, WAY_LOG);
 }
 
 static void build_fresh(struct builder *b, const struct flows *flows)
@@ -481,6 +524,12 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
 	refuse_borrowed(b, chain, flows, TERM_RETURN);
+	if (ruleset_find_chain(b->rs, "logged")) {
+		/* what nobody answers stays new: it is one connection nevertheless */
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		add_term(b, rule, TERM_CT_UNCONFIRMED);
+		term_name(b, rule, TERM_JUMP, "logged");
+	}
 	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
 }
 
@@ -563,13 +612,14 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_bridges(&b, flows);
 	build_pairs(&b, flows->grants.items, flows->grants.n, WAY_NEW, &grouped);
 	add_dnat_elements(&b, flows);
-	add_forwarded(&b, flows);
+	add_forwarded(&b, flows, WAY_NEW);
 	uncounted = uncounted_sets(&b);
 	build_admit(&b, flows);
 	build_groups(&ends, &grouped, WAY_NEW);
 	if (b.counted)
 		build_groups(&ends, &grouped, WAY_ON);
 	build_groups(&ends, &grouped, WAY_REPLY);
+	build_logged(&ends, flows);
 	if (hooks->raw_drops)
 		build_raw(&b, flows, &uncounted, grouped.n);
 	build_egress(&b, flows);

@@ -24,6 +24,16 @@
 
 #define TABLE_NAME "harborwall" /* family inet */
 
+/*
+ * Of nfnetlink_log, where the daemon listens; how much of a packet it gets: the headers; and of how
+ * many: what a flood costs it is bounded there, in the kernel.
+ */
+enum { LOG_GROUP = 18519, LOG_SNAPLEN = 128, LOG_A_SECOND = 1000 };
+/* Why a packet is logged. */
+#define LOG_ALLOWED    "harborwall: allow"
+#define LOG_TRANSLATED "harborwall: dnat"
+#define LOG_DROPPED    "harborwall: drop"
+
 /* What a set's key or a map's data is made of; indexes field_types[]. */
 enum field {
 	FIELD_IP4,
@@ -62,6 +72,7 @@ enum set_role {
 	SET_ALLOW,     /* pairs that policies let through */
 	SET_UNCOUNTED, /* the same for later packets, where the others count */
 	SET_SOURCES,   /* who may come to one end */
+	SET_LOGGED,    /* pairs whose new connections are logged */
 	SET_LIFTED,    /* pairs that egress deny does not stop */
 };
 
@@ -140,15 +151,18 @@ enum term_kind {
 	TERM_ICMP_TYPE,	     /* low, high: of ICMP or ICMPv6; behind TERM_PROTO */
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
-	TERM_MARK_HAS,	   /* number: all of these bits are set */
-	TERM_CT_MARK,	   /* number, mask: these bits of it are so */
-	TERM_CT_DIRECTION, /* number: 0 the way of the first packet, 1 its replies' */
-	TERM_FIB_LOCAL,	   /* fib daddr type local */
-	TERM_FIB_FOREIGN,  /* fib saddr . iif oif missing: the way back is another interface */
-	TERM_LOOKUP,	   /* name of a set, loads: the key is in it */
+	TERM_CT_UNCONFIRMED, /* the first packet of its connection */
+	TERM_MARK_HAS,	     /* number: all of these bits are set */
+	TERM_CT_MARK,	     /* number, mask: these bits of it are so */
+	TERM_CT_DIRECTION,   /* number: 0 the way of the first packet, 1 its replies' */
+	TERM_FIB_LOCAL,	     /* fib daddr type local */
+	TERM_FIB_FOREIGN,    /* fib saddr . iif oif missing: the way back is another interface */
+	TERM_LOOKUP,	     /* name of a set, loads: the key is in it */
 	TERM_LOOKUP_NOT,
 	TERM_VMAP, /* name of a map to verdicts, loads: the verdict of the key's element */
 	TERM_COUNTER,
+	TERM_LIMIT,	  /* number: packets a second, and at once */
+	TERM_LOG,	  /* name: the prefix, by which the reader tells why; to LOG_GROUP */
 	TERM_MARK_SET,	  /* number: bits to set, others stay */
 	TERM_MARK_CLEAR,  /* number: bits to clear */
 	TERM_CT_MARK_SET, /* number, mask: these bits of it are made so; mask 0: set */

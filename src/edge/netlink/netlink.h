@@ -10,6 +10,7 @@
  *     route.h, routing.h  our routes, and those of others
  *     conntrack.h         live connections
  *     author.h            who changed something
+ *     nflog.h             packets that rules log
  *     probe.h             one packet that is sent and traced
  */
 #pragma once

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections that the kernel reports by nfnetlink_log: read, put together, and given their
+ * policies. Pure.
+ *
+ * In this room:
+ *     logged.h   one packet, as the kernel reports it; its policy
+ *     journal.h  which connections are said, and when
+ */
+#pragma once
+
+#include "core/resolve/resolve.h"
+
+#include <linux/netlink.h>
+
+/* Why it is reported: the prefix of the rule that found it (LOG_ALLOWED, … in ruleset.h). */
+enum logged_why {
+	LOGGED_ALLOWED,	   /* a policy admits it */
+	LOGGED_TRANSLATED, /* a translation of the host leads it on: its target is what dst says */
+	LOGGED_DROPPED,	   /* no policy admits it */
+	N_LOGGED,
+};
+
+struct logged {
+	enum logged_why why;
+	struct ip src, dst;
+	uint8_t proto;
+	uint16_t port; /* destination; 0: the protocol has none, or a fragment does not say it */
+	uint32_t in;   /* index of the interface by which it came; 0: none */
+};
+
+/*
+ * Reads a message whose length was checked. Its packet is somebody else's bytes, cut off behind
+ * LOG_SNAPLEN. False: it is no report of ours, or no packet of IP.
+ */
+bool logged_decode(struct logged *logged, const struct nlmsghdr *message);
+
+/*
+ * The first policy that is logged and lets this through, or NONE: the file has changed since.
+ * iface: name of logged->in, or NULL.
+ */
+uint32_t logged_policy(const struct config *config, const struct resolution *resolution,
+		       const struct logged *logged, const char *iface);
+/* What people call an address: its container's name, or the address itself. */
+const char *logged_name(struct arena *a, const struct config *config, struct ip ip);
