@@ -19,9 +19,9 @@ enum {
 	DEATH_MS = 500,	       /* from a container's end to the pass that handles it */
 };
 
-static const char *const reason_names[] = {"start", "file",   "engine", "signal", "period",
-					   "retry", "verify", "kernel", "asked",  "trial",
-					   "target"};
+static const char *const reason_names[] = {"start",  "file",  "engine", "signal",
+					   "period", "retry", "verify", "kernel",
+					   "asked",  "trial", "target"};
 
 const char *reasons_text(struct arena *a, uint32_t reasons)
 {

@@ -490,10 +490,10 @@ static const char *target(struct writer *w, const struct translation *t)
 static void translate(struct writer *w, struct ipt_chain *chain, const struct translation *t,
 		      bool host)
 {
-	const char *match = arena_printf(
-		w->a, "%s%s%s-m addrtype --dst-type LOCAL %s", interface(w, "-i", t->iface),
-		ipt_address(w, "-s", t->from), ipt_traffic(w, "--dport", t->match),
-		part(w, t->share));
+	const char *match =
+		arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL %s",
+			     interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
+			     ipt_traffic(w, "--dport", t->match), part(w, t->share));
 
 	if (!host)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
