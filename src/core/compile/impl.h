@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of the compiler share: policies.c (flows), compile.c (the whole). */
+/*
+ * What the parts of the compiler share: policies.c and translations.c (flows), compile.c (the
+ * whole).
+ */
 #pragma once
 
 #include "core/compile/compile.h"
@@ -42,6 +45,28 @@ struct compiler {
 bool was_container(const struct compiler *c, const char *name);
 /* Every policy's flows, each in the namespace where its rules live. */
 void compile_policies(struct compiler *c);
+
+/* The two ends of a policy, and the numbers of the names that it calls them by. */
+struct ends_of_policy {
+	const struct peers *from, *to;
+	uint32_t from_name, to_name;
+};
+
+/* The peers of one family. */
+const struct peers *of_family(struct compiler *c, const struct peers *peers, uint8_t family);
+/* As rules call an end, and its part of one family. */
+const char *name_of_list(const struct compiler *c, uint32_t name);
+const char *name_of_part(struct compiler *c, const char *name, const struct peers *whole,
+			 const struct peers *part);
+/* The ports as the target sees them. */
+struct traffic translated(struct traffic match, uint16_t to_port);
+void grant(struct compiler *c, struct grant grant);
+/* From one end to the other, by the matches of the policy at hand. */
+void grant_policy(struct compiler *c, uint32_t i, struct ends_of_policy ends);
+
+/* --- translations.c --- */
+
+void compile_nat(struct compiler *c, uint32_t i, const struct resolved *r);
 
 /* --- ways.c: namespaces whose own routes and rules lead elsewhere --- */
 
