@@ -57,7 +57,7 @@ static void find_networks(struct compiler *c)
 	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
 		    path_of_declared((c)->a, "networks", (n)->key), __VA_ARGS__)
 
-/* Where a network is not what its line in the file makes one think. */
+/* Warns where a standing network differs from what the file suggests. */
 static void compile_networks(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++) {
@@ -78,7 +78,7 @@ static void compile_networks(struct compiler *c)
 	}
 }
 
-/* Subnets whose addresses are sources of ours: only their own bridge may send them. */
+/* Source addresses of these subnets are only accepted from their own bridge. */
 static void compile_bound(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++)
@@ -125,7 +125,7 @@ static void add_home(struct compiler *c, struct prefix subnet, const char *bridg
 			(struct bound_subnet){prefix_canonical(subnet), bridge, open, false};
 }
 
-/* What the host itself routes over these bridges: a container there routes for others. */
+/* Prefixes that the host routes over these bridges, because a container there is a router. */
 static void add_routed_homes(struct compiler *c)
 {
 	const uint32_t n = c->host->homes.n;
@@ -198,7 +198,7 @@ static bool is_left_open(const struct compiler *c, uint32_t i, uint8_t family)
 	return bridges_lack(bridges, c->a, c->bridges[i], internal) != NULL;
 }
 
-/* Those of the subnets above, and those that translations name as where a packet comes in. */
+/* The bridges of those subnets, and bridges that translations name as "iface". */
 static void compile_between(struct compiler *c)
 {
 	interfaces named = {0};
@@ -218,7 +218,7 @@ static void compile_between(struct compiler *c)
 		}
 }
 
-/* Nobody writes Docker's drops, or they were flushed: ours stand in. */
+/* Where Docker's drops are missing, ours close the networks. */
 static void compile_closed(struct compiler *c)
 {
 	const struct facts *f = c->facts;
@@ -263,8 +263,8 @@ static bool is_closed(const struct compiler *c, const char *bridge)
 }
 
 /*
- * Engines before 27 leave IPv6 open to everybody: that is no loss, but how they are. What later
- * ones lack is one, or they were told so.
+ * Engines before 27 leave IPv6 open by default: that is only a note. From 27 on missing drops are a
+ * warning.
  */
 static void compile_closed6(struct compiler *c)
 {
@@ -322,7 +322,10 @@ static uint64_t attachment_hash(const struct attachment *at)
 	return hash_word(hash_text(at->container), hash_text(at->network));
 }
 
-/* The one of this container and network, with its other family's address; NULL: there is none. */
+/*
+ * The attachment of this container to this network that has the other family's address already;
+ * NULL: none.
+ */
 static struct attachment *other_family(const struct hash_index *index, const struct state *want,
 				       const struct node *node, const char *network)
 {
@@ -413,7 +416,9 @@ static void compile_handoffs(struct compiler *c, struct space *host)
 				    f->six.raw_drops);
 }
 
-/* What stands stays, for a part of it would close what the rest opens. */
+/*
+ * Refuse the whole file: enforcing a part of it could close what the rest opens. What stands stays.
+ */
 static const char *why_refused(const struct compiler *c)
 {
 	const struct grant *worst;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What a policy may meet: each is said once of a policy, and of a network where that matters. */
+/* Ways to be dropped. Each is reported once for a policy, or once for a policy and a network. */
 enum obstacle { NO_MARK, INTERNAL, DIRECT, NEIGHBOURS };
 
 struct dropper {
@@ -15,7 +15,7 @@ struct dropper {
 	const struct trusting *in;
 	const struct entrances *entrances;
 	struct findings *findings;
-	bool only_looks; /* whether there is anything to say at all */
+	bool only_looks; /* find out whether there is anything to report, and report nothing */
 	bool found;
 	struct hash_set said;
 };
@@ -65,7 +65,7 @@ static const struct bridge_rules *in_chain(const struct trusting *in, struct pla
 
 /* --- the mark --- */
 
-/* Of a network that is to be made, what the others do. */
+/* A network that does not stand yet will be like those that stand. */
 static bool takes_no_mark(const struct trusting *in, struct place who)
 {
 	const struct bridge_rules *rules = in_chain(in, who);
@@ -124,7 +124,7 @@ static void add_names(struct buf *list, const name_list *names)
 			buf_printf(list, "%s%s", list->len ? ":" : "", *name);
 }
 
-/* What it trusts, or is made to trust. */
+/* The interfaces that the network trusts, or will be created to trust. */
 static void add_trusted(struct buf *list, const struct dropper *d, struct place who)
 {
 	const char *declared = option_of(d->in, who, TRUSTED);
@@ -152,7 +152,7 @@ static bool trusts_outside(const struct dropper *d, const char *list)
 	return false;
 }
 
-/* All that it must be created with, or it would lose what it trusts today. */
+/* The option's whole new value: what the network trusts today must stay in it. */
 static void say_direct(struct dropper *d, uint32_t origin, struct place who, const char *entrance,
 		       const struct buf *trusted)
 {
@@ -175,7 +175,8 @@ static void say_direct(struct dropper *d, uint32_t origin, struct place who, con
 		    who.network, entrance, buf_text(&whole));
 }
 
-/* What comes from there to this network; from anywhere: by one of the host's interfaces at least.
+/*
+ * What comes from there to this network; from anywhere: by one of the host's interfaces at least.
  */
 static void say_what_is_dropped_directly(struct dropper *d, uint32_t origin, struct place who,
 					 struct place whom)
@@ -263,7 +264,10 @@ static void look_at_translations(struct dropper *d)
 	}
 }
 
-/* Networks are few, policies many: mostly no two of them meet anything, and no policy does. */
+/*
+ * Ask for each pair of networks first. There are few networks and many policies, and mostly nothing
+ * is dropped.
+ */
 static bool is_there_anything(struct dropper *d)
 {
 	d->only_looks = true;

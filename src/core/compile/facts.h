@@ -26,7 +26,7 @@ enum backend { BACKEND_NFTABLES, BACKEND_IPTABLES };
 
 /* Whether Docker >= 29 drops what comes to containers' own addresses from elsewhere. */
 enum direct {
-	DIRECT_UNKNOWN, /* nobody runs to whom it could */
+	DIRECT_UNKNOWN, /* no container runs there */
 	DIRECT_DROPPED,
 	DIRECT_OPEN, /* dockerd --allow-direct-routing; or somebody flushed it */
 };
@@ -87,16 +87,17 @@ struct facts {
 
 	const char *open_why;	 /* where docker_drops is false: what is missing */
 	bool docker_drops;	 /* Docker's isolation and drops stand */
-	bool drops_lost;	 /* they stood, and do not or not all of them do */
+	bool drops_lost;	 /* they stood earlier, and some are missing now */
 	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
 	bool no_filter;		 /* … and nothing else stands in that variant */
-	bool no_nf_tables;	 /* the kernel has x_tables only */
-	const char *elsewhere;	 /* where the engine may be, in words; NULL: here */
+	bool no_nf_tables;	 /* the kernel has no nf_tables, only x_tables */
+	const char *elsewhere;	 /* where the engine seems to be, in words; NULL: on this host */
 	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */
-	bool bridges_unfiltered; /* what stays within a bridge passes no filter */
+	bool bridges_unfiltered; /* packets within a bridge pass no filter */
 	int ip_forward;		 /* of the host; -1 unknown */
 	struct filter6 six;
-	/* Why forwarding of IPv6 must not be turned on, and what helps; NULL: it is on, or may be.
+	/*
+	 * Why forwarding of IPv6 must not be turned on, and what helps; NULL: it is on, or may be.
 	 */
 	const char *no_forward6;
 	bool forward_drop;		       /* policy of the variant's FORWARD chain is DROP */
@@ -106,11 +107,13 @@ struct facts {
 	struct firewalld firewalld;
 	const struct host_prefix *routed; /* the host's routes and addresses; may be NULL */
 	uint32_t n_routed;
-	/* Of each container of the engine and each family; NULL: nothing unusual is known. All may
-	   be NULL. */
+	/*
+	 * Of each container of the engine and each family; NULL: nothing unusual is known. All may
+	 * be NULL.
+	 */
 	const struct routing *const (*routings)[N_FAMILIES];
 	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
-	const char *forgotten; /* why nobody knows which were; NULL: were_containers are all */
+	const char *forgotten; /* why the remembered names were lost; NULL: they are complete */
 };
 
 /* "Docker 28.5.2, API 1.51; iptables-nft: DOCKER-USER, raw drops; backend nftables" */
@@ -118,7 +121,8 @@ void facts_print(struct buf *out, const struct engine *engine, const struct fact
 /* The members of an object, each on a line of its own behind indent, without the braces. */
 void facts_print_json(struct buf *out, const struct engine *engine, const struct facts *f,
 		      const char *indent);
-/* Of what decides which rules are wanted: scalars and bits, from which what open_why says follows.
+/*
+ * Of what decides which rules are wanted: scalars and bits, from which what open_why says follows.
  */
 uint64_t facts_digest(const struct facts *f);
 /* Where our rules meet Docker's, and with which marks. */

@@ -10,7 +10,7 @@
 #include "core/compile/routes.h"
 #include "core/ruleset/flows.h"
 
-/* An end that has both families, and what it has of each. */
+/* An end with both families, divided by family. */
 struct parts {
 	const struct peers *whole, *of[N_FAMILIES];
 };
@@ -41,7 +41,7 @@ struct compiler {
 #define policy_finding(c, kind, i, ...)                                                            \
 	finding_of_policy((c)->findings, (c)->a, kind, i, __VA_ARGS__)
 
-/* It is none of the engine's, and was one. */
+/* It was a container earlier, and the engine does not have it now. */
 bool was_container(const struct compiler *c, const char *name);
 /* Every policy's flows, each in the namespace where its rules live. */
 void compile_policies(struct compiler *c);

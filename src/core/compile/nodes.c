@@ -81,8 +81,8 @@ static void find_homes(struct nodes *nodes, struct arena *a, const struct config
 }
 
 /*
- * Every container of the engine, sorted as its list is, and every name of the file that the engine
- * does not know. Whose the file's addresses are is known by then.
+ * Adds every container of the engine, in the order of its list, and every name of the file that the
+ * engine does not know. Call it when the addresses' owners are known.
  */
 static void add_nodes(struct nodes *nodes, struct arena *a, const struct config *config,
 		      const struct resolution *resolution, const struct engine *engine,

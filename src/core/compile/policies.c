@@ -27,7 +27,7 @@ static void find_matches(struct compiler *c, const struct policy *p)
 	}
 }
 
-/* They outlive the policy at hand. */
+/* A copy of the policy's matches for one family, to keep. */
 static const struct traffic *kept_matches(struct compiler *c, uint8_t family, uint32_t *n)
 {
 	struct traffic *kept = arena_take(c->a, c->matches.n * sizeof(struct traffic));
@@ -60,7 +60,7 @@ static const struct peers *part_of(struct compiler *c, const struct peers *peers
 	return part;
 }
 
-/* Policies name the same few lists: each is taken apart once. */
+/* Many policies name the same few lists, so each is divided once. */
 static const struct peers *known_part_of(struct compiler *c, const struct peers *peers,
 					 uint8_t family)
 {
@@ -77,7 +77,7 @@ static const struct peers *known_part_of(struct compiler *c, const struct peers 
 	return c->parts.items[at].of[family == 6 ? FAMILY_6 : FAMILY_4];
 }
 
-/* Those of one family; mostly these are all or none. */
+/* Mostly all peers are of one family: then nothing is copied. */
 const struct peers *of_family(struct compiler *c, const struct peers *peers, uint8_t family)
 {
 	static const struct peers nobody = {.network = NONE};
@@ -90,7 +90,7 @@ const struct peers *of_family(struct compiler *c, const struct peers *peers, uin
 	return n ? known_part_of(c, peers, family) : &nobody;
 }
 
-/* As rules call a part: of a list that has both families the one of IPv6 has another name. */
+/* The name of a list's set: where a list has both families, its IPv6 part has a name of its own. */
 const char *name_of_part(struct compiler *c, const char *name, const struct peers *whole,
 			 const struct peers *part)
 {
@@ -107,7 +107,7 @@ struct traffic translated(struct traffic match, uint16_t to_port)
 	return match;
 }
 
-/* Where a peer is at home; of what is no address of the file, the network that holds it. */
+/* The networks that a peer is on: those of its container, or the one whose subnet holds it. */
 static struct home home_of(const struct compiler *c, const struct peer *peer)
 {
 	if (peer->address != NONE)
@@ -115,13 +115,13 @@ static struct home home_of(const struct compiler *c, const struct peer *peer)
 	return (struct home){.node = NONE, .network = peer->network};
 }
 
-/* A network without a bridge is to the host what any other address is. */
+/* A network without a bridge counts as outside. */
 static uint32_t with_bridge(const struct compiler *c, uint32_t network)
 {
 	return network != NONE && c->bridges[network] ? network : NONE;
 }
 
-/* What comes from outside the declared networks may be another Docker network's. */
+/* A source outside the declared networks may be in another Docker network: remember it. */
 static void note_guests(struct compiler *c, const struct peers *from)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
@@ -143,7 +143,7 @@ static struct end end_of(const struct compiler *c, const struct peer *peer)
 			    home.seated ? home.network : NONE};
 }
 
-/* Of the peers one for each declared network, and all that are on none. */
+/* One peer for each declared network, and all peers that are on none. */
 static const struct peers *one_of_each_network(struct compiler *c, const struct peers *peers)
 {
 	struct peers *few;
@@ -177,7 +177,10 @@ static void need_routes(struct compiler *c, const struct peers *from, const stru
 		}
 }
 
-/* Every member of one end needs a way to every place of the other, not to every member there. */
+/*
+ * Every member of one end needs a route to every network of the other end, not to every member
+ * there.
+ */
 static void grant_routes(struct compiler *c, const struct grant *grant)
 {
 	const struct peers *sources = one_of_each_network(c, grant->from);
@@ -201,7 +204,9 @@ const char *name_of_list(const struct compiler *c, uint32_t name)
 	return config_label(c->config, name);
 }
 
-/* Packets to these do not pass this host, so nothing of ours is in their way. */
+/*
+ * Packets to macvlan, ipvlan and overlay networks do not pass this host: no rule of ours sees them.
+ */
 static bool is_beside(const struct compiler *c, const struct peer *peer)
 {
 	return peer->network != NONE && c->beside[peer->network];
@@ -248,7 +253,7 @@ static void add_home(struct compiler *c, prefixes *homes, struct prefix net)
 	*list_add(c->a, homes) = prefix_canonical(net);
 }
 
-/* What is at home on a bridge: its network's subnets, and what the host routes over it. */
+/* The prefixes behind a bridge: its network's subnets, and what the host routes over it. */
 static prefixes homes_on(struct compiler *c, const char *iface)
 {
 	prefixes homes = {0};
@@ -287,8 +292,8 @@ static void add_part(struct compiler *c, struct peers *part, const struct peer *
 }
 
 /*
- * A source counts only where it is at home. So by a bridge come those that are at home there, and
- * no rule has to ask for it; by another interface comes whoever is at home on no bridge.
+ * Sources are only accepted from the bridge that they belong to. So where the policy names a
+ * bridge, narrow its sources to those behind it, and no rule has to ask for the interface.
  */
 static const struct peers *those_by_bridge(struct compiler *c, const struct peers *from,
 					   const prefixes *homes)
@@ -304,7 +309,7 @@ static const struct peers *those_by_bridge(struct compiler *c, const struct peer
 	return part;
 }
 
-/* Who may come, and (NULL: no matter) by which interface. */
+/* The policy's sources, and the interface they must come in by. *iface NULL: any. */
 static const struct peers *sources_of(struct compiler *c, uint32_t i, const struct peers *from,
 				      const char **iface)
 {
@@ -351,7 +356,7 @@ void grant_policy(struct compiler *c, uint32_t i, struct ends_of_policy ends)
 
 /* --- what the subject may begin --- */
 
-/* Of the peers those on a network of the file that has a bridge, or the others. */
+/* wanted: the peers on networks of the file that have a bridge; else the other peers. */
 static const struct peers *on_networks(struct compiler *c, const struct peers *peers, bool wanted)
 {
 	struct peers *part;
@@ -375,7 +380,7 @@ static const struct peers *on_networks(struct compiler *c, const struct peers *p
 	return part;
 }
 
-/* Those whose packets come by a bridge that egress deny closes. */
+/* One of them is on a network with egress deny. */
 static bool is_denied(const struct compiler *c, const struct peers *from)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
@@ -413,8 +418,9 @@ static void lift(struct compiler *c, uint32_t i, struct ends_of_policy ends)
 	}
 }
 
-/* Into a network of the file as if its containers named the subject; elsewhere what egress deny
- * closes.
+/*
+ * To a target in a network of the file: a grant, as if the target's policy named the subject in
+ * "from". To any other target: only lift egress deny.
  */
 static void compile_towards(struct compiler *c, uint32_t i, const struct resolved *r)
 {

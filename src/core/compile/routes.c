@@ -16,17 +16,19 @@ struct need {
 	uint32_t origin;
 };
 
-/* Of one node. */
+/* What one node needs routes for. */
 struct needs {
 	LIST(struct need) list;
-	bool has_ipv6;	   /* some of these are */
+	bool has_ipv6;	   /* some need is of IPv6 */
 	struct ip gateway; /* of all its declared seats of IPv4; family 0: they differ, or have none
 			    */
 	uint32_t n_crossed; /* networks that it reaches through its one gateway */
 };
 
-/* Docker's default route is not to be trusted where there are several networks, or none that gives
- * one. */
+/*
+ * Docker's default route is only right where the container is on one network, and that network
+ * gives a default route.
+ */
 static bool docker_routes_it(const struct node *node, uint8_t family)
 {
 	uint32_t n = 0;
@@ -36,7 +38,7 @@ static bool docker_routes_it(const struct node *node, uint8_t family)
 	return n == 1 && node_has_default_route(node, family);
 }
 
-/* Nor where the container itself has other routes. */
+/* It is also wrong where the container has unusual routes or rules of its own. */
 static bool default_route_is_right(const struct node *node, uint8_t family)
 {
 	return docker_routes_it(node, family) && !node_routing(node, family);
@@ -122,7 +124,7 @@ static void cross(struct routes *routes, uint32_t node, uint32_t network, enum s
 	enum strength before = routes_strongest(routes, node, network);
 
 	if (before >= strength)
-		return; /* one as strong was there before */
+		return; /* an earlier policy needs it as much */
 	if (!routes->crossings[node])
 		routes->crossings[node] =
 			arena_array(routes->a, uint32_t, routes->config->networks.n);
@@ -193,7 +195,7 @@ static void ways_to(struct routes *routes, const struct end *own, const struct e
 		one_way(routes, own->node, own->net.ip, peer, strength, origin);
 }
 
-/* Nobody at this end asks for a way. */
+/* This end needs no other route. */
 static bool is_content(const struct routes *routes, const struct end *end)
 {
 	if (prefix_is_single(end->net))
@@ -201,18 +203,18 @@ static bool is_content(const struct routes *routes, const struct end *end)
 	return !routes->anybody_lost;
 }
 
-/* By 64 bits of hash: that two flows share them is less likely than that the memory forgets. */
+/* Compares 64-bit hashes only. A collision is less likely than a memory error. */
 static bool is_known(struct routes *r, const struct end *src, const struct end *dst)
 {
 	if (src->network != NONE && dst->network != NONE && src->node && dst->node &&
 	    src->net.ip.family == 4)
-		return false; /* needs of these are told apart quicker */
+		return false; /* both networks are known: no hash is needed */
 	return hash_set_has_or_add(
 		&r->known, r->a,
 		hash_more(hash_bytes(&src->net, sizeof(src->net)), &dst->net, sizeof(dst->net)));
 }
 
-/* What this end needs for whatever is over there was asked before. */
+/* An earlier policy asked for all routes from this end to that network. */
 static bool was_asked(const struct routes *routes, const struct end *own, const struct end *peer,
 		      enum strength strength)
 {
@@ -253,13 +255,13 @@ static int by_destination(const void *left, const void *right)
 	return route_compare(left, right);
 }
 
-/* Where a need leads and how much it counts, in bytes that sort so. */
+/* A sort key: the destination, then the strength. */
 struct sort_key {
 	struct prefix net;
 	uint8_t weakness;
 };
 
-/* By peer, or by what serves it; of those for one the strongest first, then what came first. */
+/* By peer or by destination; then the strongest need first, then the earliest policy. */
 static const uint32_t *order_of(const struct need **needs, uint32_t n, struct arena *a,
 				bool by_peer)
 {
@@ -272,7 +274,7 @@ static const uint32_t *order_of(const struct need **needs, uint32_t n, struct ar
 	return order_by_bytes(a, keys, n, sizeof(*keys), sizeof(*keys));
 }
 
-/* Of the needs for one peer the first decides. What stays, stays in its order. */
+/* Keeps the deciding need for each peer, in order. */
 static uint32_t keep_one_per_peer(const struct need **needs, uint32_t n, struct arena *a)
 {
 	const uint32_t *order = order_of(needs, n, a, true);
@@ -288,7 +290,7 @@ static uint32_t keep_one_per_peer(const struct need **needs, uint32_t n, struct 
 	return kept;
 }
 
-/* What decides first, sorted by where it leads. */
+/* The needs, sorted by destination; the one that decides comes first. */
 static const struct need **sorted_needs(const struct needs *needs, struct arena *a, uint32_t *n)
 {
 	const struct need **all = arena_array(a, const struct need *, needs->list.n), **sorted;
@@ -386,7 +388,7 @@ static void add(const struct node *node, struct arena *a, struct space *space, s
 		*list_add(a, &space->routes) = route;
 }
 
-/* Those of the list. False: they are not in order. */
+/* Adds the listed needs' routes. False: these are not sorted. */
 static bool add_listed(const struct needs *of_node, const struct node *node, struct arena *a,
 		       struct arena *scratch, struct space *space)
 {
@@ -400,7 +402,10 @@ static bool add_listed(const struct needs *of_node, const struct node *node, str
 		bool opens = !first || prefix_compare(dst, destination(first)) != 0;
 		struct ip via = needs[k]->here->gateway;
 
-		/* the first of a subnet gets it; those that want another gateway, their peer */
+		/*
+		 * the first need of a subnet gets a route to all of it; needs for another gateway
+		 * get a route to their peer alone
+		 */
 		if (opens ||
 		    (prefix_compare(peer, dst) != 0 && !ip_equal(via, first->here->gateway))) {
 			add(node, a, space,

@@ -18,7 +18,7 @@ static const struct peers *one_peer(struct compiler *c, struct prefix net)
 	return peers;
 }
 
-/* To one address, for a translation. */
+/* A grant for what a translation leads to its target. */
 static void grant_translated(struct compiler *c, const struct peers *from, const char *from_name,
 			     struct prefix dst, struct traffic match, uint32_t origin)
 {
@@ -121,7 +121,7 @@ static void add_translation(struct compiler *c, struct translation t, struct nod
 	*list_add(c->a, &flows->translations) = t;
 }
 
-/* Of the sources those whose replies would come back only masqueraded, or those others. */
+/* masquerade: the sources whose replies only come back if they are masqueraded; else the others. */
 static const struct peers *sources_by_masquerade(struct compiler *c, const struct policy *p,
 						 struct translation t, const struct peers *from,
 						 const struct node *node, bool masquerade)
@@ -156,7 +156,7 @@ static void translate_list(struct compiler *c, const struct policy *p, struct tr
 			for (uint32_t s = 0; s < part->n; s++) {
 				t.from = part->items[s].net;
 				add_translation(c, t, node);
-				/* once for a list, and where all come from the container itself */
+				/* once for a list, or where the container itself is the source */
 				if (node && !translation_repeats(&t) &&
 				    (!s || (!masquerade && !t.list)))
 					allow_translated(c, node, &t);
@@ -214,7 +214,7 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 		note_hairpin(c, p, t.to);
 }
 
-/* An address of no container may be anything. */
+/* Nothing is known against it: no container has the address, or its container runs. */
 static bool answers_now(const struct compiler *c, struct ip target)
 {
 	const struct node *node = nodes_find_ip(&c->nodes, target);
@@ -235,8 +235,8 @@ static const struct peers *running_targets(struct compiler *c, const struct peer
 }
 
 /*
- * Each target has its part of all clients. Those of targets that do not run are divided once more,
- * among the others, so that no client of these moves.
+ * Each target gets an equal share of the clients. The share of a target that does not run is
+ * divided among the others by a second hash, so that their own clients stay where they are.
  */
 static void spread(struct compiler *c, uint32_t i, const struct resolved *r, const struct peers *to,
 		   struct node *node)
@@ -256,7 +256,7 @@ static void spread(struct compiler *c, uint32_t i, const struct resolved *r, con
 			     (struct share){(uint8_t)k, (uint8_t)running->n, 1}, node);
 }
 
-/* Each container once, whatever its addresses. */
+/* Each container once, also if several of its addresses are targets. */
 static void note_stopped_targets(struct compiler *c, uint32_t i, const struct peers *to)
 {
 	const struct node *stopped[2 * CONFIG_MAX_TARGETS];
@@ -284,7 +284,7 @@ static void note_stopped_targets(struct compiler *c, uint32_t i, const struct pe
 			       names);
 }
 
-/* Targets of both families: each in its own. */
+/* A packet keeps its family: targets of each family are for clients of that family. */
 static void translate(struct compiler *c, uint32_t i, const struct resolved *r, struct node *node)
 {
 	if (r->to->n > 1)
@@ -344,7 +344,7 @@ static void masquerade(struct compiler *c, uint32_t i, const struct resolved *r,
 		masquerade_family(c, i, r, node, family);
 }
 
-/* NULL is the host. */
+/* node NULL: the host. */
 static void add_place(struct compiler *c, uint32_t i, struct node *node)
 {
 	if (node && node->shares_namespace)
@@ -356,7 +356,8 @@ static void add_place(struct compiler *c, uint32_t i, struct node *node)
 		*list_add(c->a, &c->places) = node;
 }
 
-/* A prefix match in the file is a guess: a container of the engine of exactly this name comes
+/*
+ * A prefix match in the file is a guess: a container of the engine of exactly this name comes
  * first.
  */
 static struct node *named_node(const struct compiler *c, uint32_t name, const char *container)
@@ -470,7 +471,8 @@ void compile_nat(struct compiler *c, uint32_t i, const struct resolved *r)
 		else
 			masquerade(c, i, r, node);
 	}
-	/* translated in the subject's own namespace: its source must be able to reach the subject
+	/*
+	 * translated in the subject's own namespace: its source must be able to reach the subject
 	 */
 	if (c->places.n && p->nat == NAT_DNAT && p->from && !p->iface && !p->name)
 		grant_policy(c, i,

@@ -8,8 +8,10 @@
 
 #include <string.h>
 
-/* Of "anybody": one in each half of the addresses, for tunnels take the halves. Of IPv6 it is the
- * halves of what is global. */
+/*
+ * Of "anybody": one in each half of the addresses, for tunnels take the halves. Of IPv6 it is the
+ * halves of what is global.
+ */
 enum { N_SOMEBODIES = 2 };
 static const struct ip somebody[N_FAMILIES][N_SOMEBODIES] = {
 	[FAMILY_4] = {{4, {8, 8, 8, 8}}, {4, {0xc6, 0x33, 0x64, 0x01}}},
@@ -28,7 +30,7 @@ static bool is_seated_by(const struct node *node, uint8_t family, uint32_t devic
 	return false;
 }
 
-/* By any of its networks: the host is behind all of them. */
+/* The packet leaves by one of its Docker networks, and the host is behind all of these. */
 static bool comes_to_host(const struct node *node, const struct ip_outlet *outlet)
 {
 	return outlet->path && outlet->path->type == PATH_LEAVES &&
@@ -59,7 +61,7 @@ struct asking {
 	const struct node *node;
 	const struct routing *routing; /* of the family that is asked about */
 	LIST(struct ip_route) ours;    /* as they will stand */
-	uint32_t said;		       /* the last policy that something was said of */
+	uint32_t said;		       /* the last policy with a finding: one for each is enough */
 	uint32_t left;		       /* questions */
 };
 
@@ -92,7 +94,7 @@ static void say(struct asking *q, uint32_t origin, const char *what, struct pref
 				: "name the sources in \"from\"");
 }
 
-/* The i-th address to ask by: of everybody, or one that the prefix holds. */
+/* An address of the peer for the look-up; if anybody may be the peer, the i-th sample. */
 static struct ip one_of(struct prefix peer, struct ip own, size_t i)
 {
 	if (!peer.len)
@@ -122,7 +124,7 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 	}
 }
 
-/* 0: it is not among them; 1: a prefix holds it; 2: it is named itself. */
+/* How precisely the peers name the address. 0: not at all; 1: by a prefix; 2: as itself. */
 static int place_among(const struct peers *peers, struct ip ip)
 {
 	int place = 0;
@@ -141,7 +143,7 @@ static void ask_all(struct asking *q, uint32_t origin, struct ip own, const stru
 			ask(q, origin, own, peers->items[i].net, opens);
 }
 
-/* Of a prefix that may come, nobody needs to come with this address of his. */
+/* A prefix may be a source without any of the container's addresses being meant. */
 static void ask_grants(struct asking *q, struct ip own)
 {
 	list_each (grant, &q->c->host->grants) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-	MAX_NAME_LEN = 100, /* of what people call a thing, in names of sets and chains */
+	MAX_NAME_LEN = 100, /* longest part of a user's name in the name of a set or chain */
 };
 
 bool ends_count(const struct ends *e)
@@ -40,7 +40,7 @@ const char *new_name(struct ends *e, const char *prefix, const char *text)
 
 /* --- sets of sources --- */
 
-/* Of several policies that let an address in the first one counts. */
+/* Where several policies let an address in, it belongs to the first one. */
 static uint32_t first_policy(void *context UNUSED, uint32_t outer, uint32_t inner)
 {
 	return outer < inner ? outer : inner;
@@ -53,7 +53,8 @@ static void add_runs(struct set *set, struct arena *a, const source_list *source
 	struct runs runs = {.within = first_policy};
 	struct run *all = arena_array(&scratch, struct run, sources->n);
 
-	list_each (source, sources) /* what does not count is everybody's: neighbours become one */
+	list_each (source, sources) /* without counters the policy does not matter: neighbouring
+				       prefixes merge */
 		all[source - sources->items] =
 			run_of_prefix(source->net, set->counts ? source->origin : NONE);
 	runs_cut(&runs, &scratch, all, sources->n);
@@ -103,7 +104,10 @@ static struct source_set *add_set_of_sources(struct ends *e, struct source_set s
 	return &e->sets.items[e->sets.n - 1];
 }
 
-/* The set of a list that policies name, whoever asks for it. Good until the next one is made. */
+/*
+ * The set of a list; all ends that name the list share it. The pointer is valid until the next set
+ * is made.
+ */
 static struct source_set *list_set(struct ends *e, const struct peers *peers, const char *prefix,
 				   const char *name)
 {
@@ -135,7 +139,7 @@ static int by_net(const void *left, const void *right)
 	return order ? order : (a->origin > b->origin) - (a->origin < b->origin);
 }
 
-/* Sorted; where nobody counts, each once. */
+/* Sorts the sources. Without counters doubles are dropped. */
 static void sort_sources(source_list *sources, bool counts)
 {
 	uint32_t n = 0;
@@ -157,14 +161,15 @@ static uint64_t hash_of_sources(const source_list *sources)
 	return hash;
 }
 
-/* Of sources that have no list: ends that have the same ones share a set. */
+/* The set of an end's single sources. Ends with the same sources share it. */
 static const char *own_set(struct ends *e, source_list *sources, const char *name)
 {
 	uint64_t hash;
 	uint32_t known = NONE;
 
 	hash = hash_of_sources(sources);
-	if (!ends_count(e)) /* each counts for policies of its own */
+	if (!ends_count(
+		    e)) /* with counters, sets are not shared: each counts for its own policies */
 		known = hash_index_find(&e->sets_by_hash, hash, i,
 					!e->sets.items[i].counts &&
 						same_sources(e->sets.items[i].sources, sources));
@@ -312,7 +317,7 @@ static void admit_bound(const struct writing *w, const struct grant *grant)
 	}
 }
 
-/* A grant whose list another one named before says nothing new, unless each counts. */
+/* Without counters a second grant for the same list is redundant. */
 static bool is_said(const struct ends *e, const struct end *end, const struct grant *grant)
 {
 	if (ends_count(e))
@@ -358,7 +363,7 @@ void end_rules(struct ends *e, struct chain *chain, struct end *end)
 	write_end(&(struct writing){e, chain, &end->ports, set}, end);
 }
 
-/* The chain of an end that one list comes to and nobody else: such ends share it. */
+/* Ends that only one list may reach share a chain. */
 static const char *chain_of_list(struct ends *e, const struct grant *grant)
 {
 	struct source_set *set = list_set(e, grant->from, "from_", grant->from_name);

@@ -9,7 +9,7 @@
 #define DESTINATIONS	   "destinations"
 #define DESTINATION_RANGES "destination_ranges"
 
-enum { FEW_RULES = 8 }; /* a group that needs no more asks them one by one, without maps */
+enum { FEW_RULES = 8 }; /* with no more rules than this a group needs no map */
 
 struct group {
 	const struct peers *to;
@@ -67,7 +67,7 @@ static int compare_ports(const struct ports *a, const struct ports *b)
 	return order;
 }
 
-/* Ranges of one source stand together, from the lowest on. */
+/* Sorts by source, then by port. */
 static int by_source(const void *left, const void *right)
 {
 	const struct approach *a = left, *b = right;
@@ -98,7 +98,7 @@ static bool joins(const struct layout *l, const struct approach *a, const struct
 	       a->grant->iface == b->grant->iface && same_peers(a->grant->from, b->grant->from);
 }
 
-/* What policies say of one source and protocol as one list of ranges, unless each counts. */
+/* Merges the port ranges of one source and protocol. With counters each policy keeps its own. */
 static void join_ranges(struct layout *l, approach_list *all)
 {
 	uint32_t n = 0;
@@ -191,7 +191,7 @@ static uint32_t count_rules(const struct layout *l, const end_list *ends)
 	return n;
 }
 
-/* A map of the single ports. What is one rule anyway needs no chain of its own. */
+/* Single ports go to a map. An end that is a single rule gets no chain. */
 static void build_large_group(struct layout *l, const struct group *group, end_list *ends)
 {
 	struct verdict *verdicts = arena_array(l->b->a, struct verdict, ends->n);
@@ -301,7 +301,10 @@ static uint32_t join_memberships(void *context, uint32_t outer, uint32_t inner)
 	return membership_of(d, &both);
 }
 
-/* Who is in one group goes to its chain; who is in several, to a chain that asks each of them. */
+/*
+ * An address in one group leads to the group's chain. One in several groups leads to a chain that
+ * asks each of them.
+ */
 static struct verdict verdict_of_membership(struct dispatcher *d, uint32_t i, const char *place)
 {
 	struct membership *m = &d->memberships.items[i];
@@ -323,8 +326,7 @@ static struct verdict verdict_of_membership(struct dispatcher *d, uint32_t i, co
 	return m->verdict;
 }
 
-/* The addresses of all groups of a family, single ones or prefixes, as runs that say a membership.
- */
+/* Cuts the addresses of all groups of a family into runs; each run has one membership. */
 static struct runs runs_of_groups(struct dispatcher *d, struct arena *a, uint8_t family,
 				  bool single)
 {
@@ -377,7 +379,7 @@ static void build_destinations(struct dispatcher *d, uint8_t family)
 	keep_set(b, &map);
 }
 
-/* An address may be in both maps: one is asked after the other. */
+/* An address may be in both maps, so both are asked. */
 static void build_destination_ranges(struct dispatcher *d, uint8_t family)
 {
 	AUTO_RELEASE struct arena scratch = {0};

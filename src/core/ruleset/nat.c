@@ -24,7 +24,7 @@ static bool is_mapped_of(const struct translation *t, uint8_t family)
 	return is_mapped(t) && t->to.family == family;
 }
 
-/* Of a list's translations the first one speaks for all. */
+/* A list is one rule, written for its first translation. */
 static bool is_said(const struct flows *flows, const struct translation *t)
 {
 	const struct translation *before = t - 1;
@@ -55,7 +55,8 @@ static uint16_t port_at_target(const struct translation *t)
 static void add_dnat_map(struct builder *b, const struct flows *flows, uint8_t family)
 {
 	struct set map = {.name = name_of_family(b, "translations", family),
-			  .counts = b->counted && b->keeps, /* the host's count when forwarded */
+			  .counts = b->counted &&
+				    b->keeps, /* the host counts them when they are forwarded */
 			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 3,
 			  .data = {address_field(family), FIELD_PORT},
@@ -163,7 +164,7 @@ static void translate_by_map(struct builder *b, struct chain *chain, uint8_t fam
 	term_lookup(b, rule, TERM_DNAT_MAP, map, LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
 }
 
-/* The narrowest first: one source, then anybody. */
+/* The most specific first: one source, a list, anybody. */
 void build_dnat(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain = add_chain(b, "prerouting", "nat", HOOK_PREROUTING, BEFORE_DNAT);
@@ -263,7 +264,9 @@ static void put_target(struct set *set, struct arena *a, const struct translatio
 	put_port(at, port_at_target(t));
 }
 
-/* Where translations lead that keep the source: another port may lead there without keeping it. */
+/*
+ * Targets of translations that keep the source. Another port of the same target may be masqueraded.
+ */
 static struct set targets_that_see_sources(struct builder *b, const struct flows *flows,
 					   uint8_t family)
 {

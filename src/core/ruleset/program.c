@@ -34,7 +34,7 @@ const struct way_words ways[] = {
 
 /* --- what may pass --- */
 
-/* Where packets of one way are looked up, beside the groups. */
+/* Sets for the look-ups of one way; groups have maps of their own. */
 struct lookup_sets {
 	enum set_role pairs;
 	const char *forwarded; /* the set of what translations lead on */
@@ -196,8 +196,9 @@ static struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t
 }
 
 /*
- * Nobody gets in by borrowing an address: of a network that he is not on, or, from a container, of
- * somebody beyond the host. The way back tells: it must be the interface that the packet came by.
+ * A borrowed source address admits nothing: one of a network that the sender is not on, or, from a
+ * container, one from beyond the host. The reverse route tells: it must leave by the interface that
+ * the packet came in by.
  */
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict)
@@ -280,7 +281,9 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 	}
 }
 
-/* Of our bits these and no others: another program may have saved a packet's mark there. */
+/*
+ * All our bits must be as given. Another program may have saved a packet's mark in the same word.
+ */
 static void change_ct_mark(struct builder *b, struct rule *rule, uint32_t bits)
 {
 	struct term *t = add_term(b, rule, TERM_CT_MARK_SET);
@@ -558,7 +561,7 @@ static void build_again(struct builder *b, const struct flows *flows,
 	add_term(b, rule, TERM_DROP);
 }
 
-/* What was admitted before bears these bits of ours and no others. */
+/* Established connections that we admitted bear exactly these of our bits. */
 static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);

@@ -70,7 +70,7 @@ uint8_t *set_add_read(struct set *set, struct arena *a)
 	return set->elements + (size_t)set->n++ * set->stride;
 }
 
-/* Of records with one key the first in order stays: no origin is asked, only the bytes. */
+/* Of records with the same key the first one stays. */
 void set_finish(struct set *set, struct arena *a)
 {
 	AUTO_RELEASE struct arena scratch = {0};

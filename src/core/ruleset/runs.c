@@ -3,13 +3,13 @@
 
 #include <stdlib.h>
 
-/* One walk over the prefixes in their order, with a stack of those that are open. */
+/* Walks over the sorted prefixes. A stack holds those that the current address is in. */
 struct cutter {
 	struct arena *a;
 	struct runs *runs;
 	LIST(struct run) open;
-	ip_number at;  /* addresses before this one are done … */
-	bool all_done; /* … or the last one there is, too */
+	ip_number at;  /* addresses before this one are in runs already … */
+	bool all_done; /* … or all addresses are */
 };
 
 static int by_start(const void *left, const void *right)
@@ -34,7 +34,7 @@ static bool continues(const struct cutter *c, uint32_t says)
 	return last->high + 1 == c->at && last->says == says;
 }
 
-/* From where we are up to and with `last`. */
+/* Adds the run from `at` to `last`, inclusive. */
 static void cut(struct cutter *c, ip_number last, uint32_t says)
 {
 	if (c->all_done || c->at > last)
