@@ -342,10 +342,9 @@ TEST(what_moves_to_an_earlier_set_is_bridged)
 		nft_bridge_gap(&before, &behind, &a, &want, &have, &changes);
 		assert_int_equal(before.bytes.len != 0, cases[i].bridged);
 		assert_int_equal(behind.bytes.len != 0, cases[i].bridged);
-		/* the pair, by its key */
-		assert_int_equal(cases[i].bridged,
-				 before.bytes.len && memmem(before.bytes.data, before.bytes.len,
-							    "\x7\0\0\0", 4));
+		if (before.bytes.data) /* the pair, by its key */
+			assert_non_null(
+				memmem(before.bytes.data, before.bytes.len, "\x7\0\0\0", 4));
 		buf_free(&batch.bytes);
 		buf_free(&before.bytes);
 		buf_free(&behind.bytes);
