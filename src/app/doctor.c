@@ -3,20 +3,20 @@
  * The verb doctor: checks everything that can make rules silently ineffective or a host silently
  * open, and names a remedy for each. Changes nothing.
  */
+#include "app/doctor.h"
+
 #include "app/console/color.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
 #include "app/pass/pass.h"
 #include "base/foreign.h"
-#include "core/compile/facts.h"
 #include "core/compile/nodes.h"
 #include "core/foreign/openings.h"
 #include "core/plan/checkup.h"
 #include "core/plan/choose.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
-#include "edge/host/file.h"
 
 #include <linux/capability.h>
 #include <stdio.h>
@@ -26,21 +26,7 @@
 
 enum { EXIT_FINDINGS = 2, MAX_LINE = 4096 };
 
-struct doctor {
-	const struct options *options;
-	struct world world;
-	struct generation generation;
-	bool valid;	     /* the file is valid */
-	struct error unread; /* why the file can't be read */
-	struct pass pass;
-	bool planned;
-	struct error err;
-	struct buf out;
-	uint32_t n_findings, n_lines;
-};
-
-PRINTF_LIKE(4, 5)
-static void say(struct doctor *d, bool fine, const char *what, const char *format, ...)
+void doctor_say(struct doctor *d, bool fine, const char *what, const char *format, ...)
 {
 	AUTO_RELEASE struct arena a = {0};
 	const char *text;
@@ -114,10 +100,10 @@ static void check_capabilities(struct doctor *d)
 		if (needed[i].legacy_only && !legacy_is_used(d))
 			continue;
 		if (!(effective & 1ull << needed[i].number))
-			say(d, false, "capabilities", "%s is missing, %s; add --cap-add %s",
-			    needed[i].name, needed[i].why, needed[i].name);
+			doctor_say(d, false, "capabilities", "%s is missing, %s; add --cap-add %s",
+				   needed[i].name, needed[i].why, needed[i].name);
 		else
-			say(d, true, "capabilities", "%s", needed[i].name);
+			doctor_say(d, true, "capabilities", "%s", needed[i].name);
 	}
 }
 
@@ -127,17 +113,17 @@ static void check_kernel(struct doctor *d)
 	uint32_t generation;
 
 	if (fw_nft_generation(&generation, &d->world.host, &err))
-		say(d, true, "nf_tables", "works");
+		doctor_say(d, true, "nf_tables", "works");
 	else if (nf_tables_is_absent(err.code))
-		say(d, false, "nf_tables",
-		    "this kernel has none: iptables-legacy is used instead; load the module "
-		    "nf_tables if there is one");
+		doctor_say(d, false, "nf_tables",
+			   "this kernel has none: iptables-legacy is used instead; load the module "
+			   "nf_tables if there is one");
 	else
-		say(d, false, "nf_tables", "%s", err.text);
-	say(d, true, "br_netfilter", "%s",
-	    number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
-		    ? "is on: traffic within one network passes iptables, too"
-		    : "is off: traffic within one network does not pass iptables");
+		doctor_say(d, false, "nf_tables", "%s", err.text);
+	doctor_say(d, true, "br_netfilter", "%s",
+		   number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
+			   ? "is on: traffic within one network passes iptables, too"
+			   : "is off: traffic within one network does not pass iptables");
 }
 
 /* On any bridge that packets of containers with several networks may come from. */
@@ -155,12 +141,13 @@ static void check_rp_filter(struct doctor *d)
 								  n->bridge))))
 			strict = arena_printf(&a, "%s%s%s", strict, *strict ? ", " : "", n->bridge);
 	if (checkup_is_strict(all, 0) || *strict)
-		say(d, false, "rp_filter",
-		    "is strict (%s): packets of containers on several networks may be dropped; "
-		    "sysctl net.ipv4.conf.all.rp_filter=2",
-		    checkup_is_strict(all, 0) ? "everywhere" : strict);
+		doctor_say(
+			d, false, "rp_filter",
+			"is strict (%s): packets of containers on several networks may be dropped; "
+			"sysctl net.ipv4.conf.all.rp_filter=2",
+			checkup_is_strict(all, 0) ? "everywhere" : strict);
 	else
-		say(d, true, "rp_filter", "is not strict");
+		doctor_say(d, true, "rp_filter", "is not strict");
 }
 
 static bool says_overlap(struct doctor *d, const struct engine_network *network, enum family f,
@@ -174,11 +161,11 @@ static bool says_overlap(struct doctor *d, const struct engine_network *network,
 	taken = checkup_find_overlap(&d->pass.view.seen, subnet, network->bridge, "", dead);
 	if (!taken)
 		return false;
-	say(d, false, "overlap",
-	    "network \"%s\" is %s, and %s leads to %s: packets for its containers go there; "
-	    "remove that route or address, or choose another subnet",
-	    network->name, prefix_format(subnet).s, prefix_format(taken->prefix).s,
-	    taken->dead ? taken->dead : taken->device);
+	doctor_say(d, false, "overlap",
+		   "network \"%s\" is %s, and %s leads to %s: packets for its containers go there; "
+		   "remove that route or address, or choose another subnet",
+		   network->name, prefix_format(subnet).s, prefix_format(taken->prefix).s,
+		   taken->dead ? taken->dead : taken->device);
 	return true;
 }
 
@@ -193,7 +180,7 @@ static void check_overlaps(struct doctor *d)
 			for (enum family f = 0; f < N_FAMILIES; f++)
 				n += says_overlap(d, network, f, dead);
 	if (!n)
-		say(d, true, "overlap", "no route or address diverts a network's packets");
+		doctor_say(d, true, "overlap", "no route or address diverts a network's packets");
 }
 
 static void check_engine(struct doctor *d)
@@ -201,19 +188,20 @@ static void check_engine(struct doctor *d)
 	const struct engine *e = &d->pass.view.engine;
 
 	if (!d->planned) {
-		say(d, false, "engine", "%s", d->err.text);
+		doctor_say(d, false, "engine", "%s", d->err.text);
 		return;
 	}
 	if (e->up)
-		say(d, true, "engine", "Docker %s, API %s", e->version, e->api);
+		doctor_say(d, true, "engine", "Docker %s, API %s", e->version, e->api);
 	else
-		say(d, false, "engine", "%s", d->pass.view.facts.no_engine);
+		doctor_say(d, false, "engine", "%s", d->pass.view.facts.no_engine);
 	list_each (c, &e->containers)
 		if (checkup_is_network_go(c))
-			say(d, false, "network-go",
-			    "container \"%s\" is running and writes rules of its own; stop it: "
-			    "docker rm -f %s",
-			    c->name, c->name);
+			doctor_say(
+				d, false, "network-go",
+				"container \"%s\" is running and writes rules of its own; stop it: "
+				"docker rm -f %s",
+				c->name, c->name);
 }
 
 static void check_docker_user(struct doctor *d, const struct facts *f)
@@ -223,37 +211,42 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 
 	facts_print(&text, &d->pass.view.engine, f);
 	if (!lost)
-		say(d, true, "firewall", "%s", buf_text(&text));
+		doctor_say(d, true, "firewall", "%s", buf_text(&text));
 	else if (f->docker_user_late)
-		say(d, false, "DOCKER-USER",
-		    "stands behind Docker's own rules (Docker 20 does that when it starts again "
-		    "with --live-restore): our rule is at the top of FORWARD instead, where "
-		    "others' come before it sooner or later; restart dockerd without "
-		    "--live-restore");
+		doctor_say(d, false, "DOCKER-USER",
+			   "stands behind Docker's own rules (Docker 20 does that when it starts "
+			   "again "
+			   "with --live-restore): our rule is at the top of FORWARD instead, where "
+			   "others' come before it sooner or later; restart dockerd without "
+			   "--live-restore");
 	else
-		say(d, false, "DOCKER-USER",
-		    "is not there, or FORWARD does not jump to it: our rule is at the top of "
-		    "FORWARD instead, where others' come before it sooner or later; restart "
-		    "dockerd, which makes it");
+		doctor_say(
+			d, false, "DOCKER-USER",
+			"is not there, or FORWARD does not jump to it: our rule is at the top of "
+			"FORWARD instead, where others' come before it sooner or later; restart "
+			"dockerd, which makes it");
 }
 
 static void check_bridges(struct doctor *d, const struct facts *f)
 {
-	say(d, f->takes_mark, "firewall",
-	    f->takes_mark ? "Docker's nftables backend takes our mark"
-			  : "Docker's nftables backend takes no mark; start dockerd with "
-			    "--bridge-accept-fwmark=0x%x/0x%x",
-	    f->mark_accept, f->mark_accept);
+	doctor_say(d, f->takes_mark, "firewall",
+		   f->takes_mark ? "Docker's nftables backend takes our mark"
+				 : "Docker's nftables backend takes no mark; start dockerd with "
+				   "--bridge-accept-fwmark=0x%x/0x%x",
+		   f->mark_accept, f->mark_accept);
 	if (f->direct == DIRECT_OPEN)
-		say(d, true, "direct access",
-		    "Docker drops nothing that comes directly to containers' addresses: dockerd "
-		    "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
-		    "docker-bridges was flushed (then restart dockerd)");
+		doctor_say(d, true, "direct access",
+			   "Docker drops nothing that comes directly to containers' addresses: "
+			   "dockerd "
+			   "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
+			   "docker-bridges was flushed (then restart dockerd)");
 	if (f->six.direct == DIRECT_OPEN)
-		say(d, true, "direct access",
-		    "Docker drops nothing that comes directly to containers' addresses of IPv6: "
-		    "dockerd has --allow-direct-routing, or chain raw-PREROUTING of table ip6 "
-		    "docker-bridges was flushed (then restart dockerd)");
+		doctor_say(
+			d, true, "direct access",
+			"Docker drops nothing that comes directly to containers' addresses of "
+			"IPv6: "
+			"dockerd has --allow-direct-routing, or chain raw-PREROUTING of table ip6 "
+			"docker-bridges was flushed (then restart dockerd)");
 }
 
 static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
@@ -271,147 +264,13 @@ static void check_firewalld(struct doctor *d)
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
 	if (daemon_runs(d, holder))
-		say(d, true, "firewalld", "is running; the daemon restores what its reloads flush");
+		doctor_say(d, true, "firewalld",
+			   "is running; the daemon restores what its reloads flush");
 	else
-		say(d, false, "firewalld",
-		    "is running, its reloads flush our rules, and no daemon restores them; start "
-		    "harborwall run");
-}
-
-static bool is_of_the_file(const struct doctor *d, const char *network)
-{
-	list_each (n, &d->generation.config.networks)
-		if (!strcmp(n->name, network))
-			return true;
-	return false;
-}
-
-/* Of networks that are not of the file nobody closes what Docker leaves open. */
-static void check_others_ipv6(struct doctor *d, const struct facts *f)
-{
-	list_each (n, &d->pass.view.engine.networks)
-		if (n->bridge && n->ipv6 && !is_of_the_file(d, n->name) &&
-		    !engine_network_is_open(n, 6))
-			say(d, false, "isolation6",
-			    "network \"%s\" has IPv6 (%s), and nobody closes it: %s; start dockerd "
-			    "with %s, or declare the network in the file",
-			    n->name, prefix_format(n->subnet6).s, f->six.open_why,
-			    d->pass.view.engine.major >= FIRST_WITH_IP6TABLES
-				    ? "--ip6tables"
-				    : "--experimental --ip6tables");
-}
-
-/* All that ip6tables of both variants holds. */
-static void save_ip6tables(struct doctor *d, struct buf *save)
-{
-	static const char *const tables[] = {"mangle", "raw", "filter"};
-	struct error err = {0};
-	bool exists;
-
-	if (!d->pass.view.facts.no_nf_tables &&
-	    !iptables_save(save, &d->world.host, VARIANT_NFT, 6, &err))
-		say(d, false, "ip6tables", "%s", err.text);
-	for (size_t i = 0; i < COUNT_OF(tables); i++)
-		if (!iptables_save_legacy(save, &exists, &d->world.host, 6, tables[i], &err))
-			say(d, false, "ip6tables", "%s", err.text);
-}
-
-/* Docker's answers are asymmetric where a container stands on several networks. */
-static const char *on_several_networks(const struct engine *engine)
-{
-	list_each (c, &engine->containers) {
-		uint32_t n = 0;
-
-		list_each (endpoint, &c->endpoints)
-			n += endpoint->ip6.family != 0;
-		if (n > 1)
-			return c->name;
-	}
-	return NULL;
-}
-
-static void check_rp_filter6(struct doctor *d, const struct facts *f, const char *save)
-{
-	const char *container = on_several_networks(&d->pass.view.engine);
-	bool strict = f->firewalld.filters_sources6 || checkup_filters_sources(save);
-
-	if (strict && container)
-		say(d, false, "rp_filter6",
-		    "%s drops answers of IPv6 that leave by another network than the one they "
-		    "would be "
-		    "asked by: container \"%s\" stands on several; %s",
-		    f->firewalld.stands ? "firewalld (IPv6_rpfilter)" : "ip6tables (-m rpfilter)",
-		    container,
-		    f->firewalld.stands
-			    ? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf and "
-			      "firewall-cmd --reload"
-			    : "remove that rule");
-	else
-		say(d, true, "rp_filter6",
-		    strict ? "is strict, and no container stands on several networks"
-			   : "is not strict");
-}
-
-static bool is_bridge(const char *device)
-{
-	AUTO_RELEASE struct arena a = {0};
-
-	return access(arena_printf(&a, "/sys/class/net/%s/bridge", device), F_OK) == 0;
-}
-
-static bool is_of_engine(const struct doctor *d, const char *device)
-{
-	list_each (n, &d->pass.view.engine.networks)
-		if (n->bridge && !strcmp(n->bridge, device))
-			return true;
-	return false;
-}
-
-/*
- * From 28 on Docker sets FORWARD's policy to DROP when it turns forwarding of IPv6 on, which a
- * network of the file makes it do: what others route over bridges of theirs is lost.
- */
-static void check_others_bridges(struct doctor *d, const char *save)
-{
-	const struct observed *seen = &d->pass.view.seen;
-	const char *out = seen->default_device6;
-
-	list_each (p, &seen->host_prefixes)
-		if (p->prefix.ip.family == 6 && !prefix_is_single(p->prefix) && !p->dead &&
-		    is_bridge(p->device) && !is_of_engine(d, p->device) &&
-		    checkup_forward_drops(save, p->prefix, p->device, out))
-			say(d, false, "forward6",
-			    "ip6tables drops what bridge %s routes (%s), whose is not Docker's: "
-			    "ip6tables -I FORWARD -i %s -o %s -j ACCEPT; ip6tables -I FORWARD -o "
-			    "%s "
-			    "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-			    p->device, prefix_format(p->prefix).s, p->device, out ? out : "UPLINK",
-			    p->device);
-}
-
-/* That engines before 27 leave it open is how they are: our chain closes it. */
-static void check_ipv6(struct doctor *d, const struct facts *f)
-{
-	AUTO_BUF struct buf save = {0};
-	bool forwards = d->pass.view.seen.have.spaces.items[0].forward6;
-
-	bool due = f->docker_nftables || d->pass.view.engine.major >= FIRST_WITH_IP6TABLES;
-
-	if (f->six.docker_drops)
-		say(d, true, "isolation6", "Docker closes IPv6 of its networks");
-	else
-		say(d, !due, "isolation6", "%s; harborwall closes those of the file",
-		    f->six.open_why);
-	if (f->no_forward6)
-		say(d, false, "forwarding6", "%s", f->no_forward6);
-	else
-		say(d, forwards, "forwarding6", "%s",
-		    forwards ? "net.ipv6.conf.all.forwarding is 1"
-			     : "net.ipv6.conf.all.forwarding is 0: nothing of IPv6 is routed; "
-			       "apply turns it on");
-	save_ip6tables(d, &save);
-	check_rp_filter6(d, f, buf_text(&save));
-	check_others_bridges(d, buf_text(&save));
+		doctor_say(d, false, "firewalld",
+			   "is running, its reloads flush our rules, and no daemon restores them; "
+			   "start "
+			   "harborwall run");
 }
 
 /* What a name is asked for no rule of ours sees: the question may carry anything out. */
@@ -426,17 +285,20 @@ static void check_egress(struct doctor *d)
 			networks = arena_printf(&a, "%s%s%s", networks, *networks ? ", " : "",
 						n->name);
 	if (*networks && d->pass.view.engine.major >= ASKS_FROM_HOST)
-		say(d, true, "egress",
-		    "denied to %s, but for Docker's DNS: what containers ask it for leaves from "
-		    "the "
-		    "host's namespace, where no policy is asked",
-		    networks);
+		doctor_say(d, true, "egress",
+			   "denied to %s, but for Docker's DNS: what containers ask it for leaves "
+			   "from "
+			   "the "
+			   "host's namespace, where no policy is asked",
+			   networks);
 	else if (*networks)
-		say(d, true, "egress",
-		    "denied to %s; of Docker's DNS only where the host's resolver is on loopback "
-		    "does what containers ask it for leave past it, else a policy must let them "
-		    "reach the resolver",
-		    networks);
+		doctor_say(d, true, "egress",
+			   "denied to %s; of Docker's DNS only where the host's resolver is on "
+			   "loopback "
+			   "does what containers ask it for leave past it, else a policy must let "
+			   "them "
+			   "reach the resolver",
+			   networks);
 }
 
 static void check_firewall(struct doctor *d)
@@ -450,20 +312,23 @@ static void check_firewall(struct doctor *d)
 	else
 		check_docker_user(d, f);
 	if (f->mixed)
-		say(d, false, "variants",
-		    "Docker's chains stand in iptables-nft and in iptables-legacy: a packet must "
-		    "pass both; remove the stale ones (update-alternatives --display iptables "
-		    "shows what dockerd uses)");
-	say(d, f->docker_drops, "isolation", "%s",
-	    f->docker_drops ? "Docker closes its networks" : f->open_why);
-	say(d, f->ip_forward == 1, "forwarding", "%s",
-	    f->ip_forward == 1 ? "net.ipv4.ip_forward is 1"
-			       : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
+		doctor_say(
+			d, false, "variants",
+			"Docker's chains stand in iptables-nft and in iptables-legacy: a packet "
+			"must "
+			"pass both; remove the stale ones (update-alternatives --display iptables "
+			"shows what dockerd uses)");
+	doctor_say(d, f->docker_drops, "isolation", "%s",
+		   f->docker_drops ? "Docker closes its networks" : f->open_why);
+	doctor_say(d, f->ip_forward == 1, "forwarding", "%s",
+		   f->ip_forward == 1
+			   ? "net.ipv4.ip_forward is 1"
+			   : "net.ipv4.ip_forward is 0: nothing is routed; apply turns it on");
 	if (d->generation.config.has_ipv6)
-		check_ipv6(d, f);
+		doctor_check_ipv6(d, f);
 	check_egress(d);
 	if (!f->six.docker_drops)
-		check_others_ipv6(d, f);
+		doctor_check_others_ipv6(d, f);
 }
 
 static void find_managed(struct managed *managed, struct arena *a, const struct doctor *d,
@@ -510,7 +375,7 @@ static void find_openings(struct doctor *d, opening_list *found, struct arena *a
 		if (iptables_save(&save, &d->world.host, v, family, &err))
 			openings_find(found, a, v, family, buf_text(&save), &managed);
 		else
-			say(d, false, "unmanaged", "%s", err.text);
+			doctor_say(d, false, "unmanaged", "%s", err.text);
 	}
 }
 
@@ -530,13 +395,13 @@ static void check_unmanaged(struct doctor *d)
 		if (is_leftover(d, o))
 			continue;
 		n++;
-		say(d, false, "unmanaged",
-		    "an unmanaged rule opens managed networks: %s -t %s %s; remove it "
-		    "(-D), or replace it by a policy",
-		    variant_tool(o->variant, o->family), o->table, o->rule);
+		doctor_say(d, false, "unmanaged",
+			   "an unmanaged rule opens managed networks: %s -t %s %s; remove it "
+			   "(-D), or replace it by a policy",
+			   variant_tool(o->variant, o->family), o->table, o->rule);
 	}
 	if (!n)
-		say(d, true, "unmanaged", "no unmanaged rule opens managed networks");
+		doctor_say(d, true, "unmanaged", "no unmanaged rule opens managed networks");
 }
 
 static void check_config(struct doctor *d)
@@ -544,11 +409,13 @@ static void check_config(struct doctor *d)
 	const char *file = d->options->config;
 
 	if (d->valid)
-		say(d, true, "config", "%s: %u policies", file, d->generation.config.policies.n);
+		doctor_say(d, true, "config", "%s: %u policies", file,
+			   d->generation.config.policies.n);
 	else if (d->unread.text[0])
-		say(d, false, "config", "%s", d->unread.text);
+		doctor_say(d, false, "config", "%s", d->unread.text);
 	else
-		say(d, false, "config", "%s can't be enforced; harborwall check says why", file);
+		doctor_say(d, false, "config", "%s can't be enforced; harborwall check says why",
+			   file);
 }
 
 static void check_findings(struct doctor *d)
@@ -556,8 +423,8 @@ static void check_findings(struct doctor *d)
 	if (!d->planned)
 		return;
 	list_each (f, &d->pass.plan.findings.list)
-		say(d, f->kind == FINDING_WAITING || f->kind == FINDING_NOTE,
-		    finding_names[f->kind], "%s: %s", f->subject, f->text);
+		doctor_say(d, f->kind == FINDING_WAITING || f->kind == FINDING_NOTE,
+			   finding_names[f->kind], "%s: %s", f->subject, f->text);
 }
 
 static void check_namespaces(struct doctor *d)
@@ -569,9 +436,10 @@ static void check_namespaces(struct doctor *d)
 	list_each (space, &d->pass.view.seen.have.spaces) {
 		n += space->reachable;
 		if (space->container && space->obstacle)
-			say(d, false, "namespace", "%s: %s", space->container, space->obstacle);
+			doctor_say(d, false, "namespace", "%s: %s", space->container,
+				   space->obstacle);
 	}
-	say(d, true, "namespaces", "%u can be entered", n);
+	doctor_say(d, true, "namespaces", "%u can be entered", n);
 }
 
 static void check_daemon(struct doctor *d)
@@ -579,9 +447,9 @@ static void check_daemon(struct doctor *d)
 	char holder[LOCK_TEXT] = "";
 
 	if (daemon_runs(d, holder))
-		say(d, true, "daemon", "runs (%s)", holder);
+		doctor_say(d, true, "daemon", "runs (%s)", holder);
 	else
-		say(d, true, "daemon", "does not run");
+		doctor_say(d, true, "daemon", "does not run");
 }
 
 static void (*const checks[])(struct doctor *) = {

@@ -28,7 +28,7 @@ struct ipt_chain *ipt_add_chain(struct writer *w, const char *table, const char 
 
 /* --- pieces of rules, each with a blank at its end --- */
 
-static const char *interface(struct writer *w, const char *flag, const char *name)
+const char *ipt_interface(struct writer *w, const char *flag, const char *name)
 {
 	return name ? arena_printf(w->a, "%s %s ", flag, name) : "";
 }
@@ -82,7 +82,7 @@ static const char *set_bits(struct writer *w, uint32_t bits)
 	return arena_printf(w->a, "-j CONNMARK --set-xmark 0x%x/0x%x", bits, w->hooks->between);
 }
 
-static struct traffic at_target(const struct translation *t)
+struct traffic ipt_at_target(const struct translation *t)
 {
 	struct traffic match = t->match;
 
@@ -191,9 +191,9 @@ static void admit_forwarded(struct writer *w, struct ipt_chain *chain, const str
 			continue;
 		ipt_add_rule(chain, w->a, t->origin,
 			     "%s%s%s%s-m conntrack --ctstate DNAT -g " IPT_PREFIX "-ADMIT",
-			     interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
+			     ipt_interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
 			     ipt_address(w, "-d", prefix_of(t->to)),
-			     ipt_traffic(w, "--dport", at_target(t)));
+			     ipt_traffic(w, "--dport", ipt_at_target(t)));
 	}
 }
 
@@ -203,7 +203,7 @@ static void pair_rule(struct writer *w, struct ipt_chain *chain, const struct ad
 	ipt_add_rule(chain, w->a, p->origin, "%s%s%s%s%s",
 		     ipt_address(w, "-s", reply ? p->dst->net : p->src->net),
 		     ipt_address(w, "-d", reply ? p->src->net : p->dst->net),
-		     reply ? "" : interface(w, "-i", p->iface),
+		     reply ? "" : ipt_interface(w, "-i", p->iface),
 		     ipt_traffic(w, reply ? "--sport" : "--dport", p->match), verdict);
 }
 
@@ -266,139 +266,6 @@ static void write_closed(struct writer *w, const struct flows *flows)
 	}
 }
 
-/* --- established, and the connection mark does not say that it is ours: others write it, too ---
- */
-
-/* By what the entry says, whichever way the packet goes. */
-static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
-			 struct traffic match)
-{
-	const char *ports = "";
-
-	if (match_has_ports(match) && !match_every_port(match))
-		ports = match.low == match.high
-				? arena_printf(w->a, "--ctreplsrcport %u ", match.low)
-				: arena_printf(w->a, "--ctreplsrcport %u:%u ", match.low,
-					       match.high);
-	return arena_printf(w->a, "%s%s%s%s", ipt_address(w, "--ctorigsrc", src),
-			    ipt_address(w, "--ctreplsrc", dst),
-			    match.proto ? arena_printf(w->a, "--ctproto %u ", match.proto) : "",
-			    ports);
-}
-
-static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct admitted *p)
-{
-	static const char *const directions[][2] = {{"-i", "ORIGINAL"}, {"-o", "REPLY"}};
-	const char *said = entry(w, p->src->net, p->dst->net, p->match);
-
-	if (!p->iface)
-		ipt_add_rule(chain, w->a, p->origin, "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
-			     said);
-	for (size_t i = 0; p->iface && i < COUNT_OF(directions); i++)
-		ipt_add_rule(chain, w->a, p->origin,
-			     "%s-m conntrack %s--ctdir %s -g " IPT_PREFIX "-ADMIT",
-			     interface(w, directions[i][0], p->iface), said, directions[i][1]);
-}
-
-/* Policies whose subjects are on one network. */
-struct look {
-	bool asked;
-	struct prefix subnet; /* family 0: it has no bridge, and no chain of its own */
-	uint32_t place;	      /* of their chain in w->chains; 0: none yet */
-};
-
-static struct prefix bound_subnet_of(const struct flows *flows, struct prefix net)
-{
-	list_each (bound, &flows->bound)
-		if (prefix_covers(bound->subnet, net))
-			return bound->subnet;
-	return (struct prefix){0};
-}
-
-/* NULL: the pair belongs to none. */
-static struct look *look_of(struct look *looks, const struct flows *flows, const struct peer *dst)
-{
-	struct look *look;
-
-	if (dst->network == NONE)
-		return NULL;
-	look = &looks[dst->network];
-	if (!look->asked)
-		look->subnet = bound_subnet_of(flows, dst->net);
-	look->asked = true;
-	return look->subnet.ip.family ? look : NULL;
-}
-
-static struct ipt_chain *look_chain(struct writer *w, struct look *look, uint32_t network)
-{
-	if (!look->place) {
-		ipt_add_chain(w, "filter", arena_printf(w->a, IPT_PREFIX "-LOOK-%u", network),
-			      NULL);
-		look->place = w->chains->n;
-	}
-	return &w->chains->items[look->place - 1];
-}
-
-/* Of each declared network; *n of them. */
-static struct look *write_looks(struct writer *w, const struct flows *flows, uint32_t *n)
-{
-	struct look *looks;
-
-	*n = 0;
-	list_each (p, &w->pairs)
-		if (p->dst->network != NONE && p->dst->network >= *n)
-			*n = p->dst->network + 1;
-	looks = arena_array(w->a, struct look, *n);
-	list_each (p, &w->pairs) {
-		struct look *look = look_of(looks, flows, p->dst);
-
-		if (look)
-			admit_entry(w, look_chain(w, look, p->dst->network), p);
-	}
-	return looks;
-}
-
-static void write_led(struct writer *w, const struct flows *flows)
-{
-	struct ipt_chain *chain;
-
-	if (!flows->translations.n)
-		return;
-	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-LED", NULL);
-	list_each (t, &flows->translations)
-		if (!translation_repeats(t))
-			ipt_add_rule(chain, w->a, t->origin,
-				     "-m conntrack %s-g " IPT_PREFIX "-ADMIT",
-				     entry(w, t->from, prefix_of(t->to), at_target(t)));
-}
-
-/*
- * What leads to the other chains keeps from them what is most of a host's traffic: what containers
- * begin, and published ports.
- */
-static void write_again(struct writer *w, const struct flows *flows)
-{
-	uint32_t n;
-	struct look *looks = write_looks(w, flows, &n);
-	struct ipt_chain *chain;
-
-	write_led(w, flows);
-	chain = ipt_add_chain(w, "filter", IPT_PREFIX "-AGAIN", NULL);
-	if (flows->translations.n)
-		ipt_add_rule(chain, w->a, NONE,
-			     "-m conntrack --ctstate DNAT -j " IPT_PREFIX "-LED");
-	for (uint32_t i = 0; i < n; i++)
-		if (looks[i].place)
-			ipt_add_rule(chain, w->a, NONE,
-				     "-m conntrack ! --ctstate DNAT --ctreplsrc %s -j %s",
-				     prefix_format_full(looks[i].subnet).s,
-				     w->chains->items[looks[i].place - 1].name);
-	list_each (p, &w->pairs)
-		if (!look_of(looks, flows, p->dst))
-			admit_entry(w, chain, p);
-	ipt_add_rule(chain, w->a, NONE, "-m connmark --mark 0x%x -j DROP", w->hooks->revoked);
-}
-
 /* Admitted packets: those from outside return, to pass foreign rules afterwards. */
 static void write_admit(struct writer *w, const struct flows *flows)
 {
@@ -452,7 +319,7 @@ static void write_filter(struct writer *w, const struct flows *flows)
 	admit_forwarded(w, chain, flows);
 	admit_allowed(w, chain);
 	write_admit(w, flows);
-	write_again(w, flows);
+	ipt_write_again(w, flows);
 	write_closed(w, flows);
 	ipt_write_egress(w, flows);
 	write_behind(w);
@@ -492,7 +359,7 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 {
 	const char *match =
 		arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL %s",
-			     interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
+			     ipt_interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
 			     ipt_traffic(w, "--dport", t->match), part(w, t->share));
 
 	if (!host)
@@ -530,7 +397,7 @@ static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
 		ipt_add_rule(chain, w->a, t->origin,
 			     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
 			     ipt_address(w, "-d", prefix_of(t->to)),
-			     ipt_traffic(w, "--dport", at_target(t)), asked);
+			     ipt_traffic(w, "--dport", ipt_at_target(t)), asked);
 	}
 }
 
@@ -558,14 +425,14 @@ static void masquerade_policies(struct writer *w, struct ipt_chain *chain,
 		if (flows_masquerade_by(flows, bound))
 			ipt_add_rule(chain, w->a, NONE, "%s%s-j RETURN",
 				     ipt_address(w, "-s", bound->subnet),
-				     interface(w, "-o", bound->bridge));
+				     ipt_interface(w, "-o", bound->bridge));
 	list_each (m, &flows->masquerades)
 		for (uint32_t s = 0; s < (m->from ? m->from->n : 1); s++)
 			for (uint32_t d = 0; d < (m->to ? m->to->n : 1); d++)
 				ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
 					     ipt_address(w, "-s", net_of(m->from, s)),
 					     ipt_address(w, "-d", net_of(m->to, d)),
-					     interface(w, "-o", m->oface),
+					     ipt_interface(w, "-o", m->oface),
 					     ipt_traffic(w, "--dport", m->match));
 }
 

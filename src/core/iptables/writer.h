@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of the program share: program.c (most of it), egress.c (egress deny). */
+/*
+ * What the parts of the program share: program.c (most of it), again.c
+ * (established packets), egress.c (egress deny).
+ */
 #pragma once
 
 #include "core/iptables/rules.h"
@@ -30,6 +33,7 @@ struct ipt_chain *ipt_add_chain(struct writer *w, const char *table, const char 
 
 /* Pieces of rules, each with a blank at its end. */
 const char *ipt_address(struct writer *w, const char *flag, struct prefix prefix);
+const char *ipt_interface(struct writer *w, const char *flag, const char *name);
 const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match);
 /* The connection mark says that we admitted it. */
 const char *ipt_accept_bit(struct writer *w);
@@ -39,6 +43,12 @@ const char *ipt_accept_bit(struct writer *w);
 void ipt_tell_borrowed(struct writer *w, struct ipt_chain *chain, const struct flows *flows,
 		       const char *borrowed, const char *honest);
 void ipt_spare_neighbours(struct writer *w, struct ipt_chain *chain);
+
+/* The ports as the target sees them. */
+struct traffic ipt_at_target(const struct translation *t);
+
+/* The chain of established packets, and those that it leads to. */
+void ipt_write_again(struct writer *w, const struct flows *flows);
 
 /* Of the forward path; and all other chains of egress deny. */
 void ipt_deny_egress(struct writer *w, struct ipt_chain *chain, const struct flows *flows);

@@ -8,6 +8,7 @@
  * In this room:
  *     resolve.h  names
  *     idle.h     policies that change nothing, and those that contradict
+ *     impl.h     what the parts of the look-ups share
  */
 #pragma once
 

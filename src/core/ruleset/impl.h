@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the packet filter program share: terms.c (rules and sets, piece by
- * piece), nat.c (translations), program.c (what may pass, and the tables).
+ * What the parts of the packet filter program share: terms.c (rules and sets, piece by piece),
+ * nat.c (translations), closing.c and egress.c (what is dropped), program.c (what may pass, and the
+ * tables).
  */
 #pragma once
 
@@ -158,7 +159,13 @@ void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, en
 /* A source address that is borrowed ends in this verdict. */
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict);
+/* The beginning of such a rule; set: sources of one family, or bridges. The verdict follows. */
+struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
+			  uint8_t load);
 void accept_neighbours(struct builder *b, struct chain *chain);
+
+/* Rules at the end of the forward hook, for networks that no rule of Docker's closes. */
+void close_networks(struct builder *b, struct chain *chain, const struct flows *flows);
 
 /* --- networks with egress deny --- */
 
