@@ -132,6 +132,31 @@ const char *config_reserved(struct prefix subnet, struct ip ip)
 	return ip.family == 4 && ip_equal(ip, prefix_last(subnet)) ? "broadcast" : NULL;
 }
 
+/*
+ * Docker 20 and 26 count addresses in 64 bits: from a range that reaches the end of a /64 they give
+ * none, and connecting fails with 500 "invalid bit range".
+ */
+static bool ends_where_docker_overflows(struct prefix subnet, struct prefix part)
+{
+	return subnet.ip.family == 6 && subnet.len <= 64 &&
+	       ip_equal(prefix_last(part), prefix_last(subnet));
+}
+
+static void check_pool(struct checker *c, const struct network *n, enum family f)
+{
+	struct prefix subnet = n->ipam[f].subnet, pool = n->ipam[f].ip_range;
+
+	if (!prefix_covers(subnet, pool))
+		network_error(c, n, families[f].ip_range, "%s lies outside the subnet %s",
+			      prefix_format(pool).s, prefix_format(subnet).s);
+	else if (pool.len > subnet.len && ends_where_docker_overflows(subnet, pool))
+		diag_at(c->diags, SEVERITY_WARNING, c->text,
+			node_of_field(c->text, network_node(c, n), families[f].ip_range),
+			"Docker 20 to 26 give no address from a range at the end of a /64 "
+			"(\"invalid bit range\"); take another part of %s, or leave it out",
+			prefix_format(subnet).s);
+}
+
 /* Gateway and pool against the subnet of their family. */
 static void check_family(struct checker *c, struct network *n, enum family f)
 {
@@ -154,9 +179,8 @@ static void check_family(struct checker *c, struct network *n, enum family f)
 	else if (reserved)
 		network_error(c, n, family->gateway, "%s is the %s address of %s",
 			      ip_format(own->gateway).s, reserved, prefix_format(own->subnet).s);
-	if (n->ip_range_declared[f] && !prefix_covers(own->subnet, own->ip_range))
-		network_error(c, n, family->ip_range, "%s lies outside the subnet %s",
-			      prefix_format(own->ip_range).s, prefix_format(own->subnet).s);
+	if (n->ip_range_declared[f])
+		check_pool(c, n, f);
 }
 
 static void check_network(struct checker *c, struct network *n)
@@ -319,16 +343,6 @@ static bool holds_address(const struct config *config, struct prefix part)
 
 	return first < config->n_by_ip &&
 	       prefix_contains(part, config->addresses.items[config->by_ip[first]].ip);
-}
-
-/*
- * Docker 20 and 26 count addresses in 64 bits: from a range that reaches the end of a /64 they give
- * none, and connecting fails with 500 "invalid bit range".
- */
-static bool ends_where_docker_overflows(struct prefix subnet, struct prefix part)
-{
-	return subnet.ip.family == 6 && subnet.len <= 64 &&
-	       ip_equal(prefix_last(part), prefix_last(subnet));
 }
 
 /* The largest half, quarter, eighth … that holds no declared address; of two, the upper one. */

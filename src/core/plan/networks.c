@@ -221,9 +221,8 @@ static void warn_of_open_ipv6(struct differ *d, const struct network *n,
 		return;
 	warning(d, differ_path(d, "networks", n->key),
 		"the Docker network \"%s\" has %s, which the file does not name and which is open "
-		"to everybody: %s; write \"subnet6\": \"%s\"%s, and harborwall closes it",
-		n->name, prefix_format(e->subnet6).s, f->six.open_why, prefix_format(e->subnet6).s,
-		f->backend == BACKEND_NFTABLES ? "" : " and use the nftables backend");
+		"to everybody: %s; write \"subnet6\": \"%s\", and harborwall closes it",
+		n->name, prefix_format(e->subnet6).s, f->six.open_why, prefix_format(e->subnet6).s);
 }
 
 const char *differ_subnets(struct differ *d, const struct ipam *ipam)
