@@ -49,7 +49,6 @@ static uint32_t jhash(const uint8_t *bytes, uint32_t len, uint32_t seed)
 			w[i] += next[i];
 		mix(w);
 		bytes += 12;
-		len -= 12;
 	}
 	w[0] += bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
 		(uint32_t)bytes[3] << 24;
