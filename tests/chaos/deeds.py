@@ -91,7 +91,7 @@ class Deeds:
         for ip, entry in config["ips"].items():
             entry["ip6"] = self.six(ip)
         for policy in config["policies"]:
-            if "from" in policy and self.six(policy["from"]) != policy["from"]:
+            if isinstance(policy.get("from"), str) and self.six(policy["from"]) != policy["from"]:
                 policy["from"] = [policy["from"], self.six(policy["from"])]
         return config
 
