@@ -68,7 +68,7 @@ static void tell_of_packet(struct buf *out)
 static void report_packet(struct buf *out)
 {
 	const uint8_t packet[64] = {
-		0x60, [5] = 24, [6] = 0, [8] = 0xfd, [24] = 0xfd, [40] = 44, [48] = 6, [58] = 80};
+		0x60, [5] = 24, [6] = 0, [8] = 0xfd, [24] = 0xfd, [40] = 44, [48] = 6, [59] = 80};
 	size_t message =
 		nlmsg_begin(out, NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET, 0, 0, NFPROTO_INET, 0);
 
