@@ -504,8 +504,9 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(case):
 # --- scrapers ---
 
 METRICS = {"build_info": "gauge", "config_last_reload_successful": "gauge", "config_last_reload_timestamp_seconds": "gauge",
+           "trial_seconds_left": "gauge",
            "reconcile_duration_seconds": "histogram", "reconcile_total": "counter", "drift_repaired_total": "counter",
-           "fought_objects": "gauge", "connections_revoked_total": "counter", "policies": "gauge", "trial_seconds_left": "gauge",
+           "fought_objects": "gauge", "connections_revoked_total": "counter", "policies": "gauge",
            "policy_packets_total": "counter", "docker_up": "gauge"}
 
 
