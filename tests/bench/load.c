@@ -148,6 +148,7 @@ void load_commit(struct state *have, struct arena *a, const struct state *want,
 		memcpy(&to->routes, &from->routes, sizeof(to->routes));
 		memcpy(&to->handoffs, &from->handoffs, sizeof(to->handoffs));
 		to->forward = from->forward;
+		to->forward6 = from->forward6;
 		list_each (handoff, &to->handoffs)
 			handoff->present = handoff->in_place = true;
 	}
