@@ -16,8 +16,6 @@ static void tell(const struct generation *g, const struct journal_entry *entry)
 	bool dropped = l->why == LOGGED_DROPPED, again = entry->count;
 	const char *from = logged_name(&a, &g->config, l->src);
 	const char *to = logged_name(&a, &g->config, l->dst);
-	const char *proto = protocol_has_name(l->proto) ? protocol_name(l->proto)
-							: arena_printf(&a, "%u", l->proto);
 	const char *port = l->port ? arena_printf(&a, "%u", l->port) : NULL;
 	char iface[IF_NAMESIZE];
 	uint32_t policy;
@@ -27,7 +25,8 @@ static void tell(const struct generation *g, const struct journal_entry *entry)
 	log_info(dropped ? "dropped" : "connection", "policy",
 		 policy == NONE ? NULL : arena_printf(&a, "policies[%u]", policy), "from", from,
 		 "to", to, "src", arena_strdup(&a, ip_format(l->src).s), "dst",
-		 arena_strdup(&a, ip_format(l->dst).s), "proto", proto, "#port", port, "#count",
+		 arena_strdup(&a, ip_format(l->dst).s), "proto", logged_protocol(&a, l), "#port",
+		 port, "#count",
 		 again ? arena_printf(&a, "%llu", (unsigned long long)entry->count) : NULL, "first",
 		 again ? log_time(&a, entry->first) : NULL, "last",
 		 again ? log_time(&a, entry->last) : NULL, "text",

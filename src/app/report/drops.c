@@ -7,8 +7,7 @@
 /* As explain takes it: "80/tcp", "icmp". */
 static const char *service(struct arena *a, const struct logged *l)
 {
-	const char *proto = protocol_has_name(l->proto) ? protocol_name(l->proto)
-							: arena_printf(a, "%u", l->proto);
+	const char *proto = logged_protocol(a, l);
 
 	return l->port ? arena_printf(a, "%u/%s", l->port, proto) : proto;
 }
@@ -54,7 +53,7 @@ void drops_print_json(struct buf *out, const struct journal *j, const struct con
 		buf_printf(out, ", \"destination\": \"%s\"", ip_format(l->dst).s);
 		buf_json_member(out, ", ", "source_name", logged_name(&a, config, l->src));
 		buf_json_member(out, ", ", "destination_name", logged_name(&a, config, l->dst));
-		buf_json_member(out, ", ", "protocol", protocol_name(l->proto));
+		buf_json_member(out, ", ", "protocol", logged_protocol(&a, l));
 		buf_printf(out, ", \"port\": %u, \"count\": %llu", l->port,
 			   (unsigned long long)d->count);
 		buf_json_member(out, ", ", "first", log_time(&a, d->first));

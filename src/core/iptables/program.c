@@ -405,11 +405,9 @@ static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
 				const struct flows *flows)
 {
 	list_each (subnet, &flows->hairpins)
-		if (subnet == flows->hairpins.items || prefix_compare(subnet[-1], *subnet) != 0)
-			ipt_add_rule(chain, w->a, NONE,
-				     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-				     ipt_address(w, "-s", *subnet), ipt_address(w, "-d", *subnet),
-				     ipt_accept_bit(w));
+		ipt_add_rule(chain, w->a, NONE, "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
+			     ipt_address(w, "-s", *subnet), ipt_address(w, "-d", *subnet),
+			     ipt_accept_bit(w));
 }
 
 /* family 0: any */

@@ -204,3 +204,9 @@ const char *logged_name(struct arena *a, const struct config *config, struct ip 
 
 	return container ? container : arena_strdup(a, ip_format(ip).s);
 }
+
+const char *logged_protocol(struct arena *a, const struct logged *l)
+{
+	return protocol_has_name(l->proto) ? protocol_name(l->proto)
+					   : arena_printf(a, "%u", l->proto);
+}

@@ -43,3 +43,5 @@ uint32_t logged_policy(const struct config *config, const struct resolution *res
 		       const struct logged *logged, const char *iface);
 /* What people call an address: its container's name, or the address itself. */
 const char *logged_name(struct arena *a, const struct config *config, struct ip ip);
+/* "tcp"; the number of one that policies do not know. */
+const char *logged_protocol(struct arena *a, const struct logged *l);

@@ -119,14 +119,8 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 	refuse(b, chain);
 }
 
-/* The way that docker-proxy takes ends at the host's own address: the other one is as open. */
-static struct rule *published_rule(struct builder *b, struct chain *chain,
-				   const struct grant *grant, struct traffic match)
+static void term_asked(struct builder *b, struct rule *rule, struct traffic match)
 {
-	uint8_t family = grant->from->items[0].net.ip.family;
-	struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
-
-	term_sources(b, rule, grant);
 	if (match.proto)
 		term_number(b, rule, TERM_PROTO, match.proto);
 	if (match_has_ports(match) && !match_every_port(match)) {
@@ -135,26 +129,43 @@ static struct rule *published_rule(struct builder *b, struct chain *chain,
 		t->low = match.low;
 		t->high = match.high;
 	}
+}
+
+/*
+ * A packet to a published port is for the host (docker-proxy), or is translated before. asked: it
+ * is translated, and its port is the one that was asked for. Both ways are as open.
+ */
+static struct rule *to_host_rule(struct builder *b, struct chain *chain, const struct grant *grant,
+				 struct traffic match, bool asked)
+{
+	uint8_t family = grant->from->items[0].net.ip.family;
+	struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
+
+	term_sources(b, rule, grant);
+	if (asked)
+		term_asked(b, rule, match);
+	else
+		term_match(b, rule, match);
 	return rule;
 }
 
-/* Before the rule that lets it through, and for the same packets. */
-static void report(struct builder *b, struct rule *rule)
-{
-	add_term(b, rule, TERM_CT_UNCONFIRMED);
-	term_name(b, rule, TERM_JUMP, LOG_CHAIN);
-}
-
-static void lift_published(struct builder *b, struct chain *chain, const struct grant *grant)
+static void admit_to_host(struct builder *b, struct chain *chain, const struct grant *grant,
+			  bool asked)
 {
 	for (uint32_t m = 0; m < grant->n_matches; m++) {
 		struct rule *rule;
 
-		if (grant->logged)
-			report(b, published_rule(b, chain, grant, grant->matches[m]));
-		rule = published_rule(b, chain, grant, grant->matches[m]);
+		if (grant->logged) { /* a rule of its own before it, for the same packets */
+			rule = to_host_rule(b, chain, grant, grant->matches[m], asked);
+			add_term(b, rule, TERM_CT_UNCONFIRMED);
+			term_name(b, rule, TERM_JUMP, LOG_CHAIN);
+		}
+		rule = to_host_rule(b, chain, grant, grant->matches[m], asked);
 		term_count(b, rule);
-		term_name(b, rule, TERM_GOTO, "lifted");
+		if (asked)
+			term_name(b, rule, TERM_GOTO, "lifted");
+		else
+			add_term(b, rule, TERM_ACCEPT);
 	}
 }
 
@@ -165,7 +176,7 @@ static void build_asked_host(struct builder *b, const struct flows *flows)
 	if (flows->to_host.n)
 		refuse_borrowed(b, chain, flows, TERM_DROP);
 	list_each (grant, &flows->to_host)
-		lift_published(b, chain, grant);
+		admit_to_host(b, chain, grant, true);
 	refuse(b, chain);
 }
 
@@ -195,30 +206,6 @@ static void accept_dhcp(struct builder *b, struct chain *chain, uint8_t family, 
 	add_term(b, rule, TERM_ACCEPT);
 }
 
-static struct rule *to_host_rule(struct builder *b, struct chain *chain, const struct grant *grant,
-				 struct traffic match)
-{
-	uint8_t family = grant->from->items[0].net.ip.family;
-	struct rule *rule = add_rule(b, chain, family, NULL, grant->origin);
-
-	term_sources(b, rule, grant);
-	term_match(b, rule, match);
-	return rule;
-}
-
-static void admit_to_host(struct builder *b, struct chain *chain, const struct grant *grant)
-{
-	for (uint32_t m = 0; m < grant->n_matches; m++) {
-		struct rule *rule;
-
-		if (grant->logged)
-			report(b, to_host_rule(b, chain, grant, grant->matches[m]));
-		rule = to_host_rule(b, chain, grant, grant->matches[m]);
-		term_count(b, rule);
-		add_term(b, rule, TERM_ACCEPT);
-	}
-}
-
 /* Accepted here is not let through: chains of others behind this one decide. */
 static void build_input(struct builder *b, const struct flows *flows)
 {
@@ -238,7 +225,7 @@ static void build_input(struct builder *b, const struct flows *flows)
 	if (flows->to_host.n)
 		refuse_borrowed(b, chain, flows, TERM_DROP);
 	list_each (grant, &flows->to_host)
-		admit_to_host(b, chain, grant);
+		admit_to_host(b, chain, grant, false);
 	refuse(b, chain);
 	chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);

@@ -55,8 +55,8 @@ static uint16_t port_at_target(const struct translation *t)
 static void add_dnat_map(struct builder *b, const struct flows *flows, uint8_t family)
 {
 	struct set map = {.name = name_of_family(b, "translations", family),
-			  .counts = b->counted &&
-				    b->keeps, /* the host counts them when they are forwarded */
+			  .counts =
+				  b->counted && b->keeps, /* the host counts in its forward hook */
 			  .key = {FIELD_IFNAME, FIELD_PROTO, FIELD_PORT},
 			  .n_key = 3,
 			  .data = {address_field(family), FIELD_PORT},
