@@ -69,6 +69,11 @@ class Bed:
         assert done.returncode == 0, f"apply: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
+    def status(self):
+        """What the daemon says; {} where none answers."""
+        done = self.harborwall("status", "--json")
+        return json.loads(done.stdout) if done.stdout else {}
+
     def run_daemon(self, env=None):
         return self.lab.spawn(engine.HARBORWALL, "run", "-c", self.file, env={**self.env, **(env or {})})
 

@@ -9,11 +9,6 @@ import pytest
 import seed
 
 
-def status(bed):
-    done = bed.harborwall("status", "--json")
-    return json.loads(done.stdout) if done.stdout else {}
-
-
 @pytest.fixture(params=["20", "26", "28"], ids=lambda v: f"docker {v}")
 def running(request, labs):
     from conftest import need_engine
@@ -23,7 +18,7 @@ def running(request, labs):
         seed.containers(bed)
         bed.write(four())
         bed.daemon = bed.run_daemon()
-        assert engine.wait_for(lambda: status(bed).get("healthy")), bed.daemon.log()
+        assert engine.wait_for(lambda: bed.status().get("healthy")), bed.daemon.log()
         yield bed
     labs.give_back(lab)
 
@@ -40,15 +35,15 @@ def test_who_talked_talks_on_until_the_loss_is_accepted(running):
     lost = four()
     lost["ips"] = {}
     bed.write_text(json.dumps(lost))
-    assert engine.wait_for(lambda: status(bed).get("held")), bed.daemon.log()
-    held = status(bed)["held"]
+    assert engine.wait_for(lambda: bed.status().get("held")), bed.daemon.log()
+    held = bed.status()["held"]
     assert held["takes"].startswith("4 of 4 containers would be disconnected"), held
     bed.lab.run("nft", "delete", "table", "inet", "harborwall")
     assert engine.wait_for(lambda: bed.prober.open("publicbackend", "172.18.103.2", "tcp", 80, 0.1), 10)
     bed.assert_matrix()  # as the file in force says: bed.config is still that one
     bed.daemon.send(1)  # HUP
-    assert engine.wait_for(lambda: status(bed)["last_reason"] == "signal")
-    assert status(bed)["held"] == held
+    assert engine.wait_for(lambda: bed.status()["last_reason"] == "signal")
+    assert bed.status()["held"] == held
     bed.assert_matrix()
     done = bed.lab.run(*[engine.HARBORWALL, *held["accept"].split()[1:]], check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -56,4 +51,4 @@ def test_who_talked_talks_on_until_the_loss_is_accepted(running):
     bed.assert_matrix()
     assert not bed.prober.open("publicbackend", "172.18.103.2", "tcp", 80, 0.3)
     assert not any(set(bed.docker.addresses(name)) & set(lost["networks"]) for name in bed.docker.containers())
-    assert status(bed)["healthy"] and not status(bed)["held"]
+    assert bed.status()["healthy"] and not bed.status()["held"]

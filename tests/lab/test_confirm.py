@@ -19,11 +19,6 @@ NEW = {**OLD, "policies": OLD["policies"] + [{"selector": "db", "from": "web", "
 SECONDS = 12
 
 
-def status(bed):
-    done = bed.harborwall("status", "--json")
-    return json.loads(done.stdout) if done.stdout else {}
-
-
 @pytest.fixture(params=["20", "26", "28"], ids=lambda v: f"docker {v}")
 def host(request, labs):
     from conftest import need_engine
@@ -37,7 +32,7 @@ def host(request, labs):
         with open(bed.new, "w", encoding="utf-8") as f:
             json.dump(NEW, f)
         bed.daemon = bed.run_daemon()
-        assert engine.wait_for(lambda: status(bed).get("healthy")), bed.daemon.log()
+        assert engine.wait_for(lambda: bed.status().get("healthy")), bed.daemon.log()
         bed.prober.serve_at("db")
         yield bed
     labs.give_back(lab)
@@ -57,14 +52,14 @@ def test_what_is_tried_passes_until_the_time_is_over(host):
     host.daemon.send(9)
     assert talk.lives()
     host.daemon = host.run_daemon()
-    assert engine.wait_for(lambda: status(host).get("trial")), host.daemon.log()
+    assert engine.wait_for(lambda: host.status().get("trial")), host.daemon.log()
     assert ways(host) == [True, True] and talk.lives()
-    assert engine.wait_for(lambda: not status(host).get("trial"), 2 * SECONDS), host.daemon.log()
+    assert engine.wait_for(lambda: not host.status().get("trial"), 2 * SECONDS), host.daemon.log()
     ended = time.monotonic()
     assert ways(host) == [True, False]
     assert not still_heard([talk], ended + 0.5)
     talk.end()
-    assert status(host)["healthy"]
+    assert host.status()["healthy"]
 
 
 def test_the_tests_confirm_only_what_holds_on_this_host(host):
@@ -72,7 +67,7 @@ def test_the_tests_confirm_only_what_holds_on_this_host(host):
     host.lab.run("nft", other)
     done = host.harborwall("apply", "--confirm", "tests", host.new)
     assert done.returncode == 1 and "tests[0]" in done.stdout and "going back" in done.stderr, done.stdout + done.stderr
-    assert engine.wait_for(lambda: status(host)["healthy"] and not status(host)["trial"]), host.daemon.log()
+    assert engine.wait_for(lambda: host.status()["healthy"] and not host.status()["trial"]), host.daemon.log()
     host.lab.run("nft", "delete table inet other")
     assert ways(host) == [True, False]
     done = host.harborwall("apply", "--confirm", "tests", host.new)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Docker's nftables backend (docker29.py): what is enforced there, what can't be and is said, and what is closed when
 parts of Docker's own tables are gone."""
+import contextlib
 import os
 
 import bed as beds
@@ -278,22 +279,28 @@ def flushable():
             "policies": [{"selector": "smarthostloadbalancer", "from": beds.PEER_IP, "port": 80}]}
 
 
-@pytest.fixture(scope="module")
-def flushed():
+@contextlib.contextmanager
+def flushable_bed(name, config, containers):
     """One bed for all of it: every test has dockerd write its tables anew."""
     need_engine("28")
-    with engine.Lab(f"flushed{os.getpid()}", "28", **docker29.OPTIONS) as lab:
+    with engine.Lab(f"{name}{os.getpid()}", "28", **docker29.OPTIONS) as lab:
         lab.peer()
         with docker29.Engine(lab, FWMARK) as behind, beds.Bed(lab, env={"DOCKER_HOST": f"unix://{behind.path}"}) as bed:
             bed.engine = behind
-            bed.docker.create("smarthostloadbalancer", network="none")
-            bed.docker.create("safe", network="none")
-            bed.write(flushable())
+            for container in containers:
+                bed.docker.create(container, network="none")
+            bed.write(config)
             bed.apply()
-            # what a way out of the internal network needs beside Docker's leave
-            bed.lab.inside("safe", "ip", "route", "add", "default", "via", "172.18.105.1")
-            bed.lab.run("ip", "netns", "exec", "peer", "ip", "route", "replace", "172.18.0.0/16", "via", beds.HOST_IP)
             yield bed
+
+
+@pytest.fixture(scope="module")
+def flushed():
+    with flushable_bed("flushed", flushable(), ["smarthostloadbalancer", "safe"]) as bed:
+        # what a way out of the internal network needs beside Docker's leave
+        bed.lab.inside("safe", "ip", "route", "add", "default", "via", "172.18.105.1")
+        bed.lab.run("ip", "netns", "exec", "peer", "ip", "route", "replace", "172.18.0.0/16", "via", beds.HOST_IP)
+        yield bed
 
 
 INTRUSIONS = {"web": (beds.PEER, LOADBALANCER, 8080), "vault": (beds.PEER, SAFE, 80), "out": ("safe", beds.PEER_IP, 80)}

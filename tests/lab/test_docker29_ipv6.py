@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Docker's nftables backend (docker29.py): what it lost of its table of IPv6 is closed and named, and IPv4 has nothing to
 do with it."""
-import os
-
 import bed as beds
 import docker29
-import engine
 import pytest
-from conftest import need_engine
 from test_cells import assert_noop, doctor
-from test_docker29 import FWMARK, VAULT, WEB, cannot, opens
+from test_docker29 import FWMARK, VAULT, WEB, cannot, flushable_bed, opens
 
 WEB4, WEB6, SAFE6, ALONE6 = "172.18.103.2", "fd18:103::2", "fd18:105::2", "fd18:106::2"
 T = "ip6 docker-bridges"
@@ -40,19 +36,10 @@ def flushable():
 
 @pytest.fixture(scope="module")
 def flushed():
-    """One bed for all of it: every test has dockerd write its tables anew."""
-    need_engine("28")
-    with engine.Lab(f"flushed6{os.getpid()}", "28", **docker29.OPTIONS) as lab:
-        lab.peer()
-        with docker29.Engine(lab, FWMARK) as behind, beds.Bed(lab, env={"DOCKER_HOST": f"unix://{behind.path}"}) as bed:
-            bed.engine = behind
-            for name in ("smarthostloadbalancer", "safe", "alone"):
-                bed.docker.create(name, network="none")
-            bed.write(flushable())
-            bed.apply()
-            # what a way out of the internal network needs beside Docker's leave
-            bed.lab.inside("safe", "ip", "-6", "route", "add", "default", "via", "fd18:105::1")
-            yield bed
+    with flushable_bed("flushed6", flushable(), ["smarthostloadbalancer", "safe", "alone"]) as bed:
+        # what a way out of the internal network needs beside Docker's leave
+        bed.lab.inside("safe", "ip", "-6", "route", "add", "default", "via", "fd18:105::1")
+        yield bed
 
 
 INTRUSIONS = {"web": (beds.PEER, WEB6, 8080), "vault": (beds.PEER, SAFE6, 80), "alone": (beds.PEER, ALONE6, 8080),

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Rules without our mark in ip6tables: those that open managed networks are named by doctor, those that say what a policy
 says by plan, and apply --adopt removes these."""
-import json
-
 import bed as beds
 import pytest
 import seed
+from test_unmanaged import named
 from test_walls6 import IP6TABLES
 
 BALANCER6, BACKEND6 = "fd18:103::2", "fd18:104::2"
@@ -34,11 +33,6 @@ def opened(request, labs):
         bed.prober.serve_at("smarthostloadbalancer")
         yield bed
     labs.give_back(lab)
-
-
-def named(bed):
-    rows = json.loads(bed.harborwall("doctor", "--json").stdout)["checks"]
-    return [row["text"] for row in rows if row["check"] == "unmanaged" and not row["ok"]]
 
 
 def ip6tables(bed, rule):

@@ -57,8 +57,8 @@ def said(bed):
     return {f["policy"]: f["text"] for f in found}
 
 
-def legacy_tables(bed, container=None):
-    command = ["cat", "/proc/net/ip_tables_names"]
+def legacy_tables(bed, container=None, names="ip_tables_names"):
+    command = ["cat", f"/proc/net/{names}"]
     done = bed.lab.inside(container, *command, check=False) if container else bed.lab.run(*command, check=False)
     return done.stdout
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Other people's firewalls of IPv6 on the way of what policies let in: packets stop, and plan and doctor say which
 policies, where, and what helps. IPv4 goes on meanwhile."""
+import functools
 import json
 
 import bed as beds
@@ -8,7 +9,9 @@ import engine
 import pytest
 import seed
 from test_bans import config
-from test_walls import ALL_ON_THE_HOST, said
+from test_walls import ALL_ON_THE_HOST, legacy_tables as legacy_tables_of, said
+
+legacy_tables = functools.partial(legacy_tables_of, names="ip6_tables_names")
 
 BALANCER6 = "fd18:103::2"
 OUTSIDE6 = ("peer", BALANCER6, "tcp", 443)
@@ -65,12 +68,6 @@ def through_tunnel(bed):
 
 def lay(bed, text):
     bed.lab.run("nft", "-f", "-", stdin=text)
-
-
-def legacy_tables(bed, container=None):
-    command = ["cat", "/proc/net/ip6_tables_names"]
-    done = bed.lab.inside(container, *command, check=False) if container else bed.lab.run(*command, check=False)
-    return done.stdout
 
 
 def test_a_host_without_walls_is_told_of_none(walled):

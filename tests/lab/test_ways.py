@@ -80,6 +80,19 @@ def tunnelled(request):
             yield bed
 
 
+def converged(bed):
+    return bed.harborwall("plan", "-q").returncode == 0
+
+
+def change_tunnel(bed, name, lines):
+    """Another tunnel with these routes and rules; the daemon has made of them what is to be made."""
+    bed.docker.restart("wireguardproxy")
+    bed.lab.tunnel("wireguardproxy", "wg0")
+    lay(bed, lines)
+    assert engine.wait_for(lambda: converged(bed), 10), name + bed.harborwall("plan").stdout
+    bed.prober.serve_at("client", "wireguardproxy")
+
+
 def test_answers_go_back_where_the_tunnel_takes_everything(tunnelled):
     """Every kind of tunnel in turn; a daemon sees them come and go."""
     bed = tunnelled
@@ -87,11 +100,7 @@ def test_answers_go_back_where_the_tunnel_takes_everything(tunnelled):
     daemon = bed.run_daemon()
     daemon.wait_log("following the engine")
     for name, lines in TUNNELS.items():
-        bed.docker.restart("wireguardproxy")
-        bed.lab.tunnel("wireguardproxy", "wg0")
-        lay(bed, lines)
-        assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 10), name + bed.harborwall("plan").stdout
-        bed.prober.serve_at("client", "wireguardproxy")
+        change_tunnel(bed, name, lines)
         assert opened(bed) == set(FLOWS), (name, set(FLOWS) - opened(bed), bed.lab.inside("wireguardproxy", "ip", "route", "show",
                                                                                           "table", "all").stdout)
         # and only the answers: what it asks of others goes into the tunnel
@@ -100,7 +109,7 @@ def test_answers_go_back_where_the_tunnel_takes_everything(tunnelled):
         for undo in UNDO.get(name, []):
             lay(bed, [undo])
         if name in UNDO:
-            assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 10), bed.harborwall("plan").stdout
+            assert engine.wait_for(lambda: converged(bed), 10), bed.harborwall("plan").stdout
             assert opened(bed) == set(FLOWS)
     daemon.end()
     assert bed.harborwall("clear").returncode == 0
@@ -138,7 +147,7 @@ def test_what_cannot_be_mended_is_named_and_the_rest_is(lab):
         assert opened(bed) == set(FLOWS)
         for line in ("ip rule del pref 50", *UNDO["wg-quick"]):
             lay(bed, [line])
-        assert engine.wait_for(lambda: bed.harborwall("plan", "-q").returncode == 0, 10), bed.harborwall("plan").stdout
+        assert engine.wait_for(lambda: converged(bed), 10), bed.harborwall("plan").stdout
         assert named(bed.harborwall("status").stdout) == set()
 
 

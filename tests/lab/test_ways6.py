@@ -5,7 +5,7 @@ import bed as beds
 import engine
 import pytest
 import seed
-from test_ways import FLOWS as FLOWS4, config, containers, lay
+from test_ways import FLOWS as FLOWS4, change_tunnel, config, containers, converged, lay
 
 VPN6, BALANCER6 = "fd18:104::9", "fd18:103::2"
 TUNNELS = {
@@ -60,10 +60,6 @@ def tunnelled(request):
             yield bed
 
 
-def converged(bed):
-    return bed.harborwall("plan", "-q").returncode == 0
-
-
 def test_answers_go_back_where_the_tunnel_takes_everything(tunnelled):
     """Every kind of tunnel in turn; a daemon sees them come and go."""
     bed = tunnelled
@@ -71,11 +67,7 @@ def test_answers_go_back_where_the_tunnel_takes_everything(tunnelled):
     daemon = bed.run_daemon()
     daemon.wait_log("following the engine")
     for name, lines in TUNNELS.items():
-        bed.docker.restart("wireguardproxy")
-        bed.lab.tunnel("wireguardproxy", "wg0")
-        lay(bed, lines)
-        assert engine.wait_for(lambda: converged(bed), 10), name + bed.harborwall("plan").stdout
-        bed.prober.serve_at("client", "wireguardproxy")
+        change_tunnel(bed, name, lines)
         assert opened(bed) == set(FLOWS), (name, set(FLOWS) ^ opened(bed), show(bed))
         # and only the answers: what it asks of others goes into the tunnel
         asked = bed.lab.inside("wireguardproxy", "ip", "route", "get", "2001:db8:77::1", "from", VPN6).stdout
