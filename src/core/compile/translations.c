@@ -117,8 +117,12 @@ static void add_translation(struct compiler *c, struct translation t, struct nod
 	if (t.from.ip.family && !t.from.len)
 		t.from = (struct prefix){0}; /* any */
 	t.logged = c->config->policies.items[t.origin].log;
+	t.keeps = c->config->policies.items[t.origin].masquerade == MASQUERADE_NO;
 	flows->ipv6 |= t.to.family == 6;
-	*list_add(c->a, &flows->translations) = t;
+	if (t.own)
+		*list_add(c->a, &flows->own) = t;
+	else
+		*list_add(c->a, &flows->translations) = t;
 }
 
 /* masquerade: the sources whose replies only come back if they are masqueraded; else the others. */
@@ -189,6 +193,22 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 	}
 }
 
+/* What the host itself begins. */
+static void translate_own(struct compiler *c, const struct policy *p, struct translation t)
+{
+	const struct node *target = nodes_find_ip(&c->nodes, t.to);
+
+	t.iface = NULL;
+	t.own = true;
+	t.masquerade = host_masquerades(c, p, &t);
+	if (t.masquerade && target)
+		routes_need_gateway(&c->routes, target, t.to, t.origin);
+	list_each (match, &c->matches) {
+		t.match = traffic_in_family(*match, t.to.family);
+		add_translation(c, t, NULL);
+	}
+}
+
 /* One translation for every source (or one for anybody) and every match. */
 static void translate_to(struct compiler *c, uint32_t i, const struct resolved *r, struct ip to,
 			 struct share share, struct node *node)
@@ -203,6 +223,8 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 					name_of_part(c, name_of_list(c, p->from), r->from, from),
 				.origin = i};
 
+	if (peers_have_host(r->from))
+		translate_own(c, p, t);
 	if (p->from && !from->n)
 		return;
 	/* a list is sorted: "any" comes first, and then everybody is meant */
@@ -434,7 +456,8 @@ static void place_at_subject(struct compiler *c, uint32_t i, const struct peers 
 
 /*
  * Where a translation lives: in the container that `name` names; without `name` on the host if
- * there is an interface, else in the namespaces of the subject's containers.
+ * there is an interface or the host is the source, else in the namespaces of the subject's
+ * containers.
  */
 static void find_places(struct compiler *c, uint32_t i, const struct resolved *r)
 {
@@ -448,7 +471,7 @@ static void find_places(struct compiler *c, uint32_t i, const struct resolved *r
 			add_place(c, i, node);
 		else
 			place_nowhere(c, i, r->container);
-	} else if (p->iface) {
+	} else if (p->iface || peers_have_host(r->from)) {
 		add_place(c, i, NULL);
 	} else {
 		place_at_subject(c, i, r->subject);

@@ -93,7 +93,7 @@ struct traffic ipt_at_target(const struct translation *t)
 
 uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst)
 {
-	uint64_t all = flows->translations.n, most = 0;
+	uint64_t all = flows->translations.n + flows->own.n, most = 0;
 
 	*worst = NULL;
 	list_each (m, &flows->masquerades)
@@ -362,7 +362,7 @@ static void translate(struct writer *w, struct ipt_chain *chain, const struct tr
 			     ipt_interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
 			     ipt_traffic(w, "--dport", t->match), part(w, t->share));
 
-	if (!host)
+	if (!host || t->own)
 		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
 			     w->hooks->accept, w->hooks->accept);
 	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s", match, target(w, t));
@@ -384,21 +384,65 @@ static void write_prerouting(struct writer *w, const struct flows *flows, bool h
 			translate(w, chain, t, host);
 }
 
+/* What this host itself begins; why loopback is left out: core/ruleset/nat.c. */
+static void write_output(struct writer *w, const struct flows *flows)
+{
+	static const char *const unroutable[] = {"127.0.0.0/8", "::1/128", "fe80::/10"};
+	struct ipt_chain *chain;
+
+	if (!flows->own.n)
+		return;
+	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-OUT", "OUTPUT");
+	for (size_t i = 0; i < COUNT_OF(unroutable); i++)
+		if (!strchr(unroutable[i], ':') == (w->family == 4))
+			ipt_add_rule(chain, w->a, NONE, "-d %s -j RETURN", unroutable[i]);
+	list_each (t, &flows->own)
+		translate(w, chain, t, true);
+}
+
+/* For what a translation led to its target; source: only from there. */
+static void at_target(struct writer *w, struct ipt_chain *chain, const struct translation *t,
+		      struct prefix source, const char *verdict)
+{
+	const char *asked = "";
+
+	if (translation_repeats(t))
+		return;
+	if (match_single_port(t->match))
+		asked = arena_printf(w->a, "--ctorigdstport %u ", t->match.low);
+	else if (match_has_ports(t->match) && t->to_port)
+		asked = arena_printf(w->a, "--ctorigdstport %u:%u ", t->match.low, t->match.high);
+	ipt_add_rule(chain, w->a, t->origin, "%s%s%s%s-m conntrack --ctstate DNAT %s%s",
+		     ipt_address(w, "-s", source), ipt_address(w, "-d", prefix_of(t->to)),
+		     ipt_traffic(w, "--dport", ipt_at_target(t)),
+		     t->own ? "-m addrtype --src-type LOCAL " : "", asked, verdict);
+}
+
+/* Why: core/ruleset/nat.c. */
+static void keep_clients(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
+{
+	const bool masquerades = flows_masquerade_some(flows);
+
+	list_each (t, &flows->own)
+		if (!t->masquerade && masquerades)
+			at_target(w, chain, t, (struct prefix){0}, "-j ACCEPT");
+	list_each (t, &flows->translations) {
+		const struct prefix *home = t->keeps ? flows_hairpin_of(flows, t) : NULL;
+
+		if (home)
+			at_target(w, chain, t, t->from.ip.family ? t->from : *home, "-j ACCEPT");
+	}
+}
+
 static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
 				  const struct flows *flows)
 {
-	list_each (t, &flows->translations) {
-		const char *asked = "";
-
-		if (!t->masquerade || translation_repeats(t))
-			continue;
-		if (match_has_ports(t->match) && t->match.low == t->match.high)
-			asked = arena_printf(w->a, "--ctorigdstport %u ", t->match.low);
-		ipt_add_rule(chain, w->a, t->origin,
-			     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-			     ipt_address(w, "-d", prefix_of(t->to)),
-			     ipt_traffic(w, "--dport", ipt_at_target(t)), asked);
-	}
+	list_each (t, &flows->own)
+		if (t->masquerade)
+			at_target(w, chain, t, (struct prefix){0}, "-j MASQUERADE");
+	list_each (t, &flows->translations)
+		if (t->masquerade)
+			at_target(w, chain, t, (struct prefix){0}, "-j MASQUERADE");
 }
 
 static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
@@ -452,6 +496,8 @@ static void write_postrouting(struct writer *w, const struct flows *flows, bool 
 {
 	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-POST", "POSTROUTING");
 
+	if (host)
+		keep_clients(w, chain, flows);
 	masquerade_translated(w, chain, flows);
 	if (host) {
 		masquerade_hairpins(w, chain, flows);
@@ -479,6 +525,7 @@ void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
 	if (hooks->raw_drops)
 		write_raw(&w, &part);
 	write_prerouting(&w, &part, true);
+	write_output(&w, &part);
 	write_postrouting(&w, &part, true);
 	write_filter(&w, &part);
 }
