@@ -209,6 +209,12 @@ static void translate_own(struct compiler *c, const struct policy *p, struct tra
 	}
 }
 
+/* xt_cluster tells clients of IPv6 apart by less than their address. */
+static bool is_coarse(const struct compiler *c, uint8_t family)
+{
+	return family == 6 && c->facts->backend == BACKEND_IPTABLES;
+}
+
 /* One translation for every source (or one for anybody) and every match. */
 static void translate_to(struct compiler *c, uint32_t i, const struct resolved *r, struct ip to,
 			 struct share share, struct node *node)
@@ -223,6 +229,7 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 					name_of_part(c, name_of_list(c, p->from), r->from, from),
 				.origin = i};
 
+	t.share.coarse = is_coarse(c, to.family);
 	if (peers_have_host(r->from))
 		translate_own(c, p, t);
 	if (p->from && !from->n)
@@ -270,12 +277,15 @@ static void spread(struct compiler *c, uint32_t i, const struct resolved *r, con
 
 		if (!ip_equal(target, running->items[n].net.ip))
 			continue;
-		translate_to(c, i, r, target, (struct share){(uint8_t)k, (uint8_t)to->n, 0}, node);
+		translate_to(c, i, r, target,
+			     (struct share){.part = (uint8_t)k, .of = (uint8_t)to->n}, node);
 		n++;
 	}
 	for (uint32_t k = 0; running->n < to->n && k < running->n; k++)
 		translate_to(c, i, r, running->items[k].net.ip,
-			     (struct share){(uint8_t)k, (uint8_t)running->n, 1}, node);
+			     (struct share){
+				     .part = (uint8_t)k, .of = (uint8_t)running->n, .division = 1},
+			     node);
 }
 
 /* Each container once, also if several of its addresses are targets. */
@@ -314,6 +324,11 @@ static void translate(struct compiler *c, uint32_t i, const struct resolved *r, 
 	each_family (family) {
 		const struct peers *to = of_family(c, r->to, family);
 
+		if (to->n > 1 && is_coarse(c, family))
+			policy_finding(c, FINDING_NOTE, i,
+				       "ip6tables tells clients apart by the first 32 bits of "
+				       "their addresses: those of one site have one target; the "
+				       "nftables backend spreads them, too");
 		if (to->n > 1)
 			spread(c, i, r, to, node);
 		else if (to->n)
