@@ -113,6 +113,8 @@ def test_masquerade_false_is_kept_where_other_policies_masquerade(lab, backend):
         serve(bed)
         for host, gate, caller in ((beds.HOST_IP, GATE, "172.18.110.3"), (beds.HOST_IP6, GATE6, "fd18:110::3")):
             assert seen(bed, "caller", gate, (8001, 8002, 8011), "tcp") == dict.fromkeys((8001, 8002, 8011), ("shop", gate))
+            told = [bed.harborwall("explain", "caller", gate, str(port)).stdout for port in (8001, 8002, 8003, 8011, 8022)]
+            assert ["masqueraded: it comes from this host" in text for text in told] == [True, True, False, True, False], told
             # the target sees who calls, and answers him over the bridge itself: he takes no answer from there
             for port in (8003, 8022):
                 assert bed.prober.open("caller", gate, "tcp", port) in (None, ("shop", caller))

@@ -438,7 +438,7 @@ static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
 		return;
 	if (p->nat != NAT_DNAT || !p->iface) {
 		policy_finding(c, FINDING_WAITING, i, "name: there is no container \"%s\"", name);
-	} else if (!p->n_ports && p->protos & (uint8_t)~PROTO_ICMP) {
+	} else if (!p->n_ports && p->protos & (uint8_t)~PROTOS_OF_ICMP) {
 		policy_finding(
 			c, FINDING_WAITING, i,
 			"name: there is no container \"%s\", and on the host this would take "

@@ -38,11 +38,19 @@ enum proto {
 	PROTO_SCTP = 1 << 2,
 	PROTO_ICMP = 1 << 3, /* ICMPv6 where the addresses are IPv6 */
 	PROTO_ANY = 1 << 4,
+	PROTO_ECHO = 1 << 5, /* of icmp, what begins with an echo request: ping */
+	PROTO_END = 1 << 6,
+	PROTOS_OF_ICMP = PROTO_ICMP | PROTO_ECHO, /* they have no ports */
 };
 
 /* The name of one protocol of the set. */
 const char *proto_name(enum proto proto);
 uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
+/* A set with all that is part of its members. */
+static inline uint8_t protos_with_parts(uint8_t protos)
+{
+	return protos & PROTO_ICMP ? protos | PROTO_ECHO : protos;
+}
 
 /* Of a test. Untranslated: no policy takes it on its way to this host. */
 enum expect { EXPECT_CLOSED, EXPECT_OPEN, EXPECT_UNTRANSLATED };

@@ -14,6 +14,7 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 				     {"udp", PROTO_UDP},
 				     {"sctp", PROTO_SCTP},
 				     {"icmp", PROTO_ICMP},
+				     {"icmp/echo-request", PROTO_ECHO},
 				     {"any", PROTO_ANY}};
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
@@ -41,7 +42,7 @@ const char *proto_name(enum proto proto)
 
 uint8_t proto_number(enum proto proto)
 {
-	return protocol_number(proto_name(proto));
+	return protocol_number(proto_name(proto == PROTO_ECHO ? PROTO_ICMP : proto));
 }
 
 static const char *list_words(struct decoder *d, const struct word *words, size_t n)

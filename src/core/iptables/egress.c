@@ -53,6 +53,8 @@ static const char *asked_traffic(struct writer *w, struct traffic match)
 	const struct traffic every = {match.proto, 0, UINT16_MAX};
 	const char *ports = "";
 
+	if (match_has_types(match))
+		return ipt_traffic(w, "--dport", match);
 	if (match_has_ports(match) && !match_every_port(match))
 		ports = arena_printf(w->a, "-m conntrack --ctorigdstport %u:%u ", match.low,
 				     match.high);

@@ -41,12 +41,14 @@ static uint8_t protocol_of(const char *name)
 	return protocol_number(name);
 }
 
-static struct traffic traffic_of(struct arena *a, const char *line)
+static struct traffic traffic_in(struct arena *a, const char *line)
 {
 	const char *proto = word(a, line, "-p"), *ports = word(a, line, "--dport"), *colon;
 	struct traffic match = {.high = UINT16_MAX};
 
 	match.proto = proto ? protocol_of(proto) : 0;
+	ports = ports ? ports : word(a, line, "--icmp-type");
+	ports = ports ? ports : word(a, line, "--icmpv6-type");
 	if (!ports)
 		return match;
 	colon = strchr(ports, ':');
@@ -72,7 +74,7 @@ static void take_grant(struct flows *flows, struct arena *a, uint8_t family, con
 	if (!dst.ip.family || strstr(line, " --ctstate DNAT "))
 		return;
 	match = arena_new(a, struct traffic);
-	*match = traffic_of(a, line);
+	*match = traffic_in(a, line);
 	*list_add(a, &flows->grants) = (struct grant){
 		.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"), family)),
 		.to = one_peer(a, dst),
@@ -102,7 +104,7 @@ static void take_translation(struct flows *flows, struct arena *a, uint8_t famil
 	const char *to = word(a, line, "--to-destination");
 	struct translation t = {.iface = word(a, line, "-i"),
 				.from = prefix_behind(a, line, "-s"),
-				.match = traffic_of(a, line),
+				.match = traffic_in(a, line),
 				.origin = NONE};
 
 	if (to && take_target(&t, a, to))

@@ -44,6 +44,12 @@ const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match
 {
 	const char *name = protocol_name(match.proto);
 
+	if (match_has_types(match) && !strcmp(flag, "--dport"))
+		return arena_printf(w->a,
+				    match.proto == IPPROTO_ICMPV6
+					    ? "-p ipv6-icmp -m icmp6 --icmpv6-type %u "
+					    : "-p icmp -m icmp --icmp-type %u ",
+				    match.low);
 	if (match.proto == IPPROTO_ICMPV6)
 		return "-p ipv6-icmp ";
 	if (!protocol_has_name(match.proto))

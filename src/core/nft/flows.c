@@ -66,7 +66,7 @@ static void take_set(struct flows *flows, struct arena *a, const struct set *set
 
 /* --- rules --- */
 
-enum held { NOTHING, SOURCE, PROTOCOL, PORT, INTERFACE };
+enum held { NOTHING, SOURCE, PROTOCOL, PORT, TYPE, INTERFACE };
 
 /* A rule, read from left to right. */
 struct reading {
@@ -92,8 +92,8 @@ static void read_payload(struct reading *r, struct attrs data)
 
 	if (base == NFT_PAYLOAD_NETWORK_HEADER && (offset == 12 || offset == 8)) /* IPv4, IPv6 */
 		r->held = SOURCE;
-	else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2)
-		r->held = PORT;
+	else if (base == NFT_PAYLOAD_TRANSPORT_HEADER)
+		r->held = offset == 2 ? PORT : TYPE;
 }
 
 static void read_meta(struct reading *r, struct attrs data)
@@ -156,6 +156,10 @@ static void read_cmp(struct reading *r, struct attrs data)
 		break;
 	case PORT:
 		compare_port(r, value, op);
+		break;
+	case TYPE:
+		if (value.len == 1)
+			r->t.match.low = r->t.match.high = value.bytes[0];
 		break;
 	case INTERFACE:
 		r->t.iface = arena_printf(r->a, "%.*s", (int)value.len, (const char *)value.bytes);

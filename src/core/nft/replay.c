@@ -11,7 +11,7 @@ enum { REGISTERS = 64, MOST_JUMPS = 16 };
 
 /* --- rules, made ready --- */
 
-enum field_of_packet { FROM, TO, PROTOCOL, PORT, FAMILY, ENTRANCE, NOTHING_SET, N_FIELDS };
+enum field_of_packet { FROM, TO, PROTOCOL, PORT, TYPE, FAMILY, ENTRANCE, NOTHING_SET, N_FIELDS };
 
 struct op {
 	enum { LOAD, MASK, COMPARE, LOOK_UP, VERDICT, NEVER } kind;
@@ -80,7 +80,8 @@ static void make_payload(struct making *m UNUSED, struct op *op, struct attrs da
 		      {NFT_PAYLOAD_NETWORK_HEADER, 16, 4, TO},
 		      {NFT_PAYLOAD_NETWORK_HEADER, 8, 16, FROM},
 		      {NFT_PAYLOAD_NETWORK_HEADER, 24, 16, TO},
-		      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, PORT}};
+		      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, PORT},
+		      {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, TYPE}};
 
 	never(op);
 	for (size_t i = 0; i < COUNT_OF(places); i++)
@@ -387,7 +388,7 @@ bool nft_replay_admits(const struct replay *r, const struct replayed *packet)
 	memcpy(run.fields[TO], packet->dst.bytes, sizeof(packet->dst.bytes));
 	run.fields[PROTOCOL][0] = packet->proto;
 	run.fields[PORT][0] = (uint8_t)(packet->dport >> 8);
-	run.fields[PORT][1] = (uint8_t)packet->dport;
+	run.fields[PORT][1] = run.fields[TYPE][0] = (uint8_t)packet->dport;
 	if (packet->in)
 		strncpy((char *)run.fields[ENTRANCE], packet->in, 15);
 	run.fields[FAMILY][0] = packet->src.family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;

@@ -369,9 +369,18 @@ static void translate(struct walker *w, const struct translation *t, const char 
 	w->now.port = t->to_port ? t->to_port : w->now.port;
 	hop(w, HOP_TRANSLATES, container,
 	    t->own ? "inet harborwall output" : "inet harborwall prerouting", t->origin,
-	    "to %s port %u%s%s", reach_name(w->a, w->reach, t->to), w->now.port,
+	    "to %s%s%s%s", reach_name(w->a, w->reach, t->to),
+	    protocol_has_ports(w->now.proto) ? arena_printf(w->a, " port %u", w->now.port) : "",
 	    t->share.of ? arena_printf(w->a, ", one of %u by its source", t->share.of) : "",
 	    condition);
+}
+
+/* Or it goes back to its own network. */
+static bool is_masqueraded(const struct flows *flows, const struct translation *t, struct ip src)
+{
+	const struct prefix *home = t->keeps ? NULL : flows_hairpin_of(flows, t);
+
+	return t->masquerade || (home && prefix_contains(*home, src));
 }
 
 /*
@@ -413,7 +422,8 @@ static void to_host(struct walker *w)
 	}
 	w->path->policy = t->origin;
 	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE, "%s",
-	    t->masquerade ? "masqueraded: it comes from this host" : "the source address stays");
+	    is_masqueraded(host->flows, t, w->now.src) ? "masqueraded: it comes from this host"
+						       : "the source address stays");
 	to_container(w);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/foreign.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,14 +215,37 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 		}
 }
 
+/* An echo request, in either family. */
+static bool is_echo(struct traffic match)
+{
+	return (match.proto == IPPROTO_ICMP && match.low == ECHO_REQUEST &&
+		match.high == ECHO_REQUEST) ||
+	       (match.proto == IPPROTO_ICMPV6 && match.low == ECHO_REQUEST6 &&
+		match.high == ECHO_REQUEST6);
+}
+
 /* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
 static void print_traffic(struct buf *out, const struct flow_block *block)
 {
 	const struct flow_ranges *ports = &block->fields[FLOW_PORT];
 	bool every_port = is_every(ports, FLOW_PORT);
+	const struct flow_range *proto = block->fields[FLOW_PROTO].items;
 
 	if (is_every(&block->fields[FLOW_PROTO], FLOW_PROTO) && every_port) {
 		buf_puts(out, "everything");
+		return;
+	}
+	if (ports->n == 1 && block->fields[FLOW_PROTO].n == 1 && proto->low == proto->high &&
+	    is_echo((struct traffic){(uint8_t)proto->low, (uint16_t)ports->items->low,
+				     (uint16_t)ports->items->high})) {
+		buf_puts(out, proto_name(PROTO_ECHO));
+		return;
+	}
+	if (ports->n == 2 && !ports->items[0].low && ports->items[1].high == UINT16_MAX &&
+	    block->fields[FLOW_PROTO].n == 1 && proto->low == proto->high &&
+	    is_echo((struct traffic){(uint8_t)proto->low, (uint16_t)(ports->items[0].high + 1),
+				     (uint16_t)(ports->items[1].low - 1)})) {
+		buf_printf(out, "icmp but %s", proto_name(PROTO_ECHO));
 		return;
 	}
 	for (uint32_t i = 0; i < ports->n && !every_port; i++) {
@@ -241,7 +265,9 @@ static void print_match(struct buf *out, struct traffic match)
 {
 	const char *name = match.proto ? protocol_common_name(match.proto) : "any protocol";
 
-	if (match_every_port(match))
+	if (is_echo(match))
+		buf_puts(out, proto_name(PROTO_ECHO));
+	else if (match_every_port(match))
 		buf_puts(out, name);
 	else if (match.low == match.high)
 		buf_printf(out, "%u/%s", match.low, name);

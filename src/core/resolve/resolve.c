@@ -248,7 +248,7 @@ static void resolve_own(struct resolver *r, const struct policy *p, uint32_t i)
 		field = "from";
 		wrong = "by which interface do the others come in? write \"iface\", or \"from\": "
 			"\"host\" alone";
-	} else if (!p->n_ports && p->protos & (uint8_t)~PROTO_ICMP) {
+	} else if (!p->n_ports && p->protos & (uint8_t)~PROTOS_OF_ICMP) {
 		wrong = "dnat of every port of the host would take all that it asks itself for; "
 			"write \"port\" (\"1-65535\" if you mean it)";
 	}

@@ -6,6 +6,25 @@
 const struct icmp_types icmp_errors[] = {{4, 3, 3}, {4, 11, 12}, {6, 1, 4}};
 const size_t n_icmp_errors = COUNT_OF(icmp_errors);
 
+struct traffic traffic_of(enum proto proto)
+{
+	struct traffic every = {.proto = proto_number(proto), .high = UINT16_MAX};
+
+	if (proto == PROTO_ECHO)
+		every.low = every.high = ECHO_REQUEST;
+	return every;
+}
+
+/* Each family has its own numbers. */
+struct traffic traffic_in_family(struct traffic match, uint8_t family)
+{
+	if (family == 6 && match.proto == IPPROTO_ICMP && match.low == ECHO_REQUEST &&
+	    match.high == ECHO_REQUEST)
+		match.low = match.high = ECHO_REQUEST6;
+	match.proto = protocol_in_family(match.proto, family);
+	return match;
+}
+
 bool match_has_ports(struct traffic match)
 {
 	return protocol_has_ports(match.proto);

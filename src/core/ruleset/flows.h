@@ -10,18 +10,29 @@
 #include "core/ruleset/interfaces.h"
 #include "core/ruleset/share.h"
 
+#include <netinet/in.h>
+
 /* IP protocol numbers (IANA); 0 stands for "every protocol". */
 struct traffic {
 	uint8_t proto;
-	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
+	/* destination ports, inclusive; of ICMP: types; 0-65535: every one, or none exist */
+	uint16_t low, high;
 };
 
-/* "icmp" means each family's own. */
-static inline struct traffic traffic_in_family(struct traffic match, uint8_t family)
+/* An echo request: RFC 792, RFC 4443. */
+enum { ECHO_REQUEST = 8, ECHO_REQUEST6 = 128 };
+
+struct traffic traffic_of(enum proto proto); /* all of it */
+
+/* Of ICMP, and not every type. */
+static inline bool match_has_types(struct traffic match)
 {
-	match.proto = protocol_in_family(match.proto, family);
-	return match;
+	return (match.proto == IPPROTO_ICMP || match.proto == IPPROTO_ICMPV6) &&
+	       (match.low || match.high != UINT16_MAX);
 }
+
+/* "icmp" means each family's own. */
+struct traffic traffic_in_family(struct traffic match, uint8_t family);
 
 /*
  * What one policy lets through: everything of `from` to everything of `to`, by these matches. Both
@@ -124,6 +135,7 @@ struct flows {
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
 	bool ipv6;		    /* something above is of IPv6 */
+	bool types;		    /* a grant or a lift is of types of ICMP */
 };
 
 /* Types of ICMP, or of ICMPv6. */

@@ -81,6 +81,12 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 		uint16_t high);
 void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
+void term_traffic(struct builder *b, struct rule *rule, enum term_kind ports, struct traffic match);
+/* One rule for each of a few, one for a list, one for anybody (NULL): how many; and of rule i the
+ * end. */
+uint32_t n_end_rules(const struct peers *peers);
+void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
+	      const struct peers *peers, uint32_t i, const char *prefix, const char *name);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* At the end of a rule: what the limit holds back goes on as if the rule were not there. */
 void term_log(struct builder *b, struct rule *rule, const char *prefix);
@@ -169,6 +175,13 @@ void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows 
 struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
 			  uint8_t load);
 void accept_neighbours(struct builder *b, struct chain *chain);
+
+/* Grants of types of ICMP, which no set of pairs or group has: core/ruleset/types.c. False: none.
+ */
+bool build_types(struct builder *b, const char *name, const struct grant *grants, uint32_t n,
+		 enum way way, const char *target);
+/* What is ICMP goes through that chain. */
+void lookup_types(struct builder *b, struct chain *chain, const char *name);
 
 /* Rules at the end of the forward hook, for networks that no rule of Docker's closes. */
 void close_networks(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -252,10 +252,9 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
 	term_prefix(b, rule, w->destination_is, prefix_of(t->to));
 	if (match_has_ports(match) && t->to_port)
 		match.low = match.high = t->to_port;
-	if (match.proto) {
-		term_number(b, rule, TERM_PROTO, match.proto);
-		term_ports(b, rule, w->port_is, match.low, match.high);
-	}
+	if (way == WAY_REPLY && match_has_types(match)) /* the answer has a type of its own */
+		match = (struct traffic){match.proto, 0, UINT16_MAX};
+	term_traffic(b, rule, w->port_is, match);
 	if (w->counts)
 		term_count(b, rule);
 	term_name(b, rule, TERM_GOTO, w->translated);
@@ -421,22 +420,6 @@ void masquerade_hairpins(struct builder *b, struct chain *chain, const struct fl
 	}
 }
 
-/* One rule for each of a few, one for a list, one for anybody. */
-static uint32_t n_rules(const struct peers *peers)
-{
-	return !peers || peers->n > FEW_SOURCES ? 1 : peers->n;
-}
-
-static void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
-		     const struct peers *peers, uint32_t i, const char *prefix, const char *name)
-{
-	if (peers && peers->n > FEW_SOURCES)
-		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, peers, prefix, name),
-			    (uint8_t)load);
-	else if (peers)
-		term_prefix(b, rule, term, peers->items[i].net);
-}
-
 static void masquerade_policy(struct builder *b, struct chain *chain, const struct masquerading *m,
 			      uint32_t s, uint32_t d)
 {
@@ -473,8 +456,8 @@ void masquerade_policies(struct builder *b, struct chain *chain, const struct fl
 {
 	spare_neighbours(b, chain, flows);
 	list_each (m, &flows->masquerades)
-		for (uint32_t s = 0; s < n_rules(m->from); s++)
-			for (uint32_t d = 0; d < n_rules(m->to); d++)
+		for (uint32_t s = 0; s < n_end_rules(m->from); s++)
+			for (uint32_t d = 0; d < n_end_rules(m->to); d++)
 				masquerade_policy(b, chain, m, s, d);
 }
 
