@@ -115,6 +115,7 @@ static const struct {
 } places[] = {
 	{"filter", IPT_PREFIX "-FRESH", take_grant},
 	{"nat", IPT_PREFIX "-PRE", take_translation},
+	{"nat", IPT_PREFIX "-OUT", take_translation},
 };
 
 void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains)

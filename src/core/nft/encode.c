@@ -450,7 +450,8 @@ ENCODER(encode_fib_local)
 {
 	uint32_t local = RTN_LOCAL;
 
-	load_fib(b, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+	load_fib(b, NFT_FIB_RESULT_ADDRTYPE,
+		 t->kind == TERM_FIB_OWN ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR);
 	compare(b, NFT_CMP_EQ, &local, sizeof(local));
 }
 
@@ -573,6 +574,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_CT_MARK] = encode_ct_mark,
 	[TERM_CT_DIRECTION] = encode_ct_direction,
 	[TERM_FIB_LOCAL] = encode_fib_local,
+	[TERM_FIB_OWN] = encode_fib_local,
 	[TERM_FIB_FOREIGN] = encode_fib_foreign,
 	[TERM_LOOKUP] = encode_lookup,
 	[TERM_LOOKUP_NOT] = encode_lookup,

@@ -10,7 +10,8 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-#define TRANSLATES "prerouting"
+#define TRANSLATES     "prerouting"
+#define TRANSLATES_OWN "output"
 
 /* --- sets --- */
 
@@ -289,7 +290,7 @@ void nft_read_translations(struct flows *flows, struct arena *a, const struct ru
 	list_each (set, &rs->sets)
 		take_set(flows, a, set);
 	list_each (chain, &rs->chains)
-		if (!strcmp(chain->name, TRANSLATES))
+		if (!strcmp(chain->name, TRANSLATES) || !strcmp(chain->name, TRANSLATES_OWN))
 			list_each (rule, &chain->rules)
 				take_rule(flows, a, rs, rule);
 }

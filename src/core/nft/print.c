@@ -282,6 +282,9 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 	case TERM_FIB_LOCAL:
 		buf_puts(out, "fib daddr type local");
 		break;
+	case TERM_FIB_OWN:
+		buf_puts(out, "fib saddr type local");
+		break;
 	case TERM_FIB_FOREIGN:
 		buf_puts(out, "fib saddr . iif oif missing");
 		break;

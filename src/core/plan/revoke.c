@@ -250,7 +250,16 @@ static bool is_caught(const struct revocation *r, const struct connection *c)
 	list_each (t, &r->flows->translations)
 		if (is_asked_so(t, c))
 			return true;
+	list_each (t, &r->flows->own)
+		if (is_asked_so(t, c) && is_own(r, c->src))
+			return true;
 	return false;
+}
+
+/* We translated what the host itself began: it does not pass the rules that mute. */
+static bool is_begun_here(const struct revocation *r, const struct connection *c)
+{
+	return connection_is_translated(c) && is_own(r, c->src) && bears_our_mark(r, c);
 }
 
 /* --- egress deny --- */
@@ -353,7 +362,7 @@ enum fate revocation_fate(const struct revocation *r, const struct connection *c
 		return FATE_LIVES;
 	if (is_denied(r, c))
 		return denied_fate(r, c);
-	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
+	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c) || is_begun_here(r, c))
 		return FATE_ENDS;
 	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;
 }

@@ -215,7 +215,7 @@ static void print_explained(struct buf *out, const struct explanation *x, const 
 {
 	AUTO_RELEASE struct arena a = {0};
 
-	buf_printf(out, "\n%s -> %s", reach_name(&a, x->reach, e->flow.src),
+	buf_printf(out, "\n%s -> %s", reach_sender(&a, x->reach, &e->flow),
 		   reach_name(&a, x->reach, e->flow.dst));
 	if (e->flow.port)
 		buf_printf(out, " %u/%s", e->flow.port, protocol_common_name(e->flow.proto));
@@ -267,7 +267,8 @@ static void print_hops_json(struct buf *out, const struct reach_path *path)
 static void print_flow_json(struct buf *out, const struct reach_flow *flow)
 {
 	buf_puts(out, "  \"flow\": {\"source\": ");
-	buf_json_string(out, flow->src.family ? ip_format(flow->src).s : "host");
+	buf_json_string(out, flow->src.family && flow->in != REACH_IN_LOCAL ? ip_format(flow->src).s
+									    : "host");
 	buf_puts(out, ", \"destination\": ");
 	buf_json_string(out, flow->dst.family ? ip_format(flow->dst).s : "host");
 	buf_printf(out, ", \"port\": %u, \"protocol\": \"%s\"},\n", flow->port,

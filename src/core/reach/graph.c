@@ -166,7 +166,8 @@ static void add_policy(struct graph *g, const struct policy *p, const struct res
 		if (!p->from)
 			return;
 		from = peers_node(g, r->from, config_name(g->config, p->from));
-		add_edge(g, EDGE_ALLOWS, from, place, p, r, NULL);
+		if (from != place)
+			add_edge(g, EDGE_ALLOWS, from, place, p, r, NULL);
 		return;
 	}
 	if (p->from)

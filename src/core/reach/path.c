@@ -36,6 +36,11 @@ const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip)
 			 : arena_strdup(a, ip_format(ip).s);
 }
 
+const char *reach_sender(struct arena *a, const struct reach *reach, const struct reach_flow *flow)
+{
+	return reach_name(a, reach, flow->in == REACH_IN_LOCAL ? (struct ip){0} : flow->src);
+}
+
 static const char *interface_name(const struct reach *reach, uint32_t in)
 {
 	if (in == REACH_IN_LOCAL)
@@ -340,7 +345,8 @@ static void closed(struct walker *w)
 /* A policy may translate in both families, each of them in its own, and spread its clients. */
 static bool is_for(const struct translation *t, const struct reach_flow *flow)
 {
-	return (!flow->src.family || t->to.family == flow->src.family) &&
+	return t->own == (flow->in == REACH_IN_LOCAL) &&
+	       (!flow->src.family || t->to.family == flow->src.family) &&
 	       share_has(t->share, flow->src);
 }
 
@@ -348,6 +354,9 @@ static const struct translation *translation_of(const struct reach_space *space,
 						const struct reach_flow *flow, uint32_t leaf)
 {
 	list_each (t, &space->flows->translations)
+		if (t->origin == leaf - REACH_POLICY && is_for(t, flow))
+			return t;
+	list_each (t, &space->flows->own)
 		if (t->origin == leaf - REACH_POLICY && is_for(t, flow))
 			return t;
 	return NULL;
@@ -358,7 +367,8 @@ static void translate(struct walker *w, const struct translation *t, const char 
 {
 	w->now.dst = t->to;
 	w->now.port = t->to_port ? t->to_port : w->now.port;
-	hop(w, HOP_TRANSLATES, container, "inet harborwall prerouting", t->origin,
+	hop(w, HOP_TRANSLATES, container,
+	    t->own ? "inet harborwall output" : "inet harborwall prerouting", t->origin,
 	    "to %s port %u%s%s", reach_name(w->a, w->reach, t->to), w->now.port,
 	    t->share.of ? arena_printf(w->a, ", one of %u by its source", t->share.of) : "",
 	    condition);
@@ -374,6 +384,8 @@ static void to_host(struct walker *w)
 	const struct translation *t;
 	uint32_t leaf;
 
+	if (flow.in == REACH_IN_LOCAL && !flow.src.family)
+		flow.src = flow.dst; /* it asks from the address that it asks */
 	flow.dst = (struct ip){0};
 	leaf = reach_ask(w->reach, host->doors, &flow);
 	t = leaf ? translation_of(host, &flow, leaf) : NULL;
@@ -392,11 +404,14 @@ static void to_host(struct walker *w)
 		return;
 	}
 	translate(w, t, NULL, "");
-	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", t->origin,
-	    "what it translated may pass");
-	if (!past_walls(w, true))
-		return;
-	handed_over(w);
+	if (!t->own) {
+		hop(w, HOP_ADMITS, NULL, "inet harborwall forward", t->origin,
+		    "what it translated may pass");
+		if (!past_walls(w, true))
+			return;
+		handed_over(w);
+	}
+	w->path->policy = t->origin;
 	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE, "%s",
 	    t->masquerade ? "masqueraded: it comes from this host" : "the source address stays");
 	to_container(w);

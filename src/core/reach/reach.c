@@ -310,6 +310,8 @@ static void add_door(struct building *b, const struct translation *t)
 	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
 	if (b->reach->config->has_ipv6 && !t->from.ip.family)
 		limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
+	if (t->own)
+		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
 	if (t->iface)
 		limit_to_value(&b->sets, set, FLOW_IN, reach_add_interface(b->pool, t->iface));
 	limit_to_traffic(&b->sets, set, t->match);
@@ -322,6 +324,21 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 			if (translation_rank(t) == rank && is_asked(b, t->origin))
 				add_door(b, t);
 	return build(b);
+}
+
+/*
+ * On the host: of others where their sources are genuine, since borrowed addresses are dropped, and
+ * of the host itself.
+ */
+static struct diagram build_host_doors(struct building *b, const struct flows *flows)
+{
+	struct diagram doors = diagram_combine(b->pool->diagrams, build_doors(b, flows),
+					       b->reach->genuine, DIAGRAM_AND);
+
+	list_each (t, &flows->own)
+		if (is_asked(b, t->origin))
+			add_door(b, t);
+	return diagram_combine(b->pool->diagrams, doors, build(b), DIAGRAM_OR);
 }
 
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
@@ -389,15 +406,11 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s = list_add(pool->a, &reach->spaces);
 		s->container = space->container;
 		s->flows = space->flows;
-		s->doors = build_doors(&b, space->flows);
+		/* a container does not know which interface an address belongs to */
+		s->doors = space->container ? build_doors(&b, space->flows)
+					    : build_host_doors(&b, space->flows);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
-	/*
-	 * the host drops borrowed addresses; a container does not know which interface an address
-	 * belongs to
-	 */
-	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
-						       reach->genuine, DIAGRAM_AND);
 }
 
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow)
@@ -424,11 +437,11 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 			     .only = policy};
 
 	*part = (struct reach_part){.grants = diagram_every(0)};
-	part->doors = build_doors(&b, space->flows);
+	part->doors = space->container ? build_doors(&b, space->flows)
+				       : build_host_doors(&b, space->flows);
 	part->masquerades = build_masquerades(&b, space->flows);
 	if (space != reach->spaces.items)
 		return;
-	part->doors = diagram_combine(diagrams, part->doors, reach->genuine, DIAGRAM_AND);
 	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
 }
 

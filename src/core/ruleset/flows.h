@@ -52,6 +52,8 @@ struct translation {
 	struct ip to;
 	uint16_t to_port; /* 0: keep */
 	bool masquerade;
+	bool keeps;  /* the target must see the source, whatever others need */
+	bool own;    /* of what the host itself begins: its source is an address of the host */
 	bool logged; /* its new connections, where the host forwards them */
 	uint32_t origin;
 };
@@ -98,6 +100,7 @@ struct flows {
 	const char *const *bridges; /* its interface, as it is or will be; NULL: it has none */
 	const bool *apart;	    /* its containers reach each other by policies */
 	LIST(struct translation) translations;
+	LIST(struct translation) own; /* host only: of what the host itself begins */
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
 	LIST(struct bound_subnet) bound;
@@ -151,6 +154,12 @@ enum translation_rank {
 	N_RANKS,
 };
 enum translation_rank translation_rank(const struct translation *t);
+
+/* A translation masquerades. */
+bool flows_masquerade_some(const struct flows *flows);
+/* The subnet that the translation's clients and its target are on, where what stays there is
+ * masqueraded; NULL: none. */
+const struct prefix *flows_hairpin_of(const struct flows *flows, const struct translation *t);
 
 /*
  * What there is of one family, for rules that are written for each of them apart. A bridge that has

@@ -13,7 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOOK_PREROUTING = 0, HOOK_INPUT = 1, HOOK_FORWARD = 2, HOOK_POSTROUTING = 4 };
+enum {
+	HOOK_PREROUTING = 0,
+	HOOK_INPUT = 1,
+	HOOK_FORWARD = 2,
+	HOOK_OUTPUT = 3,
+	HOOK_POSTROUTING = 4,
+};
 
 /* Before Docker's dnat (-100), filter (0), srcnat (100), and before its raw drops (-300). */
 enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT = 90 };
@@ -180,12 +186,15 @@ void add_dnat_elements(struct builder *b, const struct flows *flows);
 void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
+/* … and what this host itself begins. */
+void build_own(struct builder *b, const struct flows *flows);
 /* The set that says what was translated; where there is any. */
 void add_forwarded(struct builder *b, const struct flows *flows, enum way way);
 /* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
 		     const char *set, enum way way);
 /* Rules of postrouting, in this order. */
+void keep_clients(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -494,7 +494,10 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
+	if (flows->own.n)
+		build_own(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
+	keep_clients(&b, post, flows);
 	masquerade_translated(&b, post, flows);
 	masquerade_hairpins(&b, post, flows);
 	keep_sources(&b, post);

@@ -156,6 +156,7 @@ enum term_kind {
 	TERM_CT_MARK,	     /* number, mask: these bits of it are so */
 	TERM_CT_DIRECTION,   /* number: 0 the way of the first packet, 1 its replies' */
 	TERM_FIB_LOCAL,	     /* fib daddr type local */
+	TERM_FIB_OWN,	     /* fib saddr type local: the source is an address of the host */
 	TERM_FIB_FOREIGN,    /* fib saddr . iif oif missing: the way back is another interface */
 	TERM_LOOKUP,	     /* name of a set, loads: the key is in it */
 	TERM_LOOKUP_NOT,
