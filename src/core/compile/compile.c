@@ -32,6 +32,15 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
+/* Before the engine answers: the bridge that it had, or will have. */
+static const char *bridge_by_memory(const struct compiler *c, const struct network *n)
+{
+	for (uint32_t i = 0; c->facts->bridges_were && i < c->facts->bridges_were->n; i++)
+		if (!strcmp(c->facts->bridges_were->items[i].network, n->name))
+			return c->facts->bridges_were->items[i].bridge;
+	return network_bridge(n, c->engine);
+}
+
 /* What the declared networks are, or will be. */
 static void find_networks(struct compiler *c)
 {
@@ -45,7 +54,8 @@ static void find_networks(struct compiler *c)
 		const struct engine_network *e = engine_find_network(c->engine, n->name);
 		const char *driver = e ? e->driver : n->driver;
 
-		c->bridges[i] = network_bridge(n, c->engine);
+		c->bridges[i] =
+			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
 		c->apart[i] =
 			e ? e->apart
@@ -535,6 +545,19 @@ static void compile_named(struct compiler *c, struct state *want)
 	named->n = n;
 }
 
+/* A bridge whose name follows from the file needs no memory. */
+static void compile_bridges(struct compiler *c, struct state *want)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->bridges[i] &&
+		    (!n->bridge_name || strcmp(c->bridges[i], n->bridge_name) != 0))
+			*list_add(c->a, &want->bridges) =
+				(struct network_bridge){n->name, c->bridges[i]};
+	}
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -589,4 +612,5 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);
+	compile_bridges(&c, want);
 }
