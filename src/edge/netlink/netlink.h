@@ -9,6 +9,7 @@
  *     netns.h             namespaces
  *     route.h, routing.h  our routes, and those of others
  *     conntrack.h         live connections
+ *     ports.h             the ports of a bridge
  *     author.h            who changed something
  *     nflog.h             packets that rules log
  *     probe.h             one packet that is sent and traced

@@ -76,3 +76,7 @@ void ns_leave(int home);
  * no IPv6. */
 MUST_CHECK bool ns_get_forward(const struct ns *ns, uint8_t family, int *value, struct error *err);
 MUST_CHECK bool ns_set_forward(const struct ns *ns, uint8_t family, int value, struct error *err);
+/* A number below /proc/sys/net, as the namespace has it. ENOENT: the kernel, or the interface that
+ * the path names, is not there. */
+MUST_CHECK bool ns_get_switch(const struct ns *ns, const char *path, int *value, struct error *err);
+MUST_CHECK bool ns_set_switch(const struct ns *ns, const char *path, int value, struct error *err);

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/netlink/ports.h"
+
+#include "core/nft/nlattr.h"
+#include "edge/netlink/netlink.h"
+#include "edge/netlink/route.h"
+
+#include <errno.h>
+#include <linux/if_bridge.h>
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { MOST_PORTS = 1 << 16 }; /* a bridge has 1023 at most; entries, proxies: what a pass reads */
+
+/* A request: its header, a body of one of these kinds, attributes. */
+struct request {
+	struct nlmsghdr header;
+	union {
+		struct ifinfomsg link;
+		struct ndmsg neighbour;
+		struct rtgenmsg any;
+	} body;
+};
+
+static struct request make_request(uint16_t type, uint16_t flags, size_t body)
+{
+	static uint32_t seq;
+
+	return (struct request){.header = {.nlmsg_len = (uint32_t)NLMSG_SPACE(body),
+					   .nlmsg_type = type,
+					   .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+					   .nlmsg_seq = ++seq}};
+}
+
+static void start(struct buf *b, const struct request *request)
+{
+	buf_add(b, request, request->header.nlmsg_len);
+}
+
+static void finish(struct buf *b)
+{
+	((struct nlmsghdr *)(void *)b->data)->nlmsg_len = (uint32_t)b->len;
+}
+
+static void nla_u32(struct buf *b, uint16_t type, uint32_t value)
+{
+	nla_bytes(b, type, &value, sizeof(value));
+}
+
+/* Attributes behind header and body; none where the message is too short for them. */
+static struct attrs attrs_behind(const struct nlmsghdr *message, size_t body)
+{
+	size_t head = NLMSG_SPACE(body);
+
+	if (message->nlmsg_len < head)
+		return (struct attrs){0};
+	return (struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head};
+}
+
+static bool is_a(const struct nlmsghdr *message, uint16_t type, size_t body)
+{
+	return message->nlmsg_type == type && message->nlmsg_len >= NLMSG_LENGTH(body);
+}
+
+static uint32_t take_u32(struct attrs value, uint32_t otherwise)
+{
+	uint32_t number = otherwise;
+
+	if (value.len == sizeof(number))
+		memcpy(&number, value.bytes, sizeof(number));
+	return number;
+}
+
+static bool take_flag(struct attrs attrs, uint16_t type)
+{
+	struct attrs value = attr_find(attrs, type);
+
+	return value.len && value.bytes[0];
+}
+
+/* --- reading --- */
+
+struct reading {
+	struct ports *ports;
+	struct arena *a;
+};
+
+static bool too_many(uint32_t n, struct error *err)
+{
+	return n >= MOST_PORTS && !error_set(err, -1, "more than %d of them", MOST_PORTS);
+}
+
+static bool take_bridge(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	const struct ifinfomsg *body = NLMSG_DATA(message);
+	struct reading *r = context;
+	struct attrs info;
+
+	if (!is_a(message, RTM_NEWLINK, sizeof(*body)))
+		return true;
+	info = attr_find(attrs_behind(message, sizeof(*body)), IFLA_LINKINFO);
+	if (!strcmp(attr_text(attr_find(info, IFLA_INFO_KIND)), "bridge"))
+		r->ports->index = (uint32_t)body->ifi_index;
+	return true;
+}
+
+static bool find_bridge(struct reading *r, const struct ns *host, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_GETLINK, 0, sizeof(struct ifinfomsg));
+	struct error refused = {0};
+
+	start(&b, &request);
+	nla_text(&b, IFLA_IFNAME, r->ports->bridge);
+	finish(&b);
+	if (netlink_get(host->route_fd, b.data, b.len, request.header.nlmsg_seq, take_bridge, r,
+			&refused) ||
+	    refused.code == ENODEV)
+		return true;
+	*err = refused;
+	return false;
+}
+
+static bool take_port(void *context, const struct nlmsghdr *message, struct error *err)
+{
+	const struct ifinfomsg *body = NLMSG_DATA(message);
+	struct reading *r = context;
+	struct attrs attrs, info, flags;
+
+	if (!is_a(message, RTM_NEWLINK, sizeof(*body)))
+		return true;
+	attrs = attrs_behind(message, sizeof(*body));
+	info = attr_find(attrs, IFLA_LINKINFO);
+	if (take_u32(attr_find(attrs, IFLA_MASTER), 0) != r->ports->index ||
+	    strcmp(attr_text(attr_find(info, IFLA_INFO_SLAVE_KIND)), "bridge") != 0)
+		return true;
+	if (too_many(r->ports->ports.n, err))
+		return false;
+	flags = attr_find(info, IFLA_INFO_SLAVE_DATA);
+	r->ports->can_lock |= attr_find(flags, IFLA_BRPORT_LOCKED).len != 0;
+	*list_add(r->a, &r->ports->ports) = (struct port){
+		.name = arena_strdup(r->a, attr_text(attr_find(attrs, IFLA_IFNAME))),
+		.index = (uint32_t)body->ifi_index,
+		.nsid = (int32_t)take_u32(attr_find(attrs, IFLA_LINK_NETNSID), (uint32_t)NO_NSID),
+		.isolated = take_flag(flags, IFLA_BRPORT_ISOLATED),
+		.locked = take_flag(flags, IFLA_BRPORT_LOCKED),
+		.learning = take_flag(flags, IFLA_BRPORT_LEARNING),
+	};
+	return true;
+}
+
+static bool read_ports(struct reading *r, const struct ns *host, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg));
+
+	start(&b, &request);
+	nla_u32(&b, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	nla_u32(&b, IFLA_MASTER, r->ports->index);
+	finish(&b);
+	return netlink_dump(host->route_fd, b.data, b.len, request.header.nlmsg_seq, take_port, r,
+			    err);
+}
+
+/* The bridge's own table has also the addresses of its ports (NUD_PERMANENT) and learned ones. */
+static bool take_entry(void *context, const struct nlmsghdr *message, struct error *err)
+{
+	const struct ndmsg *body = NLMSG_DATA(message);
+	struct reading *r = context;
+	struct attrs attrs, mac;
+	struct port_entry entry;
+
+	if (!is_a(message, RTM_NEWNEIGH, sizeof(*body)))
+		return true;
+	attrs = attrs_behind(message, sizeof(*body));
+	mac = attr_find(attrs, NDA_LLADDR);
+	if (body->ndm_flags & NTF_SELF || !(body->ndm_state & NUD_NOARP) ||
+	    take_u32(attr_find(attrs, NDA_MASTER), 0) != r->ports->index ||
+	    mac.len != sizeof(entry.mac.bytes))
+		return true;
+	if (too_many(r->ports->entries.n, err))
+		return false;
+	entry.port = (uint32_t)body->ndm_ifindex;
+	memcpy(entry.mac.bytes, mac.bytes, sizeof(entry.mac.bytes));
+	*list_add(r->a, &r->ports->entries) = entry;
+	return true;
+}
+
+static bool take_proxy(void *context, const struct nlmsghdr *message, struct error *err)
+{
+	const struct ndmsg *body = NLMSG_DATA(message);
+	struct reading *r = context;
+	struct attrs attrs, address, protocol;
+	struct ip ip = {.family = 6};
+
+	if (!is_a(message, RTM_NEWNEIGH, sizeof(*body)))
+		return true;
+	attrs = attrs_behind(message, sizeof(*body));
+	address = attr_find(attrs, NDA_DST);
+	protocol = attr_find(attrs, NDA_PROTOCOL);
+	if (!(body->ndm_flags & NTF_PROXY) || (uint32_t)body->ndm_ifindex != r->ports->index ||
+	    !protocol.len || protocol.bytes[0] != ROUTE_PROTOCOL || address.len != sizeof(ip.bytes))
+		return true;
+	if (too_many(r->ports->proxies.n, err))
+		return false;
+	memcpy(ip.bytes, address.bytes, sizeof(ip.bytes));
+	*list_add(r->a, &r->ports->proxies) = ip;
+	return true;
+}
+
+/* Entries of the forwarding table, or what the host answers for. */
+static bool read_neighbours(struct reading *r, const struct ns *host, uint8_t family, uint8_t flags,
+			    netlink_reader reader, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_GETNEIGH, NLM_F_DUMP, sizeof(struct ndmsg));
+
+	request.body.neighbour.ndm_family = family;
+	request.body.neighbour.ndm_flags = flags;
+	start(&b, &request);
+	nla_u32(&b, flags & NTF_PROXY ? NDA_IFINDEX : NDA_MASTER, r->ports->index);
+	finish(&b);
+	return netlink_dump(host->route_fd, b.data, b.len, request.header.nlmsg_seq, reader, r,
+			    err);
+}
+
+static const char *path_of(char path[static 80], const char *bridge, enum port_switch which)
+{
+	static const char *const names[][2] = {
+		[SWITCH_PROXY_ARP] = {"ipv4/conf", "proxy_arp_pvlan"},
+		[SWITCH_ARP_DELAY] = {"ipv4/neigh", "proxy_delay"},
+		[SWITCH_PROXY_ND] = {"ipv6/conf", "proxy_ndp"},
+		[SWITCH_ND_DELAY] = {"ipv6/neigh", "proxy_delay"},
+	};
+
+	snprintf(path, 80, "/proc/sys/net/%s/%.16s/%s", names[which][0], bridge, names[which][1]);
+	return path;
+}
+
+static bool read_switches(struct ports *ports, const struct ns *host, struct error *err)
+{
+	for (enum port_switch which = 0; which < N_PORT_SWITCHES; which++) {
+		char path[80];
+
+		if (ns_get_switch(host, path_of(path, ports->bridge, which),
+				  &ports->switches[which], err))
+			continue;
+		if (err->code != ENOENT)
+			return false;
+		*err = (struct error){0};
+		ports->switches[which] = -1;
+	}
+	return true;
+}
+
+static int by_index(const void *left, const void *right)
+{
+	const struct port *a = left, *b = right;
+
+	return (a->index > b->index) - (a->index < b->index);
+}
+
+static int by_entry(const void *left, const void *right)
+{
+	const struct port_entry *a = left, *b = right;
+
+	if (a->port != b->port)
+		return a->port < b->port ? -1 : 1;
+	return memcmp(a->mac.bytes, b->mac.bytes, sizeof(a->mac.bytes));
+}
+
+static int by_address(const void *left, const void *right)
+{
+	return memcmp(left, right, sizeof(struct ip));
+}
+
+static void sort(struct ports *ports)
+{
+	if (ports->ports.n)
+		qsort(ports->ports.items, ports->ports.n, sizeof(*ports->ports.items), by_index);
+	if (ports->entries.n)
+		qsort(ports->entries.items, ports->entries.n, sizeof(*ports->entries.items),
+		      by_entry);
+	if (ports->proxies.n)
+		qsort(ports->proxies.items, ports->proxies.n, sizeof(*ports->proxies.items),
+		      by_address);
+}
+
+bool ports_read(struct ports *ports, struct arena *a, const struct ns *host, const char *bridge,
+		struct error *err)
+{
+	struct reading r = {.ports = ports, .a = a};
+
+	*ports = (struct ports){.bridge = bridge};
+	if (!find_bridge(&r, host, err))
+		return error_wrap(err, "look for bridge %s", bridge);
+	if (!ports->index)
+		return true;
+	if (!read_ports(&r, host, err) ||
+	    !read_neighbours(&r, host, AF_BRIDGE, 0, take_entry, err) ||
+	    !read_neighbours(&r, host, AF_INET6, NTF_PROXY, take_proxy, err) ||
+	    !read_switches(ports, host, err))
+		return error_wrap(err, "read the ports of bridge %s", bridge);
+	sort(ports);
+	return true;
+}
+
+static bool take_nsid(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	int32_t *nsid = context;
+
+	if (is_a(message, RTM_NEWNSID, sizeof(struct rtgenmsg)))
+		*nsid = (int32_t)take_u32(
+			attr_find(attrs_behind(message, sizeof(struct rtgenmsg)), NETNSA_NSID),
+			(uint32_t)NO_NSID);
+	return true;
+}
+
+bool ports_find_nsid(int32_t *nsid, const struct ns *host, const struct ns *container,
+		     struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_GETNSID, 0, sizeof(struct rtgenmsg));
+
+	*nsid = NO_NSID;
+	start(&b, &request);
+	nla_u32(&b, NETNSA_FD, (uint32_t)container->ns_fd);
+	finish(&b);
+	return netlink_get(host->route_fd, b.data, b.len, request.header.nlmsg_seq, take_nsid, nsid,
+			   err) ||
+	       error_wrap(err, "number of a network namespace");
+}
+
+/* --- writing --- */
+
+static bool talk(const struct ns *host, struct buf *b, const struct request *request,
+		 struct error *err)
+{
+	struct error refused = {0};
+
+	finish(b);
+	if (netlink_talk(host->route_fd, b->data, b->len, request->header.nlmsg_seq, 1, NULL,
+			 &refused) ||
+	    refused.code == ENODEV || refused.code == ENOENT)
+		return true;
+	*err = refused;
+	return false;
+}
+
+bool ports_set_flags(const struct ns *host, const struct port *port, struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_SETLINK, NLM_F_ACK, sizeof(struct ifinfomsg));
+	size_t at;
+
+	request.body.link.ifi_family = AF_BRIDGE;
+	request.body.link.ifi_index = (int)port->index;
+	start(&b, &request);
+	at = nla_begin(&b, IFLA_PROTINFO | NLA_F_NESTED);
+	nla_byte(&b, IFLA_BRPORT_ISOLATED, port->isolated);
+	nla_byte(&b, IFLA_BRPORT_LOCKED, port->locked);
+	nla_byte(&b, IFLA_BRPORT_LEARNING, port->learning);
+	/* a locked port also takes frames from what it learned before */
+	if (port->locked)
+		nla_bytes(&b, IFLA_BRPORT_FLUSH, NULL, 0);
+	nla_end(&b, at);
+	/* EOPNOTSUPP: the interface has left the bridge */
+	if (talk(host, &b, &request, err))
+		return true;
+	if (err->code == EOPNOTSUPP) {
+		*err = (struct error){0};
+		return true;
+	}
+	return error_wrap(err, "set the flags of port %s", port->name);
+}
+
+bool ports_set_entry(const struct ns *host, const struct port_entry *entry, bool there,
+		     struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(
+		there ? RTM_NEWNEIGH : RTM_DELNEIGH,
+		there ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : NLM_F_ACK, sizeof(struct ndmsg));
+
+	request.body.neighbour = (struct ndmsg){.ndm_family = AF_BRIDGE,
+						.ndm_ifindex = (int)entry->port,
+						.ndm_state = NUD_NOARP,
+						.ndm_flags = NTF_MASTER};
+	start(&b, &request);
+	nla_bytes(&b, NDA_LLADDR, entry->mac.bytes, sizeof(entry->mac.bytes));
+	return talk(host, &b, &request, err) ||
+	       error_wrap(err, "%s the forwarding entry of a port", there ? "add" : "remove");
+}
+
+bool ports_set_proxy(const struct ns *host, uint32_t bridge, struct ip ip, bool there,
+		     struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(
+		there ? RTM_NEWNEIGH : RTM_DELNEIGH,
+		there ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : NLM_F_ACK, sizeof(struct ndmsg));
+
+	request.body.neighbour = (struct ndmsg){.ndm_family = AF_INET6,
+						.ndm_ifindex = (int)bridge,
+						.ndm_state = NUD_PERMANENT,
+						.ndm_flags = NTF_PROXY};
+	start(&b, &request);
+	nla_bytes(&b, NDA_DST, ip.bytes, sizeof(ip.bytes));
+	if (there)
+		nla_byte(&b, NDA_PROTOCOL, ROUTE_PROTOCOL);
+	return talk(host, &b, &request, err) ||
+	       error_wrap(err, "%s %s in the place of its container",
+			  there ? "answer for" : "stop to answer for", ip_format(ip).s);
+}
+
+bool ports_set_switch(const struct ns *host, const char *bridge, enum port_switch which, int value,
+		      struct error *err)
+{
+	char path[80];
+
+	return ns_set_switch(host, path_of(path, bridge, which), value, err);
+}
