@@ -50,13 +50,9 @@ static const struct answer_field endpoint_fields[] = {
 	{"Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway)},
 	{"GlobalIPv6Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, ip6)},
 	{"IPv6Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway6)},
+	{"MacAddress", ANSWER_TEXT, offsetof(struct engine_endpoint, mac)},
 	{"IPAMConfig.IPv4Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured)},
 	{"IPAMConfig.IPv6Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured6)},
-};
-
-/* Of endpoints that inspect tells of. */
-static const struct answer_field mac_field[] = {
-	{"MacAddress", ANSWER_TEXT, offsetof(struct engine_endpoint, mac)},
 };
 
 struct listed {
@@ -349,8 +345,6 @@ static bool decode_endpoint(struct engine_endpoint *endpoint, const struct answe
 		return false;
 	mark = options == JSON_ROOT ? JSON_ROOT : json_member(json, options, MANAGED_LABEL);
 	endpoint->managed = mark != JSON_ROOT && json_string_is(json, mark, "1", 1);
-	if (c->inspected && !ANSWER_DECODE(endpoint, answer, object, mac_field))
-		return false;
 	if (c->with_settings)
 		endpoint->settings = settings_of_endpoint(answer, object, endpoint, c);
 	return true;

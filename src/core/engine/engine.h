@@ -57,9 +57,9 @@ struct engine_endpoint {
 	struct ip gateway, gateway6;
 	/* IPAMConfig.IPv4Address, IPv6Address: asked for; family 0 if dynamic */
 	struct ip configured, configured6;
+	const char *mac; /* "02:42:ac:12:67:02"; "" while stopped */
 	/* Only known after inspect: */
 	bool managed;	      /* bears our DriverOpts mark */
-	const char *mac;      /* "" while stopped; NULL: not inspected */
 	const char *settings; /* the settings it was made with, as JSON for connect; NULL: not
 				 inspected */
 };

@@ -17,6 +17,9 @@ struct mac {
 	uint8_t bytes[6];
 };
 
+/* "02:42:ac:12:67:02". False: not the address of one interface, or NULL. */
+bool mac_parse(struct mac *mac, const char *text);
+
 struct port {
 	const char *name;
 	uint32_t index; /* of the interface on the host */
