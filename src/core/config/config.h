@@ -26,7 +26,7 @@ enum {
 	CONFIG_MAX_TARGETS = 32, /* of a translation, in each family: xt_cluster takes no more */
 };
 
-enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
 enum egress { EGRESS_OPEN, EGRESS_DENY }; /* what its containers begin beyond it */
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
