@@ -112,7 +112,7 @@ static void set_flags(struct example *x, bool on)
 {
 	list_each (port, &x->ports.ports) {
 		port->isolated = port->locked = on;
-		port->learning = !on;
+		port->learning = port->flooded = !on;
 		assert_true(ports_set_flags(&x->host, port, &x->err));
 	}
 }
@@ -436,6 +436,139 @@ TEST(isolated_neighbours_talk_by_the_forward_hook_and_at_once)
 	end(&x);
 }
 
+/* --- what others change --- */
+
+static bool is_heard(struct example *x)
+{
+	bool heard = false;
+
+	for (int i = 0; i < 20; i++) {
+		heard |= ns_heard_changes(&x->host);
+		poll(NULL, 0, 1);
+	}
+	return heard;
+}
+
+/* Closed, by ourselves, and watched. */
+static void watch(struct example *x, struct port_watch *w)
+{
+	bridge_ports_list expected = {0};
+
+	set_flags(x, true);
+	set_entries(x, true);
+	set_proxies(x, true);
+	look(x);
+	*list_add(&x->arena, &expected) = x->ports;
+	port_watch_expect(w, &expected);
+	ns_watch_ports(&x->host, w);
+	(void)is_heard(x);
+}
+
+TEST(what_others_change_at_a_port_is_heard_and_what_we_put_right_is_not)
+{
+	static const char *const changes[] = {
+		"bridge link set dev v2 isolated off",
+		"bridge link set dev v2 locked off",
+		"bridge link set dev v2 learning on",
+		"bridge link set dev v2 flood on",
+		"bridge fdb del 02:00:00:00:00:02 dev v2 master",
+		"bridge fdb add 02:00:00:00:00:77 dev v3 master static",
+		"bridge fdb replace 02:00:00:00:00:02 dev v3 master static",
+		"ip link add new0 type veth peer name new1 && ip link set new0 master br0",
+	};
+	struct port_watch w = {0};
+	struct example x;
+
+	begin(&x);
+	watch(&x, &w);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		shell("%s", changes[i]);
+		if (!is_heard(&x))
+			fail_msg("not heard: %s", changes[i]);
+		shell("bridge fdb del 02:00:00:00:00:77 dev v3 master 2>/dev/null; "
+		      "ip link del new0 2>/dev/null; true");
+		(void)is_heard(&x);
+		set_flags(&x, true);
+		set_entries(&x, true);
+		if (is_heard(&x))
+			fail_msg("we hear ourselves after: %s", changes[i]);
+	}
+	ns_watch_ports(&x.host, NULL);
+	port_watch_release(&w);
+	end(&x);
+}
+
+/* On a busy host most links and neighbours are none of ours. */
+TEST(what_happens_elsewhere_wakes_nobody)
+{
+	struct port_watch w = {0};
+	struct example x;
+
+	begin(&x);
+	watch(&x, &w);
+	shell("ip link add br7 type bridge && ip link set br7 up && ip link add a0 type veth peer "
+	      "name a1 && ip link set a0 master br7 up && ip link set a1 up && "
+	      "bridge link set dev a0 isolated on && "
+	      "bridge fdb add 02:00:00:00:00:78 dev a0 master static && "
+	      "for i in 1 2 3 4 5 6 7 8 9; do ip neigh replace 10.9.0.$i lladdr 02:00:00:00:07:0$i "
+	      "dev br7; done; ip neigh flush dev br7; ip link set v2 alias somebodys; "
+	      "ip link set br0 mtu 1400");
+	assert_false(is_heard(&x));
+	port_watch_release(&w);
+	assert_false(is_heard(&x));
+	end(&x);
+}
+
+TEST(what_the_kernel_does_not_announce_is_seen_by_a_look)
+{
+	static const char *const changes[] = {
+		"echo 0 > /proc/sys/net/ipv4/conf/br0/proxy_arp_pvlan",
+		"echo 80 > /proc/sys/net/ipv4/neigh/br0/proxy_delay",
+		"echo 0 > /proc/sys/net/ipv6/conf/br0/proxy_ndp",
+		"echo 80 > /proc/sys/net/ipv6/neigh/br0/proxy_delay",
+		"ip -6 neigh del proxy fd09::2 dev br0",
+	};
+	struct port_watch w = {0};
+	struct example x;
+
+	begin(&x);
+	watch(&x, &w);
+	assert_false(port_watch_differs(&w, &x.host));
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		shell("%s", changes[i]);
+		if (!port_watch_differs(&w, &x.host))
+			fail_msg("not seen: %s", changes[i]);
+		set_proxies(&x, true);
+		assert_false(port_watch_differs(&w, &x.host));
+	}
+	shell("ip -6 neigh add proxy fd09::9 dev br0; ip link del br0");
+	assert_false(port_watch_differs(&w, &x.host));
+	port_watch_release(&w);
+	end(&x);
+}
+
+/* A bridge is found again by what only we put there. */
+TEST(a_bridge_that_we_closed_is_found_by_its_mark)
+{
+	name_list marked = {0};
+	struct example x;
+	struct ip gateway;
+
+	begin(&x);
+	shell("ip neigh add proxy 10.9.0.9 dev br0");
+	assert_true(ports_find_marked(&marked, &x.arena, &x.host, &x.err));
+	assert_int_equal(marked.n, 0);
+	assert_true(ip_parse(&gateway, "10.9.0.1"));
+	assert_true(ports_set_proxy(&x.host, x.ports.index, gateway, true, &x.err));
+	assert_true(ports_find_marked(&marked, &x.arena, &x.host, &x.err));
+	assert_int_equal(marked.n, 1);
+	assert_string_equal(marked.items[0], "br0");
+	look(&x);
+	assert_int_equal(x.ports.proxies.n, 1);
+	assert_true(ip_equal(x.ports.proxies.items[0], gateway));
+	end(&x);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -445,6 +578,11 @@ int main(void)
 		cmocka_unit_test(what_is_gone_or_no_bridge_is_no_error),
 		cmocka_unit_test(no_frame_goes_from_an_isolated_port_to_another),
 		cmocka_unit_test(a_locked_port_takes_frames_from_its_own_address_only),
+		cmocka_unit_test(
+			what_others_change_at_a_port_is_heard_and_what_we_put_right_is_not),
+		cmocka_unit_test(what_happens_elsewhere_wakes_nobody),
+		cmocka_unit_test(what_the_kernel_does_not_announce_is_seen_by_a_look),
+		cmocka_unit_test(a_bridge_that_we_closed_is_found_by_its_mark),
 		cmocka_unit_test(isolated_neighbours_talk_by_the_forward_hook_and_at_once),
 	};
 

@@ -248,6 +248,7 @@ void pass_end(struct pass *p, struct world *w)
 {
 	if (p->unchanged)
 		return;
+	port_watch_expect(&w->ports, &p->plan.ports);
 	moves_settle(p, w);
 	timing_stop("apply", p->started);
 	if (!w->memory.valid)

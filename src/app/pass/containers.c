@@ -355,6 +355,7 @@ bool observe_ports(struct view *view, struct arena *a, struct world *w, const st
 			add_bridge(&bridges, a, bridge);
 		w->looked_for_ports &= !bridge;
 	}
+	world_watch_ports(w, bridges.n); /* before reading: changes from now on are heard */
 	list_each (bridge, &bridges) {
 		struct bridge_ports *ports = list_add(a, &view->seen.have.ports);
 

@@ -59,7 +59,8 @@ struct state {
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
 	strict_list strict;	   /* wanted: networks whose ports are closed to each other */
-	ports_list ports;    /* what was read: of their bridges, and of those that were strict */
+	bridge_ports_list
+		ports;	     /* what was read: of their bridges, and of those that were strict */
 	const char *refused; /* why this host can't have it, so nothing changes; NULL: it can */
 	/* containers that are or were a policy's `name`; saved in the state file */
 	name_list named;

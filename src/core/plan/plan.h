@@ -80,10 +80,11 @@ static inline bool step_is_rules(const struct step *step)
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
-	const char *flows;   /* what the file opens and closes, as text; NULL: not compared */
-	bool keep_networks;  /* set by the caller: keep our networks that left the file */
-	bool adopt;	     /* set by the caller: remove unmanaged rules that duplicate ours */
-	const char *replace; /* set by the caller: re-create this network if necessary */
+	const char *flows;	 /* what the file opens and closes, as text; NULL: not compared */
+	bridge_ports_list ports; /* of strict networks, as they are wanted */
+	bool keep_networks;	 /* set by the caller: keep our networks that left the file */
+	bool adopt;		 /* set by the caller: remove unmanaged rules that duplicate ours */
+	const char *replace;	 /* set by the caller: re-create this network if necessary */
 	const char *replace_refused; /* why it is not re-created; NULL: it is, or nobody asked */
 	/* removed earlier, and no longer to be created again */
 	LIST(const struct kept_endpoint *) obsolete;

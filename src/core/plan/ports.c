@@ -75,6 +75,8 @@ static void diff_bridge(struct differ *d, const struct bridge_ports *have)
 	}
 	if (strict && !d->seen->engine->up)
 		keep_all(&want, have);
+	if (strict)
+		*list_add(d->a, &d->plan->ports) = want;
 	ports_diff(&changes, d->a, &want, have);
 	if (!changes.n)
 		return;

@@ -212,6 +212,12 @@ static const struct port *port_at(const struct bridge_ports *ports, uint32_t ind
 	return NULL;
 }
 
+bool ports_have_entry(const struct bridge_ports *ports, const struct port_entry *entry)
+{
+	return ports->entries.n && bsearch(entry, ports->entries.items, ports->entries.n,
+					   sizeof(*entry), by_entry) != NULL;
+}
+
 static void diff_entries(port_changes *changes, struct arena *a, const struct bridge_ports *from,
 			 const struct bridge_ports *other, char sign)
 {
@@ -220,9 +226,7 @@ static void diff_entries(port_changes *changes, struct arena *a, const struct br
 		struct port_change *change;
 
 		/* one of the bridge itself is not of a port */
-		if (!port ||
-		    (other->entries.n && bsearch(entry, other->entries.items, other->entries.n,
-						 sizeof(*entry), by_entry)))
+		if (!port || ports_have_entry(other, entry))
 			continue;
 		change = add_change(changes, a, PORT_ENTRY, sign);
 		change->entry = *entry;
@@ -308,6 +312,25 @@ void port_change_print(struct buf *out, const struct port_change *change, const 
 		buf_printf(out, " = %d", change->value);
 		break;
 	}
+}
+
+void ports_copy(struct bridge_ports *copy, struct arena *a, const struct bridge_ports *ports)
+{
+	*copy = *ports;
+	copy->bridge = arena_strdup(a, ports->bridge);
+	memset(&copy->ports, 0, sizeof(copy->ports));
+	memset(&copy->entries, 0, sizeof(copy->entries));
+	memset(&copy->proxies, 0, sizeof(copy->proxies));
+	list_each (port, &ports->ports) {
+		struct port *p = list_add(a, &copy->ports);
+
+		*p = *port;
+		p->name = arena_strdup(a, port->name);
+	}
+	list_each (entry, &ports->entries)
+		*list_add(a, &copy->entries) = *entry;
+	list_each (ip, &ports->proxies)
+		*list_add(a, &copy->proxies) = *ip;
 }
 
 uint64_t ports_digest(uint64_t hash, const struct bridge_ports *ports)

@@ -63,7 +63,7 @@ struct bridge_ports {
 	LIST(struct ip) proxies;
 	int switches[N_PORT_SWITCHES]; /* -1: not in this kernel */
 };
-typedef LIST(struct bridge_ports) ports_list;
+typedef LIST(struct bridge_ports) bridge_ports_list;
 
 /* A running container at a strict network. */
 struct resident {
@@ -106,6 +106,9 @@ typedef LIST(struct port_change) port_changes;
 /* In the order in which they are made: a bridge that has any of them has the mark. */
 void ports_diff(port_changes *changes, struct arena *a, const struct bridge_ports *want,
 		const struct bridge_ports *have);
+/* All of it, in this arena. */
+void ports_copy(struct bridge_ports *copy, struct arena *a, const struct bridge_ports *ports);
+bool ports_have_entry(const struct bridge_ports *ports, const struct port_entry *entry);
 /* "port veth1a2b: isolated, locked" */
 void port_change_print(struct buf *out, const struct port_change *change, const char *bridge);
 /* "net.ipv4.conf.br0.proxy_arp_pvlan": below /proc/sys with '/' for '.', as between says. */

@@ -112,6 +112,8 @@ static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 
 	if (message->nlmsg_type == RTM_NEWNETCONF)
 		return is_forwarding(message);
+	if (ns->ports)
+		return port_watch_is_news(ns->ports, message);
 	if (message->nlmsg_pid == netlink_port(ns->route_fd))
 		return false;
 	if ((message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE) &&
@@ -149,6 +151,8 @@ static void hear_all(struct ns *ns, bool on)
 {
 	hear_groups(ns->nf_event_fd, rule_groups, on);
 	hear_groups(ns->route_event_fd, ns->pidfd < 0 ? host_groups : route_groups, on);
+	if (ns->ports)
+		port_watch_hear(ns->route_event_fd, on);
 	ns->muted = !on;
 }
 
@@ -163,6 +167,13 @@ void ns_listen(struct ns *ns)
 {
 	if (ns->muted)
 		hear_all(ns, true);
+}
+
+void ns_watch_ports(struct ns *ns, const struct port_watch *watch)
+{
+	if (!watch != !ns->ports && !ns->muted)
+		port_watch_hear(ns->route_event_fd, watch != NULL);
+	ns->ports = watch;
 }
 
 /* Who did it is looked for once, whatever came: not for every message of a flood. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "edge/netlink/ports.h"
 
-#include "core/nft/nlattr.h"
 #include "edge/netlink/netlink.h"
 #include "edge/netlink/route.h"
+#include "edge/netlink/rtattr.h"
 
 #include <errno.h>
 #include <linux/if_bridge.h>
@@ -51,37 +51,6 @@ static void finish(struct buf *b)
 static void nla_u32(struct buf *b, uint16_t type, uint32_t value)
 {
 	nla_bytes(b, type, &value, sizeof(value));
-}
-
-/* Attributes behind header and body; none where the message is too short for them. */
-static struct attrs attrs_behind(const struct nlmsghdr *message, size_t body)
-{
-	size_t head = NLMSG_SPACE(body);
-
-	if (message->nlmsg_len < head)
-		return (struct attrs){0};
-	return (struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head};
-}
-
-static bool is_a(const struct nlmsghdr *message, uint16_t type, size_t body)
-{
-	return message->nlmsg_type == type && message->nlmsg_len >= NLMSG_LENGTH(body);
-}
-
-static uint32_t take_u32(struct attrs value, uint32_t otherwise)
-{
-	uint32_t number = otherwise;
-
-	if (value.len == sizeof(number))
-		memcpy(&number, value.bytes, sizeof(number));
-	return number;
-}
-
-static bool take_flag(struct attrs attrs, uint16_t type)
-{
-	struct attrs value = attr_find(attrs, type);
-
-	return value.len && value.bytes[0];
 }
 
 /* --- reading --- */
@@ -315,6 +284,21 @@ bool ports_read(struct bridge_ports *ports, struct arena *a, const struct ns *ho
 	    !read_switches(ports, host, err))
 		return error_wrap(err, "read the ports of bridge %s", bridge);
 	sort(ports);
+	return true;
+}
+
+bool ports_read_unannounced(struct bridge_ports *now, struct arena *a, const struct ns *host,
+			    const struct bridge_ports *ports, struct error *err)
+{
+	struct reading r = {.ports = now, .a = a};
+
+	*now = (struct bridge_ports){.bridge = ports->bridge, .index = ports->index};
+	if (!read_neighbours(&r, host, AF_UNSPEC, NTF_PROXY, take_proxy, err) ||
+	    !read_switches(now, host, err))
+		return false;
+	if (now->switches[SWITCH_PROXY_ARP] < 0) /* every interface has it */
+		now->index = 0;
+	sort(now);
 	return true;
 }
 
