@@ -24,7 +24,7 @@ struct example {
 	struct arena arena;
 	struct ns host;
 	struct ns neighbours[N_NEIGHBOURS];
-	struct ports ports;
+	struct bridge_ports ports;
 	struct error err;
 };
 

@@ -150,6 +150,7 @@ struct world {
 	struct known_entry *known; /* sorted by id */
 	uint32_t n_known, cap_known;
 	struct debt debt;	/* of the host */
+	bool looked_for_ports;	/* no bridge bears our mark, when this was looked for last */
 	bool looked_everywhere; /* every running container was searched for leftovers once */
 };
 

@@ -658,6 +658,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
+	strict_networks(&want->strict, a, config, c.bridges, engine);
 	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);

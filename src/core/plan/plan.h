@@ -30,6 +30,7 @@ enum step_kind {
 	STEP_ADD_ROUTES,     /* all that one namespace lacks */
 	STEP_IPTABLES,	     /* one restore in one namespace, additions and changes */
 	STEP_FIREWALL,	     /* one transaction in one namespace */
+	STEP_PORTS,	     /* the ports of one bridge */
 	STEP_ADD_HANDOFF,
 	STEP_REMOVE_HANDOFF,
 	STEP_ADOPT,	      /* removes unmanaged rules that duplicate ours */
@@ -59,7 +60,9 @@ struct step {
 	uint32_t have_space;
 	LIST(const struct route *) routes; /* these two belong to the compared states */
 	const struct handoff *handoff;
-	bool moves;		   /* our rule exists, but not at its place among foreign rules */
+	bool moves; /* our rule exists, but not at its place among foreign rules */
+	const struct bridge_ports *ports; /* of a step at a bridge, as it was read */
+	port_changes port_changes;
 	struct transactions *send; /* of a firewall step, otherwise NULL */
 	nft_changes changes;
 	enum variant variant; /* of iptables steps … */

@@ -10,6 +10,7 @@
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,7 @@ static bool take_flag(struct attrs attrs, uint16_t type)
 /* --- reading --- */
 
 struct reading {
-	struct ports *ports;
+	struct bridge_ports *ports;
 	struct arena *a;
 };
 
@@ -150,6 +151,7 @@ static bool take_port(void *context, const struct nlmsghdr *message, struct erro
 		.isolated = take_flag(flags, IFLA_BRPORT_ISOLATED),
 		.locked = take_flag(flags, IFLA_BRPORT_LOCKED),
 		.learning = take_flag(flags, IFLA_BRPORT_LEARNING),
+		.flooded = take_flag(flags, IFLA_BRPORT_UNICAST_FLOOD),
 	};
 	return true;
 }
@@ -191,24 +193,36 @@ static bool take_entry(void *context, const struct nlmsghdr *message, struct err
 	return true;
 }
 
-static bool take_proxy(void *context, const struct nlmsghdr *message, struct error *err)
+/* One of ours that the host answers for. False: another. */
+static bool is_our_proxy(struct ip *ip, uint32_t *bridge, const struct nlmsghdr *message)
 {
 	const struct ndmsg *body = NLMSG_DATA(message);
-	struct reading *r = context;
 	struct attrs attrs, address, protocol;
-	struct ip ip = {.family = 6};
 
-	if (!is_a(message, RTM_NEWNEIGH, sizeof(*body)))
-		return true;
+	if (!is_a(message, RTM_NEWNEIGH, sizeof(*body)) || !(body->ndm_flags & NTF_PROXY))
+		return false;
 	attrs = attrs_behind(message, sizeof(*body));
 	address = attr_find(attrs, NDA_DST);
 	protocol = attr_find(attrs, NDA_PROTOCOL);
-	if (!(body->ndm_flags & NTF_PROXY) || (uint32_t)body->ndm_ifindex != r->ports->index ||
-	    !protocol.len || protocol.bytes[0] != ROUTE_PROTOCOL || address.len != sizeof(ip.bytes))
+	*ip = (struct ip){.family = address.len == sizeof(ip->bytes) ? 6 : 4};
+	*bridge = (uint32_t)body->ndm_ifindex;
+	if (!protocol.len || protocol.bytes[0] != ROUTE_PROTOCOL ||
+	    (address.len != sizeof(ip->bytes) && address.len != sizeof(struct in_addr)))
+		return false;
+	memcpy(ip->bytes, address.bytes, address.len);
+	return true;
+}
+
+static bool take_proxy(void *context, const struct nlmsghdr *message, struct error *err)
+{
+	struct reading *r = context;
+	uint32_t bridge;
+	struct ip ip;
+
+	if (!is_our_proxy(&ip, &bridge, message) || bridge != r->ports->index)
 		return true;
 	if (too_many(r->ports->proxies.n, err))
 		return false;
-	memcpy(ip.bytes, address.bytes, sizeof(ip.bytes));
 	*list_add(r->a, &r->ports->proxies) = ip;
 	return true;
 }
@@ -229,25 +243,19 @@ static bool read_neighbours(struct reading *r, const struct ns *host, uint8_t fa
 			    err);
 }
 
-static const char *path_of(char path[static 80], const char *bridge, enum port_switch which)
+static const char *path_of(struct buf *path, const char *bridge, enum port_switch which)
 {
-	static const char *const names[][2] = {
-		[SWITCH_PROXY_ARP] = {"ipv4/conf", "proxy_arp_pvlan"},
-		[SWITCH_ARP_DELAY] = {"ipv4/neigh", "proxy_delay"},
-		[SWITCH_PROXY_ND] = {"ipv6/conf", "proxy_ndp"},
-		[SWITCH_ND_DELAY] = {"ipv6/neigh", "proxy_delay"},
-	};
-
-	snprintf(path, 80, "/proc/sys/net/%s/%.16s/%s", names[which][0], bridge, names[which][1]);
-	return path;
+	buf_puts(path, "/proc/sys/");
+	port_switch_print(path, bridge, which, '/');
+	return buf_text(path);
 }
 
-static bool read_switches(struct ports *ports, const struct ns *host, struct error *err)
+static bool read_switches(struct bridge_ports *ports, const struct ns *host, struct error *err)
 {
 	for (enum port_switch which = 0; which < N_PORT_SWITCHES; which++) {
-		char path[80];
+		AUTO_BUF struct buf path = {0};
 
-		if (ns_get_switch(host, path_of(path, ports->bridge, which),
+		if (ns_get_switch(host, path_of(&path, ports->bridge, which),
 				  &ports->switches[which], err))
 			continue;
 		if (err->code != ENOENT)
@@ -276,10 +284,10 @@ static int by_entry(const void *left, const void *right)
 
 static int by_address(const void *left, const void *right)
 {
-	return memcmp(left, right, sizeof(struct ip));
+	return ip_compare(*(const struct ip *)left, *(const struct ip *)right);
 }
 
-static void sort(struct ports *ports)
+static void sort(struct bridge_ports *ports)
 {
 	if (ports->ports.n)
 		qsort(ports->ports.items, ports->ports.n, sizeof(*ports->ports.items), by_index);
@@ -291,23 +299,59 @@ static void sort(struct ports *ports)
 		      by_address);
 }
 
-bool ports_read(struct ports *ports, struct arena *a, const struct ns *host, const char *bridge,
-		struct error *err)
+bool ports_read(struct bridge_ports *ports, struct arena *a, const struct ns *host,
+		const char *bridge, struct error *err)
 {
 	struct reading r = {.ports = ports, .a = a};
 
-	*ports = (struct ports){.bridge = bridge};
+	*ports = (struct bridge_ports){.bridge = bridge};
 	if (!find_bridge(&r, host, err))
 		return error_wrap(err, "look for bridge %s", bridge);
 	if (!ports->index)
 		return true;
 	if (!read_ports(&r, host, err) ||
 	    !read_neighbours(&r, host, AF_BRIDGE, 0, take_entry, err) ||
-	    !read_neighbours(&r, host, AF_INET6, NTF_PROXY, take_proxy, err) ||
+	    !read_neighbours(&r, host, AF_UNSPEC, NTF_PROXY, take_proxy, err) ||
 	    !read_switches(ports, host, err))
 		return error_wrap(err, "read the ports of bridge %s", bridge);
 	sort(ports);
 	return true;
+}
+
+struct marks {
+	name_list *bridges;
+	struct arena *a;
+};
+
+static bool take_mark(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
+{
+	struct marks *m = context;
+	char name[IF_NAMESIZE];
+	uint32_t bridge;
+	struct ip ip;
+
+	if (!is_our_proxy(&ip, &bridge, message) || !if_indextoname(bridge, name))
+		return true;
+	list_each (known, m->bridges)
+		if (!strcmp(*known, name))
+			return true;
+	*list_add(m->a, m->bridges) = arena_strdup(m->a, name);
+	return true;
+}
+
+bool ports_find_marked(name_list *bridges, struct arena *a, const struct ns *host,
+		       struct error *err)
+{
+	AUTO_BUF struct buf b = {0};
+	struct request request = make_request(RTM_GETNEIGH, NLM_F_DUMP, sizeof(struct ndmsg));
+	struct marks marks = {bridges, a};
+
+	request.body.neighbour.ndm_flags = NTF_PROXY;
+	start(&b, &request);
+	finish(&b);
+	return netlink_dump(host->route_fd, b.data, b.len, request.header.nlmsg_seq, take_mark,
+			    &marks, err) ||
+	       error_wrap(err, "look for bridges whose ports are ours");
 }
 
 static bool take_nsid(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
@@ -365,6 +409,7 @@ bool ports_set_flags(const struct ns *host, const struct port *port, struct erro
 	nla_byte(&b, IFLA_BRPORT_ISOLATED, port->isolated);
 	nla_byte(&b, IFLA_BRPORT_LOCKED, port->locked);
 	nla_byte(&b, IFLA_BRPORT_LEARNING, port->learning);
+	nla_byte(&b, IFLA_BRPORT_UNICAST_FLOOD, port->flooded);
 	/* a locked port also takes frames from what it learned before */
 	if (port->locked)
 		nla_bytes(&b, IFLA_BRPORT_FLUSH, NULL, 0);
@@ -405,12 +450,13 @@ bool ports_set_proxy(const struct ns *host, uint32_t bridge, struct ip ip, bool 
 		there ? RTM_NEWNEIGH : RTM_DELNEIGH,
 		there ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : NLM_F_ACK, sizeof(struct ndmsg));
 
-	request.body.neighbour = (struct ndmsg){.ndm_family = AF_INET6,
+	request.body.neighbour = (struct ndmsg){.ndm_family = ip.family == 6 ? AF_INET6 : AF_INET,
 						.ndm_ifindex = (int)bridge,
 						.ndm_state = NUD_PERMANENT,
 						.ndm_flags = NTF_PROXY};
 	start(&b, &request);
-	nla_bytes(&b, NDA_DST, ip.bytes, sizeof(ip.bytes));
+	nla_bytes(&b, NDA_DST, ip.bytes,
+		  ip.family == 6 ? sizeof(ip.bytes) : sizeof(struct in_addr));
 	if (there)
 		nla_byte(&b, NDA_PROTOCOL, ROUTE_PROTOCOL);
 	return talk(host, &b, &request, err) ||
@@ -421,7 +467,7 @@ bool ports_set_proxy(const struct ns *host, uint32_t bridge, struct ip ip, bool 
 bool ports_set_switch(const struct ns *host, const char *bridge, enum port_switch which, int value,
 		      struct error *err)
 {
-	char path[80];
+	AUTO_BUF struct buf path = {0};
 
-	return ns_set_switch(host, path_of(path, bridge, which), value, err);
+	return ns_set_switch(host, path_of(&path, bridge, which), value, err);
 }

@@ -7,8 +7,11 @@
 #include "edge/netlink/netns.h"
 
 /* What stands at this bridge of the host; index 0: there is no bridge of that name. */
-MUST_CHECK bool ports_read(struct ports *ports, struct arena *a, const struct ns *host,
+MUST_CHECK bool ports_read(struct bridge_ports *ports, struct arena *a, const struct ns *host,
 			   const char *bridge, struct error *err);
+/* Names of bridges that bear our mark, whatever the file says now. */
+MUST_CHECK bool ports_find_marked(name_list *bridges, struct arena *a, const struct ns *host,
+				  struct error *err);
 /* The number by which the host knows a container's namespace; NO_NSID: no interface leads there. */
 MUST_CHECK bool ports_find_nsid(int32_t *nsid, const struct ns *host, const struct ns *container,
 				struct error *err);
