@@ -6,6 +6,7 @@
 #include "app/pass/written.h"
 #include "base/hash.h"
 #include "edge/firewall/iptables.h"
+#include "edge/netlink/ports.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -67,7 +68,7 @@ static bool world_ports_changed(struct world *w)
 	uint64_t times;
 
 	return read(w->ports_timer, &times, sizeof(times)) == sizeof(times) &&
-	       port_watch_differs(&w->ports, &w->host);
+	       ports_differ(&w->ports.expected, &w->host);
 }
 
 bool world_heard_changes(struct world *w)

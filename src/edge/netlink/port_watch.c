@@ -2,7 +2,6 @@
 #include "edge/netlink/port_watch.h"
 
 #include "edge/netlink/netlink.h"
-#include "edge/netlink/ports.h"
 #include "edge/netlink/rtattr.h"
 
 #include <arpa/inet.h>
@@ -81,25 +80,6 @@ bool port_watch_is_news(const struct port_watch *watch, const struct nlmsghdr *m
 		is_a(message, RTM_DELNEIGH, sizeof(struct ndmsg))) &&
 	       ((const struct ndmsg *)NLMSG_DATA(message))->ndm_family == AF_BRIDGE &&
 	       is_other_entry(watch, message);
-}
-
-bool port_watch_differs(const struct port_watch *watch, const struct ns *host)
-{
-	AUTO_RELEASE struct arena a = {0};
-
-	list_each (ports, &watch->expected) {
-		struct bridge_ports now = {0};
-		struct error err = {0};
-
-		/* a bridge that is gone is the engine's to tell */
-		if (ports_read_unannounced(&now, &a, host, ports, &err) && now.index &&
-		    (memcmp(now.switches, ports->switches, sizeof(now.switches)) != 0 ||
-		     now.proxies.n != ports->proxies.n ||
-		     (now.proxies.n && memcmp(now.proxies.items, ports->proxies.items,
-					      now.proxies.n * sizeof(struct ip)) != 0)))
-			return true;
-	}
-	return false;
 }
 
 /* The family is the first byte of a link's and of a neighbour's body. */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether somebody changed the ports of strict networks' bridges: by what the kernel announces, and
- * by a look at what it does not announce (switches, and addresses that the host answers for).
+ * Whether somebody changed the ports of strict networks' bridges, by what the kernel announces.
+ * Switches and addresses that the host answers for are not announced (ports_differ).
  */
 #pragma once
 
 #include "core/ports/ports.h"
 
 #include <linux/netlink.h>
-
-struct ns;
 
 struct port_watch {
 	struct arena arena;
@@ -21,8 +19,6 @@ void port_watch_expect(struct port_watch *watch, const bridge_ports_list *expect
 void port_watch_release(struct port_watch *watch);
 /* The announcement is of something that is not as it is expected. */
 bool port_watch_is_news(const struct port_watch *watch, const struct nlmsghdr *message);
-/* What is not announced is not as it is expected. */
-bool port_watch_differs(const struct port_watch *watch, const struct ns *host);
 /*
  * Joins or leaves the groups of links and neighbours. Of theirs only what is of a bridge gets to
  * the socket: a busy host has many neighbours.

@@ -287,19 +287,30 @@ bool ports_read(struct bridge_ports *ports, struct arena *a, const struct ns *ho
 	return true;
 }
 
-bool ports_read_unannounced(struct bridge_ports *now, struct arena *a, const struct ns *host,
-			    const struct bridge_ports *ports, struct error *err)
+/* A bridge that is gone is the engine's to tell: every interface has the first switch. */
+static bool differs(const struct bridge_ports *expected, const struct ns *host)
 {
-	struct reading r = {.ports = now, .a = a};
+	AUTO_RELEASE struct arena a = {0};
+	struct bridge_ports now = {.bridge = expected->bridge, .index = expected->index};
+	struct reading r = {.ports = &now, .a = &a};
+	struct error err = {0};
 
-	*now = (struct bridge_ports){.bridge = ports->bridge, .index = ports->index};
-	if (!read_neighbours(&r, host, AF_UNSPEC, NTF_PROXY, take_proxy, err) ||
-	    !read_switches(now, host, err))
+	if (!read_neighbours(&r, host, AF_UNSPEC, NTF_PROXY, take_proxy, &err) ||
+	    !read_switches(&now, host, &err) || now.switches[SWITCH_PROXY_ARP] < 0)
 		return false;
-	if (now->switches[SWITCH_PROXY_ARP] < 0) /* every interface has it */
-		now->index = 0;
-	sort(now);
-	return true;
+	sort(&now);
+	return memcmp(now.switches, expected->switches, sizeof(now.switches)) != 0 ||
+	       now.proxies.n != expected->proxies.n ||
+	       (now.proxies.n && memcmp(now.proxies.items, expected->proxies.items,
+					now.proxies.n * sizeof(struct ip)) != 0);
+}
+
+bool ports_differ(const bridge_ports_list *expected, const struct ns *host)
+{
+	list_each (ports, expected)
+		if (differs(ports, host))
+			return true;
+	return false;
 }
 
 struct marks {

@@ -9,13 +9,8 @@
 /* What stands at this bridge of the host; index 0: there is no bridge of that name. */
 MUST_CHECK bool ports_read(struct bridge_ports *ports, struct arena *a, const struct ns *host,
 			   const char *bridge, struct error *err);
-/*
- * Of a bridge that was read: its switches and proxies, whose changes the kernel does not announce.
- * now->index 0: it is gone.
- */
-MUST_CHECK bool ports_read_unannounced(struct bridge_ports *now, struct arena *a,
-				       const struct ns *host, const struct bridge_ports *ports,
-				       struct error *err);
+/* Switches and proxies, whose changes the kernel does not announce, are not as it is expected. */
+bool ports_differ(const bridge_ports_list *expected, const struct ns *host);
 /* Names of bridges that bear our mark, whatever the file says now. */
 MUST_CHECK bool ports_find_marked(name_list *bridges, struct arena *a, const struct ns *host,
 				  struct error *err);
