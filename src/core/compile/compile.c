@@ -289,7 +289,12 @@ static void add_senders(struct compiler *c, struct sealed *sealed, const char *n
 			container->running ? engine_find_endpoint(container, network) : NULL;
 		struct mac mac;
 
-		if (!e || !mac_parse(&mac, e->mac))
+		if (!e)
+			continue;
+		list_each (published, &container->published)
+			*list_add(c->a, &sealed->published) =
+				(struct published){published->port, published->proto};
+		if (!mac_parse(&mac, e->mac))
 			continue;
 		add_sender(c, sealed, &mac, e->ip);
 		add_sender(c, sealed, &mac, e->ip6);

@@ -104,6 +104,12 @@ struct sealed {
 		struct ip ip;
 	})
 	senders;
+	/* Of the host, where its programs serve what containers there publish. */
+	LIST(struct published {
+		uint16_t port;
+		uint8_t proto;
+	})
+	published;
 };
 
 struct flows {

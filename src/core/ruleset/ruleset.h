@@ -76,7 +76,8 @@ enum set_role {
 	SET_SOURCES,   /* who may come to one end */
 	SET_LOGGED,    /* pairs whose new connections are logged */
 	SET_LIFTED,    /* pairs that egress deny does not stop */
-	SET_SENDERS,   /* who sits where on strict networks, as the engine says */
+	SET_SENDERS, /* of strict networks, what the engine says: who sits where, what is published
+		      */
 };
 
 struct set {
