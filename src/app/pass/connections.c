@@ -151,7 +151,7 @@ static void owe(struct debt *d, const struct pass *p, uint32_t space)
 		less |= has_rules(have) && takes_away(step);
 		anew |= want && (want->flows->translations.n || want->flows->own.n) &&
 			brings_translations(step);
-		denies |= want && want->flows->denied.n;
+		denies |= want && (want->flows->denied.n || want->flows->sealed.n);
 	}
 	if (!less && !anew && !denies)
 		return;
