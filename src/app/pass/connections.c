@@ -73,6 +73,11 @@ static void leave_note(const struct world *w)
 		log_warn("the connections to end are not saved", "error", err.text);
 }
 
+void connections_doubt(const struct world *w)
+{
+	leave_note(w);
+}
+
 static bool found_note(const struct world *w)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -146,7 +151,7 @@ static void owe(struct debt *d, const struct pass *p, uint32_t space)
 		less |= has_rules(have) && takes_away(step);
 		anew |= want && (want->flows->translations.n || want->flows->own.n) &&
 			brings_translations(step);
-		denies |= want && want->flows->denied.n;
+		denies |= want && (want->flows->denied.n || want->flows->sealed.n);
 	}
 	if (!less && !anew && !denies)
 		return;

@@ -317,16 +317,55 @@ static bool is_denied(const struct revocation *r, const struct connection *c)
 	return !is_still_admitted(r, c) && !(to_host ? is_lifted_to_host(r, c) : is_lifted(r, c));
 }
 
+/* --- strict networks --- */
+
+static const struct sealed *sealed_network_of(const struct revocation *r, struct ip ip)
+{
+	list_each (sealed, &r->flows->sealed)
+		list_each (subnet, &sealed->subnets)
+			if (prefix_contains(*subnet, ip))
+				return sealed;
+	return NULL;
+}
+
+/* A program of this host answers in the place of a container. */
+static bool is_served(const struct revocation *r, const struct connection *c)
+{
+	list_each (sealed, &r->flows->sealed)
+		list_each (published, &sealed->published)
+			if (published->proto == c->proto && published->port == c->dport)
+				return is_own(r, c->dst) && !is_own(r, c->src);
+	return false;
+}
+
+/* It leads into a strict network, and no policy says that it may. */
+static bool is_unwanted(const struct revocation *r, const struct connection *c)
+{
+	const struct sealed *sealed = sealed_network_of(r, c->answers);
+
+	if (!sealed || is_own(r, c->answers))
+		return is_served(r, c);
+	if (is_own(r, c->src))
+		return sealed->closed_to_host;
+	return !is_still_admitted(r, c);
+}
+
+/* What no policy decides about: it was stopped by a network that is not strict any more. */
+static bool is_free(const struct revocation *r, const struct connection *c)
+{
+	return is_own(r, c->src) ||
+	       (leads_from_managed(r->flows, c) && !has_home(r->flows, c->answers));
+}
+
 /* It was denied once and is no more: its next packet begins it anew. */
 static bool is_pardoned(const struct revocation *r, const struct connection *c)
 {
-	return c->mark == r->muted && leads_from_managed(r->flows, c) &&
-	       !has_home(r->flows, c->answers) && !is_denied(r, c);
+	return c->mark == r->muted && is_free(r, c) && !is_denied(r, c) && !is_unwanted(r, c);
 }
 
 bool revocation_concerns(const struct revocation *r, const struct connection *c)
 {
-	return is_caught(r, c) || is_denied(r, c) || is_pardoned(r, c) ||
+	return is_caught(r, c) || is_denied(r, c) || is_unwanted(r, c) || is_pardoned(r, c) ||
 	       was_admitted(r->earlier, c) ||
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
@@ -370,7 +409,7 @@ enum fate revocation_fate(const struct revocation *r, const struct connection *c
 		return FATE_ENDS;
 	if (is_still_admitted(r, c))
 		return FATE_LIVES;
-	if (is_denied(r, c))
+	if (is_denied(r, c) || is_unwanted(r, c))
 		return denied_fate(r, c);
 	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c) || is_begun_here(r, c))
 		return FATE_ENDS;

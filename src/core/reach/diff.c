@@ -311,13 +311,25 @@ static bool reaches_outside(const struct network *network)
 	return !network->internal && network->egress == EGRESS_OPEN;
 }
 
+static bool is_strict(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT;
+}
+
+static bool is_open_to_host(const struct network *network)
+{
+	return !is_strict(network) || network->host;
+}
+
 static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
 {
 	const struct network *other = find_network(c->without, network->name);
 	bool same = same_place(c, network, other, f);
 	const char *by = f == FAMILY_6 ? " by IPv6" : "";
 
-	if (!same || !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway))
+	if (is_open_to_host(network) &&
+	    (!same || !is_open_to_host(other) ||
+	     !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway)))
 		say_network(c, network,
 			    arena_printf(c->a, "%s, gateway %s, on %s: this host reaches it",
 					 prefix_format_full(network->ipam[f].subnet).s,
@@ -327,6 +339,9 @@ static void compare_subnet(struct comparing *c, const struct network *network, e
 	    (!same || (is_apart(c->without, other) && opens_within(c, network, f))))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach each other%s", by));
+	if (same && !is_strict(network) && is_strict(other))
+		say_network(c, network,
+			    arena_printf(c->a, "what its containers publish is reached%s", by));
 	if (reaches_outside(network) && (!same || !reaches_outside(other)))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach the outside%s", by));

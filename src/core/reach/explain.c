@@ -13,6 +13,16 @@ const char *const answer_names[] = {[ANSWER_ALLOWED] = "allowed",
 
 enum { PARTS_MOST = 20 }; /* of an answer that is neither yes nor no */
 
+/* In a strict network an address that no container of the file has gets nothing. */
+static bool is_nobodys(const struct reach *reach, struct ip ip)
+{
+	uint32_t network = reach_network_of(reach, ip);
+
+	return network != NONE &&
+	       reach->config->networks.items[network].isolation == ISOLATION_STRICT &&
+	       config_address_of(reach->config, ip) == NONE;
+}
+
 /*
  * Whether a policy can admit it: the source arrives where it is at home, and the destination is in
  * a network, or egress is what closes it.
@@ -23,7 +33,7 @@ static bool can_be_admitted(const struct reach *reach, const struct reach_flow *
 		flow->dst.family && config_network_of(reach->config, prefix_of(flow->dst)) != NONE;
 
 	return flow->src.family && (into_network || reach_is_denied(reach, flow->in)) &&
-	       reach_ask(reach, reach->genuine, flow);
+	       !is_nobodys(reach, flow->dst) && reach_ask(reach, reach->genuine, flow);
 }
 
 /* closed: nothing admits the example. */

@@ -134,6 +134,9 @@ static bool drops_in_raw(const struct walker *w)
 {
 	uint32_t there = reach_network_of(w->reach, w->now.dst);
 
+	if (there != NONE && w->now.in >= REACH_N_IN &&
+	    !strcmp(interface_name(w->reach, w->now.in), w->reach->bridges[there]))
+		return false; /* it comes by the network's own bridge */
 	return docker_filter(w).raw && (there == NONE || !is_trusted(w, there));
 }
 
@@ -320,9 +323,33 @@ static bool begins_freely(struct walker *w, bool to_host)
 	return false;
 }
 
+static bool is_strict(const struct walker *w, uint32_t network)
+{
+	return network != NONE &&
+	       w->reach->config->networks.items[network].isolation == ISOLATION_STRICT;
+}
+
+static void stays_out(struct walker *w, const char *stage)
+{
+	uint32_t there = reach_network_of(w->reach, w->now.dst);
+
+	hop(w, HOP_STOPS, NULL, stage, NONE, "network %s is strict%s", network_name(w, there),
+	    w->now.in == REACH_IN_LOCAL ? ", and closed to this host"
+	    : config_address_of(w->reach->config, w->now.dst) == NONE
+		    ? ", and the file has no container with this address"
+		    : "");
+	stops(w);
+}
+
 static void closed(struct walker *w)
 {
-	uint32_t from = reach_network_of(w->reach, w->now.src);
+	uint32_t from = reach_network_of(w->reach, w->now.src),
+		 there = reach_network_of(w->reach, w->now.dst);
+
+	if (is_strict(w, there) && w->now.in == REACH_IN_LOCAL) {
+		stays_out(w, "inet harborwall output");
+		return;
+	}
 
 	/* Docker's raw drops come first */
 	if ((!drops_in_raw(w) || reach_network_of(w->reach, w->now.dst) == NONE) &&
@@ -337,7 +364,10 @@ static void closed(struct walker *w)
 	}
 	if (!is_borrowed(w))
 		hop(w, HOP_GOES_ON, NULL, our_first_stage(w), NONE, "no policy admits it");
-	dropped_by_docker(w);
+	if (is_strict(w, there) && !drops_in_raw(w))
+		stays_out(w, "inet harborwall forward");
+	else
+		dropped_by_docker(w);
 }
 
 /* --- translations --- */

@@ -149,6 +149,11 @@ static struct diagram denied_to_host(struct building *b)
 	return build(b);
 }
 
+static bool is_closed_to_host(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT && !network->host;
+}
+
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -161,9 +166,11 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
-	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
-	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	if (!is_closed_to_host(&b->reach->config->networks.items[i])) {
+		set = flow_sets_add(&b->sets, REACH_FROM_HOST);
+		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	}
 	if (b->reach->config->networks.items[i].internal ||
 	    b->reach->config->networks.items[i].egress == EGRESS_DENY)
 		return;
@@ -292,10 +299,32 @@ static struct diagram build_lifts(struct building *b)
 	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
 }
 
+/* Addresses of strict networks that no container of the file has get nothing. */
+static struct diagram not_to_nobody(struct building *b, struct diagram grants)
+{
+	range_list subnets = {0}, declared = {0}, others;
+	struct diagram strict;
+
+	if (!b->host->sealed.n)
+		return grants;
+	list_each (sealed, &b->host->sealed) {
+		add_subnets(&subnets, b->pool->a,
+			    &b->reach->config->networks.items[sealed->network]);
+		list_each (ip, &sealed->declared)
+			*list_add(b->pool->a, &declared) = flow_range_of_prefix(prefix_of(*ip));
+	}
+	others = ranges_outside(b->pool->a, &declared, FLOW_DST);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &subnets);
+	strict = build(b);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &others);
+	strict = diagram_combine(b->pool->diagrams, strict, build(b), DIAGRAM_AND);
+	return diagram_combine(b->pool->diagrams, grants, strict, DIAGRAM_MINUS);
+}
+
 /* What policies admit, and what they lift. */
 static struct diagram build_governed(struct building *b)
 {
-	struct diagram grants = not_to_host(b, build_grants(b));
+	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
 	return b->host->denied.n
 		       ? diagram_combine(b->pool->diagrams, grants, build_lifts(b), DIAGRAM_OR)

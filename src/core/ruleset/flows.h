@@ -104,6 +104,27 @@ struct denied {
 	LIST(struct prefix) subnets;
 };
 
+/* A strict network: nothing gets in but by policies, from its own containers neither. */
+struct sealed {
+	const char *bridge;
+	uint32_t network;    /* of the file */
+	bool closed_to_host; /* this host begins nothing there either */
+	LIST(struct prefix) subnets;
+	LIST(struct ip) declared; /* who may get something at all */
+	/* Who may send: whom the engine has there. */
+	LIST(struct sender {
+		uint8_t mac[6];
+		struct ip ip;
+	})
+	senders;
+	/* Of the host, where its programs serve what containers there publish. */
+	LIST(struct published {
+		uint16_t port;
+		uint8_t proto;
+	})
+	published;
+};
+
 struct flows {
 	bool counted; /* each says how many connections it let through */
 	LIST(struct grant) grants;
@@ -134,6 +155,7 @@ struct flows {
 	 * file, which nothing else of ours opens or closes; */
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
+	LIST(struct sealed) sealed; /* host only: strict networks */
 	bool ipv6;		    /* something above is of IPv6 */
 	bool types;		    /* a grant or a lift is of types of ICMP */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the packet filter program share: terms.c (rules and sets, piece by piece),
- * nat.c (translations), closing.c and egress.c (what is dropped), program.c (what may pass, and the
- * tables).
+ * nat.c (translations), closing.c, egress.c and strict.c (what is dropped), program.c (what may
+ * pass, and the tables).
  */
 #pragma once
 
@@ -21,8 +21,15 @@ enum {
 	HOOK_POSTROUTING = 4,
 };
 
-/* Before Docker's dnat (-100), filter (0), srcnat (100), and before its raw drops (-300). */
-enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT = 90 };
+/* Before fragments are put together (-400). Before Docker's dnat (-100), filter (0), srcnat (100),
+ * and before its raw drops (-300). */
+enum {
+	BEFORE_FRAGMENTS = -450,
+	BEFORE_RAW = -310,
+	BEFORE_DNAT = -110,
+	BEFORE_FILTER = -10,
+	BEFORE_SRCNAT = 90
+};
 
 struct builder {
 	struct ruleset *rs;
@@ -191,6 +198,15 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 /* Their chains; the rules of the forward hook that lead there, for what no policy admitted. */
 void build_egress(struct builder *b, const struct flows *flows);
 void deny_egress(struct builder *b, struct chain *chain, const struct flows *flows);
+
+/* --- strict.c --- */
+
+/* Chains for what comes from strict networks, and for what this host begins there. */
+void build_strict(struct builder *b, const struct flows *flows);
+/* A new connection that leads to nobody of the file, into a strict network. */
+void refuse_undeclared(struct builder *b, struct chain *chain, const struct flows *flows);
+/* What leads into a strict network, behind what is admitted. */
+void seal_networks(struct builder *b, struct chain *chain, const struct flows *flows);
 
 /* --- translations --- */
 
