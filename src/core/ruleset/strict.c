@@ -225,7 +225,7 @@ static void build_output(struct builder *b, const struct flows *flows)
 
 	stop_redirects(b, chain, flows->ipv6);
 	close_to_host(b, chain);
-	chain = add_chain(b, "leaving", "filter", HOOK_OUTPUT, BEFORE_FILTER);
+	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
 	term_name(b, rule, TERM_GOTO, "from_host");
