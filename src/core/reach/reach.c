@@ -84,9 +84,22 @@ void add_subnets(range_list *ranges, struct arena *a, const struct network *netw
 
 /* --- where sources are at home --- */
 
+static void add_genuine(struct building *b, range_list *bridges, const struct bound_subnet *home)
+{
+	uint32_t in = reach_add_interface(b->pool, home->bridge);
+	struct flow_set *set;
+
+	*list_add(b->pool->a, bridges) = (struct flow_range){in, in};
+	if (!home->subnet.ip.family)
+		return;
+	set = flow_sets_add(&b->sets, 1);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, home->subnet);
+	limit_to_value(&b->sets, set, FLOW_IN, in);
+}
+
 /*
  * An address of an engine's network is genuine on its bridge; any other address on every interface
- * that is no bridge.
+ * that is no bridge of the engine's.
  */
 static struct diagram build_genuine(struct building *b)
 {
@@ -94,14 +107,11 @@ static struct diagram build_genuine(struct building *b)
 	struct flow_set *set;
 
 	list_each (bound, &b->host->bound) {
-		uint32_t in = reach_add_interface(b->pool, bound->bridge);
-
-		set = flow_sets_add(&b->sets, 1);
-		limit_to_prefix(&b->sets, set, FLOW_SRC, bound->subnet);
-		limit_to_value(&b->sets, set, FLOW_IN, in);
+		add_genuine(b, &bridges, bound);
 		*list_add(b->pool->a, &subnets) = flow_range_of_prefix(bound->subnet);
-		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
+	list_each (home, &b->host->homes)
+		add_genuine(b, &bridges, home);
 	*list_add(b->pool->a, &bridges) = (struct flow_range){REACH_IN_LOCAL, REACH_IN_LOCAL};
 	sources = ranges_outside(b->pool->a, &subnets, FLOW_SRC);
 	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
