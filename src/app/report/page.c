@@ -316,6 +316,8 @@ void page_print(struct buf *out, const struct report *r, enum status_page page,
 	case STATUS_METRICS:
 		metrics_print(out, r, g);
 		break;
+	case STATUS_AUDIT_JSON:
+	case STATUS_AUDIT_TEXT: /* audited.h */
 	case STATUS_PASS:
 		break;
 	}

@@ -7,6 +7,7 @@
  *     page.h                           status
  *     metrics.h, policies.h, counts.h  for scrapers and programs
  *     drops.h                          what was dropped last
+ *     audited.h                        what would be
  *     telling.h                        the log
  *     fights.h                         who undoes our changes
  */

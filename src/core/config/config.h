@@ -27,7 +27,8 @@ enum {
 };
 
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
-enum egress { EGRESS_OPEN, EGRESS_DENY }; /* what its containers begin beyond it */
+/* What its containers begin beyond it. Audit: as open; what deny would stop is counted. */
+enum egress { EGRESS_OPEN, EGRESS_DENY, EGRESS_AUDIT };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
@@ -40,6 +41,7 @@ enum proto {
 	PROTO_ANY = 1 << 4,
 };
 
+const char *egress_name(enum egress egress); /* "open" */
 /* The name of one protocol of the set. */
 const char *proto_name(enum proto proto);
 uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
@@ -195,6 +197,7 @@ struct config {
 	uint32_t n_by_subnet;
 	bool logs;	 /* a policy has log */
 	bool denies;	 /* a network has egress deny: what it stops is logged */
+	bool audits;	 /* a network has egress audit: what deny would stop is logged */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

@@ -21,13 +21,22 @@ static const struct word masquerades[] = {
 static const struct word expectations[] = {
 	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
 static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
-static const struct word egresses[] = {{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}};
+static const struct word egresses[] = {
+	{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}, {"audit", EGRESS_AUDIT}};
 
 const char *expect_name(enum expect expect)
 {
 	for (size_t i = 0; i < COUNT_OF(expectations); i++)
 		if (expectations[i].value == expect)
 			return expectations[i].text;
+	return "";
+}
+
+const char *egress_name(enum egress egress)
+{
+	for (size_t i = 0; i < COUNT_OF(egresses); i++)
+		if (egresses[i].value == egress)
+			return egresses[i].text;
 	return "";
 }
 
@@ -125,6 +134,10 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 		wrong(d, node, "strict comes in a later version; use docker or open");
 		return;
 	}
+	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
+		wrong(d, node, "audit is for \"egress\"; of isolation it comes in a later version");
+		return;
+	}
 	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 	if (word)
 		*(enum isolation *)target = word->value;
@@ -132,13 +145,8 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 
 void decode_egress(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word;
+	const struct word *word = take_word(d, node, "egress", egresses, COUNT_OF(egresses));
 
-	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
-		wrong(d, node, "audit comes in a later version; use open or deny");
-		return;
-	}
-	word = take_word(d, node, "egress", egresses, COUNT_OF(egresses));
 	if (word)
 		*(enum egress *)target = word->value;
 }

@@ -297,6 +297,9 @@ static const struct language {
   mermaid = {"flowchart LR\n",	"", "net", "[\"", "\"]\n", "  end\n", print_mermaid_node,
 	     print_mermaid_edge};
 
+static const char *const egress_titles[] = {
+	[EGRESS_OPEN] = "", [EGRESS_DENY] = " egress denied", [EGRESS_AUDIT] = " egress audited"};
+
 static void print_drawing(struct buf *out, const struct graph *g, const struct language *l)
 {
 	buf_puts(out, l->begin);
@@ -309,7 +312,7 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 			if (network->ipam[f].subnet.ip.family)
 				buf_printf(out, " %s", prefix_format(network->ipam[f].subnet).s);
 		buf_printf(out, "%s%s%s", network->internal ? " internal" : "",
-			   network->egress == EGRESS_DENY ? " egress denied" : "", l->title_end);
+			   egress_titles[network->egress], l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
 				l->print_node(out, g, n);
@@ -338,8 +341,7 @@ static void print_json(struct buf *out, const struct graph *g)
 				buf_json_member(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
 						prefix_format(network->ipam[f].subnet).s);
 		buf_printf(out, ", \"internal\": %s, \"egress\": \"%s\"}",
-			   network->internal ? "true" : "false",
-			   network->egress == EGRESS_DENY ? "deny" : "open");
+			   network->internal ? "true" : "false", egress_name(network->egress));
 		comma = ",\n";
 	}
 	buf_puts(out, "\n  ],\n  \"nodes\": [");

@@ -24,7 +24,8 @@ bool match_single_port(struct traffic match)
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
-	       flows->closed.n || flows->closed6.n || flows->bound.n || flows->denied.n;
+	       flows->closed.n || flows->closed6.n || flows->bound.n || flows->denied.n ||
+	       flows->audited.n;
 }
 
 enum translation_rank translation_rank(const struct translation *t)
