@@ -114,7 +114,7 @@ class Bed:
         asked, (_, _, host) = {}, world.outside[PEER]
         for name, networks in world.containers.items():
             asked[name] = [ip for ip in everything if ip not in networks.values()] + [host]
-        asked["host"] = everything
+        asked["host"] = everything + [host]
         asked[PEER] = everything + [host]
         for name, (_, _, _, ip) in world.clients.items():
             asked[name] = [ip]

@@ -495,13 +495,73 @@ TEST(what_egress_deny_closes_is_muted_and_what_it_does_not_any_more_begins_anew)
 		assert_int_equal(fate_denied(c, false), FATE_LIVES);
 		c.mark = MUTED;
 		assert_int_equal(fate_denied(c, true) == FATE_ENDS,
-				 cases[i].fate == FATE_LIVES && i < 6 && i != 3);
+				 (cases[i].fate == FATE_LIVES && i < 6 && i != 3) || i == 7);
+	}
+}
+
+/*
+ * 172.18.1.0/24 is strict: .2 may ask .3 for port 80, the host nobody if it is closed to it. Its
+ * program at port 8080 serves what a container publishes.
+ */
+static enum fate fate_strict(struct connection c, bool closed_to_host)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const struct ip own[] = {ip("172.18.1.1"), ip("192.0.2.1")};
+	const struct traffic web = {IPPROTO_TCP, 80, 80};
+	struct flows now = {0};
+	struct admission none = {0}, admitted = {0};
+	struct sealed *sealed = list_add(&a, &now.sealed);
+	struct revocation r = {.flows = &now,
+			       .now = &admitted,
+			       .earlier = &none,
+			       .mutes = true,
+			       .muted = MUTED,
+			       .own = own,
+			       .n_own = COUNT_OF(own)};
+
+	*sealed = (struct sealed){.bridge = "br-a", .closed_to_host = closed_to_host};
+	*list_add(&a, &sealed->subnets) = prefix("172.18.1.0/24");
+	*list_add(&a, &sealed->published) = (struct published){8080, IPPROTO_TCP};
+	*list_add(&a, &now.bound) =
+		(struct bound_subnet){.subnet = prefix("172.18.1.0/24"), .declared = true};
+	*list_add(&a, &now.homes) = now.bound.items[0];
+	allow(&a, &now, "172.18.1.2/32", "172.18.1.3/32", web);
+	admit_grants(&admitted, &a, now.grants.items, now.grants.n);
+	return revocation_concerns(&r, &c) ? revocation_fate(&r, &c) : FATE_LIVES;
+}
+
+TEST(what_no_policy_leads_into_a_strict_network_is_muted)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t port;
+		enum fate fate, closed; /* closed: to the host, too */
+	} cases[] = {
+		{"172.18.1.2", "172.18.1.3", 80, FATE_LIVES, FATE_LIVES},
+		{"172.18.1.2", "172.18.1.3", 81, FATE_MUTED, FATE_MUTED},
+		{"172.18.1.3", "172.18.1.2", 80, FATE_MUTED, FATE_MUTED},
+		{"192.0.2.2", "172.18.1.3", 80, FATE_MUTED, FATE_MUTED},
+		{"172.18.1.3", "192.0.2.2", 80, FATE_LIVES, FATE_LIVES},
+		{"172.18.1.1", "172.18.1.3", 22, FATE_LIVES, FATE_MUTED},
+		{"172.18.1.3", "172.18.1.1", 22, FATE_LIVES, FATE_LIVES},
+		{"172.18.1.3", "172.18.1.1", 8080, FATE_MUTED, FATE_MUTED},
+		{"192.0.2.2", "192.0.2.1", 8080, FATE_MUTED, FATE_MUTED},
+		{"172.18.1.1", "192.0.2.1", 8080, FATE_LIVES, FATE_LIVES},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct connection c =
+			direct(cases[i].src, cases[i].dst, IPPROTO_TCP, cases[i].port);
+
+		assert_int_equal(fate_strict(c, false), cases[i].fate);
+		assert_int_equal(fate_strict(c, true), cases[i].closed);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_no_policy_leads_into_a_strict_network_is_muted),
 		cmocka_unit_test(what_rules_admit_reads_back_out_of_both_languages),
 		cmocka_unit_test(what_random_policies_admit_reads_back_out_of_the_rules),
 		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),

@@ -7,6 +7,7 @@
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
 #include "app/daemon/auditor.h"
+#include "app/daemon/closing.h"
 #include "app/daemon/flows_told.h"
 #include "app/daemon/logbook.h"
 #include "app/daemon/source.h"
@@ -47,6 +48,7 @@ struct daemon {
 	struct logbook logbook;
 	struct auditor auditor;
 	int lock;
+	enum closing closing;
 	bool misplaced; /* it was started outside of the engine's network namespace */
 
 	int64_t last_pass_ms, cooled_ms;
@@ -166,13 +168,6 @@ static void tell_reloading(void)
 	notify_send(arena_printf(&a, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us()));
 }
 
-static bool is_bare(const struct pass *p)
-{
-	const struct space *host = &p->view.seen.have.spaces.items[0];
-
-	return !host->ruleset.exists && !host->chains.n;
-}
-
 /* Docker's drops are gone, but our table was compiled while they were there. */
 static bool is_open(const struct pass *p)
 {
@@ -190,7 +185,8 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 {
 	bool planned = pass_plan(p, &d->world, d->source.current, err);
 
-	if (planned || !d->world.engine_trouble.text[0])
+	/* TERM ends the waiting for an answer, and nothing else begins then */
+	if (planned || !d->world.engine_trouble.text[0] || d->triggers.stopping)
 		return planned;
 	pass_release(p);
 	d->world.without_engine = true;
@@ -199,7 +195,7 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	d->world.without_engine = false;
 	if (planned && !d->world.engine_trouble.text[0])
 		return true; /* the engine answers again */
-	if (planned && (is_bare(p) || is_open(p))) {
+	if (planned && (pass_finds_no_rules(p) || is_open(p) || d->closing == CLOSING_ALONE)) {
 		log_warn("no engine: the file alone is enforced", "error",
 			 d->world.engine_trouble.text);
 		triggers_retry(&d->triggers);
@@ -272,6 +268,7 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 {
 	if (looks)
 		fights_hold_back(&d->fights, p, clock_ms());
+	closing_replace(&d->closing, p);
 	pass_apply(p, &d->world);
 	fights_note(&d->fights, p, looks, clock_ms());
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
@@ -550,6 +547,9 @@ int verb_run(const struct options *options)
 
 	if (opened && sandboxed(&err)) {
 		log_info("started", "version", VERSION, "config", options->config);
+		/* Docker starts now: the first pass waits for it, so it must not wait for that */
+		if (closing_begin(&d.closing, &d.world, options))
+			notify_send("READY=1");
 		loop(&d);
 		notify_send("STOPPING=1");
 		log_info("stopped, the rules stay");

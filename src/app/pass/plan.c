@@ -165,7 +165,8 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 
 	*p = (struct pass){0};
 	if (!observe_host(&p->view, &p->arena, w, err) ||
-	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)))
+	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)) ||
+	    !observe_ports(&p->view, &p->arena, w, &g->config, err))
 		return false;
 	note_ended(&p->view.engine, w, &g->resolution.shared);
 	timing_stop("observe_host", start);
@@ -227,6 +228,13 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 	compile(&p->want, &p->plan.findings, &p->arena, &g->config, &g->resolution, &p->view.engine,
 		&p->view.facts);
 	encode(p);
+}
+
+bool pass_finds_no_rules(const struct pass *p)
+{
+	const struct space *host = &p->view.seen.have.spaces.items[0];
+
+	return !host->ruleset.exists && !host->chains.n;
 }
 
 bool pass_has_conflicts(const struct pass *p)

@@ -11,6 +11,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/iptables/program.h"
+#include "core/ports/ports.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,15 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
+/* Before the engine answers: the bridge that it had, or will have. */
+static const char *bridge_by_memory(const struct compiler *c, const struct network *n)
+{
+	for (uint32_t i = 0; c->facts->bridges_were && i < c->facts->bridges_were->n; i++)
+		if (!strcmp(c->facts->bridges_were->items[i].network, n->name))
+			return c->facts->bridges_were->items[i].bridge;
+	return network_bridge(n, c->engine);
+}
+
 /* What the declared networks are, or will be. */
 static void find_networks(struct compiler *c)
 {
@@ -45,11 +55,13 @@ static void find_networks(struct compiler *c)
 		const struct engine_network *e = engine_find_network(c->engine, n->name);
 		const char *driver = e ? e->driver : n->driver;
 
-		c->bridges[i] = network_bridge(n, c->engine);
+		c->bridges[i] =
+			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
 		c->apart[i] =
-			e ? e->apart
-			  : c->bridges[i] && options_keep_apart(n->options.items, n->options.n);
+			(e ? e->apart
+			   : c->bridges[i] && options_keep_apart(n->options.items, n->options.n)) ||
+			(c->bridges[i] && n->isolation == ISOLATION_STRICT);
 	}
 }
 
@@ -57,19 +69,32 @@ static void find_networks(struct compiler *c)
 	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
 		    path_of_declared((c)->a, "networks", (n)->key), __VA_ARGS__)
 
+static const char *driver_of(const struct compiler *c, const struct network *n)
+{
+	const struct engine_network *e = engine_find_network(c->engine, n->name);
+
+	return e ? e->driver : n->driver;
+}
+
 /* Warns where a standing network differs from what the file suggests. */
 static void compile_networks(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++) {
 		const struct network *n = &c->config->networks.items[i];
 
-		if (c->beside[i] && driver_is_bridge(n->driver))
+		if (!c->bridges[i] && n->isolation == ISOLATION_STRICT)
+			network_finding(c, FINDING_CONFLICT, n,
+					"\"strict\" takes a network of the driver bridge, and the "
+					"Docker network \"%s\" has driver %s; remove it, and the "
+					"network is made anew, or write isolation \"docker\"",
+					n->name, driver_of(c, n));
+		else if (c->beside[i] && driver_is_bridge(n->driver))
 			network_finding(
 				c, FINDING_WARNING, n,
 				"the Docker network \"%s\" has driver %s: its packets do not "
 				"pass this host, and nothing here closes or opens it",
 				n->name, c->beside[i]);
-		if (c->apart[i] && c->facts->bridges_unfiltered)
+		if (c->apart[i] && n->isolation != ISOLATION_STRICT && c->facts->bridges_unfiltered)
 			network_finding(c, FINDING_WARNING, n,
 					"its containers reach each other although it has "
 					"enable_icc=false: what stays within a bridge passes no "
@@ -255,6 +280,59 @@ static void compile_denied(struct compiler *c)
 	}
 }
 
+static void add_sender(struct compiler *c, struct sealed *sealed, const struct mac *mac,
+		       struct ip ip)
+{
+	struct sender *sender;
+
+	if (!ip.family)
+		return;
+	sender = list_add(c->a, &sealed->senders);
+	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
+	sender->ip = ip;
+}
+
+/* Of containers that run: the engine says no MAC address of others. */
+static void add_senders(struct compiler *c, struct sealed *sealed, const char *network)
+{
+	list_each (container, &c->engine->containers) {
+		const struct engine_endpoint *e =
+			container->running ? engine_find_endpoint(container, network) : NULL;
+		struct mac mac;
+
+		if (!e)
+			continue;
+		list_each (published, &container->published)
+			*list_add(c->a, &sealed->published) =
+				(struct published){published->port, published->proto};
+		if (!mac_parse(&mac, e->mac))
+			continue;
+		add_sender(c, sealed, &mac, e->ip);
+		add_sender(c, sealed, &mac, e->ip6);
+	}
+}
+
+static void compile_sealed(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+		struct sealed *sealed;
+
+		if (!c->bridges[i] || n->isolation != ISOLATION_STRICT)
+			continue;
+		sealed = list_add(c->a, &c->host->sealed);
+		*sealed = (struct sealed){
+			.bridge = c->bridges[i], .network = i, .closed_to_host = !n->host};
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(c->a, &sealed->subnets) = n->ipam[f].subnet;
+		list_each (address, &c->config->addresses)
+			if (address->network == i)
+				*list_add(c->a, &sealed->declared) = address->ip;
+		add_senders(c, sealed, n->name);
+	}
+}
+
 static bool is_closed(const struct compiler *c, const char *bridge)
 {
 	list_each (closed, &c->host->closed)
@@ -430,6 +508,14 @@ static const char *why_refused(const struct compiler *c)
 	const struct grant *worst;
 	uint64_t n = ipt_count_admitted(c->host, &worst);
 
+	if (c->host->sealed.n)
+		return arena_printf(
+			c->a,
+			"network %s is strict, and the iptables backends know neither "
+			"sets of addresses nor MAC addresses of bridges; use the "
+			"nftables backend (HARBORWALL_BACKEND=nftables), or isolation "
+			"\"docker\"",
+			c->config->networks.items[c->host->sealed.items[0].network].key);
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)
@@ -541,6 +627,19 @@ static void compile_named(struct compiler *c, struct state *want)
 	named->n = n;
 }
 
+/* A bridge whose name follows from the file needs no memory. */
+static void compile_bridges(struct compiler *c, struct state *want)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->bridges[i] &&
+		    (!n->bridge_name || strcmp(c->bridges[i], n->bridge_name) != 0))
+			*list_add(c->a, &want->bridges) =
+				(struct network_bridge){n->name, c->bridges[i]};
+	}
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -583,6 +682,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_closed(&c);
 	compile_closed6(&c);
 	compile_denied(&c);
+	compile_sealed(&c);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
@@ -592,7 +692,9 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
+	strict_networks(&want->strict, a, config, c.bridges, engine);
 	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);
+	compile_bridges(&c, want);
 }

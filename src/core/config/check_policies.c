@@ -22,6 +22,19 @@ static bool takes_ports(const struct policy *p)
 	return !(p->protos & PROTO_ANY) && p->protos != PROTO_ICMP;
 }
 
+/* Then a translation lives on the host, without an interface. */
+static bool names_host(const struct config *config, uint32_t from)
+{
+	const struct member_list *list = config_list(config, from);
+
+	if (!list)
+		return from && !strcmp(config_name(config, from), "host");
+	list_each (member, &list->names)
+		if (!strcmp(config_name(config, member->name), "host"))
+			return true;
+	return false;
+}
+
 static void check_policy(const struct checker *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
@@ -31,7 +44,8 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, NULL, "no subject; add selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		error_at(c, i, "nat", "dnat without a target; write \"to\"");
-	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
+	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject &&
+	    !(p->nat == NAT_DNAT && names_host(c->config, p->from)))
 		error_at(c, i, "nat",
 			 "no place for the translation; add iface (on the host), or name or "
 			 "selector (in that container)");

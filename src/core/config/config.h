@@ -26,7 +26,8 @@ enum {
 	CONFIG_MAX_TARGETS = 32, /* of a translation, in each family: xt_cluster takes no more */
 };
 
-enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
+/* Strict: nothing gets in but by policies, from a container of the same network neither. */
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
 /* What its containers begin beyond it. Audit: as open; what deny would stop is counted. */
 enum egress { EGRESS_OPEN, EGRESS_DENY, EGRESS_AUDIT };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
@@ -89,6 +90,7 @@ struct network {
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
 	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
+	bool host; /* of a strict network: this host itself may begin connections into it */
 	enum egress egress;
 };
 
@@ -198,6 +200,7 @@ struct config {
 	bool logs;	 /* a policy has log */
 	bool denies;	 /* a network has egress deny: what it stops is logged */
 	bool audits;	 /* a network has egress audit: what deny would stop is logged */
+	bool stricts;	 /* a network is strict */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

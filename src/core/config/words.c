@@ -20,7 +20,8 @@ static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
 static const struct word expectations[] = {
 	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
-static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
+static const struct word isolations[] = {
+	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
 static const struct word egresses[] = {
 	{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}, {"audit", EGRESS_AUDIT}};
 
@@ -130,15 +131,13 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 {
 	const struct word *word;
 
-	if (json_string_is(json_of(d), node, "strict", strlen("strict"))) {
-		wrong(d, node, "strict comes in a later version; use docker or open");
-		return;
-	}
 	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
 		wrong(d, node, "audit is for \"egress\"; of isolation it comes in a later version");
 		return;
 	}
 	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
+	if (word && word->value == ISOLATION_STRICT)
+		wrong(d, node, "strict comes in a later version; use docker or open");
 	if (word)
 		*(enum isolation *)target = word->value;
 }

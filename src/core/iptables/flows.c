@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows, read back out of lines of ours as iptables-save prints them. */
+/* Reads flows back from our rules as iptables-save prints them. */
 #include "core/iptables/iptables.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The word after an option, or NULL; "-d" does not find "--dport". */
+/* The word after an option, or NULL; looking for "-d" does not find "--dport". */
 static const char *word(struct arena *a, const char *line, const char *option)
 {
 	const char *at = strstr(line, arena_printf(a, " %s ", option));
@@ -27,13 +27,13 @@ static struct prefix prefix_behind(struct arena *a, const char *line, const char
 	return p;
 }
 
-/* No source at all is anybody, which flows write as a prefix of no length. */
+/* A rule without a source matches any, which flows write as a prefix of length 0. */
 static struct prefix or_anybody(struct prefix p, uint8_t family)
 {
 	return p.ip.family ? p : (struct prefix){.ip = {.family = family}};
 }
 
-/* Without /etc/protocols ip6tables-save has another name for it. */
+/* ip6tables-save prints other names where /etc/protocols is missing. */
 static uint8_t protocol_of(const char *name)
 {
 	if (!strcmp(name, "ipv6-icmp") || !strcmp(name, "icmpv6"))
@@ -115,6 +115,7 @@ static const struct {
 } places[] = {
 	{"filter", IPT_PREFIX "-FRESH", take_grant},
 	{"nat", IPT_PREFIX "-PRE", take_translation},
+	{"nat", IPT_PREFIX "-OUT", take_translation},
 };
 
 void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains)

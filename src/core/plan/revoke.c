@@ -250,7 +250,16 @@ static bool is_caught(const struct revocation *r, const struct connection *c)
 	list_each (t, &r->flows->translations)
 		if (is_asked_so(t, c))
 			return true;
+	list_each (t, &r->flows->own)
+		if (is_asked_so(t, c) && is_own(r, c->src))
+			return true;
 	return false;
+}
+
+/* We translated what the host itself began: it does not pass the rules that mute. */
+static bool is_begun_here(const struct revocation *r, const struct connection *c)
+{
+	return connection_is_translated(c) && is_own(r, c->src) && bears_our_mark(r, c);
 }
 
 /* --- egress deny --- */
@@ -298,16 +307,55 @@ static bool is_denied(const struct revocation *r, const struct connection *c)
 	return !is_still_admitted(r, c) && !(to_host ? is_lifted_to_host(r, c) : is_lifted(r, c));
 }
 
+/* --- strict networks --- */
+
+static const struct sealed *sealed_network_of(const struct revocation *r, struct ip ip)
+{
+	list_each (sealed, &r->flows->sealed)
+		list_each (subnet, &sealed->subnets)
+			if (prefix_contains(*subnet, ip))
+				return sealed;
+	return NULL;
+}
+
+/* A program of this host answers in the place of a container. */
+static bool is_served(const struct revocation *r, const struct connection *c)
+{
+	list_each (sealed, &r->flows->sealed)
+		list_each (published, &sealed->published)
+			if (published->proto == c->proto && published->port == c->dport)
+				return is_own(r, c->dst) && !is_own(r, c->src);
+	return false;
+}
+
+/* It leads into a strict network, and no policy says that it may. */
+static bool is_unwanted(const struct revocation *r, const struct connection *c)
+{
+	const struct sealed *sealed = sealed_network_of(r, c->answers);
+
+	if (!sealed || is_own(r, c->answers))
+		return is_served(r, c);
+	if (is_own(r, c->src))
+		return sealed->closed_to_host;
+	return !is_still_admitted(r, c);
+}
+
+/* What no policy decides about: it was stopped by a network that is not strict any more. */
+static bool is_free(const struct revocation *r, const struct connection *c)
+{
+	return is_own(r, c->src) ||
+	       (leads_from_managed(r->flows, c) && !has_home(r->flows, c->answers));
+}
+
 /* It was denied once and is no more: its next packet begins it anew. */
 static bool is_pardoned(const struct revocation *r, const struct connection *c)
 {
-	return c->mark == r->muted && leads_from_managed(r->flows, c) &&
-	       !has_home(r->flows, c->answers) && !is_denied(r, c);
+	return c->mark == r->muted && is_free(r, c) && !is_denied(r, c) && !is_unwanted(r, c);
 }
 
 bool revocation_concerns(const struct revocation *r, const struct connection *c)
 {
-	return is_caught(r, c) || is_denied(r, c) || is_pardoned(r, c) ||
+	return is_caught(r, c) || is_denied(r, c) || is_unwanted(r, c) || is_pardoned(r, c) ||
 	       was_admitted(r->earlier, c) ||
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
@@ -351,9 +399,9 @@ enum fate revocation_fate(const struct revocation *r, const struct connection *c
 		return FATE_ENDS;
 	if (is_still_admitted(r, c))
 		return FATE_LIVES;
-	if (is_denied(r, c))
+	if (is_denied(r, c) || is_unwanted(r, c))
 		return denied_fate(r, c);
-	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
+	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c) || is_begun_here(r, c))
 		return FATE_ENDS;
 	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;
 }

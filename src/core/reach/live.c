@@ -21,6 +21,9 @@ uint32_t live_policy(const struct reach *reach, const struct connection *c)
 	list_each (t, &reach->spaces.items[0].flows->translations)
 		if (translated && connection_is_of(c, t))
 			return t->origin;
+	list_each (t, &reach->spaces.items[0].flows->own)
+		if (translated && connection_is_of(c, t))
+			return t->origin;
 	flow.in =
 		home == NONE ? REACH_IN_OTHER : reach_interface(reach->pool, reach->bridges[home]);
 	leaf = reach_ask(reach, reach->governed, &flow);

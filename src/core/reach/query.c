@@ -101,6 +101,9 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 				sets.list.n--;
 				continue;
 			}
+			/* both ends are the host: its source address tells the family */
+			if (is_wide && query->from.kind == END_HOST && reach->config->has_ipv6)
+				limit_to_family(&sets, set, FLOW_SRC, family);
 			limit_to_traffic(&sets, set, traffic_in_family(query->matches[i], family));
 			if (query->bound || query->borrowed)
 				limit_to_value(&sets, set, FLOW_IN, query->in);

@@ -63,7 +63,7 @@ const char *reach_flow_text(struct arena *a, const struct reach *reach,
 	AUTO_BUF struct buf out = {0};
 	struct traffic match = {flow->proto, flow->port, flow->port ? flow->port : UINT16_MAX};
 
-	buf_printf(&out, "%s -> ", reach_name(a, reach, flow->src));
+	buf_printf(&out, "%s -> ", reach_sender(a, reach, flow));
 	buf_printf(&out, "%s ", reach_name(a, reach, flow->dst));
 	print_matches(&out, &match, 1);
 	return arena_strdup(a, buf_text(&out));

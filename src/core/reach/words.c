@@ -390,14 +390,28 @@ static void print_flows(struct buf *out, const struct reach *reach, const struct
 	print_traffic(out, block);
 }
 
+static bool is_local(const struct flow_ranges *in)
+{
+	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
+	       in->items[0].high == REACH_IN_LOCAL;
+}
+
 static void print_translation(struct buf *out, const struct reach *reach, const struct policy *p,
 			      const struct change *change)
 {
 	const struct flow_block *block = &change->block;
 
-	print_end(out, reach, &block->fields[FLOW_SRC], peers_of(reach, ASK_PEERS, p->from),
-		  config_name(reach->config, p->from));
-	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	if (is_local(&block->fields[FLOW_IN])) {
+		buf_puts(out, "host");
+	} else {
+		const struct peers *from = peers_of(reach, question_of_source(p), p->from);
+
+		if (from && peers_have_host(from)) /* the name means more than these */
+			from = NULL;
+		print_end(out, reach, &block->fields[FLOW_SRC], from,
+			  config_name(reach->config, p->from));
+		print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	}
 	buf_printf(out, " -> %s ", change->container ? change->container : "this host");
 	print_traffic(out, block);
 	buf_printf(out, ", translated to %s", config_name(reach->config, p->to));
@@ -412,7 +426,7 @@ static void print_masquerade(struct buf *out, const struct reach *reach, const s
 
 	buf_puts(out, "masquerade of ");
 	print_end(out, reach, &block->fields[FLOW_SRC],
-		  p->from ? peers_of(reach, ASK_PEERS, p->from)
+		  p->from ? peers_of(reach, question_of_source(p), p->from)
 			  : peers_of(reach, ASK_SUBJECT, p->subject),
 		  config_name(reach->config, p->from ? p->from : p->subject));
 	buf_puts(out, " -> ");

@@ -23,9 +23,9 @@ bool match_single_port(struct traffic match)
 
 bool flows_matter(const struct flows *flows)
 {
-	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
+	return flows->grants.n || flows->translations.n || flows->own.n || flows->masquerades.n ||
 	       flows->closed.n || flows->closed6.n || flows->bound.n || flows->denied.n ||
-	       flows->audited.n;
+	       flows->audited.n || flows->sealed.n;
 }
 
 enum translation_rank translation_rank(const struct translation *t)
@@ -52,6 +52,34 @@ bool flows_masquerade_by(const struct flows *flows, const struct bound_subnet *b
 		    !strcmp(m->oface, bound->bridge))
 			return true;
 	return false;
+}
+
+bool flows_masquerade_some(const struct flows *flows)
+{
+	list_each (t, &flows->translations)
+		if (t->masquerade)
+			return true;
+	list_each (t, &flows->own)
+		if (t->masquerade)
+			return true;
+	return false;
+}
+
+static bool is_behind(const struct flows *flows, struct prefix subnet, const char *bridge)
+{
+	list_each (bound, &flows->bound)
+		if (!prefix_compare(bound->subnet, subnet) && !strcmp(bound->bridge, bridge))
+			return true;
+	return false;
+}
+
+const struct prefix *flows_hairpin_of(const struct flows *flows, const struct translation *t)
+{
+	list_each (subnet, &flows->hairpins)
+		if (prefix_contains(*subnet, t->to) && t->iface &&
+		    is_behind(flows, *subnet, t->iface))
+			return subnet;
+	return NULL;
 }
 
 bool grant_is_few_pairs(const struct grant *grant)
@@ -103,6 +131,7 @@ struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t
 		return family == 4 ? part : (struct flows){0};
 	keep_of_family(&part, a, flows, grants, item->to->n ? item->to->items[0].net.ip.family : 4);
 	keep_of_family(&part, a, flows, translations, item->to.family);
+	keep_of_family(&part, a, flows, own, item->to.family);
 	keep_of_family(&part, a, flows, masquerades, item->family);
 	keep_of_family(&part, a, flows, bound, item->subnet.ip.family);
 	keep_of_family(&part, a, flows, hairpins, item->ip.family);

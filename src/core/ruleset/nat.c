@@ -120,6 +120,7 @@ static void term_share(struct builder *b, struct rule *rule, struct share share)
 static void add_dnat_rule(struct builder *b, struct chain *chain, const struct translation *t)
 {
 	struct rule *rule = add_rule(b, chain, t->to.family, NULL, t->origin);
+	const uint32_t keeps = t->own ? b->hooks->accept : b->keeps;
 	struct term *dnat;
 
 	if (t->iface)
@@ -128,9 +129,9 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 	term_source(b, rule, TERM_SADDR, LOAD_SADDR, t);
 	term_match(b, rule, t->match);
 	term_share(b, rule, t->share);
-	if (b->keeps) {
+	if (keeps) { /* the forward hook does neither: it is not on the way */
 		term_count(b, rule);
-		term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
+		term_number(b, rule, TERM_CT_MARK_SET, keeps);
 	}
 	dnat = add_term(b, rule, TERM_DNAT);
 	dnat->prefix = prefix_of(t->to);
@@ -179,6 +180,36 @@ void build_dnat(struct builder *b, const struct flows *flows)
 	list_each (t, &flows->translations)
 		if (!t->from.ip.family && !is_mapped(t))
 			add_dnat_rule(b, chain, t);
+}
+
+/*
+ * To an address that only this host or only one link has, with such a source: no target could
+ * answer it. (route_localnet lets it try, but lets neighbours reach what listens on 127.0.0.1,
+ * too.)
+ */
+static void spare_unroutable(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	static const struct prefix nets[] = {
+		{{4, {127}}, 8}, {{6, {[15] = 1}}, 128}, {{6, {0xfe, 0x80}}, 10}};
+
+	for (size_t i = 0; i < COUNT_OF(nets); i++) {
+		struct rule *rule;
+
+		if (nets[i].ip.family == 6 && !flows->ipv6)
+			continue;
+		rule = add_rule(b, chain, nets[i].ip.family, NULL, NONE);
+		term_prefix(b, rule, TERM_DADDR, nets[i]);
+		add_term(b, rule, TERM_RETURN);
+	}
+}
+
+void build_own(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "output", "nat", HOOK_OUTPUT, BEFORE_DNAT);
+
+	spare_unroutable(b, chain, flows);
+	list_each (t, &flows->own)
+		add_dnat_rule(b, chain, t);
 }
 
 static void add_forwarded_set(struct builder *b, const struct flows *flows, enum way way,
@@ -290,6 +321,56 @@ static bool sees_source(struct builder *b, const struct set *targets, const stru
 	return set_has(targets, one.elements);
 }
 
+/*
+ * For what a translation led to its target; source: only from there. The verdict follows. Another
+ * port of the host may lead to the same one of the target.
+ */
+static struct rule *add_translated_rule(struct builder *b, struct chain *chain,
+					const struct translation *t, const struct prefix *source)
+{
+	struct rule *rule = add_rule(b, chain, t->to.family, NULL, t->origin);
+	struct traffic match = t->match;
+
+	add_term(b, rule, TERM_CT_STATUS_DNAT);
+	if (t->own)
+		add_term(b, rule, TERM_FIB_OWN);
+	if (source)
+		term_prefix(b, rule, TERM_SADDR, *source);
+	term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
+	if (match_has_ports(match) && t->to_port)
+		match.low = match.high = t->to_port;
+	term_match(b, rule, match);
+	if (match_single_port(t->match) || (match_has_ports(t->match) && t->to_port)) {
+		struct term *asked = add_term(b, rule, TERM_ORIGINAL_DPORT);
+
+		asked->low = t->match.low;
+		asked->high = match_single_port(t->match) ? 0 : t->match.high;
+	}
+	return rule;
+}
+
+/*
+ * Whose source the target must see, although rules that follow would masquerade it for others'
+ * sake: those of the same target, and those of its network.
+ */
+void keep_clients(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	const bool masquerades = flows_masquerade_some(flows);
+
+	list_each (t, &flows->own)
+		if (!t->masquerade && masquerades && !translation_repeats(t))
+			add_term(b, add_translated_rule(b, chain, t, NULL), TERM_SNAT_SELF);
+	list_each (t, &flows->translations) {
+		const struct prefix *home = t->keeps ? flows_hairpin_of(flows, t) : NULL;
+
+		if (home && !translation_repeats(t))
+			add_term(b,
+				 add_translated_rule(b, chain, t,
+						     t->from.ip.family ? &t->from : home),
+				 TERM_SNAT_SELF);
+	}
+}
+
 static void masquerade_family(struct builder *b, struct chain *chain, const struct flows *flows,
 			      uint8_t family)
 {
@@ -298,26 +379,17 @@ static void masquerade_family(struct builder *b, struct chain *chain, const stru
 			  .key = {address_field(family), FIELD_PROTO, FIELD_PORT}};
 	struct set targets = targets_that_see_sources(b, flows, family);
 
+	list_each (t, &flows->own)
+		if (t->masquerade && t->to.family == family && !translation_repeats(t))
+			add_term(b, add_translated_rule(b, chain, t, NULL), TERM_MASQUERADE);
 	list_each (t, &flows->translations) {
-		struct traffic match = t->match;
-		struct rule *rule;
-
 		if (!t->masquerade || t->to.family != family || is_said(flows, t) ||
 		    translation_repeats(t))
 			continue;
-		if (match_single_port(match) && !sees_source(b, &targets, t)) {
+		if (match_single_port(t->match) && !sees_source(b, &targets, t))
 			put_target(&set, b->a, t);
-			continue;
-		}
-		rule = add_rule(b, chain, family, NULL, t->origin);
-		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
-		if (match_has_ports(match) && t->to_port)
-			match.low = match.high = t->to_port;
-		term_match(b, rule, match);
-		if (match_single_port(t->match))
-			add_term(b, rule, TERM_ORIGINAL_DPORT)->low = t->match.low;
-		add_term(b, rule, TERM_MASQUERADE);
+		else
+			add_term(b, add_translated_rule(b, chain, t, NULL), TERM_MASQUERADE);
 	}
 	if (set.n) {
 		struct rule *rule = add_rule(b, chain, family, NULL, NONE);

@@ -400,6 +400,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
+	refuse_undeclared(b, chain, flows);
 	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	if (ruleset_find_chain(b->rs, "logged")) {
 		/* what nobody answers stays new: it is one connection nevertheless */
@@ -450,7 +451,8 @@ static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
-	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->audited.n;
+	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->audited.n ||
+		      flows->sealed.n;
 	enum term_kind on = closes ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
@@ -500,10 +502,14 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	if (hooks->raw_drops)
 		build_raw(&b, flows, &uncounted, grouped.n);
 	build_egress(&b, flows);
+	build_strict(&b, flows);
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
+	if (flows->own.n)
+		build_own(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
+	keep_clients(&b, post, flows);
 	masquerade_translated(&b, post, flows);
 	masquerade_hairpins(&b, post, flows);
 	keep_sources(&b, post);
