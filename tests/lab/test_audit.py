@@ -78,6 +78,7 @@ def test_the_policies_of_an_audit_allow_what_it_saw_and_nothing_else(world):
     assert text.returncode == 2 and "till -> host" in text.stdout and "to allow it" in text.stdout
     for policy in told["policies"]:
         assert json.dumps(policy) in text.stdout, "the same for people"
+    assert "egress deny would refuse something" in world.bed.harborwall("status").stdout
     # it is known after a restart
     world.daemon.end()
     assert world.bed.harborwall("audit").returncode == 1, "nobody watches"
@@ -110,6 +111,25 @@ def test_what_a_rule_of_others_opens_to_another_network_is_listed(world):
     world.change("deny", policies)
     world.assert_open([("till", DB, "tcp", 80)])
     world.assert_closed([("shop", DB, "tcp", 80), ("till", DB, "tcp", 443)])
+
+
+@every_engine
+def test_one_network_is_audited_while_another_one_is_denied(world):
+    config = file("audit", [{"selector": "db", "to": beds.PEER_IP, "port": 81}, {"selector": "db", "to": "host", "port": 7071}])
+    config["networks"]["back"]["egress"] = "deny"
+    world.bed.prober.agent("host").do("serve", tcp=[7071], udp=[], sctp=[])
+    world.bed.write(config)
+    world.daemon = world.bed.run_daemon()
+    world.daemon.wait_log("following the engine")
+    world.wait_rules(lambda text: "audited" in text)
+    world.assert_open(ASKED)
+    world.assert_open([("db", beds.PEER_IP, "tcp", 81), ("db", "172.18.104.1", "tcp", 7071)])
+    world.assert_closed([("db", beds.PEER_IP, "tcp", 80), ("db", beds.PEER_IP6, "tcp", 80), ("db", "172.18.104.1", "tcp", HOST_PORT)])
+    honest = [("db", DB, beds.PEER_IP, "udp", 53, "peer")]
+    assert not world.bed.prober.spoof([("db", SHOP, beds.PEER_IP, "tcp", 81, "peer"), *honest]), "denied as ever, whoever's address it is"
+    assert engine.wait_for(lambda: world.listed() == LISTED, 5), world.listed() ^ LISTED
+    dropped = json.loads(world.bed.harborwall("status", "--json").stdout)["dropped"]
+    assert {d["source_name"] for d in dropped} == {"db"}
 
 
 SCAN = """

@@ -141,7 +141,7 @@ TEST(what_was_translated_is_the_port_that_was_asked_for)
 TEST(what_the_file_allows_or_no_longer_audits_is_forgotten)
 {
 	struct audit audit = {0};
-	struct file f, more, denied;
+	struct file f, more, network, denied;
 
 	load(&f, "audit", "");
 	load(&more, "audit",
@@ -157,11 +157,18 @@ TEST(what_the_file_allows_or_no_longer_audits_is_forgotten)
 			    "{\"container_name\": \"shop\", \"to\": \"db\", \"port\": 80, "
 			    "\"comment\": \"seen 1 time\"}");
 	assert_true(audit.networks.n == 1 && audit.networks.items[0].since == 1);
-	audit_follow(&audit, &denied.config, &denied.resolution, 3);
+	/* who has no name is allowed by the policy that is proposed for him: of his network */
+	note(&audit, &more, LOGGED_AUDIT, "10.1.0.77", "192.0.2.1", 80);
+	assert_int_equal(audit.sources.n, 2);
+	load(&network, "audit", policies(&more, &audit));
+	audit_follow(&audit, &network.config, &network.resolution, 3);
+	assert_true(audit_is_empty(&audit) && audit.networks.n == 1);
+	audit_follow(&audit, &denied.config, &denied.resolution, 4);
 	assert_true(audit_is_empty(&audit) && !audit.networks.n);
 	audit_release(&audit);
 	arena_release(&f.a);
 	arena_release(&more.a);
+	arena_release(&network.a);
 	arena_release(&denied.a);
 }
 
@@ -198,7 +205,7 @@ TEST(as_text_it_is_the_same_and_a_text_that_is_cut_off_is_no_harm)
 		audit_load(&part, arena_strndup(&f.a, buf_text(&saved), len));
 		audit_release(&part);
 	}
-	assert_false(audit_load(&read, "harborwall-audit 1 0 0\nflow 9 - 6 80 1 1 1\n"));
+	assert_false(audit_load(&read, "harborwall-audit 1 0 0 0\nflow 9 - 6 80 1 1 1\n"));
 	assert_false(audit_load(&read, "something else\n"));
 	audit_release(&audit);
 	audit_release(&read);

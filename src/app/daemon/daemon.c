@@ -489,6 +489,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .report = {.fights = &d->fights,
 					.counts = &d->counts,
 					.journal = &d->logbook.journal,
+					.audit = &d->auditor.audit,
 					.trouble = "",
 					.takes = ""},
 			     .triggers = TRIGGERS_INIT,

@@ -78,9 +78,7 @@ static void print_flows(struct buf *out, struct arena *a, const struct audit *au
 				 times(a, source->left_out));
 	}
 	if (audit->borrowed)
-		buf_line(out,
-			 "  from addresses that are not at home where they come from: no policy "
-			 "allows that  %s",
+		buf_line(out, "  from addresses that no policy can name (borrowed, link-local)  %s",
 			 times(a, audit->borrowed));
 }
 

@@ -180,6 +180,10 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	print_fights(out, r);
 	if (g)
 		drops_print(out, r->journal, &g->config);
+	if (r->audit->networks.n)
+		buf_line(out, "audit: %s (harborwall audit)",
+			 audit_is_empty(r->audit) ? "nothing would be refused"
+						  : "egress deny would refuse something");
 	print_findings(out, &r->findings);
 	if (g)
 		print_warnings(out, g);

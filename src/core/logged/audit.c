@@ -285,20 +285,12 @@ void audit_follow(struct audit *audit, const struct config *config,
 	*audit = (struct audit){.digest = config->digest,
 				.changed = config->audits || before.networks.n};
 	follow_networks(audit, &before, config, now);
-	if (audit->networks.n) {
-		audit->borrowed = before.borrowed;
-		audit->incomplete = before.incomplete;
-	}
 	list_each (source, &before.sources) {
-		struct audit_source *kept;
-
 		if (!is_source(config, source->ip))
 			continue;
-		kept = source_at(audit, source->ip);
-		/* there may be room for them now */
 		list_each (flow, &source->flows)
 			if (!is_allowed(config, resolution, source->ip, flow))
-				*list_add(&audit->a, &kept->flows) = *flow;
+				*list_add(&audit->a, &source_at(audit, source->ip)->flows) = *flow;
 	}
 	audit_release(&before);
 }
@@ -315,7 +307,8 @@ static const char head[] = "harborwall-audit 1";
 
 void audit_save(struct buf *out, const struct audit *audit)
 {
-	buf_printf(out, "%s %" PRIu64 " %d\n", head, audit->borrowed, audit->incomplete);
+	buf_printf(out, "%s %016" PRIx64 " %" PRIu64 " %d\n", head, audit->digest, audit->borrowed,
+		   audit->incomplete);
 	list_each (network, &audit->networks)
 		buf_printf(out, "network %" PRId64 " %" PRId64 " %s\n", (int64_t)network->since,
 			   (int64_t)network->last, network->key);
@@ -390,12 +383,13 @@ bool audit_load(struct audit *audit, const char *text)
 
 		if (!begun) {
 			if (strncmp(line, head, sizeof(head) - 1) != 0 ||
-			    sscanf(line + sizeof(head) - 1, "%" SCNu64 " %d", &audit->borrowed,
-				   &incomplete) != 2)
+			    sscanf(line + sizeof(head) - 1, "%" SCNx64 " %" SCNu64 " %d",
+				   &audit->digest, &audit->borrowed, &incomplete) != 3)
 				return false;
 			audit->incomplete = incomplete;
 			begun = true;
 		} else if (!load_line(audit, &source, line)) {
+			audit->digest = 0; /* compare what there is with any file */
 			return false;
 		}
 		text += len + (text[len] == '\n');

@@ -74,8 +74,8 @@ struct audit {
 void audit_note(struct audit *audit, const struct config *config, const struct logged *logged,
 		time_t now);
 /*
- * After a change of the file: forgets what is not audited any more, and what a policy allows now.
- * Networks that are audited from now on begin.
+ * After a change of the file: forgets what is not audited any more, what a policy allows now, and
+ * all that is only a number. Networks that are audited from now on begin.
  */
 void audit_follow(struct audit *audit, const struct config *config,
 		  const struct resolution *resolution, time_t now);
