@@ -103,7 +103,7 @@ def test_who_lets_a_packet_through_that_the_file_does_not_is_named(host):
     assert heard(host)  # up to Docker 26 the answers are dropped
     code, told = test(host)
     assert (code, [t["test"] for t in told if not t["holds"]]) == (2, [3]), told
-    assert "db (172.18.121.2) -> web (172.18.120.2) icmp should be closed, and the kernel lets it through: it would leave by" in told[3]["why"]
+    assert "db (172.18.121.2) -> web (172.18.120.2) icmp/echo-request should be closed, and the kernel lets it through: it would leave by" in told[3]["why"]
 
 
 def test_a_host_that_is_not_as_the_file_says_fails(host):
