@@ -243,6 +243,7 @@ static void add_sets(struct sample *s)
 
 /* 2001:db8::1, then numbers of all kinds. */
 #define IP6	 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"
+#define MAC	 "\x02\x42\xac\x12\x67\x02\0\0"
 #define NET6	 "\xfd\x00\x12\x34\0\0\0\0\0\0\0\0\0\0\0\0"
 #define NET6_END "\xfd\x00\x12\x34\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
@@ -267,6 +268,21 @@ static void add_sets_of_ipv6(struct sample *s)
 	memcpy(set->data, (enum field[]){FIELD_IP6, FIELD_PORT}, 2 * sizeof(enum field));
 	set->n_data = 2;
 	fill(s, set, "eth0\0\0\0\0\0\0\0\0\0\0\0\0\x06\0\0\0\0\x50\0\0" IP6 "\x43\x21\0");
+	set_finish(set, &s->a);
+}
+
+static void add_sets_of_senders(struct sample *s)
+{
+	struct set *set =
+		set_of(s, "senders", 3, (enum field[]){FIELD_IFNAME, FIELD_ETHER, FIELD_IP4});
+
+	fill(s, set, "br-0123456789ab\0" MAC "\x0a\x01\x02\x03");
+	set_finish(set, &s->a);
+	set = set_of(s, "senders6", 3, (enum field[]){FIELD_IFNAME, FIELD_ETHER, FIELD_IP6});
+	fill(s, set, "br-0123456789ab\0" MAC IP6);
+	set_finish(set, &s->a);
+	set = set_of(s, "stations", 2, (enum field[]){FIELD_IFNAME, FIELD_ETHER});
+	fill(s, set, "br-0123456789ab\0" MAC);
 	set_finish(set, &s->a);
 }
 
@@ -386,6 +402,21 @@ static void add_lookups(struct sample *s, struct chain *c)
 			  .n_loads = 4,
 			  .loads = {LOAD_IIFNAME, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT}});
 	add(s, c, 6, (struct term){.kind = TERM_LOOKUP, .name = "nets6", .n_loads = 1});
+	add(s, c, 4,
+	    (struct term){.kind = TERM_LOOKUP,
+			  .name = "senders",
+			  .n_loads = 3,
+			  .loads = {LOAD_IIFNAME, LOAD_ETHER_SADDR, LOAD_SADDR}});
+	add(s, c, 6,
+	    (struct term){.kind = TERM_LOOKUP,
+			  .name = "senders6",
+			  .n_loads = 3,
+			  .loads = {LOAD_IIFNAME, LOAD_ETHER_SADDR, LOAD_SADDR}});
+	add(s, c, 6,
+	    (struct term){.kind = TERM_LOOKUP_NOT,
+			  .name = "stations",
+			  .n_loads = 2,
+			  .loads = {LOAD_IIFNAME, LOAD_ETHER_SADDR}});
 	add(s, c, 0,
 	    (struct term){.kind = TERM_VMAP, .name = "where", .n_loads = 1, .loads = {LOAD_PROTO}});
 }
@@ -412,6 +443,7 @@ static void add_translations(struct sample *s, struct chain *pre, struct chain *
 	struct prefix to = {ip_v4(0xac126702), 32};
 
 	add(s, pre, 4, (struct term){.kind = TERM_FIB_LOCAL});
+	add(s, post, 4, (struct term){.kind = TERM_FIB_OWN});
 	add(s, pre, 4, (struct term){.kind = TERM_FIB_FOREIGN});
 	add(s, pre, 4, (struct term){.kind = TERM_DNAT, .prefix = to});
 	add_behind(s, add(s, pre, 4, (struct term){.kind = TERM_PROTO, .number = IPPROTO_TCP}),
@@ -425,6 +457,7 @@ static void add_translations(struct sample *s, struct chain *pre, struct chain *
 		fail("no address");
 	to.len = 128;
 	add(s, pre, 6, (struct term){.kind = TERM_FIB_LOCAL});
+	add(s, post, 6, (struct term){.kind = TERM_FIB_OWN});
 	add(s, pre, 6, (struct term){.kind = TERM_FIB_FOREIGN});
 	add(s, pre, 6, (struct term){.kind = TERM_DNAT, .prefix = to});
 	add_behind(s, add(s, pre, 6, (struct term){.kind = TERM_PROTO, .number = IPPROTO_TCP}),
@@ -449,6 +482,7 @@ static void show_terms(void)
 	last = chain_of(&s, "last", NULL, 0, 0);
 	add_sets(&s);
 	add_sets_of_ipv6(&s);
+	add_sets_of_senders(&s);
 	add_verdicts(&s);
 	add_deeds(&s, last);
 	last->rules.n = 3; /* it can't jump to itself */

@@ -235,7 +235,7 @@ class Engine:
                            "Aliases": None, "NetworkID": end["network"], "EndpointID": "e" * 64,
                            "Gateway": gateway, "IPAddress": end["ip"], "IPPrefixLen": 24,
                            "IPv6Gateway": gateway6, "GlobalIPv6Address": end["ip6"], "GlobalIPv6PrefixLen": 64 if end["ip6"] else 0,
-                           "DriverOpts": end["opts"] or None}
+                           "MacAddress": end["config"].get("MacAddress", "") if c["running"] else "", "DriverOpts": end["opts"] or None}
         return found
 
     def whole_ends(self, c):
@@ -245,8 +245,7 @@ class Engine:
             config = c["ends"][name]["config"]
             aliases = [*(config.get("Aliases") or []), *([c["id"][:12]] if self.api < "1.45" else [])]
             end.update({"Aliases": aliases or None, "Links": config.get("Links"), "GwPriority": config.get("GwPriority", 0),
-                        "IPAMConfig": {**(config.get("IPAMConfig") or {}), **(end["IPAMConfig"] or {})} or None,
-                        "MacAddress": config.get("MacAddress", "") if c["running"] else ""})
+                        "IPAMConfig": {**(config.get("IPAMConfig") or {}), **(end["IPAMConfig"] or {})} or None})
         return found
 
     def inspect_container(self, ident):

@@ -72,7 +72,7 @@ def test_a_container_without_rules_is_an_error_that_names_those_that_have_some(t
     assert 'no rules into container "nobody", only in: ' in done.stderr and "vpn" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families"])
+@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families", "host_as_source", "types_of_icmp"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
 def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):

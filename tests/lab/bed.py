@@ -116,7 +116,7 @@ class Bed:
             asked[name] = [ip for ip in everything if ip not in networks.values()] + [host]
             if self.config and any(n.get("egress") for n in self.config["networks"].values()):
                 asked[name].append(world.outside[PEER][0])
-        asked["host"] = everything
+        asked["host"] = everything + [host]
         asked[PEER] = everything + [host]
         for name, (_, _, _, ip) in world.clients.items():
             asked[name] = [ip]

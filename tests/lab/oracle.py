@@ -136,6 +136,7 @@ class Policy:
         self.waits = self.subject == []  # of whatever kind it is
         self.subject = self.subject or []
         self.source = config.resolve(policy["from"]) if "from" in policy else None
+        self.own = policy.get("nat") == "dnat" and "host" in as_list(policy.get("from"))  # also what the host itself begins
         self.to = [p for name in as_list(policy.get("to")) if name != "host" for p in config.resolve(name)]
         # what it says the subject may begin: addresses outside are those of no network of the file, "any" all of them
         self.begins = [p for name in as_list(policy.get("to")) if name not in ("any", "host") for p in config.resolve(name)] \
@@ -191,7 +192,7 @@ class Oracle:
 
     def translations(self):
         found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.targets(self.world.family)
-                 and (p.source is None or p.source) and not p.waits]
+                 and (p.source is None or p.source or p.own) and not p.waits]
         return [(p, place) for p, place in found if place is None or self.world.enterable]
 
     def leaves_as(self, iface, own, source, ip, proto, port):
@@ -301,6 +302,8 @@ class Oracle:
         return self.arrive(target, None, min(sources), sources, proto, port) if sources else None
 
     def from_host(self, ip, proto, port):
+        if ip in self.world.host_addresses():
+            return self.own_dnat(ip, proto, port)
         target, network = self.world.owner(ip)
         if not target:
             return None
@@ -331,6 +334,19 @@ class Oracle:
                     continue
                 seen = self.world.networks[network][1] if policy.masquerade is True else self.comes_in_as(network, source, ip, proto, to_port)
                 found.append(self.arrive(target, None, seen, {seen}, proto, to_port))
+            return one_of(found)
+        return None
+
+    def own_dnat(self, asked, proto, port):
+        """What the host itself begins to one of its addresses."""
+        for policy, _ in self.translations():
+            if not policy.own or not policy.speaks(proto, port):
+                continue
+            to_port, found = policy.raw.get("to_port") or port, []
+            for target, network in self.running_targets(policy):
+                ip, gateway = self.world.containers[target][network], self.world.networks[network][1]
+                seen = {gateway} if policy.masquerade is True else {asked, self.comes_in_as(network, asked, ip, proto, to_port)}
+                found.append(self.arrive(target, None, min(seen), seen, proto, to_port))
             return one_of(found)
         return None
 

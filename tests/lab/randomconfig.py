@@ -211,8 +211,12 @@ def plain_policy(r, config):
                   **({"to_port": 80} if r.random() < 0.3 else {})}
         if kind < 0.85:
             policy |= {"iface": "ext0", **({"masquerade": True} if r.random() < 0.2 else {})}
+            if r.random() < 0.3:  # the host's own connections, alone or too
+                policy |= r.choice([{"from": "host"}, {"from": ["host", "any"]}])
+                if policy["from"] == "host":
+                    del policy["iface"]
         elif kind < 0.97:
             policy |= {"iface": "wg0", "name": "vpn"}
-        if r.random() < 0.15 and "name" not in policy:
+        if r.random() < 0.15 and "name" not in policy and "from" not in policy:
             policy["from"] = r.choice(["192.0.2.0/24", "198.51.100.0/24"]) if "iface" in policy else "any"
     return policy

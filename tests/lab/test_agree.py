@@ -52,6 +52,13 @@ def is_denied(config, ip):
     return any(n.get("egress") == "deny" and ipaddress.ip_address(ip) in subnet for n in config["networks"].values() for subnet in oracle.subnets(n))
 
 
+def asked_by_itself(config, world):
+    """The same of what the host itself begins."""
+    six = any("subnet6" in n for n in config["networks"].values())
+    own = [p for p in config["policies"] if p.get("nat") == "dnat" and "host" in oracle.as_list(p.get("from"))]
+    return not six and own and set(targets(own)) <= set(world.containers)
+
+
 def as_tests(config, got, world):
     """Of one family. A container with several addresses is asked by none of them: the kernel chooses. By what is left to
     others no policy counts, and nothing of theirs is predicted: what containers send out is asked where no rule of others
@@ -66,6 +73,8 @@ def as_tests(config, got, world):
         test = {"to": ip, "port": port, "proto": proto, "expect": "open" if answer else "closed"}
         if ip == host and source == beds.PEER and asked_by_interface(config, world) and not world.stops:
             yield {**test, "from": beds.HOST_IFACE, "to": "host"}
+        elif ip == host and source == "host" and asked_by_itself(config, world):
+            yield {**test, "from": "host", "to": "host"}
         elif source in sources and ip != host and (declared(config, ip) or ip == peer and is_denied(config, sources[source])):
             yield {**test, "from": sources[source]}
 

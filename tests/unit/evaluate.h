@@ -54,6 +54,7 @@ static inline uint32_t probe_key(uint8_t *key, const struct term *t, const struc
 			break;
 		case LOAD_IIFNAME:
 		case LOAD_OIFNAME:
+		case LOAD_ETHER_SADDR:
 			abort();
 		}
 		len += field;

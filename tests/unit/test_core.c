@@ -7,6 +7,7 @@
 #include "core/foreign/handoff.h"
 #include "core/nft/nft.h"
 #include "core/plan/plan.h"
+#include "core/ports/ports.h"
 #include "core/resolve/resolve.h"
 #include "unit/test.h"
 
@@ -122,6 +123,37 @@ TEST(what_an_answer_says_and_nobody_asks_for_hides_nothing)
 	assert_true(net && net->managed);
 	assert_int_equal(net->ip.family, 0); /* it is no address, not one that is cut short */
 	assert_string_equal(ip_format(net->gateway).s, "10.0.0.1");
+}
+
+TEST(the_list_tells_the_mac_address_of_what_runs)
+{
+	static const char text[] = "[{\"Id\": \"1\", \"Names\": [\"/web\"], \"State\": \"running\","
+				   " \"NetworkSettings\": {\"Networks\": {\"a\": {\"MacAddress\": "
+				   "\"02:42:aC:12:67:02\"},"
+				   " \"b\": {\"MacAddress\": \"\"}}}}]";
+	static const char *const none[] = {"02:42:ac:12:67",	"02:42:ac:12:67:02:03",
+					   "02-42-ac-12-67-02", "02:42:ac:12:67:0g",
+					   "03:42:ac:12:67:02", "00:00:00:00:00:00"};
+	static const struct mac expected = {{2, 0x42, 0xac, 0x12, 0x67, 2}};
+	AUTO_RELEASE struct arena a = {0};
+	struct engine e = {.up = true};
+	struct error err = {0};
+	struct engine_endpoint *end;
+	struct mac mac;
+	uint64_t digest;
+
+	assert_true(engine_decode_containers(&e, &a, text, sizeof(text) - 1, &err));
+	end = engine_find_endpoint(engine_find_container(&e, "web"), "a");
+	assert_true(mac_parse(&mac, end->mac));
+	assert_memory_equal(&mac, &expected, sizeof(mac));
+	assert_false(
+		mac_parse(&mac, engine_find_endpoint(engine_find_container(&e, "web"), "b")->mac));
+	for (size_t i = 0; i < COUNT_OF(none); i++)
+		assert_false(mac_parse(&mac, none[i]));
+	/* a container with another one is compared again */
+	digest = engine_digest(&e);
+	end->mac = "02:42:ac:12:67:03";
+	assert_int_not_equal(engine_digest(&e), digest);
 }
 
 TEST(a_refusal_is_quoted_on_one_line)
@@ -555,6 +587,7 @@ int main(void)
 		cmocka_unit_test(a_mark_that_inspect_tells_makes_no_other_engine),
 		cmocka_unit_test(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path),
 		cmocka_unit_test(what_an_answer_says_and_nobody_asks_for_hides_nothing),
+		cmocka_unit_test(the_list_tells_the_mac_address_of_what_runs),
 		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),

@@ -10,6 +10,7 @@
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/netlink/ports.h"
 #include "edge/netlink/route.h"
 
 /* What a step works on. */
@@ -124,6 +125,36 @@ static bool remove_handoff(const struct work *k, struct error *err)
 	return handoff_remove(k->ns, k->step->handoff, err);
 }
 
+static bool change_port(const struct work *k, const struct port_change *c, struct error *err)
+{
+	const struct bridge_ports *ports = k->step->ports;
+
+	switch (c->kind) {
+	case PORT_FLAGS:
+		return ports_set_flags(k->ns, &c->port, err);
+	case PORT_ENTRY:
+		return ports_set_entry(k->ns, &c->entry, c->sign == '+', err);
+	case PORT_PROXY:
+		return ports_set_proxy(k->ns, ports->index, c->proxy, c->sign == '+', err);
+	case PORT_SWITCH:
+		return ports_set_switch(k->ns, ports->bridge, c->which, c->value, err);
+	}
+	return true;
+}
+
+/* One that is refused does not stop the others; the first error is returned. */
+static bool change_ports(const struct work *k, struct error *err)
+{
+	bool ok = true;
+
+	list_each (change, &k->step->port_changes) {
+		struct error refused = {0};
+
+		ok = change_port(k, change, ok ? err : &refused) && ok;
+	}
+	return ok;
+}
+
 static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_CREATE_NETWORK] = create_network,	    [STEP_DISCONNECT] = disconnect_container,
 	[STEP_CONNECT] = connect_container,	    [STEP_FORWARDING] = set_forwarding,
@@ -132,7 +163,7 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_HANDOFF] = remove_handoff,	    [STEP_REMOVE_ROUTES] = remove_routes,
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
-	[STEP_FORWARDING6] = set_forwarding,
+	[STEP_FORWARDING6] = set_forwarding,	    [STEP_PORTS] = change_ports,
 };
 
 void pass_take(struct pass *p, struct world *w, uint32_t i)
@@ -147,7 +178,9 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 	w->engine.valid &= step->have_space != NONE;
 	if (step->have_space != NONE) {
 		work.ns = p->view.places.items[step->have_space].ns;
-		p->view.places.items[step->have_space].memory->valid = false;
+		/* what is remembered of the host has no ports */
+		if (step->kind != STEP_PORTS)
+			p->view.places.items[step->have_space].memory->valid = false;
 	}
 	if (outcome->kind == OUTCOME_FAILED) {
 		p->n_failed++; /* none of its steps was begun */
@@ -221,6 +254,7 @@ void pass_end(struct pass *p, struct world *w)
 {
 	if (p->unchanged)
 		return;
+	port_watch_expect(&w->ports, &p->plan.ports);
 	moves_settle(p, w);
 	timing_stop("apply", p->started);
 	if (!w->memory.valid)

@@ -7,9 +7,11 @@
 #include "app/pass/known.h"
 #include "app/pass/observe.h"
 #include "base/hash.h"
+#include "core/compile/nodes.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/firewall/walls.h"
+#include "edge/netlink/ports.h"
 #include "edge/netlink/routing.h"
 
 #include <errno.h>
@@ -229,9 +231,31 @@ static void read_space(struct known *k, const struct world *w, const struct engi
 	rest(k, err.code);
 }
 
+/* It runs at a strict network, where one port of the bridge is its own. */
+static bool is_resident(const struct state *want, const struct engine_container *c)
+{
+	list_each (strict, &want->strict)
+		list_each (r, &strict->residents)
+			if (!strcmp(r->container, c->name))
+				return true;
+	return false;
+}
+
+static void find_number(struct space *space, const struct world *w, const struct ns *ns,
+			struct error *err)
+{
+	int32_t nsid;
+
+	if (!ports_find_nsid(&nsid, &w->host, ns, err))
+		return;
+	space->has_nsid = nsid != NO_NSID;
+	space->nsid = nsid;
+}
+
 /* A container that can't be read is a finding of its own, not a failed pass. */
 static void observe_container(struct view *view, struct arena *a, struct world *w,
-			      const struct engine_container *c, const struct space *want)
+			      const struct engine_container *c, const struct space *want,
+			      bool resident)
 {
 	struct space *space = list_add(a, &view->seen.have.spaces);
 	struct place *place = list_add(a, &view->places);
@@ -258,6 +282,8 @@ static void observe_container(struct view *view, struct arena *a, struct world *
 		*space = k->memory.space;
 		space->obstacle = k->memory.obstacle;
 		space->pid = k->container.pid;
+		if (resident)
+			find_number(space, w, &k->ns, &err);
 	}
 	space->container = c->name;
 	space->container_id = c->id;
@@ -303,6 +329,42 @@ bool observe_routings(struct view *view, struct arena *a, const struct world *w)
 	return view->routings != before;
 }
 
+/* --- the ports that lead to them --- */
+
+static void add_bridge(name_list *bridges, struct arena *a, const char *name)
+{
+	list_each (known, bridges)
+		if (!strcmp(*known, name))
+			return;
+	*list_add(a, bridges) = name;
+}
+
+bool observe_ports(struct view *view, struct arena *a, struct world *w, const struct config *config,
+		   struct error *err)
+{
+	name_list bridges = {0};
+
+	if (!w->looked_for_ports && !ports_find_marked(&bridges, a, &w->host, err))
+		return false;
+	w->looked_for_ports = !bridges.n;
+	list_each (n, &config->networks) {
+		const char *bridge =
+			n->isolation == ISOLATION_STRICT ? network_bridge(n, &view->engine) : NULL;
+
+		if (bridge)
+			add_bridge(&bridges, a, bridge);
+		w->looked_for_ports &= !bridge;
+	}
+	world_watch_ports(w, bridges.n); /* before reading: changes from now on are heard */
+	list_each (bridge, &bridges) {
+		struct bridge_ports *ports = list_add(a, &view->seen.have.ports);
+
+		if (!ports_read(ports, a, &w->host, *bridge, err))
+			return false;
+	}
+	return true;
+}
+
 bool observe_containers(struct view *view, struct arena *a, struct world *w,
 			const struct state *want, struct error *err)
 {
@@ -312,13 +374,16 @@ bool observe_containers(struct view *view, struct arena *a, struct world *w,
 		return false;
 	list_each (c, &view->engine.containers) {
 		uint32_t i;
+		bool resident;
 
 		if (!c->running || engine_shares_namespace(c))
 			continue;
 		i = state_find_space(want, c->name);
-		if (!w->looked_everywhere || has_static_address(c) || i != NONE ||
+		resident = want->strict.n && is_resident(want, c);
+		if (!w->looked_everywhere || has_static_address(c) || i != NONE || resident ||
 		    was_visited(view, w, c))
-			observe_container(view, a, w, c, i == NONE ? NULL : &want->spaces.items[i]);
+			observe_container(view, a, w, c, i == NONE ? NULL : &want->spaces.items[i],
+					  resident);
 	}
 	/* without an engine there was nothing to look for */
 	w->looked_everywhere |= view->engine.up;

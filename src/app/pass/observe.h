@@ -32,6 +32,12 @@ MUST_CHECK bool observe_host(struct view *view, struct arena *a, struct world *w
 MUST_CHECK bool observe_ipv6(struct view *view, struct arena *a, const struct world *w,
 			     struct error *err);
 /*
+ * The ports of strict networks' bridges, and of those that were strict before. What the file does
+ * not want is looked for in the first pass, and until nothing of it is left.
+ */
+MUST_CHECK bool observe_ports(struct view *view, struct arena *a, struct world *w,
+			      const struct config *config, struct error *err);
+/*
  * Gives compile() what is known about containers' own routes and rules. True: it has changed since
  * the last call.
  */

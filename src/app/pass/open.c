@@ -6,6 +6,7 @@
 #include "app/pass/written.h"
 #include "base/hash.h"
 #include "edge/firewall/iptables.h"
+#include "edge/netlink/ports.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -48,11 +49,34 @@ void world_listen_to(struct world *w, const struct ns *ns)
 	}
 }
 
+/* The kernel announces flags and entries, and not switches and addresses that it answers for. */
+enum { PORTS_POLL_MS = 80 };
+
+void world_watch_ports(struct world *w, bool on)
+{
+	const struct itimerspec often = {.it_value.tv_nsec = PORTS_POLL_MS * 1000000L,
+					 .it_interval.tv_nsec = PORTS_POLL_MS * 1000000L};
+
+	if (on == (w->host.ports != NULL))
+		return;
+	ns_watch_ports(&w->host, on ? &w->ports : NULL);
+	timerfd_settime(w->ports_timer, 0, on ? &often : &(struct itimerspec){0}, NULL);
+}
+
+static bool world_ports_changed(struct world *w)
+{
+	uint64_t times;
+
+	return read(w->ports_timer, &times, sizeof(times)) == sizeof(times) &&
+	       ports_differ(&w->ports.expected, &w->host);
+}
+
 bool world_heard_changes(struct world *w)
 {
 	bool host = ns_heard_changes(&w->host), legacy = world_legacy_changed(w);
+	bool ports = world_ports_changed(w);
 
-	return known_heard_changes(w) || host || legacy;
+	return known_heard_changes(w) || host || legacy || ports;
 }
 
 bool world_open(struct world *w, const struct options *options, struct error *err)
@@ -64,12 +88,14 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 			    .events = -1,
 			    .legacy = -1,
 			    .legacy6 = -1,
-			    .legacy_timer = -1};
+			    .legacy_timer = -1,
+			    .ports_timer = -1};
 	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy(4);
 	w->legacy6 = iptables_open_legacy(6);
 	w->legacy_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	w->ports_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->docker = docker_new(&docker, err);
 	w->events = epoll_create1(EPOLL_CLOEXEC);
 	if (w->events < 0)
@@ -79,6 +105,8 @@ bool world_open(struct world *w, const struct options *options, struct error *er
 	world_listen_to(w, &w->host);
 	epoll_ctl(w->events, EPOLL_CTL_ADD, w->legacy_timer,
 		  &(struct epoll_event){.events = EPOLLIN});
+	epoll_ctl(w->events, EPOLL_CTL_ADD, w->ports_timer,
+		  &(struct epoll_event){.events = EPOLLIN});
 	return true;
 }
 
@@ -87,6 +115,7 @@ void world_close(struct world *w)
 	known_forget_all(w);
 	arena_release(&w->memory.arena);
 	arena_release(&w->debt.arena);
+	port_watch_release(&w->ports);
 	written_release(w);
 	arena_release(&w->converged.arena);
 	arena_release(&w->engine.arena);
@@ -95,11 +124,16 @@ void world_close(struct world *w)
 	ns_close(&w->host);
 	close_at_exit_of_scope(&w->events);
 	close_at_exit_of_scope(&w->legacy_timer);
+	close_at_exit_of_scope(&w->ports_timer);
 	close_at_exit_of_scope(&w->legacy);
 	close_at_exit_of_scope(&w->legacy6);
 	docker_free(w->docker);
-	*w = (struct world){
-		.host = NS_INIT, .events = -1, .legacy = -1, .legacy6 = -1, .legacy_timer = -1};
+	*w = (struct world){.host = NS_INIT,
+			    .events = -1,
+			    .legacy = -1,
+			    .legacy6 = -1,
+			    .legacy_timer = -1,
+			    .ports_timer = -1};
 }
 
 /* --- containers that ended just now --- */

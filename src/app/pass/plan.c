@@ -165,7 +165,8 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 
 	*p = (struct pass){0};
 	if (!observe_host(&p->view, &p->arena, w, err) ||
-	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)))
+	    (g->config.has_ipv6 && !observe_ipv6(&p->view, &p->arena, w, err)) ||
+	    !observe_ports(&p->view, &p->arena, w, &g->config, err))
 		return false;
 	note_ended(&p->view.engine, w, &g->resolution.shared);
 	timing_stop("observe_host", start);

@@ -19,6 +19,8 @@ static uint64_t host_digest(uint64_t hash, const struct observed *seen)
 					       (uint64_t)h->bits << 3 | (uint64_t)h->behind << 2 |
 					       (uint64_t)h->in_place << 1 | h->present);
 	}
+	list_each (ports, &seen->have.ports)
+		hash = ports_digest(hash, ports);
 	list_each (p, &seen->host_prefixes) {
 		hash = hash_more(hash, &p->prefix, sizeof(p->prefix));
 		hash = hash_more(hash, p->device, strlen(p->device));

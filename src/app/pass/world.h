@@ -150,7 +150,11 @@ struct world {
 	uint64_t legacy_hash;	   /* of its filter when it was last read, in both families */
 	struct known_entry *known; /* sorted by id */
 	uint32_t n_known, cap_known;
-	struct debt debt;	/* of the host */
+	struct debt debt; /* of the host */
+	/* What the last pass wanted of the ports of bridges; a timer looks at some of it. */
+	struct port_watch ports;
+	int ports_timer;
+	bool looked_for_ports;	/* no bridge bears our mark, when this was looked for last */
 	bool looked_everywhere; /* every running container was searched for leftovers once */
 };
 
@@ -158,6 +162,8 @@ struct world {
 void world_listen_to(struct world *w, const struct ns *ns);
 /* Of what nobody reports, to be compared with a later one; 0: can't be told. */
 uint64_t world_legacy_hash(const struct world *w);
+/* Listens to changes of the ports of strict networks, or not any more. */
+void world_watch_ports(struct world *w, bool on);
 /* Reads the events. True: somebody else changed something that we manage. */
 bool world_heard_changes(struct world *w);
 /* The engine says that this container ended, or started again; NULL: nothing is known any more. */

@@ -109,6 +109,8 @@ static bool keeps_closed(const struct pass *p, const struct step *step)
 {
 	const struct flows *host = p->want.spaces.n ? p->want.spaces.items[0].flows : NULL;
 
+	if (step->kind == STEP_PORTS)
+		return true;
 	return step->have_space == 0 && host && host->closed.n && step_is_rules(step);
 }
 

@@ -33,7 +33,7 @@ static void keep_findings(struct report *r, const struct findings *findings)
 }
 
 const char *const drift_objects[N_DRIFT_OBJECTS] = {"network", "connection", "forwarding", "policy",
-						    "route",   "firewall",   "hand-off"};
+						    "route",   "firewall",   "hand-off",   "ports"};
 
 const int64_t duration_bounds_us[N_DURATIONS] = {
 	1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000};

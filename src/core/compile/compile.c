@@ -11,6 +11,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/iptables/program.h"
+#include "core/ports/ports.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,8 +59,9 @@ static void find_networks(struct compiler *c)
 			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
 		c->apart[i] =
-			e ? e->apart
-			  : c->bridges[i] && options_keep_apart(n->options.items, n->options.n);
+			(e ? e->apart
+			   : c->bridges[i] && options_keep_apart(n->options.items, n->options.n)) ||
+			(c->bridges[i] && n->isolation == ISOLATION_STRICT);
 	}
 }
 
@@ -67,19 +69,32 @@ static void find_networks(struct compiler *c)
 	finding_add((c)->findings, (c)->a, kind, NONE,                                             \
 		    path_of_declared((c)->a, "networks", (n)->key), __VA_ARGS__)
 
+static const char *driver_of(const struct compiler *c, const struct network *n)
+{
+	const struct engine_network *e = engine_find_network(c->engine, n->name);
+
+	return e ? e->driver : n->driver;
+}
+
 /* Warns where a standing network differs from what the file suggests. */
 static void compile_networks(struct compiler *c)
 {
 	for (uint32_t i = 0; i < c->config->networks.n; i++) {
 		const struct network *n = &c->config->networks.items[i];
 
-		if (c->beside[i] && driver_is_bridge(n->driver))
+		if (!c->bridges[i] && n->isolation == ISOLATION_STRICT)
+			network_finding(c, FINDING_CONFLICT, n,
+					"\"strict\" takes a network of the driver bridge, and the "
+					"Docker network \"%s\" has driver %s; remove it, and the "
+					"network is made anew, or write isolation \"docker\"",
+					n->name, driver_of(c, n));
+		else if (c->beside[i] && driver_is_bridge(n->driver))
 			network_finding(
 				c, FINDING_WARNING, n,
 				"the Docker network \"%s\" has driver %s: its packets do not "
 				"pass this host, and nothing here closes or opens it",
 				n->name, c->beside[i]);
-		if (c->apart[i] && c->facts->bridges_unfiltered)
+		if (c->apart[i] && n->isolation != ISOLATION_STRICT && c->facts->bridges_unfiltered)
 			network_finding(c, FINDING_WARNING, n,
 					"its containers reach each other although it has "
 					"enable_icc=false: what stays within a bridge passes no "
@@ -264,6 +279,59 @@ static void compile_denied(struct compiler *c)
 	}
 }
 
+static void add_sender(struct compiler *c, struct sealed *sealed, const struct mac *mac,
+		       struct ip ip)
+{
+	struct sender *sender;
+
+	if (!ip.family)
+		return;
+	sender = list_add(c->a, &sealed->senders);
+	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
+	sender->ip = ip;
+}
+
+/* Of containers that run: the engine says no MAC address of others. */
+static void add_senders(struct compiler *c, struct sealed *sealed, const char *network)
+{
+	list_each (container, &c->engine->containers) {
+		const struct engine_endpoint *e =
+			container->running ? engine_find_endpoint(container, network) : NULL;
+		struct mac mac;
+
+		if (!e)
+			continue;
+		list_each (published, &container->published)
+			*list_add(c->a, &sealed->published) =
+				(struct published){published->port, published->proto};
+		if (!mac_parse(&mac, e->mac))
+			continue;
+		add_sender(c, sealed, &mac, e->ip);
+		add_sender(c, sealed, &mac, e->ip6);
+	}
+}
+
+static void compile_sealed(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+		struct sealed *sealed;
+
+		if (!c->bridges[i] || n->isolation != ISOLATION_STRICT)
+			continue;
+		sealed = list_add(c->a, &c->host->sealed);
+		*sealed = (struct sealed){
+			.bridge = c->bridges[i], .network = i, .closed_to_host = !n->host};
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(c->a, &sealed->subnets) = n->ipam[f].subnet;
+		list_each (address, &c->config->addresses)
+			if (address->network == i)
+				*list_add(c->a, &sealed->declared) = address->ip;
+		add_senders(c, sealed, n->name);
+	}
+}
+
 static bool is_closed(const struct compiler *c, const char *bridge)
 {
 	list_each (closed, &c->host->closed)
@@ -434,6 +502,14 @@ static const char *why_refused(const struct compiler *c)
 	const struct grant *worst;
 	uint64_t n = ipt_count_admitted(c->host, &worst);
 
+	if (c->host->sealed.n)
+		return arena_printf(
+			c->a,
+			"network %s is strict, and the iptables backends know neither "
+			"sets of addresses nor MAC addresses of bridges; use the "
+			"nftables backend (HARBORWALL_BACKEND=nftables), or isolation "
+			"\"docker\"",
+			c->config->networks.items[c->host->sealed.items[0].network].key);
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)
@@ -600,6 +676,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_closed(&c);
 	compile_closed6(&c);
 	compile_denied(&c);
+	compile_sealed(&c);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
@@ -609,6 +686,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 		compile_drops(findings, a, &host, &entrances);
 	compile_firewalld(findings, a, &host);
 	compile_attachments(&c, want);
+	strict_networks(&want->strict, a, config, c.bridges, engine);
 	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);

@@ -48,6 +48,15 @@ static bool is_internal(const struct trusting *in, struct place who)
 	return who.engine ? who.engine->internal : in->config->networks.items[who.index].internal;
 }
 
+/* By Docker: of a strict network it may know nothing. */
+static bool is_apart(const struct trusting *in, struct place who)
+{
+	if (who.engine)
+		return who.engine->apart;
+	return in->flows->apart && in->flows->apart[who.index] &&
+	       in->config->networks.items[who.index].isolation != ISOLATION_STRICT;
+}
+
 /* Docker's table of the family that this end has. */
 static const struct bridges_view *view_of(const struct trusting *in, struct place who)
 {
@@ -239,7 +248,7 @@ static void look_at_flow(struct dropper *d, uint32_t origin, struct place src, s
 {
 	bool within = trusting_stays_within(src, dst);
 
-	if (within && !(d->in->flows->apart && d->in->flows->apart[dst.index]))
+	if (within && !is_apart(d->in, dst))
 		return;
 	say_what_the_mark_lacks(d, origin, dst);
 	if (within)

@@ -11,6 +11,7 @@
 #include "core/foreign/walls.h"
 #include "core/iptables/leftovers.h"
 #include "core/iptables/rules.h"
+#include "core/ports/ports.h"
 #include "core/ruleset/ruleset.h"
 
 struct route {
@@ -39,6 +40,9 @@ struct space {
 	bool forward, forward6; /* of each family: it is (wanted) 1; wanted false: leave it */
 	LIST(struct handoff) handoffs; /* host only */
 	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */
+	/* Of what was read of a container at a strict network: the host's number of it. */
+	bool has_nsid;
+	int32_t nsid;
 };
 
 /* A container on a network: one for the addresses of both families there. */
@@ -54,6 +58,9 @@ struct state {
 	LIST(struct network) networks; /* wanted, or ours as the engine has them */
 	LIST(struct attachment) attachments;
 	LIST(struct space) spaces; /* [0] is the host; then containers, sorted by name */
+	strict_list strict;	   /* wanted: networks whose ports are closed to each other */
+	bridge_ports_list
+		ports;	     /* what was read: of their bridges, and of those that were strict */
 	const char *refused; /* why this host can't have it, so nothing changes; NULL: it can */
 	/* containers that are or were a policy's `name`; saved in the state file */
 	name_list named;

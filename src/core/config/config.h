@@ -26,7 +26,8 @@ enum {
 	CONFIG_MAX_TARGETS = 32, /* of a translation, in each family: xt_cluster takes no more */
 };
 
-enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN };
+/* Strict: nothing gets in but by policies, from a container of the same network neither. */
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
 enum egress { EGRESS_OPEN, EGRESS_DENY }; /* what its containers begin beyond it */
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
@@ -38,11 +39,19 @@ enum proto {
 	PROTO_SCTP = 1 << 2,
 	PROTO_ICMP = 1 << 3, /* ICMPv6 where the addresses are IPv6 */
 	PROTO_ANY = 1 << 4,
+	PROTO_ECHO = 1 << 5, /* of icmp, what begins with an echo request: ping */
+	PROTO_END = 1 << 6,
+	PROTOS_OF_ICMP = PROTO_ICMP | PROTO_ECHO, /* they have no ports */
 };
 
 /* The name of one protocol of the set. */
 const char *proto_name(enum proto proto);
 uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
+/* A set with all that is part of its members. */
+static inline uint8_t protos_with_parts(uint8_t protos)
+{
+	return protos & PROTO_ICMP ? protos | PROTO_ECHO : protos;
+}
 
 /* Of a test. Untranslated: no policy takes it on its way to this host. */
 enum expect { EXPECT_CLOSED, EXPECT_OPEN, EXPECT_UNTRANSLATED };
@@ -87,6 +96,7 @@ struct network {
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
 	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;
+	bool host; /* of a strict network: this host itself may begin connections into it */
 	enum egress egress;
 };
 
@@ -195,6 +205,7 @@ struct config {
 	uint32_t n_by_subnet;
 	bool logs;	 /* a policy has log */
 	bool denies;	 /* a network has egress deny: what it stops is logged */
+	bool stricts;	 /* a network is strict */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { NETWORK_NAME, SUBNET, GATEWAY, IP_RANGE, SUBNET6, GATEWAY6, IP_RANGE6 };
+enum { NETWORK_NAME, SUBNET, GATEWAY, IP_RANGE, SUBNET6, GATEWAY6, IP_RANGE6, HOST };
 
 static const struct field network_fields[] = {
 	[NETWORK_NAME] = NAMED(network, "network_name", name, decode_docker_name, EVERYWHERE),
@@ -14,6 +14,7 @@ static const struct field network_fields[] = {
 	[SUBNET6] = FIELD(network, subnet6, decode_prefix6, EVERYWHERE),
 	[GATEWAY6] = FIELD(network, gateway6, decode_ip6, EVERYWHERE),
 	[IP_RANGE6] = FIELD(network, ip_range6, decode_prefix6, IN_BRIDGE),
+	[HOST] = FIELD(network, host, decode_bool, IN_BRIDGE),
 	FIELD(network, driver, decode_name, EVERYWHERE),
 	FIELD(network, internal, decode_bool, EVERYWHERE),
 	FIELD(network, mtu, decode_mtu, IN_BRIDGE),
@@ -99,18 +100,23 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 	struct reading r = {.kind = &network_kind};
 	uint32_t errors = d->diags->n_errors;
 
-	*n = (struct network){.key = take_key(d, node_of_key(node))};
+	*n = (struct network){.key = take_key(d, node_of_key(node)), .host = true};
 	if (!decode_object(d, &r, node, n)) {
 		config->networks.n--;
 		return;
 	}
 	config->denies |= n->egress == EGRESS_DENY;
+	config->stricts |= n->isolation == ISOLATION_STRICT;
 	check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
 			d, &r, node, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
 			"on a network that is not a bridge: it is used as it stands; leave it out");
+	if (d->diags->n_errors == errors && is_given(&r, HOST) && n->isolation != ISOLATION_STRICT)
+		wrong_key(
+			d, json_member(json_of(d), node, "host"),
+			"no effect without isolation \"strict\"; write that too, or leave it out");
 	n->bridge_name_declared = n->bridge_name != NULL;
 	for (enum family f = 0; f < N_FAMILIES; f++)
 		n->ip_range_declared[f] = n->ipam[f].ip_range.ip.family != 0;

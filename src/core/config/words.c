@@ -14,13 +14,15 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 				     {"udp", PROTO_UDP},
 				     {"sctp", PROTO_SCTP},
 				     {"icmp", PROTO_ICMP},
+				     {"icmp/echo-request", PROTO_ECHO},
 				     {"any", PROTO_ANY}};
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
 static const struct word expectations[] = {
 	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
-static const struct word isolations[] = {{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}};
+static const struct word isolations[] = {
+	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
 static const struct word egresses[] = {{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}};
 
 const char *expect_name(enum expect expect)
@@ -41,7 +43,7 @@ const char *proto_name(enum proto proto)
 
 uint8_t proto_number(enum proto proto)
 {
-	return protocol_number(proto_name(proto));
+	return protocol_number(proto_name(proto == PROTO_ECHO ? PROTO_ICMP : proto));
 }
 
 static const char *list_words(struct decoder *d, const struct word *words, size_t n)
@@ -119,13 +121,10 @@ void decode_expect(struct decoder *d, uint32_t node, void *target)
 
 void decode_isolation(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word;
+	const struct word *word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 
-	if (json_string_is(json_of(d), node, "strict", strlen("strict"))) {
+	if (word && word->value == ISOLATION_STRICT)
 		wrong(d, node, "strict comes in a later version; use docker or open");
-		return;
-	}
-	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 	if (word)
 		*(enum isolation *)target = word->value;
 }

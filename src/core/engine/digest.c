@@ -34,7 +34,7 @@ static uint64_t network(uint64_t hash, const struct engine_network *n)
 /* Not whether it is managed: that comes from inspect, and only for new containers. */
 static uint64_t endpoint(uint64_t hash, const struct engine_endpoint *e)
 {
-	hash = text(text(hash, e->network), e->network_id);
+	hash = text(text(text(hash, e->network), e->network_id), e->mac);
 	hash = ip(ip(ip(hash, e->ip6), e->gateway6), e->configured6);
 	return ip(ip(ip(hash, e->ip), e->gateway), e->configured);
 }

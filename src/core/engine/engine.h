@@ -57,11 +57,17 @@ struct engine_endpoint {
 	struct ip gateway, gateway6;
 	/* IPAMConfig.IPv4Address, IPv6Address: asked for; family 0 if dynamic */
 	struct ip configured, configured6;
+	const char *mac; /* "02:42:ac:12:67:02"; "" while stopped */
 	/* Only known after inspect: */
 	bool managed;	      /* bears our DriverOpts mark */
-	const char *mac;      /* "" while stopped; NULL: not inspected */
 	const char *settings; /* the settings it was made with, as JSON for connect; NULL: not
 				 inspected */
+};
+
+/* A port of the host that leads to a container. */
+struct engine_published {
+	uint16_t port;
+	uint8_t proto; /* IP protocol number */
 };
 
 struct engine_container {
@@ -73,6 +79,7 @@ struct engine_container {
 	const char *sandbox_key;  /* path of its namespace, "" if unknown */
 	const char *mac;	  /* from --mac-address, or ""; NULL: not inspected */
 	LIST(struct engine_endpoint) endpoints;
+	LIST(struct engine_published) published;
 	bool inspected;
 	bool with_settings; /* set before inspect: also read the settings of endpoints */
 };

@@ -7,6 +7,7 @@
 #include "core/nft/nft.h"
 #include "core/nft/nlattr.h"
 
+#include <linux/if_arp.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
@@ -289,6 +290,15 @@ static void change_bits(struct buf *b, uint32_t clear, uint32_t set)
 	bitwise(b, &mask, &set, sizeof(mask));
 }
 
+/* Only on links of this type the header has MAC addresses where they are read. */
+static void match_ethernet(struct buf *b)
+{
+	const uint16_t ethernet = ARPHRD_ETHER;
+
+	load_meta(b, NFT_META_IIFTYPE, NFT_REG_1);
+	compare(b, NFT_CMP_EQ, &ethernet, sizeof(ethernet));
+}
+
 /* The key of a lookup, field behind field, each from a word of its own. */
 static void load_key(struct buf *b, uint8_t family, const struct term *t)
 {
@@ -297,6 +307,8 @@ static void load_key(struct buf *b, uint8_t family, const struct term *t)
 	uint8_t len = headers[family].len;
 	uint32_t word = 0;
 
+	if (memchr(t->loads, LOAD_ETHER_SADDR, t->n_loads))
+		match_ethernet(b);
 	for (uint8_t i = 0; i < t->n_loads; i++) {
 		uint32_t reg = word_register(word);
 
@@ -328,6 +340,10 @@ static void load_key(struct buf *b, uint8_t family, const struct term *t)
 		case LOAD_OIFNAME:
 			load_meta(b, NFT_META_OIFNAME, reg);
 			word += 4;
+			break;
+		case LOAD_ETHER_SADDR:
+			load_payload(b, NFT_PAYLOAD_LL_HEADER, 6, 6, reg);
+			word += 2;
 			break;
 		}
 	}
@@ -450,7 +466,8 @@ ENCODER(encode_fib_local)
 {
 	uint32_t local = RTN_LOCAL;
 
-	load_fib(b, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+	load_fib(b, NFT_FIB_RESULT_ADDRTYPE,
+		 t->kind == TERM_FIB_OWN ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR);
 	compare(b, NFT_CMP_EQ, &local, sizeof(local));
 }
 
@@ -573,6 +590,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_CT_MARK] = encode_ct_mark,
 	[TERM_CT_DIRECTION] = encode_ct_direction,
 	[TERM_FIB_LOCAL] = encode_fib_local,
+	[TERM_FIB_OWN] = encode_fib_local,
 	[TERM_FIB_FOREIGN] = encode_fib_foreign,
 	[TERM_LOOKUP] = encode_lookup,
 	[TERM_LOOKUP_NOT] = encode_lookup,

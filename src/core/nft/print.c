@@ -16,9 +16,10 @@ static const char *const hook_names[] = {
 };
 
 static const char *const load_words[] = {
-	[LOAD_SADDR] = "saddr",	    [LOAD_DADDR] = "daddr",    [LOAD_PROTO] = "meta l4proto",
-	[LOAD_SPORT] = "th sport",  [LOAD_DPORT] = "th dport", [LOAD_IIFNAME] = "iifname",
-	[LOAD_OIFNAME] = "oifname",
+	[LOAD_SADDR] = "saddr",	       [LOAD_DADDR] = "daddr",
+	[LOAD_PROTO] = "meta l4proto", [LOAD_SPORT] = "th sport",
+	[LOAD_DPORT] = "th dport",     [LOAD_IIFNAME] = "iifname",
+	[LOAD_OIFNAME] = "oifname",    [LOAD_ETHER_SADDR] = "ether saddr",
 };
 
 /* What stands before its addresses. */
@@ -76,6 +77,10 @@ static void print_field(struct buf *out, enum field field, const uint8_t *bytes)
 		break;
 	case FIELD_PORT:
 		buf_printf(out, "%u", bytes[0] << 8 | bytes[1]);
+		break;
+	case FIELD_ETHER:
+		buf_printf(out, "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2],
+			   bytes[3], bytes[4], bytes[5]);
 		break;
 	case FIELD_IFNAME:
 		buf_printf(out, "\"%.16s\"", (const char *)bytes);
@@ -281,6 +286,9 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 		break;
 	case TERM_FIB_LOCAL:
 		buf_puts(out, "fib daddr type local");
+		break;
+	case TERM_FIB_OWN:
+		buf_puts(out, "fib saddr type local");
 		break;
 	case TERM_FIB_FOREIGN:
 		buf_puts(out, "fib saddr . iif oif missing");

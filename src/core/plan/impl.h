@@ -93,5 +93,6 @@ void diff_attachments(struct differ *d);
 void diff_returns(struct differ *d);
 void diff_left_networks(struct differ *d);
 void diff_spaces(struct differ *d);
+void diff_ports(struct differ *d);
 /* Finds other people's rules that stop the flows of a namespace. */
 void diff_walls(struct differ *d, const struct space *want, const struct space *have);

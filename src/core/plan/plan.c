@@ -73,6 +73,7 @@ void plan_diff(struct plan *plan, struct arena *a, const struct state *want,
 		diff_returns(&d);
 	}
 	diff_spaces(&d);
+	diff_ports(&d);
 	interfaces_note(&plan->findings, a, want, observed);
 	if (observed->engine->up && !plan->keep_networks)
 		diff_left_networks(&d);

@@ -30,6 +30,7 @@ enum step_kind {
 	STEP_ADD_ROUTES,     /* all that one namespace lacks */
 	STEP_IPTABLES,	     /* one restore in one namespace, additions and changes */
 	STEP_FIREWALL,	     /* one transaction in one namespace */
+	STEP_PORTS,	     /* the ports of one bridge */
 	STEP_ADD_HANDOFF,
 	STEP_REMOVE_HANDOFF,
 	STEP_ADOPT,	      /* removes unmanaged rules that duplicate ours */
@@ -59,7 +60,9 @@ struct step {
 	uint32_t have_space;
 	LIST(const struct route *) routes; /* these two belong to the compared states */
 	const struct handoff *handoff;
-	bool moves;		   /* our rule exists, but not at its place among foreign rules */
+	bool moves; /* our rule exists, but not at its place among foreign rules */
+	const struct bridge_ports *ports; /* of a step at a bridge, as it was read */
+	port_changes port_changes;
 	struct transactions *send; /* of a firewall step, otherwise NULL */
 	nft_changes changes;
 	enum variant variant; /* of iptables steps … */
@@ -77,10 +80,11 @@ static inline bool step_is_rules(const struct step *step)
 struct plan {
 	LIST(struct step) steps;
 	struct findings findings;
-	const char *flows;   /* what the file opens and closes, as text; NULL: not compared */
-	bool keep_networks;  /* set by the caller: keep our networks that left the file */
-	bool adopt;	     /* set by the caller: remove unmanaged rules that duplicate ours */
-	const char *replace; /* set by the caller: re-create this network if necessary */
+	const char *flows;	 /* what the file opens and closes, as text; NULL: not compared */
+	bridge_ports_list ports; /* of strict networks, as they are wanted */
+	bool keep_networks;	 /* set by the caller: keep our networks that left the file */
+	bool adopt;		 /* set by the caller: remove unmanaged rules that duplicate ours */
+	const char *replace;	 /* set by the caller: re-create this network if necessary */
 	const char *replace_refused; /* why it is not re-created; NULL: it is, or nobody asked */
 	/* removed earlier, and no longer to be created again */
 	LIST(const struct kept_endpoint *) obsolete;

@@ -81,6 +81,17 @@ static void print_routes(struct buf *out, const struct step *step, const struct 
 	}
 }
 
+static void print_ports(struct buf *out, const struct step *step)
+{
+	list_each (change, &step->port_changes) {
+		size_t start = out->len;
+
+		buf_printf(out, "    %c ", change->sign);
+		port_change_print(out, change, step->ports->bridge);
+		buf_end_line(out, start);
+	}
+}
+
 static void print_findings(struct buf *out, const struct plan *plan)
 {
 	list_each (finding, &plan->findings.list)
@@ -104,6 +115,7 @@ void plan_print(struct buf *out, const struct plan *plan, const struct config *c
 		if (rules) {
 			print_changes(out, step, config);
 			print_routes(out, step, config);
+			print_ports(out, step);
 		}
 	}
 	print_findings(out, plan);
@@ -134,7 +146,9 @@ static void json_change(struct buf *out, char sign, const struct buf *text, uint
 			const char *comma)
 {
 	buf_printf(out, "%s\n      {\"action\": \"%s\", \"text\": ", comma,
-		   sign == '+' ? "add" : "remove");
+		   sign == '+'	 ? "add"
+		   : sign == '~' ? "change"
+				 : "remove");
 	buf_json_string(out, buf_text(text));
 	if (origin != NONE)
 		buf_printf(out, ", \"policy\": %u", origin);
@@ -161,6 +175,13 @@ static void json_changes(struct buf *out, const struct step *step)
 		json_change(out, step->sign, &text, (*route)->origin, comma);
 		comma = ",";
 	}
+	list_each (change, &step->port_changes) {
+		AUTO_BUF struct buf text = {0};
+
+		port_change_print(&text, change, step->ports->bridge);
+		json_change(out, change->sign, &text, NONE, comma);
+		comma = ",";
+	}
 	buf_puts(out, "]");
 }
 
@@ -174,7 +195,7 @@ static void json_step(struct buf *out, const struct step *step)
 	put_member(out, "why", step->why);
 	put_member(out, "network", step->network);
 	put_member(out, "container", step->container);
-	if (step->kind == STEP_FIREWALL || step->routes.n)
+	if (step->kind == STEP_FIREWALL || step->routes.n || step->port_changes.n)
 		json_changes(out, step);
 	buf_puts(out, "}");
 }

@@ -2,6 +2,7 @@
 /* Compares namespaces: forwarding, routes, rules, the hand-off. */
 #include "core/iptables/iptables.h"
 #include "core/plan/impl.h"
+#include "core/ruleset/strict.h"
 
 #include <string.h>
 
@@ -191,8 +192,13 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 	const struct space *h = &d->seen->have.spaces.items[have];
 	struct nft_batch batch = {0};
 	nft_changes changes = {0};
+	struct ruleset kept;
 	struct step *step;
 
+	if (!have && !d->seen->engine->up && w->exists) {
+		kept = strict_keep_senders(d->a, w, &h->ruleset);
+		w = &kept;
+	}
 	nft_batch_begin(&batch, d->a, 1);
 	nft_diff(&batch, &changes, d->a, w, &h->ruleset);
 	nft_batch_end(&batch, d->a);

@@ -31,6 +31,8 @@ static void find_deeds(struct looker *l)
 			l->has[lift->origin] |= DEED_GRANT;
 		list_each (t, &space->flows->translations)
 			l->has[t->origin] |= DEED_DOOR;
+		list_each (t, &space->flows->own)
+			l->has[t->origin] |= DEED_DOOR;
 		list_each (m, &space->flows->masquerades)
 			l->has[m->origin] |= DEED_MASQUERADE;
 	}
@@ -102,6 +104,9 @@ static bool leads_there(const struct flows *flows, uint32_t policy,
 	list_each (t, &flows->translations)
 		if (t->origin == policy && same_target(t, target))
 			return true;
+	list_each (t, &flows->own)
+		if (t->origin == policy && same_target(t, target))
+			return true;
 	return false;
 }
 
@@ -109,6 +114,9 @@ static bool leads_there(const struct flows *flows, uint32_t policy,
 static bool same_targets(const struct flows *flows, uint32_t policy, uint32_t other)
 {
 	list_each (t, &flows->translations)
+		if (t->origin == policy && !leads_there(flows, other, t))
+			return false;
+	list_each (t, &flows->own)
 		if (t->origin == policy && !leads_there(flows, other, t))
 			return false;
 	return true;

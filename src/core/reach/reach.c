@@ -159,6 +159,11 @@ static struct diagram denied_to_host(struct building *b)
 	return build(b);
 }
 
+static bool is_closed_to_host(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT && !network->host;
+}
+
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -171,9 +176,11 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
-	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
-	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	if (!is_closed_to_host(&b->reach->config->networks.items[i])) {
+		set = flow_sets_add(&b->sets, REACH_FROM_HOST);
+		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	}
 	if (b->reach->config->networks.items[i].internal ||
 	    b->reach->config->networks.items[i].egress == EGRESS_DENY)
 		return;
@@ -302,10 +309,32 @@ static struct diagram build_lifts(struct building *b)
 	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
 }
 
+/* Addresses of strict networks that no container of the file has get nothing. */
+static struct diagram not_to_nobody(struct building *b, struct diagram grants)
+{
+	range_list subnets = {0}, declared = {0}, others;
+	struct diagram strict;
+
+	if (!b->host->sealed.n)
+		return grants;
+	list_each (sealed, &b->host->sealed) {
+		add_subnets(&subnets, b->pool->a,
+			    &b->reach->config->networks.items[sealed->network]);
+		list_each (ip, &sealed->declared)
+			*list_add(b->pool->a, &declared) = flow_range_of_prefix(prefix_of(*ip));
+	}
+	others = ranges_outside(b->pool->a, &declared, FLOW_DST);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &subnets);
+	strict = build(b);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &others);
+	strict = diagram_combine(b->pool->diagrams, strict, build(b), DIAGRAM_AND);
+	return diagram_combine(b->pool->diagrams, grants, strict, DIAGRAM_MINUS);
+}
+
 /* What policies admit, and what they lift. */
 static struct diagram build_governed(struct building *b)
 {
-	struct diagram grants = not_to_host(b, build_grants(b));
+	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
 	return b->host->denied.n
 		       ? diagram_combine(b->pool->diagrams, grants, build_lifts(b), DIAGRAM_OR)
@@ -320,6 +349,8 @@ static void add_door(struct building *b, const struct translation *t)
 	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
 	if (b->reach->config->has_ipv6 && !t->from.ip.family)
 		limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
+	if (t->own)
+		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
 	if (t->iface)
 		limit_to_value(&b->sets, set, FLOW_IN, reach_add_interface(b->pool, t->iface));
 	limit_to_traffic(&b->sets, set, t->match);
@@ -332,6 +363,21 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 			if (translation_rank(t) == rank && is_asked(b, t->origin))
 				add_door(b, t);
 	return build(b);
+}
+
+/*
+ * On the host: of others where their sources are genuine, since borrowed addresses are dropped, and
+ * of the host itself.
+ */
+static struct diagram build_host_doors(struct building *b, const struct flows *flows)
+{
+	struct diagram doors = diagram_combine(b->pool->diagrams, build_doors(b, flows),
+					       b->reach->genuine, DIAGRAM_AND);
+
+	list_each (t, &flows->own)
+		if (is_asked(b, t->origin))
+			add_door(b, t);
+	return diagram_combine(b->pool->diagrams, doors, build(b), DIAGRAM_OR);
 }
 
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
@@ -399,15 +445,11 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s = list_add(pool->a, &reach->spaces);
 		s->container = space->container;
 		s->flows = space->flows;
-		s->doors = build_doors(&b, space->flows);
+		/* a container does not know which interface an address belongs to */
+		s->doors = space->container ? build_doors(&b, space->flows)
+					    : build_host_doors(&b, space->flows);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
-	/*
-	 * the host drops borrowed addresses; a container does not know which interface an address
-	 * belongs to
-	 */
-	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
-						       reach->genuine, DIAGRAM_AND);
 }
 
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow)
@@ -434,11 +476,11 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 			     .only = policy};
 
 	*part = (struct reach_part){.grants = diagram_every(0)};
-	part->doors = build_doors(&b, space->flows);
+	part->doors = space->container ? build_doors(&b, space->flows)
+				       : build_host_doors(&b, space->flows);
 	part->masquerades = build_masquerades(&b, space->flows);
 	if (space != reach->spaces.items)
 		return;
-	part->doors = diagram_combine(diagrams, part->doors, reach->genuine, DIAGRAM_AND);
 	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
 }
 

@@ -111,7 +111,7 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 	const struct closing v6 = closing_of(b, flows->closed6.items, flows->closed6.n, 6);
 	struct rule *rule;
 
-	if (!both.n && !v6.n && !flows->denied.n)
+	if (!both.n && !v6.n && !flows->denied.n && !flows->sealed.n)
 		return;
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
@@ -120,6 +120,7 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
 	deny_egress(b, chain, flows);
+	seal_networks(b, chain, flows);
 	if (!both.n && !v6.n)
 		return;
 	if (flows->ipv6)

@@ -96,6 +96,7 @@ static void refuse_networks(struct builder *b, struct chain *chain, const struct
 static void build_leaving(struct builder *b, const struct flows *flows)
 {
 	grouped_list grouped = {0};
+	bool typed = false;
 	struct chain *chain;
 	struct rule *rule;
 
@@ -104,12 +105,16 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 	if (flows->lifts.n) {
 		build_pairs(b, flows->lifts.items, flows->lifts.n, WAY_OUT, &grouped);
 		build_groups(b->ends, &grouped, WAY_OUT);
+		typed = flows->types && build_types(b, "leaving_types", flows->lifts.items,
+						    flows->lifts.n, WAY_OUT, ways[WAY_OUT].target);
 	}
 	chain = add_chain(b, "leaving", NULL, 0, 0);
 	if (flows->lifts.n) {
 		refuse_networks(b, chain, flows);
 		refuse_borrowed(b, chain, flows, TERM_DROP);
 		lookup_pairs(b, chain, SET_LIFTED, WAY_OUT, ways[WAY_OUT].target);
+		if (typed)
+			lookup_types(b, chain, "leaving_types");
 		if (grouped.n)
 			dispatch_groups(b, chain, WAY_OUT);
 		rule = add_rule(b, chain, 0, NULL, NONE);
@@ -123,6 +128,8 @@ static void term_asked(struct builder *b, struct rule *rule, struct traffic matc
 {
 	if (match.proto)
 		term_number(b, rule, TERM_PROTO, match.proto);
+	if (match_has_types(match))
+		term_ports(b, rule, TERM_ICMP_TYPE, match.low, match.high);
 	if (match_has_ports(match) && !match_every_port(match)) {
 		struct term *t = add_term(b, rule, TERM_ORIGINAL_DPORT);
 

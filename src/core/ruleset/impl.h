@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the packet filter program share: terms.c (rules and sets, piece by piece),
- * nat.c (translations), closing.c and egress.c (what is dropped), program.c (what may pass, and the
- * tables).
+ * nat.c (translations), closing.c, egress.c and strict.c (what is dropped), program.c (what may
+ * pass, and the tables).
  */
 #pragma once
 
@@ -13,10 +13,23 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOOK_PREROUTING = 0, HOOK_INPUT = 1, HOOK_FORWARD = 2, HOOK_POSTROUTING = 4 };
+enum {
+	HOOK_PREROUTING = 0,
+	HOOK_INPUT = 1,
+	HOOK_FORWARD = 2,
+	HOOK_OUTPUT = 3,
+	HOOK_POSTROUTING = 4,
+};
 
-/* Before Docker's dnat (-100), filter (0), srcnat (100), and before its raw drops (-300). */
-enum { BEFORE_RAW = -310, BEFORE_DNAT = -110, BEFORE_FILTER = -10, BEFORE_SRCNAT = 90 };
+/* Before fragments are put together (-400). Before Docker's dnat (-100), filter (0), srcnat (100),
+ * and before its raw drops (-300). */
+enum {
+	BEFORE_FRAGMENTS = -450,
+	BEFORE_RAW = -310,
+	BEFORE_DNAT = -110,
+	BEFORE_FILTER = -10,
+	BEFORE_SRCNAT = 90
+};
 
 struct builder {
 	struct ruleset *rs;
@@ -75,6 +88,12 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 		uint16_t high);
 void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
+void term_traffic(struct builder *b, struct rule *rule, enum term_kind ports, struct traffic match);
+/* One rule for each of a few, one for a list, one for anybody (NULL): how many; and of rule i the
+ * end. */
+uint32_t n_end_rules(const struct peers *peers);
+void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
+	      const struct peers *peers, uint32_t i, const char *prefix, const char *name);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* At the end of a rule: what the limit holds back goes on as if the rule were not there. */
 void term_log(struct builder *b, struct rule *rule, const char *prefix);
@@ -164,6 +183,13 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
 			  uint8_t load);
 void accept_neighbours(struct builder *b, struct chain *chain);
 
+/* Grants of types of ICMP, which no set of pairs or group has: core/ruleset/types.c. False: none.
+ */
+bool build_types(struct builder *b, const char *name, const struct grant *grants, uint32_t n,
+		 enum way way, const char *target);
+/* What is ICMP goes through that chain. */
+void lookup_types(struct builder *b, struct chain *chain, const char *name);
+
 /* Rules at the end of the forward hook, for networks that no rule of Docker's closes. */
 void close_networks(struct builder *b, struct chain *chain, const struct flows *flows);
 
@@ -173,6 +199,15 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 void build_egress(struct builder *b, const struct flows *flows);
 void deny_egress(struct builder *b, struct chain *chain, const struct flows *flows);
 
+/* --- strict.c --- */
+
+/* Chains for what comes from strict networks, and for what this host begins there. */
+void build_strict(struct builder *b, const struct flows *flows);
+/* A new connection that leads to nobody of the file, into a strict network. */
+void refuse_undeclared(struct builder *b, struct chain *chain, const struct flows *flows);
+/* What leads into a strict network, behind what is admitted. */
+void seal_networks(struct builder *b, struct chain *chain, const struct flows *flows);
+
 /* --- translations --- */
 
 /* Sets for translations that are interface, protocol and port, and nothing else. */
@@ -180,12 +215,15 @@ void add_dnat_elements(struct builder *b, const struct flows *flows);
 void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
+/* … and what this host itself begins. */
+void build_own(struct builder *b, const struct flows *flows);
 /* The set that says what was translated; where there is any. */
 void add_forwarded(struct builder *b, const struct flows *flows, enum way way);
 /* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
 		     const char *set, enum way way);
 /* Rules of postrouting, in this order. */
+void keep_clients(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows);

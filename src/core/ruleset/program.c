@@ -100,6 +100,8 @@ void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum
 		for (uint32_t m = 0; m < grant->n_matches; m++) {
 			struct traffic match = grant->matches[m];
 
+			if (match_has_types(match))
+				continue;
 			if (few &&
 			    (match_single_port(match) || (match.proto && match_every_port(match))))
 				add_pairs(b, is_v6 ? &v6 : &v4, grant, match);
@@ -266,15 +268,22 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 		      bool grouped)
 {
 	const enum way both[] = {b->counted ? WAY_ON : WAY_NEW, WAY_REPLY};
+	static const char *const types[] = {"raw_types", "raw_back_types"};
+	bool typed = false;
 	struct chain *chain;
 
 	build_pass(b);
+	for (size_t i = 0; flows->types && i < COUNT_OF(both); i++)
+		typed = build_types(b, types[i], flows->grants.items, flows->grants.n, both[i],
+				    "pass");
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	pass_errors(b, chain, flows->ipv6);
 	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
+	for (size_t i = 0; typed && i < COUNT_OF(both); i++)
+		lookup_types(b, chain, types[i]);
 	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
 		dispatch_groups(b, chain, both[i]);
 		pass_admitted(b, chain);
@@ -325,12 +334,16 @@ static void build_admit(struct builder *b, const struct flows *flows)
 static void build_lookups(struct builder *b, const char *name, const struct flows *flows,
 			  const struct lookup_sets *sets, enum way way)
 {
-	const char *translated = arena_printf(b->a, "%s_translated", name);
+	const char *translated = arena_printf(b->a, "%s_translated", name),
+		   *types = arena_printf(b->a, "%s_types", name);
+	bool typed;
 	struct chain *chain;
 
 	if (flows->translations.n)
 		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets->forwarded,
 				way);
+	typed = flows->types &&
+		build_types(b, types, flows->grants.items, flows->grants.n, way, ways[way].target);
 	chain = add_chain(b, name, NULL, 0, 0);
 	if (flows->translations.n) {
 		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
@@ -339,6 +352,8 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		term_name(b, rule, TERM_JUMP, translated);
 	}
 	lookup_pairs(b, chain, sets->pairs, way, ways[way].target);
+	if (typed)
+		lookup_types(b, chain, types);
 	dispatch_groups(b, chain, way);
 }
 
@@ -352,7 +367,7 @@ static void build_logged(struct ends *ends, const struct flows *flows)
 {
 	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
 	struct builder *b = ends->b;
-	struct flows logged = {.ipv6 = flows->ipv6};
+	struct flows logged = {.ipv6 = flows->ipv6, .types = flows->types};
 	grouped_list grouped = {0};
 
 	bool to_host = false; /* these have rules of their own (egress.c) */
@@ -391,6 +406,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
+	refuse_undeclared(b, chain, flows);
 	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	if (ruleset_find_chain(b->rs, "logged")) {
 		/* what nobody answers stays new: it is one connection nevertheless */
@@ -441,7 +457,7 @@ static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
-	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n;
+	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->sealed.n;
 	enum term_kind on = closes ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
@@ -491,10 +507,14 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	if (hooks->raw_drops)
 		build_raw(&b, flows, &uncounted, grouped.n);
 	build_egress(&b, flows);
+	build_strict(&b, flows);
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
+	if (flows->own.n)
+		build_own(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
+	keep_clients(&b, post, flows);
 	masquerade_translated(&b, post, flows);
 	masquerade_hairpins(&b, post, flows);
 	keep_sources(&b, post);

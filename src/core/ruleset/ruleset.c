@@ -9,7 +9,8 @@
 const struct field_type field_types[] = {
 	[FIELD_IP4] = {"ipv4_addr", 7, 4},     [FIELD_IP6] = {"ipv6_addr", 8, 16},
 	[FIELD_PROTO] = {"inet_proto", 12, 1}, [FIELD_PORT] = {"inet_service", 13, 2},
-	[FIELD_IFNAME] = {"ifname", 41, 16},   [FIELD_VERDICT] = {"verdict", 0, 8},
+	[FIELD_ETHER] = {"ether_addr", 9, 6},  [FIELD_IFNAME] = {"ifname", 41, 16},
+	[FIELD_VERDICT] = {"verdict", 0, 8},
 };
 
 static uint32_t padded(const enum field *fields, uint8_t n)

@@ -13,6 +13,7 @@
  *     interfaces.h              sets of names of interfaces
  *     share.h                   which clients have which of several targets
  *     program.h                 flows and hooks in, a table out
+ *     strict.h                  who sits on strict networks
  *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
  *     impl.h                    what the parts of the program share
  */
@@ -40,6 +41,7 @@ enum field {
 	FIELD_IP6,
 	FIELD_PROTO,   /* one byte */
 	FIELD_PORT,    /* two bytes, network order */
+	FIELD_ETHER,   /* six bytes, a MAC address */
 	FIELD_IFNAME,  /* 16 bytes, NUL padded */
 	FIELD_VERDICT, /* data of a map: the id of a struct verdict that the map knows */
 };
@@ -74,6 +76,8 @@ enum set_role {
 	SET_SOURCES,   /* who may come to one end */
 	SET_LOGGED,    /* pairs whose new connections are logged */
 	SET_LIFTED,    /* pairs that egress deny does not stop */
+	SET_SENDERS, /* of strict networks, what the engine says: who sits where, what is published
+		      */
 };
 
 struct set {
@@ -135,6 +139,7 @@ enum load {
 	LOAD_DPORT, /* th dport */
 	LOAD_IIFNAME,
 	LOAD_OIFNAME,
+	LOAD_ETHER_SADDR, /* the sender's MAC address */
 };
 
 enum term_kind {
@@ -156,6 +161,7 @@ enum term_kind {
 	TERM_CT_MARK,	     /* number, mask: these bits of it are so */
 	TERM_CT_DIRECTION,   /* number: 0 the way of the first packet, 1 its replies' */
 	TERM_FIB_LOCAL,	     /* fib daddr type local */
+	TERM_FIB_OWN,	     /* fib saddr type local: the source is an address of the host */
 	TERM_FIB_FOREIGN,    /* fib saddr . iif oif missing: the way back is another interface */
 	TERM_LOOKUP,	     /* name of a set, loads: the key is in it */
 	TERM_LOOKUP_NOT,

@@ -9,6 +9,9 @@
  *     netns.h             namespaces
  *     route.h, routing.h  our routes, and those of others
  *     conntrack.h         live connections
+ *     ports.h             the ports of a bridge
+ *     port_watch.h        whether somebody changed them
+ *     rtattr.h            attributes of rtnetlink
  *     author.h            who changed something
  *     nflog.h             packets that rules log
  *     probe.h             one packet that is sent and traced

@@ -112,6 +112,8 @@ static bool is_foreign_route(void *context, const struct nlmsghdr *message)
 
 	if (message->nlmsg_type == RTM_NEWNETCONF)
 		return is_forwarding(message);
+	if (ns->ports)
+		return port_watch_is_news(ns->ports, message);
 	if (message->nlmsg_pid == netlink_port(ns->route_fd))
 		return false;
 	if ((message->nlmsg_type == RTM_DELROUTE || message->nlmsg_type == RTM_NEWROUTE) &&
@@ -149,6 +151,8 @@ static void hear_all(struct ns *ns, bool on)
 {
 	hear_groups(ns->nf_event_fd, rule_groups, on);
 	hear_groups(ns->route_event_fd, ns->pidfd < 0 ? host_groups : route_groups, on);
+	if (ns->ports)
+		port_watch_hear(ns->route_event_fd, on);
 	ns->muted = !on;
 }
 
@@ -163,6 +167,13 @@ void ns_listen(struct ns *ns)
 {
 	if (ns->muted)
 		hear_all(ns, true);
+}
+
+void ns_watch_ports(struct ns *ns, const struct port_watch *watch)
+{
+	if (!watch != !ns->ports && !ns->muted)
+		port_watch_hear(ns->route_event_fd, watch != NULL);
+	ns->ports = watch;
 }
 
 /* Who did it is looked for once, whatever came: not for every message of a flood. */
@@ -353,7 +364,7 @@ void ns_close(struct ns *ns)
 	*ns = (struct ns)NS_INIT;
 }
 
-/* --- forwarding --- */
+/* --- switches --- */
 
 static const char *switch_of(uint8_t family)
 {
@@ -384,45 +395,59 @@ static int open_switch(const char *path, int flags)
 }
 
 /* Opened inside the namespace, used from outside. */
-static bool open_forward_of(int *fd, const struct ns *ns, uint8_t family, int flags,
-			    struct error *err)
+static bool open_switch_of(int *fd, const struct ns *ns, const char *path, int flags,
+			   struct error *err)
 {
 	int home;
 
 	if (!ns_enter(&home, ns, err))
 		return false;
-	*fd = open_switch(switch_of(family), flags);
+	*fd = open_switch(path, flags);
 	if (*fd < 0)
-		error_set(err, errno, "open %s", switch_of(family));
+		error_set(err, errno, "open %s", path);
 	ns_leave(home);
 	return *fd >= 0;
 }
 
-bool ns_get_forward(const struct ns *ns, uint8_t family, int *value, struct error *err)
+bool ns_get_switch(const struct ns *ns, const char *path, int *value, struct error *err)
 {
 	AUTO_CLOSE int fd = -1;
-	char digit;
+	char text[16] = "";
 
-	if (!open_forward_of(&fd, ns, family, O_RDONLY, err)) {
+	if (!open_switch_of(&fd, ns, path, O_RDONLY, err))
+		return false;
+	if (read(fd, text, sizeof(text) - 1) < 1)
+		return error_set(err, errno, "read %s", path);
+	*value = atoi(text);
+	return true;
+}
+
+bool ns_set_switch(const struct ns *ns, const char *path, int value, struct error *err)
+{
+	AUTO_CLOSE int fd = -1;
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d\n", value);
+
+	if (!open_switch_of(&fd, ns, path, O_WRONLY, err))
+		return false;
+	if (write(fd, text, (size_t)len) != len)
+		return error_set(err, errno, "write %s", path);
+	return true;
+}
+
+bool ns_get_forward(const struct ns *ns, uint8_t family, int *value, struct error *err)
+{
+	if (!ns_get_switch(ns, switch_of(family), value, err)) {
 		if (family != 6 || err->code != ENOENT)
 			return false;
 		*err = (struct error){0};
 		*value = 0;
-		return true;
 	}
-	if (read(fd, &digit, 1) != 1)
-		return error_set(err, errno, "read %s", switch_of(family));
-	*value = digit != '0';
+	*value = *value != 0;
 	return true;
 }
 
 bool ns_set_forward(const struct ns *ns, uint8_t family, int value, struct error *err)
 {
-	AUTO_CLOSE int fd = -1;
-
-	if (!open_forward_of(&fd, ns, family, O_WRONLY, err))
-		return false;
-	if (write(fd, value ? "1\n" : "0\n", 2) != 2)
-		return error_set(err, errno, "write %s", switch_of(family));
-	return true;
+	return ns_set_switch(ns, switch_of(family), value != 0, err);
 }

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/ruleset/strict.h"
+
+#include "core/ruleset/impl.h"
+
+#include <netinet/in.h>
+
+#define STRICT	 "strict"   /* the bridges */
+#define CLOSED	 "alone"    /* those that this host begins nothing into */
+#define SENDERS	 "senders"  /* bridge, MAC address, IP address */
+#define STATIONS "stations" /* bridge, MAC address */
+#define DECLARED "declared" /* addresses that may get something */
+#define SERVED	 "served"   /* protocol, port of this host: published */
+
+#define UNWANTED "unwanted" /* the chain where packets end */
+
+/* --- sets --- */
+
+static uint8_t *put_mac(uint8_t *at, const uint8_t mac[6])
+{
+	memcpy(at, mac, 6);
+	memset(at + 6, 0, 2);
+	return at + 8;
+}
+
+static void build_bridge_sets(struct builder *b, const struct flows *flows)
+{
+	struct set all = {.name = STRICT, .key = {FIELD_IFNAME}, .n_key = 1};
+	struct set closed = {.name = CLOSED, .key = {FIELD_IFNAME}, .n_key = 1};
+
+	list_each (sealed, &flows->sealed) {
+		put_iface(set_add(&all, b->a, NONE), sealed->bridge);
+		if (sealed->closed_to_host)
+			put_iface(set_add(&closed, b->a, NONE), sealed->bridge);
+	}
+	keep_set(b, &all);
+	keep_set(b, &closed);
+}
+
+/* Stands although nobody is in it: rules ask it. */
+static struct set *standing_set(struct builder *b, const struct set *set)
+{
+	struct set *standing = memcpy(list_add(b->a, &b->rs->sets), set, sizeof(*set));
+
+	finish_set(b, standing);
+	return standing;
+}
+
+static void build_declared(struct builder *b, const struct flows *flows, uint8_t family)
+{
+	struct set set = {.name = name_of_family(b, DECLARED, family),
+			  .key = {address_field(family)},
+			  .n_key = 1};
+
+	list_each (sealed, &flows->sealed)
+		list_each (ip, &sealed->declared)
+			if (ip->family == family)
+				put_ip(set_add(&set, b->a, NONE), *ip);
+	standing_set(b, &set);
+}
+
+static void build_senders(struct builder *b, const struct flows *flows, uint8_t family)
+{
+	struct set set = {.name = name_of_family(b, SENDERS, family),
+			  .role = SET_SENDERS,
+			  .key = {FIELD_IFNAME, FIELD_ETHER, address_field(family)},
+			  .n_key = 3};
+
+	list_each (sealed, &flows->sealed)
+		list_each (sender, &sealed->senders)
+			if (sender->ip.family == family)
+				put_ip(put_mac(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
+					       sender->mac),
+				       sender->ip);
+	standing_set(b, &set);
+}
+
+static void build_stations(struct builder *b, const struct flows *flows)
+{
+	struct set set = {.name = STATIONS,
+			  .role = SET_SENDERS,
+			  .key = {FIELD_IFNAME, FIELD_ETHER},
+			  .n_key = 2};
+
+	list_each (sealed, &flows->sealed)
+		list_each (sender, &sealed->senders)
+			if (sender->ip.family == 6)
+				put_mac(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
+					sender->mac);
+	standing_set(b, &set);
+}
+
+/* --- what is sent --- */
+
+/*
+ * Neighbour discovery has link-local sources; an address that is being tried has none (RFC 4862).
+ * All of it is for this host: frames go from no container to another.
+ */
+static void pass_discovery(struct builder *b, struct chain *chain, const struct icmp_types *types,
+			   const char *source)
+{
+	struct rule *rule = add_rule(b, chain, 6, "neighbour discovery", NONE);
+	struct prefix prefix;
+
+	term_icmp(b, rule, types);
+	if (prefix_parse(&prefix, source))
+		term_prefix(b, rule, TERM_SADDR, prefix);
+	term_lookup(b, rule, TERM_LOOKUP, STATIONS, LOAD_IIFNAME, LOAD_ETHER_SADDR);
+	add_term(b, rule, TERM_RETURN);
+}
+
+static void build_arriving(struct builder *b, const struct flows *flows)
+{
+	static const struct icmp_types discovery = {6, 133, 137}, solicitation = {6, 135, 135};
+	struct chain *chain = add_chain(b, "sent", NULL, 0, 0);
+	struct rule *rule;
+
+	each_family (family) {
+		if (family == 6 && !flows->ipv6)
+			continue;
+		build_senders(b, flows, family);
+		rule = add_rule(b, chain, family, NULL, NONE);
+		term_lookup(b, rule, TERM_LOOKUP, name_of_family(b, SENDERS, family), LOAD_IIFNAME,
+			    LOAD_ETHER_SADDR, LOAD_SADDR);
+		add_term(b, rule, TERM_RETURN);
+	}
+	if (flows->ipv6) {
+		build_stations(b, flows);
+		pass_discovery(b, chain, &discovery, "fe80::/10");
+		pass_discovery(b, chain, &solicitation, "::/128");
+	}
+	add_term(b, add_rule(b, chain, 0, "not the sender's address", NONE), TERM_DROP);
+	/* a fragment with a borrowed address never meets those of its owner */
+	chain = add_chain(b, "arriving", "filter", HOOK_PREROUTING, BEFORE_FRAGMENTS);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_IIFNAME);
+	term_name(b, rule, TERM_GOTO, "sent");
+}
+
+/* --- what would get in --- */
+
+static void build_unwanted(struct builder *b)
+{
+	struct chain *chain = add_chain(b, UNWANTED, NULL, 0, 0);
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	term_log(b, rule, LOG_DROPPED);
+	add_term(b, add_rule(b, chain, 0, "the network is strict", NONE), TERM_DROP);
+}
+
+/*
+ * Docker serves a published port by a program of the host, too: for neighbours, for other networks,
+ * and where it does not translate. What comes from that program to the container is the host's own.
+ */
+static void build_served(struct builder *b, const struct flows *flows)
+{
+	struct set set = {
+		.name = SERVED, .role = SET_SENDERS, .key = {FIELD_PROTO, FIELD_PORT}, .n_key = 2};
+	struct chain *chain;
+	struct rule *rule;
+
+	list_each (sealed, &flows->sealed)
+		list_each (published, &sealed->published)
+			put_port(put_proto(set_add(&set, b->a, NONE), published->proto),
+				 published->port);
+	standing_set(b, &set);
+	chain = add_chain(b, "serving", NULL, 0, 0);
+	rule = add_rule(b, chain, 0, "this host's own", NONE);
+	term_name(b, rule, TERM_IIFNAME, "lo");
+	add_term(b, rule, TERM_RETURN);
+	rule = add_rule(b, chain, 0, "revoked", NONE);
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+	add_term(b, rule, TERM_DROP);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	term_name(b, rule, TERM_GOTO, UNWANTED);
+	chain = add_chain(b, "serve", "filter", HOOK_INPUT, BEFORE_FILTER);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP, SERVED, LOAD_PROTO, LOAD_DPORT);
+	term_name(b, rule, TERM_GOTO, "serving");
+}
+
+/*
+ * The host would tell neighbours to send to each other directly, and connected sockets do so, into
+ * ports that lead nowhere. IPv6 has no switch for it.
+ */
+static void stop_redirects(struct builder *b, struct chain *chain, bool ipv6)
+{
+	static const struct icmp_types redirects[] = {{4, 5, 5}, {6, 137, 137}};
+
+	for (size_t i = 0; i < COUNT_OF(redirects); i++) {
+		struct rule *rule;
+
+		if (redirects[i].family == 6 && !ipv6)
+			continue;
+		rule = add_rule(b, chain, redirects[i].family, "redirects", NONE);
+		term_icmp(b, rule, &redirects[i]);
+		add_term(b, rule, TERM_DROP);
+	}
+}
+
+/* What this host begins, and programs that serve published ports. */
+static void close_to_host(struct builder *b, struct chain *chain)
+{
+	struct rule *rule;
+
+	if (!ruleset_find_set(b->rs, CLOSED))
+		return;
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, CLOSED, LOAD_OIFNAME);
+	add_term(b, rule, TERM_RETURN);
+	rule = add_rule(b, chain, 0, "revoked", NONE);
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+	add_term(b, rule, TERM_DROP);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	term_name(b, rule, TERM_GOTO, UNWANTED);
+}
+
+static void build_output(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "from_host", NULL, 0, 0);
+	struct rule *rule;
+
+	stop_redirects(b, chain, flows->ipv6);
+	close_to_host(b, chain);
+	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
+	term_name(b, rule, TERM_GOTO, "from_host");
+}
+
+void build_strict(struct builder *b, const struct flows *flows)
+{
+	if (!flows->sealed.n)
+		return;
+	build_bridge_sets(b, flows);
+	build_unwanted(b);
+	build_arriving(b, flows);
+	build_served(b, flows);
+	build_output(b, flows);
+}
+
+void refuse_undeclared(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family) {
+		struct rule *rule;
+
+		if (!flows->sealed.n || (family == 6 && !flows->ipv6))
+			continue;
+		build_declared(b, flows, family);
+		rule = add_rule(b, chain, family, NULL, NONE);
+		term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
+		term_lookup(b, rule, TERM_LOOKUP_NOT, name_of_family(b, DECLARED, family),
+			    LOAD_DADDR);
+		term_name(b, rule, TERM_GOTO, UNWANTED);
+	}
+}
+
+/*
+ * Admitted and established packets were accepted before, errors of ICMP that belong to a connection
+ * too; Docker accepts published ports later.
+ */
+void seal_networks(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	struct rule *rule;
+
+	if (!flows->sealed.n)
+		return;
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
+	term_name(b, rule, TERM_GOTO, UNWANTED);
+}
+
+/* --- without an engine --- */
+
+struct ruleset strict_keep_senders(struct arena *a, const struct ruleset *want,
+				   const struct ruleset *have)
+{
+	struct ruleset kept = *want;
+
+	kept.sets.items = NULL;
+	kept.sets.n = kept.sets.cap = 0;
+	list_each (set, &want->sets) {
+		const struct set *stands =
+			set->role == SET_SENDERS ? ruleset_find_set(have, set->name) : NULL;
+		struct set *copy = list_add(a, &kept.sets);
+
+		*copy = *set;
+		if (!stands || stands->n_key != set->n_key)
+			continue;
+		copy->elements = stands->elements;
+		copy->n = stands->n;
+		copy->cap = stands->cap;
+		copy->size = stands->size;
+		copy->origins = arena_array(a, uint32_t, copy->n);
+		for (uint32_t i = 0; i < copy->n; i++)
+			copy->origins[i] = NONE;
+	}
+	return kept;
+}
