@@ -6,6 +6,7 @@
  */
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
+#include "app/daemon/auditor.h"
 #include "app/daemon/closing.h"
 #include "app/daemon/flows_told.h"
 #include "app/daemon/logbook.h"
@@ -15,6 +16,7 @@
 #include "app/pass/moves.h"
 #include "app/pass/place.h"
 #include "app/pass/written.h"
+#include "app/report/audited.h"
 #include "app/report/page.h"
 #include "app/report/telling.h"
 #include "base/log.h"
@@ -44,6 +46,7 @@ struct daemon {
 	struct fights fights;
 	struct counts counts;
 	struct logbook logbook;
+	struct auditor auditor;
 	int lock;
 	enum closing closing;
 	bool misplaced; /* it was started outside of the engine's network namespace */
@@ -340,6 +343,7 @@ static void make_pass(struct daemon *d)
 	}
 	d->triggers.trial_at =
 		d->source.tried ? clock_ms() + d->source.tried_until_ms - clock_boot_ms() : FOREVER;
+	auditor_follow(&d->auditor, d->source.current);
 	logbook_follow(&d->logbook, d->source.current, &d->triggers);
 	publish(d);
 	if (why & REASON_ASKED)
@@ -382,7 +386,32 @@ static bool pass_if_due(struct daemon *d)
 	return true;
 }
 
-static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
+static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS,
+					     STATUS_AUDIT_JSON, STATUS_AUDIT_TEXT};
+
+static const char *why_blind(const struct daemon *d)
+{
+	if (!d->source.current)
+		return "no file is in force";
+	if (!d->source.current->config.audits)
+		return NULL;
+	if (d->report.compiled_with.backend != BACKEND_NFTABLES)
+		return "the iptables backends do not see it; use HARBORWALL_BACKEND=nftables";
+	return d->logbook.fd < 0 ? "the kernel's reports can't be heard; the log says why" : NULL;
+}
+
+static void print_page(struct buf *out, const struct daemon *d, enum status_page page)
+{
+	const struct config none = {0};
+	const struct config *config = d->source.current ? &d->source.current->config : &none;
+
+	if (page == STATUS_AUDIT_JSON)
+		audited_print_json(out, &d->auditor.audit, config, why_blind(d));
+	else if (page == STATUS_AUDIT_TEXT)
+		audited_print(out, &d->auditor.audit, config, why_blind(d));
+	else
+		page_print(out, &d->report, page, d->source.current, d->options);
+}
 
 /* Counters are read on request, never in a pass. True: somebody asked. */
 static bool answer_questions(struct daemon *d)
@@ -400,7 +429,7 @@ static bool answer_questions(struct daemon *d)
 				    d->source.current);
 		status_serve(d->status, page);
 		note_time_left(d);
-		page_print(&text, &d->report, page, d->source.current, d->options);
+		print_page(&text, d, page);
 		status_answer(d->status, page, true, buf_text(&text));
 		any = true;
 	}
@@ -428,6 +457,14 @@ static bool attend(void *daemon)
 	return !d->triggers.stopping;
 }
 
+static void save_audit(struct daemon *d)
+{
+	int64_t next_ms = auditor_run(&d->auditor, d->options);
+
+	if (next_ms >= 0 && (d->triggers.log_at == FOREVER || next_ms < d->triggers.log_at))
+		d->triggers.log_at = next_ms;
+}
+
 static void loop(struct daemon *d)
 {
 	bool passed, answered;
@@ -437,6 +474,7 @@ static void loop(struct daemon *d)
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);
 		logbook_run(&d->logbook, d->source.current, &d->triggers);
+		save_audit(d);
 		passed = pass_if_due(d);
 		answered = answer_questions(d);
 		if (passed || answered)
@@ -451,6 +489,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .report = {.fights = &d->fights,
 					.counts = &d->counts,
 					.journal = &d->logbook.journal,
+					.audit = &d->auditor.audit,
 					.trouble = "",
 					.takes = ""},
 			     .triggers = TRIGGERS_INIT,
@@ -458,9 +497,11 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .lock = -1,
 			     .cooled_ms = clock_ms(),
 			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
+	d->logbook.audit = &d->auditor.audit;
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
 	    (d->lock = ask_for_lock(options->verb, err)) < 0)
 		return false;
+	auditor_load(&d->auditor, options);
 	d->status = status_open(options->listen, err);
 	d->firewalld = firewalld_bus_open(err);
 	if (!d->status || !d->firewalld ||
@@ -483,6 +524,7 @@ static void daemon_close(struct daemon *d)
 	buf_free(&d->bridges);
 	report_release(&d->report);
 	counts_release(&d->counts);
+	auditor_close(&d->auditor, d->options);
 	logbook_close(&d->logbook);
 	close_at_exit_of_scope(&d->lock);
 	world_close(&d->world);

@@ -10,6 +10,7 @@
  *     trial.h       a file that is tried for some time (apply --confirm)
  *     flows_told.h  what a new file opens and closes, in the log
  *     logbook.h     logged connections, as lines of the log
+ *     auditor.h     what egress deny would stop, over restarts
  *     ask.h         how verbs talk to a running daemon and wait for its lock
  */
 #pragma once

@@ -269,9 +269,10 @@ static void compile_denied(struct compiler *c)
 		const struct network *n = &c->config->networks.items[i];
 		struct denied *denied;
 
-		if (!c->bridges[i] || n->egress != EGRESS_DENY)
+		if (!c->bridges[i] || n->egress == EGRESS_OPEN)
 			continue;
-		denied = list_add(c->a, &c->host->denied);
+		denied = n->egress == EGRESS_DENY ? list_add(c->a, &c->host->denied)
+						  : list_add(c->a, &c->host->audited);
 		*denied = (struct denied){.bridge = c->bridges[i], .network = i};
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (n->ipam[f].subnet.ip.family)
@@ -385,6 +386,11 @@ static void compile_absences(struct compiler *c)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "the file has \"log\", and nothing is logged: the iptables backends "
 			    "can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
+	if (c->config->audits && c->facts->backend == BACKEND_IPTABLES)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "the file has egress \"audit\", and nothing is seen: the iptables "
+			    "backends can't; use the nftables backend "
+			    "(HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);

@@ -386,13 +386,13 @@ static const struct peers *on_networks(struct compiler *c, const struct peers *p
 	return part;
 }
 
-/* One of them is on a network with egress deny. */
+/* One of them is on a network with egress deny or audit. */
 static bool is_denied(const struct compiler *c, const struct peers *from)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
 		uint32_t network = with_bridge(c, from->items[i].network);
 
-		if (network != NONE && c->config->networks.items[network].egress == EGRESS_DENY)
+		if (network != NONE && c->config->networks.items[network].egress != EGRESS_OPEN)
 			return true;
 	}
 	return false;

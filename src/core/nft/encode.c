@@ -513,7 +513,7 @@ ENCODER(encode_log)
 	struct expr e = expr_begin(b, "log");
 
 	nla_text(b, NFTA_LOG_PREFIX, t->name);
-	nla_be16(b, NFTA_LOG_GROUP, LOG_GROUP);
+	nla_be16(b, NFTA_LOG_GROUP, (uint16_t)t->number);
 	nla_be32(b, NFTA_LOG_SNAPLEN, LOG_SNAPLEN);
 	expr_end(b, e);
 }

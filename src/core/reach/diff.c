@@ -308,7 +308,7 @@ static bool opens_within(struct comparing *c, const struct network *network, enu
 
 static bool reaches_outside(const struct network *network)
 {
-	return !network->internal && network->egress == EGRESS_OPEN;
+	return !network->internal && network->egress != EGRESS_DENY;
 }
 
 static bool is_strict(const struct network *network)
@@ -345,7 +345,7 @@ static void compare_subnet(struct comparing *c, const struct network *network, e
 	if (reaches_outside(network) && (!same || !reaches_outside(other)))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach the outside%s", by));
-	if (same && network->egress == EGRESS_OPEN && other->egress == EGRESS_DENY)
+	if (same && network->egress != EGRESS_DENY && other->egress == EGRESS_DENY)
 		say_network(c, network, arena_printf(c->a, "its containers reach this host%s", by));
 }
 

@@ -69,6 +69,9 @@ static struct diagram without_within(const struct looker *l, struct diagram d)
 static void find_alive(struct looker *l)
 {
 	note_leaves(l, without_within(l, l->reach->governed), DEED_GRANT);
+	/* written before it has an effect */
+	if (l->reach->spaces.items[0].flows->audited.n)
+		note_leaves(l, l->reach->spared, DEED_GRANT);
 	list_each (space, &l->reach->spaces) {
 		note_leaves(l, space->doors, DEED_DOOR);
 		note_leaves(l, space->masquerades, DEED_MASQUERADE);

@@ -323,6 +323,17 @@ static bool begins_freely(struct walker *w, bool to_host)
 	return false;
 }
 
+/* Behind everybody's filters: what is stopped anyway is not said. */
+static void note_audit(struct walker *w, const char *stage)
+{
+	uint32_t from = reach_network_of(w->reach, w->now.src);
+
+	if (reach_would_be_denied(w->reach, &w->now))
+		hop(w, HOP_GOES_ON, NULL, stage, NONE,
+		    "egress of network %s is audited: with deny this would be refused",
+		    from == NONE ? interface_name(w->reach, w->now.in) : network_name(w, from));
+}
+
 static bool is_strict(const struct walker *w, uint32_t network)
 {
 	return network != NONE &&
@@ -438,6 +449,7 @@ static void to_host(struct walker *w)
 		    "egress is denied, but for this");
 	}
 	if (!t) {
+		note_audit(w, "inet harborwall audit_host");
 		hop(w, HOP_ARRIVES, NULL, "input", NONE,
 		    "this host itself: its own firewall decides, no policy does");
 		return;
@@ -578,6 +590,7 @@ static void forward(struct walker *w)
 		hop(w, HOP_GOES_ON, NULL, docker_stage(w), NONE,
 		    "what network %s begins towards the outside: no policy decides",
 		    network_name(w, reach_network_of(w->reach, w->now.src)));
+		note_audit(w, "inet harborwall audit");
 		hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s",
 		    ip_format(w->now.dst).s);
 		break;

@@ -280,18 +280,18 @@ static void add_lift(struct building *b, const struct grant *grant, const range_
 	}
 }
 
-/* What leaves the networks with egress deny, for the outside and for this host. */
-static struct diagram build_lifts(struct building *b)
+/* What leaves networks with egress deny, or audit, for the outside and for this host. */
+static struct diagram build_lifts(struct building *b, const struct denied *networks, uint32_t n)
 {
 	range_list self = host_addresses(b), denied = {0}, leading_out = {0}, inside = {0};
 	struct diagram lifts, within;
 
-	list_each (d, &b->host->denied) {
-		uint32_t in = reach_add_interface(b->pool, d->bridge);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t in = reach_add_interface(b->pool, networks[i].bridge);
 		const struct flow_range range = {in, in};
 
 		*list_add(b->pool->a, &denied) = range;
-		if (!b->reach->config->networks.items[d->network].internal)
+		if (!b->reach->config->networks.items[networks[i].network].internal)
 			*list_add(b->pool->a, &leading_out) = range;
 	}
 	list_each (grant, &b->host->lifts)
@@ -337,7 +337,9 @@ static struct diagram build_governed(struct building *b)
 	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
 	return b->host->denied.n
-		       ? diagram_combine(b->pool->diagrams, grants, build_lifts(b), DIAGRAM_OR)
+		       ? diagram_combine(b->pool->diagrams, grants,
+					 build_lifts(b, b->host->denied.items, b->host->denied.n),
+					 DIAGRAM_OR)
 		       : grants;
 }
 
@@ -435,6 +437,10 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 	reach->free = build_free(&b);
 	reach->governed =
 		diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+	if (b.host->audited.n)
+		reach->spared = diagram_combine(
+			diagrams, build_lifts(&b, b.host->audited.items, b.host->audited.n),
+			reach->genuine, DIAGRAM_AND);
 	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
 	list_each (space, &want->spaces) {
 		struct reach_space *s;
@@ -489,6 +495,14 @@ bool reach_is_denied(const struct reach *reach, uint32_t in)
 	list_each (d, &reach->spaces.items[0].flows->denied)
 		if (reach_interface(reach->pool, d->bridge) == in)
 			return true;
+	return false;
+}
+
+bool reach_would_be_denied(const struct reach *reach, const struct reach_flow *flow)
+{
+	list_each (d, &reach->spaces.items[0].flows->audited)
+		if (reach_interface(reach->pool, d->bridge) == flow->in)
+			return reach_ask(reach, reach->spared, flow) < REACH_POLICY;
 	return false;
 }
 

@@ -30,6 +30,10 @@ enum {
 	BEFORE_FILTER = -10,
 	BEFORE_SRCNAT = 90
 };
+/* Behind connection tracking, and before every translation. */
+enum { BEFORE_EVERY_DNAT = -190 };
+/* Behind everybody's filters, and before a source is translated. */
+enum { BEHIND_FILTER = 80 };
 
 struct builder {
 	struct ruleset *rs;
@@ -74,6 +78,8 @@ extern const struct way_words ways[N_WAYS];
 #define LOG_TRANSLATED_CHAIN "report_translated"
 /* … and those that are as free as without egress deny. */
 #define LIFT "lift"
+/* The chain where borrowed sources end of networks with egress deny or audit. */
+#define BORROWED "borrowed"
 
 /* --- rules, term by term; what would match everything adds none --- */
 
@@ -96,7 +102,7 @@ void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum lo
 	      const struct peers *peers, uint32_t i, const char *prefix, const char *name);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* At the end of a rule: what the limit holds back goes on as if the rule were not there. */
-void term_log(struct builder *b, struct rule *rule, const char *prefix);
+void term_log(struct builder *b, struct rule *rule, uint32_t group, const char *prefix);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
 /* The connection mark says that we admitted it. */
@@ -175,7 +181,7 @@ void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum
 /* One rule per set of pairs: what it finds goes to the target. */
 void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
 		  const char *target);
-/* A source address that is borrowed ends in this verdict. */
+/* A source address that is borrowed ends in this verdict; TERM_GOTO: of the chain BORROWED. */
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict);
 /* The beginning of such a rule; set: sources of one family, or bridges. The verdict follows. */
@@ -193,7 +199,7 @@ void lookup_types(struct builder *b, struct chain *chain, const char *name);
 /* Rules at the end of the forward hook, for networks that no rule of Docker's closes. */
 void close_networks(struct builder *b, struct chain *chain, const struct flows *flows);
 
-/* --- networks with egress deny --- */
+/* --- networks with egress deny or audit --- */
 
 /* Their chains; the rules of the forward hook that lead there, for what no policy admitted. */
 void build_egress(struct builder *b, const struct flows *flows);

@@ -202,6 +202,14 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
  * container, one from beyond the host. The reverse route tells: it must leave by the interface that
  * the packet came in by.
  */
+static void end_borrowed(struct builder *b, struct rule *rule, enum term_kind verdict)
+{
+	if (verdict == TERM_GOTO)
+		term_name(b, rule, verdict, BORROWED);
+	else
+		add_term(b, rule, verdict);
+}
+
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict)
 {
@@ -211,10 +219,11 @@ void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows 
 		if (family == 6 && !flows->ipv6)
 			continue;
 		if (ruleset_find_set(b->rs, sources))
-			add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR), verdict);
+			end_borrowed(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
+				     verdict);
 		if (ruleset_find_set(b->rs, "bridges"))
-			add_term(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
-				 verdict);
+			end_borrowed(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
+				     verdict);
 	}
 }
 
@@ -359,7 +368,7 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 
 static void add_log_chain(struct builder *b, const char *name, const char *prefix)
 {
-	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), prefix);
+	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), LOG_GROUP, prefix);
 }
 
 /* What logged policies admit, looked up by itself: others have not one rule more for it. */
@@ -457,7 +466,8 @@ static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
-	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->sealed.n;
+	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->audited.n ||
+		      flows->sealed.n;
 	enum term_kind on = closes ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;

@@ -145,7 +145,7 @@ static void build_unwanted(struct builder *b)
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_log(b, rule, LOG_DROPPED);
+	term_log(b, rule, LOG_GROUP, LOG_DROPPED);
 	add_term(b, add_rule(b, chain, 0, "the network is strict", NONE), TERM_DROP);
 }
 

@@ -84,10 +84,14 @@ void term_count(struct builder *b, struct rule *rule)
 		add_term(b, rule, TERM_COUNTER);
 }
 
-void term_log(struct builder *b, struct rule *rule, const char *prefix)
+void term_log(struct builder *b, struct rule *rule, uint32_t group, const char *prefix)
 {
+	struct term *t;
+
 	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND);
-	term_name(b, rule, TERM_LOG, prefix);
+	t = add_term(b, rule, TERM_LOG);
+	t->name = prefix;
+	t->number = group;
 }
 
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask)
