@@ -260,7 +260,9 @@ class Oracle:
         return home in own if own else home is None
 
     def lets_in(self, endpoint, source, ip, proto, port):
-        """A new connection from there, whatever source it says."""
+        """A new connection from there, whatever source it says. Its own is not borrowed."""
+        if source in self.world.containers.get(endpoint, {}).values():
+            return source in self.allowed_addresses(endpoint, ip, proto, port)
         return self.counts(endpoint, source) and self.allowed(source, ip, proto, port)
 
     # -- paths --

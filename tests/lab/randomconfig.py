@@ -132,7 +132,8 @@ MIXED = {
     "host dnat": ((0.2, lambda r, config: {"masquerade": False}),),
     "masquerade": (),
 }
-OF_A_NETWORK = ((0.3, {"egress": "deny"}),)
+OF_A_NETWORK = ((0.2, {"egress": "audit"}),  # drops nothing
+                (0.3, {"egress": "deny"}))
 
 
 def as_list(value):
@@ -147,7 +148,7 @@ def kinds(policy):
 
 def features(config):
     """How often each is in a file."""
-    found = collections.Counter("egress deny" for n in config["networks"].values() if n.get("egress") == "deny")
+    found = collections.Counter(f"egress {n['egress']}" for n in config["networks"].values() if "egress" in n)
     for policy in config["policies"]:
         found.update(kinds(policy)[-1:])
         found.update(field for field in ("log", "to_port") if field in policy)
@@ -170,9 +171,9 @@ def vary(r, config, policy):
 
 def vary_networks(r, config):
     for network in config["networks"].values():
+        for field in {field for _, fields in OF_A_NETWORK for field in fields}:
+            network.pop(field, None)
         for share, fields in OF_A_NETWORK:
-            for field in fields:
-                network.pop(field, None)
             if r.random() < share:
                 network |= fields
 
