@@ -42,16 +42,21 @@ struct taking {
 	time_t now;
 };
 
-/* A second that is full means that the kernel has thrown reports away. */
+/*
+ * A second that is full means that the kernel has thrown reports away. Of what is audited it may
+ * mean that: which share is full nobody knows.
+ */
 static void count_report(struct logbook *l, enum logged_why why, int64_t now_ms)
 {
+	const bool audited = why >= LOGGED_AUDIT_ASKED;
+
 	if (now_ms - l->busy_ms >= 1000) {
 		l->busy_ms = now_ms;
 		memset(l->n_reports, 0, sizeof(l->n_reports));
 	}
-	if (++l->n_reports[why] < LOG_A_SECOND)
+	if (++l->n_reports[why] < LOG_A_SECOND / (audited ? AUDIT_SHARES : 1))
 		return;
-	if (why >= LOGGED_AUDIT_ASKED)
+	if (audited)
 		l->audit->incomplete = true;
 	else
 		l->crowded = true;

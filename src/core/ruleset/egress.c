@@ -325,28 +325,57 @@ static void build_input(struct builder *b, const struct flows *flows)
 
 /* --- what audited networks begin, behind everybody's filters --- */
 
-static void build_asked(struct builder *b)
+static void log_share(struct builder *b, struct chain *chain, uint8_t family, uint16_t part,
+		      const char *prefix)
 {
-	struct chain *chain = add_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
-	struct rule *rule = add_by_bridge(b, chain, AUDITED);
+	enum { SEED = 0x48575256 };
+	struct rule *rule = add_rule(b, chain, family, NULL, NONE);
+	struct term *t = add_term(b, rule, TERM_SHARE);
 
-	add_term(b, rule, TERM_FIB_LOCAL);
-	add_term(b, rule, TERM_CT_UNCONFIRMED);
-	term_log(b, rule, AUDIT_GROUP, LOG_AUDIT_ASKED);
+	t->low = part;
+	t->high = AUDIT_SHARES;
+	t->number = SEED;
+	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND / AUDIT_SHARES);
+	t = add_term(b, rule, TERM_LOG);
+	t->name = prefix;
+	t->number = AUDIT_GROUP;
 }
 
-static void build_heard(struct builder *b, const char *name, const char *prefix)
+static void log_in_shares(struct builder *b, struct chain *chain, const struct flows *flows,
+			  const char *prefix)
+{
+	each_family (family)
+		for (uint16_t part = 0; (family == 4 || flows->ipv6) && part < AUDIT_SHARES; part++)
+			log_share(b, chain, family, part, prefix);
+}
+
+static void build_asked(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "heard_asked", NULL, 0, 0);
+	struct rule *rule;
+
+	log_in_shares(b, chain, flows, LOG_AUDIT_ASKED);
+	chain = add_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
+	rule = add_by_bridge(b, chain, AUDITED);
+	add_term(b, rule, TERM_FIB_LOCAL);
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
+	term_name(b, rule, TERM_GOTO, "heard_asked");
+}
+
+/* dnat: the chain for what was translated; NULL: nothing was. */
+static void build_heard(struct builder *b, const struct flows *flows, const char *name,
+			const char *prefix, const char *dnat)
 {
 	struct chain *chain = add_chain(b, name, NULL, 0, 0);
 	struct rule *rule;
 
 	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->raw);
-	if (!strcmp(prefix, LOG_AUDIT)) {
+	if (dnat) {
 		rule = add_rule(b, chain, 0, NULL, NONE);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_name(b, rule, TERM_GOTO, "heard_dnat");
+		term_name(b, rule, TERM_GOTO, dnat);
 	}
-	term_log(b, add_rule(b, chain, 0, NULL, NONE), AUDIT_GROUP, prefix);
+	log_in_shares(b, chain, flows, prefix);
 }
 
 static void hear(struct builder *b, struct chain *chain, const char *heard)
@@ -365,11 +394,10 @@ static void build_audit(struct builder *b, const struct flows *flows)
 
 	if (!flows->audited.n)
 		return;
-	build_asked(b);
-	term_log(b, add_rule(b, add_chain(b, "heard_dnat", NULL, 0, 0), 0, NULL, NONE), AUDIT_GROUP,
-		 LOG_AUDIT_DNAT);
-	build_heard(b, "heard", LOG_AUDIT);
-	build_heard(b, "heard_host", LOG_AUDIT_HOST);
+	build_asked(b, flows);
+	build_heard(b, flows, "heard_dnat", LOG_AUDIT_DNAT, NULL);
+	build_heard(b, flows, "heard", LOG_AUDIT, "heard_dnat");
+	build_heard(b, flows, "heard_host", LOG_AUDIT_HOST, NULL);
 	chain = add_chain(b, "audit", "filter", HOOK_POSTROUTING, BEHIND_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);

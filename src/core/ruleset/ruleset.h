@@ -30,8 +30,11 @@
  * many: what a flood costs it is bounded there, in the kernel.
  */
 enum { LOG_GROUP = 18519, LOG_SNAPLEN = 128, LOG_A_SECOND = 1000 };
-/* The same of what networks with egress audit begin. */
-enum { AUDIT_GROUP = LOG_GROUP + 1 };
+/*
+ * The same of what networks with egress audit begin. Sources share the reports of a second by a
+ * hash of their address, so that a flood takes one share and not all.
+ */
+enum { AUDIT_GROUP = LOG_GROUP + 1, AUDIT_SHARES = 8 };
 /* Why a packet is logged. */
 #define LOG_ALLOWED    "harborwall: allow"
 #define LOG_TRANSLATED "harborwall: dnat"
