@@ -139,7 +139,7 @@ static void listen_to_rules(struct logbook *l, struct triggers *t)
 
 void logbook_follow(struct logbook *l, const struct generation *g, struct triggers *t)
 {
-	bool logs = g && (g->config.logs || g->config.denies);
+	bool logs = g && (g->config.logs || g->config.denies || g->config.stricts);
 
 	if (logs && l->fd < 0) {
 		listen_to_rules(l, t);
