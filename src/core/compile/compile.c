@@ -39,6 +39,15 @@ static bool is_sealed(const struct compiler *c, uint32_t i)
 	return c->bridges[i] && c->config->networks.items[i].isolation == ISOLATION_STRICT;
 }
 
+/* Before the engine answers: the bridge that it had, or will have. */
+static const char *bridge_by_memory(const struct compiler *c, const struct network *n)
+{
+	for (uint32_t i = 0; c->facts->bridges_were && i < c->facts->bridges_were->n; i++)
+		if (!strcmp(c->facts->bridges_were->items[i].network, n->name))
+			return c->facts->bridges_were->items[i].bridge;
+	return network_bridge(n, c->engine);
+}
+
 /* What the declared networks are, or will be. */
 static void find_networks(struct compiler *c)
 {
@@ -52,7 +61,8 @@ static void find_networks(struct compiler *c)
 		const struct engine_network *e = engine_find_network(c->engine, n->name);
 		const char *driver = e ? e->driver : n->driver;
 
-		c->bridges[i] = network_bridge(n, c->engine);
+		c->bridges[i] =
+			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
 		c->apart[i] =
 			(e ? e->apart
@@ -265,9 +275,10 @@ static void compile_denied(struct compiler *c)
 		const struct network *n = &c->config->networks.items[i];
 		struct denied *denied;
 
-		if (!c->bridges[i] || n->egress != EGRESS_DENY)
+		if (!c->bridges[i] || n->egress == EGRESS_OPEN)
 			continue;
-		denied = list_add(c->a, &c->host->denied);
+		denied = n->egress == EGRESS_DENY ? list_add(c->a, &c->host->denied)
+						  : list_add(c->a, &c->host->audited);
 		*denied = (struct denied){.bridge = c->bridges[i], .network = i};
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (n->ipam[f].subnet.ip.family)
@@ -328,6 +339,11 @@ static void compile_absences(struct compiler *c)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "the file has \"log\", and nothing is logged: the iptables backends "
 			    "can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
+	if (c->config->audits && c->facts->backend == BACKEND_IPTABLES)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "the file has egress \"audit\", and nothing is seen: the iptables "
+			    "backends can't; use the nftables backend "
+			    "(HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);
@@ -564,6 +580,19 @@ static void compile_named(struct compiler *c, struct state *want)
 	named->n = n;
 }
 
+/* A bridge whose name follows from the file needs no memory. */
+static void compile_bridges(struct compiler *c, struct state *want)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->bridges[i] &&
+		    (!n->bridge_name || strcmp(c->bridges[i], n->bridge_name) != 0))
+			*list_add(c->a, &want->bridges) =
+				(struct network_bridge){n->name, c->bridges[i]};
+	}
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -620,4 +649,5 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);
+	compile_bridges(&c, want);
 }

@@ -99,6 +99,12 @@ struct kept_network {
 	const char *name, *settings; /* settings: JSON for create */
 };
 
+/* The bridge of a declared network that has another name than the file gives it. */
+struct network_bridge {
+	const char *network, *bridge;
+};
+typedef LIST(struct network_bridge) network_bridges;
+
 /* "" where the network was made without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);
 #define GATEWAY_MODE  "com.docker.network.bridge.gateway_mode_ipv4" /* an option */

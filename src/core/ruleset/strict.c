@@ -221,7 +221,7 @@ static void build_unwanted(struct builder *b)
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_log(b, rule, LOG_DROPPED);
+	term_log(b, rule, LOG_GROUP, LOG_DROPPED);
 	add_term(b, add_rule(b, chain, 0, "the network is strict", NONE), TERM_DROP);
 }
 
@@ -301,7 +301,7 @@ static void build_output(struct builder *b, const struct flows *flows)
 
 	stop_redirects(b, chain, flows->ipv6);
 	close_to_host(b, chain);
-	chain = add_chain(b, "output", "filter", HOOK_OUTPUT, BEFORE_FILTER);
+	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
 	term_name(b, rule, TERM_GOTO, "from_host");
