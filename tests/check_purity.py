@@ -9,7 +9,7 @@ BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Arithmetic, memory and text of the C library.
 ALLOWED = re.compile(r"""^(
     (mem|st[rp])[a-z_]+ | __(mem|st[rp])[a-z]+_chk | __v?s?n?printf_chk | __vsnprintf_chk | __snprintf_chk |
-    v?snprintf | qsort | bsearch | malloc | realloc | free | abort |
+    v?snprintf | (__isoc99_)?sscanf | qsort | bsearch | malloc | realloc | free | abort |
     isalpha | isalnum | isdigit | isprint | isspace | __ctype_b_loc | __ctype_tolower_loc | tolower |
     inet_(pton|ntop) | htons | htonl | ntohs | ntohl | __stack_chk_fail |
     __isoc23_strtou?ll? | strtou?ll? | atoi | _GLOBAL_OFFSET_TABLE_ | __explicit_bzero_chk |

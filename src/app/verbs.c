@@ -5,6 +5,7 @@
 #include "app/answers/preview.h"
 #include "app/console/say.h"
 #include "app/daemon/ask.h"
+#include "app/daemon/trial.h"
 #include "app/pass/pass.h"
 #include "base/foreign.h"
 #include "core/iptables/iptables.h"
@@ -162,6 +163,24 @@ static void note_work(const struct world *w)
 			  holder);
 }
 
+/* The file in force is kept only if somebody confirms it. */
+static void note_trial(struct pass *p, const struct generation *g, const struct options *o)
+{
+	AUTO_TRIAL struct trial trial = {0};
+	const char *which = "this file is in force for", *left = "more";
+
+	if (!trial_runs(&trial, o))
+		return;
+	if (trial.digest != g->config.digest) {
+		which = "another file than this one is in force,";
+		left = "left";
+	}
+	finding_add(&p->plan.findings, &p->arena, FINDING_NOTE, NONE, "trial",
+		    "%s %u s %s; %s keeps it, %s goes back at once", which,
+		    trial_left_s(trial.until_ms), left, confirm_command(&p->arena, o, "yes"),
+		    confirm_command(&p->arena, o, "no"));
+}
+
 int verb_plan(const struct options *o)
 {
 	AUTO_TEXTS struct texts text = {0};
@@ -188,6 +207,7 @@ int verb_plan(const struct options *o)
 	} else {
 		if (o->json || !o->quiet)
 			compare_with_file_in_force(&pass, &g, o, text.bytes.len);
+		note_trial(&pass, &g, o);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);
 		else if (!o->quiet)

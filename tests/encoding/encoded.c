@@ -443,6 +443,7 @@ static void add_translations(struct sample *s, struct chain *pre, struct chain *
 	struct prefix to = {ip_v4(0xac126702), 32};
 
 	add(s, pre, 4, (struct term){.kind = TERM_FIB_LOCAL});
+	add(s, post, 4, (struct term){.kind = TERM_FIB_OWN});
 	add(s, pre, 4, (struct term){.kind = TERM_FIB_FOREIGN});
 	add(s, pre, 4, (struct term){.kind = TERM_DNAT, .prefix = to});
 	add_behind(s, add(s, pre, 4, (struct term){.kind = TERM_PROTO, .number = IPPROTO_TCP}),
@@ -456,6 +457,7 @@ static void add_translations(struct sample *s, struct chain *pre, struct chain *
 		fail("no address");
 	to.len = 128;
 	add(s, pre, 6, (struct term){.kind = TERM_FIB_LOCAL});
+	add(s, post, 6, (struct term){.kind = TERM_FIB_OWN});
 	add(s, pre, 6, (struct term){.kind = TERM_FIB_FOREIGN});
 	add(s, pre, 6, (struct term){.kind = TERM_DNAT, .prefix = to});
 	add_behind(s, add(s, pre, 6, (struct term){.kind = TERM_PROTO, .number = IPPROTO_TCP}),

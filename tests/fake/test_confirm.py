@@ -183,6 +183,25 @@ def test_confirmed_in_time_it_stays_and_is_the_file(alone):
     assert alone.ports() == NEW_PORTS
 
 
+def test_plan_says_that_a_file_is_on_trial_and_how_long(alone):
+    assert "trial" not in alone.harborwall("plan").stdout
+    trial = alone.begin(LONG, alone.new)
+    alone.wait_until(lambda: alone.ports() == NEW_PORTS)
+    alone.wait_until(alone.has_trial)
+    told = alone.harborwall("plan")  # of the file that stood before
+    left = re.search(r"note: trial: another file than this one is in force, (\d+) s left; .* --confirm yes keeps it, .*--confirm no goes back", told.stdout)
+    assert told.returncode == 2 and left and 0 < int(left[1]) <= 60, told.stdout
+    with open(alone.new, encoding="utf-8") as f:
+        alone.write(f.read())
+    told = alone.harborwall("plan")
+    assert told.returncode == 0 and "note: trial: this file is in force for " in told.stdout, told.stdout
+    assert "this file is in force for " in json.loads(alone.harborwall("plan", "--json").stdout)["findings"][-1]["text"]
+    assert alone.has_trial()
+    alone.confirm("no")
+    end(trial, 1)
+    assert "trial" not in alone.harborwall("plan").stdout
+
+
 @pytest.mark.parametrize("how", ["no", "INT", "TERM"])
 def test_it_is_ended_before_its_time(alone, how):
     trial = alone.begin(LONG, alone.new)

@@ -123,7 +123,7 @@ def test_after_a_restart_with_a_broken_list_the_last_good_one_is_enforced(host, 
     host.case.nft("delete", "table", "inet", "harborwall")
     host.start()
     wait_stands(host, OFFICE)
-    assert "the last good config is enforced instead" in host.daemon.text()
+    host.daemon.wait_log("the last good config is enforced instead")
     put(host, OFFICE[1:])
     wait_stands(host, OFFICE[1:])
 

@@ -72,7 +72,7 @@ def test_a_container_without_rules_is_an_error_that_names_those_that_have_some(t
     assert 'no rules into container "nobody", only in: ' in done.stderr and "vpn" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families"])
+@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families", "host_as_source", "types_of_icmp"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
 def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
@@ -189,6 +189,31 @@ def test_what_a_policy_opens_in_both_families_is_said_once(tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(config))
     done = subprocess.run([HARBORWALL, "diff", "old.json", "new.json"], cwd=tmp_path, text=True, stdout=subprocess.PIPE, timeout=20, check=False)
     assert done.stdout == "opens   web -> db icmp  (policies[1], new.json:1)\n"
+
+
+def test_an_audited_network_is_as_open_and_explain_says_what_deny_would_refuse(tmp_path):
+    def write(name, egress):
+        (tmp_path / name).write_text(json.dumps({
+            "networks": {"web": {"subnet": "172.18.103.0/24", **({"egress": egress} if egress else {})}},
+            "ips": {"172.18.103.2": {"container_name": "shop"}},
+            "policies": [{"container_name": "shop", "to": "192.0.2.1", "port": 80}, {"container_name": "shop", "to": "host", "port": 53}]}))
+
+    def ask(*words):
+        return subprocess.run([HARBORWALL, *words], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=20, check=False)
+    for egress in (None, "audit", "deny"):
+        write(f"{egress}.json", egress)
+    assert ask("diff", "None.json", "audit.json").stdout == "the same flows\n"
+    closes = ask("diff", "None.json", "deny.json").stdout.replace("None.json", "audit.json")
+    assert "closes" in closes and ask("diff", "audit.json", "deny.json").stdout == closes
+    # policies for an audited network are no mistake before deny comes; for an open one they are
+    assert "warning" not in ask("check", "--strict", "audit.json").stdout.replace("0 warnings", "")
+    assert "changes nothing" in ask("check", "None.json").stdout
+    note = "egress of network web is audited: with deny this would be refused"
+    for words, refused in ((("192.0.2.1", "80"), False), (("192.0.2.1", "81"), True), (("host", "53"), False), (("host", "22"), True)):
+        done = ask("explain", "-c", "audit.json", "--engine", "28", "shop", *words)
+        assert done.returncode == 0 and (note in done.stdout) == refused, done.stdout
+        assert note not in ask("explain", "-c", "None.json", "--engine", "28", "shop", *words).stdout
 
 
 README = f"{HERE}/../../README.md"

@@ -39,6 +39,9 @@ BEYOND_A_SCHEMA = [
     r"the range .* is reversed",
     r"duplicate key",
     r"names of the outside world",
+    r"the host itself begins",
+    r"by which interface do the others come in",
+    r"dnat of every port of the host would take",
     r"mend or replace the file",  # a list's
     r" should be (open|closed), but ",  # a test of the file that fails
 ]

@@ -114,7 +114,9 @@ class Bed:
         asked, (_, _, host) = {}, world.outside[PEER]
         for name, networks in world.containers.items():
             asked[name] = [ip for ip in everything if ip not in networks.values()] + [host]
-        asked["host"] = everything
+            if self.config and any(n.get("egress") for n in self.config["networks"].values()):
+                asked[name].append(world.outside[PEER][0])
+        asked["host"] = everything + [host]
         asked[PEER] = everything + [host]
         for name, (_, _, _, ip) in world.clients.items():
             asked[name] = [ip]

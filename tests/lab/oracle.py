@@ -56,6 +56,22 @@ def subnets(network):
     return [ipaddress.ip_network(network[field]) for field in ("subnet", "subnet6") if field in network]
 
 
+class Spread(tuple):
+    """Names of targets, one of which answers."""
+
+
+def one_of(answers):
+    """Of (who answers, source addresses), each that of one target; UNSAID where some targets are closed and others not."""
+    if not answers or None in answers:
+        return UNSAID if any(answers) else None
+    names = {name for who, _ in answers for name in (who if isinstance(who, Spread) else [who])}
+    sources = {s for _, those in answers for s in those}
+    return (Spread(sorted(names)) if len(names) > 1 else names.pop(), sources)
+
+
+UNSAID = ("?", frozenset())
+
+
 class Config:
     def __init__(self, config):
         self.networks = {k: {"network_name": k, **n} for k, n in config.get("networks", {}).items()}
@@ -120,7 +136,12 @@ class Policy:
         self.waits = self.subject == []  # of whatever kind it is
         self.subject = self.subject or []
         self.source = config.resolve(policy["from"]) if "from" in policy else None
-        self.to = [p for name in as_list(policy.get("to")) for p in config.resolve(name)]
+        self.own = policy.get("nat") == "dnat" and "host" in as_list(policy.get("from"))  # also what the host itself begins
+        self.to = [p for name in as_list(policy.get("to")) if name != "host" for p in config.resolve(name)]
+        # what it says the subject may begin: addresses outside are those of no network of the file, "any" all of them
+        self.begins = [p for name in as_list(policy.get("to")) if name not in ("any", "host") for p in config.resolve(name)] \
+            if not policy.get("nat") and "from" not in policy else []
+        self.begins_anywhere = "any" in as_list(policy.get("to")) and not policy.get("nat") and "from" not in policy
         self.nat, self.iface, self.name = policy.get("nat"), policy.get("iface"), policy.get("name")
         self.masquerade = policy.get("masquerade", "auto")
         # one that translates in the subject's own namespace lets its source come so far, too
@@ -138,13 +159,9 @@ class Policy:
     def admits_source(self, ip):
         return self.source is None or inside(ip, self.source)
 
-    def target(self, family):
-        """The address that a dnat leads to; None where it has none of this family."""
-        return next((str(p.network_address) for p in self.to if p.version == family), None)
-
-    def translated(self, family, port):
-        """(address, port) that a dnat leads to."""
-        return self.target(family), self.raw.get("to_port") or port
+    def targets(self, family):
+        """The addresses that a dnat leads to: each client to one of them, and which one is not said."""
+        return [str(p.network_address) for p in self.to if p.version == family]
 
 
 class Oracle:
@@ -174,8 +191,8 @@ class Oracle:
         return {self.container_at(str(p.network_address)) for p in policy.subject if p.num_addresses == 1}
 
     def translations(self):
-        found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.target(self.world.family)
-                 and (p.source is None or p.source) and not p.waits]
+        found = [(p, self.place(p)) for p in self.config.policies if p.nat == "dnat" and p.targets(self.world.family)
+                 and (p.source is None or p.source or p.own) and not p.waits]
         return [(p, place) for p, place in found if place is None or self.world.enterable]
 
     def leaves_as(self, iface, own, source, ip, proto, port):
@@ -203,16 +220,35 @@ class Oracle:
         return found
 
     def leads_to(self, policy, ip, proto, port):
-        if policy.target(self.world.family) != ip:
+        if ip not in policy.targets(self.world.family):
             return False
         if "any" not in policy.protos and proto not in policy.protos:
             return False
         to_port = policy.raw.get("to_port")
         return port == to_port if to_port else policy.speaks(proto, port)
 
+    def comes_in_by(self, source):
+        """The interface of the host, as the file names it, of an address that is at home there; None: it names none."""
+        home = next((n for n, (subnet, _) in self.world.networks.items() if inside(source, [ipaddress.ip_network(subnet)])), None)
+        if home is None:
+            return next(iface for _, iface, _ in self.world.outside.values())
+        return next((n.get("bridge_name") for n in self.config.networks.values() if n["network_name"] == home), None)
+
     def allowed(self, source, ip, proto, port):
-        return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject)
-                   and p.speaks(proto, port) for p in self.config.policies)
+        """By a policy of either end."""
+        return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject) and p.speaks(proto, port)
+                   and (not p.iface or p.nat or p.iface == self.comes_in_by(source)) for p in self.config.policies) or (
+            self.config.network_of(ip) is not None and self.may_begin(source, ip, proto, port))
+
+    def may_begin(self, source, ip, proto, port):
+        """A policy with "to" and without "nat" says so."""
+        strange = self.config.network_of(ip) is None and ip not in self.world.host_addresses()
+        return any(inside(source, p.subject) and p.speaks(proto, port) and (inside(ip, p.begins) or p.begins_anywhere and strange)
+                   for p in self.config.policies)
+
+    def leaves_freely(self, source):
+        """Its network has no egress deny."""
+        return not any(n.get("egress") == "deny" and inside(source, subnets(n)) for n in self.config.networks.values())
 
     def counts(self, endpoint, source):
         """A source counts where it is at home: an address of an engine's network on that network alone, any other one
@@ -237,22 +273,26 @@ class Oracle:
                 continue
             if policy.iface and policy.iface != iface or not policy.admits_source(source):
                 continue
-            ip, to_port = policy.translated(self.world.family, port)
-            target, network = self.world.owner(ip)
-            if not target:
-                return None
-            own = self.world.containers[container]
-            if policy.masquerade is False:
-                return target, set(sources)
-            return target, {own[network]} if network in own else set(own.values())
+            own, found = self.world.containers[container], []
+            for target, network in self.running_targets(policy):
+                found.append((target, set(sources) if policy.masquerade is False
+                              else {own[network]} if network in own else set(own.values())))
+            return one_of(found)
         return container, set(sources)
+
+    def running_targets(self, policy):
+        """(container, network) of each; one whose container does not run is left out."""
+        owners = [self.world.owner(ip) for ip in policy.targets(self.world.family)]
+        return [(target, network) for target, network in owners if target]
 
     def from_container(self, name, ip, proto, port):
         own = self.world.containers[name]
         for endpoint, (address, iface, host) in self.world.outside.items():
-            if ip == address and own:  # egress is not governed; Docker masquerades it, in IPv6 where it writes rules at all
-                sources = {self.leaves_as(iface, host, a, ip, proto, port) for a in own.values()}
-                return endpoint, {host} if self.world.family == 4 else {host, *sources} if self.world.masquerades else sources
+            if ip == address and own:  # Docker masquerades it, in IPv6 where it writes rules at all
+                sources = {self.leaves_as(iface, host, a, ip, proto, port) for a in own.values()
+                           if self.leaves_freely(a) or self.may_begin(a, ip, proto, port)}
+                seen = {host} if self.world.family == 4 else {host, *sources} if self.world.masquerades else sources
+                return (endpoint, seen) if sources else None
         target, network = self.world.owner(ip)
         if not target or target == name:
             return None
@@ -262,6 +302,8 @@ class Oracle:
         return self.arrive(target, None, min(sources), sources, proto, port) if sources else None
 
     def from_host(self, ip, proto, port):
+        if ip in self.world.host_addresses():
+            return self.own_dnat(ip, proto, port)
         target, network = self.world.owner(ip)
         if not target:
             return None
@@ -284,12 +326,28 @@ class Oracle:
                 continue
             if not policy.speaks(proto, port) or not policy.admits_source(source):
                 continue
-            ip, to_port = policy.translated(self.world.family, port)
-            target, network = self.world.owner(ip)
-            if not target or self.world.is_stopped(source, ip, proto, to_port):
-                return None
-            seen = self.world.networks[network][1] if policy.masquerade is True else self.comes_in_as(network, source, ip, proto, to_port)
-            return self.arrive(target, None, seen, {seen}, proto, to_port)
+            to_port, found = policy.raw.get("to_port") or port, []
+            for target, network in self.running_targets(policy):
+                ip = self.world.containers[target][network]
+                if self.world.is_stopped(source, ip, proto, to_port):
+                    found.append(None)
+                    continue
+                seen = self.world.networks[network][1] if policy.masquerade is True else self.comes_in_as(network, source, ip, proto, to_port)
+                found.append(self.arrive(target, None, seen, {seen}, proto, to_port))
+            return one_of(found)
+        return None
+
+    def own_dnat(self, asked, proto, port):
+        """What the host itself begins to one of its addresses."""
+        for policy, _ in self.translations():
+            if not policy.own or not policy.speaks(proto, port):
+                continue
+            to_port, found = policy.raw.get("to_port") or port, []
+            for target, network in self.running_targets(policy):
+                ip, gateway = self.world.containers[target][network], self.world.networks[network][1]
+                seen = {gateway} if policy.masquerade is True else {asked, self.comes_in_as(network, asked, ip, proto, to_port)}
+                found.append(self.arrive(target, None, min(seen), seen, proto, to_port))
+            return one_of(found)
         return None
 
     def answer(self, endpoint, ip, proto, port):

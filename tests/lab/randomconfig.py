@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random containers and a random file about them, the same for the same seed."""
+import collections
 import random
 
 NAMES = ["app-1", "app-2", "db", "cache", "web", "worker.1", "webhook"]
@@ -7,9 +8,9 @@ PORTS = [80, "80", "80-81", [81, 443], [53, "80-90"], 8080, None]
 PROTOS = ["tcp", "tcp", "udp", ["tcp", "udp"], "any", None]
 
 
-def build(bed, seed, only=None, dual=False):
+def build(bed, seed, only=None, dual=False, mixed=False):
     """Creates the containers; the config is of their names. only: the network that they are on before; None: any. dual:
-    most networks and addresses have IPv6, too."""
+    most networks and addresses have IPv6, too. mixed: with what MIXED and OF_A_NETWORK add."""
     r = random.Random(seed)
     config = {"networks": {}, "ips": {}, "policies": []}
     for i in range(r.randint(2, 4)):
@@ -25,15 +26,19 @@ def build(bed, seed, only=None, dual=False):
     bed.docker.create("other", network="elsewhere")
     bed.wire_tunnel("vpn")
     for _ in range(r.randint(4, 9)):
-        add_policy(r, config)
+        add_policy(r, config, mixed)
+    if mixed:
+        vary_networks(r, config)
     return config
 
 
-def change(config, seed):
+def change(config, seed, mixed=False):
     r = random.Random(seed + 1000)
     del config["policies"][r.randrange(len(config["policies"]))]
-    add_policy(r, config)
-    add_policy(r, config)
+    add_policy(r, config, mixed)
+    add_policy(r, config, mixed)
+    if mixed:
+        vary_networks(r, config)
 
 
 def declare(r, config, name):
@@ -84,7 +89,112 @@ def masquerade(r, config):
             **r.choice([{}, {}, {"port": r.choice([80, 443, "80-81"]), "proto": r.choice(["tcp", "udp"])}])}
 
 
-def add_policy(r, config):
+# --- all features mixed: an entry for each ---
+
+def egress(r, config):
+    """What the subject may begin, whatever its network's egress."""
+    inside = r.choice([*names(config), *sorted(config["ips"]), *sorted(config["networks"])])
+    return {**subject(r, config), **traffic(r),
+            "to": r.choice(["any", "192.0.2.2", inside, inside, ["192.0.2.0/24", "2001:db8:2::/64"], ["2001:db8:2::2", inside]])}
+
+
+def from_iface(r, config):
+    return {"iface": r.choice(["ext0", *(n["bridge_name"] for n in config["networks"].values())])}
+
+
+def ports_to_one(r, config):
+    """Of several ports to one of the target's; ports that no other dnat has."""
+    used = set(used_ports(config))
+    free = [item for item in (80, 81, 443, 8080) if item not in used]
+    if len(free) < 2:
+        return {}
+    pair = r.sample(free, 2)
+    return {"port": "80-81" if {80, 81} == set(pair) else pair, "to_port": 80}
+
+
+def several_targets(r, config):
+    return {"to": r.sample(singles(config), 2)} if len(singles(config)) > 1 else {}
+
+
+# kind of policy -> ((how often, what is put into it), …); "another": instead of any kind
+MIXED = {
+    "another": ((0.3, egress),),
+    "allow": ((0.2, from_iface),
+              (0.15, lambda r, config: {"log": True}),
+              (0.2, lambda r, config: {"proto": r.choice(["sctp", ["tcp", "sctp"], ["udp", "sctp", "tcp"]])}),
+              (0.1, lambda r, config: {"port": [80, "443-444", "8080-8090"]})),
+    "egress": ((0.15, lambda r, config: {"log": True}),
+               (0.2, lambda r, config: {"proto": r.choice(["sctp", ["udp", "sctp"]])})),
+    "dnat": ((0.3, ports_to_one),
+             (0.3, several_targets),
+             (0.15, lambda r, config: {"log": True}),
+             (0.25, lambda r, config: {"proto": r.choice(["udp", "sctp", ["tcp", "udp"], ["tcp", "udp", "sctp"]])})),
+    "host dnat": ((0.2, lambda r, config: {"masquerade": False}),),
+    "masquerade": (),
+}
+OF_A_NETWORK = ((0.3, {"egress": "deny"}),)
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def kinds(policy):
+    if "nat" not in policy:
+        return ["allow" if "from" in policy else "egress"]
+    return [policy["nat"], *(["host dnat"] if policy["nat"] == "dnat" and policy.get("iface") == "ext0" else [])]
+
+
+def features(config):
+    """How often each is in a file."""
+    found = collections.Counter("egress deny" for n in config["networks"].values() if n.get("egress") == "deny")
+    for policy in config["policies"]:
+        found.update(kinds(policy)[-1:])
+        found.update(field for field in ("log", "to_port") if field in policy)
+        found.update(f"{field} list" for field in ("proto", "port", "to", "from") if isinstance(policy.get(field), list))
+        found.update(["iface of allow"] if kinds(policy) == ["allow"] and "iface" in policy else [])
+        found.update(["masquerade false"] if policy.get("masquerade") is False else [])
+        found.update(["sctp"] if "sctp" in as_list(policy.get("proto")) else [])
+    return found
+
+
+def vary(r, config, policy):
+    for kind in kinds(policy):
+        for share, draw in MIXED[kind]:
+            if r.random() < share:
+                policy |= draw(r, config)
+    if policy.get("proto") == "any":
+        policy.pop("port", None)
+    return policy
+
+
+def vary_networks(r, config):
+    for network in config["networks"].values():
+        for share, fields in OF_A_NETWORK:
+            for field in fields:
+                network.pop(field, None)
+            if r.random() < share:
+                network |= fields
+
+
+def add_policy(r, config, mixed=False):
+    for share, draw in MIXED["another"] if mixed else ():
+        if r.random() < share:
+            config["policies"].append(vary(r, config, draw(r, config)))
+            return
+    policy = plain_policy(r, config)
+    if policy:
+        config["policies"].append(vary(r, config, policy) if mixed else policy)
+
+
+def used_ports(config):
+    for policy in config["policies"]:
+        for item in as_list(policy["port"]) if policy.get("nat") == "dnat" else ():
+            low, _, high = str(item).partition("-")
+            yield from range(int(low), int(high or low) + 1)
+
+
+def plain_policy(r, config):
     kind = r.random()
     if kind < 0.55:
         policy = {**subject(r, config), "from": source(r, config), **traffic(r)}
@@ -92,17 +202,21 @@ def add_policy(r, config):
         policy = masquerade(r, config)
     else:
         if not singles(config):
-            return
-        used = [p for p in config["policies"] if p.get("nat") == "dnat"]
-        port = next((p for p in r.sample([80, 81, 443, 8080], 4) if p not in [u["port"] for u in used]), None)
+            return None
+        used = set(used_ports(config))
+        port = next((p for p in r.sample([80, 81, 443, 8080], 4) if p not in used), None)
         if port is None:
-            return
+            return None
         policy = {"selector": "vpn", "nat": "dnat", "to": r.choice(singles(config)), "port": port,
                   **({"to_port": 80} if r.random() < 0.3 else {})}
         if kind < 0.85:
             policy |= {"iface": "ext0", **({"masquerade": True} if r.random() < 0.2 else {})}
+            if r.random() < 0.3:  # the host's own connections, alone or too
+                policy |= r.choice([{"from": "host"}, {"from": ["host", "any"]}])
+                if policy["from"] == "host":
+                    del policy["iface"]
         elif kind < 0.97:
             policy |= {"iface": "wg0", "name": "vpn"}
-        if r.random() < 0.15 and "name" not in policy:
+        if r.random() < 0.15 and "name" not in policy and "from" not in policy:
             policy["from"] = r.choice(["192.0.2.0/24", "198.51.100.0/24"]) if "iface" in policy else "any"
-    config["policies"].append(policy)
+    return policy

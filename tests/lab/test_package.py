@@ -162,6 +162,8 @@ def test_the_unit_is_ordered_and_hardened():
     with open(UNIT, encoding="utf-8") as f:
         unit = f.read()
     assert re.search(r"^Type=notify", unit, re.M) and re.search(r"^Before=docker.service$", unit, re.M)
+    # what Docker waits for as well, or starts itself, would wait for Docker
+    assert not re.search(r"^(After|Wants|Requires|Requisite|BindsTo|PartOf)=.*(docker|network-online)", unit, re.M)
     done = run("systemd-analyze", "security", "--offline=yes", f"--threshold={int(10 * MAX_EXPOSURE)}", UNIT, check=False)
     figure = re.search(r"Overall exposure level.*: ([\d.]+)", done.stdout)
     assert done.returncode == 0 and float(figure.group(1)) <= MAX_EXPOSURE, done.stdout

@@ -220,3 +220,17 @@ def test_what_would_not_come_to_this_host_is_not_sent(asking):
         assert (packet["verdict"], packet["trace"]) == ("stopped", []) and why in packet["end"], (code, packet)
     assert not heard(bed, beds.CLIENT, "publicbackend")
     assert bed.prober.open("wireguardproxy", beds.CLIENT_IP, "tcp", 80, timeout=3)
+
+
+def test_an_address_from_outside_is_not_at_home_on_a_network_that_no_file_knows(asking):
+    """The engine's default network is no network of the file."""
+    bed = asking
+    bed.apply()
+    bed.docker.create("borrower")
+    code, packet = ask(bed, "192.0.2.2", BALANCER, "443", "--in", "docker0")
+    assert (code, packet["verdict"], packet["agrees"]) == (2, "stopped", True), (code, packet)
+    attempts = [(who, "192.0.2.2", BALANCER, "tcp", 443, "smarthostloadbalancer") for who in ("borrower", "peer")]
+    assert bed.prober.spoof(attempts) == attempts[1:]
+    done = bed.harborwall("explain", "192.0.2.2", BALANCER, "443", "--in", "ext0")
+    assert done.returncode == 0 and "at smarthostloadbalancer" in done.stdout, done.stdout
+    bed.docker.remove("borrower")

@@ -14,6 +14,7 @@ from talks import Talk, assert_stand, still_heard
 
 NAMES = ["web-1", "web-2", "web-3"]
 CLIENTS, CLIENTS6 = "10.200.0.0/16", "fd00:200::/64"  # behind the peer
+SITES6 = "2600::/12"  # the same, so wide that there are many sites; ip6tables tells only these apart
 TUNNELED = "10.201.0.0/16"  # behind the tunnel's client
 N = 1000
 CELLS = [("20", "nftables"), ("26", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("28", "iptables-nft"), ("28", "iptables-legacy")]
@@ -23,12 +24,13 @@ every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": 
 # From each of many source addresses one question: prints who answers it, "-" where nobody does.
 MANY = """import ipaddress, select, socket, sys, time
 proto, ip, port, net, n = sys.argv[1], sys.argv[2], int(sys.argv[3]), ipaddress.ip_network(sys.argv[4]), int(sys.argv[5])
+apart = int(sys.argv[6])  # how far addresses are from each other
 family = socket.AF_INET6 if ":" in ip else socket.AF_INET
 said, waiting = {}, {}
 def ask(i):
     s = socket.socket(family, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_IP, 15, 1) if family == socket.AF_INET else s.setsockopt(41, 78, 1)  # IP(V6)_FREEBIND
-    s.bind((str(net[i + 1]), 0))
+    s.bind((str(net[apart * (i + 1)]), 0))
     s.setblocking(False)
     s.connect_ex((ip, port))
     if proto == "udp":
@@ -62,8 +64,13 @@ print(*(said.get(i, "-") for i in range(n)))
 
 
 def answers(bed, proto, ip, port, net, n=N, who="peer"):
-    done = bed.lab.run("ip", "netns", "exec", who, sys.executable, "-I", "-S", "-c", MANY, proto, ip, str(port), net, str(n))
+    """Of a net as wide as SITES6 from as many sites, else from neighbours."""
+    done = bed.lab.run("ip", "netns", "exec", who, sys.executable, "-I", "-S", "-c", MANY, proto, ip, str(port), net, str(n), str(apart(net)))
     return done.stdout.split()
+
+
+def apart(net):
+    return 1 << 96 if net == SITES6 else 1
 
 
 def assert_even(got, names=tuple(NAMES)):
@@ -73,31 +80,32 @@ def assert_even(got, names=tuple(NAMES)):
     assert all(abs(share[name] - fair) <= 0.1 * fair for name in names), share
 
 
-def lay_out(bed, backend, apart=False):
+def lay_out(bed, apart=False):
     """The targets on one network, or each on its own; clients behind the peer."""
-    v6 = backend == "nftables"
     config = {"networks": {}, "ips": {}, "policies": []}
     for i, name in enumerate(NAMES):
         network = f"net{i if apart else 0}"
         config["networks"].setdefault(network, {"subnet": f"172.18.{110 + (i if apart else 0)}.0/24",
-                                                **({"subnet6": f"fd18:{110 + (i if apart else 0)}::/64"} if v6 else {})})
+                                                "subnet6": f"fd18:{110 + (i if apart else 0)}::/64"})
         ip = f"172.18.{110 + (i if apart else 0)}.{2 + i}"
-        config["ips"][ip] = {"container_name": name, **({"ip6": f"fd18:{110 + (i if apart else 0)}::{2 + i}"} if v6 else {})}
+        config["ips"][ip] = {"container_name": name, "ip6": f"fd18:{110 + (i if apart else 0)}::{2 + i}"}
         bed.docker.create(name)
     bed.lab.run("sh", "-ec", f"ip route add {CLIENTS} via {beds.PEER_IP}; ip -6 route add {CLIENTS6} via {beds.PEER_IP6}; "
-                             f"ip -n peer route add local {CLIENTS} dev lo; ip -n peer -6 route add local {CLIENTS6} dev lo")
+                             f"ip -n peer route add local {CLIENTS} dev lo; ip -n peer -6 route add local {CLIENTS6} dev lo; "
+                             f"ip -6 route add {SITES6} via {beds.PEER_IP6}; ip -n peer -6 route add local {SITES6} dev lo")
     return config
 
 
 @every_cell
 def test_clients_are_spread_evenly_and_keep_their_target(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
-        config = lay_out(bed, backend, apart=True)
+        config = lay_out(bed, apart=True)
         config["policies"] = [{"nat": "dnat", "iface": "ext0", "to": "web", "port": 8000, "to_port": 80, "proto": ["tcp", "udp"]}]
         bed.write(config)
         bed.apply()
         bed.prober.serve_at(*NAMES, "peer")
-        ways = [(beds.HOST_IP, CLIENTS)] + ([(beds.HOST_IP6, CLIENTS6)] if backend == "nftables" else [])
+        ways = [(beds.HOST_IP, CLIENTS), (beds.HOST_IP6, CLIENTS6 if backend == "nftables" else SITES6)]
+        assert ("tells clients apart by the first 32 bits" in bed.harborwall("plan").stdout) == (backend != "nftables")
         for ip, net in ways:
             first = answers(bed, "tcp", ip, 8000, net)
             assert_even(first)
@@ -113,7 +121,7 @@ def test_clients_are_spread_evenly_and_keep_their_target(lab, backend):
         # what core/reach says of a client is what he got
         for ip, net in ways:
             for i, who in enumerate(answers(bed, "tcp", ip, 8000, net, 6)):
-                source = str(ipaddress.ip_network(net)[i + 1])
+                source = str(ipaddress.ip_network(net)[apart(net) * (i + 1)])
                 told = json.loads(bed.harborwall("explain", source, "host", "8000", "--in", "ext0", "--json").stdout)
                 assert who in next(h["text"] for h in told["path"] if h["verdict"] == "translated"), told
         # a list of addresses, one source, two targets
@@ -128,7 +136,7 @@ def test_clients_are_spread_evenly_and_keep_their_target(lab, backend):
                          indirect=["lab"], ids=["docker 20, nftables", "docker 28, nftables", "docker 28, iptables-nft"])
 def test_who_loses_his_target_gets_another_and_nobody_else_moves(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
-        config = lay_out(bed, backend)
+        config = lay_out(bed)
         config["policies"] = [{"nat": "dnat", "iface": "ext0", "to": "web", "port": 8000, "to_port": 80, "proto": ["tcp", "udp"]}]
         bed.write(config)
         daemon = bed.run_daemon({"DEBUG": "1"})
@@ -183,7 +191,7 @@ def rules(bed):
                          indirect=["lab"], ids=["docker 20, nftables", "docker 28, nftables", "docker 28, iptables-nft"])
 def test_a_container_spreads_what_comes_by_its_tunnel(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
-        config = lay_out(bed, backend, apart=True)
+        config = lay_out(bed, apart=True)
         bed.docker.create("vpn", privileged_net=True)
         bed.wire_tunnel("vpn")
         bed.lab.inside("vpn", "ip", "route", "add", TUNNELED, "via", beds.CLIENT_IP)
@@ -204,7 +212,7 @@ def test_a_container_spreads_what_comes_by_its_tunnel(lab, backend):
                          indirect=["lab"], ids=["docker 28, nftables", "docker 20, iptables-nft"])
 def test_a_connection_lives_on_while_its_target_is_one_of_several_and_ends_with_it(lab, backend):
     with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
-        config = lay_out(bed, backend)
+        config = lay_out(bed)
         policy = {"nat": "dnat", "iface": "ext0", "to": ["web-1", "web-2"], "port": 7001}
         bed.write({**config, "policies": [policy]})
         bed.apply()

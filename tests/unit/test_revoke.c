@@ -36,7 +36,9 @@ static const char *const files[] = {"example",
 				    "source_address_wins",
 				    "masquerade_of_one_port",
 				    "lists",
-				    "two_families"};
+				    "two_families",
+				    "host_as_source",
+				    "types_of_icmp"};
 
 struct example {
 	struct arena arena;
@@ -247,7 +249,7 @@ static void allow(struct arena *a, struct flows *flows, const char *src, const c
 
 static struct connection direct(const char *src, const char *dst, uint8_t proto, uint16_t port)
 {
-	return (struct connection){ip(src), ip(dst), proto, port, ip(dst), port, 0};
+	return (struct connection){ip(src), ip(dst), proto, port, ip(dst), port, 0, 0};
 }
 
 enum { ADMITTED_MARK = 0x2000000, BETWEEN_MARK = 0x3000000, MUTED = 0x1234 };
@@ -337,6 +339,23 @@ TEST(a_connection_ends_unless_each_interface_that_let_it_in_still_does)
 	}
 }
 
+TEST(of_icmp_what_is_of_a_type_that_no_policy_admits_any_more_ends)
+{
+	struct arena a = {0};
+	struct change change = {0};
+	struct connection ping = direct("192.0.2.9", "172.18.1.2", IPPROTO_ICMP, 0), asks = ping;
+
+	ping.icmp_type = 8;
+	asks.icmp_type = 13;
+	allow(&a, &change.earlier, "192.0.2.9/32", "172.18.1.2/32",
+	      (struct traffic){IPPROTO_ICMP, 0, UINT16_MAX});
+	allow(&a, &change.now, "192.0.2.9/32", "172.18.1.2/32",
+	      (struct traffic){IPPROTO_ICMP, 8, 8});
+	assert_int_equal(fate(&a, &change, ping), FATE_LIVES);
+	assert_int_equal(fate(&a, &change, asks), FATE_ENDS);
+	arena_release(&a);
+}
+
 TEST(where_neither_end_can_begin_anything_the_entry_goes)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -364,7 +383,7 @@ TEST(datagrams_that_a_translation_leads_elsewhere_are_translated_anew)
 				.to = ip("172.18.1.2"),
 				.origin = NONE};
 	struct connection c = {
-		ip("192.0.2.2"), ip("192.0.2.1"), IPPROTO_UDP, 53, ip("172.18.1.2"), 53, 0};
+		ip("192.0.2.2"), ip("192.0.2.1"), IPPROTO_UDP, 53, ip("172.18.1.2"), 53, 0, 0};
 
 	*list_add(&a, &r.earlier.translations) = t;
 	assert_int_equal(fate(&a, &r, c), FATE_MUTED);
@@ -411,7 +430,7 @@ TEST(datagrams_that_went_untranslated_are_translated_once_a_translation_comes)
 	r.translates = false;
 	flows.translations.items[0].match.proto = IPPROTO_UDP;
 	assert_false(revocation_concerns(
-		&r, &(struct connection){ip("192.0.2.2"), own, IPPROTO_UDP, 53, own, 53, 0}));
+		&r, &(struct connection){ip("192.0.2.2"), own, IPPROTO_UDP, 53, own, 53, 0, 0}));
 }
 
 TEST(where_nobody_knows_what_stood_the_mark_says_it_but_not_of_what_leads_elsewhere)
@@ -495,17 +514,78 @@ TEST(what_egress_deny_closes_is_muted_and_what_it_does_not_any_more_begins_anew)
 		assert_int_equal(fate_denied(c, false), FATE_LIVES);
 		c.mark = MUTED;
 		assert_int_equal(fate_denied(c, true) == FATE_ENDS,
-				 cases[i].fate == FATE_LIVES && i < 6 && i != 3);
+				 (cases[i].fate == FATE_LIVES && i < 6 && i != 3) || i == 7);
+	}
+}
+
+/*
+ * 172.18.1.0/24 is strict: .2 may ask .3 for port 80, the host nobody if it is closed to it. Its
+ * program at port 8080 serves what a container publishes.
+ */
+static enum fate fate_strict(struct connection c, bool closed_to_host)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const struct ip own[] = {ip("172.18.1.1"), ip("192.0.2.1")};
+	const struct traffic web = {IPPROTO_TCP, 80, 80};
+	struct flows now = {0};
+	struct admission none = {0}, admitted = {0};
+	struct sealed *sealed = list_add(&a, &now.sealed);
+	struct revocation r = {.flows = &now,
+			       .now = &admitted,
+			       .earlier = &none,
+			       .mutes = true,
+			       .muted = MUTED,
+			       .own = own,
+			       .n_own = COUNT_OF(own)};
+
+	*sealed = (struct sealed){.bridge = "br-a", .closed_to_host = closed_to_host};
+	*list_add(&a, &sealed->subnets) = prefix("172.18.1.0/24");
+	*list_add(&a, &sealed->published) = (struct published){8080, IPPROTO_TCP};
+	*list_add(&a, &now.bound) =
+		(struct bound_subnet){.subnet = prefix("172.18.1.0/24"), .declared = true};
+	*list_add(&a, &now.homes) = now.bound.items[0];
+	allow(&a, &now, "172.18.1.2/32", "172.18.1.3/32", web);
+	admit_grants(&admitted, &a, now.grants.items, now.grants.n);
+	return revocation_concerns(&r, &c) ? revocation_fate(&r, &c) : FATE_LIVES;
+}
+
+TEST(what_no_policy_leads_into_a_strict_network_is_muted)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t port;
+		enum fate fate, closed; /* closed: to the host, too */
+	} cases[] = {
+		{"172.18.1.2", "172.18.1.3", 80, FATE_LIVES, FATE_LIVES},
+		{"172.18.1.2", "172.18.1.3", 81, FATE_MUTED, FATE_MUTED},
+		{"172.18.1.3", "172.18.1.2", 80, FATE_MUTED, FATE_MUTED},
+		{"192.0.2.2", "172.18.1.3", 80, FATE_MUTED, FATE_MUTED},
+		{"172.18.1.3", "192.0.2.2", 80, FATE_LIVES, FATE_LIVES},
+		{"172.18.1.1", "172.18.1.3", 22, FATE_LIVES, FATE_MUTED},
+		{"172.18.1.3", "172.18.1.1", 22, FATE_LIVES, FATE_LIVES},
+		{"172.18.1.3", "172.18.1.1", 8080, FATE_MUTED, FATE_MUTED},
+		{"192.0.2.2", "192.0.2.1", 8080, FATE_MUTED, FATE_MUTED},
+		{"172.18.1.1", "192.0.2.1", 8080, FATE_LIVES, FATE_LIVES},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct connection c =
+			direct(cases[i].src, cases[i].dst, IPPROTO_TCP, cases[i].port);
+
+		assert_int_equal(fate_strict(c, false), cases[i].fate);
+		assert_int_equal(fate_strict(c, true), cases[i].closed);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_no_policy_leads_into_a_strict_network_is_muted),
 		cmocka_unit_test(what_rules_admit_reads_back_out_of_both_languages),
 		cmocka_unit_test(what_random_policies_admit_reads_back_out_of_the_rules),
 		cmocka_unit_test(only_what_rules_that_went_admitted_ends_whatever_the_mark_says),
 		cmocka_unit_test(a_connection_ends_unless_each_interface_that_let_it_in_still_does),
+		cmocka_unit_test(of_icmp_what_is_of_a_type_that_no_policy_admits_any_more_ends),
 		cmocka_unit_test(where_neither_end_can_begin_anything_the_entry_goes),
 		cmocka_unit_test(datagrams_that_a_translation_leads_elsewhere_are_translated_anew),
 		cmocka_unit_test(

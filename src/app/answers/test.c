@@ -149,7 +149,9 @@ static void print_try_json(struct buf *out, struct testing *t, const struct test
 
 	buf_puts(out, "      {\"flow\": ");
 	buf_json_string(out, reach_flow_text(&t->a, &t->look->reach, flow));
-	buf_json_member(out, ", ", "source", flow->src.family ? ip_format(flow->src).s : "host");
+	buf_json_member(out, ", ", "source",
+			flow->src.family && flow->in != REACH_IN_LOCAL ? ip_format(flow->src).s
+								       : "host");
 	buf_json_member(out, ", ", "destination",
 			flow->dst.family ? ip_format(flow->dst).s : "host");
 	buf_json_member(out, ", ", "protocol", protocol_common_name(flow->proto));

@@ -15,6 +15,7 @@ int verb_graph(const struct options *options);
 int verb_test(const struct options *options);
 int verb_init(const struct options *options);
 int verb_rules(const struct options *options);
+int verb_audit(const struct options *options);
 int verb_status(const struct options *options);
 int verb_doctor(const struct options *options);
 int verb_clear(const struct options *options);

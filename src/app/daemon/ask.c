@@ -15,7 +15,8 @@
 
 enum {
 	EXIT_DEGRADED = 2,
-	WAIT_MS = 30000, /* for another harborwall that is changing the host */
+	EXIT_REFUSED = 2, /* egress deny would refuse something */
+	WAIT_MS = 30000,  /* for another harborwall that is changing the host */
 	SAY_AFTER_MS = 500,
 	POLL_MS = 50,
 };
@@ -114,24 +115,48 @@ int ask_for_pass(const struct options *o, uint64_t accept)
 	return code == 200 ? EXIT_FINE : EXIT_FAILED;
 }
 
+/* False: nobody answers; the reason is printed. */
+static bool ask_for_page(struct buf *page, const struct options *o, const char *path)
+{
+	struct error err = {0};
+	long code = 0;
+
+	if (status_ask(page, &code, o->listen, path, false, &err) && code == 200)
+		return true;
+	if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
+		say_error("%s must run as root to use %s", o->verb, o->listen);
+	else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
+		say_error("no daemon is running: there is no %s", o->listen);
+	else if (!o->quiet)
+		say_error("%s", err.text[0]
+					? err.text
+					: "the daemon has no such page: it is of another version");
+	return false;
+}
+
+int verb_audit(const struct options *o)
+{
+	AUTO_BUF struct buf page = {0};
+	bool blind, nothing;
+
+	if (!ask_for_page(&page, o, o->json ? "/audit" : "/audit.txt"))
+		return EXIT_FAILED;
+	blind = o->json ? strstr(buf_text(&page), "\"state\": \"blind\"") != NULL
+			: !strncmp(buf_text(&page), "blind", strlen("blind"));
+	nothing = o->json ? strstr(buf_text(&page), "\"state\": \"nothing\"") != NULL
+			  : !strncmp(buf_text(&page), "nothing", strlen("nothing"));
+	if (!o->quiet)
+		say_page(blind && !o->json ? stderr : stdout, &page);
+	return blind ? EXIT_FAILED : nothing ? EXIT_FINE : EXIT_REFUSED;
+}
+
 int verb_status(const struct options *o)
 {
 	AUTO_BUF struct buf page = {0};
-	struct error err = {0};
-	long code = 0;
 	bool healthy;
 
-	if (!status_ask(&page, &code, o->listen, o->json ? "/status" : "/status.txt", false,
-			&err) ||
-	    code != 200) {
-		if (*o->listen == '/' && access(o->listen, W_OK) < 0 && errno == EACCES)
-			say_error("status must run as root to use %s", o->listen);
-		else if (*o->listen == '/' && access(o->listen, F_OK) < 0 && !o->quiet)
-			say_error("no daemon is running: there is no %s", o->listen);
-		else if (!o->quiet)
-			say_error("%s", err.text[0] ? err.text : "no status");
+	if (!ask_for_page(&page, o, o->json ? "/status" : "/status.txt"))
 		return EXIT_FAILED;
-	}
 	healthy = o->json ? strstr(buf_text(&page), "\"healthy\": true") != NULL
 			  : !strncmp(buf_text(&page), "healthy", strlen("healthy"));
 	if (!o->quiet)

@@ -6,6 +6,8 @@
  */
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
+#include "app/daemon/auditor.h"
+#include "app/daemon/closing.h"
 #include "app/daemon/flows_told.h"
 #include "app/daemon/logbook.h"
 #include "app/daemon/source.h"
@@ -14,6 +16,7 @@
 #include "app/pass/moves.h"
 #include "app/pass/place.h"
 #include "app/pass/written.h"
+#include "app/report/audited.h"
 #include "app/report/page.h"
 #include "app/report/telling.h"
 #include "base/log.h"
@@ -43,7 +46,9 @@ struct daemon {
 	struct fights fights;
 	struct counts counts;
 	struct logbook logbook;
+	struct auditor auditor;
 	int lock;
+	enum closing closing;
 	bool misplaced; /* it was started outside of the engine's network namespace */
 
 	int64_t last_pass_ms, cooled_ms;
@@ -163,13 +168,6 @@ static void tell_reloading(void)
 	notify_send(arena_printf(&a, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us()));
 }
 
-static bool is_bare(const struct pass *p)
-{
-	const struct space *host = &p->view.seen.have.spaces.items[0];
-
-	return !host->ruleset.exists && !host->chains.n;
-}
-
 /* Docker's drops are gone, but our table was compiled while they were there. */
 static bool is_open(const struct pass *p)
 {
@@ -187,7 +185,8 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 {
 	bool planned = pass_plan(p, &d->world, d->source.current, err);
 
-	if (planned || !d->world.engine_trouble.text[0])
+	/* TERM ends the waiting for an answer, and nothing else begins then */
+	if (planned || !d->world.engine_trouble.text[0] || d->triggers.stopping)
 		return planned;
 	pass_release(p);
 	d->world.without_engine = true;
@@ -196,7 +195,7 @@ static bool plan_pass(struct daemon *d, struct pass *p, struct error *err)
 	d->world.without_engine = false;
 	if (planned && !d->world.engine_trouble.text[0])
 		return true; /* the engine answers again */
-	if (planned && (is_bare(p) || is_open(p))) {
+	if (planned && (pass_finds_no_rules(p) || is_open(p) || d->closing == CLOSING_ALONE)) {
 		log_warn("no engine: the file alone is enforced", "error",
 			 d->world.engine_trouble.text);
 		triggers_retry(&d->triggers);
@@ -269,6 +268,7 @@ static void carry_out(struct daemon *d, struct pass *p, bool looks)
 {
 	if (looks)
 		fights_hold_back(&d->fights, p, clock_ms());
+	closing_replace(&d->closing, p);
 	pass_apply(p, &d->world);
 	fights_note(&d->fights, p, looks, clock_ms());
 	d->triggers.drift_at = fights_next_ms(&d->fights, clock_ms());
@@ -343,6 +343,7 @@ static void make_pass(struct daemon *d)
 	}
 	d->triggers.trial_at =
 		d->source.tried ? clock_ms() + d->source.tried_until_ms - clock_boot_ms() : FOREVER;
+	auditor_follow(&d->auditor, d->source.current);
 	logbook_follow(&d->logbook, d->source.current, &d->triggers);
 	publish(d);
 	if (why & REASON_ASKED)
@@ -385,7 +386,32 @@ static bool pass_if_due(struct daemon *d)
 	return true;
 }
 
-static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS};
+static const enum status_page questions[] = {STATUS_JSON, STATUS_TEXT, STATUS_METRICS,
+					     STATUS_AUDIT_JSON, STATUS_AUDIT_TEXT};
+
+static const char *why_blind(const struct daemon *d)
+{
+	if (!d->source.current)
+		return "no file is in force";
+	if (!d->source.current->config.audits)
+		return NULL;
+	if (d->report.compiled_with.backend != BACKEND_NFTABLES)
+		return "the iptables backends do not see it; use HARBORWALL_BACKEND=nftables";
+	return d->logbook.fd < 0 ? "the kernel's reports can't be heard; the log says why" : NULL;
+}
+
+static void print_page(struct buf *out, const struct daemon *d, enum status_page page)
+{
+	const struct config none = {0};
+	const struct config *config = d->source.current ? &d->source.current->config : &none;
+
+	if (page == STATUS_AUDIT_JSON)
+		audited_print_json(out, &d->auditor.audit, config, why_blind(d));
+	else if (page == STATUS_AUDIT_TEXT)
+		audited_print(out, &d->auditor.audit, config, why_blind(d));
+	else
+		page_print(out, &d->report, page, d->source.current, d->options);
+}
 
 /* Counters are read on request, never in a pass. True: somebody asked. */
 static bool answer_questions(struct daemon *d)
@@ -403,7 +429,7 @@ static bool answer_questions(struct daemon *d)
 				    d->source.current);
 		status_serve(d->status, page);
 		note_time_left(d);
-		page_print(&text, &d->report, page, d->source.current, d->options);
+		print_page(&text, d, page);
 		status_answer(d->status, page, true, buf_text(&text));
 		any = true;
 	}
@@ -431,6 +457,14 @@ static bool attend(void *daemon)
 	return !d->triggers.stopping;
 }
 
+static void save_audit(struct daemon *d)
+{
+	int64_t next_ms = auditor_run(&d->auditor, d->options);
+
+	if (next_ms >= 0 && (d->triggers.log_at == FOREVER || next_ms < d->triggers.log_at))
+		d->triggers.log_at = next_ms;
+}
+
 static void loop(struct daemon *d)
 {
 	bool passed, answered;
@@ -440,6 +474,7 @@ static void loop(struct daemon *d)
 		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
 		follow_firewalld(d);
 		logbook_run(&d->logbook, d->source.current, &d->triggers);
+		save_audit(d);
 		passed = pass_if_due(d);
 		answered = answer_questions(d);
 		if (passed || answered)
@@ -454,6 +489,7 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .report = {.fights = &d->fights,
 					.counts = &d->counts,
 					.journal = &d->logbook.journal,
+					.audit = &d->auditor.audit,
 					.trouble = "",
 					.takes = ""},
 			     .triggers = TRIGGERS_INIT,
@@ -461,9 +497,11 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .lock = -1,
 			     .cooled_ms = clock_ms(),
 			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
+	d->logbook.audit = &d->auditor.audit;
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
 	    (d->lock = ask_for_lock(options->verb, err)) < 0)
 		return false;
+	auditor_load(&d->auditor, options);
 	d->status = status_open(options->listen, err);
 	d->firewalld = firewalld_bus_open(err);
 	if (!d->status || !d->firewalld ||
@@ -486,6 +524,7 @@ static void daemon_close(struct daemon *d)
 	buf_free(&d->bridges);
 	report_release(&d->report);
 	counts_release(&d->counts);
+	auditor_close(&d->auditor, d->options);
 	logbook_close(&d->logbook);
 	close_at_exit_of_scope(&d->lock);
 	world_close(&d->world);
@@ -509,6 +548,9 @@ int verb_run(const struct options *options)
 
 	if (opened && sandboxed(&err)) {
 		log_info("started", "version", VERSION, "config", options->config);
+		/* Docker starts now: the first pass waits for it, so it must not wait for that */
+		if (closing_begin(&d.closing, &d.world, options))
+			notify_send("READY=1");
 		loop(&d);
 		notify_send("STOPPING=1");
 		log_info("stopped, the rules stay");

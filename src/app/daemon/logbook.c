@@ -49,7 +49,12 @@ static void count_report(struct logbook *l, enum logged_why why, int64_t now_ms)
 		l->busy_ms = now_ms;
 		memset(l->n_reports, 0, sizeof(l->n_reports));
 	}
-	l->crowded |= ++l->n_reports[why] >= LOG_A_SECOND;
+	if (++l->n_reports[why] < LOG_A_SECOND)
+		return;
+	if (why >= LOGGED_AUDIT_ASKED)
+		l->audit->incomplete = true;
+	else
+		l->crowded = true;
 }
 
 static void take(void *context, const struct logged *logged)
@@ -57,7 +62,9 @@ static void take(void *context, const struct logged *logged)
 	struct taking *t = context;
 
 	count_report(t->l, logged->why, t->now_ms);
-	if (journal_note(&t->l->journal, logged, t->now_ms, t->now))
+	if (logged->why >= LOGGED_AUDIT_ASKED)
+		audit_note(t->l->audit, &t->g->config, logged, t->now);
+	else if (journal_note(&t->l->journal, logged, t->now_ms, t->now))
 		tell(t->g, &(struct journal_entry){.flow = *logged});
 }
 
@@ -65,8 +72,10 @@ static void read_reports(struct logbook *l, const struct generation *g)
 {
 	struct taking t = {l, g, clock_ms(), time(NULL)};
 
-	if (!nflog_read(l->fd, take, &t))
+	if (!nflog_read(l->fd, take, &t)) {
 		l->lost = true;
+		l->audit->incomplete |= l->audits;
+	}
 	if ((l->lost || l->crowded) && !l->loss_due_ms)
 		l->loss_due_ms = t.now_ms + JOURNAL_EVERY_MS;
 }
@@ -122,11 +131,12 @@ void logbook_close(struct logbook *l)
 	l->fd = -1;
 }
 
-static void listen_to_rules(struct logbook *l, struct triggers *t)
+static void listen_to_rules(struct logbook *l, bool audits, struct triggers *t)
 {
 	struct error err = {0};
 
-	l->fd = nflog_open(&err);
+	l->audits = audits;
+	l->fd = nflog_open(audits, &err);
 	if (l->fd >= 0 && triggers_hear_log(t, l->fd, &err)) {
 		l->told = false;
 		return;
@@ -139,12 +149,13 @@ static void listen_to_rules(struct logbook *l, struct triggers *t)
 
 void logbook_follow(struct logbook *l, const struct generation *g, struct triggers *t)
 {
-	bool logs = g && (g->config.logs || g->config.denies);
+	bool audits = g && g->config.audits;
+	bool logs = g && (g->config.logs || g->config.denies || g->config.stricts || audits);
 
-	if (logs && l->fd < 0) {
-		listen_to_rules(l, t);
-	} else if (!logs && l->fd >= 0) {
+	if (l->fd >= 0 && (!logs || audits != l->audits)) {
 		logbook_close(l);
 		t->log = -1;
 	}
+	if (logs && l->fd < 0)
+		listen_to_rules(l, audits, t);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * New connections of policies with "log": true, and what egress deny stops, as lines of the log.
+ * New connections of policies with "log": true, and what egress deny stops, as lines of the log;
+ * what it would stop is counted.
  * The kernel bounds how many it reports (LOG_A_SECOND), the journal how many lines they make
  * (core/logged/journal.h).
  */
@@ -8,10 +9,13 @@
 
 #include "app/daemon/triggers.h"
 #include "app/pass/pass.h"
+#include "core/logged/audit.h"
 #include "core/logged/journal.h"
 
 struct logbook {
-	int fd; /* -1: nothing is logged */
+	int fd;		     /* -1: nothing is logged */
+	bool audits;	     /* what is audited is heard there, too */
+	struct audit *audit; /* the caller's, where it is counted */
 	struct journal journal;
 	int64_t busy_ms;	      /* when the second began in which reports are counted */
 	uint32_t n_reports[N_LOGGED]; /* in it */

@@ -128,14 +128,11 @@ bool trial_end(const struct options *o)
 	return decide(o, over, &err);
 }
 
-enum trial_state trial_look(struct trial *t, const struct options *o)
+static enum trial_state read_state(struct trial *t, const struct options *o)
 {
 	char boot[BOOT_LEN + 1], now[BOOT_LEN + 1];
-	struct error err = {0};
 	int64_t left;
 
-	if (!finish_taking(o, &err))
-		log_error("the confirmed file is not kept", "error", err.text);
 	if (!read_trial(t, boot, o, running))
 		return TRIAL_NONE;
 	read_boot(now);
@@ -145,6 +142,20 @@ enum trial_state trial_look(struct trial *t, const struct options *o)
 	    left > t->seconds * INT64_C(1000) + SLACK_MS)
 		return TRIAL_OVER;
 	return TRIAL_RUNS;
+}
+
+enum trial_state trial_look(struct trial *t, const struct options *o)
+{
+	struct error err = {0};
+
+	if (!finish_taking(o, &err))
+		log_error("the confirmed file is not kept", "error", err.text);
+	return read_state(t, o);
+}
+
+bool trial_runs(struct trial *t, const struct options *o)
+{
+	return read_state(t, o) == TRIAL_RUNS;
 }
 
 uint32_t trial_left_s(int64_t until_ms)

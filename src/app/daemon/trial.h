@@ -35,6 +35,8 @@ enum trial_state {
 
 /* Reads the trial. What was confirmed, but is not the last good generation yet, becomes it. */
 enum trial_state trial_look(struct trial *t, const struct options *o);
+/* The same, and changes nothing: true if a trial runs. */
+bool trial_runs(struct trial *t, const struct options *o);
 /* Seconds that are left, rounded up. */
 uint32_t trial_left_s(int64_t until_ms);
 /* Writes seconds, digest, base, config and texts down. EEXIST: another trial runs. */

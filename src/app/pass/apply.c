@@ -206,9 +206,15 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 }
 
 /* Saved before anything is done: a name that was once a container's stays one. */
-static void remember_containers(struct pass *p, struct world *w)
+static void remember(struct pass *p, struct world *w)
 {
 	struct error err = {0};
+
+	if (p->view.engine.up && !saved_remember_bridges(&w->saved, &p->want.bridges, &err))
+		log_warn("names of bridges are not saved: after a boot their networks are closed "
+			 "once the engine answers",
+			 "error", err.text);
+	err = (struct error){0};
 
 	if (p->view.engine.up && !saved_remember_containers(&w->saved, &p->want.named, &err))
 		log_warn("names of containers are not saved, and known only until the program ends",
@@ -237,7 +243,7 @@ void pass_begin(struct pass *p, struct world *w)
 {
 	p->started = timing_start();
 	if (!p->unchanged)
-		remember_containers(p, w);
+		remember(p, w);
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	if (p->unchanged)
 		return;
@@ -256,6 +262,21 @@ void pass_end(struct pass *p, struct world *w)
 		written_keep(w, host_sets(p));
 	connections_settle(p, w);
 	unchanged_remember(w, p);
+}
+
+/* What closes a network stands in the host's namespace alone. */
+static bool closes(const struct step *step)
+{
+	return !step->container && (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
+}
+
+void pass_close(struct pass *p, struct world *w)
+{
+	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
+	for (uint32_t i = 0; i < p->plan.steps.n; i++)
+		if (closes(&p->plan.steps.items[i]))
+			pass_take(p, w, i);
+	connections_doubt(w);
 }
 
 void pass_apply(struct pass *p, struct world *w)

@@ -73,6 +73,11 @@ static void leave_note(const struct world *w)
 		log_warn("the connections to end are not saved", "error", err.text);
 }
 
+void connections_doubt(const struct world *w)
+{
+	leave_note(w);
+}
+
 static bool found_note(const struct world *w)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -119,7 +124,8 @@ static bool is_about_translations(const struct nft_change *change)
 	return change->object == NFT_TABLE ||
 	       (change->set && (!strcmp(change->set->name, "translations") ||
 				!strcmp(change->set->name, "translations6"))) ||
-	       (change->chain && !strcmp(change->chain->name, "prerouting"));
+	       (change->chain && (!strcmp(change->chain->name, "prerouting") ||
+				  !strcmp(change->chain->name, "output")));
 }
 
 static bool brings_translations(const struct step *step)
@@ -143,8 +149,9 @@ static void owe(struct debt *d, const struct pass *p, uint32_t space)
 		if (step->have_space != space || !is_rules(step))
 			continue;
 		less |= has_rules(have) && takes_away(step);
-		anew |= want && want->flows->translations.n && brings_translations(step);
-		denies |= want && want->flows->denied.n;
+		anew |= want && (want->flows->translations.n || want->flows->own.n) &&
+			brings_translations(step);
+		denies |= want && (want->flows->denied.n || want->flows->sealed.n);
 	}
 	if (!less && !anew && !denies)
 		return;

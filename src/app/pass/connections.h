@@ -10,5 +10,7 @@
 
 /* Before the first step: the rules in place say what has been admitted so far. */
 void connections_note(struct pass *p, struct world *w);
+/* Steps were taken without it: the next pass looks at every connection. */
+void connections_doubt(const struct world *w);
 /* After the last step. */
 void connections_settle(struct pass *p, struct world *w);

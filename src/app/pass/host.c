@@ -279,6 +279,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->handoff_top = w->options->handoff_top;
 	f->counters = w->options->counters;
 	f->were_containers = &w->saved.containers;
+	f->bridges_were = &w->saved.bridges;
 	f->forgotten = w->saved.trouble;
 	views[VARIANT_NFT] = w->memory.filter;
 	views6[VARIANT_NFT] = w->memory.filter6;
@@ -294,7 +295,7 @@ static bool read_facts(struct view *view, struct arena *a, struct world *w, stru
 	f->docker_nftables = docker_writes_nftables(&view->engine, views, &w->memory.bridges);
 	f->no_nf_tables = w->no_nf_tables;
 	f->variant = choose_variant(f->docker_nftables, views);
-	if (!choose_backend(f, w->options->backend, err))
+	if (!choose_backend(f, w->closing ? NULL : w->options->backend, err))
 		return false;
 	w->legacy6_stands = views6[VARIANT_LEGACY].exists;
 	watch_legacy(w, f->variant == VARIANT_LEGACY && views[VARIANT_LEGACY].exists);
@@ -339,6 +340,10 @@ static void read_engine(struct view *view, struct world *w)
 	struct moment start = timing_start();
 
 	w->engine_trouble = (struct error){0};
+	if (w->closing) {
+		error_set(&w->engine_trouble, -1, "the engine was not asked yet");
+		return;
+	}
 	if (!w->use_cached_engine || !m->valid) {
 		arena_release(&m->arena);
 		m->said = (struct engine){0};

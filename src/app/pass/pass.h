@@ -88,5 +88,9 @@ void pass_apply(struct pass *p, struct world *w);
 void pass_begin(struct pass *p, struct world *w);
 void pass_take(struct pass *p, struct world *w, uint32_t step);
 void pass_end(struct pass *p, struct world *w);
+/* The host has no rules of ours. */
+bool pass_finds_no_rules(const struct pass *p);
+/* Takes only the steps that close networks. Connections are left to the first whole pass. */
+void pass_close(struct pass *p, struct world *w);
 bool pass_has_conflicts(const struct pass *p);
 void pass_release(struct pass *p);

@@ -232,6 +232,13 @@ void pass_compile(struct pass *p, const struct options *options, const struct ge
 	encode(p);
 }
 
+bool pass_finds_no_rules(const struct pass *p)
+{
+	const struct space *host = &p->view.seen.have.spaces.items[0];
+
+	return !host->ruleset.exists && !host->chains.n;
+}
+
 bool pass_has_conflicts(const struct pass *p)
 {
 	list_each (finding, &p->plan.findings.list)

@@ -128,6 +128,14 @@ static bool decode_network(const struct reading *r, uint32_t node)
 	return take_member(&k->name, r, node, "name") && take_settings(&k->settings, r, node);
 }
 
+static bool decode_bridge(const struct reading *r, uint32_t node)
+{
+	struct network_bridge *b = list_add(&r->s->arena, &r->s->bridges);
+
+	return take_member(&b->network, r, node, "network") &&
+	       take_member(&b->bridge, r, node, "bridge");
+}
+
 static bool decode_list(const struct reading *r, const char *name,
 			bool (*decode_item)(const struct reading *r, uint32_t node))
 {
@@ -159,9 +167,10 @@ static bool decode(struct saved *s, const struct buf *text, struct error *err)
 		decode_before(&r, before);
 	if (!decode_list(&r, "containers", decode_container) ||
 	    !decode_list(&r, "connections", decode_connection) ||
-	    !decode_list(&r, "networks", decode_network)) {
+	    !decode_list(&r, "networks", decode_network) ||
+	    !decode_list(&r, "bridges", decode_bridge)) {
 		/* drop an item that was read by half */
-		s->containers.n = s->connections.n = s->networks.n = 0;
+		s->containers.n = s->connections.n = s->networks.n = s->bridges.n = 0;
 		return false;
 	}
 	if (s->containers.n)
@@ -255,6 +264,12 @@ static void print_state(struct buf *text, const struct saved *s)
 		print_member(text, k == s->networks.items ? "\n  {" : ",\n  {", "name", k->name);
 		buf_printf(text, ", \"settings\": %s}", k->settings);
 	}
+	for (uint32_t i = 0; i < s->bridges.n; i++) {
+		print_member(text, i ? ",\n  {" : "],\n \"bridges\": [\n  {", "network",
+			     s->bridges.items[i].network);
+		print_member(text, ", ", "bridge", s->bridges.items[i].bridge);
+		buf_puts(text, "}");
+	}
 	buf_puts(text, "]}\n");
 }
 
@@ -316,6 +331,31 @@ bool saved_remember_containers(struct saved *s, const name_list *names, struct e
 	list_each (name, names)
 		*list_add(&s->arena, &copy) = arena_strdup(&s->arena, *name);
 	s->containers = copy;
+	s->dirty = true;
+	return saved_write(s, err);
+}
+
+static bool same_bridges(const network_bridges *a, const network_bridges *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (strcmp(a->items[i].network, b->items[i].network) != 0 ||
+		    strcmp(a->items[i].bridge, b->items[i].bridge) != 0)
+			return false;
+	return true;
+}
+
+bool saved_remember_bridges(struct saved *s, const network_bridges *bridges, struct error *err)
+{
+	network_bridges copy = {0};
+
+	if (s->trouble || same_bridges(bridges, &s->bridges))
+		return true;
+	list_each (b, bridges)
+		*list_add(&s->arena, &copy) = (struct network_bridge){
+			arena_strdup(&s->arena, b->network), arena_strdup(&s->arena, b->bridge)};
+	s->bridges = copy;
 	s->dirty = true;
 	return saved_write(s, err);
 }

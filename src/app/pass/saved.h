@@ -6,8 +6,9 @@
  * and is not there yet. JSON, replaced by rename:
  *     {"version": 1, "before": {"ip_forward": 0, "ip6_forward": 0, "forward_policy": "ACCEPT",
  * "variant": "nft"}, "containers": ["wireguard"], "connections": [{"container": ID, "name": "db",
- * "network": "shop", "settings": {…}}], "networks": [{"name": "shop", "settings": {…}}]} A member
- * that is absent is empty. A file that can't be read as ours is never written over.
+ * "network": "shop", "settings": {…}}], "networks": [{"name": "shop", "settings": {…}}], "bridges":
+ * [{"network": "shop", "bridge": "br-0123456789ab"}]} A member that is absent is empty. A file that
+ * can't be read as ours is never written over.
  */
 #pragma once
 
@@ -24,8 +25,9 @@ struct saved {
 	name_list containers; /* sorted */
 	LIST(struct kept_endpoint) connections;
 	LIST(struct kept_network) networks;
-	bool dirty;	     /* not written yet */
-	const char *trouble; /* why the file can't be read; NULL: it can */
+	network_bridges bridges; /* that have another name than the file gives them */
+	bool dirty;		 /* not written yet */
+	const char *trouble;	 /* why the file can't be read; NULL: it can */
 };
 
 /* Reads the file if it has changed. If it is gone, what is known stays. */
@@ -38,6 +40,9 @@ MUST_CHECK bool saved_remember_policy(struct saved *saved, enum variant variant,
 /* These and no others; sorted. */
 MUST_CHECK bool saved_remember_containers(struct saved *saved, const name_list *names,
 					  struct error *err);
+/* The same of bridges, which must be known before the engine answers. */
+MUST_CHECK bool saved_remember_bridges(struct saved *saved, const network_bridges *bridges,
+				       struct error *err);
 /*
  * What is removed, and what exists again. In memory until saved_write. A newer entry for the same
  * container and network, or the same network, replaces an older one.

@@ -125,6 +125,7 @@ struct world {
 	struct saved saved;	     /* the state file */
 	bool engine_is_asked_for;    /* DOCKER_HOST names it; otherwise it is only looked for at the
 					usual place */
+	bool closing;		     /* before the first pass: do not ask the engine */
 	bool without_engine;	     /* go on if the engine does not answer */
 	struct error engine_trouble; /* why the engine did not answer in the last pass */
 	const char *replace;	     /* apply --replace: re-create this network if necessary */

@@ -180,6 +180,10 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	print_fights(out, r);
 	if (g)
 		drops_print(out, r->journal, &g->config);
+	if (r->audit->networks.n)
+		buf_line(out, "audit: %s (harborwall audit)",
+			 audit_is_empty(r->audit) ? "nothing would be refused"
+						  : "egress deny would refuse something");
 	print_findings(out, &r->findings);
 	if (g)
 		print_warnings(out, g);
@@ -316,6 +320,8 @@ void page_print(struct buf *out, const struct report *r, enum status_page page,
 	case STATUS_METRICS:
 		metrics_print(out, r, g);
 		break;
+	case STATUS_AUDIT_JSON:
+	case STATUS_AUDIT_TEXT: /* audited.h */
 	case STATUS_PASS:
 		break;
 	}

@@ -61,7 +61,7 @@ static void add_traffic(struct buf *out, const struct config *config, const stru
 {
 	const char *before = " ";
 
-	for (unsigned proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1)
+	for (unsigned proto = PROTO_TCP; proto < PROTO_END; proto <<= 1)
 		if (p->protos & proto) {
 			buf_printf(out, "%s%s", before, proto_name(proto));
 			before = ",";

@@ -7,6 +7,7 @@
  *     page.h                           status
  *     metrics.h, policies.h, counts.h  for scrapers and programs
  *     drops.h                          what was dropped last
+ *     audited.h                        what would be
  *     telling.h                        the log
  *     fights.h                         who undoes our changes
  */
@@ -16,6 +17,7 @@
 #include "app/report/counts.h"
 #include "app/report/fights.h"
 #include "base/buf.h"
+#include "core/logged/audit.h"
 #include "core/logged/journal.h"
 
 #include <time.h>
@@ -29,6 +31,7 @@ struct report {
 	const struct fights *fights;   /* owned by the caller */
 	const struct counts *counts;   /* owned by the caller */
 	const struct journal *journal; /* owned by the caller */
+	const struct audit *audit;     /* owned by the caller */
 	struct facts compiled_with;    /* facts of the last pass, without texts and lists */
 	struct arena arena;	       /* holds the last pass's findings */
 	struct findings findings;

@@ -11,7 +11,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/iptables/program.h"
-#include "core/ports/ports.h"
+#include "core/ruleset/strict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,21 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 	return false;
 }
 
+/* A strict one that stands, or will, as a bridge. */
+static bool is_sealed(const struct compiler *c, uint32_t i)
+{
+	return c->bridges[i] && c->config->networks.items[i].isolation == ISOLATION_STRICT;
+}
+
+/* Before the engine answers: the bridge that it had, or will have. */
+static const char *bridge_by_memory(const struct compiler *c, const struct network *n)
+{
+	for (uint32_t i = 0; c->facts->bridges_were && i < c->facts->bridges_were->n; i++)
+		if (!strcmp(c->facts->bridges_were->items[i].network, n->name))
+			return c->facts->bridges_were->items[i].bridge;
+	return network_bridge(n, c->engine);
+}
+
 /* What the declared networks are, or will be. */
 static void find_networks(struct compiler *c)
 {
@@ -46,12 +61,13 @@ static void find_networks(struct compiler *c)
 		const struct engine_network *e = engine_find_network(c->engine, n->name);
 		const char *driver = e ? e->driver : n->driver;
 
-		c->bridges[i] = network_bridge(n, c->engine);
+		c->bridges[i] =
+			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
 		c->apart[i] =
 			(e ? e->apart
 			   : c->bridges[i] && options_keep_apart(n->options.items, n->options.n)) ||
-			(c->bridges[i] && n->isolation == ISOLATION_STRICT);
+			is_sealed(c, i);
 	}
 }
 
@@ -259,61 +275,14 @@ static void compile_denied(struct compiler *c)
 		const struct network *n = &c->config->networks.items[i];
 		struct denied *denied;
 
-		if (!c->bridges[i] || n->egress != EGRESS_DENY)
+		if (!c->bridges[i] || n->egress == EGRESS_OPEN)
 			continue;
-		denied = list_add(c->a, &c->host->denied);
+		denied = n->egress == EGRESS_DENY ? list_add(c->a, &c->host->denied)
+						  : list_add(c->a, &c->host->audited);
 		*denied = (struct denied){.bridge = c->bridges[i], .network = i};
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (n->ipam[f].subnet.ip.family)
 				*list_add(c->a, &denied->subnets) = n->ipam[f].subnet;
-	}
-}
-
-static void add_sender(struct compiler *c, struct sealed *sealed, const struct mac *mac,
-		       struct ip ip)
-{
-	struct sender *sender;
-
-	if (!ip.family)
-		return;
-	sender = list_add(c->a, &sealed->senders);
-	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
-	sender->ip = ip;
-}
-
-/* Of containers that run: the engine says no MAC address of others. */
-static void add_senders(struct compiler *c, struct sealed *sealed, const char *network)
-{
-	list_each (container, &c->engine->containers) {
-		const struct engine_endpoint *e =
-			container->running ? engine_find_endpoint(container, network) : NULL;
-		struct mac mac;
-
-		if (!e || !mac_parse(&mac, e->mac))
-			continue;
-		add_sender(c, sealed, &mac, e->ip);
-		add_sender(c, sealed, &mac, e->ip6);
-	}
-}
-
-static void compile_sealed(struct compiler *c)
-{
-	for (uint32_t i = 0; i < c->config->networks.n; i++) {
-		const struct network *n = &c->config->networks.items[i];
-		struct sealed *sealed;
-
-		if (!c->bridges[i] || n->isolation != ISOLATION_STRICT)
-			continue;
-		sealed = list_add(c->a, &c->host->sealed);
-		*sealed = (struct sealed){
-			.bridge = c->bridges[i], .network = i, .closed_to_host = !n->host};
-		for (enum family f = 0; f < N_FAMILIES; f++)
-			if (n->ipam[f].subnet.ip.family)
-				*list_add(c->a, &sealed->subnets) = n->ipam[f].subnet;
-		list_each (address, &c->config->addresses)
-			if (address->network == i)
-				*list_add(c->a, &sealed->declared) = address->ip;
-		add_senders(c, sealed, n->name);
 	}
 }
 
@@ -370,6 +339,11 @@ static void compile_absences(struct compiler *c)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "the file has \"log\", and nothing is logged: the iptables backends "
 			    "can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
+	if (c->config->audits && c->facts->backend == BACKEND_IPTABLES)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "the file has egress \"audit\", and nothing is seen: the iptables "
+			    "backends can't; use the nftables backend "
+			    "(HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);
@@ -607,6 +581,19 @@ static void compile_named(struct compiler *c, struct state *want)
 	named->n = n;
 }
 
+/* A bridge whose name follows from the file needs no memory. */
+static void compile_bridges(struct compiler *c, struct state *want)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->bridges[i] &&
+		    (!n->bridge_name || strcmp(c->bridges[i], n->bridge_name) != 0))
+			*list_add(c->a, &want->bridges) =
+				(struct network_bridge){n->name, c->bridges[i]};
+	}
+}
+
 static bool is_counted(const struct config *config, const struct facts *facts)
 {
 	if (facts->counters == COUNTERS_AUTO)
@@ -649,7 +636,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_closed(&c);
 	compile_closed6(&c);
 	compile_denied(&c);
-	compile_sealed(&c);
+	strict_seal(c.host, a, config, c.bridges, engine);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;
@@ -663,4 +650,5 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_host(&c, want, list_add(a, &want->spaces));
 	compile_containers(&c, want);
 	compile_named(&c, want);
+	compile_bridges(&c, want);
 }

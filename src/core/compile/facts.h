@@ -113,7 +113,8 @@ struct facts {
 	 * be NULL.
 	 */
 	const struct routing *const (*routings)[N_FAMILIES];
-	const name_list *were_containers; /* `name`s of policies that are remembered, sorted */
+	const name_list *were_containers;    /* `name`s of policies that are remembered, sorted */
+	const network_bridges *bridges_were; /* in the last pass with an engine; may be NULL */
 	const char *forgotten; /* why the remembered names were lost; NULL: they are complete */
 };
 

@@ -15,8 +15,7 @@ static void find_matches(struct compiler *c, const struct policy *p)
 
 	c->matches.n = 0;
 	for (uint32_t set = p->protos; set; set &= set - 1) {
-		struct traffic every = {.proto = proto_number((enum proto)(set & -set)),
-					.high = UINT16_MAX};
+		struct traffic every = traffic_of((enum proto)(set & -set));
 
 		if (!match_has_ports(every) || !p->n_ports)
 			*list_add(c->a, &c->matches) = every;
@@ -191,8 +190,15 @@ static void grant_routes(struct compiler *c, const struct grant *grant)
 		need_routes(c, sources, grant->to, grant->origin);
 }
 
+static void note_types(struct compiler *c, const struct grant *grant)
+{
+	for (uint32_t m = 0; m < grant->n_matches; m++)
+		c->host->types |= match_has_types(grant->matches[m]);
+}
+
 void grant(struct compiler *c, struct grant grant)
 {
+	note_types(c, &grant);
 	grant.logged = c->config->policies.items[grant.origin].log;
 	note_guests(c, grant.from);
 	c->host->ipv6 |= grant.to->items[0].net.ip.family == 6;
@@ -380,13 +386,13 @@ static const struct peers *on_networks(struct compiler *c, const struct peers *p
 	return part;
 }
 
-/* One of them is on a network with egress deny. */
+/* One of them is on a network with egress deny or audit. */
 static bool is_denied(const struct compiler *c, const struct peers *from)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
 		uint32_t network = with_bridge(c, from->items[i].network);
 
-		if (network != NONE && c->config->networks.items[network].egress == EGRESS_DENY)
+		if (network != NONE && c->config->networks.items[network].egress != EGRESS_OPEN)
 			return true;
 	}
 	return false;
@@ -410,6 +416,7 @@ static void lift(struct compiler *c, uint32_t i, struct ends_of_policy ends)
 		new.from_name = name_of_part(c, name_of_list(c, ends.from_name), ends.from, from);
 		new.to_name = name_of_part(c, name_of_list(c, ends.to_name), ends.to, to);
 		new.matches = kept_matches(c, family, &new.n_matches);
+		note_types(c, &new);
 		if (to->n)
 			*list_add(c->a, &c->host->lifts) = new;
 		new.to = NULL;

@@ -65,6 +65,7 @@ struct state {
 	const char *refused; /* why this host can't have it, so nothing changes; NULL: it can */
 	/* containers that are or were a policy's `name`; saved in the state file */
 	name_list named;
+	network_bridges bridges; /* of networks that were there before us; saved there, too */
 };
 
 /* Index of a container's namespace, or NONE. */

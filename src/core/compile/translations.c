@@ -117,8 +117,12 @@ static void add_translation(struct compiler *c, struct translation t, struct nod
 	if (t.from.ip.family && !t.from.len)
 		t.from = (struct prefix){0}; /* any */
 	t.logged = c->config->policies.items[t.origin].log;
+	t.keeps = c->config->policies.items[t.origin].masquerade == MASQUERADE_NO;
 	flows->ipv6 |= t.to.family == 6;
-	*list_add(c->a, &flows->translations) = t;
+	if (t.own)
+		*list_add(c->a, &flows->own) = t;
+	else
+		*list_add(c->a, &flows->translations) = t;
 }
 
 /* masquerade: the sources whose replies only come back if they are masqueraded; else the others. */
@@ -189,6 +193,28 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 	}
 }
 
+/* What the host itself begins. */
+static void translate_own(struct compiler *c, const struct policy *p, struct translation t)
+{
+	const struct node *target = nodes_find_ip(&c->nodes, t.to);
+
+	t.iface = NULL;
+	t.own = true;
+	t.masquerade = host_masquerades(c, p, &t);
+	if (t.masquerade && target)
+		routes_need_gateway(&c->routes, target, t.to, t.origin);
+	list_each (match, &c->matches) {
+		t.match = traffic_in_family(*match, t.to.family);
+		add_translation(c, t, NULL);
+	}
+}
+
+/* xt_cluster tells clients of IPv6 apart by less than their address. */
+static bool is_coarse(const struct compiler *c, uint8_t family)
+{
+	return family == 6 && c->facts->backend == BACKEND_IPTABLES;
+}
+
 /* One translation for every source (or one for anybody) and every match. */
 static void translate_to(struct compiler *c, uint32_t i, const struct resolved *r, struct ip to,
 			 struct share share, struct node *node)
@@ -203,6 +229,9 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 					name_of_part(c, name_of_list(c, p->from), r->from, from),
 				.origin = i};
 
+	t.share.coarse = is_coarse(c, to.family);
+	if (peers_have_host(r->from))
+		translate_own(c, p, t);
 	if (p->from && !from->n)
 		return;
 	/* a list is sorted: "any" comes first, and then everybody is meant */
@@ -248,12 +277,15 @@ static void spread(struct compiler *c, uint32_t i, const struct resolved *r, con
 
 		if (!ip_equal(target, running->items[n].net.ip))
 			continue;
-		translate_to(c, i, r, target, (struct share){(uint8_t)k, (uint8_t)to->n, 0}, node);
+		translate_to(c, i, r, target,
+			     (struct share){.part = (uint8_t)k, .of = (uint8_t)to->n}, node);
 		n++;
 	}
 	for (uint32_t k = 0; running->n < to->n && k < running->n; k++)
 		translate_to(c, i, r, running->items[k].net.ip,
-			     (struct share){(uint8_t)k, (uint8_t)running->n, 1}, node);
+			     (struct share){
+				     .part = (uint8_t)k, .of = (uint8_t)running->n, .division = 1},
+			     node);
 }
 
 /* Each container once, also if several of its addresses are targets. */
@@ -292,6 +324,11 @@ static void translate(struct compiler *c, uint32_t i, const struct resolved *r, 
 	each_family (family) {
 		const struct peers *to = of_family(c, r->to, family);
 
+		if (to->n > 1 && is_coarse(c, family))
+			policy_finding(c, FINDING_NOTE, i,
+				       "ip6tables tells clients apart by the first 32 bits of "
+				       "their addresses: those of one site have one target; the "
+				       "nftables backend spreads them, too");
 		if (to->n > 1)
 			spread(c, i, r, to, node);
 		else if (to->n)
@@ -401,7 +438,7 @@ static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
 		return;
 	if (p->nat != NAT_DNAT || !p->iface) {
 		policy_finding(c, FINDING_WAITING, i, "name: there is no container \"%s\"", name);
-	} else if (!p->n_ports && p->protos & (uint8_t)~PROTO_ICMP) {
+	} else if (!p->n_ports && p->protos & (uint8_t)~PROTOS_OF_ICMP) {
 		policy_finding(
 			c, FINDING_WAITING, i,
 			"name: there is no container \"%s\", and on the host this would take "
@@ -434,7 +471,8 @@ static void place_at_subject(struct compiler *c, uint32_t i, const struct peers 
 
 /*
  * Where a translation lives: in the container that `name` names; without `name` on the host if
- * there is an interface, else in the namespaces of the subject's containers.
+ * there is an interface or the host is the source, else in the namespaces of the subject's
+ * containers.
  */
 static void find_places(struct compiler *c, uint32_t i, const struct resolved *r)
 {
@@ -448,7 +486,7 @@ static void find_places(struct compiler *c, uint32_t i, const struct resolved *r
 			add_place(c, i, node);
 		else
 			place_nowhere(c, i, r->container);
-	} else if (p->iface) {
+	} else if (p->iface || peers_have_host(r->from)) {
 		add_place(c, i, NULL);
 	} else {
 		place_at_subject(c, i, r->subject);

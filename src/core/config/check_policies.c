@@ -19,7 +19,20 @@ struct checker {
 /* "any" is every protocol, those without ports among them. */
 static bool takes_ports(const struct policy *p)
 {
-	return !(p->protos & PROTO_ANY) && p->protos != PROTO_ICMP;
+	return !(p->protos & PROTO_ANY) && p->protos & (uint8_t)~PROTOS_OF_ICMP;
+}
+
+/* Then a translation lives on the host, without an interface. */
+static bool names_host(const struct config *config, uint32_t from)
+{
+	const struct member_list *list = config_list(config, from);
+
+	if (!list)
+		return from && !strcmp(config_name(config, from), "host");
+	list_each (member, &list->names)
+		if (!strcmp(config_name(config, member->name), "host"))
+			return true;
+	return false;
 }
 
 static void check_policy(const struct checker *c, uint32_t i)
@@ -31,12 +44,13 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, NULL, "no subject; add selector, container_name or service_name");
 	if (p->nat == NAT_DNAT && !p->to)
 		error_at(c, i, "nat", "dnat without a target; write \"to\"");
-	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject)
+	if (p->nat != NAT_NO && !p->name && !p->iface && !has_subject &&
+	    !(p->nat == NAT_DNAT && names_host(c->config, p->from)))
 		error_at(c, i, "nat",
 			 "no place for the translation; add iface (on the host), or name or "
 			 "selector (in that container)");
 	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
-	    p->protos & (uint8_t)~PROTO_ICMP)
+	    p->protos & (uint8_t)~PROTOS_OF_ICMP)
 		error_at(c, i, NULL,
 			 "dnat of every port of the host's \"%s\" would take its own ssh; "
 			 "write \"port\" (\"1-65535\" if you mean it)",
@@ -84,17 +98,20 @@ static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 	const char *target = arena_printf(c->a, "%s:%u", config_name(c->config, p->to), p->to_port);
 	static const struct port_range every = {0, UINT16_MAX};
 
-	for (uint32_t proto = PROTO_TCP; proto <= PROTO_ANY; proto <<= 1) {
+	for (uint32_t proto = PROTO_TCP; proto < PROTO_END; proto <<= 1) {
+		const bool echo = proto == PROTO_ECHO; /* one type of icmp */
 		const char *key;
 
 		if (!(p->protos & proto))
 			continue;
 		/* the list's number: different lists may have the same label */
 		key = arena_printf(c->a, "%s\n%s\n%s\n%u\n%u", name_or_empty(c, p->name), subject,
-				   name_or_empty(c, p->iface), p->from, proto);
+				   name_or_empty(c, p->iface), p->from,
+				   echo ? (uint32_t)PROTO_ICMP : proto);
 		for (uint32_t r = 0; r < (p->n_ports ? p->n_ports : 1); r++) {
-			struct port_range range =
-				p->n_ports ? policy_ports(c->config, p)[r] : every;
+			struct port_range range = echo	       ? (struct port_range){8, 8}
+						  : p->n_ports ? policy_ports(c->config, p)[r]
+							       : every;
 
 			*list_add(c->a, list) =
 				(struct taking){key, range.low, range.high, target, i};

@@ -28,7 +28,8 @@ enum {
 
 /* Strict: nothing gets in but by policies, from a container of the same network neither. */
 enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
-enum egress { EGRESS_OPEN, EGRESS_DENY }; /* what its containers begin beyond it */
+/* What its containers begin beyond it. Audit: as open; what deny would stop is counted. */
+enum egress { EGRESS_OPEN, EGRESS_DENY, EGRESS_AUDIT };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
 enum masquerade { MASQUERADE_AUTO, MASQUERADE_YES, MASQUERADE_NO };
 
@@ -39,11 +40,20 @@ enum proto {
 	PROTO_SCTP = 1 << 2,
 	PROTO_ICMP = 1 << 3, /* ICMPv6 where the addresses are IPv6 */
 	PROTO_ANY = 1 << 4,
+	PROTO_ECHO = 1 << 5, /* of icmp, what begins with an echo request: ping */
+	PROTO_END = 1 << 6,
+	PROTOS_OF_ICMP = PROTO_ICMP | PROTO_ECHO, /* they have no ports */
 };
 
+const char *egress_name(enum egress egress); /* "open" */
 /* The name of one protocol of the set. */
 const char *proto_name(enum proto proto);
 uint8_t proto_number(enum proto proto); /* IANA's; 0: any */
+/* A set with all that is part of its members. */
+static inline uint8_t protos_with_parts(uint8_t protos)
+{
+	return protos & PROTO_ICMP ? protos | PROTO_ECHO : protos;
+}
 
 /* Of a test. Untranslated: no policy takes it on its way to this host. */
 enum expect { EXPECT_CLOSED, EXPECT_OPEN, EXPECT_UNTRANSLATED };
@@ -197,7 +207,8 @@ struct config {
 	uint32_t n_by_subnet;
 	bool logs;	 /* a policy has log */
 	bool denies;	 /* a network has egress deny: what it stops is logged */
-	bool stricts;	 /* a network is strict */
+	bool audits;	 /* a network has egress audit: what deny would stop is logged */
+	bool stricts;	 /* a network is strict: what it stops is logged, too */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

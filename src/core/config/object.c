@@ -106,6 +106,7 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 		return;
 	}
 	config->denies |= n->egress == EGRESS_DENY;
+	config->audits |= n->egress == EGRESS_AUDIT;
 	config->stricts |= n->isolation == ISOLATION_STRICT;
 	check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";

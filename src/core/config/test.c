@@ -43,7 +43,8 @@ void decode_test(struct decoder *d, struct config *config, uint32_t node)
 			wrong(d, node,
 			      "%s is missing: a test has from, to, expect, and mostly port",
 			      test_fields[i].name);
-	if (draft.ports.n && (draft.protos & PROTO_ANY || draft.protos == PROTO_ICMP))
+	if (draft.ports.n && draft.protos &&
+	    (draft.protos & PROTO_ANY || !(draft.protos & (uint8_t)~PROTOS_OF_ICMP)))
 		wrong(d, node_of_field(d->text, node, "port"),
 		      "icmp and any have no ports; leave port or proto out");
 	if (d->diags->n_errors > errors)

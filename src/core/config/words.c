@@ -14,6 +14,7 @@ static const struct word protos[] = {{"tcp", PROTO_TCP},
 				     {"udp", PROTO_UDP},
 				     {"sctp", PROTO_SCTP},
 				     {"icmp", PROTO_ICMP},
+				     {"icmp/echo-request", PROTO_ECHO},
 				     {"any", PROTO_ANY}};
 static const struct word nats[] = {{"dnat", NAT_DNAT}, {"masquerade", NAT_MASQUERADE}};
 static const struct word masquerades[] = {
@@ -22,13 +23,22 @@ static const struct word expectations[] = {
 	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
 static const struct word isolations[] = {
 	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
-static const struct word egresses[] = {{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}};
+static const struct word egresses[] = {
+	{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}, {"audit", EGRESS_AUDIT}};
 
 const char *expect_name(enum expect expect)
 {
 	for (size_t i = 0; i < COUNT_OF(expectations); i++)
 		if (expectations[i].value == expect)
 			return expectations[i].text;
+	return "";
+}
+
+const char *egress_name(enum egress egress)
+{
+	for (size_t i = 0; i < COUNT_OF(egresses); i++)
+		if (egresses[i].value == egress)
+			return egresses[i].text;
 	return "";
 }
 
@@ -42,7 +52,7 @@ const char *proto_name(enum proto proto)
 
 uint8_t proto_number(enum proto proto)
 {
-	return protocol_number(proto_name(proto));
+	return protocol_number(proto_name(proto == PROTO_ECHO ? PROTO_ICMP : proto));
 }
 
 static const char *list_words(struct decoder *d, const struct word *words, size_t n)
@@ -120,8 +130,13 @@ void decode_expect(struct decoder *d, uint32_t node, void *target)
 
 void decode_isolation(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
+	const struct word *word;
 
+	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
+		wrong(d, node, "audit is for \"egress\"; of isolation it comes in a later version");
+		return;
+	}
+	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 	if (word && word->value == ISOLATION_STRICT)
 		wrong(d, node, "strict comes in a later version; use docker or open");
 	if (word)
@@ -130,13 +145,8 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 
 void decode_egress(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word;
+	const struct word *word = take_word(d, node, "egress", egresses, COUNT_OF(egresses));
 
-	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
-		wrong(d, node, "audit comes in a later version; use open or deny");
-		return;
-	}
-	word = take_word(d, node, "egress", egresses, COUNT_OF(egresses));
 	if (word)
 		*(enum egress *)target = word->value;
 }

@@ -168,6 +168,11 @@ static bool store(void *to, enum answer_kind kind, const struct answer *answer, 
 			return false;
 		*(uint8_t *)to = (uint8_t)number;
 		return true;
+	case ANSWER_PORT:
+		if (!read_number(&number, answer, node, UINT16_MAX, "a port"))
+			return false;
+		*(uint16_t *)to = (uint16_t)number;
+		return true;
 	case ANSWER_ADDRESS:
 		return store_address(to, answer, node);
 	case ANSWER_PREFIX:

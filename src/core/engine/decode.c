@@ -55,6 +55,16 @@ static const struct answer_field endpoint_fields[] = {
 	{"IPAMConfig.IPv6Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, configured6)},
 };
 
+struct listed_port {
+	const char *type;
+	uint16_t port; /* of the host; 0: it is exposed alone */
+};
+
+static const struct answer_field port_fields[] = {
+	{"PublicPort", ANSWER_PORT, offsetof(struct listed_port, port)},
+	{"Type", ANSWER_TEXT, offsetof(struct listed_port, type)},
+};
+
 struct listed {
 	const char *id, *network_mode, *state;
 };
@@ -389,6 +399,27 @@ static bool decode_names(const char **name, const struct answer *answer, uint32_
 	return true;
 }
 
+static bool decode_published(struct engine_container *c, const struct answer *answer,
+			     uint32_t container)
+{
+	uint32_t ports;
+
+	if (!answer_find(&ports, answer, container, "Ports", JSON_TYPE_LIST))
+		return false;
+	if (ports == JSON_ROOT)
+		return true;
+	json_each (item, &answer->json, ports) {
+		struct listed_port listed = {0};
+
+		if (!ANSWER_DECODE(&listed, answer, item, port_fields))
+			return false;
+		if (listed.port)
+			*list_add(answer->a, &c->published) = (struct engine_published){
+				listed.port, protocol_number(listed.type)};
+	}
+	return true;
+}
+
 static bool decode_container(struct engine_container *c, const struct answer *answer,
 			     uint32_t container)
 {
@@ -406,7 +437,7 @@ static bool decode_container(struct engine_container *c, const struct answer *an
 	c->running = !strcmp(listed.state, "running") || !strcmp(listed.state, "paused");
 	c->restarting = !strcmp(listed.state, "restarting");
 	c->sandbox_key = "";
-	return decode_endpoints(c, answer, container);
+	return decode_published(c, answer, container) && decode_endpoints(c, answer, container);
 }
 
 static int container_order(const void *left, const void *right)

@@ -64,6 +64,12 @@ struct engine_endpoint {
 				 inspected */
 };
 
+/* A port of the host that leads to a container. */
+struct engine_published {
+	uint16_t port;
+	uint8_t proto; /* IP protocol number */
+};
+
 struct engine_container {
 	const char *id, *name; /* name without the leading slash */
 	bool running;	       /* running or paused: has a network namespace */
@@ -73,6 +79,7 @@ struct engine_container {
 	const char *sandbox_key;  /* path of its namespace, "" if unknown */
 	const char *mac;	  /* from --mac-address, or ""; NULL: not inspected */
 	LIST(struct engine_endpoint) endpoints;
+	LIST(struct engine_published) published;
 	bool inspected;
 	bool with_settings; /* set before inspect: also read the settings of endpoints */
 };
@@ -91,6 +98,12 @@ struct kept_endpoint {
 struct kept_network {
 	const char *name, *settings; /* settings: JSON for create */
 };
+
+/* The bridge of a declared network that has another name than the file gives it. */
+struct network_bridge {
+	const char *network, *bridge;
+};
+typedef LIST(struct network_bridge) network_bridges;
 
 /* "" where the network was made without it. */
 const char *engine_network_option(const struct engine_network *network, const char *name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Established packets whose connection mark does not say that it is ours: other programs write the
- * mark, too. They are looked up by the connection's entry.
+ * Established packets whose connection mark lacks our bit, because other programs write the mark
+ * too. They are looked up by their conntrack entry.
  */
 #include "core/iptables/iptables.h"
 #include "core/iptables/writer.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* By what the entry says, whichever way the packet goes. */
+/* Matches the addresses of the conntrack entry, in either direction of the packet. */
 static const char *entry(struct writer *w, struct prefix src, struct prefix dst,
 			 struct traffic match)
 {
@@ -40,11 +40,12 @@ static void admit_entry(struct writer *w, struct ipt_chain *chain, const struct 
 			     ipt_interface(w, directions[i][0], p->iface), said, directions[i][1]);
 }
 
-/* Policies whose subjects are on one network. */
+/* Policies whose subjects are in the same network. */
 struct look {
 	bool asked;
-	struct prefix subnet; /* family 0: it has no bridge, and no chain of its own */
-	uint32_t place;	      /* of their chain in w->chains; 0: none yet */
+	struct prefix subnet; /* family 0: a subject outside of all networks; it has no chain of its
+				 own */
+	uint32_t place;	      /* index of their chain in w->chains; 0: none yet */
 };
 
 static struct prefix bound_subnet_of(const struct flows *flows, struct prefix net)
@@ -55,7 +56,7 @@ static struct prefix bound_subnet_of(const struct flows *flows, struct prefix ne
 	return (struct prefix){0};
 }
 
-/* NULL: the pair belongs to none. */
+/* NULL: the pair belongs to no network. */
 static struct look *look_of(struct look *looks, const struct flows *flows, const struct peer *dst)
 {
 	struct look *look;
@@ -79,7 +80,7 @@ static struct ipt_chain *look_chain(struct writer *w, struct look *look, uint32_
 	return &w->chains->items[look->place - 1];
 }
 
-/* Of each declared network; *n of them. */
+/* One for each declared network; *n of them. */
 static struct look *write_looks(struct writer *w, const struct flows *flows, uint32_t *n)
 {
 	struct look *looks;
@@ -113,8 +114,8 @@ static void write_led(struct writer *w, const struct flows *flows)
 }
 
 /*
- * What leads to the other chains keeps from them what is most of a host's traffic: what containers
- * begin, and published ports.
+ * Keeps the bulk of a host's traffic out of these chains: connections that containers began, and
+ * published ports.
  */
 void ipt_write_again(struct writer *w, const struct flows *flows)
 {

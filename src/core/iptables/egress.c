@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Networks with egress deny, as plain rules: what core/ruleset/egress.c says, in chains of the same
- * meaning. What leaves such a network through the host ends in LEAVE, what asked for an address of
- * the host and is led elsewhere in ASKED, what is for the host itself in TO-HOST.
+ * Networks with egress deny as plain rules; core/ruleset/egress.c says why. LEAVE drops what leaves
+ * such a network by the host, ASKED what was sent to an address of the host and translated, TO-HOST
+ * what is for the host itself.
  */
 #include "core/iptables/iptables.h"
 #include "core/iptables/writer.h"
@@ -11,7 +11,7 @@
 #define ASKED	IPT_PREFIX "-ASKED"
 #define TO_HOST IPT_PREFIX "-TO-HOST"
 
-/* Adds a chain where a borrowed source ends, and the one behind it for the others. */
+/* Adds a chain that drops borrowed sources, and the next one for other packets. */
 static struct ipt_chain *drop_borrowed(struct writer *w, const char *name, const char *next,
 				       const struct flows *flows)
 {
@@ -47,12 +47,17 @@ static void write_leave(struct writer *w, const struct flows *flows)
 	drop(w, chain);
 }
 
-/* The way that docker-proxy takes ends at the host's own address: the other one is as open. */
+/*
+ * A published port that docker-proxy serves ends at the host's own address. It is open in the same
+ * cases as the translated one.
+ */
 static const char *asked_traffic(struct writer *w, struct traffic match)
 {
 	const struct traffic every = {match.proto, 0, UINT16_MAX};
 	const char *ports = "";
 
+	if (match_has_types(match))
+		return ipt_traffic(w, "--dport", match);
 	if (match_has_ports(match) && !match_every_port(match))
 		ports = arena_printf(w->a, "-m conntrack --ctorigdstport %u:%u ", match.low,
 				     match.high);
@@ -92,7 +97,7 @@ static void write_to_host(struct writer *w, const struct flows *flows)
 	lift_to_host(w, chain, flows, false);
 }
 
-/* In the forward path, behind what policies admit. */
+/* In the forward path, after what policies admit. */
 void ipt_deny_egress(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
 	if (!flows->denied.n)

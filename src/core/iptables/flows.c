@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Flows, read back out of lines of ours as iptables-save prints them. */
+/* Reads flows back from our rules as iptables-save prints them. */
 #include "core/iptables/iptables.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The word after an option, or NULL; "-d" does not find "--dport". */
+/* The word after an option, or NULL; looking for "-d" does not find "--dport". */
 static const char *word(struct arena *a, const char *line, const char *option)
 {
 	const char *at = strstr(line, arena_printf(a, " %s ", option));
@@ -27,13 +27,13 @@ static struct prefix prefix_behind(struct arena *a, const char *line, const char
 	return p;
 }
 
-/* No source at all is anybody, which flows write as a prefix of no length. */
+/* A rule without a source matches any, which flows write as a prefix of length 0. */
 static struct prefix or_anybody(struct prefix p, uint8_t family)
 {
 	return p.ip.family ? p : (struct prefix){.ip = {.family = family}};
 }
 
-/* Without /etc/protocols ip6tables-save has another name for it. */
+/* ip6tables-save prints other names where /etc/protocols is missing. */
 static uint8_t protocol_of(const char *name)
 {
 	if (!strcmp(name, "ipv6-icmp") || !strcmp(name, "icmpv6"))
@@ -41,12 +41,14 @@ static uint8_t protocol_of(const char *name)
 	return protocol_number(name);
 }
 
-static struct traffic traffic_of(struct arena *a, const char *line)
+static struct traffic traffic_in(struct arena *a, const char *line)
 {
 	const char *proto = word(a, line, "-p"), *ports = word(a, line, "--dport"), *colon;
 	struct traffic match = {.high = UINT16_MAX};
 
 	match.proto = proto ? protocol_of(proto) : 0;
+	ports = ports ? ports : word(a, line, "--icmp-type");
+	ports = ports ? ports : word(a, line, "--icmpv6-type");
 	if (!ports)
 		return match;
 	colon = strchr(ports, ':');
@@ -72,7 +74,7 @@ static void take_grant(struct flows *flows, struct arena *a, uint8_t family, con
 	if (!dst.ip.family || strstr(line, " --ctstate DNAT "))
 		return;
 	match = arena_new(a, struct traffic);
-	*match = traffic_of(a, line);
+	*match = traffic_in(a, line);
 	*list_add(a, &flows->grants) = (struct grant){
 		.from = one_peer(a, or_anybody(prefix_behind(a, line, "-s"), family)),
 		.to = one_peer(a, dst),
@@ -102,7 +104,7 @@ static void take_translation(struct flows *flows, struct arena *a, uint8_t famil
 	const char *to = word(a, line, "--to-destination");
 	struct translation t = {.iface = word(a, line, "-i"),
 				.from = prefix_behind(a, line, "-s"),
-				.match = traffic_of(a, line),
+				.match = traffic_in(a, line),
 				.origin = NONE};
 
 	if (to && take_target(&t, a, to))
@@ -115,6 +117,7 @@ static const struct {
 } places[] = {
 	{"filter", IPT_PREFIX "-FRESH", take_grant},
 	{"nat", IPT_PREFIX "-PRE", take_translation},
+	{"nat", IPT_PREFIX "-OUT", take_translation},
 };
 
 void ipt_read_flows(struct flows *flows, struct arena *a, const ipt_chains *chains)

@@ -31,7 +31,7 @@ void ipt_add_rule(struct ipt_chain *chain, struct arena *a, uint32_t origin, con
 	rule->origin = origin;
 }
 
-/* Which of the four tools writes and prints a chain. */
+/* Which of the four tools reads and writes a chain. */
 struct tool {
 	enum variant variant;
 	uint8_t family;
@@ -77,7 +77,7 @@ static bool starts(struct line line, const char *head)
 	return line.len >= strlen(head) && !memcmp(line.at, head, strlen(head));
 }
 
-/* The word behind `before`, NULL if that is not in the line. */
+/* The word after `before`; NULL if the line has no such option. */
 static const char *word_behind(struct arena *a, struct line line, const char *before)
 {
 	const char *at = memmem(line.at, line.len, before, strlen(before));
@@ -110,7 +110,7 @@ uint32_t ipt_hash_of_line(const char *line)
 	return at ? (uint32_t)strtoul(at + strlen(before), NULL, 16) : 0;
 }
 
-/* A rule of ours, or one that somebody put among them: its hash can't be right. */
+/* A rule of ours, or one that somebody put among them; the hash of that one can't be right. */
 static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line line)
 {
 	*list_add(a, &chain->rules) =
@@ -119,13 +119,13 @@ static void take_own_rule(struct ipt_chain *chain, struct arena *a, struct line 
 				  .origin = NONE};
 }
 
-/* A walk over the rules of a chain that is not ours. */
+/* State while the rules of a foreign chain are read. */
 struct walk {
 	const ipt_chains *chains;
 	struct tool tool;
 	const char *table, *parent;
-	uint32_t n; /* rules so far */
-	bool over;  /* what follows is not reached, or Docker's own */
+	uint32_t n; /* number of rules so far */
+	bool over;  /* the rest is unreachable, or Docker's own */
 };
 
 static void walk_over_foreign(struct walk *w, struct line line)
@@ -198,7 +198,7 @@ static void print_rule(struct buf *out, const struct ipt_chain *chain, const str
 	const char *verdict = strstr(rule->text, "-j ");
 
 	verdict = verdict ? verdict : strstr(rule->text, "-g ");
-	/* the comment before the verdict, where iptables-save shows it */
+	/* the comment stands before the verdict, as iptables-save prints it */
 	buf_printf(out, "-A %s %.*s-m comment --comment \"" OUR_MARKER "%08x", chain->name,
 		   (int)(verdict - rule->text), rule->text, rule->hash);
 	if (rule->origin != NONE)
@@ -224,7 +224,7 @@ static bool same_jump(const struct ipt_chain *want, const struct ipt_chain *have
 	       !strcmp(want->parent, have->parent);
 }
 
-/* ":CHAIN -" makes a chain, and empties one that is there. */
+/* ":CHAIN -" creates a chain, or empties an existing one. */
 static void declare(struct buf *out, struct ipt_changes *changes, const struct ipt_chain *want,
 		    const struct ipt_chain *have)
 {
@@ -241,7 +241,7 @@ static void unjump(struct buf *out, const struct ipt_chain *have)
 		buf_printf(out, "-D %s -j %s\n", have->parent, have->name);
 }
 
-/* Those of ours at the top stand by then. */
+/* Our chains at the top already exist then. */
 static uint32_t number_behind(const ipt_chains *want, const struct ipt_chain *chain)
 {
 	uint32_t number = chain->n_before + 1;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* A state match that takes established packets only. */
+/* A state match that matches established packets only. */
 static bool takes_replies(const struct plain *p)
 {
 	return p->states && !(p->states & CT_NEW);
@@ -16,7 +16,10 @@ static bool is_port(struct span span)
 	return span.low && span.low == span.high;
 }
 
-/* As network-go writes rules: nothing that is not understood, no "not", one port, no comment. */
+/*
+ * A rule as network-go writes it: no negation, one port, no comment, and nothing that we do not
+ * understand.
+ */
 static bool is_simple(const struct plain *p)
 {
 	return !p->more && !p->extra && !p->nots && !p->commented && !p->goes && !p->first_only &&
@@ -31,9 +34,9 @@ static uint16_t dport_of(const struct plain *p)
 	return p->n_dports ? p->dports[0].low : 0;
 }
 
-/* --- does a policy say so? --- */
+/* --- does a policy say the same? --- */
 
-/* What the rule says, what the flow says: no address at all is "any". */
+/* Compares an address of the rule with one of the flow: none means any. */
 static bool same_prefix(struct prefix said, struct prefix meant)
 {
 	if (!said.ip.family)
@@ -59,7 +62,7 @@ static bool among(struct prefix said, const struct peers *peers)
 	return false;
 }
 
-/* A flow, there or back. Without any address it is too wide to be one policy's. */
+/* Matches a flow or its replies. A rule without addresses is too wide for one policy. */
 static bool is_granted(const struct plain *p, const struct grant *grant)
 {
 	bool there, back;

@@ -44,6 +44,12 @@ const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match
 {
 	const char *name = protocol_name(match.proto);
 
+	if (match_has_types(match) && !strcmp(flag, "--dport"))
+		return arena_printf(w->a,
+				    match.proto == IPPROTO_ICMPV6
+					    ? "-p ipv6-icmp -m icmp6 --icmpv6-type %u "
+					    : "-p icmp -m icmp --icmp-type %u ",
+				    match.low);
 	if (match.proto == IPPROTO_ICMPV6)
 		return "-p ipv6-icmp ";
 	if (!protocol_has_name(match.proto))
@@ -53,17 +59,6 @@ const char *ipt_traffic(struct writer *w, const char *flag, struct traffic match
 	if (match.low == match.high)
 		return arena_printf(w->a, "-p %s -m %s %s %u ", name, name, flag, match.low);
 	return arena_printf(w->a, "-p %s -m %s %s %u:%u ", name, name, flag, match.low, match.high);
-}
-
-/* Of several targets: whose it is. By the same hash as in nf_tables. */
-static const char *part(struct writer *w, struct share share)
-{
-	if (share.of <= 1)
-		return "";
-	return arena_printf(w->a,
-			    "-m cluster --cluster-local-nodemask 0x%08x --cluster-total-nodes %u "
-			    "--cluster-hash-seed 0x%08x ",
-			    1u << share.part, share.of, share_seed(share));
 }
 
 static const char *has_bits(struct writer *w, uint32_t bits)
@@ -93,7 +88,7 @@ struct traffic ipt_at_target(const struct translation *t)
 
 uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst)
 {
-	uint64_t all = flows->translations.n, most = 0;
+	uint64_t all = flows->translations.n + flows->own.n, most = 0;
 
 	*worst = NULL;
 	list_each (m, &flows->masquerades)
@@ -343,125 +338,6 @@ static void write_raw(struct writer *w, const struct flows *flows)
 		pair_rule(w, chain, p, true, "-j ACCEPT");
 }
 
-/* --- nat --- */
-
-static const char *target(struct writer *w, const struct translation *t)
-{
-	const struct ip_text ip = ip_format(t->to);
-
-	if (!match_has_ports(t->match) || !t->to_port)
-		return arena_strdup(w->a, ip.s);
-	return arena_printf(w->a, w->family == 6 ? "[%s]:%u" : "%s:%u", ip.s, t->to_port);
-}
-
-static void translate(struct writer *w, struct ipt_chain *chain, const struct translation *t,
-		      bool host)
-{
-	const char *match =
-		arena_printf(w->a, "%s%s%s-m addrtype --dst-type LOCAL %s",
-			     ipt_interface(w, "-i", t->iface), ipt_address(w, "-s", t->from),
-			     ipt_traffic(w, "--dport", t->match), part(w, t->share));
-
-	if (!host)
-		ipt_add_rule(chain, w->a, t->origin, "%s-j CONNMARK --set-xmark 0x%x/0x%x", match,
-			     w->hooks->accept, w->hooks->accept);
-	ipt_add_rule(chain, w->a, t->origin, "%s-j DNAT --to-destination %s", match, target(w, t));
-}
-
-/* The narrowest first: one source, then anybody. */
-static void write_prerouting(struct writer *w, const struct flows *flows, bool host)
-{
-	struct ipt_chain *chain;
-
-	if (!flows->translations.n)
-		return;
-	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-PRE", "PREROUTING");
-	list_each (t, &flows->translations)
-		if (t->from.ip.family)
-			translate(w, chain, t, host);
-	list_each (t, &flows->translations)
-		if (!t->from.ip.family)
-			translate(w, chain, t, host);
-}
-
-static void masquerade_translated(struct writer *w, struct ipt_chain *chain,
-				  const struct flows *flows)
-{
-	list_each (t, &flows->translations) {
-		const char *asked = "";
-
-		if (!t->masquerade || translation_repeats(t))
-			continue;
-		if (match_has_ports(t->match) && t->match.low == t->match.high)
-			asked = arena_printf(w->a, "--ctorigdstport %u ", t->match.low);
-		ipt_add_rule(chain, w->a, t->origin,
-			     "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-			     ipt_address(w, "-d", prefix_of(t->to)),
-			     ipt_traffic(w, "--dport", ipt_at_target(t)), asked);
-	}
-}
-
-static void masquerade_hairpins(struct writer *w, struct ipt_chain *chain,
-				const struct flows *flows)
-{
-	list_each (subnet, &flows->hairpins)
-		ipt_add_rule(chain, w->a, NONE, "%s%s-m conntrack --ctstate DNAT %s-j MASQUERADE",
-			     ipt_address(w, "-s", *subnet), ipt_address(w, "-d", *subnet),
-			     ipt_accept_bit(w));
-}
-
-/* family 0: any */
-static struct prefix net_of(const struct peers *peers, uint32_t i)
-{
-	return peers ? peers->items[i].net : (struct prefix){0};
-}
-
-static void masquerade_policies(struct writer *w, struct ipt_chain *chain,
-				const struct flows *flows)
-{
-	list_each (bound, &flows->bound) /* by br_netfilter neighbours' packets come by here, too */
-		if (flows_masquerade_by(flows, bound))
-			ipt_add_rule(chain, w->a, NONE, "%s%s-j RETURN",
-				     ipt_address(w, "-s", bound->subnet),
-				     ipt_interface(w, "-o", bound->bridge));
-	list_each (m, &flows->masquerades)
-		for (uint32_t s = 0; s < (m->from ? m->from->n : 1); s++)
-			for (uint32_t d = 0; d < (m->to ? m->to->n : 1); d++)
-				ipt_add_rule(chain, w->a, m->origin, "%s%s%s%s-j MASQUERADE",
-					     ipt_address(w, "-s", net_of(m->from, s)),
-					     ipt_address(w, "-d", net_of(m->to, d)),
-					     ipt_interface(w, "-o", m->oface),
-					     ipt_traffic(w, "--dport", m->match));
-}
-
-/* An accept ends the table, so Docker's masquerading behind it never hides who calls. */
-static void keep_sources(struct writer *w, const struct flows *flows)
-{
-	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-KEEP", NULL);
-
-	list_each (bound, &flows->bound)
-		ipt_add_rule(chain, w->a, NONE, "-s %s -j " IPT_PREFIX "-KEPT",
-			     prefix_format_full(bound->subnet).s);
-	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-KEPT", NULL);
-	list_each (bound, &flows->bound)
-		ipt_add_rule(chain, w->a, NONE, "-d %s -j ACCEPT",
-			     prefix_format_full(bound->subnet).s);
-}
-
-static void write_postrouting(struct writer *w, const struct flows *flows, bool host)
-{
-	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-POST", "POSTROUTING");
-
-	masquerade_translated(w, chain, flows);
-	if (host) {
-		masquerade_hairpins(w, chain, flows);
-		ipt_add_rule(chain, w->a, NONE, "%s-j " IPT_PREFIX "-KEEP", ipt_accept_bit(w));
-	}
-	masquerade_policies(w, chain, flows);
-	if (host)
-		keep_sources(w, flows);
-}
-
 /* --- the two kinds of namespaces --- */
 
 void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
@@ -478,8 +354,9 @@ void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
 		lay_out(&w, &part, grant);
 	if (hooks->raw_drops)
 		write_raw(&w, &part);
-	write_prerouting(&w, &part, true);
-	write_postrouting(&w, &part, true);
+	ipt_write_prerouting(&w, &part, true);
+	ipt_write_output(&w, &part);
+	ipt_write_postrouting(&w, &part, true);
 	write_filter(&w, &part);
 }
 
@@ -492,6 +369,6 @@ void ipt_program_container(ipt_chains *chains, struct arena *a, enum variant var
 
 	if (!part.translations.n && !part.masquerades.n)
 		return;
-	write_prerouting(&w, &part, false);
-	write_postrouting(&w, &part, false);
+	ipt_write_prerouting(&w, &part, false);
+	ipt_write_postrouting(&w, &part, false);
 }

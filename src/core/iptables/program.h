@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same program in the other language: chains of one variant of iptables, for what the flows
- * have of one family. Pure.
+ * The same program as core/ruleset/program.h for iptables: the chains of one variant, for the flows
+ * of one family. Pure.
  */
 #pragma once
 
@@ -9,14 +9,17 @@
 #include "core/ruleset/program.h"
 
 /*
- * Here every source of a policy and every address of its subject is a rule of its own, which the
- * first packet of a connection is compared with one by one: so many are taken.
+ * Here every source of a policy and every address of its subject becomes a rule, and the first
+ * packet of a connection is compared with one rule after the other. So this is the maximum.
  */
 enum { IPT_MOST_ADMITTED = 100000 };
-/* How many rules admit something in the host's chain; *worst: the policy with the most of them. */
+/*
+ * Number of rules in the host's chain that admit something; *worst: the policy with the most of
+ * them.
+ */
 uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **worst);
 
-/* Appended; nothing where the flows have nothing of this family. hooks: of ip6tables for 6. */
+/* Appends chains; none if no flow is of this family. hooks: for family 6, those of ip6tables. */
 void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
 		      const struct flows *flows, const struct hooks *hooks);
 void ipt_program_container(ipt_chains *chains, struct arena *a, enum variant variant,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the program share: program.c (most of it), again.c
+ * What the parts of the program share: program.c (filter and raw), nat.c (translations), again.c
  * (established packets), egress.c (egress deny).
  */
 #pragma once
@@ -46,6 +46,11 @@ void ipt_spare_neighbours(struct writer *w, struct ipt_chain *chain);
 
 /* The ports as the target sees them. */
 struct traffic ipt_at_target(const struct translation *t);
+
+/* Of the table nat; host: the host's own namespace, else a container's. */
+void ipt_write_prerouting(struct writer *w, const struct flows *flows, bool host);
+void ipt_write_output(struct writer *w, const struct flows *flows);
+void ipt_write_postrouting(struct writer *w, const struct flows *flows, bool host);
 
 /* The chain of established packets, and those that it leads to. */
 void ipt_write_again(struct writer *w, const struct flows *flows);

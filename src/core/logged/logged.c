@@ -99,14 +99,18 @@ static bool read_packet(struct logged *l, struct attrs payload)
 		return false;
 	if (version == 6 && l->proto == IPPROTO_ICMPV6) /* "icmp" is each family's own */
 		l->proto = IPPROTO_ICMP;
-	if (protocol_has_ports(l->proto) && rest.len >= 4)
+	if (protocol_has_ports(l->proto) && rest.len >= 4) {
+		l->sport = (uint16_t)(rest.bytes[0] << 8 | rest.bytes[1]);
 		l->port = (uint16_t)(rest.bytes[2] << 8 | rest.bytes[3]);
+	}
 	return true;
 }
 
-static const char *const prefixes[] = {[LOGGED_ALLOWED] = LOG_ALLOWED,
-				       [LOGGED_TRANSLATED] = LOG_TRANSLATED,
-				       [LOGGED_DROPPED] = LOG_DROPPED};
+static const char *const prefixes[] = {
+	[LOGGED_ALLOWED] = LOG_ALLOWED,	      [LOGGED_TRANSLATED] = LOG_TRANSLATED,
+	[LOGGED_DROPPED] = LOG_DROPPED,	      [LOGGED_AUDIT_ASKED] = LOG_AUDIT_ASKED,
+	[LOGGED_AUDIT] = LOG_AUDIT,	      [LOGGED_AUDIT_DNAT] = LOG_AUDIT_DNAT,
+	[LOGGED_AUDIT_HOST] = LOG_AUDIT_HOST, [LOGGED_AUDIT_BORROWED] = LOG_AUDIT_BORROWED};
 
 bool logged_decode(struct logged *l, const struct nlmsghdr *message)
 {
@@ -128,7 +132,7 @@ bool logged_decode(struct logged *l, const struct nlmsghdr *message)
 
 /* --- its policy --- */
 
-static bool has_proto(const struct policy *p, uint8_t proto)
+bool policy_has_proto(const struct policy *p, uint8_t proto)
 {
 	for (uint32_t set = p->protos; set; set &= set - 1) {
 		enum proto one = (enum proto)(set & -set);
@@ -169,7 +173,7 @@ static bool lets_through(const struct config *config, const struct resolution *r
 	struct resolved r = resolved_policy(resolution, config, p);
 	bool translates = p->nat == NAT_DNAT;
 
-	if (!has_proto(p, l->proto) || !has_port(config, p, l))
+	if (!policy_has_proto(p, l->proto) || !has_port(config, p, l))
 		return false;
 	if (!translates)
 		return l->why == LOGGED_ALLOWED && is_on(config, p, iface) &&

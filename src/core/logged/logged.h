@@ -6,6 +6,8 @@
  * In this room:
  *     logged.h   one packet, as the kernel reports it; its policy
  *     journal.h  which connections are said, and when
+ *     audit.h    what networks with egress audit begin, counted
+ *     advice.h   … and the policies that would allow it
  */
 #pragma once
 
@@ -15,9 +17,15 @@
 
 /* Why it is reported: the prefix of the rule that found it (LOG_ALLOWED, … in ruleset.h). */
 enum logged_why {
-	LOGGED_ALLOWED,	   /* a policy admits it */
-	LOGGED_TRANSLATED, /* a translation of the host leads it on: its target is what dst says */
-	LOGGED_DROPPED,	   /* no policy admits it */
+	LOGGED_ALLOWED,	    /* a policy admits it */
+	LOGGED_TRANSLATED,  /* a translation of the host leads it on: its target is what dst says */
+	LOGGED_DROPPED,	    /* no policy admits it */
+	LOGGED_AUDIT_ASKED, /* an audited network asks this host, before translations */
+	/* Egress deny would stop it: */
+	LOGGED_AUDIT,	       /* what is forwarded */
+	LOGGED_AUDIT_DNAT,     /* … and was translated: to where dst and port say */
+	LOGGED_AUDIT_HOST,     /* what is for this host */
+	LOGGED_AUDIT_BORROWED, /* no policy would let its source out */
 	N_LOGGED,
 };
 
@@ -25,6 +33,7 @@ struct logged {
 	enum logged_why why;
 	struct ip src, dst;
 	uint8_t proto;
+	uint16_t sport;
 	uint16_t port; /* destination; 0: the protocol has none, or a fragment does not say it */
 	uint32_t in;   /* index of the interface by which it came; 0: none */
 };
@@ -45,3 +54,5 @@ uint32_t logged_policy(const struct config *config, const struct resolution *res
 const char *logged_name(struct arena *a, const struct config *config, struct ip ip);
 /* "tcp"; the number of one that policies do not know. */
 const char *logged_protocol(struct arena *a, const struct logged *l);
+/* The policy is about this protocol, among others. */
+bool policy_has_proto(const struct policy *policy, uint8_t proto);

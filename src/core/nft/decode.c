@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel dumps of our table, back into a ruleset. Rules keep their expressions as bytes:
- * they are compared with what we would send, never understood. What we never make, and no edit can
- * take away (flags, objects, sets of other kinds), makes the ruleset odd: then the table is made
- * anew. Left out is what changes nothing for any packet: comments of tables, chains, sets and
- * elements, and counts.
+ * Reads the kernel's dump of our table into a ruleset. The expressions of a rule stay bytes: they
+ * are compared with those that we would send, and not interpreted. Flags, objects and kinds of sets
+ * that we never create, and that no edit removes, make the ruleset `odd`: the table is then
+ * replaced. Comments and counters are left out, because they change nothing for a packet.
  */
 #include "core/nft/message.h"
 #include "core/nft/nlattr.h"
@@ -16,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DUMPED = 1 << 24 }; /* elements of one set: a bound for what we believe */
+enum { MAX_DUMPED = 1 << 24 }; /* upper bound for the elements of one set */
 
 static const char *keep_text(struct arena *a, struct attrs value)
 {
@@ -29,13 +28,13 @@ static bool is_asked_for(const struct ruleset *have, struct attrs attrs, uint16_
 		       have->table ? have->table : TABLE_NAME);
 }
 
-/* Of our table, that is: others may hold what they like, and are only looked at. */
+/* Only in our table. Other tables may hold anything; we only read them. */
 static bool is_ours(const struct ruleset *have)
 {
 	return !have->table;
 }
 
-/* The first one is told. */
+/* Only the first reason is kept. */
 PRINTF_LIKE(3, 4)
 static void note_odd(struct ruleset *have, struct arena *a, const char *format, ...)
 {
@@ -67,7 +66,10 @@ static void decode_table(struct ruleset *have, struct arena *a, struct attrs att
 
 /* --- sets --- */
 
-/* nft's type numbers, 6 bits each, the first field highest; 0 fields if one is unknown. */
+/*
+ * Decodes nft's type numbers: 6 bits each, the first field in the highest bits. Returns 0 fields if
+ * a type is unknown.
+ */
 static uint8_t decode_types(enum field *fields, uint32_t type)
 {
 	uint8_t n = 0;
@@ -100,7 +102,7 @@ static bool is_counter(struct attrs expr)
 	return !strcmp(attr_text(attr_find(expr, NFTA_EXPR_NAME)), "counter");
 }
 
-/* The lengths of the fields of a concatenation say which part of a key is one range. */
+/* The field lengths of a concatenation tell which part of a key is which field. */
 static bool has_fields(const struct set *set, struct attrs concat)
 {
 	struct attrs field;
@@ -114,7 +116,7 @@ static bool has_fields(const struct set *set, struct attrs concat)
 	return n == (set->interval && set->n_key > 1 ? set->n_key : 0);
 }
 
-/* As nft_add_set would make it, but for its name and size. */
+/* The same set as nft_add_set would create it. Name and size are not compared. */
 static bool is_plain(const struct set *set, struct attrs attrs)
 {
 	struct attrs expr = attr_find(attrs, NFTA_SET_EXPR);
@@ -148,7 +150,7 @@ static void decode_set(struct ruleset *have, struct arena *a, struct attrs attrs
 	if (is_ours(have) && !is_plain(set, attrs))
 		note_odd(have, a, "set %s is of another kind", set->name);
 	if (!is_ours(have) && flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT))
-		set->n_key = 0; /* its elements are nothing that we could read */
+		set->n_key = 0; /* some of its elements could not be decoded */
 }
 
 /* --- elements --- */
@@ -167,7 +169,7 @@ static bool put_data(struct set *set, struct arena *a, uint8_t *at, struct attrs
 {
 	struct attrs words = attr_find(data, NFTA_DATA_VERDICT);
 	int code = (int)attr_be32(attr_find(words, NFTA_VERDICT_CODE));
-	bool jumps = code == NFT_GOTO || code == NFT_JUMP; /* others are not of our making */
+	bool jumps = code == NFT_GOTO || code == NFT_JUMP; /* we never create other verdicts */
 	struct verdict verdict;
 
 	if (!set_has_verdicts(set))
@@ -185,7 +187,8 @@ static bool put_data(struct set *set, struct arena *a, uint8_t *at, struct attrs
 struct element {
 	struct attrs key, key_end, data;
 	uint32_t flags;
-	bool odd; /* it lasts for a time, does more than count, refers to an object */
+	bool odd; /* It has a timeout, an expression other than a counter, or a reference to an
+		     object. */
 };
 
 static struct element split_element(const struct set *set, struct attrs attrs)
@@ -217,15 +220,16 @@ static struct element split_element(const struct set *set, struct attrs attrs)
 		case NFTA_SET_ELEM_OBJREF:
 			e.odd = true;
 			break;
-		default: /* a comment, padding, what a later kernel says of it */
+		default: /* comment, padding, or an attribute of a newer kernel */
 			break;
 		}
 	return e;
 }
 
 /*
- * An element of a lone interval comes as two: they are kept as (key, 1 for a start, 0 for an end),
- * which sorts an end before the start that has its place, until nft_decode_finish pairs them.
+ * The kernel reports an interval of a single field as two elements. They are kept as (key, 1 for a
+ * start, 0 for an end) until nft_decode_finish pairs them. Sorting puts an end before a start of
+ * the same key.
  */
 static bool decode_element(struct set *set, struct arena *a, struct arena *loose, struct element e)
 {
@@ -284,7 +288,7 @@ static void pair_ends(struct set *set, struct arena *a)
 		const uint8_t *record = set_element(set, i);
 		uint8_t *last = made + (size_t)n * stride;
 
-		if (record[len]) { /* a start */
+		if (record[len]) { /* start of an interval */
 			memcpy(last, record, len);
 			memset(last + len, 0xff, width);
 			memcpy(last + 2 * len, record + 2 * len, stride - 2 * len);
@@ -292,7 +296,7 @@ static void pair_ends(struct set *set, struct arena *a)
 			continue;
 		}
 		if (!open)
-			continue; /* the space before the first */
+			continue; /* the end of the space before the first interval */
 		memcpy(last + len, record, len);
 		for (uint32_t at = width; at && last[len + at - 1]-- == 0;)
 			at--;
@@ -306,7 +310,7 @@ static void pair_ends(struct set *set, struct arena *a)
 void nft_decode_finish(struct ruleset *have, struct arena *a)
 {
 	list_each (set, &have->sets) {
-		if (have->odd || !set->n_key) { /* nothing of it is compared */
+		if (have->odd || !set->n_key) { /* it is not compared */
 			set->elements = NULL;
 			set->n = set->cap = 0;
 			continue;
@@ -337,7 +341,7 @@ static void decode_chain(struct ruleset *have, struct arena *a, struct attrs att
 	chain->drops = attr_be32(attr_find(attrs, NFTA_CHAIN_POLICY)) == NF_DROP;
 }
 
-/* NULL: it has none; anything but one comment is none of ours. */
+/* Returns NULL if the rule has no comment of ours. */
 static const char *decode_comment(struct arena *a, struct attrs userdata)
 {
 	uint8_t type, len;
@@ -371,7 +375,10 @@ static bool decode_rule(struct ruleset *have, struct arena *a, struct attrs attr
 	return true;
 }
 
-/* Lists come before what is in them: then names are found quickly. */
+/*
+ * The dump reports sets and chains before elements and rules, so names are found in the sorted
+ * lists.
+ */
 static void index_names(struct ruleset *have, struct arena *a)
 {
 	if (have->sets_by_name.n != have->sets.n || have->chains_by_name.n != have->chains.n)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The transaction that turns one ruleset into another. What is equal is not touched, so its
- * counters live on. Additions stand before the removals of what they replace, though nobody can see
- * between them: the kernel takes a batch whole.
+ * Computes the transaction that turns one ruleset into another. Equal objects are not touched, so
+ * their counters survive. Additions are sent before the removals of what they replace. The kernel
+ * applies a batch as a whole.
  */
 #include "core/nft/message.h"
 #include "core/nft/nlattr.h"
@@ -10,7 +10,10 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-/* A set declared for more than this many times the wanted size is re-created smaller. */
+/*
+ * A set whose declared size is more than this many times the wanted size is replaced by a smaller
+ * one.
+ */
 enum { ROOMY = 8 };
 
 struct transaction {
@@ -98,7 +101,10 @@ static bool same_bytes(struct attrs a, struct attrs b)
 	return a.len == b.len && (!a.len || !memcmp(a.bytes, b.bytes, a.len));
 }
 
-/* Nested attributes differ in a flag from kernel to kernel: go down where the bytes differ. */
+/*
+ * Kernels differ in the flag of nested attributes. If the bytes differ, compare the attributes one
+ * by one.
+ */
 static bool same_value(struct attrs want, struct attrs have, int depth)
 {
 	struct attrs w = want, h = have, w_value, h_value;
@@ -115,7 +121,10 @@ static bool same_value(struct attrs want, struct attrs have, int depth)
 	return !w.len && !h.len;
 }
 
-/* What is more than this is of a later kernel than these headers, and says nothing that we know. */
+/*
+ * A higher attribute comes from a newer kernel than our headers. It does not change what we asked
+ * for.
+ */
 static uint16_t most_attributes(const char *expression)
 {
 	static const struct {
@@ -136,7 +145,10 @@ static uint16_t most_attributes(const char *expression)
 	return 0;
 }
 
-/* What we said of an expression must be there, and nothing else that changes what it does. */
+/*
+ * The kernel's expression must have all of our attributes, and no other one that changes its
+ * effect.
+ */
 static bool same_expression(struct attrs want, struct attrs have)
 {
 	const char *name = attr_text(attr_find(want, NFTA_EXPR_NAME));
@@ -147,7 +159,7 @@ static bool same_expression(struct attrs want, struct attrs have)
 	if (strcmp(name, attr_text(attr_find(have, NFTA_EXPR_NAME))) != 0)
 		return false;
 	if (!strcmp(name, "counter"))
-		return true; /* what it counted is not ours to want */
+		return true; /* counter values are not compared */
 	while (attr_next(&rest, &type, &value))
 		if (!same_value(value, attr_find(there, type), 3))
 			return false;
@@ -179,7 +191,7 @@ bool nft_same_rule(const struct rule *want, const struct rule *have)
 	return !strcmp(a, b) && same_expressions(want, have);
 }
 
-/* A set or chain that stands in another shape can't be edited. */
+/* A set or chain of another shape can't be edited; the table is replaced. */
 bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have)
 {
 	if (!want->exists || !have->exists)
@@ -205,8 +217,10 @@ bool nft_replaces_table(const struct ruleset *want, const struct ruleset *have)
 
 enum { BLOCK = 64 };
 
-/* Both are sorted: one walk finds what only one of them has. Most is the same: that goes by in
- * blocks. */
+/*
+ * Both lists are sorted, so one walk finds the elements that only one of them has. Most elements
+ * are equal; equal blocks are skipped at once.
+ */
 static void compare_elements(const struct set *want, const struct set *have, uint8_t *add,
 			     uint8_t *drop)
 {
@@ -258,7 +272,10 @@ static void edit_set(struct transaction *t, const struct set *want, const struct
 	nft_add_elements(t->batch, t->a, want, add);
 }
 
-/* Empty ones: rules ask sets, and elements of a verdict map name chains. */
+/*
+ * Sets and chains are created empty first, because rules refer to sets, and elements of verdict
+ * maps refer to chains.
+ */
 static void add_missing_sets(struct transaction *t)
 {
 	for (uint32_t i = 0; i < t->want->sets.n; i++) {
@@ -287,7 +304,10 @@ static void edit_sets(struct transaction *t)
 
 /* --- rules --- */
 
-/* Which rule of `have` stands for rule w of `want`: the next equal one behind the last. */
+/*
+ * Finds the rule of `have` that stands for rule w of `want`: the next equal one after the last
+ * match.
+ */
 static uint32_t *match_rules(struct transaction *t, const struct chain *want,
 			     const struct chain *have)
 {
@@ -310,7 +330,7 @@ static uint32_t *match_rules(struct transaction *t, const struct chain *want,
 static void add_missing_rules(struct transaction *t, const struct chain *want,
 			      const struct chain *have, const uint32_t *match)
 {
-	/* the next rule that stays, seen from the end: new ones go in front of it */
+	/* The next rule that stays, searched from the end. New rules are inserted before it. */
 	uint64_t *before = arena_array(t->a, uint64_t, want->rules.n + 1);
 
 	for (uint32_t w = want->rules.n; w-- > 0;)
@@ -367,8 +387,10 @@ static void add_missing_chains(struct transaction *t)
 		}
 }
 
-/* What asks goes before what is asked: rules of left chains, then sets, whose elements jump, then
- * chains. */
+/*
+ * Remove references before what they refer to: first rules of removed chains, then sets, whose
+ * elements jump to chains, then chains.
+ */
 static void delete_left_objects(struct transaction *t)
 {
 	list_each (chain, &t->have->chains)

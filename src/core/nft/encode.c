@@ -478,7 +478,8 @@ ENCODER(encode_fib_local)
 {
 	uint32_t local = RTN_LOCAL;
 
-	load_fib(b, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+	load_fib(b, NFT_FIB_RESULT_ADDRTYPE,
+		 t->kind == TERM_FIB_OWN ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR);
 	compare(b, NFT_CMP_EQ, &local, sizeof(local));
 }
 
@@ -524,7 +525,7 @@ ENCODER(encode_log)
 	struct expr e = expr_begin(b, "log");
 
 	nla_text(b, NFTA_LOG_PREFIX, t->name);
-	nla_be16(b, NFTA_LOG_GROUP, LOG_GROUP);
+	nla_be16(b, NFTA_LOG_GROUP, (uint16_t)t->number);
 	nla_be32(b, NFTA_LOG_SNAPLEN, LOG_SNAPLEN);
 	expr_end(b, e);
 }
@@ -601,6 +602,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_CT_MARK] = encode_ct_mark,
 	[TERM_CT_DIRECTION] = encode_ct_direction,
 	[TERM_FIB_LOCAL] = encode_fib_local,
+	[TERM_FIB_OWN] = encode_fib_local,
 	[TERM_FIB_FOREIGN] = encode_fib_foreign,
 	[TERM_LOOKUP] = encode_lookup,
 	[TERM_LOOKUP_NOT] = encode_lookup,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Translations, read back out of a table of ours (core/ruleset/nat.c wrote it): what its map holds,
- * and of rules those that translate. What a rule says beside is passed over.
+ * Reads translations back from a table of ours that core/ruleset/nat.c wrote: the elements of its
+ * map, and the rules that translate. Other expressions of a rule are skipped.
  */
 #include "core/nft/flows.h"
 
@@ -10,11 +10,12 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-#define TRANSLATES "prerouting"
+#define TRANSLATES     "prerouting"
+#define TRANSLATES_OWN "output"
 
 /* --- sets --- */
 
-/* Ends of a range that a prefix was; len: bytes of an address. */
+/* First and last address of a prefix; len: bytes of an address. */
 static struct prefix prefix_between(const uint8_t *low, const uint8_t *high, size_t len)
 {
 	struct prefix p = {.ip = {.family = len == 16 ? 6 : 4}};
@@ -30,7 +31,7 @@ static uint16_t port_at(const uint8_t *bytes)
 	return (uint16_t)(bytes[0] << 8 | bytes[1]);
 }
 
-/* Interface, protocol and port lead to an address and a port. */
+/* Decodes one map element: interface, protocol and port → address and port. */
 static void take_map(struct flows *flows, struct arena *a, const struct set *map)
 {
 	const size_t len = field_types[map->data[0]].len;
@@ -65,16 +66,16 @@ static void take_set(struct flows *flows, struct arena *a, const struct set *set
 
 /* --- rules --- */
 
-enum held { NOTHING, SOURCE, PROTOCOL, PORT, INTERFACE };
+enum held { NOTHING, SOURCE, PROTOCOL, PORT, TYPE, INTERFACE };
 
-/* A rule, read from left to right. */
+/* State while the expressions of a rule are read from left to right. */
 struct reading {
 	struct arena *a;
 	struct translation t;
-	enum held held; /* in register 1 */
+	enum held held; /* what register 1 holds */
 	uint8_t mask[16];
 	const struct ruleset *rs;
-	const struct set *sources; /* a list of them; NULL: t.from */
+	const struct set *sources; /* a set of sources; NULL: t.from */
 	bool translates;
 };
 
@@ -89,10 +90,11 @@ static void read_payload(struct reading *r, struct attrs data)
 	uint32_t base = attr_be32(attr_find(data, NFTA_PAYLOAD_BASE));
 	uint32_t offset = attr_be32(attr_find(data, NFTA_PAYLOAD_OFFSET));
 
-	if (base == NFT_PAYLOAD_NETWORK_HEADER && (offset == 12 || offset == 8)) /* IPv4, IPv6 */
+	if (base == NFT_PAYLOAD_NETWORK_HEADER &&
+	    (offset == 12 || offset == 8)) /* source address of IPv4, of IPv6 */
 		r->held = SOURCE;
-	else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2)
-		r->held = PORT;
+	else if (base == NFT_PAYLOAD_TRANSPORT_HEADER)
+		r->held = offset == 2 ? PORT : TYPE;
 }
 
 static void read_meta(struct reading *r, struct attrs data)
@@ -156,6 +158,10 @@ static void read_cmp(struct reading *r, struct attrs data)
 	case PORT:
 		compare_port(r, value, op);
 		break;
+	case TYPE:
+		if (value.len == 1)
+			r->t.match.low = r->t.match.high = value.bytes[0];
+		break;
 	case INTERFACE:
 		r->t.iface = arena_printf(r->a, "%.*s", (int)value.len, (const char *)value.bytes);
 		break;
@@ -180,7 +186,7 @@ static void read_nat(struct reading *r, struct attrs data UNUSED)
 static const struct {
 	const char *name;
 	void (*read)(struct reading *r, struct attrs data);
-	bool loads; /* something else is in the register then */
+	bool loads; /* the register holds something else */
 } readers[] = {
 	{"payload", read_payload, true},
 	{"meta", read_meta, true},
@@ -228,12 +234,12 @@ static number number_at(const uint8_t *bytes, size_t len)
 	return n;
 }
 
-/* A range is neighbours that became one: the fewest prefixes that make it up. */
+/* A range can be several merged prefixes. Splits it into the fewest prefixes. */
 static void take_range(struct flows *flows, struct arena *a, struct translation t, number low,
 		       number high, size_t len)
 {
 	for (;;) {
-		number rest = 0; /* behind low, in the prefix */
+		number rest = 0; /* last address of the prefix that begins at low */
 		uint8_t first[16], last[16];
 
 		while (!(low & (rest << 1 | 1)) && (rest << 1 | 1) <= high - low && ~rest)
@@ -289,7 +295,7 @@ void nft_read_translations(struct flows *flows, struct arena *a, const struct ru
 	list_each (set, &rs->sets)
 		take_set(flows, a, set);
 	list_each (chain, &rs->chains)
-		if (!strcmp(chain->name, TRANSLATES))
+		if (!strcmp(chain->name, TRANSLATES) || !strcmp(chain->name, TRANSLATES_OWN))
 			list_each (rule, &chain->rules)
 				take_rule(flows, a, rs, rule);
 }

@@ -17,15 +17,17 @@
 #define RAW "raw"
 
 enum {
-	BEHIND = 5,   /* of RAW, which clears the mark; still before Docker (core/ruleset/impl.h) */
-	MOST = 10000, /* elements: beyond, their cost is more than the loss of a packet */
+	BEHIND = 5,   /* runs after our chain RAW, which clears the mark, and before Docker's
+			 (core/ruleset/impl.h) */
+	MOST = 10000, /* maximum number of elements: above it, the copy costs more than a lost
+			 packet */
 };
 
-/* What the raw stage asks: indexes into the ruleset's lists that are picked. */
+/* What the raw chain looks up: indexes of the ruleset's sets, maps and chains. */
 struct picked {
 	const struct ruleset *rs;
 	bool *sets, *chains;
-	uint8_t **added; /* of a set of pairs: which elements come; NULL: none */
+	uint8_t **added; /* for a set of pairs: the elements that are added; NULL: none */
 	uint32_t n_elements;
 };
 
@@ -55,7 +57,10 @@ static void pick_set(struct picked *p, const char *name)
 			pick_chain(p, verdict->chain);
 }
 
-/* What stays in a set of pairs is found all the time, and the mark was cleared before. */
+/*
+ * Elements that stay in a set of pairs are found at any time. Their packets had the mark cleared by
+ * our raw chain before.
+ */
 static bool is_needed(const struct picked *p, const struct rule *rule)
 {
 	const struct term *first = rule->terms.items;
@@ -95,14 +100,17 @@ static bool is_hashed(const struct nft_change *change)
 	       !set_has_verdicts(change->set);
 }
 
-/* The set that all of them are in; differ is set where there are more. */
+/* The set that holds all of these elements. `differ` is set if they are in several sets. */
 static const struct set *one_set(const struct set *set, const struct set *next, bool *differ)
 {
 	*differ = *differ || (set && strcmp(set->name, next->name) != 0);
 	return next;
 }
 
-/* Something goes that more than hashed elements say, or a flow may move to a set of pairs. */
+/*
+ * True if the change removes more than elements of hashed sets, or moves a flow into a set of
+ * pairs.
+ */
 static bool is_risky(const nft_changes *changes)
 {
 	const struct set *from = NULL, *to = NULL;

@@ -8,15 +8,15 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-/* An attribute's length is 16 bits: more elements than this go into the next message. */
+/* An attribute has a 16-bit length. More elements than this are split over several messages. */
 enum { MAX_MESSAGE = 60000 };
 
-/* NFTA_RULE_USERDATA is a run of (type, length, bytes); 0 is nft's type of a comment. */
+/* NFTA_RULE_USERDATA is a list of (type, length, bytes). Type 0 is nft's comment. */
 enum { USERDATA_COMMENT = 0, USERDATA_MAX = 250 };
 
 /*
- * Also in NFTA_SET_USERDATA: nft's type number for a key's byte order, and its value for the
- * host's.
+ * In NFTA_SET_USERDATA: nft's type number for the byte order of a key, and its value for host
+ * order.
  */
 enum { SET_KEY_BYTE_ORDER = 0, HOST_BYTE_ORDER = 1 };
 
@@ -118,7 +118,7 @@ static uint32_t type_of(const enum field *fields, uint8_t n)
 	return type;
 }
 
-/* The length of a lone field is its own; in a concatenation every field is padded. */
+/* A single field keeps its own length. In a concatenation every field is padded to 4 bytes. */
 uint32_t nft_set_key_bytes(const struct set *set)
 {
 	return set->n_key == 1 ? field_types[set->key[0]].len : set_key_len(set);
@@ -157,9 +157,8 @@ static void describe_set(struct buf *b, const struct set *set)
 }
 
 /*
- * The kernel does not read it: nft does, to print a lone interface name. Without it `nft list`
- * shows
- * "" (1.0.6), and a saved list that is loaded again closes nothing.
+ * Only nft reads this, to print the name of a single interface. Without it nft 1.0.6 lists "", and
+ * a saved list closes nothing when it is loaded again.
  */
 static void tell_byte_order(struct buf *b, const struct set *set)
 {
@@ -191,7 +190,7 @@ void nft_add_set(struct nft_batch *batch, struct arena *a, const struct set *set
 	nla_be32(b, NFTA_SET_ID, id);
 	describe_set(b, set);
 	tell_byte_order(b, set);
-	if (set->counts) { /* the kernel gives every element one of its own */
+	if (set->counts) { /* the kernel creates a counter for every element */
 		size_t counter = nla_begin(b, NFTA_SET_EXPR);
 
 		nla_text(b, NFTA_EXPR_NAME, "counter");
@@ -259,7 +258,7 @@ static void end_mark(struct buf *b, const uint8_t *key, uint32_t len)
 	nla_end(b, element);
 }
 
-/* An interval of a lone field is two elements: its start, and the first key behind it. */
+/* An interval of a single field is two elements: its start, and the first key after its end. */
 static void tree_interval(struct buf *b, const struct set *set, uint32_t i, bool with_data)
 {
 	const uint8_t *low = set_element(set, i);
@@ -268,7 +267,8 @@ static void tree_interval(struct buf *b, const struct set *set, uint32_t i, bool
 	size_t element;
 
 	if (i == 0 && memcmp(low, nothing, len) != 0)
-		end_mark(b, nothing, len); /* as nft does: the space before is none of the set's */
+		end_mark(b, nothing,
+			 len); /* as nft does: mark the space before the first interval as an end */
 	element = nla_begin(b, NFTA_LIST_ELEM);
 	element_part(b, NFTA_SET_ELEM_KEY, low, len);
 	if (set->n_data && with_data)

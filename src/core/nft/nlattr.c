@@ -28,7 +28,7 @@ void nlmsg_end(struct buf *b, size_t at)
 {
 	uint32_t len = (uint32_t)(b->len - at);
 
-	memcpy(b->data + at, &len, sizeof(len)); /* nlmsg_len comes first */
+	memcpy(b->data + at, &len, sizeof(len)); /* nlmsg_len is the first field */
 }
 
 size_t nla_begin(struct buf *b, uint16_t type)
@@ -52,7 +52,7 @@ void nla_end(struct buf *b, size_t at)
 {
 	uint16_t len = (uint16_t)(b->len - at);
 
-	memcpy(b->data + at, &len, sizeof(len)); /* nla_len comes first */
+	memcpy(b->data + at, &len, sizeof(len)); /* nla_len is the first field */
 	pad(b, len);
 }
 
@@ -70,7 +70,7 @@ void nla_text(struct buf *b, uint16_t type, const char *text)
 	nla_bytes(b, type, text, strlen(text) + 1);
 }
 
-/* Most attributes are one of these: in one piece. */
+/* The common attribute of one word, written at once. */
 void nla_be16(struct buf *b, uint16_t type, uint16_t value)
 {
 	const uint8_t bytes[2] = {(uint8_t)(value >> 8), (uint8_t)value};

@@ -294,6 +294,9 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 	case TERM_FIB_LOCAL:
 		buf_puts(out, "fib daddr type local");
 		break;
+	case TERM_FIB_OWN:
+		buf_puts(out, "fib saddr type local");
+		break;
 	case TERM_FIB_FOREIGN:
 		buf_puts(out, "fib saddr . iif oif missing");
 		break;
@@ -313,7 +316,7 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 		buf_printf(out, "limit rate %u/second burst %u packets", t->number, t->number);
 		break;
 	case TERM_LOG:
-		buf_printf(out, "log prefix \"%s\" group %d snaplen %d", t->name, LOG_GROUP,
+		buf_printf(out, "log prefix \"%s\" group %u snaplen %d", t->name, t->number,
 			   LOG_SNAPLEN);
 		break;
 	case TERM_MARK_SET:

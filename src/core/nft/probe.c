@@ -13,7 +13,10 @@
 
 enum { TTL = 64, WINDOW = 64240 };
 
-/* RFC 1071, of an even number of bytes; the sum so far goes in and comes out. */
+/*
+ * Internet checksum (RFC 1071) of an even number of bytes. Takes the sum so far and returns the new
+ * one.
+ */
 static uint32_t add_words(uint32_t sum, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
@@ -34,7 +37,7 @@ static uint16_t fold(uint32_t sum)
 	return htons((uint16_t)~sum);
 }
 
-/* Of TCP, UDP and all of IPv6: addresses, protocol and length count, too. */
+/* TCP, UDP and ICMPv6 also sum up addresses, protocol and length. */
 static uint16_t sum_of(const struct probe *probe, const struct probe_flow *flow, const void *bytes,
 		       size_t len)
 {
@@ -81,12 +84,13 @@ static void udp(struct buf *out, const struct probe *probe, const struct probe_f
 	       .data = htonl(probe->token)};
 
 	d.head.check = sum_of(probe, flow, &d, sizeof(d));
-	d.head.check = d.head.check ? d.head.check : UINT16_MAX; /* 0 would mean: none */
+	d.head.check = d.head.check ? d.head.check
+				    : UINT16_MAX; /* in UDP, 0 means that there is no checksum */
 	buf_add(out, &d, sizeof(d));
 }
 
 struct echo {
-	struct icmphdr head; /* of ICMPv6 it looks the same */
+	struct icmphdr head; /* an ICMPv6 echo has the same layout */
 	uint32_t data;
 };
 
@@ -112,7 +116,7 @@ static void icmp6(struct buf *out, const struct probe *probe, const struct probe
 	buf_add(out, &e, sizeof(e));
 }
 
-/* RFC 9260: the common header and an INIT chunk. */
+/* RFC 9260: the common header and an INIT chunk */
 static void sctp(struct buf *out, const struct probe *probe, const struct probe_flow *flow)
 {
 	struct {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The one packet that the kernel is asked about: what begins a connection, as bytes. Pure. */
+/* Builds the one packet that is traced: the first packet of a connection, as bytes. Pure. */
 #pragma once
 
 #include "core/nft/trace.h"
 
 struct probe_flow {
 	struct ip src, dst;
-	uint16_t sport, dport; /* of an echo: its number, and nothing */
+	uint16_t sport, dport; /* for an echo request: its identifier; destination port unused */
 };
 
 /*
- * A packet of the addresses' family: TCP's SYN, a datagram of four bytes, SCTP's INIT, or an echo
- * request. Appended.
+ * Appends a packet of the addresses' family: a TCP SYN, a UDP datagram of four bytes, an SCTP INIT,
+ * or an echo request.
  */
 void probe_packet(struct buf *out, const struct probe *probe, const struct probe_flow *flow);

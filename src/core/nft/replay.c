@@ -9,16 +9,16 @@
 
 enum { REGISTERS = 64, MOST_JUMPS = 16 };
 
-/* --- rules, made ready --- */
+/* --- rules, prepared for the run --- */
 
-enum field_of_packet { FROM, TO, PROTOCOL, PORT, FAMILY, ENTRANCE, NOTHING_SET, N_FIELDS };
+enum field_of_packet { FROM, TO, PROTOCOL, PORT, TYPE, FAMILY, ENTRANCE, NOTHING_SET, N_FIELDS };
 
 struct op {
 	enum { LOAD, MASK, COMPARE, LOOK_UP, VERDICT, NEVER } kind;
 	enum field_of_packet field; /* LOAD */
-	uint8_t reg, len;	    /* where in the registers, in bytes */
-	uint32_t how;		    /* COMPARE: NFT_CMP_*; VERDICT: its code */
-	bool inverted, jumps;	    /* LOOK_UP: NFT_LOOKUP_F_INV, of a verdict map */
+	uint8_t reg, len;	    /* offset into the registers, in bytes */
+	uint32_t how;		    /* COMPARE: NFT_CMP_*; VERDICT: the verdict's code */
+	bool inverted, jumps;	    /* LOOK_UP: NFT_LOOKUP_F_INV, or that it is a verdict map */
 	const struct set *set;
 	const char *chain; /* VERDICT */
 	uint8_t value[16];
@@ -45,7 +45,7 @@ struct making {
 	struct arena *a;
 	struct replay *r;
 	struct ready *rule;
-	bool entrance; /* the last load was of the incoming interface */
+	bool entrance; /* the last load was the incoming interface */
 };
 
 static bool register_of(uint8_t *at, struct attrs number, uint32_t len)
@@ -80,7 +80,8 @@ static void make_payload(struct making *m UNUSED, struct op *op, struct attrs da
 		      {NFT_PAYLOAD_NETWORK_HEADER, 16, 4, TO},
 		      {NFT_PAYLOAD_NETWORK_HEADER, 8, 16, FROM},
 		      {NFT_PAYLOAD_NETWORK_HEADER, 24, 16, TO},
-		      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, PORT}};
+		      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, PORT},
+		      {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, TYPE}};
 
 	never(op);
 	for (size_t i = 0; i < COUNT_OF(places); i++)
@@ -91,7 +92,7 @@ static void make_payload(struct making *m UNUSED, struct op *op, struct attrs da
 				  attr_find(data, NFTA_PAYLOAD_DREG));
 }
 
-/* Marks are not set, and nothing was decided yet; what is written is of no interest. */
+/* The mark is 0: nothing has set it yet. What rules write is ignored. */
 static void make_meta(struct making *m, struct op *op, struct attrs data)
 {
 	uint32_t key = attr_be32(attr_find(data, NFTA_META_KEY));
@@ -175,7 +176,7 @@ static void make_immediate(struct making *m, struct op *op, struct attrs data)
 	op->chain = arena_strdup(m->a, attr_text(attr_find(verdict, NFTA_VERDICT_CHAIN)));
 }
 
-/* Others that are passed over: counter, log. */
+/* Skipped expressions: counter, log. */
 static const struct {
 	const char *name;
 	void (*make)(struct making *m, struct op *op, struct attrs data);
@@ -233,7 +234,7 @@ const struct replay *nft_replay_of(struct arena *a, const struct ruleset *rs)
 			make_chain(&m, list_add(a, &r->chains), chain);
 	hash_index_names(&r->chains_by_name, a, &r->chains);
 	r->begin = find_chain(r, "known");
-	r->begin = r->begin ? r->begin : find_chain(r, "fresh"); /* of an older table */
+	r->begin = r->begin ? r->begin : find_chain(r, "fresh"); /* of an older version's table */
 	return r->begin ? r : NULL;
 }
 
@@ -266,13 +267,14 @@ static bool is_within(const struct set *set, const uint8_t *element, const uint8
 	return true;
 }
 
-/* NULL: it is not there. */
+/* Returns NULL if there is no such element. */
 static const uint8_t *find_element(const struct set *set, const uint8_t *key)
 {
 	uint32_t len = set_key_len(set);
 	uint32_t behind = first_not_before(set->n, i, memcmp(set_element(set, i), key, len) <= 0);
 
-	if (!set->interval || set->n_key == 1) /* they are apart: one can hold it */
+	if (!set->interval ||
+	    set->n_key == 1) /* intervals don't overlap, so at most one contains the key */
 		return behind && is_within(set, set_element(set, behind - 1), key)
 			       ? set_element(set, behind - 1)
 			       : NULL;
@@ -302,13 +304,13 @@ static bool compare(const struct op *op, const uint8_t *value)
 	}
 }
 
-/* What a rule leads to; all-zero: to the next one. */
+/* The verdict of a rule; all zero: go on with the next rule. */
 struct leads {
 	const char *chain;
 	bool go, ends;
 };
 
-/* False: the rule ends here. */
+/* Returns false if the rule does not match. */
 static bool look_up(struct leads *leads, const struct op *op, const uint8_t *key)
 {
 	const uint8_t *element = find_element(op->set, key);
@@ -361,7 +363,7 @@ static struct leads run_rule(struct run *run, const struct ready *rule)
 	return leads;
 }
 
-/* Comes to the chain of what is admitted. */
+/* True if the packet reaches the chain of admitted flows. */
 static bool run_chain(struct run *run, const struct ready_chain *chain, int depth)
 {
 	if (!chain || depth > MOST_JUMPS)
@@ -387,7 +389,7 @@ bool nft_replay_admits(const struct replay *r, const struct replayed *packet)
 	memcpy(run.fields[TO], packet->dst.bytes, sizeof(packet->dst.bytes));
 	run.fields[PROTOCOL][0] = packet->proto;
 	run.fields[PORT][0] = (uint8_t)(packet->dport >> 8);
-	run.fields[PORT][1] = (uint8_t)packet->dport;
+	run.fields[PORT][1] = run.fields[TYPE][0] = (uint8_t)packet->dport;
 	if (packet->in)
 		strncpy((char *)run.fields[ENTRANCE], packet->in, 15);
 	run.fields[FAMILY][0] = packet->src.family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;

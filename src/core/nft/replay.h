@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a table of ours, wanted or read back, says to the first packet of a connection: its rules
- * are run, as the kernel runs them. What a packet's entry in conntrack does not tell (routes, the
- * interface that it leaves by) matches nothing. Pure.
+ * Runs the rules of a table of ours, wanted or read back, for the first packet of a connection, as
+ * the kernel would. Facts that a conntrack entry lacks (routes, the outgoing interface) match
+ * nothing. Pure.
  */
 #pragma once
 
@@ -11,16 +11,19 @@
 
 struct replay;
 
-/* Everything is kept in this arena. The ruleset is encoded or was read. NULL: it admits nothing. */
+/*
+ * Keeps everything in this arena. The ruleset must be encoded, or read from the kernel. NULL: it
+ * admits nothing.
+ */
 const struct replay *nft_replay_of(struct arena *a, const struct ruleset *rs);
-/* Every interface that its rules ask for as the one that a packet comes in by; a name may recur. */
+/* Every incoming interface that its rules name; a name may appear twice. */
 const interfaces *nft_replay_entrances(const struct replay *r);
 
-/* Behind a translation, if there was one. */
+/* after the translation, if there was one */
 struct replayed {
 	struct ip src, dst;
 	uint8_t proto;
-	uint16_t dport; /* 0 where the protocol has none */
-	const char *in; /* the interface that it came in by; NULL: one that no rule asks for */
+	uint16_t dport; /* 0 if the protocol has no ports */
+	const char *in; /* incoming interface; NULL: one that no rule names */
 };
 bool nft_replay_admits(const struct replay *r, const struct replayed *packet);

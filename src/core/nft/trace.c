@@ -12,7 +12,7 @@
 
 enum { MOST_STEPS = 4096 };
 
-/* Where things stand in an IP header. */
+/* Offsets in an IP header. */
 static const struct header {
 	uint8_t len, id, proto, src, dst;
 } headers[] = {[FAMILY_4] = {20, 4, 9, 12, 16}, [FAMILY_6] = {40, 2, 6, 8, 24}};
@@ -31,13 +31,13 @@ const char *const trace_verdicts[] = {
 uint32_t probe_token_offset(uint8_t proto)
 {
 	switch (proto) {
-	case IPPROTO_TCP: /* the sequence number */
+	case IPPROTO_TCP: /* of the sequence number */
 		return 4;
-	case IPPROTO_UDP: /* the first word of data, as of an echo */
+	case IPPROTO_UDP: /* of the first word of data, in an echo request too */
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return 8;
-	case IPPROTO_SCTP: /* the tag that an INIT carries */
+	case IPPROTO_SCTP: /* of the initiate tag */
 		return 16;
 	default:
 		return 0;
@@ -49,16 +49,17 @@ uint32_t probe_token_offset(uint8_t proto)
 enum deed { LOOKS_ON, TRACES, ENDS };
 
 /*
- * The kernel tells where it is wherever a base chain ends. A chain of the lowest and of the highest
- * priority stands before and behind everybody else's, and the last before conntrack keeps the
- * connection: among equals who comes later stands first.
+ * The kernel reports a packet at the end of each base chain. Our chains of the lowest and of the
+ * highest priority stand before and after everybody else's; the last of them stands before
+ * conntrack confirms the connection. Of chains with the same priority, the one that was added last
+ * runs first.
  */
 static const struct {
 	const char *name;
 	uint32_t hook;
 	int32_t priority;
 	enum deed deed;
-	bool bridged; /* in the bridges' table, too */
+	bool bridged; /* also in the table of family bridge */
 	enum trace_place place;
 } chains[] = {
 	{"prerouting", NF_INET_PRE_ROUTING, INT32_MIN, TRACES, true, TRACE_ENTERED},
@@ -77,7 +78,7 @@ struct word {
 	uint32_t value;
 };
 
-/* An expression of numbers; value: what it compares with, or loads, in attribute value_attr. */
+/* An expression made of numbers; value: what it compares with or loads, in attribute value_attr. */
 static void expression(struct buf *b, const char *name, const struct word words[], size_t n,
 		       uint16_t value_attr, const void *value, size_t len)
 {
@@ -113,7 +114,7 @@ static void load_payload(struct buf *b, uint32_t base, uint32_t offset, uint32_t
 		   {NFTA_PAYLOAD_OFFSET, offset}, {NFTA_PAYLOAD_LEN, len});
 }
 
-/* It is the packet: its protocol, its id and its token. */
+/* Matches our packet: its protocol, its IP id and its token. */
 static void is_the_packet(struct buf *b, const struct probe *probe)
 {
 	const uint16_t id = htobe16(probe->id);
@@ -239,7 +240,7 @@ static bool is_known_id(const struct trace *t, uint32_t id)
 	return false;
 }
 
-/* Only the first message in a base chain carries the packet's headers. */
+/* Only the first message of a base chain has the packet's headers. */
 static bool is_about_it(struct trace *t, struct arena *a, const struct probe *probe,
 			struct attrs attrs)
 {
@@ -276,7 +277,8 @@ static void note_place(struct trace *t, struct attrs attrs, uint8_t family)
 	for (size_t i = 0; i < COUNT_OF(chains); i++)
 		if (!strcmp(chains[i].name, chain))
 			t->place = chains[i].place;
-	if (family == NFPROTO_INET && in) /* of a bridge's hooks it is a port of it */
+	if (family == NFPROTO_INET &&
+	    in) /* in a hook of the bridge family, the interface is a port of the bridge */
 		t->in = in;
 	t->out = out ? out : t->out;
 }
@@ -295,7 +297,7 @@ static void note_step(struct trace *t, struct arena *a, struct attrs attrs, uint
 		.handle = attr_be64(attr_find(attrs, NFTA_TRACE_RULE_HANDLE)),
 		.verdict = verdict_of(code)};
 
-	/* the end of a chain that somebody jumped to is none of its rules */
+	/* reaching the end of a chain that was jumped to is not a rule */
 	if ((type != NFT_TRACETYPE_POLICY && !step.handle) || t->steps.n == MOST_STEPS)
 		return;
 	if (step.verdict == TRACE_JUMPS || step.verdict == TRACE_GOES)

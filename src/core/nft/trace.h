@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One packet of ours, followed through the hooks of a namespace (meta nftrace, NFT_MSG_TRACE): the
- * tables that have it told of and end it before anybody gets it, and the kernel's messages about
- * it. Pure.
+ * Follows one packet of ours through the hooks of a namespace (meta nftrace, NFT_MSG_TRACE): the
+ * tables that trace it and drop it before anybody receives it, and the kernel's messages about it.
+ * Pure.
  */
 #pragma once
 
@@ -10,74 +10,74 @@
 #include "core/nft/nft.h"
 
 /*
- * What no other packet has, and no translation changes: TCP's sequence number, SCTP's tag, or the
- * data of UDP and of an echo; and the IP header's id, or in IPv6 the end of its flow label.
+ * What identifies the packet, and no translation changes: TCP's sequence number, SCTP's tag, or the
+ * data of UDP and of an echo request; and the IP id (in IPv6 the end of the flow label).
  */
 struct probe {
-	const char *table; /* of its own tables, TRACE_TABLE and a number */
-	uint8_t family;	   /* 4, 6 */
-	uint8_t proto;	   /* in IPv6, of an echo: ICMPv6 */
-	uint16_t id;	   /* not 0: the kernel would choose another */
+	const char *table; /* table name: TRACE_TABLE and a number */
+	uint8_t family;	   /* 4 or 6 */
+	uint8_t proto;	   /* an IPv6 echo request is ICMPv6 */
+	uint16_t id;	   /* not 0, which would make the kernel choose one */
 	uint32_t token;
 };
 
 #define TRACE_TABLE TABLE_NAME "_trace"
-/* Where the token stands in the protocol's header; 0: nothing can be sent by it. */
+/* Offset of the token in the protocol's header; 0: the protocol can't be traced. */
 uint32_t probe_token_offset(uint8_t proto);
 
 /*
- * The tables: they go with the socket that sends this, whatever becomes of who opened it. Family
- * inet; bridged: also of family bridge, for what stays within one.
+ * Appends the tables of family inet. They are removed when the socket that sends this closes,
+ * however its process ends. bridged: also of family bridge, for traffic within a bridge.
  */
 void trace_watch(struct nft_batch *batch, struct arena *a, const struct probe *probe, bool bridged);
 
-/* How far it came, told by our own chains at the beginning and the end of the hooks. */
+/* How far the packet came, reported by our own chains at both ends of the hooks. */
 enum trace_place {
 	TRACE_NOWHERE,	   /* nobody saw it */
-	TRACE_ENTERED,	   /* prerouting or output began */
-	TRACE_PREROUTED,   /* prerouting ended: the kernel looks for a route */
-	TRACE_INPUT,	   /* it is for this host */
-	TRACE_FORWARD,	   /* forward began */
-	TRACE_FORWARDED,   /* forward ended */
-	TRACE_POSTROUTING, /* began */
-	TRACE_RECEIVED,	   /* the end of input: this host would have got it */
-	TRACE_LEFT,	   /* the end of postrouting: it would have left */
+	TRACE_ENTERED,	   /* entered prerouting or output */
+	TRACE_PREROUTED,   /* left prerouting: the kernel looks up its route */
+	TRACE_INPUT,	   /* entered input: it is for this host */
+	TRACE_FORWARD,	   /* entered forward */
+	TRACE_FORWARDED,   /* left forward */
+	TRACE_POSTROUTING, /* entered postrouting */
+	TRACE_RECEIVED,	   /* left input: this host would have received it */
+	TRACE_LEFT,	   /* left postrouting: it would have been sent */
 };
 
 enum trace_verdict {
 	TRACE_CONTINUES,
 	TRACE_ACCEPTS,
 	TRACE_DROPS,
-	TRACE_TAKEN, /* stolen, or queued to a program */
+	TRACE_TAKEN, /* stolen by a module, or queued to a program */
 	TRACE_JUMPS,
 	TRACE_GOES,
 	TRACE_RETURNS,
 };
-extern const char *const trace_verdicts[]; /* nft's words */
+extern const char *const trace_verdicts[]; /* as nft prints it */
 
-/* What one rule, or the policy of a chain, did to it. */
+/* The effect of one rule, or of a chain's policy, on the packet. */
 struct trace_step {
-	uint8_t family; /* NFPROTO_*, of the table */
+	uint8_t family; /* NFPROTO_* of the table */
 	const char *table, *chain;
-	uint64_t handle; /* of the rule; 0: the policy */
+	uint64_t handle; /* handle of the rule; 0: the chain's policy */
 	enum trace_verdict verdict;
-	const char *to; /* target of a jump or goto; otherwise NULL */
+	const char *to; /* target of a jump or goto, else NULL */
 };
 
 struct trace {
 	LIST(struct trace_step) steps; /* in other people's chains, and in table harborwall */
 	enum trace_place place;
-	uint32_t in, out;   /* interfaces' indexes; 0: not seen */
-	struct ip src, dst; /* as it was seen last */
-	uint16_t port;	    /* … to which it went; 0: it has none */
-	LIST(uint32_t) ids; /* the kernel's, of its way through one hook each */
+	uint32_t in, out;   /* indexes of the interfaces; 0: not seen */
+	struct ip src, dst; /* source address when it was last seen */
+	uint16_t port;	    /* destination port then; 0: it has none */
+	LIST(uint32_t) ids; /* the kernel's trace ids, one for each hook */
 };
 
-/* Adds what a message tells of the packet; what it tells of others is nothing. */
+/* Adds what a message reports about the packet. Ignores messages about other packets. */
 void trace_take(struct trace *t, struct arena *a, const struct probe *probe, const void *nlmsg);
-/* Nothing more is to come: somebody ended it, or we, who are the last. */
+/* True if no more messages will come: somebody dropped it, or our last chain did. */
 bool trace_is_over(const struct trace *t);
-/* Nobody saw it yet, or it lies in the queue of a program. */
+/* Nobody saw it yet, or it is in a program's queue. */
 bool trace_is_waiting(const struct trace *t);
-/* The rule or policy that dropped or took it; NULL: none did. */
+/* The rule or policy that dropped or took it; NULL: none. */
 const struct trace_step *trace_end(const struct trace *t);

@@ -279,12 +279,18 @@ struct span {
 
 typedef LIST(struct span) span_list;
 
+/* A part of icmp closes less than all of it. */
+static uint8_t whole_protos(const struct policy *p)
+{
+	return p->protos & PROTO_ECHO ? (p->protos & (uint8_t)~PROTO_ECHO) | PROTO_ICMP : p->protos;
+}
+
 static void add_spans(span_list *spans, struct arena *a, const struct declared *d,
 		      const struct policy *p, uint64_t ends)
 {
 	const struct port_range *ports = policy_ports(d->config, p);
 
-	for (uint32_t set = p->protos; set; set &= set - 1) {
+	for (uint32_t set = whole_protos(p); set; set &= set - 1) {
 		uint64_t key = hash_word(ends, set & -set);
 
 		if (!p->n_ports)
@@ -343,7 +349,8 @@ static bool admits_some(const span_list *spans, const struct declared *d, const 
 	for (size_t i = 0; i < COUNT_OF(protos_like); i++) {
 		uint64_t key = hash_word(ends, protos_like[i]);
 
-		if (!(p->protos & (protos_like[i] | PROTO_ANY)) && protos_like[i] != PROTO_ANY)
+		if (!(whole_protos(p) & (protos_like[i] | PROTO_ANY)) &&
+		    protos_like[i] != PROTO_ANY)
 			continue;
 		for (uint32_t k = 0; k < (p->n_ports ? p->n_ports : 1); k++) {
 			struct port_range range = p->n_ports ? ports[k] : every;

@@ -11,14 +11,21 @@ static bool traffic_fits(struct traffic match, uint8_t proto, uint16_t port)
 {
 	if (match.proto && match.proto != proto)
 		return false;
+	if (match_has_types(match))
+		return port >= match.low && port <= match.high;
 	return !match_has_ports((struct traffic){.proto = proto}) || !match_has_ports(match) ||
 	       (port >= match.low && port <= match.high);
+}
+
+uint16_t connection_asks(const struct connection *c)
+{
+	return c->icmp_type ? c->icmp_type : c->dport;
 }
 
 /* What the first packet asked for. */
 static bool is_asked_so(const struct translation *t, const struct connection *c)
 {
-	return traffic_fits(t->match, c->proto, c->dport) &&
+	return traffic_fits(t->match, c->proto, connection_asks(c)) &&
 	       (!t->from.ip.family || prefix_contains(t->from, c->src));
 }
 
@@ -77,6 +84,8 @@ static void add_translations(struct admission *admission, struct arena *a,
 			     const struct flows *flows)
 {
 	list_each (t, &flows->translations)
+		*list_add(a, &admission->translations) = *t;
+	list_each (t, &flows->own)
 		*list_add(a, &admission->translations) = *t;
 }
 
@@ -151,7 +160,8 @@ static bool tables_admit(const struct admission *admission, const struct connect
 static bool is_admitted_by(const struct admission *admission, const struct connection *c,
 			   const char *in)
 {
-	uint16_t port = connection_is_translated(c) ? c->answers_port : c->dport;
+	uint16_t port =
+		connection_is_translated(c) && !c->icmp_type ? c->answers_port : connection_asks(c);
 
 	if (connection_is_translated(c))
 		list_each (t, &admission->translations)
@@ -250,7 +260,16 @@ static bool is_caught(const struct revocation *r, const struct connection *c)
 	list_each (t, &r->flows->translations)
 		if (is_asked_so(t, c))
 			return true;
+	list_each (t, &r->flows->own)
+		if (is_asked_so(t, c) && is_own(r, c->src))
+			return true;
 	return false;
+}
+
+/* We translated what the host itself began: it does not pass the rules that mute. */
+static bool is_begun_here(const struct revocation *r, const struct connection *c)
+{
+	return connection_is_translated(c) && is_own(r, c->src) && bears_our_mark(r, c);
 }
 
 /* --- egress deny --- */
@@ -272,7 +291,7 @@ static bool is_lifted_to_host(const struct revocation *r, const struct connectio
 {
 	list_each (grant, &r->flows->to_host)
 		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if (traffic_fits(grant->matches[m], c->proto, c->dport) &&
+			if (traffic_fits(grant->matches[m], c->proto, connection_asks(c)) &&
 			    peers_hold(grant->from, c->src))
 				return true;
 	return false;
@@ -298,16 +317,55 @@ static bool is_denied(const struct revocation *r, const struct connection *c)
 	return !is_still_admitted(r, c) && !(to_host ? is_lifted_to_host(r, c) : is_lifted(r, c));
 }
 
+/* --- strict networks --- */
+
+static const struct sealed *sealed_network_of(const struct revocation *r, struct ip ip)
+{
+	list_each (sealed, &r->flows->sealed)
+		list_each (subnet, &sealed->subnets)
+			if (prefix_contains(*subnet, ip))
+				return sealed;
+	return NULL;
+}
+
+/* A program of this host answers in the place of a container. */
+static bool is_served(const struct revocation *r, const struct connection *c)
+{
+	list_each (sealed, &r->flows->sealed)
+		list_each (published, &sealed->published)
+			if (published->proto == c->proto && published->port == c->dport)
+				return is_own(r, c->dst) && !is_own(r, c->src);
+	return false;
+}
+
+/* It leads into a strict network, and no policy says that it may. */
+static bool is_unwanted(const struct revocation *r, const struct connection *c)
+{
+	const struct sealed *sealed = sealed_network_of(r, c->answers);
+
+	if (!sealed || is_own(r, c->answers))
+		return is_served(r, c);
+	if (is_own(r, c->src))
+		return sealed->closed_to_host;
+	return !is_still_admitted(r, c);
+}
+
+/* What no policy decides about: it was stopped by a network that is not strict any more. */
+static bool is_free(const struct revocation *r, const struct connection *c)
+{
+	return is_own(r, c->src) ||
+	       (leads_from_managed(r->flows, c) && !has_home(r->flows, c->answers));
+}
+
 /* It was denied once and is no more: its next packet begins it anew. */
 static bool is_pardoned(const struct revocation *r, const struct connection *c)
 {
-	return c->mark == r->muted && leads_from_managed(r->flows, c) &&
-	       !has_home(r->flows, c->answers) && !is_denied(r, c);
+	return c->mark == r->muted && is_free(r, c) && !is_denied(r, c) && !is_unwanted(r, c);
 }
 
 bool revocation_concerns(const struct revocation *r, const struct connection *c)
 {
-	return is_caught(r, c) || is_denied(r, c) || is_pardoned(r, c) ||
+	return is_caught(r, c) || is_denied(r, c) || is_unwanted(r, c) || is_pardoned(r, c) ||
 	       was_admitted(r->earlier, c) ||
 	       (r->blind && bears_our_mark(r, c) && leads_into_managed(r->flows, c));
 }
@@ -351,9 +409,9 @@ enum fate revocation_fate(const struct revocation *r, const struct connection *c
 		return FATE_ENDS;
 	if (is_still_admitted(r, c))
 		return FATE_LIVES;
-	if (is_denied(r, c))
+	if (is_denied(r, c) || is_unwanted(r, c))
 		return denied_fate(r, c);
-	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c))
+	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c) || is_begun_here(r, c))
 		return FATE_ENDS;
 	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;
 }

@@ -18,8 +18,11 @@ struct connection {
 	struct ip answers; /* the source of replies: the target behind a translation */
 	uint16_t answers_port;
 	uint32_t mark;
+	uint8_t icmp_type; /* of the first packet; 0: it is not ICMP */
 };
 
+/* The port, or the type of ICMP. */
+uint16_t connection_asks(const struct connection *c);
 bool connection_is_translated(const struct connection *c);
 /* It exists because of this translation. */
 bool connection_is_of(const struct connection *c, const struct translation *t);

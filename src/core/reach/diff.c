@@ -144,6 +144,16 @@ static struct diagram genuine(struct comparing *c)
 		DIAGRAM_OR);
 }
 
+/* … or the host's own. */
+static struct diagram genuine_or_own(struct comparing *c)
+{
+	struct flow_sets sets = {.a = c->a};
+
+	limit_to_value(&sets, flow_sets_add(&sets, 1), FLOW_IN, REACH_IN_LOCAL);
+	return diagram_combine(c->diagrams, genuine(c), flow_sets_build(&sets, c->diagrams),
+			       DIAGRAM_OR);
+}
+
 static struct diagram to_networks(struct comparing *c, const struct reach *reach)
 {
 	struct flow_sets sets = {.a = c->a};
@@ -187,22 +197,29 @@ static bool is_target(const struct reach *reach, uint32_t target, const struct t
 	return ip_equal(reach->pool->targets.items[target].to, t->to);
 }
 
+static void note_target(const struct comparing *c, const struct reach *reach, uint32_t *targets,
+			const struct translation *t)
+{
+	uint32_t *target = &targets[REACH_POLICY + t->origin];
+
+	if (c->family && t->to.family != c->family)
+		return;
+	/* of several targets each once, in their order */
+	if (t->share.of && *target && is_target(reach, *target - 1, t))
+		return;
+	*target = reach_target(reach->pool, t, t->share.part ? *target : 0) + 1;
+}
+
 /* By leaf: where the translation leads, as a number of the pool. */
 static const uint32_t *targets_of(const struct comparing *c, const struct reach *reach,
 				  const struct reach_space *space)
 {
 	uint32_t *targets = arena_array(c->a, uint32_t, REACH_POLICY + reach->config->policies.n);
 
-	list_each (t, &space->flows->translations) {
-		uint32_t *target = &targets[REACH_POLICY + t->origin];
-
-		if (c->family && t->to.family != c->family)
-			continue;
-		/* of several targets each once, in their order */
-		if (t->share.of && *target && is_target(reach, *target - 1, t))
-			continue;
-		*target = reach_target(reach->pool, t, t->share.part ? *target : 0) + 1;
-	}
+	list_each (t, &space->flows->own)
+		note_target(c, reach, targets, t);
+	list_each (t, &space->flows->translations)
+		note_target(c, reach, targets, t);
 	return targets;
 }
 
@@ -220,7 +237,7 @@ static bool compare_space(struct comparing *c, const struct reach_space *space)
 	const struct reach_space *other = find_space(c->without, space->container);
 	struct diagram_pool *diagrams = c->diagrams;
 	struct diagram every = diagram_every(1), here, there = diagram_every(0);
-	struct diagram care = space->container ? every : genuine(c);
+	struct diagram care = space->container ? every : genuine_or_own(c);
 
 	here = diagram_relabel(diagrams, space->doors, targets_of(c, c->with, space));
 	if (other)
@@ -291,7 +308,17 @@ static bool opens_within(struct comparing *c, const struct network *network, enu
 
 static bool reaches_outside(const struct network *network)
 {
-	return !network->internal && network->egress == EGRESS_OPEN;
+	return !network->internal && network->egress != EGRESS_DENY;
+}
+
+static bool is_strict(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT;
+}
+
+static bool is_open_to_host(const struct network *network)
+{
+	return !is_strict(network) || network->host;
 }
 
 static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
@@ -300,7 +327,9 @@ static void compare_subnet(struct comparing *c, const struct network *network, e
 	bool same = same_place(c, network, other, f);
 	const char *by = f == FAMILY_6 ? " by IPv6" : "";
 
-	if (!same || !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway))
+	if (is_open_to_host(network) &&
+	    (!same || !is_open_to_host(other) ||
+	     !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway)))
 		say_network(c, network,
 			    arena_printf(c->a, "%s, gateway %s, on %s: this host reaches it",
 					 prefix_format_full(network->ipam[f].subnet).s,
@@ -310,10 +339,13 @@ static void compare_subnet(struct comparing *c, const struct network *network, e
 	    (!same || (is_apart(c->without, other) && opens_within(c, network, f))))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach each other%s", by));
+	if (same && !is_strict(network) && is_strict(other))
+		say_network(c, network,
+			    arena_printf(c->a, "what its containers publish is reached%s", by));
 	if (reaches_outside(network) && (!same || !reaches_outside(other)))
 		say_network(c, network,
 			    arena_printf(c->a, "its containers reach the outside%s", by));
-	if (same && network->egress == EGRESS_OPEN && other->egress == EGRESS_DENY)
+	if (same && network->egress != EGRESS_DENY && other->egress == EGRESS_DENY)
 		say_network(c, network, arena_printf(c->a, "its containers reach this host%s", by));
 }
 

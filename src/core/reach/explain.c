@@ -13,6 +13,16 @@ const char *const answer_names[] = {[ANSWER_ALLOWED] = "allowed",
 
 enum { PARTS_MOST = 20 }; /* of an answer that is neither yes nor no */
 
+/* In a strict network an address that no container of the file has gets nothing. */
+static bool is_nobodys(const struct reach *reach, struct ip ip)
+{
+	uint32_t network = reach_network_of(reach, ip);
+
+	return network != NONE &&
+	       reach->config->networks.items[network].isolation == ISOLATION_STRICT &&
+	       config_address_of(reach->config, ip) == NONE;
+}
+
 /*
  * Whether a policy can admit it: the source arrives where it is at home, and the destination is in
  * a network, or egress is what closes it.
@@ -23,7 +33,7 @@ static bool can_be_admitted(const struct reach *reach, const struct reach_flow *
 		flow->dst.family && config_network_of(reach->config, prefix_of(flow->dst)) != NONE;
 
 	return flow->src.family && (into_network || reach_is_denied(reach, flow->in)) &&
-	       reach_ask(reach, reach->genuine, flow);
+	       !is_nobodys(reach, flow->dst) && reach_ask(reach, reach->genuine, flow);
 }
 
 /* closed: nothing admits the example. */
@@ -214,13 +224,12 @@ static void print_remedy(struct buf *out, const struct explanation *x, const str
 static void print_explained(struct buf *out, const struct explanation *x, const struct explained *e)
 {
 	AUTO_RELEASE struct arena a = {0};
+	const uint16_t port = e->flow.port;
+	const struct traffic match = {e->flow.proto, port, port ? port : UINT16_MAX};
 
-	buf_printf(out, "\n%s -> %s", reach_name(&a, x->reach, e->flow.src),
+	buf_printf(out, "\n%s -> %s ", reach_sender(&a, x->reach, &e->flow),
 		   reach_name(&a, x->reach, e->flow.dst));
-	if (e->flow.port)
-		buf_printf(out, " %u/%s", e->flow.port, protocol_common_name(e->flow.proto));
-	else
-		buf_printf(out, " %s", protocol_common_name(e->flow.proto));
+	print_matches(out, &match, 1);
 	buf_puts(out, ":\n");
 	print_path(out, x, &e->path);
 	if (!remedy_follows(x, e))
@@ -267,10 +276,12 @@ static void print_hops_json(struct buf *out, const struct reach_path *path)
 static void print_flow_json(struct buf *out, const struct reach_flow *flow)
 {
 	buf_puts(out, "  \"flow\": {\"source\": ");
-	buf_json_string(out, flow->src.family ? ip_format(flow->src).s : "host");
+	buf_json_string(out, flow->src.family && flow->in != REACH_IN_LOCAL ? ip_format(flow->src).s
+									    : "host");
 	buf_puts(out, ", \"destination\": ");
 	buf_json_string(out, flow->dst.family ? ip_format(flow->dst).s : "host");
-	buf_printf(out, ", \"port\": %u, \"protocol\": \"%s\"},\n", flow->port,
+	buf_printf(out, ", \"port\": %u, \"protocol\": \"%s\"},\n",
+		   protocol_has_ports(flow->proto) ? flow->port : 0,
 		   protocol_common_name(flow->proto));
 }
 

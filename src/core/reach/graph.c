@@ -166,7 +166,8 @@ static void add_policy(struct graph *g, const struct policy *p, const struct res
 		if (!p->from)
 			return;
 		from = peers_node(g, r->from, config_name(g->config, p->from));
-		add_edge(g, EDGE_ALLOWS, from, place, p, r, NULL);
+		if (from != place)
+			add_edge(g, EDGE_ALLOWS, from, place, p, r, NULL);
 		return;
 	}
 	if (p->from)
@@ -297,6 +298,9 @@ static const struct language {
   mermaid = {"flowchart LR\n",	"", "net", "[\"", "\"]\n", "  end\n", print_mermaid_node,
 	     print_mermaid_edge};
 
+static const char *const egress_titles[] = {
+	[EGRESS_OPEN] = "", [EGRESS_DENY] = " egress denied", [EGRESS_AUDIT] = " egress audited"};
+
 static void print_drawing(struct buf *out, const struct graph *g, const struct language *l)
 {
 	buf_puts(out, l->begin);
@@ -308,8 +312,9 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (network->ipam[f].subnet.ip.family)
 				buf_printf(out, " %s", prefix_format(network->ipam[f].subnet).s);
-		buf_printf(out, "%s%s%s", network->internal ? " internal" : "",
-			   network->egress == EGRESS_DENY ? " egress denied" : "", l->title_end);
+		buf_printf(out, "%s%s%s%s", network->internal ? " internal" : "",
+			   network->isolation == ISOLATION_STRICT ? " strict" : "",
+			   egress_titles[network->egress], l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
 				l->print_node(out, g, n);
@@ -337,9 +342,10 @@ static void print_json(struct buf *out, const struct graph *g)
 			if (network->ipam[f].subnet.ip.family)
 				buf_json_member(out, ", ", f == FAMILY_6 ? "subnet6" : "subnet",
 						prefix_format(network->ipam[f].subnet).s);
-		buf_printf(out, ", \"internal\": %s, \"egress\": \"%s\"}",
+		buf_printf(out, ", \"internal\": %s, \"strict\": %s, \"egress\": \"%s\"}",
 			   network->internal ? "true" : "false",
-			   network->egress == EGRESS_DENY ? "deny" : "open");
+			   network->isolation == ISOLATION_STRICT ? "true" : "false",
+			   egress_name(network->egress));
 		comma = ",\n";
 	}
 	buf_puts(out, "\n  ],\n  \"nodes\": [");

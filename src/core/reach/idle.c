@@ -31,6 +31,8 @@ static void find_deeds(struct looker *l)
 			l->has[lift->origin] |= DEED_GRANT;
 		list_each (t, &space->flows->translations)
 			l->has[t->origin] |= DEED_DOOR;
+		list_each (t, &space->flows->own)
+			l->has[t->origin] |= DEED_DOOR;
 		list_each (m, &space->flows->masquerades)
 			l->has[m->origin] |= DEED_MASQUERADE;
 	}
@@ -67,6 +69,9 @@ static struct diagram without_within(const struct looker *l, struct diagram d)
 static void find_alive(struct looker *l)
 {
 	note_leaves(l, without_within(l, l->reach->governed), DEED_GRANT);
+	/* written before it has an effect */
+	if (l->reach->spaces.items[0].flows->audited.n)
+		note_leaves(l, l->reach->spared, DEED_GRANT);
 	list_each (space, &l->reach->spaces) {
 		note_leaves(l, space->doors, DEED_DOOR);
 		note_leaves(l, space->masquerades, DEED_MASQUERADE);
@@ -102,6 +107,9 @@ static bool leads_there(const struct flows *flows, uint32_t policy,
 	list_each (t, &flows->translations)
 		if (t->origin == policy && same_target(t, target))
 			return true;
+	list_each (t, &flows->own)
+		if (t->origin == policy && same_target(t, target))
+			return true;
 	return false;
 }
 
@@ -109,6 +117,9 @@ static bool leads_there(const struct flows *flows, uint32_t policy,
 static bool same_targets(const struct flows *flows, uint32_t policy, uint32_t other)
 {
 	list_each (t, &flows->translations)
+		if (t->origin == policy && !leads_there(flows, other, t))
+			return false;
+	list_each (t, &flows->own)
 		if (t->origin == policy && !leads_there(flows, other, t))
 			return false;
 	return true;

@@ -15,10 +15,14 @@ uint32_t live_policy(const struct reach *reach, const struct connection *c)
 	struct reach_flow flow = {.src = c->src,
 				  .dst = c->answers,
 				  .proto = c->proto,
-				  .port = translated ? c->answers_port : c->dport};
+				  .port = translated && !c->icmp_type ? c->answers_port
+								      : connection_asks(c)};
 	uint32_t home = reach_network_of(reach, c->src), leaf;
 
 	list_each (t, &reach->spaces.items[0].flows->translations)
+		if (translated && connection_is_of(c, t))
+			return t->origin;
+	list_each (t, &reach->spaces.items[0].flows->own)
 		if (translated && connection_is_of(c, t))
 			return t->origin;
 	flow.in =

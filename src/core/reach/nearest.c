@@ -26,7 +26,12 @@ static bool admits_traffic(const struct reach *reach, const struct policy *p,
 {
 	const struct port_range *ports = policy_ports(reach->config, p);
 
-	if (!(p->protos & PROTO_ANY) && !(p->protos & protocol_bit(flow)))
+	const uint8_t bit = protocol_bit(flow);
+	const bool echo =
+		bit == PROTO_ICMP &&
+		flow->port == traffic_in_family(traffic_of(PROTO_ECHO), flow->dst.family).low;
+
+	if (!(p->protos & (PROTO_ANY | bit)) && !(echo && p->protos & PROTO_ECHO))
 		return false;
 	for (uint32_t i = 0; i < p->n_ports; i++)
 		if (flow->port >= ports[i].low && flow->port <= ports[i].high)
@@ -133,7 +138,7 @@ const char *reach_remedy(struct arena *a, const struct reach *reach, const struc
 		buf_json_string(&text,
 				reach_is_hosts(reach, flow->dst) ? "host" : ip_format(flow->dst).s);
 	}
-	if (flow->port)
+	if (flow->port && protocol_has_ports(flow->proto))
 		buf_printf(&text, ", \"port\": %u", flow->port);
 	if (protocol_bit(flow) != PROTO_TCP)
 		buf_printf(&text, ", \"proto\": \"%s\"", protocol_common_name(flow->proto));

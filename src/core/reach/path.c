@@ -36,6 +36,11 @@ const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip)
 			 : arena_strdup(a, ip_format(ip).s);
 }
 
+const char *reach_sender(struct arena *a, const struct reach *reach, const struct reach_flow *flow)
+{
+	return reach_name(a, reach, flow->in == REACH_IN_LOCAL ? (struct ip){0} : flow->src);
+}
+
 static const char *interface_name(const struct reach *reach, uint32_t in)
 {
 	if (in == REACH_IN_LOCAL)
@@ -129,6 +134,9 @@ static bool drops_in_raw(const struct walker *w)
 {
 	uint32_t there = reach_network_of(w->reach, w->now.dst);
 
+	if (there != NONE && w->now.in >= REACH_N_IN &&
+	    !strcmp(interface_name(w->reach, w->now.in), w->reach->bridges[there]))
+		return false; /* it comes by the network's own bridge */
 	return docker_filter(w).raw && (there == NONE || !is_trusted(w, there));
 }
 
@@ -315,9 +323,44 @@ static bool begins_freely(struct walker *w, bool to_host)
 	return false;
 }
 
-static void closed(struct walker *w)
+/* Behind everybody's filters: what is stopped anyway is not said. */
+static void note_audit(struct walker *w, const char *stage)
 {
 	uint32_t from = reach_network_of(w->reach, w->now.src);
+
+	if (reach_would_be_denied(w->reach, &w->now))
+		hop(w, HOP_GOES_ON, NULL, stage, NONE,
+		    "egress of network %s is audited: with deny this would be refused",
+		    from == NONE ? interface_name(w->reach, w->now.in) : network_name(w, from));
+}
+
+static bool is_strict(const struct walker *w, uint32_t network)
+{
+	return network != NONE &&
+	       w->reach->config->networks.items[network].isolation == ISOLATION_STRICT;
+}
+
+static void stays_out(struct walker *w, const char *stage)
+{
+	uint32_t there = reach_network_of(w->reach, w->now.dst);
+
+	hop(w, HOP_STOPS, NULL, stage, NONE, "network %s is strict%s", network_name(w, there),
+	    w->now.in == REACH_IN_LOCAL ? ", and closed to this host"
+	    : config_address_of(w->reach->config, w->now.dst) == NONE
+		    ? ", and the file has no container with this address"
+		    : "");
+	stops(w);
+}
+
+static void closed(struct walker *w)
+{
+	uint32_t from = reach_network_of(w->reach, w->now.src),
+		 there = reach_network_of(w->reach, w->now.dst);
+
+	if (is_strict(w, there) && w->now.in == REACH_IN_LOCAL) {
+		stays_out(w, "inet harborwall output");
+		return;
+	}
 
 	/* Docker's raw drops come first */
 	if ((!drops_in_raw(w) || reach_network_of(w->reach, w->now.dst) == NONE) &&
@@ -332,7 +375,10 @@ static void closed(struct walker *w)
 	}
 	if (!is_borrowed(w))
 		hop(w, HOP_GOES_ON, NULL, our_first_stage(w), NONE, "no policy admits it");
-	dropped_by_docker(w);
+	if (is_strict(w, there) && !drops_in_raw(w))
+		stays_out(w, "inet harborwall forward");
+	else
+		dropped_by_docker(w);
 }
 
 /* --- translations --- */
@@ -340,7 +386,8 @@ static void closed(struct walker *w)
 /* A policy may translate in both families, each of them in its own, and spread its clients. */
 static bool is_for(const struct translation *t, const struct reach_flow *flow)
 {
-	return (!flow->src.family || t->to.family == flow->src.family) &&
+	return t->own == (flow->in == REACH_IN_LOCAL) &&
+	       (!flow->src.family || t->to.family == flow->src.family) &&
 	       share_has(t->share, flow->src);
 }
 
@@ -348,6 +395,9 @@ static const struct translation *translation_of(const struct reach_space *space,
 						const struct reach_flow *flow, uint32_t leaf)
 {
 	list_each (t, &space->flows->translations)
+		if (t->origin == leaf - REACH_POLICY && is_for(t, flow))
+			return t;
+	list_each (t, &space->flows->own)
 		if (t->origin == leaf - REACH_POLICY && is_for(t, flow))
 			return t;
 	return NULL;
@@ -358,10 +408,20 @@ static void translate(struct walker *w, const struct translation *t, const char 
 {
 	w->now.dst = t->to;
 	w->now.port = t->to_port ? t->to_port : w->now.port;
-	hop(w, HOP_TRANSLATES, container, "inet harborwall prerouting", t->origin,
-	    "to %s port %u%s%s", reach_name(w->a, w->reach, t->to), w->now.port,
+	hop(w, HOP_TRANSLATES, container,
+	    t->own ? "inet harborwall output" : "inet harborwall prerouting", t->origin,
+	    "to %s%s%s%s", reach_name(w->a, w->reach, t->to),
+	    protocol_has_ports(w->now.proto) ? arena_printf(w->a, " port %u", w->now.port) : "",
 	    t->share.of ? arena_printf(w->a, ", one of %u by its source", t->share.of) : "",
 	    condition);
+}
+
+/* Or it goes back to its own network. */
+static bool is_masqueraded(const struct flows *flows, const struct translation *t, struct ip src)
+{
+	const struct prefix *home = t->keeps ? NULL : flows_hairpin_of(flows, t);
+
+	return t->masquerade || (home && prefix_contains(*home, src));
 }
 
 /*
@@ -374,6 +434,8 @@ static void to_host(struct walker *w)
 	const struct translation *t;
 	uint32_t leaf;
 
+	if (flow.in == REACH_IN_LOCAL && !flow.src.family)
+		flow.src = flow.dst; /* it asks from the address that it asks */
 	flow.dst = (struct ip){0};
 	leaf = reach_ask(w->reach, host->doors, &flow);
 	t = leaf ? translation_of(host, &flow, leaf) : NULL;
@@ -387,18 +449,23 @@ static void to_host(struct walker *w)
 		    "egress is denied, but for this");
 	}
 	if (!t) {
+		note_audit(w, "inet harborwall audit_host");
 		hop(w, HOP_ARRIVES, NULL, "input", NONE,
 		    "this host itself: its own firewall decides, no policy does");
 		return;
 	}
 	translate(w, t, NULL, "");
-	hop(w, HOP_ADMITS, NULL, "inet harborwall forward", t->origin,
-	    "what it translated may pass");
-	if (!past_walls(w, true))
-		return;
-	handed_over(w);
+	if (!t->own) {
+		hop(w, HOP_ADMITS, NULL, "inet harborwall forward", t->origin,
+		    "what it translated may pass");
+		if (!past_walls(w, true))
+			return;
+		handed_over(w);
+	}
+	w->path->policy = t->origin;
 	hop(w, HOP_GOES_ON, NULL, "inet harborwall postrouting", NONE, "%s",
-	    t->masquerade ? "masqueraded: it comes from this host" : "the source address stays");
+	    is_masqueraded(host->flows, t, w->now.src) ? "masqueraded: it comes from this host"
+						       : "the source address stays");
 	to_container(w);
 }
 
@@ -523,6 +590,7 @@ static void forward(struct walker *w)
 		hop(w, HOP_GOES_ON, NULL, docker_stage(w), NONE,
 		    "what network %s begins towards the outside: no policy decides",
 		    network_name(w, reach_network_of(w->reach, w->now.src)));
+		note_audit(w, "inet harborwall audit");
 		hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s",
 		    ip_format(w->now.dst).s);
 		break;

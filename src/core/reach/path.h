@@ -51,3 +51,5 @@ struct nearest reach_nearest(struct arena *a, const struct reach *reach,
 const char *reach_remedy(struct arena *a, const struct reach *reach, const struct reach_flow *flow);
 /* A description of an address: its container, its network and address, or "this host". */
 const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip);
+/* The same of its source; what the host itself begins is not named by its address. */
+const char *reach_sender(struct arena *a, const struct reach *reach, const struct reach_flow *flow);

@@ -101,6 +101,9 @@ static struct diagram asked(const struct reach *reach, const struct reach_query 
 				sets.list.n--;
 				continue;
 			}
+			/* both ends are the host: its source address tells the family */
+			if (is_wide && query->from.kind == END_HOST && reach->config->has_ipv6)
+				limit_to_family(&sets, set, FLOW_SRC, family);
 			limit_to_traffic(&sets, set, traffic_in_family(query->matches[i], family));
 			if (query->bound || query->borrowed)
 				limit_to_value(&sets, set, FLOW_IN, query->in);
@@ -173,7 +176,10 @@ bool reach_example(struct reach_flow *flow, const struct reach *reach, struct di
 				    .in = (uint32_t)b->fields[FLOW_IN].items[0].low,
 				    .proto = (uint8_t)pick_number(b, FLOW_PROTO, IPPROTO_TCP),
 				    .port = (uint16_t)pick_number(b, FLOW_PORT, 80)};
-	if (!match_has_ports((struct traffic){.proto = flow->proto}))
+	if (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6)
+		flow->port = (uint16_t)pick_number(
+			b, FLOW_PORT, flow->proto == IPPROTO_ICMP ? ECHO_REQUEST : ECHO_REQUEST6);
+	else if (!protocol_has_ports(flow->proto))
 		flow->port = 0;
 	return true;
 }

@@ -128,6 +128,10 @@ bool question_traffic(struct traffic *match, const char *text, struct error *err
 		if (*at++ != '/')
 			goto wrong;
 	}
+	if (!has_port && !strcmp(at, proto_name(PROTO_ECHO))) {
+		*match = traffic_of(PROTO_ECHO);
+		return true;
+	}
 	match->proto = protocol_number(at);
 	if (match->proto ? !has_port || protocol_has_ports(match->proto) : !strcmp(at, "any"))
 		return true;
@@ -135,6 +139,6 @@ wrong:
 	return error_set(
 		err, -1,
 		"\"%s\" is not a port: expected 80, 53/udp, 8000-8100/tcp, or a protocol (tcp, "
-		"udp, sctp, icmp, any)",
+		"udp, sctp, icmp, icmp/echo-request, any)",
 		text);
 }

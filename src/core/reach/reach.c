@@ -84,9 +84,22 @@ void add_subnets(range_list *ranges, struct arena *a, const struct network *netw
 
 /* --- where sources are at home --- */
 
+static void add_genuine(struct building *b, range_list *bridges, const struct bound_subnet *home)
+{
+	uint32_t in = reach_add_interface(b->pool, home->bridge);
+	struct flow_set *set;
+
+	*list_add(b->pool->a, bridges) = (struct flow_range){in, in};
+	if (!home->subnet.ip.family)
+		return;
+	set = flow_sets_add(&b->sets, 1);
+	limit_to_prefix(&b->sets, set, FLOW_SRC, home->subnet);
+	limit_to_value(&b->sets, set, FLOW_IN, in);
+}
+
 /*
  * An address of an engine's network is genuine on its bridge; any other address on every interface
- * that is no bridge.
+ * that is no bridge of the engine's.
  */
 static struct diagram build_genuine(struct building *b)
 {
@@ -94,14 +107,11 @@ static struct diagram build_genuine(struct building *b)
 	struct flow_set *set;
 
 	list_each (bound, &b->host->bound) {
-		uint32_t in = reach_add_interface(b->pool, bound->bridge);
-
-		set = flow_sets_add(&b->sets, 1);
-		limit_to_prefix(&b->sets, set, FLOW_SRC, bound->subnet);
-		limit_to_value(&b->sets, set, FLOW_IN, in);
+		add_genuine(b, &bridges, bound);
 		*list_add(b->pool->a, &subnets) = flow_range_of_prefix(bound->subnet);
-		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
 	}
+	list_each (home, &b->host->homes)
+		add_genuine(b, &bridges, home);
 	*list_add(b->pool->a, &bridges) = (struct flow_range){REACH_IN_LOCAL, REACH_IN_LOCAL};
 	sources = ranges_outside(b->pool->a, &subnets, FLOW_SRC);
 	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
@@ -149,6 +159,11 @@ static struct diagram denied_to_host(struct building *b)
 	return build(b);
 }
 
+static bool is_closed_to_host(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT && !network->host;
+}
+
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -161,9 +176,11 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	set = flow_sets_add(&b->sets, REACH_FROM_HOST);
-	limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
-	limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	if (!is_closed_to_host(&b->reach->config->networks.items[i])) {
+		set = flow_sets_add(&b->sets, REACH_FROM_HOST);
+		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
+		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+	}
 	if (b->reach->config->networks.items[i].internal ||
 	    b->reach->config->networks.items[i].egress == EGRESS_DENY)
 		return;
@@ -263,18 +280,18 @@ static void add_lift(struct building *b, const struct grant *grant, const range_
 	}
 }
 
-/* What leaves the networks with egress deny, for the outside and for this host. */
-static struct diagram build_lifts(struct building *b)
+/* What leaves networks with egress deny, or audit, for the outside and for this host. */
+static struct diagram build_lifts(struct building *b, const struct denied *networks, uint32_t n)
 {
 	range_list self = host_addresses(b), denied = {0}, leading_out = {0}, inside = {0};
 	struct diagram lifts, within;
 
-	list_each (d, &b->host->denied) {
-		uint32_t in = reach_add_interface(b->pool, d->bridge);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t in = reach_add_interface(b->pool, networks[i].bridge);
 		const struct flow_range range = {in, in};
 
 		*list_add(b->pool->a, &denied) = range;
-		if (!b->reach->config->networks.items[d->network].internal)
+		if (!b->reach->config->networks.items[networks[i].network].internal)
 			*list_add(b->pool->a, &leading_out) = range;
 	}
 	list_each (grant, &b->host->lifts)
@@ -292,13 +309,37 @@ static struct diagram build_lifts(struct building *b)
 	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
 }
 
+/* Addresses of strict networks that no container of the file has get nothing. */
+static struct diagram not_to_nobody(struct building *b, struct diagram grants)
+{
+	range_list subnets = {0}, declared = {0}, others;
+	struct diagram strict;
+
+	if (!b->host->sealed.n)
+		return grants;
+	list_each (sealed, &b->host->sealed) {
+		add_subnets(&subnets, b->pool->a,
+			    &b->reach->config->networks.items[sealed->network]);
+		list_each (ip, &sealed->declared)
+			*list_add(b->pool->a, &declared) = flow_range_of_prefix(prefix_of(*ip));
+	}
+	others = ranges_outside(b->pool->a, &declared, FLOW_DST);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &subnets);
+	strict = build(b);
+	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &others);
+	strict = diagram_combine(b->pool->diagrams, strict, build(b), DIAGRAM_AND);
+	return diagram_combine(b->pool->diagrams, grants, strict, DIAGRAM_MINUS);
+}
+
 /* What policies admit, and what they lift. */
 static struct diagram build_governed(struct building *b)
 {
-	struct diagram grants = not_to_host(b, build_grants(b));
+	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
 	return b->host->denied.n
-		       ? diagram_combine(b->pool->diagrams, grants, build_lifts(b), DIAGRAM_OR)
+		       ? diagram_combine(b->pool->diagrams, grants,
+					 build_lifts(b, b->host->denied.items, b->host->denied.n),
+					 DIAGRAM_OR)
 		       : grants;
 }
 
@@ -310,6 +351,8 @@ static void add_door(struct building *b, const struct translation *t)
 	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
 	if (b->reach->config->has_ipv6 && !t->from.ip.family)
 		limit_to_family(&b->sets, set, FLOW_SRC, t->to.family);
+	if (t->own)
+		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
 	if (t->iface)
 		limit_to_value(&b->sets, set, FLOW_IN, reach_add_interface(b->pool, t->iface));
 	limit_to_traffic(&b->sets, set, t->match);
@@ -322,6 +365,21 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 			if (translation_rank(t) == rank && is_asked(b, t->origin))
 				add_door(b, t);
 	return build(b);
+}
+
+/*
+ * On the host: of others where their sources are genuine, since borrowed addresses are dropped, and
+ * of the host itself.
+ */
+static struct diagram build_host_doors(struct building *b, const struct flows *flows)
+{
+	struct diagram doors = diagram_combine(b->pool->diagrams, build_doors(b, flows),
+					       b->reach->genuine, DIAGRAM_AND);
+
+	list_each (t, &flows->own)
+		if (is_asked(b, t->origin))
+			add_door(b, t);
+	return diagram_combine(b->pool->diagrams, doors, build(b), DIAGRAM_OR);
 }
 
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
@@ -379,6 +437,10 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 	reach->free = build_free(&b);
 	reach->governed =
 		diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+	if (b.host->audited.n)
+		reach->spared = diagram_combine(
+			diagrams, build_lifts(&b, b.host->audited.items, b.host->audited.n),
+			reach->genuine, DIAGRAM_AND);
 	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
 	list_each (space, &want->spaces) {
 		struct reach_space *s;
@@ -389,15 +451,11 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s = list_add(pool->a, &reach->spaces);
 		s->container = space->container;
 		s->flows = space->flows;
-		s->doors = build_doors(&b, space->flows);
+		/* a container does not know which interface an address belongs to */
+		s->doors = space->container ? build_doors(&b, space->flows)
+					    : build_host_doors(&b, space->flows);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
-	/*
-	 * the host drops borrowed addresses; a container does not know which interface an address
-	 * belongs to
-	 */
-	reach->spaces.items[0].doors = diagram_combine(diagrams, reach->spaces.items[0].doors,
-						       reach->genuine, DIAGRAM_AND);
 }
 
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow)
@@ -424,11 +482,11 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 			     .only = policy};
 
 	*part = (struct reach_part){.grants = diagram_every(0)};
-	part->doors = build_doors(&b, space->flows);
+	part->doors = space->container ? build_doors(&b, space->flows)
+				       : build_host_doors(&b, space->flows);
 	part->masquerades = build_masquerades(&b, space->flows);
 	if (space != reach->spaces.items)
 		return;
-	part->doors = diagram_combine(diagrams, part->doors, reach->genuine, DIAGRAM_AND);
 	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
 }
 
@@ -437,6 +495,14 @@ bool reach_is_denied(const struct reach *reach, uint32_t in)
 	list_each (d, &reach->spaces.items[0].flows->denied)
 		if (reach_interface(reach->pool, d->bridge) == in)
 			return true;
+	return false;
+}
+
+bool reach_would_be_denied(const struct reach *reach, const struct reach_flow *flow)
+{
+	list_each (d, &reach->spaces.items[0].flows->audited)
+		if (reach_interface(reach->pool, d->bridge) == flow->in)
+			return reach_ask(reach, reach->spared, flow) < REACH_POLICY;
 	return false;
 }
 

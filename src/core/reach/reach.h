@@ -76,6 +76,7 @@ struct reach {
 	struct diagram governed;    /* what policies admit or lift, from genuine sources */
 	struct diagram free;	    /* what no policy decides */
 	struct diagram open;	    /* governed and free; free counts first */
+	struct diagram spared;	    /* what policies would lift if audited networks were denied */
 	LIST(struct reach_space) spaces; /* [0] is the host */
 };
 
@@ -113,6 +114,8 @@ uint32_t reach_network_of(const struct reach *reach, struct ip ip);
 void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
 /* What comes in by this interface (a value of FLOW_IN) comes from a network with egress deny. */
 bool reach_is_denied(const struct reach *reach, uint32_t in);
+/* It comes from a network with egress audit, and with deny no policy would lift it. */
+bool reach_would_be_denied(const struct reach *reach, const struct reach_flow *flow);
 /* It is one of the host's own addresses, as far as the file tells. */
 bool reach_is_hosts(const struct reach *reach, struct ip ip);
 /* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */

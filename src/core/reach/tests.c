@@ -16,15 +16,15 @@ struct tester {
 static void add_matches(struct tester *t)
 {
 	for (uint32_t set = t->test->protos; set; set &= set - 1) {
-		uint8_t proto = proto_number((enum proto)(set & -set));
-		bool ports = match_has_ports((struct traffic){.proto = proto});
+		struct traffic every = traffic_of((enum proto)(set & -set));
+		bool ports = match_has_ports(every);
 
 		list_each (range, &t->test->ports)
 			if (ports)
 				*list_add(t->a, &t->matches) =
-					(struct traffic){proto, range->low, range->high};
+					(struct traffic){every.proto, range->low, range->high};
 		if (!ports || !t->test->ports.n)
-			*list_add(t->a, &t->matches) = (struct traffic){proto, 0, UINT16_MAX};
+			*list_add(t->a, &t->matches) = every;
 	}
 }
 
@@ -63,7 +63,7 @@ const char *reach_flow_text(struct arena *a, const struct reach *reach,
 	AUTO_BUF struct buf out = {0};
 	struct traffic match = {flow->proto, flow->port, flow->port ? flow->port : UINT16_MAX};
 
-	buf_printf(&out, "%s -> ", reach_name(a, reach, flow->src));
+	buf_printf(&out, "%s -> ", reach_sender(a, reach, flow));
 	buf_printf(&out, "%s ", reach_name(a, reach, flow->dst));
 	print_matches(&out, &match, 1);
 	return arena_strdup(a, buf_text(&out));

@@ -3,6 +3,7 @@
 
 #include "base/foreign.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,14 +215,37 @@ static void print_protocols(struct buf *out, const struct flow_ranges *ranges)
 		}
 }
 
+/* An echo request, in either family. */
+static bool is_echo(struct traffic match)
+{
+	return (match.proto == IPPROTO_ICMP && match.low == ECHO_REQUEST &&
+		match.high == ECHO_REQUEST) ||
+	       (match.proto == IPPROTO_ICMPV6 && match.low == ECHO_REQUEST6 &&
+		match.high == ECHO_REQUEST6);
+}
+
 /* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
 static void print_traffic(struct buf *out, const struct flow_block *block)
 {
 	const struct flow_ranges *ports = &block->fields[FLOW_PORT];
 	bool every_port = is_every(ports, FLOW_PORT);
+	const struct flow_range *proto = block->fields[FLOW_PROTO].items;
 
 	if (is_every(&block->fields[FLOW_PROTO], FLOW_PROTO) && every_port) {
 		buf_puts(out, "everything");
+		return;
+	}
+	if (ports->n == 1 && block->fields[FLOW_PROTO].n == 1 && proto->low == proto->high &&
+	    is_echo((struct traffic){(uint8_t)proto->low, (uint16_t)ports->items->low,
+				     (uint16_t)ports->items->high})) {
+		buf_puts(out, proto_name(PROTO_ECHO));
+		return;
+	}
+	if (ports->n == 2 && !ports->items[0].low && ports->items[1].high == UINT16_MAX &&
+	    block->fields[FLOW_PROTO].n == 1 && proto->low == proto->high &&
+	    is_echo((struct traffic){(uint8_t)proto->low, (uint16_t)(ports->items[0].high + 1),
+				     (uint16_t)(ports->items[1].low - 1)})) {
+		buf_printf(out, "icmp but %s", proto_name(PROTO_ECHO));
 		return;
 	}
 	for (uint32_t i = 0; i < ports->n && !every_port; i++) {
@@ -241,7 +265,9 @@ static void print_match(struct buf *out, struct traffic match)
 {
 	const char *name = match.proto ? protocol_common_name(match.proto) : "any protocol";
 
-	if (match_every_port(match))
+	if (is_echo(match))
+		buf_puts(out, proto_name(PROTO_ECHO));
+	else if (match_every_port(match))
 		buf_puts(out, name);
 	else if (match.low == match.high)
 		buf_printf(out, "%u/%s", match.low, name);
@@ -390,14 +416,28 @@ static void print_flows(struct buf *out, const struct reach *reach, const struct
 	print_traffic(out, block);
 }
 
+static bool is_local(const struct flow_ranges *in)
+{
+	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
+	       in->items[0].high == REACH_IN_LOCAL;
+}
+
 static void print_translation(struct buf *out, const struct reach *reach, const struct policy *p,
 			      const struct change *change)
 {
 	const struct flow_block *block = &change->block;
 
-	print_end(out, reach, &block->fields[FLOW_SRC], peers_of(reach, ASK_PEERS, p->from),
-		  config_name(reach->config, p->from));
-	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	if (is_local(&block->fields[FLOW_IN])) {
+		buf_puts(out, "host");
+	} else {
+		const struct peers *from = peers_of(reach, question_of_source(p), p->from);
+
+		if (from && peers_have_host(from)) /* the name means more than these */
+			from = NULL;
+		print_end(out, reach, &block->fields[FLOW_SRC], from,
+			  config_name(reach->config, p->from));
+		print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	}
 	buf_printf(out, " -> %s ", change->container ? change->container : "this host");
 	print_traffic(out, block);
 	buf_printf(out, ", translated to %s", config_name(reach->config, p->to));
@@ -412,7 +452,7 @@ static void print_masquerade(struct buf *out, const struct reach *reach, const s
 
 	buf_puts(out, "masquerade of ");
 	print_end(out, reach, &block->fields[FLOW_SRC],
-		  p->from ? peers_of(reach, ASK_PEERS, p->from)
+		  p->from ? peers_of(reach, question_of_source(p), p->from)
 			  : peers_of(reach, ASK_SUBJECT, p->subject),
 		  config_name(reach->config, p->from ? p->from : p->subject));
 	buf_puts(out, " -> ");

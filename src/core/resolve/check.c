@@ -105,7 +105,7 @@ static void warn_of_passers_by(struct checker *c, const struct resolved *out, ui
 static void warn_of_open_egress(const struct checker *c, const struct resolved *out, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
-	bool inside = false, denied = false;
+	bool inside = false, closed = false;
 
 	if (p->nat != NAT_NO || !p->to || out->waiting)
 		return;
@@ -117,10 +117,10 @@ static void warn_of_open_egress(const struct checker *c, const struct resolved *
 	for (uint32_t k = 0; k < out->source->n; k++) {
 		uint32_t network = out->source->items[k].network;
 
-		denied |=
-			network != NONE && c->config->networks.items[network].egress == EGRESS_DENY;
+		closed |=
+			network != NONE && c->config->networks.items[network].egress != EGRESS_OPEN;
 	}
-	if (!inside && !denied)
+	if (!inside && !closed)
 		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 			"no network of \"%s\" has \"egress\": \"deny\": nothing here keeps it from "
 			"there, and the policy changes nothing",

@@ -127,7 +127,8 @@ static bool covers(const struct config *config, const struct policy *wide,
 {
 	if (wide->protos & PROTO_ANY && !wide->n_ports)
 		return true;
-	return !(narrow->protos & ~wide->protos) && covers_ports(config, wide, narrow);
+	return !(narrow->protos & ~protos_with_parts(wide->protos)) &&
+	       covers_ports(config, wide, narrow);
 }
 
 static void add_idle(struct idle_list *idle, struct arena *a, enum idle_kind kind, uint32_t policy,
@@ -342,7 +343,8 @@ static bool contradict(const struct finder *f, const struct policy *p, const str
 	const struct resolved a = resolved_policy(f->resolution, f->config, p);
 	const struct resolved b = resolved_policy(f->resolution, f->config, q);
 
-	return (p->protos & q->protos || (p->protos | q->protos) & PROTO_ANY) &&
+	return (protos_with_parts(p->protos) & protos_with_parts(q->protos) ||
+		(p->protos | q->protos) & PROTO_ANY) &&
 	       ports_meet(f->config, p, q) && !same_target(p, &a, q, &b) &&
 	       !in_the_same_words(p, q);
 }

@@ -144,6 +144,11 @@ static bool has_target(const struct policy *p)
 	return p->nat == NAT_DNAT || p->to;
 }
 
+enum question question_of_source(const struct policy *p)
+{
+	return p->nat == NAT_DNAT ? ASK_CLIENTS : ASK_PEERS;
+}
+
 /* As what its `to` is looked up. */
 static enum question question_of_target(const struct policy *p)
 {
@@ -224,10 +229,44 @@ static void resolve_target(struct resolver *r, const struct policy *p, uint32_t 
 		note_shared(r, p);
 }
 
+/* This host is a source of translations that live on it, and comes in by no interface. */
+static void resolve_own(struct resolver *r, const struct policy *p, uint32_t i)
+{
+	const struct peers *from = r->answers->peers[ASK_CLIENTS][p->from];
+	const char *field = NULL, *wrong = NULL;
+
+	if (!peers_have_host(from))
+		return;
+	if (p->name) {
+		field = "name";
+		wrong = "what the host itself begins is translated on the host; take \"name\" or "
+			"\"host\" out";
+	} else if (p->iface && from->n == 1) {
+		field = "iface";
+		wrong = "what the host itself begins comes in by no interface; leave iface out";
+	} else if (!p->iface && from->n > 1) {
+		field = "from";
+		wrong = "by which interface do the others come in? write \"iface\", or \"from\": "
+			"\"host\" alone";
+	} else if (!p->n_ports && p->protos & (uint8_t)~PROTOS_OF_ICMP) {
+		wrong = "dnat of every port of the host would take all that it asks itself for; "
+			"write \"port\" (\"1-65535\" if you mean it)";
+	}
+	if (wrong)
+		diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, field), "%s",
+			wrong);
+	else if (p->log)
+		diag_at(r->diags, SEVERITY_WARNING, r->text, node_of_policy(r->text, i, "log"),
+			"what the host itself begins is not logged%s",
+			from->n > 1 ? "; what others begin is" : "");
+}
+
 static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t i)
 {
 	if (p->from)
-		look_up(r, i, "from", p->from, ASK_PEERS);
+		look_up(r, i, "from", p->from, question_of_source(p));
+	if (p->from && p->nat == NAT_DNAT)
+		resolve_own(r, p, i);
 	if (has_target(p))
 		resolve_target(r, p, i);
 	if (p->subject)
@@ -248,11 +287,10 @@ static void wait_for(struct resolved *out, const struct config *config, const ch
 struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
 				const struct policy *p)
 {
-	const struct peers **by_name = resolution->peers[ASK_PEERS];
 	struct resolved out = {.subject = &nobody, .from = &nobody, .to = &nobody};
 
 	if (p->from)
-		out.from = by_name[p->from];
+		out.from = resolution->peers[question_of_source(p)][p->from];
 	if (has_target(p))
 		out.to = resolution->peers[question_of_target(p)][p->to];
 	if (p->subject)

@@ -29,10 +29,11 @@ enum match {
 };
 
 struct peer {
-	struct prefix net; /* of either family; "any" is 0.0.0.0/0, and ::/0 if has_ipv6;
-			      family 0: this host, whatever its addresses (ASK_TARGETS) */
-	uint32_t address;  /* index into config->addresses, or NONE */
-	uint32_t network;  /* the declared one that holds all of it, or NONE */
+	struct prefix
+		net;	  /* of either family; "any" is 0.0.0.0/0, and ::/0 if has_ipv6;
+			     family 0: this host, whatever its addresses (ASK_TARGETS, ASK_CLIENTS) */
+	uint32_t address; /* index into config->addresses, or NONE */
+	uint32_t network; /* the declared one that holds all of it, or NONE */
 };
 
 /* Of both families, in any order: an end of one family has no flows with an end of the other. */
@@ -45,8 +46,8 @@ struct peers {
 };
 
 /* As what a name is looked up: from, and to beside nat; whom a policy is for; `name`; to without
- * nat. */
-enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, ASK_TARGETS, N_QUESTIONS };
+ * nat; from of a dnat. */
+enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, ASK_TARGETS, ASK_CLIENTS, N_QUESTIONS };
 
 /*
  * What names mean. Many policies use the same few names, so this is stored by name, not by policy.
@@ -71,6 +72,8 @@ struct resolved {
 	const char *missing; /* that name */
 };
 
+/* As what the policy's `from` is looked up. */
+enum question question_of_source(const struct policy *p);
 struct resolved resolved_policy(const struct resolution *resolution, const struct config *config,
 				const struct policy *p);
 

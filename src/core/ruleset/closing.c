@@ -111,7 +111,7 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 	const struct closing v6 = closing_of(b, flows->closed6.items, flows->closed6.n, 6);
 	struct rule *rule;
 
-	if (!both.n && !v6.n && !flows->denied.n && !flows->sealed.n)
+	if (!both.n && !v6.n && !flows->denied.n && !flows->audited.n && !flows->sealed.n)
 		return;
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);

@@ -4,6 +4,10 @@
  * the host it ends in the chain "leaving", unless a policy admitted it before or lifts the
  * prohibition there; to the host's own addresses it ends in "to_host". A lifted packet is as free
  * as without the prohibition, and no more: what others drop stays dropped.
+ *
+ * Networks with egress audit pass the same chains. Where a packet of a denied network is dropped,
+ * one of theirs gets a bit of the mark and goes on. What still has it behind everybody's filters is
+ * what passes today and would be stopped: it is logged there.
  */
 #include "core/ruleset/impl.h"
 
@@ -14,15 +18,60 @@
 #define DENIED "denied" /* their bridges */
 #define STAYS  "stays"	/* the same, as the two ends of a packet that does not leave */
 
-#define REFUSED "refused" /* the chain where packets end */
+#define AUDITED "audited" /* bridges of networks with egress audit */
 
-static void build_refused(struct builder *b)
+#define REFUSED "refused" /* the chain where packets end */
+#define NOTED	"noted"	  /* … and where those of audited networks get their mark */
+
+static struct rule *add_by_bridge(struct builder *b, struct chain *chain, const char *bridges)
 {
-	struct chain *chain = add_chain(b, REFUSED, NULL, 0, 0);
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
+	term_lookup(b, rule, TERM_LOOKUP, bridges, LOAD_IIFNAME);
+	return rule;
+}
+
+/* The first packet of a connection: what nobody answers is one connection, too. */
+static void build_noted(struct builder *b)
+{
+	struct chain *chain = add_chain(b, NOTED, NULL, 0, 0);
+	struct rule *rule = add_rule(b, chain, 0, "egress would be denied", NONE);
+
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
+	term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
+}
+
+/* No policy lets a borrowed source out, so it is not marked but said by itself. */
+static void build_borrowed(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, BORROWED, NULL, 0, 0);
+	struct rule *rule = add_by_bridge(b, chain, AUDITED);
+
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
+	term_log(b, rule, AUDIT_GROUP, LOG_AUDIT_BORROWED);
+	if (!flows->denied.n)
+		return;
+	add_term(b, add_by_bridge(b, chain, AUDITED), TERM_RETURN);
+	add_term(b, add_rule(b, chain, 0, "a borrowed source address", NONE), TERM_DROP);
+}
+
+static void build_refused(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
+	struct rule *rule;
+
+	if (flows->audited.n) {
+		build_noted(b);
+		build_borrowed(b, flows);
+	}
+	chain = add_chain(b, REFUSED, NULL, 0, 0);
+	if (flows->audited.n)
+		term_name(b, add_by_bridge(b, chain, AUDITED), TERM_GOTO, NOTED);
+	if (!flows->denied.n)
+		return;
+	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_log(b, rule, LOG_DROPPED);
+	term_log(b, rule, LOG_GROUP, LOG_DROPPED);
 	add_term(b, add_rule(b, chain, 0, "egress is denied", NONE), TERM_DROP);
 }
 
@@ -33,16 +82,33 @@ static void refuse(struct builder *b, struct chain *chain)
 
 /* --- through the host --- */
 
+static void add_bridges(struct builder *b, const char *name, const struct denied *networks,
+			uint32_t n)
+{
+	struct set *set = n ? new_set(b, name, FIELD_IFNAME) : NULL;
+
+	for (uint32_t i = 0; i < n; i++)
+		put_iface(set_add(set, b->a, NONE), networks[i].bridge);
+	if (set)
+		finish_set(b, set);
+}
+
+static void put_stay(struct builder *b, struct set *set, const char *bridge)
+{
+	put_iface(put_iface(set_add(set, b->a, NONE), bridge), bridge);
+}
+
 static void build_sets(struct builder *b, const struct flows *flows)
 {
-	struct set *set = new_set(b, DENIED, FIELD_IFNAME);
+	struct set *set;
 
-	list_each (denied, &flows->denied)
-		put_iface(set_add(set, b->a, NONE), denied->bridge);
-	finish_set(b, set);
+	add_bridges(b, DENIED, flows->denied.items, flows->denied.n);
+	add_bridges(b, AUDITED, flows->audited.items, flows->audited.n);
 	set = new_set(b, STAYS, FIELD_IFNAME, FIELD_IFNAME);
 	list_each (denied, &flows->denied)
-		put_iface(put_iface(set_add(set, b->a, NONE), denied->bridge), denied->bridge);
+		put_stay(b, set, denied->bridge);
+	list_each (audited, &flows->audited)
+		put_stay(b, set, audited->bridge);
 	finish_set(b, set);
 }
 
@@ -96,6 +162,7 @@ static void refuse_networks(struct builder *b, struct chain *chain, const struct
 static void build_leaving(struct builder *b, const struct flows *flows)
 {
 	grouped_list grouped = {0};
+	bool typed = false;
 	struct chain *chain;
 	struct rule *rule;
 
@@ -104,12 +171,19 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 	if (flows->lifts.n) {
 		build_pairs(b, flows->lifts.items, flows->lifts.n, WAY_OUT, &grouped);
 		build_groups(b->ends, &grouped, WAY_OUT);
+		typed = flows->types && build_types(b, "leaving_types", flows->lifts.items,
+						    flows->lifts.n, WAY_OUT, ways[WAY_OUT].target);
 	}
 	chain = add_chain(b, "leaving", NULL, 0, 0);
+	if (flows->audited.n)
+		refuse_borrowed(b, chain, flows, TERM_GOTO);
 	if (flows->lifts.n) {
 		refuse_networks(b, chain, flows);
-		refuse_borrowed(b, chain, flows, TERM_DROP);
+		if (!flows->audited.n)
+			refuse_borrowed(b, chain, flows, TERM_DROP);
 		lookup_pairs(b, chain, SET_LIFTED, WAY_OUT, ways[WAY_OUT].target);
+		if (typed)
+			lookup_types(b, chain, "leaving_types");
 		if (grouped.n)
 			dispatch_groups(b, chain, WAY_OUT);
 		rule = add_rule(b, chain, 0, NULL, NONE);
@@ -123,6 +197,8 @@ static void term_asked(struct builder *b, struct rule *rule, struct traffic matc
 {
 	if (match.proto)
 		term_number(b, rule, TERM_PROTO, match.proto);
+	if (match_has_types(match))
+		term_ports(b, rule, TERM_ICMP_TYPE, match.low, match.high);
 	if (match_has_ports(match) && !match_every_port(match)) {
 		struct term *t = add_term(b, rule, TERM_ORIGINAL_DPORT);
 
@@ -169,12 +245,22 @@ static void admit_to_host(struct builder *b, struct chain *chain, const struct g
 	}
 }
 
+/* Where no policy could lift it, it ends with the rest; audited, it would be taken for another's.
+ */
+static void refuse_borrowed_to_host(struct builder *b, struct chain *chain,
+				    const struct flows *flows)
+{
+	if (flows->audited.n)
+		refuse_borrowed(b, chain, flows, TERM_GOTO);
+	else if (flows->to_host.n)
+		refuse_borrowed(b, chain, flows, TERM_DROP);
+}
+
 static void build_asked_host(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain = add_chain(b, "asked_host", NULL, 0, 0);
 
-	if (flows->to_host.n)
-		refuse_borrowed(b, chain, flows, TERM_DROP);
+	refuse_borrowed_to_host(b, chain, flows);
 	list_each (grant, &flows->to_host)
 		admit_to_host(b, chain, grant, true);
 	refuse(b, chain);
@@ -210,10 +296,15 @@ static void accept_dhcp(struct builder *b, struct chain *chain, uint8_t family, 
 static void build_input(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain = add_chain(b, "to_host", NULL, 0, 0);
-	struct rule *rule = add_rule(b, chain, 0, "revoked", NONE);
+	struct rule *rule;
 
-	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
-	add_term(b, rule, TERM_DROP);
+	if (flows->denied.n) {
+		rule = add_rule(b, chain, 0, "revoked", NONE);
+		if (flows->audited.n)
+			term_lookup(b, rule, TERM_LOOKUP, DENIED, LOAD_IIFNAME);
+		term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+		add_term(b, rule, TERM_DROP);
+	}
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
@@ -222,36 +313,91 @@ static void build_input(struct builder *b, const struct flows *flows)
 		accept_neighbours(b, chain);
 		accept_dhcp(b, chain, 6, 546, 547);
 	}
-	if (flows->to_host.n)
-		refuse_borrowed(b, chain, flows, TERM_DROP);
+	refuse_borrowed_to_host(b, chain, flows);
 	list_each (grant, &flows->to_host)
 		admit_to_host(b, chain, grant, false);
 	refuse(b, chain);
+	if (!flows->denied.n)
+		return;
 	chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_FILTER);
+	term_name(b, add_by_bridge(b, chain, DENIED), TERM_GOTO, "to_host");
+}
+
+/* --- what audited networks begin, behind everybody's filters --- */
+
+static void build_asked(struct builder *b)
+{
+	struct chain *chain = add_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
+	struct rule *rule = add_by_bridge(b, chain, AUDITED);
+
+	add_term(b, rule, TERM_FIB_LOCAL);
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
+	term_log(b, rule, AUDIT_GROUP, LOG_AUDIT_ASKED);
+}
+
+static void build_heard(struct builder *b, const char *name, const char *prefix)
+{
+	struct chain *chain = add_chain(b, name, NULL, 0, 0);
+	struct rule *rule;
+
+	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->raw);
+	if (!strcmp(prefix, LOG_AUDIT)) {
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		add_term(b, rule, TERM_CT_STATUS_DNAT);
+		term_name(b, rule, TERM_GOTO, "heard_dnat");
+	}
+	term_log(b, add_rule(b, chain, 0, NULL, NONE), AUDIT_GROUP, prefix);
+}
+
+static void hear(struct builder *b, struct chain *chain, const char *heard)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->raw);
+	term_name(b, rule, TERM_GOTO, heard);
+}
+
+/* Admitted packets may have that bit, too, but then beside the other one. */
+static void build_audit(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
+	struct rule *rule;
+
+	if (!flows->audited.n)
+		return;
+	build_asked(b);
+	term_log(b, add_rule(b, add_chain(b, "heard_dnat", NULL, 0, 0), 0, NULL, NONE), AUDIT_GROUP,
+		 LOG_AUDIT_DNAT);
+	build_heard(b, "heard", LOG_AUDIT);
+	build_heard(b, "heard_host", LOG_AUDIT_HOST);
+	chain = add_chain(b, "audit", "filter", HOOK_POSTROUTING, BEHIND_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, DENIED, LOAD_IIFNAME);
-	term_name(b, rule, TERM_GOTO, "to_host");
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
+	add_term(b, rule, TERM_ACCEPT);
+	hear(b, chain, "heard");
+	chain = add_chain(b, "audit_host", "filter", HOOK_INPUT, BEHIND_FILTER);
+	term_number(b, add_by_bridge(b, chain, AUDITED), TERM_MARK_CLEAR, b->hooks->raw);
+	term_name(b, add_by_bridge(b, chain, AUDITED), TERM_JUMP, "to_host");
+	hear(b, chain, "heard_host");
 }
 
 void build_egress(struct builder *b, const struct flows *flows)
 {
-	if (!flows->denied.n)
+	if (!flows->denied.n && !flows->audited.n)
 		return;
 	build_sets(b, flows);
-	build_refused(b);
+	build_refused(b, flows);
 	build_leaving(b, flows);
 	build_asked_host(b, flows);
 	build_chain(b);
 	build_input(b, flows);
+	build_audit(b, flows);
 }
 
 void deny_egress(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	struct rule *rule;
-
-	if (!flows->denied.n)
-		return;
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, DENIED, LOAD_IIFNAME);
-	term_name(b, rule, TERM_JUMP, "egress");
+	if (flows->denied.n)
+		term_name(b, add_by_bridge(b, chain, DENIED), TERM_JUMP, "egress");
+	if (flows->audited.n)
+		term_name(b, add_by_bridge(b, chain, AUDITED), TERM_JUMP, "egress");
 }

@@ -6,6 +6,25 @@
 const struct icmp_types icmp_errors[] = {{4, 3, 3}, {4, 11, 12}, {6, 1, 4}};
 const size_t n_icmp_errors = COUNT_OF(icmp_errors);
 
+struct traffic traffic_of(enum proto proto)
+{
+	struct traffic every = {.proto = proto_number(proto), .high = UINT16_MAX};
+
+	if (proto == PROTO_ECHO)
+		every.low = every.high = ECHO_REQUEST;
+	return every;
+}
+
+/* Each family has its own numbers. */
+struct traffic traffic_in_family(struct traffic match, uint8_t family)
+{
+	if (family == 6 && match.proto == IPPROTO_ICMP && match.low == ECHO_REQUEST &&
+	    match.high == ECHO_REQUEST)
+		match.low = match.high = ECHO_REQUEST6;
+	match.proto = protocol_in_family(match.proto, family);
+	return match;
+}
+
 bool match_has_ports(struct traffic match)
 {
 	return protocol_has_ports(match.proto);
@@ -23,9 +42,9 @@ bool match_single_port(struct traffic match)
 
 bool flows_matter(const struct flows *flows)
 {
-	return flows->grants.n || flows->translations.n || flows->masquerades.n ||
+	return flows->grants.n || flows->translations.n || flows->own.n || flows->masquerades.n ||
 	       flows->closed.n || flows->closed6.n || flows->bound.n || flows->denied.n ||
-	       flows->sealed.n;
+	       flows->audited.n || flows->sealed.n;
 }
 
 enum translation_rank translation_rank(const struct translation *t)
@@ -52,6 +71,34 @@ bool flows_masquerade_by(const struct flows *flows, const struct bound_subnet *b
 		    !strcmp(m->oface, bound->bridge))
 			return true;
 	return false;
+}
+
+bool flows_masquerade_some(const struct flows *flows)
+{
+	list_each (t, &flows->translations)
+		if (t->masquerade)
+			return true;
+	list_each (t, &flows->own)
+		if (t->masquerade)
+			return true;
+	return false;
+}
+
+static bool is_behind(const struct flows *flows, struct prefix subnet, const char *bridge)
+{
+	list_each (bound, &flows->bound)
+		if (!prefix_compare(bound->subnet, subnet) && !strcmp(bound->bridge, bridge))
+			return true;
+	return false;
+}
+
+const struct prefix *flows_hairpin_of(const struct flows *flows, const struct translation *t)
+{
+	list_each (subnet, &flows->hairpins)
+		if (prefix_contains(*subnet, t->to) && t->iface &&
+		    is_behind(flows, *subnet, t->iface))
+			return subnet;
+	return NULL;
 }
 
 bool grant_is_few_pairs(const struct grant *grant)
@@ -103,6 +150,7 @@ struct flows flows_of_family(const struct flows *flows, struct arena *a, uint8_t
 		return family == 4 ? part : (struct flows){0};
 	keep_of_family(&part, a, flows, grants, item->to->n ? item->to->items[0].net.ip.family : 4);
 	keep_of_family(&part, a, flows, translations, item->to.family);
+	keep_of_family(&part, a, flows, own, item->to.family);
 	keep_of_family(&part, a, flows, masquerades, item->family);
 	keep_of_family(&part, a, flows, bound, item->subnet.ip.family);
 	keep_of_family(&part, a, flows, hairpins, item->ip.family);

@@ -10,18 +10,29 @@
 #include "core/ruleset/interfaces.h"
 #include "core/ruleset/share.h"
 
+#include <netinet/in.h>
+
 /* IP protocol numbers (IANA); 0 stands for "every protocol". */
 struct traffic {
 	uint8_t proto;
-	uint16_t low, high; /* destination ports, inclusive; 0-65535: every port, or none exist */
+	/* destination ports, inclusive; of ICMP: types; 0-65535: every one, or none exist */
+	uint16_t low, high;
 };
 
-/* "icmp" means each family's own. */
-static inline struct traffic traffic_in_family(struct traffic match, uint8_t family)
+/* An echo request: RFC 792, RFC 4443. */
+enum { ECHO_REQUEST = 8, ECHO_REQUEST6 = 128 };
+
+struct traffic traffic_of(enum proto proto); /* all of it */
+
+/* Of ICMP, and not every type. */
+static inline bool match_has_types(struct traffic match)
 {
-	match.proto = protocol_in_family(match.proto, family);
-	return match;
+	return (match.proto == IPPROTO_ICMP || match.proto == IPPROTO_ICMPV6) &&
+	       (match.low || match.high != UINT16_MAX);
 }
+
+/* "icmp" means each family's own. */
+struct traffic traffic_in_family(struct traffic match, uint8_t family);
 
 /*
  * What one policy lets through: everything of `from` to everything of `to`, by these matches. Both
@@ -52,6 +63,8 @@ struct translation {
 	struct ip to;
 	uint16_t to_port; /* 0: keep */
 	bool masquerade;
+	bool keeps;  /* the target must see the source, whatever others need */
+	bool own;    /* of what the host itself begins: its source is an address of the host */
 	bool logged; /* its new connections, where the host forwards them */
 	uint32_t origin;
 };
@@ -104,6 +117,12 @@ struct sealed {
 		struct ip ip;
 	})
 	senders;
+	/* Of the host, where its programs serve what containers there publish. */
+	LIST(struct published {
+		uint16_t port;
+		uint8_t proto;
+	})
+	published;
 };
 
 struct flows {
@@ -113,6 +132,7 @@ struct flows {
 	const char *const *bridges; /* its interface, as it is or will be; NULL: it has none */
 	const bool *apart;	    /* its containers reach each other by policies */
 	LIST(struct translation) translations;
+	LIST(struct translation) own; /* host only: of what the host itself begins */
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
 	LIST(struct bound_subnet) bound;
@@ -131,12 +151,15 @@ struct flows {
 	LIST(struct closed) closed6;
 	/* Host only: networks with egress deny … */
 	LIST(struct denied) denied;
+	/* … and with egress audit, of which only the nftables backend knows … */
+	LIST(struct denied) audited;
 	/* … and what policies let them begin, beside grants: towards addresses of no network of the
 	 * file, which nothing else of ours opens or closes; */
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
 	LIST(struct sealed) sealed; /* host only: strict networks */
 	bool ipv6;		    /* something above is of IPv6 */
+	bool types;		    /* a grant or a lift is of types of ICMP */
 };
 
 /* Types of ICMP, or of ICMPv6. */
@@ -167,6 +190,12 @@ enum translation_rank {
 	N_RANKS,
 };
 enum translation_rank translation_rank(const struct translation *t);
+
+/* A translation masquerades. */
+bool flows_masquerade_some(const struct flows *flows);
+/* The subnet that the translation's clients and its target are on, where what stays there is
+ * masqueraded; NULL: none. */
+const struct prefix *flows_hairpin_of(const struct flows *flows, const struct translation *t);
 
 /*
  * What there is of one family, for rules that are written for each of them apart. A bridge that has

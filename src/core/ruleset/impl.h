@@ -18,7 +18,7 @@ enum {
 	HOOK_INPUT = 1,
 	HOOK_FORWARD = 2,
 	HOOK_OUTPUT = 3,
-	HOOK_POSTROUTING = 4
+	HOOK_POSTROUTING = 4,
 };
 
 /* Before fragments are put together (-400). Before Docker's dnat (-100), filter (0), srcnat (100),
@@ -30,6 +30,10 @@ enum {
 	BEFORE_FILTER = -10,
 	BEFORE_SRCNAT = 90
 };
+/* Behind connection tracking, and before every translation. */
+enum { BEFORE_EVERY_DNAT = -190 };
+/* Behind everybody's filters, and before a source is translated. */
+enum { BEHIND_FILTER = 80 };
 
 struct builder {
 	struct ruleset *rs;
@@ -74,6 +78,8 @@ extern const struct way_words ways[N_WAYS];
 #define LOG_TRANSLATED_CHAIN "report_translated"
 /* … and those that are as free as without egress deny. */
 #define LIFT "lift"
+/* The chain where borrowed sources end of networks with egress deny or audit. */
+#define BORROWED "borrowed"
 
 /* --- rules, term by term; what would match everything adds none --- */
 
@@ -88,9 +94,15 @@ void term_ports(struct builder *b, struct rule *rule, enum term_kind kind, uint1
 		uint16_t high);
 void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *types);
 void term_match(struct builder *b, struct rule *rule, struct traffic match);
+void term_traffic(struct builder *b, struct rule *rule, enum term_kind ports, struct traffic match);
+/* One rule for each of a few, one for a list, one for anybody (NULL): how many; and of rule i the
+ * end. */
+uint32_t n_end_rules(const struct peers *peers);
+void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
+	      const struct peers *peers, uint32_t i, const char *prefix, const char *name);
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask);
 /* At the end of a rule: what the limit holds back goes on as if the rule were not there. */
-void term_log(struct builder *b, struct rule *rule, const char *prefix);
+void term_log(struct builder *b, struct rule *rule, uint32_t group, const char *prefix);
 /* Where what lets connections through is counted. */
 void term_count(struct builder *b, struct rule *rule);
 /* The connection mark says that we admitted it. */
@@ -169,7 +181,7 @@ void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum
 /* One rule per set of pairs: what it finds goes to the target. */
 void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
 		  const char *target);
-/* A source address that is borrowed ends in this verdict. */
+/* A source address that is borrowed ends in this verdict; TERM_GOTO: of the chain BORROWED. */
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict);
 /* The beginning of such a rule; set: sources of one family, or bridges. The verdict follows. */
@@ -177,10 +189,17 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
 			  uint8_t load);
 void accept_neighbours(struct builder *b, struct chain *chain);
 
+/* Grants of types of ICMP, which no set of pairs or group has: core/ruleset/types.c. False: none.
+ */
+bool build_types(struct builder *b, const char *name, const struct grant *grants, uint32_t n,
+		 enum way way, const char *target);
+/* What is ICMP goes through that chain. */
+void lookup_types(struct builder *b, struct chain *chain, const char *name);
+
 /* Rules at the end of the forward hook, for networks that no rule of Docker's closes. */
 void close_networks(struct builder *b, struct chain *chain, const struct flows *flows);
 
-/* --- networks with egress deny --- */
+/* --- networks with egress deny or audit --- */
 
 /* Their chains; the rules of the forward hook that lead there, for what no policy admitted. */
 void build_egress(struct builder *b, const struct flows *flows);
@@ -202,12 +221,15 @@ void add_dnat_elements(struct builder *b, const struct flows *flows);
 void add_translated(struct builder *b, const struct flows *flows);
 /* The chain that translates; the sets stand by then. */
 void build_dnat(struct builder *b, const struct flows *flows);
+/* … and what this host itself begins. */
+void build_own(struct builder *b, const struct flows *flows);
 /* The set that says what was translated; where there is any. */
 void add_forwarded(struct builder *b, const struct flows *flows, enum way way);
 /* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
 		     const char *set, enum way way);
 /* Rules of postrouting, in this order. */
+void keep_clients(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_hairpins(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_policies(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -120,6 +120,7 @@ static void term_share(struct builder *b, struct rule *rule, struct share share)
 static void add_dnat_rule(struct builder *b, struct chain *chain, const struct translation *t)
 {
 	struct rule *rule = add_rule(b, chain, t->to.family, NULL, t->origin);
+	const uint32_t keeps = t->own ? b->hooks->accept : b->keeps;
 	struct term *dnat;
 
 	if (t->iface)
@@ -128,9 +129,9 @@ static void add_dnat_rule(struct builder *b, struct chain *chain, const struct t
 	term_source(b, rule, TERM_SADDR, LOAD_SADDR, t);
 	term_match(b, rule, t->match);
 	term_share(b, rule, t->share);
-	if (b->keeps) {
+	if (keeps) { /* the forward hook does neither: it is not on the way */
 		term_count(b, rule);
-		term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
+		term_number(b, rule, TERM_CT_MARK_SET, keeps);
 	}
 	dnat = add_term(b, rule, TERM_DNAT);
 	dnat->prefix = prefix_of(t->to);
@@ -181,6 +182,36 @@ void build_dnat(struct builder *b, const struct flows *flows)
 			add_dnat_rule(b, chain, t);
 }
 
+/*
+ * To an address that only this host or only one link has, with such a source: no target could
+ * answer it. (route_localnet lets it try, but lets neighbours reach what listens on 127.0.0.1,
+ * too.)
+ */
+static void spare_unroutable(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	static const struct prefix nets[] = {
+		{{4, {127}}, 8}, {{6, {[15] = 1}}, 128}, {{6, {0xfe, 0x80}}, 10}};
+
+	for (size_t i = 0; i < COUNT_OF(nets); i++) {
+		struct rule *rule;
+
+		if (nets[i].ip.family == 6 && !flows->ipv6)
+			continue;
+		rule = add_rule(b, chain, nets[i].ip.family, NULL, NONE);
+		term_prefix(b, rule, TERM_DADDR, nets[i]);
+		add_term(b, rule, TERM_RETURN);
+	}
+}
+
+void build_own(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "output", "nat", HOOK_OUTPUT, BEFORE_DNAT);
+
+	spare_unroutable(b, chain, flows);
+	list_each (t, &flows->own)
+		add_dnat_rule(b, chain, t);
+}
+
 static void add_forwarded_set(struct builder *b, const struct flows *flows, enum way way,
 			      uint8_t family)
 {
@@ -221,10 +252,9 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
 	term_prefix(b, rule, w->destination_is, prefix_of(t->to));
 	if (match_has_ports(match) && t->to_port)
 		match.low = match.high = t->to_port;
-	if (match.proto) {
-		term_number(b, rule, TERM_PROTO, match.proto);
-		term_ports(b, rule, w->port_is, match.low, match.high);
-	}
+	if (way == WAY_REPLY && match_has_types(match)) /* the answer has a type of its own */
+		match = (struct traffic){match.proto, 0, UINT16_MAX};
+	term_traffic(b, rule, w->port_is, match);
 	if (w->counts)
 		term_count(b, rule);
 	term_name(b, rule, TERM_GOTO, w->translated);
@@ -290,6 +320,56 @@ static bool sees_source(struct builder *b, const struct set *targets, const stru
 	return set_has(targets, one.elements);
 }
 
+/*
+ * For what a translation led to its target; source: only from there. The verdict follows. Another
+ * port of the host may lead to the same one of the target.
+ */
+static struct rule *add_translated_rule(struct builder *b, struct chain *chain,
+					const struct translation *t, const struct prefix *source)
+{
+	struct rule *rule = add_rule(b, chain, t->to.family, NULL, t->origin);
+	struct traffic match = t->match;
+
+	add_term(b, rule, TERM_CT_STATUS_DNAT);
+	if (t->own)
+		add_term(b, rule, TERM_FIB_OWN);
+	if (source)
+		term_prefix(b, rule, TERM_SADDR, *source);
+	term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
+	if (match_has_ports(match) && t->to_port)
+		match.low = match.high = t->to_port;
+	term_match(b, rule, match);
+	if (match_single_port(t->match) || (match_has_ports(t->match) && t->to_port)) {
+		struct term *asked = add_term(b, rule, TERM_ORIGINAL_DPORT);
+
+		asked->low = t->match.low;
+		asked->high = match_single_port(t->match) ? 0 : t->match.high;
+	}
+	return rule;
+}
+
+/*
+ * Whose source the target must see, although rules that follow would masquerade it for others'
+ * sake: those of the same target, and those of its network.
+ */
+void keep_clients(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	const bool masquerades = flows_masquerade_some(flows);
+
+	list_each (t, &flows->own)
+		if (!t->masquerade && masquerades && !translation_repeats(t))
+			add_term(b, add_translated_rule(b, chain, t, NULL), TERM_SNAT_SELF);
+	list_each (t, &flows->translations) {
+		const struct prefix *home = t->keeps ? flows_hairpin_of(flows, t) : NULL;
+
+		if (home && !translation_repeats(t))
+			add_term(b,
+				 add_translated_rule(b, chain, t,
+						     t->from.ip.family ? &t->from : home),
+				 TERM_SNAT_SELF);
+	}
+}
+
 static void masquerade_family(struct builder *b, struct chain *chain, const struct flows *flows,
 			      uint8_t family)
 {
@@ -298,26 +378,17 @@ static void masquerade_family(struct builder *b, struct chain *chain, const stru
 			  .key = {address_field(family), FIELD_PROTO, FIELD_PORT}};
 	struct set targets = targets_that_see_sources(b, flows, family);
 
+	list_each (t, &flows->own)
+		if (t->masquerade && t->to.family == family && !translation_repeats(t))
+			add_term(b, add_translated_rule(b, chain, t, NULL), TERM_MASQUERADE);
 	list_each (t, &flows->translations) {
-		struct traffic match = t->match;
-		struct rule *rule;
-
 		if (!t->masquerade || t->to.family != family || is_said(flows, t) ||
 		    translation_repeats(t))
 			continue;
-		if (match_single_port(match) && !sees_source(b, &targets, t)) {
+		if (match_single_port(t->match) && !sees_source(b, &targets, t))
 			put_target(&set, b->a, t);
-			continue;
-		}
-		rule = add_rule(b, chain, family, NULL, t->origin);
-		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_prefix(b, rule, TERM_DADDR, prefix_of(t->to));
-		if (match_has_ports(match) && t->to_port)
-			match.low = match.high = t->to_port;
-		term_match(b, rule, match);
-		if (match_single_port(t->match))
-			add_term(b, rule, TERM_ORIGINAL_DPORT)->low = t->match.low;
-		add_term(b, rule, TERM_MASQUERADE);
+		else
+			add_term(b, add_translated_rule(b, chain, t, NULL), TERM_MASQUERADE);
 	}
 	if (set.n) {
 		struct rule *rule = add_rule(b, chain, family, NULL, NONE);
@@ -347,22 +418,6 @@ void masquerade_hairpins(struct builder *b, struct chain *chain, const struct fl
 		term_prefix(b, rule, TERM_DADDR, *subnet);
 		add_term(b, rule, TERM_MASQUERADE);
 	}
-}
-
-/* One rule for each of a few, one for a list, one for anybody. */
-static uint32_t n_rules(const struct peers *peers)
-{
-	return !peers || peers->n > FEW_SOURCES ? 1 : peers->n;
-}
-
-static void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
-		     const struct peers *peers, uint32_t i, const char *prefix, const char *name)
-{
-	if (peers && peers->n > FEW_SOURCES)
-		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, peers, prefix, name),
-			    (uint8_t)load);
-	else if (peers)
-		term_prefix(b, rule, term, peers->items[i].net);
 }
 
 static void masquerade_policy(struct builder *b, struct chain *chain, const struct masquerading *m,
@@ -401,8 +456,8 @@ void masquerade_policies(struct builder *b, struct chain *chain, const struct fl
 {
 	spare_neighbours(b, chain, flows);
 	list_each (m, &flows->masquerades)
-		for (uint32_t s = 0; s < n_rules(m->from); s++)
-			for (uint32_t d = 0; d < n_rules(m->to); d++)
+		for (uint32_t s = 0; s < n_end_rules(m->from); s++)
+			for (uint32_t d = 0; d < n_end_rules(m->to); d++)
 				masquerade_policy(b, chain, m, s, d);
 }
 

@@ -100,6 +100,8 @@ void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum
 		for (uint32_t m = 0; m < grant->n_matches; m++) {
 			struct traffic match = grant->matches[m];
 
+			if (match_has_types(match))
+				continue;
 			if (few &&
 			    (match_single_port(match) || (match.proto && match_every_port(match))))
 				add_pairs(b, is_v6 ? &v6 : &v4, grant, match);
@@ -200,6 +202,14 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
  * container, one from beyond the host. The reverse route tells: it must leave by the interface that
  * the packet came in by.
  */
+static void end_borrowed(struct builder *b, struct rule *rule, enum term_kind verdict)
+{
+	if (verdict == TERM_GOTO)
+		term_name(b, rule, verdict, BORROWED);
+	else
+		add_term(b, rule, verdict);
+}
+
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict)
 {
@@ -209,10 +219,11 @@ void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows 
 		if (family == 6 && !flows->ipv6)
 			continue;
 		if (ruleset_find_set(b->rs, sources))
-			add_term(b, add_borrowed(b, chain, family, sources, LOAD_SADDR), verdict);
+			end_borrowed(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
+				     verdict);
 		if (ruleset_find_set(b->rs, "bridges"))
-			add_term(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
-				 verdict);
+			end_borrowed(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
+				     verdict);
 	}
 }
 
@@ -266,15 +277,22 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 		      bool grouped)
 {
 	const enum way both[] = {b->counted ? WAY_ON : WAY_NEW, WAY_REPLY};
+	static const char *const types[] = {"raw_types", "raw_back_types"};
+	bool typed = false;
 	struct chain *chain;
 
 	build_pass(b);
+	for (size_t i = 0; flows->types && i < COUNT_OF(both); i++)
+		typed = build_types(b, types[i], flows->grants.items, flows->grants.n, both[i],
+				    "pass");
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	pass_errors(b, chain, flows->ipv6);
 	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
+	for (size_t i = 0; typed && i < COUNT_OF(both); i++)
+		lookup_types(b, chain, types[i]);
 	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
 		dispatch_groups(b, chain, both[i]);
 		pass_admitted(b, chain);
@@ -325,12 +343,16 @@ static void build_admit(struct builder *b, const struct flows *flows)
 static void build_lookups(struct builder *b, const char *name, const struct flows *flows,
 			  const struct lookup_sets *sets, enum way way)
 {
-	const char *translated = arena_printf(b->a, "%s_translated", name);
+	const char *translated = arena_printf(b->a, "%s_translated", name),
+		   *types = arena_printf(b->a, "%s_types", name);
+	bool typed;
 	struct chain *chain;
 
 	if (flows->translations.n)
 		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets->forwarded,
 				way);
+	typed = flows->types &&
+		build_types(b, types, flows->grants.items, flows->grants.n, way, ways[way].target);
 	chain = add_chain(b, name, NULL, 0, 0);
 	if (flows->translations.n) {
 		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
@@ -339,12 +361,14 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		term_name(b, rule, TERM_JUMP, translated);
 	}
 	lookup_pairs(b, chain, sets->pairs, way, ways[way].target);
+	if (typed)
+		lookup_types(b, chain, types);
 	dispatch_groups(b, chain, way);
 }
 
 static void add_log_chain(struct builder *b, const char *name, const char *prefix)
 {
-	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), prefix);
+	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), LOG_GROUP, prefix);
 }
 
 /* What logged policies admit, looked up by itself: others have not one rule more for it. */
@@ -352,7 +376,7 @@ static void build_logged(struct ends *ends, const struct flows *flows)
 {
 	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
 	struct builder *b = ends->b;
-	struct flows logged = {.ipv6 = flows->ipv6};
+	struct flows logged = {.ipv6 = flows->ipv6, .types = flows->types};
 	grouped_list grouped = {0};
 
 	bool to_host = false; /* these have rules of their own (egress.c) */
@@ -442,7 +466,8 @@ static void build_forward(struct builder *b, const struct flows *flows,
 			  const struct lookup_sets *uncounted)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
-	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->sealed.n;
+	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->audited.n ||
+		      flows->sealed.n;
 	enum term_kind on = closes ? TERM_JUMP : TERM_GOTO;
 	struct chain *chain;
 	struct rule *rule;
@@ -496,7 +521,10 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
+	if (flows->own.n)
+		build_own(&b, flows);
 	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
+	keep_clients(&b, post, flows);
 	masquerade_translated(&b, post, flows);
 	masquerade_hairpins(&b, post, flows);
 	keep_sources(&b, post);

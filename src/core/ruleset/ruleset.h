@@ -30,10 +30,21 @@
  * many: what a flood costs it is bounded there, in the kernel.
  */
 enum { LOG_GROUP = 18519, LOG_SNAPLEN = 128, LOG_A_SECOND = 1000 };
+/* The same of what networks with egress audit begin. */
+enum { AUDIT_GROUP = LOG_GROUP + 1 };
 /* Why a packet is logged. */
 #define LOG_ALLOWED    "harborwall: allow"
 #define LOG_TRANSLATED "harborwall: dnat"
 #define LOG_DROPPED    "harborwall: drop"
+/*
+ * What an audited network asks this host for, before anybody translates it; and what egress deny
+ * would stop: forwarded, translated, to the host itself, with a borrowed source.
+ */
+#define LOG_AUDIT_ASKED	   "harborwall: audit asked"
+#define LOG_AUDIT	   "harborwall: audit"
+#define LOG_AUDIT_DNAT	   "harborwall: audit dnat"
+#define LOG_AUDIT_HOST	   "harborwall: audit host"
+#define LOG_AUDIT_BORROWED "harborwall: audit borrowed"
 
 /* What a set's key or a map's data is made of; indexes field_types[]. */
 enum field {
@@ -76,7 +87,8 @@ enum set_role {
 	SET_SOURCES,   /* who may come to one end */
 	SET_LOGGED,    /* pairs whose new connections are logged */
 	SET_LIFTED,    /* pairs that egress deny does not stop */
-	SET_SENDERS,   /* who sits where on strict networks, as the engine says */
+	SET_SENDERS, /* of strict networks, what the engine says: who sits where, what is published
+		      */
 };
 
 struct set {
@@ -164,13 +176,14 @@ enum term_kind {
 	TERM_CT_MARK,	     /* number, mask: these bits of it are so */
 	TERM_CT_DIRECTION,   /* number: 0 the way of the first packet, 1 its replies' */
 	TERM_FIB_LOCAL,	     /* fib daddr type local */
+	TERM_FIB_OWN,	     /* fib saddr type local: the source is an address of the host */
 	TERM_FIB_FOREIGN,    /* fib saddr . iif oif missing: the way back is another interface */
 	TERM_LOOKUP,	     /* name of a set, loads: the key is in it */
 	TERM_LOOKUP_NOT,
 	TERM_VMAP, /* name of a map to verdicts, loads: the verdict of the key's element */
 	TERM_COUNTER,
 	TERM_LIMIT,	  /* number: packets a second, and at once */
-	TERM_LOG,	  /* name: the prefix, by which the reader tells why; to LOG_GROUP */
+	TERM_LOG,	  /* name: the prefix, by which the reader tells why; number: the group */
 	TERM_MARK_SET,	  /* number: bits to set, others stay */
 	TERM_MARK_CLEAR,  /* number: bits to clear */
 	TERM_CT_MARK_SET, /* number, mask: these bits of it are made so; mask 0: set */

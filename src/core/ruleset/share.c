@@ -70,6 +70,6 @@ bool share_has(struct share share, struct ip source)
 
 	if (share.of <= 1 || !source.family)
 		return true;
-	hash = jhash(source.bytes, ip_bits(source) / 8, share_seed(share));
+	hash = jhash(source.bytes, share.coarse ? 4 : ip_bits(source) / 8, share_seed(share));
 	return (uint64_t)hash * share.of >> 32 == share.part;
 }

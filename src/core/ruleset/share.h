@@ -14,6 +14,7 @@
 struct share {
 	uint8_t part, of; /* of 0: everybody */
 	uint8_t division; /* 0 or 1 */
+	bool coarse;	  /* xt_cluster hashes only the first 32 bits of an IPv6 address */
 };
 
 uint32_t share_seed(struct share share);

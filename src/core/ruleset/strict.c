@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/ruleset/strict.h"
 
+#include "core/ports/ports.h"
 #include "core/ruleset/impl.h"
 
 #include <netinet/in.h>
@@ -10,8 +11,84 @@
 #define SENDERS	 "senders"  /* bridge, MAC address, IP address */
 #define STATIONS "stations" /* bridge, MAC address */
 #define DECLARED "declared" /* addresses that may get something */
+#define SERVED	 "served"   /* protocol, port of this host: published */
 
 #define UNWANTED "unwanted" /* the chain where packets end */
+
+/* --- who sits where --- */
+
+static void add_sender(struct sealed *sealed, struct arena *a, const struct mac *mac, struct ip ip)
+{
+	struct sender *sender;
+
+	if (!ip.family)
+		return;
+	sender = list_add(a, &sealed->senders);
+	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
+	sender->ip = ip;
+}
+
+static void add_container(struct sealed *sealed, struct arena *a,
+			  const struct engine_container *container, const struct engine_endpoint *e)
+{
+	struct mac mac;
+
+	list_each (published, &container->published)
+		*list_add(a, &sealed->published) =
+			(struct published){published->port, published->proto};
+	if (!mac_parse(&mac, e->mac))
+		return;
+	add_sender(sealed, a, &mac, e->ip);
+	add_sender(sealed, a, &mac, e->ip6);
+}
+
+/* Of containers that run: the engine says no MAC address of others. by_engine: as its networks. */
+static void add_containers(struct arena *a, const struct engine *engine,
+			   struct sealed *const *by_engine)
+{
+	list_each (container, &engine->containers)
+		list_each (e, &container->endpoints) {
+			const struct engine_network *network =
+				container->running ? engine_find_network(engine, e->network) : NULL;
+			struct sealed *sealed =
+				network ? by_engine[network - engine->networks.items] : NULL;
+
+			if (sealed)
+				add_container(sealed, a, container, e);
+		}
+}
+
+void strict_seal(struct flows *flows, struct arena *a, const struct config *config,
+		 const char *const *bridges, const struct engine *engine)
+{
+	struct sealed **by_network, **by_engine;
+
+	if (!config->stricts)
+		return;
+	list_reserve(a, &flows->sealed, config->networks.n); /* they stay where they are */
+	by_network = arena_array(a, struct sealed *, config->networks.n);
+	by_engine = arena_array(a, struct sealed *, engine->networks.n);
+	for (uint32_t i = 0; i < config->networks.n; i++) {
+		const struct network *n = &config->networks.items[i];
+		const struct engine_network *e = engine_find_network(engine, n->name);
+		struct sealed *sealed;
+
+		if (!bridges[i] || n->isolation != ISOLATION_STRICT)
+			continue;
+		sealed = by_network[i] = list_add(a, &flows->sealed);
+		*sealed = (struct sealed){
+			.bridge = bridges[i], .network = i, .closed_to_host = !n->host};
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(a, &sealed->subnets) = n->ipam[f].subnet;
+		if (e)
+			by_engine[e - engine->networks.items] = sealed;
+	}
+	list_each (address, &config->addresses)
+		if (address->network != NONE && by_network[address->network])
+			*list_add(a, &by_network[address->network]->declared) = address->ip;
+	add_containers(a, engine, by_engine);
+}
 
 /* --- sets --- */
 
@@ -144,28 +221,89 @@ static void build_unwanted(struct builder *b)
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_log(b, rule, LOG_DROPPED);
+	term_log(b, rule, LOG_GROUP, LOG_DROPPED);
 	add_term(b, add_rule(b, chain, 0, "the network is strict", NONE), TERM_DROP);
 }
 
-/* What this host begins, programs that serve published ports among it. */
-static void build_output(struct builder *b)
+/*
+ * Docker serves a published port by a program of the host, too: for neighbours, for other networks,
+ * and where it does not translate. What comes from that program to the container is the host's own.
+ */
+static void build_served(struct builder *b, const struct flows *flows)
 {
+	struct set set = {
+		.name = SERVED, .role = SET_SENDERS, .key = {FIELD_PROTO, FIELD_PORT}, .n_key = 2};
 	struct chain *chain;
 	struct rule *rule;
 
-	if (!ruleset_find_set(b->rs, CLOSED))
-		return;
-	chain = add_chain(b, "from_host", NULL, 0, 0);
+	list_each (sealed, &flows->sealed)
+		list_each (published, &sealed->published)
+			put_port(put_proto(set_add(&set, b->a, NONE), published->proto),
+				 published->port);
+	standing_set(b, &set);
+	chain = add_chain(b, "serving", NULL, 0, 0);
+	rule = add_rule(b, chain, 0, "this host's own", NONE);
+	term_name(b, rule, TERM_IIFNAME, "lo");
+	add_term(b, rule, TERM_RETURN);
 	rule = add_rule(b, chain, 0, "revoked", NONE);
 	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
 	add_term(b, rule, TERM_DROP);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	term_name(b, rule, TERM_GOTO, UNWANTED);
-	chain = add_chain(b, "output", "filter", HOOK_OUTPUT, BEFORE_FILTER);
+	chain = add_chain(b, "serve", "filter", HOOK_INPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, CLOSED, LOAD_OIFNAME);
+	term_lookup(b, rule, TERM_LOOKUP, SERVED, LOAD_PROTO, LOAD_DPORT);
+	term_name(b, rule, TERM_GOTO, "serving");
+}
+
+/*
+ * The host would tell neighbours to send to each other directly, and connected sockets do so, into
+ * ports that lead nowhere. IPv6 has no switch for it.
+ */
+static void stop_redirects(struct builder *b, struct chain *chain, bool ipv6)
+{
+	static const struct icmp_types redirects[] = {{4, 5, 5}, {6, 137, 137}};
+
+	for (size_t i = 0; i < COUNT_OF(redirects); i++) {
+		struct rule *rule;
+
+		if (redirects[i].family == 6 && !ipv6)
+			continue;
+		rule = add_rule(b, chain, redirects[i].family, "redirects", NONE);
+		term_icmp(b, rule, &redirects[i]);
+		add_term(b, rule, TERM_DROP);
+	}
+}
+
+/* What this host begins, and programs that serve published ports. */
+static void close_to_host(struct builder *b, struct chain *chain)
+{
+	struct rule *rule;
+
+	if (!ruleset_find_set(b->rs, CLOSED))
+		return;
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, CLOSED, LOAD_OIFNAME);
+	add_term(b, rule, TERM_RETURN);
+	rule = add_rule(b, chain, 0, "revoked", NONE);
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+	add_term(b, rule, TERM_DROP);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	term_name(b, rule, TERM_GOTO, UNWANTED);
+}
+
+static void build_output(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "from_host", NULL, 0, 0);
+	struct rule *rule;
+
+	stop_redirects(b, chain, flows->ipv6);
+	close_to_host(b, chain);
+	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
 	term_name(b, rule, TERM_GOTO, "from_host");
 }
 
@@ -176,7 +314,8 @@ void build_strict(struct builder *b, const struct flows *flows)
 	build_bridge_sets(b, flows);
 	build_unwanted(b);
 	build_arriving(b, flows);
-	build_output(b);
+	build_served(b, flows);
+	build_output(b, flows);
 }
 
 void refuse_undeclared(struct builder *b, struct chain *chain, const struct flows *flows)

@@ -6,7 +6,13 @@
  */
 #pragma once
 
+#include "core/engine/engine.h"
+#include "core/ruleset/flows.h"
 #include "core/ruleset/ruleset.h"
+
+/* The file's strict networks, with what the engine has there. bridges: of the file's networks. */
+void strict_seal(struct flows *flows, struct arena *a, const struct config *config,
+		 const char *const *bridges, const struct engine *engine);
 
 /*
  * The wanted table with the senders that stand. Without an engine nobody knows who runs, and

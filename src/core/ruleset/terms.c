@@ -64,12 +64,18 @@ void term_icmp(struct builder *b, struct rule *rule, const struct icmp_types *ty
 	t->high = types->last;
 }
 
-void term_match(struct builder *b, struct rule *rule, struct traffic match)
+/* Types of ICMP, or ports by this kind of term. */
+void term_traffic(struct builder *b, struct rule *rule, enum term_kind ports, struct traffic match)
 {
 	if (!match.proto)
 		return;
 	term_number(b, rule, TERM_PROTO, match.proto);
-	term_ports(b, rule, TERM_DPORT, match.low, match.high);
+	term_ports(b, rule, match_has_types(match) ? TERM_ICMP_TYPE : ports, match.low, match.high);
+}
+
+void term_match(struct builder *b, struct rule *rule, struct traffic match)
+{
+	term_traffic(b, rule, TERM_DPORT, match);
 }
 
 void term_count(struct builder *b, struct rule *rule)
@@ -78,10 +84,14 @@ void term_count(struct builder *b, struct rule *rule)
 		add_term(b, rule, TERM_COUNTER);
 }
 
-void term_log(struct builder *b, struct rule *rule, const char *prefix)
+void term_log(struct builder *b, struct rule *rule, uint32_t group, const char *prefix)
 {
+	struct term *t;
+
 	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND);
-	term_name(b, rule, TERM_LOG, prefix);
+	t = add_term(b, rule, TERM_LOG);
+	t->name = prefix;
+	t->number = group;
 }
 
 void term_ct_mark(struct builder *b, struct rule *rule, uint32_t number, uint32_t mask)

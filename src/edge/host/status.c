@@ -24,6 +24,8 @@ static const struct {
 	[STATUS_JSON] = {"/status", "application/json"},
 	[STATUS_TEXT] = {"/status.txt", "text/plain; charset=utf-8"},
 	[STATUS_METRICS] = {"/metrics", "text/plain; version=0.0.4"},
+	[STATUS_AUDIT_JSON] = {"/audit", "application/json"},
+	[STATUS_AUDIT_TEXT] = {"/audit.txt", "text/plain; charset=utf-8"},
 	[STATUS_PASS] = {"/pass", "text/plain; charset=utf-8"},
 };
 
@@ -153,7 +155,7 @@ static enum MHD_Result handle(void *server UNUSED, struct MHD_Connection *c, con
 	}
 	if (strcmp(method, "GET") != 0)
 		return reply(c, 405, "read only\n");
-	return reply(c, 404, "/status /status.txt /metrics\n");
+	return reply(c, 404, "/status /status.txt /metrics /audit /audit.txt\n");
 }
 
 /* --- the socket --- */

@@ -3,6 +3,7 @@
  * The status socket: HTTP (libmicrohttpd) on a unix socket, or on loopback for scrapers, driven by
  * the caller's loop. An answer is made only when somebody asked for it.
  *     GET /status (JSON)   GET /status.txt   GET /metrics
+ *     GET /audit (JSON)    GET /audit.txt
  *     POST /pass                   makes a pass, and answers after it
  *     POST /pass?accept=DIGEST     also accepts the held file with this digest
  * The unix socket has mode 0600. A client that sends no request within 10 s, or does not read its
@@ -15,7 +16,14 @@
 
 struct status_server;
 
-enum status_page { STATUS_JSON, STATUS_TEXT, STATUS_METRICS, STATUS_PASS };
+enum status_page {
+	STATUS_JSON,
+	STATUS_TEXT,
+	STATUS_METRICS,
+	STATUS_AUDIT_JSON,
+	STATUS_AUDIT_TEXT,
+	STATUS_PASS
+};
 
 /* "/run/harborwall.sock" or "127.0.0.1:9123". NULL with err. */
 struct status_server *status_open(const char *listen, struct error *err);

@@ -49,6 +49,9 @@ static struct connection connection_of(const struct nf_conntrack *ct)
 				   .dst = ip_of(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST),
 				   .proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO),
 				   .dport = port_of(ct, ATTR_ORIG_PORT_DST),
+				   .icmp_type = nfct_attr_is_set(ct, ATTR_ICMP_TYPE)
+							? nfct_get_attr_u8(ct, ATTR_ICMP_TYPE)
+							: 0,
 				   .answers = ip_of(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC),
 				   .answers_port = port_of(ct, ATTR_REPL_PORT_SRC),
 				   .mark = nfct_get_attr_u32(ct, ATTR_MARK)};

@@ -17,14 +17,14 @@ enum {
 	BATCH_CS = 10,	       /* … or what came in this time, in hundredths of a second */
 };
 
-static bool configure(int fd, struct error *err)
+static bool configure(int fd, uint16_t group, struct error *err)
 {
 	const struct nfulnl_msg_config_cmd bind = {NFULNL_CFG_CMD_BIND};
 	const struct nfulnl_msg_config_mode mode = {.copy_range = htobe32(LOG_SNAPLEN),
 						    .copy_mode = NFULNL_COPY_PACKET};
 	AUTO_BUF struct buf b = {0};
 	size_t at = nlmsg_begin(&b, NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG,
-				NLM_F_REQUEST | NLM_F_ACK, 1, NFPROTO_UNSPEC, LOG_GROUP);
+				NLM_F_REQUEST | NLM_F_ACK, 1, NFPROTO_UNSPEC, group);
 
 	nla_bytes(&b, NFULA_CFG_CMD, &bind, sizeof(bind));
 	nla_bytes(&b, NFULA_CFG_MODE, &mode, sizeof(mode));
@@ -34,17 +34,19 @@ static bool configure(int fd, struct error *err)
 	return netlink_talk(fd, b.data, b.len, 1, 1, NULL, err);
 }
 
-int nflog_open(struct error *err)
+int nflog_open(bool audits, struct error *err)
 {
 	static const int no_groups[] = {0};
 	int fd = netlink_listen(NETLINK_NETFILTER, no_groups, err);
 
-	if (fd < 0 || configure(fd, err))
+	if (fd < 0 ||
+	    (configure(fd, LOG_GROUP, err) && (!audits || configure(fd, AUDIT_GROUP, err))))
 		return fd;
 	close(fd);
 	if (err->code == EPERM || err->code == EBUSY) {
 		*err = (struct error){0};
-		error_set(err, -1, "another program listens to nflog group %d", LOG_GROUP);
+		error_set(err, -1, "another program listens to nflog group %d or %d", LOG_GROUP,
+			  AUDIT_GROUP);
 	}
 	return -1;
 }

@@ -7,8 +7,11 @@
 
 #include <net/if.h>
 
-/* Listens to LOG_GROUP; never blocks. -1 with err: only one program can listen to it. */
-int nflog_open(struct error *err);
+/*
+ * Listens to LOG_GROUP and, if asked, to AUDIT_GROUP; never blocks. -1 with err: only one program
+ * can listen to them.
+ */
+int nflog_open(bool audits, struct error *err);
 /*
  * Reads what waits, but no more than a listener's share of one wake. False: the kernel had no room,
  * and reports are lost.

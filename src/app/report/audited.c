@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "app/report/audited.h"
+
+#include "base/foreign.h"
+#include "base/log.h"
+#include "core/logged/advice.h"
+
+#include <string.h>
+
+static const char *state_of(const struct audit *audit, const char *blind)
+{
+	if (blind || !audit->networks.n)
+		return "blind";
+	return audit_is_empty(audit) ? "nothing" : "refused";
+}
+
+static const char *why_blind(const char *blind)
+{
+	return blind ? blind : "no network of the file has \"egress\": \"audit\"";
+}
+
+static const char *service(struct arena *a, const struct audit_flow *flow)
+{
+	const char *proto = logged_protocol(a, &(struct logged){.proto = flow->proto});
+
+	return protocol_has_ports(flow->proto) ? arena_printf(a, "%u/%s", flow->port, proto)
+					       : proto;
+}
+
+/* "198.51.100.7 443/tcp" */
+static const char *target(struct arena *a, const struct config *config,
+			  const struct audit_flow *flow)
+{
+	const char *name = audit_target_name(a, config, flow);
+
+	if (flow->target == AUDIT_ANY)
+		name = "many addresses of the outside";
+	return arena_printf(a, "%s %s", name, service(a, flow));
+}
+
+static uint64_t left_out(const struct audit *audit)
+{
+	uint64_t n = 0;
+
+	list_each (source, &audit->sources)
+		n += source->left_out;
+	return n;
+}
+
+/* --- for people --- */
+
+static const char *times(struct arena *a, uint64_t n)
+{
+	return arena_printf(a, "%llu time%s", (unsigned long long)n, n == 1 ? "" : "s");
+}
+
+static void print_networks(struct buf *out, struct arena *a, const struct audit *audit)
+{
+	list_each (network, &audit->networks)
+		buf_line(out, "network %s: audited since %s, %s%s", network->key,
+			 log_time(a, network->since),
+			 network->last ? "something new last at " : "nothing seen",
+			 network->last ? log_time(a, network->last) : "");
+}
+
+static void print_flows(struct buf *out, struct arena *a, const struct audit *audit,
+			const struct config *config)
+{
+	list_each (source, &audit->sources) {
+		const char *name = audit_source_name(a, config, source->ip);
+
+		list_each (flow, &source->flows)
+			buf_line(out, "  %s -> %s  %s, last at %s%s", name, target(a, config, flow),
+				 times(a, flow->count), log_time(a, flow->last),
+				 audit_has_policy(flow) ? "" : "  (no policy is about it alone)");
+		if (source->left_out)
+			buf_line(out, "  %s -> more targets and ports than are listed  %s", name,
+				 times(a, source->left_out));
+	}
+	if (audit->borrowed)
+		buf_line(out, "  from addresses that no policy can name (borrowed, link-local)  %s",
+			 times(a, audit->borrowed));
+}
+
+void audited_print(struct buf *out, const struct audit *audit, const struct config *config,
+		   const char *blind)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *state = state_of(audit, blind);
+	advice_list advice = {0};
+
+	if (!strcmp(state, "blind")) {
+		buf_line(out, "blind: %s", why_blind(blind));
+		return;
+	}
+	if (!strcmp(state, "nothing"))
+		buf_line(out, "nothing would be refused");
+	else
+		buf_line(out, "refused by \"egress\": \"deny\" would be:");
+	print_flows(out, &a, audit, config);
+	print_networks(out, &a, audit);
+	if (audit->incomplete)
+		buf_line(out, "not complete: more began in a second than the kernel reports");
+	advice_make(&advice, &a, audit, config);
+	if (!advice.n)
+		return;
+	buf_puts(out, "\nto allow it, add to \"policies\" what shall stay:\n");
+	advice_print(out, &advice, "    ");
+	buf_puts(out, "\n");
+}
+
+/* --- for programs --- */
+
+static void json_networks(struct buf *out, struct arena *a, const struct audit *audit)
+{
+	buf_puts(out, ",\n  \"networks\": [");
+	list_each (network, &audit->networks) {
+		buf_puts(out, network == audit->networks.items ? "\n    " : ",\n    ");
+		buf_json_member(out, "{", "network", network->key);
+		buf_json_member(out, ", ", "since", log_time(a, network->since));
+		if (network->last)
+			buf_json_member(out, ", ", "last_new", log_time(a, network->last));
+		buf_puts(out, "}");
+	}
+	buf_puts(out, audit->networks.n ? "\n  ]" : "]");
+}
+
+static void json_flow(struct buf *out, struct arena *a, const struct config *config,
+		      const struct audit_source *source, const struct audit_flow *flow)
+{
+	static const char *const kinds[] = {[AUDIT_NETWORK] = "network",
+					    [AUDIT_HOST] = "host",
+					    [AUDIT_OUTSIDE] = "outside",
+					    [AUDIT_ANY] = "outside"};
+
+	buf_json_member(out, "    {", "source", audit_source_name(a, config, source->ip));
+	buf_printf(out, ", \"address\": \"%s\"", ip_format(source->ip).s);
+	buf_json_member(out, ", ", "destination", audit_target_name(a, config, flow));
+	buf_json_member(out, ", ", "kind", kinds[flow->target]);
+	buf_json_member(out, ", ", "protocol",
+			logged_protocol(a, &(struct logged){.proto = flow->proto}));
+	buf_printf(out, ", \"port\": %u, \"count\": %llu", flow->port,
+		   (unsigned long long)flow->count);
+	buf_json_member(out, ", ", "first", log_time(a, flow->first));
+	buf_json_member(out, ", ", "last", log_time(a, flow->last));
+	buf_puts(out, "}");
+}
+
+static void json_flows(struct buf *out, struct arena *a, const struct audit *audit,
+		       const struct config *config)
+{
+	const char *comma = "\n";
+
+	buf_puts(out, ",\n  \"flows\": [");
+	list_each (source, &audit->sources)
+		list_each (flow, &source->flows) {
+			buf_puts(out, comma);
+			json_flow(out, a, config, source, flow);
+			comma = ",\n";
+		}
+	buf_puts(out, *comma == ',' ? "\n  ]" : "]");
+}
+
+void audited_print_json(struct buf *out, const struct audit *audit, const struct config *config,
+			const char *blind)
+{
+	AUTO_RELEASE struct arena a = {0};
+	const char *state = state_of(audit, blind);
+	advice_list advice = {0};
+
+	buf_printf(out, "{\n  \"state\": \"%s\"", state);
+	if (!strcmp(state, "blind"))
+		buf_json_member(out, ",\n  ", "error", why_blind(blind));
+	json_networks(out, &a, audit);
+	json_flows(out, &a, audit, config);
+	buf_printf(out, ",\n  \"left_out\": %llu,\n  \"borrowed\": %llu,\n  \"complete\": %s",
+		   (unsigned long long)left_out(audit), (unsigned long long)audit->borrowed,
+		   audit->incomplete ? "false" : "true");
+	advice_make(&advice, &a, audit, config);
+	buf_puts(out, advice.n ? ",\n  \"policies\": [\n" : ",\n  \"policies\": [");
+	advice_print(out, &advice, "    ");
+	buf_puts(out, advice.n ? "\n  ]\n}\n" : "]\n}\n");
+}
