@@ -513,6 +513,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 		program_chains(c, host);
 	else
 		program_host(&host->ruleset, c->a, c->host, &hooks);
+	program_bridge(&host->bridge, c->a, c->host, &f->strict_ports);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	host->forward6 = c->config->has_ipv6 && !f->no_forward6;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */

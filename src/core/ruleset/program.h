@@ -10,6 +10,12 @@
  */
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		  const struct hooks *hooks);
+/*
+ * The host's table of family bridge, for strict networks; ports: the interfaces that stand at their
+ * bridges now, sorted.
+ */
+void program_bridge(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		    const interfaces *ports);
 /* What is translated in a container keeps the accept bit in its connection mark there. */
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		       const struct hooks *hooks);
