@@ -11,7 +11,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/iptables/program.h"
-#include "core/ruleset/strict.h"
+#include "core/ruleset/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Compares the ports of strict networks' bridges. */
 #include "core/plan/impl.h"
-#include "core/ruleset/strict.h"
+#include "core/ruleset/program.h"
 
 #include <linux/netfilter.h>
 #include <string.h>

@@ -13,7 +13,6 @@
  *     interfaces.h              sets of names of interfaces
  *     share.h                   which clients have which of several targets
  *     program.h                 flows and hooks in, a table out
- *     strict.h                  who sits on strict networks
  *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
  *     impl.h                    what the parts of the program share
  */

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/ruleset/strict.h"
+/*
+ * Strict networks. Neighbours reach each other only through the forward hook (core/ports/ports.h),
+ * where what no policy admits is dropped. What comes from such a bridge with an address that its
+ * sender does not have is dropped before anything else sees it.
+ */
+#include "core/ruleset/program.h"
 
 #include "core/ports/ports.h"
 #include "core/ruleset/impl.h"
