@@ -94,6 +94,7 @@ static void print_space(struct buf *out, const struct space *space)
 	buf_printf(out, "# %s%s\n", space->container ? "container " : "host",
 		   space->container ? space->container : "");
 	nft_print(out, &space->ruleset);
+	nft_print(out, &space->bridge);
 	ipt_print(out, &space->chains);
 	list_each (route, &space->routes)
 		buf_printf(out, "# ip route replace %s via %s proto 104\n",

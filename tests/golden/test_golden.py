@@ -72,6 +72,12 @@ def test_a_container_without_rules_is_an_error_that_names_those_that_have_some(t
     assert 'no rules into container "nobody", only in: ' in done.stderr and "vpn" in done.stderr
 
 
+def test_strict_networks_take_nftables(tmp_path):
+    done = run(tmp_path, "rules", "strict", "rules", "--backend", "iptables-nft")
+    assert done.returncode == 1 and not done.stdout
+    assert "network web is strict" in done.stderr and "HARBORWALL_BACKEND=nftables" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families", "host_as_source", "types_of_icmp"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
@@ -131,12 +137,22 @@ IN_BOTH = {
     "a_container_of_ipv6_alone": (["web", "six", "80/udp"], 2),
     "the_host_translates_ipv6": (["eth0", "host", "8443"], 0),
 }
-QUESTIONS |= IN_BOTH
+# Of strict networks, which rules/strict.json has.
+STRICT = {
+    "strict_a_neighbour": (["shop", "till", "80"], 0),
+    "strict_a_neighbour_that_stays_out": (["till", "shop", "80"], 2),
+    "strict_out_of_another_network": (["proxy", "db", "5432"], 2),
+    "strict_an_address_of_nobody": (["proxy", "172.18.103.77", "443"], 2),
+    "strict_from_the_host": (["host", "till", "22"], 0),
+    "strict_closed_to_the_host": (["host", "db", "6379"], 2),
+}
+QUESTIONS |= IN_BOTH | STRICT
 
 
 def explain(tmp_path, *words):
-    in_both = list(words[-3:]) in [asked for asked, _ in IN_BOTH.values()]
-    with open(f"{HERE}/{'explain/families' if in_both else 'diff/old'}.json", "rb") as f:
+    def is_of(questions):
+        return list(words[-3:]) in [asked for asked, _ in questions.values()]
+    with open(f"{HERE}/{'explain/families' if is_of(IN_BOTH) else 'rules/strict' if is_of(STRICT) else 'diff/old'}.json", "rb") as f:
         (tmp_path / "networks.json").write_bytes(f.read())
     return subprocess.run([HARBORWALL, "explain", "-c", "networks.json", "--engine", "28", *words], cwd=tmp_path, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)

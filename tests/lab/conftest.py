@@ -95,6 +95,9 @@ def pytest_terminal_summary(terminalreporter):
     for name, times in test_cells.RELOADS.items():
         terminalreporter.write_line("figures: healed: {}: firewalld reload of {:.0f} ms: {:.0f} ms after it the right packets, {:.0f} ms "
                                     "after it Docker's own, too".format(name, *times))
+    import test_attacks
+    for line in test_attacks.LINES:
+        terminalreporter.write_line(f"figures: {line}")
     import test_firewalld
     for what, (median, worst) in test_firewalld.TIMES.items():
         terminalreporter.write_line(f"figures: healed: {what}: {median:.0f} ms (worst {worst:.0f})")

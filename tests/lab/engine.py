@@ -70,9 +70,9 @@ class Docker:
         return json.loads(text) if text.strip() else None
 
     def create(self, name, network="bridge", start=True, privileged_net=False, ip=None, ip6=None, user="", publish=None, mac=None,
-               **config):
-        """A container of "bb" whose first process ends at once on TERM. publish: {"port" or "address:port" of the host:
-        its own, tcp}. config: of its endpoint, as the API has it."""
+               command="sleep 3600 & wait $!", **config):
+        """A container of "bb" whose first process repeats the command and ends at once on TERM. publish: {"port" or
+        "address:port" of the host: its own, tcp}. config: of its endpoint, as the API has it."""
         host = {"NetworkMode": network}
         if publish:
             host["PortBindings"] = {f"{own}/tcp": [{"HostIp": at.rpartition(":")[0], "HostPort": at.rpartition(":")[2]}]
@@ -80,7 +80,7 @@ class Docker:
         if privileged_net:
             host["CapAdd"] = ["NET_ADMIN"]
         body = {"Image": "bb", "HostConfig": host, "User": user,
-                "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"],
+                "Cmd": ["sh", "-c", f"trap 'exit 0' TERM; while :; do {command}; done"],
                 "ExposedPorts": {port: {} for port in host.get("PortBindings", {})}}
         if ip or ip6:
             config["IPAMConfig"] = {**config.get("IPAMConfig", {}), **ipam(ip, ip6)}

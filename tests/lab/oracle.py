@@ -84,6 +84,13 @@ class Config:
                 return network["network_name"]
         return None
 
+    def strict(self, name):
+        """The network of this name, if it is strict."""
+        return next((n for n in self.networks.values() if n["network_name"] == name and n.get("isolation") == "strict"), None)
+
+    def declares(self, ip):
+        return any(ipaddress.ip_address(a["ip"]) == ipaddress.ip_address(ip) for a in self.addresses)
+
     def attachments(self, family):
         """container -> {network name: address}: where declared containers have to be, if they exist."""
         found = {}
@@ -236,6 +243,8 @@ class Oracle:
 
     def allowed(self, source, ip, proto, port):
         """By a policy of either end."""
+        if self.config.strict(self.config.network_of(ip)) and not self.config.declares(ip):
+            return False
         return any(p.source and p.admits and inside(source, p.source) and inside(ip, p.subject) and p.speaks(proto, port)
                    and (not p.iface or p.nat or p.iface == self.comes_in_by(source)) for p in self.config.policies) or (
             self.config.network_of(ip) is not None and self.may_begin(source, ip, proto, port))
@@ -254,10 +263,17 @@ class Oracle:
         """A source counts where it is at home: an address of an engine's network on that network alone, any other one
         nowhere on an engine's bridge."""
         home = next((n for n, (subnet, _) in self.world.networks.items() if inside(source, [ipaddress.ip_network(subnet)])), None)
-        own = self.world.containers.get(endpoint, {})
+        own = self.world.containers.get(endpoint, {})  # a neighbour's counts as its own, but on a strict network
         if not self.world.enterable:  # no engine tells of other bridges than the file's
             own = own.keys() & {n["network_name"] for n in self.config.networks.values()}
+        if home in own and self.config.strict(home):
+            return own[home] == source
         return home in own if own else home is None
+
+    def is_told(self, endpoint, source):
+        """By the source and the bridge alone, as one asks who does not know the sender."""
+        home = self.config.network_of(source)
+        return not self.config.strict(home) or self.counts(endpoint, source) or home not in self.world.containers.get(endpoint, {})
 
     def lets_in(self, endpoint, source, ip, proto, port):
         """A new connection from there, whatever source it says. Its own is not borrowed."""
@@ -298,9 +314,13 @@ class Oracle:
         target, network = self.world.owner(ip)
         if not target or target == name:
             return None
-        if network in own:
+        if self.config.strict(network) and not self.config.declares(ip):
+            return None
+        if network in own and not self.config.strict(network):
             return self.arrive(target, None, own[network], {own[network]}, proto, port)
         sources = self.allowed_addresses(name, ip, proto, port)
+        if network in own:  # the kernel asks a neighbour by the address that is of the same network
+            sources &= {own[network]}
         return self.arrive(target, None, min(sources), sources, proto, port) if sources else None
 
     def from_host(self, ip, proto, port):
@@ -308,6 +328,9 @@ class Oracle:
             return self.own_dnat(ip, proto, port)
         target, network = self.world.owner(ip)
         if not target:
+            return None
+        strict = self.config.strict(network)
+        if strict and not strict.get("host", True):
             return None
         gateway = self.world.networks[network][1]
         return self.arrive(target, None, gateway, {gateway}, proto, port)

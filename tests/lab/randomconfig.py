@@ -8,15 +8,17 @@ PORTS = [80, "80", "80-81", [81, 443], [53, "80-90"], 8080, None]
 PROTOS = ["tcp", "tcp", "udp", ["tcp", "udp"], "any", None]
 
 
-def build(bed, seed, only=None, dual=False, mixed=False):
+def build(bed, seed, only=None, dual=False, mixed=False, strict=False):
     """Creates the containers; the config is of their names. only: the network that they are on before; None: any. dual:
-    most networks and addresses have IPv6, too. mixed: with what MIXED and OF_A_NETWORK add."""
-    r = random.Random(seed)
+    most networks and addresses have IPv6, too. mixed: with what MIXED and OF_A_NETWORK add. strict: some
+    networks are, and some of these closed to the host."""
+    r, other = random.Random(seed), random.Random(seed + 2000)
     config = {"networks": {}, "ips": {}, "policies": []}
     for i in range(r.randint(2, 4)):
         config["networks"][f"net{i}"] = {"subnet": f"172.{20 + seed % 8}.{i}.0/24", "bridge_name": f"hw-net{i}",
                                          **({"subnet6": f"fd{20 + seed % 8}:{i}::/64"} if dual and (not i or r.random() < 0.8) else {}),
-                                         **({"network_name": f"real-{i}"} if r.random() < 0.3 else {})}
+                                         **({"network_name": f"real-{i}"} if r.random() < 0.3 else {}),
+                                         **(isolation(other) if strict else {})}
     bed.docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64" if "--ipv6" in bed.lab.options else None)
     for name in ["vpn", *r.sample(NAMES, r.randint(3, 6))]:
         declare(r, config, name)
@@ -30,6 +32,10 @@ def build(bed, seed, only=None, dual=False, mixed=False):
     if mixed:
         vary_networks(r, config)
     return config
+
+
+def isolation(r):
+    return r.choice([{}, {"isolation": "strict"}, {"isolation": "strict", "host": r.random() < 0.5}])
 
 
 def change(config, seed, mixed=False):

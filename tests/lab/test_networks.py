@@ -110,6 +110,11 @@ def test_what_policies_can_do_for_a_macvlan_network_is_said_by_check_and_plan(be
     assert 'warning: networks.lan: the Docker network "lan" has driver macvlan: its packets do not pass this host' in planned
     bed.apply()
     assert_the_lan_is_as_it_was(bed)
+    strict = with_lan(driver="bridge")
+    strict["networks"]["lan"]["isolation"] = "strict"
+    bed.write(strict)
+    planned = bed.harborwall("plan").stdout
+    assert 'conflict: networks.lan: "strict" takes a network of the driver bridge' in planned
 
 
 def rules(bed):

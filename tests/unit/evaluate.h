@@ -55,6 +55,9 @@ static inline uint32_t probe_key(uint8_t *key, const struct term *t, const struc
 		case LOAD_IIFNAME:
 		case LOAD_OIFNAME:
 		case LOAD_ETHER_SADDR:
+		case LOAD_ARP_ETHER:
+		case LOAD_ARP_IP:
+		case LOAD_ND_TARGET:
 			abort();
 		}
 		len += field;

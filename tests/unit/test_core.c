@@ -156,6 +156,34 @@ TEST(the_list_tells_the_mac_address_of_what_runs)
 	assert_int_not_equal(engine_digest(&e), digest);
 }
 
+TEST(the_list_tells_which_ports_of_the_host_lead_to_a_container)
+{
+	static const char text[] =
+		"[{\"Id\": \"1\", \"Names\": [\"/web\"], \"State\": \"running\", \"Ports\": ["
+		"{\"IP\": \"0.0.0.0\", \"PrivatePort\": 80, \"PublicPort\": 8081, \"Type\": "
+		"\"tcp\"}, {\"PrivatePort\": 443, \"Type\": \"tcp\"}, {\"IP\": \"::\", "
+		"\"PrivatePort\": 53, \"PublicPort\": 53, \"Type\": \"udp\"}]}]";
+	static const char wrong[] =
+		"[{\"Id\": \"1\", \"Ports\": [{\"PublicPort\": 65536, \"Type\": \"tcp\"}]}]";
+	AUTO_RELEASE struct arena a = {0};
+	struct engine e = {.up = true}, other = {0};
+	struct error err = {0};
+	struct engine_container *web;
+	uint64_t digest;
+
+	assert_true(engine_decode_containers(&e, &a, text, sizeof(text) - 1, &err));
+	web = &e.containers.items[0];
+	assert_int_equal(web->published.n, 2);
+	assert_int_equal(web->published.items[0].port, 8081);
+	assert_int_equal(web->published.items[0].proto, 6);
+	assert_int_equal(web->published.items[1].port, 53);
+	assert_int_equal(web->published.items[1].proto, 17);
+	digest = engine_digest(&e); /* what strict networks close follows them */
+	web->published.items[1].port = 54;
+	assert_int_not_equal(engine_digest(&e), digest);
+	assert_false(engine_decode_containers(&other, &a, wrong, sizeof(wrong) - 1, &err));
+}
+
 TEST(a_refusal_is_quoted_on_one_line)
 {
 	static const char body[] = "{\"message\": \"Pool overlaps\\nwith other one\"}";
@@ -588,6 +616,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_with_an_answer_is_said_with_its_byte_and_its_path),
 		cmocka_unit_test(what_an_answer_says_and_nobody_asks_for_hides_nothing),
 		cmocka_unit_test(the_list_tells_the_mac_address_of_what_runs),
+		cmocka_unit_test(the_list_tells_which_ports_of_the_host_lead_to_a_container),
 		cmocka_unit_test(a_refusal_is_quoted_on_one_line),
 		cmocka_unit_test(what_is_sent_reads_back_as_what_was_wanted),
 		cmocka_unit_test(a_state_compared_with_itself_plans_nothing_for_its_namespaces),

@@ -155,7 +155,7 @@ static void listen_to_rules(struct logbook *l, bool audits, struct triggers *t)
 void logbook_follow(struct logbook *l, const struct generation *g, struct triggers *t)
 {
 	bool audits = g && g->config.audits;
-	bool logs = g && (g->config.logs || g->config.denies || audits);
+	bool logs = g && (g->config.logs || g->config.denies || g->config.stricts || audits);
 
 	if (l->fd >= 0 && (!logs || audits != l->audits)) {
 		logbook_close(l);

@@ -164,6 +164,7 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 	[STEP_FORWARDING6] = set_forwarding,	    [STEP_PORTS] = change_ports,
+	[STEP_BRIDGE_TABLE] = change_firewall,
 };
 
 void pass_take(struct pass *p, struct world *w, uint32_t i)

@@ -331,6 +331,18 @@ bool observe_routings(struct view *view, struct arena *a, const struct world *w)
 
 /* --- the ports that lead to them --- */
 
+static bool is_strict(const struct config *config, const struct engine *engine, const char *bridge)
+{
+	list_each (n, &config->networks) {
+		const char *own =
+			n->isolation == ISOLATION_STRICT ? network_bridge(n, engine) : NULL;
+
+		if (own && !strcmp(own, bridge))
+			return true;
+	}
+	return false;
+}
+
 static void add_bridge(name_list *bridges, struct arena *a, const char *name)
 {
 	list_each (known, bridges)
@@ -361,7 +373,11 @@ bool observe_ports(struct view *view, struct arena *a, struct world *w, const st
 
 		if (!ports_read(ports, a, &w->host, *bridge, err))
 			return false;
+		if (is_strict(config, &view->engine, *bridge))
+			list_each (port, &ports->ports)
+				*list_add(a, &view->facts.strict_ports) = port->name;
 	}
+	interfaces_sort(&view->facts.strict_ports);
 	return true;
 }
 

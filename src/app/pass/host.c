@@ -212,6 +212,7 @@ static bool read_tables(struct memory *m, struct world *w, struct error *err)
 	arena_release(&m->arena);
 	*m = (struct memory){.generation = before, .believed = written_sets(w, before)};
 	if (!fw_nft_read(&m->space.ruleset, &m->arena, ns, written_sets(w, before), err) ||
+	    !fw_nft_read_bridge(&m->space.bridge, &m->arena, ns, err) ||
 	    !iptables_read(&m->space.chains, &m->arena, ns, VARIANT_NFT, err) ||
 	    !handoff_read(&m->filter, &m->arena, ns, VARIANT_NFT, 4, err) ||
 	    !handoff_read(&m->filter6, &m->arena, ns, VARIANT_NFT, 6, err) ||

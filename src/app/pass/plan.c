@@ -131,6 +131,8 @@ static void encode(struct pass *p)
 {
 	list_each (space, &p->want.spaces)
 		nft_encode_ruleset(&space->ruleset, &p->arena);
+	if (p->want.spaces.n)
+		nft_encode_ruleset(&p->want.spaces.items[0].bridge, &p->arena);
 }
 
 /* Equal inputs give an equal state, so it may be compiled again with better facts. */

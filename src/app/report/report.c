@@ -92,6 +92,7 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.routings = NULL;
 	r->compiled_with.bridges = NULL;
 	r->compiled_with.devices = (interfaces){0};
+	r->compiled_with.strict_ports = (interfaces){0};
 	memset(&r->compiled_with.routes, 0, sizeof(r->compiled_with.routes));
 }
 

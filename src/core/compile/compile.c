@@ -11,7 +11,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/iptables/program.h"
-#include "core/ports/ports.h"
+#include "core/ruleset/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +31,12 @@ static bool is_source(const struct compiler *c, struct prefix subnet)
 		if (prefix_overlaps(subnet, *source))
 			return true;
 	return false;
+}
+
+/* A strict one that stands, or will, as a bridge. */
+static bool is_sealed(const struct compiler *c, uint32_t i)
+{
+	return c->bridges[i] && c->config->networks.items[i].isolation == ISOLATION_STRICT;
 }
 
 /* Before the engine answers: the bridge that it had, or will have. */
@@ -61,7 +67,7 @@ static void find_networks(struct compiler *c)
 		c->apart[i] =
 			(e ? e->apart
 			   : c->bridges[i] && options_keep_apart(n->options.items, n->options.n)) ||
-			(c->bridges[i] && n->isolation == ISOLATION_STRICT);
+			is_sealed(c, i);
 	}
 }
 
@@ -277,59 +283,6 @@ static void compile_denied(struct compiler *c)
 		for (enum family f = 0; f < N_FAMILIES; f++)
 			if (n->ipam[f].subnet.ip.family)
 				*list_add(c->a, &denied->subnets) = n->ipam[f].subnet;
-	}
-}
-
-static void add_sender(struct compiler *c, struct sealed *sealed, const struct mac *mac,
-		       struct ip ip)
-{
-	struct sender *sender;
-
-	if (!ip.family)
-		return;
-	sender = list_add(c->a, &sealed->senders);
-	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
-	sender->ip = ip;
-}
-
-/* Of containers that run: the engine says no MAC address of others. */
-static void add_senders(struct compiler *c, struct sealed *sealed, const char *network)
-{
-	list_each (container, &c->engine->containers) {
-		const struct engine_endpoint *e =
-			container->running ? engine_find_endpoint(container, network) : NULL;
-		struct mac mac;
-
-		if (!e)
-			continue;
-		list_each (published, &container->published)
-			*list_add(c->a, &sealed->published) =
-				(struct published){published->port, published->proto};
-		if (!mac_parse(&mac, e->mac))
-			continue;
-		add_sender(c, sealed, &mac, e->ip);
-		add_sender(c, sealed, &mac, e->ip6);
-	}
-}
-
-static void compile_sealed(struct compiler *c)
-{
-	for (uint32_t i = 0; i < c->config->networks.n; i++) {
-		const struct network *n = &c->config->networks.items[i];
-		struct sealed *sealed;
-
-		if (!c->bridges[i] || n->isolation != ISOLATION_STRICT)
-			continue;
-		sealed = list_add(c->a, &c->host->sealed);
-		*sealed = (struct sealed){
-			.bridge = c->bridges[i], .network = i, .closed_to_host = !n->host};
-		for (enum family f = 0; f < N_FAMILIES; f++)
-			if (n->ipam[f].subnet.ip.family)
-				*list_add(c->a, &sealed->subnets) = n->ipam[f].subnet;
-		list_each (address, &c->config->addresses)
-			if (address->network == i)
-				*list_add(c->a, &sealed->declared) = address->ip;
-		add_senders(c, sealed, n->name);
 	}
 }
 
@@ -560,6 +513,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 		program_chains(c, host);
 	else
 		program_host(&host->ruleset, c->a, c->host, &hooks);
+	program_bridge(&host->bridge, c->a, c->host, &f->strict_ports);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	host->forward6 = c->config->has_ipv6 && !f->no_forward6;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */
@@ -682,7 +636,7 @@ void compile(struct state *want, struct findings *findings, struct arena *a,
 	compile_closed(&c);
 	compile_closed6(&c);
 	compile_denied(&c);
-	compile_sealed(&c);
+	strict_seal(c.host, a, config, c.bridges, engine);
 
 	list_each (network, &config->networks)
 		*list_add(a, &want->networks) = *network;

@@ -86,6 +86,7 @@ struct facts {
 	LIST(struct host_route) routes; /* of the host */
 
 	const char *open_why;	 /* where docker_drops is false: what is missing */
+	interfaces strict_ports; /* that stand at bridges of strict networks, sorted */
 	bool docker_drops;	 /* Docker's isolation and drops stand */
 	bool drops_lost;	 /* they stood earlier, and some are missing now */
 	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */

@@ -30,6 +30,7 @@ struct space {
 	bool reachable;		   /* of what was read */
 	const char *obstacle;	   /* why it is not reachable; NULL if it is just not running */
 	struct ruleset ruleset;	   /* table inet harborwall */
+	struct ruleset bridge;	   /* host only: table bridge harborwall */
 	const struct flows *flows; /* wanted spaces: the flows that the rules were made from */
 	leftover_list leftovers;   /* actual spaces: unmanaged rules that duplicate ours */
 	wall_list walls;	   /* actual spaces: other people's rules on the way */

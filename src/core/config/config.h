@@ -208,7 +208,7 @@ struct config {
 	bool logs;	 /* a policy has log */
 	bool denies;	 /* a network has egress deny: what it stops is logged */
 	bool audits;	 /* a network has egress audit: what deny would stop is logged */
-	bool stricts;	 /* a network is strict */
+	bool stricts;	 /* a network is strict: what it stops is logged, too */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

@@ -137,8 +137,6 @@ void decode_isolation(struct decoder *d, uint32_t node, void *target)
 		return;
 	}
 	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
-	if (word && word->value == ISOLATION_STRICT)
-		wrong(d, node, "strict comes in a later version; use docker or open");
 	if (word)
 		*(enum isolation *)target = word->value;
 }

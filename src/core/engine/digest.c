@@ -45,6 +45,8 @@ static uint64_t container(uint64_t hash, const struct engine_container *c)
 	hash = hash_word(hash, c->running);
 	list_each (e, &c->endpoints)
 		hash = endpoint(hash, e);
+	list_each (published, &c->published)
+		hash = hash_word(hash, (uint64_t)published->proto << 16 | published->port);
 	return hash;
 }
 

@@ -29,6 +29,7 @@ static struct nft_change *note(struct transaction *t, char sign, enum nft_object
 
 	change->sign = sign;
 	change->object = object;
+	change->family = t->want->family;
 	return change;
 }
 

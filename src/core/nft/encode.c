@@ -345,6 +345,18 @@ static void load_key(struct buf *b, uint8_t family, const struct term *t)
 			load_payload(b, NFT_PAYLOAD_LL_HEADER, 6, 6, reg);
 			word += 2;
 			break;
+		case LOAD_ARP_ETHER:
+			load_payload(b, network, 8, 6, reg);
+			word += 2;
+			break;
+		case LOAD_ARP_IP:
+			load_payload(b, network, 14, 4, reg);
+			word++;
+			break;
+		case LOAD_ND_TARGET:
+			load_payload(b, transport, 8, 16, reg);
+			word += 4;
+			break;
 		}
 	}
 }
@@ -614,8 +626,13 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 
 static void encode_rule(struct rule *rule, struct arena *a, struct buf *b)
 {
+	const uint8_t protocol[2] = {(uint8_t)(rule->protocol >> 8), (uint8_t)rule->protocol};
+
 	buf_clear(b);
-	if (rule->family)
+	if (rule->protocol) {
+		load_meta(b, NFT_META_PROTOCOL, NFT_REG_1);
+		compare(b, NFT_CMP_EQ, protocol, sizeof(protocol));
+	} else if (rule->family)
 		match_byte(b, NFT_META_NFPROTO, rule->family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
 	list_each (t, &rule->terms)
 		encoders[t->kind](b, rule, t);

@@ -50,6 +50,7 @@ enum nft_object { NFT_TABLE, NFT_SET, NFT_ELEMENTS, NFT_CHAIN, NFT_RULE };
 struct nft_change {
 	char sign; /* '+' added, '-' removed */
 	enum nft_object object;
+	uint8_t family;		   /* NFPROTO_* of the table; 0: inet */
 	const struct set *set;	   /* of a set and of elements first … first + n - 1 */
 	const struct chain *chain; /* of a chain or rule */
 	const struct rule *rule;

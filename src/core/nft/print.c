@@ -16,10 +16,17 @@ static const char *const hook_names[] = {
 };
 
 static const char *const load_words[] = {
-	[LOAD_SADDR] = "saddr",	       [LOAD_DADDR] = "daddr",
-	[LOAD_PROTO] = "meta l4proto", [LOAD_SPORT] = "th sport",
-	[LOAD_DPORT] = "th dport",     [LOAD_IIFNAME] = "iifname",
-	[LOAD_OIFNAME] = "oifname",    [LOAD_ETHER_SADDR] = "ether saddr",
+	[LOAD_SADDR] = "saddr",
+	[LOAD_DADDR] = "daddr",
+	[LOAD_PROTO] = "meta l4proto",
+	[LOAD_SPORT] = "th sport",
+	[LOAD_DPORT] = "th dport",
+	[LOAD_IIFNAME] = "iifname",
+	[LOAD_OIFNAME] = "oifname",
+	[LOAD_ETHER_SADDR] = "ether saddr",
+	[LOAD_ARP_ETHER] = "arp saddr ether",
+	[LOAD_ARP_IP] = "arp saddr ip",
+	[LOAD_ND_TARGET] = "icmpv6 taddr",
 };
 
 /* What stands before its addresses. */
@@ -366,7 +373,7 @@ static bool says_family(const struct term *t)
 
 void nft_print_rule(struct buf *out, const struct rule *rule)
 {
-	bool unsaid = rule->family;
+	bool unsaid = rule->family && !rule->protocol;
 	const char *space = "";
 
 	list_each (t, &rule->terms)
@@ -389,6 +396,11 @@ void nft_print_rule(struct buf *out, const struct rule *rule)
 }
 
 /* --- the table --- */
+
+static const char *table_family(uint8_t family)
+{
+	return family == NFPROTO_BRIDGE ? "bridge" : "inet";
+}
 
 static void print_types(struct buf *out, const enum field *fields, uint8_t n)
 {
@@ -436,7 +448,7 @@ void nft_print(struct buf *out, const struct ruleset *rs)
 {
 	if (!rs->exists)
 		return;
-	buf_puts(out, "table inet " TABLE_NAME " {\n");
+	buf_printf(out, "table %s " TABLE_NAME " {\n", table_family(rs->family));
 	list_each (set, &rs->sets)
 		print_set(out, set);
 	list_each (chain, &rs->chains) {
@@ -450,7 +462,7 @@ void nft_print_change(struct buf *out, const struct nft_change *change, uint32_t
 {
 	switch (change->object) {
 	case NFT_TABLE:
-		buf_puts(out, "table inet " TABLE_NAME);
+		buf_printf(out, "table %s " TABLE_NAME, table_family(change->family));
 		break;
 	case NFT_SET:
 		buf_printf(out, "%s %s", change->set->n_data ? "map" : "set", change->set->name);

@@ -195,7 +195,8 @@ static void json_step(struct buf *out, const struct step *step)
 	put_member(out, "why", step->why);
 	put_member(out, "network", step->network);
 	put_member(out, "container", step->container);
-	if (step->kind == STEP_FIREWALL || step->routes.n || step->port_changes.n)
+	if (step->kind == STEP_FIREWALL || step->changes.n || step->routes.n ||
+	    step->port_changes.n)
 		json_changes(out, step);
 	buf_puts(out, "}");
 }

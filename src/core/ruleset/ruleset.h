@@ -13,7 +13,6 @@
  *     interfaces.h              sets of names of interfaces
  *     share.h                   which clients have which of several targets
  *     program.h                 flows and hooks in, a table out
- *     strict.h                  who sits on strict networks
  *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
  *     impl.h                    what the parts of the program share
  */
@@ -154,6 +153,10 @@ enum load {
 	LOAD_IIFNAME,
 	LOAD_OIFNAME,
 	LOAD_ETHER_SADDR, /* the sender's MAC address */
+	/* Of frames, in a table of family bridge: */
+	LOAD_ARP_ETHER, /* whose an address is, as the sender says */
+	LOAD_ARP_IP,
+	LOAD_ND_TARGET, /* of a neighbour advertisement */
 };
 
 enum term_kind {
@@ -212,6 +215,8 @@ struct term {
 
 struct rule {
 	uint8_t family; /* 4 or 6: addresses and payload of that family only; 0: both */
+	/* In a table of family bridge, of the frames it is about (ETH_P_*); 0: all frames. */
+	uint16_t protocol;
 	LIST(struct term) terms;
 	const char *comment; /* into the kernel; stable (no policy index in it); or NULL */
 	uint32_t origin;     /* policy index, or NONE; never into the kernel */
@@ -232,7 +237,7 @@ struct chain {
 };
 
 struct ruleset {
-	uint8_t family; /* NFPROTO_* and table of what is read; 0, NULL: ours */
+	uint8_t family; /* NFPROTO_*, 0: inet; table of what is read, NULL: ours */
 	const char *table;
 	bool exists;	 /* the table stands (of what was read); wanted (of what was compiled) */
 	uint32_t flags;	 /* NFT_TABLE_F_*, of what was read */

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/ruleset/strict.h"
+/*
+ * Strict networks. Neighbours reach each other only through the forward hook (core/ports/ports.h),
+ * where what no policy admits is dropped. What comes from such a bridge with an address that its
+ * sender does not have is dropped before anything else sees it.
+ */
+#include "core/ruleset/program.h"
 
+#include "core/ports/ports.h"
 #include "core/ruleset/impl.h"
 
 #include <netinet/in.h>
@@ -13,6 +19,81 @@
 #define SERVED	 "served"   /* protocol, port of this host: published */
 
 #define UNWANTED "unwanted" /* the chain where packets end */
+
+/* --- who sits where --- */
+
+static void add_sender(struct sealed *sealed, struct arena *a, const struct mac *mac, struct ip ip)
+{
+	struct sender *sender;
+
+	if (!ip.family)
+		return;
+	sender = list_add(a, &sealed->senders);
+	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
+	sender->ip = ip;
+}
+
+static void add_container(struct sealed *sealed, struct arena *a,
+			  const struct engine_container *container, const struct engine_endpoint *e)
+{
+	struct mac mac;
+
+	list_each (published, &container->published)
+		*list_add(a, &sealed->published) =
+			(struct published){published->port, published->proto};
+	if (!mac_parse(&mac, e->mac))
+		return;
+	add_sender(sealed, a, &mac, e->ip);
+	add_sender(sealed, a, &mac, e->ip6);
+}
+
+/* Of containers that run: the engine says no MAC address of others. by_engine: as its networks. */
+static void add_containers(struct arena *a, const struct engine *engine,
+			   struct sealed *const *by_engine)
+{
+	list_each (container, &engine->containers)
+		list_each (e, &container->endpoints) {
+			const struct engine_network *network =
+				container->running ? engine_find_network(engine, e->network) : NULL;
+			struct sealed *sealed =
+				network ? by_engine[network - engine->networks.items] : NULL;
+
+			if (sealed)
+				add_container(sealed, a, container, e);
+		}
+}
+
+void strict_seal(struct flows *flows, struct arena *a, const struct config *config,
+		 const char *const *bridges, const struct engine *engine)
+{
+	struct sealed **by_network, **by_engine;
+
+	if (!config->stricts)
+		return;
+	list_reserve(a, &flows->sealed, config->networks.n); /* they stay where they are */
+	by_network = arena_array(a, struct sealed *, config->networks.n);
+	by_engine = arena_array(a, struct sealed *, engine->networks.n);
+	for (uint32_t i = 0; i < config->networks.n; i++) {
+		const struct network *n = &config->networks.items[i];
+		const struct engine_network *e = engine_find_network(engine, n->name);
+		struct sealed *sealed;
+
+		if (!bridges[i] || n->isolation != ISOLATION_STRICT)
+			continue;
+		sealed = by_network[i] = list_add(a, &flows->sealed);
+		*sealed = (struct sealed){
+			.bridge = bridges[i], .network = i, .closed_to_host = !n->host};
+		for (enum family f = 0; f < N_FAMILIES; f++)
+			if (n->ipam[f].subnet.ip.family)
+				*list_add(a, &sealed->subnets) = n->ipam[f].subnet;
+		if (e)
+			by_engine[e - engine->networks.items] = sealed;
+	}
+	list_each (address, &config->addresses)
+		if (address->network != NONE && by_network[address->network])
+			*list_add(a, &by_network[address->network]->declared) = address->ip;
+	add_containers(a, engine, by_engine);
+}
 
 /* --- sets --- */
 

@@ -279,6 +279,16 @@ bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 	return true;
 }
 
+bool fw_nft_read_bridge(struct ruleset *have, struct arena *a, const struct ns *host,
+			struct error *err)
+{
+	AUTO_RELEASE struct arena loose = {0};
+	struct reading r = {.have = have, .a = a, .loose = &loose, .ns = host};
+
+	*have = (struct ruleset){.family = NFPROTO_BRIDGE};
+	return read_whole(&r, err) || error_wrap(err, "read table bridge " TABLE_NAME);
+}
+
 bool fw_nft_read_chains(struct ruleset *have, struct arena *a, const struct ns *ns, uint8_t family,
 			const char *table, const char *const names[], struct error *err)
 {

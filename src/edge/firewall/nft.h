@@ -15,6 +15,9 @@
  */
 MUST_CHECK bool fw_nft_read(struct ruleset *have, struct arena *a, const struct ns *ns,
 			    const struct ruleset *written, struct error *err);
+/* Our table of family bridge. */
+MUST_CHECK bool fw_nft_read_bridge(struct ruleset *have, struct arena *a, const struct ns *host,
+				   struct error *err);
 /*
  * Reads the chains of another program's table, and the rules of the named ones (the list ends with
  * NULL). have->exists is false if there is no such table.

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Strict networks, by packets: policies and replies get in, nothing else does, from a neighbour neither."""
+import sys
+import time
+
+import bed as beds
+import pytest
+import talks
+from talks import Talk
+
+ENGINES = [{"version": v} for v in ("20", "26", "28")]
+every_engine = pytest.mark.parametrize("lab", ENGINES, indirect=True, ids=lambda p: f"docker {p['version']}")
+
+WEB, BACK = "172.18.103", "172.18.104"
+WEB6, BACK6 = "fd18:103:", "fd18:104:"
+SHOP, TILL, SAFE, GUEST, DB = f"{WEB}.2", f"{WEB}.3", f"{WEB}.4", f"{WEB}.200", f"{BACK}.2"
+SHOP6, TILL6, SAFE6, GUEST6, DB6 = f"{WEB6}:2", f"{WEB6}:3", f"{WEB6}:4", f"{WEB6}:200", f"{BACK6}:2"
+HOST_PORT, SHOPS_PORT = 7070, 8081
+ASKED = (("tcp", 80), ("tcp", 443), ("udp", 53))
+
+
+def file(isolation="strict", policies=(), **more):
+    return {"networks": {"web": {"subnet": f"{WEB}.0/24", "subnet6": f"{WEB6}:/64", "isolation": isolation, **more},
+                         "back": {"subnet": f"{BACK}.0/24", "subnet6": f"{BACK6}:/64"}},
+            "ips": {SHOP: {"ip6": SHOP6, "container_name": "shop"}, TILL: {"ip6": TILL6, "container_name": "till"},
+                    SAFE: {"ip6": SAFE6, "container_name": "safe"}, DB: {"ip6": DB6, "container_name": "db"}},
+            "policies": list(policies)}
+
+
+class World:
+    """The shop's port 80 is published. The guest sits on the network, and no file knows it."""
+
+    def __init__(self, bed):
+        self.bed, self.isolation = bed, None
+        docker = bed.docker
+        docker.create_network("web", f"{WEB}.0/24", f"{WEB}.1", subnet6=f"{WEB6}:/64")
+        docker.create("shop", network="web", ip=SHOP, ip6=SHOP6, publish={str(SHOPS_PORT): 80})
+        docker.create("guest", network="web", ip=GUEST, ip6=GUEST6)
+        for name in ("till", "safe", "db"):
+            docker.create(name)
+        self.apply("docker")
+        bed.prober.serve_at("shop", "till", "safe", "guest", "db", "peer", "host")
+        bed.prober.agent("host").do("serve", tcp=[HOST_PORT], udp=[HOST_PORT], sctp=[])
+
+    def apply(self, isolation="strict", policies=(), **more):
+        self.bed.write(file(isolation, policies, **more))
+        done = self.bed.apply()
+        if isolation != self.isolation:
+            self.forget()
+        self.isolation = isolation
+        return done
+
+    def forget(self):
+        """Who knows a neighbour's hardware address goes on using it for some seconds."""
+        for name in ("shop", "till", "safe", "guest"):
+            self.bed.lab.inside(name, "ip", "neigh", "flush", "all", check=False)
+
+    def answers(self, asked):
+        """{(source, ip, proto, port): (who answered, whom it saw)} of those that somebody answers."""
+        def ask(those, timeout):
+            by_source = {}
+            for source, *target in those:
+                by_source.setdefault(source, []).append(target)
+            return {key: tuple(answer) for key, answer in self.bed.prober.ask_all(by_source, timeout).items() if answer}
+        found = ask(asked, 0.7)
+        return {**found, **ask([a for a in asked if a not in found], 2)}
+
+    def open(self, asked):
+        return set(self.answers(asked))
+
+    def assert_open(self, asked):
+        found = self.open(asked)
+        assert found == set(asked), f"closed: {sorted(set(asked) - found)}"
+
+    def assert_closed(self, asked):
+        found = self.open(asked)
+        assert not found, f"open: {sorted(found)}"
+
+    def between(self):
+        """Each container of the network to each other one."""
+        four, six = {"shop": SHOP, "till": TILL, "safe": SAFE, "guest": GUEST}, {"shop": SHOP6, "till": TILL6, "safe": SAFE6, "guest": GUEST6}
+        return [(who, ip, *asked) for at in (four, six) for who in at for other, ip in at.items() if who != other for asked in ASKED]
+
+    def published(self):
+        return [("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("db", beds.HOST_IP, "tcp", SHOPS_PORT), ("till", beds.HOST_IP, "tcp", SHOPS_PORT),
+                ("till", f"{WEB}.1", "tcp", SHOPS_PORT), ("db", f"{BACK}.1", "tcp", SHOPS_PORT)]
+
+    def inwards(self):
+        """From beyond the network, by no published port."""
+        return [(who, ip, *asked) for who in ("peer", "db") for ip in (SHOP, TILL, GUEST, SHOP6, TILL6, GUEST6) for asked in ASKED]
+
+    def from_host(self):
+        return [("host", ip, *asked) for ip in (SHOP, TILL, SHOP6, TILL6) for asked in ASKED]
+
+    def outwards(self):
+        hosts = [(who, ip, proto, HOST_PORT) for who in ("shop", "till") for ip in (f"{WEB}.1", f"{WEB6}:1", beds.HOST_IP) for proto in ("tcp", "udp")]
+        return hosts + [(who, ip, *asked) for who in ("shop", "till", "guest") for ip in (beds.PEER_IP,) for asked in ASKED]
+
+
+POLICIES = [{"selector": "shop", "from": "till", "port": 80}, {"selector": "safe", "from": ["shop", "db"], "port": 53, "proto": "udp"},
+            {"selector": "till", "to": "safe", "port": 443}, {"selector": "till", "from": [beds.OUTSIDE, beds.OUTSIDE6], "port": 443}]
+OPENED = [("till", SHOP, "tcp", 80), ("till", SHOP6, "tcp", 80), ("shop", SAFE, "udp", 53), ("shop", SAFE6, "udp", 53), ("till", SAFE, "tcp", 443),
+          ("till", SAFE6, "tcp", 443), ("db", SAFE, "udp", 53), ("db", SAFE6, "udp", 53), ("peer", TILL, "tcp", 443), ("peer", TILL6, "tcp", 443)]
+
+
+@pytest.fixture
+def world(lab, request):
+    with beds.Bed(lab, env={"HARBORWALL_BACKEND": "nftables"}) as bed:
+        yield World(bed)
+
+
+@every_engine
+def test_policies_let_in_and_nothing_else_does(world):
+    world.assert_open(world.between())
+    world.assert_open([("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("till", beds.HOST_IP, "tcp", SHOPS_PORT)])
+    world.apply("strict")
+    world.assert_closed(world.between() + world.inwards())
+    world.assert_open(world.from_host() + world.outwards())
+    assert world.bed.harborwall("plan").returncode == 0, "and nothing is left to do"
+
+    world.apply("strict", POLICIES)
+    found = world.answers(OPENED)
+    assert set(found) == set(OPENED), f"closed: {sorted(set(OPENED) - set(found))}"
+    sources = {"till": (TILL, TILL6), "shop": (SHOP, SHOP6), "db": (DB, DB6), "peer": (beds.PEER_IP, beds.PEER_IP6)}
+    assert not [(key, seen) for key, (_, seen) in found.items() if seen not in sources[key[0]]], "sources stay"
+    world.assert_closed([a for a in world.between() + world.inwards() if a not in OPENED])
+    world.assert_open(world.from_host() + world.outwards())
+    assert world.bed.harborwall("plan").returncode == 0
+
+    world.apply("docker", POLICIES)  # which is as it was
+    world.assert_open(world.between())
+    assert world.bed.harborwall("plan").returncode == 0
+
+
+@every_engine
+def test_published_ports_open_nothing(world):
+    everywhere = world.published()
+    before = world.open(everywhere)
+    assert {("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("till", beds.HOST_IP, "tcp", SHOPS_PORT)} <= before
+    world.apply("strict")
+    world.assert_closed(everywhere)
+    world.assert_open([("host", "127.0.0.1", "tcp", SHOPS_PORT)])
+    world.apply("strict", [{"selector": "shop", "from": [beds.OUTSIDE, "till"], "port": 80}])
+    world.assert_open([("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("till", SHOP, "tcp", 80)])
+    world.assert_closed([("db", beds.HOST_IP, "tcp", SHOPS_PORT)])
+
+
+@every_engine
+def test_the_host_stays_out_where_the_file_says_so(world):
+    world.apply("strict", POLICIES, host=False)
+    world.assert_closed(world.from_host() + world.published())
+    world.assert_open(world.outwards() + OPENED)
+    world.apply("strict", POLICIES)
+    world.assert_open(world.from_host())
+
+
+@every_engine
+def test_egress_is_what_it_was(world):
+    world.apply("strict", [*POLICIES, {"selector": "shop", "to": beds.PEER_IP, "port": 80}, {"selector": "shop", "to": "db", "port": 80}], egress="deny")
+    opened = [("shop", beds.PEER_IP, "tcp", 80), ("shop", DB, "tcp", 80), *OPENED]
+    world.assert_open(opened + world.from_host())
+    world.assert_closed([a for a in world.outwards() + world.between() + world.inwards() if a not in opened])
+
+
+@every_engine
+def test_connections_end_that_no_policy_admits_and_others_live(world):
+    bed = world.bed
+    policies = [{"selector": "shop", "from": ["db", beds.OUTSIDE], "port": [7302, 7305]}, {"selector": "till", "to": "safe", "port": [7303, 7309]}]
+    world.apply("strict", policies + [{"selector": "till", "to": "safe", "port": [7200, 7201], "proto": ["tcp", "udp"]}])
+    living = [Talk(bed, "tcp", "db", "shop", SHOP, 7302), Talk(bed, "tcp", "till", "safe", SAFE, 7303), Talk(bed, "tcp", "till", "safe", SAFE6, 7309),
+              Talk(bed, "tcp", "till", "peer", beds.PEER_IP, 7304), Talk(bed, "tcp", "peer", "shop", SHOP, 7305), Talk(bed, "tcp", "till", "host", f"{WEB}.1", 7306)]
+    hosts = [Talk(bed, "tcp", "host", "till", TILL, 7307), Talk(bed, "udp", "host", "till", TILL6, 7308)]
+    revoked = [Talk(bed, proto, "till", "safe", ip, port) for ip, proto, port in ((SAFE, "tcp", 7200), (SAFE6, "udp", 7201), (SAFE6, "tcp", 7201))]
+    talks.assert_stand(living + hosts + revoked)
+    world.apply("strict", policies)
+    ended = time.monotonic()
+    assert all(t.lives() for t in living + hosts), [(t.name, t.heard(ended)) for t in living + hosts]
+    time.sleep(9)
+    assert not talks.still_heard(revoked, ended + 0.5)
+    world.apply("strict", policies, host=False)
+    ended = time.monotonic()
+    time.sleep(9)
+    assert not [(t.name, t.heard(ended + 0.5)) for t in hosts if t.heard(ended + 0.5)[0]]
+    assert all(t.lives() for t in living), [(t.name, t.heard(ended)) for t in living]
+
+
+@every_engine
+def test_connections_through_published_ports_end(world):
+    bed = world.bed
+    bed.docker.create("stall", network="web", ip=f"{WEB}.9", ip6=f"{WEB6}:9", publish={"8090": 7400, "8091": 7401, "8092": 7402})
+    ways = [("peer", beds.HOST_IP), ("till", f"{WEB}.1"), ("db", f"{BACK}.1")]
+    through = [Talk(bed, "tcp", who, "stall", ip, 8090 + i, served=7400 + i) for i, (who, ip) in enumerate(ways)]
+    talks.assert_stand(through)
+    world.apply("strict")
+    ended = time.monotonic()
+    time.sleep(9)
+    assert not [(t.name, t.heard(ended + 0.5)) for t in through if t.heard(ended + 0.5)[0]]
+
+
+@every_engine
+def test_a_policy_for_the_whole_network_means_containers_of_the_file(world):
+    world.apply("strict", [{"service_name": "web", "from": ["db", "till"], "port": 80}])
+    world.assert_open([("db", SHOP, "tcp", 80), ("db", SAFE6, "tcp", 80), ("till", SHOP6, "tcp", 80), ("till", SAFE, "tcp", 80)])
+    world.assert_closed([(who, ip, "tcp", 80) for who in ("db", "till") for ip in (GUEST, GUEST6)])
+
+
+def run_in(world, name, code, *arguments):
+    return world.bed.lab.inside(name, sys.executable, "-c", code, *arguments, check=False).stdout
+
+
+LOOK_UP = """import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(3)
+s.connect(("127.0.0.11", 53))
+s.send(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + bytes([len(sys.argv[1])]) + sys.argv[1].encode() + b"\\0\\0\\1\\0\\1")
+print(socket.inet_ntoa(s.recv(512)[-4:]))"""
+REFUSED = """import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.connect((sys.argv[1], int(sys.argv[2])))
+for _ in range(4):
+    try:
+        s.send(b"?")
+        s.recv(9)
+    except ConnectionRefusedError:
+        print("refused")
+        break
+    except TimeoutError:
+        pass"""
+NARROW = """import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(*((socket.IPPROTO_IPV6, 23) if ":" in sys.argv[1] else (socket.IPPROTO_IP, 10)), 2)  # IP_MTU_DISCOVER: IP_PMTUDISC_DO
+s.connect((sys.argv[1], 9))
+import sys
+import time
+for _ in range(6):
+    try:
+        s.send(b"?" * 1400)
+        time.sleep(0.3)
+    except OSError as e:
+        print(e.strerror)
+        break"""
+
+
+@every_engine
+def test_dns_of_docker_errors_and_the_path_mtu_work(world):
+    world.apply("strict", [{"selector": "safe", "from": "till", "port": 9, "proto": "udp"}])
+    assert run_in(world, "till", LOOK_UP, "shop").strip() == SHOP
+    for ip in (beds.PEER_IP, SAFE, SAFE6):  # nobody listens there, and says so
+        assert run_in(world, "till", REFUSED, ip, "9").strip() == "refused", ip
+    assert run_in(world, "till", REFUSED, SHOP, "9") == "", "and no policy lets it ask here"
+    world.bed.lab.run("ip", "link", "set", beds.HOST_IFACE, "mtu", "1300")
+    assert "too long" in run_in(world, "till", NARROW, beds.PEER_IP).lower()
+
+
+@pytest.mark.parametrize("lab", ENGINES[2:], indirect=True, ids=lambda p: f"docker {p['version']}")
+def test_what_it_stops_is_logged_and_a_container_that_starts_is_let_in(world):
+    world.apply("strict", POLICIES)
+    daemon = world.bed.run_daemon()
+    daemon.wait_log("following the engine")
+    world.assert_closed([("safe", SHOP, "tcp", 80)])
+    daemon.wait_log(f"what=dropped from=safe to=shop src={SAFE} dst={SHOP} proto=tcp port=80")
+    for name in ("shop", "till"):
+        world.bed.docker.restart(name)
+        world.bed.prober.serve_at("shop", "till", "safe", "guest", "db", "peer")
+        world.assert_open(OPENED)
+        world.assert_closed([("safe", SHOP, "tcp", 80), ("shop", TILL, "tcp", 80)])
+    daemon.end()
+    assert world.bed.harborwall("plan").returncode == 0
+    assert world.bed.harborwall("clear", "--yes").returncode == 0
+    world.bed.lab.inside("guest", "ip", "neigh", "flush", "all", check=False)
+    world.assert_open([("guest", SHOP, "tcp", 80)])  # clear takes the others away from the network
