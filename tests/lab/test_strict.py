@@ -150,6 +150,10 @@ def test_the_host_stays_out_where_the_file_says_so(world):
     world.apply("strict", POLICIES, host=False)
     world.assert_closed(world.from_host() + world.published())
     world.assert_open(world.outwards() + OPENED)
+    to_till = {"nat": "dnat", "from": "host", "to": "till", "port": 7400, "to_port": 80}
+    world.apply("strict", [*POLICIES, to_till], host=False)
+    world.assert_open([("host", f"{BACK}.1", "tcp", 7400)])
+    world.assert_closed(world.from_host())
     world.apply("strict", POLICIES)
     world.assert_open(world.from_host())
 

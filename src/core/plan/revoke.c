@@ -346,7 +346,7 @@ static bool is_unwanted(const struct revocation *r, const struct connection *c)
 	if (!sealed || is_own(r, c->answers))
 		return is_served(r, c);
 	if (is_own(r, c->src))
-		return sealed->closed_to_host;
+		return sealed->closed_to_host && !is_still_admitted(r, c);
 	return !is_still_admitted(r, c);
 }
 

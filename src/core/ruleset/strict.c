@@ -281,7 +281,7 @@ static void stop_redirects(struct builder *b, struct chain *chain, bool ipv6)
 	}
 }
 
-/* What this host begins, and programs that serve published ports. */
+/* What this host begins, and programs that serve published ports; dnat from "host" aside. */
 static void close_to_host(struct builder *b, struct chain *chain)
 {
 	struct rule *rule;
@@ -290,6 +290,9 @@ static void close_to_host(struct builder *b, struct chain *chain)
 		return;
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, CLOSED, LOAD_OIFNAME);
+	add_term(b, rule, TERM_RETURN);
+	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
+	term_admitted(b, rule);
 	add_term(b, rule, TERM_RETURN);
 	rule = add_rule(b, chain, 0, "revoked", NONE);
 	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
