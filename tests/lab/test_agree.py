@@ -59,6 +59,11 @@ def asked_by_itself(config, world):
     return not six and own and set(targets(own)) <= set(world.containers)
 
 
+def names_entrance(config):
+    """Then a test without an interface would ask for every way in."""
+    return any(p.get("iface") == beds.HOST_IFACE and "nat" not in p for p in config["policies"])
+
+
 def as_tests(config, got, world):
     """Of one family. A container with several addresses is asked by none of them: the kernel chooses. By what is left to
     others no policy counts, and nothing of theirs is predicted: what containers send out is asked where no rule of others
@@ -76,7 +81,8 @@ def as_tests(config, got, world):
         elif ip == host and source == "host" and asked_by_itself(config, world):
             yield {**test, "from": "host", "to": "host"}
         elif source in sources and ip != host and (declared(config, ip) or ip == peer and is_denied(config, sources[source])):
-            yield {**test, "from": sources[source]}
+            by = {"iface": beds.HOST_IFACE} if source == beds.PEER and names_entrance(config) else {}
+            yield {**test, "from": sources[source], **by}
 
 
 def asked(bed):

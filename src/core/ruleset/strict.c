@@ -43,8 +43,11 @@ static void add_container(struct sealed *sealed, struct arena *a,
 			(struct published){published->port, published->proto};
 	if (!mac_parse(&mac, e->mac))
 		return;
-	add_sender(sealed, a, &mac, e->ip);
-	add_sender(sealed, a, &mac, e->ip6);
+	/* one that is on several networks may answer for its other addresses by this one */
+	list_each (own, &container->endpoints) {
+		add_sender(sealed, a, &mac, own->ip);
+		add_sender(sealed, a, &mac, own->ip6);
+	}
 }
 
 /* Of containers that run: the engine says no MAC address of others. by_engine: as its networks. */
@@ -80,7 +83,8 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 
 		if (!bridges[i] || n->isolation != ISOLATION_STRICT)
 			continue;
-		sealed = by_network[i] = list_add(a, &flows->sealed);
+		sealed = list_add(a, &flows->sealed);
+		by_network[i] = sealed;
 		*sealed = (struct sealed){
 			.bridge = bridges[i], .network = i, .closed_to_host = !n->host};
 		for (enum family f = 0; f < N_FAMILIES; f++)
