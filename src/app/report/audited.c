@@ -21,7 +21,8 @@ static const char *why_blind(const char *blind)
 
 static const char *service(struct arena *a, const struct audit_flow *flow)
 {
-	const char *proto = logged_protocol(a, &(struct logged){.proto = flow->proto});
+	const struct logged logged = {.proto = flow->proto};
+	const char *proto = logged_protocol(a, &logged);
 
 	return protocol_has_ports(flow->proto) ? arena_printf(a, "%u/%s", flow->port, proto)
 					       : proto;

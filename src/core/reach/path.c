@@ -38,7 +38,9 @@ const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip)
 
 const char *reach_sender(struct arena *a, const struct reach *reach, const struct reach_flow *flow)
 {
-	return reach_name(a, reach, flow->in == REACH_IN_LOCAL ? (struct ip){0} : flow->src);
+	const struct ip host = {0};
+
+	return reach_name(a, reach, flow->in == REACH_IN_LOCAL ? host : flow->src);
 }
 
 static const char *interface_name(const struct reach *reach, uint32_t in)
