@@ -152,7 +152,7 @@ class Policy:
         self.nat, self.iface, self.name = policy.get("nat"), policy.get("iface"), policy.get("name")
         self.masquerade = policy.get("masquerade", "auto")
         # one that translates in the subject's own namespace lets its source come so far, too
-        self.admits = not self.nat or (self.nat == "dnat" and self.to and not self.iface and not self.name)
+        self.admits = not self.nat or (self.nat == "dnat" and self.to and not self.iface and not self.name and not self.own)
         self.protos = as_list(policy.get("proto")) or ["any" if self.nat == "masquerade" and "port" not in policy else "tcp"]
         self.ports = []
         for item in as_list(policy.get("port")):
@@ -193,7 +193,7 @@ class Oracle:
                                     for p in self.config.named(["container_name", "selector"], policy.name)}
         if policy.name and not (policy.iface and policy.ports):
             return set()  # it waits: on the host it would take more than anybody meant
-        if policy.iface:
+        if policy.iface or policy.own:
             return None
         return {self.container_at(str(p.network_address)) for p in policy.subject if p.num_addresses == 1}
 
