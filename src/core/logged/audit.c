@@ -24,7 +24,7 @@ static struct audit_source *source_at(struct audit *audit, struct ip ip)
 	*source = (struct audit_source){.ip = ip};
 	hash_index_grow(&audit->by_ip, &audit->a, &audit->sources, k,
 			ip_hash(audit->sources.items[k].ip));
-	return &audit->sources.items[audit->sources.n - 1];
+	return source;
 }
 
 static uint32_t network_of(const struct config *config, struct ip ip)
