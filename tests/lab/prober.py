@@ -196,3 +196,29 @@ def table(got, names=None, only=None):
         rows.append((src, names.get(ip, ip), f"{port}/{proto}", result))
     widths = [max(len(r[i]) for r in rows) for i in range(3)]
     return "\n".join("  ".join([*(r[i].ljust(widths[i]) for i in range(3)), r[3]]) for r in rows)
+
+
+class Asking:
+    """A world with a bed: which of its questions, each (source, ip, proto, port), somebody answers. A busy machine may be
+    late, so those that nobody answered are asked once more, with patience."""
+
+    def answers(self, asked):
+        """{question: (who answered, whom it saw)}"""
+        def ask(those, timeout):
+            by_source = {}
+            for source, *target in those:
+                by_source.setdefault(source, []).append(target)
+            return {key: answer for key, answer in self.bed.prober.ask_all(by_source, timeout).items() if answer}
+        found = ask(asked, 0.7)
+        return {**found, **ask([a for a in asked if a not in found], 2)}
+
+    def open(self, asked):
+        return set(self.answers(asked))
+
+    def assert_open(self, asked):
+        found = self.open(asked)
+        assert found == set(asked), f"closed: {sorted(set(asked) - found)}"
+
+    def assert_closed(self, asked):
+        found = self.open(asked)
+        assert not found, f"open: {sorted(found)}"

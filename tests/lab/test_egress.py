@@ -7,6 +7,7 @@ import time
 
 import bed as beds
 import engine
+import prober
 import pytest
 import talks
 from talks import Talk
@@ -31,7 +32,7 @@ def file(egress="deny", policies=()):
     return config
 
 
-class World:
+class World(prober.Asking):
     """The shop's port is published by its own network, the stranger's by another one, which no file knows."""
 
     def __init__(self, bed, backend):
@@ -51,24 +52,6 @@ class World:
     def apply(self, egress="deny", policies=()):
         self.bed.write(file(egress, policies))
         self.bed.apply()
-
-    def open(self, asked):
-        """Of (source, ip, proto, port) those that somebody answers."""
-        def ask(those, timeout):
-            by_source = {}
-            for source, *target in those:
-                by_source.setdefault(source, []).append(target)
-            return {key for key, answer in self.bed.prober.ask_all(by_source, timeout).items() if answer}
-        found = ask(asked, 0.7)
-        return found | ask([a for a in asked if a not in found], 2)
-
-    def assert_open(self, asked):
-        found = self.open(asked)
-        assert found == set(asked), f"closed: {sorted(set(asked) - found)}"
-
-    def assert_closed(self, asked):
-        found = self.open(asked)
-        assert not found, f"open: {sorted(found)}"
 
     def ways_out(self, who):
         """What Docker leaves open: to the outside, and to the host by each of its addresses."""

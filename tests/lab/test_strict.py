@@ -4,6 +4,7 @@ import sys
 import time
 
 import bed as beds
+import prober
 import pytest
 import talks
 from talks import Talk
@@ -27,7 +28,7 @@ def file(isolation="strict", policies=(), **more):
             "policies": list(policies)}
 
 
-class World:
+class World(prober.Asking):
     """The shop's port 80 is published. The guest sits on the network, and no file knows it."""
 
     def __init__(self, bed):
@@ -54,27 +55,6 @@ class World:
         """Who knows a neighbour's hardware address goes on using it for some seconds."""
         for name in ("shop", "till", "safe", "guest"):
             self.bed.lab.inside(name, "ip", "neigh", "flush", "all", check=False)
-
-    def answers(self, asked):
-        """{(source, ip, proto, port): (who answered, whom it saw)} of those that somebody answers."""
-        def ask(those, timeout):
-            by_source = {}
-            for source, *target in those:
-                by_source.setdefault(source, []).append(target)
-            return {key: tuple(answer) for key, answer in self.bed.prober.ask_all(by_source, timeout).items() if answer}
-        found = ask(asked, 0.7)
-        return {**found, **ask([a for a in asked if a not in found], 2)}
-
-    def open(self, asked):
-        return set(self.answers(asked))
-
-    def assert_open(self, asked):
-        found = self.open(asked)
-        assert found == set(asked), f"closed: {sorted(set(asked) - found)}"
-
-    def assert_closed(self, asked):
-        found = self.open(asked)
-        assert not found, f"open: {sorted(found)}"
 
     def between(self):
         """Each container of the network to each other one."""
@@ -156,6 +136,26 @@ def test_the_host_stays_out_where_the_file_says_so(world):
     world.assert_closed(world.from_host())
     world.apply("strict", POLICIES)
     world.assert_open(world.from_host())
+
+
+@every_engine
+def test_a_container_on_two_networks_answers_by_the_strict_one(world):
+    """As where its default route leads there: with the address that it has on the other network, which is its own."""
+    others = [("db", ip, beds.PEER_IP, "udp", 53, "peer") for ip in (f"{BACK}.77", SHOP)]
+    asked = [("peer", ip, "tcp", port) for ip in (DB, f"{WEB}.9") for port in (80, 443)]
+
+    def apply(isolation):
+        both = file(isolation, [{"selector": "db", "from": "any", "port": 80}])
+        both["ips"][f"{WEB}.9"] = {"container_name": "db"}
+        world.bed.write(both)
+        world.bed.apply()
+        world.bed.lab.inside("db", "ip", "route", "replace", "default", "via", f"{WEB}.1")
+
+    apply("docker")
+    assert world.bed.prober.spoof(others) == others
+    apply("strict")
+    assert world.open(asked) == {a for a in asked if a[3] == 80}
+    assert world.bed.prober.spoof(others) == []
 
 
 @every_engine
