@@ -15,6 +15,7 @@
 #include "edge/netlink/routing.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool has_static_address(const struct engine_container *c)
@@ -231,13 +232,19 @@ static void read_space(struct known *k, const struct world *w, const struct engi
 	rest(k, err.code);
 }
 
+static int by_container(const void *name, const void *resident)
+{
+	return strcmp(name, ((const struct resident *)resident)->container);
+}
+
 /* It runs at a strict network, where one port of the bridge is its own. */
 static bool is_resident(const struct state *want, const struct engine_container *c)
 {
 	list_each (strict, &want->strict)
-		list_each (r, &strict->residents)
-			if (!strcmp(r->container, c->name))
-				return true;
+		if (strict->residents.n &&
+		    bsearch(c->name, strict->residents.items, strict->residents.n,
+			    sizeof(struct resident), by_container))
+			return true;
 	return false;
 }
 
@@ -331,30 +338,18 @@ bool observe_routings(struct view *view, struct arena *a, const struct world *w)
 
 /* --- the ports that lead to them --- */
 
-static bool is_strict(const struct config *config, const struct engine *engine, const char *bridge)
+static bool has_name(const name_list *names, const char *name)
 {
-	list_each (n, &config->networks) {
-		const char *own =
-			n->isolation == ISOLATION_STRICT ? network_bridge(n, engine) : NULL;
-
-		if (own && !strcmp(own, bridge))
-			return true;
-	}
-	return false;
-}
-
-static void add_bridge(name_list *bridges, struct arena *a, const char *name)
-{
-	list_each (known, bridges)
+	list_each (known, names)
 		if (!strcmp(*known, name))
-			return;
-	*list_add(a, bridges) = name;
+			return true;
+	return false;
 }
 
 bool observe_ports(struct view *view, struct arena *a, struct world *w, const struct config *config,
 		   struct error *err)
 {
-	name_list bridges = {0};
+	name_list bridges = {0}, strict = {0};
 
 	if (!w->looked_for_ports && !ports_find_marked(&bridges, a, &w->host, err))
 		return false;
@@ -364,7 +359,9 @@ bool observe_ports(struct view *view, struct arena *a, struct world *w, const st
 			n->isolation == ISOLATION_STRICT ? network_bridge(n, &view->engine) : NULL;
 
 		if (bridge)
-			add_bridge(&bridges, a, bridge);
+			*list_add(a, &strict) = bridge;
+		if (bridge && !has_name(&bridges, bridge))
+			*list_add(a, &bridges) = bridge;
 		w->looked_for_ports &= !bridge;
 	}
 	world_watch_ports(w, bridges.n); /* before reading: changes from now on are heard */
@@ -373,7 +370,7 @@ bool observe_ports(struct view *view, struct arena *a, struct world *w, const st
 
 		if (!ports_read(ports, a, &w->host, *bridge, err))
 			return false;
-		if (is_strict(config, &view->engine, *bridge))
+		if (has_name(&strict, *bridge))
 			list_each (port, &ports->ports)
 				*list_add(a, &view->facts.strict_ports) = port->name;
 	}
