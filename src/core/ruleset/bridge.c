@@ -16,19 +16,14 @@
 
 enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_ADVERTISEMENT = 136 };
 
-/* Rules name it, so it stands without elements, too. */
-static void stand(struct builder *b, const struct set *set)
-{
-	finish_set(b, memcpy(list_add(b->a, &b->rs->sets), set, sizeof(*set)));
-}
-
+/* Rules name these sets, so they stand without elements, too. */
 static void build_ports(struct builder *b, const interfaces *ports)
 {
 	struct set set = {.name = PORTS, .key = {FIELD_IFNAME}, .n_key = 1};
 
 	list_each (port, ports)
 		put_iface(set_add(&set, b->a, NONE), *port);
-	stand(b, &set);
+	stand_set(b, &set);
 }
 
 static void build_subnets(struct builder *b, const struct flows *flows, uint8_t family)
@@ -43,7 +38,7 @@ static void build_subnets(struct builder *b, const struct flows *flows, uint8_t 
 			if (subnet->ip.family == family)
 				put_ip(put_ip(set_add(&set, b->a, NONE), prefix_first(*subnet)),
 				       prefix_last(*subnet));
-	stand(b, &set);
+	stand_set(b, &set);
 }
 
 static void build_owners(struct builder *b, const struct flows *flows, uint8_t family)
@@ -54,17 +49,10 @@ static void build_owners(struct builder *b, const struct flows *flows, uint8_t f
 			  .n_key = 2};
 
 	list_each (sealed, &flows->sealed)
-		list_each (sender, &sealed->senders) {
-			uint8_t *at;
-
-			if (sender->ip.family != family)
-				continue;
-			at = set_add(&set, b->a, NONE);
-			memcpy(at, sender->mac, sizeof(sender->mac));
-			memset(at + sizeof(sender->mac), 0, 2);
-			put_ip(at + 8, sender->ip);
-		}
-	stand(b, &set);
+		list_each (sender, &sealed->senders)
+			if (sender->ip.family == family)
+				put_ip(put_mac(set_add(&set, b->a, NONE), sender->mac), sender->ip);
+	stand_set(b, &set);
 }
 
 static struct rule *add_frame_rule(struct builder *b, struct chain *chain, uint16_t protocol,

@@ -107,6 +107,8 @@ void term_log(struct builder *b, struct rule *rule, uint32_t group, const char *
 void term_count(struct builder *b, struct rule *rule);
 /* The connection mark says that we admitted it. */
 void term_admitted(struct builder *b, struct rule *rule);
+/* What we admitted once, and no policy admits any more, ends. */
+void drop_revoked(struct builder *b, struct chain *chain);
 /* loads: enum load, n of them. */
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n);
@@ -126,7 +128,9 @@ const char *set_of_list(struct builder *b, const struct peers *peers, const char
 struct set *add_set(struct builder *b, const char *name, const enum field *key, size_t n_key);
 /* Sorted, and declared with room to grow. */
 void finish_set(struct builder *b, struct set *set);
-/* Finished, and part of the table, unless it holds nothing. */
+/* Finished, and part of the table. */
+void stand_set(struct builder *b, const struct set *set);
+/* The same, unless it holds nothing. */
 void keep_set(struct builder *b, const struct set *set);
 /* The last field of a verdict map's record. */
 void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict verdict);
@@ -167,6 +171,14 @@ static inline uint8_t *put_iface(uint8_t *at, const char *iface)
 	memset(at, 0, 16);
 	snprintf((char *)at, 16, "%s", iface);
 	return at + 16;
+}
+
+/* FIELD_ETHER */
+static inline uint8_t *put_mac(uint8_t *at, const uint8_t mac[6])
+{
+	memcpy(at, mac, 6);
+	memset(at + 6, 0, 2);
+	return at + 8;
 }
 
 /* --- what may pass --- */

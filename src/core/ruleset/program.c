@@ -197,11 +197,6 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
 	return rule;
 }
 
-/*
- * A borrowed source address admits nothing: one of a network that the sender is not on, or, from a
- * container, one from beyond the host. The reverse route tells: it must leave by the interface that
- * the packet came in by.
- */
 static void end_borrowed(struct builder *b, struct rule *rule, enum term_kind verdict)
 {
 	if (verdict == TERM_GOTO)
@@ -210,6 +205,11 @@ static void end_borrowed(struct builder *b, struct rule *rule, enum term_kind ve
 		add_term(b, rule, verdict);
 }
 
+/*
+ * A borrowed source address admits nothing: one of a network that the sender is not on, or, from a
+ * container, one from beyond the host. The reverse route tells: it must leave by the interface that
+ * the packet came in by.
+ */
 void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
 		     enum term_kind verdict)
 {
@@ -446,9 +446,7 @@ static void build_again(struct builder *b, const struct flows *flows,
 		term_number(b, rule, TERM_CT_DIRECTION, direction);
 		term_name(b, rule, TERM_JUMP, by_direction[direction]);
 	}
-	rule = add_rule(b, chain, 0, "revoked", NONE);
-	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
-	add_term(b, rule, TERM_DROP);
+	drop_revoked(b, chain);
 }
 
 /* Established connections that we admitted bear exactly these of our bits. */

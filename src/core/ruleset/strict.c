@@ -101,13 +101,6 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 
 /* --- sets --- */
 
-static uint8_t *put_mac(uint8_t *at, const uint8_t mac[6])
-{
-	memcpy(at, mac, 6);
-	memset(at + 6, 0, 2);
-	return at + 8;
-}
-
 static void build_bridge_sets(struct builder *b, const struct flows *flows)
 {
 	struct set all = {.name = STRICT, .key = {FIELD_IFNAME}, .n_key = 1};
@@ -122,15 +115,7 @@ static void build_bridge_sets(struct builder *b, const struct flows *flows)
 	keep_set(b, &closed);
 }
 
-/* Stands although nobody is in it: rules ask it. */
-static struct set *standing_set(struct builder *b, const struct set *set)
-{
-	struct set *standing = memcpy(list_add(b->a, &b->rs->sets), set, sizeof(*set));
-
-	finish_set(b, standing);
-	return standing;
-}
-
+/* Rules name this set and those that follow, so they stand without elements, too. */
 static void build_declared(struct builder *b, const struct flows *flows, uint8_t family)
 {
 	struct set set = {.name = name_of_family(b, DECLARED, family),
@@ -141,7 +126,7 @@ static void build_declared(struct builder *b, const struct flows *flows, uint8_t
 		list_each (ip, &sealed->declared)
 			if (ip->family == family)
 				put_ip(set_add(&set, b->a, NONE), *ip);
-	standing_set(b, &set);
+	stand_set(b, &set);
 }
 
 static void build_senders(struct builder *b, const struct flows *flows, uint8_t family)
@@ -157,7 +142,7 @@ static void build_senders(struct builder *b, const struct flows *flows, uint8_t 
 				put_ip(put_mac(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
 					       sender->mac),
 				       sender->ip);
-	standing_set(b, &set);
+	stand_set(b, &set);
 }
 
 static void build_stations(struct builder *b, const struct flows *flows)
@@ -172,7 +157,7 @@ static void build_stations(struct builder *b, const struct flows *flows)
 			if (sender->ip.family == 6)
 				put_mac(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
 					sender->mac);
-	standing_set(b, &set);
+	stand_set(b, &set);
 }
 
 /* --- what is sent --- */
@@ -234,6 +219,16 @@ static void build_unwanted(struct builder *b)
 	add_term(b, add_rule(b, chain, 0, "the network is strict", NONE), TERM_DROP);
 }
 
+static void refuse_new(struct builder *b, struct chain *chain)
+{
+	struct rule *rule;
+
+	drop_revoked(b, chain);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	term_name(b, rule, TERM_GOTO, UNWANTED);
+}
+
 /*
  * Docker serves a published port by a program of the host, too: for neighbours, for other networks,
  * and where it does not translate. What comes from that program to the container is the host's own.
@@ -249,17 +244,12 @@ static void build_served(struct builder *b, const struct flows *flows)
 		list_each (published, &sealed->published)
 			put_port(put_proto(set_add(&set, b->a, NONE), published->proto),
 				 published->port);
-	standing_set(b, &set);
+	stand_set(b, &set);
 	chain = add_chain(b, "serving", NULL, 0, 0);
 	rule = add_rule(b, chain, 0, "this host's own", NONE);
 	term_name(b, rule, TERM_IIFNAME, "lo");
 	add_term(b, rule, TERM_RETURN);
-	rule = add_rule(b, chain, 0, "revoked", NONE);
-	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
-	add_term(b, rule, TERM_DROP);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_name(b, rule, TERM_GOTO, UNWANTED);
+	refuse_new(b, chain);
 	chain = add_chain(b, "serve", "filter", HOOK_INPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP, SERVED, LOAD_PROTO, LOAD_DPORT);
@@ -298,12 +288,7 @@ static void close_to_host(struct builder *b, struct chain *chain)
 	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
 	term_admitted(b, rule);
 	add_term(b, rule, TERM_RETURN);
-	rule = add_rule(b, chain, 0, "revoked", NONE);
-	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
-	add_term(b, rule, TERM_DROP);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_CT_STATE, CT_NEW);
-	term_name(b, rule, TERM_GOTO, UNWANTED);
+	refuse_new(b, chain);
 }
 
 static void build_output(struct builder *b, const struct flows *flows)

@@ -107,6 +107,14 @@ void term_admitted(struct builder *b, struct rule *rule)
 	term_ct_mark(b, rule, b->hooks->accept, b->hooks->accept);
 }
 
+void drop_revoked(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, "revoked", NONE);
+
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+	add_term(b, rule, TERM_DROP);
+}
+
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n)
 {
@@ -151,10 +159,15 @@ void finish_set(struct builder *b, struct set *set)
 	set->size = room;
 }
 
+void stand_set(struct builder *b, const struct set *set)
+{
+	finish_set(b, memcpy(list_add(b->a, &b->rs->sets), set, sizeof(*set)));
+}
+
 void keep_set(struct builder *b, const struct set *set)
 {
 	if (set->n)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), set, sizeof(*set)));
+		stand_set(b, set);
 }
 
 void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict verdict)
