@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What doctor finds, and what plan, status and doctor tell of a host. */
-#include "core/compile/facts.h"
 #include "core/plan/checkup.h"
 #include "core/plan/interfaces.h"
+#include "core/state/facts.h"
 #include "unit/test.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/compile/facts.h"
+#include "core/state/facts.h"
 
 enum {
 	EXIT_FINE = 0,

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "core/compile/state.h"
+#include "core/state/state.h"
 #include "edge/host/file.h"
 
 struct saved {

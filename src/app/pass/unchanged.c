@@ -4,7 +4,7 @@
 #include "app/pass/known.h"
 
 #include "base/hash.h"
-#include "core/compile/facts.h"
+#include "core/state/facts.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "core/compile/facts.h"
 #include "core/ruleset/flows.h"
+#include "core/state/facts.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "app/report/report.h"
 
 #include "base/foreign.h"
-#include "core/compile/facts.h"
+#include "core/state/facts.h"
 
 #include <stdio.h>
 #include <string.h>

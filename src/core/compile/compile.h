@@ -5,20 +5,17 @@
  *
  * In this room:
  *     compile.h                      the whole
- *     state.h                        what is wanted and what stands
- *     facts.h                        what is known of the host
- *     findings.h                     what people should know
  *     nodes.h                        containers as they will be
- *     routes.h, routing.h            routes that are wanted, and those that others wrote
+ *     routes.h                       routes that are wanted
  *     trust.h, drops.h, firewalld.h  policies that Docker >= 29 or firewalld stops
  *     impl.h                         what the parts share
  */
 #pragma once
 
-#include "core/compile/facts.h"
-#include "core/compile/findings.h"
-#include "core/compile/state.h"
 #include "core/resolve/resolve.h"
+#include "core/state/facts.h"
+#include "core/state/findings.h"
+#include "core/state/state.h"
 
 void compile(struct state *want, struct findings *findings, struct arena *a,
 	     const struct config *config, const struct resolution *resolution,

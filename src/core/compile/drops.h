@@ -11,8 +11,8 @@
  */
 #pragma once
 
-#include "core/compile/findings.h"
 #include "core/compile/trust.h"
+#include "core/state/findings.h"
 
 void compile_drops(struct findings *findings, struct arena *a, const struct trusting *in,
 		   const struct entrances *entrances);

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "core/compile/findings.h"
 #include "core/compile/trust.h"
+#include "core/state/findings.h"
 
 void compile_firewalld(struct findings *findings, struct arena *a, const struct trusting *in);

@@ -43,6 +43,15 @@ struct compiler {
 
 /* It was a container earlier, and the engine does not have it now. */
 bool was_container(const struct compiler *c, const char *name);
+/* --- networks.c --- */
+
+/* Finds their bridges; what differs from the file is told. Before policies. */
+void compile_networks(struct compiler *c);
+/* What our rules close, and the addresses that are at home on each bridge. After policies. */
+void compile_boundaries(struct compiler *c);
+
+/* --- policies.c --- */
+
 /* Every policy's flows, each in the namespace where its rules live. */
 void compile_policies(struct compiler *c);
 

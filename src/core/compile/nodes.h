@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "core/compile/routing.h"
 #include "core/engine/engine.h"
 #include "core/resolve/resolve.h"
+#include "core/state/routing.h"
 
 /* Of one family on one network. */
 struct seat {

@@ -7,7 +7,7 @@
 
 #include "base/hash_set.h"
 #include "core/compile/nodes.h"
-#include "core/compile/state.h"
+#include "core/state/state.h"
 
 /*
  * How much a need counts. A flow that the container opens wants its source address to be the

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "core/compile/facts.h"
-#include "core/compile/state.h"
 #include "core/ruleset/flows.h"
+#include "core/state/facts.h"
+#include "core/state/state.h"
 
 /* The option's value: the interfaces that the network trusts, "a:b". */
 #define TRUSTED "com.docker.network.bridge.trusted_host_interfaces"

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "core/compile/findings.h"
 #include "core/plan/observed.h"
 #include "core/ruleset/flows.h"
+#include "core/state/findings.h"
 
 /* The interfaces named by a namespace's translations, each once. */
 void interfaces_named(name_list *names, struct arena *a, const struct flows *flows);

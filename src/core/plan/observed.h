@@ -2,9 +2,9 @@
 /* The actual state, as app/pass/observe.h reads it and plan_diff compares it. */
 #pragma once
 
-#include "core/compile/facts.h"
-#include "core/compile/state.h"
 #include "core/engine/engine.h"
+#include "core/state/facts.h"
+#include "core/state/state.h"
 
 /* An interface that policies name, and whether it exists. */
 struct named_interface {

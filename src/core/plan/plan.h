@@ -16,9 +16,9 @@
  */
 #pragma once
 
-#include "core/compile/findings.h"
 #include "core/nft/nft.h"
 #include "core/plan/observed.h"
+#include "core/state/findings.h"
 
 enum step_kind {
 	STEP_CREATE_NETWORK,

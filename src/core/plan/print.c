@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Prints a plan, for people and for programs. */
 #include "base/foreign.h"
-#include "core/compile/facts.h"
 #include "core/plan/plan.h"
+#include "core/state/facts.h"
 
 #include <string.h>
 

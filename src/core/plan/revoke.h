@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "core/compile/state.h"
 #include "core/nft/replay.h"
 #include "core/ruleset/flows.h"
+#include "core/state/state.h"
 
 /* A connection in conntrack: what was asked for, and who answers. */
 struct connection {

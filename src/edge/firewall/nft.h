@@ -2,9 +2,9 @@
 /* nf_tables in a namespace: reads our whole table, and commits changes in one transaction. */
 #pragma once
 
-#include "core/compile/state.h"
 #include "core/nft/nft.h"
 #include "core/plan/tally.h"
+#include "core/state/state.h"
 #include "edge/netlink/netns.h"
 
 /*

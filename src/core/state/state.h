@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The state of a Docker host, as far as harborwall has a say in it: want and have are both of this
- * type, and the difference between them is the only thing that leaves the house (core/plan/plan.h).
+ * The state of a Docker host, as far as harborwall manages it. Wanted and actual state have this
+ * one type; their difference is the plan (core/plan/plan.h).
+ *
+ * In this room:
+ *     state.h     networks, attachments, and for each namespace its rules and routes
+ *     facts.h     what is known of the host
+ *     findings.h  what people should know
+ *     routing.h   routes and rules of others in a namespace
  */
 #pragma once
 
-#include "core/compile/routing.h"
 #include "core/engine/engine.h"
 #include "core/foreign/handoff.h"
 #include "core/foreign/walls.h"
@@ -13,6 +18,7 @@
 #include "core/iptables/rules.h"
 #include "core/ports/ports.h"
 #include "core/ruleset/ruleset.h"
+#include "core/state/routing.h"
 
 struct route {
 	struct prefix dst;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/compile/routing.h"
+#include "core/state/routing.h"
 
 #include "base/hash.h"
 

@@ -6,13 +6,13 @@
 #pragma once
 
 #include "base/buf.h"
-#include "core/compile/routing.h"
 #include "core/engine/engine.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/firewalld.h"
 #include "core/foreign/variant.h"
 #include "core/ruleset/hooks.h"
 #include "core/ruleset/interfaces.h"
+#include "core/state/routing.h"
 
 /*
  * Whether every policy counts what it lets through. A counter of its own for every element makes a

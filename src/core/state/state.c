@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/compile/state.h"
+#include "core/state/state.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/compile/facts.h"
+#include "core/state/facts.h"
 
 #include "base/foreign.h"
 #include "base/hash.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/compile/findings.h"
+#include "core/state/findings.h"
 
 #include "base/foreign.h"
 
