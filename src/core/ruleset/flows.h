@@ -209,3 +209,5 @@ bool grant_is_few_pairs(const struct grant *grant);
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
 bool match_single_port(struct traffic match);
+/* A packet of this protocol with this port, or type of ICMP, is of the match. */
+bool match_holds(struct traffic match, uint8_t proto, uint16_t port);
