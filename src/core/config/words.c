@@ -263,13 +263,10 @@ static int by_port(const void *left, const void *right)
 	return a->low != b->low ? a->low - b->low : a->high - b->high;
 }
 
-/* Sorts the ranges, and joins those that touch or overlap. */
-void decode_ports(struct decoder *d, uint32_t node, void *target)
+void join_ports(range_list *ports)
 {
-	range_list *ports = target;
 	uint32_t n = 0;
 
-	decode_each(d, node, target, decode_port);
 	if (ports->n < 2)
 		return;
 	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
@@ -284,14 +281,13 @@ void decode_ports(struct decoder *d, uint32_t node, void *target)
 	ports->n = n + 1;
 }
 
-void decode_to_port(struct decoder *d, uint32_t node, void *target)
+void decode_port_list(struct decoder *d, uint32_t node, void *target)
 {
-	struct json_string s = string_of(d, node);
-	range_list ports = {0};
+	decode_each(d, node, target, decode_port);
+}
 
-	decode_port(d, node, &ports);
-	if (ports.n && s.text && memchr(s.text, '-', s.len))
-		wrong(d, node, "expected one port, found a range");
-	else if (ports.n)
-		*(uint16_t *)target = ports.items[0].low;
+void decode_ports(struct decoder *d, uint32_t node, void *target)
+{
+	decode_port_list(d, node, target);
+	join_ports(target);
 }

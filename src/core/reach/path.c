@@ -385,10 +385,14 @@ static void closed(struct walker *w)
 
 /* --- translations --- */
 
-/* A policy may translate in both families, each of them in its own, and spread its clients. */
+/*
+ * A policy may translate in both families, each of them in its own, spread its clients, and have a
+ * port at the target for each of its own.
+ */
 static bool is_for(const struct translation *t, const struct reach_flow *flow)
 {
 	return t->own == (flow->in == REACH_IN_LOCAL) &&
+	       match_holds(t->match, flow->proto, flow->port) &&
 	       (!flow->src.family || t->to.family == flow->src.family) &&
 	       share_has(t->share, flow->src);
 }

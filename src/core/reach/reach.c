@@ -63,6 +63,9 @@ struct building {
 	const struct flows *host;
 	struct flow_sets sets;
 	uint32_t only; /* of this policy alone; NONE: of all */
+	/* of each translation, then of those of what the host begins, instead of its policy; or
+	 * NULL */
+	const uint32_t *leads;
 };
 
 static bool is_asked(const struct building *b, uint32_t origin)
@@ -343,9 +346,15 @@ static struct diagram build_governed(struct building *b)
 		       : grants;
 }
 
-static void add_door(struct building *b, const struct translation *t)
+/* i: which one it is of b->leads */
+static void add_door(struct building *b, const struct translation *t, uint32_t i)
 {
-	struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
+	const uint32_t leaf = b->leads ? b->leads[i] : REACH_POLICY + t->origin;
+	struct flow_set *set;
+
+	if (!leaf)
+		return;
+	set = flow_sets_add(&b->sets, leaf);
 
 	limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
 	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
@@ -363,7 +372,7 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 	for (enum translation_rank rank = 0; rank < N_RANKS; rank++)
 		list_each (t, &flows->translations)
 			if (translation_rank(t) == rank && is_asked(b, t->origin))
-				add_door(b, t);
+				add_door(b, t, (uint32_t)(t - flows->translations.items));
 	return build(b);
 }
 
@@ -378,8 +387,14 @@ static struct diagram build_host_doors(struct building *b, const struct flows *f
 
 	list_each (t, &flows->own)
 		if (is_asked(b, t->origin))
-			add_door(b, t);
+			add_door(b, t, flows->translations.n + (uint32_t)(t - flows->own.items));
 	return diagram_combine(b->pool->diagrams, doors, build(b), DIAGRAM_OR);
+}
+
+/* A container does not know which interface an address belongs to. */
+static struct diagram build_doors_of(struct building *b, const struct reach_space *space)
+{
+	return space->container ? build_doors(b, space->flows) : build_host_doors(b, space->flows);
 }
 
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
@@ -451,9 +466,7 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s = list_add(pool->a, &reach->spaces);
 		s->container = space->container;
 		s->flows = space->flows;
-		/* a container does not know which interface an address belongs to */
-		s->doors = space->container ? build_doors(&b, space->flows)
-					    : build_host_doors(&b, space->flows);
+		s->doors = build_doors_of(&b, s);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
 }
@@ -471,6 +484,19 @@ uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct rea
 	return diagram_ask(reach->pool->diagrams, d, values);
 }
 
+struct diagram reach_leads(const struct reach *reach, const struct reach_space *space,
+			   const uint32_t *leads)
+{
+	struct building b = {.pool = reach->pool,
+			     .reach = reach,
+			     .host = reach->spaces.items[0].flows,
+			     .sets.a = reach->pool->a,
+			     .only = NONE,
+			     .leads = leads};
+
+	return build_doors_of(&b, space);
+}
+
 void reach_part(struct reach_part *part, const struct reach *reach, const struct reach_space *space,
 		uint32_t policy)
 {
@@ -482,8 +508,7 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 			     .only = policy};
 
 	*part = (struct reach_part){.grants = diagram_every(0)};
-	part->doors = space->container ? build_doors(&b, space->flows)
-				       : build_host_doors(&b, space->flows);
+	part->doors = build_doors_of(&b, space);
 	part->masquerades = build_masquerades(&b, space->flows);
 	if (space != reach->spaces.items)
 		return;

@@ -422,6 +422,40 @@ static bool is_local(const struct flow_ranges *in)
 	       in->items[0].high == REACH_IN_LOCAL;
 }
 
+enum { PORTS_SHOWN = 8 };
+
+/* " port 9000", " port 9000-9010,9443" */
+static void print_target_ports(struct buf *out, const struct reach *reach, const struct policy *p,
+			       const struct flow_ranges *asked)
+{
+	const struct port_range *ranges = policy_ports(reach->config, p);
+	uint32_t n = 0;
+
+	if (!p->mapped) {
+		if (p->to_port)
+			buf_printf(out, " port %u", p->to_port);
+		return;
+	}
+	for (uint32_t r = 0; r < p->n_ports; r++)
+		list_each (ask, asked) {
+			uint16_t low =
+				(uint16_t)(ask->low > ranges[r].low ? ask->low : ranges[r].low);
+			uint16_t high =
+				(uint16_t)(ask->high < ranges[r].high ? ask->high : ranges[r].high);
+
+			if (low > high)
+				continue;
+			if (n++ == PORTS_SHOWN) {
+				buf_puts(out, " and more");
+				return;
+			}
+			low = policy_target_port(reach->config, p, r, low);
+			high = policy_target_port(reach->config, p, r, high);
+			buf_puts(out, n == 1 ? " port " : ",");
+			buf_printf(out, low == high ? "%u" : "%u-%u", low, high);
+		}
+}
+
 static void print_translation(struct buf *out, const struct reach *reach, const struct policy *p,
 			      const struct change *change)
 {
@@ -441,8 +475,7 @@ static void print_translation(struct buf *out, const struct reach *reach, const 
 	buf_printf(out, " -> %s ", change->container ? change->container : "this host");
 	print_traffic(out, block);
 	buf_printf(out, ", translated to %s", config_name(reach->config, p->to));
-	if (p->to_port)
-		buf_printf(out, " port %u", p->to_port);
+	print_target_ports(out, reach, p, &block->fields[FLOW_PORT]);
 }
 
 static void print_masquerade(struct buf *out, const struct reach *reach, const struct policy *p,
