@@ -250,6 +250,11 @@ MUST_CHECK bool config_decode_parsed(struct config *config, struct config_text *
 MUST_CHECK bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
 			      struct arena *a, const char *file, const char *text, size_t len);
 
+static inline bool network_is_closed_to_host(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT && !network->host;
+}
+
 /* The text of a name's number; NULL for 0. */
 static inline const char *config_name(const struct config *config, uint32_t name)
 {

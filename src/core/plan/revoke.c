@@ -328,6 +328,17 @@ static bool is_served(const struct revocation *r, const struct connection *c)
 	return false;
 }
 
+/* Into a strict network that is closed to this host, which began it. */
+static bool is_opened_to_host(const struct revocation *r, const struct connection *c)
+{
+	list_each (grant, &r->flows->from_host)
+		for (uint32_t m = 0; m < grant->n_matches; m++)
+			if (match_holds(grant->matches[m], c->proto, connection_asks(c)) &&
+			    peers_hold(grant->to, c->answers))
+				return true;
+	return false;
+}
+
 /* It leads into a strict network, and no policy says that it may. */
 static bool is_unwanted(const struct revocation *r, const struct connection *c)
 {
@@ -336,7 +347,8 @@ static bool is_unwanted(const struct revocation *r, const struct connection *c)
 	if (!sealed || is_own(r, c->answers))
 		return is_served(r, c);
 	if (is_own(r, c->src))
-		return sealed->closed_to_host && !is_still_admitted(r, c);
+		return sealed->closed_to_host && !is_opened_to_host(r, c) &&
+		       !is_still_admitted(r, c);
 	return !is_still_admitted(r, c);
 }
 

@@ -186,7 +186,8 @@ static bool compare_flows(struct comparing *c)
 	struct diagram more = diagram_combine(c->diagrams, c->with->open,
 					      without(c, c->without->open), DIAGRAM_MINUS);
 
-	return add_changes(c, more, diagram_combine(c->diagrams, genuine(c), free, DIAGRAM_MINUS),
+	return add_changes(c, more,
+			   diagram_combine(c->diagrams, genuine_or_own(c), free, DIAGRAM_MINUS),
 			   CHANGE_FLOWS, NULL);
 }
 

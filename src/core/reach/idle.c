@@ -29,6 +29,8 @@ static void find_deeds(struct looker *l)
 			l->has[lift->origin] |= DEED_GRANT;
 		list_each (lift, &space->flows->to_host)
 			l->has[lift->origin] |= DEED_GRANT;
+		list_each (grant, &space->flows->from_host)
+			l->has[grant->origin] |= DEED_GRANT;
 		list_each (t, &space->flows->translations)
 			l->has[t->origin] |= DEED_DOOR;
 		list_each (t, &space->flows->own)

@@ -560,6 +560,14 @@ static void lifted(struct walker *w, uint32_t policy)
 	hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s", ip_format(w->now.dst).s);
 }
 
+/* Into a strict network that is closed to this host, but for this. */
+static void begun_here(struct walker *w, uint32_t policy)
+{
+	hop(w, HOP_ADMITS, NULL, "inet harborwall output", policy, "this host reaches %s",
+	    reach_name(w->a, w->reach, w->now.dst));
+	to_container(w);
+}
+
 static void forward(struct walker *w)
 {
 	uint32_t leaf = reach_ask(w->reach, w->reach->open, &w->now);
@@ -570,6 +578,10 @@ static void forward(struct walker *w)
 	}
 	if (leaf >= REACH_POLICY && reach_network_of(w->reach, w->now.dst) == NONE) {
 		lifted(w, leaf - REACH_POLICY);
+		return;
+	}
+	if (leaf >= REACH_POLICY && w->now.in == REACH_IN_LOCAL) {
+		begun_here(w, leaf - REACH_POLICY);
 		return;
 	}
 	if (leaf >= REACH_POLICY) {

@@ -162,11 +162,6 @@ static struct diagram denied_to_host(struct building *b)
 	return build(b);
 }
 
-static bool is_closed_to_host(const struct network *network)
-{
-	return network->isolation == ISOLATION_STRICT && !network->host;
-}
-
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -179,7 +174,7 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	if (!is_closed_to_host(&b->reach->config->networks.items[i])) {
+	if (!network_is_closed_to_host(&b->reach->config->networks.items[i])) {
 		set = flow_sets_add(&b->sets, REACH_FROM_HOST);
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
@@ -334,15 +329,34 @@ static struct diagram not_to_nobody(struct building *b, struct diagram grants)
 	return diagram_combine(b->pool->diagrams, grants, strict, DIAGRAM_MINUS);
 }
 
-/* What policies admit, and what they lift. */
+/* What policies let this host begin: it needs no home. */
+static struct diagram build_from_host(struct building *b)
+{
+	list_each (grant, &b->host->from_host)
+		for (uint32_t m = 0; is_asked(b, grant->origin) && m < grant->n_matches; m++) {
+			struct flow_set *set =
+				flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
+
+			limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+			limit_to_traffic(&b->sets, set, grant->matches[m]);
+		}
+	return not_to_nobody(b, build(b));
+}
+
+/* What policies admit, and what they lift, from genuine sources. */
 static struct diagram build_governed(struct building *b)
 {
+	struct diagram_pool *diagrams = b->pool->diagrams;
 	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
-	return b->host->denied.n
-		       ? diagram_combine(b->pool->diagrams, grants,
+	if (b->host->denied.n)
+		grants = diagram_combine(diagrams, grants,
 					 build_lifts(b, b->host->denied.items, b->host->denied.n),
-					 DIAGRAM_OR)
+					 DIAGRAM_OR);
+	grants = diagram_combine(diagrams, grants, b->reach->genuine, DIAGRAM_AND);
+	return b->host->from_host.n
+		       ? diagram_combine(diagrams, grants, build_from_host(b), DIAGRAM_OR)
 		       : grants;
 }
 
@@ -450,8 +464,7 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
-	reach->governed =
-		diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+	reach->governed = build_governed(&b);
 	if (b.host->audited.n)
 		reach->spared = diagram_combine(
 			diagrams, build_lifts(&b, b.host->audited.items, b.host->audited.n),
@@ -500,7 +513,6 @@ struct diagram reach_leads(const struct reach *reach, const struct reach_space *
 void reach_part(struct reach_part *part, const struct reach *reach, const struct reach_space *space,
 		uint32_t policy)
 {
-	struct diagram_pool *diagrams = reach->pool->diagrams;
 	struct building b = {.pool = reach->pool,
 			     .reach = reach,
 			     .host = reach->spaces.items[0].flows,
@@ -512,7 +524,7 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 	part->masquerades = build_masquerades(&b, space->flows);
 	if (space != reach->spaces.items)
 		return;
-	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+	part->grants = build_governed(&b);
 }
 
 bool reach_is_denied(const struct reach *reach, uint32_t in)

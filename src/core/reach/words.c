@@ -386,6 +386,12 @@ static const struct peers *peers_of(const struct reach *reach, enum question que
 	return name ? reach->resolution->peers[question][name] : NULL;
 }
 
+static bool is_local(const struct flow_ranges *in)
+{
+	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
+	       in->items[0].high == REACH_IN_LOCAL;
+}
+
 static void print_subjects_end(struct buf *out, const struct reach *reach,
 			       const struct flow_ranges *ranges, const struct policy *p)
 {
@@ -398,7 +404,8 @@ static void print_other_end(struct buf *out, const struct reach *reach,
 {
 	uint32_t name = p->to ? p->to : p->from;
 
-	print_end(out, reach, ranges, peers_of(reach, p->to ? ASK_TARGETS : ASK_PEERS, name),
+	print_end(out, reach, ranges,
+		  peers_of(reach, p->to ? ASK_TARGETS : question_of_source(p), name),
 		  config_name(reach->config, name));
 }
 
@@ -408,18 +415,17 @@ static void print_flows(struct buf *out, const struct reach *reach, const struct
 	const struct flow_block *block = &change->block;
 	bool outwards = p->nat == NAT_NO && p->to;
 
-	(outwards ? print_subjects_end : print_other_end)(out, reach, &block->fields[FLOW_SRC], p);
-	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	if (is_local(&block->fields[FLOW_IN])) {
+		buf_puts(out, "host");
+	} else {
+		(outwards ? print_subjects_end : print_other_end)(out, reach,
+								  &block->fields[FLOW_SRC], p);
+		print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	}
 	buf_puts(out, " -> ");
 	(outwards ? print_other_end : print_subjects_end)(out, reach, &block->fields[FLOW_DST], p);
 	buf_puts(out, " ");
 	print_traffic(out, block);
-}
-
-static bool is_local(const struct flow_ranges *in)
-{
-	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
-	       in->items[0].high == REACH_IN_LOCAL;
 }
 
 enum { PORTS_SHOWN = 8 };

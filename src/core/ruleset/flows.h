@@ -158,8 +158,10 @@ struct flows {
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
 	LIST(struct sealed) sealed; /* host only: strict networks */
-	bool ipv6;		    /* something above is of IPv6 */
-	bool types;		    /* a grant or a lift is of types of ICMP */
+	/* What policies let this host begin into those that are closed to it (`from` is NULL). */
+	LIST(struct grant) from_host;
+	bool ipv6;  /* something above is of IPv6 */
+	bool types; /* a grant or a lift is of types of ICMP */
 };
 
 /* Types of ICMP, or of ICMPv6. */

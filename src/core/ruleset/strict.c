@@ -18,6 +18,7 @@
 #define DECLARED "declared" /* addresses that may get something */
 #define SERVED	 "served"   /* protocol, port of this host: published */
 
+#define OPENED	 "opened"
 #define UNWANTED "unwanted" /* the chain where packets end */
 
 /* --- who sits where --- */
@@ -275,8 +276,38 @@ static void stop_redirects(struct builder *b, struct chain *chain, bool ipv6)
 	}
 }
 
-/* What this host begins, and programs that serve published ports; dnat from "host" aside. */
-static void close_to_host(struct builder *b, struct chain *chain)
+/* Of the host's own connections, those that policies let into networks that are closed to it. */
+static void build_opened(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, OPENED, NULL, 0, 0);
+	struct rule *rule;
+
+	each_family (family) {
+		if (family == 6 && !flows->ipv6)
+			continue;
+		rule = add_rule(b, chain, family, NULL, NONE);
+		term_lookup(b, rule, TERM_LOOKUP_NOT, name_of_family(b, DECLARED, family),
+			    LOAD_DADDR);
+		add_term(b, rule, TERM_RETURN);
+	}
+	list_each (grant, &flows->from_host)
+		for (uint32_t m = 0; m < grant->n_matches; m++)
+			for (uint32_t d = 0; d < n_end_rules(grant->to); d++) {
+				rule = add_rule(b, chain, grant->to->items[0].net.ip.family, NULL,
+						grant->origin);
+				term_end(b, rule, TERM_DADDR, LOAD_DADDR, grant->to, d, "list_",
+					 grant->to_name);
+				term_match(b, rule, grant->matches[m]);
+				term_count(b, rule);
+				add_term(b, rule, TERM_ACCEPT);
+			}
+}
+
+/*
+ * What this host begins, and programs that serve published ports; what policies translate or let
+ * the host begin aside. A connection that was ended and is allowed again lives on.
+ */
+static void close_to_host(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	struct rule *rule;
 
@@ -288,16 +319,27 @@ static void close_to_host(struct builder *b, struct chain *chain)
 	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
 	term_admitted(b, rule);
 	add_term(b, rule, TERM_RETURN);
+	if (flows->from_host.n) {
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		term_number(b, rule, TERM_CT_STATE, CT_NEW);
+		term_name(b, rule, TERM_JUMP, OPENED);
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+		term_name(b, rule, TERM_JUMP, OPENED);
+	}
 	refuse_new(b, chain);
 }
 
 static void build_output(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "from_host", NULL, 0, 0);
+	struct chain *chain;
 	struct rule *rule;
 
+	if (flows->from_host.n)
+		build_opened(b, flows);
+	chain = add_chain(b, "from_host", NULL, 0, 0);
 	stop_redirects(b, chain, flows->ipv6);
-	close_to_host(b, chain);
+	close_to_host(b, chain, flows);
 	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
