@@ -69,7 +69,7 @@ static void take(void *context, const struct logged *logged)
 
 	count_report(t->l, logged->why, t->now_ms);
 	if (logged->why >= LOGGED_AUDIT_ASKED)
-		audit_note(t->l->audit, &t->g->config, logged, t->now);
+		audit_note(t->l->audit, &t->g->config, &t->g->resolution, logged, t->now);
 	else if (journal_note(&t->l->journal, logged, t->now_ms, t->now))
 		tell(t->g, &(struct journal_entry){.flow = *logged});
 }
@@ -155,7 +155,7 @@ static void listen_to_rules(struct logbook *l, bool audits, struct triggers *t)
 
 void logbook_follow(struct logbook *l, const struct generation *g, struct triggers *t)
 {
-	bool audits = g && g->config.audits;
+	bool audits = g && (g->config.audits || g->config.watches);
 	bool logs = g && (g->config.logs || g->config.denies || g->config.stricts || audits);
 
 	if (l->fd >= 0 && (!logs || audits != l->audits)) {

@@ -104,7 +104,10 @@ struct denied {
 	LIST(struct prefix) subnets;
 };
 
-/* A strict network: nothing gets in but by policies, from its own containers neither. */
+/*
+ * A strict network: nothing gets in but by policies, from its own containers neither. Or one whose
+ * isolation is audited, which is as open as if this were not written.
+ */
 struct sealed {
 	const char *bridge;
 	uint32_t network;    /* of the file */
@@ -157,9 +160,11 @@ struct flows {
 	 * file, which nothing else of ours opens or closes; */
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
-	LIST(struct sealed) sealed; /* host only: strict networks */
-	bool ipv6;		    /* something above is of IPv6 */
-	bool types;		    /* a grant or a lift is of types of ICMP */
+	LIST(struct sealed) sealed; /* host only: strict networks … */
+	/* … and those with isolation audit, of which only the nftables backend knows */
+	LIST(struct sealed) watched;
+	bool ipv6;  /* something above is of IPv6 */
+	bool types; /* a grant or a lift is of types of ICMP */
 };
 
 /* Types of ICMP, or of ICMPv6. */
