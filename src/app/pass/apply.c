@@ -264,19 +264,28 @@ void pass_end(struct pass *p, struct world *w)
 	unchanged_remember(w, p);
 }
 
-/* What closes a network stands in the host's namespace alone. */
-static bool closes(const struct step *step)
+/* What closes a network stands in the host's namespace alone. Rules that stand are not touched. */
+static bool closes(const struct step *step, bool rules)
 {
-	return !step->container && (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
+	if (step->kind == STEP_PORTS)
+		return step->sign != '-';
+	if (step->kind == STEP_BRIDGE_TABLE)
+		return step->sign == '+' || (rules && step->sign != '-');
+	return rules && !step->container &&
+	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
 }
 
 void pass_close(struct pass *p, struct world *w)
 {
+	const bool rules = pass_finds_no_rules(p);
+
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
-		if (closes(&p->plan.steps.items[i]))
+		if (closes(&p->plan.steps.items[i], rules))
 			pass_take(p, w, i);
-	connections_doubt(w);
+	port_watch_expect(&w->ports, &p->plan.ports);
+	if (rules)
+		connections_doubt(w);
 }
 
 void pass_apply(struct pass *p, struct world *w)

@@ -135,4 +135,6 @@ void diff_ports(struct differ *d)
 	list_each (have, &d->seen->have.ports)
 		if (have->index)
 			diff_bridge(d, have);
+		else if (strict_of(d, have->bridge)) /* it will be made */
+			*list_add(d->a, &d->plan->ports) = *have;
 }
