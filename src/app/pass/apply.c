@@ -10,12 +10,14 @@
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/netlink/neighbours.h"
 #include "edge/netlink/ports.h"
 #include "edge/netlink/route.h"
 
 /* What a step works on. */
 struct work {
 	struct world *world;
+	const struct view *view;
 	const struct step *step;
 	const struct ns *ns; /* of steps in a namespace */
 };
@@ -142,6 +144,38 @@ static bool change_port(const struct work *k, const struct port_change *c, struc
 	return true;
 }
 
+static const struct engine_network *network_at(const struct engine *engine, const char *bridge)
+{
+	list_each (network, &engine->networks)
+		if (network->bridge && !strcmp(network->bridge, bridge))
+			return network;
+	return NULL;
+}
+
+/*
+ * In a strict network the host answers for neighbours, and their own MAC addresses lead nowhere.
+ * Those that know each other would go on using these for some seconds; the other way round they
+ * would go on sending by the host. A container that can't be entered waits that long.
+ */
+static void forget_neighbours(const struct work *k)
+{
+	const struct engine *engine = &k->view->engine;
+	const struct engine_network *network = network_at(engine, k->step->ports->bridge);
+
+	for (uint32_t i = 0; network && i < k->view->places.n; i++) {
+		const char *name = k->view->seen.have.spaces.items[i].container;
+		const struct engine_container *c =
+			name ? engine_find_container(engine, name) : NULL;
+		struct error err = {0};
+
+		if (c && k->view->places.items[i].ns && engine_find_endpoint(c, network->name) &&
+		    !neighbours_forget(k->view->places.items[i].ns, network->subnets.items,
+				       network->subnets.n, &err))
+			log_debug("its connections to neighbours go on in some seconds",
+				  "container", name, "error", err.text);
+	}
+}
+
 /* One that is refused does not stop the others; the first error is returned. */
 static bool change_ports(const struct work *k, struct error *err)
 {
@@ -152,6 +186,8 @@ static bool change_ports(const struct work *k, struct error *err)
 
 		ok = change_port(k, change, ok ? err : &refused) && ok;
 	}
+	if (k->step->sign != '~')
+		forget_neighbours(k);
 	return ok;
 }
 
@@ -171,7 +207,7 @@ void pass_take(struct pass *p, struct world *w, uint32_t i)
 {
 	const struct step *step = &p->plan.steps.items[i];
 	struct outcome *outcome = &p->outcomes[i];
-	struct work work = {.world = w, .step = step};
+	struct work work = {.world = w, .view = &p->view, .step = step};
 	struct written_step before;
 	struct error err = {0};
 	bool done;
