@@ -200,7 +200,6 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 	[STEP_FORWARDING6] = set_forwarding,	    [STEP_PORTS] = change_ports,
-	[STEP_BRIDGE_TABLE] = change_firewall,
 };
 
 void pass_take(struct pass *p, struct world *w, uint32_t i)
@@ -305,8 +304,6 @@ static bool closes(const struct step *step, bool rules)
 {
 	if (step->kind == STEP_PORTS)
 		return step->sign != '-';
-	if (step->kind == STEP_BRIDGE_TABLE)
-		return step->sign == '+' || (rules && step->sign != '-');
 	return rules && !step->container &&
 	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
 }
