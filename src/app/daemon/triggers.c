@@ -197,6 +197,8 @@ static void feed_watchdog(struct triggers *t, int64_t now)
 
 void triggers_attend(struct triggers *t)
 {
+	if (world_heard_host(t->world))
+		t->reasons |= REASON_KERNEL;
 	take_signals(t);
 	take_requests(t);
 	feed_watchdog(t, clock_ms());
