@@ -66,7 +66,8 @@ static void warn_of_neighbours(struct checker *c, const struct resolved *out, ui
 	    c->config->policies.items[i].nat != NAT_NO || c->beside[network])
 		return;
 	n = &c->config->networks.items[network];
-	if (n->isolation == ISOLATION_STRICT || options_keep_apart(n->options.items, n->options.n))
+	if (n->isolation == ISOLATION_STRICT || n->isolation == ISOLATION_AUDIT ||
+	    options_keep_apart(n->options.items, n->options.n))
 		return;
 	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 		"both ends are on %s, whose containers reach each other anyway; this policy "
@@ -137,8 +138,7 @@ static void warn_of_open_host(const struct checker *c, const struct resolved *ou
 	for (uint32_t k = 0; k < out->target->n; k++) {
 		uint32_t network = out->target->items[k].network;
 
-		if (network != NONE &&
-		    network_is_closed_to_host(&c->config->networks.items[network]))
+		if (network != NONE && network_minds_host(&c->config->networks.items[network]))
 			return;
 	}
 	diag_at(c->diags, SEVERITY_WARNING, c->text,

@@ -104,11 +104,14 @@ struct denied {
 	LIST(struct prefix) subnets;
 };
 
-/* A strict network: nothing gets in but by policies, from its own containers neither. */
+/*
+ * A strict network: nothing gets in but by policies, from its own containers neither. Or one whose
+ * isolation is audited, which is as open as if this were not written.
+ */
 struct sealed {
 	const char *bridge;
 	uint32_t network;    /* of the file */
-	bool closed_to_host; /* this host begins nothing there either */
+	bool closed_to_host; /* "host": false: new connections of this host are dropped, too */
 	LIST(struct prefix) subnets;
 	LIST(struct ip) declared; /* who may get something at all */
 	/* Who may send: whom the engine has there. */
@@ -157,7 +160,9 @@ struct flows {
 	 * file, which nothing else of ours opens or closes; */
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
-	LIST(struct sealed) sealed; /* host only: strict networks */
+	LIST(struct sealed) sealed; /* host only: strict networks … */
+	/* … and those with isolation audit, of which only the nftables backend knows */
+	LIST(struct sealed) watched;
 	/* What policies let this host begin into those that are closed to it (`from` is NULL). */
 	LIST(struct grant) from_host;
 	bool ipv6;  /* something above is of IPv6 */
