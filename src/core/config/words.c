@@ -91,9 +91,38 @@ static const struct word *take_word(struct decoder *d, uint32_t node, const char
 	return NULL;
 }
 
+/* What is wrong with a type of ICMP that begins nothing, as nft calls it; NULL: it is no such. */
+static const char *why_no_type(struct json_string s)
+{
+	static const char *const errors[] = {"icmp/destination-unreachable", "icmp/packet-too-big",
+					     "icmp/time-exceeded", "icmp/parameter-problem",
+					     "icmp/source-quench"};
+	static const char reply[] = "-reply";
+
+	if (s.len < 5 || memcmp(s.text, "icmp/", 5) != 0)
+		return NULL;
+	for (size_t i = 0; i < COUNT_OF(errors); i++)
+		if (s.len == strlen(errors[i]) && !memcmp(s.text, errors[i], s.len))
+			return "errors of ICMP pass with the connection that they are about, "
+			       "whatever "
+			       "policies say; leave it out";
+	if (s.len > sizeof(reply) && !memcmp(s.text + s.len - strlen(reply), reply, strlen(reply)))
+		return "answers pass with what they answer; write what begins it: "
+		       "\"icmp/echo-request\", or \"icmp\" for all";
+	return "of the types of ICMP a policy can name \"icmp/echo-request\" alone; write that, or "
+	       "\"icmp\" for all";
+}
+
 static void decode_proto(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word = take_word(d, node, "protocol", protos, COUNT_OF(protos));
+	const struct word *word = find_word(d, node, protos, COUNT_OF(protos));
+	const char *wrong_type = word ? NULL : why_no_type(string_of(d, node));
+
+	if (wrong_type) {
+		wrong(d, node, "%s", wrong_type);
+		return;
+	}
+	word = take_word(d, node, "protocol", protos, COUNT_OF(protos));
 
 	if (word)
 		*(uint8_t *)target |= word->value;
