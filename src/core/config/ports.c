@@ -26,12 +26,16 @@ static const char *words(const struct decoder *d, struct port_range range)
 				: arena_printf(d->a, "%u-%u", range.low, range.high);
 }
 
+enum { PLACES = 20 }; /* finding a place costs more, the later it is in the file */
+
 /* "\"port\" (networks.json:3:20)" */
 static const char *place_of_ports(const struct decoder *d, const char *file, uint32_t node)
 {
-	const struct position p =
-		position_of(json_of(d)->text, d->text->len, json_of(d)->nodes[node].at);
+	struct position p;
 
+	if (d->diags->n_errors > PLACES)
+		return "\"port\"";
+	p = position_of(json_of(d)->text, d->text->len, json_of(d)->nodes[node].at);
 	return arena_printf(d->a, "\"port\" (%s:%u:%u)", file, p.line, p.column);
 }
 
@@ -61,8 +65,8 @@ static void wrong_length(struct decoder *d, const struct pair_of_ports *pair, co
 }
 
 /* In the order of the file; empty, and said, where they do not fit. */
-static pair_list pair_up(struct decoder *d, const range_list *ports, const range_list *to_ports,
-			 const char *asked, uint32_t node)
+static pair_list pair_up(struct decoder *d, const char *file, const range_list *ports,
+			 uint32_t asked, const range_list *to_ports, uint32_t node)
 {
 	pair_list pairs = {0};
 
@@ -70,7 +74,8 @@ static pair_list pair_up(struct decoder *d, const range_list *ports, const range
 		wrong(d, node,
 		      "%s has %u %s, and this %u; write one for each, or one number "
 		      "for all",
-		      asked, ports->n, ports->n == 1 ? "part" : "parts", to_ports->n);
+		      place_of_ports(d, file, asked), ports->n, ports->n == 1 ? "part" : "parts",
+		      to_ports->n);
 		return pairs;
 	}
 	for (uint32_t i = 0; i < ports->n; i++) {
@@ -79,7 +84,7 @@ static pair_list pair_up(struct decoder *d, const range_list *ports, const range
 		*pair = (struct pair_of_ports){ports->items[i], to_ports->items[i]};
 		if (length(pair->asked) == length(pair->there))
 			continue;
-		wrong_length(d, pair, asked, item_at(d, node, i));
+		wrong_length(d, pair, place_of_ports(d, file, asked), item_at(d, node, i));
 		pairs.n = 0;
 		return pairs;
 	}
@@ -153,7 +158,7 @@ static void map_ports(struct decoder *d, struct config *config, struct policy *p
 		      "number for all");
 		return;
 	}
-	pairs = pair_up(d, ports, to_ports, place_of_ports(d, config->file, asked), node);
+	pairs = pair_up(d, config->file, ports, asked, to_ports, node);
 	if (!pairs.n || !join_pairs(d, &pairs, asked))
 		return;
 	ports->n = 0;
