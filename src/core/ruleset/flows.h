@@ -120,6 +120,9 @@ struct sealed {
 		struct ip ip;
 	})
 	senders;
+	/* The same addresses, with the MAC addresses that their containers have on other networks.
+	 */
+	LIST(struct sender) elsewhere;
 	/* Of the host, where its programs serve what containers there publish. */
 	LIST(struct published {
 		uint16_t port;

@@ -28,15 +28,35 @@
 
 /* --- who sits where --- */
 
-static void add_sender(struct sealed *sealed, struct arena *a, const struct mac *mac, struct ip ip)
+static struct sender sender_of(const struct mac *mac, struct ip ip)
 {
-	struct sender *sender;
+	struct sender sender = {.ip = ip};
 
-	if (!ip.family)
-		return;
-	sender = list_add(a, &sealed->senders);
-	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
-	sender->ip = ip;
+	memcpy(sender.mac, mac->bytes, sizeof(sender.mac));
+	return sender;
+}
+
+/* One that is on several networks may answer for its other addresses by this one. */
+static void add_senders(struct sealed *sealed, struct arena *a,
+			const struct engine_container *container, const struct mac *mac)
+{
+	list_each (own, &container->endpoints) {
+		if (own->ip.family)
+			*list_add(a, &sealed->senders) = sender_of(mac, own->ip);
+		if (own->ip6.family)
+			*list_add(a, &sealed->senders) = sender_of(mac, own->ip6);
+	}
+}
+
+/* And by its other ones, if its routes lead there, for its address here. */
+static void add_elsewhere(struct sealed *sealed, struct arena *a,
+			  const struct engine_container *container, const struct engine_endpoint *e)
+{
+	struct mac mac;
+
+	list_each (other, &container->endpoints)
+		if (other != e && e->ip.family && mac_parse(&mac, other->mac))
+			*list_add(a, &sealed->elsewhere) = sender_of(&mac, e->ip);
 }
 
 static void add_container(struct sealed *sealed, struct arena *a,
@@ -47,13 +67,9 @@ static void add_container(struct sealed *sealed, struct arena *a,
 	list_each (published, &container->published)
 		*list_add(a, &sealed->published) =
 			(struct published){published->port, published->proto};
-	if (!mac_parse(&mac, e->mac))
-		return;
-	/* one that is on several networks may answer for its other addresses by this one */
-	list_each (own, &container->endpoints) {
-		add_sender(sealed, a, &mac, own->ip);
-		add_sender(sealed, a, &mac, own->ip6);
-	}
+	if (mac_parse(&mac, e->mac))
+		add_senders(sealed, a, container, &mac);
+	add_elsewhere(sealed, a, container, e);
 }
 
 /* Of containers that run: the engine says no MAC address of others. by_engine: as its networks. */
