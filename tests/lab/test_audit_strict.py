@@ -95,6 +95,7 @@ def test_the_policies_of_an_audit_let_in_what_it_saw_and_nothing_else(world, fil
         assert json.dumps(policy) in text.stdout, "the same for people"
     assert "isolation strict would refuse something" in world.bed.harborwall("status").stdout
     world.assert_open(world.between())  # nothing is dropped
+    time.sleep(0.5)  # the kernel reports in batches
     # it is known after a restart
     before = world.listed()
     world.daemon.end()
