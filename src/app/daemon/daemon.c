@@ -509,7 +509,8 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 		return false;
 	docker_set_meanwhile(
 		d->world.docker,
-		&(struct docker_meanwhile){.fds = {status_fd(d->status), d->triggers.signals},
+		&(struct docker_meanwhile){.fds = {status_fd(d->status), d->triggers.signals,
+						   d->world.host.route_event_fd},
 					   .take = attend,
 					   .context = d});
 	return true;

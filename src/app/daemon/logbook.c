@@ -43,8 +43,9 @@ struct taking {
 };
 
 /*
- * A second that is full means that the kernel has thrown reports away. Of what is audited it may
- * mean that: which share is full nobody knows.
+ * The kernel sends a bounded number of reports a second. If that many came, it has dropped others.
+ * Audited packets are limited in shares, each by itself: if one share's number came, the reports
+ * may be incomplete.
  */
 static void count_report(struct logbook *l, enum logged_why why, int64_t now_ms)
 {

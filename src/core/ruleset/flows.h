@@ -111,7 +111,7 @@ struct denied {
 struct sealed {
 	const char *bridge;
 	uint32_t network;    /* of the file */
-	bool closed_to_host; /* this host begins nothing there either */
+	bool closed_to_host; /* "host": false: new connections of this host are dropped, too */
 	LIST(struct prefix) subnets;
 	LIST(struct ip) declared; /* who may get something at all */
 	/* Who may send: whom the engine has there. */
