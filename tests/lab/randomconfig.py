@@ -155,6 +155,7 @@ def kinds(policy):
 def features(config):
     """How often each is in a file."""
     found = collections.Counter(f"egress {n['egress']}" for n in config["networks"].values() if "egress" in n)
+    found.update(f"isolation {n['isolation']}" for n in config["networks"].values() if "isolation" in n)
     for policy in config["policies"]:
         found.update(kinds(policy)[-1:])
         found.update(field for field in ("log", "to_port") if field in policy)

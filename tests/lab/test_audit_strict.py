@@ -40,7 +40,6 @@ class Watched(strict.World):
     def change(self, isolation, policies=(), **more):
         self.bed.write(strict.file(isolation, policies, **more))
         self.settle()
-        self.forget()
 
     def audit(self):
         done = self.bed.harborwall("audit", "--json")
