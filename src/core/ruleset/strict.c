@@ -3,6 +3,9 @@
  * Strict networks. Neighbours reach each other only through the forward hook (core/ports/ports.h),
  * where what no policy admits is dropped. What comes from such a bridge with an address that its
  * sender does not have is dropped before anything else sees it.
+ *
+ * Networks with isolation audit: nothing is dropped. What gets in although strict would stop it is
+ * reported behind everybody's filters.
  */
 #include "core/ruleset/program.h"
 
@@ -134,7 +137,7 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 
 /* --- sets --- */
 
-/* all: the name of the set of their bridges; closed: of those that this host begins nothing into.
+/* all, closed: names of the sets of their bridges, and of those that this host begins nothing into.
  */
 static void build_bridge_sets(struct builder *b, const char *all, const char *closed,
 			      const struct sealed *sealed, uint32_t n)
@@ -391,7 +394,7 @@ void seal_networks(struct builder *b, struct chain *chain, const struct flows *f
 
 /* --- isolation audit: what would not get in, behind everybody's filters --- */
 
-/* A chain of a hook, where new connections go on to a chain that reports them. */
+/* The beginning of a rule about the first packet of a connection: a set and a chain follow. */
 static struct rule *hear_new(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
