@@ -166,10 +166,12 @@ static const char *why_refused(const struct compiler *c)
 		return arena_printf(
 			c->a,
 			"network %s is strict, and the iptables backends know neither "
-			"sets of addresses nor MAC addresses of bridges; use the "
-			"nftables backend (HARBORWALL_BACKEND=nftables), or isolation "
+			"sets of addresses nor MAC addresses of bridges; %s, or isolation "
 			"\"docker\"",
-			c->config->networks.items[c->host->sealed.items[0].network].key);
+			c->config->networks.items[c->host->sealed.items[0].network].key,
+			c->facts->no_nf_tables
+				? "load the module nf_tables if there is one"
+				: "use the nftables backend (HARBORWALL_BACKEND=nftables)");
 	if (n <= IPT_MOST_ADMITTED)
 		return NULL;
 	if (!worst)

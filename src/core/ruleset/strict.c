@@ -21,6 +21,8 @@
 #define DECLARED "declared" /* addresses that may get something */
 #define SERVED	 "served"   /* protocol, port of this host: published */
 
+#define NEIGHBOURS "neighbours" /* bridge, address that is at home there */
+
 #define UNWANTED "unwanted" /* the chain where packets end */
 
 /* The same of networks with isolation audit. */
@@ -488,6 +490,32 @@ void build_watched(struct builder *b, const struct flows *flows)
 	watch_forward(b, flows);
 	watch_output(b, flows);
 	watch_input(b, flows);
+}
+
+/*
+ * Docker's raw drops are of what comes in by other bridges. What neighbours say to each other needs
+ * no mark against them, and looking for one would cost each of their packets two routes.
+ */
+void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family) {
+		struct set set = {.name = name_of_family(b, NEIGHBOURS, family),
+				  .key = {FIELD_IFNAME, address_field(family)},
+				  .n_key = 2};
+		struct rule *rule;
+
+		if (!flows->sealed.n || (family == 6 && !flows->ipv6))
+			continue;
+		list_each (sealed, &flows->sealed)
+			list_each (ip, &sealed->declared)
+				if (ip->family == family)
+					put_ip(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
+					       *ip);
+		stand_set(b, &set);
+		rule = add_rule(b, chain, family, "between neighbours", NONE);
+		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_IIFNAME, LOAD_DADDR);
+		add_term(b, rule, TERM_RETURN);
+	}
 }
 
 /* --- without an engine --- */
