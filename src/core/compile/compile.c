@@ -31,15 +31,6 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
-	if (c->config->logs && c->facts->backend == BACKEND_IPTABLES)
-		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "the file has \"log\", and nothing is logged: the iptables backends "
-			    "can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
-	if (c->config->audits && c->facts->backend == BACKEND_IPTABLES)
-		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "the file has egress \"audit\", and nothing is seen: the iptables "
-			    "backends can't; use the nftables backend "
-			    "(HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);

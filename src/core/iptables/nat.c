@@ -46,9 +46,10 @@ void ipt_write_prerouting(struct writer *w, const struct flows *flows, bool host
 {
 	struct ipt_chain *chain;
 
-	if (!flows->translations.n)
+	if (!flows->translations.n && !flows->audited.n)
 		return;
 	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-PRE", "PREROUTING");
+	ipt_hear_asked(w, chain, flows);
 	list_each (t, &flows->translations)
 		if (t->from.ip.family)
 			translate(w, chain, t, host);
@@ -169,6 +170,7 @@ void ipt_write_postrouting(struct writer *w, const struct flows *flows, bool hos
 {
 	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-POST", "POSTROUTING");
 
+	ipt_hear_forwarded(w, chain, flows);
 	if (host)
 		keep_clients(w, chain, flows);
 	masquerade_translated(w, chain, flows);
