@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Networks with egress audit, by packets: nothing is stopped, what deny would stop is listed with policies that would allow
 it, and with these policies and deny the same traffic passes and no other."""
+import glob
 import json
+import os
 import time
 
 import bed as beds
@@ -204,3 +206,50 @@ def test_a_borrowed_source_is_counted_and_blamed_on_nobody(world):
     world.bed.prober.spoof([("till", DB, beds.PEER_IP, "udp", 53, "peer"), ("till", "10.9.9.9", beds.PEER_IP, "udp", 53, "peer")])
     assert engine.wait_for(lambda: world.audit()[1]["borrowed"], 5), world.audit()
     assert world.audit()[1]["policies"] == []
+
+
+@pytest.fixture
+def mute(tmp_path):
+    """A folder for PATH: the tools of iptables where NFLOG is not installed."""
+    extensions, tools = tmp_path / "extensions", tmp_path / "tools"
+    extensions.mkdir()
+    tools.mkdir()
+    [folder] = glob.glob("/usr/lib/*/xtables")
+    for name in os.listdir(folder):
+        if "NFLOG" not in name:
+            (extensions / name).symlink_to(f"{folder}/{name}")
+    for tool in ("iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy"):
+        path = tools / f"{tool}-restore"
+        path.write_text(f'#!/bin/sh\nXTABLES_LIBDIR={extensions} exec /usr/sbin/{tool}-restore "$@"\n')
+        path.chmod(0o755)
+    return str(tools)
+
+
+@pytest.mark.parametrize("lab, backend", [({"version": "28"}, "iptables-nft"), ({"version": "20", "legacy": True}, "iptables-legacy")],
+                         indirect=["lab"], ids=["docker 28, iptables-nft", "docker 20, iptables-legacy"])
+def test_where_the_tools_lack_nflog_all_else_is_enforced_and_it_is_said(world, mute):
+    bed = world.bed
+    config = file("audit", [{"selector": "db", "to": beds.PEER_IP, "port": 81, "log": True}, INWARDS])
+    config["networks"]["back"]["egress"] = "deny"
+    bed.write(config)
+    bed.env["PATH"] = f"{mute}:{bed.lab.path}"
+    world.daemon = bed.run_daemon()
+    world.daemon.wait_log("following the engine")
+    world.follow()
+    world.assert_open([("db", beds.PEER_IP, "tcp", 81), ("db", SHOP, "tcp", 443), ("till", beds.PEER_IP, "tcp", 80)])
+    world.assert_closed([("db", beds.PEER_IP, "tcp", 80), ("db", SHOP, "tcp", 80)])
+    said = bed.harborwall("plan").stdout
+    assert "warning: host: nothing is logged, so egress \"audit\" sees nothing" in said and "--nflog-prefix" in said, said
+    assert "nothing is logged" in bed.harborwall("doctor").stdout
+    blind = bed.harborwall("audit")
+    assert blind.returncode == 1 and "can't log" in blind.stderr, blind.stderr
+    # it is installed: the next pass that has something to do logs
+    for name in os.listdir(mute):
+        os.remove(f"{mute}/{name}")
+    assert engine.wait_for(lambda: "nothing is logged" not in bed.harborwall("plan").stdout, 5)
+    bed.write({**config, "policies": config["policies"] + [{"selector": "db", "to": beds.PEER_IP, "port": 82}]})
+    world.follow()
+    world.assert_closed([("db", beds.PEER_IP, "tcp", 80)])
+    world.assert_open([("till", beds.PEER_IP, "tcp", 80)])
+    assert engine.wait_for(lambda: ("till", beds.PEER_IP, "tcp", 80) in world.listed(), 5), world.audit()
+    assert [d["source_name"] for d in json.loads(bed.harborwall("status", "--json").stdout)["dropped"]] == ["db"]

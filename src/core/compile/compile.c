@@ -31,6 +31,13 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
+	if (c->facts->unlogged)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "nothing is logged%s, and all else is as the file says: %s; install "
+			    "the extensions NFLOG, limit and MARK of iptables and the kernel's "
+			    "modules for them, or use HARBORWALL_BACKEND=nftables",
+			    c->config->audits ? ", so egress \"audit\" sees nothing" : "",
+			    c->facts->unlogged);
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);

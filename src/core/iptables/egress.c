@@ -121,7 +121,8 @@ static const char *asked_traffic(struct writer *w, struct traffic match)
 static void lift_match(struct writer *w, struct ipt_chain *chain, const struct grant *lift,
 		       const char *match)
 {
-	if (lift->logged) /* a rule of its own before it, for the same packets */
+	if (lift->logged &&
+	    !w->hooks->unlogged) /* a rule of its own before it, for the same packets */
 		ipt_add_rule(chain, w->a, lift->origin,
 			     "%s" IPT_UNCONFIRMED "-j " IPT_PREFIX "-REPORT", match);
 	ipt_add_rule(chain, w->a, lift->origin, "%s-j RETURN", match);

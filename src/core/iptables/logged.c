@@ -24,7 +24,8 @@ static void report(struct writer *w, struct ipt_chain *chain, const char *match,
 void ipt_report(struct writer *w, struct ipt_chain *chain, const char *match, uint32_t group,
 		const char *prefix)
 {
-	report(w, chain, match, LOG_A_SECOND, group, prefix);
+	if (!w->hooks->unlogged)
+		report(w, chain, match, LOG_A_SECOND, group, prefix);
 }
 
 /* --- policies with "log" --- */
@@ -51,32 +52,32 @@ static void log_grants(struct writer *w, struct ipt_chain *chain, const struct g
 			log_grant(w, chain, &grants[i]);
 }
 
-static bool some_logged(const struct grant *grants, uint32_t n)
+static bool some_logged(const struct writer *w, const struct grant *grants, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n && !w->hooks->unlogged; i++)
 		if (grants[i].logged)
 			return true;
 	return false;
 }
 
-static bool translations_logged(const struct flows *flows)
+static bool translations_logged(const struct writer *w, const struct flows *flows)
 {
 	list_each (t, &flows->translations)
-		if (t->logged)
+		if (t->logged && !w->hooks->unlogged)
 			return true;
 	return false;
 }
 
-static bool grants_logged(const struct flows *flows)
+static bool grants_logged(const struct writer *w, const struct flows *flows)
 {
-	return some_logged(flows->grants.items, flows->grants.n) ||
-	       some_logged(flows->lifts.items, flows->lifts.n);
+	return some_logged(w, flows->grants.items, flows->grants.n) ||
+	       some_logged(w, flows->lifts.items, flows->lifts.n);
 }
 
 /* What nobody answers stays new: it is one connection nevertheless. */
 void ipt_log_fresh(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
-	if (grants_logged(flows) || translations_logged(flows))
+	if (grants_logged(w, flows) || translations_logged(w, flows))
 		ipt_add_rule(chain, w->a, NONE, IPT_UNCONFIRMED "-j " LOGGED);
 }
 
@@ -101,7 +102,7 @@ static void write_logged_dnat(struct writer *w, const struct flows *flows)
 
 void ipt_write_logged(struct writer *w, const struct flows *flows)
 {
-	bool grants = grants_logged(flows), translations = translations_logged(flows);
+	bool grants = grants_logged(w, flows), translations = translations_logged(w, flows);
 	struct ipt_chain *chain;
 
 	if (grants || translations) {
@@ -114,7 +115,7 @@ void ipt_write_logged(struct writer *w, const struct flows *flows)
 	}
 	if (translations)
 		write_logged_dnat(w, flows);
-	if (grants || some_logged(flows->to_host.items, flows->to_host.n))
+	if (grants || some_logged(w, flows->to_host.items, flows->to_host.n))
 		write_reports(w, IPT_PREFIX "-REPORT", LOG_ALLOWED);
 }
 

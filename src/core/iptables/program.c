@@ -349,10 +349,12 @@ static void write_raw(struct writer *w, const struct flows *flows)
 void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
 		      const struct flows *flows, const struct hooks *hooks)
 {
-	const struct flows part = flows_of_family(flows, a, family);
+	struct flows part = flows_of_family(flows, a, family);
 	struct writer w = {
 		.chains = chains, .a = a, .variant = variant, .family = family, .hooks = hooks};
 
+	if (hooks->unlogged)
+		part.audited.n = 0;
 	w.split = hooks->docker_user && !hooks->top;
 	if (!flows_matter(&part))
 		return;

@@ -61,7 +61,7 @@ void ipt_write_again(struct writer *w, const struct flows *flows);
 void ipt_deny_egress(struct writer *w, struct ipt_chain *chain, const struct flows *flows);
 void ipt_write_egress(struct writer *w, const struct flows *flows);
 
-/* A bounded report, by a rule at the end of a chain. match: a piece of a rule. */
+/* A bounded report, if the tools can log. match: a piece of a rule. */
 void ipt_report(struct writer *w, struct ipt_chain *chain, const char *match, uint32_t group,
 		const char *prefix);
 /* New connections of policies with "log": in the chain of those with a genuine source; the rest. */
