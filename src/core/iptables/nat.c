@@ -7,15 +7,18 @@
 
 #include <string.h>
 
-/* Of several targets: whose it is. By the same hash as in nf_tables. */
+/*
+ * Of several targets: whose it is. By the same hash as in nf_tables. iptables 1.8.9 takes no
+ * --cluster-local-nodemask of more than 32, the sixth node.
+ */
 static const char *part(struct writer *w, struct share share)
 {
 	if (share.of <= 1)
 		return "";
 	return arena_printf(w->a,
-			    "-m cluster --cluster-local-nodemask 0x%08x --cluster-total-nodes %u "
+			    "-m cluster --cluster-local-node %u --cluster-total-nodes %u "
 			    "--cluster-hash-seed 0x%08x ",
-			    1u << share.part, share.of, share_seed(share));
+			    share.part + 1u, share.of, share_seed(share));
 }
 
 static const char *target(struct writer *w, const struct translation *t)
