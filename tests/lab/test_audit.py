@@ -253,3 +253,20 @@ def test_where_the_tools_lack_nflog_all_else_is_enforced_and_it_is_said(world, m
     world.assert_open([("till", beds.PEER_IP, "tcp", 80)])
     assert engine.wait_for(lambda: ("till", beds.PEER_IP, "tcp", 80) in world.listed(), 5), world.audit()
     assert [d["source_name"] for d in json.loads(bed.harborwall("status", "--json").stdout)["dropped"]] == ["db"]
+
+
+@cells(["28"], ["20"])
+def test_a_mark_that_others_set_is_no_report_and_clear_leaves_no_rule(world):
+    lab, tool = world.bed.lab, "iptables-legacy" if world.backend == "iptables-legacy" else "iptables-nft"
+    lab.run(tool, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-xmark", "0x1000000/0x1000000")
+    world.run("audit", [INWARDS, {"selector": "till", "to": beds.PEER_IP, "port": 80}, {"selector": "till", "to": "host", "port": HOST_PORT}])
+    world.assert_open([("till", beds.PEER_IP, "tcp", 80), ("till", f"{WEB}.1", "tcp", HOST_PORT), ("db", SHOP, "tcp", 443)])
+    world.assert_open([("till", beds.PEER_IP, "tcp", 81)])
+    assert engine.wait_for(lambda: ("till", beds.PEER_IP, "tcp", 81) in world.listed(), 5), world.audit()
+    time.sleep(0.3)
+    assert world.listed() == {("till", beds.PEER_IP, "tcp", 81)} and not world.audit()[1]["borrowed"], world.audit()
+    world.daemon.end()
+    world.daemon = None
+    world.bed.harborwall("clear", check=True)
+    saved = lab.run("iptables-nft-save").stdout + lab.run("iptables-legacy-save").stdout + lab.run("nft", "list", "ruleset").stdout
+    assert "harborwall" not in saved.lower()
