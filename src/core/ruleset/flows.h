@@ -157,7 +157,7 @@ struct flows {
 	LIST(struct closed) closed6;
 	/* Host only: networks with egress deny … */
 	LIST(struct denied) denied;
-	/* … and with egress audit, of which only the nftables backend knows … */
+	/* … and with egress audit … */
 	LIST(struct denied) audited;
 	/* … and what policies let them begin, beside grants: towards addresses of no network of the
 	 * file, which nothing else of ours opens or closes; */
