@@ -42,6 +42,14 @@ class Talk:
         since = time.monotonic() if since is None else since
         return engine.wait_for(lambda: all(self.heard(since)), timeout)
 
+    def silence(self, since):
+        """The longest time, in seconds, that a side has heard nothing since then."""
+        now, longest = time.monotonic(), 0.0
+        for side in (self.server, self.client):
+            times = [t for t in map(float, re.findall(r"^\d+\.\d{3}$", side.log(), re.M)) if t > since]
+            longest = max(longest, *(b - a for a, b in zip([since, *times], [*times, now])))
+        return longest
+
     def end(self):
         for side in (self.client, self.server):
             side.process.kill()

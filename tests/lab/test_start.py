@@ -42,24 +42,29 @@ every_engine = pytest.mark.parametrize("version, options", ENGINES, ids=["docker
 
 class Host:
     """Has run harborwall for a while: the last good generation is saved. "old" was made by somebody else."""
+    config, senders, homes = CONFIG, SENDERS, HOMES
 
     def __init__(self, lab, backend):
         self.lab, self.docker = lab, lab.docker
         lab.peer()
-        self.bed = beds.Bed(lab, CONFIG, env={"HARBORWALL_BACKEND": backend})
+        self.bed = beds.Bed(lab, self.config, env={"HARBORWALL_BACKEND": backend})
         self.docker.create_network("old", f"{OLD}.0/24", f"{OLD}.1", subnet6=f"{OLD6}:/64")
         self.docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64")
         self.old = self.docker.networks()["old"]["Id"]
         self.bed.apply()  # makes "web"
-        for name, (size, ips) in SENDERS.items():
-            self.create(name, SEND.format(size=size, ips=" ".join(ips)))
+        for name, (size, ips) in self.senders.items():
+            self.create(name, self.command(size, ips))
         daemon = self.bed.run_daemon()
         daemon.wait_log("following the engine")
         assert engine.wait_for(lambda: self.bed.harborwall("plan", "-q").returncode == 0), daemon.log()
         daemon.end()
 
+    @staticmethod
+    def command(size, ips):
+        return SEND.format(size=size, ips=" ".join(ips))
+
     def create(self, name, command):
-        network, ip, ip6 = HOMES[name]
+        network, ip, ip6 = self.homes[name]
         self.docker.call("POST", f"/containers/create?name={name}", {
             "Image": "bb", "Cmd": ["sh", "-c", command], "HostConfig": {"NetworkMode": network, "RestartPolicy": {"Name": "always"}},
             "NetworkingConfig": {"EndpointsConfig": {network: {"IPAMConfig": engine.ipam(ip, ip6)}}}})
@@ -80,9 +85,12 @@ class Host:
             done; done 2>/dev/null
             nft flush ruleset
             for link in $(ip -o link show type bridge | cut -d: -f2); do ip link del $link; done""")
-        rules = [f"{icmp} type echo-request meta length {header + 8 + size} counter name {who}{family}" for who, (size, _) in SENDERS.items()
+        self.count()
+
+    def count(self):
+        rules = [f"{icmp} type echo-request meta length {header + 8 + size} counter name {who}{family}" for who, (size, _) in self.senders.items()
                  for family, icmp, header in ((4, "icmp", 20), (6, "icmpv6", 40))]
-        counters = "".join(f"counter {who}{family} {{ }}\n" for who in SENDERS for family in (4, 6))
+        counters = "".join(f"counter {who}{family} {{ }}\n" for who in self.senders for family in (4, 6))
         self.lab.run("nft", "-f", "-", stdin="table inet seen {\n" + counters + "chain behind { type filter hook postrouting priority 400;\n"
                      + "\n".join(rules) + "\n}\n}\n")
 

@@ -498,6 +498,32 @@ TEST(what_others_change_at_a_port_is_heard_and_what_we_put_right_is_not)
 	end(&x);
 }
 
+/* Their containers send before a pass is made. Of one that the last pass knew, the pass tells. */
+TEST(ports_that_are_new_are_noted_also_at_a_bridge_that_is_new)
+{
+	static const char *const changes[] = {
+		"ip link add new0 type veth peer name new1 && ip link set new0 master br0",
+		"ip link del br0 && ip link add br0 type bridge && ip link set new0 master br0",
+	};
+	struct port_watch w = {0};
+	struct example x;
+
+	begin(&x);
+	watch(&x, &w);
+	shell("bridge link set dev v2 isolated off");
+	assert_true(is_heard(&x));
+	assert_int_equal(w.n_opened, 0);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		shell("%s", changes[i]);
+		assert_true(is_heard(&x));
+		assert_true(w.n_opened > 0);
+		assert_int_equal(w.opened[0], if_nametoindex("new0"));
+		w.n_opened = 0;
+	}
+	port_watch_release(&w);
+	end(&x);
+}
+
 /* On a busy host most links and neighbours are none of ours. */
 TEST(what_happens_elsewhere_wakes_nobody)
 {
@@ -580,6 +606,7 @@ int main(void)
 		cmocka_unit_test(a_locked_port_takes_frames_from_its_own_address_only),
 		cmocka_unit_test(
 			what_others_change_at_a_port_is_heard_and_what_we_put_right_is_not),
+		cmocka_unit_test(ports_that_are_new_are_noted_also_at_a_bridge_that_is_new),
 		cmocka_unit_test(what_happens_elsewhere_wakes_nobody),
 		cmocka_unit_test(what_the_kernel_does_not_announce_is_seen_by_a_look),
 		cmocka_unit_test(a_bridge_that_we_closed_is_found_by_its_mark),

@@ -25,9 +25,9 @@ static bool close_by(enum closing *closing, struct world *w, const struct genera
 	w->closing = w->without_engine = true;
 	ok = pass_plan(&p, w, g, err);
 	w->closing = w->without_engine = false;
-	if (ok && pass_finds_no_rules(&p)) {
+	if (ok) {
 		ok = take_closing_steps(&p, w, err);
-		*closing = ok && p.n_done ? CLOSING_ALONE : CLOSING_NONE;
+		*closing = ok && p.n_done && pass_finds_no_rules(&p) ? CLOSING_ALONE : CLOSING_NONE;
 	}
 	if (*closing)
 		log_info("networks are closed until the engine answers", "generation",

@@ -17,8 +17,8 @@ enum closing {
 };
 
 /*
- * Where rules of ours stand already, nothing changes. True: what the last good generation closes is
- * closed.
+ * Rules of ours that stand already do not change. Ports of strict networks are closed in any case,
+ * and from now on as soon as they appear. True: what the last good generation closes is closed.
  */
 bool closing_begin(enum closing *closing, struct world *w, const struct options *options);
 /* Before a pass is carried out: it replaces the table, or leaves that for later. */

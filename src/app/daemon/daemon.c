@@ -393,8 +393,12 @@ static const char *why_blind(const struct daemon *d)
 {
 	if (!d->source.current)
 		return "no file is in force";
-	if (!d->source.current->config.audits)
+	if (!d->source.current->config.audits && !d->source.current->config.watches)
 		return NULL;
+	if (d->source.current->config.watches &&
+	    d->report.compiled_with.backend != BACKEND_NFTABLES)
+		return "the iptables backends do not see isolation \"audit\"; use "
+		       "HARBORWALL_BACKEND=nftables";
 	if (d->report.compiled_with.unlogged)
 		return d->report.compiled_with.unlogged;
 	return d->logbook.fd < 0 ? "the kernel's reports can't be heard; the log says why" : NULL;
@@ -509,7 +513,8 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 		return false;
 	docker_set_meanwhile(
 		d->world.docker,
-		&(struct docker_meanwhile){.fds = {status_fd(d->status), d->triggers.signals},
+		&(struct docker_meanwhile){.fds = {status_fd(d->status), d->triggers.signals,
+						   d->world.host.route_event_fd},
 					   .take = attend,
 					   .context = d});
 	return true;

@@ -10,12 +10,14 @@
 #include "edge/firewall/handoff.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
+#include "edge/netlink/neighbours.h"
 #include "edge/netlink/ports.h"
 #include "edge/netlink/route.h"
 
 /* What a step works on. */
 struct work {
 	struct world *world;
+	const struct view *view;
 	const struct step *step;
 	const struct ns *ns; /* of steps in a namespace */
 };
@@ -142,6 +144,38 @@ static bool change_port(const struct work *k, const struct port_change *c, struc
 	return true;
 }
 
+static const struct engine_network *network_at(const struct engine *engine, const char *bridge)
+{
+	list_each (network, &engine->networks)
+		if (network->bridge && !strcmp(network->bridge, bridge))
+			return network;
+	return NULL;
+}
+
+/*
+ * In a strict network the host answers for neighbours, and their own MAC addresses lead nowhere.
+ * Those that know each other would go on using these for some seconds; the other way round they
+ * would go on sending by the host. A container that can't be entered waits that long.
+ */
+static void forget_neighbours(const struct work *k)
+{
+	const struct engine *engine = &k->view->engine;
+	const struct engine_network *network = network_at(engine, k->step->ports->bridge);
+
+	for (uint32_t i = 0; network && i < k->view->places.n; i++) {
+		const char *name = k->view->seen.have.spaces.items[i].container;
+		const struct engine_container *c =
+			name ? engine_find_container(engine, name) : NULL;
+		struct error err = {0};
+
+		if (c && k->view->places.items[i].ns && engine_find_endpoint(c, network->name) &&
+		    !neighbours_forget(k->view->places.items[i].ns, network->subnets.items,
+				       network->subnets.n, &err))
+			log_debug("its connections to neighbours go on in some seconds",
+				  "container", name, "error", err.text);
+	}
+}
+
 /* One that is refused does not stop the others; the first error is returned. */
 static bool change_ports(const struct work *k, struct error *err)
 {
@@ -152,6 +186,8 @@ static bool change_ports(const struct work *k, struct error *err)
 
 		ok = change_port(k, change, ok ? err : &refused) && ok;
 	}
+	if (k->step->sign != '~')
+		forget_neighbours(k);
 	return ok;
 }
 
@@ -164,14 +200,13 @@ static bool (*const takers[])(const struct work *, struct error *) = {
 	[STEP_REMOVE_NETWORK] = remove_network,	    [STEP_IPTABLES] = restore_chains,
 	[STEP_REMOVE_IPTABLES] = restore_chains,    [STEP_ADOPT] = restore_chains,
 	[STEP_FORWARDING6] = set_forwarding,	    [STEP_PORTS] = change_ports,
-	[STEP_BRIDGE_TABLE] = change_firewall,
 };
 
 void pass_take(struct pass *p, struct world *w, uint32_t i)
 {
 	const struct step *step = &p->plan.steps.items[i];
 	struct outcome *outcome = &p->outcomes[i];
-	struct work work = {.world = w, .step = step};
+	struct work work = {.world = w, .view = &p->view, .step = step};
 	struct written_step before;
 	struct error err = {0};
 	bool done;
@@ -264,19 +299,26 @@ void pass_end(struct pass *p, struct world *w)
 	unchanged_remember(w, p);
 }
 
-/* What closes a network stands in the host's namespace alone. */
-static bool closes(const struct step *step)
+/* What closes a network stands in the host's namespace alone. Rules that stand are not touched. */
+static bool closes(const struct step *step, bool rules)
 {
-	return !step->container && (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
+	if (step->kind == STEP_PORTS)
+		return step->sign != '-';
+	return rules && !step->container &&
+	       (step->kind == STEP_FIREWALL || step->kind == STEP_IPTABLES);
 }
 
 void pass_close(struct pass *p, struct world *w)
 {
+	const bool rules = pass_finds_no_rules(p);
+
 	p->outcomes = arena_array(&p->arena, struct outcome, p->plan.steps.n);
 	for (uint32_t i = 0; i < p->plan.steps.n; i++)
-		if (closes(&p->plan.steps.items[i]))
+		if (closes(&p->plan.steps.items[i], rules))
 			pass_take(p, w, i);
-	connections_doubt(w);
+	port_watch_expect(&w->ports, &p->plan.ports);
+	if (rules)
+		connections_doubt(w);
 }
 
 void pass_apply(struct pass *p, struct world *w)

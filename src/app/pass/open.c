@@ -5,6 +5,7 @@
 #include "app/pass/world.h"
 #include "app/pass/written.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "edge/firewall/iptables.h"
 #include "edge/netlink/ports.h"
 
@@ -71,9 +72,37 @@ static bool world_ports_changed(struct world *w)
 	       ports_differ(&w->ports.expected, &w->host);
 }
 
+/*
+ * The pass that lets a container in may wait for the engine, which starts containers before it
+ * answers. A port takes no time to close.
+ */
+static void close_new_ports(struct world *w)
+{
+	for (uint32_t i = 0; i < w->ports.n_opened; i++) {
+		const struct port port = {.name = "of a container that starts",
+					  .index = w->ports.opened[i],
+					  .isolated = true,
+					  .locked = true};
+		struct error err = {0};
+
+		if (!ports_set_flags(&w->host, &port, &err))
+			log_warn("a new port of a strict network is open until the next pass",
+				 "error", err.text);
+	}
+	w->ports.n_opened = 0;
+}
+
+bool world_heard_host(struct world *w)
+{
+	bool heard = ns_heard_changes(&w->host);
+
+	close_new_ports(w);
+	return heard;
+}
+
 bool world_heard_changes(struct world *w)
 {
-	bool host = ns_heard_changes(&w->host), legacy = world_legacy_changed(w);
+	bool host = world_heard_host(w), legacy = world_legacy_changed(w);
 	bool ports = world_ports_changed(w);
 
 	return known_heard_changes(w) || host || legacy || ports;

@@ -90,7 +90,10 @@ void pass_take(struct pass *p, struct world *w, uint32_t step);
 void pass_end(struct pass *p, struct world *w);
 /* The host has no rules of ours. */
 bool pass_finds_no_rules(const struct pass *p);
-/* Takes only the steps that close networks. Connections are left to the first whole pass. */
+/*
+ * Takes only the steps that close networks: rules where none of ours stand, and ports of strict
+ * networks. Connections are left to the first whole pass.
+ */
 void pass_close(struct pass *p, struct world *w);
 bool pass_has_conflicts(const struct pass *p);
 void pass_release(struct pass *p);

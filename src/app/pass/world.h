@@ -165,8 +165,13 @@ void world_listen_to(struct world *w, const struct ns *ns);
 uint64_t world_legacy_hash(const struct world *w);
 /* Listens to changes of the ports of strict networks, or not any more. */
 void world_watch_ports(struct world *w, bool on);
-/* Reads the events. True: somebody else changed something that we manage. */
+/*
+ * Reads the events. True: somebody else changed something that we manage. Closes ports that are new
+ * at strict networks at once.
+ */
 bool world_heard_changes(struct world *w);
+/* The same of the host's namespace alone: also while a pass is being made. */
+bool world_heard_host(struct world *w);
 /* The engine says that this container ended, or started again; NULL: nothing is known any more. */
 void world_note_ended(struct world *w, const char *container);
 void world_forget_ended(struct world *w, const char *container);

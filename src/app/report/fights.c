@@ -109,9 +109,10 @@ static bool keeps_closed(const struct pass *p, const struct step *step)
 {
 	const struct flows *host = p->want.spaces.n ? p->want.spaces.items[0].flows : NULL;
 
-	if (step->kind == STEP_PORTS || step->kind == STEP_BRIDGE_TABLE)
+	if (step->kind == STEP_PORTS)
 		return true;
-	return step->have_space == 0 && host && host->closed.n && step_is_rules(step);
+	return step->have_space == 0 && host && (host->closed.n || host->sealed.n) &&
+	       step_is_rules(step);
 }
 
 static bool depends_on_facts(const struct step *step)

@@ -49,6 +49,12 @@ void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0)
 	message_end(batch, message);
 }
 
+void nft_batch_other_family(struct nft_batch *batch, uint8_t family)
+{
+	batch->family = family;
+	batch->other = batch->n_messages;
+}
+
 static void ask_for_ack(struct nft_batch *batch)
 {
 	struct nlmsghdr last;

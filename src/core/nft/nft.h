@@ -35,8 +35,11 @@ struct nft_batch {
 	uint32_t n_messages;
 	uint8_t family;	   /* family and table of the messages: our table, unless */
 	const char *table; /* changed after nft_batch_begin */
+	uint32_t other;	   /* the first message of another family; 0: there is none */
 };
 void nft_batch_begin(struct nft_batch *batch, struct arena *a, uint32_t seq0);
+/* What follows is of our table of another family. */
+void nft_batch_other_family(struct nft_batch *batch, uint8_t family);
 void nft_batch_end(struct nft_batch *batch, struct arena *a);
 /* The batch has no inner message and need not be sent. */
 bool nft_batch_is_empty(const struct nft_batch *batch);

@@ -30,7 +30,6 @@ enum step_kind {
 	STEP_ADD_ROUTES,     /* all that one namespace lacks */
 	STEP_IPTABLES,	     /* one restore in one namespace, additions and changes */
 	STEP_FIREWALL,	     /* one transaction in one namespace */
-	STEP_BRIDGE_TABLE,   /* one transaction in table bridge harborwall */
 	STEP_PORTS,	     /* the ports of one bridge */
 	STEP_ADD_HANDOFF,
 	STEP_REMOVE_HANDOFF,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Compares the ports of strict networks' bridges. */
 #include "core/plan/impl.h"
-#include "core/ruleset/program.h"
 
-#include <linux/netfilter.h>
 #include <string.h>
 
 static const struct strict *strict_of(const struct differ *d, const char *bridge)
@@ -62,6 +60,16 @@ static void keep_all(struct bridge_ports *want, const struct bridge_ports *have)
 	}
 }
 
+/* The host's rules; NONE: they stand. */
+static uint32_t rules_step(const struct differ *d)
+{
+	for (uint32_t i = d->plan->steps.n; i-- > 0;)
+		if (d->plan->steps.items[i].have_space == 0 &&
+		    step_is_rules(&d->plan->steps.items[i]))
+			return i;
+	return NONE;
+}
+
 static void diff_bridge(struct differ *d, const struct bridge_ports *have)
 {
 	const struct strict *strict = strict_of(d, have->bridge);
@@ -84,55 +92,19 @@ static void diff_bridge(struct differ *d, const struct bridge_ports *have)
 		return;
 	step = differ_step(d, STEP_PORTS, !strict ? '-' : have->proxies.n ? '~' : '+', "ports");
 	step->have_space = 0;
+	/* a network becomes strict, or open, as a whole; a repair waits for nothing */
+	step->depends_on = step->sign == '~' ? NONE : rules_step(d);
 	step->ports = have;
 	step->port_changes = changes;
 	step->text = text_of(d, strict ? strict->key : have->bridge, have->bridge, &changes);
 	step->why = strict ? differ_path(d, "networks", strict->key) : "not strict any more";
 }
 
-/* Before the ports: what is new there is closed at once. */
-static void diff_table(struct differ *d)
-{
-	const struct ruleset *have = &d->seen->have.spaces.items[0].bridge;
-	const struct ruleset *want = &d->want->spaces.items[0].bridge;
-	struct nft_batch batch = {0};
-	nft_changes changes = {0};
-	struct ruleset kept;
-	struct step *step;
-
-	if (!want->exists && !have->exists)
-		return;
-	if (!d->seen->engine->up && want->exists) {
-		kept = strict_keep_senders(d->a, want, have);
-		want = &kept;
-	}
-	nft_batch_begin(&batch, d->a, 1);
-	batch.family = NFPROTO_BRIDGE;
-	nft_diff(&batch, &changes, d->a, want, have);
-	nft_batch_end(&batch, d->a);
-	if (nft_batch_is_empty(&batch)) {
-		buf_free(&batch.bytes);
-		return;
-	}
-	step = differ_step(d, STEP_BRIDGE_TABLE,
-			   !have->exists   ? '+'
-			   : !want->exists ? '-'
-					   : '~',
-			   "firewall");
-	step->have_space = 0;
-	step->send = arena_new(d->a, struct transactions);
-	step->send->batch = batch;
-	step->changes = changes;
-	step->text = arena_printf(d->a, "host: table bridge harborwall (%u change%s)",
-				  nft_changes_count(&changes),
-				  nft_changes_count(&changes) == 1 ? "" : "s");
-	step->why = want->exists ? "strict networks" : "no network is strict";
-}
-
 void diff_ports(struct differ *d)
 {
-	diff_table(d);
 	list_each (have, &d->seen->have.ports)
 		if (have->index)
 			diff_bridge(d, have);
+		else if (strict_of(d, have->bridge)) /* it will be made */
+			*list_add(d->a, &d->plan->ports) = *have;
 }

@@ -4,6 +4,7 @@
 #include "core/plan/impl.h"
 #include "core/ruleset/program.h"
 
+#include <linux/netfilter.h>
 #include <string.h>
 
 static const char *origin_path(struct differ *d, uint32_t origin)
@@ -185,41 +186,67 @@ static const char *origins_of(struct differ *d, const struct ruleset *rs)
 	return n > 1 ? arena_printf(d->a, "policies[%u] and others", first) : origin_path(d, first);
 }
 
+/* Without an engine nobody knows who runs: who may send from where stays. */
+static const struct ruleset *with_senders(const struct differ *d, const struct ruleset *want,
+					  const struct ruleset *have)
+{
+	struct ruleset *kept;
+
+	if (d->seen->engine->up || !want->exists)
+		return want;
+	kept = arena_new(d->a, struct ruleset);
+	*kept = strict_keep_senders(d->a, want, have);
+	return kept;
+}
+
+static char sign_of(const struct ruleset *want, const struct ruleset *have)
+{
+	return !have->exists ? '+' : !want->exists ? '-' : '~';
+}
+
+/* Both of the host's tables in one transaction: a strict network without one of them is open. */
 static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 {
 	static const struct ruleset nothing;
-	const struct ruleset *w = want == NONE ? &nothing : &d->want->spaces.items[want].ruleset;
+	const struct space *wanted = want == NONE ? NULL : &d->want->spaces.items[want];
 	const struct space *h = &d->seen->have.spaces.items[have];
+	const struct ruleset *w = wanted ? &wanted->ruleset : &nothing;
+	const struct ruleset *bridge = wanted ? &wanted->bridge : &nothing;
 	struct nft_batch batch = {0};
-	nft_changes changes = {0};
-	struct ruleset kept;
+	nft_changes changes = {0}, inet;
 	struct step *step;
 
-	if (!have && !d->seen->engine->up && w->exists) {
-		kept = strict_keep_senders(d->a, w, &h->ruleset);
-		w = &kept;
+	if (!have) {
+		w = with_senders(d, w, &h->ruleset);
+		bridge = with_senders(d, bridge, &h->bridge);
 	}
 	nft_batch_begin(&batch, d->a, 1);
 	nft_diff(&batch, &changes, d->a, w, &h->ruleset);
+	inet = changes;
+	nft_batch_other_family(&batch, NFPROTO_BRIDGE);
+	nft_diff(&batch, &changes, d->a, bridge, &h->bridge);
 	nft_batch_end(&batch, d->a);
 	if (nft_batch_is_empty(&batch)) {
 		buf_free(&batch.bytes);
 		return;
 	}
 	step = space_step(d, STEP_FIREWALL,
-			  !h->ruleset.exists ? '+'
-			  : !w->exists	     ? '-'
-					     : '~',
+			  inet.n ? sign_of(w, &h->ruleset) : sign_of(bridge, &h->bridge),
 			  "firewall", want, have);
 	step->send = arena_new(d->a, struct transactions);
 	step->send->batch = batch;
-	nft_bridge_gap(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &changes);
+	nft_bridge_gap(&step->send->before, &step->send->behind, d->a, w, &h->ruleset, &inet);
 	step->changes = changes;
-	step->text = arena_printf(d->a, "%s: table inet harborwall (%u change%s%s%s)",
-				  space_name(h), nft_changes_count(&changes),
+	step->text = arena_printf(d->a, "%s: %s harborwall (%u change%s%s%s)", space_name(h),
+				  inet.n == changes.n ? "table inet"
+				  : inet.n	      ? "tables inet and bridge"
+						      : "table bridge",
+				  nft_changes_count(&changes),
 				  nft_changes_count(&changes) == 1 ? "" : "s",
 				  h->ruleset.odd ? "; " : "", h->ruleset.odd ? h->ruleset.odd : "");
-	step->why = want == NONE || !w->exists ? "no policy needs it" : origins_of(d, w);
+	step->why = !wanted || !w->exists ? "no policy needs it" : origins_of(d, w);
+	if (!inet.n)
+		step->why = bridge->exists ? "strict networks" : "no network is strict";
 }
 
 static const char *chains_text(struct differ *d, const struct space *space, const char *tool,

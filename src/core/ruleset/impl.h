@@ -217,6 +217,12 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 void build_egress(struct builder *b, const struct flows *flows);
 void deny_egress(struct builder *b, struct chain *chain, const struct flows *flows);
 
+/*
+ * What comes here is reported, and goes on; sources share the reports of a second. In a table of
+ * family bridge, too.
+ */
+void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix);
+
 /* --- strict.c --- */
 
 /* Chains for what comes from strict networks, and for what this host begins there. */
@@ -225,6 +231,8 @@ void build_strict(struct builder *b, const struct flows *flows);
 void refuse_undeclared(struct builder *b, struct chain *chain, const struct flows *flows);
 /* What leads into a strict network, behind what is admitted. */
 void seal_networks(struct builder *b, struct chain *chain, const struct flows *flows);
+/* Chains behind everybody's filters, of networks with isolation audit. */
+void build_watched(struct builder *b, const struct flows *flows);
 
 /* --- translations --- */
 

@@ -92,7 +92,8 @@ static CURLcode transfer(struct docker *d, enum method method)
 {
 	const struct docker_meanwhile *m = &d->meanwhile;
 	struct curl_waitfd fds[] = {{.fd = m->fds[0], .events = CURL_WAIT_POLLIN},
-				    {.fd = m->fds[1], .events = CURL_WAIT_POLLIN}};
+				    {.fd = m->fds[1], .events = CURL_WAIT_POLLIN},
+				    {.fd = m->fds[2], .events = CURL_WAIT_POLLIN}};
 	bool wanted = true;
 	int running = 1;
 	CURLcode code;

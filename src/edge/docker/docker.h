@@ -42,7 +42,7 @@ bool docker_is_remote(const struct docker *d);
  * something is waited for.
  */
 struct docker_meanwhile {
-	int fds[2];
+	int fds[3];
 	bool (*take)(void *context);
 	void *context;
 };

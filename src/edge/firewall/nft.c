@@ -437,5 +437,7 @@ bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t 
 	if (err->code == EPERM)
 		error_wrap(err, "it belongs to another program (nft list tables), or we lack "
 				"CAP_NET_ADMIN");
-	return error_wrap(err, "change table %s", batch->table);
+	return error_wrap(err, "change table %s%s",
+			  failed && batch->other && message >= batch->other ? "bridge " : "",
+			  batch->table);
 }

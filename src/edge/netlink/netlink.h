@@ -11,6 +11,7 @@
  *     conntrack.h         live connections
  *     ports.h             the ports of a bridge
  *     port_watch.h        whether somebody changed them
+ *     neighbours.h        what a namespace has learned of its neighbours
  *     rtattr.h            attributes of rtnetlink
  *     author.h            who changed something
  *     nflog.h             packets that rules log

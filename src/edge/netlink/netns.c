@@ -147,31 +147,38 @@ static void hear_groups(int event_fd, const int groups[], bool on)
 		netlink_hear_group(event_fd, *groups, on);
 }
 
-static void hear_all(struct ns *ns, bool on)
+static void hear_rules(struct ns *ns, bool on)
 {
 	hear_groups(ns->nf_event_fd, rule_groups, on);
+}
+
+static void hear_routes(struct ns *ns, bool on)
+{
 	hear_groups(ns->route_event_fd, ns->pidfd < 0 ? host_groups : route_groups, on);
 	if (ns->ports)
 		port_watch_hear(ns->route_event_fd, on);
-	ns->muted = !on;
 }
 
-static void mute(struct ns *ns)
+/* An engine that starts writes many rules, and new ports must be heard of meanwhile. */
+static void mute(struct ns *ns, int event_fd, void (*hear_those)(struct ns *ns, bool on))
 {
-	hear_all(ns, false);
-	netlink_forget(ns->nf_event_fd);
-	netlink_forget(ns->route_event_fd);
+	hear_those(ns, false);
+	netlink_forget(event_fd);
+	ns->muted = true;
 }
 
 void ns_listen(struct ns *ns)
 {
-	if (ns->muted)
-		hear_all(ns, true);
+	if (!ns->muted)
+		return;
+	hear_rules(ns, true);
+	hear_routes(ns, true);
+	ns->muted = false;
 }
 
-void ns_watch_ports(struct ns *ns, const struct port_watch *watch)
+void ns_watch_ports(struct ns *ns, struct port_watch *watch)
 {
-	if (!watch != !ns->ports && !ns->muted)
+	if (!watch != !ns->ports && (!watch || !ns->muted))
 		port_watch_hear(ns->route_event_fd, watch != NULL);
 	ns->ports = watch;
 }
@@ -183,8 +190,10 @@ bool ns_heard_changes(struct ns *ns)
 	enum heard rules = hear(ns->nf_event_fd, is_foreign_transaction, ns);
 	enum heard routes = hear(ns->route_event_fd, is_foreign_route, ns);
 
-	if (rules == HEARD_TOO_MUCH || routes == HEARD_TOO_MUCH)
-		mute(ns);
+	if (rules == HEARD_TOO_MUCH)
+		mute(ns, ns->nf_event_fd, hear_rules);
+	if (routes == HEARD_TOO_MUCH)
+		mute(ns, ns->route_event_fd, hear_routes);
 	if (ns->rules_by.pid != rules_by)
 		author_find_parent(&ns->rules_by);
 	if (ns->routes_by.pid != routes_by)

@@ -24,7 +24,7 @@ struct ns {
 	uint64_t inode;			   /* of the namespace, st_ino of /proc/PID/ns/net */
 	struct author rules_by, routes_by; /* the last other one who changed what we look after */
 	bool touched;			   /* … in the transaction that is being heard of */
-	const struct port_watch *ports;	   /* host: also heard of; NULL: nothing of them */
+	struct port_watch *ports;	   /* host: also heard of; NULL: nothing of them */
 	bool muted; /* too many events came: none are received until ns_listen */
 	/* How much is read there, where its owner is not the host's; 0: no bound. */
 	size_t most_bytes;    /* of what a table of ours may hold */
@@ -63,7 +63,7 @@ bool ns_heard_changes(struct ns *ns);
 /* Call it before reading: changes from now on are reported. */
 void ns_listen(struct ns *ns);
 /* Of the host: also hear of the ports of bridges from now on, or (NULL) not. */
-void ns_watch_ports(struct ns *ns, const struct port_watch *watch);
+void ns_watch_ports(struct ns *ns, struct port_watch *watch);
 /* A dump was given up: another socket takes the place, and the number, of the one of nf_tables. */
 MUST_CHECK bool ns_renew(const struct ns *ns, struct error *err);
 bool ns_is_alive(const struct ns *ns);

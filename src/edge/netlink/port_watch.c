@@ -9,6 +9,8 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
 #include <sys/socket.h>
 
 void port_watch_release(struct port_watch *watch)
@@ -32,6 +34,34 @@ static const struct bridge_ports *find(const struct port_watch *watch, uint32_t 
 	return NULL;
 }
 
+/* A bridge that was made since the last pass has another index. */
+static const struct bridge_ports *find_by_name(const struct port_watch *watch, uint32_t bridge)
+{
+	char name[IF_NAMESIZE];
+
+	if (!bridge || !if_indextoname(bridge, name))
+		return NULL;
+	list_each (ports, &watch->expected)
+		if (!strcmp(ports->bridge, name))
+			return ports;
+	return NULL;
+}
+
+static bool has_port(const struct bridge_ports *ports, uint32_t index)
+{
+	list_each (port, &ports->ports)
+		if (port->index == index)
+			return true;
+	return false;
+}
+
+/* Those beyond the bound wait for the pass. */
+static void note_opened(struct port_watch *watch, uint32_t port)
+{
+	if (watch->n_opened < MOST_OPENED)
+		watch->opened[watch->n_opened++] = port;
+}
+
 /* A flag that the kernel does not have is as it should be. */
 static bool is_flag(struct attrs flags, uint16_t type, bool expected)
 {
@@ -41,16 +71,25 @@ static bool is_flag(struct attrs flags, uint16_t type, bool expected)
 }
 
 /* A port that is new is open, too. */
-static bool is_open_port(const struct port_watch *watch, const struct nlmsghdr *message)
+static bool is_open_port(struct port_watch *watch, const struct nlmsghdr *message)
 {
-	struct attrs attrs = attrs_behind(message, sizeof(struct ifinfomsg));
+	const struct ifinfomsg *body = NLMSG_DATA(message);
+	struct attrs attrs = attrs_behind(message, sizeof(*body));
 	struct attrs flags = attr_find(attrs, IFLA_PROTINFO);
+	const struct bridge_ports *ports;
+	uint32_t bridge;
 
-	return flags.len && find(watch, take_u32(attr_find(attrs, IFLA_MASTER), 0)) &&
-	       !(is_flag(flags, IFLA_BRPORT_ISOLATED, true) &&
-		 is_flag(flags, IFLA_BRPORT_LOCKED, true) &&
-		 is_flag(flags, IFLA_BRPORT_LEARNING, false) &&
-		 is_flag(flags, IFLA_BRPORT_UNICAST_FLOOD, false));
+	if (!flags.len || (is_flag(flags, IFLA_BRPORT_ISOLATED, true) &&
+			   is_flag(flags, IFLA_BRPORT_LOCKED, true) &&
+			   is_flag(flags, IFLA_BRPORT_LEARNING, false) &&
+			   is_flag(flags, IFLA_BRPORT_UNICAST_FLOOD, false)))
+		return false;
+	bridge = take_u32(attr_find(attrs, IFLA_MASTER), 0);
+	ports = find(watch, bridge);
+	ports = ports ? ports : find_by_name(watch, bridge);
+	if (ports && !has_port(ports, (uint32_t)body->ifi_index))
+		note_opened(watch, (uint32_t)body->ifi_index);
+	return ports != NULL;
 }
 
 /* An entry that stays: one that is not expected is there now, or one that is has gone. */
@@ -70,7 +109,7 @@ static bool is_other_entry(const struct port_watch *watch, const struct nlmsghdr
 	return ports_have_entry(ports, &entry) != (message->nlmsg_type == RTM_NEWNEIGH);
 }
 
-bool port_watch_is_news(const struct port_watch *watch, const struct nlmsghdr *message)
+bool port_watch_is_news(struct port_watch *watch, const struct nlmsghdr *message)
 {
 	if (!watch->expected.n)
 		return false;

@@ -308,7 +308,7 @@ static bool differs(const struct bridge_ports *expected, const struct ns *host)
 bool ports_differ(const bridge_ports_list *expected, const struct ns *host)
 {
 	list_each (ports, expected)
-		if (differs(ports, host))
+		if (ports->index && differs(ports, host))
 			return true;
 	return false;
 }
