@@ -146,6 +146,7 @@ STRICT = {
     "strict_an_address_of_nobody": (["proxy", "172.18.103.77", "443"], 2),
     "strict_from_the_host": (["host", "till", "22"], 0),
     "strict_closed_to_the_host": (["host", "db", "6379"], 2),
+    "strict_let_in_from_the_host": (["host", "db", "9201"], 0),
 }
 QUESTIONS |= IN_BOTH | STRICT
 
