@@ -59,7 +59,7 @@ static int refuse_replace(const char *holder)
 	return EXIT_FAILED;
 }
 
-/* The file was on trial, nobody confirmed it, and nobody accepts it now. */
+/* A trial of this file ended without confirmation, and this command does not accept it. */
 static bool is_rejected(const struct change *c)
 {
 	uint64_t digest = c->generation->config.digest;

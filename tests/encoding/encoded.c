@@ -334,6 +334,8 @@ static void add_matches(struct sample *s, struct chain *c)
 			add(s, c, 6, (struct term){.kind = TERM_PROTO, .number = IPPROTO_ICMPV6}),
 			(struct term){.kind = TERM_ICMP_TYPE, .low = 3, .high = high});
 	}
+	add_behind(s, add(s, c, 0, (struct term){.kind = TERM_PROTO, .number = IPPROTO_TCP}),
+		   (struct term){.kind = TERM_TCP_BEGINS});
 	add(s, c, 0, (struct term){.kind = TERM_PROTO, .number = IPPROTO_SCTP});
 	add(s, c, 0, (struct term){.kind = TERM_PROTO, .number = IPPROTO_ICMP});
 	for (int kind = TERM_SPORT; kind <= TERM_DPORT; kind++)

@@ -86,6 +86,10 @@ def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
     assert_golden(f"{HERE}/backends/{name}.{backend}.docker{engine}", text)
 
 
+def test_neighbours_of_a_strict_network_are_not_looked_up_where_docker_drops_in_raw(tmp_path):
+    assert_golden(f"{HERE}/backends/strict.nftables.docker28", rules_of(tmp_path, "strict", "--backend", "nftables", "--engine", "28"))
+
+
 @pytest.mark.parametrize("name", [name for name in cases("diff") if name != "old"])
 def test_diff(tmp_path, name):
     for which in ("old", name):
@@ -230,6 +234,35 @@ def test_an_audited_network_is_as_open_and_explain_says_what_deny_would_refuse(t
         done = ask("explain", "-c", "audit.json", "--engine", "28", "shop", *words)
         assert done.returncode == 0 and (note in done.stdout) == refused, done.stdout
         assert note not in ask("explain", "-c", "None.json", "--engine", "28", "shop", *words).stdout
+
+
+def test_a_network_with_isolation_audit_is_as_open_as_docker_and_explain_says_what_strict_would_ask_for(tmp_path):
+    def write(name, more):
+        (tmp_path / name).write_text(json.dumps({
+            "networks": {"web": {"subnet": "172.18.103.0/24", **more}, "back": {"subnet": "172.18.104.0/24"}},
+            "ips": {"172.18.103.2": {"container_name": "shop"}, "172.18.103.3": {"container_name": "till"}, "172.18.104.2": {"container_name": "db"}},
+            "policies": [{"container_name": "shop", "from": "db", "port": 80}, {"container_name": "shop", "from": "till", "port": 80},
+                         {"container_name": "shop", "from": ["db", "till"], "port": [80, 81]}]}))
+
+    def ask(*words):
+        return subprocess.run([HARBORWALL, *words], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=20, check=False)
+    write("docker.json", {})
+    write("audit.json", {"isolation": "audit", "host": False})
+    write("strict.json", {"isolation": "strict", "host": False})
+    assert ask("diff", "docker.json", "audit.json").stdout == "the same flows\n"
+    closes = ask("diff", "docker.json", "strict.json").stdout.replace("docker.json", "audit.json")
+    assert "closes" in closes and ask("diff", "audit.json", "strict.json").stdout == closes
+    # policies between neighbours are no mistake before strict comes; where nothing closes they are
+    assert "reach each other anyway" not in ask("check", "audit.json").stdout
+    assert "reach each other anyway" in ask("check", "docker.json").stdout
+    for who, note in (("till", "isolation of network web is audited: with strict a policy would have to let it in"),
+                      ("host", "isolation of network web is audited: with strict this would be refused")):
+        done = ask("explain", "-c", "audit.json", "--engine", "28", who, "shop", "81")
+        assert done.returncode == 0 and note in done.stdout, done.stdout
+        assert note not in ask("explain", "-c", "docker.json", "--engine", "28", who, "shop", "81").stdout
+    for form, word in (("dot", "strict audited"), ("json", '"strict": false')):
+        assert word in ask("graph", "--format", form, "audit.json").stdout
 
 
 README = f"{HERE}/../../README.md"

@@ -199,7 +199,7 @@ NETWORK = st.fixed_dictionaries({}, optional={
     "network_name": likely(["n"], ["n", "-n", "a b", "host", "bridge", "", None, 1, "é"]), "gateway": likely(["10.0.0.9"], ADDRESSES),
     "driver": likely(["bridge"], ["macvlan", "bridge", "", None]), "internal": one(TRUTHS), "mtu": likely([1400], [67, 68, 65535, 65536, "1400", None]),
     "labels": likely([{}], TEXTS), "options": likely([{}], TEXTS), "bridge_name": likely(["br0"], IFACES),
-    "ip_range": likely(["10.0.0.128/25"], PREFIXES), "isolation": one(["docker", "open", "strict", "", None]), "host": likely([True, False], TRUTHS),
+    "ip_range": likely(["10.0.0.128/25"], PREFIXES), "isolation": one(["docker", "open", "strict", "audit", "", None]), "host": likely([True, False], TRUTHS),
     "egress": one(["open", "deny", "audit", "", None]), **NOTES})
 ADDRESS = st.fixed_dictionaries({}, optional={"ip": likely(["10.0.0.7", "fd00::7"], ADDRESSES), "ip6": likely(["fd00::8"], ADDRESSES6), "container_name": one(NAMES), "selector": one(NAMES),
                                               "service_name": one(NAMES), **NOTES})

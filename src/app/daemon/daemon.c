@@ -393,7 +393,7 @@ static const char *why_blind(const struct daemon *d)
 {
 	if (!d->source.current)
 		return "no file is in force";
-	if (!d->source.current->config.audits)
+	if (!d->source.current->config.audits && !d->source.current->config.watches)
 		return NULL;
 	if (d->report.compiled_with.backend != BACKEND_NFTABLES)
 		return "the iptables backends do not see it; use HARBORWALL_BACKEND=nftables";

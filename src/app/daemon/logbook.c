@@ -43,8 +43,9 @@ struct taking {
 };
 
 /*
- * A second that is full means that the kernel has thrown reports away. Of what is audited it may
- * mean that: which share is full nobody knows.
+ * The kernel sends a bounded number of reports a second. If that many came, it has dropped others.
+ * Audited packets are limited in shares, each by itself: if one share's number came, the reports
+ * may be incomplete.
  */
 static void count_report(struct logbook *l, enum logged_why why, int64_t now_ms)
 {
@@ -68,7 +69,7 @@ static void take(void *context, const struct logged *logged)
 
 	count_report(t->l, logged->why, t->now_ms);
 	if (logged->why >= LOGGED_AUDIT_ASKED)
-		audit_note(t->l->audit, &t->g->config, logged, t->now);
+		audit_note(t->l->audit, &t->g->config, &t->g->resolution, logged, t->now);
 	else if (journal_note(&t->l->journal, logged, t->now_ms, t->now))
 		tell(t->g, &(struct journal_entry){.flow = *logged});
 }
@@ -154,7 +155,7 @@ static void listen_to_rules(struct logbook *l, bool audits, struct triggers *t)
 
 void logbook_follow(struct logbook *l, const struct generation *g, struct triggers *t)
 {
-	bool audits = g && g->config.audits;
+	bool audits = g && (g->config.audits || g->config.watches);
 	bool logs = g && (g->config.logs || g->config.denies || g->config.stricts || audits);
 
 	if (l->fd >= 0 && (!logs || audits != l->audits)) {

@@ -245,7 +245,7 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 {
 	int64_t now = clock_ms(), at = earlier(t->period_at, pass_at);
 	int curl_ms = docker_events_timeout_ms(t->world->docker);
-	int guests_ms = status_timeout_ms(t->status);
+	int clients_ms = status_timeout_ms(t->status);
 
 	at = earlier(earlier(at, t->retry_at), t->stream_at);
 	at = earlier(earlier(at, t->watchdog_at), t->drift_at);
@@ -253,8 +253,8 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 	at = earlier(at, t->log_at);
 	if (curl_ms >= 0)
 		at = earlier(at, now + curl_ms);
-	if (guests_ms >= 0)
-		at = earlier(at, now + guests_ms);
+	if (clients_ms >= 0)
+		at = earlier(at, now + clients_ms);
 	return at <= now ? 0 : (int)(at - now);
 }
 

@@ -16,7 +16,7 @@ static const char *state_of(const struct audit *audit, const char *blind)
 
 static const char *why_blind(const char *blind)
 {
-	return blind ? blind : "no network of the file has \"egress\": \"audit\"";
+	return blind ? blind : "no network of the file has \"egress\" or \"isolation\" \"audit\"";
 }
 
 static const char *service(struct arena *a, const struct audit_flow *flow)
@@ -28,15 +28,10 @@ static const char *service(struct arena *a, const struct audit_flow *flow)
 					       : proto;
 }
 
-/* "198.51.100.7 443/tcp" */
-static const char *target(struct arena *a, const struct config *config,
-			  const struct audit_flow *flow)
+static const char *peer(struct arena *a, const struct config *config, const struct audit_flow *flow)
 {
-	const char *name = audit_target_name(a, config, flow);
-
-	if (flow->target == AUDIT_ANY)
-		name = "many addresses of the outside";
-	return arena_printf(a, "%s %s", name, service(a, flow));
+	return flow->target == AUDIT_ANY ? "many addresses of the outside"
+					 : audit_target_name(a, config, flow);
 }
 
 static uint64_t left_out(const struct audit *audit)
@@ -58,26 +53,48 @@ static const char *times(struct arena *a, uint64_t n)
 static void print_networks(struct buf *out, struct arena *a, const struct audit *audit)
 {
 	list_each (network, &audit->networks)
-		buf_line(out, "network %s: audited since %s, %s%s", network->key,
-			 log_time(a, network->since),
+		buf_line(out, "network %s: %saudited since %s, %s%s", network->key,
+			 network->into ? "isolation " : "", log_time(a, network->since),
 			 network->last ? "something new last at " : "nothing seen",
 			 network->last ? log_time(a, network->last) : "");
 }
 
-static void print_flows(struct buf *out, struct arena *a, const struct audit *audit,
-			const struct config *config)
+static void print_flow(struct buf *out, struct arena *a, const struct config *config,
+		       const struct audit_source *source, const struct audit_flow *flow)
 {
+	const char *why_not = audit_without_policy(config, source, flow);
+	const char *name = audit_source_name(a, config, source->ip);
+
+	buf_line(out, "  %s -> %s %s  %s, last at %s%s",
+		 source->into ? peer(a, config, flow) : name,
+		 source->into ? name : peer(a, config, flow), service(a, flow),
+		 times(a, flow->count), log_time(a, flow->last),
+		 why_not ? arena_printf(a, "  (%s)", why_not) : "");
+}
+
+static void print_flows(struct buf *out, struct arena *a, const struct audit *audit,
+			const struct config *config, bool into)
+{
+	if (audit_refuses(audit, into))
+		buf_line(out, "refused by %s would be:",
+			 into ? "\"isolation\": \"strict\"" : "\"egress\": \"deny\"");
 	list_each (source, &audit->sources) {
 		const char *name = audit_source_name(a, config, source->ip);
 
+		if (source->into != into)
+			continue;
 		list_each (flow, &source->flows)
-			buf_line(out, "  %s -> %s  %s, last at %s%s", name, target(a, config, flow),
-				 times(a, flow->count), log_time(a, flow->last),
-				 audit_has_policy(flow) ? "" : "  (no policy is about it alone)");
+			print_flow(out, a, config, source, flow);
 		if (source->left_out)
-			buf_line(out, "  %s -> more targets and ports than are listed  %s", name,
-				 times(a, source->left_out));
+			buf_line(out,
+				 into ? "  more sources and ports than are listed -> %s  %s"
+				      : "  %s -> more targets and ports than are listed  %s",
+				 name, times(a, source->left_out));
 	}
+}
+
+static void print_borrowed(struct buf *out, struct arena *a, const struct audit *audit)
+{
 	if (audit->borrowed)
 		buf_line(out, "  from addresses that no policy can name (borrowed, link-local)  %s",
 			 times(a, audit->borrowed));
@@ -96,9 +113,9 @@ void audited_print(struct buf *out, const struct audit *audit, const struct conf
 	}
 	if (!strcmp(state, "nothing"))
 		buf_line(out, "nothing would be refused");
-	else
-		buf_line(out, "refused by \"egress\": \"deny\" would be:");
-	print_flows(out, &a, audit, config);
+	for (int into = 0; into < 2; into++)
+		print_flows(out, &a, audit, config, into);
+	print_borrowed(out, &a, audit);
 	print_networks(out, &a, audit);
 	if (audit->incomplete)
 		buf_line(out,
@@ -114,12 +131,16 @@ void audited_print(struct buf *out, const struct audit *audit, const struct conf
 
 /* --- for programs --- */
 
+/* By into. */
+static const char *const audited_words[] = {"egress", "isolation"};
+
 static void json_networks(struct buf *out, struct arena *a, const struct audit *audit)
 {
 	buf_puts(out, ",\n  \"networks\": [");
 	list_each (network, &audit->networks) {
 		buf_puts(out, network == audit->networks.items ? "\n    " : ",\n    ");
 		buf_json_member(out, "{", "network", network->key);
+		buf_json_member(out, ", ", "audited", audited_words[network->into]);
 		buf_json_member(out, ", ", "since", log_time(a, network->since));
 		if (network->last)
 			buf_json_member(out, ", ", "last_new", log_time(a, network->last));
@@ -136,9 +157,15 @@ static void json_flow(struct buf *out, struct arena *a, const struct config *con
 					    [AUDIT_OUTSIDE] = "outside",
 					    [AUDIT_ANY] = "outside"};
 
-	buf_json_member(out, "    {", "source", audit_source_name(a, config, source->ip));
-	buf_printf(out, ", \"address\": \"%s\"", ip_format(source->ip).s);
-	buf_json_member(out, ", ", "destination", audit_target_name(a, config, flow));
+	const char *name = audit_source_name(a, config, source->ip);
+	const char *other = audit_target_name(a, config, flow);
+	struct ip address = source->into ? flow->dst : source->ip;
+
+	buf_json_member(out, "    {", "refused_by", audited_words[source->into]);
+	buf_json_member(out, ", ", "source", source->into ? other : name);
+	if (address.family)
+		buf_json_member(out, ", ", "address", ip_format(address).s);
+	buf_json_member(out, ", ", "destination", source->into ? name : other);
 	buf_json_member(out, ", ", "kind", kinds[flow->target]);
 	buf_json_member(out, ", ", "protocol",
 			logged_protocol(a, &(struct logged){.proto = flow->proto}));

@@ -148,6 +148,16 @@ static void json_warnings(struct buf *out, const struct generation *g)
 	buf_puts(out, *comma ? "\n  ]" : "]");
 }
 
+static const char *audit_state(const struct audit *audit)
+{
+	if (audit_refuses(audit, true))
+		return audit_refuses(audit, false)
+			       ? "egress deny and isolation strict would refuse something"
+			       : "isolation strict would refuse something";
+	return audit_is_empty(audit) ? "nothing would be refused"
+				     : "egress deny would refuse something";
+}
+
 static void print_text(struct buf *out, const struct report *r, const struct generation *g,
 		       const struct options *o)
 {
@@ -181,9 +191,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 	if (g)
 		drops_print(out, r->journal, &g->config);
 	if (r->audit->networks.n)
-		buf_line(out, "audit: %s (harborwall audit)",
-			 audit_is_empty(r->audit) ? "nothing would be refused"
-						  : "egress deny would refuse something");
+		buf_line(out, "audit: %s (harborwall audit)", audit_state(r->audit));
 	print_findings(out, &r->findings);
 	if (g)
 		print_warnings(out, g);

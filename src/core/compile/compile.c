@@ -40,6 +40,11 @@ static void compile_absences(struct compiler *c)
 			    "the file has egress \"audit\", and nothing is seen: the iptables "
 			    "backends can't; use the nftables backend "
 			    "(HARBORWALL_BACKEND=nftables)");
+	if (c->config->watches && c->facts->backend == BACKEND_IPTABLES)
+		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
+			    "the file has isolation \"audit\", and nothing of it is seen: the "
+			    "iptables backends can't; use the nftables backend "
+			    "(HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);
@@ -211,7 +216,7 @@ static void compile_host(struct compiler *c, struct state *want, struct space *h
 		program_chains(c, host);
 	else
 		program_host(&host->ruleset, c->a, c->host, &hooks);
-	program_bridge(&host->bridge, c->a, c->host, &f->strict_ports);
+	program_bridge(&host->bridge, c->a, c->host, &hooks, &f->strict_ports);
 	host->forward = c->config->networks.n || c->config->policies.n;
 	host->forward6 = c->config->has_ipv6 && !f->no_forward6;
 	/* Docker sets DROP only if it turned forwarding on itself; whoever turns it on closes it */

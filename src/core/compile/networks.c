@@ -334,4 +334,6 @@ void compile_boundaries(struct compiler *c)
 	compile_closed6(c);
 	compile_denied(c);
 	strict_seal(c->host, c->a, c->config, c->bridges, c->engine);
+	if (c->facts->backend == BACKEND_IPTABLES) /* compile_absences says so */
+		c->host->watched.n = 0;
 }

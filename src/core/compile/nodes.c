@@ -44,17 +44,17 @@ bool node_is_running(const struct node *node)
 
 bool node_has_default_route(const struct node *node, uint8_t family)
 {
-	list_each (seat, &node->seats)
-		if (!seat->internal && seat->gateway.family == family)
+	list_each (endpoint, &node->endpoints)
+		if (!endpoint->internal && endpoint->gateway.family == family)
 			return true;
 	return false;
 }
 
-const struct seat *node_seat_in(const struct node *node, struct ip ip)
+const struct endpoint *node_endpoint_in(const struct node *node, struct ip ip)
 {
-	list_each (seat, &node->seats)
-		if (prefix_contains(seat->subnet, ip))
-			return seat;
+	list_each (endpoint, &node->endpoints)
+		if (prefix_contains(endpoint->subnet, ip))
+			return endpoint;
 	return NULL;
 }
 
@@ -115,39 +115,40 @@ static void add_nodes(struct nodes *nodes, struct arena *a, const struct config 
 	find_homes(nodes, a, config, &none);
 }
 
-static void seat_by_engine(struct node *node, struct arena *a, const struct engine *engine)
+static void add_engine_endpoints(struct node *node, struct arena *a, const struct engine *engine)
 {
-	list_each (endpoint, &node->container->endpoints) {
-		const struct engine_network *n = engine_find_network(engine, endpoint->network);
-		const struct ip gateways[] = {endpoint->gateway, endpoint->gateway6};
-		const struct ip ips[] = {endpoint->ip, endpoint->ip6};
-		const struct ip configured[] = {endpoint->configured, endpoint->configured6};
+	list_each (known, &node->container->endpoints) {
+		const struct engine_network *n = engine_find_network(engine, known->network);
+		const struct ip gateways[] = {known->gateway, known->gateway6};
+		const struct ip ips[] = {known->ip, known->ip6};
+		const struct ip configured[] = {known->configured, known->configured6};
 
 		for (enum family f = 0; n && f < N_FAMILIES; f++) {
-			struct seat *seat;
+			struct endpoint *endpoint;
 
 			if (!n->ipam[f].subnet.ip.family || (f == FAMILY_6 && !n->ipv6))
 				continue; /* none, host, and networks without this family */
-			seat = list_add(a, &node->seats);
-			seat->network = n->name;
-			seat->subnet = prefix_canonical(n->ipam[f].subnet);
-			seat->gateway = gateways[f].family ? gateways[f] : n->ipam[f].gateway;
-			seat->internal = n->internal || !n->bridge;
-			seat->ip = ips[f].family ? ips[f] : configured[f];
+			endpoint = list_add(a, &node->endpoints);
+			endpoint->network = n->name;
+			endpoint->subnet = prefix_canonical(n->ipam[f].subnet);
+			endpoint->gateway = gateways[f].family ? gateways[f] : n->ipam[f].gateway;
+			endpoint->internal = n->internal || !n->bridge;
+			endpoint->ip = ips[f].family ? ips[f] : configured[f];
 		}
 	}
 }
 
-static struct seat *seat_on(struct node *node, struct arena *a, const char *network, uint8_t family)
+static struct endpoint *endpoint_on(struct node *node, struct arena *a, const char *network,
+				    uint8_t family)
 {
-	struct seat *seat;
+	struct endpoint *endpoint;
 
-	list_each (old, &node->seats)
+	list_each (old, &node->endpoints)
 		if (old->subnet.ip.family == family && !strcmp(old->network, network))
 			return old;
-	seat = list_add(a, &node->seats);
-	seat->network = network;
-	return seat;
+	endpoint = list_add(a, &node->endpoints);
+	endpoint->network = network;
+	return endpoint;
 }
 
 const char *network_bridge(const struct network *network, const struct engine *engine)
@@ -159,8 +160,8 @@ const char *network_bridge(const struct network *network, const struct engine *e
 	return driver_is_bridge(network->driver) ? network->bridge_name : NULL;
 }
 
-static void seat_by_file(struct nodes *nodes, struct arena *a, const struct config *config,
-			 const struct engine *engine)
+static void endpoint_by_file(struct nodes *nodes, struct arena *a, const struct config *config,
+			     const struct engine *engine)
 {
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *address = &config->addresses.items[i];
@@ -168,23 +169,23 @@ static void seat_by_file(struct nodes *nodes, struct arena *a, const struct conf
 		struct node *node = home->node == NONE ? NULL : &nodes->list.items[home->node];
 		const struct network *network;
 		const struct ipam *ipam;
-		struct seat *seat;
+		struct endpoint *endpoint;
 		bool bridged;
 
 		home->network = address->network;
-		home->seated = node && address->network != NONE && !node->shares_namespace;
-		if (!home->seated)
+		home->has_endpoint = node && address->network != NONE && !node->shares_namespace;
+		if (!home->has_endpoint)
 			continue;
 		network = &config->networks.items[address->network];
 		ipam = &network->ipam[ip_family(address->ip)];
-		seat = seat_on(node, a, network->name, address->ip.family);
+		endpoint = endpoint_on(node, a, network->name, address->ip.family);
 		bridged = network_bridge(network, engine);
-		*seat = (struct seat){.network = network->name,
-				      .subnet = ipam->subnet,
-				      .gateway = bridged ? ipam->gateway : (struct ip){0},
-				      .internal = network->internal || !bridged,
-				      .ip = address->ip,
-				      .declared = true};
+		*endpoint = (struct endpoint){.network = network->name,
+					      .subnet = ipam->subnet,
+					      .gateway = bridged ? ipam->gateway : (struct ip){0},
+					      .internal = network->internal || !bridged,
+					      .ip = address->ip,
+					      .declared = true};
 	}
 }
 
@@ -194,10 +195,10 @@ static void index_addresses(struct nodes *nodes, struct arena *a)
 	const uint32_t *order;
 
 	list_each (node, &nodes->list)
-		list_each (seat, &node->seats)
-			if (seat->ip.family)
+		list_each (endpoint, &node->endpoints)
+			if (endpoint->ip.family)
 				*list_add(a, &ips) = (struct node_ip){
-					seat->ip, (uint32_t)(node - nodes->list.items)};
+					endpoint->ip, (uint32_t)(node - nodes->list.items)};
 	order = order_by_bytes(a, ips.items, ips.n, sizeof(*ips.items), sizeof(struct ip));
 	nodes->by_ip = arena_take(a, ips.n * sizeof(*ips.items));
 	nodes->n_by_ip = ips.n;
@@ -213,8 +214,8 @@ void nodes_build(struct nodes *nodes, struct arena *a, const struct config *conf
 	add_nodes(nodes, a, config, resolution, engine, routings);
 	list_each (node, &nodes->list)
 		if (node->container && !node->shares_namespace)
-			seat_by_engine(node, a, engine);
-	seat_by_file(nodes, a, config, engine);
+			add_engine_endpoints(node, a, engine);
+	endpoint_by_file(nodes, a, config, engine);
 	index_addresses(nodes, a);
 }
 

@@ -10,7 +10,7 @@
 #include "core/state/routing.h"
 
 /* Of one family on one network. */
-struct seat {
+struct endpoint {
 	const char *network;  /* Docker's name */
 	struct prefix subnet; /* canonical */
 	struct ip ip;	      /* family 0: dynamic and not running, unknown */
@@ -24,7 +24,7 @@ struct node {
 	const struct engine_container *container;  /* NULL: not on the engine (yet) */
 	bool shares_namespace;			   /* network mode host or container:X */
 	const struct routing *routing[N_FAMILIES]; /* NULL: nothing unusual is known of it */
-	LIST(struct seat) seats;
+	LIST(struct endpoint) endpoints;
 };
 
 struct node_ip {
@@ -34,9 +34,9 @@ struct node_ip {
 
 /* Of an address of the file. */
 struct home {
-	uint32_t node;	  /* index; NONE: nobody's */
-	uint32_t network; /* the declared one that holds it, or NONE */
-	bool seated;	  /* the node has its seat there */
+	uint32_t node;	   /* index; NONE: nobody's */
+	uint32_t network;  /* the declared one that holds it, or NONE */
+	bool has_endpoint; /* the node has an endpoint there */
 };
 
 struct nodes {
@@ -66,5 +66,5 @@ struct node *nodes_find_ip(const struct nodes *nodes, struct ip ip);
 bool node_is_running(const struct node *node);
 /* Docker gives it a default route of this family: it sits on a network that is not internal. */
 bool node_has_default_route(const struct node *node, uint8_t family);
-/* The seat whose subnet holds the address, NULL if it has none there. */
-const struct seat *node_seat_in(const struct node *node, struct ip ip);
+/* The endpoint whose subnet holds the address, NULL if it has none there. */
+const struct endpoint *node_endpoint_in(const struct node *node, struct ip ip);

@@ -121,7 +121,7 @@ static uint32_t with_bridge(const struct compiler *c, uint32_t network)
 }
 
 /* A source outside the declared networks may be in another Docker network: remember it. */
-static void note_guests(struct compiler *c, const struct peers *from)
+static void note_sources(struct compiler *c, const struct peers *from)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
 		struct prefix src = from->items[i].net;
@@ -139,7 +139,7 @@ static struct end end_of(const struct compiler *c, const struct peer *peer)
 	if (home.node == NONE)
 		return routes_end(&c->nodes, peer->net);
 	return (struct end){peer->net, &c->nodes.list.items[home.node],
-			    home.seated ? home.network : NONE};
+			    home.has_endpoint ? home.network : NONE};
 }
 
 /* One peer for each declared network, and all peers that are on none. */
@@ -200,7 +200,7 @@ void grant(struct compiler *c, struct grant grant)
 {
 	note_types(c, &grant);
 	grant.logged = c->config->policies.items[grant.origin].log;
-	note_guests(c, grant.from);
+	note_sources(c, grant.from);
 	c->host->ipv6 |= grant.to->items[0].net.ip.family == 6;
 	*list_add(c->a, &c->host->grants) = grant;
 }

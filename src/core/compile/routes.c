@@ -10,8 +10,8 @@
 /* From a declared address, the peer is to be reached through the gateway there. */
 struct need {
 	struct prefix peer;
-	const struct seat *there; /* the peer's: its subnet serves all peers there; or NULL */
-	const struct seat *here;
+	const struct endpoint *there; /* the peer's: its subnet serves all peers there; or NULL */
+	const struct endpoint *here;
 	enum strength strength;
 	uint32_t origin;
 };
@@ -19,9 +19,10 @@ struct need {
 /* What one node needs routes for. */
 struct needs {
 	LIST(struct need) list;
-	bool has_ipv6;	   /* some need is of IPv6 */
-	struct ip gateway; /* of all its declared seats of IPv4; family 0: they differ, or have none
-			    */
+	bool has_ipv6;	    /* some need is of IPv6 */
+	struct ip gateway;  /* of all its declared endpoints of IPv4; family 0: they differ, or have
+			     * none
+			     */
 	uint32_t n_crossed; /* networks that it reaches through its one gateway */
 };
 
@@ -33,8 +34,8 @@ static bool docker_routes_it(const struct node *node, uint8_t family)
 {
 	uint32_t n = 0;
 
-	list_each (seat, &node->seats)
-		n += seat->subnet.ip.family == family;
+	list_each (endpoint, &node->endpoints)
+		n += endpoint->subnet.ip.family == family;
 	return n == 1 && node_has_default_route(node, family);
 }
 
@@ -48,12 +49,12 @@ static struct ip common_gateway(const struct node *node)
 {
 	struct ip found = {0};
 
-	list_each (seat, &node->seats) {
-		if (!seat->declared || seat->gateway.family != 4)
+	list_each (endpoint, &node->endpoints) {
+		if (!endpoint->declared || endpoint->gateway.family != 4)
 			continue;
-		if (found.family && !ip_equal(seat->gateway, found))
+		if (found.family && !ip_equal(endpoint->gateway, found))
 			return (struct ip){0};
-		found = seat->gateway;
+		found = endpoint->gateway;
 	}
 	return found;
 }
@@ -90,12 +91,12 @@ struct end routes_end(const struct nodes *nodes, struct prefix net)
  * The network that the flow's own address is on, and a way out of it. Where nothing was declared,
  * Docker's own route will do, unless the container has others.
  */
-static const struct seat *seat_with_gateway(const struct node *node, struct ip own)
+static const struct endpoint *endpoint_with_gateway(const struct node *node, struct ip own)
 {
-	list_each (seat, &node->seats)
-		if ((seat->declared || node_routing(node, own.family)) && seat->gateway.family &&
-		    ip_equal(seat->ip, own))
-			return seat;
+	list_each (endpoint, &node->endpoints)
+		if ((endpoint->declared || node_routing(node, own.family)) &&
+		    endpoint->gateway.family && ip_equal(endpoint->ip, own))
+			return endpoint;
 	return NULL;
 }
 
@@ -140,12 +141,12 @@ static void one_way(struct routes *routes, const struct node *node, struct ip ow
 	bool one_gateway = needs->gateway.family && own.family == 4;
 	struct need need = {.peer = peer->net, .strength = strength, .origin = origin};
 
-	need.here = seat_with_gateway(node, own);
-	if (!need.here || node_seat_in(node, peer->net.ip))
+	need.here = endpoint_with_gateway(node, own);
+	if (!need.here || node_endpoint_in(node, peer->net.ip))
 		return;
 	if (!one_gateway || network == NONE) {
 		if (peer->node)
-			need.there = node_seat_in(peer->node, peer->net.ip);
+			need.there = node_endpoint_in(peer->node, peer->net.ip);
 		network = network_of(routes, destination(&need));
 	}
 	if (one_gateway && network != NONE) {
@@ -158,9 +159,9 @@ static void one_way(struct routes *routes, const struct node *node, struct ip ow
 
 static bool covers_all_of(const struct node *node, struct prefix own)
 {
-	list_each (seat, &node->seats)
-		if (seat->declared && seat->ip.family == own.ip.family &&
-		    !prefix_contains(own, seat->ip))
+	list_each (endpoint, &node->endpoints)
+		if (endpoint->declared && endpoint->ip.family == own.ip.family &&
+		    !prefix_contains(own, endpoint->ip))
 			return false;
 	return true;
 }
@@ -240,7 +241,7 @@ void routes_need(struct routes *routes, struct end src, struct end dst, uint32_t
 void routes_need_gateway(struct routes *routes, const struct node *node, struct ip own,
 			 uint32_t origin)
 {
-	const struct seat *here = seat_with_gateway(node, own);
+	const struct endpoint *here = endpoint_with_gateway(node, own);
 
 	if (node_routing(node, own.family) && here)
 		*list_add(routes->a, &routes->of_node[index_of(routes, node)].list) =
@@ -312,9 +313,9 @@ static const struct need **sorted_needs(const struct needs *needs, struct arena 
 
 static struct ip address_behind(const struct node *node, struct ip gateway)
 {
-	list_each (seat, &node->seats)
-		if (seat->ip.family && ip_equal(seat->gateway, gateway))
-			return seat->ip;
+	list_each (endpoint, &node->endpoints)
+		if (endpoint->ip.family && ip_equal(endpoint->gateway, gateway))
+			return endpoint->ip;
 	return (struct ip){0};
 }
 

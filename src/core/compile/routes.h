@@ -37,7 +37,7 @@ struct routes {
 struct end {
 	struct prefix net;
 	const struct node *node; /* that holds it, where it is one address; or NULL */
-	uint32_t network; /* the declared one where it has its seat; NONE: none, or not asked */
+	uint32_t network; /* the declared one where it has its endpoint; NONE: none, or not asked */
 };
 
 struct routes routes_new(struct arena *a, const struct nodes *nodes, const struct config *config);
@@ -55,7 +55,7 @@ static inline unsigned routes_strongest(const struct routes *r, uint32_t node, u
  */
 static inline bool routes_know(const struct routes *r, struct home src, struct home dst)
 {
-	return src.seated && dst.seated &&
+	return src.has_endpoint && dst.has_endpoint &&
 	       routes_strongest(r, src.node, dst.network) == OPENS_AS_THIS &&
 	       routes_strongest(r, dst.node, src.network) != NO_NEED;
 }

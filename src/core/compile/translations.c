@@ -35,11 +35,11 @@ static void grant_translated(struct compiler *c, const struct peers *from, const
 }
 
 /* A neighbour that Docker does not keep apart. */
-static bool is_reached_from(const struct compiler *c, const struct seat *seat, struct ip to)
+static bool is_reached_from(const struct compiler *c, const struct endpoint *endpoint, struct ip to)
 {
 	uint32_t network = config_network_of(c->config, prefix_of(to));
 
-	return prefix_contains(seat->subnet, to) && (network == NONE || !c->apart[network]);
+	return prefix_contains(endpoint->subnet, to) && (network == NONE || !c->apart[network]);
 }
 
 /* What a translating container sends to the target is the container's own traffic. */
@@ -63,15 +63,15 @@ static void allow_translated(struct compiler *c, const struct node *node,
 				"whose flow it is and lets nothing through; name the source");
 		return;
 	}
-	list_each (seat, &node->seats)
-		declared |= seat->declared && seat->ip.family == t->to.family;
-	list_each (seat, &node->seats) {
-		if (seat->ip.family != t->to.family || (declared && !seat->declared) ||
-		    is_reached_from(c, seat, t->to))
+	list_each (endpoint, &node->endpoints)
+		declared |= endpoint->declared && endpoint->ip.family == t->to.family;
+	list_each (endpoint, &node->endpoints) {
+		if (endpoint->ip.family != t->to.family || (declared && !endpoint->declared) ||
+		    is_reached_from(c, endpoint, t->to))
 			continue;
-		grant_translated(c, one_peer(c, prefix_of(seat->ip)), NULL, prefix_of(t->to), match,
-				 t->origin);
-		routes_need(&c->routes, (struct end){prefix_of(seat->ip), node, NONE},
+		grant_translated(c, one_peer(c, prefix_of(endpoint->ip)), NULL, prefix_of(t->to),
+				 match, t->origin);
+		routes_need(&c->routes, (struct end){prefix_of(endpoint->ip), node, NONE},
 			    routes_end(&c->nodes, prefix_of(t->to)), t->origin);
 	}
 }

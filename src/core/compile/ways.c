@@ -20,12 +20,13 @@ static const struct ip somebody[N_FAMILIES][N_SOMEBODIES] = {
 
 enum { MOST_QUESTIONS = 1 << 12 }; /* of one container, however many flows it has */
 
-static bool is_seated_by(const struct node *node, uint8_t family, uint32_t device)
+static bool has_endpoint_by(const struct node *node, uint8_t family, uint32_t device)
 {
 	const struct routing *routing = node_routing(node, family);
 
-	list_each (seat, &node->seats)
-		if (seat->ip.family == family && routing_device_of(routing, seat->ip) == device)
+	list_each (endpoint, &node->endpoints)
+		if (endpoint->ip.family == family &&
+		    routing_device_of(routing, endpoint->ip) == device)
 			return true;
 	return false;
 }
@@ -34,7 +35,7 @@ static bool is_seated_by(const struct node *node, uint8_t family, uint32_t devic
 static bool comes_to_host(const struct node *node, const struct ip_outlet *outlet)
 {
 	return outlet->path && outlet->path->type == PATH_LEAVES &&
-	       is_seated_by(node, outlet->path->dst.ip.family, outlet->path->device);
+	       has_endpoint_by(node, outlet->path->dst.ip.family, outlet->path->device);
 }
 
 bool answers_come_back(const struct node *node, struct ip own, struct prefix peer)
@@ -110,7 +111,7 @@ static void ask(struct asking *q, uint32_t origin, struct ip own, struct prefix 
 	if (!opens)
 		src = own;
 	if (!routing_device_of(q->routing, own) || q->said == origin ||
-	    node_seat_in(q->node, peer.ip))
+	    node_endpoint_in(q->node, peer.ip))
 		return;
 	for (size_t i = 0; i < (peer.len ? 1 : N_SOMEBODIES) && q->left; i++, q->left--) {
 		const struct leaving packet = {.src = src, .dst = one_of(peer, own, i)};
@@ -178,13 +179,13 @@ void compile_ways(struct compiler *c, const struct node *node, const struct spac
 	bool declared = false;
 
 	imagine(&q, space);
-	list_each (seat, &node->seats)
-		declared |= seat->declared;
-	list_each (seat, &node->seats) {
-		q.routing = node_routing(node, seat->ip.family);
-		if (!seat->ip.family || !q.routing || (declared && !seat->declared))
+	list_each (endpoint, &node->endpoints)
+		declared |= endpoint->declared;
+	list_each (endpoint, &node->endpoints) {
+		q.routing = node_routing(node, endpoint->ip.family);
+		if (!endpoint->ip.family || !q.routing || (declared && !endpoint->declared))
 			continue;
-		ask_grants(&q, seat->ip);
-		ask_translations(&q, seat->ip);
+		ask_grants(&q, endpoint->ip);
+		ask_translations(&q, endpoint->ip);
 	}
 }

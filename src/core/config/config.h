@@ -27,7 +27,8 @@ enum {
 };
 
 /* Strict: nothing gets in but by policies, from a container of the same network neither. */
-enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT };
+/* audit: as docker, and what strict would stop is counted. */
+enum isolation { ISOLATION_DOCKER, ISOLATION_OPEN, ISOLATION_STRICT, ISOLATION_AUDIT };
 /* What its containers begin beyond it. Audit: as open; what deny would stop is counted. */
 enum egress { EGRESS_OPEN, EGRESS_DENY, EGRESS_AUDIT };
 enum nat { NAT_NO, NAT_DNAT, NAT_MASQUERADE };
@@ -209,6 +210,7 @@ struct config {
 	bool denies;	 /* a network has egress deny: what it stops is logged */
 	bool audits;	 /* a network has egress audit: what deny would stop is logged */
 	bool stricts;	 /* a network is strict: what it stops is logged, too */
+	bool watches;	 /* a network has isolation audit: what strict would stop is logged */
 	bool has_ipv6;	 /* a network has a subnet6: "any" means both families */
 	uint32_t *by_ip; /* indexes of addresses that have one, sorted by it */
 	uint32_t n_by_ip;

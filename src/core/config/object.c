@@ -108,13 +108,15 @@ static void decode_network(struct decoder *d, struct config *config, uint32_t no
 	config->denies |= n->egress == EGRESS_DENY;
 	config->audits |= n->egress == EGRESS_AUDIT;
 	config->stricts |= n->isolation == ISOLATION_STRICT;
+	config->watches |= n->isolation == ISOLATION_AUDIT;
 	check_families(d, &r, node);
 	n->driver = n->driver ? n->driver : "bridge";
 	if (d->diags->n_errors == errors)
 		refuse_without_effect(
 			d, &r, node, strcmp(n->driver, "bridge") == 0 ? IN_BRIDGE : IN_OTHER,
 			"on a network that is not a bridge: it is used as it stands; leave it out");
-	if (d->diags->n_errors == errors && is_given(&r, HOST) && n->isolation != ISOLATION_STRICT)
+	if (d->diags->n_errors == errors && is_given(&r, HOST) &&
+	    n->isolation != ISOLATION_STRICT && n->isolation != ISOLATION_AUDIT)
 		wrong_key(
 			d, json_member(json_of(d), node, "host"),
 			"no effect without isolation \"strict\"; write that too, or leave it out");

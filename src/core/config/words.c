@@ -21,8 +21,10 @@ static const struct word masquerades[] = {
 	{"auto", MASQUERADE_AUTO}, {"true", MASQUERADE_YES}, {"false", MASQUERADE_NO}};
 static const struct word expectations[] = {
 	{"open", EXPECT_OPEN}, {"closed", EXPECT_CLOSED}, {"untranslated", EXPECT_UNTRANSLATED}};
-static const struct word isolations[] = {
-	{"docker", ISOLATION_DOCKER}, {"open", ISOLATION_OPEN}, {"strict", ISOLATION_STRICT}};
+static const struct word isolations[] = {{"docker", ISOLATION_DOCKER},
+					 {"open", ISOLATION_OPEN},
+					 {"strict", ISOLATION_STRICT},
+					 {"audit", ISOLATION_AUDIT}};
 static const struct word egresses[] = {
 	{"open", EGRESS_OPEN}, {"deny", EGRESS_DENY}, {"audit", EGRESS_AUDIT}};
 
@@ -130,13 +132,8 @@ void decode_expect(struct decoder *d, uint32_t node, void *target)
 
 void decode_isolation(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word;
+	const struct word *word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 
-	if (json_string_is(json_of(d), node, "audit", strlen("audit"))) {
-		wrong(d, node, "audit is for \"egress\"; of isolation it comes in a later version");
-		return;
-	}
-	word = take_word(d, node, "isolation", isolations, COUNT_OF(isolations));
 	if (word)
 		*(enum isolation *)target = word->value;
 }

@@ -8,5 +8,6 @@
  *     flow.h     the fields of a flow
  *     diagram.h  diagrams: build, combine, compare, list
  *     sets.h     the sets that diagrams are built from
+ *     nodes.h    the nodes of diagrams
  */
 #pragma once

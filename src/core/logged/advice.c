@@ -45,6 +45,8 @@ static const char *name_of_address(struct arena *a, const struct config *config,
 
 const char *audit_source_name(struct arena *a, const struct config *config, struct ip source)
 {
+	if (!source.family)
+		return "host";
 	return config_address_of(config, source) == NONE ? name_of_network(a, config, source)
 							 : name_of_address(a, config, source);
 }
@@ -57,9 +59,20 @@ const char *audit_target_name(struct arena *a, const struct config *config,
 	return flow->target == AUDIT_ANY ? "any" : name_of_address(a, config, flow->dst);
 }
 
-bool audit_has_policy(const struct audit_flow *flow)
+const char *audit_without_policy(const struct config *config, const struct audit_source *source,
+				 const struct audit_flow *flow)
 {
-	return protocol_has_name(flow->proto);
+	if (!protocol_has_name(flow->proto))
+		return "no policy is about it alone";
+	if (!source->into)
+		return NULL;
+	if (!source->ip.family)
+		return "a program of this host serves a published port: ask the container itself";
+	if (flow->target == AUDIT_HOST)
+		return "\"host\": false stops it, whatever policies say";
+	return config_address_of(config, source->ip) == NONE
+		       ? "strict lets nothing to addresses that ips does not name"
+		       : NULL;
 }
 
 /* --- one policy for many flows --- */
@@ -69,6 +82,7 @@ static int by_policy(const void *left, const void *right)
 	const struct advice *a = left, *b = right;
 	int order = strcmp(a->subject, b->subject);
 
+	order = order ? order : a->into - b->into;
 	order = order ? order : (a->target > b->target) - (a->target < b->target);
 	order = order ? order : strcmp(a->to.items[0], b->to.items[0]);
 	order = order ? order : (a->proto > b->proto) - (a->proto < b->proto);
@@ -83,6 +97,7 @@ static void add_flow(advice_list *list, struct arena *a, const struct config *co
 	struct advice *advice = list_add(a, list);
 
 	*advice = (struct advice){.subject = audit_source_name(a, config, source->ip),
+				  .into = source->into,
 				  .target = flow->target,
 				  .proto = flow->proto,
 				  .count = flow->count,
@@ -93,7 +108,8 @@ static void add_flow(advice_list *list, struct arena *a, const struct config *co
 
 static bool same_ends(const struct advice *a, const struct advice *b)
 {
-	return !strcmp(a->subject, b->subject) && a->proto == b->proto && a->target == b->target;
+	return !strcmp(a->subject, b->subject) && a->into == b->into && a->proto == b->proto &&
+	       a->target == b->target;
 }
 
 /* Neighbours of the sorted list that differ in their ports alone. */
@@ -150,12 +166,28 @@ static void join_targets(advice_list *list, struct arena *a)
 	list->n = n;
 }
 
+/* A policy for who asks allows it, too, and is listed. */
+static bool is_said(const struct audit *audit, const struct audit_source *target,
+		    const struct audit_flow *flow)
+{
+	list_each (source, &audit->sources) {
+		if (source->into || !ip_equal(source->ip, flow->dst))
+			continue;
+		list_each (other, &source->flows)
+			if (other->target == AUDIT_NETWORK && other->proto == flow->proto &&
+			    other->port == flow->port && ip_equal(other->dst, target->ip))
+				return true;
+	}
+	return false;
+}
+
 void advice_make(advice_list *list, struct arena *a, const struct audit *audit,
 		 const struct config *config)
 {
 	list_each (source, &audit->sources)
 		list_each (flow, &source->flows)
-			if (audit_has_policy(flow))
+			if (!audit_without_policy(config, source, flow) &&
+			    !(source->into && is_said(audit, source, flow)))
 				add_flow(list, a, config, source, flow);
 	if (list->n)
 		qsort(list->items, list->n, sizeof(*list->items), by_policy);
@@ -165,9 +197,9 @@ void advice_make(advice_list *list, struct arena *a, const struct audit *audit,
 
 /* --- as JSON --- */
 
-static void print_targets(struct buf *out, const struct advice *advice)
+static void print_peers(struct buf *out, const struct advice *advice)
 {
-	buf_puts(out, advice->to.n > 1 ? ", \"to\": [" : ", \"to\": ");
+	buf_printf(out, ", \"%s\": %s", advice->into ? "from" : "to", advice->to.n > 1 ? "[" : "");
 	for (uint32_t i = 0; i < advice->to.n; i++) {
 		buf_puts(out, i ? ", " : "");
 		buf_json_string(out, advice->to.items[i]);
@@ -188,7 +220,7 @@ static void print_ports(struct buf *out, const struct advice *advice)
 static void print_advice(struct buf *out, const struct advice *advice)
 {
 	buf_json_member(out, "{", "container_name", advice->subject);
-	print_targets(out, advice);
+	print_peers(out, advice);
 	print_ports(out, advice);
 	if (strcmp(protocol_name(advice->proto), "tcp") != 0)
 		buf_json_member(out, ", ", "proto", protocol_name(advice->proto));

@@ -10,6 +10,7 @@
 
 struct advice {
 	const char *subject;
+	bool into; /* `to` is who asks the subject, else whom it asks */
 	enum audit_target target;
 	name_list to; /* one, but for AUDIT_OUTSIDE */
 	uint8_t proto;
@@ -24,9 +25,13 @@ void advice_make(advice_list *list, struct arena *a, const struct audit *audit,
 /* Items of "policies", with commas between them. */
 void advice_print(struct buf *out, const advice_list *list, const char *indent);
 
-/* Who a source of the audit is, and what a flow asks for, as policies and people call them. */
+/* Who an entry of the audit is, and the other end of a flow, as policies and people call them. */
 const char *audit_source_name(struct arena *a, const struct config *config, struct ip source);
 const char *audit_target_name(struct arena *a, const struct config *config,
 			      const struct audit_flow *flow);
-/* False: only "proto": "any" would allow it, which is more than anybody wants. */
-bool audit_has_policy(const struct audit_flow *flow);
+/*
+ * NULL: a policy would allow it. Else why none does: only "proto": "any" would, which is more than
+ * anybody wants, or nothing would.
+ */
+const char *audit_without_policy(const struct config *config, const struct audit_source *source,
+				 const struct audit_flow *flow);

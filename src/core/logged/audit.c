@@ -7,23 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t ip_hash(struct ip ip)
+static uint64_t source_hash(struct ip ip, bool into)
 {
-	return hash_more(HASH_START, &ip, sizeof(ip));
+	return hash_word(hash_more(HASH_START, &ip, sizeof(ip)), into);
 }
 
-static struct audit_source *source_at(struct audit *audit, struct ip ip)
+static struct audit_source *source_at(struct audit *audit, struct ip ip, bool into)
 {
-	uint32_t i = hash_index_find(&audit->by_ip, ip_hash(ip), k,
-				     ip_equal(audit->sources.items[k].ip, ip));
+	const struct audit_source *all = audit->sources.items;
+	uint32_t i = hash_index_find(&audit->by_ip, source_hash(ip, into), k,
+				     all[k].into == into && ip_equal(all[k].ip, ip));
 	struct audit_source *source;
 
 	if (i != NONE)
 		return &audit->sources.items[i];
 	source = list_add(&audit->a, &audit->sources);
-	*source = (struct audit_source){.ip = ip};
+	*source = (struct audit_source){.ip = ip, .into = into};
 	hash_index_grow(&audit->by_ip, &audit->a, &audit->sources, k,
-			ip_hash(audit->sources.items[k].ip));
+			source_hash(audit->sources.items[k].ip, audit->sources.items[k].into));
 	return source;
 }
 
@@ -32,17 +33,27 @@ static uint32_t network_of(const struct config *config, struct ip ip)
 	return config_network_of(config, prefix_of(ip));
 }
 
-static bool is_audited(const struct config *config, uint32_t network)
+static bool is_audited(const struct config *config, uint32_t network, bool into)
 {
-	return network != NONE && config->networks.items[network].egress == EGRESS_AUDIT;
+	const struct network *n = network == NONE ? NULL : &config->networks.items[network];
+
+	return n && (into ? n->isolation == ISOLATION_AUDIT : n->egress == EGRESS_AUDIT);
 }
 
-static struct audit_network *find_network(struct audit *audit, const char *key)
+static struct audit_network *find_network(struct audit *audit, const char *key, bool into)
 {
 	list_each (network, &audit->networks)
-		if (!strcmp(network->key, key))
+		if (network->into == into && !strcmp(network->key, key))
 			return network;
 	return NULL;
+}
+
+/* Who has no name goes by the network. */
+static struct ip entry_of(const struct config *config, struct ip ip)
+{
+	if (config_address_of(config, ip) != NONE)
+		return ip;
+	return config->networks.items[network_of(config, ip)].ipam[ip_family(ip)].subnet.ip;
 }
 
 /* --- one connection --- */
@@ -96,6 +107,17 @@ static struct audit_flow *outside_flow(struct audit_source *source, const struct
 	return n >= AUDIT_ADDRESSES ? put_together(source, flow) : NULL;
 }
 
+static bool has_room(const struct audit_source *source, const struct audit_flow *flow)
+{
+	uint32_t n = 0;
+
+	if (!source->into)
+		return source->flows.n < AUDIT_FLOWS;
+	list_each (other, &source->flows)
+		n += other->target == flow->target && ip_equal(other->dst, flow->dst);
+	return n < AUDIT_OF_PEER && source->flows.n < AUDIT_FLOWS_INTO;
+}
+
 /* True: it is new. */
 static bool count_flow(struct audit *audit, struct audit_source *source,
 		       const struct audit_flow *flow)
@@ -110,7 +132,7 @@ static bool count_flow(struct audit *audit, struct audit_source *source,
 		known->first = flow->first < known->first ? flow->first : known->first;
 		return false;
 	}
-	if (source->flows.n >= AUDIT_FLOWS) {
+	if (!has_room(source, flow)) {
 		source->left_out += flow->count;
 		return false;
 	}
@@ -150,129 +172,180 @@ static void set_target(struct audit_flow *flow, const struct config *config, con
 		flow->dst = (struct ip){0};
 }
 
-void audit_note(struct audit *audit, const struct config *config, const struct logged *l,
-		time_t now)
+static struct audit_flow flow_of(const struct logged *l, time_t now)
 {
-	uint32_t network = network_of(config, l->src);
-	struct audit_flow flow = {.proto = l->proto,
-				  .port = l->port,
-				  .dst = l->dst,
-				  .count = 1,
-				  .first = now,
-				  .last = now};
-	const struct audit_asked *asked = NULL;
-	struct audit_network *known;
-	struct ip source = l->src;
+	return (struct audit_flow){.proto = l->proto,
+				   .port = l->port,
+				   .dst = l->dst,
+				   .count = 1,
+				   .first = now,
+				   .last = now};
+}
 
-	if (l->why == LOGGED_AUDIT_ASKED) {
-		note_asked(audit, l);
+static void count_new(struct audit *audit, const char *network, struct ip ip, bool into,
+		      const struct audit_flow *flow)
+{
+	struct audit_network *known = find_network(audit, network, into);
+
+	if (count_flow(audit, source_at(audit, ip, into), flow) && known)
+		known->last = flow->last;
+}
+
+/* --- what gets in --- */
+
+/*
+ * Between networks the kernel knows what policies admit. Of what stays in one it does not, because
+ * there no policy is needed before the network is strict.
+ */
+static bool is_refused(struct audit *audit, const struct config *config,
+		       const struct resolution *resolution, const struct logged *l,
+		       const struct audit_source *container, const struct audit_flow *flow)
+{
+	if (frames_were_allowed(audit->frames, l))
+		return false;
+	if (find_flow(source_at(audit, container->ip, true), flow))
+		return true;
+	if (!frames_may_check(audit->frames, l, config->policies.n, flow->last)) {
+		audit->incomplete = true;
+		return false;
+	}
+	if (!audit_allowed(config, resolution, container, flow))
+		return true;
+	frames_note_allowed(audit->frames, l);
+	return false;
+}
+
+static bool is_frame(const struct logged *l)
+{
+	return l->why == LOGGED_AUDIT_FRAME || l->why == LOGGED_AUDIT_SAMPLE;
+}
+
+/* A fragment does not say whose it is. */
+static bool begins_talk(struct audit *audit, struct logged *l, time_t now)
+{
+	if (l->why == LOGGED_AUDIT_FRAME)
+		return true;
+	return (!protocol_has_ports(l->proto) || l->port || l->sport) &&
+	       frames_begin(audit->frames, l, now);
+}
+
+static void note_into(struct audit *audit, const struct config *config,
+		      const struct resolution *resolution, struct logged l, time_t now)
+{
+	uint32_t from, there;
+	struct audit_source asked = {.into = true};
+	struct audit_flow flow;
+
+	if (!audit->frames)
+		audit->frames = arena_array(&audit->a, struct frames, 1);
+	if (is_frame(&l) && !begins_talk(audit, &l, now))
+		return;
+	from = network_of(config, l.src);
+	there = network_of(config, l.dst);
+	flow = flow_of(&l, now);
+	flow.target = from == NONE ? AUDIT_OUTSIDE : AUDIT_NETWORK;
+	flow.dst = l.src;
+	if (l.why == LOGGED_AUDIT_SERVED) {
+		audit->changed = true;
+		count_flow(audit, source_at(audit, asked.ip, true), &flow);
 		return;
 	}
-	audit->changed = true;
-	if (l->why == LOGGED_AUDIT_BORROWED || !is_audited(config, network)) {
+	if (!is_audited(config, there, true) || (is_frame(&l) && from != there)) {
+		audit->changed = true;
 		audit->borrowed++;
 		return;
 	}
-	if (config_address_of(config, source) == NONE)
-		source = config->networks.items[network].ipam[ip_family(source)].subnet.ip;
+	asked.ip = entry_of(config, l.dst);
+	if (l.why == LOGGED_AUDIT_BY_HOST) {
+		flow.target = AUDIT_HOST;
+		flow.dst = (struct ip){0};
+	}
+	if (from == there && flow.target != AUDIT_HOST &&
+	    !is_refused(audit, config, resolution, &l, &asked, &flow))
+		return;
+	audit->changed = true;
+	count_new(audit, config->networks.items[there].key, asked.ip, true, &flow);
+}
+
+/* --- what goes out --- */
+
+static void note_out(struct audit *audit, const struct config *config, const struct logged *l,
+		     time_t now)
+{
+	uint32_t network = network_of(config, l->src);
+	struct audit_flow flow = flow_of(l, now);
+	const struct audit_asked *asked = NULL;
+	struct ip source;
+
+	audit->changed = true;
+	if (l->why == LOGGED_AUDIT_BORROWED || !is_audited(config, network, false)) {
+		audit->borrowed++;
+		return;
+	}
+	source = entry_of(config, l->src);
 	if (l->why == LOGGED_AUDIT_DNAT && !(asked = find_asked(audit, l))) {
-		source_at(audit, source)->left_out++;
+		source_at(audit, source, false)->left_out++;
 		return;
 	}
 	set_target(&flow, config, l, asked);
-	known = find_network(audit, config->networks.items[network].key);
-	if (count_flow(audit, source_at(audit, source), &flow) && known)
-		known->last = now;
+	count_new(audit, config->networks.items[network].key, source, false, &flow);
+}
+
+void audit_note(struct audit *audit, const struct config *config,
+		const struct resolution *resolution, const struct logged *logged, time_t now)
+{
+	if (logged->why == LOGGED_AUDIT_ASKED)
+		note_asked(audit, logged);
+	else if (logged->why >= LOGGED_AUDIT_INTO)
+		note_into(audit, config, resolution, *logged, now);
+	else
+		note_out(audit, config, logged, now);
+}
+
+bool audit_refuses(const struct audit *audit, bool into)
+{
+	list_each (source, &audit->sources)
+		if (source->into == into && (source->flows.n || source->left_out))
+			return true;
+	return false;
 }
 
 bool audit_is_empty(const struct audit *audit)
 {
-	list_each (source, &audit->sources)
-		if (source->flows.n || source->left_out)
-			return false;
-	return !audit->borrowed;
+	return !audit_refuses(audit, false) && !audit_refuses(audit, true) && !audit->borrowed;
 }
 
 /* --- a new file --- */
 
-/* Who has no name is asked for by his network. */
-static bool has_source(const struct peers *peers, const struct config *config, struct ip ip)
-{
-	uint32_t network = network_of(config, ip);
-
-	if (config_address_of(config, ip) != NONE)
-		return peers_hold(peers, ip);
-	for (uint32_t i = 0; i < peers->n; i++)
-		if (prefix_covers(peers->items[i].net,
-				  config->networks.items[network].ipam[ip_family(ip)].subnet))
-			return true;
-	return false;
-}
-
-/* Of many addresses only some may be allowed now: those that are not come again. */
-static bool has_target(const struct peers *peers, const struct audit_flow *flow)
-{
-	bool outside = false;
-
-	if (flow->target == AUDIT_HOST)
-		return peers_have_host(peers);
-	if (flow->target != AUDIT_ANY)
-		return peers_hold(peers, flow->dst);
-	for (uint32_t i = 0; i < peers->n; i++)
-		outside |= peers->items[i].network == NONE && peers->items[i].net.ip.family;
-	return outside;
-}
-
-static bool has_port(const struct config *config, const struct policy *p, uint16_t port)
-{
-	const struct port_range *ports = policy_ports(config, p);
-
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		if (ports[i].low <= port && port <= ports[i].high)
-			return true;
-	return !p->n_ports;
-}
-
-static bool is_allowed(const struct config *config, const struct resolution *resolution,
-		       struct ip source, const struct audit_flow *flow)
-{
-	list_each (p, &config->policies) {
-		struct resolved r;
-
-		if (p->nat != NAT_NO || p->iface || !policy_has_proto(p, flow->proto) ||
-		    (protocol_has_ports(flow->proto) && !has_port(config, p, flow->port)))
-			continue;
-		r = resolved_policy(resolution, config, p);
-		if (!r.waiting && has_source(r.source, config, source) &&
-		    has_target(r.target, flow))
-			return true;
-	}
-	return false;
-}
-
 /* A container that has lost its name, or got one, begins again. */
-static bool is_source(const struct config *config, struct ip ip)
+static bool is_source(const struct config *config, const struct audit_source *source)
 {
-	uint32_t network = network_of(config, ip);
+	if (!source->ip.family)
+		return config->watches;
+	return is_audited(config, network_of(config, source->ip), source->into) &&
+	       ip_equal(entry_of(config, source->ip), source->ip);
+}
 
-	return is_audited(config, network) &&
-	       (config_address_of(config, ip) != NONE ||
-		ip_equal(config->networks.items[network].ipam[ip_family(ip)].subnet.ip, ip));
+static void follow_network(struct audit *now, struct audit *before, const char *key, bool into,
+			   time_t at)
+{
+	struct audit_network *known = find_network(before, key, into);
+
+	*list_add(&now->a, &now->networks) =
+		(struct audit_network){.key = arena_strdup(&now->a, key),
+				       .into = into,
+				       .since = known ? known->since : at,
+				       .last = known ? known->last : 0};
 }
 
 static void follow_networks(struct audit *now, struct audit *before, const struct config *config,
 			    time_t at)
 {
-	list_each (network, &config->networks) {
-		struct audit_network *known = find_network(before, network->key);
-
-		if (network->egress != EGRESS_AUDIT)
-			continue;
-		*list_add(&now->a, &now->networks) =
-			(struct audit_network){.key = arena_strdup(&now->a, network->key),
-					       .since = known ? known->since : at,
-					       .last = known ? known->last : 0};
-	}
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		for (int into = 0; into < 2; into++)
+			if (is_audited(config, i, into))
+				follow_network(now, before, config->networks.items[i].key, into,
+					       at);
 }
 
 void audit_follow(struct audit *audit, const struct config *config,
@@ -283,14 +356,16 @@ void audit_follow(struct audit *audit, const struct config *config,
 	if (before.digest == config->digest)
 		return;
 	*audit = (struct audit){.digest = config->digest,
-				.changed = config->audits || before.networks.n};
+				.changed = config->audits || config->watches || before.networks.n};
 	follow_networks(audit, &before, config, now);
 	list_each (source, &before.sources) {
-		if (!is_source(config, source->ip))
+		if (!is_source(config, source))
 			continue;
 		list_each (flow, &source->flows)
-			if (!is_allowed(config, resolution, source->ip, flow))
-				*list_add(&audit->a, &source_at(audit, source->ip)->flows) = *flow;
+			if (!audit_allowed(config, resolution, source, flow))
+				*list_add(&audit->a,
+					  &source_at(audit, source->ip, source->into)->flows) =
+					*flow;
 	}
 	audit_release(&before);
 }
@@ -304,17 +379,20 @@ void audit_release(struct audit *audit)
 /* --- a file --- */
 
 static const char head[] = "harborwall-audit 1";
+/* What lines begin with that are about egress, and about isolation. */
+static const char *const network_words[] = {"network", "closed"};
+static const char *const source_words[] = {"source", "target"};
 
 void audit_save(struct buf *out, const struct audit *audit)
 {
 	buf_printf(out, "%s %016" PRIx64 " %" PRIu64 " %d\n", head, audit->digest, audit->borrowed,
 		   audit->incomplete);
 	list_each (network, &audit->networks)
-		buf_printf(out, "network %" PRId64 " %" PRId64 " %s\n", (int64_t)network->since,
-			   (int64_t)network->last, network->key);
+		buf_printf(out, "%s %" PRId64 " %" PRId64 " %s\n", network_words[network->into],
+			   (int64_t)network->since, (int64_t)network->last, network->key);
 	list_each (source, &audit->sources) {
-		buf_printf(out, "source %s %" PRIu64 "\n", ip_format(source->ip).s,
-			   source->left_out);
+		buf_printf(out, "%s %s %" PRIu64 "\n", source_words[source->into],
+			   source->ip.family ? ip_format(source->ip).s : "-", source->left_out);
 		list_each (flow, &source->flows)
 			buf_printf(out, "flow %d %s %u %u %" PRIu64 " %" PRId64 " %" PRId64 "\n",
 				   flow->target, flow->dst.family ? ip_format(flow->dst).s : "-",
@@ -346,27 +424,58 @@ static bool load_flow(struct audit *audit, struct audit_source *source, const ch
 	return true;
 }
 
-static bool load_line(struct audit *audit, struct audit_source **source, const char *line)
+/* The rest of a line that begins with one of the two words: which of them; NULL: with neither. */
+static const char *behind_word(bool *into, const char *line, const char *const words[2])
 {
-	struct audit_network network = {0};
-	char text[IP_TEXT_LEN];
+	for (int i = 0; i < 2; i++) {
+		size_t len = strlen(words[i]);
+
+		*into = i;
+		if (!strncmp(line, words[i], len) && line[len] == ' ')
+			return line + len;
+	}
+	return NULL;
+}
+
+static bool load_network(struct audit *audit, const char *line, bool into)
+{
 	int64_t since, last;
-	uint64_t left_out;
-	struct ip ip;
 	int key = 0;
 
-	if (sscanf(line, "network %" SCNd64 " %" SCNd64 " %n", &since, &last, &key) == 2 && key) {
-		network.key = arena_strdup(&audit->a, line + key);
-		network.since = (time_t)since;
-		network.last = (time_t)last;
-		*list_add(&audit->a, &audit->networks) = network;
-		return true;
-	}
-	if (sscanf(line, "source %49s %" SCNu64, text, &left_out) == 2 && ip_parse(&ip, text)) {
-		*source = source_at(audit, ip);
-		(*source)->left_out = left_out;
-		return true;
-	}
+	if (sscanf(line, "%" SCNd64 " %" SCNd64 " %n", &since, &last, &key) != 2 || !key)
+		return false;
+	*list_add(&audit->a, &audit->networks) =
+		(struct audit_network){.key = arena_strdup(&audit->a, line + key),
+				       .into = into,
+				       .since = (time_t)since,
+				       .last = (time_t)last};
+	return true;
+}
+
+static bool load_source(struct audit *audit, struct audit_source **source, const char *line,
+			bool into)
+{
+	char text[IP_TEXT_LEN];
+	struct ip ip = {0};
+	uint64_t left_out;
+
+	if (sscanf(line, "%49s %" SCNu64, text, &left_out) != 2 ||
+	    !(ip_parse(&ip, text) || (into && !strcmp(text, "-"))))
+		return false;
+	*source = source_at(audit, ip, into);
+	(*source)->left_out = left_out;
+	return true;
+}
+
+static bool load_line(struct audit *audit, struct audit_source **source, const char *line)
+{
+	const char *rest;
+	bool into;
+
+	if ((rest = behind_word(&into, line, network_words)))
+		return load_network(audit, rest, into);
+	if ((rest = behind_word(&into, line, source_words)))
+		return load_source(audit, source, rest, into);
 	return load_flow(audit, *source, line);
 }
 

@@ -106,11 +106,19 @@ static bool read_packet(struct logged *l, struct attrs payload)
 	return true;
 }
 
-static const char *const prefixes[] = {
-	[LOGGED_ALLOWED] = LOG_ALLOWED,	      [LOGGED_TRANSLATED] = LOG_TRANSLATED,
-	[LOGGED_DROPPED] = LOG_DROPPED,	      [LOGGED_AUDIT_ASKED] = LOG_AUDIT_ASKED,
-	[LOGGED_AUDIT] = LOG_AUDIT,	      [LOGGED_AUDIT_DNAT] = LOG_AUDIT_DNAT,
-	[LOGGED_AUDIT_HOST] = LOG_AUDIT_HOST, [LOGGED_AUDIT_BORROWED] = LOG_AUDIT_BORROWED};
+static const char *const prefixes[] = {[LOGGED_ALLOWED] = LOG_ALLOWED,
+				       [LOGGED_TRANSLATED] = LOG_TRANSLATED,
+				       [LOGGED_DROPPED] = LOG_DROPPED,
+				       [LOGGED_AUDIT_ASKED] = LOG_AUDIT_ASKED,
+				       [LOGGED_AUDIT] = LOG_AUDIT,
+				       [LOGGED_AUDIT_DNAT] = LOG_AUDIT_DNAT,
+				       [LOGGED_AUDIT_HOST] = LOG_AUDIT_HOST,
+				       [LOGGED_AUDIT_BORROWED] = LOG_AUDIT_BORROWED,
+				       [LOGGED_AUDIT_INTO] = LOG_AUDIT_INTO,
+				       [LOGGED_AUDIT_BY_HOST] = LOG_AUDIT_BY_HOST,
+				       [LOGGED_AUDIT_SERVED] = LOG_AUDIT_SERVED,
+				       [LOGGED_AUDIT_FRAME] = LOG_AUDIT_FRAME,
+				       [LOGGED_AUDIT_SAMPLE] = LOG_AUDIT_SAMPLE};
 
 bool logged_decode(struct logged *l, const struct nlmsghdr *message)
 {

@@ -6,7 +6,8 @@
  * In this room:
  *     logged.h   one packet, as the kernel reports it; its policy
  *     journal.h  which connections are said, and when
- *     audit.h    what networks with egress audit begin, counted
+ *     audit.h    what egress deny and isolation strict would stop, counted
+ *     frames.h   what begins a connection, of frames that no connection tracking sees
  *     advice.h   … and the policies that would allow it
  */
 #pragma once
@@ -25,7 +26,13 @@ enum logged_why {
 	LOGGED_AUDIT,	       /* what is forwarded */
 	LOGGED_AUDIT_DNAT,     /* … and was translated: to where dst and port say */
 	LOGGED_AUDIT_HOST,     /* what is for this host */
-	LOGGED_AUDIT_BORROWED, /* no policy would let its source out */
+	LOGGED_AUDIT_BORROWED, /* no policy would let its source out, or in */
+	/* Isolation strict would stop it: */
+	LOGGED_AUDIT_INTO,    /* what is forwarded, with the target as translated */
+	LOGGED_AUDIT_BY_HOST, /* what this host begins, with "host": false */
+	LOGGED_AUDIT_SERVED,  /* what asks a program of this host for a published port */
+	LOGGED_AUDIT_FRAME,   /* a TCP connection from port to port of a bridge */
+	LOGGED_AUDIT_SAMPLE,  /* other frames there, replies among them (frames.h) */
 	N_LOGGED,
 };
 

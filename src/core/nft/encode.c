@@ -429,6 +429,16 @@ ENCODER(encode_icmp_type)
 	compare(b, NFT_CMP_LTE, &last, sizeof(last));
 }
 
+ENCODER(encode_tcp_begins)
+{
+	enum { SYN = 0x02, ACK = 0x10 }; /* RFC 9293, section 3.1 */
+	const uint8_t mask = SYN | ACK, nothing = 0, begins = SYN;
+
+	load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, NFT_REG_1);
+	bitwise(b, &mask, &nothing, sizeof(mask));
+	compare(b, NFT_CMP_EQ, &begins, sizeof(begins));
+}
+
 ENCODER(encode_ct_state)
 {
 	load_ct(b, NFT_CT_STATE);
@@ -595,6 +605,7 @@ static void (*const encoders[])(struct buf *, const struct rule *, const struct 
 	[TERM_SHARE] = encode_share,
 	[TERM_ORIGINAL_DPORT] = encode_original_port,
 	[TERM_ICMP_TYPE] = encode_icmp_type,
+	[TERM_TCP_BEGINS] = encode_tcp_begins,
 	[TERM_CT_STATE] = encode_ct_state,
 	[TERM_CT_STATUS_DNAT] = encode_ct_status_dnat,
 	[TERM_CT_UNCONFIRMED] = encode_ct_unconfirmed,

@@ -270,6 +270,9 @@ static void print_term(struct buf *out, const struct rule *rule, const struct te
 		if (t->high != t->low)
 			buf_printf(out, "-%u", t->high);
 		break;
+	case TERM_TCP_BEGINS:
+		buf_puts(out, "tcp flags & (syn | ack) == syn");
+		break;
 	case TERM_CT_STATE:
 		print_ct_state(out, t->number);
 		break;
@@ -387,7 +390,8 @@ void nft_print_rule(struct buf *out, const struct rule *rule)
 
 		if (t->kind == TERM_PROTO && i + 1 < rule->terms.n &&
 		    (next->kind == TERM_DPORT || next->kind == TERM_SPORT ||
-		     next->kind == TERM_ICMP_TYPE || asks_ports_alone(next)))
+		     next->kind == TERM_ICMP_TYPE || next->kind == TERM_TCP_BEGINS ||
+		     asks_ports_alone(next)))
 			continue; /* "tcp dport 80" says both */
 		buf_puts(out, space);
 		print_term(out, rule, t, i ? t - 1 : NULL);

@@ -298,6 +298,10 @@ static const struct language {
   mermaid = {"flowchart LR\n",	"", "net", "[\"", "\"]\n", "  end\n", print_mermaid_node,
 	     print_mermaid_edge};
 
+static const char *const isolation_titles[] = {[ISOLATION_DOCKER] = "",
+					       [ISOLATION_OPEN] = "",
+					       [ISOLATION_STRICT] = " strict",
+					       [ISOLATION_AUDIT] = " strict audited"};
 static const char *const egress_titles[] = {
 	[EGRESS_OPEN] = "", [EGRESS_DENY] = " egress denied", [EGRESS_AUDIT] = " egress audited"};
 
@@ -313,8 +317,8 @@ static void print_drawing(struct buf *out, const struct graph *g, const struct l
 			if (network->ipam[f].subnet.ip.family)
 				buf_printf(out, " %s", prefix_format(network->ipam[f].subnet).s);
 		buf_printf(out, "%s%s%s%s", network->internal ? " internal" : "",
-			   network->isolation == ISOLATION_STRICT ? " strict" : "",
-			   egress_titles[network->egress], l->title_end);
+			   isolation_titles[network->isolation], egress_titles[network->egress],
+			   l->title_end);
 		list_each (n, &g->nodes)
 			if (n->network == i)
 				l->print_node(out, g, n);

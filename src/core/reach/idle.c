@@ -69,7 +69,9 @@ static struct diagram without_within(const struct looker *l, struct diagram d)
 static void find_alive(struct looker *l)
 {
 	note_leaves(l, without_within(l, l->reach->governed), DEED_GRANT);
-	/* written before it has an effect */
+	/* written before it has an effect, both */
+	if (l->reach->config->watches)
+		note_leaves(l, l->reach->governed, DEED_GRANT);
 	if (l->reach->spaces.items[0].flows->audited.n)
 		note_leaves(l, l->reach->spared, DEED_GRANT);
 	list_each (space, &l->reach->spaces) {
@@ -208,14 +210,28 @@ static bool describe(struct looker *l, struct idle *idle)
 	return true;
 }
 
+/* Not before the network is strict; while its isolation is audited policies are written for that.
+ */
+static bool is_for_strict(const struct looker *l, const struct resolved *r)
+{
+	const uint32_t network = r->source->network;
+
+	return network != NONE && network == r->target->network &&
+	       l->reach->config->networks.items[network].isolation == ISOLATION_AUDIT;
+}
+
 static bool may_be_idle(const struct looker *l, uint32_t i)
 {
 	const struct policy *p = &l->reach->config->policies.items[i];
 
 	if (p->broken || l->alive[i] & uses[p->nat] || is_elsewhere(l->reach, i))
 		return false;
-	if (p->nat == NAT_NO && (p->from || p->to) && !l->has[i])
-		return !resolved_policy(l->reach->resolution, l->reach->config, p).waiting;
+	if (p->nat == NAT_NO && (p->from || p->to) && !l->has[i]) {
+		const struct resolved r =
+			resolved_policy(l->reach->resolution, l->reach->config, p);
+
+		return !r.waiting && !is_for_strict(l, &r);
+	}
 	return l->has[i] & uses[p->nat];
 }
 

@@ -336,6 +336,17 @@ static void note_audit(struct walker *w, const char *stage)
 		    from == NONE ? interface_name(w->reach, w->now.in) : network_name(w, from));
 }
 
+/* consequence: what strict would mean for it. */
+static void note_isolation(struct walker *w, const char *stage, const char *consequence)
+{
+	uint32_t there = reach_network_of(w->reach, w->now.dst);
+
+	if (w->reach->config->networks.items[there].isolation == ISOLATION_AUDIT)
+		hop(w, HOP_GOES_ON, NULL, stage, NONE,
+		    "isolation of network %s is audited: with strict %s", network_name(w, there),
+		    consequence);
+}
+
 static bool is_strict(const struct walker *w, uint32_t network)
 {
 	return network != NONE &&
@@ -581,11 +592,14 @@ static void forward(struct walker *w)
 		    "stays on %s of network %s, which passes no filter",
 		    interface_name(w->reach, w->now.in),
 		    network_name(w, reach_network_of(w->reach, w->now.dst)));
+		note_isolation(w, "bridge", "a policy would have to let it in");
 		to_container(w);
 		break;
 	case REACH_FROM_HOST:
 		hop(w, HOP_GOES_ON, NULL, "output", NONE,
 		    "the host's own connection: no policy decides");
+		if (!w->reach->config->networks.items[reach_network_of(w->reach, w->now.dst)].host)
+			note_isolation(w, "inet harborwall watch_output", "this would be refused");
 		to_container(w);
 		break;
 	case REACH_EGRESS:

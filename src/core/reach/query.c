@@ -196,7 +196,7 @@ struct tries {
 };
 
 /* A container that runs, with one of its addresses on a bridge of the engine's. */
-struct seat {
+struct running_end {
 	const struct engine_container *container;
 	const struct engine_network *network;
 	struct ip ip;
@@ -248,7 +248,7 @@ static struct diagram to_subnets(const struct tries *t)
 /* --- who is there --- */
 
 /* False: there is none behind `at`, which goes over all of them. */
-static bool next_seat(struct seat *seat, const struct engine *engine, uint32_t at[2])
+static bool next_running_end(struct running_end *end, const struct engine *engine, uint32_t at[2])
 {
 	for (; at[0] < engine->containers.n; at[0]++, at[1] = 0) {
 		const struct engine_container *c = &engine->containers.items[at[0]];
@@ -261,20 +261,20 @@ static bool next_seat(struct seat *seat, const struct engine *engine, uint32_t a
 
 			if (!ip.family || !n || !n->bridge)
 				continue;
-			*seat = (struct seat){c, n, ip};
+			*end = (struct running_end){c, n, ip};
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool somebody_sits_at(const struct engine *engine, struct ip ip)
+static bool is_running_at(const struct engine *engine, struct ip ip)
 {
 	uint32_t at[2] = {0};
-	struct seat seat;
+	struct running_end end;
 
-	while (next_seat(&seat, engine, at))
-		if (ip_equal(seat.ip, ip))
+	while (next_running_end(&end, engine, at))
+		if (ip_equal(end.ip, ip))
 			return true;
 	return false;
 }
@@ -309,7 +309,7 @@ static bool add_flows(struct tries *t, struct diagram set)
  * Of a container that does not run the host's rules decide all the same; but a neighbour asks it
  * for its hardware address first, and nobody answers.
  */
-static bool add_stopped(struct tries *t, struct diagram set, const struct seat *from)
+static bool add_stopped(struct tries *t, struct diagram set, const struct running_end *from)
 {
 	list_each (address, &t->reach->config->addresses) {
 		struct diagram there;
@@ -318,7 +318,7 @@ static bool add_stopped(struct tries *t, struct diagram set, const struct seat *
 					    address->ip))
 			continue;
 		there = of_value(t, set, FLOW_DST, flow_value_of_ip(address->ip));
-		if (!diagram_is_empty(there) && !somebody_sits_at(t->engine, address->ip) &&
+		if (!diagram_is_empty(there) && !is_running_at(t->engine, address->ip) &&
 		    !add_flows(t, there))
 			return false;
 	}
@@ -326,14 +326,14 @@ static bool add_stopped(struct tries *t, struct diagram set, const struct seat *
 }
 
 /* from: NULL: this host. */
-static bool add_from(struct tries *t, struct diagram set, const struct seat *from)
+static bool add_from(struct tries *t, struct diagram set, const struct running_end *from)
 {
 	uint32_t at[2] = {0};
-	struct seat to;
+	struct running_end to;
 
 	if (diagram_is_empty(set))
 		return true;
-	while (next_seat(&to, t->engine, at))
+	while (next_running_end(&to, t->engine, at))
 		if ((!from || to.container != from->container) &&
 		    !add_flows(t, of_value(t, set, FLOW_DST, flow_value_of_ip(to.ip))))
 			return false;
@@ -353,11 +353,11 @@ bool reach_tries(flow_list *flows, struct arena *a, const struct reach *reach,
 	struct tries t = {flows, a, reach, engine, query, {0}};
 	struct reach_answer answer;
 	uint32_t at[2] = {0};
-	struct seat from;
+	struct running_end from;
 
 	reach_query(&answer, reach, query);
 	t.subnets = to_subnets(&t);
-	while (query->from.kind != END_HOST && next_seat(&from, engine, at)) {
+	while (query->from.kind != END_HOST && next_running_end(&from, engine, at)) {
 		uint32_t in = reach_interface(reach->pool, from.network->bridge);
 		struct diagram set =
 			of_value(&t, answer.asked, FLOW_SRC, flow_value_of_ip(from.ip));

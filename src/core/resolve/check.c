@@ -66,7 +66,8 @@ static void warn_of_neighbours(struct checker *c, const struct resolved *out, ui
 	    c->config->policies.items[i].nat != NAT_NO || c->beside[network])
 		return;
 	n = &c->config->networks.items[network];
-	if (n->isolation == ISOLATION_STRICT || options_keep_apart(n->options.items, n->options.n))
+	if (n->isolation == ISOLATION_STRICT || n->isolation == ISOLATION_AUDIT ||
+	    options_keep_apart(n->options.items, n->options.n))
 		return;
 	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 		"both ends are on %s, whose containers reach each other anyway; this policy "

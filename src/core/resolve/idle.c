@@ -13,7 +13,7 @@
 struct finder {
 	const struct config *config;
 	const struct resolution *resolution;
-	bool any_target; /* where a dnat leads makes no difference */
+	bool any_target; /* dnat policies are compared without their targets */
 	uint32_t *hash;	 /* by policy: of what it is about, without ports; 0: of nothing */
 	/* of each policy: the one before it that is about the same, or NONE */
 	uint32_t *previous;

@@ -3,16 +3,24 @@
  * The table of family bridge: what strict networks need where frames are seen. Between two ports of
  * their bridges nothing passes, also while a port is new and not isolated yet. And nobody tells
  * this host that a neighbour's address is his own: its tables of neighbours stay right.
+ *
+ * And of networks with isolation audit, what passes from port to port: where br_netfilter leads
+ * frames through the chains of family inet, these know the connection; elsewhere frames are
+ * reported from here.
  */
 #include "core/ruleset/impl.h"
 #include "core/ruleset/program.h"
 
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
+#include <netinet/in.h>
 
-#define PORTS  "ports"
-#define NETS   "subnets"
-#define OWNERS "owners"
+#define PORTS	  "ports"
+#define NETS	  "subnets"
+#define OWNERS	  "owners"
+#define ELSEWHERE "elsewhere"
+
+#define WATCHED "watched" /* subnets with isolation audit */
 
 enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_ADVERTISEMENT = 136 };
 
@@ -26,15 +34,16 @@ static void build_ports(struct builder *b, const interfaces *ports)
 	stand_set(b, &set);
 }
 
-static void build_subnets(struct builder *b, const struct flows *flows, uint8_t family)
+static void build_subnets(struct builder *b, const char *name, const struct sealed *networks,
+			  uint32_t n, uint8_t family)
 {
-	struct set set = {.name = name_of_family(b, NETS, family),
+	struct set set = {.name = name_of_family(b, name, family),
 			  .key = {address_field(family)},
 			  .n_key = 1,
 			  .interval = true};
 
-	list_each (sealed, &flows->sealed)
-		list_each (subnet, &sealed->subnets)
+	for (uint32_t i = 0; i < n; i++)
+		list_each (subnet, &networks[i].subnets)
 			if (subnet->ip.family == family)
 				put_ip(put_ip(set_add(&set, b->a, NONE), prefix_first(*subnet)),
 				       prefix_last(*subnet));
@@ -52,6 +61,24 @@ static void build_owners(struct builder *b, const struct flows *flows, uint8_t f
 		list_each (sender, &sealed->senders)
 			if (sender->ip.family == family)
 				put_ip(put_mac(set_add(&set, b->a, NONE), sender->mac), sender->ip);
+	stand_set(b, &set);
+}
+
+/*
+ * A container whose default route leads by another network asks there for the gateway's MAC
+ * address, as the sender of its address here. Only ARP does so: neighbour discovery asks by
+ * link-local addresses.
+ */
+static void build_elsewhere(struct builder *b, const struct flows *flows)
+{
+	struct set set = {.name = ELSEWHERE,
+			  .role = SET_SENDERS,
+			  .key = {FIELD_ETHER, address_field(4)},
+			  .n_key = 2};
+
+	list_each (sealed, &flows->sealed)
+		list_each (sender, &sealed->elsewhere)
+			put_ip(put_mac(set_add(&set, b->a, NONE), sender->mac), sender->ip);
 	stand_set(b, &set);
 }
 
@@ -92,6 +119,7 @@ static void build_between_ports(struct builder *b, bool ipv6)
 		drop_within(b, chain, 6);
 	rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "a port that is new");
 	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 }
 
@@ -102,6 +130,7 @@ static void build_to_host(struct builder *b, bool ipv6)
 
 	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 	if (!ipv6)
 		return;
@@ -113,22 +142,114 @@ static void build_to_host(struct builder *b, bool ipv6)
 	add_term(b, rule, TERM_DROP);
 }
 
-void program_bridge(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		    const interfaces *ports)
+static void build_strict_frames(struct builder *b, const struct flows *flows,
+				const interfaces *ports)
 {
-	struct builder b = {.rs = rs, .a = a};
-
-	*rs = (struct ruleset){.family = NFPROTO_BRIDGE};
-	if (!flows->sealed.n)
-		return;
-	rs->exists = true;
-	build_ports(&b, ports);
+	build_ports(b, ports);
+	build_elsewhere(b, flows);
 	each_family (family) {
 		if (family == 6 && !flows->ipv6)
 			continue;
-		build_subnets(&b, flows, family);
-		build_owners(&b, flows, family);
+		build_subnets(b, NETS, flows->sealed.items, flows->sealed.n, family);
+		build_owners(b, flows, family);
 	}
-	build_between_ports(&b, flows->ipv6);
-	build_to_host(&b, flows->ipv6);
+	build_between_ports(b, flows->ipv6);
+	build_to_host(b, flows->ipv6);
+}
+
+/* --- isolation audit --- */
+
+/*
+ * The mark says that no chain of family inet has seen the frame: the first rule of the forward hook
+ * there clears it.
+ */
+static void mark_frames(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, "frames", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
+
+	each_family (family) {
+		const char *subnets = name_of_family(b, WATCHED, family);
+		struct rule *rule;
+
+		if (family == 6 && !flows->ipv6)
+			continue;
+		build_subnets(b, WATCHED, flows->watched.items, flows->watched.n, family);
+		rule = add_frame_rule(b, chain, family == 6 ? ETH_P_IPV6 : ETH_P_IP, family, NULL);
+		term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_SADDR);
+		term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_DADDR);
+		term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
+	}
+}
+
+/* Of ICMP only who asks for an echo begins something. */
+static void sample_echoes(struct builder *b, struct chain *chain, bool ipv6)
+{
+	static const struct icmp_types echoes[] = {{4, ECHO_REQUEST, ECHO_REQUEST},
+						   {6, ECHO_REQUEST6, ECHO_REQUEST6}};
+
+	for (size_t i = 0; i < COUNT_OF(echoes); i++) {
+		const uint8_t family = echoes[i].family;
+		const uint16_t protocol = family == 6 ? ETH_P_IPV6 : ETH_P_IP;
+		struct rule *rule;
+
+		if (family == 6 && !ipv6)
+			continue;
+		rule = add_frame_rule(b, chain, protocol, family, NULL);
+		term_icmp(b, rule, &echoes[i]);
+		term_name(b, rule, TERM_GOTO, "sampled");
+		rule = add_frame_rule(b, chain, protocol, family, NULL);
+		term_number(b, rule, TERM_PROTO, family == 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+		add_term(b, rule, TERM_RETURN);
+	}
+}
+
+static void build_unseen(struct builder *b, bool ipv6)
+{
+	struct chain *chain = add_chain(b, "begun", NULL, 0, 0);
+	struct rule *rule;
+
+	log_in_shares(b, chain, ipv6, LOG_AUDIT_FRAME);
+	chain = add_chain(b, "sampled", NULL, 0, 0);
+	log_in_shares(b, chain, ipv6, LOG_AUDIT_SAMPLE);
+	chain = add_chain(b, "unseen", NULL, 0, 0);
+	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->raw);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_PROTO, IPPROTO_TCP);
+	add_term(b, rule, TERM_TCP_BEGINS);
+	term_name(b, rule, TERM_GOTO, "begun");
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_PROTO, IPPROTO_TCP);
+	add_term(b, rule, TERM_RETURN);
+	sample_echoes(b, chain, ipv6);
+	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "sampled");
+}
+
+/* What was admitted has the other bit, too. */
+static void watch_frames(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
+	struct rule *rule;
+
+	mark_frames(b, flows);
+	build_unseen(b, flows->ipv6);
+	chain = add_chain(b, "passed", "filter", HOOK_FORWARD, BEHIND_FILTER);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
+	add_term(b, rule, TERM_ACCEPT);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->raw);
+	term_name(b, rule, TERM_GOTO, "unseen");
+}
+
+void program_bridge(struct ruleset *rs, struct arena *a, const struct flows *flows,
+		    const struct hooks *hooks, const interfaces *ports)
+{
+	struct builder b = {.rs = rs, .a = a, .hooks = hooks};
+
+	*rs = (struct ruleset){.family = NFPROTO_BRIDGE};
+	rs->exists = flows->sealed.n || flows->watched.n;
+	if (flows->sealed.n)
+		build_strict_frames(&b, flows, ports);
+	if (flows->watched.n)
+		watch_frames(&b, flows);
 }

@@ -13,6 +13,8 @@
 
 #include "core/ruleset/groups.h"
 
+#include <linux/if_ether.h>
+#include <linux/netfilter.h>
 #include <netinet/in.h>
 
 #define DENIED "denied" /* their bridges */
@@ -332,6 +334,8 @@ static void log_share(struct builder *b, struct chain *chain, uint8_t family, ui
 	struct rule *rule = add_rule(b, chain, family, NULL, NONE);
 	struct term *t = add_term(b, rule, TERM_SHARE);
 
+	if (b->rs->family == NFPROTO_BRIDGE)
+		rule->protocol = family == 6 ? ETH_P_IPV6 : ETH_P_IP;
 	t->low = part;
 	t->high = AUDIT_SHARES;
 	t->number = SEED;
@@ -341,11 +345,10 @@ static void log_share(struct builder *b, struct chain *chain, uint8_t family, ui
 	t->number = AUDIT_GROUP;
 }
 
-static void log_in_shares(struct builder *b, struct chain *chain, const struct flows *flows,
-			  const char *prefix)
+void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix)
 {
 	each_family (family)
-		for (uint16_t part = 0; (family == 4 || flows->ipv6) && part < AUDIT_SHARES; part++)
+		for (uint16_t part = 0; (family == 4 || ipv6) && part < AUDIT_SHARES; part++)
 			log_share(b, chain, family, part, prefix);
 }
 
@@ -354,7 +357,7 @@ static void build_asked(struct builder *b, const struct flows *flows)
 	struct chain *chain = add_chain(b, "heard_asked", NULL, 0, 0);
 	struct rule *rule;
 
-	log_in_shares(b, chain, flows, LOG_AUDIT_ASKED);
+	log_in_shares(b, chain, flows->ipv6, LOG_AUDIT_ASKED);
 	chain = add_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
 	rule = add_by_bridge(b, chain, AUDITED);
 	add_term(b, rule, TERM_FIB_LOCAL);
@@ -375,7 +378,7 @@ static void build_heard(struct builder *b, const struct flows *flows, const char
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_GOTO, dnat);
 	}
-	log_in_shares(b, chain, flows, prefix);
+	log_in_shares(b, chain, flows->ipv6, prefix);
 }
 
 static void hear(struct builder *b, struct chain *chain, const char *heard)

@@ -59,7 +59,7 @@ static void add_runs(struct set *set, struct arena *a, const source_list *source
 			run_of_prefix(source->net, set->counts ? source->origin : NONE);
 	runs_cut(&runs, &scratch, all, sources->n);
 	list_each (run, &runs.list)
-		put_ip(put_ip(set_add(set, a, run->says), run_address(run->low, family)),
+		put_ip(put_ip(set_add(set, a, run->value), run_address(run->low, family)),
 		       run_address(run->high, family));
 }
 

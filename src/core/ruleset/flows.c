@@ -44,7 +44,7 @@ bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->own.n || flows->masquerades.n ||
 	       flows->closed.n || flows->closed6.n || flows->bound.n || flows->denied.n ||
-	       flows->audited.n || flows->sealed.n;
+	       flows->audited.n || flows->sealed.n || flows->watched.n;
 }
 
 enum translation_rank translation_rank(const struct translation *t)

@@ -104,11 +104,14 @@ struct denied {
 	LIST(struct prefix) subnets;
 };
 
-/* A strict network: nothing gets in but by policies, from its own containers neither. */
+/*
+ * A strict network: nothing gets in but by policies, from its own containers neither. Or one whose
+ * isolation is audited, which is as open as if this were not written.
+ */
 struct sealed {
 	const char *bridge;
 	uint32_t network;    /* of the file */
-	bool closed_to_host; /* this host begins nothing there either */
+	bool closed_to_host; /* "host": false: new connections of this host are dropped, too */
 	LIST(struct prefix) subnets;
 	LIST(struct ip) declared; /* who may get something at all */
 	/* Who may send: whom the engine has there. */
@@ -117,6 +120,9 @@ struct sealed {
 		struct ip ip;
 	})
 	senders;
+	/* The same addresses, with the MAC addresses that their containers have on other networks.
+	 */
+	LIST(struct sender) elsewhere;
 	/* Of the host, where its programs serve what containers there publish. */
 	LIST(struct published {
 		uint16_t port;
@@ -157,9 +163,11 @@ struct flows {
 	 * file, which nothing else of ours opens or closes; */
 	LIST(struct grant) lifts;
 	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
-	LIST(struct sealed) sealed; /* host only: strict networks */
-	bool ipv6;		    /* something above is of IPv6 */
-	bool types;		    /* a grant or a lift is of types of ICMP */
+	LIST(struct sealed) sealed; /* host only: strict networks … */
+	/* … and those with isolation audit, of which only the nftables backend knows */
+	LIST(struct sealed) watched;
+	bool ipv6;  /* something above is of IPv6 */
+	bool types; /* a grant or a lift is of types of ICMP */
 };
 
 /* Types of ICMP, or of ICMPv6. */

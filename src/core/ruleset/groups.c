@@ -350,7 +350,7 @@ static struct runs runs_of_groups(struct dispatcher *d, struct arena *a, uint8_t
 
 static struct verdict verdict_of_run(struct dispatcher *d, const struct run *run, uint8_t family)
 {
-	return verdict_of_membership(d, run->says, ip_format(run_address(run->low, family)).s);
+	return verdict_of_membership(d, run->value, ip_format(run_address(run->low, family)).s);
 }
 
 static const char *name_of_map(struct builder *b, const char *prefix, const char *name,

@@ -217,6 +217,12 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 void build_egress(struct builder *b, const struct flows *flows);
 void deny_egress(struct builder *b, struct chain *chain, const struct flows *flows);
 
+/*
+ * What comes here is reported, and goes on; sources share the reports of a second. In a table of
+ * family bridge, too.
+ */
+void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix);
+
 /* --- strict.c --- */
 
 /* Chains for what comes from strict networks, and for what this host begins there. */
@@ -227,6 +233,8 @@ void refuse_undeclared(struct builder *b, struct chain *chain, const struct flow
 void seal_networks(struct builder *b, struct chain *chain, const struct flows *flows);
 /* In the raw chain: what stays within a strict network is not looked up. */
 void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows);
+/* Chains behind everybody's filters, of networks with isolation audit. */
+void build_watched(struct builder *b, const struct flows *flows);
 
 /* --- translations --- */
 

@@ -517,6 +517,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		build_raw(&b, flows, &uncounted, grouped.n);
 	build_egress(&b, flows);
 	build_strict(&b, flows);
+	build_watched(&b, flows);
 	build_forward(&b, flows, &uncounted);
 	if (flows->translations.n)
 		build_dnat(&b, flows);

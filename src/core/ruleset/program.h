@@ -12,15 +12,18 @@
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		  const struct hooks *hooks);
 /*
- * The host's table of family bridge, for strict networks; ports: the interfaces that stand at their
- * bridges now, sorted.
+ * The host's table of family bridge, for strict networks and those with isolation audit; ports: the
+ * interfaces that stand at the strict ones' bridges now, sorted.
  */
 void program_bridge(struct ruleset *rs, struct arena *a, const struct flows *flows,
-		    const interfaces *ports);
+		    const struct hooks *hooks, const interfaces *ports);
 /* What is translated in a container keeps the accept bit in its connection mark there. */
 void program_container(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		       const struct hooks *hooks);
-/* The file's strict networks, with what the engine has there. bridges: of the file's networks. */
+/*
+ * The file's networks with isolation strict or audit, with what the engine has there. bridges: of
+ * the file's networks.
+ */
 void strict_seal(struct flows *flows, struct arena *a, const struct config *config,
 		 const char *const *bridges, const struct engine *engine);
 

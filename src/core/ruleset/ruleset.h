@@ -47,6 +47,16 @@ enum { AUDIT_GROUP = LOG_GROUP + 1, AUDIT_SHARES = 8 };
 #define LOG_AUDIT_DNAT	   "harborwall: audit dnat"
 #define LOG_AUDIT_HOST	   "harborwall: audit host"
 #define LOG_AUDIT_BORROWED "harborwall: audit borrowed"
+/*
+ * What isolation strict would stop: forwarded into a network, begun there by this host, for a port
+ * that a program of this host serves for a container. Of frames that pass from port to port of a
+ * bridge and no connection tracking sees: the first of a TCP connection, and some of all others.
+ */
+#define LOG_AUDIT_INTO	  "harborwall: audit into"
+#define LOG_AUDIT_BY_HOST "harborwall: audit by host"
+#define LOG_AUDIT_SERVED  "harborwall: audit served"
+#define LOG_AUDIT_FRAME	  "harborwall: audit frame"
+#define LOG_AUDIT_SAMPLE  "harborwall: audit sample"
 
 /* What a set's key or a map's data is made of; indexes field_types[]. */
 enum field {
@@ -171,6 +181,7 @@ enum term_kind {
 	TERM_SHARE,	     /* low, high: part `low` of `high` of all sources; number: the seed */
 	TERM_ORIGINAL_DPORT, /* low: the port before a translation; high: 0, or up to there */
 	TERM_ICMP_TYPE,	     /* low, high: of ICMP or ICMPv6; behind TERM_PROTO */
+	TERM_TCP_BEGINS,     /* SYN without ACK; behind TERM_PROTO */
 	TERM_CT_STATE,	     /* number: CT_* bits, any of them */
 	TERM_CT_STATUS_DNAT,
 	TERM_CT_UNCONFIRMED, /* the first packet of its connection */

@@ -20,29 +20,29 @@ static int by_start(const void *left, const void *right)
 		return a->low < b->low ? -1 : 1;
 	if (a->high != b->high)
 		return a->high > b->high ? -1 : 1;
-	return (a->says > b->says) - (a->says < b->says);
+	return (a->value > b->value) - (a->value < b->value);
 }
 
 /* The last run ends just before here and has the same value. */
-static bool continues(const struct cutter *c, uint32_t says)
+static bool continues(const struct cutter *c, uint32_t value)
 {
 	const struct run *last;
 
 	if (!c->runs->list.n)
 		return false;
 	last = &c->runs->list.items[c->runs->list.n - 1];
-	return last->high + 1 == c->at && last->says == says;
+	return last->high + 1 == c->at && last->value == value;
 }
 
 /* Adds the run from `at` to `last`, inclusive. */
-static void cut(struct cutter *c, ip_number last, uint32_t says)
+static void cut(struct cutter *c, ip_number last, uint32_t value)
 {
 	if (c->all_done || c->at > last)
 		return;
-	if (continues(c, says))
+	if (continues(c, value))
 		c->runs->list.items[c->runs->list.n - 1].high = last;
 	else
-		*list_add(c->a, &c->runs->list) = (struct run){c->at, last, says};
+		*list_add(c->a, &c->runs->list) = (struct run){c->at, last, value};
 	c->at = last + 1;
 	c->all_done = !c->at;
 }
@@ -51,7 +51,7 @@ static void close_last(struct cutter *c)
 {
 	const struct run *top = &c->open.items[--c->open.n];
 
-	cut(c, top->high, top->says);
+	cut(c, top->high, top->value);
 }
 
 static void open_run(struct cutter *c, struct run next)
@@ -63,8 +63,8 @@ static void open_run(struct cutter *c, struct run next)
 	if (c->open.n) {
 		top = &c->open.items[c->open.n - 1];
 		if (next.low)
-			cut(c, next.low - 1, top->says);
-		next.says = c->runs->within(c->runs->context, top->says, next.says);
+			cut(c, next.low - 1, top->value);
+		next.value = c->runs->within(c->runs->context, top->value, next.value);
 	}
 	c->at = next.low;
 	*list_add(c->a, &c->open) = next;
@@ -88,9 +88,9 @@ struct ip run_address(ip_number number, uint8_t family)
 	return ip;
 }
 
-struct run run_of_prefix(struct prefix prefix, uint32_t says)
+struct run run_of_prefix(struct prefix prefix, uint32_t value)
 {
-	return (struct run){number_of(prefix_first(prefix)), number_of(prefix_last(prefix)), says};
+	return (struct run){number_of(prefix_first(prefix)), number_of(prefix_last(prefix)), value};
 }
 
 void runs_cut(struct runs *runs, struct arena *a, struct run *prefixes, uint32_t n)

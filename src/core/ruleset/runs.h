@@ -13,17 +13,17 @@ __extension__ typedef unsigned __int128 ip_number; /* an address of either famil
 
 struct run {
 	ip_number low, high; /* inclusive */
-	uint32_t says;	     /* what the caller knows of it */
+	uint32_t value;	     /* the caller's */
 };
 
 struct runs {
-	LIST(struct run) list; /* from the lowest on; neighbours say something else */
-	/* What holds where a prefix that says `inner` lies within one that says `outer`. */
+	LIST(struct run) list; /* from the lowest on; neighbours have different values */
+	/* The value where a prefix with `inner` lies within one with `outer`. */
 	uint32_t (*within)(void *context, uint32_t outer, uint32_t inner);
 	void *context;
 };
 
-struct run run_of_prefix(struct prefix prefix, uint32_t says);
+struct run run_of_prefix(struct prefix prefix, uint32_t value);
 /* Of n prefixes, which are sorted here. */
 void runs_cut(struct runs *runs, struct arena *a, struct run *prefixes, uint32_t n);
 /* family: 4 or 6. */

@@ -22,17 +22,43 @@
 
 #define UNWANTED "unwanted" /* the chain where packets end */
 
+/* The same of networks with isolation audit. */
+#define WATCHED	       "watched"
+#define WATCHED_ALONE  "watched_alone"
+#define WATCHED_SERVED "watched_served"
+#define BORROWED_INTO  "borrowed_into"
+
 /* --- who sits where --- */
 
-static void add_sender(struct sealed *sealed, struct arena *a, const struct mac *mac, struct ip ip)
+static struct sender sender_of(const struct mac *mac, struct ip ip)
 {
-	struct sender *sender;
+	struct sender sender = {.ip = ip};
 
-	if (!ip.family)
-		return;
-	sender = list_add(a, &sealed->senders);
-	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
-	sender->ip = ip;
+	memcpy(sender.mac, mac->bytes, sizeof(sender.mac));
+	return sender;
+}
+
+/* One that is on several networks may answer for its other addresses by this one. */
+static void add_senders(struct sealed *sealed, struct arena *a,
+			const struct engine_container *container, const struct mac *mac)
+{
+	list_each (own, &container->endpoints) {
+		if (own->ip.family)
+			*list_add(a, &sealed->senders) = sender_of(mac, own->ip);
+		if (own->ip6.family)
+			*list_add(a, &sealed->senders) = sender_of(mac, own->ip6);
+	}
+}
+
+/* And by its other ones, if its routes lead there, for its address here. */
+static void add_elsewhere(struct sealed *sealed, struct arena *a,
+			  const struct engine_container *container, const struct engine_endpoint *e)
+{
+	struct mac mac;
+
+	list_each (other, &container->endpoints)
+		if (other != e && e->ip.family && mac_parse(&mac, other->mac))
+			*list_add(a, &sealed->elsewhere) = sender_of(&mac, e->ip);
 }
 
 static void add_container(struct sealed *sealed, struct arena *a,
@@ -43,13 +69,9 @@ static void add_container(struct sealed *sealed, struct arena *a,
 	list_each (published, &container->published)
 		*list_add(a, &sealed->published) =
 			(struct published){published->port, published->proto};
-	if (!mac_parse(&mac, e->mac))
-		return;
-	/* one that is on several networks may answer for its other addresses by this one */
-	list_each (own, &container->endpoints) {
-		add_sender(sealed, a, &mac, own->ip);
-		add_sender(sealed, a, &mac, own->ip6);
-	}
+	if (mac_parse(&mac, e->mac))
+		add_senders(sealed, a, container, &mac);
+	add_elsewhere(sealed, a, container, e);
 }
 
 /* Of containers that run: the engine says no MAC address of others. by_engine: as its networks. */
@@ -68,14 +90,27 @@ static void add_containers(struct arena *a, const struct engine *engine,
 		}
 }
 
+static struct sealed seal(const struct config *config, struct arena *a, uint32_t i,
+			  const char *bridge)
+{
+	const struct network *n = &config->networks.items[i];
+	struct sealed sealed = {.bridge = bridge, .network = i, .closed_to_host = !n->host};
+
+	for (enum family f = 0; f < N_FAMILIES; f++)
+		if (n->ipam[f].subnet.ip.family)
+			*list_add(a, &sealed.subnets) = n->ipam[f].subnet;
+	return sealed;
+}
+
 void strict_seal(struct flows *flows, struct arena *a, const struct config *config,
 		 const char *const *bridges, const struct engine *engine)
 {
 	struct sealed **by_network, **by_engine;
 
-	if (!config->stricts)
+	if (!config->stricts && !config->watches)
 		return;
 	list_reserve(a, &flows->sealed, config->networks.n); /* they stay where they are */
+	list_reserve(a, &flows->watched, config->networks.n);
 	by_network = arena_array(a, struct sealed *, config->networks.n);
 	by_engine = arena_array(a, struct sealed *, engine->networks.n);
 	for (uint32_t i = 0; i < config->networks.n; i++) {
@@ -83,15 +118,13 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 		const struct engine_network *e = engine_find_network(engine, n->name);
 		struct sealed *sealed;
 
-		if (!bridges[i] || n->isolation != ISOLATION_STRICT)
+		if (!bridges[i] ||
+		    (n->isolation != ISOLATION_STRICT && n->isolation != ISOLATION_AUDIT))
 			continue;
-		sealed = list_add(a, &flows->sealed);
+		sealed = n->isolation == ISOLATION_STRICT ? list_add(a, &flows->sealed)
+							  : list_add(a, &flows->watched);
+		*sealed = seal(config, a, i, bridges[i]);
 		by_network[i] = sealed;
-		*sealed = (struct sealed){
-			.bridge = bridges[i], .network = i, .closed_to_host = !n->host};
-		for (enum family f = 0; f < N_FAMILIES; f++)
-			if (n->ipam[f].subnet.ip.family)
-				*list_add(a, &sealed->subnets) = n->ipam[f].subnet;
 		if (e)
 			by_engine[e - engine->networks.items] = sealed;
 	}
@@ -103,18 +136,21 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 
 /* --- sets --- */
 
-static void build_bridge_sets(struct builder *b, const struct flows *flows)
+/* all: the name of the set of their bridges; closed: of those that this host begins nothing into.
+ */
+static void build_bridge_sets(struct builder *b, const char *all, const char *closed,
+			      const struct sealed *sealed, uint32_t n)
 {
-	struct set all = {.name = STRICT, .key = {FIELD_IFNAME}, .n_key = 1};
-	struct set closed = {.name = CLOSED, .key = {FIELD_IFNAME}, .n_key = 1};
+	struct set every = {.name = all, .key = {FIELD_IFNAME}, .n_key = 1};
+	struct set alone = {.name = closed, .key = {FIELD_IFNAME}, .n_key = 1};
 
-	list_each (sealed, &flows->sealed) {
-		put_iface(set_add(&all, b->a, NONE), sealed->bridge);
-		if (sealed->closed_to_host)
-			put_iface(set_add(&closed, b->a, NONE), sealed->bridge);
+	for (uint32_t i = 0; i < n; i++) {
+		put_iface(set_add(&every, b->a, NONE), sealed[i].bridge);
+		if (sealed[i].closed_to_host)
+			put_iface(set_add(&alone, b->a, NONE), sealed[i].bridge);
 	}
-	keep_set(b, &all);
-	keep_set(b, &closed);
+	keep_set(b, &every);
+	keep_set(b, &alone);
 }
 
 /* Rules name this set and those that follow, so they stand without elements, too. */
@@ -209,6 +245,19 @@ static void build_arriving(struct builder *b, const struct flows *flows)
 	term_name(b, rule, TERM_GOTO, "sent");
 }
 
+static void build_published(struct builder *b, const char *name, const struct sealed *sealed,
+			    uint32_t n)
+{
+	struct set set = {
+		.name = name, .role = SET_SENDERS, .key = {FIELD_PROTO, FIELD_PORT}, .n_key = 2};
+
+	for (uint32_t i = 0; i < n; i++)
+		list_each (published, &sealed[i].published)
+			put_port(put_proto(set_add(&set, b->a, NONE), published->proto),
+				 published->port);
+	stand_set(b, &set);
+}
+
 /* --- what would get in --- */
 
 static void build_unwanted(struct builder *b)
@@ -237,16 +286,10 @@ static void refuse_new(struct builder *b, struct chain *chain)
  */
 static void build_served(struct builder *b, const struct flows *flows)
 {
-	struct set set = {
-		.name = SERVED, .role = SET_SENDERS, .key = {FIELD_PROTO, FIELD_PORT}, .n_key = 2};
 	struct chain *chain;
 	struct rule *rule;
 
-	list_each (sealed, &flows->sealed)
-		list_each (published, &sealed->published)
-			put_port(put_proto(set_add(&set, b->a, NONE), published->proto),
-				 published->port);
-	stand_set(b, &set);
+	build_published(b, SERVED, flows->sealed.items, flows->sealed.n);
 	chain = add_chain(b, "serving", NULL, 0, 0);
 	rule = add_rule(b, chain, 0, "this host's own", NONE);
 	term_name(b, rule, TERM_IIFNAME, "lo");
@@ -310,7 +353,7 @@ void build_strict(struct builder *b, const struct flows *flows)
 {
 	if (!flows->sealed.n)
 		return;
-	build_bridge_sets(b, flows);
+	build_bridge_sets(b, STRICT, CLOSED, flows->sealed.items, flows->sealed.n);
 	build_unwanted(b);
 	build_arriving(b, flows);
 	build_served(b, flows);
@@ -372,6 +415,104 @@ void pass_neighbours(struct builder *b, struct chain *chain, const struct flows 
 		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_IIFNAME, LOAD_DADDR);
 		add_term(b, rule, TERM_RETURN);
 	}
+}
+
+/* --- isolation audit: what would not get in, behind everybody's filters --- */
+
+/* A chain of a hook, where new connections go on to a chain that reports them. */
+static struct rule *hear_new(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
+	return rule;
+}
+
+static void build_reported(struct builder *b, const struct flows *flows, const char *name,
+			   const char *prefix)
+{
+	log_in_shares(b, add_chain(b, name, NULL, 0, 0), flows->ipv6, prefix);
+}
+
+/* No policy lets a borrowed source in, and nobody is to blame for it. */
+static void report_borrowed(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family) {
+		const char *sources = name_of_family(b, "sources", family);
+
+		if (family == 6 && !flows->ipv6)
+			continue;
+		if (ruleset_find_set(b->rs, sources))
+			term_name(b, add_borrowed(b, chain, family, sources, LOAD_SADDR), TERM_GOTO,
+				  BORROWED_INTO);
+		if (ruleset_find_set(b->rs, "bridges"))
+			term_name(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
+				  TERM_GOTO, BORROWED_INTO);
+	}
+}
+
+static void watch_forward(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain = add_chain(b, BORROWED_INTO, NULL, 0, 0);
+	struct rule *rule;
+
+	term_log(b, add_rule(b, chain, 0, NULL, NONE), AUDIT_GROUP, LOG_AUDIT_BORROWED);
+	chain = add_chain(b, "heard_into", NULL, 0, 0);
+	report_borrowed(b, chain, flows);
+	log_in_shares(b, chain, flows->ipv6, LOG_AUDIT_INTO);
+	chain = add_chain(b, "watch_forward", "filter", HOOK_FORWARD, BEHIND_FILTER);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
+	add_term(b, rule, TERM_ACCEPT);
+	rule = hear_new(b, chain);
+	term_lookup(b, rule, TERM_LOOKUP, WATCHED, LOAD_OIFNAME);
+	term_name(b, rule, TERM_GOTO, "heard_into");
+}
+
+/* What "host": false would stop. */
+static void watch_output(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
+	struct rule *rule;
+
+	if (!ruleset_find_set(b->rs, WATCHED_ALONE))
+		return;
+	build_reported(b, flows, "heard_by_host", LOG_AUDIT_BY_HOST);
+	chain = add_chain(b, "watch_output", "filter", HOOK_OUTPUT, BEHIND_FILTER);
+	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
+	term_admitted(b, rule);
+	add_term(b, rule, TERM_ACCEPT);
+	rule = hear_new(b, chain);
+	term_lookup(b, rule, TERM_LOOKUP, WATCHED_ALONE, LOAD_OIFNAME);
+	term_name(b, rule, TERM_GOTO, "heard_by_host");
+}
+
+/* Programs of this host that serve published ports. */
+static void watch_input(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
+	struct rule *rule;
+
+	build_published(b, WATCHED_SERVED, flows->watched.items, flows->watched.n);
+	build_reported(b, flows, "heard_served", LOG_AUDIT_SERVED);
+	chain = add_chain(b, "watch_input", "filter", HOOK_INPUT, BEHIND_FILTER);
+	rule = add_rule(b, chain, 0, "this host's own", NONE);
+	term_name(b, rule, TERM_IIFNAME, "lo");
+	add_term(b, rule, TERM_ACCEPT);
+	rule = hear_new(b, chain);
+	term_lookup(b, rule, TERM_LOOKUP, WATCHED_SERVED, LOAD_PROTO, LOAD_DPORT);
+	term_name(b, rule, TERM_GOTO, "heard_served");
+}
+
+void build_watched(struct builder *b, const struct flows *flows)
+{
+	if (!flows->watched.n)
+		return;
+	build_bridge_sets(b, WATCHED, WATCHED_ALONE, flows->watched.items, flows->watched.n);
+	watch_forward(b, flows);
+	watch_output(b, flows);
+	watch_input(b, flows);
 }
 
 /* --- without an engine --- */

@@ -43,7 +43,7 @@ struct space {
 	const char *not_searched;  /* why leftovers were not looked for; or NULL */
 	ipt_chains chains;	   /* the iptables backends' */
 	LIST(struct route) routes; /* of our protocol number */
-	struct routing routing[N_FAMILIES]; /* of what was read of a container */
+	struct routing routing[N_FAMILIES]; /* of a container: as it was read */
 	bool forward, forward6; /* of each family: it is (wanted) 1; wanted false: leave it */
 	LIST(struct handoff) handoffs; /* host only */
 	bool forward_drop;	       /* host only: FORWARD policy DROP (wanted false: leave it) */

@@ -32,7 +32,7 @@ static const struct {
 enum { FOREVER = -1 };
 
 /* A connection while it is open. */
-struct guest {
+struct client {
 	struct MHD_Connection *connection; /* NULL: the slot is free */
 	bool waits;  /* the request waits until the caller has made the page */
 	bool served; /* that answer is being made */
@@ -47,7 +47,7 @@ struct status_server {
 	struct MHD_Daemon *http;
 	char *path;  /* of a unix socket, to remove at the end */
 	ino_t inode; /* if it is still this one */
-	struct guest guests[MAX_CONNECTIONS];
+	struct client clients[MAX_CONNECTIONS];
 };
 
 static struct MHD_Response *response(const char *type, const char *text)
@@ -75,31 +75,31 @@ static uint64_t digest_of(struct MHD_Connection *c)
 	return text ? strtoull(text, NULL, 16) : 0;
 }
 
-static void forget_answer(struct guest *guest)
+static void forget_answer(struct client *client)
 {
-	if (guest->answer)
-		MHD_destroy_response(guest->answer);
-	guest->answer = NULL;
-	guest->waits = guest->served = false;
-	guest->accepts = 0;
+	if (client->answer)
+		MHD_destroy_response(client->answer);
+	client->answer = NULL;
+	client->waits = client->served = false;
+	client->accepts = 0;
 }
 
 /* The library accepts no more connections than there are slots. */
-static void greet(void *server, struct MHD_Connection *c, void **guest_of_connection,
+static void greet(void *server, struct MHD_Connection *c, void **client_of_connection,
 		  enum MHD_ConnectionNotificationCode what)
 {
 	struct status_server *s = server;
-	struct guest *guest = *guest_of_connection;
+	struct client *client = *client_of_connection;
 
-	if (what == MHD_CONNECTION_NOTIFY_CLOSED && guest) {
-		forget_answer(guest);
-		*guest = (struct guest){0};
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && client) {
+		forget_answer(client);
+		*client = (struct client){0};
 	}
 	for (size_t i = 0; what == MHD_CONNECTION_NOTIFY_STARTED && i < MAX_CONNECTIONS; i++)
-		if (!s->guests[i].connection) {
-			s->guests[i] = (struct guest){.connection = c,
-						      .until_ms = clock_ms() + PATIENCE_MS};
-			*guest_of_connection = &s->guests[i];
+		if (!s->clients[i].connection) {
+			s->clients[i] = (struct client){.connection = c,
+							.until_ms = clock_ms() + PATIENCE_MS};
+			*client_of_connection = &s->clients[i];
 			return;
 		}
 }
@@ -108,26 +108,26 @@ static void greet(void *server, struct MHD_Connection *c, void **guest_of_connec
 static void end_request(void *server UNUSED, struct MHD_Connection *c UNUSED, void **seen,
 			enum MHD_RequestTerminationCode why UNUSED)
 {
-	struct guest *guest = *seen;
+	struct client *client = *seen;
 
-	if (!guest)
+	if (!client)
 		return;
-	forget_answer(guest);
-	guest->until_ms = clock_ms() + PATIENCE_MS;
+	forget_answer(client);
+	client->until_ms = clock_ms() + PATIENCE_MS;
 }
 
 static enum MHD_Result let_wait(struct MHD_Connection *c, enum status_page page, void **seen)
 {
-	struct guest *guest =
+	struct client *client =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 
-	if (!guest)
+	if (!client)
 		return MHD_NO;
-	guest->waits = true;
-	guest->page = page;
-	guest->accepts = digest_of(c);
-	guest->until_ms = FOREVER;
-	*seen = guest;
+	client->waits = true;
+	client->page = page;
+	client->accepts = digest_of(c);
+	client->until_ms = FOREVER;
+	*seen = client;
 	MHD_suspend_connection(c);
 	return MHD_YES;
 }
@@ -136,14 +136,14 @@ static enum MHD_Result handle(void *server UNUSED, struct MHD_Connection *c, con
 			      const char *method, const char *version UNUSED,
 			      const char *upload UNUSED, size_t *upload_len, void **seen)
 {
-	const struct guest *guest = *seen;
+	const struct client *client = *seen;
 
 	if (*upload_len) { /* request bodies are ignored */
 		*upload_len = 0;
 		return MHD_YES;
 	}
-	if (guest) /* called again: the answer is ready */
-		return MHD_queue_response(c, guest->code, guest->answer);
+	if (client) /* called again: the answer is ready */
+		return MHD_queue_response(c, client->code, client->answer);
 	for (size_t i = 0; i < COUNT_OF(pages); i++) {
 		bool posts = i == STATUS_PASS;
 
@@ -285,28 +285,28 @@ int status_fd(const struct status_server *s)
 	return MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
-/* Closes connections that send or read nothing, to make room; the library notices. */
-static void show_out(struct status_server *s)
+/* Closes connections that send or read nothing, to make room. */
+static void close_idle(struct status_server *s)
 {
 	int64_t now = clock_ms();
 
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
-		struct guest *guest = &s->guests[i];
+		struct client *client = &s->clients[i];
 
-		if (!guest->connection || guest->until_ms == FOREVER || now < guest->until_ms)
+		if (!client->connection || client->until_ms == FOREVER || now < client->until_ms)
 			continue;
-		shutdown(MHD_get_connection_info(guest->connection,
+		shutdown(MHD_get_connection_info(client->connection,
 						 MHD_CONNECTION_INFO_CONNECTION_FD)
 				 ->connect_fd,
 			 SHUT_RDWR);
-		guest->until_ms = FOREVER;
+		client->until_ms = FOREVER;
 	}
 }
 
 static bool is_full(const struct status_server *s)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		if (!s->guests[i].connection)
+		if (!s->clients[i].connection)
 			return false;
 	return true;
 }
@@ -323,7 +323,7 @@ static void run(struct status_server *s)
 
 void status_run(struct status_server *s)
 {
-	show_out(s);
+	close_idle(s);
 	run(s);
 }
 
@@ -335,29 +335,30 @@ int status_timeout_ms(const struct status_server *s)
 	if (MHD_get_timeout(s->http, &of_library) == MHD_YES && of_library < INT32_MAX)
 		left = (int64_t)of_library;
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
-		const struct guest *guest = &s->guests[i];
+		const struct client *client = &s->clients[i];
 
-		if (guest->connection && guest->until_ms != FOREVER && guest->until_ms - now < left)
-			left = guest->until_ms > now ? guest->until_ms - now : 0;
+		if (client->connection && client->until_ms != FOREVER &&
+		    client->until_ms - now < left)
+			left = client->until_ms > now ? client->until_ms - now : 0;
 	}
 	return left == INT32_MAX ? -1 : (int)left;
 }
 
-static bool waits_for(const struct guest *guest, enum status_page page)
+static bool waits_for(const struct client *client, enum status_page page)
 {
-	return guest->connection && guest->waits && guest->page == page;
+	return client->connection && client->waits && client->page == page;
 }
 
 void status_serve(struct status_server *s, enum status_page page)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		s->guests[i].served |= waits_for(&s->guests[i], page);
+		s->clients[i].served |= waits_for(&s->clients[i], page);
 }
 
 bool status_is_asked(const struct status_server *s, enum status_page page)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		if (waits_for(&s->guests[i], page) && !s->guests[i].served)
+		if (waits_for(&s->clients[i], page) && !s->clients[i].served)
 			return true;
 	return false;
 }
@@ -365,9 +366,9 @@ bool status_is_asked(const struct status_server *s, enum status_page page)
 uint64_t status_accepts(const struct status_server *s)
 {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-		if (waits_for(&s->guests[i], STATUS_PASS) && s->guests[i].served &&
-		    s->guests[i].accepts)
-			return s->guests[i].accepts;
+		if (waits_for(&s->clients[i], STATUS_PASS) && s->clients[i].served &&
+		    s->clients[i].accepts)
+			return s->clients[i].accepts;
 	return 0;
 }
 
@@ -376,16 +377,16 @@ void status_answer(struct status_server *s, enum status_page page, bool ok, cons
 	bool any = false;
 
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
-		struct guest *guest = &s->guests[i];
+		struct client *client = &s->clients[i];
 
-		if (!waits_for(guest, page) || !guest->served)
+		if (!waits_for(client, page) || !client->served)
 			continue;
-		guest->waits = guest->served = false;
-		guest->accepts = 0;
-		guest->code = ok ? 200 : 500;
-		guest->answer = response(pages[page].type, text);
-		guest->until_ms = clock_ms() + PATIENCE_MS;
-		MHD_resume_connection(guest->connection);
+		client->waits = client->served = false;
+		client->accepts = 0;
+		client->code = ok ? 200 : 500;
+		client->answer = response(pages[page].type, text);
+		client->until_ms = clock_ms() + PATIENCE_MS;
+		MHD_resume_connection(client->connection);
 		any = true;
 	}
 	if (any)
