@@ -87,6 +87,10 @@ def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
     assert_golden(f"{HERE}/backends/{name}.{backend}.docker{engine}", text)
 
 
+def test_neighbours_of_a_strict_network_are_not_looked_up_where_docker_drops_in_raw(tmp_path):
+    assert_golden(f"{HERE}/backends/strict.nftables.docker28", rules_of(tmp_path, "strict", "--backend", "nftables", "--engine", "28"))
+
+
 @pytest.mark.parametrize("name", [name for name in cases("diff") if name != "old"])
 def test_diff(tmp_path, name):
     for which in ("old", name):

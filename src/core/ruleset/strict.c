@@ -454,6 +454,32 @@ void seal_networks(struct builder *b, struct chain *chain, const struct flows *f
 	term_name(b, rule, TERM_GOTO, UNWANTED);
 }
 
+/*
+ * Docker's raw drops are of what comes in by other bridges. What neighbours say to each other needs
+ * no mark against them, and looking for one would cost each of their packets two routes.
+ */
+void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family) {
+		struct set set = {.name = name_of_family(b, NEIGHBOURS, family),
+				  .key = {FIELD_IFNAME, address_field(family)},
+				  .n_key = 2};
+		struct rule *rule;
+
+		if (!flows->sealed.n || (family == 6 && !flows->ipv6))
+			continue;
+		list_each (sealed, &flows->sealed)
+			list_each (ip, &sealed->declared)
+				if (ip->family == family)
+					put_ip(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
+					       *ip);
+		stand_set(b, &set);
+		rule = add_rule(b, chain, family, "between neighbours", NONE);
+		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_IIFNAME, LOAD_DADDR);
+		add_term(b, rule, TERM_RETURN);
+	}
+}
+
 /* --- isolation audit: what would not get in, behind everybody's filters --- */
 
 /* The beginning of a rule about the first packet of a connection: a set and a chain follow. */
@@ -555,32 +581,6 @@ void build_watched(struct builder *b, const struct flows *flows)
 	watch_forward(b, flows);
 	watch_output(b, flows);
 	watch_input(b, flows);
-}
-
-/*
- * Docker's raw drops are of what comes in by other bridges. What neighbours say to each other needs
- * no mark against them, and looking for one would cost each of their packets two routes.
- */
-void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows)
-{
-	each_family (family) {
-		struct set set = {.name = name_of_family(b, NEIGHBOURS, family),
-				  .key = {FIELD_IFNAME, address_field(family)},
-				  .n_key = 2};
-		struct rule *rule;
-
-		if (!flows->sealed.n || (family == 6 && !flows->ipv6))
-			continue;
-		list_each (sealed, &flows->sealed)
-			list_each (ip, &sealed->declared)
-				if (ip->family == family)
-					put_ip(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
-					       *ip);
-		stand_set(b, &set);
-		rule = add_rule(b, chain, family, "between neighbours", NONE);
-		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_IIFNAME, LOAD_DADDR);
-		add_term(b, rule, TERM_RETURN);
-	}
 }
 
 /* --- without an engine --- */
