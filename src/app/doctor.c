@@ -58,6 +58,11 @@ static long number_in(const char *path)
 	return file_read(&text, path, MAX_LINE, &err) ? strtol(buf_text(&text), NULL, 10) : -1;
 }
 
+bool doctor_bridges_are_filtered(void)
+{
+	return number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1;
+}
+
 /*
  * Whether iptables-legacy is in use. Without NET_RAW its save tool fails, and with it the plan that
  * would know the variant. Then only the kernel's list of loaded tables is left.
@@ -121,7 +126,7 @@ static void check_kernel(struct doctor *d)
 	else
 		doctor_say(d, false, "nf_tables", "%s", err.text);
 	doctor_say(d, true, "br_netfilter", "%s",
-		   number_in("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
+		   doctor_bridges_are_filtered()
 			   ? "is on: traffic within one network passes iptables, too"
 			   : "is off: traffic within one network does not pass iptables");
 }
@@ -256,14 +261,19 @@ static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
 	return ask_holder(holder, &d->world, &err) && *holder && !lock_is_passing(holder);
 }
 
-/* A reload flushes every iptables rule, and somebody must restore ours. */
-static void check_firewalld(struct doctor *d)
+bool doctor_finds_daemon(const struct doctor *d)
 {
 	char holder[LOCK_TEXT] = "";
 
+	return daemon_runs(d, holder);
+}
+
+/* A reload flushes every iptables rule, and somebody must restore ours. */
+static void check_firewalld(struct doctor *d)
+{
 	if (!d->planned || !d->pass.view.facts.firewalld.stands)
 		return;
-	if (daemon_runs(d, holder))
+	if (doctor_finds_daemon(d))
 		doctor_say(d, true, "firewalld",
 			   "is running; the daemon restores what its reloads flush");
 	else
@@ -453,9 +463,9 @@ static void check_daemon(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *) = {
-	check_capabilities, check_kernel,     check_rp_filter, check_engine,
-	check_firewall,	    check_firewalld,  check_overlaps,  check_config,
-	check_daemon,	    check_namespaces, check_unmanaged, check_findings,
+	check_capabilities,  check_kernel,    check_rp_filter, check_engine, check_firewall,
+	doctor_check_strict, check_firewalld, check_overlaps,  check_config, check_daemon,
+	check_namespaces,    check_unmanaged, check_findings,
 };
 
 static void look(struct doctor *d)

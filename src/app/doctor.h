@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of the verb doctor share: doctor.c, doctor_ipv6.c. */
+/* What the parts of the verb doctor share: doctor.c, doctor_ipv6.c, doctor_strict.c. */
 #pragma once
 
 #include "app/pass/pass.h"
@@ -24,3 +24,9 @@ void doctor_say(struct doctor *d, bool fine, const char *what, const char *forma
 /* IPv6 of the networks that the file declares, and of others. */
 void doctor_check_ipv6(struct doctor *d, const struct facts *f);
 void doctor_check_others_ipv6(struct doctor *d, const struct facts *f);
+/* Strict networks of the file; nothing where there is none. */
+void doctor_check_strict(struct doctor *d);
+
+/* br_netfilter: what a bridge passes between its ports goes by the forward hook. */
+bool doctor_bridges_are_filtered(void);
+bool doctor_finds_daemon(const struct doctor *d);

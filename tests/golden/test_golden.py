@@ -78,12 +78,17 @@ def test_strict_networks_take_nftables(tmp_path):
     assert "network web is strict" in done.stderr and "HARBORWALL_BACKEND=nftables" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families", "host_as_source", "types_of_icmp"])
+@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "egress_audit", "logged", "logged_egress", "two_families", "host_as_source",
+                                  "types_of_icmp"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
 def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
     text = rules_of(tmp_path, name, "--backend", backend, "--engine", engine)
     assert_golden(f"{HERE}/backends/{name}.{backend}.docker{engine}", text)
+
+
+def test_neighbours_of_a_strict_network_are_not_looked_up_where_docker_drops_in_raw(tmp_path):
+    assert_golden(f"{HERE}/backends/strict.nftables.docker28", rules_of(tmp_path, "strict", "--backend", "nftables", "--engine", "28"))
 
 
 @pytest.mark.parametrize("name", [name for name in cases("diff") if name != "old"])

@@ -6,6 +6,7 @@ runs with DOCKER_FIREWALL_BACKEND=nftables, which makes it write `table ip docke
 The tables are those of 29.7.2, and so is what comes back of them after a flush: a container's start writes
 raw-PREROUTING anew, a new network its own chains, both make what is missing of the maps (empty); filter-FORWARD is
 written by dockerd's start alone."""
+import contextlib
 import http.client
 import http.server
 import json
@@ -22,6 +23,7 @@ BRIDGE = "com.docker.network.bridge.name"
 MODE = "com.docker.network.bridge.gateway_mode_ipv"
 TABLES = {"ip": 4, "ip6": 6}  # families of nf_tables, and those of addresses
 VERSION = {"Version": "29.7.2", "ApiVersion": "1.55", "MinAPIVersion": "1.40"}
+FWMARK = "0x2000000/0x2000000"  # our mark, as --bridge-accept-fwmark takes it
 OPTIONS = {"options": ["--iptables=false", "--ip6tables=false", "--userland-proxy=false", *seed.WITH_IPV6], "forward": True,
            "environment": ["DOCKER_FIREWALL_BACKEND=nftables"]}  # of the engine behind it
 
@@ -118,6 +120,7 @@ class Engine:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         self.tables.start_dockerd()
         self.lab.docker, self.lab.closes_ipv6 = engine.Docker(self.path), True
+        self.lab.docker_host = f"unix://{self.path}"
         return self
 
     def __exit__(self, *_):
@@ -129,6 +132,16 @@ class Engine:
         """dockerd, with other options; its containers live on."""
         self.tables.fwmark, self.tables.direct = fwmark, direct
         self.tables.start_dockerd()
+
+
+@contextlib.contextmanager
+def stand_in(name):
+    """A lab with the stand-in, told to take our mark and to let what comes from outside ask containers directly."""
+    with engine.Lab(name, "28", **OPTIONS) as lab:
+        lab.version = "29"
+        lab.peer()
+        with Engine(lab, FWMARK, direct=True):
+            yield lab
 
 
 # --- the tables ---

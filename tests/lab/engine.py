@@ -160,6 +160,7 @@ class Lab:
         "NAME=VALUE", dockerd's."""
         self.name, self.version, self.legacy, self.firewalld = name, str(version), legacy, firewalld
         self.options, self.forward, self.environment = list(options), forward, environment
+        self.docker_host = "unix:///run/docker.sock"
         self.folder = os.path.join(BASE, "up", name)
         self.processes = []
         # whether the engine writes rules for IPv6, which close its networks: from 27 on, before it when it is told to
@@ -230,7 +231,7 @@ class Lab:
     def argv(self, command, env=None):
         settings = {"HOME": "/root", "TERM": "dumb", "PATH": self.path, **(env or {})}
         if self.version != "none":
-            settings.setdefault("DOCKER_HOST", "unix:///run/docker.sock")
+            settings.setdefault("DOCKER_HOST", self.docker_host)
         return ["nsenter", "-t", str(self.init), "-m", "-n", "-p", f"--wd={ROOT}", "--",
                 "env", "-i", *(f"{k}={v}" for k, v in settings.items()), *command]
 

@@ -11,7 +11,7 @@ PROTOS = ["tcp", "tcp", "udp", ["tcp", "udp"], "any", None]
 def build(bed, seed, only=None, dual=False, mixed=False, strict=False):
     """Creates the containers; the config is of their names. only: the network that they are on before; None: any. dual:
     most networks and addresses have IPv6, too. mixed: with what MIXED and OF_A_NETWORK add. strict: some
-    networks are, and some of these closed to the host."""
+    networks are, and some of these closed to the host; of some the isolation is audited."""
     r, other = random.Random(seed), random.Random(seed + 2000)
     config = {"networks": {}, "ips": {}, "policies": []}
     for i in range(r.randint(2, 4)):
@@ -35,7 +35,7 @@ def build(bed, seed, only=None, dual=False, mixed=False, strict=False):
 
 
 def isolation(r):
-    return r.choice([{}, {"isolation": "strict"}, {"isolation": "strict", "host": r.random() < 0.5}])
+    return r.choice([{}, {"isolation": "audit"}, {"isolation": "strict"}, {"isolation": "strict", "host": r.random() < 0.5}])
 
 
 def change(config, seed, mixed=False):
@@ -168,6 +168,7 @@ def kinds(policy):
 def features(config):
     """How often each is in a file."""
     found = collections.Counter(f"egress {n['egress']}" for n in config["networks"].values() if "egress" in n)
+    found.update(f"isolation {n['isolation']}" for n in config["networks"].values() if "isolation" in n)
     for policy in config["policies"]:
         found.update(kinds(policy)[-1:])
         found.update(field for field in ("log", "to_port") if field in policy)

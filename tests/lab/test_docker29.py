@@ -12,7 +12,7 @@ import seed
 from conftest import need_engine
 from test_cells import REPORT, assert_nobody_gets_in_with_a_borrowed_source, assert_noop, clear, doctor
 
-FWMARK = "0x2000000/0x2000000"
+FWMARK = docker29.FWMARK
 OPTION = f"--bridge-accept-fwmark={FWMARK}"
 LOADBALANCER, SAFE = "172.18.103.2", "172.18.105.2"
 

@@ -12,7 +12,7 @@ import pytest
 import talks
 from talks import Talk
 
-ENGINES = [{"version": v} for v in ("20", "26", "28")]
+ENGINES = [{"version": v} for v in ("20", "26", "28", "29")]
 every_engine = pytest.mark.parametrize("lab", ENGINES, indirect=True, ids=lambda p: f"docker {p['version']}")
 BACKENDS = ["nftables", "iptables-nft"]
 
@@ -44,7 +44,7 @@ class World(prober.Asking):
         docker.create("shop", network="web", ip=SHOP, ip6=SHOP6, publish={str(SHOPS_PORT): 80})
         docker.create("stranger", network="elsewhere", publish={str(STRANGERS_PORT): 80})
         for name in ("till", "db"):
-            docker.create(name)
+            docker.create(name, "none")  # their default routes lead to the networks that the file gives them
         self.apply("open")
         bed.prober.serve_at("shop", "till", "db", "stranger", "peer", "host")
         bed.prober.agent("host").do("serve", tcp=[HOST_PORT], udp=[HOST_PORT], sctp=[])

@@ -9,7 +9,7 @@ import engine
 import pytest
 import seed
 
-CELLS = [("20", "nftables"), ("26", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("26", "iptables-nft"), ("28", "iptables-nft"),
+CELLS = [("20", "nftables"), ("26", "nftables"), ("28", "nftables"), ("29", "nftables"), ("20", "iptables-nft"), ("26", "iptables-nft"), ("28", "iptables-nft"),
          ("20", "iptables-legacy"), ("28", "iptables-legacy")]
 every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": b == "iptables-legacy", "options": seed.WITH_IPV6}, b)
                                                       for v, b in CELLS], indirect=["lab"], ids=[f"docker {v}, {b}" for v, b in CELLS])

@@ -14,7 +14,7 @@ SHOP, SHOP6 = "172.18.110.2", "fd18:110::2"
 OUTSIDE = [beds.OUTSIDE, SECOND]
 OUTSIDE6 = [beds.OUTSIDE6, SECOND6]
 CELLS = [(version, backend) for version in ("20", "26", "28") for backend in ("nftables", "iptables-nft")]
-CELLS.append(("28", "iptables-legacy"))
+CELLS += [("29", "nftables"), ("28", "iptables-legacy")]
 every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": b == "iptables-legacy"}, b) for v, b in CELLS],
                                      indirect=["lab"], ids=[f"docker {v}, {b}" for v, b in CELLS])
 
@@ -55,7 +55,7 @@ def who_opens(bed, ip, proto, port):
 def lay_out(bed):
     second_wire(bed.lab)
     for name in ("shop", "caller", "other"):
-        bed.docker.create(name)
+        bed.docker.create(name, "none")  # its default route leads to the network that the file gives it
 
 
 @every_cell

@@ -17,7 +17,7 @@ CLIENTS, CLIENTS6 = "10.200.0.0/16", "fd00:200::/64"  # behind the peer
 SITES6 = "2600::/12"  # the same, so wide that there are many sites; ip6tables tells only these apart
 TUNNELED = "10.201.0.0/16"  # behind the tunnel's client
 N = 1000
-CELLS = [("20", "nftables"), ("26", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("28", "iptables-nft"), ("28", "iptables-legacy")]
+CELLS = [("20", "nftables"), ("26", "nftables"), ("28", "nftables"), ("29", "nftables"), ("20", "iptables-nft"), ("28", "iptables-nft"), ("28", "iptables-legacy")]
 every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": b == "iptables-legacy"}, b) for v, b in CELLS],
                                      indirect=["lab"], ids=[f"docker {v}, {b}" for v, b in CELLS])
 

@@ -10,7 +10,7 @@ import pytest
 import talks
 from talks import Talk
 
-ENGINES = [{"version": v} for v in ("20", "26", "28")]
+ENGINES = [{"version": v} for v in ("20", "26", "28", "29")]
 every_engine = pytest.mark.parametrize("lab", ENGINES, indirect=True, ids=lambda p: f"docker {p['version']}")
 
 WEB, BACK = "172.18.103", "172.18.104"
@@ -106,12 +106,12 @@ def test_policies_let_in_and_nothing_else_does(world):
 
 @every_engine
 def test_published_ports_open_nothing(world):
-    everywhere = world.published()
-    before = world.open(everywhere)
+    everywhere, loopback = world.published(), ("host", "127.0.0.1", "tcp", SHOPS_PORT)
+    before = world.open([*everywhere, loopback])
     assert {("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("till", beds.HOST_IP, "tcp", SHOPS_PORT)} <= before
     world.apply("strict")
     world.assert_closed(everywhere)
-    world.assert_open([("host", "127.0.0.1", "tcp", SHOPS_PORT)])
+    world.assert_open({loopback} & before)  # which docker-proxy serves, where there is one
     world.apply("strict", [{"selector": "shop", "from": [beds.OUTSIDE, "till"], "port": 80}])
     world.assert_open([("peer", beds.HOST_IP, "tcp", SHOPS_PORT), ("till", SHOP, "tcp", 80)])
     world.assert_closed([("db", beds.HOST_IP, "tcp", SHOPS_PORT)])
@@ -124,6 +124,10 @@ def test_the_host_stays_out_where_the_file_says_so(world):
     world.assert_open(world.outwards() + OPENED)
     to_till = {"nat": "dnat", "from": "host", "to": "till", "port": 7400, "to_port": 80}
     world.apply("strict", [*POLICIES, to_till], host=False)
+    world.assert_open([("host", f"{BACK}.1", "tcp", 7400)])
+    # who answers by another network of his asks there for the gateway's hardware address
+    world.bed.lab.inside("till", "ip", "route", "replace", "default", "via", "172.17.0.1")
+    world.bed.lab.inside("till", "ip", "neigh", "flush", "all")
     world.assert_open([("host", f"{BACK}.1", "tcp", 7400)])
     world.assert_closed(world.from_host())
     world.apply("strict", POLICIES)

@@ -15,9 +15,10 @@
 #include <linux/netfilter.h>
 #include <netinet/in.h>
 
-#define PORTS  "ports"
-#define NETS   "subnets"
-#define OWNERS "owners"
+#define PORTS	  "ports"
+#define NETS	  "subnets"
+#define OWNERS	  "owners"
+#define ELSEWHERE "elsewhere"
 
 #define WATCHED "watched" /* subnets with isolation audit */
 
@@ -63,6 +64,24 @@ static void build_owners(struct builder *b, const struct flows *flows, uint8_t f
 	stand_set(b, &set);
 }
 
+/*
+ * A container whose default route leads by another network asks there for the gateway's MAC
+ * address, as the sender of its address here. Only ARP does so: neighbour discovery asks by
+ * link-local addresses.
+ */
+static void build_elsewhere(struct builder *b, const struct flows *flows)
+{
+	struct set set = {.name = ELSEWHERE,
+			  .role = SET_SENDERS,
+			  .key = {FIELD_ETHER, address_field(4)},
+			  .n_key = 2};
+
+	list_each (sealed, &flows->sealed)
+		list_each (sender, &sealed->elsewhere)
+			put_ip(put_mac(set_add(&set, b->a, NONE), sender->mac), sender->ip);
+	stand_set(b, &set);
+}
+
 static struct rule *add_frame_rule(struct builder *b, struct chain *chain, uint16_t protocol,
 				   uint8_t family, const char *comment)
 {
@@ -100,6 +119,7 @@ static void build_between_ports(struct builder *b, bool ipv6)
 		drop_within(b, chain, 6);
 	rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "a port that is new");
 	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 }
 
@@ -110,6 +130,7 @@ static void build_to_host(struct builder *b, bool ipv6)
 
 	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
+	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 	if (!ipv6)
 		return;
@@ -125,6 +146,7 @@ static void build_strict_frames(struct builder *b, const struct flows *flows,
 				const interfaces *ports)
 {
 	build_ports(b, ports);
+	build_elsewhere(b, flows);
 	each_family (family) {
 		if (family == 6 && !flows->ipv6)
 			continue;

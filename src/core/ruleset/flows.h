@@ -120,6 +120,9 @@ struct sealed {
 		struct ip ip;
 	})
 	senders;
+	/* The same addresses, with the MAC addresses that their containers have on other networks.
+	 */
+	LIST(struct sender) elsewhere;
 	/* Of the host, where its programs serve what containers there publish. */
 	LIST(struct published {
 		uint16_t port;
@@ -154,7 +157,7 @@ struct flows {
 	LIST(struct closed) closed6;
 	/* Host only: networks with egress deny … */
 	LIST(struct denied) denied;
-	/* … and with egress audit, of which only the nftables backend knows … */
+	/* … and with egress audit … */
 	LIST(struct denied) audited;
 	/* … and what policies let them begin, beside grants: towards addresses of no network of the
 	 * file, which nothing else of ours opens or closes; */

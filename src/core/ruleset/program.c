@@ -287,6 +287,7 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 				    "pass");
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
+	pass_neighbours(b, chain, flows);
 	pass_errors(b, chain, flows->ipv6);
 	refuse_borrowed(b, chain, flows, TERM_RETURN);
 	for (size_t i = 0; i < COUNT_OF(both); i++)

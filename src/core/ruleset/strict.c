@@ -3,6 +3,9 @@
  * Strict networks. Neighbours reach each other only through the forward hook (core/ports/ports.h),
  * where what no policy admits is dropped. What comes from such a bridge with an address that its
  * sender does not have is dropped before anything else sees it.
+ *
+ * Networks with isolation audit: nothing is dropped. What gets in although strict would stop it is
+ * reported behind everybody's filters.
  */
 #include "core/ruleset/program.h"
 
@@ -18,7 +21,10 @@
 #define DECLARED "declared" /* addresses that may get something */
 #define SERVED	 "served"   /* protocol, port of this host: published */
 
-#define OPENED	 "opened"
+#define OPENED "opened" /* a chain: what policies let this host begin there */
+
+#define NEIGHBOURS "neighbours" /* bridge, address that is at home there */
+
 #define UNWANTED "unwanted" /* the chain where packets end */
 
 /* The same of networks with isolation audit. */
@@ -29,15 +35,35 @@
 
 /* --- who sits where --- */
 
-static void add_sender(struct sealed *sealed, struct arena *a, const struct mac *mac, struct ip ip)
+static struct sender sender_of(const struct mac *mac, struct ip ip)
 {
-	struct sender *sender;
+	struct sender sender = {.ip = ip};
 
-	if (!ip.family)
-		return;
-	sender = list_add(a, &sealed->senders);
-	memcpy(sender->mac, mac->bytes, sizeof(sender->mac));
-	sender->ip = ip;
+	memcpy(sender.mac, mac->bytes, sizeof(sender.mac));
+	return sender;
+}
+
+/* One that is on several networks may answer for its other addresses by this one. */
+static void add_senders(struct sealed *sealed, struct arena *a,
+			const struct engine_container *container, const struct mac *mac)
+{
+	list_each (own, &container->endpoints) {
+		if (own->ip.family)
+			*list_add(a, &sealed->senders) = sender_of(mac, own->ip);
+		if (own->ip6.family)
+			*list_add(a, &sealed->senders) = sender_of(mac, own->ip6);
+	}
+}
+
+/* And by its other ones, if its routes lead there, for its address here. */
+static void add_elsewhere(struct sealed *sealed, struct arena *a,
+			  const struct engine_container *container, const struct engine_endpoint *e)
+{
+	struct mac mac;
+
+	list_each (other, &container->endpoints)
+		if (other != e && e->ip.family && mac_parse(&mac, other->mac))
+			*list_add(a, &sealed->elsewhere) = sender_of(&mac, e->ip);
 }
 
 static void add_container(struct sealed *sealed, struct arena *a,
@@ -48,13 +74,9 @@ static void add_container(struct sealed *sealed, struct arena *a,
 	list_each (published, &container->published)
 		*list_add(a, &sealed->published) =
 			(struct published){published->port, published->proto};
-	if (!mac_parse(&mac, e->mac))
-		return;
-	/* one that is on several networks may answer for its other addresses by this one */
-	list_each (own, &container->endpoints) {
-		add_sender(sealed, a, &mac, own->ip);
-		add_sender(sealed, a, &mac, own->ip6);
-	}
+	if (mac_parse(&mac, e->mac))
+		add_senders(sealed, a, container, &mac);
+	add_elsewhere(sealed, a, container, e);
 }
 
 /* Of containers that run: the engine says no MAC address of others. by_engine: as its networks. */
@@ -119,7 +141,7 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 
 /* --- sets --- */
 
-/* all: the name of the set of their bridges; closed: of those that this host begins nothing into.
+/* all, closed: names of the sets of their bridges, and of those that this host begins nothing into.
  */
 static void build_bridge_sets(struct builder *b, const char *all, const char *closed,
 			      const struct sealed *sealed, uint32_t n)
@@ -432,9 +454,35 @@ void seal_networks(struct builder *b, struct chain *chain, const struct flows *f
 	term_name(b, rule, TERM_GOTO, UNWANTED);
 }
 
+/*
+ * Docker's raw drops are of what comes in by other bridges. What neighbours say to each other needs
+ * no mark against them, and looking for one would cost each of their packets two routes.
+ */
+void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family) {
+		struct set set = {.name = name_of_family(b, NEIGHBOURS, family),
+				  .key = {FIELD_IFNAME, address_field(family)},
+				  .n_key = 2};
+		struct rule *rule;
+
+		if (!flows->sealed.n || (family == 6 && !flows->ipv6))
+			continue;
+		list_each (sealed, &flows->sealed)
+			list_each (ip, &sealed->declared)
+				if (ip->family == family)
+					put_ip(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
+					       *ip);
+		stand_set(b, &set);
+		rule = add_rule(b, chain, family, "between neighbours", NONE);
+		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_IIFNAME, LOAD_DADDR);
+		add_term(b, rule, TERM_RETURN);
+	}
+}
+
 /* --- isolation audit: what would not get in, behind everybody's filters --- */
 
-/* A chain of a hook, where new connections go on to a chain that reports them. */
+/* The beginning of a rule about the first packet of a connection: a set and a chain follow. */
 static struct rule *hear_new(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);

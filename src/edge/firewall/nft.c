@@ -419,6 +419,15 @@ static bool send_batch(const struct ns *ns, const struct nft_batch *batch, uint3
 	return ok;
 }
 
+bool fw_nft_try(const struct ns *ns, const struct nft_batch *batch, struct error *err)
+{
+	struct nft_batch unfinished = *batch;
+
+	unfinished.bytes.len -= NLMSG_SPACE(sizeof(struct nfgenmsg)); /* its end, which commits */
+	unfinished.n_messages--;
+	return send_batch(ns, &unfinished, NULL, err);
+}
+
 bool fw_nft_commit(const struct ns *ns, const struct nft_batch *batch, uint32_t *origin,
 		   struct error *err)
 {

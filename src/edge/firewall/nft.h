@@ -46,6 +46,8 @@ MUST_CHECK bool fw_nft_generation(uint32_t *generation, const struct ns *ns, str
  */
 MUST_CHECK bool fw_nft_tally(struct tally *tally, const struct ns *ns, const struct ruleset *want,
 			     struct error *err);
+/* Whether the kernel would take the batch: it looks at all of it, and changes nothing. */
+MUST_CHECK bool fw_nft_try(const struct ns *ns, const struct nft_batch *batch, struct error *err);
 /*
  * Sends a batch and reads the acknowledgement. All or nothing. If the kernel refuses, *origin is
  * the policy of the refused message, or NONE. An empty batch sends nothing.
