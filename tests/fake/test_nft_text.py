@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `rules` prints of a namespace is what nft takes there, or iptables-restore and ip6tables-restore."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -58,6 +59,22 @@ def test_iptables_restore_takes_the_text(path):
     if os.geteuid():
         pytest.skip("needs root, for a network namespace")
     taken_by_iptables(path)
+
+
+@pytest.mark.parametrize("backend", ["iptables-nft", "iptables-legacy"])
+def test_iptables_restore_takes_as_many_targets_as_a_policy_may_have(tmp_path, backend):
+    if os.geteuid():
+        pytest.skip("needs root, for a network namespace")
+    config = {"networks": {"web": {"subnet": "172.18.103.0/24"}},
+              "ips": {f"172.18.103.{n}": {"container_name": f"web-{n}"} for n in range(2, 34)},
+              "policies": [{"nat": "dnat", "iface": "eth0", "to": [f"web-{n}" for n in range(2, 34)], "port": 80}]}
+    (tmp_path / "networks.json").write_text(json.dumps(config))
+    text = subprocess.run([HARBORWALL, "rules", "--backend", backend, f"{tmp_path}/networks.json"], text=True, capture_output=True,
+                          check=True).stdout
+    assert text.count("--cluster-total-nodes 32 ") >= 32
+    path = tmp_path / f"targets.{backend}.docker28"
+    path.write_text(text)
+    taken_by_iptables(str(path))
 
 
 def test_the_tools_of_the_image_take_the_text(tmp_path):

@@ -78,7 +78,8 @@ def test_strict_networks_take_nftables(tmp_path):
     assert "network web is strict" in done.stderr and "HARBORWALL_BACKEND=nftables" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "two_families", "host_as_source", "types_of_icmp"])
+@pytest.mark.parametrize("name", ["every_field", "drivers_and_icc", "egress", "egress_audit", "logged", "logged_egress", "two_families", "host_as_source",
+                                  "types_of_icmp"])
 @pytest.mark.parametrize("engine", ["20", "28"])
 @pytest.mark.parametrize("backend", ["nftables", "iptables-nft", "iptables-legacy"])
 def test_rules_of_every_backend_side_by_side(tmp_path, backend, engine, name):
@@ -149,6 +150,7 @@ STRICT = {
     "strict_an_address_of_nobody": (["proxy", "172.18.103.77", "443"], 2),
     "strict_from_the_host": (["host", "till", "22"], 0),
     "strict_closed_to_the_host": (["host", "db", "6379"], 2),
+    "strict_let_in_from_the_host": (["host", "db", "9201"], 0),
 }
 QUESTIONS |= IN_BOTH | STRICT
 

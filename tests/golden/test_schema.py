@@ -42,6 +42,10 @@ BEYOND_A_SCHEMA = [
     r"the host itself begins",
     r"by which interface do the others come in",
     r"dnat of every port of the host would take",
+    r"one number for all$",  # how many there are of port and to_port
+    r"stands twice, and to_port",
+    r"65535 is the last",
+    r"one to one",
     r"mend or replace the file",  # a list's
     r" should be (open|closed), but ",  # a test of the file that fails
 ]
@@ -183,7 +187,7 @@ POLICY = st.fixed_dictionaries({}, optional={
     "selector": likely(["a", "b"], NAMES), "container_name": likely(["a"], NAMES), "service_name": likely(["s"], NAMES),
     "from": likely(["a", "any"], NAMES), "to": likely(["a", "b"], NAMES), "name": likely(["a"], NAMES), "nat": likely(NATS[:4], NATS),
     "iface": likely(["eth0"], IFACES), "port": likely([80], PORTS), "proto": likely(["tcp", "icmp"], PROTOS),
-    "to_port": likely([81], PORTS), "masquerade": likely([True, "auto"], TRUTHS), "comment": likely(["why"], NAMES),
+    "to_port": likely([81, "80-90", [81, 82]], PORTS), "masquerade": likely([True, "auto"], TRUTHS), "comment": likely(["why"], NAMES),
     "log": likely([False], TRUTHS), **NOTES})
 PREFIXES = ["10.0.0.0/24", "10.1.0.0/30", "10.1.0.0/31", "10.2.0.0/33", "10.3.0.1/24", "127.0.0.0/8", "0.0.0.0/0", "224.0.0.0/8",
             "240.0.0.0/8", "10.4.0.0", "010.5.0.0/16", "10.256.0.0/16", "fd00::/64", "", None, 24, []]

@@ -136,6 +136,11 @@ class Config:
         return None if name is None else self.resolve(name, subject=True)
 
 
+def ranges(ports):
+    split = [str(item).partition("-") for item in as_list(ports)]
+    return [(int(low), int(high or low)) for low, _, high in split]
+
+
 class Policy:
     def __init__(self, config, policy):
         self.raw = policy
@@ -154,14 +159,21 @@ class Policy:
         # one that translates in the subject's own namespace lets its source come so far, too
         self.admits = not self.nat or (self.nat == "dnat" and self.to and not self.iface and not self.name and not self.own)
         self.protos = as_list(policy.get("proto")) or ["any" if self.nat == "masquerade" and "port" not in policy else "tcp"]
-        self.ports = []
-        for item in as_list(policy.get("port")):
-            low, _, high = str(item).partition("-")
-            self.ports.append((int(low), int(high or low)))
+        self.ports = ranges(policy.get("port"))
 
     def speaks(self, proto, port):
         return ("any" in self.protos or proto in self.protos) and (
             not self.ports or any(low <= port <= high for low, high in self.ports))
+
+    def at_target(self):
+        return ranges(self.raw.get("to_port"))
+
+    def leads_to_port(self, port):
+        """One number is for all; of several each port has its own."""
+        there = self.at_target()
+        if not there or (len(there) == 1 and there[0][0] == there[0][1]):
+            return there[0][0] if there else port
+        return next(first + port - low for (low, high), (first, _) in zip(self.ports, there) if low <= port <= high)
 
     def admits_source(self, ip):
         return self.source is None or inside(ip, self.source)
@@ -231,8 +243,7 @@ class Oracle:
             return False
         if "any" not in policy.protos and proto not in policy.protos:
             return False
-        to_port = policy.raw.get("to_port")
-        return port == to_port if to_port else policy.speaks(proto, port)
+        return any(low <= port <= high for low, high in policy.at_target()) if policy.at_target() else policy.speaks(proto, port)
 
     def comes_in_by(self, source):
         """The interface of the host, as the file names it, of an address that is at home there; None: it names none."""
@@ -351,7 +362,7 @@ class Oracle:
                 continue
             if not policy.speaks(proto, port) or not policy.admits_source(source):
                 continue
-            to_port, found = policy.raw.get("to_port") or port, []
+            to_port, found = policy.leads_to_port(port), []
             for target, network in self.running_targets(policy):
                 ip = self.world.containers[target][network]
                 if self.world.is_stopped(source, ip, proto, to_port):
@@ -367,7 +378,7 @@ class Oracle:
         for policy, _ in self.translations():
             if not policy.own or not policy.speaks(proto, port):
                 continue
-            to_port, found = policy.raw.get("to_port") or port, []
+            to_port, found = policy.leads_to_port(port), []
             for target, network in self.running_targets(policy):
                 ip, gateway = self.world.containers[target][network], self.world.networks[network][1]
                 seen = {gateway} if policy.masquerade is True else {asked, self.comes_in_as(network, asked, ip, proto, to_port)}

@@ -11,7 +11,7 @@ PROTOS = ["tcp", "tcp", "udp", ["tcp", "udp"], "any", None]
 def build(bed, seed, only=None, dual=False, mixed=False, strict=False):
     """Creates the containers; the config is of their names. only: the network that they are on before; None: any. dual:
     most networks and addresses have IPv6, too. mixed: with what MIXED and OF_A_NETWORK add. strict: some
-    networks are, and some of these closed to the host."""
+    networks are, and some of these closed to the host; of some the isolation is audited."""
     r, other = random.Random(seed), random.Random(seed + 2000)
     config = {"networks": {}, "ips": {}, "policies": []}
     for i in range(r.randint(2, 4)):
@@ -35,7 +35,7 @@ def build(bed, seed, only=None, dual=False, mixed=False, strict=False):
 
 
 def isolation(r):
-    return r.choice([{}, {"isolation": "strict"}, {"isolation": "strict", "host": r.random() < 0.5}])
+    return r.choice([{}, {"isolation": "audit"}, {"isolation": "strict"}, {"isolation": "strict", "host": r.random() < 0.5}])
 
 
 def change(config, seed, mixed=False):
@@ -118,6 +118,18 @@ def ports_to_one(r, config):
     return {"port": "80-81" if {80, 81} == set(pair) else pair, "to_port": 80}
 
 
+def ports_one_to_one(r, config):
+    """Ports that no other dnat has, each to one of the target's."""
+    used = set(used_ports(config))
+    free = [item for item in (80, 81, 443, 8080) if item not in used]
+    if len(free) < 2:
+        return {}
+    pair = r.sample(free, 2)
+    if {80, 81} == set(pair) and r.random() < 0.5:
+        return {"port": "80-81", "to_port": r.choice(["443-444", "80-81", "79-80"])}
+    return {"port": pair, "to_port": r.sample([80, 81, 443, 8080], 2)}
+
+
 def several_targets(r, config):
     return {"to": r.sample(singles(config), 2)} if len(singles(config)) > 1 else {}
 
@@ -131,7 +143,8 @@ MIXED = {
               (0.1, lambda r, config: {"port": [80, "443-444", "8080-8090"]})),
     "egress": ((0.15, lambda r, config: {"log": True}),
                (0.2, lambda r, config: {"proto": r.choice(["sctp", ["udp", "sctp"]])})),
-    "dnat": ((0.3, ports_to_one),
+    "dnat": ((0.25, ports_to_one),
+             (0.3, ports_one_to_one),
              (0.3, several_targets),
              (0.15, lambda r, config: {"log": True}),
              (0.25, lambda r, config: {"proto": r.choice(["udp", "sctp", ["tcp", "udp"], ["tcp", "udp", "sctp"]])})),
@@ -155,10 +168,12 @@ def kinds(policy):
 def features(config):
     """How often each is in a file."""
     found = collections.Counter(f"egress {n['egress']}" for n in config["networks"].values() if "egress" in n)
+    found.update(f"isolation {n['isolation']}" for n in config["networks"].values() if "isolation" in n)
     for policy in config["policies"]:
         found.update(kinds(policy)[-1:])
         found.update(field for field in ("log", "to_port") if field in policy)
         found.update(f"{field} list" for field in ("proto", "port", "to", "from") if isinstance(policy.get(field), list))
+        found.update(["ports one to one"] if isinstance(policy.get("to_port"), (str, list)) else [])
         found.update(["iface of allow"] if kinds(policy) == ["allow"] and "iface" in policy else [])
         found.update(["masquerade false"] if policy.get("masquerade") is False else [])
         found.update(["sctp"] if "sctp" in as_list(policy.get("proto")) else [])

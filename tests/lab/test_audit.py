@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Networks with egress audit, by packets: nothing is stopped, what deny would stop is listed with policies that would allow
 it, and with these policies and deny the same traffic passes and no other."""
+import glob
 import json
+import os
 import time
 
 import bed as beds
 import engine
 import pytest
-from test_egress import DB, ENGINES, HOST_PORT, INWARDS, SHOP, SHOP6, SHOPS_PORT, TILL, WEB, WEB6, World, file
+from test_egress import DB, HOST_PORT, INWARDS, SHOP, SHOP6, SHOPS_PORT, TILL, WEB, WEB6, World, file
 from test_logged import FLOOD, cpu_s
 
-every_engine = pytest.mark.parametrize("lab", ENGINES, indirect=True, ids=lambda p: f"docker {p['version']}")
+
+def cells(versions, legacy=("20", "28")):
+    """Engines, each with every backend."""
+    them = [({"version": v}, backend) for v in versions for backend in ("nftables", "iptables-nft")]
+    them += [({"version": v, "legacy": True}, "iptables-legacy") for v in legacy]
+    return pytest.mark.parametrize("lab, backend", them, indirect=["lab"], ids=[f"docker {p['version']}, {b}" for p, b in them])
+
+
+every_cell = cells(["20", "26", "28"])
 
 # what the shop and the till do all day
 ASKED = [("shop", beds.PEER_IP, "tcp", 80), ("shop", beds.PEER_IP, "tcp", 81), ("shop", beds.PEER_IP6, "tcp", 80),
@@ -28,10 +38,11 @@ class Audited(World):
         self.bed.write(file(egress, policies))
         self.daemon = self.bed.run_daemon()
         self.daemon.wait_log("following the engine")
-        self.wait_rules(lambda text: "audited" in text)
+        self.follow()
 
-    def wait_rules(self, holds):
-        assert engine.wait_for(lambda: holds(self.bed.lab.run("nft", "list", "table", "inet", "harborwall").stdout), 10)
+    def follow(self):
+        """The daemon does what the file says by now."""
+        assert engine.wait_for(lambda: self.bed.harborwall("plan").returncode == 0, 10), self.daemon.log()[-2000:]
 
     def lead_out(self, prefix):
         """What no route leads to does not pass today, and no audit lists it."""
@@ -39,8 +50,7 @@ class Audited(World):
 
     def change(self, egress, policies):
         self.bed.write(file(egress, policies))
-        wanted = self.bed.harborwall("plan", "--json")
-        assert engine.wait_for(lambda: self.bed.harborwall("plan").returncode == 0, 10), wanted.stdout[-2000:]
+        self.follow()
 
     def audit(self):
         done = self.bed.harborwall("audit", "--json")
@@ -51,9 +61,9 @@ class Audited(World):
 
 
 @pytest.fixture
-def world(lab):
+def world(lab, backend):
     with beds.Bed(lab, env={}) as bed:
-        made = Audited(bed, "nftables")
+        made = Audited(bed, backend)
         try:
             yield made
         finally:
@@ -61,7 +71,7 @@ def world(lab):
                 made.daemon.end()
 
 
-@every_engine
+@every_cell
 def test_the_policies_of_an_audit_allow_what_it_saw_and_nothing_else(world):
     others = [INWARDS]
     world.run("audit", others)
@@ -100,7 +110,7 @@ def test_the_policies_of_an_audit_allow_what_it_saw_and_nothing_else(world):
     assert world.bed.harborwall("audit").returncode == 1, "no network is audited"
 
 
-@pytest.mark.parametrize("lab", ENGINES[:2], indirect=True, ids=lambda p: f"docker {p['version']}")
+@cells(["20", "26"], ["20"])
 def test_what_a_rule_of_others_opens_to_another_network_is_listed(world):
     for way in (["-s", f"{WEB}.0/24", "-d", "172.18.104.0/24"], ["-d", f"{WEB}.0/24", "-s", "172.18.104.0/24"]):
         world.bed.lab.run("iptables", "-I", "DOCKER-USER", *way, "-j", "ACCEPT")
@@ -113,7 +123,7 @@ def test_what_a_rule_of_others_opens_to_another_network_is_listed(world):
     world.assert_closed([("shop", DB, "tcp", 80), ("till", DB, "tcp", 443)])
 
 
-@every_engine
+@every_cell
 def test_one_network_is_audited_while_another_one_is_denied(world):
     config = file("audit", [{"selector": "db", "to": beds.PEER_IP, "port": 81}, {"selector": "db", "to": "host", "port": 7071}])
     config["networks"]["back"]["egress"] = "deny"
@@ -121,7 +131,7 @@ def test_one_network_is_audited_while_another_one_is_denied(world):
     world.bed.write(config)
     world.daemon = world.bed.run_daemon()
     world.daemon.wait_log("following the engine")
-    world.wait_rules(lambda text: "audited" in text)
+    world.follow()
     world.assert_open(ASKED)
     world.assert_open([("db", beds.PEER_IP, "tcp", 81), ("db", "172.18.104.1", "tcp", 7071)])
     world.assert_closed([("db", beds.PEER_IP, "tcp", 80), ("db", beds.PEER_IP6, "tcp", 80), ("db", "172.18.104.1", "tcp", HOST_PORT)])
@@ -132,7 +142,7 @@ def test_one_network_is_audited_while_another_one_is_denied(world):
     assert {d["source_name"] for d in dropped} == {"db"}
 
 
-@every_engine
+@every_cell
 def test_a_flood_of_one_container_hides_no_other_while_it_lasts(world):
     world.run()
     world.assert_open([("till", beds.PEER_IP, "tcp", 81)])  # the way is known
@@ -158,7 +168,7 @@ for last in range(1, 60):
 """
 
 
-@every_engine
+@every_cell
 def test_who_asks_for_everything_hides_nobody_and_costs_little(world):
     world.run()
     world.lead_out("203.0.113.0/24")
@@ -175,7 +185,7 @@ def test_who_asks_for_everything_hides_nobody_and_costs_little(world):
     assert engine.wait_for(lambda: not world.audit()[1]["complete"], 3)
 
 
-@every_engine
+@every_cell
 def test_many_addresses_of_one_port_are_one_policy(world):
     world.run()
     world.lead_out("203.0.113.0/24")
@@ -190,7 +200,7 @@ for last in range(1, 4): s.sendto(b"", (f"203.0.113.{last}", 124))""")
     assert (sorted(few["to"]), few["port"]) == ([f"203.0.113.{n}" for n in (1, 2, 3)], 124)
 
 
-@every_engine
+@every_cell
 def test_a_borrowed_source_is_counted_and_blamed_on_nobody(world):
     world.run()
     world.bed.prober.spoof([("till", DB, beds.PEER_IP, "udp", 53, "peer"), ("till", "10.9.9.9", beds.PEER_IP, "udp", 53, "peer")])
@@ -198,13 +208,65 @@ def test_a_borrowed_source_is_counted_and_blamed_on_nobody(world):
     assert world.audit()[1]["policies"] == []
 
 
-@every_engine
-def test_the_iptables_backends_say_that_they_do_not_see_it(world):
-    world.bed.write(file("audit"))
-    said = world.bed.harborwall("plan", env={"HARBORWALL_BACKEND": "iptables-nft"})
-    assert "nothing is seen" in said.stdout + said.stderr, said.stdout
-    world.daemon = world.bed.run_daemon({"HARBORWALL_BACKEND": "iptables-nft"})
+@pytest.fixture
+def mute(tmp_path):
+    """A folder for PATH: the tools of iptables where NFLOG is not installed."""
+    extensions, tools = tmp_path / "extensions", tmp_path / "tools"
+    extensions.mkdir()
+    tools.mkdir()
+    [folder] = glob.glob("/usr/lib/*/xtables")
+    for name in os.listdir(folder):
+        if "NFLOG" not in name:
+            (extensions / name).symlink_to(f"{folder}/{name}")
+    for tool in ("iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy"):
+        path = tools / f"{tool}-restore"
+        path.write_text(f'#!/bin/sh\nXTABLES_LIBDIR={extensions} exec /usr/sbin/{tool}-restore "$@"\n')
+        path.chmod(0o755)
+    return str(tools)
+
+
+@pytest.mark.parametrize("lab, backend", [({"version": "28"}, "iptables-nft"), ({"version": "20", "legacy": True}, "iptables-legacy")],
+                         indirect=["lab"], ids=["docker 28, iptables-nft", "docker 20, iptables-legacy"])
+def test_where_the_tools_lack_nflog_all_else_is_enforced_and_it_is_said(world, mute):
+    bed = world.bed
+    config = file("audit", [{"selector": "db", "to": beds.PEER_IP, "port": 81, "log": True}, INWARDS])
+    config["networks"]["back"]["egress"] = "deny"
+    bed.write(config)
+    bed.env["PATH"] = f"{mute}:{bed.lab.path}"
+    world.daemon = bed.run_daemon()
     world.daemon.wait_log("following the engine")
-    assert engine.wait_for(lambda: "iptables" in world.bed.harborwall("audit").stderr, 5)
-    assert world.bed.harborwall("audit").returncode == 1
-    world.assert_open(ASKED)
+    world.follow()
+    world.assert_open([("db", beds.PEER_IP, "tcp", 81), ("db", SHOP, "tcp", 443), ("till", beds.PEER_IP, "tcp", 80)])
+    world.assert_closed([("db", beds.PEER_IP, "tcp", 80), ("db", SHOP, "tcp", 80)])
+    said = bed.harborwall("plan").stdout
+    assert "warning: host: nothing is logged, so egress \"audit\" sees nothing" in said and "--nflog-prefix" in said, said
+    assert "nothing is logged" in bed.harborwall("doctor").stdout
+    blind = bed.harborwall("audit")
+    assert blind.returncode == 1 and "can't log" in blind.stderr, blind.stderr
+    # it is installed: the next pass that has something to do logs
+    for name in os.listdir(mute):
+        os.remove(f"{mute}/{name}")
+    assert engine.wait_for(lambda: "nothing is logged" not in bed.harborwall("plan").stdout, 5)
+    bed.write({**config, "policies": config["policies"] + [{"selector": "db", "to": beds.PEER_IP, "port": 82}]})
+    world.follow()
+    world.assert_closed([("db", beds.PEER_IP, "tcp", 80)])
+    world.assert_open([("till", beds.PEER_IP, "tcp", 80)])
+    assert engine.wait_for(lambda: ("till", beds.PEER_IP, "tcp", 80) in world.listed(), 5), world.audit()
+    assert [d["source_name"] for d in json.loads(bed.harborwall("status", "--json").stdout)["dropped"]] == ["db"]
+
+
+@cells(["28"], ["20"])
+def test_a_mark_that_others_set_is_no_report_and_clear_leaves_no_rule(world):
+    lab, tool = world.bed.lab, "iptables-legacy" if world.backend == "iptables-legacy" else "iptables-nft"
+    lab.run(tool, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-xmark", "0x1000000/0x1000000")
+    world.run("audit", [INWARDS, {"selector": "till", "to": beds.PEER_IP, "port": 80}, {"selector": "till", "to": "host", "port": HOST_PORT}])
+    world.assert_open([("till", beds.PEER_IP, "tcp", 80), ("till", f"{WEB}.1", "tcp", HOST_PORT), ("db", SHOP, "tcp", 443)])
+    world.assert_open([("till", beds.PEER_IP, "tcp", 81)])
+    assert engine.wait_for(lambda: ("till", beds.PEER_IP, "tcp", 81) in world.listed(), 5), world.audit()
+    time.sleep(0.3)
+    assert world.listed() == {("till", beds.PEER_IP, "tcp", 81)} and not world.audit()[1]["borrowed"], world.audit()
+    world.daemon.end()
+    world.daemon = None
+    world.bed.harborwall("clear", check=True)
+    saved = lab.run("iptables-nft-save").stdout + lab.run("iptables-legacy-save").stdout + lab.run("nft", "list", "ruleset").stdout
+    assert "harborwall" not in saved.lower()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Strict networks, by packets: policies and replies get in, nothing else does, from a neighbour neither."""
+import json
 import sys
 import time
 
@@ -131,6 +132,49 @@ def test_the_host_stays_out_where_the_file_says_so(world):
     world.assert_closed(world.from_host())
     world.apply("strict", POLICIES)
     world.assert_open(world.from_host())
+
+
+@every_engine
+def test_the_host_gets_in_by_a_policy_where_the_file_keeps_it_out(world):
+    def health(*ports, subject="till", source="host"):
+        return {"container_name": subject, "from": source, "port": list(ports), "proto": ["tcp", "udp"]}
+
+    def explained(ip, port):
+        told = json.loads(world.bed.harborwall("explain", "host", ip, str(port), "--packet", "--json").stdout)
+        return told["verdict"], told["packet"]["verdict"]
+    checks = [("host", ip, proto, port) for ip in (TILL, TILL6) for proto, port in (("tcp", 80), ("udp", 53))]
+    world.apply("strict", POLICIES, host=False)
+    world.assert_closed(world.from_host())
+    world.apply("strict", [*POLICIES, health(80, 53), health(443, subject="safe", source=["host", "db"]),
+                           {"service_name": "web", "from": "host", "port": 443}], host=False)
+    assert world.bed.harborwall("plan").returncode == 0, world.bed.harborwall("plan").stdout
+    opened = [*checks, *(("host", ip, "tcp", 443) for ip in (SAFE, SAFE6, SHOP, SHOP6, TILL, TILL6))]
+    world.assert_open(opened)
+    world.assert_open([("db", SAFE, "tcp", 443), *OPENED])
+    world.assert_closed([a for a in world.from_host() if a not in opened])
+    world.assert_closed([("peer", TILL, "tcp", 80), ("db", TILL, "tcp", 80)])
+    world.assert_closed([("host", ip, "tcp", 443) for ip in (GUEST, GUEST6)])
+    assert explained(TILL, 80) == explained(TILL6, 80) == ("allowed", "passed")
+    assert explained(TILL, 81)[0] == explained(SHOP, 80)[0] == "denied"
+    world.apply("strict", POLICIES, host=False)
+    world.assert_closed(world.from_host())
+
+
+@every_engine
+def test_the_hosts_own_connections_end_with_their_policy(world):
+    def health(*ports):
+        return {"container_name": "till", "from": "host", "port": list(ports), "proto": ["tcp", "udp"]}
+    world.apply("strict", [health(7410, 7411, 7412)], host=False)
+    stays, *gone = (Talk(world.bed, proto, "host", "till", ip, port) for proto, ip, port in (
+        ("tcp", TILL, 7410), ("tcp", TILL6, 7411), ("udp", TILL, 7411), ("udp", TILL6, 7412)))
+    talks.assert_stand([stays, *gone])
+    world.apply("strict", [health(7410)], host=False)
+    ended = time.monotonic()
+    time.sleep(9)
+    assert not [(t.name, t.heard(ended + 0.5)) for t in gone if t.heard(ended + 0.5)[0]]
+    assert stays.lives()
+    world.apply("strict", [health(7410, 7411, 7412)], host=False)
+    assert all(t.lives(timeout=5) for t in (stays, *gone[1:]))  # datagrams find their way again
 
 
 @every_engine

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which source the target of a translation sees, and who reaches it by the way of the host from its own network."""
+import time
+
 import bed as beds
 import pytest
+from talks import Talk, assert_stand, still_heard
 
 CELLS = [("20", "nftables"), ("26", "nftables"), ("28", "nftables"), ("20", "iptables-nft"), ("28", "iptables-nft"), ("28", "iptables-legacy")]
 every_cell = pytest.mark.parametrize("lab, backend", [({"version": v, "legacy": b == "iptables-legacy"}, b) for v, b in CELLS],
@@ -55,3 +58,18 @@ def test_neighbours_reach_the_target_by_the_address_of_the_host(lab, backend):
             seen = {port: bed.prober.open("caller", GATE, proto, port) for port in (8001, 8002, 8004)}
             assert seen == {8001: ("shop", GATE), 8002: ("shop", GATE), 8004: None}
             assert not bed.prober.open("peer", beds.HOST_IP, proto, 8001)
+
+
+@every_cell
+def test_a_connection_ends_although_another_port_leads_to_the_same_one(lab, backend):
+    with beds.Bed(lab, env={"HARBORWALL_BACKEND": backend}) as bed:
+        bed.docker.create("shop", network="none")
+        bed.write({**CONFIG, "policies": [dnat(8001, to_port=7000), dnat(8002, to_port=7000)]})
+        bed.apply()
+        gone = [Talk(bed, proto, "peer", "shop", beds.HOST_IP, 8001, served=7000) for proto in ("tcp", "udp")]
+        assert_stand(gone)
+        bed.write({**CONFIG, "policies": [dnat(8002, to_port=7000)]})
+        bed.apply()
+        ended = time.monotonic()
+        time.sleep(3)
+        assert not still_heard(gone, ended + 0.5)

@@ -277,12 +277,14 @@ TEST(what_no_policy_lets_in_is_listed_without_one)
 	load(&f, WATCHED, "");
 	audit_follow(&audit, &f.config, &f.resolution, 1);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.1.0.2", "10.1.0.77", 80);
-	note(&audit, &f, LOGGED_AUDIT_BY_HOST, "10.1.0.1", "10.1.0.2", 80);
+	note(&audit, &f, LOGGED_AUDIT_BY_HOST, "10.1.0.1", "10.1.0.77", 80);
 	note(&audit, &f, LOGGED_AUDIT_SERVED, "10.1.0.3", "10.1.0.1", 8081);
-	assert_true(audit.sources.n == 3 && audit_refuses(&audit, true));
+	assert_true(audit.sources.n == 2 && audit_refuses(&audit, true));
 	list_each (source, &audit.sources)
 		assert_non_null(audit_without_policy(&f.config, source, &source->flows.items[0]));
 	assert_string_equal(policies(&f, &audit), "");
+	note(&audit, &f, LOGGED_AUDIT_BY_HOST, "10.1.0.1", "10.1.0.2", 80);
+	assert_non_null(strstr(policies(&f, &audit), "\"from\": \"host\", \"port\": 80"));
 	/* a network that is not audited, and a frame whose ends are on two */
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.1.0.2", "10.2.0.2", 80);
 	note(&audit, &f, LOGGED_AUDIT_FRAME, "10.2.0.2", "10.1.0.2", 80);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What egress deny would stop (core/logged/audit.h), over restarts: it is saved beside the state
- * file at most once a minute, and at the end. A killed daemon loses no more than that minute.
+ * What egress deny and isolation strict would stop (core/logged/audit.h), over restarts: it is
+ * saved beside the state file at most once a minute, and at the end. A killed daemon loses no more
+ * than that minute.
  */
 #pragma once
 

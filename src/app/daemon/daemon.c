@@ -395,8 +395,12 @@ static const char *why_blind(const struct daemon *d)
 		return "no file is in force";
 	if (!d->source.current->config.audits && !d->source.current->config.watches)
 		return NULL;
-	if (d->report.compiled_with.backend != BACKEND_NFTABLES)
-		return "the iptables backends do not see it; use HARBORWALL_BACKEND=nftables";
+	if (d->source.current->config.watches &&
+	    d->report.compiled_with.backend != BACKEND_NFTABLES)
+		return "the iptables backends do not see isolation \"audit\"; use "
+		       "HARBORWALL_BACKEND=nftables";
+	if (d->report.compiled_with.unlogged)
+		return d->report.compiled_with.unlogged;
 	return d->logbook.fd < 0 ? "the kernel's reports can't be heard; the log says why" : NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "core/config/place.h"
 #include "core/nft/nft.h"
 #include "core/reach/tests.h"
+#include "edge/firewall/iptables.h"
 
 #include <string.h>
 
@@ -161,6 +162,20 @@ static void note_ended(struct engine *engine, const struct world *w, const name_
 	}
 }
 
+/* Rules that a tool does not know would make it refuse all of them. */
+static void ask_about_logging(struct pass *p, struct world *w, const struct config *config)
+{
+	struct facts *f = &p->view.facts;
+	struct error err = {0};
+
+	if (f->backend != BACKEND_IPTABLES || w->logs ||
+	    !(config->logs || config->denies || config->audits))
+		return;
+	w->logs = iptables_logs(&w->host, f->variant, &err);
+	if (!w->logs)
+		f->unlogged = arena_strdup(&p->arena, err.text);
+}
+
 bool pass_plan(struct pass *p, struct world *w, const struct generation *g, struct error *err)
 {
 	struct moment start = timing_start();
@@ -179,6 +194,7 @@ bool pass_plan(struct pass *p, struct world *w, const struct generation *g, stru
 		return true;
 	observe_walls(&p->view, &p->arena);
 	observe_routings(&p->view, &p->arena, w);
+	ask_about_logging(p, w, &g->config);
 	make_want(p, g);
 	if (p->want.refused)
 		return error_set(err, -1, "%s", p->want.refused);

@@ -115,7 +115,8 @@ void unchanged_remember(struct world *w, const struct pass *p)
 
 	arena_release(&c->arena);
 	*c = (struct converged){0};
-	if (!p->stamp || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p))
+	if (!p->stamp || p->plan.steps.n || p->trouble.text[0] || !could_be_read(p) ||
+	    p->view.facts.unlogged) /* somebody may install what the tools lack */
 		return;
 	c->stamp = p->stamp;
 	c->file = p->file;

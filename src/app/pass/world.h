@@ -134,6 +134,7 @@ struct world {
 	bool keep_networks; /* clear without --networks: keep our networks that left the file */
 	struct ns host;
 	bool no_nf_tables;    /* the kernel has no nf_tables, as of the last pass */
+	bool logs;	      /* the tools of the iptables backend can, and are not asked again */
 	struct memory memory; /* of the host */
 	struct written written;
 	bool drops_stood; /* Docker's drops were there in some pass since its events are followed */

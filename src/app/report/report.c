@@ -86,6 +86,8 @@ static void keep_compiled_with(struct report *r, const struct facts *facts)
 	r->compiled_with.open_why = NULL;
 	r->compiled_with.no_engine = NULL;
 	r->compiled_with.elsewhere = NULL;
+	r->compiled_with.unlogged =
+		facts->unlogged ? "the tools of iptables can't log here; plan says why" : NULL;
 	r->compiled_with.firewalld = (struct firewalld){0};
 	r->compiled_with.routed = NULL;
 	r->compiled_with.n_routed = 0;

@@ -31,15 +31,13 @@ static void compile_absences(struct compiler *c)
 			    "%s. The file alone is enforced, on the host: networks, connections "
 			    "and what belongs into containers wait for an engine",
 			    c->facts->no_engine);
-	if (c->config->logs && c->facts->backend == BACKEND_IPTABLES)
+	if (c->facts->unlogged)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "the file has \"log\", and nothing is logged: the iptables backends "
-			    "can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
-	if (c->config->audits && c->facts->backend == BACKEND_IPTABLES)
-		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "the file has egress \"audit\", and nothing is seen: the iptables "
-			    "backends can't; use the nftables backend "
-			    "(HARBORWALL_BACKEND=nftables)");
+			    "nothing is logged%s, and all else is as the file says: %s; install "
+			    "the extensions NFLOG, limit and MARK of iptables and the kernel's "
+			    "modules for them, or use HARBORWALL_BACKEND=nftables",
+			    c->config->audits ? ", so egress \"audit\" sees nothing" : "",
+			    c->facts->unlogged);
 	if (c->config->watches && c->facts->backend == BACKEND_IPTABLES)
 		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
 			    "the file has isolation \"audit\", and nothing of it is seen: the "

@@ -27,7 +27,13 @@ struct compiler {
 	struct routes routes;
 	struct findings *findings;
 	LIST(struct traffic) matches; /* of the policy at hand: every (protocol, port range) */
-	LIST(struct parts) parts;     /* of ends that have both families */
+	/* of the translation at hand: what it takes, and the port at the target (0: the same) */
+	LIST(struct taken {
+		struct traffic match;
+		uint16_t to_port;
+	})
+	taken;
+	LIST(struct parts) parts; /* of ends that have both families */
 	struct hash_index parts_by_whole;
 	LIST(struct node *) places; /* of the translation at hand: NULL is the host */
 	uint32_t *placed;	    /* by node: the policy + 1 that was last placed there */

@@ -441,6 +441,41 @@ static void compile_towards(struct compiler *c, uint32_t i, const struct resolve
 		lift(c, i, ends);
 }
 
+/* Those on networks that are closed to this host, or that an audit takes for such. */
+static const struct peers *closed_to_host(struct compiler *c, const struct peers *peers)
+{
+	struct peers *part = arena_new(c->a, struct peers);
+
+	*part = (struct peers){.items = arena_array(c->a, struct peer, peers->n), .network = NONE};
+	for (uint32_t i = 0; i < peers->n; i++) {
+		uint32_t network = with_bridge(c, peers->items[i].network);
+
+		if (network == NONE || !network_minds_host(&c->config->networks.items[network]))
+			continue;
+		part->items[part->n++] = peers->items[i];
+		part->hash = hash_more(part->hash, &peers->items[i].net, sizeof(struct prefix));
+	}
+	return part->n == peers->n ? peers : part;
+}
+
+/* What this host itself begins. */
+static void open_to_host(struct compiler *c, uint32_t i, const struct peers *subject)
+{
+	const struct peers *all = closed_to_host(c, subject);
+
+	each_family (family) {
+		struct grant new = {.to = of_family(c, all, family), .origin = i};
+
+		if (!new.to->n)
+			continue;
+		c->host->ipv6 |= family == 6;
+		new.to_name = name_of_part(c, name_of_list(c, c->config->policies.items[i].subject),
+					   all, new.to);
+		new.matches = kept_matches(c, family, &new.n_matches);
+		*list_add(c->a, &c->host->from_host) = new;
+	}
+}
+
 static void compile_policy(struct compiler *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
@@ -452,12 +487,15 @@ static void compile_policy(struct compiler *c, uint32_t i)
 		return;
 	}
 	find_matches(c, p);
-	if (p->nat != NAT_NO)
+	if (p->nat != NAT_NO) {
 		compile_nat(c, i, &r);
-	else if (p->from)
+	} else if (p->from) {
 		grant_policy(c, i, (struct ends_of_policy){r.from, r.subject, p->from, p->subject});
-	else if (p->to)
+		if (peers_have_host(r.from))
+			open_to_host(c, i, r.subject);
+	} else if (p->to) {
 		compile_towards(c, i, &r);
+	}
 }
 
 void compile_policies(struct compiler *c)

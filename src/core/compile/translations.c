@@ -125,6 +125,12 @@ static void add_translation(struct compiler *c, struct translation t, struct nod
 		*list_add(c->a, &flows->translations) = t;
 }
 
+static void take(struct translation *t, const struct taken *taken)
+{
+	t->match = traffic_in_family(taken->match, t->to.family);
+	t->to_port = taken->to_port;
+}
+
 /* masquerade: the sources whose replies only come back if they are masqueraded; else the others. */
 static const struct peers *sources_by_masquerade(struct compiler *c, const struct policy *p,
 						 struct translation t, const struct peers *from,
@@ -155,8 +161,8 @@ static void translate_list(struct compiler *c, const struct policy *p, struct tr
 
 		t.masquerade = masquerade;
 		t.list = part->n > FEW_SOURCES ? part : NULL;
-		list_each (match, &c->matches) {
-			t.match = traffic_in_family(*match, t.to.family);
+		list_each (taken, &c->taken) {
+			take(&t, taken);
 			for (uint32_t s = 0; s < part->n; s++) {
 				t.from = part->items[s].net;
 				add_translation(c, t, node);
@@ -184,8 +190,8 @@ static void translate_few(struct compiler *c, const struct policy *p, struct tra
 		if (!node && t.masquerade && nodes_find_ip(&c->nodes, t.to))
 			routes_need_gateway(&c->routes, nodes_find_ip(&c->nodes, t.to), t.to,
 					    t.origin);
-		list_each (match, &c->matches) {
-			t.match = traffic_in_family(*match, t.to.family);
+		list_each (taken, &c->taken) {
+			take(&t, taken);
 			add_translation(c, t, node);
 			if (node && !translation_repeats(&t))
 				allow_translated(c, node, &t);
@@ -203,8 +209,8 @@ static void translate_own(struct compiler *c, const struct policy *p, struct tra
 	t.masquerade = host_masquerades(c, p, &t);
 	if (t.masquerade && target)
 		routes_need_gateway(&c->routes, target, t.to, t.origin);
-	list_each (match, &c->matches) {
-		t.match = traffic_in_family(*match, t.to.family);
+	list_each (taken, &c->taken) {
+		take(&t, taken);
 		add_translation(c, t, NULL);
 	}
 }
@@ -224,7 +230,6 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 	struct translation t = {.iface = config_name(c->config, p->iface),
 				.to = to,
 				.share = share,
-				.to_port = p->to_port,
 				.list_name =
 					name_of_part(c, name_of_list(c, p->from), r->from, from),
 				.origin = i};
@@ -493,11 +498,44 @@ static void find_places(struct compiler *c, uint32_t i, const struct resolved *r
 	}
 }
 
+/* The kernel moves no range of ports by a distance: each port is a translation. */
+static void take_mapped(struct compiler *c, const struct policy *p, uint8_t proto, uint32_t r)
+{
+	const struct port_range range = policy_ports(c->config, p)[r];
+
+	if (policy_target_port(c->config, p, r, range.low) == range.low) {
+		*list_add(c->a, &c->taken) = (struct taken){{proto, range.low, range.high}, 0};
+		return;
+	}
+	for (uint32_t port = range.low; port <= range.high; port++)
+		*list_add(c->a, &c->taken) =
+			(struct taken){{proto, (uint16_t)port, (uint16_t)port},
+				       policy_target_port(c->config, p, r, (uint16_t)port)};
+}
+
+/* What the policy takes, by its matches. */
+static void find_taken(struct compiler *c, const struct policy *p)
+{
+	const struct port_range *ports = policy_ports(c->config, p);
+	uint32_t r = 0;
+
+	c->taken.n = 0;
+	list_each (match, &c->matches)
+		if (!p->mapped || !match_has_ports(*match)) {
+			*list_add(c->a, &c->taken) = (struct taken){*match, p->to_port};
+		} else { /* the ranges of each protocol, in their order */
+			r = match->low == ports[0].low ? 0 : r + 1;
+			take_mapped(c, p, match->proto, r);
+		}
+}
+
 void compile_nat(struct compiler *c, uint32_t i, const struct resolved *r)
 {
 	const struct policy *p = &c->config->policies.items[i];
 
 	find_places(c, i, r);
+	if (p->nat == NAT_DNAT)
+		find_taken(c, p);
 	list_each (place, &c->places) {
 		struct node *node = *place;
 

@@ -35,6 +35,29 @@ static bool names_host(const struct config *config, uint32_t from)
 	return false;
 }
 
+/* Each mapped port costs a rule or an element, for each source in a list. */
+static void check_mapping(const struct checker *c, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+	const struct port_range *ports = policy_ports(c->config, p);
+	const struct member_list *from = config_list(c->config, p->from);
+	uint32_t n = 0;
+
+	for (uint32_t r = 0; r < p->n_ports; r++)
+		if (policy_target_port(c->config, p, r, ports[r].low) != ports[r].low)
+			n += ports[r].high - ports[r].low + 1u;
+	if (n > CONFIG_MAX_MAPPED)
+		error_at(c, i, "to_port",
+			 "maps %u ports one to one, %d is the most; write fewer, or leave to_port "
+			 "out where the ports may be the same at the target",
+			 n, CONFIG_MAX_MAPPED);
+	else if (from && (uint64_t)n * from->nets.n > CONFIG_MAX_MAPPED_OF_LIST)
+		error_at(c, i, "to_port",
+			 "maps %u ports one to one for each of %u sources, %d together is the "
+			 "most; write fewer of either",
+			 n, from->nets.n, CONFIG_MAX_MAPPED_OF_LIST);
+}
+
 static void check_policy(const struct checker *c, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
@@ -59,6 +82,8 @@ static void check_policy(const struct checker *c, uint32_t i)
 		error_at(c, i, "port", "icmp and any have no ports; leave port or proto out");
 	if (p->to_port && !takes_ports(p))
 		error_at(c, i, "to_port", "icmp and any have no ports; leave to_port or proto out");
+	if (p->mapped)
+		check_mapping(c, i);
 	if (p->nat == NAT_NO && !p->from && !p->to)
 		diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 			"no effect: the policy has neither from, to nor nat");
@@ -91,11 +116,25 @@ static const char *name_or_empty(const struct checker *c, uint32_t name)
 	return name ? config_name(c->config, name) : "";
 }
 
+/* The target of one of the policy's ranges, with its port, or how far the ports are moved. */
+static const char *there(const struct checker *c, const struct policy *p, uint32_t r,
+			 const char *target)
+{
+	const struct port_range *range = policy_ports(c->config, p) + r;
+	uint16_t port;
+
+	if (!p->mapped)
+		return arena_printf(c->a, "%s:%u", target, p->to_port);
+	port = policy_target_port(c->config, p, r, range->low);
+	return range->low == range->high ? arena_printf(c->a, "%s:%u", target, port)
+					 : arena_printf(c->a, "%s:%+d", target, port - range->low);
+}
+
 static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 {
 	const struct policy *p = &c->config->policies.items[i];
 	const char *subject = name_or_empty(c, p->name || p->iface ? 0 : p->subject);
-	const char *target = arena_printf(c->a, "%s:%u", config_name(c->config, p->to), p->to_port);
+	const char *target = config_name(c->config, p->to);
 	static const struct port_range every = {0, UINT16_MAX};
 
 	for (uint32_t proto = PROTO_TCP; proto < PROTO_END; proto <<= 1) {
@@ -113,8 +152,8 @@ static void add_takings(const struct checker *c, taking_list *list, uint32_t i)
 						  : p->n_ports ? policy_ports(c->config, p)[r]
 							       : every;
 
-			*list_add(c->a, list) =
-				(struct taking){key, range.low, range.high, target, i};
+			*list_add(c->a, list) = (struct taking){key, range.low, range.high,
+								there(c, p, r, target), i};
 		}
 	}
 }

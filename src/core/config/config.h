@@ -23,7 +23,9 @@ enum {
 	CONFIG_MAX_TESTS = 10000,
 	CONFIG_MAX_LISTED = 262144, /* prefixes in all lists, each list counted once */
 	CONFIG_MAX_LIST_FILES = 64,
-	CONFIG_MAX_TARGETS = 32, /* of a translation, in each family: xt_cluster takes no more */
+	CONFIG_MAX_TARGETS = 32,  /* of a translation, in each family: xt_cluster takes no more */
+	CONFIG_MAX_MAPPED = 1024, /* ports of a policy that to_port maps one to one */
+	CONFIG_MAX_MAPPED_OF_LIST = 65536, /* … times the prefixes of the list in its "from" */
 };
 
 /* Strict: nothing gets in but by policies, from a container of the same network neither. */
@@ -175,13 +177,18 @@ struct policy {
 		uint32_t first;		/* index into config->ranges, if there are more */
 	} ports;
 	uint16_t n_ports;   /* 0: every port */
-	uint16_t to_port;   /* 0: same as the destination port */
+	uint16_t to_port;   /* 0: same as the destination port; mapped: the first one's */
 	uint8_t protos;	    /* set of enum proto, never empty */
 	uint8_t nat;	    /* enum nat */
 	uint8_t masquerade; /* enum masquerade */
 	uint8_t kind : 2;   /* enum subject */
 	uint8_t broken : 1; /* it has an error: do not report errors that follow from it */
 	uint8_t log : 1;    /* its new connections are logged */
+	/*
+	 * Each of its ports has a port of its own at the target. Of several ranges, those at the
+	 * target are in config->ranges behind those asked for.
+	 */
+	uint8_t mapped : 1;
 };
 
 /* A test: the expected state of all connections between two ends. */
@@ -245,6 +252,18 @@ MUST_CHECK bool config_decode_parsed(struct config *config, struct config_text *
 MUST_CHECK bool config_decode(struct config *config, struct config_text *kept, struct diags *diags,
 			      struct arena *a, const char *file, const char *text, size_t len);
 
+static inline bool network_is_closed_to_host(const struct network *network)
+{
+	return network->isolation == ISOLATION_STRICT && !network->host;
+}
+
+/* … or would be, if it were strict instead of audited. */
+static inline bool network_minds_host(const struct network *network)
+{
+	return network_is_closed_to_host(network) ||
+	       (network->isolation == ISOLATION_AUDIT && !network->host);
+}
+
 /* The text of a name's number; NULL for 0. */
 static inline const char *config_name(const struct config *config, uint32_t name)
 {
@@ -269,6 +288,19 @@ static inline const struct port_range *policy_ports(const struct config *config,
 						    const struct policy *p)
 {
 	return p->n_ports == 1 ? &p->ports.port : config->ranges.items + p->ports.first;
+}
+
+/* The port at the target, for a port of the policy's range r. */
+static inline uint16_t policy_target_port(const struct config *config, const struct policy *p,
+					  uint32_t r, uint16_t port)
+{
+	uint16_t first = p->to_port;
+
+	if (!p->mapped)
+		return first ? first : port;
+	if (p->n_ports > 1)
+		first = config->ranges.items[p->ports.first + p->n_ports + r].low;
+	return (uint16_t)(first + (port - policy_ports(config, p)[r].low));
 }
 
 /* The policy's comment; NULL: none. */

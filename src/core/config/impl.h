@@ -2,8 +2,8 @@
 /*
  * What the parts of the config decoder share: decoder.c (what is wrong, names), value.c and words.c
  * (values), list.c (lists), list_file.c (files of them), fields.c (objects by tables), object.c and
- * policy.c (the tables), config.c (the text), check.c and check_policies.c (what fields mean
- * together). Values are nodes of the text's tree.
+ * policy.c (the tables), ports.c (ports and to_port), config.c (the text), check.c and
+ * check_policies.c (what fields mean together). Values are nodes of the text's tree.
  */
 #pragma once
 
@@ -135,7 +135,13 @@ struct file_nets *nets_of_file(struct decoder *d, uint32_t node, struct json_str
 /* An error where all lists together have too many prefixes. */
 void count_listed(struct decoder *d, uint32_t node, uint32_t n);
 void decode_ports(struct decoder *d, uint32_t node, void *target);
-void decode_to_port(struct decoder *d, uint32_t node, void *target);
+/* In their order, as written. */
+void decode_port_list(struct decoder *d, uint32_t node, void *target);
+/* Sorts the ranges, and joins those that touch or overlap. */
+void join_ports(range_list *ports);
+/* The ports of a policy without errors so far, and what to_port makes of them. */
+void put_ports(struct decoder *d, struct config *config, struct policy *p, range_list *ports,
+	       const range_list *to_ports, uint32_t policy);
 
 /* A policy; it is added even where it is no object, so that all others keep their numbers. */
 void decode_policy(struct decoder *d, struct config *config, uint32_t node);

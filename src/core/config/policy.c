@@ -9,6 +9,7 @@ struct draft {
 	struct policy policy;
 	struct json_string selector, container_name, service_name, comment; /* all-zero if absent */
 	range_list ports; /* valid until the next policy */
+	range_list to_ports;
 	bool log;
 };
 
@@ -24,12 +25,12 @@ static const struct field policy_fields[] = {
 		NAMED(draft, "from", policy.from, decode_peers, IN_ALLOW | IN_DNAT | IN_MASQUERADE),
 	[NAT] = NAMED(draft, "nat", policy.nat, decode_nat, EVERYWHERE),
 	[TO] = NAMED(draft, "to", policy.to, decode_peers, IN_EGRESS | IN_DNAT | IN_MASQUERADE),
-	NAMED(draft, "port", ports, decode_ports, IN_ACTION),
+	NAMED(draft, "port", ports, decode_port_list, IN_ACTION),
 	NAMED(draft, "proto", policy.protos, decode_protos, IN_ACTION),
 	FIELD(draft, comment, decode_comment, EVERYWHERE),
 	NAMED(draft, "name", policy.name, decode_number, IN_DNAT | IN_MASQUERADE),
 	NAMED(draft, "iface", policy.iface, decode_ifnumber, IN_ALLOW | IN_DNAT | IN_MASQUERADE),
-	NAMED(draft, "to_port", policy.to_port, decode_to_port, IN_DNAT),
+	NAMED(draft, "to_port", to_ports, decode_port_list, IN_DNAT),
 	NAMED(draft, "masquerade", policy.masquerade, decode_masquerade, IN_DNAT),
 	FIELD(draft, log, decode_bool, IN_ACTION),
 };
@@ -48,19 +49,6 @@ static void put_subject(struct decoder *d, struct policy *p, enum subject kind,
 {
 	p->kind = kind & 3;
 	p->subject = keep_name(d, name.text, name.len)->number;
-}
-
-static void put_ports(struct decoder *d, struct config *config, struct policy *p,
-		      const struct draft *draft)
-{
-	p->n_ports = (uint16_t)draft->ports.n;
-	if (p->n_ports == 1) {
-		p->ports.port = draft->ports.items[0];
-		return;
-	}
-	p->ports.first = config->ranges.n;
-	list_each (range, &draft->ports)
-		*list_add(d->scratch, &config->ranges) = *range;
 }
 
 static void put_comment(struct decoder *d, struct policy *p, struct json_string comment)
@@ -139,7 +127,8 @@ void decode_policy(struct decoder *d, struct config *config, uint32_t node)
 		put_subject(d, p, SUBJECT_CONTAINER, draft.container_name);
 	else if (draft.service_name.text)
 		put_subject(d, p, SUBJECT_SERVICE, draft.service_name);
-	put_ports(d, config, p, &draft);
+	if (d->diags->n_errors == errors)
+		put_ports(d, config, p, &draft.ports, &draft.to_ports, node);
 	d->ports = draft.ports;
 	if (draft.comment.text)
 		put_comment(d, p, draft.comment);

@@ -91,9 +91,38 @@ static const struct word *take_word(struct decoder *d, uint32_t node, const char
 	return NULL;
 }
 
+/* What is wrong with a type of ICMP that begins nothing, as nft calls it; NULL: it is no such. */
+static const char *why_no_type(struct json_string s)
+{
+	static const char *const errors[] = {"icmp/destination-unreachable", "icmp/packet-too-big",
+					     "icmp/time-exceeded", "icmp/parameter-problem",
+					     "icmp/source-quench"};
+	static const char reply[] = "-reply";
+
+	if (s.len < 5 || memcmp(s.text, "icmp/", 5) != 0)
+		return NULL;
+	for (size_t i = 0; i < COUNT_OF(errors); i++)
+		if (s.len == strlen(errors[i]) && !memcmp(s.text, errors[i], s.len))
+			return "errors of ICMP pass with the connection that they are about, "
+			       "whatever "
+			       "policies say; leave it out";
+	if (s.len > sizeof(reply) && !memcmp(s.text + s.len - strlen(reply), reply, strlen(reply)))
+		return "answers pass with what they answer; write what begins it: "
+		       "\"icmp/echo-request\", or \"icmp\" for all";
+	return "of the types of ICMP a policy can name \"icmp/echo-request\" alone; write that, or "
+	       "\"icmp\" for all";
+}
+
 static void decode_proto(struct decoder *d, uint32_t node, void *target)
 {
-	const struct word *word = take_word(d, node, "protocol", protos, COUNT_OF(protos));
+	const struct word *word = find_word(d, node, protos, COUNT_OF(protos));
+	const char *wrong_type = word ? NULL : why_no_type(string_of(d, node));
+
+	if (wrong_type) {
+		wrong(d, node, "%s", wrong_type);
+		return;
+	}
+	word = take_word(d, node, "protocol", protos, COUNT_OF(protos));
 
 	if (word)
 		*(uint8_t *)target |= word->value;
@@ -260,13 +289,10 @@ static int by_port(const void *left, const void *right)
 	return a->low != b->low ? a->low - b->low : a->high - b->high;
 }
 
-/* Sorts the ranges, and joins those that touch or overlap. */
-void decode_ports(struct decoder *d, uint32_t node, void *target)
+void join_ports(range_list *ports)
 {
-	range_list *ports = target;
 	uint32_t n = 0;
 
-	decode_each(d, node, target, decode_port);
 	if (ports->n < 2)
 		return;
 	qsort(ports->items, ports->n, sizeof(*ports->items), by_port);
@@ -281,14 +307,13 @@ void decode_ports(struct decoder *d, uint32_t node, void *target)
 	ports->n = n + 1;
 }
 
-void decode_to_port(struct decoder *d, uint32_t node, void *target)
+void decode_port_list(struct decoder *d, uint32_t node, void *target)
 {
-	struct json_string s = string_of(d, node);
-	range_list ports = {0};
+	decode_each(d, node, target, decode_port);
+}
 
-	decode_port(d, node, &ports);
-	if (ports.n && s.text && memchr(s.text, '-', s.len))
-		wrong(d, node, "expected one port, found a range");
-	else if (ports.n)
-		*(uint16_t *)target = ports.items[0].low;
+void decode_ports(struct decoder *d, uint32_t node, void *target)
+{
+	decode_port_list(d, node, target);
+	join_ports(target);
 }

@@ -7,15 +7,18 @@
 
 #include <string.h>
 
-/* Of several targets: whose it is. By the same hash as in nf_tables. */
+/*
+ * Of several targets: whose it is. By the same hash as in nf_tables. iptables 1.8.9 takes no
+ * --cluster-local-nodemask of more than 32, the sixth node.
+ */
 static const char *part(struct writer *w, struct share share)
 {
 	if (share.of <= 1)
 		return "";
 	return arena_printf(w->a,
-			    "-m cluster --cluster-local-nodemask 0x%08x --cluster-total-nodes %u "
+			    "-m cluster --cluster-local-node %u --cluster-total-nodes %u "
 			    "--cluster-hash-seed 0x%08x ",
-			    1u << share.part, share.of, share_seed(share));
+			    share.part + 1u, share.of, share_seed(share));
 }
 
 static const char *target(struct writer *w, const struct translation *t)
@@ -46,9 +49,10 @@ void ipt_write_prerouting(struct writer *w, const struct flows *flows, bool host
 {
 	struct ipt_chain *chain;
 
-	if (!flows->translations.n)
+	if (!flows->translations.n && !flows->audited.n)
 		return;
 	chain = ipt_add_chain(w, "nat", IPT_PREFIX "-PRE", "PREROUTING");
+	ipt_hear_asked(w, chain, flows);
 	list_each (t, &flows->translations)
 		if (t->from.ip.family)
 			translate(w, chain, t, host);
@@ -169,6 +173,7 @@ void ipt_write_postrouting(struct writer *w, const struct flows *flows, bool hos
 {
 	struct ipt_chain *chain = ipt_add_chain(w, "nat", IPT_PREFIX "-POST", "POSTROUTING");
 
+	ipt_hear_forwarded(w, chain, flows);
 	if (host)
 		keep_clients(w, chain, flows);
 	masquerade_translated(w, chain, flows);

@@ -94,7 +94,8 @@ uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **wors
 	list_each (m, &flows->masquerades)
 		all += (uint64_t)(m->from ? m->from->n : 1) * (m->to ? m->to->n : 1);
 	list_each (grant, &flows->grants) {
-		uint64_t n = (uint64_t)grant->from->n * grant->to->n * grant->n_matches;
+		uint64_t n = (uint64_t)grant->from->n * grant->to->n * grant->n_matches *
+			     (grant->logged ? 2 : 1);
 
 		if (n > most)
 			*worst = grant;
@@ -102,9 +103,10 @@ uint64_t ipt_count_admitted(const struct flows *flows, const struct grant **wors
 		all += n;
 	}
 	list_each (lift, &flows->lifts)
-		all += (uint64_t)lift->from->n * lift->to->n * lift->n_matches;
+		all += (uint64_t)lift->from->n * lift->to->n * lift->n_matches *
+		       (lift->logged ? 2 : 1);
 	list_each (lift, &flows->to_host)
-		all += 2 * (uint64_t)lift->from->n * lift->n_matches;
+		all += 2 * (uint64_t)lift->from->n * lift->n_matches * (lift->logged ? 2 : 1);
 	return all;
 }
 
@@ -304,6 +306,8 @@ static void write_filter(struct writer *w, const struct flows *flows)
 			     ipt_accept_bit(w));
 	ipt_add_rule(chain, w->a, NONE,
 		     "-m conntrack --ctstate RELATED,ESTABLISHED -j " IPT_PREFIX "-AGAIN");
+	if (flows->audited.n) /* others may use this bit of the mark */
+		ipt_forget_note(w, chain, "-m conntrack --ctstate NEW ");
 	ipt_add_rule(chain, w->a, NONE, "-m conntrack --ctstate NEW -j " IPT_PREFIX "-SOURCE");
 	ipt_deny_egress(w, chain, flows);
 	close_networks(w, chain, flows);
@@ -311,12 +315,14 @@ static void write_filter(struct writer *w, const struct flows *flows)
 	/* others set our bit, or an earlier packet got it by a policy that is gone */
 	ipt_add_rule(chain, w->a, NONE, "%s%s", ipt_accept_bit(w), set_bits(w, 0));
 	chain = let_honest_on(w, chain, IPT_PREFIX "-FRESH", flows);
+	ipt_log_fresh(w, chain, flows);
 	admit_forwarded(w, chain, flows);
 	admit_allowed(w, chain);
 	write_admit(w, flows);
 	ipt_write_again(w, flows);
 	write_closed(w, flows);
 	ipt_write_egress(w, flows);
+	ipt_write_logged(w, flows);
 	write_behind(w);
 }
 
@@ -343,10 +349,12 @@ static void write_raw(struct writer *w, const struct flows *flows)
 void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant, uint8_t family,
 		      const struct flows *flows, const struct hooks *hooks)
 {
-	const struct flows part = flows_of_family(flows, a, family);
+	struct flows part = flows_of_family(flows, a, family);
 	struct writer w = {
 		.chains = chains, .a = a, .variant = variant, .family = family, .hooks = hooks};
 
+	if (hooks->unlogged)
+		part.audited.n = 0;
 	w.split = hooks->docker_user && !hooks->top;
 	if (!flows_matter(&part))
 		return;
@@ -357,6 +365,7 @@ void ipt_program_host(ipt_chains *chains, struct arena *a, enum variant variant,
 	ipt_write_prerouting(&w, &part, true);
 	ipt_write_output(&w, &part);
 	ipt_write_postrouting(&w, &part, true);
+	ipt_write_heard(&w, &part);
 	write_filter(&w, &part);
 }
 

@@ -68,8 +68,6 @@ const char *audit_without_policy(const struct config *config, const struct audit
 		return NULL;
 	if (!source->ip.family)
 		return "a program of this host serves a published port: ask the container itself";
-	if (flow->target == AUDIT_HOST)
-		return "\"host\": false stops it, whatever policies say";
 	return config_address_of(config, source->ip) == NONE
 		       ? "strict lets nothing to addresses that ips does not name"
 		       : NULL;

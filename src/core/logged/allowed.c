@@ -41,13 +41,12 @@ static bool has_port(const struct config *config, const struct policy *p, uint16
 	return !p->n_ports;
 }
 
-/* No policy is about who has no name, or about this host. */
+/* No policy is about who has no name. */
 static bool lets_in(const struct resolved *r, const struct config *config, struct ip container,
 		    const struct audit_flow *flow)
 {
-	return container.family && flow->target != AUDIT_HOST &&
-	       config_address_of(config, container) != NONE && peers_hold(r->target, container) &&
-	       has_target(r->source, flow);
+	return container.family && config_address_of(config, container) != NONE &&
+	       peers_hold(r->target, container) && has_target(r->source, flow);
 }
 
 bool audit_allowed(const struct config *config, const struct resolution *resolution,

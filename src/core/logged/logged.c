@@ -158,10 +158,9 @@ static bool has_port(const struct config *config, const struct policy *p, const 
 
 	if (!p->n_ports || !protocol_has_ports(l->proto))
 		return true;
-	if (p->nat == NAT_DNAT && p->to_port)
-		return p->to_port == l->port;
 	for (uint32_t i = 0; i < p->n_ports; i++)
-		if (ports[i].low <= l->port && l->port <= ports[i].high)
+		if (policy_target_port(config, p, i, ports[i].low) <= l->port &&
+		    l->port <= policy_target_port(config, p, i, ports[i].high))
 			return true;
 	return false;
 }

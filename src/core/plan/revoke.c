@@ -7,16 +7,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static bool traffic_fits(struct traffic match, uint8_t proto, uint16_t port)
-{
-	if (match.proto && match.proto != proto)
-		return false;
-	if (match_has_types(match))
-		return port >= match.low && port <= match.high;
-	return !match_has_ports((struct traffic){.proto = proto}) || !match_has_ports(match) ||
-	       (port >= match.low && port <= match.high);
-}
-
 uint16_t connection_asks(const struct connection *c)
 {
 	return c->icmp_type ? c->icmp_type : c->dport;
@@ -25,7 +15,7 @@ uint16_t connection_asks(const struct connection *c)
 /* What the first packet asked for. */
 static bool is_asked_so(const struct translation *t, const struct connection *c)
 {
-	return traffic_fits(t->match, c->proto, connection_asks(c)) &&
+	return match_holds(t->match, c->proto, connection_asks(c)) &&
 	       (!t->from.ip.family || prefix_contains(t->from, c->src));
 }
 
@@ -139,7 +129,7 @@ static bool grants(const struct admission *admission, uint32_t grant, const stru
 	if (g->iface && (!in || strcmp(g->iface, in) != 0))
 		return false;
 	for (uint32_t m = 0; m < g->n_matches; m++)
-		if (traffic_fits(g->matches[m], c->proto, port))
+		if (match_holds(g->matches[m], c->proto, port))
 			return peers_hold(g->to, c->answers) && peers_hold(g->from, c->src);
 	return false;
 }
@@ -291,7 +281,7 @@ static bool is_lifted_to_host(const struct revocation *r, const struct connectio
 {
 	list_each (grant, &r->flows->to_host)
 		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if (traffic_fits(grant->matches[m], c->proto, connection_asks(c)) &&
+			if (match_holds(grant->matches[m], c->proto, connection_asks(c)) &&
 			    peers_hold(grant->from, c->src))
 				return true;
 	return false;
@@ -338,6 +328,17 @@ static bool is_served(const struct revocation *r, const struct connection *c)
 	return false;
 }
 
+/* Into a strict network that is closed to this host, which began it. */
+static bool is_opened_to_host(const struct revocation *r, const struct connection *c)
+{
+	list_each (grant, &r->flows->from_host)
+		for (uint32_t m = 0; m < grant->n_matches; m++)
+			if (match_holds(grant->matches[m], c->proto, connection_asks(c)) &&
+			    peers_hold(grant->to, c->answers))
+				return true;
+	return false;
+}
+
 /* It leads into a strict network, and no policy says that it may. */
 static bool is_unwanted(const struct revocation *r, const struct connection *c)
 {
@@ -346,7 +347,8 @@ static bool is_unwanted(const struct revocation *r, const struct connection *c)
 	if (!sealed || is_own(r, c->answers))
 		return is_served(r, c);
 	if (is_own(r, c->src))
-		return sealed->closed_to_host && !is_still_admitted(r, c);
+		return sealed->closed_to_host && !is_opened_to_host(r, c) &&
+		       !is_still_admitted(r, c);
 	return !is_still_admitted(r, c);
 }
 
@@ -381,6 +383,23 @@ static bool is_led_elsewhere(const struct revocation *r, const struct connection
 	return false;
 }
 
+/* Another port is led to the same one of the target: the rules that mute would let it on. */
+static bool is_let_on(const struct revocation *r, const struct connection *c)
+{
+	if (!connection_is_translated(c))
+		return false;
+	list_each (t, &r->flows->translations) {
+		struct traffic there = t->match;
+
+		if (match_has_ports(there) && t->to_port)
+			there.low = there.high = t->to_port;
+		if (ip_equal(t->to, c->answers) &&
+		    match_holds(there, c->proto, c->icmp_type ? c->icmp_type : c->answers_port))
+			return true;
+	}
+	return false;
+}
+
 static bool is_closed(const struct flows *flows, struct ip ip)
 {
 	list_each (home, &flows->homes)
@@ -411,7 +430,8 @@ enum fate revocation_fate(const struct revocation *r, const struct connection *c
 		return FATE_LIVES;
 	if (is_denied(r, c) || is_unwanted(r, c))
 		return denied_fate(r, c);
-	if (!r->mutes || is_led_elsewhere(r, c) || is_kept_apart(r, c) || is_begun_here(r, c))
+	if (!r->mutes || is_led_elsewhere(r, c) || is_let_on(r, c) || is_kept_apart(r, c) ||
+	    is_begun_here(r, c))
 		return FATE_ENDS;
 	return c->mark == r->muted ? FATE_LIVES : FATE_MUTED;
 }

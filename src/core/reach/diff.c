@@ -186,7 +186,8 @@ static bool compare_flows(struct comparing *c)
 	struct diagram more = diagram_combine(c->diagrams, c->with->open,
 					      without(c, c->without->open), DIAGRAM_MINUS);
 
-	return add_changes(c, more, diagram_combine(c->diagrams, genuine(c), free, DIAGRAM_MINUS),
+	return add_changes(c, more,
+			   diagram_combine(c->diagrams, genuine_or_own(c), free, DIAGRAM_MINUS),
 			   CHANGE_FLOWS, NULL);
 }
 
@@ -197,17 +198,25 @@ static bool is_target(const struct reach *reach, uint32_t target, const struct t
 	return ip_equal(reach->pool->targets.items[target].to, t->to);
 }
 
+static bool is_mapped(const struct reach *reach, const struct translation *t)
+{
+	return reach->config->policies.items[t->origin].mapped;
+}
+
+/* Of policies that map ports one to one without the ports. */
 static void note_target(const struct comparing *c, const struct reach *reach, uint32_t *targets,
 			const struct translation *t)
 {
 	uint32_t *target = &targets[REACH_POLICY + t->origin];
+	struct translation here = *t;
 
 	if (c->family && t->to.family != c->family)
 		return;
 	/* of several targets each once, in their order */
 	if (t->share.of && *target && is_target(reach, *target - 1, t))
 		return;
-	*target = reach_target(reach->pool, t, t->share.part ? *target : 0) + 1;
+	here.to_port = is_mapped(reach, t) ? 0 : t->to_port;
+	*target = reach_target(reach->pool, &here, t->share.part ? *target : 0) + 1;
 }
 
 /* By leaf: where the translation leads, as a number of the pool. */
@@ -221,6 +230,50 @@ static const uint32_t *targets_of(const struct comparing *c, const struct reach 
 	list_each (t, &space->flows->translations)
 		note_target(c, reach, targets, t);
 	return targets;
+}
+
+/* The same target, and those that it shares its clients with, at another port. */
+static uint32_t at_port(const struct reach *reach, uint32_t target, uint16_t port)
+{
+	const struct reach_target *t = &reach->pool->targets.items[target - 1];
+	const struct translation there = {
+		.to = t->to, .to_port = port, .masquerade = t->masquerade};
+	const uint32_t rest = t->rest;
+
+	return reach_target(reach->pool, &there, rest ? at_port(reach, rest, port) : 0) + 1;
+}
+
+static void add_leads(uint32_t *leads, const struct reach *reach, const uint32_t *targets,
+		      const struct translation *list, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t target = targets[REACH_POLICY + list[i].origin];
+
+		leads[i] = target && is_mapped(reach, &list[i])
+				   ? at_port(reach, target, list[i].to_port)
+				   : target;
+	}
+}
+
+/* Where connections to the namespace's own addresses are led: leaves are numbers of the pool. */
+static struct diagram leads_of(const struct comparing *c, const struct reach *reach,
+			       const struct reach_space *space)
+{
+	const uint32_t *targets = targets_of(c, reach, space);
+	const struct flows *flows = space->flows;
+	bool mapped = false;
+	uint32_t *leads;
+
+	list_each (t, &flows->own)
+		mapped |= is_mapped(reach, t);
+	list_each (t, &flows->translations)
+		mapped |= is_mapped(reach, t);
+	if (!mapped)
+		return diagram_relabel(c->diagrams, space->doors, targets);
+	leads = arena_array(c->a, uint32_t, flows->translations.n + flows->own.n);
+	add_leads(leads, reach, targets, flows->translations.items, flows->translations.n);
+	add_leads(leads + flows->translations.n, reach, targets, flows->own.items, flows->own.n);
+	return reach_leads(reach, space, leads);
 }
 
 static const struct reach_space *find_space(const struct reach *reach, const char *container)
@@ -239,9 +292,9 @@ static bool compare_space(struct comparing *c, const struct reach_space *space)
 	struct diagram every = diagram_every(1), here, there = diagram_every(0);
 	struct diagram care = space->container ? every : genuine_or_own(c);
 
-	here = diagram_relabel(diagrams, space->doors, targets_of(c, c->with, space));
+	here = leads_of(c, c->with, space);
 	if (other)
-		there = diagram_relabel(diagrams, other->doors, targets_of(c, c->without, other));
+		there = leads_of(c, c->without, other);
 	here = diagram_combine(diagrams, here, there, DIAGRAM_UNLIKE);
 	if (!add_changes(c, diagram_combine(diagrams, space->doors, here, DIAGRAM_AND), care,
 			 CHANGE_TRANSLATION, space->container))

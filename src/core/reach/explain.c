@@ -32,6 +32,8 @@ static bool can_be_admitted(const struct reach *reach, const struct reach_flow *
 	bool into_network =
 		flow->dst.family && config_network_of(reach->config, prefix_of(flow->dst)) != NONE;
 
+	if (flow->in == REACH_IN_LOCAL)
+		return into_network && !is_nobodys(reach, flow->dst);
 	return flow->src.family && (into_network || reach_is_denied(reach, flow->in)) &&
 	       !is_nobodys(reach, flow->dst) && reach_ask(reach, reach->genuine, flow);
 }

@@ -29,6 +29,8 @@ static void find_deeds(struct looker *l)
 			l->has[lift->origin] |= DEED_GRANT;
 		list_each (lift, &space->flows->to_host)
 			l->has[lift->origin] |= DEED_GRANT;
+		list_each (grant, &space->flows->from_host)
+			l->has[grant->origin] |= DEED_GRANT;
 		list_each (t, &space->flows->translations)
 			l->has[t->origin] |= DEED_DOOR;
 		list_each (t, &space->flows->own)
@@ -103,16 +105,32 @@ static bool same_target(const struct translation *a, const struct translation *b
 	       a->share.of == b->share.of && a->share.division == b->share.division;
 }
 
+static bool ports_meet(struct traffic a, struct traffic b)
+{
+	return a.low <= b.high && b.low <= a.high;
+}
+
+/* Of what the policy takes, too, nothing is led to another target. */
 static bool leads_there(const struct flows *flows, uint32_t policy,
 			const struct translation *target)
 {
-	list_each (t, &flows->translations)
-		if (t->origin == policy && same_target(t, target))
+	bool meets = false;
+
+	list_each (t, &flows->translations) {
+		if (t->origin != policy || !ports_meet(t->match, target->match))
+			continue;
+		if (same_target(t, target))
 			return true;
-	list_each (t, &flows->own)
-		if (t->origin == policy && same_target(t, target))
+		meets = true;
+	}
+	list_each (t, &flows->own) {
+		if (t->origin != policy || !ports_meet(t->match, target->match))
+			continue;
+		if (same_target(t, target))
 			return true;
-	return false;
+		meets = true;
+	}
+	return !meets;
 }
 
 /* Each target of the one policy is one of the other, too. */

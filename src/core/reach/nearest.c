@@ -39,6 +39,11 @@ static bool admits_traffic(const struct reach *reach, const struct policy *p,
 	return !p->n_ports;
 }
 
+static bool is_source(const struct peers *peers, const struct reach_flow *flow)
+{
+	return flow->in == REACH_IN_LOCAL ? peers_have_host(peers) : peers_hold(peers, flow->src);
+}
+
 static enum nearness nearness(const struct reach *reach, const struct policy *p,
 			      const struct resolved *r, const struct reach_flow *flow)
 {
@@ -47,14 +52,13 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 	if (p->nat || p->broken || (!p->from && !p->to))
 		return NOT_NEAR;
 	if (r->waiting) /* one end is unknown, the other one matches */
-		return traffic && (peers_hold(r->target, flow->dst) ||
-				   peers_hold(r->source, flow->src))
+		return traffic && (peers_hold(r->target, flow->dst) || is_source(r->source, flow))
 			       ? WAITS
 			       : NOT_NEAR;
 	if (!(reach_is_hosts(reach, flow->dst) ? peers_have_host(r->target)
 					       : peers_hold(r->target, flow->dst)))
 		return NOT_NEAR;
-	if (peers_hold(r->source, flow->src))
+	if (is_source(r->source, flow))
 		return !traffic ? OTHER_TRAFFIC : p->iface ? OTHER_INTERFACE : NOT_NEAR;
 	return traffic ? OTHER_SOURCE : NOT_NEAR;
 }
@@ -122,7 +126,8 @@ const char *reach_remedy(struct arena *a, const struct reach *reach, const struc
 	AUTO_BUF struct buf text = {0};
 	uint32_t from = config_address_of(reach->config, flow->src);
 	const char *name =
-		from == NONE
+		flow->in == REACH_IN_LOCAL ? "host"
+		: from == NONE
 			? NULL
 			: config_name(reach->config,
 				      address_container(&reach->config->addresses.items[from]));

@@ -396,10 +396,14 @@ static void closed(struct walker *w)
 
 /* --- translations --- */
 
-/* A policy may translate in both families, each of them in its own, and spread its clients. */
+/*
+ * A policy may translate in both families, each of them in its own, spread its clients, and have a
+ * port at the target for each of its own.
+ */
 static bool is_for(const struct translation *t, const struct reach_flow *flow)
 {
 	return t->own == (flow->in == REACH_IN_LOCAL) &&
+	       match_holds(t->match, flow->proto, flow->port) &&
 	       (!flow->src.family || t->to.family == flow->src.family) &&
 	       share_has(t->share, flow->src);
 }
@@ -567,6 +571,14 @@ static void lifted(struct walker *w, uint32_t policy)
 	hop(w, HOP_ARRIVES, NULL, "postrouting", NONE, "leaves for %s", ip_format(w->now.dst).s);
 }
 
+/* Into a strict network that is closed to this host, but for this. */
+static void begun_here(struct walker *w, uint32_t policy)
+{
+	hop(w, HOP_ADMITS, NULL, "inet harborwall output", policy, "this host reaches %s",
+	    reach_name(w->a, w->reach, w->now.dst));
+	to_container(w);
+}
+
 static void forward(struct walker *w)
 {
 	uint32_t leaf = reach_ask(w->reach, w->reach->open, &w->now);
@@ -577,6 +589,10 @@ static void forward(struct walker *w)
 	}
 	if (leaf >= REACH_POLICY && reach_network_of(w->reach, w->now.dst) == NONE) {
 		lifted(w, leaf - REACH_POLICY);
+		return;
+	}
+	if (leaf >= REACH_POLICY && w->now.in == REACH_IN_LOCAL) {
+		begun_here(w, leaf - REACH_POLICY);
 		return;
 	}
 	if (leaf >= REACH_POLICY) {

@@ -63,6 +63,9 @@ struct building {
 	const struct flows *host;
 	struct flow_sets sets;
 	uint32_t only; /* of this policy alone; NONE: of all */
+	/* of each translation, then of those of what the host begins, instead of its policy; or
+	 * NULL */
+	const uint32_t *leads;
 };
 
 static bool is_asked(const struct building *b, uint32_t origin)
@@ -159,11 +162,6 @@ static struct diagram denied_to_host(struct building *b)
 	return build(b);
 }
 
-static bool is_closed_to_host(const struct network *network)
-{
-	return network->isolation == ISOLATION_STRICT && !network->host;
-}
-
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
@@ -176,7 +174,7 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	if (!is_closed_to_host(&b->reach->config->networks.items[i])) {
+	if (!network_is_closed_to_host(&b->reach->config->networks.items[i])) {
 		set = flow_sets_add(&b->sets, REACH_FROM_HOST);
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
@@ -331,21 +329,46 @@ static struct diagram not_to_nobody(struct building *b, struct diagram grants)
 	return diagram_combine(b->pool->diagrams, grants, strict, DIAGRAM_MINUS);
 }
 
-/* What policies admit, and what they lift. */
+/* What policies let this host begin: it needs no home. */
+static struct diagram build_from_host(struct building *b)
+{
+	list_each (grant, &b->host->from_host)
+		for (uint32_t m = 0; is_asked(b, grant->origin) && m < grant->n_matches; m++) {
+			struct flow_set *set =
+				flow_sets_add(&b->sets, REACH_POLICY + grant->origin);
+
+			limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
+			limit_to_peers(&b->sets, set, FLOW_DST, grant->to);
+			limit_to_traffic(&b->sets, set, grant->matches[m]);
+		}
+	return not_to_nobody(b, build(b));
+}
+
+/* What policies admit, and what they lift, from genuine sources. */
 static struct diagram build_governed(struct building *b)
 {
+	struct diagram_pool *diagrams = b->pool->diagrams;
 	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
-	return b->host->denied.n
-		       ? diagram_combine(b->pool->diagrams, grants,
+	if (b->host->denied.n)
+		grants = diagram_combine(diagrams, grants,
 					 build_lifts(b, b->host->denied.items, b->host->denied.n),
-					 DIAGRAM_OR)
+					 DIAGRAM_OR);
+	grants = diagram_combine(diagrams, grants, b->reach->genuine, DIAGRAM_AND);
+	return b->host->from_host.n
+		       ? diagram_combine(diagrams, grants, build_from_host(b), DIAGRAM_OR)
 		       : grants;
 }
 
-static void add_door(struct building *b, const struct translation *t)
+/* i: which one it is of b->leads */
+static void add_door(struct building *b, const struct translation *t, uint32_t i)
 {
-	struct flow_set *set = flow_sets_add(&b->sets, REACH_POLICY + t->origin);
+	const uint32_t leaf = b->leads ? b->leads[i] : REACH_POLICY + t->origin;
+	struct flow_set *set;
+
+	if (!leaf)
+		return;
+	set = flow_sets_add(&b->sets, leaf);
 
 	limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
 	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
@@ -363,7 +386,7 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
 	for (enum translation_rank rank = 0; rank < N_RANKS; rank++)
 		list_each (t, &flows->translations)
 			if (translation_rank(t) == rank && is_asked(b, t->origin))
-				add_door(b, t);
+				add_door(b, t, (uint32_t)(t - flows->translations.items));
 	return build(b);
 }
 
@@ -378,8 +401,14 @@ static struct diagram build_host_doors(struct building *b, const struct flows *f
 
 	list_each (t, &flows->own)
 		if (is_asked(b, t->origin))
-			add_door(b, t);
+			add_door(b, t, flows->translations.n + (uint32_t)(t - flows->own.items));
 	return diagram_combine(b->pool->diagrams, doors, build(b), DIAGRAM_OR);
+}
+
+/* A container does not know which interface an address belongs to. */
+static struct diagram build_doors_of(struct building *b, const struct reach_space *space)
+{
+	return space->container ? build_doors(b, space->flows) : build_host_doors(b, space->flows);
 }
 
 static struct diagram build_masquerades(struct building *b, const struct flows *flows)
@@ -435,8 +464,7 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 				.trusted = trusted_by(pool->a, want)};
 	reach->genuine = build_genuine(&b);
 	reach->free = build_free(&b);
-	reach->governed =
-		diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+	reach->governed = build_governed(&b);
 	if (b.host->audited.n)
 		reach->spared = diagram_combine(
 			diagrams, build_lifts(&b, b.host->audited.items, b.host->audited.n),
@@ -451,9 +479,7 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s = list_add(pool->a, &reach->spaces);
 		s->container = space->container;
 		s->flows = space->flows;
-		/* a container does not know which interface an address belongs to */
-		s->doors = space->container ? build_doors(&b, space->flows)
-					    : build_host_doors(&b, space->flows);
+		s->doors = build_doors_of(&b, s);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
 }
@@ -471,10 +497,22 @@ uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct rea
 	return diagram_ask(reach->pool->diagrams, d, values);
 }
 
+struct diagram reach_leads(const struct reach *reach, const struct reach_space *space,
+			   const uint32_t *leads)
+{
+	struct building b = {.pool = reach->pool,
+			     .reach = reach,
+			     .host = reach->spaces.items[0].flows,
+			     .sets.a = reach->pool->a,
+			     .only = NONE,
+			     .leads = leads};
+
+	return build_doors_of(&b, space);
+}
+
 void reach_part(struct reach_part *part, const struct reach *reach, const struct reach_space *space,
 		uint32_t policy)
 {
-	struct diagram_pool *diagrams = reach->pool->diagrams;
 	struct building b = {.pool = reach->pool,
 			     .reach = reach,
 			     .host = reach->spaces.items[0].flows,
@@ -482,12 +520,11 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 			     .only = policy};
 
 	*part = (struct reach_part){.grants = diagram_every(0)};
-	part->doors = space->container ? build_doors(&b, space->flows)
-				       : build_host_doors(&b, space->flows);
+	part->doors = build_doors_of(&b, space);
 	part->masquerades = build_masquerades(&b, space->flows);
 	if (space != reach->spaces.items)
 		return;
-	part->grants = diagram_combine(diagrams, build_governed(&b), reach->genuine, DIAGRAM_AND);
+	part->grants = build_governed(&b);
 }
 
 bool reach_is_denied(const struct reach *reach, uint32_t in)

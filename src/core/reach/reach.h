@@ -93,6 +93,13 @@ void reach_part(struct reach_part *part, const struct reach *reach, const struct
 		uint32_t policy);
 
 /*
+ * The doors with other leaves: leads[i] for translation i, and behind them for what the host itself
+ * begins; 0: it does not count.
+ */
+struct diagram reach_leads(const struct reach *reach, const struct reach_space *space,
+			   const uint32_t *leads);
+
+/*
  * Finds the policies whose flows earlier ones have, together if need be, and those that no packet
  * is about. A translation may be covered by any one that comes first in the chain. Left out is what
  * depends on the engine: translations whose `name` the file does not know. The first IDLE_SHOWN are

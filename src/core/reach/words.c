@@ -386,6 +386,12 @@ static const struct peers *peers_of(const struct reach *reach, enum question que
 	return name ? reach->resolution->peers[question][name] : NULL;
 }
 
+static bool is_local(const struct flow_ranges *in)
+{
+	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
+	       in->items[0].high == REACH_IN_LOCAL;
+}
+
 static void print_subjects_end(struct buf *out, const struct reach *reach,
 			       const struct flow_ranges *ranges, const struct policy *p)
 {
@@ -398,7 +404,8 @@ static void print_other_end(struct buf *out, const struct reach *reach,
 {
 	uint32_t name = p->to ? p->to : p->from;
 
-	print_end(out, reach, ranges, peers_of(reach, p->to ? ASK_TARGETS : ASK_PEERS, name),
+	print_end(out, reach, ranges,
+		  peers_of(reach, p->to ? ASK_TARGETS : question_of_source(p), name),
 		  config_name(reach->config, name));
 }
 
@@ -408,18 +415,51 @@ static void print_flows(struct buf *out, const struct reach *reach, const struct
 	const struct flow_block *block = &change->block;
 	bool outwards = p->nat == NAT_NO && p->to;
 
-	(outwards ? print_subjects_end : print_other_end)(out, reach, &block->fields[FLOW_SRC], p);
-	print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	if (is_local(&block->fields[FLOW_IN])) {
+		buf_puts(out, "host");
+	} else {
+		(outwards ? print_subjects_end : print_other_end)(out, reach,
+								  &block->fields[FLOW_SRC], p);
+		print_interfaces(out, reach, &block->fields[FLOW_IN], " by ");
+	}
 	buf_puts(out, " -> ");
 	(outwards ? print_other_end : print_subjects_end)(out, reach, &block->fields[FLOW_DST], p);
 	buf_puts(out, " ");
 	print_traffic(out, block);
 }
 
-static bool is_local(const struct flow_ranges *in)
+enum { PORTS_SHOWN = 8 };
+
+/* " port 9000", " port 9000-9010,9443" */
+static void print_target_ports(struct buf *out, const struct reach *reach, const struct policy *p,
+			       const struct flow_ranges *asked)
 {
-	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
-	       in->items[0].high == REACH_IN_LOCAL;
+	const struct port_range *ranges = policy_ports(reach->config, p);
+	uint32_t n = 0;
+
+	if (!p->mapped) {
+		if (p->to_port)
+			buf_printf(out, " port %u", p->to_port);
+		return;
+	}
+	for (uint32_t r = 0; r < p->n_ports; r++)
+		list_each (ask, asked) {
+			uint16_t low =
+				(uint16_t)(ask->low > ranges[r].low ? ask->low : ranges[r].low);
+			uint16_t high =
+				(uint16_t)(ask->high < ranges[r].high ? ask->high : ranges[r].high);
+
+			if (low > high)
+				continue;
+			if (n++ == PORTS_SHOWN) {
+				buf_puts(out, " and more");
+				return;
+			}
+			low = policy_target_port(reach->config, p, r, low);
+			high = policy_target_port(reach->config, p, r, high);
+			buf_puts(out, n == 1 ? " port " : ",");
+			buf_printf(out, low == high ? "%u" : "%u-%u", low, high);
+		}
 }
 
 static void print_translation(struct buf *out, const struct reach *reach, const struct policy *p,
@@ -441,8 +481,7 @@ static void print_translation(struct buf *out, const struct reach *reach, const 
 	buf_printf(out, " -> %s ", change->container ? change->container : "this host");
 	print_traffic(out, block);
 	buf_printf(out, ", translated to %s", config_name(reach->config, p->to));
-	if (p->to_port)
-		buf_printf(out, " port %u", p->to_port);
+	print_target_ports(out, reach, p, &block->fields[FLOW_PORT]);
 }
 
 static void print_masquerade(struct buf *out, const struct reach *reach, const struct policy *p,

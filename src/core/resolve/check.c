@@ -128,6 +128,27 @@ static void warn_of_open_egress(const struct checker *c, const struct resolved *
 			config_label(c->config, p->subject));
 }
 
+/* What this host begins only strict networks close, with "host": false. */
+static void warn_of_open_host(const struct checker *c, const struct resolved *out, uint32_t i)
+{
+	const struct policy *p = &c->config->policies.items[i];
+
+	if (p->nat != NAT_NO || !p->from || out->waiting || !peers_have_host(out->source))
+		return;
+	for (uint32_t k = 0; k < out->target->n; k++) {
+		uint32_t network = out->target->items[k].network;
+
+		if (network != NONE && network_minds_host(&c->config->networks.items[network]))
+			return;
+	}
+	diag_at(c->diags, SEVERITY_WARNING, c->text,
+		node_of_policy(c->text, i, out->source->n > 1 ? "from" : NULL),
+		"nothing keeps this host from \"%s\", whose network has no \"host\": false; %s",
+		config_label(c->config, p->subject),
+		out->source->n > 1 ? "\"host\" changes nothing here"
+				   : "the policy changes nothing");
+}
+
 /* What goes to a gateway goes to this host, which only "host" opens. */
 static void warn_of_gateways(const struct checker *c, const struct resolved *out, uint32_t i)
 {
@@ -182,6 +203,7 @@ void resolve_check(const struct resolution *resolution, struct diags *diags, str
 		warn_of_neighbours(&c, &r, i);
 		warn_of_passers_by(&c, &r, i);
 		warn_of_open_egress(&c, &r, i);
+		warn_of_open_host(&c, &r, i);
 		warn_of_gateways(&c, &r, i);
 	}
 	warn_of_contradictions(diags, config, text, resolution);

@@ -34,7 +34,8 @@ static uint32_t scope_of(const struct finder *f, const struct policy *p, const s
 	uint64_t hash = hash_word(HASH_START, (uint64_t)p->nat << 32 | p->iface);
 
 	if (!f->any_target) {
-		hash = hash_word(hash, (uint64_t)p->masquerade << 16 | p->to_port);
+		hash = hash_word(hash,
+				 (uint64_t)p->masquerade << 16 | (p->mapped ? 0 : p->to_port));
 		hash = hash_word(hash, r->to->hash);
 	}
 	hash = hash_word(hash, r->from->hash);
@@ -48,10 +49,19 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-static bool same_target(const struct policy *p, const struct resolved *a, const struct policy *q,
-			const struct resolved *b)
+/* What both say of ports at the target is one rule: a number for all, or one distance for all. */
+static bool map_alike(const struct finder *f, const struct policy *p, const struct policy *q)
 {
-	return p->to_port == q->to_port && same_peers(a->to, b->to);
+	const struct port_range *a = policy_ports(f->config, p), *b = policy_ports(f->config, q);
+
+	if (p->mapped != q->mapped)
+		return false;
+	if (!p->mapped)
+		return p->to_port == q->to_port;
+	if (p->n_ports == 1 && q->n_ports == 1)
+		return p->to_port - a->low == q->to_port - b->low;
+	/* behind the ranges there are those at the target */
+	return p->n_ports == q->n_ports && !memcmp(a, b, 2 * p->n_ports * sizeof(*a));
 }
 
 static bool same_scope(const struct finder *f, uint32_t i, uint32_t k)
@@ -66,7 +76,8 @@ static bool same_scope(const struct finder *f, uint32_t i, uint32_t k)
 	return p->nat == q->nat && p->iface == q->iface && same_text(a.container, b.container) &&
 	       same_peers(a.from, b.from) &&
 	       (!has_subject(p) || same_peers(a.subject, b.subject)) &&
-	       (f->any_target || (p->masquerade == q->masquerade && same_target(p, &a, q, &b)));
+	       (f->any_target ||
+		(p->masquerade == q->masquerade && map_alike(f, p, q) && same_peers(a.to, b.to)));
 }
 
 /* Chains each policy to the one before it with the same scope, by a hash table of the last ones. */
@@ -314,14 +325,23 @@ void idle_warn(struct idle_list *idle, struct diags *diags, const struct config 
 
 /* --- contradictions --- */
 
-static bool ports_meet(const struct config *config, const struct policy *p, const struct policy *q)
+/* They have a port in common; where to the same targets, one that they lead to different ports. */
+static bool ports_contradict(const struct config *config, const struct policy *p,
+			     const struct policy *q, bool same_targets)
 {
 	const struct port_range *a = policy_ports(config, p), *b = policy_ports(config, q);
 
 	if (!p->n_ports || !q->n_ports)
-		return true;
+		return !same_targets || p->to_port != q->to_port;
 	for (uint32_t i = 0, k = 0; i < p->n_ports && k < q->n_ports;) {
-		if (a[i].low <= b[k].high && b[k].low <= a[i].high)
+		const uint16_t low = a[i].low > b[k].low ? a[i].low : b[k].low;
+		const uint16_t high = a[i].high < b[k].high ? a[i].high : b[k].high;
+
+		if (low <= high && (!same_targets ||
+				    policy_target_port(config, p, i, low) !=
+					    policy_target_port(config, q, k, low) ||
+				    policy_target_port(config, p, i, high) !=
+					    policy_target_port(config, q, k, high)))
 			return true;
 		if (a[i].high < b[k].high)
 			i++;
@@ -345,7 +365,7 @@ static bool contradict(const struct finder *f, const struct policy *p, const str
 
 	return (protos_with_parts(p->protos) & protos_with_parts(q->protos) ||
 		(p->protos | q->protos) & PROTO_ANY) &&
-	       ports_meet(f->config, p, q) && !same_target(p, &a, q, &b) &&
+	       ports_contradict(f->config, p, q, same_peers(a.to, b.to)) &&
 	       !in_the_same_words(p, q);
 }
 

@@ -146,7 +146,7 @@ static bool has_target(const struct policy *p)
 
 enum question question_of_source(const struct policy *p)
 {
-	return p->nat == NAT_DNAT ? ASK_CLIENTS : ASK_PEERS;
+	return p->nat == NAT_MASQUERADE ? ASK_PEERS : ASK_CLIENTS;
 }
 
 /* As what its `to` is looked up. */
@@ -261,12 +261,31 @@ static void resolve_own(struct resolver *r, const struct policy *p, uint32_t i)
 			from->n > 1 ? "; what others begin is" : "");
 }
 
+/* This host is a source of its own connections: they come in by no interface. */
+static void resolve_begun_here(struct resolver *r, const struct policy *p, uint32_t i)
+{
+	const struct peers *from = r->answers->peers[ASK_CLIENTS][p->from];
+
+	if (!peers_have_host(from))
+		return;
+	if (p->iface)
+		diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, "iface"),
+			"what the host itself begins comes in by no interface; take iface or "
+			"\"host\" out");
+	else if (p->log)
+		diag_at(r->diags, SEVERITY_WARNING, r->text, node_of_policy(r->text, i, "log"),
+			"what the host itself begins is not logged%s",
+			from->n > 1 ? "; what others begin is" : "");
+}
+
 static void resolve_policy(struct resolver *r, const struct policy *p, uint32_t i)
 {
 	if (p->from)
 		look_up(r, i, "from", p->from, question_of_source(p));
 	if (p->from && p->nat == NAT_DNAT)
 		resolve_own(r, p, i);
+	else if (p->from && p->nat == NAT_NO)
+		resolve_begun_here(r, p, i);
 	if (has_target(p))
 		resolve_target(r, p, i);
 	if (p->subject)

@@ -45,8 +45,8 @@ struct peers {
 	uint32_t network; /* the declared one that holds all of them, or NONE */
 };
 
-/* As what a name is looked up: from, and to beside nat; whom a policy is for; `name`; to without
- * nat; from of a dnat. */
+/* As what a name is looked up: from of masquerade, and to beside nat; whom a policy is for; `name`;
+ * to without nat; from, but of masquerade. */
 enum question { ASK_PEERS, ASK_SUBJECT, ASK_CONTAINER, ASK_TARGETS, ASK_CLIENTS, N_QUESTIONS };
 
 /*

@@ -40,6 +40,16 @@ bool match_single_port(struct traffic match)
 	return match_has_ports(match) && match.low == match.high;
 }
 
+bool match_holds(struct traffic match, uint8_t proto, uint16_t port)
+{
+	if (match.proto && match.proto != proto)
+		return false;
+	if (match_has_types(match))
+		return port >= match.low && port <= match.high;
+	return !match_has_ports((struct traffic){.proto = proto}) || !match_has_ports(match) ||
+	       (port >= match.low && port <= match.high);
+}
+
 bool flows_matter(const struct flows *flows)
 {
 	return flows->grants.n || flows->translations.n || flows->own.n || flows->masquerades.n ||

@@ -157,7 +157,7 @@ struct flows {
 	LIST(struct closed) closed6;
 	/* Host only: networks with egress deny … */
 	LIST(struct denied) denied;
-	/* … and with egress audit, of which only the nftables backend knows … */
+	/* … and with egress audit … */
 	LIST(struct denied) audited;
 	/* … and what policies let them begin, beside grants: towards addresses of no network of the
 	 * file, which nothing else of ours opens or closes; */
@@ -166,6 +166,8 @@ struct flows {
 	LIST(struct sealed) sealed; /* host only: strict networks … */
 	/* … and those with isolation audit, of which only the nftables backend knows */
 	LIST(struct sealed) watched;
+	/* What policies let this host begin into those that are closed to it (`from` is NULL). */
+	LIST(struct grant) from_host;
 	bool ipv6;  /* something above is of IPv6 */
 	bool types; /* a grant or a lift is of types of ICMP */
 };
@@ -217,3 +219,5 @@ bool grant_is_few_pairs(const struct grant *grant);
 bool match_has_ports(struct traffic match);  /* tcp, udp, sctp */
 bool match_every_port(struct traffic match); /* 0-65535 */
 bool match_single_port(struct traffic match);
+/* A packet of this protocol with this port, or type of ICMP, is of the match. */
+bool match_holds(struct traffic match, uint8_t proto, uint16_t port);

@@ -13,6 +13,7 @@ struct hooks {
 	bool raw_drops;	  /* Docker drops there, so what we admit must pass there, too */
 	bool docker_user; /* of the iptables backends: DOCKER-USER holds our chains, else FORWARD */
 	bool top;	  /* … before every foreign rule, also for what comes from outside */
+	bool unlogged;	  /* … their tools can't log */
 	uint32_t user_end,
 		raw_end; /* how many foreign rules come before ours, as in struct filter_view */
 };

@@ -3,6 +3,9 @@
  * Strict networks. Neighbours reach each other only through the forward hook (core/ports/ports.h),
  * where what no policy admits is dropped. What comes from such a bridge with an address that its
  * sender does not have is dropped before anything else sees it.
+ *
+ * Networks with isolation audit: nothing is dropped. What gets in although strict would stop it is
+ * reported behind everybody's filters.
  */
 #include "core/ruleset/program.h"
 
@@ -17,6 +20,8 @@
 #define STATIONS "stations" /* bridge, MAC address */
 #define DECLARED "declared" /* addresses that may get something */
 #define SERVED	 "served"   /* protocol, port of this host: published */
+
+#define OPENED "opened" /* a chain: what policies let this host begin there */
 
 #define NEIGHBOURS "neighbours" /* bridge, address that is at home there */
 
@@ -136,7 +141,7 @@ void strict_seal(struct flows *flows, struct arena *a, const struct config *conf
 
 /* --- sets --- */
 
-/* all: the name of the set of their bridges; closed: of those that this host begins nothing into.
+/* all, closed: names of the sets of their bridges, and of those that this host begins nothing into.
  */
 static void build_bridge_sets(struct builder *b, const char *all, const char *closed,
 			      const struct sealed *sealed, uint32_t n)
@@ -320,8 +325,56 @@ static void stop_redirects(struct builder *b, struct chain *chain, bool ipv6)
 	}
 }
 
-/* What this host begins, and programs that serve published ports; dnat from "host" aside. */
-static void close_to_host(struct builder *b, struct chain *chain)
+/* --- what this host begins --- */
+
+static void accept_from_host(struct builder *b, struct chain *chain, const struct grant *grant)
+{
+	for (uint32_t m = 0; m < grant->n_matches; m++)
+		for (uint32_t d = 0; d < n_end_rules(grant->to); d++) {
+			struct rule *rule = add_rule(b, chain, grant->to->items[0].net.ip.family,
+						     NULL, grant->origin);
+
+			term_end(b, rule, TERM_DADDR, LOAD_DADDR, grant->to, d, "list_",
+				 grant->to_name);
+			term_match(b, rule, grant->matches[m]);
+			term_count(b, rule);
+			add_term(b, rule, TERM_ACCEPT);
+		}
+}
+
+/* What policies let this host begin into networks that are closed to it, or would be. */
+static void build_opened(struct builder *b, const struct flows *flows)
+{
+	struct chain *chain;
+
+	if (!flows->from_host.n)
+		return;
+	chain = add_chain(b, OPENED, NULL, 0, 0);
+	list_each (grant, &flows->from_host)
+		accept_from_host(b, chain, grant);
+}
+
+/* To nobody of the file: these get nothing. */
+static void refuse_to_nobody(struct builder *b, struct chain *chain, const struct flows *flows)
+{
+	each_family (family) {
+		struct rule *rule;
+
+		if (family == 6 && !flows->ipv6)
+			continue;
+		rule = add_rule(b, chain, family, NULL, NONE);
+		term_number(b, rule, TERM_CT_STATE, CT_NEW);
+		term_lookup(b, rule, TERM_LOOKUP_NOT, name_of_family(b, DECLARED, family),
+			    LOAD_DADDR);
+		term_name(b, rule, TERM_GOTO, UNWANTED);
+	}
+}
+
+/*
+ * What this host begins, and programs that serve published ports; what policies translate or let
+ * the host begin aside. A connection that was ended and is allowed again lives on.
+ */
+static void close_to_host(struct builder *b, struct chain *chain, const struct flows *flows)
 {
 	struct rule *rule;
 
@@ -333,6 +386,15 @@ static void close_to_host(struct builder *b, struct chain *chain)
 	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
 	term_admitted(b, rule);
 	add_term(b, rule, TERM_RETURN);
+	if (flows->from_host.n) {
+		refuse_to_nobody(b, chain, flows);
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		term_number(b, rule, TERM_CT_STATE, CT_NEW);
+		term_name(b, rule, TERM_JUMP, OPENED);
+		rule = add_rule(b, chain, 0, NULL, NONE);
+		term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+		term_name(b, rule, TERM_JUMP, OPENED);
+	}
 	refuse_new(b, chain);
 }
 
@@ -342,7 +404,7 @@ static void build_output(struct builder *b, const struct flows *flows)
 	struct rule *rule;
 
 	stop_redirects(b, chain, flows->ipv6);
-	close_to_host(b, chain);
+	close_to_host(b, chain, flows);
 	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
@@ -351,6 +413,7 @@ static void build_output(struct builder *b, const struct flows *flows)
 
 void build_strict(struct builder *b, const struct flows *flows)
 {
+	build_opened(b, flows);
 	if (!flows->sealed.n)
 		return;
 	build_bridge_sets(b, STRICT, CLOSED, flows->sealed.items, flows->sealed.n);
@@ -419,7 +482,7 @@ void pass_neighbours(struct builder *b, struct chain *chain, const struct flows 
 
 /* --- isolation audit: what would not get in, behind everybody's filters --- */
 
-/* A chain of a hook, where new connections go on to a chain that reports them. */
+/* The beginning of a rule about the first packet of a connection: a set and a chain follow. */
 static struct rule *hear_new(struct builder *b, struct chain *chain)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
@@ -483,6 +546,11 @@ static void watch_output(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
 	term_admitted(b, rule);
 	add_term(b, rule, TERM_ACCEPT);
+	if (flows->from_host.n) {
+		rule = hear_new(b, chain);
+		term_lookup(b, rule, TERM_LOOKUP, WATCHED_ALONE, LOAD_OIFNAME);
+		term_name(b, rule, TERM_JUMP, OPENED);
+	}
 	rule = hear_new(b, chain);
 	term_lookup(b, rule, TERM_LOOKUP, WATCHED_ALONE, LOAD_OIFNAME);
 	term_name(b, rule, TERM_GOTO, "heard_by_host");

@@ -139,6 +139,7 @@ struct hooks facts_hooks(const struct facts *f)
 		.top = f->handoff_top,
 		.user_end = f->user_end,
 		.raw_end = f->raw_end,
+		.unlogged = f->unlogged != NULL,
 	};
 }
 

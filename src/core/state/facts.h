@@ -91,6 +91,8 @@ struct facts {
 	bool drops_lost;	 /* they stood earlier, and some are missing now */
 	bool raw_drops;		 /* Docker >= 28 drops in raw PREROUTING */
 	bool no_filter;		 /* … and nothing else stands in that variant */
+	/* Of an iptables backend: what its tools say if they, or the kernel, can't log. */
+	const char *unlogged;
 	bool no_nf_tables;	 /* the kernel has no nf_tables, only x_tables */
 	const char *elsewhere;	 /* where the engine seems to be, in words; NULL: on this host */
 	const char *no_engine;	 /* there is none on this host: in what words; NULL: there is */

@@ -219,14 +219,45 @@ uint64_t iptables_legacy_hash(int fd, uint8_t family)
 	return hash_rules(hash, rules, l);
 }
 
+static const char *const restore_tools[][N_FAMILIES] = {
+	[VARIANT_NFT] = {"iptables-nft-restore", "ip6tables-nft-restore"},
+	[VARIANT_LEGACY] = {"iptables-legacy-restore", "ip6tables-legacy-restore"}};
+
+static bool has_legacy_filter(void)
+{
+	AUTO_BUF struct buf names = {0};
+	struct error err = {0};
+
+	return file_read(&names, "/proc/thread-self/net/ip_tables_names", MAX_NAMES, &err) &&
+	       text_lists(buf_text(&names), '\n', "filter");
+}
+
+bool iptables_logs(const struct ns *ns, enum variant variant, struct error *err)
+{
+	static const char rules[] = "*filter\n"
+				    ":" IPT_PREFIX "-TRY - [0:0]\n"
+				    "-A " IPT_PREFIX "-TRY -j MARK --set-xmark 0x0/0x1\n"
+				    "-A " IPT_PREFIX "-TRY -m mark --mark 0x1/0x1 -m limit "
+				    "--limit 1/sec -j NFLOG --nflog-prefix x --nflog-group 1\n"
+				    "COMMIT\n";
+	const char *const argv[] = {
+		restore_tools[variant][FAMILY_4], "--noflush", "--test", "-w", "5", NULL};
+	int home;
+	bool ok;
+
+	if (!ns_enter(&home, ns, err))
+		return false;
+	ok = (variant == VARIANT_LEGACY && !has_legacy_filter()) ||
+	     proc_run(argv, rules, NULL, TOOL_MS, err);
+	ns_leave(home);
+	return ok;
+}
+
 bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family, const char *text,
 		      struct error *err)
 {
-	static const char *const tools[][N_FAMILIES] = {
-		[VARIANT_NFT] = {"iptables-nft-restore", "ip6tables-nft-restore"},
-		[VARIANT_LEGACY] = {"iptables-legacy-restore", "ip6tables-legacy-restore"}};
-	const char *const argv[] = {tools[variant][family == 6 ? FAMILY_6 : FAMILY_4], "--noflush",
-				    "-w", "5", NULL};
+	const char *const argv[] = {restore_tools[variant][family == 6 ? FAMILY_6 : FAMILY_4],
+				    "--noflush", "-w", "5", NULL};
 	int home;
 	bool ok, muted;
 

@@ -29,6 +29,11 @@ MUST_CHECK bool iptables_save_legacy(struct buf *text, bool *exists, const struc
  */
 int iptables_open_legacy(uint8_t family);
 uint64_t iptables_legacy_hash(int fd, uint8_t family);
+/*
+ * Whether the variant's tool and the kernel have what logging takes: the tool reads such rules and
+ * writes none. It is not asked where that would make a legacy table. False: err has its words.
+ */
+MUST_CHECK bool iptables_logs(const struct ns *ns, enum variant variant, struct error *err);
 /* One restore: each table of it is one transaction. */
 MUST_CHECK bool iptables_restore(const struct ns *ns, enum variant variant, uint8_t family,
 				 const char *text, struct error *err);
