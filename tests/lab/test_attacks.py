@@ -124,7 +124,10 @@ class Scene:
         return [frame(to, source, kind, data) for to in (self.shop.mac, self.host) for data in datagrams]
 
     def meet(self):
-        """Everybody knows whom to look for: the hosts and the shop's tables have their neighbours."""
+        """Everybody knows whom to look for: the hosts and the shop's tables have their neighbours, since just now: of an older
+        entry the kernel asks the owner again."""
+        for seat in self.everyone():
+            self.bed.lab.inside(seat.name, "ip", "neigh", "flush", "all", check=False)
         self.world.open([("shop", SAFE, "tcp", 80), ("shop", SAFE6, "tcp", 80), ("safe", SHOP, "tcp", 80), ("safe", SHOP6, "tcp", 80),
                          *(("host", ip, "tcp", 80) for ip in (SHOP, SHOP6, GUEST, GUEST6))])
         time.sleep(1.2)  # a table does not take another address for a second
