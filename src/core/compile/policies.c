@@ -381,6 +381,7 @@ static const struct peers *on_networks(struct compiler *c, const struct peers *p
 			continue;
 		part->network = !part->n || peer->network == part->network ? peer->network : NONE;
 		part->items[part->n++] = *peer;
+		part->has_host |= !peer->net.ip.family;
 		part->hash = hash_more(part->hash, &peer->net, sizeof(struct prefix));
 	}
 	return part;
@@ -400,7 +401,7 @@ static bool is_denied(const struct compiler *c, const struct peers *from)
 
 static void lift(struct compiler *c, uint32_t i, struct ends_of_policy ends)
 {
-	const bool host = peers_have_host(ends.to);
+	const bool host = ends.to->has_host;
 
 	each_family (family) {
 		const struct peers *from = of_family(c, ends.from, family),
@@ -491,7 +492,7 @@ static void compile_policy(struct compiler *c, uint32_t i)
 		compile_nat(c, i, &r);
 	} else if (p->from) {
 		grant_policy(c, i, (struct ends_of_policy){r.from, r.subject, p->from, p->subject});
-		if (peers_have_host(r.from))
+		if (r.from->has_host)
 			open_to_host(c, i, r.subject);
 	} else if (p->to) {
 		compile_towards(c, i, &r);

@@ -235,7 +235,7 @@ static void translate_to(struct compiler *c, uint32_t i, const struct resolved *
 				.origin = i};
 
 	t.share.coarse = is_coarse(c, to.family);
-	if (peers_have_host(r->from))
+	if (r->from->has_host)
 		translate_own(c, p, t);
 	if (p->from && !from->n)
 		return;
@@ -491,7 +491,7 @@ static void find_places(struct compiler *c, uint32_t i, const struct resolved *r
 			add_place(c, i, node);
 		else
 			place_nowhere(c, i, r->container);
-	} else if (p->iface || peers_have_host(r->from)) {
+	} else if (p->iface || r->from->has_host) {
 		add_place(c, i, NULL);
 	} else {
 		place_at_subject(c, i, r->subject);

@@ -23,7 +23,7 @@ static bool has_target(const struct peers *peers, const struct audit_flow *flow)
 	bool outside = false;
 
 	if (flow->target == AUDIT_HOST)
-		return peers_have_host(peers);
+		return peers->has_host;
 	if (flow->target != AUDIT_ANY)
 		return peers_hold(peers, flow->dst);
 	for (uint32_t i = 0; i < peers->n; i++)

@@ -185,7 +185,7 @@ static bool lets_through(const struct config *config, const struct resolution *r
 	if (!translates)
 		return l->why == LOGGED_ALLOWED && is_on(config, p, iface) &&
 		       peers_hold(r.source, l->src) &&
-		       (peers_hold(r.target, l->dst) || peers_have_host(r.target));
+		       (peers_hold(r.target, l->dst) || r.target->has_host);
 	if (!peers_hold(r.to, l->dst))
 		return false;
 	return l->why == LOGGED_ALLOWED ||

@@ -41,7 +41,7 @@ static bool admits_traffic(const struct reach *reach, const struct policy *p,
 
 static bool is_source(const struct peers *peers, const struct reach_flow *flow)
 {
-	return flow->in == REACH_IN_LOCAL ? peers_have_host(peers) : peers_hold(peers, flow->src);
+	return flow->in == REACH_IN_LOCAL ? peers->has_host : peers_hold(peers, flow->src);
 }
 
 static enum nearness nearness(const struct reach *reach, const struct policy *p,
@@ -55,7 +55,7 @@ static enum nearness nearness(const struct reach *reach, const struct policy *p,
 		return traffic && (peers_hold(r->target, flow->dst) || is_source(r->source, flow))
 			       ? WAITS
 			       : NOT_NEAR;
-	if (!(reach_is_hosts(reach, flow->dst) ? peers_have_host(r->target)
+	if (!(reach_is_hosts(reach, flow->dst) ? r->target->has_host
 					       : peers_hold(r->target, flow->dst)))
 		return NOT_NEAR;
 	if (is_source(r->source, flow))

@@ -472,7 +472,7 @@ static void print_translation(struct buf *out, const struct reach *reach, const 
 	} else {
 		const struct peers *from = peers_of(reach, question_of_source(p), p->from);
 
-		if (from && peers_have_host(from)) /* the name means more than these */
+		if (from && from->has_host) /* the name means more than these */
 			from = NULL;
 		print_end(out, reach, &block->fields[FLOW_SRC], from,
 			  config_name(reach->config, p->from));

@@ -133,7 +133,7 @@ static void warn_of_open_host(const struct checker *c, const struct resolved *ou
 {
 	const struct policy *p = &c->config->policies.items[i];
 
-	if (p->nat != NAT_NO || !p->from || out->waiting || !peers_have_host(out->source))
+	if (p->nat != NAT_NO || !p->from || out->waiting || !out->source->has_host)
 		return;
 	for (uint32_t k = 0; k < out->target->n; k++) {
 		uint32_t network = out->target->items[k].network;

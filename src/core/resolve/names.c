@@ -279,8 +279,10 @@ static struct peers *new_peers(struct resolver *r, enum match match, const peer_
 				.match = match,
 				.hash = peers_hash(found),
 				.network = common_network(found)};
-	list_each (peer, found)
+	list_each (peer, found) {
 		peers->items[peer - found->items] = *peer;
+		peers->has_host |= !peer->net.ip.family;
+	}
 	return peers;
 }
 

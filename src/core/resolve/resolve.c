@@ -235,7 +235,7 @@ static void resolve_own(struct resolver *r, const struct policy *p, uint32_t i)
 	const struct peers *from = r->answers->peers[ASK_CLIENTS][p->from];
 	const char *field = NULL, *wrong = NULL;
 
-	if (!peers_have_host(from))
+	if (!from->has_host)
 		return;
 	if (p->name) {
 		field = "name";
@@ -266,7 +266,7 @@ static void resolve_begun_here(struct resolver *r, const struct policy *p, uint3
 {
 	const struct peers *from = r->answers->peers[ASK_CLIENTS][p->from];
 
-	if (!peers_have_host(from))
+	if (!from->has_host)
 		return;
 	if (p->iface)
 		diag_at(r->diags, SEVERITY_ERROR, r->text, node_of_policy(r->text, i, "iface"),
@@ -386,14 +386,6 @@ bool same_peers(const struct peers *a, const struct peers *b)
 		if (prefix_compare(a->items[i].net, b->items[i].net) != 0)
 			return false;
 	return true;
-}
-
-bool peers_have_host(const struct peers *peers)
-{
-	for (uint32_t i = 0; i < peers->n; i++)
-		if (!peers->items[i].net.ip.family)
-			return true;
-	return false;
 }
 
 bool peers_hold(const struct peers *peers, struct ip ip)

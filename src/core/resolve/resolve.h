@@ -41,6 +41,7 @@ struct peers {
 	struct peer *items;
 	uint32_t n;
 	enum match match;
+	bool has_host;	  /* one of them is this host */
 	uint64_t hash;	  /* of the nets, in their order */
 	uint32_t network; /* the declared one that holds all of them, or NONE */
 };
@@ -98,5 +99,3 @@ const struct peers *resolve_peers(struct arena *a, const struct config *config, 
 bool name_has_prefix(const char *name, const char *query);
 bool same_peers(const struct peers *a, const struct peers *b);
 bool peers_hold(const struct peers *peers, struct ip ip);
-/* This host is one of them. */
-bool peers_have_host(const struct peers *peers);
