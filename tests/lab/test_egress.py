@@ -130,6 +130,21 @@ def close_and_open(world):
     world.assert_open(world.within())
 
 
+@pytest.mark.parametrize("lab", ENGINES[2:3], indirect=True, ids=lambda p: f"docker {p['version']}")
+def test_a_way_around_by_another_network_is_named(world):
+    around = 'networks.web: till is on the Docker network "bridge", too, and what it begins by that one is not denied'
+    world.apply("deny")
+    assert around not in world.bed.harborwall("plan").stdout
+    world.bed.docker.connect("bridge", "till")
+    said = world.bed.harborwall("plan")
+    assert around in said.stdout and said.returncode == 0, said.stdout
+    world.bed.lab.inside("till", "ip", "route", "replace", "default", "via", "172.17.0.1")
+    world.assert_open([("till", beds.PEER_IP, "tcp", 80)])
+    world.bed.docker.disconnect("bridge", "till")  # as it says
+    assert around not in world.bed.harborwall("plan").stdout
+    world.assert_closed([("till", beds.PEER_IP, "tcp", 80)])
+
+
 @pytest.mark.parametrize("lab", [{**e, "options": ["--userland-proxy=false"]} for e in ENGINES], indirect=True,
                          ids=lambda p: f"docker {p['version']}")
 @each(BACKENDS)

@@ -5,6 +5,7 @@ import sys
 import time
 
 import bed as beds
+import engine
 import prober
 import pytest
 import talks
@@ -327,6 +328,27 @@ def test_dns_of_docker_errors_and_the_path_mtu_work(world):
     assert run_in(world, "till", REFUSED, SHOP, "9") == "", "and no policy lets it ask here"
     world.bed.lab.run("ip", "link", "set", beds.HOST_IFACE, "mtu", "1300")
     assert "too long" in run_in(world, "till", NARROW, beds.PEER_IP).lower()
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["while nobody watches", "beside the daemon"])
+@pytest.mark.parametrize("lab", [ENGINES[0], ENGINES[2]], indirect=True, ids=lambda p: f"docker {p['version']}")
+def test_a_container_that_starts_again_is_reached_at_once(world, watched):
+    """From Docker 28 on it has a new hardware address. The host knows the old one for half a minute: before a pass nobody
+    believes what the container announces."""
+    bed = world.bed
+    world.apply("strict", POLICIES)
+    daemon = bed.run_daemon() if watched else None
+    if watched:
+        daemon.wait_log("following the engine")
+    for ip in (SAFE, SAFE6):
+        assert bed.prober.open("host", ip, "tcp", 80)
+        bed.docker.restart("safe")
+        bed.prober.serve_at("safe")
+        if watched:
+            assert engine.wait_for(lambda: bed.harborwall("plan").returncode == 0, 3)
+        else:
+            bed.apply()
+        assert bed.prober.open("host", ip, "tcp", 80, timeout=0.5), bed.lab.run("ip", "neigh").stdout
 
 
 @pytest.mark.parametrize("lab", ENGINES[2:], indirect=True, ids=lambda p: f"docker {p['version']}")

@@ -153,16 +153,28 @@ static const struct engine_network *network_at(const struct engine *engine, cons
 }
 
 /*
+ * A container that starts again may have another MAC address, and this host does not believe what
+ * it announces before a pass: it would send to the old one for half a minute.
+ */
+static void forget_residents(const struct work *k, const struct engine_network *network)
+{
+	struct error err = {0};
+
+	if (!neighbours_forget(k->ns, network->subnets.items, network->subnets.n, &err))
+		log_debug("containers that started again are reached in some seconds", "network",
+			  network->name, "error", err.text);
+}
+
+/*
  * In a strict network the host answers for neighbours, and their own MAC addresses lead nowhere.
  * Those that know each other would go on using these for some seconds; the other way round they
  * would go on sending by the host. A container that can't be entered waits that long.
  */
-static void forget_neighbours(const struct work *k)
+static void forget_neighbours(const struct work *k, const struct engine_network *network)
 {
 	const struct engine *engine = &k->view->engine;
-	const struct engine_network *network = network_at(engine, k->step->ports->bridge);
 
-	for (uint32_t i = 0; network && i < k->view->places.n; i++) {
+	for (uint32_t i = 0; i < k->view->places.n; i++) {
 		const char *name = k->view->seen.have.spaces.items[i].container;
 		const struct engine_container *c =
 			name ? engine_find_container(engine, name) : NULL;
@@ -179,6 +191,7 @@ static void forget_neighbours(const struct work *k)
 /* One that is refused does not stop the others; the first error is returned. */
 static bool change_ports(const struct work *k, struct error *err)
 {
+	const struct engine_network *network = network_at(&k->view->engine, k->step->ports->bridge);
 	bool ok = true;
 
 	list_each (change, &k->step->port_changes) {
@@ -186,8 +199,10 @@ static bool change_ports(const struct work *k, struct error *err)
 
 		ok = change_port(k, change, ok ? err : &refused) && ok;
 	}
-	if (k->step->sign != '~')
-		forget_neighbours(k);
+	if (network)
+		forget_residents(k, network);
+	if (network && k->step->sign != '~')
+		forget_neighbours(k, network);
 	return ok;
 }
 

@@ -105,6 +105,73 @@ static void warn_of_networks(struct compiler *c)
 	}
 }
 
+/* The file's network of this name; NULL: it declares none. */
+static const struct network *declared_as(const struct compiler *c, const char *name)
+{
+	list_each (network, &c->config->networks)
+		if (!strcmp(network->name, name))
+			return network;
+	return NULL;
+}
+
+/* A network of the container's that does not hold what `n` does; NULL: each does. */
+static const char *way_around(const struct compiler *c, const struct network *n,
+			      const struct engine_container *container, bool outwards)
+{
+	list_each (e, &container->endpoints) {
+		const struct engine_network *other = engine_find_network(c->engine, e->network);
+		const struct network *declared = declared_as(c, e->network);
+
+		if (!other || !other->bridge || declared == n || (outwards && other->internal))
+			continue;
+		if (!declared || (outwards ? declared->egress != EGRESS_DENY
+					   : declared->isolation != ISOLATION_STRICT))
+			return other->name;
+	}
+	return NULL;
+}
+
+/* A network holds what comes and goes by its own bridge; a container may have another one. */
+static void note_ways_around(struct compiler *c, const struct network *n, bool outwards)
+{
+	const char *first = NULL, *by = NULL;
+	uint32_t more = 0;
+
+	list_each (container, &c->engine->containers) {
+		const char *way = engine_find_endpoint(container, n->name)
+					  ? way_around(c, n, container, outwards)
+					  : NULL;
+
+		if (way && first)
+			more++;
+		if (way && !first) {
+			first = container->name;
+			by = way;
+		}
+	}
+	if (first)
+		network_finding(c, FINDING_NOTE, n,
+				"%s%s on the Docker network \"%s\", too, %s; disconnect it there, "
+				"or give that network %s, too",
+				first, more ? arena_printf(c->a, " (and %u more) is", more) : " is",
+				by,
+				outwards ? "and what it begins by that one is not denied"
+					 : "and what that one lets in reaches it there",
+				outwards ? "\"egress\": \"deny\"" : "\"isolation\": \"strict\"");
+}
+
+static void note_all_ways_around(struct compiler *c)
+{
+	for (uint32_t i = 0; i < c->config->networks.n; i++) {
+		const struct network *n = &c->config->networks.items[i];
+
+		if (c->bridges[i] && n->egress == EGRESS_DENY)
+			note_ways_around(c, n, true);
+		if (is_sealed(c, i))
+			note_ways_around(c, n, false);
+	}
+}
+
 /* Source addresses of these subnets are only accepted from their own bridge. */
 static void compile_bound(struct compiler *c)
 {
@@ -323,6 +390,7 @@ void compile_networks(struct compiler *c)
 	c->host->bridges = c->bridges;
 	c->host->apart = c->apart;
 	warn_of_networks(c);
+	note_all_ways_around(c);
 }
 
 void compile_boundaries(struct compiler *c)
