@@ -3,7 +3,6 @@
 kernel says of one traced packet (both told by `harborwall test --packets`). Random files and random rules of others in
 DOCKER-USER; every connection that was tried becomes a test of the file. AGREE_SEED chooses others, AGREE_ROUNDS more."""
 import collections
-import contextlib
 import ipaddress
 import json
 import os
@@ -11,7 +10,6 @@ import random
 
 import bed as beds
 import docker29
-import engine
 import oracle
 import pytest
 import randomconfig
@@ -222,23 +220,12 @@ def a_round(bed, config, r):
     return predicted, traced, *map(sum, zip(*by_family))
 
 
-@contextlib.contextmanager
-def started(version, backend):
-    if version == "29":
-        with docker29.stand_in(f"agree{os.getpid()}") as lab:
-            yield lab
-        return
-    with engine.Lab(f"agree{os.getpid()}", version, legacy=backend == "iptables-legacy", options=WITH_IPV6) as lab:
-        lab.peer()
-        yield lab
-
-
 @pytest.mark.parametrize("version, backend", CELLS, ids=[f"docker {v}, {b}" for v, b in CELLS])
 def test_packets_the_oracle_the_file_and_the_kernel_agree(version, backend, untouched):
     from conftest import need_engine
-    need_engine("28" if version == "29" else version)
+    need_engine(version)
     total, features = [0, 0, 0, 0, 0], collections.Counter()
-    with started(version, backend) as lab:
+    with docker29.lab_of(f"agree{os.getpid()}", version, legacy=backend == "iptables-legacy", options=WITH_IPV6) as lab:
         with beds.Bed(lab, sctp=[80], env={"HARBORWALL_BACKEND": backend}) as bed:
             r = random.Random(SEED)
             config = randomconfig.build(bed, SEED, "none", True, mixed=True, strict=backend == "nftables")

@@ -6,6 +6,7 @@ import os
 import time
 
 import bed as beds
+import docker29
 import engine
 import pytest
 from talks import Talk, assert_stand, still_heard
@@ -19,12 +20,16 @@ NEW = {**OLD, "policies": OLD["policies"] + [{"selector": "db", "from": "web", "
 SECONDS = 12
 
 
-@pytest.fixture(params=["20", "26", "28"], ids=lambda v: f"docker {v}")
-def host(request, labs):
+CELLS = [(v, "nftables") for v in ("20", "26", "28", "29")] + [("28", "iptables-nft"), ("20", "iptables-legacy")]
+
+
+@pytest.fixture(params=CELLS, ids=lambda cell: f"docker {cell[0]}, {cell[1]}")
+def host(request):
     from conftest import need_engine
-    need_engine(request.param)
-    lab = labs.take(version=request.param)
-    with beds.Bed(lab, tcp=[80, 5432]) as bed:
+    version, backend = request.param
+    need_engine(version)
+    with docker29.lab_of(f"confirm{os.getpid()}", version, legacy=backend == "iptables-legacy") as lab, \
+            beds.Bed(lab, tcp=[80, 5432], env={"HARBORWALL_BACKEND": backend}) as bed:
         for name in ("web", "db"):
             bed.docker.create(name)
         bed.write(OLD)
@@ -35,7 +40,6 @@ def host(request, labs):
         assert engine.wait_for(lambda: bed.status().get("healthy")), bed.daemon.log()
         bed.prober.serve_at("db")
         yield bed
-    labs.give_back(lab)
 
 
 def ways(bed):
