@@ -71,7 +71,7 @@ def world(lab, backend):
                 made.daemon.end()
 
 
-@every_cell
+@cells(["20", "26", "28", "29"])
 def test_the_policies_of_an_audit_allow_what_it_saw_and_nothing_else(world):
     others = [INWARDS]
     world.run("audit", others)
