@@ -8,21 +8,21 @@
 #include "app/console/options.h"
 
 struct flag {
-	const char *name; /* first: nearest_name reads it */
+	const char *name; /* first: nearest() reads it */
 	char letter;	  /* how verbs refer to it; with is_short also typed as -LETTER */
 	bool is_short;
 	bool common;	    /* every verb takes it */
 	const char *value;  /* placeholder of its value, "FILE"; NULL: it has none */
 	const char *values; /* allowed values, separated by blanks; NULL: any */
-	const char *help;   /* NULL: not built yet */
+	const char *help;
 };
 
 struct verb {
-	const char *name;			   /* first: nearest_name reads it */
-	int (*run)(const struct options *options); /* NULL: not built yet */
-	const char *arguments;			   /* "[FILE]", "SHELL", "" */
-	const char *values; /* allowed values of the first argument, as of a flag */
-	const char *flags;  /* letters of its flags, beside the common ones */
+	const char *name; /* first: nearest() reads it */
+	int (*run)(const struct options *options);
+	const char *arguments; /* "[FILE]", "SHELL", "" */
+	const char *values;    /* allowed values of the first argument, as of a flag */
+	const char *flags;     /* letters of its flags, beside the common ones */
 	bool needs_root;
 	const char *summary, *exits;
 };

@@ -12,18 +12,17 @@ static bool takes_file(const char *value)
 
 static bool is_offered(const struct verb *verb, const struct flag *flag, bool common)
 {
-	return flag->help && (common ? flag->common : !flag->common && verb_has(verb, flag));
+	return common ? flag->common : !flag->common && verb_has(verb, flag);
 }
 
 static void print_verb_names(const char *separator)
 {
 	const char *before = "";
 
-	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run) {
-			printf("%s%s", before, verbs[i].name);
-			before = separator;
-		}
+	for (size_t i = 0; i < n_verbs; i++) {
+		printf("%s%s", before, verbs[i].name);
+		before = separator;
+	}
 }
 
 /* --- bash --- */
@@ -86,8 +85,7 @@ static void print_bash(void)
 	puts("\t*) before= ;;\n\tesac\n"
 	     "\t[ -n \"$before\" ] || case $verb in");
 	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run)
-			print_bash_verb(&verbs[i]);
+		print_bash_verb(&verbs[i]);
 	puts("\t*) words=$verbs ;;\n\tesac\n"
 	     "\tif [[ -z $before && $word == -* ]]; then\n"
 	     "\t\twords=$flags files=\n"
@@ -160,12 +158,11 @@ static void print_zsh(void)
 	puts("\"\n"
 	     "typeset -A opt_args\n"
 	     "local -a verbs=(");
-	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run) {
-			printf("\t'%s:", verbs[i].name);
-			print_zsh_text(verbs[i].summary);
-			puts("'");
-		}
+	for (size_t i = 0; i < n_verbs; i++) {
+		printf("\t'%s:", verbs[i].name);
+		print_zsh_text(verbs[i].summary);
+		puts("'");
+	}
 	puts(")\nlocal -a args=(");
 	print_zsh_flags(NULL);
 	puts(")\n_arguments -C -s -A '-*' $args '1:VERB:->verb' '*::arguments:->rest'\n"
@@ -174,8 +171,7 @@ static void print_zsh(void)
 	     "rest)\n"
 	     "\tcase $words[1] in");
 	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run)
-			print_zsh_verb(&verbs[i]);
+		print_zsh_verb(&verbs[i]);
 	puts("\tesac\n\t_arguments -s $args ;;\nesac");
 }
 
@@ -233,11 +229,10 @@ static void print_fish(void)
 	puts("# fish completion of harborwall(8), as it prints it itself\n"
 	     "complete -c harborwall -f");
 	for (size_t i = 0; i < n_flags; i++)
-		if (flags[i].help && flags[i].common)
+		if (flags[i].common)
 			print_fish_flag(NULL, &flags[i]);
 	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run)
-			print_fish_verb(&verbs[i]);
+		print_fish_verb(&verbs[i]);
 }
 
 int verb_completion(const struct options *options)

@@ -39,30 +39,15 @@ static void print_flags(const struct verb *verb, bool common)
 	}
 }
 
-static void print_unbuilt(void)
-{
-	const char *before = "\nnot built yet: ";
-
-	for (size_t i = 0; i < n_verbs; i++)
-		if (!verbs[i].run) {
-			printf("%s%s", before, verbs[i].name);
-			before = ", ";
-		}
-	puts("");
-}
-
 static void print_verbs(void)
 {
 	puts("usage: harborwall [VERB] [options]\n\n"
 	     "Keeps a Docker host in the state that networks.json declares: networks, static\n"
 	     "addresses, firewall rules on the host and inside containers, routes.\n");
 	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run)
-			printf("  %-10s %-7s %s\n", verbs[i].name, verbs[i].arguments,
-			       verbs[i].summary);
+		printf("  %-10s %-7s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	print_flags(NULL, true);
-	print_unbuilt();
-	puts("Without a verb: run. harborwall VERB --help: a verb's options and exit codes.\n"
+	puts("\nWithout a verb: run. harborwall VERB --help: a verb's options and exit codes.\n"
 	     "All of it, environment and files: man harborwall");
 }
 

@@ -222,13 +222,6 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	return letter != 'e' || parse_engine(o, value, status);
 }
 
-static bool is_not_built(const char *what, const char *name, int *status)
-{
-	say_error("%s%s is not built yet", what, name);
-	*status = EXIT_FAILED;
-	return false;
-}
-
 static bool is_verb(const struct options *o, const char *name, int *status)
 {
 	const struct verb *verb = find_verb(name);
@@ -237,7 +230,7 @@ static bool is_verb(const struct options *o, const char *name, int *status)
 	if (!verb)
 		return refuse(o, status, "unknown verb \"%s\"%s", name,
 			      guess(&hint, "", name, verbs, sizeof(*verbs), n_verbs));
-	return verb->run || is_not_built("", name, status);
+	return true;
 }
 
 /* The verb and its arguments may stand anywhere between the flags. */
@@ -323,24 +316,19 @@ static bool refuse_stranger(const struct options *o, const struct verb *verb,
 	AUTO_BUF struct buf have = {0};
 
 	for (size_t i = 0; i < n_verbs; i++)
-		if (verbs[i].run && strchr(verbs[i].flags, flag->letter))
+		if (strchr(verbs[i].flags, flag->letter))
 			buf_printf(&have, "%s%s", have.len ? ", " : " (it is one of ",
 				   verbs[i].name);
 	return refuse(o, status, "%s has no option --%s%s%s", verb->name, flag->name,
 		      buf_text(&have), have.len ? ")" : "");
 }
 
-/* Refuses flags that this verb does not take, and what is not built yet. */
+/* Refuses flags that this verb does not take. */
 static bool flags_fit(const struct options *o, const struct verb *verb, int *status)
 {
-	for (size_t i = 0; i < n_flags; i++) {
-		if (!(o->given & 1u << i))
-			continue;
-		if (!verb_has(verb, &flags[i]))
+	for (size_t i = 0; i < n_flags; i++)
+		if (o->given & 1u << i && !verb_has(verb, &flags[i]))
 			return refuse_stranger(o, verb, &flags[i], status);
-		if (!flags[i].help)
-			return is_not_built("--", flags[i].name, status);
-	}
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What egress deny would stop, and the policies that would allow it, for the verb audit. */
+/* What egress deny and strict networks would stop, and the policies that would allow it, for the
+ * verb audit. */
 #pragma once
 
 #include "core/logged/audit.h"

@@ -95,7 +95,9 @@ static void say_nobody(struct resolver *r, uint32_t node, enum question question
 			text);
 	else if (!strcmp(text, "host"))
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
-			"the name \"host\" comes in a later version; %s", then);
+			"\"host\" can not be named here: only in \"from\" (but of masquerade) "
+			"and in \"to\" without nat; %s",
+			then);
 	else
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
 			"nothing in this file is named \"%s\"; %s", text, then);
