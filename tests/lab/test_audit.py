@@ -20,7 +20,7 @@ def cells(versions, legacy=("20", "28")):
     return pytest.mark.parametrize("lab, backend", them, indirect=["lab"], ids=[f"docker {p['version']}, {b}" for p, b in them])
 
 
-every_cell = cells(["20", "26", "28"])
+every_cell = cells(["20", "28"])
 
 # what the shop and the till do all day
 ASKED = [("shop", beds.PEER_IP, "tcp", 80), ("shop", beds.PEER_IP, "tcp", 81), ("shop", beds.PEER_IP6, "tcp", 80),
