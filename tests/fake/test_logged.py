@@ -131,12 +131,3 @@ def test_what_others_log_to_our_group_is_nobodys_connection(case, daemon):
     send(case, 3)
     time.sleep(0.5)
     assert not [line for line in running.text().splitlines() if "what=connection" in line or "what=dropped" in line]
-
-
-def test_where_the_backend_can_not_log_it_is_said(case, engine):
-    case.write(logged())
-    said = "the file has \"log\", and nothing is logged: the iptables backends can't"
-    assert said in case.run("plan", HARBORWALL_BACKEND="iptables-nft").stdout
-    assert said not in case.run("plan").stdout
-    case.write(logged(False))
-    assert said not in case.run("plan", HARBORWALL_BACKEND="iptables-nft").stdout
