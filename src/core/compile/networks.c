@@ -105,70 +105,109 @@ static void warn_of_networks(struct compiler *c)
 	}
 }
 
-/* The file's network of this name; NULL: it declares none. */
-static const struct network *declared_as(const struct compiler *c, const char *name)
+/* A container of a network that holds what comes or goes, and another network that it is on. */
+struct way_around {
+	const char *container, *network;
+	uint32_t more; /* containers */
+};
+
+struct ways_around {
+	struct compiler *c;
+	const uint32_t *declared;    /* by engine's network: the file's, or NONE */
+	struct way_around *in, *out; /* by the file's network */
+};
+
+static bool holds(const struct ways_around *w, uint32_t i, bool outwards)
 {
-	list_each (network, &c->config->networks)
-		if (!strcmp(network->name, name))
-			return network;
-	return NULL;
+	return outwards ? w->c->bridges[i] && w->c->config->networks.items[i].egress == EGRESS_DENY
+			: is_sealed(w->c, i);
 }
 
-/* A network of the container's that does not hold what `n` does; NULL: each does. */
-static const char *way_around(const struct compiler *c, const struct network *n,
-			      const struct engine_container *container, bool outwards)
+/* The engine's network of this endpoint, if it has a bridge, and the file's. */
+static const struct engine_network *network_of_endpoint(const struct ways_around *w,
+							const struct engine_endpoint *e,
+							uint32_t *declared)
 {
-	list_each (e, &container->endpoints) {
-		const struct engine_network *other = engine_find_network(c->engine, e->network);
-		const struct network *declared = declared_as(c, e->network);
+	const struct engine *engine = w->c->engine;
+	const struct engine_network *network = engine_find_network(engine, e->network);
 
-		if (!other || !other->bridge || declared == n || (outwards && other->internal))
+	*declared = network ? w->declared[network - engine->networks.items] : NONE;
+	return network && network->bridge ? network : NULL;
+}
+
+static void find_way(const struct ways_around *w, const struct engine_container *container,
+		     uint32_t i, bool outwards)
+{
+	struct way_around *way = outwards ? &w->out[i] : &w->in[i];
+
+	list_each (e, &container->endpoints) {
+		uint32_t declared;
+		const struct engine_network *other = network_of_endpoint(w, e, &declared);
+
+		if (!other || declared == i || (outwards && other->internal) ||
+		    (declared != NONE && holds(w, declared, outwards)))
 			continue;
-		if (!declared || (outwards ? declared->egress != EGRESS_DENY
-					   : declared->isolation != ISOLATION_STRICT))
-			return other->name;
+		if (way->container)
+			way->more++;
+		else
+			*way = (struct way_around){container->name, other->name, 0};
+		return;
 	}
-	return NULL;
+}
+
+static void say_way(const struct ways_around *w, uint32_t i, const struct way_around *way,
+		    bool outwards)
+{
+	struct compiler *c = w->c;
+
+	if (way->container)
+		network_finding(
+			c, FINDING_NOTE, &c->config->networks.items[i],
+			"%s%s on the Docker network \"%s\", too, %s; disconnect it there, or give "
+			"that network %s, too",
+			way->container,
+			way->more ? arena_printf(c->a, " (and %u more) is", way->more) : " is",
+			way->network,
+			outwards ? "and what it begins by that one is not denied"
+				 : "and what that one lets in reaches it there",
+			outwards ? "\"egress\": \"deny\"" : "\"isolation\": \"strict\"");
 }
 
 /* A network holds what comes and goes by its own bridge; a container may have another one. */
-static void note_ways_around(struct compiler *c, const struct network *n, bool outwards)
+static void note_ways_around(struct compiler *c)
 {
-	const char *first = NULL, *by = NULL;
-	uint32_t more = 0;
+	const uint32_t n = c->config->networks.n;
+	uint32_t *declared = arena_array(c->a, uint32_t, c->engine->networks.n);
+	struct ways_around w = {c, declared, arena_array(c->a, struct way_around, n),
+				arena_array(c->a, struct way_around, n)};
+	bool any = false;
 
-	list_each (container, &c->engine->containers) {
-		const char *way = engine_find_endpoint(container, n->name)
-					  ? way_around(c, n, container, outwards)
-					  : NULL;
+	for (uint32_t i = 0; i < c->engine->networks.n; i++)
+		declared[i] = NONE;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct engine_network *e =
+			engine_find_network(c->engine, c->config->networks.items[i].name);
 
-		if (way && first)
-			more++;
-		if (way && !first) {
-			first = container->name;
-			by = way;
-		}
+		if (e)
+			declared[e - c->engine->networks.items] = i;
+		any |= holds(&w, i, true) || holds(&w, i, false);
 	}
-	if (first)
-		network_finding(c, FINDING_NOTE, n,
-				"%s%s on the Docker network \"%s\", too, %s; disconnect it there, "
-				"or give that network %s, too",
-				first, more ? arena_printf(c->a, " (and %u more) is", more) : " is",
-				by,
-				outwards ? "and what it begins by that one is not denied"
-					 : "and what that one lets in reaches it there",
-				outwards ? "\"egress\": \"deny\"" : "\"isolation\": \"strict\"");
-}
+	if (!any)
+		return;
+	list_each (container, &c->engine->containers)
+		list_each (e, &container->endpoints) {
+			uint32_t i;
 
-static void note_all_ways_around(struct compiler *c)
-{
-	for (uint32_t i = 0; i < c->config->networks.n; i++) {
-		const struct network *n = &c->config->networks.items[i];
-
-		if (c->bridges[i] && n->egress == EGRESS_DENY)
-			note_ways_around(c, n, true);
-		if (is_sealed(c, i))
-			note_ways_around(c, n, false);
+			if (!network_of_endpoint(&w, e, &i) || i == NONE)
+				continue;
+			if (holds(&w, i, true))
+				find_way(&w, container, i, true);
+			if (holds(&w, i, false))
+				find_way(&w, container, i, false);
+		}
+	for (uint32_t i = 0; i < n; i++) {
+		say_way(&w, i, &w.out[i], true);
+		say_way(&w, i, &w.in[i], false);
 	}
 }
 
@@ -390,7 +429,7 @@ void compile_networks(struct compiler *c)
 	c->host->bridges = c->bridges;
 	c->host->apart = c->apart;
 	warn_of_networks(c);
-	note_all_ways_around(c);
+	note_ways_around(c);
 }
 
 void compile_boundaries(struct compiler *c)
