@@ -227,10 +227,8 @@ static bool is_verb(const struct options *o, const char *name, int *status)
 	const struct verb *verb = find_verb(name);
 	AUTO_BUF struct buf hint = {0};
 
-	if (!verb)
-		return refuse(o, status, "unknown verb \"%s\"%s", name,
+	return verb || refuse(o, status, "unknown verb \"%s\"%s", name,
 			      guess(&hint, "", name, verbs, sizeof(*verbs), n_verbs));
-	return true;
 }
 
 /* The verb and its arguments may stand anywhere between the flags. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What egress deny and strict networks would stop, and the policies that would allow it, for the
- * verb audit. */
+/* For the verb audit: what egress deny and strict would stop, and policies that would allow it. */
 #pragma once
 
 #include "core/logged/audit.h"

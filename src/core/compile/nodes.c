@@ -160,8 +160,8 @@ const char *network_bridge(const struct network *network, const struct engine *e
 	return driver_is_bridge(network->driver) ? network->bridge_name : NULL;
 }
 
-static void endpoint_by_file(struct nodes *nodes, struct arena *a, const struct config *config,
-			     const struct engine *engine)
+static void add_declared_endpoints(struct nodes *nodes, struct arena *a,
+				   const struct config *config, const struct engine *engine)
 {
 	for (uint32_t i = 0; i < config->addresses.n; i++) {
 		const struct address *address = &config->addresses.items[i];
@@ -215,7 +215,7 @@ void nodes_build(struct nodes *nodes, struct arena *a, const struct config *conf
 	list_each (node, &nodes->list)
 		if (node->container && !node->shares_namespace)
 			add_engine_endpoints(node, a, engine);
-	endpoint_by_file(nodes, a, config, engine);
+	add_declared_endpoints(nodes, a, config, engine);
 	index_addresses(nodes, a);
 }
 

@@ -72,8 +72,7 @@ static pair_list pair_up(struct decoder *d, const char *file, const range_list *
 
 	if (ports->n != to_ports->n) {
 		wrong(d, node,
-		      "%s has %u %s, and this %u; write one for each, or one number "
-		      "for all",
+		      "%s has %u %s, and this %u; write one for each, or one number for all",
 		      place_of_ports(d, file, asked), ports->n, ports->n == 1 ? "part" : "parts",
 		      to_ports->n);
 		return pairs;
@@ -115,8 +114,7 @@ static bool join_pairs(struct decoder *d, pair_list *pairs, uint32_t node)
 
 		if (next->asked.low <= last->asked.high) {
 			wrong(d, node,
-			      "%u stands twice, and to_port has a port for each; write it "
-			      "once",
+			      "%u stands twice, and to_port has a port for each; write it once",
 			      next->asked.low);
 			return false;
 		}
@@ -153,9 +151,8 @@ static void map_ports(struct decoder *d, struct config *config, struct policy *p
 
 	if (!ports->n) {
 		wrong(d, node,
-		      "each port has one of its own here, and \"port\" is missing; write it, or "
-		      "one "
-		      "number for all");
+		      "each port has one of its own here, and \"port\" is missing; write it, "
+		      "or one number for all");
 		return;
 	}
 	pairs = pair_up(d, config->file, ports, asked, to_ports, node);

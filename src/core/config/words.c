@@ -104,8 +104,7 @@ static const char *why_no_type(struct json_string s)
 	for (size_t i = 0; i < COUNT_OF(errors); i++)
 		if (s.len == strlen(errors[i]) && !memcmp(s.text, errors[i], s.len))
 			return "errors of ICMP pass with the connection that they are about, "
-			       "whatever "
-			       "policies say; leave it out";
+			       "whatever policies say; leave it out";
 	if (s.len > sizeof(reply) && !memcmp(s.text + s.len - strlen(reply), reply, strlen(reply)))
 		return "answers pass with what they answer; write what begins it: "
 		       "\"icmp/echo-request\", or \"icmp\" for all";
