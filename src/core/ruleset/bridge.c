@@ -50,6 +50,14 @@ static void build_subnets(struct builder *b, const char *name, const struct seal
 	stand_set(b, &set);
 }
 
+static void put_senders(struct builder *b, struct set *set, const sender_list *senders,
+			uint8_t family)
+{
+	list_each (sender, senders)
+		if (sender->ip.family == family)
+			put_ip(put_mac(set_add(set, b->a, NONE), sender->mac), sender->ip);
+}
+
 static void build_owners(struct builder *b, const struct flows *flows, uint8_t family)
 {
 	struct set set = {.name = name_of_family(b, OWNERS, family),
@@ -58,9 +66,7 @@ static void build_owners(struct builder *b, const struct flows *flows, uint8_t f
 			  .n_key = 2};
 
 	list_each (sealed, &flows->sealed)
-		list_each (sender, &sealed->senders)
-			if (sender->ip.family == family)
-				put_ip(put_mac(set_add(&set, b->a, NONE), sender->mac), sender->ip);
+		put_senders(b, &set, &sealed->senders, family);
 	stand_set(b, &set);
 }
 
@@ -77,8 +83,7 @@ static void build_elsewhere(struct builder *b, const struct flows *flows)
 			  .n_key = 2};
 
 	list_each (sealed, &flows->sealed)
-		list_each (sender, &sealed->elsewhere)
-			put_ip(put_mac(set_add(&set, b->a, NONE), sender->mac), sender->ip);
+		put_senders(b, &set, &sealed->elsewhere, 4);
 	stand_set(b, &set);
 }
 
@@ -233,9 +238,7 @@ static void watch_frames(struct builder *b, const struct flows *flows)
 	mark_frames(b, flows);
 	build_unseen(b, flows->ipv6);
 	chain = add_chain(b, "passed", "filter", HOOK_FORWARD, BEHIND_FILTER);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
-	add_term(b, rule, TERM_ACCEPT);
+	accept_admitted(b, chain);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->raw);
 	term_name(b, rule, TERM_GOTO, "unseen");

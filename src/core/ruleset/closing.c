@@ -113,9 +113,7 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 
 	if (!both.n && !v6.n && !flows->denied.n && !flows->audited.n && !flows->sealed.n)
 		return;
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
-	add_term(b, rule, TERM_ACCEPT);
+	accept_admitted(b, chain);
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);

@@ -178,11 +178,11 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 	}
 	chain = add_chain(b, "leaving", NULL, 0, 0);
 	if (flows->audited.n)
-		refuse_borrowed(b, chain, flows, TERM_GOTO);
+		end_borrowed(b, chain, flows->ipv6, TERM_GOTO, BORROWED);
 	if (flows->lifts.n) {
 		refuse_networks(b, chain, flows);
 		if (!flows->audited.n)
-			refuse_borrowed(b, chain, flows, TERM_DROP);
+			end_borrowed(b, chain, flows->ipv6, TERM_DROP, NULL);
 		lookup_pairs(b, chain, SET_LIFTED, WAY_OUT, ways[WAY_OUT].target);
 		if (typed)
 			lookup_types(b, chain, "leaving_types");
@@ -253,9 +253,9 @@ static void refuse_borrowed_to_host(struct builder *b, struct chain *chain,
 				    const struct flows *flows)
 {
 	if (flows->audited.n)
-		refuse_borrowed(b, chain, flows, TERM_GOTO);
+		end_borrowed(b, chain, flows->ipv6, TERM_GOTO, BORROWED);
 	else if (flows->to_host.n)
-		refuse_borrowed(b, chain, flows, TERM_DROP);
+		end_borrowed(b, chain, flows->ipv6, TERM_DROP, NULL);
 }
 
 static void build_asked_host(struct builder *b, const struct flows *flows)
@@ -393,7 +393,6 @@ static void hear(struct builder *b, struct chain *chain, const char *heard)
 static void build_audit(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain;
-	struct rule *rule;
 
 	if (!flows->audited.n)
 		return;
@@ -402,9 +401,7 @@ static void build_audit(struct builder *b, const struct flows *flows)
 	build_heard(b, flows, "heard", LOG_AUDIT, "heard_dnat");
 	build_heard(b, flows, "heard_host", LOG_AUDIT_HOST, NULL);
 	chain = add_chain(b, "audit", "filter", HOOK_POSTROUTING, BEHIND_FILTER);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
-	add_term(b, rule, TERM_ACCEPT);
+	accept_admitted(b, chain);
 	hear(b, chain, "heard");
 	chain = add_chain(b, "audit_host", "filter", HOOK_INPUT, BEHIND_FILTER);
 	term_number(b, add_by_bridge(b, chain, AUDITED), TERM_MARK_CLEAR, b->hooks->raw);

@@ -104,6 +104,13 @@ struct denied {
 	LIST(struct prefix) subnets;
 };
 
+/* A MAC address, and an IP address that may be sent with it. */
+struct sender {
+	uint8_t mac[6];
+	struct ip ip;
+};
+typedef LIST(struct sender) sender_list;
+
 /*
  * A strict network: nothing gets in but by policies, from its own containers neither. Or one whose
  * isolation is audited, which is as open as if this were not written.
@@ -115,14 +122,10 @@ struct sealed {
 	LIST(struct prefix) subnets;
 	LIST(struct ip) declared; /* who may get something at all */
 	/* Who may send: whom the engine has there. */
-	LIST(struct sender {
-		uint8_t mac[6];
-		struct ip ip;
-	})
-	senders;
+	sender_list senders;
 	/* The same addresses, with the MAC addresses that their containers have on other networks.
 	 */
-	LIST(struct sender) elsewhere;
+	sender_list elsewhere;
 	/* Of the host, where its programs serve what containers there publish. */
 	LIST(struct published {
 		uint16_t port;

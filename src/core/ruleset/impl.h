@@ -193,13 +193,15 @@ void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum
 /* One rule per set of pairs: what it finds goes to the target. */
 void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
 		  const char *target);
-/* A source address that is borrowed ends in this verdict; TERM_GOTO: of the chain BORROWED. */
-void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
-		     enum term_kind verdict);
+/* A source address that is borrowed ends in this verdict; to: the chain of TERM_GOTO, else NULL. */
+void end_borrowed(struct builder *b, struct chain *chain, bool ipv6, enum term_kind verdict,
+		  const char *to);
 /* The beginning of such a rule; set: sources of one family, or bridges. The verdict follows. */
 struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
 			  uint8_t load);
 void accept_neighbours(struct builder *b, struct chain *chain);
+/* What policies admit has the accept bit, and goes on to the next hook. */
+void accept_admitted(struct builder *b, struct chain *chain);
 
 /* Grants of types of ICMP, which no set of pairs or group has: core/ruleset/types.c. False: none.
  */

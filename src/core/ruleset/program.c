@@ -197,34 +197,31 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
 	return rule;
 }
 
-static void end_borrowed(struct builder *b, struct rule *rule, enum term_kind verdict)
-{
-	if (verdict == TERM_GOTO)
-		term_name(b, rule, verdict, BORROWED);
-	else
-		add_term(b, rule, verdict);
-}
-
 /*
  * A borrowed source address admits nothing: one of a network that the sender is not on, or, from a
  * container, one from beyond the host. The reverse route tells: it must leave by the interface that
  * the packet came in by.
  */
-void refuse_borrowed(struct builder *b, struct chain *chain, const struct flows *flows,
-		     enum term_kind verdict)
+void end_borrowed(struct builder *b, struct chain *chain, bool ipv6, enum term_kind verdict,
+		  const char *to)
 {
 	each_family (family) {
-		const char *sources = name_of_family(b, "sources", family);
+		const char *const sets[] = {name_of_family(b, "sources", family), "bridges"};
+		static const uint8_t loads[] = {LOAD_SADDR, LOAD_IIFNAME};
 
-		if (family == 6 && !flows->ipv6)
-			continue;
-		if (ruleset_find_set(b->rs, sources))
-			end_borrowed(b, add_borrowed(b, chain, family, sources, LOAD_SADDR),
-				     verdict);
-		if (ruleset_find_set(b->rs, "bridges"))
-			end_borrowed(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
-				     verdict);
+		for (size_t i = 0; (family == 4 || ipv6) && i < COUNT_OF(sets); i++)
+			if (ruleset_find_set(b->rs, sets[i]))
+				term_name(b, add_borrowed(b, chain, family, sets[i], loads[i]),
+					  verdict, to);
 	}
+}
+
+void accept_admitted(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
+	add_term(b, rule, TERM_ACCEPT);
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)
@@ -289,7 +286,7 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 	clear_marks(b, chain);
 	pass_neighbours(b, chain, flows);
 	pass_errors(b, chain, flows->ipv6);
-	refuse_borrowed(b, chain, flows, TERM_RETURN);
+	end_borrowed(b, chain, flows->ipv6, TERM_RETURN, NULL);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
 	for (size_t i = 0; typed && i < COUNT_OF(both); i++)
@@ -417,7 +414,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
 	refuse_undeclared(b, chain, flows);
-	refuse_borrowed(b, chain, flows, TERM_RETURN);
+	end_borrowed(b, chain, flows->ipv6, TERM_RETURN, NULL);
 	if (ruleset_find_chain(b->rs, "logged")) {
 		/* what nobody answers stays new: it is one connection nevertheless */
 		rule = add_rule(b, chain, 0, NULL, NONE);

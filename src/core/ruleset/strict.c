@@ -482,14 +482,16 @@ void pass_neighbours(struct builder *b, struct chain *chain, const struct flows 
 
 /* --- isolation audit: what would not get in, behind everybody's filters --- */
 
-/* The beginning of a rule about the first packet of a connection: a set and a chain follow. */
-static struct rule *hear_new(struct builder *b, struct chain *chain)
+/* First packets of connections that lead to one of these bridges go on in another chain. */
+static void hear_new(struct builder *b, struct chain *chain, const char *bridges,
+		     enum term_kind verdict, const char *to)
 {
 	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
 
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	add_term(b, rule, TERM_CT_UNCONFIRMED);
-	return rule;
+	term_lookup(b, rule, TERM_LOOKUP, bridges, LOAD_OIFNAME);
+	term_name(b, rule, verdict, to);
 }
 
 static void build_reported(struct builder *b, const struct flows *flows, const char *name,
@@ -498,39 +500,18 @@ static void build_reported(struct builder *b, const struct flows *flows, const c
 	log_in_shares(b, add_chain(b, name, NULL, 0, 0), flows->ipv6, prefix);
 }
 
-/* No policy lets a borrowed source in, and nobody is to blame for it. */
-static void report_borrowed(struct builder *b, struct chain *chain, const struct flows *flows)
-{
-	each_family (family) {
-		const char *sources = name_of_family(b, "sources", family);
-
-		if (family == 6 && !flows->ipv6)
-			continue;
-		if (ruleset_find_set(b->rs, sources))
-			term_name(b, add_borrowed(b, chain, family, sources, LOAD_SADDR), TERM_GOTO,
-				  BORROWED_INTO);
-		if (ruleset_find_set(b->rs, "bridges"))
-			term_name(b, add_borrowed(b, chain, family, "bridges", LOAD_IIFNAME),
-				  TERM_GOTO, BORROWED_INTO);
-	}
-}
-
 static void watch_forward(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain = add_chain(b, BORROWED_INTO, NULL, 0, 0);
-	struct rule *rule;
 
 	term_log(b, add_rule(b, chain, 0, NULL, NONE), AUDIT_GROUP, LOG_AUDIT_BORROWED);
 	chain = add_chain(b, "heard_into", NULL, 0, 0);
-	report_borrowed(b, chain, flows);
+	/* no policy lets a borrowed source in, and nobody is to blame for it */
+	end_borrowed(b, chain, flows->ipv6, TERM_GOTO, BORROWED_INTO);
 	log_in_shares(b, chain, flows->ipv6, LOG_AUDIT_INTO);
 	chain = add_chain(b, "watch_forward", "filter", HOOK_FORWARD, BEHIND_FILTER);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
-	add_term(b, rule, TERM_ACCEPT);
-	rule = hear_new(b, chain);
-	term_lookup(b, rule, TERM_LOOKUP, WATCHED, LOAD_OIFNAME);
-	term_name(b, rule, TERM_GOTO, "heard_into");
+	accept_admitted(b, chain);
+	hear_new(b, chain, WATCHED, TERM_GOTO, "heard_into");
 }
 
 /* What "host": false would stop. */
@@ -546,14 +527,9 @@ static void watch_output(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
 	term_admitted(b, rule);
 	add_term(b, rule, TERM_ACCEPT);
-	if (flows->from_host.n) {
-		rule = hear_new(b, chain);
-		term_lookup(b, rule, TERM_LOOKUP, WATCHED_ALONE, LOAD_OIFNAME);
-		term_name(b, rule, TERM_JUMP, OPENED);
-	}
-	rule = hear_new(b, chain);
-	term_lookup(b, rule, TERM_LOOKUP, WATCHED_ALONE, LOAD_OIFNAME);
-	term_name(b, rule, TERM_GOTO, "heard_by_host");
+	if (flows->from_host.n)
+		hear_new(b, chain, WATCHED_ALONE, TERM_JUMP, OPENED);
+	hear_new(b, chain, WATCHED_ALONE, TERM_GOTO, "heard_by_host");
 }
 
 /* Programs of this host that serve published ports. */
@@ -568,7 +544,9 @@ static void watch_input(struct builder *b, const struct flows *flows)
 	rule = add_rule(b, chain, 0, "this host's own", NONE);
 	term_name(b, rule, TERM_IIFNAME, "lo");
 	add_term(b, rule, TERM_ACCEPT);
-	rule = hear_new(b, chain);
+	rule = add_rule(b, chain, 0, NULL, NONE);
+	term_number(b, rule, TERM_CT_STATE, CT_NEW);
+	add_term(b, rule, TERM_CT_UNCONFIRMED);
 	term_lookup(b, rule, TERM_LOOKUP, WATCHED_SERVED, LOAD_PROTO, LOAD_DPORT);
 	term_name(b, rule, TERM_GOTO, "heard_served");
 }
