@@ -246,7 +246,8 @@ static void diff_firewall(struct differ *d, uint32_t want, uint32_t have)
 				  h->ruleset.odd ? "; " : "", h->ruleset.odd ? h->ruleset.odd : "");
 	step->why = !wanted || !w->exists ? "no policy needs it" : origins_of(d, w);
 	if (!inet.n)
-		step->why = bridge->exists ? "strict networks" : "no network is strict";
+		step->why = bridge->exists ? "networks with isolation strict or audit"
+					   : "no network has isolation strict or audit";
 }
 
 static const char *chains_text(struct differ *d, const struct space *space, const char *tool,
