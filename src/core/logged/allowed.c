@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whether a policy of a file allows what was counted, or would once egress is denied, or isolation
- * strict. */
+/* Whether a policy of the file allows what was counted, or would with egress deny and strict. */
 #include "core/logged/audit.h"
 
-/* Who has no name is asked for by his network. */
+/* A container without a name is allowed by policies for its whole network. */
 static bool has_source(const struct peers *peers, const struct config *config, struct ip ip)
 {
 	uint32_t network = config_network_of(config, prefix_of(ip));
@@ -31,17 +30,7 @@ static bool has_target(const struct peers *peers, const struct audit_flow *flow)
 	return outside;
 }
 
-static bool has_port(const struct config *config, const struct policy *p, uint16_t port)
-{
-	const struct port_range *ports = policy_ports(config, p);
-
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		if (ports[i].low <= port && port <= ports[i].high)
-			return true;
-	return !p->n_ports;
-}
-
-/* No policy is about who has no name. */
+/* No policy is about a container that has no name. */
 static bool lets_in(const struct resolved *r, const struct config *config, struct ip container,
 		    const struct audit_flow *flow)
 {
@@ -56,7 +45,7 @@ bool audit_allowed(const struct config *config, const struct resolution *resolut
 		struct resolved r;
 
 		if (p->nat != NAT_NO || p->iface || !policy_has_proto(p, flow->proto) ||
-		    (protocol_has_ports(flow->proto) && !has_port(config, p, flow->port)))
+		    !policy_has_port(config, p, flow->proto, flow->port))
 			continue;
 		r = resolved_policy(resolution, config, p);
 		if (r.waiting)

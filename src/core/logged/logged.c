@@ -151,16 +151,16 @@ bool policy_has_proto(const struct policy *p, uint8_t proto)
 	return false;
 }
 
-/* port: as the target sees it. */
-static bool has_port(const struct config *config, const struct policy *p, const struct logged *l)
+bool policy_has_port(const struct config *config, const struct policy *p, uint8_t proto,
+		     uint16_t port)
 {
 	const struct port_range *ports = policy_ports(config, p);
 
-	if (!p->n_ports || !protocol_has_ports(l->proto))
+	if (!p->n_ports || !protocol_has_ports(proto))
 		return true;
 	for (uint32_t i = 0; i < p->n_ports; i++)
-		if (policy_target_port(config, p, i, ports[i].low) <= l->port &&
-		    l->port <= policy_target_port(config, p, i, ports[i].high))
+		if (policy_target_port(config, p, i, ports[i].low) <= port &&
+		    port <= policy_target_port(config, p, i, ports[i].high))
 			return true;
 	return false;
 }
@@ -180,7 +180,7 @@ static bool lets_through(const struct config *config, const struct resolution *r
 	struct resolved r = resolved_policy(resolution, config, p);
 	bool translates = p->nat == NAT_DNAT;
 
-	if (!policy_has_proto(p, l->proto) || !has_port(config, p, l))
+	if (!policy_has_proto(p, l->proto) || !policy_has_port(config, p, l->proto, l->port))
 		return false;
 	if (!translates)
 		return l->why == LOGGED_ALLOWED && is_on(config, p, iface) &&

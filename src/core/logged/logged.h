@@ -63,3 +63,6 @@ const char *logged_name(struct arena *a, const struct config *config, struct ip 
 const char *logged_protocol(struct arena *a, const struct logged *l);
 /* The policy is about this protocol, among others. */
 bool policy_has_proto(const struct policy *policy, uint8_t proto);
+/* And about this port, as the target sees it; true where the protocol has none. */
+bool policy_has_port(const struct config *config, const struct policy *policy, uint8_t proto,
+		     uint16_t port);

@@ -277,13 +277,20 @@ static uint32_t denied_network_of(const struct revocation *r, struct ip ip)
 	return NONE;
 }
 
+/* One of the grant's matches holds what it asked for. */
+static bool is_asked(const struct grant *grant, const struct connection *c)
+{
+	for (uint32_t m = 0; m < grant->n_matches; m++)
+		if (match_holds(grant->matches[m], c->proto, connection_asks(c)))
+			return true;
+	return false;
+}
+
 static bool is_lifted_to_host(const struct revocation *r, const struct connection *c)
 {
 	list_each (grant, &r->flows->to_host)
-		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if (match_holds(grant->matches[m], c->proto, connection_asks(c)) &&
-			    peers_hold(grant->from, c->src))
-				return true;
+		if (is_asked(grant, c) && peers_hold(grant->from, c->src))
+			return true;
 	return false;
 }
 
@@ -332,10 +339,8 @@ static bool is_served(const struct revocation *r, const struct connection *c)
 static bool is_opened_to_host(const struct revocation *r, const struct connection *c)
 {
 	list_each (grant, &r->flows->from_host)
-		for (uint32_t m = 0; m < grant->n_matches; m++)
-			if (match_holds(grant->matches[m], c->proto, connection_asks(c)) &&
-			    peers_hold(grant->to, c->answers))
-				return true;
+		if (is_asked(grant, c) && peers_hold(grant->to, c->answers))
+			return true;
 	return false;
 }
 

@@ -110,27 +110,29 @@ static bool ports_meet(struct traffic a, struct traffic b)
 	return a.low <= b.high && b.low <= a.high;
 }
 
+/* meets: set where the policy takes some of the same, and leads it elsewhere. */
+static bool leads_there_by(const struct translation *list, uint32_t n, uint32_t policy,
+			   const struct translation *target, bool *meets)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i].origin != policy || !ports_meet(list[i].match, target->match))
+			continue;
+		if (same_target(&list[i], target))
+			return true;
+		*meets = true;
+	}
+	return false;
+}
+
 /* Of what the policy takes, too, nothing is led to another target. */
 static bool leads_there(const struct flows *flows, uint32_t policy,
 			const struct translation *target)
 {
 	bool meets = false;
 
-	list_each (t, &flows->translations) {
-		if (t->origin != policy || !ports_meet(t->match, target->match))
-			continue;
-		if (same_target(t, target))
-			return true;
-		meets = true;
-	}
-	list_each (t, &flows->own) {
-		if (t->origin != policy || !ports_meet(t->match, target->match))
-			continue;
-		if (same_target(t, target))
-			return true;
-		meets = true;
-	}
-	return !meets;
+	return leads_there_by(flows->translations.items, flows->translations.n, policy, target,
+			      &meets) ||
+	       leads_there_by(flows->own.items, flows->own.n, policy, target, &meets) || !meets;
 }
 
 /* Each target of the one policy is one of the other, too. */
@@ -228,8 +230,7 @@ static bool describe(struct looker *l, struct idle *idle)
 	return true;
 }
 
-/* Not before the network is strict; while its isolation is audited policies are written for that.
- */
+/* Policies between neighbours have an effect once the network is strict; an audit prepares that. */
 static bool is_for_strict(const struct looker *l, const struct resolved *r)
 {
 	const uint32_t network = r->source->network;
