@@ -108,23 +108,26 @@ def from_iface(r, config):
     return {"iface": r.choice(["ext0", *(n["bridge_name"] for n in config["networks"].values())])}
 
 
-def ports_to_one(r, config):
-    """Of several ports to one of the target's; ports that no other dnat has."""
+def two_ports(r, config):
+    """That no other dnat has; None where there are none left."""
     used = set(used_ports(config))
     free = [item for item in (80, 81, 443, 8080) if item not in used]
-    if len(free) < 2:
+    return r.sample(free, 2) if len(free) >= 2 else None
+
+
+def ports_to_one(r, config):
+    """Of several ports to one of the target's."""
+    pair = two_ports(r, config)
+    if not pair:
         return {}
-    pair = r.sample(free, 2)
     return {"port": "80-81" if {80, 81} == set(pair) else pair, "to_port": 80}
 
 
 def ports_one_to_one(r, config):
-    """Ports that no other dnat has, each to one of the target's."""
-    used = set(used_ports(config))
-    free = [item for item in (80, 81, 443, 8080) if item not in used]
-    if len(free) < 2:
+    """Each port to one of the target's."""
+    pair = two_ports(r, config)
+    if not pair:
         return {}
-    pair = r.sample(free, 2)
     if {80, 81} == set(pair) and r.random() < 0.5:
         return {"port": "80-81", "to_port": r.choice(["443-444", "80-81", "79-80"])}
     return {"port": pair, "to_port": r.sample([80, 81, 443, 8080], 2)}

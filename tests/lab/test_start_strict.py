@@ -67,6 +67,11 @@ class StrictHost(Host):
         assert engine.wait_for(lambda: self.bed.harborwall("plan", "-q").returncode == 0, timeout=30), daemon.log()
         self.assert_closed(daemon)
 
+    def start_engine(self, daemon):
+        self.lab.engine("start")
+        self.wait_for_senders()
+        self.assert_served(daemon)
+
     def assert_closed(self, daemon=None):
         assert not self.passed(CLOSED), (self.counters(), daemon and daemon.log())
 
@@ -136,9 +141,7 @@ def test_nothing_passes_while_the_engine_and_its_containers_start_again(host):
     host.assert_served(daemon)
     for _ in range(2):
         host.lab.engine("stop")
-        host.lab.engine("start")
-        host.wait_for_senders()
-        host.assert_served(daemon)
+        host.start_engine(daemon)
     daemon.end()
 
 
@@ -158,9 +161,7 @@ def test_nothing_passes_while_the_daemon_is_killed_and_starts_again(host):
     daemon = host.bed.run_daemon()
     daemon.wait_log("started")
     time.sleep(0.5)
-    host.lab.engine("start")
-    host.wait_for_senders()
-    host.assert_served(daemon)
+    host.start_engine(daemon)
     daemon.end()
 
 

@@ -35,6 +35,12 @@ static void load(struct file *f, const char *egress, const char *policies)
 	f->config.digest = hash_text(json);
 }
 
+static void begin(struct audit *audit, struct file *f, const char *egress)
+{
+	load(f, egress, "");
+	audit_follow(audit, &f->config, &f->resolution, 1);
+}
+
 static struct ip ip(const char *address)
 {
 	struct ip ip;
@@ -71,8 +77,7 @@ TEST(who_asks_for_every_port_takes_no_room_from_others)
 	struct audit audit = {0};
 	struct file f;
 
-	load(&f, "audit", "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, "audit");
 	for (uint16_t port = 1; port <= 1000; port++)
 		note(&audit, &f, LOGGED_AUDIT, "10.1.0.2", "192.0.2.1", port);
 	/* addresses without a name are one source, however many there are */
@@ -191,8 +196,7 @@ TEST(as_text_it_is_the_same_and_a_text_that_is_cut_off_is_no_harm)
 	struct audit audit = {0}, read = {0};
 	struct file f;
 
-	load(&f, "audit\", \"isolation\": \"audit", "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, "audit\", \"isolation\": \"audit");
 	note(&audit, &f, LOGGED_AUDIT, "10.1.0.2", "10.2.0.2", 443);
 	note(&audit, &f, LOGGED_AUDIT_HOST, "10.1.0.3", "10.1.0.1", 53);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.2.0.2", "10.1.0.2", 443);
@@ -237,8 +241,7 @@ TEST(what_gets_in_is_listed_by_who_is_asked)
 	struct audit audit = {0};
 	struct file f;
 
-	load(&f, WATCHED, "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, WATCHED);
 	assert_true(audit.networks.n == 1 && audit.networks.items[0].into);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.2.0.2", "10.1.0.2", 80);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.1.0.3", "10.1.0.2", 80);
@@ -274,8 +277,7 @@ TEST(what_no_policy_lets_in_is_listed_without_one)
 	struct audit audit = {0};
 	struct file f;
 
-	load(&f, WATCHED, "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, WATCHED);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.1.0.2", "10.1.0.77", 80);
 	note(&audit, &f, LOGGED_AUDIT_BY_HOST, "10.1.0.1", "10.1.0.77", 80);
 	note(&audit, &f, LOGGED_AUDIT_SERVED, "10.1.0.3", "10.1.0.1", 8081);
@@ -298,8 +300,7 @@ TEST(a_reply_is_no_connection_where_nobody_tracks_them)
 	struct audit audit = {0};
 	struct file f;
 
-	load(&f, WATCHED, "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, WATCHED);
 	for (int i = 0; i < 3; i++) { /* who was seen first has begun it */
 		note_from(&audit, &f, LOGGED_AUDIT_SAMPLE, "10.1.0.2", 4000, "10.1.0.3", 5000);
 		note_from(&audit, &f, LOGGED_AUDIT_SAMPLE, "10.1.0.3", 5000, "10.1.0.2", 4000);
@@ -325,8 +326,7 @@ TEST(what_a_policy_lets_in_between_neighbours_is_not_listed)
 	struct audit audit = {0};
 	struct file f, more;
 
-	load(&f, WATCHED, "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, WATCHED);
 	note_from(&audit, &f, LOGGED_AUDIT_FRAME, "10.1.0.3", 40000, "10.1.0.2", 80);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "192.0.2.1", "10.1.0.2", 443);
 	load(&more, WATCHED, policies(&f, &audit));
@@ -354,8 +354,7 @@ TEST(what_both_audits_refuse_is_one_policy)
 	struct audit audit = {0};
 	struct file f;
 
-	load(&f, "audit\", \"isolation\": \"audit", "");
-	audit_follow(&audit, &f.config, &f.resolution, 1);
+	begin(&audit, &f, "audit\", \"isolation\": \"audit");
 	assert_int_equal(audit.networks.n, 2);
 	note(&audit, &f, LOGGED_AUDIT, "10.1.0.2", "10.2.0.2", 80);
 	note(&audit, &f, LOGGED_AUDIT_INTO, "10.1.0.2", "10.2.0.2", 80); /* which is not audited */
