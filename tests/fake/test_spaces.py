@@ -128,3 +128,30 @@ def test_a_list_that_needs_many_routes_does_not_read_all_routes_for_each(host):
     with open(trace, encoding="utf-8", errors="replace") as f:
         dumps = f.read().count("nlmsg_type=0x1a ")  # RTM_GETROUTE; strace does not know sockets of other namespaces
     assert 0 < dumps < 40
+
+
+def test_a_target_that_ends_is_left_out_before_the_engine_answers_about_it(host):
+    """Docker 20 takes a container that ended apart for 150 ms, and answers no question about it meanwhile."""
+    targets = {"api": "172.18.104.2", "proxy": "172.18.103.2"}
+    for name in targets:
+        host.engine.start(name)
+    with open(f"{host.folder}/networks.json", "w", encoding="utf-8") as f:
+        json.dump({**CONFIG, "policies": [{"nat": "dnat", "iface": "eth0", "to": [*targets], "port": 8080}]}, f)
+    daemon = Daemon(host, WATCH_PERIOD_SECONDS="600")
+
+    def leads_to():
+        rules = host.nft("list", "chain", "inet", "harborwall", "prerouting")
+        return [name for name, ip in targets.items() if ip in rules]
+    try:
+        daemon.wait(lambda s: s.get("healthy"))
+        time.sleep(0.5)  # the pass that looks after the first one is over
+        assert leads_to() == ["api", "proxy"]
+        host.engine.script("GET", "/", delay=8, times=1000)
+        ident = host.engine.find(host.engine.containers, "api")
+        host.engine.halt(host.engine.containers[ident])
+        host.engine.tell("container", "die", ident, {"name": "api"})
+        wait_for(lambda: leads_to() == ["proxy"], 2)
+    finally:
+        host.engine.scripts.clear()
+        daemon.process.terminate()
+        assert daemon.process.wait(10) == 0

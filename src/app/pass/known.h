@@ -9,7 +9,7 @@
 
 /* NULL: the container is not known. */
 struct known *known_find(const struct world *w, const char *id);
-/* NULL: the list shows a change, so inspect the container. */
+/* Never NULL. If the engine's list shows a change, it is a new one, and not inspected. */
 struct known *known_recall(struct world *w, const struct engine_container *c);
 /* Inspects it. False: it can't be known; if the container is gone, it is forgotten. */
 MUST_CHECK bool known_inspect(struct world *w, struct known *k, const struct engine_container *c,
