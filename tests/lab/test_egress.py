@@ -138,7 +138,7 @@ def test_a_way_around_by_another_network_is_named(world):
     assert around not in world.bed.harborwall("plan").stdout
     world.bed.docker.connect("bridge", "till")
     said = world.bed.harborwall("plan")
-    assert around in said.stdout and said.returncode == 0, said.stdout
+    assert f"{around}; disconnect it there\n" in said.stdout and said.returncode == 0, said.stdout
     world.bed.lab.inside("till", "ip", "route", "replace", "default", "via", "172.17.0.1")
     world.assert_open([("till", beds.PEER_IP, "tcp", 80)])
     world.bed.docker.disconnect("bridge", "till")  # as it says

@@ -105,6 +105,8 @@ static void warn_of_networks(struct compiler *c)
 	}
 }
 
+#define DEFAULT_NETWORK "bridge" /* Docker's own; the file can't declare it */
+
 /* A container of a network that holds what comes or goes, and another network that it is on. */
 struct way_around {
 	const char *container, *network;
@@ -163,14 +165,15 @@ static void say_way(const struct ways_around *w, uint32_t i, const struct way_ar
 	if (way->container)
 		network_finding(
 			c, FINDING_NOTE, &c->config->networks.items[i],
-			"%s%s on the Docker network \"%s\", too, %s; disconnect it there, or give "
-			"that network %s, too",
+			"%s%s on the Docker network \"%s\", too, %s; disconnect it there%s",
 			way->container,
 			way->more ? arena_printf(c->a, " (and %u more) is", way->more) : " is",
 			way->network,
 			outwards ? "and what it begins by that one is not denied"
 				 : "and what that one lets in reaches it there",
-			outwards ? "\"egress\": \"deny\"" : "\"isolation\": \"strict\"");
+			!strcmp(way->network, DEFAULT_NETWORK) ? ""
+			: outwards ? ", or give that network \"egress\": \"deny\", too"
+				   : ", or give that network \"isolation\": \"strict\", too");
 }
 
 /* A network holds what comes and goes by its own bridge; a container may have another one. */
