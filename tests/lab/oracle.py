@@ -148,7 +148,9 @@ class Policy:
         self.waits = self.subject == []  # of whatever kind it is
         self.subject = self.subject or []
         self.source = config.resolve(policy["from"]) if "from" in policy else None
-        self.own = policy.get("nat") == "dnat" and "host" in as_list(policy.get("from"))  # also what the host itself begins
+        from_host = "host" in as_list(policy.get("from"))
+        self.own = policy.get("nat") == "dnat" and from_host  # also what the host itself begins
+        self.from_host = not policy.get("nat") and from_host
         self.to = [p for name in as_list(policy.get("to")) if name != "host" for p in config.resolve(name)]
         # what it says the subject may begin: addresses outside are those of no network of the file, "any" all of them
         self.begins = [p for name in as_list(policy.get("to")) if name not in ("any", "host") for p in config.resolve(name)] \
@@ -266,6 +268,10 @@ class Oracle:
         return any(inside(source, p.subject) and p.speaks(proto, port) and (inside(ip, p.begins) or p.begins_anywhere and strange)
                    for p in self.config.policies)
 
+    def admits_host(self, ip, proto, port):
+        """A policy with "from": "host" and without "nat" says so."""
+        return self.config.declares(ip) and any(p.from_host and inside(ip, p.subject) and p.speaks(proto, port) for p in self.config.policies)
+
     def leaves_freely(self, source):
         """Its network has no egress deny."""
         return not any(n.get("egress") == "deny" and inside(source, subnets(n)) for n in self.config.networks.values())
@@ -341,7 +347,7 @@ class Oracle:
         if not target:
             return None
         strict = self.config.strict(network)
-        if strict and not strict.get("host", True):
+        if strict and not strict.get("host", True) and not self.admits_host(ip, proto, port):
             return None
         gateway = self.world.networks[network][1]
         return self.arrive(target, None, gateway, {gateway}, proto, port)

@@ -137,10 +137,17 @@ def several_targets(r, config):
     return {"to": r.sample(singles(config), 2)} if len(singles(config)) > 1 else {}
 
 
+def from_host(r, config):
+    """Where some network is closed to the host."""
+    closed = [n for n in config["networks"].values() if n.get("host") is False]
+    return {"from": r.choice(["host", ["host", r.choice(names(config))]])} if closed else {}
+
+
 # kind of policy -> ((how often, what is put into it), …); "another": instead of any kind
 MIXED = {
     "another": ((0.3, egress),),
     "allow": ((0.2, from_iface),
+              (0.2, from_host),
               (0.15, lambda r, config: {"log": True}),
               (0.2, lambda r, config: {"proto": r.choice(["sctp", ["tcp", "sctp"], ["udp", "sctp", "tcp"]])}),
               (0.1, lambda r, config: {"port": [80, "443-444", "8080-8090"]})),
@@ -179,6 +186,7 @@ def features(config):
         found.update(["ports one to one"] if isinstance(policy.get("to_port"), (str, list)) else [])
         found.update(["iface of allow"] if kinds(policy) == ["allow"] and "iface" in policy else [])
         found.update(["masquerade false"] if policy.get("masquerade") is False else [])
+        found.update(["from host"] if kinds(policy) == ["allow"] and "host" in as_list(policy["from"]) else [])
         found.update(["sctp"] if "sctp" in as_list(policy.get("proto")) else [])
     return found
 
@@ -188,6 +196,8 @@ def vary(r, config, policy):
         for share, draw in MIXED[kind]:
             if r.random() < share:
                 policy |= draw(r, config)
+    if "nat" not in policy and "host" in as_list(policy.get("from")):
+        policy.pop("iface", None)
     if policy.get("proto") == "any":
         policy.pop("port", None)
     return policy
