@@ -20,9 +20,11 @@ struct examiner {
 	struct differ *d;
 	const struct space *have;
 	const struct flows *flows;
-	const char **bridges;	   /* of the declared networks */
-	interfaces engine;	   /* bridges of all the engine's networks */
-	LIST(struct ip) addresses; /* single addresses that are ends of flows, sorted */
+	const char **bridges; /* of the declared networks */
+	interfaces engine;    /* bridges of all the engine's networks */
+	LIST(struct ip)
+	addresses; /* single addresses that are ends of flows, sorted, if looked for */
+	bool has_addresses;
 	const struct wall *wall;
 	uint64_t looks;
 	uint32_t said; /* the policy that was reported last */
@@ -345,8 +347,12 @@ static void add_addresses(struct examiner *x, const struct peers *peers)
 		add_address(x, peers->items[i].net);
 }
 
+/* Not before a long list asks: sorting them takes half of a pass of 100 000 policies. */
 static void find_addresses(struct examiner *x)
 {
+	if (x->has_addresses)
+		return;
+	x->has_addresses = true;
 	list_each (grant, &x->flows->grants) {
 		add_addresses(x, grant->from);
 		add_addresses(x, grant->to);
@@ -373,12 +379,13 @@ static bool is_about_others(const struct examiner *x, const struct plain *p)
 	       !has_address(x, p->src.ip);
 }
 
-static void sort_out(const struct examiner *x, plain_list *rules)
+static void sort_out(struct examiner *x, plain_list *rules)
 {
 	plain_list left = {0};
 
 	if (rules->n < FEW_RULES)
 		return;
+	find_addresses(x);
 	list_each (p, rules)
 		if (!is_about_others(x, p))
 			*list_add(x->d->a, &left) = *p;
@@ -386,7 +393,7 @@ static void sort_out(const struct examiner *x, plain_list *rules)
 }
 
 /* A copy of the chain with only those rules that may match our flows. */
-static const struct wall *without_others(const struct examiner *x, const struct wall *wall)
+static const struct wall *without_others(struct examiner *x, const struct wall *wall)
 {
 	struct wall *left = arena_new(x->d->a, struct wall);
 
@@ -424,7 +431,6 @@ void diff_walls(struct differ *d, const struct space *want, const struct space *
 	if (!have->walls.n || !x.flows)
 		return;
 	find_bridges(&x);
-	find_addresses(&x);
 	list_each (wall, &have->walls)
 		if (is_in_the_way(&x, wall))
 			examine_wall(&x, wall);
