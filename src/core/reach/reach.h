@@ -19,9 +19,9 @@
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
+#include "core/flows/flows.h"
 #include "core/flowset/sets.h"
 #include "core/resolve/idle.h"
-#include "core/ruleset/flows.h"
 
 /* Values of FLOW_IN; numbers of interface names follow. */
 enum { REACH_IN_LOCAL, REACH_IN_OTHER, REACH_N_IN };

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "core/ruleset/flows.h"
-#include "core/ruleset/hooks.h"
+#include "core/flows/flows.h"
+#include "core/flows/hooks.h"
 #include "core/ruleset/ruleset.h"
 
 #include <stdio.h>

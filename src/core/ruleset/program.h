@@ -3,8 +3,8 @@
 #pragma once
 
 #include "core/engine/engine.h"
-#include "core/ruleset/flows.h"
-#include "core/ruleset/hooks.h"
+#include "core/flows/flows.h"
+#include "core/flows/hooks.h"
 #include "core/ruleset/ruleset.h"
 
 /* The table of the host's namespace, or of a container's. Exists only if there is something to say.

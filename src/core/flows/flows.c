@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/ruleset/flows.h"
+#include "core/flows/flows.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's jhash (include/linux/jhash.h), as nft_hash and xt_cluster ask it. */
-#include "core/ruleset/share.h"
+#include "core/flows/share.h"
 
 #include <string.h>
 

@@ -3,12 +3,18 @@
  * Policies, taken apart into what a packet filter knows: allowed flows, translations, masquerading,
  * per namespace. core/compile/policies.c writes them, core/ruleset/program.h and
  * core/iptables/program.h make rules of them. Pure.
+ *
+ * In this room:
+ *     flows.h       what the rules shall let through
+ *     hooks.h       where our rules meet Docker's
+ *     interfaces.h  sets of names of interfaces
+ *     share.h       which clients have which of several targets
  */
 #pragma once
 
+#include "core/flows/interfaces.h"
+#include "core/flows/share.h"
 #include "core/resolve/resolve.h"
-#include "core/ruleset/interfaces.h"
-#include "core/ruleset/share.h"
 
 #include <netinet/in.h>
 
