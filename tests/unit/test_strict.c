@@ -2,6 +2,7 @@
 /* The host's table where networks are strict. */
 #include "core/nft/nft.h"
 #include "core/ruleset/program.h"
+#include "core/ruleset/strict.h"
 #include "unit/test.h"
 
 struct scene {

@@ -12,6 +12,7 @@
 #include "core/config/place.h"
 #include "core/iptables/program.h"
 #include "core/ruleset/program.h"
+#include "core/ruleset/strict.h"
 
 #include <stdio.h>
 #include <stdlib.h>

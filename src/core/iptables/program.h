@@ -5,8 +5,9 @@
  */
 #pragma once
 
+#include "core/flows/flows.h"
+#include "core/flows/hooks.h"
 #include "core/iptables/rules.h"
-#include "core/ruleset/program.h"
 
 /*
  * Here every source of a policy and every address of its subject becomes a rule, and the first

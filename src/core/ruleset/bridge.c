@@ -8,8 +8,7 @@
  * frames through the chains of family inet, these know the connection; elsewhere frames are
  * reported from here.
  */
-#include "core/ruleset/impl.h"
-#include "core/ruleset/program.h"
+#include "core/ruleset/strict.h"
 
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>

@@ -9,12 +9,10 @@
  * one of theirs gets a bit of the mark and goes on. What still has it behind everybody's filters is
  * what passes today and would be stopped: it is logged there.
  */
-#include "core/ruleset/impl.h"
+#include "core/ruleset/parts.h"
 
 #include "core/ruleset/groups.h"
 
-#include <linux/if_ether.h>
-#include <linux/netfilter.h>
 #include <netinet/in.h>
 
 #define DENIED "denied" /* their bridges */
@@ -172,7 +170,7 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 		build_lifted(b);
 	if (flows->lifts.n) {
 		build_pairs(b, flows->lifts.items, flows->lifts.n, WAY_OUT, &grouped);
-		build_groups(b->ends, &grouped, WAY_OUT);
+		build_groups(b, &grouped, WAY_OUT);
 		typed = flows->types && build_types(b, "leaving_types", flows->lifts.items,
 						    flows->lifts.n, WAY_OUT, ways[WAY_OUT].target);
 	}
@@ -326,31 +324,6 @@ static void build_input(struct builder *b, const struct flows *flows)
 }
 
 /* --- what audited networks begin, behind everybody's filters --- */
-
-static void log_share(struct builder *b, struct chain *chain, uint8_t family, uint16_t part,
-		      const char *prefix)
-{
-	enum { SEED = 0x48575256 };
-	struct rule *rule = add_rule(b, chain, family, NULL, NONE);
-	struct term *t = add_term(b, rule, TERM_SHARE);
-
-	if (b->rs->family == NFPROTO_BRIDGE)
-		rule->protocol = family == 6 ? ETH_P_IPV6 : ETH_P_IP;
-	t->low = part;
-	t->high = AUDIT_SHARES;
-	t->number = SEED;
-	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND / AUDIT_SHARES);
-	t = add_term(b, rule, TERM_LOG);
-	t->name = prefix;
-	t->number = AUDIT_GROUP;
-}
-
-void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix)
-{
-	each_family (family)
-		for (uint16_t part = 0; (family == 4 || ipv6) && part < AUDIT_SHARES; part++)
-			log_share(b, chain, family, part, prefix);
-}
 
 static void build_asked(struct builder *b, const struct flows *flows)
 {

@@ -19,8 +19,7 @@ struct group {
 
 struct layout {
 	struct builder *b;
-	struct ends *ends;
-	const struct way_words *way;
+	enum way way;
 	const grouped_list *flows;
 	LIST(struct group) groups;
 	struct hash_index groups_by_peers;
@@ -93,7 +92,7 @@ static int by_ports(const void *left, const void *right)
 
 static bool joins(const struct layout *l, const struct approach *a, const struct approach *b)
 {
-	return !ends_count(l->ends) && a->ports.kind == PORT_RANGES &&
+	return !way_counts(l->b, l->way) && a->ports.kind == PORT_RANGES &&
 	       b->ports.kind == PORT_RANGES && a->ports.proto == b->ports.proto &&
 	       a->grant->iface == b->grant->iface && same_peers(a->grant->from, b->grant->from);
 }
@@ -187,7 +186,7 @@ static uint32_t count_rules(const struct layout *l, const end_list *ends)
 	uint32_t n = 0;
 
 	list_each (end, ends)
-		n += end_n_rules(l->ends, end);
+		n += end_n_rules(l->b, l->way, end);
 	return n;
 }
 
@@ -205,9 +204,9 @@ static void build_large_group(struct layout *l, const struct group *group, end_l
 	for (uint32_t i = 0; i < ends->n; i++) {
 		struct end *end = &ends->items[i];
 
-		if (end->ports.kind != ONE_PORT && end_n_rules(l->ends, end) == 1)
+		if (end->ports.kind != ONE_PORT && end_n_rules(l->b, l->way, end) == 1)
 			continue;
-		verdicts[i] = verdict_of_end(l->ends, end);
+		verdicts[i] = verdict_of_end(l->b, l->way, end);
 		if (end->ports.kind == ONE_PORT) {
 			uint8_t *at = put_proto(set_add(&map, l->b->a, NONE), end->ports.proto);
 
@@ -219,12 +218,12 @@ static void build_large_group(struct layout *l, const struct group *group, end_l
 	chain = add_chain(l->b, group->name, NULL, 0, 0);
 	if (map.n)
 		term_lookup(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_VMAP, group->name,
-			    LOAD_PROTO, l->way->port);
+			    LOAD_PROTO, ways[l->way].port);
 	for (uint32_t i = 0; i < ends->n; i++)
 		if (!verdicts[i].chain)
-			end_rules(l->ends, chain, &ends->items[i]);
+			end_rules(l->b, l->way, chain, &ends->items[i]);
 		else if (ends->items[i].ports.kind != ONE_PORT)
-			end_jump(l->ends, chain, &ends->items[i], verdicts[i]);
+			end_jump(l->b, l->way, chain, &ends->items[i], verdicts[i]);
 }
 
 static void build_group(struct layout *l, const struct group *group)
@@ -238,7 +237,7 @@ static void build_group(struct layout *l, const struct group *group)
 	}
 	chain = add_chain(l->b, group->name, NULL, 0, 0);
 	list_each (end, &ends)
-		end_rules(l->ends, chain, end);
+		end_rules(l->b, l->way, chain, end);
 }
 
 /* --- which groups an address is in --- */
@@ -317,7 +316,7 @@ static struct verdict verdict_of_membership(struct dispatcher *d, uint32_t i, co
 		m->verdict = verdict_to(false, l->groups.items[m->groups.items[0]].name);
 		return m->verdict;
 	}
-	place = new_name(l->ends, arena_printf(l->b->a, "%sat_", l->way->prefix), place);
+	place = new_name(l->b, arena_printf(l->b->a, "%sat_", ways[l->way].prefix), place);
 	chain = add_chain(l->b, place, NULL, 0, 0);
 	list_each (group, &m->groups)
 		term_name(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_JUMP,
@@ -363,11 +362,12 @@ static void build_destinations(struct dispatcher *d, uint8_t family)
 {
 	AUTO_RELEASE struct arena scratch = {0};
 	struct runs runs = runs_of_groups(d, &scratch, family, true);
-	struct set map = {.name = name_of_map(d->l->b, d->l->way->prefix, DESTINATIONS, family),
-			  .key = {address_field(family)},
-			  .n_key = 1,
-			  .data = {FIELD_VERDICT},
-			  .n_data = 1};
+	struct set map = {
+		.name = name_of_map(d->l->b, ways[d->l->way].prefix, DESTINATIONS, family),
+		.key = {address_field(family)},
+		.n_key = 1,
+		.data = {FIELD_VERDICT},
+		.n_data = 1};
 	struct builder *b = d->l->b;
 
 	list_each (run, &runs.list) /* neighbours may have become one run */
@@ -385,7 +385,7 @@ static void build_destination_ranges(struct dispatcher *d, uint8_t family)
 	AUTO_RELEASE struct arena scratch = {0};
 	struct runs runs = runs_of_groups(d, &scratch, family, false);
 	struct set map = {
-		.name = name_of_map(d->l->b, d->l->way->prefix, DESTINATION_RANGES, family),
+		.name = name_of_map(d->l->b, ways[d->l->way].prefix, DESTINATION_RANGES, family),
 		.key = {address_field(family)},
 		.n_key = 1,
 		.data = {FIELD_VERDICT},
@@ -415,19 +415,18 @@ static uint32_t group_of(struct layout *l, const struct grant *grant)
 		return known;
 	group = list_add(l->b->a, &l->groups);
 	group->to = grant->to;
-	group->name = new_name(l->ends, arena_printf(l->b->a, "%sto_", l->way->prefix),
+	group->name = new_name(l->b, arena_printf(l->b->a, "%sto_", ways[l->way].prefix),
 			       grant->to_name ? grant->to_name
 					      : prefix_format(grant->to->items[0].net).s);
 	hash_index_grow(&l->groups_by_peers, l->b->a, &l->groups, i, l->groups.items[i].to->hash);
 	return l->groups.n - 1;
 }
 
-void build_groups(struct ends *ends, const grouped_list *flows, enum way way)
+void build_groups(struct builder *b, const grouped_list *flows, enum way way)
 {
-	struct layout l = {.b = ends->b, .ends = ends, .way = &ways[way], .flows = flows};
+	struct layout l = {.b = b, .way = way, .flows = flows};
 	struct dispatcher d = {.l = &l};
 
-	ends->way = way;
 	for (uint32_t i = 0; i < flows->n; i++) {
 		uint32_t group = group_of(&l, flows->items[i].grant);
 

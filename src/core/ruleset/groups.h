@@ -25,5 +25,5 @@ struct grouped {
  * Adds the sets, maps and chains of one way. Its target stands by then. Rules that lead there are
  * added by dispatch_groups(), to the chain where the way begins.
  */
-void build_groups(struct ends *ends, const grouped_list *flows, enum way way);
+void build_groups(struct builder *b, const grouped_list *flows, enum way way);
 void dispatch_groups(struct builder *b, struct chain *chain, enum way way);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is translated on the way in, and whose source is hidden from the target. */
-#include "core/ruleset/impl.h"
+#include "core/ruleset/parts.h"
+#include "core/ruleset/sources.h"
 
 /* Interface, protocol, port and nothing else: an element of a set. */
 static bool is_plain(const struct translation *t)
@@ -217,7 +218,7 @@ static void add_forwarded_set(struct builder *b, const struct flows *flows, enum
 {
 	const char *name = arena_printf(b->a, "%sforwarded", ways[way].prefix);
 	struct set set = {.name = name_of_family(b, name, family),
-			  .counts = b->counted && ways[way].counts,
+			  .counts = way_counts(b, way),
 			  .n_key = 4,
 			  .key = {FIELD_IFNAME, address_field(family), FIELD_PROTO, FIELD_PORT}};
 

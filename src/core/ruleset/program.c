@@ -15,6 +15,7 @@
 #include "core/ruleset/program.h"
 
 #include "core/ruleset/groups.h"
+#include "core/ruleset/strict.h"
 
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
 #define LOGGED	  "logged_"    /* names of what new packets are looked up in to be logged */
@@ -51,7 +52,7 @@ static struct pair_sets new_pair_sets(struct builder *b, uint8_t family, enum wa
 		[WAY_NEW] = SET_ALLOW, [WAY_LOG] = SET_LOGGED, [WAY_OUT] = SET_LIFTED};
 	const enum field ip = address_field(family);
 	const char *name = arena_printf(b->a, "%sallow", ways[way].prefix);
-	const bool counts = b->counted && ways[way].counts;
+	const bool counts = way_counts(b, way);
 
 	return (struct pair_sets){
 		.ports = {.name = name_of_family(b, name, family),
@@ -185,43 +186,6 @@ static void build_bridges(struct builder *b, const struct flows *flows)
 	list_each (home, &flows->homes)
 		put_iface(set_add(set, b->a, NONE), home->bridge);
 	finish_set(b, set);
-}
-
-struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
-			  uint8_t load)
-{
-	struct rule *rule = add_rule(b, chain, family, "a borrowed source address", NONE);
-
-	term_lookup(b, rule, TERM_LOOKUP, set, load);
-	add_term(b, rule, TERM_FIB_FOREIGN);
-	return rule;
-}
-
-/*
- * A borrowed source address admits nothing: one of a network that the sender is not on, or, from a
- * container, one from beyond the host. The reverse route tells: it must leave by the interface that
- * the packet came in by.
- */
-void end_borrowed(struct builder *b, struct chain *chain, bool ipv6, enum term_kind verdict,
-		  const char *to)
-{
-	each_family (family) {
-		const char *const sets[] = {name_of_family(b, "sources", family), "bridges"};
-		static const uint8_t loads[] = {LOAD_SADDR, LOAD_IIFNAME};
-
-		for (size_t i = 0; (family == 4 || ipv6) && i < COUNT_OF(sets); i++)
-			if (ruleset_find_set(b->rs, sets[i]))
-				term_name(b, add_borrowed(b, chain, family, sets[i], loads[i]),
-					  verdict, to);
-	}
-}
-
-void accept_admitted(struct builder *b, struct chain *chain)
-{
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
-
-	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
-	add_term(b, rule, TERM_ACCEPT);
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)
@@ -370,10 +334,9 @@ static void add_log_chain(struct builder *b, const char *name, const char *prefi
 }
 
 /* What logged policies admit, looked up by itself: others have not one rule more for it. */
-static void build_logged(struct ends *ends, const struct flows *flows)
+static void build_logged(struct builder *b, const struct flows *flows)
 {
 	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
-	struct builder *b = ends->b;
 	struct flows logged = {.ipv6 = flows->ipv6, .types = flows->types};
 	grouped_list grouped = {0};
 
@@ -398,7 +361,7 @@ static void build_logged(struct ends *ends, const struct flows *flows)
 		add_log_chain(b, LOG_TRANSLATED_CHAIN, LOG_TRANSLATED);
 	build_pairs(b, logged.grants.items, logged.grants.n, WAY_LOG, &grouped);
 	add_forwarded(b, &logged, WAY_LOG);
-	build_groups(ends, &grouped, WAY_LOG);
+	build_groups(b, &grouped, WAY_LOG);
 	build_lookups(b, "logged", &logged, &sets, WAY_LOG);
 }
 
@@ -488,12 +451,10 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		  const struct hooks *hooks)
 {
 	struct builder b = {.rs = rs, .a = a, .hooks = hooks, .counted = flows->counted};
-	struct ends ends = {.b = &b};
 	struct lookup_sets uncounted;
 	grouped_list grouped = {0};
 	struct chain *post;
 
-	b.ends = &ends;
 	rs->exists = flows_matter(flows);
 	if (!rs->exists)
 		return;
@@ -505,11 +466,11 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	add_forwarded(&b, flows, WAY_NEW);
 	uncounted = uncounted_sets(&b);
 	build_admit(&b, flows);
-	build_groups(&ends, &grouped, WAY_NEW);
+	build_groups(&b, &grouped, WAY_NEW);
 	if (b.counted)
-		build_groups(&ends, &grouped, WAY_ON);
-	build_groups(&ends, &grouped, WAY_REPLY);
-	build_logged(&ends, flows);
+		build_groups(&b, &grouped, WAY_ON);
+	build_groups(&b, &grouped, WAY_REPLY);
+	build_logged(&b, flows);
 	if (hooks->raw_drops)
 		build_raw(&b, flows, &uncounted, grouped.n);
 	build_egress(&b, flows);
@@ -537,10 +498,8 @@ void program_container(struct ruleset *rs, struct arena *a, const struct flows *
 			    .hooks = hooks,
 			    .counted = flows->counted,
 			    .keeps = hooks->accept};
-	struct ends ends = {.b = &b};
 	struct chain *post;
 
-	b.ends = &ends;
 	rs->exists = flows->translations.n || flows->masquerades.n;
 	if (!rs->exists)
 		return;

@@ -7,10 +7,10 @@
  * Networks with isolation audit: nothing is dropped. What gets in although strict would stop it is
  * reported behind everybody's filters.
  */
-#include "core/ruleset/program.h"
+#include "core/ruleset/strict.h"
 
 #include "core/ports/ports.h"
-#include "core/ruleset/impl.h"
+#include "core/ruleset/sources.h"
 
 #include <netinet/in.h>
 

@@ -3,24 +3,10 @@
  * Grants of types of ICMP. Rules of their own, in chains that only packets of ICMP come to: a type
  * is no port, so the sets of ports can't hold it.
  */
-#include "core/ruleset/impl.h"
+#include "core/ruleset/parts.h"
+#include "core/ruleset/sources.h"
 
 #include <netinet/in.h>
-
-uint32_t n_end_rules(const struct peers *peers)
-{
-	return !peers || peers->n > FEW_SOURCES ? 1 : peers->n;
-}
-
-void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum load load,
-	      const struct peers *peers, uint32_t i, const char *prefix, const char *name)
-{
-	if (peers && peers->n > FEW_SOURCES)
-		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, peers, prefix, name),
-			    (uint8_t)load);
-	else if (peers)
-		term_prefix(b, rule, term, peers->items[i].net);
-}
 
 /*
  * An answer has a type of its own: there the ends tell enough, because conntrack knows whose answer

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules, put together term by term, and sets. */
-#include "core/ruleset/impl.h"
+#include "core/ruleset/builder.h"
 
+#include <linux/if_ether.h>
+#include <linux/netfilter.h>
 #include <netinet/in.h>
 
 /* Room to grow before a table has to be replaced: edits of a few elements never do. */
@@ -107,14 +109,6 @@ void term_admitted(struct builder *b, struct rule *rule)
 	term_ct_mark(b, rule, b->hooks->accept, b->hooks->accept);
 }
 
-void drop_revoked(struct builder *b, struct chain *chain)
-{
-	struct rule *rule = add_rule(b, chain, 0, "revoked", NONE);
-
-	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
-	add_term(b, rule, TERM_DROP);
-}
-
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n)
 {
@@ -133,6 +127,80 @@ struct chain *add_chain(struct builder *b, const char *name, const char *type, u
 	*chain = (struct chain){.name = name, .type = type, .hook = hook, .priority = priority};
 	return chain;
 }
+
+/* --- rules that several chains have --- */
+
+void drop_revoked(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, "revoked", NONE);
+
+	term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
+	add_term(b, rule, TERM_DROP);
+}
+
+void accept_admitted(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+
+	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
+	add_term(b, rule, TERM_ACCEPT);
+}
+
+struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
+			  uint8_t load)
+{
+	struct rule *rule = add_rule(b, chain, family, "a borrowed source address", NONE);
+
+	term_lookup(b, rule, TERM_LOOKUP, set, load);
+	add_term(b, rule, TERM_FIB_FOREIGN);
+	return rule;
+}
+
+/*
+ * A borrowed source address admits nothing: one of a network that the sender is not on, or, from a
+ * container, one from beyond the host. The reverse route tells: it must leave by the interface that
+ * the packet came in by.
+ */
+void end_borrowed(struct builder *b, struct chain *chain, bool ipv6, enum term_kind verdict,
+		  const char *to)
+{
+	each_family (family) {
+		const char *const sets[] = {name_of_family(b, "sources", family), "bridges"};
+		static const uint8_t loads[] = {LOAD_SADDR, LOAD_IIFNAME};
+
+		for (size_t i = 0; (family == 4 || ipv6) && i < COUNT_OF(sets); i++)
+			if (ruleset_find_set(b->rs, sets[i]))
+				term_name(b, add_borrowed(b, chain, family, sets[i], loads[i]),
+					  verdict, to);
+	}
+}
+
+static void log_share(struct builder *b, struct chain *chain, uint8_t family, uint16_t part,
+		      const char *prefix)
+{
+	enum { SEED = 0x48575256 };
+	struct rule *rule = add_rule(b, chain, family, NULL, NONE);
+	struct term *t = add_term(b, rule, TERM_SHARE);
+
+	if (b->rs->family == NFPROTO_BRIDGE)
+		rule->protocol = family == 6 ? ETH_P_IPV6 : ETH_P_IP;
+	t->low = part;
+	t->high = AUDIT_SHARES;
+	t->number = SEED;
+	term_number(b, rule, TERM_LIMIT, LOG_A_SECOND / AUDIT_SHARES);
+	t = add_term(b, rule, TERM_LOG);
+	t->name = prefix;
+	t->number = AUDIT_GROUP;
+}
+
+void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix)
+{
+	each_family (family)
+		for (uint16_t part = 0; (family == 4 || ipv6) && part < AUDIT_SHARES; part++)
+			log_share(b, chain, family, part, prefix);
+}
+
+/* --- sets --- */
 
 const char *name_of_family(struct builder *b, const char *name, uint8_t family)
 {
