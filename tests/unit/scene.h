@@ -2,7 +2,7 @@
 /* Random policies over a small world of addresses and ports, the same ones for the same seed. */
 #pragma once
 
-#include "core/ruleset/groups.h"
+#include "core/program/groups.h"
 
 #include <netinet/in.h>
 

@@ -2,7 +2,7 @@
 /* Lists and services in the ruleset: every packet gets the verdict of the policies, one by one. */
 #include "base/buf.h"
 #include "core/nft/nft.h"
-#include "core/ruleset/groups.h"
+#include "core/program/groups.h"
 #include "unit/evaluate.h"
 #include "unit/scene.h"
 #include "unit/test.h"

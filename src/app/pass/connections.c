@@ -118,7 +118,7 @@ static bool takes_away(const struct step *step)
 	return false;
 }
 
-/* Names of chains from core/ruleset/nat.c. */
+/* Names of chains from core/program/nat.c. */
 static bool is_about_translations(const struct nft_change *change)
 {
 	return change->object == NFT_TABLE ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Policies, taken apart into what a packet filter knows: allowed flows, translations, masquerading,
- * per namespace. core/compile/policies.c writes them, core/ruleset/program.h and
+ * per namespace. core/compile/policies.c writes them, core/program/program.h and
  * core/iptables/program.h make rules of them. Pure.
  *
  * In this room:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same program as core/ruleset/program.h for iptables: the chains of one variant, for the flows
+ * The same program as core/program/program.h for iptables: the chains of one variant, for the flows
  * of one family. Pure.
  */
 #pragma once

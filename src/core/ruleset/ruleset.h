@@ -8,12 +8,8 @@
  *
  * In this room:
  *     ruleset.h          the table: types, and look-ups in it
- *     builder.h         rules, term by term, and sets
+ *     builder.h          rules, term by term, and sets
  *     sources.h, runs.h  sets that stand once: lists that policies name
- *     strict.h          chains of strict networks
- *     program.h         flows and hooks in, a table out
- *     groups.h, ends.h  how the program lays out policies that name lists
- *     parts.h           what the parts of the program share
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The closing rules, for networks that no rule of Docker's closes. */
-#include "core/ruleset/parts.h"
-#include "core/ruleset/strict.h"
+#include "core/program/parts.h"
+#include "core/strict/strict.h"
 
 /* Where Docker's drops do not stand: what is not admitted stays out, as Docker would keep it. */
 struct closing {

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "core/ruleset/ends.h"
+#include "core/program/ends.h"
 
 /* What one policy lets through to some ports, where it is no pair of addresses. */
 struct grouped {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is translated on the way in, and whose source is hidden from the target. */
-#include "core/ruleset/parts.h"
+#include "core/program/parts.h"
 #include "core/ruleset/sources.h"
 
 /* Interface, protocol, port and nothing else: an element of a set. */

@@ -3,7 +3,7 @@
  * Grants of types of ICMP. Rules of their own, in chains that only packets of ICMP come to: a type
  * is no port, so the sets of ports can't hold it.
  */
-#include "core/ruleset/parts.h"
+#include "core/program/parts.h"
 #include "core/ruleset/sources.h"
 
 #include <netinet/in.h>

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The packet filter program: flows in, one nf_tables table out. Pure. */
+/*
+ * The packet filter program: flows in, one nf_tables table out. Pure.
+ *
+ * In this room:
+ *     program.h         the tables of the host and of a container
+ *     groups.h, ends.h  how policies that name lists are laid out
+ *     parts.h           what the parts share: filter, egress deny, translations, closing rules
+ */
 #pragma once
 
 #include "core/flows/flows.h"

@@ -12,10 +12,10 @@
  * established packets cost one comparison. Others write into that word, too: an established packet
  * without our bit is looked up like a new one.
  */
-#include "core/ruleset/program.h"
+#include "core/program/program.h"
 
-#include "core/ruleset/groups.h"
-#include "core/ruleset/strict.h"
+#include "core/program/groups.h"
+#include "core/strict/strict.h"
 
 #define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
 #define LOGGED	  "logged_"    /* names of what new packets are looked up in to be logged */

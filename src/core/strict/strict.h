@@ -2,6 +2,9 @@
 /*
  * Strict networks, and those with isolation audit: who sits there, the chains for them in the
  * host's table, the host's table of family bridge. Pure.
+ *
+ * In this room:
+ *     strict.h  all of it
  */
 #pragma once
 

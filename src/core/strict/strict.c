@@ -7,7 +7,7 @@
  * Networks with isolation audit: nothing is dropped. What gets in although strict would stop it is
  * reported behind everybody's filters.
  */
-#include "core/ruleset/strict.h"
+#include "core/strict/strict.h"
 
 #include "core/ports/ports.h"
 #include "core/ruleset/sources.h"

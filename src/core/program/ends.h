@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "core/ruleset/parts.h"
+#include "core/program/parts.h"
 #include "core/ruleset/sources.h"
 
 /* In the order in which they are asked. */

@@ -46,7 +46,7 @@ static inline bool way_counts(const struct builder *b, enum way way)
 
 /* --- what may pass --- */
 
-/* A policy's flows that are no pair of addresses: core/ruleset/groups.h. */
+/* A policy's flows that are no pair of addresses: core/program/groups.h. */
 struct grouped;
 typedef LIST(struct grouped) grouped_list;
 
@@ -58,7 +58,7 @@ void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, en
 		  const char *target);
 void accept_neighbours(struct builder *b, struct chain *chain);
 
-/* Grants of types of ICMP, which no set of pairs or group has: core/ruleset/types.c. False: none.
+/* Grants of types of ICMP, which no set of pairs or group has: core/program/types.c. False: none.
  */
 bool build_types(struct builder *b, const char *name, const struct grant *grants, uint32_t n,
 		 enum way way, const char *target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/ruleset/ends.h"
+#include "core/program/ends.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
  * frames through the chains of family inet, these know the connection; elsewhere frames are
  * reported from here.
  */
-#include "core/ruleset/strict.h"
+#include "core/strict/strict.h"
 
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>

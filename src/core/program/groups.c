@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/ruleset/groups.h"
+#include "core/program/groups.h"
 
-#include "core/ruleset/ends.h"
+#include "core/program/ends.h"
 #include "core/ruleset/runs.h"
 
 #include <stdlib.h>

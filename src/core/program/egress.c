@@ -9,9 +9,9 @@
  * one of theirs gets a bit of the mark and goes on. What still has it behind everybody's filters is
  * what passes today and would be stopped: it is logged there.
  */
-#include "core/ruleset/parts.h"
+#include "core/program/parts.h"
 
-#include "core/ruleset/groups.h"
+#include "core/program/groups.h"
 
 #include <netinet/in.h>
 
