@@ -5,7 +5,7 @@
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "base/foreign.h"
-#include "core/reach/tests.h"
+#include "core/answers/tests.h"
 
 /* The result of one test. */
 struct outcome_of_test {

@@ -4,10 +4,10 @@
 #include "app/console/timings.h"
 #include "app/pass/unchanged.h"
 #include "base/hash.h"
+#include "core/answers/tests.h"
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
-#include "core/reach/tests.h"
 #include "edge/firewall/iptables.h"
 
 #include <string.h>

@@ -5,15 +5,9 @@
  * not from the rules that were made of them. Pure.
  *
  * In this room:
- *     reach.h              what a file lets through
- *     diff.h               against another file
- *     query.h, question.h  a question, and the words that ask it
- *     path.h, explain.h    the way of one connection, and the answer
- *     traced.h             what the kernel did with one packet of it
- *     graph.h              a drawing
- *     live.h               connections that live now
- *     tests.h              the file's own tests
- *     words.h              flows in people's words
+ *     reach.h  what a file lets through
+ *     diff.h   against another file
+ *     query.h  a question, as sets
  */
 #pragma once
 

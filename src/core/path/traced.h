@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/nft/probe.h"
-#include "core/reach/path.h"
+#include "core/path/path.h"
 
 /* A rule as text; NULL: we can't decode it. */
 struct traced_rule {

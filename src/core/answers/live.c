@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/live.h"
+#include "core/answers/live.h"
 
 #include "base/foreign.h"
-#include "core/reach/path.h"
+#include "core/path/path.h"
 
 #include <stdlib.h>
 #include <string.h>

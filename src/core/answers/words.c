@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/words.h"
+#include "core/answers/words.h"
 
 #include "base/foreign.h"
 

@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "core/path/traced.h"
 #include "core/reach/query.h"
-#include "core/reach/traced.h"
 
 struct test_result {
 	bool holds;

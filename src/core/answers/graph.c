@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/graph.h"
+#include "core/answers/graph.h"
 
 #include "base/foreign.h"
-#include "core/reach/words.h"
+#include "core/answers/words.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/traced.h"
+#include "core/path/traced.h"
 
 #include "base/foreign.h"
 #include "core/foreign/plain.h"

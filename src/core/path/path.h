@@ -2,6 +2,10 @@
 /*
  * The way of one new connection: what decides about it, in the order in which its first packet
  * meets it. Pure.
+ *
+ * In this room:
+ *     path.h    the prediction
+ *     traced.h  what the kernel did with one packet of it
  */
 #pragma once
 
@@ -38,17 +42,6 @@ void reach_walk(struct reach_path *path, struct arena *a, const struct reach *re
 		const struct facts *facts, const struct observed *seen,
 		const struct reach_flow *flow);
 
-/* The policy that nearly admits a flow that none admits. */
-struct nearest {
-	uint32_t policy; /* NONE: no policy is about any part of it */
-	const char *why; /* why it does not admit the flow: "it is for port 5433/tcp" */
-};
-
-struct nearest reach_nearest(struct arena *a, const struct reach *reach,
-			     const struct reach_flow *flow);
-
-/* A policy for the file that would admit the flow: {"selector": "db", "from": …}. */
-const char *reach_remedy(struct arena *a, const struct reach *reach, const struct reach_flow *flow);
 /* A description of an address: its container, its network and address, or "this host". */
 const char *reach_name(struct arena *a, const struct reach *reach, struct ip ip);
 /* The same of its source; what the host itself begins is not named by its address. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/question.h"
+#include "core/answers/question.h"
 
 #include "base/nearest.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/path.h"
+#include "core/path/path.h"
 
 #include "base/buf.h"
 #include "core/compile/trust.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/explain.h"
+#include "core/answers/explain.h"
 
 #include "base/foreign.h"
-#include "core/reach/words.h"
+#include "core/answers/words.h"
 
 #include <string.h>
 

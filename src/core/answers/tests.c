@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/reach/tests.h"
+#include "core/answers/tests.h"
 
-#include "core/reach/question.h"
-#include "core/reach/words.h"
+#include "core/answers/nearest.h"
+#include "core/answers/question.h"
+#include "core/answers/words.h"
 
 struct tester {
 	struct arena *a;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finds the policy that would have admitted a flow if it were a little different. */
-#include "core/reach/path.h"
+#include "core/answers/nearest.h"
 
 #include "base/buf.h"
 #include "base/foreign.h"
-#include "core/reach/words.h"
+#include "core/answers/words.h"
 
 #include <string.h>
 

@@ -3,9 +3,10 @@
 #pragma once
 
 #include "base/buf.h"
-#include "core/reach/path.h"
+#include "core/answers/nearest.h"
+#include "core/path/path.h"
+#include "core/path/traced.h"
 #include "core/reach/query.h"
-#include "core/reach/traced.h"
 
 enum answer {
 	ANSWER_ALLOWED,
