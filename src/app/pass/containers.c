@@ -4,8 +4,8 @@
  * change in a namespace that is held open, so an unchanged one is not read again.
  */
 #include "app/console/timings.h"
-#include "app/pass/known.h"
 #include "app/pass/observe.h"
+#include "app/world/known.h"
 #include "base/hash.h"
 #include "core/compile/nodes.h"
 #include "edge/firewall/iptables.h"

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reads the engine and the host, in the order in which they depend on each other. */
 #include "app/console/timings.h"
-#include "app/pass/known.h"
-#include "app/pass/moves.h"
 #include "app/pass/observe.h"
 #include "app/pass/place.h"
-#include "app/pass/written.h"
+#include "app/world/known.h"
+#include "app/world/written.h"
 #include "core/iptables/leftovers.h"
 #include "core/plan/choose.h"
 #include "core/plan/interfaces.h"

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
+#include "app/world/world.h"
 
 struct place {
 	const struct ns *ns;

@@ -5,13 +5,10 @@
  *
  * In this room:
  *     pass.h                  the pass
- *     world.h                 the handles that it uses
  *     observe.h               what it sees
- *     known.h                 what it knows of containers
  *     unchanged.h             when there is nothing to compare
- *     written.h               sets that need not be read back
  *     place.h                 the engine's namespace or another one
- *     saved.h, last_good.h    what is kept in files
+ *     last_good.h             the file in force, kept beside the state file
  *     moves.h, connections.h  what is made again, and what must end
  */
 #pragma once

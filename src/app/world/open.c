@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The handles of struct world: opened, listened to, closed. */
-#include "app/pass/known.h"
-#include "app/pass/moves.h"
-#include "app/pass/world.h"
-#include "app/pass/written.h"
+#include "app/world/known.h"
+#include "app/world/world.h"
+#include "app/world/written.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "edge/firewall/iptables.h"
 #include "edge/netlink/ports.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -186,4 +186,24 @@ bool world_has_ended(const struct world *w, const char *container)
 		if (w->ended[i].name == hash_text(container) && w->ended[i].until > clock_ms())
 			return true;
 	return false;
+}
+
+/* --- connections that the engine refused --- */
+
+void refusals_forget(struct world *w)
+{
+	arena_release(&w->of_refusals);
+	memset(&w->refusals, 0, sizeof(w->refusals));
+}
+
+void refusals_expire(struct world *w)
+{
+	uint32_t n = 0;
+
+	list_each (r, &w->refusals)
+		if (r->until_ms > clock_ms())
+			w->refusals.items[n++] = *r;
+	w->refusals.n = n;
+	if (!n)
+		refusals_forget(w);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/pass/saved.h"
+#include "app/world/saved.h"
 
 #include "base/diag.h"
 #include "base/foreign.h"

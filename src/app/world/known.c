@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/pass/known.h"
+#include "app/world/known.h"
 
 #include "app/console/timings.h"
 #include "base/hash.h"

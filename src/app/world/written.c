@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/pass/written.h"
+#include "app/world/written.h"
 
 #include "edge/firewall/nft.h"
 

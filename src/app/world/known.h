@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
+#include "app/world/world.h"
 
 /* NULL: the container is not known. */
 struct known *known_find(const struct world *w, const char *id);

@@ -2,11 +2,17 @@
 /*
  * The handles that live longer than a pass: the engine's client, the host's sockets, and what we
  * know of every container we looked at: its namespace, held open, and the marks of its connections.
+ *
+ * In this room:
+ *     world.h    the handles
+ *     known.h    what is known of containers
+ *     saved.h    the state file
+ *     written.h  sets that need not be read back
  */
 #pragma once
 
 #include "app/console/options.h"
-#include "app/pass/saved.h"
+#include "app/world/saved.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/handoff.h"
 #include "core/plan/plan.h"
@@ -21,7 +27,7 @@
 struct memory {
 	struct arena arena;
 	bool valid;
-	bool believed; /* our sets were not read, because we wrote them (app/pass/written.h) */
+	bool believed; /* our sets were not read, because we wrote them (app/world/written.h) */
 	uint32_t generation;
 	struct space space;
 	bool has_walls; /* other people's drops were read, too: where something is translated */
@@ -34,7 +40,7 @@ struct memory {
 	struct firewalld firewalld; /* … and firewalld's */
 };
 
-/* The host's sets as our own transactions left them (app/pass/written.h). */
+/* The host's sets as our own transactions left them (app/world/written.h). */
 struct written {
 	struct arena arena;
 	struct ruleset sets;
@@ -176,5 +182,11 @@ bool world_heard_host(struct world *w);
 void world_note_ended(struct world *w, const char *container);
 void world_forget_ended(struct world *w, const char *container);
 bool world_has_ended(const struct world *w, const char *container);
+/*
+ * A connection that the engine refused is not tried again for a while, because each try disconnects
+ * the container.
+ */
+void refusals_forget(struct world *w);
+void refusals_expire(struct world *w);
 MUST_CHECK bool world_open(struct world *w, const struct options *options, struct error *err);
 void world_close(struct world *w);

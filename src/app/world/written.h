@@ -7,9 +7,7 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
-
-struct pass;
+#include "app/world/world.h"
 
 /* Call these around each step that changes the host's rules. */
 struct written_step {
