@@ -13,7 +13,7 @@
 #include "app/daemon/source.h"
 #include "app/daemon/trial.h"
 #include "app/daemon/triggers.h"
-#include "app/pass/place.h"
+#include "app/observe/place.h"
 #include "app/report/audited.h"
 #include "app/report/page.h"
 #include "app/report/telling.h"

@@ -5,16 +5,14 @@
  *
  * In this room:
  *     pass.h                  the pass
- *     observe.h               what it sees
  *     unchanged.h             when there is nothing to compare
- *     place.h                 the engine's namespace or another one
  *     last_good.h             the file in force, kept beside the state file
  *     moves.h, connections.h  what is made again, and what must end
  */
 #pragma once
 
 #include "app/console/timings.h"
-#include "app/pass/observe.h"
+#include "app/observe/observe.h"
 #include "base/buf.h"
 #include "core/config/config.h"
 #include "core/reach/reach.h"

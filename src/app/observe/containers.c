@@ -4,7 +4,7 @@
  * change in a namespace that is held open, so an unchanged one is not read again.
  */
 #include "app/console/timings.h"
-#include "app/pass/observe.h"
+#include "app/observe/observe.h"
 #include "app/world/known.h"
 #include "base/hash.h"
 #include "core/compile/nodes.h"

@@ -3,6 +3,10 @@
  * Reads the actual state: the engine's lists, the facts of the host, our objects in every namespace
  * that matters. observe_host comes first, because compile() needs the engine and the facts. Then
  * observe_containers reads the wanted namespaces, and in the first pass all others too.
+ *
+ * In this room:
+ *     observe.h  what a pass sees
+ *     place.h    the engine's namespace or another one
  */
 #pragma once
 

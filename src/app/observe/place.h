@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "app/pass/observe.h"
+#include "app/observe/observe.h"
 #include "core/plan/choose.h"
 
 enum { ELSEWHERE = -3 }; /* err->code of what is refused for this */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "app/pass/place.h"
+#include "app/observe/place.h"
 
 #include "edge/netlink/route.h"
 

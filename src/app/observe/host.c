@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reads the engine and the host, in the order in which they depend on each other. */
 #include "app/console/timings.h"
-#include "app/pass/observe.h"
-#include "app/pass/place.h"
+#include "app/observe/observe.h"
+#include "app/observe/place.h"
 #include "app/world/known.h"
 #include "app/world/written.h"
 #include "core/iptables/leftovers.h"
