@@ -2,7 +2,7 @@
 /* The host's table where networks are strict. */
 #include "core/nft/nft.h"
 #include "core/program/program.h"
-#include "core/strict/strict.h"
+#include "core/strict/senders.h"
 #include "unit/test.h"
 
 struct scene {

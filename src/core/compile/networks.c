@@ -7,7 +7,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/ports/ports.h"
-#include "core/strict/strict.h"
+#include "core/strict/senders.h"
 
 #include <stdio.h>
 #include <stdlib.h>

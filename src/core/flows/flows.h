@@ -54,6 +54,7 @@ struct grant {
 	bool logged;	 /* its new connections */
 	uint32_t origin;
 };
+typedef LIST(struct grant) grant_list;
 
 struct translation {
 	const char *iface;  /* NULL: any */
@@ -74,6 +75,7 @@ struct translation {
 	bool logged; /* its new connections, where the host forwards them */
 	uint32_t origin;
 };
+typedef LIST(struct translation) translation_list;
 
 /* Its target has clients of the first division, too: all but the choice of them is said there. */
 static inline bool translation_repeats(const struct translation *t)
@@ -96,12 +98,14 @@ struct bound_subnet {
 	bool open;     /* Docker lets others begin something there: gateway modes of its own */
 	bool declared; /* by the file */
 };
+typedef LIST(struct bound_subnet) bound_list;
 
 struct closed {
 	const char *bridge;
 	bool internal; /* nothing gets out either */
 	bool apart;    /* nor from one of its containers to another */
 };
+typedef LIST(struct closed) closed_list;
 
 /* A network whose containers begin nothing beyond it but by policies. */
 struct denied {
@@ -109,6 +113,7 @@ struct denied {
 	uint32_t network; /* of the file */
 	LIST(struct prefix) subnets;
 };
+typedef LIST(struct denied) denied_list;
 
 /* A MAC address, and an IP address that may be sent with it. */
 struct sender {
@@ -139,44 +144,45 @@ struct sealed {
 	})
 	published;
 };
+typedef LIST(struct sealed) sealed_list;
 
 struct flows {
 	bool counted; /* each says how many connections it let through */
-	LIST(struct grant) grants;
+	grant_list grants;
 	/* Host only, by declared network: */
 	const char *const *bridges; /* its interface, as it is or will be; NULL: it has none */
 	const bool *apart;	    /* its containers reach each other by policies */
-	LIST(struct translation) translations;
-	LIST(struct translation) own; /* host only: of what the host itself begins */
+	translation_list translations;
+	translation_list own; /* host only: of what the host itself begins */
 	LIST(struct masquerading) masquerades;
 	/* Host only: subnets whose addresses count as sources only on their own bridge. */
-	LIST(struct bound_subnet) bound;
+	bound_list bound;
 	/*
 	 * Host only: every bridge of the engine's, sorted, and what is at home there. Another
 	 * source does not count where it comes in by one of them.
 	 */
-	LIST(struct bound_subnet) homes;
+	bound_list homes;
 	/* Host only: what comes in by one of these and leaves by one is between containers. */
 	interfaces between;
 	/* Host only: translated flows from these subnets to themselves need masquerading. */
 	LIST(struct prefix) hairpins;
 	/* Host only, where nobody else does: bridges that other interfaces do not get into. */
-	LIST(struct closed) closed;
+	closed_list closed;
 	/* The same where Docker closes them to IPv4 alone: only what is IPv6 is stopped. */
-	LIST(struct closed) closed6;
+	closed_list closed6;
 	/* Host only: networks with egress deny … */
-	LIST(struct denied) denied;
+	denied_list denied;
 	/* … and with egress audit … */
-	LIST(struct denied) audited;
+	denied_list audited;
 	/* … and what policies let them begin, beside grants: towards addresses of no network of the
 	 * file, which nothing else of ours opens or closes; */
-	LIST(struct grant) lifts;
-	LIST(struct grant) to_host; /* and towards this host itself (`to` is NULL) */
-	LIST(struct sealed) sealed; /* host only: strict networks … */
+	grant_list lifts;
+	grant_list to_host; /* and towards this host itself (`to` is NULL) */
+	sealed_list sealed; /* host only: strict networks … */
 	/* … and those with isolation audit, of which only the nftables backend knows */
-	LIST(struct sealed) watched;
+	sealed_list watched;
 	/* What policies let this host begin into those that are closed to it (`from` is NULL). */
-	LIST(struct grant) from_host;
+	grant_list from_host;
 	bool ipv6;  /* something above is of IPv6 */
 	bool types; /* a grant or a lift is of types of ICMP */
 };

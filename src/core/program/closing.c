@@ -122,10 +122,10 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 	seal_networks(b, chain, flows);
 	if (!both.n && !v6.n)
 		return;
-	if (flows->ipv6)
+	if (b->ipv6)
 		accept_icmp6(b, chain);
 	close_to_borrowed(b, chain, &both, 4);
-	if (flows->ipv6)
+	if (b->ipv6)
 		close_to_borrowed(b, chain, &both, 6);
 	close_to_borrowed(b, chain, &v6, 6);
 	rule = add_rule(b, chain, 0, "published ports", NONE);

@@ -82,15 +82,13 @@ static void refuse(struct builder *b, struct chain *chain)
 
 /* --- through the host --- */
 
-static void add_bridges(struct builder *b, const char *name, const struct denied *networks,
-			uint32_t n)
+static void add_bridges(struct builder *b, const char *name, const denied_list *networks)
 {
-	struct set *set = n ? new_set(b, name, FIELD_IFNAME) : NULL;
+	struct set set = {.name = name, .key = {FIELD_IFNAME}, .n_key = 1};
 
-	for (uint32_t i = 0; i < n; i++)
-		put_iface(set_add(set, b->a, NONE), networks[i].bridge);
-	if (set)
-		finish_set(b, set);
+	list_each (denied, networks)
+		put_iface(set_add(&set, b->a, NONE), denied->bridge);
+	keep_set(b, &set);
 }
 
 static void put_stay(struct builder *b, struct set *set, const char *bridge)
@@ -102,8 +100,8 @@ static void build_sets(struct builder *b, const struct flows *flows)
 {
 	struct set *set;
 
-	add_bridges(b, DENIED, flows->denied.items, flows->denied.n);
-	add_bridges(b, AUDITED, flows->audited.items, flows->audited.n);
+	add_bridges(b, DENIED, &flows->denied);
+	add_bridges(b, AUDITED, &flows->audited);
 	set = new_set(b, STAYS, FIELD_IFNAME, FIELD_IFNAME);
 	list_each (denied, &flows->denied)
 		put_stay(b, set, denied->bridge);
@@ -147,9 +145,7 @@ static void refuse_networks(struct builder *b, struct chain *chain, const struct
 
 		list_each (bound, &flows->bound)
 			if (bound->declared && bound->subnet.ip.family == family)
-				put_ip(put_ip(set_add(&set, b->a, NONE),
-					      prefix_first(bound->subnet)),
-				       prefix_last(bound->subnet));
+				put_prefix(set_add(&set, b->a, NONE), bound->subnet);
 		if (!set.n)
 			continue;
 		keep_set(b, &set);
@@ -176,11 +172,11 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 	}
 	chain = add_chain(b, "leaving", NULL, 0, 0);
 	if (flows->audited.n)
-		end_borrowed(b, chain, flows->ipv6, TERM_GOTO, BORROWED);
+		end_borrowed(b, chain, TERM_GOTO, BORROWED);
 	if (flows->lifts.n) {
 		refuse_networks(b, chain, flows);
 		if (!flows->audited.n)
-			end_borrowed(b, chain, flows->ipv6, TERM_DROP, NULL);
+			end_borrowed(b, chain, TERM_DROP, NULL);
 		lookup_pairs(b, chain, SET_LIFTED, WAY_OUT, ways[WAY_OUT].target);
 		if (typed)
 			lookup_types(b, chain, "leaving_types");
@@ -251,9 +247,9 @@ static void refuse_borrowed_to_host(struct builder *b, struct chain *chain,
 				    const struct flows *flows)
 {
 	if (flows->audited.n)
-		end_borrowed(b, chain, flows->ipv6, TERM_GOTO, BORROWED);
+		end_borrowed(b, chain, TERM_GOTO, BORROWED);
 	else if (flows->to_host.n)
-		end_borrowed(b, chain, flows->ipv6, TERM_DROP, NULL);
+		end_borrowed(b, chain, TERM_DROP, NULL);
 }
 
 static void build_asked_host(struct builder *b, const struct flows *flows)
@@ -309,7 +305,7 @@ static void build_input(struct builder *b, const struct flows *flows)
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
 	accept_dhcp(b, chain, 4, 68, 67);
-	if (flows->ipv6) {
+	if (b->ipv6) {
 		accept_neighbours(b, chain);
 		accept_dhcp(b, chain, 6, 546, 547);
 	}
@@ -325,12 +321,12 @@ static void build_input(struct builder *b, const struct flows *flows)
 
 /* --- what audited networks begin, behind everybody's filters --- */
 
-static void build_asked(struct builder *b, const struct flows *flows)
+static void build_asked(struct builder *b)
 {
 	struct chain *chain = add_chain(b, "heard_asked", NULL, 0, 0);
 	struct rule *rule;
 
-	log_in_shares(b, chain, flows->ipv6, LOG_AUDIT_ASKED);
+	log_in_shares(b, chain, LOG_AUDIT_ASKED);
 	chain = add_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
 	rule = add_by_bridge(b, chain, AUDITED);
 	add_term(b, rule, TERM_FIB_LOCAL);
@@ -339,8 +335,7 @@ static void build_asked(struct builder *b, const struct flows *flows)
 }
 
 /* dnat: the chain for what was translated; NULL: nothing was. */
-static void build_heard(struct builder *b, const struct flows *flows, const char *name,
-			const char *prefix, const char *dnat)
+static void build_heard(struct builder *b, const char *name, const char *prefix, const char *dnat)
 {
 	struct chain *chain = add_chain(b, name, NULL, 0, 0);
 	struct rule *rule;
@@ -351,7 +346,7 @@ static void build_heard(struct builder *b, const struct flows *flows, const char
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_GOTO, dnat);
 	}
-	log_in_shares(b, chain, flows->ipv6, prefix);
+	log_in_shares(b, chain, prefix);
 }
 
 static void hear(struct builder *b, struct chain *chain, const char *heard)
@@ -369,10 +364,10 @@ static void build_audit(struct builder *b, const struct flows *flows)
 
 	if (!flows->audited.n)
 		return;
-	build_asked(b, flows);
-	build_heard(b, flows, "heard_dnat", LOG_AUDIT_DNAT, NULL);
-	build_heard(b, flows, "heard", LOG_AUDIT, "heard_dnat");
-	build_heard(b, flows, "heard_host", LOG_AUDIT_HOST, NULL);
+	build_asked(b);
+	build_heard(b, "heard_dnat", LOG_AUDIT_DNAT, NULL);
+	build_heard(b, "heard", LOG_AUDIT, "heard_dnat");
+	build_heard(b, "heard_host", LOG_AUDIT_HOST, NULL);
 	chain = add_chain(b, "audit", "filter", HOOK_POSTROUTING, BEHIND_FILTER);
 	accept_admitted(b, chain);
 	hear(b, chain, "heard");

@@ -188,7 +188,7 @@ void build_dnat(struct builder *b, const struct flows *flows)
  * answer it. (route_localnet lets it try, but lets neighbours reach what listens on 127.0.0.1,
  * too.)
  */
-static void spare_unroutable(struct builder *b, struct chain *chain, const struct flows *flows)
+static void spare_unroutable(struct builder *b, struct chain *chain)
 {
 	static const struct prefix nets[] = {
 		{{4, {127}}, 8}, {{6, {[15] = 1}}, 128}, {{6, {0xfe, 0x80}}, 10}};
@@ -196,7 +196,7 @@ static void spare_unroutable(struct builder *b, struct chain *chain, const struc
 	for (size_t i = 0; i < COUNT_OF(nets); i++) {
 		struct rule *rule;
 
-		if (nets[i].ip.family == 6 && !flows->ipv6)
+		if (nets[i].ip.family == 6 && !b->ipv6)
 			continue;
 		rule = add_rule(b, chain, nets[i].ip.family, NULL, NONE);
 		term_prefix(b, rule, TERM_DADDR, nets[i]);
@@ -208,7 +208,7 @@ void build_own(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain = add_chain(b, "output", "nat", HOOK_OUTPUT, BEFORE_DNAT);
 
-	spare_unroutable(b, chain, flows);
+	spare_unroutable(b, chain);
 	list_each (t, &flows->own)
 		add_dnat_rule(b, chain, t);
 }
@@ -394,7 +394,7 @@ static void masquerade_family(struct builder *b, struct chain *chain, const stru
 	if (set.n) {
 		struct rule *rule = add_rule(b, chain, family, NULL, NONE);
 
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+		stand_set(b, &set);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT);
 		add_term(b, rule, TERM_MASQUERADE);

@@ -170,10 +170,9 @@ static void build_bound(struct builder *b, const struct flows *flows, uint8_t fa
 
 	list_each (bound, &flows->bound)
 		if (bound->subnet.ip.family == family)
-			put_ip(put_ip(set_add(&set, b->a, NONE), prefix_first(bound->subnet)),
-			       prefix_last(bound->subnet));
+			put_prefix(set_add(&set, b->a, NONE), bound->subnet);
 	if (set.n || family == 4)
-		finish_set(b, memcpy(list_add(b->a, &b->rs->sets), &set, sizeof(set)));
+		stand_set(b, &set);
 }
 
 static void build_bridges(struct builder *b, const struct flows *flows)
@@ -220,13 +219,13 @@ static void pass_admitted(struct builder *b, struct chain *chain)
  * for a packet is told by nothing else. Conntrack says behind Docker's raw drops which of them
  * belong to a connection.
  */
-static void pass_errors(struct builder *b, struct chain *chain, bool ipv6)
+static void pass_errors(struct builder *b, struct chain *chain)
 {
 	for (size_t i = 0; i < n_icmp_errors; i++) {
 		const struct icmp_types *types = &icmp_errors[i];
 		struct rule *rule;
 
-		if (types->family == 6 && !ipv6)
+		if (types->family == 6 && !b->ipv6)
 			continue;
 		rule = add_rule(b, chain, types->family, "errors of ICMP", NONE);
 		term_icmp(b, rule, types);
@@ -249,8 +248,8 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	pass_neighbours(b, chain, flows);
-	pass_errors(b, chain, flows->ipv6);
-	end_borrowed(b, chain, flows->ipv6, TERM_RETURN, NULL);
+	pass_errors(b, chain);
+	end_borrowed(b, chain, TERM_RETURN, NULL);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
 		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
 	for (size_t i = 0; typed && i < COUNT_OF(both); i++)
@@ -337,7 +336,7 @@ static void add_log_chain(struct builder *b, const char *name, const char *prefi
 static void build_logged(struct builder *b, const struct flows *flows)
 {
 	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
-	struct flows logged = {.ipv6 = flows->ipv6, .types = flows->types};
+	struct flows logged = {.types = flows->types};
 	grouped_list grouped = {0};
 
 	bool to_host = false; /* these have rules of their own (egress.c) */
@@ -377,7 +376,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
 	refuse_undeclared(b, chain, flows);
-	end_borrowed(b, chain, flows->ipv6, TERM_RETURN, NULL);
+	end_borrowed(b, chain, TERM_RETURN, NULL);
 	if (ruleset_find_chain(b->rs, "logged")) {
 		/* what nobody answers stays new: it is one connection nevertheless */
 		rule = add_rule(b, chain, 0, NULL, NONE);
@@ -450,7 +449,8 @@ static void build_forward(struct builder *b, const struct flows *flows,
 void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		  const struct hooks *hooks)
 {
-	struct builder b = {.rs = rs, .a = a, .hooks = hooks, .counted = flows->counted};
+	struct builder b = {
+		.rs = rs, .a = a, .hooks = hooks, .ipv6 = flows->ipv6, .counted = flows->counted};
 	struct lookup_sets uncounted;
 	grouped_list grouped = {0};
 	struct chain *post;
@@ -496,6 +496,7 @@ void program_container(struct ruleset *rs, struct arena *a, const struct flows *
 	struct builder b = {.rs = rs,
 			    .a = a,
 			    .hooks = hooks,
+			    .ipv6 = flows->ipv6,
 			    .counted = flows->counted,
 			    .keeps = hooks->accept};
 	struct chain *post;

@@ -161,14 +161,13 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
  * container, one from beyond the host. The reverse route tells: it must leave by the interface that
  * the packet came in by.
  */
-void end_borrowed(struct builder *b, struct chain *chain, bool ipv6, enum term_kind verdict,
-		  const char *to)
+void end_borrowed(struct builder *b, struct chain *chain, enum term_kind verdict, const char *to)
 {
-	each_family (family) {
+	each_family_of (b, family) {
 		const char *const sets[] = {name_of_family(b, "sources", family), "bridges"};
 		static const uint8_t loads[] = {LOAD_SADDR, LOAD_IIFNAME};
 
-		for (size_t i = 0; (family == 4 || ipv6) && i < COUNT_OF(sets); i++)
+		for (size_t i = 0; i < COUNT_OF(sets); i++)
 			if (ruleset_find_set(b->rs, sets[i]))
 				term_name(b, add_borrowed(b, chain, family, sets[i], loads[i]),
 					  verdict, to);
@@ -193,10 +192,10 @@ static void log_share(struct builder *b, struct chain *chain, uint8_t family, ui
 	t->number = AUDIT_GROUP;
 }
 
-void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix)
+void log_in_shares(struct builder *b, struct chain *chain, const char *prefix)
 {
-	each_family (family)
-		for (uint16_t part = 0; (family == 4 || ipv6) && part < AUDIT_SHARES; part++)
+	each_family_of (b, family)
+		for (uint16_t part = 0; part < AUDIT_SHARES; part++)
 			log_share(b, chain, family, part, prefix);
 }
 

@@ -37,6 +37,7 @@ struct builder {
 	struct ruleset *rs;
 	struct arena *a;
 	const struct hooks *hooks;
+	bool ipv6;	/* there are rules of IPv6 */
 	bool counted;	/* what lets connections through counts them */
 	uint32_t keeps; /* bit of the connection mark for what is translated here; 0: none */
 	/* What stands: core/ruleset/sources.h. */
@@ -44,6 +45,10 @@ struct builder {
 	LIST(const char *) names; /* of these sets, and of chains */
 	struct hash_index sets_by_hash, by_name;
 };
+
+/* 4, and 6 where there are rules of it. */
+#define each_family_of(b, f)                                                                       \
+	for (uint8_t f = 4; (f) <= ((b)->ipv6 ? 6 : 4); (f) = (uint8_t)((f) + 2))
 
 /* Of a family of rules, 4 or 6: the field of its addresses. */
 static inline enum field address_field(uint8_t family)
@@ -87,8 +92,7 @@ void drop_revoked(struct builder *b, struct chain *chain);
 void accept_admitted(struct builder *b, struct chain *chain);
 
 /* A source address that is borrowed ends in this verdict; to: the chain of TERM_GOTO, else NULL. */
-void end_borrowed(struct builder *b, struct chain *chain, bool ipv6, enum term_kind verdict,
-		  const char *to);
+void end_borrowed(struct builder *b, struct chain *chain, enum term_kind verdict, const char *to);
 /* The beginning of such a rule; set: sources of one family, or bridges. The verdict follows. */
 struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
 			  uint8_t load);
@@ -96,7 +100,7 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
  * What comes here is reported, and goes on; sources share the reports of a second. In a table of
  * family bridge, too.
  */
-void log_in_shares(struct builder *b, struct chain *chain, bool ipv6, const char *prefix);
+void log_in_shares(struct builder *b, struct chain *chain, const char *prefix);
 
 /* --- sets and their elements --- */
 
@@ -130,6 +134,12 @@ static inline uint8_t *put_ip(uint8_t *at, struct ip ip)
 	}
 	memcpy(at, ip.bytes, ip_bits(ip) / 8);
 	return at + ip_bits(ip) / 8;
+}
+
+/* Of an interval set. */
+static inline uint8_t *put_prefix(uint8_t *at, struct prefix prefix)
+{
+	return put_ip(put_ip(at, prefix_first(prefix)), prefix_last(prefix));
 }
 
 static inline uint8_t *put_proto(uint8_t *at, uint8_t proto)

@@ -33,19 +33,18 @@ static void build_ports(struct builder *b, const interfaces *ports)
 	stand_set(b, &set);
 }
 
-static void build_subnets(struct builder *b, const char *name, const struct sealed *networks,
-			  uint32_t n, uint8_t family)
+static void build_subnets(struct builder *b, const char *name, const sealed_list *networks,
+			  uint8_t family)
 {
 	struct set set = {.name = name_of_family(b, name, family),
 			  .key = {address_field(family)},
 			  .n_key = 1,
 			  .interval = true};
 
-	for (uint32_t i = 0; i < n; i++)
-		list_each (subnet, &networks[i].subnets)
+	list_each (sealed, networks)
+		list_each (subnet, &sealed->subnets)
 			if (subnet->ip.family == family)
-				put_ip(put_ip(set_add(&set, b->a, NONE), prefix_first(*subnet)),
-				       prefix_last(*subnet));
+				put_prefix(set_add(&set, b->a, NONE), *subnet);
 	stand_set(b, &set);
 }
 
@@ -107,7 +106,7 @@ static void drop_within(struct builder *b, struct chain *chain, uint8_t family)
 	add_term(b, rule, TERM_DROP);
 }
 
-static void build_between_ports(struct builder *b, bool ipv6)
+static void build_between_ports(struct builder *b)
 {
 	static const uint8_t sides[] = {LOAD_IIFNAME, LOAD_OIFNAME};
 	struct chain *chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
@@ -119,7 +118,7 @@ static void build_between_ports(struct builder *b, bool ipv6)
 		add_term(b, rule, TERM_DROP);
 	}
 	drop_within(b, chain, 4);
-	if (ipv6)
+	if (b->ipv6)
 		drop_within(b, chain, 6);
 	rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "a port that is new");
 	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
@@ -127,7 +126,7 @@ static void build_between_ports(struct builder *b, bool ipv6)
 	add_term(b, rule, TERM_DROP);
 }
 
-static void build_to_host(struct builder *b, bool ipv6)
+static void build_to_host(struct builder *b)
 {
 	struct chain *chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_BRIDGE_FILTER);
 	struct rule *rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "not the sender's address");
@@ -136,7 +135,7 @@ static void build_to_host(struct builder *b, bool ipv6)
 	term_lookup(b, rule, TERM_LOOKUP_NOT, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
-	if (!ipv6)
+	if (!b->ipv6)
 		return;
 	rule = add_frame_rule(b, chain, ETH_P_IPV6, 6, "not the sender's address");
 	term_icmp(b, rule,
@@ -151,14 +150,12 @@ static void build_strict_frames(struct builder *b, const struct flows *flows,
 {
 	build_ports(b, ports);
 	build_elsewhere(b, flows);
-	each_family (family) {
-		if (family == 6 && !flows->ipv6)
-			continue;
-		build_subnets(b, NETS, flows->sealed.items, flows->sealed.n, family);
+	each_family_of (b, family) {
+		build_subnets(b, NETS, &flows->sealed, family);
 		build_owners(b, flows, family);
 	}
-	build_between_ports(b, flows->ipv6);
-	build_to_host(b, flows->ipv6);
+	build_between_ports(b);
+	build_to_host(b);
 }
 
 /* --- isolation audit --- */
@@ -171,13 +168,11 @@ static void mark_frames(struct builder *b, const struct flows *flows)
 {
 	struct chain *chain = add_chain(b, "frames", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
 
-	each_family (family) {
+	each_family_of (b, family) {
 		const char *subnets = name_of_family(b, WATCHED, family);
 		struct rule *rule;
 
-		if (family == 6 && !flows->ipv6)
-			continue;
-		build_subnets(b, WATCHED, flows->watched.items, flows->watched.n, family);
+		build_subnets(b, WATCHED, &flows->watched, family);
 		rule = add_frame_rule(b, chain, family == 6 ? ETH_P_IPV6 : ETH_P_IP, family, NULL);
 		term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_SADDR);
 		term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_DADDR);
@@ -186,7 +181,7 @@ static void mark_frames(struct builder *b, const struct flows *flows)
 }
 
 /* Of ICMP only who asks for an echo begins something. */
-static void sample_echoes(struct builder *b, struct chain *chain, bool ipv6)
+static void sample_echoes(struct builder *b, struct chain *chain)
 {
 	static const struct icmp_types echoes[] = {{4, ECHO_REQUEST, ECHO_REQUEST},
 						   {6, ECHO_REQUEST6, ECHO_REQUEST6}};
@@ -196,7 +191,7 @@ static void sample_echoes(struct builder *b, struct chain *chain, bool ipv6)
 		const uint16_t protocol = family == 6 ? ETH_P_IPV6 : ETH_P_IP;
 		struct rule *rule;
 
-		if (family == 6 && !ipv6)
+		if (family == 6 && !b->ipv6)
 			continue;
 		rule = add_frame_rule(b, chain, protocol, family, NULL);
 		term_icmp(b, rule, &echoes[i]);
@@ -207,14 +202,14 @@ static void sample_echoes(struct builder *b, struct chain *chain, bool ipv6)
 	}
 }
 
-static void build_unseen(struct builder *b, bool ipv6)
+static void build_unseen(struct builder *b)
 {
 	struct chain *chain = add_chain(b, "begun", NULL, 0, 0);
 	struct rule *rule;
 
-	log_in_shares(b, chain, ipv6, LOG_AUDIT_FRAME);
+	log_in_shares(b, chain, LOG_AUDIT_FRAME);
 	chain = add_chain(b, "sampled", NULL, 0, 0);
-	log_in_shares(b, chain, ipv6, LOG_AUDIT_SAMPLE);
+	log_in_shares(b, chain, LOG_AUDIT_SAMPLE);
 	chain = add_chain(b, "unseen", NULL, 0, 0);
 	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->raw);
 	rule = add_rule(b, chain, 0, NULL, NONE);
@@ -224,7 +219,7 @@ static void build_unseen(struct builder *b, bool ipv6)
 	rule = add_rule(b, chain, 0, NULL, NONE);
 	term_number(b, rule, TERM_PROTO, IPPROTO_TCP);
 	add_term(b, rule, TERM_RETURN);
-	sample_echoes(b, chain, ipv6);
+	sample_echoes(b, chain);
 	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "sampled");
 }
 
@@ -235,7 +230,7 @@ static void watch_frames(struct builder *b, const struct flows *flows)
 	struct rule *rule;
 
 	mark_frames(b, flows);
-	build_unseen(b, flows->ipv6);
+	build_unseen(b);
 	chain = add_chain(b, "passed", "filter", HOOK_FORWARD, BEHIND_FILTER);
 	accept_admitted(b, chain);
 	rule = add_rule(b, chain, 0, NULL, NONE);
@@ -246,7 +241,7 @@ static void watch_frames(struct builder *b, const struct flows *flows)
 void program_bridge(struct ruleset *rs, struct arena *a, const struct flows *flows,
 		    const struct hooks *hooks, const interfaces *ports)
 {
-	struct builder b = {.rs = rs, .a = a, .hooks = hooks};
+	struct builder b = {.rs = rs, .a = a, .hooks = hooks, .ipv6 = flows->ipv6};
 
 	*rs = (struct ruleset){.family = NFPROTO_BRIDGE};
 	rs->exists = flows->sealed.n || flows->watched.n;

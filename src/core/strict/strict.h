@@ -4,28 +4,13 @@
  * host's table, the host's table of family bridge. Pure.
  *
  * In this room:
- *     strict.h  all of it
+ *     senders.h  who sits where
+ *     strict.h   the chains, and the table of family bridge
+ *     impl.h     what both kinds of networks share
  */
 #pragma once
 
-#include "core/engine/engine.h"
 #include "core/ruleset/builder.h"
-
-/* --- who sits where --- */
-
-/*
- * The file's networks with isolation strict or audit, with what the engine has there. bridges: of
- * the file's networks.
- */
-void strict_seal(struct flows *flows, struct arena *a, const struct config *config,
-		 const char *const *bridges, const struct engine *engine);
-
-/*
- * The wanted table with the senders that stand. Without an engine nobody knows who runs, and
- * whoever sat there stays.
- */
-struct ruleset strict_keep_senders(struct arena *a, const struct ruleset *want,
-				   const struct ruleset *have);
 
 /* --- chains of the host's table --- */
 
