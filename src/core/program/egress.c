@@ -113,7 +113,7 @@ static void build_sets(struct builder *b, const struct flows *flows)
 /* Look-ups share their chains' ends with others: a mark says that one found something. */
 static void build_lifted(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "lift", NULL, 0, 0);
+	struct chain *chain = add_chain(b, LIFT, NULL, 0, 0);
 
 	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_SET, b->hooks->accept);
 	chain = add_chain(b, "lifted", NULL, 0, 0);
@@ -165,10 +165,10 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 	if (flows->lifts.n || flows->to_host.n)
 		build_lifted(b);
 	if (flows->lifts.n) {
-		build_pairs(b, flows->lifts.items, flows->lifts.n, WAY_OUT, &grouped);
+		build_pairs(b, &flows->lifts, WAY_OUT, &grouped);
 		build_groups(b, &grouped, WAY_OUT);
-		typed = flows->types && build_types(b, "leaving_types", flows->lifts.items,
-						    flows->lifts.n, WAY_OUT, ways[WAY_OUT].target);
+		typed = flows->types &&
+			build_types(b, "leaving_types", &flows->lifts, WAY_OUT, LIFT);
 	}
 	chain = add_chain(b, "leaving", NULL, 0, 0);
 	if (flows->audited.n)
@@ -177,7 +177,7 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 		refuse_networks(b, chain, flows);
 		if (!flows->audited.n)
 			end_borrowed(b, chain, TERM_DROP, NULL);
-		lookup_pairs(b, chain, SET_LIFTED, WAY_OUT, ways[WAY_OUT].target);
+		lookup_pairs(b, chain, WAY_OUT, LIFT);
 		if (typed)
 			lookup_types(b, chain, "leaving_types");
 		if (grouped.n)

@@ -213,11 +213,17 @@ void build_own(struct builder *b, const struct flows *flows)
 		add_dnat_rule(b, chain, t);
 }
 
+static const char *forwarded_name(struct builder *b, enum way way, uint8_t family)
+{
+	const char *prefix = ways[way_of_sets(b, way)].prefix;
+
+	return name_of_family(b, arena_printf(b->a, "%sforwarded", prefix), family);
+}
+
 static void add_forwarded_set(struct builder *b, const struct flows *flows, enum way way,
 			      uint8_t family)
 {
-	const char *name = arena_printf(b->a, "%sforwarded", ways[way].prefix);
-	struct set set = {.name = name_of_family(b, name, family),
+	struct set set = {.name = forwarded_name(b, way, family),
 			  .counts = way_counts(b, way),
 			  .n_key = 4,
 			  .key = {FIELD_IFNAME, address_field(family), FIELD_PROTO, FIELD_PORT}};
@@ -266,7 +272,7 @@ static void add_forwarded_rule(struct builder *b, struct chain *chain, const str
  * direct way to the target; `ct status dnat` keeps that closed.
  */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
-		     const char *set, enum way way)
+		     enum way way)
 {
 	const struct way_words *w = &ways[way];
 
@@ -274,7 +280,7 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 		if (!is_plain(t) && !is_said(flows, t) && !translation_repeats(t))
 			add_forwarded_rule(b, chain, t, way);
 	each_family (family) {
-		const char *name = name_of_family(b, set, family);
+		const char *name = forwarded_name(b, way, family);
 		struct rule *rule;
 
 		if (!ruleset_find_set(b->rs, name))

@@ -19,7 +19,8 @@ enum way {
 };
 
 struct way_words {
-	const char *prefix; /* of names of chains and maps */
+	const char *prefix;  /* of names of sets, chains and maps */
+	enum set_role pairs; /* of its sets of pairs of addresses */
 	enum load source, destination, port, interface;
 	enum term_kind source_is, destination_is, port_is, interface_is;
 	bool counts; /* where policies count at all */
@@ -32,6 +33,12 @@ extern const struct way_words ways[N_WAYS];
 static inline bool way_counts(const struct builder *b, enum way way)
 {
 	return b->counted && ways[way].counts;
+}
+
+/* Replies have no sets of their own: they are looked up in those of what went the other way. */
+static inline enum way way_of_sets(const struct builder *b, enum way way)
+{
+	return way != WAY_REPLY ? way : b->counted ? WAY_ON : WAY_NEW;
 }
 
 /* The chain where packets go that are let through. */
@@ -51,17 +58,15 @@ struct grouped;
 typedef LIST(struct grouped) grouped_list;
 
 /* Sets of pairs of addresses; what is more than few pairs is added to `grouped`. */
-void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum way way,
-		 grouped_list *grouped);
+void build_pairs(struct builder *b, const grant_list *grants, enum way way, grouped_list *grouped);
 /* One rule per set of pairs: what it finds goes to the target. */
-void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
-		  const char *target);
+void lookup_pairs(struct builder *b, struct chain *chain, enum way way, const char *target);
 void accept_neighbours(struct builder *b, struct chain *chain);
 
 /* Grants of types of ICMP, which no set of pairs or group has: core/program/types.c. False: none.
  */
-bool build_types(struct builder *b, const char *name, const struct grant *grants, uint32_t n,
-		 enum way way, const char *target);
+bool build_types(struct builder *b, const char *name, const grant_list *grants, enum way way,
+		 const char *target);
 /* What is ICMP goes through that chain. */
 void lookup_types(struct builder *b, struct chain *chain, const char *name);
 
@@ -85,9 +90,9 @@ void build_dnat(struct builder *b, const struct flows *flows);
 void build_own(struct builder *b, const struct flows *flows);
 /* The set that says what was translated; where there is any. */
 void add_forwarded(struct builder *b, const struct flows *flows, enum way way);
-/* Rules that admit what was translated, behind `ct status dnat`. set: its name on this way. */
+/* Rules that admit what was translated, behind `ct status dnat`. */
 void build_forwarded(struct builder *b, struct chain *chain, const struct flows *flows,
-		     const char *set, enum way way);
+		     enum way way);
 /* Rules of postrouting, in this order. */
 void keep_clients(struct builder *b, struct chain *chain, const struct flows *flows);
 void masquerade_translated(struct builder *b, struct chain *chain, const struct flows *flows);

@@ -17,147 +17,41 @@
 #include "core/program/groups.h"
 #include "core/strict/strict.h"
 
-#define UNCOUNTED "uncounted_" /* names of what later packets are looked up in */
-#define LOGGED	  "logged_"    /* names of what new packets are looked up in to be logged */
+#define FORTH                                                                                      \
+	LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR, TERM_DPORT,      \
+		TERM_IIFNAME
+#define BACK                                                                                       \
+	LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, LOAD_OIFNAME, TERM_DADDR, TERM_SADDR, TERM_SPORT,      \
+		TERM_OIFNAME
 
 const struct way_words ways[] = {
-	[WAY_NEW] = {"", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR, TERM_DADDR,
-		     TERM_DPORT, TERM_IIFNAME, true, ADMIT, ADMIT},
-	[WAY_ON] = {UNCOUNTED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
-		    TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, ADMIT, ADMIT},
-	[WAY_REPLY] = {"reply_", LOAD_DADDR, LOAD_SADDR, LOAD_SPORT, LOAD_OIFNAME, TERM_DADDR,
-		       TERM_SADDR, TERM_SPORT, TERM_OIFNAME, false, ADMIT, ADMIT},
-	[WAY_LOG] = {LOGGED, LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
-		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, false, LOG_CHAIN, LOG_TRANSLATED_CHAIN},
-	[WAY_OUT] = {"out_", LOAD_SADDR, LOAD_DADDR, LOAD_DPORT, LOAD_IIFNAME, TERM_SADDR,
-		     TERM_DADDR, TERM_DPORT, TERM_IIFNAME, true, LIFT, NULL},
+	[WAY_NEW] = {"", SET_ALLOW, FORTH, true, ADMIT, ADMIT},
+	[WAY_ON] = {"uncounted_", SET_UNCOUNTED, FORTH, false, ADMIT, ADMIT},
+	[WAY_REPLY] = {"reply_", SET_OTHER, BACK, false, ADMIT, ADMIT},
+	[WAY_LOG] = {"logged_", SET_LOGGED, FORTH, false, LOG_CHAIN, LOG_TRANSLATED_CHAIN},
+	[WAY_OUT] = {"out_", SET_LIFTED, FORTH, true, LIFT, NULL},
 };
 
 /* --- what may pass --- */
-
-/* Sets for the look-ups of one way; groups have maps of their own. */
-struct lookup_sets {
-	enum set_role pairs;
-	const char *forwarded; /* the set of what translations lead on */
-};
-
-/* Two sets of pairs of addresses of a family: with a port, and for every port of a protocol. */
-struct pair_sets {
-	struct set ports, protocols;
-};
-
-static struct pair_sets new_pair_sets(struct builder *b, uint8_t family, enum way way)
-{
-	static const enum set_role roles[N_WAYS] = {
-		[WAY_NEW] = SET_ALLOW, [WAY_LOG] = SET_LOGGED, [WAY_OUT] = SET_LIFTED};
-	const enum field ip = address_field(family);
-	const char *name = arena_printf(b->a, "%sallow", ways[way].prefix);
-	const bool counts = way_counts(b, way);
-
-	return (struct pair_sets){
-		.ports = {.name = name_of_family(b, name, family),
-			  .role = roles[way],
-			  .counts = counts,
-			  .key = {ip, ip, FIELD_PROTO, FIELD_PORT},
-			  .n_key = 4},
-		.protocols = {.name = name_of_family(b, arena_printf(b->a, "%s_all_ports", name),
-						     family),
-			      .role = roles[way],
-			      .counts = counts,
-			      .key = {ip, ip, FIELD_PROTO},
-			      .n_key = 3},
-	};
-}
-
-static void add_pairs(struct builder *b, struct pair_sets *sets, const struct grant *grant,
-		      struct traffic match)
-{
-	bool port = match_single_port(match);
-
-	for (uint32_t s = 0; s < grant->from->n; s++)
-		for (uint32_t d = 0; d < grant->to->n; d++) {
-			struct ip src = grant->from->items[s].net.ip,
-				  dst = grant->to->items[d].net.ip;
-			uint8_t *at = set_add(port ? &sets->ports : &sets->protocols, b->a,
-					      grant->origin);
-
-			at = put_proto(put_ip(put_ip(at, src), dst), match.proto);
-			if (port)
-				put_port(at, match.low);
-		}
-}
-
-/* What most policies are becomes elements of these; what is more than few pairs is grouped. */
-void build_pairs(struct builder *b, const struct grant *grants, uint32_t n, enum way way,
-		 grouped_list *grouped)
-{
-	struct pair_sets v4 = new_pair_sets(b, 4, way), v6 = new_pair_sets(b, 6, way);
-
-	set_reserve(&v4.ports, b->a, n);
-	for (const struct grant *grant = grants; grant < grants + n; grant++) {
-		bool few = !grant->iface && grant_is_few_pairs(grant);
-		bool is_v6 = grant->to->n && grant->to->items[0].net.ip.family == 6;
-
-		for (uint32_t m = 0; m < grant->n_matches; m++) {
-			struct traffic match = grant->matches[m];
-
-			if (match_has_types(match))
-				continue;
-			if (few &&
-			    (match_single_port(match) || (match.proto && match_every_port(match))))
-				add_pairs(b, is_v6 ? &v6 : &v4, grant, match);
-			else
-				*list_add(b->a, grouped) = (struct grouped){grant, match};
-		}
-	}
-	keep_set(b, &v4.ports);
-	keep_set(b, &v4.protocols);
-	keep_set(b, &v6.ports);
-	keep_set(b, &v6.protocols);
-}
 
 /*
  * Elements count new connections; packets of old ones are looked up in sets of their own: all of
  * them before Docker's raw drops, in both directions, and those whose connection mark somebody
  * overwrote.
  */
-static struct lookup_sets uncounted_sets(struct builder *b)
+static void add_uncounted(struct builder *b)
 {
 	uint32_t n = b->rs->sets.n;
 
-	if (!b->counted)
-		return (struct lookup_sets){SET_ALLOW, "forwarded"};
 	for (uint32_t i = 0; i < n; i++) {
 		struct set copy = b->rs->sets.items[i];
 
 		if (!copy.counts)
 			continue;
-		copy.name = arena_printf(b->a, UNCOUNTED "%s", copy.name);
+		copy.name = arena_printf(b->a, "%s%s", ways[WAY_ON].prefix, copy.name);
 		copy.role = copy.role == SET_ALLOW ? SET_UNCOUNTED : copy.role;
 		copy.counts = false;
 		*list_add(b->a, &b->rs->sets) = copy;
-	}
-	return (struct lookup_sets){SET_UNCOUNTED, UNCOUNTED "forwarded"};
-}
-
-/* One rule per set of pairs: what it finds goes to the target. */
-void lookup_pairs(struct builder *b, struct chain *chain, enum set_role role, enum way way,
-		  const char *target)
-{
-	const struct way_words *w = &ways[way];
-	uint8_t from = (uint8_t)w->source, to = (uint8_t)w->destination, port = (uint8_t)w->port;
-
-	list_each (set, &b->rs->sets) {
-		struct rule *rule;
-
-		if (set->role != role)
-			continue;
-		rule = add_rule(b, chain, set->key[0] == FIELD_IP6 ? 6 : 4, NULL, NONE);
-		if (set->n_key == 3)
-			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO);
-		else
-			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO, port);
-		term_name(b, rule, TERM_GOTO, target);
 	}
 }
 
@@ -233,8 +127,7 @@ static void pass_errors(struct builder *b, struct chain *chain)
 	}
 }
 
-static void build_raw(struct builder *b, const struct flows *flows, const struct lookup_sets *sets,
-		      bool grouped)
+static void build_raw(struct builder *b, const struct flows *flows, bool grouped)
 {
 	const enum way both[] = {b->counted ? WAY_ON : WAY_NEW, WAY_REPLY};
 	static const char *const types[] = {"raw_types", "raw_back_types"};
@@ -243,15 +136,14 @@ static void build_raw(struct builder *b, const struct flows *flows, const struct
 
 	build_pass(b);
 	for (size_t i = 0; flows->types && i < COUNT_OF(both); i++)
-		typed = build_types(b, types[i], flows->grants.items, flows->grants.n, both[i],
-				    "pass");
+		typed = build_types(b, types[i], &flows->grants, both[i], "pass");
 	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	pass_neighbours(b, chain, flows);
 	pass_errors(b, chain);
 	end_borrowed(b, chain, TERM_RETURN, NULL);
 	for (size_t i = 0; i < COUNT_OF(both); i++)
-		lookup_pairs(b, chain, sets->pairs, both[i], "pass");
+		lookup_pairs(b, chain, both[i], "pass");
 	for (size_t i = 0; typed && i < COUNT_OF(both); i++)
 		lookup_types(b, chain, types[i]);
 	for (size_t i = 0; grouped && i < COUNT_OF(both); i++) {
@@ -302,7 +194,7 @@ static void build_admit(struct builder *b, const struct flows *flows)
 
 /* What is admitted, looked up: goes on to the chain "admit", or comes back. */
 static void build_lookups(struct builder *b, const char *name, const struct flows *flows,
-			  const struct lookup_sets *sets, enum way way)
+			  enum way way)
 {
 	const char *translated = arena_printf(b->a, "%s_translated", name),
 		   *types = arena_printf(b->a, "%s_types", name);
@@ -310,10 +202,8 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 	struct chain *chain;
 
 	if (flows->translations.n)
-		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, sets->forwarded,
-				way);
-	typed = flows->types &&
-		build_types(b, types, flows->grants.items, flows->grants.n, way, ways[way].target);
+		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, way);
+	typed = flows->types && build_types(b, types, &flows->grants, way, ways[way].target);
 	chain = add_chain(b, name, NULL, 0, 0);
 	if (flows->translations.n) {
 		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
@@ -321,7 +211,7 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_JUMP, translated);
 	}
-	lookup_pairs(b, chain, sets->pairs, way, ways[way].target);
+	lookup_pairs(b, chain, way, ways[way].target);
 	if (typed)
 		lookup_types(b, chain, types);
 	dispatch_groups(b, chain, way);
@@ -335,10 +225,8 @@ static void add_log_chain(struct builder *b, const char *name, const char *prefi
 /* What logged policies admit, looked up by itself: others have not one rule more for it. */
 static void build_logged(struct builder *b, const struct flows *flows)
 {
-	static const struct lookup_sets sets = {SET_LOGGED, LOGGED "forwarded"};
 	struct flows logged = {.types = flows->types};
 	grouped_list grouped = {0};
-
 	bool to_host = false; /* these have rules of their own (egress.c) */
 
 	list_each (grant, &flows->grants)
@@ -358,19 +246,18 @@ static void build_logged(struct builder *b, const struct flows *flows)
 		return;
 	if (logged.translations.n)
 		add_log_chain(b, LOG_TRANSLATED_CHAIN, LOG_TRANSLATED);
-	build_pairs(b, logged.grants.items, logged.grants.n, WAY_LOG, &grouped);
+	build_pairs(b, &logged.grants, WAY_LOG, &grouped);
 	add_forwarded(b, &logged, WAY_LOG);
 	build_groups(b, &grouped, WAY_LOG);
-	build_lookups(b, "logged", &logged, &sets, WAY_LOG);
+	build_lookups(b, "logged", &logged, WAY_LOG);
 }
 
 static void build_fresh(struct builder *b, const struct flows *flows)
 {
-	static const struct lookup_sets counting = {SET_ALLOW, "forwarded"};
 	struct chain *chain;
 	struct rule *rule;
 
-	build_lookups(b, "known", flows, &counting, WAY_NEW);
+	build_lookups(b, "known", flows, WAY_NEW);
 	chain = add_chain(b, "fresh", NULL, 0, 0);
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
@@ -390,16 +277,15 @@ static void build_fresh(struct builder *b, const struct flows *flows)
  * Established, and the mark does not say that it is ours. What was admitted once and is no more
  * lets no byte through, whoever else would.
  */
-static void build_again(struct builder *b, const struct flows *flows,
-			const struct lookup_sets *sets)
+static void build_again(struct builder *b, const struct flows *flows)
 {
 	const char *by_direction[] = {b->counted ? "on" : "known", "back"};
 	struct chain *chain;
 	struct rule *rule;
 
 	if (b->counted)
-		build_lookups(b, "on", flows, sets, WAY_ON);
-	build_lookups(b, "back", flows, sets, WAY_REPLY);
+		build_lookups(b, "on", flows, WAY_ON);
+	build_lookups(b, "back", flows, WAY_REPLY);
 	chain = add_chain(b, "again", NULL, 0, 0);
 	for (uint32_t direction = 0; direction < COUNT_OF(by_direction); direction++) {
 		rule = add_rule(b, chain, 0, NULL, NONE);
@@ -420,8 +306,7 @@ static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 	add_term(b, rule, TERM_ACCEPT);
 }
 
-static void build_forward(struct builder *b, const struct flows *flows,
-			  const struct lookup_sets *uncounted)
+static void build_forward(struct builder *b, const struct flows *flows)
 {
 	uint32_t accept = b->hooks->accept, between = b->hooks->between;
 	bool closes = flows->closed.n || flows->closed6.n || flows->denied.n || flows->audited.n ||
@@ -431,7 +316,7 @@ static void build_forward(struct builder *b, const struct flows *flows,
 	struct rule *rule;
 
 	build_fresh(b, flows);
-	build_again(b, flows, uncounted);
+	build_again(b, flows);
 	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
 	if (between != accept)
@@ -451,7 +336,6 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 {
 	struct builder b = {
 		.rs = rs, .a = a, .hooks = hooks, .ipv6 = flows->ipv6, .counted = flows->counted};
-	struct lookup_sets uncounted;
 	grouped_list grouped = {0};
 	struct chain *post;
 
@@ -461,10 +345,11 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_bound(&b, flows, 4);
 	build_bound(&b, flows, 6);
 	build_bridges(&b, flows);
-	build_pairs(&b, flows->grants.items, flows->grants.n, WAY_NEW, &grouped);
+	build_pairs(&b, &flows->grants, WAY_NEW, &grouped);
 	add_dnat_elements(&b, flows);
 	add_forwarded(&b, flows, WAY_NEW);
-	uncounted = uncounted_sets(&b);
+	if (b.counted)
+		add_uncounted(&b);
 	build_admit(&b, flows);
 	build_groups(&b, &grouped, WAY_NEW);
 	if (b.counted)
@@ -472,11 +357,11 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 	build_groups(&b, &grouped, WAY_REPLY);
 	build_logged(&b, flows);
 	if (hooks->raw_drops)
-		build_raw(&b, flows, &uncounted, grouped.n);
+		build_raw(&b, flows, grouped.n);
 	build_egress(&b, flows);
 	build_strict(&b, flows);
 	build_watched(&b, flows);
-	build_forward(&b, flows, &uncounted);
+	build_forward(&b, flows);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
 	if (flows->own.n)

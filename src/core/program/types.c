@@ -41,12 +41,12 @@ static void add_types_of(struct builder *b, struct chain *chain, const struct gr
 			add_type_rule(b, chain, grant, match, s, d, way, target);
 }
 
-bool build_types(struct builder *b, const char *name, const struct grant *grants, uint32_t n,
-		 enum way way, const char *target)
+bool build_types(struct builder *b, const char *name, const grant_list *grants, enum way way,
+		 const char *target)
 {
 	struct chain *chain = NULL;
 
-	for (const struct grant *grant = grants; grant < grants + n; grant++)
+	list_each (grant, grants)
 		for (uint32_t m = 0; m < grant->n_matches; m++) {
 			if (!match_has_types(grant->matches[m]) || !grant->from->n || !grant->to->n)
 				continue;
