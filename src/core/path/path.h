@@ -6,6 +6,7 @@
  * In this room:
  *     path.h    the prediction
  *     traced.h  what the kernel did with one packet of it
+ *     impl.h    what the parts of the prediction share
  */
 #pragma once
 
