@@ -4,7 +4,7 @@
  * and what it says of two files against what it says of each.
  */
 #include "base/buf.h"
-#include "core/answers/words.h"
+#include "core/answers/changes.h"
 #include "core/compile/compile.h"
 #include "core/reach/diff.h"
 #include "unit/test.h"

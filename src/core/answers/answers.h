@@ -5,7 +5,8 @@
  * In this room:
  *     answers.h   this table of contents
  *     question.h  the words that ask
- *     words.h     flows, and what changed, in words
+ *     words.h     flows in words
+ *     changes.h   what changed, in words
  *     nearest.h   the policy that nearly admits a flow
  *     explain.h   why a connection passes or does not
  *     tests.h     the file's own tests

@@ -2,7 +2,8 @@
 /* Flows as text: "web -> db 5432/tcp". Pure. */
 #pragma once
 
-#include "core/reach/diff.h"
+#include "base/buf.h"
+#include "core/reach/reach.h"
 
 /* "policies[3], networks.json:41" */
 const char *policy_place(struct arena *a, const struct config *config, uint32_t policy);
@@ -11,9 +12,15 @@ void print_policy_traffic(struct buf *out, const struct config *config, const st
 void print_matches(struct buf *out, const struct traffic *matches, uint32_t n);
 /* "web, lb by br-a -> db 5432/tcp"; for the leaf of a policy with its number. */
 void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block);
-/* A line without its end: "opens web -> db 5432/tcp", with the policy. */
-void print_change(struct buf *out, const struct reach *reach, const struct change *change);
-/* The same without "opens". */
-void print_change_words(struct buf *out, const struct reach *reach, const struct change *change);
-/* The same as a JSON object, without an end of line. */
-void print_change_json(struct buf *out, const struct reach *reach, const struct change *change);
+/* Its parts. Values of FLOW_DST or FLOW_SRC: containers, networks, or the name that has these
+ * peers. */
+void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
+	       const struct peers *peers, const char *name);
+/* Interfaces other than the one where the source is at home. */
+void print_interfaces(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges);
+/* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
+void print_traffic(struct buf *out, const struct flow_block *block);
+/* "  (policies[3], networks.json:41)" */
+void print_policy(struct buf *out, const struct reach *reach, uint32_t policy);
+/* The values of all addresses of IPv4; those of IPv6 stand around them. */
+struct flow_range every_ip4(void);
