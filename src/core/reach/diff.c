@@ -157,11 +157,8 @@ static struct diagram genuine_or_own(struct comparing *c)
 static struct diagram to_networks(struct comparing *c, const struct reach *reach)
 {
 	struct flow_sets sets = {.a = c->a};
-	range_list subnets = {0};
+	range_list subnets = reach_subnets(reach, c->a);
 
-	list_each (network, &reach->config->networks)
-		if (reach->bridges[network - reach->config->networks.items])
-			add_subnets(&subnets, c->a, network);
 	if (subnets.n)
 		limit_to_ranges(flow_sets_add(&sets, 1), FLOW_DST, &subnets);
 	return flow_sets_build(&sets, c->diagrams);
