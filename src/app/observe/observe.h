@@ -6,6 +6,7 @@
  *
  * In this room:
  *     observe.h  what a pass sees
+ *     facts.h    what compile() must know of the host
  *     place.h    the engine's namespace or another one
  */
 #pragma once

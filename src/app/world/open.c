@@ -14,13 +14,34 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-uint64_t world_legacy_hash(const struct world *w)
+/* Of what nobody reports, to be compared with a later one; 0: can't be told. */
+static uint64_t legacy_hash(const struct world *w)
 {
 	uint64_t hash = iptables_legacy_hash(w->legacy, 4);
 
 	if (hash && w->legacy6_stands)
 		hash = hash_word(hash, iptables_legacy_hash(w->legacy6, 6)) | 1;
 	return hash;
+}
+
+void world_note_legacy(struct world *w)
+{
+	if (w->legacy_hash)
+		w->legacy_hash = legacy_hash(w);
+}
+
+enum { LEGACY_POLL_MS = 500 };
+
+void world_watch_legacy(struct world *w, bool on)
+{
+	const struct itimerspec often = {.it_value.tv_nsec = LEGACY_POLL_MS * 1000000L,
+					 .it_interval.tv_nsec = LEGACY_POLL_MS * 1000000L};
+	const struct itimerspec never = {0};
+
+	if (on == (w->legacy_hash != 0))
+		return;
+	w->legacy_hash = on ? legacy_hash(w) : 0;
+	timerfd_settime(w->legacy_timer, 0, w->legacy_hash ? &often : &never, NULL);
 }
 
 /* The legacy filter has changed since it was last read. */
@@ -30,7 +51,7 @@ static bool world_legacy_changed(struct world *w)
 
 	if (read(w->legacy_timer, &times, sizeof(times)) != sizeof(times))
 		return false;
-	now = world_legacy_hash(w);
+	now = legacy_hash(w);
 	if (now == w->legacy_hash)
 		return false;
 	w->legacy_hash = now;

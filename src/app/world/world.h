@@ -167,8 +167,10 @@ struct world {
 
 /* Closing a descriptor removes it from the epoll. */
 void world_listen_to(struct world *w, const struct ns *ns);
-/* Of what nobody reports, to be compared with a later one; 0: can't be told. */
-uint64_t world_legacy_hash(const struct world *w);
+/* iptables-legacy reports no changes: looks at it from time to time, or not any more. */
+void world_watch_legacy(struct world *w, bool on);
+/* It is read now: what changes from now on is a change. */
+void world_note_legacy(struct world *w);
 /* Listens to changes of the ports of strict networks, or not any more. */
 void world_watch_ports(struct world *w, bool on);
 /*
