@@ -50,7 +50,7 @@ static void run_tests(struct generation *g, const struct tested *tested)
 	list_each (t, &g->config.tests) {
 		struct test_result r;
 
-		reach_test(&r, &a, &tested->reach, &tested->facts, NULL, NULL, t);
+		reach_test(&r, &a, &tested->reach, &tested->facts, t);
 		if (!r.holds)
 			diag_add(&g->diags, SEVERITY_ERROR, t->at,
 				 arena_printf(&g->arena, "tests[%u]",

@@ -129,17 +129,19 @@ bool world_heard_changes(struct world *w)
 	return known_heard_changes(w) || host || legacy || ports;
 }
 
+static const struct world closed_world = {.host = NS_INIT,
+					  .events = -1,
+					  .legacy = -1,
+					  .legacy6 = -1,
+					  .legacy_timer = -1,
+					  .ports_timer = -1};
+
 bool world_open(struct world *w, const struct options *options, struct error *err)
 {
 	struct docker_options docker = docker_options_from_environment();
 
-	*w = (struct world){.options = options,
-			    .host = NS_INIT,
-			    .events = -1,
-			    .legacy = -1,
-			    .legacy6 = -1,
-			    .legacy_timer = -1,
-			    .ports_timer = -1};
+	*w = closed_world;
+	w->options = options;
 	w->saved.path = options->state;
 	w->engine_is_asked_for = docker.host != NULL;
 	w->legacy = iptables_open_legacy(4);
@@ -178,12 +180,7 @@ void world_close(struct world *w)
 	close_at_exit_of_scope(&w->legacy);
 	close_at_exit_of_scope(&w->legacy6);
 	docker_free(w->docker);
-	*w = (struct world){.host = NS_INIT,
-			    .events = -1,
-			    .legacy = -1,
-			    .legacy6 = -1,
-			    .legacy_timer = -1,
-			    .ports_timer = -1};
+	*w = closed_world;
 }
 
 /* --- containers that ended just now --- */

@@ -362,8 +362,8 @@ bool saved_remember_bridges(struct saved *s, const network_bridges *bridges, str
 
 /* --- what is removed to be created again --- */
 
-static struct kept_endpoint *find_connection(const struct saved *s, const char *container_id,
-					     const char *network)
+struct kept_endpoint *saved_find_connection(const struct saved *s, const char *container_id,
+					    const char *network)
 {
 	list_each (k, &s->connections)
 		if (!strcmp(k->container_id, container_id) && !strcmp(k->network, network))
@@ -371,15 +371,10 @@ static struct kept_endpoint *find_connection(const struct saved *s, const char *
 	return NULL;
 }
 
-const struct kept_endpoint *saved_find_connection(const struct saved *s, const char *container_id,
-						  const char *network)
-{
-	return find_connection(s, container_id, network);
-}
-
 void saved_keep_connection(struct saved *s, const struct kept_endpoint *connection)
 {
-	struct kept_endpoint *k = find_connection(s, connection->container_id, connection->network);
+	struct kept_endpoint *k =
+		saved_find_connection(s, connection->container_id, connection->network);
 
 	k = k ? k : list_add(&s->arena, &s->connections);
 	*k = *connection;
@@ -392,7 +387,7 @@ void saved_keep_connection(struct saved *s, const struct kept_endpoint *connecti
 
 void saved_drop_connection(struct saved *s, const char *container_id, const char *network)
 {
-	struct kept_endpoint *k = find_connection(s, container_id, network);
+	struct kept_endpoint *k = saved_find_connection(s, container_id, network);
 
 	if (!k)
 		return;
@@ -400,7 +395,7 @@ void saved_drop_connection(struct saved *s, const char *container_id, const char
 	s->dirty = true;
 }
 
-static struct kept_network *find_network(const struct saved *s, const char *name)
+struct kept_network *saved_find_network(const struct saved *s, const char *name)
 {
 	list_each (k, &s->networks)
 		if (!strcmp(k->name, name))
@@ -408,14 +403,9 @@ static struct kept_network *find_network(const struct saved *s, const char *name
 	return NULL;
 }
 
-const struct kept_network *saved_find_network(const struct saved *s, const char *name)
-{
-	return find_network(s, name);
-}
-
 void saved_keep_network(struct saved *s, const struct kept_network *network)
 {
-	struct kept_network *k = find_network(s, network->name);
+	struct kept_network *k = saved_find_network(s, network->name);
 
 	k = k ? k : list_add(&s->arena, &s->networks);
 	k->name = arena_strdup(&s->arena, network->name);
@@ -425,7 +415,7 @@ void saved_keep_network(struct saved *s, const struct kept_network *network)
 
 void saved_drop_network(struct saved *s, const char *name)
 {
-	struct kept_network *k = find_network(s, name);
+	struct kept_network *k = saved_find_network(s, name);
 
 	if (!k)
 		return;

@@ -49,11 +49,11 @@ MUST_CHECK bool saved_remember_bridges(struct saved *saved, const network_bridge
  */
 void saved_keep_connection(struct saved *saved, const struct kept_endpoint *connection);
 void saved_drop_connection(struct saved *saved, const char *container_id, const char *network);
-const struct kept_endpoint *saved_find_connection(const struct saved *saved,
-						  const char *container_id, const char *network);
+struct kept_endpoint *saved_find_connection(const struct saved *saved, const char *container_id,
+					    const char *network);
 void saved_keep_network(struct saved *saved, const struct kept_network *network);
 void saved_drop_network(struct saved *saved, const char *name);
-const struct kept_network *saved_find_network(const struct saved *saved, const char *name);
+struct kept_network *saved_find_network(const struct saved *saved, const char *name);
 /* Writes the file if it is not up to date. */
 MUST_CHECK bool saved_write(struct saved *saved, struct error *err);
 /* After everything was restored. What still has to be created again is kept. */

@@ -10,8 +10,10 @@ static const struct peers *peers_of(const struct reach *reach, enum question que
 	return name ? reach->resolution->peers[question][name] : NULL;
 }
 
-static bool is_local(const struct flow_ranges *in)
+static bool is_local(const struct flow_block *block)
 {
+	const struct flow_ranges *in = &block->fields[FLOW_IN];
+
 	return in->n == 1 && in->items[0].low == REACH_IN_LOCAL &&
 	       in->items[0].high == REACH_IN_LOCAL;
 }
@@ -39,12 +41,12 @@ static void print_flows(struct buf *out, const struct reach *reach, const struct
 	const struct flow_block *block = &change->block;
 	bool outwards = p->nat == NAT_NO && p->to;
 
-	if (is_local(&block->fields[FLOW_IN])) {
+	if (is_local(block)) {
 		buf_puts(out, "host");
 	} else {
 		(outwards ? print_subjects_end : print_other_end)(out, reach,
 								  &block->fields[FLOW_SRC], p);
-		print_interfaces(out, reach, &block->fields[FLOW_IN]);
+		print_interfaces(out, reach, block);
 	}
 	buf_puts(out, " -> ");
 	(outwards ? print_other_end : print_subjects_end)(out, reach, &block->fields[FLOW_DST], p);
@@ -91,7 +93,7 @@ static void print_translation(struct buf *out, const struct reach *reach, const 
 {
 	const struct flow_block *block = &change->block;
 
-	if (is_local(&block->fields[FLOW_IN])) {
+	if (is_local(block)) {
 		buf_puts(out, "host");
 	} else {
 		const struct peers *from = peers_of(reach, question_of_source(p), p->from);
@@ -100,7 +102,7 @@ static void print_translation(struct buf *out, const struct reach *reach, const 
 			from = NULL;
 		print_end(out, reach, &block->fields[FLOW_SRC], from,
 			  config_name(reach->config, p->from));
-		print_interfaces(out, reach, &block->fields[FLOW_IN]);
+		print_interfaces(out, reach, block);
 	}
 	buf_printf(out, " -> %s ", change->container ? change->container : "this host");
 	print_traffic(out, block);
@@ -121,7 +123,7 @@ static void print_masquerade(struct buf *out, const struct reach *reach, const s
 	buf_puts(out, " -> ");
 	print_end(out, reach, &block->fields[FLOW_DST], peers_of(reach, ASK_PEERS, p->to),
 		  config_name(reach->config, p->to));
-	print_interfaces(out, reach, &block->fields[FLOW_IN]);
+	print_interfaces(out, reach, block);
 	buf_puts(out, " ");
 	print_traffic(out, block);
 	buf_printf(out, ", on %s", change->container ? change->container : "the host");

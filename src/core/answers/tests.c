@@ -9,7 +9,6 @@ struct tester {
 	struct arena *a;
 	const struct reach *reach;
 	const struct facts *facts;
-	const struct observed *seen;
 	const struct flow_test *test;
 	LIST(struct traffic) matches;
 };
@@ -75,7 +74,7 @@ static const char *against(struct tester *t, const struct reach_flow *flow, bool
 {
 	struct reach_path path = {0};
 
-	reach_walk(&path, t->a, t->reach, t->facts, t->seen, flow);
+	reach_walk(&path, t->a, t->reach, t->facts, NULL, flow);
 	if (closed && path.allowed) /* nothing stops it, and no policy is about it */
 		return arena_printf(t->a,
 				    "%s is left to this host's own firewall; expect "
@@ -95,7 +94,7 @@ static const char *judge_untranslated(struct tester *t, const struct reach_answe
 
 	if (!reach_example(&flow, t->reach, answer->open))
 		return "";
-	reach_walk(&path, t->a, t->reach, t->facts, t->seen, &flow);
+	reach_walk(&path, t->a, t->reach, t->facts, NULL, &flow);
 	return arena_printf(t->a, "%s is translated: %s", reach_flow_text(t->a, t->reach, &flow),
 			    reason(t, &path));
 }
@@ -140,12 +139,10 @@ static const char *judge(struct tester *t, struct reach_query *query)
 /* "": both ends are somebody. */
 static const char *ask(struct tester *t, struct reach_query *query, const struct engine *engine)
 {
-	static const struct engine unknown;
 	const struct flow_test *test = t->test;
 	struct error err = {0};
 	const char *nobody;
 
-	engine = engine ? engine : &unknown;
 	add_matches(t);
 	query->matches = t->matches.items;
 	query->n_matches = t->matches.n;
@@ -161,13 +158,13 @@ static const char *ask(struct tester *t, struct reach_query *query, const struct
 }
 
 void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
-		const struct facts *facts, const struct engine *engine, const struct observed *seen,
-		const struct flow_test *test)
+		const struct facts *facts, const struct flow_test *test)
 {
+	static const struct engine unknown;
 	AUTO_BUF struct buf what = {0};
-	struct tester t = {.a = a, .reach = reach, .facts = facts, .seen = seen, .test = test};
+	struct tester t = {.a = a, .reach = reach, .facts = facts, .test = test};
 	struct reach_query query = {0};
-	const char *why = ask(&t, &query, engine);
+	const char *why = ask(&t, &query, &unknown);
 
 	buf_printf(&what, "%s%s%s -> %s ", test->from, test->iface ? " by " : "",
 		   test->iface ? test->iface : "", test->to);

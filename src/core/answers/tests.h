@@ -14,10 +14,9 @@ struct test_result {
 	const char *why; /* why it fails: "web (…) -> db (…) 5432/tcp is open: …"; "": it holds */
 };
 
-/* engine, seen: what is known of the host; NULL: use the file alone. */
+/* By the file alone, on a host that is unknown. */
 void reach_test(struct test_result *result, struct arena *a, const struct reach *reach,
-		const struct facts *facts, const struct engine *engine, const struct observed *seen,
-		const struct flow_test *test);
+		const struct facts *facts, const struct flow_test *test);
 
 /* One flow of a test that was tried on a host. */
 struct test_try {

@@ -331,8 +331,9 @@ static void print_other_interfaces(struct buf *out, const struct reach *reach,
 	}
 }
 
-void print_interfaces(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges)
+void print_interfaces(struct buf *out, const struct reach *reach, const struct flow_block *block)
 {
+	const struct flow_ranges *ranges = &block->fields[FLOW_IN];
 	const char *before = " by ";
 
 	if (is_every(ranges, FLOW_IN))
@@ -341,14 +342,14 @@ void print_interfaces(struct buf *out, const struct reach *reach, const struct f
 		print_other_interfaces(out, reach, ranges);
 		return;
 	}
-	for (uint32_t i = 0; i < ranges->n; i++)
-		for (flow_value v = ranges->items[i].low;
-		     v <= ranges->items[i].high && v < REACH_N_IN + reach->pool->interfaces.n; v++)
-			if (v >= REACH_N_IN) {
-				buf_printf(out, "%s%s", before,
-					   reach->pool->interfaces.items[v - REACH_N_IN].name);
-				before = ",";
-			}
+	list_each (interface, &reach->pool->interfaces) {
+		uint32_t i = (uint32_t)(interface - reach->pool->interfaces.items);
+
+		if (!has_interface(ranges, REACH_N_IN + i))
+			continue;
+		buf_printf(out, "%s%s", before, interface->name);
+		before = ",";
+	}
 }
 
 const char *policy_place(struct arena *a, const struct config *config, uint32_t policy)
@@ -367,7 +368,7 @@ void print_policy(struct buf *out, const struct reach *reach, uint32_t policy)
 void print_block(struct buf *out, const struct reach *reach, const struct flow_block *block)
 {
 	print_end(out, reach, &block->fields[FLOW_SRC], NULL, NULL);
-	print_interfaces(out, reach, &block->fields[FLOW_IN]);
+	print_interfaces(out, reach, block);
 	buf_puts(out, " -> ");
 	print_end(out, reach, &block->fields[FLOW_DST], NULL, NULL);
 	buf_puts(out, " ");

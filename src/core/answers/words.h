@@ -17,7 +17,7 @@ void print_block(struct buf *out, const struct reach *reach, const struct flow_b
 void print_end(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges,
 	       const struct peers *peers, const char *name);
 /* Interfaces other than the one where the source is at home. */
-void print_interfaces(struct buf *out, const struct reach *reach, const struct flow_ranges *ranges);
+void print_interfaces(struct buf *out, const struct reach *reach, const struct flow_block *block);
 /* "5432/tcp", "53/tcp+udp", "tcp"; "everything". */
 void print_traffic(struct buf *out, const struct flow_block *block);
 /* "  (policies[3], networks.json:41)" */

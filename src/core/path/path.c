@@ -324,18 +324,10 @@ container_door(const struct walker *w, const struct reach_space *space, const ch
 	return NULL;
 }
 
-static const struct reach_space *space_of(const struct reach *reach, const char *container)
-{
-	list_each (space, &reach->spaces)
-		if (container && space->container && !strcmp(space->container, container))
-			return space;
-	return NULL;
-}
-
 static void arrive(struct walker *w)
 {
 	const char *container = config_container_at(w->reach->config, w->now.dst), *condition = "";
-	const struct reach_space *space = space_of(w->reach, container);
+	const struct reach_space *space = container ? reach_find_space(w->reach, container) : NULL;
 	const struct translation *t = space ? container_door(w, space, &condition) : NULL;
 
 	if (!t) {

@@ -71,14 +71,11 @@ static void build_bound(struct builder *b, const struct flows *flows, uint8_t fa
 
 static void build_bridges(struct builder *b, const struct flows *flows)
 {
-	struct set *set;
+	struct set set = {.name = "bridges", .key = {FIELD_IFNAME}, .n_key = 1};
 
-	if (!flows->homes.n)
-		return;
-	set = new_set(b, "bridges", FIELD_IFNAME);
 	list_each (home, &flows->homes)
-		put_iface(set_add(set, b->a, NONE), home->bridge);
-	finish_set(b, set);
+		put_iface(set_add(&set, b->a, NONE), home->bridge);
+	keep_set(b, &set);
 }
 
 static void clear_marks(struct builder *b, struct chain *chain)

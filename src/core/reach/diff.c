@@ -52,8 +52,6 @@ static struct diagram of_family(struct comparing *c)
 	struct flow_sets sets = {.a = c->a};
 	struct flow_set *set;
 
-	if (!c->family)
-		return diagram_every(1);
 	set = flow_sets_add(&sets, 1);
 	limit_to_family(&sets, set, FLOW_SRC, c->family);
 	limit_to_family(&sets, set, FLOW_DST, c->family);
@@ -273,18 +271,9 @@ static struct diagram leads_of(const struct comparing *c, const struct reach *re
 	return reach_leads(reach, space, leads);
 }
 
-static const struct reach_space *find_space(const struct reach *reach, const char *container)
-{
-	list_each (space, &reach->spaces)
-		if (container ? space->container && !strcmp(space->container, container)
-			      : !space->container)
-			return space;
-	return NULL;
-}
-
 static bool compare_space(struct comparing *c, const struct reach_space *space)
 {
-	const struct reach_space *other = find_space(c->without, space->container);
+	const struct reach_space *other = reach_find_space(c->without, space->container);
 	struct diagram_pool *diagrams = c->diagrams;
 	struct diagram every = diagram_every(1), here, there = diagram_every(0);
 	struct diagram care = space->container ? every : genuine_or_own(c);
@@ -366,19 +355,14 @@ static bool is_strict(const struct network *network)
 	return network->isolation == ISOLATION_STRICT;
 }
 
-static bool is_open_to_host(const struct network *network)
-{
-	return !is_strict(network) || network->host;
-}
-
 static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
 {
 	const struct network *other = find_network(c->without, network->name);
 	bool same = same_place(c, network, other, f);
 	const char *by = f == FAMILY_6 ? " by IPv6" : "";
 
-	if (is_open_to_host(network) &&
-	    (!same || !is_open_to_host(other) ||
+	if (!network_is_closed_to_host(network) &&
+	    (!same || network_is_closed_to_host(other) ||
 	     !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway)))
 		say_network(c, network,
 			    arena_printf(c->a, "%s, gateway %s, on %s: this host reaches it",

@@ -434,6 +434,15 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 	}
 }
 
+const struct reach_space *reach_find_space(const struct reach *reach, const char *container)
+{
+	list_each (space, &reach->spaces)
+		if (container ? space->container && !strcmp(space->container, container)
+			      : !space->container)
+			return space;
+	return NULL;
+}
+
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow)
 {
 	const flow_value values[N_FLOW_FIELDS] = {

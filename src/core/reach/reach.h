@@ -57,6 +57,9 @@ struct reach {
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want);
 
+/* NULL: nothing is translated or masqueraded there. container NULL: the host. */
+const struct reach_space *reach_find_space(const struct reach *reach, const char *container);
+
 /* What one policy says in one namespace, whatever others say. Grants: on the host alone. */
 struct reach_part {
 	struct diagram grants, doors, masquerades;
