@@ -173,9 +173,9 @@ static struct ruleset service_to_service(struct arena *a, uint32_t from, uint32_
 				.from_name = "s1",
 				.to_name = "s0"};
 	*list_add(a, &flows) = (struct grouped){grant, http};
-	add_chain(&b, "admit", NULL, 0, 0);
+	add_chain(&b, "admit");
 	build_groups(&b, &flows, WAY_NEW);
-	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
+	dispatch_groups(&b, add_chain(&b, "fresh"), WAY_NEW);
 	return rs;
 }
 

@@ -59,8 +59,8 @@ static void close_to_borrowed(struct builder *b, struct chain *chain, const stru
 		if (!c->n || !ruleset_find_set(b->rs, borrowed[i].set))
 			continue;
 		rule = add_borrowed(b, chain, family, borrowed[i].set, (uint8_t)borrowed[i].load);
-		term_lookup(b, rule, TERM_LOOKUP, c->closed, LOAD_OIFNAME);
-		term_lookup(b, rule, TERM_LOOKUP_NOT, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
+		term_in(b, rule, c->closed, LOAD_OIFNAME);
+		term_not_in(b, rule, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
 		add_term(b, rule, TERM_DROP);
 	}
 }
@@ -73,8 +73,8 @@ static void close_one_way(struct builder *b, struct chain *chain, const struct c
 	if (!c->n || !set)
 		return;
 	rule = add_rule(b, chain, c->family, "nobody else closes this network", NONE);
-	term_lookup(b, rule, TERM_LOOKUP, set, load);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
+	term_in(b, rule, set, load);
+	term_not_in(b, rule, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
 	add_term(b, rule, TERM_DROP);
 }
 
@@ -115,7 +115,7 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 	if (!both.n && !v6.n && !flows->denied.n && !flows->audited.n && !flows->sealed.n)
 		return;
 	accept_admitted(b, chain);
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
 	deny_egress(b, chain, flows);

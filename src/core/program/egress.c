@@ -25,16 +25,16 @@
 
 static struct rule *add_by_bridge(struct builder *b, struct chain *chain, const char *bridges)
 {
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct rule *rule = new_rule(b, chain);
 
-	term_lookup(b, rule, TERM_LOOKUP, bridges, LOAD_IIFNAME);
+	term_in(b, rule, bridges, LOAD_IIFNAME);
 	return rule;
 }
 
 /* The first packet of a connection: what nobody answers is one connection, too. */
 static void build_noted(struct builder *b)
 {
-	struct chain *chain = add_chain(b, NOTED, NULL, 0, 0);
+	struct chain *chain = add_chain(b, NOTED);
 	struct rule *rule = add_rule(b, chain, 0, "egress would be denied", NONE);
 
 	add_term(b, rule, TERM_CT_UNCONFIRMED);
@@ -44,7 +44,7 @@ static void build_noted(struct builder *b)
 /* No policy lets a borrowed source out, so it is not marked but said by itself. */
 static void build_borrowed(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, BORROWED, NULL, 0, 0);
+	struct chain *chain = add_chain(b, BORROWED);
 	struct rule *rule = add_by_bridge(b, chain, AUDITED);
 
 	add_term(b, rule, TERM_CT_UNCONFIRMED);
@@ -64,12 +64,12 @@ static void build_refused(struct builder *b, const struct flows *flows)
 		build_noted(b);
 		build_borrowed(b, flows);
 	}
-	chain = add_chain(b, REFUSED, NULL, 0, 0);
+	chain = add_chain(b, REFUSED);
 	if (flows->audited.n)
 		term_name(b, add_by_bridge(b, chain, AUDITED), TERM_GOTO, NOTED);
 	if (!flows->denied.n)
 		return;
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	term_log(b, rule, LOG_GROUP, LOG_DROPPED);
 	add_term(b, add_rule(b, chain, 0, "egress is denied", NONE), TERM_DROP);
@@ -77,7 +77,7 @@ static void build_refused(struct builder *b, const struct flows *flows)
 
 static void refuse(struct builder *b, struct chain *chain)
 {
-	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, REFUSED);
+	term_name(b, new_rule(b, chain), TERM_GOTO, REFUSED);
 }
 
 /* --- through the host --- */
@@ -113,11 +113,11 @@ static void build_sets(struct builder *b, const struct flows *flows)
 /* Look-ups share their chains' ends with others: a mark says that one found something. */
 static void build_lifted(struct builder *b)
 {
-	struct chain *chain = add_chain(b, LIFT, NULL, 0, 0);
+	struct chain *chain = add_chain(b, LIFT);
 
-	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_SET, b->hooks->accept);
-	chain = add_chain(b, "lifted", NULL, 0, 0);
-	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->accept);
+	term_number(b, new_rule(b, chain), TERM_MARK_SET, b->hooks->accept);
+	chain = add_chain(b, "lifted");
+	term_number(b, new_rule(b, chain), TERM_MARK_CLEAR, b->hooks->accept);
 }
 
 static void term_sources(struct builder *b, struct rule *rule, const struct grant *grant)
@@ -127,8 +127,7 @@ static void term_sources(struct builder *b, struct rule *rule, const struct gran
 	if (from->n == 1)
 		term_prefix(b, rule, TERM_SADDR, from->items[0].net);
 	else
-		term_lookup(
-			b, rule, TERM_LOOKUP,
+		term_in(b, rule,
 			set_of_list(b, from, "from_", grant->from_name ? grant->from_name : "list"),
 			LOAD_SADDR);
 }
@@ -150,7 +149,7 @@ static void refuse_networks(struct builder *b, struct chain *chain, const struct
 			continue;
 		keep_set(b, &set);
 		rule = add_rule(b, chain, family, NULL, NONE);
-		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_DADDR);
+		term_in(b, rule, set.name, LOAD_DADDR);
 		term_name(b, rule, TERM_GOTO, REFUSED);
 	}
 }
@@ -170,7 +169,7 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 		typed = flows->types &&
 			build_types(b, "leaving_types", &flows->lifts, WAY_OUT, LIFT);
 	}
-	chain = add_chain(b, "leaving", NULL, 0, 0);
+	chain = add_chain(b, "leaving");
 	if (flows->audited.n)
 		end_borrowed(b, chain, TERM_GOTO, BORROWED);
 	if (flows->lifts.n) {
@@ -182,7 +181,7 @@ static void build_leaving(struct builder *b, const struct flows *flows)
 			lookup_types(b, chain, "leaving_types");
 		if (grouped.n)
 			dispatch_groups(b, chain, WAY_OUT);
-		rule = add_rule(b, chain, 0, NULL, NONE);
+		rule = new_rule(b, chain);
 		term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 		term_name(b, rule, TERM_GOTO, "lifted");
 	}
@@ -254,7 +253,7 @@ static void refuse_borrowed_to_host(struct builder *b, struct chain *chain,
 
 static void build_asked_host(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "asked_host", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "asked_host");
 
 	refuse_borrowed_to_host(b, chain, flows);
 	list_each (grant, &flows->to_host)
@@ -264,15 +263,15 @@ static void build_asked_host(struct builder *b, const struct flows *flows)
 
 static void build_chain(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "egress", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "egress");
 	struct rule *rule = add_rule(b, chain, 0, "asked for at the host's own address", NONE);
 
 	add_term(b, rule, TERM_CT_STATUS_DNAT);
 	term_name(b, rule, TERM_GOTO, "asked_host");
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, STAYS, LOAD_IIFNAME, LOAD_OIFNAME);
+	rule = new_rule(b, chain);
+	term_in(b, rule, STAYS, LOAD_IIFNAME, LOAD_OIFNAME);
 	add_term(b, rule, TERM_RETURN);
-	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "leaving");
+	term_name(b, new_rule(b, chain), TERM_GOTO, "leaving");
 }
 
 /* --- to the host --- */
@@ -291,17 +290,17 @@ static void accept_dhcp(struct builder *b, struct chain *chain, uint8_t family, 
 /* Accepted here is not let through: chains of others behind this one decide. */
 static void build_input(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "to_host", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "to_host");
 	struct rule *rule;
 
 	if (flows->denied.n) {
 		rule = add_rule(b, chain, 0, "revoked", NONE);
 		if (flows->audited.n)
-			term_lookup(b, rule, TERM_LOOKUP, DENIED, LOAD_IIFNAME);
+			term_in(b, rule, DENIED, LOAD_IIFNAME);
 		term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
 		add_term(b, rule, TERM_DROP);
 	}
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	add_term(b, rule, TERM_ACCEPT);
 	accept_dhcp(b, chain, 4, 68, 67);
@@ -315,7 +314,7 @@ static void build_input(struct builder *b, const struct flows *flows)
 	refuse(b, chain);
 	if (!flows->denied.n)
 		return;
-	chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_FILTER);
+	chain = add_base_chain(b, "input", "filter", HOOK_INPUT, BEFORE_FILTER);
 	term_name(b, add_by_bridge(b, chain, DENIED), TERM_GOTO, "to_host");
 }
 
@@ -323,11 +322,11 @@ static void build_input(struct builder *b, const struct flows *flows)
 
 static void build_asked(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "heard_asked", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "heard_asked");
 	struct rule *rule;
 
 	log_in_shares(b, chain, LOG_AUDIT_ASKED);
-	chain = add_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
+	chain = add_base_chain(b, "asked", "filter", HOOK_PREROUTING, BEFORE_EVERY_DNAT);
 	rule = add_by_bridge(b, chain, AUDITED);
 	add_term(b, rule, TERM_FIB_LOCAL);
 	add_term(b, rule, TERM_CT_UNCONFIRMED);
@@ -337,12 +336,12 @@ static void build_asked(struct builder *b)
 /* dnat: the chain for what was translated; NULL: nothing was. */
 static void build_heard(struct builder *b, const char *name, const char *prefix, const char *dnat)
 {
-	struct chain *chain = add_chain(b, name, NULL, 0, 0);
+	struct chain *chain = add_chain(b, name);
 	struct rule *rule;
 
-	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->raw);
+	term_number(b, new_rule(b, chain), TERM_MARK_CLEAR, b->hooks->raw);
 	if (dnat) {
-		rule = add_rule(b, chain, 0, NULL, NONE);
+		rule = new_rule(b, chain);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_GOTO, dnat);
 	}
@@ -351,7 +350,7 @@ static void build_heard(struct builder *b, const char *name, const char *prefix,
 
 static void hear(struct builder *b, struct chain *chain, const char *heard)
 {
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->raw);
 	term_name(b, rule, TERM_GOTO, heard);
@@ -368,10 +367,10 @@ static void build_audit(struct builder *b, const struct flows *flows)
 	build_heard(b, "heard_dnat", LOG_AUDIT_DNAT, NULL);
 	build_heard(b, "heard", LOG_AUDIT, "heard_dnat");
 	build_heard(b, "heard_host", LOG_AUDIT_HOST, NULL);
-	chain = add_chain(b, "audit", "filter", HOOK_POSTROUTING, BEHIND_FILTER);
+	chain = add_base_chain(b, "audit", "filter", HOOK_POSTROUTING, BEHIND_FILTER);
 	accept_admitted(b, chain);
 	hear(b, chain, "heard");
-	chain = add_chain(b, "audit_host", "filter", HOOK_INPUT, BEHIND_FILTER);
+	chain = add_base_chain(b, "audit_host", "filter", HOOK_INPUT, BEHIND_FILTER);
 	term_number(b, add_by_bridge(b, chain, AUDITED), TERM_MARK_CLEAR, b->hooks->raw);
 	term_name(b, add_by_bridge(b, chain, AUDITED), TERM_JUMP, "to_host");
 	hear(b, chain, "heard_host");

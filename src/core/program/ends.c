@@ -74,7 +74,7 @@ static void ask_ports(const struct writing *w, struct rule *rule)
 		return;
 	term_number(w->b, rule, TERM_PROTO, ports->proto);
 	if (w->set)
-		term_lookup(w->b, rule, TERM_LOOKUP, w->set, ways[w->way].port);
+		term_in(w->b, rule, w->set, ways[w->way].port);
 	else if (ports->kind != EVERY_PORT)
 		term_ports(w->b, rule, ways[w->way].port_is, ports->ranges.items->low,
 			   ports->ranges.items->high);
@@ -111,15 +111,14 @@ static void admit_few(const struct writing *w, struct end *end)
 		let_through(w, rule, !few->items[0].silent);
 		return;
 	}
-	term_lookup(w->b, rule, TERM_LOOKUP, set_of_sources(w->b, few, end->name, counts),
-		    way->source);
+	term_in(w->b, rule, set_of_sources(w->b, few, end->name, counts), way->source);
 	let_through(w, rule, false); /* the set's elements count */
 }
 
 static void term_list(const struct writing *w, struct rule *rule, const struct grant *grant)
 {
-	term_lookup(w->b, rule, TERM_LOOKUP,
-		    set_of_list(w->b, grant->from, "from_", grant->from_name), ways[w->way].source);
+	term_in(w->b, rule, set_of_list(w->b, grant->from, "from_", grant->from_name),
+		ways[w->way].source);
 }
 
 static void admit_list(const struct writing *w, const struct grant *grant)
@@ -224,7 +223,7 @@ void end_rules(struct builder *b, enum way way, struct chain *chain, struct end 
 
 static struct writing in_own_chain(struct builder *b, enum way way, const char *name)
 {
-	return (struct writing){.b = b, .way = way, .chain = add_chain(b, name, NULL, 0, 0)};
+	return (struct writing){.b = b, .way = way, .chain = add_chain(b, name)};
 }
 
 /* Ends that only one list may reach share a chain. */

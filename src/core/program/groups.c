@@ -215,10 +215,10 @@ static void build_large_group(struct layout *l, const struct group *group, end_l
 		}
 	}
 	keep_set(l->b, &map);
-	chain = add_chain(l->b, group->name, NULL, 0, 0);
+	chain = add_chain(l->b, group->name);
 	if (map.n)
-		term_lookup(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_VMAP, group->name,
-			    LOAD_PROTO, ways[l->way].port);
+		term_lookup(l->b, new_rule(l->b, chain), TERM_VMAP, group->name, LOAD_PROTO,
+			    ways[l->way].port);
 	for (uint32_t i = 0; i < ends->n; i++)
 		if (!verdicts[i].chain)
 			end_rules(l->b, l->way, chain, &ends->items[i]);
@@ -235,7 +235,7 @@ static void build_group(struct layout *l, const struct group *group)
 		build_large_group(l, group, &ends);
 		return;
 	}
-	chain = add_chain(l->b, group->name, NULL, 0, 0);
+	chain = add_chain(l->b, group->name);
 	list_each (end, &ends)
 		end_rules(l->b, l->way, chain, end);
 }
@@ -317,10 +317,9 @@ static struct verdict verdict_of_membership(struct dispatcher *d, uint32_t i, co
 		return m->verdict;
 	}
 	place = new_name(l->b, arena_printf(l->b->a, "%sat_", ways[l->way].prefix), place);
-	chain = add_chain(l->b, place, NULL, 0, 0);
+	chain = add_chain(l->b, place);
 	list_each (group, &m->groups)
-		term_name(l->b, add_rule(l->b, chain, 0, NULL, NONE), TERM_JUMP,
-			  l->groups.items[*group].name);
+		term_name(l->b, new_rule(l->b, chain), TERM_JUMP, l->groups.items[*group].name);
 	m->verdict = verdict_to(false, place);
 	return m->verdict;
 }

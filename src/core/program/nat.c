@@ -42,8 +42,7 @@ static void term_source(struct builder *b, struct rule *rule, enum term_kind ter
 			const struct translation *t)
 {
 	if (t->list)
-		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, t->list, "from_", t->list_name),
-			    (uint8_t)load);
+		term_in(b, rule, set_of_list(b, t->list, "from_", t->list_name), (uint8_t)load);
 	else
 		term_prefix(b, rule, term, t->from);
 }
@@ -150,7 +149,7 @@ static void mark_translated(struct builder *b, struct chain *chain, uint8_t fami
 		return;
 	rule = add_rule(b, chain, family, "translated here", NONE);
 	add_term(b, rule, TERM_FIB_LOCAL);
-	term_lookup(b, rule, TERM_LOOKUP, set, LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
+	term_in(b, rule, set, LOAD_IIFNAME, LOAD_PROTO, LOAD_DPORT);
 	term_number(b, rule, TERM_CT_MARK_SET, b->keeps);
 }
 
@@ -169,7 +168,7 @@ static void translate_by_map(struct builder *b, struct chain *chain, uint8_t fam
 /* The most specific first: one source, a list, anybody. */
 void build_dnat(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "prerouting", "nat", HOOK_PREROUTING, BEFORE_DNAT);
+	struct chain *chain = add_base_chain(b, "prerouting", "nat", HOOK_PREROUTING, BEFORE_DNAT);
 
 	list_each (t, &flows->translations)
 		if (t->from.ip.family && !is_said(flows, t))
@@ -206,7 +205,7 @@ static void spare_unroutable(struct builder *b, struct chain *chain)
 
 void build_own(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "output", "nat", HOOK_OUTPUT, BEFORE_DNAT);
+	struct chain *chain = add_base_chain(b, "output", "nat", HOOK_OUTPUT, BEFORE_DNAT);
 
 	spare_unroutable(b, chain);
 	list_each (t, &flows->own)
@@ -286,8 +285,8 @@ void build_forwarded(struct builder *b, struct chain *chain, const struct flows 
 		if (!ruleset_find_set(b->rs, name))
 			continue;
 		rule = add_rule(b, chain, family, NULL, NONE);
-		term_lookup(b, rule, TERM_LOOKUP, name, (uint8_t)w->interface,
-			    (uint8_t)w->destination, LOAD_PROTO, (uint8_t)w->port);
+		term_in(b, rule, name, (uint8_t)w->interface, (uint8_t)w->destination, LOAD_PROTO,
+			(uint8_t)w->port);
 		term_name(b, rule, TERM_GOTO, w->translated);
 	}
 }
@@ -402,7 +401,7 @@ static void masquerade_family(struct builder *b, struct chain *chain, const stru
 
 		stand_set(b, &set);
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
-		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT);
+		term_in(b, rule, set.name, LOAD_DADDR, LOAD_PROTO, LOAD_DPORT);
 		add_term(b, rule, TERM_MASQUERADE);
 	}
 }
@@ -479,8 +478,8 @@ void keep_sources(struct builder *b, struct chain *chain)
 			continue;
 		rule = add_rule(b, chain, family, "keep the source", NONE);
 		term_admitted(b, rule);
-		term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_SADDR);
-		term_lookup(b, rule, TERM_LOOKUP, sources, LOAD_DADDR);
+		term_in(b, rule, sources, LOAD_SADDR);
+		term_in(b, rule, sources, LOAD_DADDR);
 		add_term(b, rule, TERM_SNAT_SELF);
 	}
 }

@@ -89,9 +89,9 @@ void lookup_pairs(struct builder *b, struct chain *chain, enum way way, const ch
 			continue;
 		rule = add_rule(b, chain, set->key[0] == FIELD_IP6 ? 6 : 4, NULL, NONE);
 		if (set->n_key == 3)
-			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO);
+			term_in(b, rule, set->name, from, to, LOAD_PROTO);
 		else
-			term_lookup(b, rule, TERM_LOOKUP, set->name, from, to, LOAD_PROTO, port);
+			term_in(b, rule, set->name, from, to, LOAD_PROTO, port);
 		term_name(b, rule, TERM_GOTO, target);
 	}
 }

@@ -80,7 +80,7 @@ static void build_bridges(struct builder *b, const struct flows *flows)
 
 static void clear_marks(struct builder *b, struct chain *chain)
 {
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_MARK_CLEAR, b->hooks->accept | b->hooks->raw);
 }
@@ -89,8 +89,8 @@ static void clear_marks(struct builder *b, struct chain *chain)
 
 static void build_pass(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "pass", NULL, 0, 0);
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct chain *chain = add_chain(b, "pass");
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_MARK_CLEAR, b->hooks->accept);
 	term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
@@ -99,7 +99,7 @@ static void build_pass(struct builder *b)
 /* What the chains of the forward hook admit only passes here. */
 static void pass_admitted(struct builder *b, struct chain *chain)
 {
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	term_name(b, rule, TERM_GOTO, "pass");
@@ -134,7 +134,7 @@ static void build_raw(struct builder *b, const struct flows *flows, bool grouped
 	build_pass(b);
 	for (size_t i = 0; flows->types && i < COUNT_OF(both); i++)
 		typed = build_types(b, types[i], &flows->grants, both[i], "pass");
-	chain = add_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
+	chain = add_base_chain(b, "raw", "filter", HOOK_PREROUTING, BEFORE_RAW);
 	clear_marks(b, chain);
 	pass_neighbours(b, chain, flows);
 	pass_errors(b, chain);
@@ -173,18 +173,18 @@ static void build_between(struct builder *b, const struct flows *flows)
 static void build_admit(struct builder *b, const struct flows *flows)
 {
 	uint32_t accept = b->hooks->accept, second = b->hooks->between & ~accept;
-	struct chain *admit = add_chain(b, ADMIT, NULL, 0, 0);
+	struct chain *admit = add_chain(b, ADMIT);
 	struct rule *rule;
 
 	/* two rules: before conntrack there is no mark of a connection, which ends a rule */
-	term_number(b, add_rule(b, admit, 0, NULL, NONE), TERM_MARK_SET, accept);
-	change_ct_mark(b, add_rule(b, admit, 0, NULL, NONE), accept);
+	term_number(b, new_rule(b, admit), TERM_MARK_SET, accept);
+	change_ct_mark(b, new_rule(b, admit), accept);
 	if (!second)
 		return;
 	build_between(b, flows);
 	rule = add_rule(b, admit, 0, "between containers", NONE);
-	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_IIFNAME);
-	term_lookup(b, rule, TERM_LOOKUP, "between", LOAD_OIFNAME);
+	term_in(b, rule, "between", LOAD_IIFNAME);
+	term_in(b, rule, "between", LOAD_OIFNAME);
 	change_ct_mark(b, rule, accept | second);
 	term_number(b, rule, TERM_MARK_SET, second);
 }
@@ -199,11 +199,11 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 	struct chain *chain;
 
 	if (flows->translations.n)
-		build_forwarded(b, add_chain(b, translated, NULL, 0, 0), flows, way);
+		build_forwarded(b, add_chain(b, translated), flows, way);
 	typed = flows->types && build_types(b, types, &flows->grants, way, ways[way].target);
-	chain = add_chain(b, name, NULL, 0, 0);
+	chain = add_chain(b, name);
 	if (flows->translations.n) {
-		struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+		struct rule *rule = new_rule(b, chain);
 
 		add_term(b, rule, TERM_CT_STATUS_DNAT);
 		term_name(b, rule, TERM_JUMP, translated);
@@ -216,7 +216,7 @@ static void build_lookups(struct builder *b, const char *name, const struct flow
 
 static void add_log_chain(struct builder *b, const char *name, const char *prefix)
 {
-	term_log(b, add_rule(b, add_chain(b, name, NULL, 0, 0), 0, NULL, NONE), LOG_GROUP, prefix);
+	term_log(b, new_rule(b, add_chain(b, name)), LOG_GROUP, prefix);
 }
 
 /* What logged policies admit, looked up by itself: others have not one rule more for it. */
@@ -255,7 +255,7 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	struct rule *rule;
 
 	build_lookups(b, "known", flows, WAY_NEW);
-	chain = add_chain(b, "fresh", NULL, 0, 0);
+	chain = add_chain(b, "fresh");
 	rule = add_rule(b, chain, 0, "a mark that others set", NONE);
 	term_admitted(b, rule);
 	change_ct_mark(b, rule, 0);
@@ -263,11 +263,11 @@ static void build_fresh(struct builder *b, const struct flows *flows)
 	end_borrowed(b, chain, TERM_RETURN, NULL);
 	if (ruleset_find_chain(b->rs, "logged")) {
 		/* what nobody answers stays new: it is one connection nevertheless */
-		rule = add_rule(b, chain, 0, NULL, NONE);
+		rule = new_rule(b, chain);
 		add_term(b, rule, TERM_CT_UNCONFIRMED);
 		term_name(b, rule, TERM_JUMP, "logged");
 	}
-	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "known");
+	term_name(b, new_rule(b, chain), TERM_GOTO, "known");
 }
 
 /*
@@ -283,9 +283,9 @@ static void build_again(struct builder *b, const struct flows *flows)
 	if (b->counted)
 		build_lookups(b, "on", flows, WAY_ON);
 	build_lookups(b, "back", flows, WAY_REPLY);
-	chain = add_chain(b, "again", NULL, 0, 0);
+	chain = add_chain(b, "again");
 	for (uint32_t direction = 0; direction < COUNT_OF(by_direction); direction++) {
-		rule = add_rule(b, chain, 0, NULL, NONE);
+		rule = new_rule(b, chain);
 		term_number(b, rule, TERM_CT_DIRECTION, direction);
 		term_name(b, rule, TERM_JUMP, by_direction[direction]);
 	}
@@ -295,7 +295,7 @@ static void build_again(struct builder *b, const struct flows *flows)
 /* Established connections that we admitted bear exactly these of our bits. */
 static void follow(struct builder *b, struct chain *chain, uint32_t bits)
 {
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	term_ct_mark(b, rule, bits, b->hooks->accept | b->hooks->raw);
@@ -314,15 +314,15 @@ static void build_forward(struct builder *b, const struct flows *flows)
 
 	build_fresh(b, flows);
 	build_again(b, flows);
-	chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
+	chain = add_base_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER);
 	clear_marks(b, chain);
 	if (between != accept)
 		follow(b, chain, between);
 	follow(b, chain, accept);
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_CT_STATE, CT_ESTABLISHED | CT_RELATED);
 	term_name(b, rule, on, "again");
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	term_name(b, rule, on, "fresh");
 	close_networks(b, chain, flows);
@@ -363,7 +363,7 @@ void program_host(struct ruleset *rs, struct arena *a, const struct flows *flows
 		build_dnat(&b, flows);
 	if (flows->own.n)
 		build_own(&b, flows);
-	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
+	post = add_base_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
 	keep_clients(&b, post, flows);
 	masquerade_translated(&b, post, flows);
 	masquerade_hairpins(&b, post, flows);
@@ -390,7 +390,7 @@ void program_container(struct ruleset *rs, struct arena *a, const struct flows *
 	add_translated(&b, flows);
 	if (flows->translations.n)
 		build_dnat(&b, flows);
-	post = add_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
+	post = add_base_chain(&b, "postrouting", "nat", HOOK_POSTROUTING, BEFORE_SRCNAT);
 	masquerade_translated(&b, post, flows);
 	masquerade_policies(&b, post, flows);
 }

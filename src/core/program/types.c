@@ -51,7 +51,7 @@ bool build_types(struct builder *b, const char *name, const grant_list *grants, 
 			if (!match_has_types(grant->matches[m]) || !grant->from->n || !grant->to->n)
 				continue;
 			if (!chain)
-				chain = add_chain(b, name, NULL, 0, 0);
+				chain = add_chain(b, name);
 			add_types_of(b, chain, grant, grant->matches[m], way, target);
 		}
 	return chain;

@@ -20,6 +20,11 @@ struct rule *add_rule(struct builder *b, struct chain *chain, uint8_t family, co
 	return rule;
 }
 
+struct rule *new_rule(struct builder *b, struct chain *chain)
+{
+	return add_rule(b, chain, 0, NULL, NONE);
+}
+
 struct term *add_term(struct builder *b, struct rule *rule, enum term_kind kind)
 {
 	struct term *t = list_add(b->a, &rule->terms);
@@ -119,8 +124,13 @@ void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const
 	memcpy(t->loads, loads, n);
 }
 
-struct chain *add_chain(struct builder *b, const char *name, const char *type, uint32_t hook,
-			int32_t priority)
+struct chain *add_chain(struct builder *b, const char *name)
+{
+	return add_base_chain(b, name, NULL, 0, 0);
+}
+
+struct chain *add_base_chain(struct builder *b, const char *name, const char *type, uint32_t hook,
+			     int32_t priority)
 {
 	struct chain *chain = list_add(b->a, &b->rs->chains);
 
@@ -140,7 +150,7 @@ void drop_revoked(struct builder *b, struct chain *chain)
 
 void accept_admitted(struct builder *b, struct chain *chain)
 {
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->accept);
 	add_term(b, rule, TERM_ACCEPT);
@@ -151,7 +161,7 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
 {
 	struct rule *rule = add_rule(b, chain, family, "a borrowed source address", NONE);
 
-	term_lookup(b, rule, TERM_LOOKUP, set, load);
+	term_in(b, rule, set, load);
 	add_term(b, rule, TERM_FIB_FOREIGN);
 	return rule;
 }

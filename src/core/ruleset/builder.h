@@ -60,6 +60,8 @@ static inline enum field address_field(uint8_t family)
 
 struct rule *add_rule(struct builder *b, struct chain *chain, uint8_t family, const char *comment,
 		      uint32_t origin);
+/* Of both families, no policy's, without a comment. */
+struct rule *new_rule(struct builder *b, struct chain *chain);
 /* Whose members are still to be set. */
 struct term *add_term(struct builder *b, struct rule *rule, enum term_kind kind);
 void term_number(struct builder *b, struct rule *rule, enum term_kind kind, uint32_t number);
@@ -80,9 +82,9 @@ void term_admitted(struct builder *b, struct rule *rule);
 /* loads: enum load, n of them. */
 void add_lookup(struct builder *b, struct rule *rule, enum term_kind kind, const char *name,
 		const uint8_t *loads, size_t n);
-/* type NULL: a regular chain. */
-struct chain *add_chain(struct builder *b, const char *name, const char *type, uint32_t hook,
-			int32_t priority);
+struct chain *add_chain(struct builder *b, const char *name);
+struct chain *add_base_chain(struct builder *b, const char *name, const char *type, uint32_t hook,
+			     int32_t priority);
 
 /* --- rules that several chains have --- */
 
@@ -120,6 +122,9 @@ void put_verdict(struct builder *b, struct set *map, uint8_t *at, struct verdict
 #define term_lookup(b, rule, kind, set_name, ...)                                                  \
 	add_lookup((b), (rule), (kind), (set_name), (const uint8_t[]){__VA_ARGS__},                \
 		   COUNT_OF(((const uint8_t[]){__VA_ARGS__})))
+
+#define term_in(b, rule, ...)	  term_lookup(b, rule, TERM_LOOKUP, __VA_ARGS__)
+#define term_not_in(b, rule, ...) term_lookup(b, rule, TERM_LOOKUP_NOT, __VA_ARGS__)
 
 #define new_set(b, set_name, ...)                                                                  \
 	add_set((b), (set_name), (const enum field[]){__VA_ARGS__},                                \

@@ -162,8 +162,7 @@ void term_end(struct builder *b, struct rule *rule, enum term_kind term, enum lo
 	      const struct peers *peers, uint32_t i, const char *prefix, const char *name)
 {
 	if (peers && peers->n > FEW_SOURCES)
-		term_lookup(b, rule, TERM_LOOKUP, set_of_list(b, peers, prefix, name),
-			    (uint8_t)load);
+		term_in(b, rule, set_of_list(b, peers, prefix, name), (uint8_t)load);
 	else if (peers)
 		term_prefix(b, rule, term, peers->items[i].net);
 }

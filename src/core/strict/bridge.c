@@ -101,47 +101,49 @@ static void drop_within(struct builder *b, struct chain *chain, uint8_t family)
 	struct rule *rule = add_frame_rule(b, chain, family == 6 ? ETH_P_IPV6 : ETH_P_IP, family,
 					   "a port that is new");
 
-	term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_SADDR);
-	term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_DADDR);
+	term_in(b, rule, subnets, LOAD_SADDR);
+	term_in(b, rule, subnets, LOAD_DADDR);
 	add_term(b, rule, TERM_DROP);
 }
 
 static void build_between_ports(struct builder *b)
 {
 	static const uint8_t sides[] = {LOAD_IIFNAME, LOAD_OIFNAME};
-	struct chain *chain = add_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
+	struct chain *chain =
+		add_base_chain(b, "forward", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
 	struct rule *rule;
 
 	for (size_t i = 0; i < COUNT_OF(sides); i++) {
 		rule = add_frame_rule(b, chain, 0, 0, "between ports");
-		term_lookup(b, rule, TERM_LOOKUP, PORTS, sides[i]);
+		term_in(b, rule, PORTS, sides[i]);
 		add_term(b, rule, TERM_DROP);
 	}
 	drop_within(b, chain, 4);
 	if (b->ipv6)
 		drop_within(b, chain, 6);
 	rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "a port that is new");
-	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
+	term_in(b, rule, NETS, LOAD_ARP_IP);
+	term_not_in(b, rule, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 }
 
 static void build_to_host(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_BRIDGE_FILTER);
+	struct chain *chain =
+		add_base_chain(b, "input", "filter", HOOK_INPUT, BEFORE_BRIDGE_FILTER);
 	struct rule *rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "not the sender's address");
 
-	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
+	term_in(b, rule, NETS, LOAD_ARP_IP);
+	term_not_in(b, rule, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
+	term_not_in(b, rule, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 	if (!b->ipv6)
 		return;
 	rule = add_frame_rule(b, chain, ETH_P_IPV6, 6, "not the sender's address");
 	term_icmp(b, rule,
 		  &(const struct icmp_types){6, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT});
-	term_lookup(b, rule, TERM_LOOKUP, NETS "6", LOAD_ND_TARGET);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, OWNERS "6", LOAD_ETHER_SADDR, LOAD_ND_TARGET);
+	term_in(b, rule, NETS "6", LOAD_ND_TARGET);
+	term_not_in(b, rule, OWNERS "6", LOAD_ETHER_SADDR, LOAD_ND_TARGET);
 	add_term(b, rule, TERM_DROP);
 }
 
@@ -166,7 +168,8 @@ static void build_strict_frames(struct builder *b, const struct flows *flows,
  */
 static void mark_frames(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "frames", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
+	struct chain *chain =
+		add_base_chain(b, "frames", "filter", HOOK_FORWARD, BEFORE_BRIDGE_FILTER);
 
 	each_family_of (b, family) {
 		const char *subnets = name_of_family(b, WATCHED, family);
@@ -174,8 +177,8 @@ static void mark_frames(struct builder *b, const struct flows *flows)
 
 		build_subnets(b, WATCHED, &flows->watched, family);
 		rule = add_frame_rule(b, chain, family == 6 ? ETH_P_IPV6 : ETH_P_IP, family, NULL);
-		term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_SADDR);
-		term_lookup(b, rule, TERM_LOOKUP, subnets, LOAD_DADDR);
+		term_in(b, rule, subnets, LOAD_SADDR);
+		term_in(b, rule, subnets, LOAD_DADDR);
 		term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
 	}
 }
@@ -204,23 +207,23 @@ static void sample_echoes(struct builder *b, struct chain *chain)
 
 static void build_unseen(struct builder *b)
 {
-	struct chain *chain = add_chain(b, "begun", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "begun");
 	struct rule *rule;
 
 	log_in_shares(b, chain, LOG_AUDIT_FRAME);
-	chain = add_chain(b, "sampled", NULL, 0, 0);
+	chain = add_chain(b, "sampled");
 	log_in_shares(b, chain, LOG_AUDIT_SAMPLE);
-	chain = add_chain(b, "unseen", NULL, 0, 0);
-	term_number(b, add_rule(b, chain, 0, NULL, NONE), TERM_MARK_CLEAR, b->hooks->raw);
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	chain = add_chain(b, "unseen");
+	term_number(b, new_rule(b, chain), TERM_MARK_CLEAR, b->hooks->raw);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_PROTO, IPPROTO_TCP);
 	add_term(b, rule, TERM_TCP_BEGINS);
 	term_name(b, rule, TERM_GOTO, "begun");
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_PROTO, IPPROTO_TCP);
 	add_term(b, rule, TERM_RETURN);
 	sample_echoes(b, chain);
-	term_name(b, add_rule(b, chain, 0, NULL, NONE), TERM_GOTO, "sampled");
+	term_name(b, new_rule(b, chain), TERM_GOTO, "sampled");
 }
 
 /* What was admitted has the other bit, too. */
@@ -231,9 +234,9 @@ static void watch_frames(struct builder *b, const struct flows *flows)
 
 	mark_frames(b, flows);
 	build_unseen(b);
-	chain = add_chain(b, "passed", "filter", HOOK_FORWARD, BEHIND_FILTER);
+	chain = add_base_chain(b, "passed", "filter", HOOK_FORWARD, BEHIND_FILTER);
 	accept_admitted(b, chain);
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_MARK_HAS, b->hooks->raw);
 	term_name(b, rule, TERM_GOTO, "unseen");
 }

@@ -97,21 +97,21 @@ static void pass_discovery(struct builder *b, struct chain *chain, const struct 
 	term_icmp(b, rule, types);
 	if (prefix_parse(&prefix, source))
 		term_prefix(b, rule, TERM_SADDR, prefix);
-	term_lookup(b, rule, TERM_LOOKUP, STATIONS, LOAD_IIFNAME, LOAD_ETHER_SADDR);
+	term_in(b, rule, STATIONS, LOAD_IIFNAME, LOAD_ETHER_SADDR);
 	add_term(b, rule, TERM_RETURN);
 }
 
 static void build_arriving(struct builder *b, const struct flows *flows)
 {
 	static const struct icmp_types discovery = {6, 133, 137}, solicitation = {6, 135, 135};
-	struct chain *chain = add_chain(b, "sent", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "sent");
 	struct rule *rule;
 
 	each_family_of (b, family) {
 		build_senders(b, flows, family);
 		rule = add_rule(b, chain, family, NULL, NONE);
-		term_lookup(b, rule, TERM_LOOKUP, name_of_family(b, SENDERS, family), LOAD_IIFNAME,
-			    LOAD_ETHER_SADDR, LOAD_SADDR);
+		term_in(b, rule, name_of_family(b, SENDERS, family), LOAD_IIFNAME, LOAD_ETHER_SADDR,
+			LOAD_SADDR);
 		add_term(b, rule, TERM_RETURN);
 	}
 	if (b->ipv6) {
@@ -121,9 +121,9 @@ static void build_arriving(struct builder *b, const struct flows *flows)
 	}
 	add_term(b, add_rule(b, chain, 0, "not the sender's address", NONE), TERM_DROP);
 	/* a fragment with a borrowed address never meets those of its owner */
-	chain = add_chain(b, "arriving", "filter", HOOK_PREROUTING, BEFORE_FRAGMENTS);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_IIFNAME);
+	chain = add_base_chain(b, "arriving", "filter", HOOK_PREROUTING, BEFORE_FRAGMENTS);
+	rule = new_rule(b, chain);
+	term_in(b, rule, STRICT, LOAD_IIFNAME);
 	term_name(b, rule, TERM_GOTO, "sent");
 }
 
@@ -143,8 +143,8 @@ void build_published(struct builder *b, const char *name, const sealed_list *net
 
 static void build_unwanted(struct builder *b)
 {
-	struct chain *chain = add_chain(b, UNWANTED, NULL, 0, 0);
-	struct rule *rule = add_rule(b, chain, 0, NULL, NONE);
+	struct chain *chain = add_chain(b, UNWANTED);
+	struct rule *rule = new_rule(b, chain);
 
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	term_log(b, rule, LOG_GROUP, LOG_DROPPED);
@@ -156,7 +156,7 @@ static void refuse_new(struct builder *b, struct chain *chain)
 	struct rule *rule;
 
 	drop_revoked(b, chain);
-	rule = add_rule(b, chain, 0, NULL, NONE);
+	rule = new_rule(b, chain);
 	term_number(b, rule, TERM_CT_STATE, CT_NEW);
 	term_name(b, rule, TERM_GOTO, UNWANTED);
 }
@@ -171,14 +171,14 @@ static void build_served(struct builder *b, const struct flows *flows)
 	struct rule *rule;
 
 	build_published(b, SERVED, &flows->sealed);
-	chain = add_chain(b, "serving", NULL, 0, 0);
+	chain = add_chain(b, "serving");
 	rule = add_rule(b, chain, 0, "this host's own", NONE);
 	term_name(b, rule, TERM_IIFNAME, "lo");
 	add_term(b, rule, TERM_RETURN);
 	refuse_new(b, chain);
-	chain = add_chain(b, "serve", "filter", HOOK_INPUT, BEFORE_FILTER);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, SERVED, LOAD_PROTO, LOAD_DPORT);
+	chain = add_base_chain(b, "serve", "filter", HOOK_INPUT, BEFORE_FILTER);
+	rule = new_rule(b, chain);
+	term_in(b, rule, SERVED, LOAD_PROTO, LOAD_DPORT);
 	term_name(b, rule, TERM_GOTO, "serving");
 }
 
@@ -225,7 +225,7 @@ static void build_opened(struct builder *b, const struct flows *flows)
 
 	if (!flows->from_host.n)
 		return;
-	chain = add_chain(b, OPENED, NULL, 0, 0);
+	chain = add_chain(b, OPENED);
 	list_each (grant, &flows->from_host)
 		accept_from_host(b, chain, grant);
 }
@@ -237,8 +237,7 @@ static void refuse_to_nobody(struct builder *b, struct chain *chain)
 		struct rule *rule = add_rule(b, chain, family, NULL, NONE);
 
 		term_number(b, rule, TERM_CT_STATE, CT_NEW);
-		term_lookup(b, rule, TERM_LOOKUP_NOT, name_of_family(b, DECLARED, family),
-			    LOAD_DADDR);
+		term_not_in(b, rule, name_of_family(b, DECLARED, family), LOAD_DADDR);
 		term_name(b, rule, TERM_GOTO, UNWANTED);
 	}
 }
@@ -253,18 +252,18 @@ static void close_to_host(struct builder *b, struct chain *chain, const struct f
 
 	if (!ruleset_find_set(b->rs, CLOSED))
 		return;
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP_NOT, CLOSED, LOAD_OIFNAME);
+	rule = new_rule(b, chain);
+	term_not_in(b, rule, CLOSED, LOAD_OIFNAME);
 	add_term(b, rule, TERM_RETURN);
 	rule = add_rule(b, chain, 0, "translated by a policy", NONE);
 	term_admitted(b, rule);
 	add_term(b, rule, TERM_RETURN);
 	if (flows->from_host.n) {
 		refuse_to_nobody(b, chain);
-		rule = add_rule(b, chain, 0, NULL, NONE);
+		rule = new_rule(b, chain);
 		term_number(b, rule, TERM_CT_STATE, CT_NEW);
 		term_name(b, rule, TERM_JUMP, OPENED);
-		rule = add_rule(b, chain, 0, NULL, NONE);
+		rule = new_rule(b, chain);
 		term_ct_mark(b, rule, b->hooks->revoked, UINT32_MAX);
 		term_name(b, rule, TERM_JUMP, OPENED);
 	}
@@ -273,14 +272,14 @@ static void close_to_host(struct builder *b, struct chain *chain, const struct f
 
 static void build_output(struct builder *b, const struct flows *flows)
 {
-	struct chain *chain = add_chain(b, "from_host", NULL, 0, 0);
+	struct chain *chain = add_chain(b, "from_host");
 	struct rule *rule;
 
 	stop_redirects(b, chain);
 	close_to_host(b, chain, flows);
-	chain = add_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
+	chain = add_base_chain(b, "begun_here", "filter", HOOK_OUTPUT, BEFORE_FILTER);
+	rule = new_rule(b, chain);
+	term_in(b, rule, STRICT, LOAD_OIFNAME);
 	term_name(b, rule, TERM_GOTO, "from_host");
 }
 
@@ -305,9 +304,8 @@ void refuse_undeclared(struct builder *b, struct chain *chain, const struct flow
 
 		build_declared(b, flows, family);
 		rule = add_rule(b, chain, family, NULL, NONE);
-		term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
-		term_lookup(b, rule, TERM_LOOKUP_NOT, name_of_family(b, DECLARED, family),
-			    LOAD_DADDR);
+		term_in(b, rule, STRICT, LOAD_OIFNAME);
+		term_not_in(b, rule, name_of_family(b, DECLARED, family), LOAD_DADDR);
 		term_name(b, rule, TERM_GOTO, UNWANTED);
 	}
 }
@@ -322,8 +320,8 @@ void seal_networks(struct builder *b, struct chain *chain, const struct flows *f
 
 	if (!flows->sealed.n)
 		return;
-	rule = add_rule(b, chain, 0, NULL, NONE);
-	term_lookup(b, rule, TERM_LOOKUP, STRICT, LOAD_OIFNAME);
+	rule = new_rule(b, chain);
+	term_in(b, rule, STRICT, LOAD_OIFNAME);
 	term_name(b, rule, TERM_GOTO, UNWANTED);
 }
 
@@ -348,7 +346,7 @@ void pass_neighbours(struct builder *b, struct chain *chain, const struct flows 
 					       *ip);
 		stand_set(b, &set);
 		rule = add_rule(b, chain, family, "between neighbours", NONE);
-		term_lookup(b, rule, TERM_LOOKUP, set.name, LOAD_IIFNAME, LOAD_DADDR);
+		term_in(b, rule, set.name, LOAD_IIFNAME, LOAD_DADDR);
 		add_term(b, rule, TERM_RETURN);
 	}
 }
