@@ -5,60 +5,47 @@
 
 /* Where Docker's drops do not stand: what is not admitted stays out, as Docker would keep it. */
 struct closing {
-	const struct closed *items;
-	uint32_t n;
-	uint8_t family;				/* to which; 0: to both */
-	const char *closed, *inside, *internal; /* names of sets; internal NULL: none is */
+	uint8_t family; /* to which; 0: to both */
+	/* Names of sets; closed is NULL where there is nothing to close, internal where none is. */
+	const char *closed, *inside, *internal;
 };
 
-static struct closing closing_of(struct builder *b, const struct closed *items, uint32_t n,
-				 uint8_t family)
+static struct closing closing_of(struct builder *b, const closed_list *networks, uint8_t family)
 {
-	struct closing c = {items, n, family, NULL, NULL, NULL};
-	struct set *set;
+	struct set closed = {
+		.name = name_of_family(b, "closed", family), .key = {FIELD_IFNAME}, .n_key = 1};
+	struct set inside = {.name = name_of_family(b, "inside", family),
+			     .key = {FIELD_IFNAME, FIELD_IFNAME},
+			     .n_key = 2};
+	struct set internal = {
+		.name = name_of_family(b, "internal", family), .key = {FIELD_IFNAME}, .n_key = 1};
 
-	if (!n)
-		return c;
-	c.closed = name_of_family(b, "closed", family);
-	set = new_set(b, c.closed, FIELD_IFNAME);
-	for (uint32_t i = 0; i < n; i++)
-		put_iface(set_add(set, b->a, NONE), items[i].bridge);
-	finish_set(b, set);
-	c.inside = name_of_family(b, "inside", family);
-	set = new_set(b, c.inside, FIELD_IFNAME, FIELD_IFNAME);
-	for (uint32_t i = 0; i < n; i++)
-		if (!items[i].apart)
-			put_iface(put_iface(set_add(set, b->a, NONE), items[i].bridge),
-				  items[i].bridge);
-	finish_set(b, set);
-	set = NULL;
-	for (uint32_t i = 0; i < n; i++)
-		if (items[i].internal) {
-			c.internal = name_of_family(b, "internal", family);
-			set = set ? set : new_set(b, c.internal, FIELD_IFNAME);
-			put_iface(set_add(set, b->a, NONE), items[i].bridge);
-		}
-	if (set)
-		finish_set(b, set);
-	return c;
+	if (!networks->n)
+		return (struct closing){0};
+	list_each (network, networks) {
+		put_iface(set_add(&closed, b->a, NONE), network->bridge);
+		if (!network->apart)
+			put_iface(put_iface(set_add(&inside, b->a, NONE), network->bridge),
+				  network->bridge);
+		if (network->internal)
+			put_iface(set_add(&internal, b->a, NONE), network->bridge);
+	}
+	stand_set(b, &closed);
+	stand_set(b, &inside); /* rules name it */
+	keep_set(b, &internal);
+	return (struct closing){family, closed.name, inside.name,
+				internal.n ? internal.name : NULL};
 }
 
 /* A source that is borrowed is not let in by a translation either. */
 static void close_to_borrowed(struct builder *b, struct chain *chain, const struct closing *c,
 			      uint8_t family)
 {
-	const struct {
-		const char *set;
-		enum load load;
-	} borrowed[] = {{name_of_family(b, "sources", family), LOAD_SADDR},
-			{"bridges", LOAD_IIFNAME}};
+	for (enum borrowed i = 0; c->closed && i < N_BORROWED; i++) {
+		struct rule *rule = add_borrowed(b, chain, family, i);
 
-	for (size_t i = 0; i < COUNT_OF(borrowed); i++) {
-		struct rule *rule;
-
-		if (!c->n || !ruleset_find_set(b->rs, borrowed[i].set))
+		if (!rule)
 			continue;
-		rule = add_borrowed(b, chain, family, borrowed[i].set, (uint8_t)borrowed[i].load);
 		term_in(b, rule, c->closed, LOAD_OIFNAME);
 		term_not_in(b, rule, c->inside, LOAD_IIFNAME, LOAD_OIFNAME);
 		add_term(b, rule, TERM_DROP);
@@ -70,7 +57,7 @@ static void close_one_way(struct builder *b, struct chain *chain, const struct c
 {
 	struct rule *rule;
 
-	if (!c->n || !set)
+	if (!set)
 		return;
 	rule = add_rule(b, chain, c->family, "nobody else closes this network", NONE);
 	term_in(b, rule, set, load);
@@ -108,11 +95,11 @@ static void accept_icmp6(struct builder *b, struct chain *chain)
 
 void close_networks(struct builder *b, struct chain *chain, const struct flows *flows)
 {
-	const struct closing both = closing_of(b, flows->closed.items, flows->closed.n, 0);
-	const struct closing v6 = closing_of(b, flows->closed6.items, flows->closed6.n, 6);
+	const struct closing both = closing_of(b, &flows->closed, 0);
+	const struct closing v6 = closing_of(b, &flows->closed6, 6);
 	struct rule *rule;
 
-	if (!both.n && !v6.n && !flows->denied.n && !flows->audited.n && !flows->sealed.n)
+	if (!both.closed && !v6.closed && !flows->denied.n && !flows->audited.n && !flows->sealed.n)
 		return;
 	accept_admitted(b, chain);
 	rule = new_rule(b, chain);
@@ -120,7 +107,7 @@ void close_networks(struct builder *b, struct chain *chain, const struct flows *
 	add_term(b, rule, TERM_ACCEPT);
 	deny_egress(b, chain, flows);
 	seal_networks(b, chain, flows);
-	if (!both.n && !v6.n)
+	if (!both.closed && !v6.closed)
 		return;
 	if (b->ipv6)
 		accept_icmp6(b, chain);

@@ -239,14 +239,13 @@ static uint32_t at_port(const struct reach *reach, uint32_t target, uint16_t por
 }
 
 static void add_leads(uint32_t *leads, const struct reach *reach, const uint32_t *targets,
-		      const struct translation *list, uint32_t n)
+		      const translation_list *list)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t target = targets[REACH_POLICY + list[i].origin];
+	list_each (t, list) {
+		uint32_t target = targets[REACH_POLICY + t->origin];
 
-		leads[i] = target && is_mapped(reach, &list[i])
-				   ? at_port(reach, target, list[i].to_port)
-				   : target;
+		leads[t - list->items] =
+			target && is_mapped(reach, t) ? at_port(reach, target, t->to_port) : target;
 	}
 }
 
@@ -266,8 +265,8 @@ static struct diagram leads_of(const struct comparing *c, const struct reach *re
 	if (!mapped)
 		return diagram_relabel(c->diagrams, space->doors, targets);
 	leads = arena_array(c->a, uint32_t, flows->translations.n + flows->own.n);
-	add_leads(leads, reach, targets, flows->translations.items, flows->translations.n);
-	add_leads(leads + flows->translations.n, reach, targets, flows->own.items, flows->own.n);
+	add_leads(leads, reach, targets, &flows->translations);
+	add_leads(leads + flows->translations.n, reach, targets, &flows->own);
 	return reach_leads(reach, space, leads);
 }
 

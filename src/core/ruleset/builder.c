@@ -156,12 +156,17 @@ void accept_admitted(struct builder *b, struct chain *chain)
 	add_term(b, rule, TERM_ACCEPT);
 }
 
-struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
-			  uint8_t load)
+struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family,
+			  enum borrowed borrowed)
 {
-	struct rule *rule = add_rule(b, chain, family, "a borrowed source address", NONE);
+	const bool by_bridge = borrowed == FROM_A_BRIDGE;
+	const char *set = by_bridge ? "bridges" : name_of_family(b, "sources", family);
+	struct rule *rule;
 
-	term_in(b, rule, set, load);
+	if (!ruleset_find_set(b->rs, set))
+		return NULL;
+	rule = add_rule(b, chain, family, "a borrowed source address", NONE);
+	term_in(b, rule, set, by_bridge ? LOAD_IIFNAME : LOAD_SADDR);
 	add_term(b, rule, TERM_FIB_FOREIGN);
 	return rule;
 }
@@ -173,15 +178,13 @@ struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family
  */
 void end_borrowed(struct builder *b, struct chain *chain, enum term_kind verdict, const char *to)
 {
-	each_family_of (b, family) {
-		const char *const sets[] = {name_of_family(b, "sources", family), "bridges"};
-		static const uint8_t loads[] = {LOAD_SADDR, LOAD_IIFNAME};
+	each_family_of (b, family)
+		for (enum borrowed i = 0; i < N_BORROWED; i++) {
+			struct rule *rule = add_borrowed(b, chain, family, i);
 
-		for (size_t i = 0; i < COUNT_OF(sets); i++)
-			if (ruleset_find_set(b->rs, sets[i]))
-				term_name(b, add_borrowed(b, chain, family, sets[i], loads[i]),
-					  verdict, to);
-	}
+			if (rule)
+				term_name(b, rule, verdict, to);
+		}
 }
 
 static void log_share(struct builder *b, struct chain *chain, uint8_t family, uint16_t part,

@@ -95,9 +95,10 @@ void accept_admitted(struct builder *b, struct chain *chain);
 
 /* A source address that is borrowed ends in this verdict; to: the chain of TERM_GOTO, else NULL. */
 void end_borrowed(struct builder *b, struct chain *chain, enum term_kind verdict, const char *to);
-/* The beginning of such a rule; set: sources of one family, or bridges. The verdict follows. */
-struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family, const char *set,
-			  uint8_t load);
+/* The beginning of such a rule, the verdict follows; NULL: nobody has such a source. */
+enum borrowed { OF_A_NETWORK, FROM_A_BRIDGE, N_BORROWED };
+struct rule *add_borrowed(struct builder *b, struct chain *chain, uint8_t family,
+			  enum borrowed borrowed);
 /*
  * What comes here is reported, and goes on; sources share the reports of a second. In a table of
  * family bridge, too.
