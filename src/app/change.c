@@ -4,7 +4,7 @@
 #include "app/answers/preview.h"
 #include "app/console/say.h"
 #include "app/daemon/ask.h"
-#include "app/pass/written.h"
+#include "app/world/written.h"
 #include "base/hash.h"
 #include "edge/firewall/nft.h"
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "app/daemon/trial.h"
-#include "app/pass/world.h"
+#include "app/world/world.h"
 
 /* The whole verb; returns its exit code (attempt.c). */
 int confirm_apply(const struct options *options);

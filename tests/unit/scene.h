@@ -2,7 +2,7 @@
 /* Random policies over a small world of addresses and ports, the same ones for the same seed. */
 #pragma once
 
-#include "core/ruleset/groups.h"
+#include "core/program/groups.h"
 
 #include <netinet/in.h>
 
@@ -127,14 +127,12 @@ static inline void build(struct scene *s)
 		for (uint32_t m = 0; m < s->grants[i].n_matches; m++)
 			*list_add(&s->a, &flows) =
 				(struct grouped){&s->grants[i], s->grants[i].matches[m]};
-	struct ends ends = {.b = &b};
-
-	add_chain(&b, "admit", NULL, 0, 0);
-	build_groups(&ends, &flows, WAY_NEW);
-	build_groups(&ends, &flows, WAY_ON);
-	build_groups(&ends, &flows, WAY_REPLY);
-	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
-	dispatch_groups(&b, add_chain(&b, "later", NULL, 0, 0), WAY_ON);
-	dispatch_groups(&b, add_chain(&b, "reply", NULL, 0, 0), WAY_REPLY);
+	add_chain(&b, "admit");
+	build_groups(&b, &flows, WAY_NEW);
+	build_groups(&b, &flows, WAY_ON);
+	build_groups(&b, &flows, WAY_REPLY);
+	dispatch_groups(&b, add_chain(&b, "fresh"), WAY_NEW);
+	dispatch_groups(&b, add_chain(&b, "later"), WAY_ON);
+	dispatch_groups(&b, add_chain(&b, "reply"), WAY_REPLY);
 	s->rs.exists = true;
 }

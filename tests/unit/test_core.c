@@ -480,6 +480,31 @@ TEST(policies_of_very_different_length_are_all_kept)
 	}
 }
 
+/* What core/flows/share.c says of its seeds. */
+TEST(neighbouring_clients_are_parted_evenly_and_each_is_of_one_part)
+{
+	enum { CLIENTS = 1000 };
+	static const uint32_t networks[] = {0x0a000000, 0xac120000, 0xc0a80000};
+
+	for (size_t n = 0; n < COUNT_OF(networks); n++)
+		for (uint8_t of = 2; of <= 5; of++)
+			for (uint8_t division = 0; division < 2; division++) {
+				uint32_t has[5] = {0}, all = 0;
+
+				for (uint32_t i = 0; i < CLIENTS; i++)
+					for (uint8_t part = 0; part < of; part++)
+						has[part] += share_has(
+							(struct share){part, of, division, false},
+							ip_v4(networks[n] + i));
+				for (uint8_t part = 0; part < of; part++) {
+					assert_in_range(has[part], CLIENTS * 9 / of / 10,
+							CLIENTS * 11 / of / 10);
+					all += has[part];
+				}
+				assert_int_equal(all, CLIENTS);
+			}
+}
+
 TEST(control_characters_are_found_wherever_they_stand)
 {
 	char text[21];
@@ -608,6 +633,7 @@ int main(void)
 		cmocka_unit_test(many_diagnostics_in_a_large_file_take_no_longer_each),
 		cmocka_unit_test(the_line_of_every_policy_is_known),
 		cmocka_unit_test(policies_of_very_different_length_are_all_kept),
+		cmocka_unit_test(neighbouring_clients_are_parted_evenly_and_each_is_of_one_part),
 		cmocka_unit_test(control_characters_are_found_wherever_they_stand),
 		cmocka_unit_test(a_prefix_of_a_name_ends_at_a_boundary),
 		cmocka_unit_test(the_newest_api_that_both_speak_is_chosen),

@@ -2,7 +2,7 @@
 /* Lists and services in the ruleset: every packet gets the verdict of the policies, one by one. */
 #include "base/buf.h"
 #include "core/nft/nft.h"
-#include "core/ruleset/groups.h"
+#include "core/program/groups.h"
 #include "unit/evaluate.h"
 #include "unit/scene.h"
 #include "unit/test.h"
@@ -118,6 +118,47 @@ static uint32_t elements(const struct ruleset *rs)
 	return n;
 }
 
+/* Many ports for one list, and one for anybody. */
+static void shop(struct scene *s)
+{
+	const struct peers *list = members(&s->a, 0x0a000000, 9),
+			   *to = members(&s->a, 0x0b000000, 9);
+	struct peers *anybody = arena_new(&s->a, struct peers);
+
+	*anybody = (struct peers){.items = arena_array(&s->a, struct peer, 1), .n = 1};
+	anybody->items[0] = (struct peer){{ip_v4(0), 0}, NONE, NONE};
+	s->n = MOST_GRANTS;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct traffic *match = arena_new(&s->a, struct traffic);
+		const uint16_t port = (uint16_t)(i ? 8000 + 2 * i : 80);
+
+		*match = (struct traffic){IPPROTO_TCP, port, port};
+		s->grants[i] = (struct grant){.from = i ? list : anybody,
+					      .to = to,
+					      .matches = match,
+					      .n_matches = 1,
+					      .origin = i};
+	}
+	build(s);
+}
+
+TEST(a_port_for_anybody_among_many_for_one_list_is_open_to_everybody)
+{
+	for (int counted = 0; counted < 2; counted++) {
+		struct scene s = {.counted = counted};
+		struct probe p = {
+			ip_v4(0x08080808), ip_v4(0x0b000002), IPPROTO_TCP, 80, 0, NULL, NULL};
+
+		shop(&s);
+		assert_int_equal(probe_chain(&s.rs, "fresh", &p, 0), ADMITTED);
+		p.dport = 8002;
+		assert_int_not_equal(probe_chain(&s.rs, "fresh", &p, 0), ADMITTED);
+		p.src = ip_v4(0x0a000002);
+		assert_int_equal(probe_chain(&s.rs, "fresh", &p, 0), ADMITTED);
+		arena_release(&s.a);
+	}
+}
+
 static struct ruleset service_to_service(struct arena *a, uint32_t from, uint32_t to)
 {
 	static const struct traffic http = {IPPROTO_TCP, 80, 80};
@@ -132,11 +173,9 @@ static struct ruleset service_to_service(struct arena *a, uint32_t from, uint32_
 				.from_name = "s1",
 				.to_name = "s0"};
 	*list_add(a, &flows) = (struct grouped){grant, http};
-	struct ends ends = {.b = &b};
-
-	add_chain(&b, "admit", NULL, 0, 0);
-	build_groups(&ends, &flows, WAY_NEW);
-	dispatch_groups(&b, add_chain(&b, "fresh", NULL, 0, 0), WAY_NEW);
+	add_chain(&b, "admit");
+	build_groups(&b, &flows, WAY_NEW);
+	dispatch_groups(&b, add_chain(&b, "fresh"), WAY_NEW);
 	return rs;
 }
 
@@ -171,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_lists_services_and_ranges_get_the_verdict_of_the_policies),
 		cmocka_unit_test(the_same_where_every_policy_counts),
+		cmocka_unit_test(a_port_for_anybody_among_many_for_one_list_is_open_to_everybody),
 		cmocka_unit_test(
 			a_service_that_reaches_a_service_is_a_sum_and_a_member_more_is_one_element),
 	};

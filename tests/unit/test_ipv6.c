@@ -3,7 +3,7 @@
 #include "core/foreign/handoff.h"
 #include "core/nft/flows.h"
 #include "core/nft/replay.h"
-#include "core/ruleset/program.h"
+#include "core/program/program.h"
 #include "unit/test.h"
 
 #include <netinet/in.h>

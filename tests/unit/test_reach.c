@@ -4,9 +4,9 @@
  * and what it says of two files against what it says of each.
  */
 #include "base/buf.h"
+#include "core/answers/changes.h"
 #include "core/compile/compile.h"
 #include "core/reach/diff.h"
-#include "core/reach/words.h"
 #include "unit/test.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The host's table where networks are strict. */
 #include "core/nft/nft.h"
-#include "core/ruleset/program.h"
+#include "core/program/program.h"
+#include "core/strict/senders.h"
 #include "unit/test.h"
 
 struct scene {

@@ -3,7 +3,7 @@
  */
 #include "core/nft/message.h"
 #include "core/nft/nlattr.h"
-#include "core/reach/traced.h"
+#include "core/path/traced.h"
 #include "unit/test.h"
 
 #include <endian.h>

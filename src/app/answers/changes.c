@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "base/hash_set.h"
-#include "core/reach/words.h"
+#include "core/answers/changes.h"
 
 void changes_find(struct flow_changes *c, const struct generation *before,
 		  const struct state *before_want, const struct generation *after,

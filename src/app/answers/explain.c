@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb explain: would this connection pass, and why. */
-#include "core/reach/explain.h"
+#include "core/answers/explain.h"
 
 #include "app/answers/look.h"
 #include "app/answers/packet.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
-#include "core/reach/question.h"
+#include "core/answers/question.h"
 
 /* In each family that was asked about, with a packet of its own. */
 static bool ask_kernel(struct look *look, struct explanation *told,

@@ -3,7 +3,7 @@
 #include "app/answers/look.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
-#include "core/reach/live.h"
+#include "core/answers/live.h"
 #include "edge/netlink/conntrack.h"
 
 #include <stdio.h>

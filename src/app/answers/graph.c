@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verb graph: who may reach whom, by the file alone. */
-#include "core/reach/graph.h"
+#include "core/answers/graph.h"
 
 #include "app/answers/preview.h"
 #include "app/console/say.h"

@@ -3,8 +3,8 @@
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "app/pass/pass.h"
+#include "core/answers/live.h"
 #include "core/draft/draft.h"
-#include "core/reach/live.h"
 #include "edge/docker/docker.h"
 #include "edge/netlink/conntrack.h"
 

@@ -3,7 +3,7 @@
 
 #include "app/answers/preview.h"
 #include "app/console/say.h"
-#include "core/reach/question.h"
+#include "core/answers/question.h"
 
 #include <net/if.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/answers/packet.h"
 
-#include "app/pass/known.h"
+#include "app/world/known.h"
 #include "core/resolve/resolve.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"

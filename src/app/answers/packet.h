@@ -4,7 +4,7 @@
 #pragma once
 
 #include "app/answers/look.h"
-#include "core/reach/traced.h"
+#include "core/path/traced.h"
 
 /* False: this look does not allow it, for the option asks this host's kernel. */
 MUST_CHECK bool packet_is_possible(const struct look *look, const char *option, struct error *err);

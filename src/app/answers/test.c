@@ -5,7 +5,7 @@
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "base/foreign.h"
-#include "core/reach/tests.h"
+#include "core/answers/tests.h"
 
 /* The result of one test. */
 struct outcome_of_test {
@@ -201,7 +201,7 @@ static bool run_test(struct testing *t, struct buf *out, const struct flow_test 
 	struct outcome_of_test o = {.test = test,
 				    .index = (uint32_t)(test - t->generation->config.tests.items)};
 
-	reach_test(&o.file, &t->a, &t->tested.reach, &t->tested.facts, NULL, NULL, test);
+	reach_test(&o.file, &t->a, &t->tested.reach, &t->tested.facts, test);
 	if (t->look && !try_test(t, &o, err))
 		return false;
 	t->n_failed += !holds(&o);

@@ -2,7 +2,7 @@
 /* How verbs talk to a running daemon and wait for each other. */
 #pragma once
 
-#include "app/pass/world.h"
+#include "app/world/world.h"
 #include "edge/firewall/lock.h"
 
 /* Writes who holds the lock, "" if nobody does. */

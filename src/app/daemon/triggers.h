@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "app/pass/world.h"
+#include "app/world/world.h"
 #include "edge/firewall/firewalld.h"
 #include "edge/host/status.h"
 #include "edge/host/watch.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/connections.h"
 
+#include "app/pass/last_good.h"
 #include "base/log.h"
 #include "edge/host/file.h"
 #include "edge/netlink/conntrack.h"
@@ -59,23 +60,16 @@ static struct debt *debt_of(const struct pass *p, struct world *w, uint32_t spac
 
 static const char *note_path(const struct world *w, struct arena *a)
 {
-	const char *state = w->options->state, *slash = strrchr(state, '/');
-
-	return slash ? arena_printf(a, "%.*s/revoking", (int)(slash - state), state) : "revoking";
+	return beside_state(a, w->options, "revoking");
 }
 
-static void leave_note(const struct world *w)
+void connections_doubt(const struct world *w)
 {
 	AUTO_RELEASE struct arena a = {0};
 	struct error err = {0};
 
 	if (!file_replace(note_path(w, &a), "", 0, 0600, &err))
 		log_warn("the connections to end are not saved", "error", err.text);
-}
-
-void connections_doubt(const struct world *w)
-{
-	leave_note(w);
 }
 
 static bool found_note(const struct world *w)
@@ -118,7 +112,7 @@ static bool takes_away(const struct step *step)
 	return false;
 }
 
-/* Names of chains from core/ruleset/nat.c. */
+/* Names of chains from core/program/nat.c. */
 static bool is_about_translations(const struct nft_change *change)
 {
 	return change->object == NFT_TABLE ||
@@ -176,7 +170,7 @@ void connections_note(struct pass *p, struct world *w)
 		d->began = true;
 	}
 	if (w->debt.owed)
-		leave_note(w);
+		connections_doubt(w);
 }
 
 static void settled(struct debt *d)

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "app/console/options.h"
-#include "app/pass/pass.h"
+#include "app/pass/generation.h"
 
 /* Path of a file in the folder of the state file. */
 const char *beside_state(struct arena *a, const struct options *o, const char *name);

@@ -200,21 +200,3 @@ void moves_settle(struct pass *p, struct world *w)
 	if (!saved_write(&w->saved, &err))
 		log_warn("the state file still lists what is already done", "error", err.text);
 }
-
-void refusals_forget(struct world *w)
-{
-	arena_release(&w->of_refusals);
-	memset(&w->refusals, 0, sizeof(w->refusals));
-}
-
-void refusals_expire(struct world *w)
-{
-	uint32_t n = 0;
-
-	list_each (r, &w->refusals)
-		if (r->until_ms > clock_ms())
-			w->refusals.items[n++] = *r;
-	w->refusals.n = n;
-	if (!n)
-		refusals_forget(w);
-}

@@ -19,10 +19,3 @@ MUST_CHECK bool moves_connect(struct world *w, const struct step *step, struct e
 MUST_CHECK bool moves_create(struct world *w, const struct step *step, struct error *err);
 /* After the steps: what exists again is removed from the state file. */
 void moves_settle(struct pass *p, struct world *w);
-
-/*
- * A connection that the engine refused is not tried again for a while, because each try disconnects
- * the container.
- */
-void refusals_forget(struct world *w);
-void refusals_expire(struct world *w);

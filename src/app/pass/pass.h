@@ -5,54 +5,16 @@
  *
  * In this room:
  *     pass.h                  the pass
- *     world.h                 the handles that it uses
- *     observe.h               what it sees
- *     known.h                 what it knows of containers
+ *     generation.h            one accepted file
  *     unchanged.h             when there is nothing to compare
- *     written.h               sets that need not be read back
- *     place.h                 the engine's namespace or another one
- *     saved.h, last_good.h    what is kept in files
+ *     last_good.h             the file in force, kept beside the state file
  *     moves.h, connections.h  what is made again, and what must end
  */
 #pragma once
 
 #include "app/console/timings.h"
-#include "app/pass/observe.h"
-#include "base/buf.h"
-#include "core/config/config.h"
-#include "core/reach/reach.h"
-#include "core/resolve/resolve.h"
-#include "edge/host/texts.h"
-
-/* One accepted file. All-zero is the empty one, which wants nothing. */
-struct generation {
-	struct arena arena;
-	struct config config;
-	struct resolution resolution;
-	struct diags diags;
-};
-
-/*
- * Decodes and resolves the file's texts and runs its tests. False: the file has errors; err counts
- * them. The diagnostics are in *g either way.
- */
-MUST_CHECK bool generation_load(struct generation *g, const char *path, const struct texts *texts,
-				struct error *err);
-/* The same, without the tests. */
-MUST_CHECK bool generation_load_untested(struct generation *g, const char *path,
-					 const struct texts *texts, struct error *err);
-/* Like generation_load; policies that change nothing are warnings, whoever covers them. */
-MUST_CHECK bool generation_check(struct generation *g, const char *path, const struct texts *texts,
-				 struct error *err);
-/* What the file alone admits, on a host that is unknown. */
-struct tested {
-	struct state want;
-	struct facts facts;
-	struct reach_pool pool;
-	struct reach reach;
-};
-void generation_reach(struct tested *tested, struct arena *a, const struct generation *g);
-void generation_release(struct generation *g);
+#include "app/observe/observe.h"
+#include "app/pass/generation.h"
 
 enum outcome_kind { OUTCOME_SKIPPED, OUTCOME_DONE, OUTCOME_FAILED };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/pass/unchanged.h"
 
-#include "app/pass/known.h"
+#include "app/world/known.h"
 
 #include "base/hash.h"
 #include "core/state/facts.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report/counts.h"
 
-#include "app/pass/known.h"
+#include "app/world/known.h"
 #include "base/log.h"
 #include "core/compile/compile.h"
 #include "edge/firewall/iptables.h"

@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "core/ruleset/flows.h"
+#include "core/flows/flows.h"
 #include "core/state/facts.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is wanted: networks, attachments, and for every namespace what core/ruleset/program.c makes
+ * What is wanted: networks, attachments, and for every namespace what core/program/program.c makes
  * of the flows that are wanted there.
  */
 #include "base/foreign.h"
@@ -11,7 +11,8 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/iptables/program.h"
-#include "core/ruleset/program.h"
+#include "core/program/program.h"
+#include "core/strict/strict.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "core/compile/compile.h"
 #include "core/compile/nodes.h"
 #include "core/compile/routes.h"
-#include "core/ruleset/flows.h"
+#include "core/flows/flows.h"
 
 /* An end with both families, divided by family. */
 struct parts {

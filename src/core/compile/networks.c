@@ -7,7 +7,7 @@
 #include "core/config/drivers.h"
 #include "core/config/place.h"
 #include "core/ports/ports.h"
-#include "core/ruleset/program.h"
+#include "core/strict/senders.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Policies become flows, each in the namespace where its rules live. Nothing here knows nftables or
- * iptables (core/ruleset/program.c does).
+ * iptables (core/program/program.c does).
  */
 #include "base/hash.h"
 #include "core/compile/impl.h"

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/ruleset/flows.h"
+#include "core/flows/flows.h"
 #include "core/state/facts.h"
 #include "core/state/state.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/foreign.h"
 #include "core/config/drivers.h"
-#include "core/ruleset/flows.h"
+#include "core/flows/flows.h"
 
 #include <stdlib.h>
 #include <string.h>

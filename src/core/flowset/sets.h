@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/hash_index.h"
+#include "core/flows/flows.h"
 #include "core/flowset/diagram.h"
-#include "core/ruleset/flows.h"
 
 typedef LIST(struct flow_range) range_list;
 

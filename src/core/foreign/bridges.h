@@ -20,7 +20,7 @@
 
 #include "base/error.h"
 #include "core/engine/engine.h"
-#include "core/ruleset/interfaces.h"
+#include "core/flows/interfaces.h"
 #include "core/ruleset/ruleset.h"
 
 /* What stands for one bridge, where filter-FORWARD leads to it. */

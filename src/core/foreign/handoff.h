@@ -9,10 +9,10 @@
 
 #include "base/buf.h"
 #include "core/engine/engine.h"
+#include "core/flows/interfaces.h"
 #include "core/foreign/variant.h"
 #include "core/foreign/walls.h"
 #include "core/nft/nft.h"
-#include "core/ruleset/interfaces.h"
 
 /*
  * One rule of ours in a foreign chain, which hands the verdict of our table over to the packet

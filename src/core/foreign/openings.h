@@ -7,9 +7,9 @@
  */
 #pragma once
 
+#include "core/flows/interfaces.h"
 #include "core/foreign/plain.h"
 #include "core/foreign/variant.h"
-#include "core/ruleset/interfaces.h"
 
 /* What is managed in one family, and the engine's bridges. */
 struct managed {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Networks with egress deny or audit as plain rules; core/ruleset/egress.c says why. LEAVE is asked
+ * Networks with egress deny or audit as plain rules; core/program/egress.c says why. LEAVE is asked
  * about what leaves such a network by the host, ASKED about what was sent to an address of the host
  * and translated, TO-HOST about what is for the host itself. What no policy lifts there is REFUSED.
  */

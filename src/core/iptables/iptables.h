@@ -15,8 +15,8 @@
 #pragma once
 
 #include "base/buf.h"
+#include "core/flows/flows.h"
 #include "core/iptables/rules.h"
-#include "core/ruleset/flows.h"
 
 /*
  * A rule without "-A CHAIN" and comment: "-s 10.0.0.2/32 -j ACCEPT". Adds the comment with its

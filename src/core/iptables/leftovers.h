@@ -7,8 +7,8 @@
  */
 #pragma once
 
+#include "core/flows/flows.h"
 #include "core/foreign/variant.h"
-#include "core/ruleset/flows.h"
 
 /* An unmanaged rule that duplicates a policy. */
 struct leftover {

@@ -61,7 +61,7 @@ void ipt_write_prerouting(struct writer *w, const struct flows *flows, bool host
 			translate(w, chain, t, host);
 }
 
-/* What this host itself begins; why loopback is left out: core/ruleset/nat.c. */
+/* What this host itself begins; why loopback is left out: core/program/nat.c. */
 void ipt_write_output(struct writer *w, const struct flows *flows)
 {
 	static const char *const unroutable[] = {"127.0.0.0/8", "::1/128", "fe80::/10"};
@@ -95,7 +95,7 @@ static void at_target(struct writer *w, struct ipt_chain *chain, const struct tr
 		     t->own ? "-m addrtype --src-type LOCAL " : "", asked, verdict);
 }
 
-/* Why: core/ruleset/nat.c. */
+/* Why: core/program/nat.c. */
 static void keep_clients(struct writer *w, struct ipt_chain *chain, const struct flows *flows)
 {
 	const bool masquerades = flows_masquerade_some(flows);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same flows as core/ruleset/program.c, as plain rules: what is admitted between containers is
+ * The same flows as core/program/program.c, as plain rules: what is admitted between containers is
  * accepted right here, in chains that stand first in DOCKER-USER. What is admitted from outside is
  * accepted in a chain of its own behind the foreign rules there, by the connection mark. It serves
  * established packets, too, and keeps sources from being masqueraded.
@@ -210,7 +210,7 @@ static void admit_allowed(struct writer *w, struct ipt_chain *chain)
 		pair_rule(w, chain, p, false, "-g " IPT_PREFIX "-ADMIT");
 }
 
-/* Why: accept_icmp6 in core/ruleset/program.c. */
+/* Why: accept_icmp6 in core/program/closing.c. */
 void ipt_spare_neighbours(struct writer *w, struct ipt_chain *chain)
 {
 	static const struct icmp_types neighbours = {6, 133, 137};
@@ -335,7 +335,7 @@ static void write_raw(struct writer *w, const struct flows *flows)
 
 	chain->behind = !w->hooks->top;
 	chain->n_before = w->hooks->raw_end;
-	for (size_t i = 0; i < n_icmp_errors; i++) /* why: core/ruleset/program.c */
+	for (size_t i = 0; i < n_icmp_errors; i++) /* why: core/program/program.c */
 		icmp_rules(w, chain, &icmp_errors[i], "-j ACCEPT");
 	chain = let_honest_on(w, chain, IPT_PREFIX "-PASS", flows);
 	list_each (p, &w->pairs)

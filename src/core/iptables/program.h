@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The same program as core/ruleset/program.h for iptables: the chains of one variant, for the flows
+ * The same program as core/program/program.h for iptables: the chains of one variant, for the flows
  * of one family. Pure.
  */
 #pragma once
 
+#include "core/flows/flows.h"
+#include "core/flows/hooks.h"
 #include "core/iptables/rules.h"
-#include "core/ruleset/program.h"
 
 /*
  * Here every source of a policy and every address of its subject becomes a rule, and the first

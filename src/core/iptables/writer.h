@@ -5,9 +5,9 @@
  */
 #pragma once
 
+#include "core/flows/flows.h"
+#include "core/flows/hooks.h"
 #include "core/iptables/rules.h"
-#include "core/ruleset/flows.h"
-#include "core/ruleset/hooks.h"
 
 /* What is admitted, as one rule says it. */
 struct admitted {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads translations back from a table of ours that core/ruleset/nat.c wrote: the elements of its
+ * Reads translations back from a table of ours that core/program/nat.c wrote: the elements of its
  * map, and the rules that translate. Other expressions of a rule are skipped.
  */
 #include "core/nft/flows.h"

@@ -2,7 +2,7 @@
 /* Reads translations back from the rules of our table, wanted or actual. Pure. */
 #pragma once
 
-#include "core/ruleset/flows.h"
+#include "core/flows/flows.h"
 #include "core/ruleset/ruleset.h"
 
 /* Appends them, with the name of the interface that they match. */

@@ -18,7 +18,7 @@
 
 enum {
 	BEHIND = 5,   /* runs after our chain RAW, which clears the mark, and before Docker's
-			 (core/ruleset/impl.h) */
+			 (core/ruleset/builder.h) */
 	MOST = 10000, /* maximum number of elements: above it, the copy costs more than a lost
 			 packet */
 };

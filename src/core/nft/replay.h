@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "core/ruleset/interfaces.h"
+#include "core/flows/interfaces.h"
 #include "core/ruleset/ruleset.h"
 
 struct replay;

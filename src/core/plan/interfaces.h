@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "core/flows/flows.h"
 #include "core/plan/observed.h"
-#include "core/ruleset/flows.h"
 #include "core/state/findings.h"
 
 /* The interfaces named by a namespace's translations, each once. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The actual state, as app/pass/observe.h reads it and plan_diff compares it. */
+/* The actual state, as app/observe/observe.h reads it and plan_diff compares it. */
 #pragma once
 
 #include "core/engine/engine.h"

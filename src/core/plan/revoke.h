@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include "core/flows/flows.h"
 #include "core/nft/replay.h"
-#include "core/ruleset/flows.h"
 #include "core/state/state.h"
 
 /* A connection in conntrack: what was asked for, and who answers. */

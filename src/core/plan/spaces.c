@@ -2,7 +2,7 @@
 /* Compares namespaces: forwarding, routes, rules, the hand-off. */
 #include "core/iptables/iptables.h"
 #include "core/plan/impl.h"
-#include "core/ruleset/program.h"
+#include "core/strict/senders.h"
 
 #include <linux/netfilter.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * it is certain, or if a chain drops whatever it does not accept.
  */
 #include "core/compile/nodes.h"
+#include "core/flows/flows.h"
 #include "core/plan/impl.h"
-#include "core/ruleset/flows.h"
 
 #include <linux/netfilter.h>
 #include <stdlib.h>

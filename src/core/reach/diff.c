@@ -52,8 +52,6 @@ static struct diagram of_family(struct comparing *c)
 	struct flow_sets sets = {.a = c->a};
 	struct flow_set *set;
 
-	if (!c->family)
-		return diagram_every(1);
 	set = flow_sets_add(&sets, 1);
 	limit_to_family(&sets, set, FLOW_SRC, c->family);
 	limit_to_family(&sets, set, FLOW_DST, c->family);
@@ -157,11 +155,8 @@ static struct diagram genuine_or_own(struct comparing *c)
 static struct diagram to_networks(struct comparing *c, const struct reach *reach)
 {
 	struct flow_sets sets = {.a = c->a};
-	range_list subnets = {0};
+	range_list subnets = reach_subnets(reach, c->a);
 
-	list_each (network, &reach->config->networks)
-		if (reach->bridges[network - reach->config->networks.items])
-			add_subnets(&subnets, c->a, network);
 	if (subnets.n)
 		limit_to_ranges(flow_sets_add(&sets, 1), FLOW_DST, &subnets);
 	return flow_sets_build(&sets, c->diagrams);
@@ -244,14 +239,13 @@ static uint32_t at_port(const struct reach *reach, uint32_t target, uint16_t por
 }
 
 static void add_leads(uint32_t *leads, const struct reach *reach, const uint32_t *targets,
-		      const struct translation *list, uint32_t n)
+		      const translation_list *list)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t target = targets[REACH_POLICY + list[i].origin];
+	list_each (t, list) {
+		uint32_t target = targets[REACH_POLICY + t->origin];
 
-		leads[i] = target && is_mapped(reach, &list[i])
-				   ? at_port(reach, target, list[i].to_port)
-				   : target;
+		leads[t - list->items] =
+			target && is_mapped(reach, t) ? at_port(reach, target, t->to_port) : target;
 	}
 }
 
@@ -271,23 +265,14 @@ static struct diagram leads_of(const struct comparing *c, const struct reach *re
 	if (!mapped)
 		return diagram_relabel(c->diagrams, space->doors, targets);
 	leads = arena_array(c->a, uint32_t, flows->translations.n + flows->own.n);
-	add_leads(leads, reach, targets, flows->translations.items, flows->translations.n);
-	add_leads(leads + flows->translations.n, reach, targets, flows->own.items, flows->own.n);
+	add_leads(leads, reach, targets, &flows->translations);
+	add_leads(leads + flows->translations.n, reach, targets, &flows->own);
 	return reach_leads(reach, space, leads);
-}
-
-static const struct reach_space *find_space(const struct reach *reach, const char *container)
-{
-	list_each (space, &reach->spaces)
-		if (container ? space->container && !strcmp(space->container, container)
-			      : !space->container)
-			return space;
-	return NULL;
 }
 
 static bool compare_space(struct comparing *c, const struct reach_space *space)
 {
-	const struct reach_space *other = find_space(c->without, space->container);
+	const struct reach_space *other = reach_find_space(c->without, space->container);
 	struct diagram_pool *diagrams = c->diagrams;
 	struct diagram every = diagram_every(1), here, there = diagram_every(0);
 	struct diagram care = space->container ? every : genuine_or_own(c);
@@ -369,19 +354,14 @@ static bool is_strict(const struct network *network)
 	return network->isolation == ISOLATION_STRICT;
 }
 
-static bool is_open_to_host(const struct network *network)
-{
-	return !is_strict(network) || network->host;
-}
-
 static void compare_subnet(struct comparing *c, const struct network *network, enum family f)
 {
 	const struct network *other = find_network(c->without, network->name);
 	bool same = same_place(c, network, other, f);
 	const char *by = f == FAMILY_6 ? " by IPv6" : "";
 
-	if (is_open_to_host(network) &&
-	    (!same || !is_open_to_host(other) ||
+	if (!network_is_closed_to_host(network) &&
+	    (!same || network_is_closed_to_host(other) ||
 	     !ip_equal(network->ipam[f].gateway, other->ipam[f].gateway)))
 		say_network(c, network,
 			    arena_printf(c->a, "%s, gateway %s, on %s: this host reaches it",

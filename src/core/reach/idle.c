@@ -111,13 +111,13 @@ static bool ports_meet(struct traffic a, struct traffic b)
 }
 
 /* meets: set where the policy takes some of the same, and leads it elsewhere. */
-static bool leads_there_by(const struct translation *list, uint32_t n, uint32_t policy,
+static bool leads_there_by(const translation_list *list, uint32_t policy,
 			   const struct translation *target, bool *meets)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		if (list[i].origin != policy || !ports_meet(list[i].match, target->match))
+	list_each (t, list) {
+		if (t->origin != policy || !ports_meet(t->match, target->match))
 			continue;
-		if (same_target(&list[i], target))
+		if (same_target(t, target))
 			return true;
 		*meets = true;
 	}
@@ -130,9 +130,8 @@ static bool leads_there(const struct flows *flows, uint32_t policy,
 {
 	bool meets = false;
 
-	return leads_there_by(flows->translations.items, flows->translations.n, policy, target,
-			      &meets) ||
-	       leads_there_by(flows->own.items, flows->own.n, policy, target, &meets) || !meets;
+	return leads_there_by(&flows->translations, policy, target, &meets) ||
+	       leads_there_by(&flows->own, policy, target, &meets) || !meets;
 }
 
 /* Each target of the one policy is one of the other, too. */

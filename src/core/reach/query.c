@@ -5,27 +5,16 @@
 
 #include <netinet/in.h>
 
-/* Limits one end to a family. False: it has no address of this family. */
-static bool limit_to_part(struct flow_sets *s, struct flow_set *set, enum flow_field field,
-			  const range_list *ranges, uint8_t family)
-{
-	range_list part = ranges_of_family(s->a, ranges, family);
-
-	limit_to_ranges(set, field, &part);
-	return part.n != 0;
-}
-
-/* Addresses that are in no network of the file. */
+/* Addresses that are in no network of the file. False: there are none of this family. */
 static bool limit_to_outside(struct flow_sets *s, struct flow_set *set, enum flow_field field,
 			     const struct reach *reach, uint8_t family)
 {
-	range_list subnets = {0}, outside;
+	range_list subnets = reach_subnets(reach, s->a);
+	range_list outside = ranges_outside(s->a, &subnets, field);
 
-	list_each (network, &reach->config->networks)
-		if (reach->bridges[network - reach->config->networks.items])
-			add_subnets(&subnets, s->a, network);
-	outside = ranges_outside(s->a, &subnets, field);
-	return limit_to_part(s, set, field, &outside, family);
+	outside = ranges_of_family(s->a, &outside, family);
+	limit_to_ranges(set, field, &outside);
+	return outside.n;
 }
 
 static bool limit_to_end(struct flow_sets *s, struct flow_set *set, enum flow_field field,
@@ -36,7 +25,9 @@ static bool limit_to_end(struct flow_sets *s, struct flow_set *set, enum flow_fi
 	for (uint32_t i = 0; i < peers->n; i++)
 		if (peers->items[i].net.ip.family == family)
 			*list_add(s->a, &ranges) = flow_range_of_prefix(peers->items[i].net);
-	return limit_to_part(s, set, field, &ranges, family);
+	ranges = ranges_of_family(s->a, &ranges, family); /* ::/0 has a gap where IPv4 stands */
+	limit_to_ranges(set, field, &ranges);
+	return ranges.n;
 }
 
 static bool limit_to_source(struct flow_sets *s, struct flow_set *set, const struct reach *reach,
@@ -204,14 +195,19 @@ struct running_end {
 
 /* --- parts of a set --- */
 
+static struct diagram within(const struct tries *t, struct diagram set, struct flow_sets *limits)
+{
+	return diagram_combine(t->reach->pool->diagrams, set,
+			       flow_sets_build(limits, t->reach->pool->diagrams), DIAGRAM_AND);
+}
+
 static struct diagram of_value(const struct tries *t, struct diagram set, enum flow_field field,
 			       flow_value value)
 {
 	struct flow_sets one = {.a = t->a};
 
 	limit_to_value(&one, flow_sets_add(&one, 1), field, value);
-	return diagram_combine(t->reach->pool->diagrams, set,
-			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
+	return within(t, set, &one);
 }
 
 static struct diagram of_traffic(const struct tries *t, struct diagram set, struct traffic match)
@@ -219,18 +215,15 @@ static struct diagram of_traffic(const struct tries *t, struct diagram set, stru
 	struct flow_sets one = {.a = t->a};
 
 	limit_to_traffic(&one, flow_sets_add(&one, 1), match);
-	return diagram_combine(t->reach->pool->diagrams, set,
-			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
+	return within(t, set, &one);
 }
 
-static struct diagram of_family(const struct tries *t, struct diagram set, enum flow_field field,
-				uint8_t family)
+static struct diagram to_family(const struct tries *t, struct diagram set, uint8_t family)
 {
 	struct flow_sets one = {.a = t->a};
 
-	limit_to_family(&one, flow_sets_add(&one, 1), field, family);
-	return diagram_combine(t->reach->pool->diagrams, set,
-			       flow_sets_build(&one, t->reach->pool->diagrams), DIAGRAM_AND);
+	limit_to_family(&one, flow_sets_add(&one, 1), FLOW_DST, family);
+	return within(t, set, &one);
 }
 
 static struct diagram to_subnets(const struct tries *t)
@@ -341,7 +334,7 @@ static bool add_from(struct tries *t, struct diagram set, const struct running_e
 		return false;
 	set = diagram_combine(t->reach->pool->diagrams, set, t->subnets, DIAGRAM_MINUS);
 	each_family (family)
-		if (!add_flows(t, of_family(t, set, FLOW_DST, family)))
+		if (!add_flows(t, to_family(t, set, family)))
 			return false;
 	/* to this host itself */
 	return add_flows(t, of_value(t, set, FLOW_DST, REACH_SELF));

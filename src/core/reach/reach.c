@@ -6,57 +6,6 @@
 
 #include <string.h>
 
-/* --- interfaces and targets --- */
-
-void reach_pool_init(struct reach_pool *pool, struct arena *a)
-{
-	*pool = (struct reach_pool){.a = a, .diagrams = diagram_pool_new(a)};
-}
-
-uint32_t reach_interface(const struct reach_pool *pool, const char *name)
-{
-	uint32_t at = hash_index_find(&pool->by_name, hash_text(name), i,
-				      !strcmp(pool->interfaces.items[i].name, name));
-
-	return at == NONE ? REACH_IN_OTHER : REACH_N_IN + at;
-}
-
-uint32_t reach_add_interface(struct reach_pool *pool, const char *name)
-{
-	uint32_t known = reach_interface(pool, name);
-
-	if (known != REACH_IN_OTHER)
-		return known;
-	list_add(pool->a, &pool->interfaces)->name = name;
-	hash_index_grow(&pool->by_name, pool->a, &pool->interfaces, i,
-			hash_text(pool->interfaces.items[i].name));
-	return REACH_N_IN + pool->interfaces.n - 1;
-}
-
-static uint64_t hash_of_target(const struct reach_target *t)
-{
-	return hash_word(hash_bytes(&t->to, sizeof(t->to)),
-			 (uint64_t)t->rest << 32 | (uint32_t)t->to_port << 1 | t->masquerade);
-}
-
-uint32_t reach_target(struct reach_pool *pool, const struct translation *t, uint32_t rest)
-{
-	struct reach_target target = {t->to, t->to_port, t->masquerade, rest};
-	uint32_t at =
-		hash_index_find(&pool->by_target, hash_of_target(&target), i,
-				ip_equal(pool->targets.items[i].to, target.to) &&
-					pool->targets.items[i].to_port == target.to_port &&
-					pool->targets.items[i].rest == target.rest &&
-					pool->targets.items[i].masquerade == target.masquerade);
-
-	if (at != NONE)
-		return at;
-	*list_add(pool->a, &pool->targets) = target;
-	hash_index_grow(&pool->by_target, pool->a, &pool->targets, i,
-			hash_of_target(&pool->targets.items[i]));
-	return pool->targets.n - 1;
-}
-
 struct building {
 	struct reach_pool *pool;
 	const struct reach *reach;
@@ -85,6 +34,27 @@ void add_subnets(range_list *ranges, struct arena *a, const struct network *netw
 			*list_add(a, ranges) = flow_range_of_prefix(network->ipam[f].subnet);
 }
 
+range_list reach_subnets(const struct reach *reach, struct arena *a)
+{
+	range_list subnets = {0};
+
+	for (uint32_t i = 0; i < reach->config->networks.n; i++)
+		if (reach->bridges[i])
+			add_subnets(&subnets, a, &reach->config->networks.items[i]);
+	return subnets;
+}
+
+static struct diagram combine(const struct building *b, struct diagram x, struct diagram y,
+			      enum diagram_op op)
+{
+	return diagram_combine(b->pool->diagrams, x, y, op);
+}
+
+static void add_value(struct building *b, range_list *ranges, uint32_t value)
+{
+	*list_add(b->pool->a, ranges) = (struct flow_range){value, value};
+}
+
 /* --- where sources are at home --- */
 
 static void add_genuine(struct building *b, range_list *bridges, const struct bound_subnet *home)
@@ -92,7 +62,7 @@ static void add_genuine(struct building *b, range_list *bridges, const struct bo
 	uint32_t in = reach_add_interface(b->pool, home->bridge);
 	struct flow_set *set;
 
-	*list_add(b->pool->a, bridges) = (struct flow_range){in, in};
+	add_value(b, bridges, in);
 	if (!home->subnet.ip.family)
 		return;
 	set = flow_sets_add(&b->sets, 1);
@@ -115,7 +85,7 @@ static struct diagram build_genuine(struct building *b)
 	}
 	list_each (home, &b->host->homes)
 		add_genuine(b, &bridges, home);
-	*list_add(b->pool->a, &bridges) = (struct flow_range){REACH_IN_LOCAL, REACH_IN_LOCAL};
+	add_value(b, &bridges, REACH_IN_LOCAL);
 	sources = ranges_outside(b->pool->a, &subnets, FLOW_SRC);
 	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
 	set = flow_sets_add(&b->sets, 1);
@@ -131,7 +101,7 @@ static range_list host_addresses(struct building *b)
 {
 	range_list ranges = {0};
 
-	*list_add(b->pool->a, &ranges) = (struct flow_range){REACH_SELF, REACH_SELF};
+	add_value(b, &ranges, REACH_SELF);
 	for (uint32_t i = 0; i < b->reach->config->networks.n; i++) {
 		const struct network *network = &b->reach->config->networks.items[i];
 
@@ -149,11 +119,8 @@ static struct diagram denied_to_host(struct building *b)
 	range_list self = host_addresses(b), denied = {0};
 	struct flow_set *set;
 
-	list_each (d, &b->host->denied) {
-		uint32_t in = reach_add_interface(b->pool, d->bridge);
-
-		*list_add(b->pool->a, &denied) = (struct flow_range){in, in};
-	}
+	list_each (d, &b->host->denied)
+		add_value(b, &denied, reach_add_interface(b->pool, d->bridge));
 	if (denied.n) {
 		set = flow_sets_add(&b->sets, 1);
 		limit_to_ranges(set, FLOW_DST, &self);
@@ -165,6 +132,7 @@ static struct diagram denied_to_host(struct building *b)
 static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		       const range_list *beyond)
 {
+	const struct network *network = &b->reach->config->networks.items[i];
 	uint32_t in = reach_add_interface(b->pool, b->host->bridges[i]);
 	struct flow_set *set;
 
@@ -174,13 +142,12 @@ static void add_subnet(struct building *b, uint32_t i, struct prefix subnet,
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, in);
 	}
-	if (!network_is_closed_to_host(&b->reach->config->networks.items[i])) {
+	if (!network_is_closed_to_host(network)) {
 		set = flow_sets_add(&b->sets, REACH_FROM_HOST);
 		limit_to_prefix(&b->sets, set, FLOW_DST, subnet);
 		limit_to_value(&b->sets, set, FLOW_IN, REACH_IN_LOCAL);
 	}
-	if (b->reach->config->networks.items[i].internal ||
-	    b->reach->config->networks.items[i].egress == EGRESS_DENY)
+	if (network->internal || network->egress == EGRESS_DENY)
 		return;
 	set = flow_sets_add(&b->sets, REACH_EGRESS);
 	limit_to_prefix(&b->sets, set, FLOW_SRC, subnet);
@@ -200,19 +167,14 @@ static void add_network(struct building *b, uint32_t i, const range_list *beyond
 static struct diagram build_free(struct building *b)
 {
 	const struct config *config = b->reach->config;
-	range_list self = host_addresses(b), subnets = {0}, bridges = {0}, beyond, uplinks;
+	range_list self = host_addresses(b), bridges = {0}, beyond, uplinks;
+	range_list subnets = reach_subnets(b->reach, b->pool->a);
 	struct diagram denied = denied_to_host(b);
 
 	limit_to_ranges(flow_sets_add(&b->sets, REACH_TO_HOST), FLOW_DST, &self);
-	for (uint32_t i = 0; i < config->networks.n; i++) {
-		uint32_t in;
-
-		if (!b->host->bridges[i])
-			continue;
-		in = reach_add_interface(b->pool, b->host->bridges[i]);
-		add_subnets(&subnets, b->pool->a, &config->networks.items[i]);
-		*list_add(b->pool->a, &bridges) = (struct flow_range){in, in};
-	}
+	for (uint32_t i = 0; i < config->networks.n; i++)
+		if (b->host->bridges[i])
+			add_value(b, &bridges, reach_add_interface(b->pool, b->host->bridges[i]));
 	beyond = ranges_outside(b->pool->a, &subnets, FLOW_DST);
 	uplinks = ranges_outside(b->pool->a, &bridges, FLOW_IN);
 	for (uint32_t i = 0; i < config->networks.n; i++)
@@ -224,7 +186,7 @@ static struct diagram build_free(struct building *b)
 		limit_to_ranges(set, FLOW_DST, &beyond);
 		limit_to_ranges(set, FLOW_IN, &uplinks);
 	}
-	return diagram_combine(b->pool->diagrams, build(b), denied, DIAGRAM_MINUS);
+	return combine(b, build(b), denied, DIAGRAM_MINUS);
 }
 
 /* --- what policies decide --- */
@@ -257,7 +219,7 @@ static struct diagram not_to_host(struct building *b, struct diagram grants)
 		return grants;
 	self = host_addresses(b);
 	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &self);
-	return diagram_combine(b->pool->diagrams, grants, build(b), DIAGRAM_MINUS);
+	return combine(b, grants, build(b), DIAGRAM_MINUS);
 }
 
 /* Of one policy, by the bridges of these networks. */
@@ -279,32 +241,29 @@ static void add_lift(struct building *b, const struct grant *grant, const range_
 }
 
 /* What leaves networks with egress deny, or audit, for the outside and for this host. */
-static struct diagram build_lifts(struct building *b, const struct denied *networks, uint32_t n)
+static struct diagram build_lifts(struct building *b, const denied_list *networks)
 {
-	range_list self = host_addresses(b), denied = {0}, leading_out = {0}, inside = {0};
+	range_list self = host_addresses(b), denied = {0}, leading_out = {0};
+	range_list inside = reach_subnets(b->reach, b->pool->a);
 	struct diagram lifts, within;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t in = reach_add_interface(b->pool, networks[i].bridge);
-		const struct flow_range range = {in, in};
+	list_each (d, networks) {
+		uint32_t in = reach_add_interface(b->pool, d->bridge);
 
-		*list_add(b->pool->a, &denied) = range;
-		if (!b->reach->config->networks.items[networks[i].network].internal)
-			*list_add(b->pool->a, &leading_out) = range;
+		add_value(b, &denied, in);
+		if (!b->reach->config->networks.items[d->network].internal)
+			add_value(b, &leading_out, in);
 	}
 	list_each (grant, &b->host->lifts)
 		add_lift(b, grant, &leading_out, NULL);
 	lifts = build(b);
-	for (uint32_t i = 0; i < b->reach->config->networks.n; i++)
-		if (b->host->bridges[i])
-			add_subnets(&inside, b->pool->a, &b->reach->config->networks.items[i]);
-	*list_add(b->pool->a, &inside) = (struct flow_range){REACH_SELF, REACH_SELF};
+	add_value(b, &inside, REACH_SELF);
 	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &inside);
 	within = build(b);
-	lifts = diagram_combine(b->pool->diagrams, lifts, within, DIAGRAM_MINUS);
+	lifts = combine(b, lifts, within, DIAGRAM_MINUS);
 	list_each (grant, &b->host->to_host)
 		add_lift(b, grant, &denied, &self);
-	return diagram_combine(b->pool->diagrams, lifts, build(b), DIAGRAM_OR);
+	return combine(b, lifts, build(b), DIAGRAM_OR);
 }
 
 /* Addresses of strict networks that no container of the file has get nothing. */
@@ -325,8 +284,8 @@ static struct diagram not_to_nobody(struct building *b, struct diagram grants)
 	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &subnets);
 	strict = build(b);
 	limit_to_ranges(flow_sets_add(&b->sets, 1), FLOW_DST, &others);
-	strict = diagram_combine(b->pool->diagrams, strict, build(b), DIAGRAM_AND);
-	return diagram_combine(b->pool->diagrams, grants, strict, DIAGRAM_MINUS);
+	strict = combine(b, strict, build(b), DIAGRAM_AND);
+	return combine(b, grants, strict, DIAGRAM_MINUS);
 }
 
 /* What policies let this host begin: it needs no home. */
@@ -347,17 +306,12 @@ static struct diagram build_from_host(struct building *b)
 /* What policies admit, and what they lift, from genuine sources. */
 static struct diagram build_governed(struct building *b)
 {
-	struct diagram_pool *diagrams = b->pool->diagrams;
 	struct diagram grants = not_to_nobody(b, not_to_host(b, build_grants(b)));
 
 	if (b->host->denied.n)
-		grants = diagram_combine(diagrams, grants,
-					 build_lifts(b, b->host->denied.items, b->host->denied.n),
-					 DIAGRAM_OR);
-	grants = diagram_combine(diagrams, grants, b->reach->genuine, DIAGRAM_AND);
-	return b->host->from_host.n
-		       ? diagram_combine(diagrams, grants, build_from_host(b), DIAGRAM_OR)
-		       : grants;
+		grants = combine(b, grants, build_lifts(b, &b->host->denied), DIAGRAM_OR);
+	grants = combine(b, grants, b->reach->genuine, DIAGRAM_AND);
+	return b->host->from_host.n ? combine(b, grants, build_from_host(b), DIAGRAM_OR) : grants;
 }
 
 /* i: which one it is of b->leads */
@@ -369,7 +323,6 @@ static void add_door(struct building *b, const struct translation *t, uint32_t i
 	if (!leaf)
 		return;
 	set = flow_sets_add(&b->sets, leaf);
-
 	limit_to_value(&b->sets, set, FLOW_DST, REACH_SELF);
 	limit_to_prefix(&b->sets, set, FLOW_SRC, t->from);
 	if (b->reach->config->has_ipv6 && !t->from.ip.family)
@@ -396,13 +349,12 @@ static struct diagram build_doors(struct building *b, const struct flows *flows)
  */
 static struct diagram build_host_doors(struct building *b, const struct flows *flows)
 {
-	struct diagram doors = diagram_combine(b->pool->diagrams, build_doors(b, flows),
-					       b->reach->genuine, DIAGRAM_AND);
+	struct diagram doors = combine(b, build_doors(b, flows), b->reach->genuine, DIAGRAM_AND);
 
 	list_each (t, &flows->own)
 		if (is_asked(b, t->origin))
 			add_door(b, t, flows->translations.n + (uint32_t)(t - flows->own.items));
-	return diagram_combine(b->pool->diagrams, doors, build(b), DIAGRAM_OR);
+	return combine(b, doors, build(b), DIAGRAM_OR);
 }
 
 /* A container does not know which interface an address belongs to. */
@@ -449,7 +401,6 @@ static const char *const *trusted_by(struct arena *a, const struct state *want)
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want)
 {
-	struct diagram_pool *diagrams = pool->diagrams;
 	struct building b = {.pool = pool,
 			     .reach = reach,
 			     .host = want->spaces.items[0].flows,
@@ -466,10 +417,9 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 	reach->free = build_free(&b);
 	reach->governed = build_governed(&b);
 	if (b.host->audited.n)
-		reach->spared = diagram_combine(
-			diagrams, build_lifts(&b, b.host->audited.items, b.host->audited.n),
-			reach->genuine, DIAGRAM_AND);
-	reach->open = diagram_combine(diagrams, reach->free, reach->governed, DIAGRAM_OR);
+		reach->spared =
+			combine(&b, build_lifts(&b, &b.host->audited), reach->genuine, DIAGRAM_AND);
+	reach->open = combine(&b, reach->free, reach->governed, DIAGRAM_OR);
 	list_each (space, &want->spaces) {
 		struct reach_space *s;
 
@@ -482,6 +432,15 @@ void reach_build(struct reach *reach, struct reach_pool *pool, const struct conf
 		s->doors = build_doors_of(&b, s);
 		s->masquerades = build_masquerades(&b, space->flows);
 	}
+}
+
+const struct reach_space *reach_find_space(const struct reach *reach, const char *container)
+{
+	list_each (space, &reach->spaces)
+		if (container ? space->container && !strcmp(space->container, container)
+			      : !space->container)
+			return space;
+	return NULL;
 }
 
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow)

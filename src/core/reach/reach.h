@@ -5,28 +5,19 @@
  * not from the rules that were made of them. Pure.
  *
  * In this room:
- *     reach.h              what a file lets through
- *     diff.h               against another file
- *     query.h, question.h  a question, and the words that ask it
- *     path.h, explain.h    the way of one connection, and the answer
- *     traced.h             what the kernel did with one packet of it
- *     graph.h              a drawing
- *     live.h               connections that live now
- *     tests.h              the file's own tests
- *     words.h              flows in people's words
+ *     pool.h   interfaces and targets, as numbers in diagrams
+ *     reach.h  what a file lets through
+ *     diff.h   against another file
+ *     query.h  a question, as sets
  */
 #pragma once
 
 #include "base/hash_index.h"
 #include "core/compile/compile.h"
+#include "core/flows/flows.h"
 #include "core/flowset/sets.h"
+#include "core/reach/pool.h"
 #include "core/resolve/idle.h"
-#include "core/ruleset/flows.h"
-
-/* Values of FLOW_IN; numbers of interface names follow. */
-enum { REACH_IN_LOCAL, REACH_IN_OTHER, REACH_N_IN };
-/* Stands in FLOW_DST and FLOW_SRC for all of the namespace's own addresses. */
-enum { REACH_SELF = 0 };
 
 /* Leaves. REACH_POLICY + n: policy n admits it. */
 enum reach_leaf {
@@ -37,24 +28,6 @@ enum reach_leaf {
 	REACH_EGRESS,	 /* from a container to the outside */
 	REACH_ELSEWHERE, /* neither end is in a network of the file */
 	REACH_POLICY,
-};
-
-/* Where a translation leads. */
-struct reach_target {
-	struct ip to;
-	uint16_t to_port; /* 0: unchanged */
-	bool masquerade;
-	uint32_t rest; /* number + 1 of the other targets that clients are spread over; 0: none */
-};
-
-/* Shared by two files, so that their diagrams can be compared. */
-struct reach_pool {
-	struct arena *a;
-	struct diagram_pool *diagrams;
-	LIST(struct { const char *name; }) interfaces; /* index = FLOW_IN minus REACH_N_IN */
-	struct hash_index by_name;
-	LIST(struct reach_target) targets;
-	struct hash_index by_target;
 };
 
 /* Translations on the host or in a container. Leaves are policies. */
@@ -80,10 +53,12 @@ struct reach {
 	LIST(struct reach_space) spaces; /* [0] is the host */
 };
 
-void reach_pool_init(struct reach_pool *pool, struct arena *a);
 /* want: the result of compile() for this config. All arguments must outlive the reach. */
 void reach_build(struct reach *reach, struct reach_pool *pool, const struct config *config,
 		 const struct resolution *resolution, const struct state *want);
+
+/* NULL: nothing is translated or masqueraded there. container NULL: the host. */
+const struct reach_space *reach_find_space(const struct reach *reach, const char *container);
 
 /* What one policy says in one namespace, whatever others say. Grants: on the host alone. */
 struct reach_part {
@@ -117,7 +92,9 @@ struct reach_flow {
 
 /* The declared network, of those that have a bridge, that an address is in; NONE: it is in none. */
 uint32_t reach_network_of(const struct reach *reach, struct ip ip);
-/* The subnets of both families that a network has, as ranges of addresses. */
+/* The subnets of all declared networks that have a bridge, as ranges of addresses. */
+range_list reach_subnets(const struct reach *reach, struct arena *a);
+/* Those of one network, of both families. */
 void add_subnets(range_list *ranges, struct arena *a, const struct network *network);
 /* What comes in by this interface (a value of FLOW_IN) comes from a network with egress deny. */
 bool reach_is_denied(const struct reach *reach, uint32_t in);
@@ -125,10 +102,4 @@ bool reach_is_denied(const struct reach *reach, uint32_t in);
 bool reach_would_be_denied(const struct reach *reach, const struct reach_flow *flow);
 /* It is one of the host's own addresses, as far as the file tells. */
 bool reach_is_hosts(const struct reach *reach, struct ip ip);
-/* The value of an interface by name; REACH_IN_OTHER: nothing in the pool's files names it. */
-uint32_t reach_interface(const struct reach_pool *pool, const char *name);
-/* The same; from now on it has a value of its own. */
-uint32_t reach_add_interface(struct reach_pool *pool, const char *name);
-/* The number of a translation's target in the pool; equal targets have equal numbers. */
-uint32_t reach_target(struct reach_pool *pool, const struct translation *t, uint32_t rest);
 uint32_t reach_ask(const struct reach *reach, struct diagram d, const struct reach_flow *flow);

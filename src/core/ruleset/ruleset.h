@@ -7,14 +7,9 @@
  * Terms are what rules are made of: a rule is a list of terms, read from left to right, as in nft.
  *
  * In this room:
- *     ruleset.h                 the table: types, and look-ups in it
- *     flows.h                   what the rules shall let through
- *     hooks.h                   where our rules meet Docker's
- *     interfaces.h              sets of names of interfaces
- *     share.h                   which clients have which of several targets
- *     program.h                 flows and hooks in, a table out
- *     groups.h, ends.h, runs.h  how the program lays out policies that name lists
- *     impl.h                    what the parts of the program share
+ *     ruleset.h          the table: types, and look-ups in it
+ *     builder.h          rules, term by term, and sets
+ *     sources.h, runs.h  sets that stand once: lists that policies name
  */
 #pragma once
 

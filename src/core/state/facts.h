@@ -7,11 +7,11 @@
 
 #include "base/buf.h"
 #include "core/engine/engine.h"
+#include "core/flows/hooks.h"
+#include "core/flows/interfaces.h"
 #include "core/foreign/bridges.h"
 #include "core/foreign/firewalld.h"
 #include "core/foreign/variant.h"
-#include "core/ruleset/hooks.h"
-#include "core/ruleset/interfaces.h"
 #include "core/state/routing.h"
 
 /*

@@ -2,9 +2,9 @@
 /* Live connections of a namespace (libnetfilter_conntrack). */
 #pragma once
 
+#include "core/answers/live.h"
 #include "core/nft/probe.h"
 #include "core/plan/revoke.h"
-#include "core/reach/live.h"
 #include "edge/netlink/netns.h"
 
 /* Looks at every IPv4 connection and does with it what its fate is. *n counts those that end. */
