@@ -124,11 +124,12 @@ QUESTIONS = {
     "out_of_an_internal_network": (["db", "outside", "443"], 2),
     "to_the_host": (["any", "host", "22"], 0),
     "translated_on_the_host": (["eth0", "host", "443"], 0),
-    "translated_in_a_container": (["10.9.9.9", "vpn", "80"], 2),
+    "not_let_in_to_a_container_that_translates": (["10.9.9.9", "vpn", "80"], 2),
     "from_anybody": (["any", "proxy", "443"], 0),
     "from_the_host": (["host", "db", "5432"], 0),
     "no_ports": (["proxy", "api", "icmp"], 2),
     "a_borrowed_address": (["proxy", "api", "8080", "--in", "eth0"], 2),
+    "an_address_from_beyond_on_a_bridge": (["10.1.2.3", "db", "5432", "--in", "hw-0e06b1d869dd"], 2),
 }
 
 
@@ -152,13 +153,30 @@ STRICT = {
     "strict_closed_to_the_host": (["host", "db", "6379"], 2),
     "strict_let_in_from_the_host": (["host", "db", "9201"], 0),
 }
-QUESTIONS |= IN_BOTH | STRICT
+# Of networks with egress deny, which rules/egress.json has.
+DENIED = {
+    "egress_denied": (["shop", "203.0.113.9", "443"], 2),
+    "egress_lifted": (["shop", "198.51.100.7", "443"], 0),
+    "egress_denied_to_a_network": (["shop", "db", "22"], 2),
+    "egress_denied_to_the_host": (["till", "host", "9100"], 2),
+    "egress_lifted_to_the_host": (["shop", "host", "9100"], 0),
+}
+# Of translations in containers.
+IN_CONTAINERS = {
+    "a_container_translates": (["10.9.9.9", "vpn", "5432"], 0),
+    "a_container_translates_what_comes_by_its_tunnel": (["10.9.9.9", "vpn", "8080"], 0),
+    "translations_of_containers_form_a_loop": (["10.9.9.9", "left", "80"], 2),
+    "a_policy_that_waits": (["10.9.9.9", "db", "873"], 2),
+    "neither_end_is_in_a_network": (["10.9.9.9", "192.0.2.1", "80"], 0),
+}
+FILES = {"explain/families": IN_BOTH, "rules/strict": STRICT, "rules/egress": DENIED, "explain/containers": IN_CONTAINERS}
+for questions in FILES.values():
+    QUESTIONS |= questions
 
 
 def explain(tmp_path, *words):
-    def is_of(questions):
-        return list(words[-3:]) in [asked for asked, _ in questions.values()]
-    with open(f"{HERE}/{'explain/families' if is_of(IN_BOTH) else 'rules/strict' if is_of(STRICT) else 'diff/old'}.json", "rb") as f:
+    file = [name for name, questions in FILES.items() if list(words[-3:]) in [asked for asked, _ in questions.values()]]
+    with open(f"{HERE}/{(file or ['diff/old'])[0]}.json", "rb") as f:
         (tmp_path / "networks.json").write_bytes(f.read())
     return subprocess.run([HARBORWALL, "explain", "-c", "networks.json", "--engine", "28", *words], cwd=tmp_path, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)

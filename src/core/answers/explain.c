@@ -24,14 +24,16 @@ static bool is_nobodys(const struct reach *reach, struct ip ip)
 }
 
 /*
- * Whether a policy can admit it: the source arrives where it is at home, and the destination is in
- * a network, or egress is what closes it.
+ * Whether a policy can admit it, and none does: the source arrives where it is at home, and the
+ * destination is in a network, or egress is what closes it.
  */
 static bool can_be_admitted(const struct reach *reach, const struct reach_flow *flow)
 {
 	bool into_network =
 		flow->dst.family && config_network_of(reach->config, prefix_of(flow->dst)) != NONE;
 
+	if (reach_ask(reach, reach->open, flow)) /* others stop it, or translations form a loop */
+		return false;
 	if (flow->in == REACH_IN_LOCAL)
 		return into_network && !is_nobodys(reach, flow->dst);
 	return flow->src.family && (into_network || reach_is_denied(reach, flow->in)) &&
