@@ -5,7 +5,6 @@
  */
 #include "app/doctor.h"
 
-#include "app/console/color.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"

@@ -9,7 +9,6 @@
 #include "app/pass/pass.h"
 #include "base/foreign.h"
 #include "core/iptables/iptables.h"
-#include "edge/host/file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include "app/answers/packet.h"
 
 #include "app/pass/known.h"
-#include "core/resolve/resolve.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/netlink/probe.h"

@@ -8,7 +8,6 @@
 #include "base/foreign.h"
 #include "core/compile/compile.h"
 #include "core/plan/brake.h"
-#include "edge/host/file.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,6 @@
 
 #include "base/diag.h"
 #include "base/foreign.h"
-#include "core/iptables/iptables.h"
 #include "core/json/builder.h"
 
 #include <errno.h>

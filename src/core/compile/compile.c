@@ -3,13 +3,10 @@
  * What is wanted: networks, attachments, and for every namespace what core/ruleset/program.c makes
  * of the flows that are wanted there.
  */
-#include "base/foreign.h"
 #include "core/compile/drops.h"
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
-#include "core/config/drivers.h"
-#include "core/config/place.h"
 #include "core/iptables/program.h"
 #include "core/ruleset/program.h"
 

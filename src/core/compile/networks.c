@@ -62,7 +62,7 @@ static void find_networks(struct compiler *c)
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
 		c->apart[i] =
 			(e ? e->apart
-			   : c->bridges[i] && options_keep_apart(n->options.items, n->options.n)) ||
+			   : c->bridges[i] && options_keep_apart(&n->options)) ||
 			is_sealed(c, i);
 	}
 }

@@ -293,7 +293,6 @@ void decode_prefix6(struct decoder *d, uint32_t node, void *target)
 	take_prefix(d, node, target, FAMILY_6);
 }
 
-typedef LIST(struct pair) pair_list;
 
 static bool has_nul(struct json_string s)
 {

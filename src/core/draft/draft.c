@@ -2,7 +2,6 @@
 #include "core/draft/draft.h"
 
 #include "base/foreign.h"
-#include "core/config/drivers.h"
 #include "core/ruleset/flows.h"
 
 #include <stdlib.h>

@@ -85,7 +85,7 @@ bool subnet_is_taken(struct differ *d, const struct network *n, const struct eng
 /* What the file closes and the existing network leaves open; NULL: nothing. */
 static const char *more_open(const struct network *n, const struct engine_network *e)
 {
-	bool apart = options_keep_apart(n->options.items, n->options.n);
+	bool apart = options_keep_apart(&n->options);
 
 	return n->internal && !e->internal	 ? "internal"
 	       : apart && e->bridge && !e->apart ? "enable_icc=false"
