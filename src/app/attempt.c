@@ -108,8 +108,8 @@ static bool has_way_back(const struct options *o, struct error *err)
 	if (!good)
 		return error_set(
 			err, -1,
-			"there is no last good generation to go back to (%s): apply a file "
-			"without --confirm first, an empty one if nothing is to stand",
+			"there is no last good generation to go back to (%s): apply a file without "
+			"--confirm first, an empty one if nothing is to stand",
 			last_good_path(&a, o));
 	generation_release(good);
 	free(good);

@@ -72,10 +72,9 @@ static void tell_rejected(const struct options *o)
 		trial_forget_rejected(o);
 		return;
 	}
-	say_error(
-		"%s is still the file that nobody confirmed, and is not enforced: edit it, put the "
-		"last good one back (%s), or accept it: %s",
-		o->config, last_good_path(&a, o), accept_command(&a, o, rejected));
+	say_error("%s is still the file that nobody confirmed, and is not enforced: edit it, put "
+		  "the last good one back (%s), or accept it: %s",
+		  o->config, last_good_path(&a, o), accept_command(&a, o, rejected));
 }
 
 static int put_back(struct change *c)
@@ -155,11 +154,10 @@ static bool settle_file(const struct trial *t, struct error *err)
 	if (now == t->digest)
 		return true;
 	if (now != t->base)
-		return error_set(
-			err, -1,
-			"%s has changed since the trial began: copy what was tried over it "
-			"and confirm again, or let the time pass",
-			t->config);
+		return error_set(err, -1,
+				 "%s has changed since the trial began: copy what was tried over "
+				 "it and confirm again, or let the time pass",
+				 t->config);
 	if (!put_in_place(t, err))
 		return false;
 	if (confirm_digest(t->config) == t->digest)

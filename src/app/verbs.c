@@ -20,21 +20,18 @@ static void print_diags_json(const struct options *o, const struct generation *g
 	AUTO_BUF struct buf out = {0};
 	const char *comma = "\n";
 
-	buf_puts(&out, "{\n  \"file\": ");
-	buf_json_string(&out, o->config);
+	buf_json_member(&out, "{\n  ", "file", o->config);
 	buf_printf(&out, ",\n  \"valid\": %s,\n  \"diagnostics\": [", valid ? "true" : "false");
 	list_each (diag, &g->diags.list) {
 		buf_printf(&out, "%s    {", comma);
 		if (diag->file) {
-			buf_puts(&out, "\"file\": ");
-			buf_json_string(&out, diag->file);
+			buf_json_member(&out, "", "file", diag->file);
 			buf_puts(&out, ", ");
 		}
 		buf_printf(&out, "\"line\": %u, \"column\": %u, \"severity\": \"%s\", \"path\": ",
 			   diag->line, diag->column, severity_names[diag->severity]);
 		buf_json_string(&out, diag->path);
-		buf_puts(&out, ", \"message\": ");
-		buf_json_string(&out, diag->message);
+		buf_json_member(&out, ", ", "message", diag->message);
 		buf_puts(&out, "}");
 		comma = ",\n";
 	}

@@ -60,10 +60,8 @@ static void find_networks(struct compiler *c)
 		c->bridges[i] =
 			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
-		c->apart[i] =
-			(e ? e->apart
-			   : c->bridges[i] && options_keep_apart(&n->options)) ||
-			is_sealed(c, i);
+		c->apart[i] = (e ? e->apart : c->bridges[i] && options_keep_apart(&n->options)) ||
+			      is_sealed(c, i);
 	}
 }
 
@@ -91,17 +89,15 @@ static void warn_of_networks(struct compiler *c)
 					"network is made anew, or write isolation \"docker\"",
 					n->name, driver_of(c, n));
 		else if (c->beside[i] && driver_is_bridge(n->driver))
-			network_finding(
-				c, FINDING_WARNING, n,
-				"the Docker network \"%s\" has driver %s: its packets do not "
-				"pass this host, and nothing here closes or opens it",
-				n->name, c->beside[i]);
+			network_finding(c, FINDING_WARNING, n,
+					"the Docker network \"%s\" has driver %s: its packets do "
+					"not pass this host, and nothing here closes or opens it",
+					n->name, c->beside[i]);
 		if (c->apart[i] && n->isolation != ISOLATION_STRICT && c->facts->bridges_unfiltered)
 			network_finding(c, FINDING_WARNING, n,
 					"its containers reach each other although it has "
 					"enable_icc=false: what stays within a bridge passes no "
-					"filter here; sysctl "
-					"net.bridge.bridge-nf-call-iptables=1");
+					"filter here; sysctl net.bridge.bridge-nf-call-iptables=1");
 	}
 }
 
@@ -161,16 +157,16 @@ static void say_way(const struct ways_around *w, uint32_t i, const struct way_ar
 	struct compiler *c = w->c;
 
 	if (way->container)
-		network_finding(
-			c, FINDING_NOTE, &c->config->networks.items[i],
-			"%s%s on the Docker network \"%s\", too, %s; disconnect it there, or give "
-			"that network %s, too",
-			way->container,
-			way->more ? arena_printf(c->a, " (and %u more) is", way->more) : " is",
-			way->network,
-			outwards ? "and what it begins by that one is not denied"
-				 : "and what that one lets in reaches it there",
-			outwards ? "\"egress\": \"deny\"" : "\"isolation\": \"strict\"");
+		network_finding(c, FINDING_NOTE, &c->config->networks.items[i],
+				"%s%s on the Docker network \"%s\", too, %s; disconnect it there, "
+				"or give that network %s, too",
+				way->container,
+				way->more ? arena_printf(c->a, " (and %u more) is", way->more)
+					  : " is",
+				way->network,
+				outwards ? "and what it begins by that one is not denied"
+					 : "and what that one lets in reaches it there",
+				outwards ? "\"egress\": \"deny\"" : "\"isolation\": \"strict\"");
 }
 
 /* A network holds what comes and goes by its own bridge; a container may have another one. */

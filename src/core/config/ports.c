@@ -151,8 +151,8 @@ static void map_ports(struct decoder *d, struct config *config, struct policy *p
 
 	if (!ports->n) {
 		wrong(d, node,
-		      "each port has one of its own here, and \"port\" is missing; write it, "
-		      "or one number for all");
+		      "each port has one of its own here, and \"port\" is missing; write it, or "
+		      "one number for all");
 		return;
 	}
 	pairs = pair_up(d, config->file, ports, asked, to_ports, node);

@@ -151,11 +151,10 @@ bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted, st
 	if (newest < 0)
 		return error_set(err, -1, "the engine names no valid API version");
 	if (newest < API_OLDEST)
-		return error_set(
-			err, -1,
-			"the engine is too old: it speaks API 1.%d at most, 1.%d is needed; "
-			"use Docker 20.10 or newer",
-			newest, API_OLDEST);
+		return error_set(err, -1,
+				 "the engine is too old: it speaks API 1.%d at most, 1.%d is "
+				 "needed; use Docker 20.10 or newer",
+				 newest, API_OLDEST);
 	if (oldest > API_NEWEST)
 		return error_set(err, -1,
 				 "the engine is too new: it speaks API 1.%d at least, ours is 1.%d",

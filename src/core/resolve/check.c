@@ -164,8 +164,7 @@ static void warn_of_gateways(const struct checker *c, const struct resolved *out
 			diag_at(c->diags, SEVERITY_WARNING, c->text,
 				node_of_policy(c->text, i, "to"),
 				"%s is this host's own address there, which this does not open; "
-				"write "
-				"\"host\"",
+				"write \"host\"",
 				ip_format(peer->net.ip).s);
 	}
 }
