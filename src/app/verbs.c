@@ -202,7 +202,7 @@ int verb_plan(const struct options *o)
 		status = say_failed(&err);
 	} else {
 		if (o->json || !o->quiet)
-			compare_with_file_in_force(&pass, &g, o, text.bytes.len);
+			compare_with_file_in_force(&pass, &g, o);
 		note_trial(&pass, &g, o);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);

@@ -3,7 +3,6 @@
 
 #include "app/console/timings.h"
 #include "app/pass/unchanged.h"
-#include "base/hash.h"
 #include "core/compile/compile.h"
 #include "core/config/place.h"
 #include "core/nft/nft.h"
@@ -26,7 +25,7 @@ static void decode(struct generation *g, struct config_text *kept, const char *p
 		(void)!config_decode_parsed(&g->config, kept, &g->diags, &g->arena, path, &files);
 	}
 	g->config.file = path;
-	g->config.digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
+	g->config.digest = texts_digest(texts);
 	timing_stop("parse", start);
 	if (!g->config.resolvable)
 		return;
