@@ -24,7 +24,7 @@ static bool is_accepted(const struct options *o, const struct generation *g, str
 static bool keep_last_good(const struct options *o, const struct texts *text,
 			   const struct generation *g, struct error *err)
 {
-	return last_good_is(o, text->bytes.len, g->config.digest) ||
+	return last_good_is(o, g->config.digest) ||
 	       (last_good_propose(o, text, err) && last_good_accept(o, err));
 }
 
@@ -110,7 +110,7 @@ int verb_apply(const struct options *o)
 		return EXIT_FAILED;
 	if (!load_file(&g, &text, o))
 		return EXIT_FAILED;
-	if (!change_open(&c, o, &g, text.bytes.len, &err) || !is_accepted(o, &g, &err))
+	if (!change_open(&c, o, &g, &err) || !is_accepted(o, &g, &err))
 		status = change_fail(&err);
 	else
 		status = apply(&c, &text);

@@ -73,7 +73,7 @@ static int wait_for_word(const struct options *o, const struct trial *began)
 		}
 		usleep(POLL_MS * 1000);
 	}
-	if (last_good_is(o, began->texts.bytes.len, began->digest))
+	if (last_good_is(o, began->digest))
 		return EXIT_FINE;
 	say_error("the trial was ended by another command");
 	return EXIT_FAILED;
@@ -108,8 +108,8 @@ static bool has_way_back(const struct options *o, struct error *err)
 	if (!good)
 		return error_set(
 			err, -1,
-			"there is no last good generation to go back to (%s): apply a file "
-			"without --confirm first, an empty one if nothing is to stand",
+			"there is no last good generation to go back to (%s): apply a file without "
+			"--confirm first, an empty one if nothing is to stand",
 			last_good_path(&a, o));
 	generation_release(good);
 	free(good);
@@ -133,7 +133,7 @@ static bool may_be_tried(struct attempt *t, struct error *err)
 		return error_set(err, -1, "--confirm tests: %s has no tests", t->tried.config);
 	if (!has_way_back(o, err) || !lists_are_beside(t, err))
 		return false;
-	if (last_good_is(o, t->trial.texts.bytes.len, t->trial.digest))
+	if (last_good_is(o, t->trial.digest))
 		return error_set(err, -1,
 				 "%s is in force already; write the change into another file, and "
 				 "try that one: harborwall apply --confirm %s FILE",
@@ -242,9 +242,7 @@ static int attempt(struct attempt *t)
 
 	if (!may_be_tried(t, &err))
 		return say_failed(&err);
-	began = change_open(&t->change, &t->tried, &t->generation, t->trial.texts.bytes.len,
-			    &err) &&
-		begin(t, &err);
+	began = change_open(&t->change, &t->tried, &t->generation, &err) && begin(t, &err);
 	whole = began && try_it(t, &err);
 	change_close(&t->change); /* others may apply and confirm now */
 	if (!began)

@@ -170,7 +170,7 @@ static bool says_yes(void)
 void change_print_plan(struct buf *out, struct change *c, struct pass *p)
 {
 	if (!c->clears)
-		compare_with_file_in_force(p, c->generation, c->options, c->size);
+		compare_with_file_in_force(p, c->generation, c->options);
 	if (p->plan.steps.n || !owes(c))
 		print_plan(out, p, c->generation, c->options);
 	change_print_owed(out, c);
@@ -183,7 +183,7 @@ static void print_flows(struct change *c, struct pass *p)
 
 	if (c->clears || c->options->quiet)
 		return;
-	compare_with_file_in_force(p, c->generation, c->options, c->size);
+	compare_with_file_in_force(p, c->generation, c->options);
 	buf_puts(&flows, p->plan.flows ? p->plan.flows : "");
 	say_page(stdout, &flows);
 }
@@ -351,16 +351,16 @@ int change_fail(const struct error *err)
 	return EXIT_FAILED;
 }
 
-bool change_open(struct change *c, const struct options *o, const struct generation *g, size_t size,
+bool change_open(struct change *c, const struct options *o, const struct generation *g,
 		 struct error *err)
 {
+	static const struct generation nothing;
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
 	interrupted = 0;
 	*c = (struct change){.options = o,
-			     .generation = g,
-			     .size = size,
-			     .clears = !size,
+			     .generation = g ? g : &nothing,
+			     .clears = !g,
 			     .asks = terminal && !o->yes && !o->accept,
 			     .live = isatty(STDOUT_FILENO) && !o->quiet,
 			     .lock = -1};

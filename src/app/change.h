@@ -16,7 +16,6 @@ struct change {
 	const struct options *options;
 	const struct generation *generation;
 	struct world world;
-	size_t size;	 /* of the file */
 	bool clears;	 /* for clear: there is no file, all of ours goes */
 	bool asks;	 /* on a terminal and without --yes */
 	bool live;	 /* on a terminal: print every step */
@@ -32,9 +31,9 @@ struct change {
 	uint32_t left, steps; /* of an interrupted plan; 0: none was */
 };
 
-/* size: of the file, 0 without one. change_end is always called. */
+/* generation NULL: clear. change_close is always called. */
 MUST_CHECK bool change_open(struct change *c, const struct options *options,
-			    const struct generation *generation, size_t size, struct error *err);
+			    const struct generation *generation, struct error *err);
 void change_close(struct change *c);
 
 /*

@@ -81,10 +81,9 @@ static int clear(struct change *c)
 
 int verb_clear(const struct options *o)
 {
-	static const struct generation nothing;
 	struct change c;
 	struct error err = {0};
-	int status = change_open(&c, o, &nothing, 0, &err) ? clear(&c) : change_fail(&err);
+	int status = change_open(&c, o, NULL, &err) ? clear(&c) : change_fail(&err);
 
 	change_close(&c);
 	return status;

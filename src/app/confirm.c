@@ -7,7 +7,6 @@
 #include "app/daemon/ask.h"
 #include "app/daemon/trial.h"
 #include "app/pass/last_good.h"
-#include "base/hash.h"
 #include "edge/host/file.h"
 
 #include <errno.h>
@@ -59,7 +58,7 @@ uint64_t confirm_digest(const char *path)
 
 	if (!texts_read(&texts, path, TEXTS_PIPE_MS, &err))
 		return 0;
-	return hash_large(buf_text(&texts.bytes), texts.bytes.len);
+	return texts_digest(&texts);
 }
 
 /* The file is somebody's work: it is not written over. */
@@ -72,10 +71,9 @@ static void tell_rejected(const struct options *o)
 		trial_forget_rejected(o);
 		return;
 	}
-	say_error(
-		"%s is still the file that nobody confirmed, and is not enforced: edit it, put the "
-		"last good one back (%s), or accept it: %s",
-		o->config, last_good_path(&a, o), accept_command(&a, o, rejected));
+	say_error("%s is still the file that nobody confirmed, and is not enforced: edit it, put "
+		  "the last good one back (%s), or accept it: %s",
+		  o->config, last_good_path(&a, o), accept_command(&a, o, rejected));
 }
 
 static int put_back(struct change *c)
@@ -107,8 +105,7 @@ int confirm_go_back(const struct options *o)
 			  last_good_path(&a, o));
 		return EXIT_FAILED;
 	}
-	if (!change_open(&c, o, good, file_mark(last_good_path(&a, o)).size, &err) ||
-	    !confirm_find_daemon(&by_daemon, &c.world, &err))
+	if (!change_open(&c, o, good, &err) || !confirm_find_daemon(&by_daemon, &c.world, &err))
 		status = change_fail(&err);
 	else if (by_daemon)
 		status = ask_for_pass(o, 0);
@@ -155,11 +152,10 @@ static bool settle_file(const struct trial *t, struct error *err)
 	if (now == t->digest)
 		return true;
 	if (now != t->base)
-		return error_set(
-			err, -1,
-			"%s has changed since the trial began: copy what was tried over it "
-			"and confirm again, or let the time pass",
-			t->config);
+		return error_set(err, -1,
+				 "%s has changed since the trial began: copy what was tried over "
+				 "it and confirm again, or let the time pass",
+				 t->config);
 	if (!put_in_place(t, err))
 		return false;
 	if (confirm_digest(t->config) == t->digest)
@@ -178,7 +174,7 @@ static bool is_whole(const struct options *o, const struct trial *t, bool by_dae
 	if (by_daemon)
 		return ask_for_pass(o, 0) == EXIT_FINE || error_set(err, -1, "the pass failed");
 	if (generation_load(&g, o->config, &t->texts, err)) {
-		if (change_open(&c, o, &g, t->texts.bytes.len, err)) {
+		if (change_open(&c, o, &g, err)) {
 			c.asks = false;
 			(void)!change_converge(&c, err);
 			change_print_totals(&c);

@@ -5,7 +5,6 @@
  */
 #include "app/doctor.h"
 
-#include "app/console/color.h"
 #include "app/console/say.h"
 #include "app/console/verbs.h"
 #include "app/daemon/ask.h"
@@ -37,11 +36,10 @@ void doctor_say(struct doctor *d, bool fine, const char *what, const char *forma
 	va_end(args);
 	d->n_findings += !fine;
 	if (d->options->json) {
-		buf_printf(&d->out, "%s    {\"ok\": %s, \"check\": ", d->n_lines ? ",\n" : "\n",
+		buf_printf(&d->out, "%s    {\"ok\": %s", d->n_lines ? ",\n" : "\n",
 			   fine ? "true" : "false");
-		buf_json_string(&d->out, what);
-		buf_puts(&d->out, ", \"text\": ");
-		buf_json_string(&d->out, text);
+		buf_json_member(&d->out, ", ", "check", what);
+		buf_json_member(&d->out, ", ", "text", text);
 		buf_puts(&d->out, "}");
 	} else if (!fine || !d->options->quiet) {
 		buf_line(&d->out, "%-8s %-13s %s", fine ? "ok" : "FINDING", what, text);
@@ -140,17 +138,15 @@ static void check_rp_filter(struct doctor *d)
 
 	list_each (n, &d->pass.view.engine.networks)
 		if (n->bridge &&
-		    checkup_is_strict(all, number_in(arena_printf(&a,
-								  "/proc/sys/net/ipv4/conf/%s/"
-								  "rp_filter",
-								  n->bridge))))
+		    checkup_is_strict(
+			    all, number_in(arena_printf(&a, "/proc/sys/net/ipv4/conf/%s/rp_filter",
+							n->bridge))))
 			strict = arena_printf(&a, "%s%s%s", strict, *strict ? ", " : "", n->bridge);
 	if (checkup_is_strict(all, 0) || *strict)
-		doctor_say(
-			d, false, "rp_filter",
-			"is strict (%s): packets of containers on several networks may be dropped; "
-			"sysctl net.ipv4.conf.all.rp_filter=2",
-			checkup_is_strict(all, 0) ? "everywhere" : strict);
+		doctor_say(d, false, "rp_filter",
+			   "is strict (%s): packets of containers on several networks may be "
+			   "dropped; sysctl net.ipv4.conf.all.rp_filter=2",
+			   checkup_is_strict(all, 0) ? "everywhere" : strict);
 	else
 		doctor_say(d, true, "rp_filter", "is not strict");
 }
@@ -202,11 +198,10 @@ static void check_engine(struct doctor *d)
 		doctor_say(d, false, "engine", "%s", d->pass.view.facts.no_engine);
 	list_each (c, &e->containers)
 		if (checkup_is_network_go(c))
-			doctor_say(
-				d, false, "network-go",
-				"container \"%s\" is running and writes rules of its own; stop it: "
-				"docker rm -f %s",
-				c->name, c->name);
+			doctor_say(d, false, "network-go",
+				   "container \"%s\" is running and writes rules of its own; stop "
+				   "it: docker rm -f %s",
+				   c->name, c->name);
 }
 
 static void check_docker_user(struct doctor *d, const struct facts *f)
@@ -220,16 +215,14 @@ static void check_docker_user(struct doctor *d, const struct facts *f)
 	else if (f->docker_user_late)
 		doctor_say(d, false, "DOCKER-USER",
 			   "stands behind Docker's own rules (Docker 20 does that when it starts "
-			   "again "
-			   "with --live-restore): our rule is at the top of FORWARD instead, where "
-			   "others' come before it sooner or later; restart dockerd without "
+			   "again with --live-restore): our rule is at the top of FORWARD instead, "
+			   "where others' come before it sooner or later; restart dockerd without "
 			   "--live-restore");
 	else
-		doctor_say(
-			d, false, "DOCKER-USER",
-			"is not there, or FORWARD does not jump to it: our rule is at the top of "
-			"FORWARD instead, where others' come before it sooner or later; restart "
-			"dockerd, which makes it");
+		doctor_say(d, false, "DOCKER-USER",
+			   "is not there, or FORWARD does not jump to it: our rule is at the top "
+			   "of FORWARD instead, where others' come before it sooner or later; "
+			   "restart dockerd, which makes it");
 }
 
 static void check_bridges(struct doctor *d, const struct facts *f)
@@ -242,16 +235,13 @@ static void check_bridges(struct doctor *d, const struct facts *f)
 	if (f->direct == DIRECT_OPEN)
 		doctor_say(d, true, "direct access",
 			   "Docker drops nothing that comes directly to containers' addresses: "
-			   "dockerd "
-			   "has --allow-direct-routing, or chain raw-PREROUTING of table ip "
-			   "docker-bridges was flushed (then restart dockerd)");
+			   "dockerd has --allow-direct-routing, or chain raw-PREROUTING of table "
+			   "ip docker-bridges was flushed (then restart dockerd)");
 	if (f->six.direct == DIRECT_OPEN)
-		doctor_say(
-			d, true, "direct access",
-			"Docker drops nothing that comes directly to containers' addresses of "
-			"IPv6: "
-			"dockerd has --allow-direct-routing, or chain raw-PREROUTING of table ip6 "
-			"docker-bridges was flushed (then restart dockerd)");
+		doctor_say(d, true, "direct access",
+			   "Docker drops nothing that comes directly to containers' addresses of "
+			   "IPv6: dockerd has --allow-direct-routing, or chain raw-PREROUTING of "
+			   "table ip6 docker-bridges was flushed (then restart dockerd)");
 }
 
 static bool daemon_runs(const struct doctor *d, char holder[LOCK_TEXT])
@@ -279,8 +269,7 @@ static void check_firewalld(struct doctor *d)
 	else
 		doctor_say(d, false, "firewalld",
 			   "is running, its reloads flush our rules, and no daemon restores them; "
-			   "start "
-			   "harborwall run");
+			   "start harborwall run");
 }
 
 /* What a name is asked for no rule of ours sees: the question may carry anything out. */
@@ -297,17 +286,13 @@ static void check_egress(struct doctor *d)
 	if (*networks && d->pass.view.engine.major >= ASKS_FROM_HOST)
 		doctor_say(d, true, "egress",
 			   "denied to %s, but for Docker's DNS: what containers ask it for leaves "
-			   "from "
-			   "the "
-			   "host's namespace, where no policy is asked",
+			   "from the host's namespace, where no policy is asked",
 			   networks);
 	else if (*networks)
 		doctor_say(d, true, "egress",
 			   "denied to %s; of Docker's DNS only where the host's resolver is on "
-			   "loopback "
-			   "does what containers ask it for leave past it, else a policy must let "
-			   "them "
-			   "reach the resolver",
+			   "loopback does what containers ask it for leave past it, else a policy "
+			   "must let them reach the resolver",
 			   networks);
 }
 
@@ -322,12 +307,10 @@ static void check_firewall(struct doctor *d)
 	else
 		check_docker_user(d, f);
 	if (f->mixed)
-		doctor_say(
-			d, false, "variants",
-			"Docker's chains stand in iptables-nft and in iptables-legacy: a packet "
-			"must "
-			"pass both; remove the stale ones (update-alternatives --display iptables "
-			"shows what dockerd uses)");
+		doctor_say(d, false, "variants",
+			   "Docker's chains stand in iptables-nft and in iptables-legacy: a packet "
+			   "must pass both; remove the stale ones (update-alternatives --display "
+			   "iptables shows what dockerd uses)");
 	doctor_say(d, f->docker_drops, "isolation", "%s",
 		   f->docker_drops ? "Docker closes its networks" : f->open_why);
 	doctor_say(d, f->ip_forward == 1, "forwarding", "%s",
@@ -406,8 +389,8 @@ static void check_unmanaged(struct doctor *d)
 			continue;
 		n++;
 		doctor_say(d, false, "unmanaged",
-			   "an unmanaged rule opens managed networks: %s -t %s %s; remove it "
-			   "(-D), or replace it by a policy",
+			   "an unmanaged rule opens managed networks: %s -t %s %s; remove it (-D), "
+			   "or replace it by a policy",
 			   variant_tool(o->variant, o->family), o->table, o->rule);
 	}
 	if (!n)

@@ -24,8 +24,7 @@ void doctor_check_others_ipv6(struct doctor *d, const struct facts *f)
 		    !engine_network_is_open(n, 6))
 			doctor_say(d, false, "isolation6",
 				   "network \"%s\" has IPv6 (%s), and nobody closes it: %s; start "
-				   "dockerd "
-				   "with %s, or declare the network in the file",
+				   "dockerd with %s, or declare the network in the file",
 				   n->name, prefix_format(n->subnet6).s, f->six.open_why,
 				   d->pass.view.engine.major >= FIRST_WITH_IP6TABLES
 					   ? "--ip6tables"
@@ -67,18 +66,16 @@ static void check_rp_filter6(struct doctor *d, const struct facts *f, const char
 	bool strict = f->firewalld.filters_sources6 || checkup_filters_sources(save);
 
 	if (strict && container)
-		doctor_say(
-			d, false, "rp_filter6",
-			"%s drops answers of IPv6 that leave by another network than the one they "
-			"would be "
-			"asked by: container \"%s\" stands on several; %s",
-			f->firewalld.stands ? "firewalld (IPv6_rpfilter)"
-					    : "ip6tables (-m rpfilter)",
-			container,
-			f->firewalld.stands
-				? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf and "
-				  "firewall-cmd --reload"
-				: "remove that rule");
+		doctor_say(d, false, "rp_filter6",
+			   "%s drops answers of IPv6 that leave by another network than the one "
+			   "they would be asked by: container \"%s\" stands on several; %s",
+			   f->firewalld.stands ? "firewalld (IPv6_rpfilter)"
+					       : "ip6tables (-m rpfilter)",
+			   container,
+			   f->firewalld.stands
+				   ? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf and "
+				     "firewall-cmd --reload"
+				   : "remove that rule");
 	else
 		doctor_say(d, true, "rp_filter6",
 			   strict ? "is strict, and no container stands on several networks"
@@ -115,11 +112,9 @@ static void check_others_bridges(struct doctor *d, const char *save)
 		    checkup_forward_drops(save, p->prefix, p->device, out))
 			doctor_say(d, false, "forward6",
 				   "ip6tables drops what bridge %s routes (%s), which is not "
-				   "Docker's: "
-				   "ip6tables -I FORWARD -i %s -o %s -j ACCEPT; ip6tables -I "
-				   "FORWARD -o "
-				   "%s "
-				   "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+				   "Docker's: ip6tables -I FORWARD -i %s -o %s -j ACCEPT; "
+				   "ip6tables -I FORWARD -o %s -m conntrack --ctstate "
+				   "RELATED,ESTABLISHED -j ACCEPT",
 				   p->device, prefix_format(p->prefix).s, p->device,
 				   out ? out : "UPLINK", p->device);
 }
@@ -140,11 +135,10 @@ void doctor_check_ipv6(struct doctor *d, const struct facts *f)
 	if (f->no_forward6)
 		doctor_say(d, false, "forwarding6", "%s", f->no_forward6);
 	else
-		doctor_say(
-			d, forwards, "forwarding6", "%s",
-			forwards ? "net.ipv6.conf.all.forwarding is 1"
-				 : "net.ipv6.conf.all.forwarding is 0: nothing of IPv6 is routed; "
-				   "apply turns it on");
+		doctor_say(d, forwards, "forwarding6", "%s",
+			   forwards ? "net.ipv6.conf.all.forwarding is 1"
+				    : "net.ipv6.conf.all.forwarding is 0: nothing of IPv6 is "
+				      "routed; apply turns it on");
 	save_ip6tables(d, &save);
 	check_rp_filter6(d, f, buf_text(&save));
 	check_others_bridges(d, buf_text(&save));

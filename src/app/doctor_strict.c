@@ -98,10 +98,10 @@ static void say_cost(struct doctor *d)
 static void say_limits(struct doctor *d)
 {
 	if (doctor_finds_daemon(d))
-		doctor_say(d, true, "strict",
-			   "the daemon closes ports that are new; until it has heard of two of "
-			   "them, raw EtherTypes, VLAN frames and link-local IPv6 pass between "
-			   "these two");
+		doctor_say(
+			d, true, "strict",
+			"the daemon closes ports that are new; until it has heard of two of them, "
+			"raw EtherTypes, VLAN frames and link-local IPv6 pass between these two");
 	else
 		doctor_say(d, false, "strict",
 			   "no daemon runs: a container that starts is reached by nobody until the "

@@ -103,8 +103,8 @@ static bool parse_marks(struct options *o, int *status)
 		accept = strtoul(end + 1, &end, 0);
 	if (*end || !is_one_bit(raw) || !is_one_bit(accept) || raw == accept)
 		return refuse(o, status,
-			      "HARBORWALL_MARK: \"%s\" is not two different single bits "
-			      "(default 0x1000000,0x2000000)",
+			      "HARBORWALL_MARK: \"%s\" is not two different single bits (default "
+			      "0x1000000,0x2000000)",
 			      text);
 	o->mark_raw = (uint32_t)raw;
 	o->mark_accept = (uint32_t)accept;

@@ -9,7 +9,6 @@
 #include "app/pass/pass.h"
 #include "base/foreign.h"
 #include "core/iptables/iptables.h"
-#include "edge/host/file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,21 +20,18 @@ static void print_diags_json(const struct options *o, const struct generation *g
 	AUTO_BUF struct buf out = {0};
 	const char *comma = "\n";
 
-	buf_puts(&out, "{\n  \"file\": ");
-	buf_json_string(&out, o->config);
+	buf_json_member(&out, "{\n  ", "file", o->config);
 	buf_printf(&out, ",\n  \"valid\": %s,\n  \"diagnostics\": [", valid ? "true" : "false");
 	list_each (diag, &g->diags.list) {
 		buf_printf(&out, "%s    {", comma);
 		if (diag->file) {
-			buf_puts(&out, "\"file\": ");
-			buf_json_string(&out, diag->file);
+			buf_json_member(&out, "", "file", diag->file);
 			buf_puts(&out, ", ");
 		}
 		buf_printf(&out, "\"line\": %u, \"column\": %u, \"severity\": \"%s\", \"path\": ",
 			   diag->line, diag->column, severity_names[diag->severity]);
 		buf_json_string(&out, diag->path);
-		buf_puts(&out, ", \"message\": ");
-		buf_json_string(&out, diag->message);
+		buf_json_member(&out, ", ", "message", diag->message);
 		buf_puts(&out, "}");
 		comma = ",\n";
 	}
@@ -206,7 +202,7 @@ int verb_plan(const struct options *o)
 		status = say_failed(&err);
 	} else {
 		if (o->json || !o->quiet)
-			compare_with_file_in_force(&pass, &g, o, text.bytes.len);
+			compare_with_file_in_force(&pass, &g, o);
 		note_trial(&pass, &g, o);
 		if (o->json)
 			plan_print_json(&out, &pass.plan, &pass.view.seen);

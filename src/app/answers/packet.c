@@ -2,7 +2,6 @@
 #include "app/answers/packet.h"
 
 #include "app/world/known.h"
-#include "core/resolve/resolve.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 #include "edge/netlink/probe.h"
@@ -90,9 +89,8 @@ static void find_borrower(struct trying *t)
 	if (!t->from)
 		t->traced->unsent =
 			arena_printf(t->a,
-				     "no running container with an address of IPv%u sits "
-				     "on that interface, or its namespace can't be "
-				     "entered",
+				     "no running container with an address of IPv%u sits on that "
+				     "interface, or its namespace can't be entered",
 				     t->flow->src.family);
 }
 
@@ -156,8 +154,8 @@ static bool send_it(struct trying *t, struct error *err)
 		.borrower = t->borrower};
 
 	if (!p.flow.dst.family || !probe_token_offset(p.probe.proto)) {
-		traced->unsent = "it needs a destination with an address, and tcp, udp, sctp or "
-				 "icmp";
+		traced->unsent =
+			"it needs a destination with an address, and tcp, udp, sctp or icmp";
 		return true;
 	}
 	p.within = share_network(&t->pass->view.engine, p.flow.src, p.flow.dst);

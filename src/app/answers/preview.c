@@ -8,7 +8,6 @@
 #include "base/foreign.h"
 #include "core/compile/compile.h"
 #include "core/plan/brake.h"
-#include "edge/host/file.h"
 
 #include <stdlib.h>
 
@@ -120,13 +119,12 @@ static void add_changes(struct pass *p, const struct generation *g, const struct
 	p->plan.flows = arena_strdup(&p->arena, buf_text(&out));
 }
 
-void compare_with_file_in_force(struct pass *p, const struct generation *g, const struct options *o,
-				size_t size)
+void compare_with_file_in_force(struct pass *p, const struct generation *g, const struct options *o)
 {
 	static const struct generation nothing;
 	struct generation *good;
 
-	if (last_good_is(o, size, g->config.digest))
+	if (last_good_is(o, g->config.digest))
 		return;
 	good = last_good_load(o);
 	add_brake(p, g, good ? good : &nothing, o);

@@ -20,11 +20,11 @@ MUST_CHECK bool load_checked(struct generation *g, struct texts *texts, const st
 /* The same, without running the file's tests. */
 MUST_CHECK bool load_untested(struct generation *g, struct texts *texts, const struct options *o);
 /*
- * Adds to the plan what the file, of `size` bytes, opens and closes compared with the file in
- * force, and a finding if a daemon would hold the file.
+ * Adds to the plan what the file opens and closes compared with the file in force, and a finding if
+ * a daemon would hold the file.
  */
-void compare_with_file_in_force(struct pass *p, const struct generation *g, const struct options *o,
-				size_t size);
+void compare_with_file_in_force(struct pass *p, const struct generation *g,
+				const struct options *o);
 /* Prints the host and the plan. */
 void print_plan(struct buf *out, const struct pass *p, const struct generation *g,
 		const struct options *o);

@@ -147,8 +147,7 @@ static void print_try_json(struct buf *out, struct testing *t, const struct test
 {
 	const struct reach_flow *flow = &try->flow;
 
-	buf_puts(out, "      {\"flow\": ");
-	buf_json_string(out, reach_flow_text(&t->a, &t->look->reach, flow));
+	buf_json_member(out, "      {", "flow", reach_flow_text(&t->a, &t->look->reach, flow));
 	buf_json_member(out, ", ", "source",
 			flow->src.family && flow->in != REACH_IN_LOCAL ? ip_format(flow->src).s
 								       : "host");

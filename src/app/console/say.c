@@ -67,8 +67,9 @@ void say_clear(FILE *out)
 /* Quotes a word for a shell. */
 static void add_word(struct buf *out, const char *word)
 {
-	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-			       "/._-+:,@%")]) {
+	if (!word[strspn(
+		    word,
+		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%")]) {
 		buf_puts(out, word);
 		return;
 	}

@@ -83,8 +83,7 @@ bool ask_is_its_file(const struct options *o)
 	struct error err = {0};
 	long code = 0;
 
-	buf_puts(&expected, "\"config\": ");
-	buf_json_string(&expected, o->config);
+	buf_json_member(&expected, "", "config", o->config);
 	if (status_ask(&json, &code, o->listen, "/status", false, &err) &&
 	    strstr(buf_text(&json), buf_text(&expected)))
 		return true;

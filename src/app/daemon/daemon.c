@@ -233,13 +233,10 @@ static bool only_looks(uint32_t reasons)
 /* A list that is named for the first time may have changed before it was watched. */
 static bool reload(struct daemon *d)
 {
-	AUTO_RELEASE struct arena a = {0};
 	bool changed = source_reload(&d->source);
-	name_list paths = {0};
+	const name_list *seen = &d->source.seen;
 
-	list_each (seen, &d->source.seen)
-		*list_add(&a, &paths) = seen->path;
-	if (paths.n && triggers_watch(&d->triggers, paths.items, paths.n))
+	if (seen->n && triggers_watch(&d->triggers, seen->items, seen->n))
 		changed |= source_reload(&d->source);
 	return changed;
 }

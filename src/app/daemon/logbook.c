@@ -158,10 +158,8 @@ void logbook_follow(struct logbook *l, const struct generation *g, struct trigge
 	bool audits = g && (g->config.audits || g->config.watches);
 	bool logs = g && (g->config.logs || g->config.denies || g->config.stricts || audits);
 
-	if (l->fd >= 0 && (!logs || audits != l->audits)) {
+	if (l->fd >= 0 && (!logs || audits != l->audits))
 		logbook_close(l);
-		t->log = -1;
-	}
 	if (logs && l->fd < 0)
 		listen_to_rules(l, audits, t);
 }

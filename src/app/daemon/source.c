@@ -4,7 +4,6 @@
 #include "app/console/say.h"
 #include "app/daemon/trial.h"
 #include "app/pass/last_good.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "core/plan/brake.h"
 
@@ -80,9 +79,9 @@ static const struct generation *in_force(const struct source *s)
 }
 
 /* At a start the last good file is in force; the new file may be the same. */
-static void find_in_force(struct source *s, const struct generation *g, size_t size)
+static void find_in_force(struct source *s, const struct generation *g)
 {
-	s->weighed = last_good_is(s->options, size, g->config.digest);
+	s->weighed = last_good_is(s->options, g->config.digest);
 	if (!s->weighed)
 		s->before = last_good_load(s->options);
 }
@@ -107,7 +106,7 @@ static bool take_generation(struct source *s, struct generation *g, const struct
 	s->current = g;
 	s->weighed = s->told = false;
 	if (first)
-		find_in_force(s, g, texts->bytes.len);
+		find_in_force(s, g);
 	s->proposed = !s->weighed && last_good_propose(s->options, texts, &err);
 	if (err.text[0])
 		log_warn("last good config not kept", "error", err.text);
@@ -127,12 +126,7 @@ void source_load_last_good(struct source *s)
 
 /* --- the files as they were seen --- */
 
-static void see_file(struct source *s, const char *path, const char *text, size_t len)
-{
-	*list_add(&s->seen_arena, &s->seen) = (struct seen_file){
-		arena_strdup(&s->seen_arena, path), file_mark(path), hash_large(text, len)};
-}
-
+/* What is watched. */
 static void see(struct source *s, const struct texts *texts)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -140,25 +134,10 @@ static void see(struct source *s, const struct texts *texts)
 
 	arena_release(&s->seen_arena);
 	memset(&s->seen, 0, sizeof(s->seen));
-	see_file(s, s->options->config, buf_text(&texts->bytes), texts->len);
+	*list_add(&s->seen_arena, &s->seen) = s->options->config;
 	texts_lists(&files, &a, texts, s->options->config);
 	list_each (file, &files)
-		see_file(s, file->path, file->text, file->len);
-}
-
-/* A file that looks unchanged is read, too, but not kept. */
-static bool is_unchanged(const struct source *s)
-{
-	if (!s->known)
-		return false;
-	list_each (seen, &s->seen) {
-		struct file_mark mark = file_mark(seen->path);
-
-		if (!mark.inode || memcmp(&mark, &seen->mark, sizeof(mark)) != 0 ||
-		    !file_has_hash(seen->path, mark.size, seen->hash))
-			return false;
-	}
-	return true;
+		*list_add(&s->seen_arena, &s->seen) = arena_strdup(&s->seen_arena, file->path);
 }
 
 /* False: unchanged since the last look, or unreadable. */
@@ -167,8 +146,6 @@ static bool read_files(struct source *s, struct texts *texts)
 	struct error err = {0};
 	uint64_t digest;
 
-	if (is_unchanged(s))
-		return false;
 	if (!texts_read(texts, s->options->config, PIPE_MS, &err)) {
 		if (s->known || !s->digest)
 			log_error("config unreadable, what stands stays", "error", err.text);
@@ -178,10 +155,10 @@ static bool read_files(struct source *s, struct texts *texts)
 		note_trouble(s, err.text);
 		return false;
 	}
-	see(s, texts);
-	digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
+	digest = texts_digest(texts);
 	if (s->known && digest == s->digest)
 		return false;
+	see(s, texts);
 	s->known = true;
 	s->digest = digest;
 	return true;
@@ -211,7 +188,6 @@ static bool enter_trial(struct source *s, const struct trial *t)
 	s->weighed = true;
 	s->told = s->proposed = false;
 	s->tried = t->digest;
-	s->tried_size = t->texts.bytes.len;
 	s->tried_until_ms = t->until_ms;
 	log_info("trial begins", "generation", digest_text(&g->arena, t->digest), "#seconds",
 		 arena_printf(&g->arena, "%u", trial_left_s(t->until_ms)));
@@ -222,7 +198,7 @@ static bool enter_trial(struct source *s, const struct trial *t)
 static void leave_trial(struct source *s)
 {
 	AUTO_RELEASE struct arena a = {0};
-	bool confirmed = last_good_is(s->options, s->tried_size, s->tried);
+	bool confirmed = last_good_is(s->options, s->tried);
 
 	log_event(confirmed ? LOG_INFO_LEVEL : LOG_WARN_LEVEL,
 		  confirmed ? "trial confirmed" : "trial over: back to the last good generation",
@@ -238,7 +214,11 @@ static void leave_trial(struct source *s)
 
 static void tell_edit(struct source *s)
 {
-	if (!s->known || is_unchanged(s))
+	AUTO_TEXTS struct texts texts = {0};
+	struct error err = {0};
+
+	if (!s->known || (texts_read(&texts, s->options->config, PIPE_MS, &err) &&
+			  texts_digest(&texts) == s->digest))
 		return;
 	s->known = false;
 	log_warn("the file has changed during a trial: it is read when the trial ends", "file",

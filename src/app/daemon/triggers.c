@@ -204,29 +204,24 @@ void triggers_attend(struct triggers *t)
 	feed_watchdog(t, clock_ms());
 }
 
-/* Handles timers that have expired. */
+static void expire(struct triggers *t, int64_t *at, int64_t now, uint32_t reason)
+{
+	if (*at == FOREVER || now < *at)
+		return;
+	*at = FOREVER;
+	t->reasons |= reason;
+}
+
 static void take_time(struct triggers *t)
 {
 	int64_t now = clock_ms();
 
 	if (t->stream_at != FOREVER && now >= t->stream_at)
 		start_stream(t);
-	if (t->retry_at != FOREVER && now >= t->retry_at) {
-		t->retry_at = FOREVER;
-		t->reasons |= REASON_RETRY;
-	}
-	if (t->death_at != FOREVER && now >= t->death_at) {
-		t->death_at = FOREVER;
-		t->reasons |= REASON_ENGINE;
-	}
-	if (t->drift_at != FOREVER && now >= t->drift_at) {
-		t->drift_at = FOREVER;
-		t->reasons |= REASON_KERNEL;
-	}
-	if (t->trial_at != FOREVER && now >= t->trial_at) {
-		t->trial_at = FOREVER;
-		t->reasons |= REASON_TRIAL;
-	}
+	expire(t, &t->retry_at, now, REASON_RETRY);
+	expire(t, &t->death_at, now, REASON_ENGINE);
+	expire(t, &t->drift_at, now, REASON_KERNEL);
+	expire(t, &t->trial_at, now, REASON_TRIAL);
 	feed_watchdog(t, now);
 	if (now >= t->period_at) {
 		t->period_at = now + (int64_t)t->options->period_s * 1000;
@@ -258,56 +253,21 @@ static int wait_ms(const struct triggers *t, int64_t pass_at)
 	return at <= now ? 0 : (int)(at - now);
 }
 
-static int signals_fd(const struct triggers *t)
-{
-	return t->signals;
-}
+enum source { SIGNALS, FILES, ENGINE, KERNEL, REQUESTS, FIREWALLD, LOGGED, N_SOURCES };
 
-static int watch_fd(const struct triggers *t)
-{
-	return t->watch.fd;
-}
-
-static int engine_fd(const struct triggers *t)
-{
-	return docker_events_fd(t->world->docker);
-}
-
-static int kernel_fd(const struct triggers *t)
-{
-	return t->world->events;
-}
-
-static int requests_fd(const struct triggers *t)
-{
-	return status_fd(t->status);
-}
-
-static int firewalld_fd(const struct triggers *t)
-{
-	return firewalld_bus_fd(t->firewalld);
-}
-
-static int log_fd(const struct triggers *t)
-{
-	return t->log;
-}
-
-static const struct {
-	int (*fd)(const struct triggers *t);
-	void (*take)(struct triggers *t);
-} sources[] = {
-	{signals_fd, take_signals}, {watch_fd, take_file},	  {engine_fd, take_engine},
-	{kernel_fd, take_kernel},   {requests_fd, take_requests}, {firewalld_fd, take_firewalld},
-	{log_fd, take_log}};
+static void (*const takers[N_SOURCES])(struct triggers *) = {
+	[SIGNALS] = take_signals, [FILES] = take_file,	      [ENGINE] = take_engine,
+	[KERNEL] = take_kernel,	  [REQUESTS] = take_requests, [FIREWALLD] = take_firewalld,
+	[LOGGED] = take_log,
+};
 
 void triggers_wait(struct triggers *t, int64_t pass_at)
 {
-	struct epoll_event events[8];
+	struct epoll_event events[N_SOURCES];
 	int n = epoll_wait(t->epoll, events, COUNT_OF(events), wait_ms(t, pass_at));
 
 	for (int i = 0; i < n; i++)
-		sources[events[i].data.u32].take(t);
+		takers[events[i].data.u32](t);
 	if (docker_events_timeout_ms(t->world->docker) == 0)
 		take_engine(t);
 	if (status_timeout_ms(t->status) == 0)
@@ -316,10 +276,9 @@ void triggers_wait(struct triggers *t, int64_t pass_at)
 }
 
 /* A source without a descriptor is not heard. */
-static bool hear(const struct triggers *t, uint32_t source, struct error *err)
+static bool hear(const struct triggers *t, enum source source, int fd, struct error *err)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = source};
-	int fd = sources[source].fd(t);
 
 	return fd < 0 || !epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) ||
 	       error_set(err, errno, "epoll");
@@ -330,20 +289,16 @@ static bool open_epoll(struct triggers *t, struct error *err)
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (t->epoll < 0)
 		return error_set(err, errno, "epoll");
-	for (uint32_t i = 0; i < COUNT_OF(sources); i++)
-		if (!hear(t, i, err))
-			return false;
-	return true;
+	return hear(t, SIGNALS, t->signals, err) && hear(t, FILES, t->watch.fd, err) &&
+	       hear(t, ENGINE, docker_events_fd(t->world->docker), err) &&
+	       hear(t, KERNEL, t->world->events, err) &&
+	       hear(t, REQUESTS, status_fd(t->status), err) &&
+	       hear(t, FIREWALLD, firewalld_bus_fd(t->firewalld), err);
 }
 
 bool triggers_hear_log(struct triggers *t, int fd, struct error *err)
 {
-	uint32_t i = 0;
-
-	while (sources[i].take != take_log)
-		i++;
-	t->log = fd;
-	return hear(t, i, err);
+	return hear(t, LOGGED, fd, err);
 }
 
 static sigset_t awaited_signals(void)
@@ -384,7 +339,6 @@ bool triggers_open(struct triggers *t, const struct options *options, struct wor
 			       .watch = WATCH_INIT,
 			       .epoll = -1,
 			       .signals = -1,
-			       .log = -1,
 			       .reasons = REASON_START,
 			       .retry_at = FOREVER,
 			       .drift_at = FOREVER,

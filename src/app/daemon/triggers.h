@@ -41,8 +41,7 @@ struct triggers {
 	bool stopping;		 /* TERM or INT */
 	bool stream_up;		 /* events arrive */
 	bool firewalld_reloaded; /* the caller handles and clears it */
-	int log;		 /* where rules log; -1: nothing is logged */
-	bool logged;		 /* something waits there; the caller reads and clears it */
+	bool logged;		 /* rules have logged; the caller reads and clears it */
 
 	int64_t period_at, retry_at, stream_at, watchdog_at; /* ms, or FOREVER */
 	int64_t death_at; /* when the pass after a container's end is due; any pass clears it */
@@ -55,7 +54,7 @@ struct triggers {
 
 #define TRIGGERS_INIT                                                                              \
 	{                                                                                          \
-		.watch = WATCH_INIT, .epoll = -1, .signals = -1, .log = -1                         \
+		.watch = WATCH_INIT, .epoll = -1, .signals = -1                                    \
 	}
 
 /* Call it before anything else: until then a SIGHUP would end the process. */

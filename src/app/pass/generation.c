@@ -2,7 +2,6 @@
 #include "app/pass/generation.h"
 
 #include "app/console/timings.h"
-#include "base/hash.h"
 #include "core/answers/tests.h"
 #include "core/config/place.h"
 
@@ -18,7 +17,7 @@ static void decode(struct generation *g, struct config_text *kept, const char *p
 		(void)!config_decode_parsed(&g->config, kept, &g->diags, &g->arena, path, &files);
 	}
 	g->config.file = path;
-	g->config.digest = hash_large(buf_text(&texts->bytes), texts->bytes.len);
+	g->config.digest = texts_digest(texts);
 	timing_stop("parse", start);
 	if (!g->config.resolvable)
 		return;

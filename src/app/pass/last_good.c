@@ -26,21 +26,28 @@ static const char *proposed_path(struct arena *a, const struct options *o)
 	return beside_state(a, o, "last-good.next");
 }
 
-bool last_good_is(const struct options *o, uint64_t size, uint64_t digest)
+static bool read_last_good(struct texts *texts, const struct options *o)
 {
 	AUTO_RELEASE struct arena a = {0};
+	struct error err = {0};
 
-	return file_has_hash(last_good_path(&a, o), size, digest);
+	return file_read(&texts->bytes, last_good_path(&a, o), TEXTS_MAX_BYTES, &err);
+}
+
+bool last_good_is(const struct options *o, uint64_t digest)
+{
+	AUTO_TEXTS struct texts texts = {0};
+
+	return read_last_good(&texts, o) && texts_digest(&texts) == digest;
 }
 
 struct generation *last_good_load(const struct options *o)
 {
-	AUTO_RELEASE struct arena a = {0};
 	AUTO_TEXTS struct texts texts = {0};
 	struct error err = {0};
 	struct generation *g;
 
-	if (!file_read(&texts.bytes, last_good_path(&a, o), TEXTS_MAX_BYTES, &err))
+	if (!read_last_good(&texts, o))
 		return NULL;
 	texts_split(&texts);
 	g = xmalloc(sizeof(*g));

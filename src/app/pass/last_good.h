@@ -12,8 +12,8 @@
 /* Path of a file in the folder of the state file. */
 const char *beside_state(struct arena *a, const struct options *o, const char *name);
 const char *last_good_path(struct arena *a, const struct options *o);
-/* True: it has these bytes (hash_large). */
-bool last_good_is(const struct options *o, uint64_t size, uint64_t digest);
+/* True: it has this digest (texts_digest). */
+bool last_good_is(const struct options *o, uint64_t digest);
 /* NULL: there is no valid one. The caller releases and frees it. */
 struct generation *last_good_load(const struct options *o);
 

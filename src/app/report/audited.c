@@ -118,9 +118,8 @@ void audited_print(struct buf *out, const struct audit *audit, const struct conf
 	print_borrowed(out, &a, audit);
 	print_networks(out, &a, audit);
 	if (audit->incomplete)
-		buf_line(out,
-			 "perhaps not complete: more began in a second than the kernel reports of "
-			 "every source");
+		buf_line(out, "perhaps not complete: more began in a second than the kernel "
+			      "reports of every source");
 	advice_make(&advice, &a, audit, config);
 	if (!advice.n)
 		return;

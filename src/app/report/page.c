@@ -40,11 +40,11 @@ static void print_trial(struct buf *out, const struct report *r, const struct op
 	AUTO_RELEASE struct arena a = {0};
 
 	if (r->tried)
-		buf_printf(
-			out,
-			"trial      %s, %u s left: %s keeps it, otherwise the last good one is in "
-			"force again\n",
-			digest_text(&a, r->tried), r->tried_left_s, confirm_command(&a, o, "yes"));
+		buf_printf(out,
+			   "trial      %s, %u s left: %s keeps it, otherwise the last good one is "
+			   "in force again\n",
+			   digest_text(&a, r->tried), r->tried_left_s,
+			   confirm_command(&a, o, "yes"));
 }
 
 /* One line, for the service manager. */
@@ -140,8 +140,7 @@ static void json_warnings(struct buf *out, const struct generation *g)
 		buf_printf(out, "%s\n    {\"line\": %u, \"column\": %u, \"path\": ", comma,
 			   diag->line, diag->column);
 		buf_json_string(out, diag->path);
-		buf_puts(out, ", \"message\": ");
-		buf_json_string(out, diag->message);
+		buf_json_member(out, ", ", "message", diag->message);
 		buf_puts(out, "}");
 		comma = ",";
 	}
@@ -199,8 +198,7 @@ static void print_text(struct buf *out, const struct report *r, const struct gen
 
 static void json_text(struct buf *out, const char *name, const char *text)
 {
-	buf_printf(out, ",\n  \"%s\": ", name);
-	buf_json_string(out, text);
+	buf_json_member(out, ",\n  ", name, text);
 }
 
 static void json_fights(struct buf *out, const struct report *r)
@@ -216,8 +214,7 @@ static void json_fights(struct buf *out, const struct report *r)
 			continue;
 		buf_printf(out, "%s\n    {\"object\": ", comma);
 		buf_json_string(out, f->object);
-		buf_puts(out, ", \"by\": ");
-		buf_json_string(out, fight_opponent(&a, f));
+		buf_json_member(out, ", ", "by", fight_opponent(&a, f));
 		buf_printf(out, ", \"times\": %u}", f->undone);
 		comma = ",";
 	}
@@ -235,8 +232,7 @@ static void json_held(struct buf *out, const struct report *r, const struct opti
 	buf_printf(out, ",\n  \"held\": {\"generation\": \"%016llx\", \"takes\": ",
 		   (unsigned long long)r->held);
 	buf_json_string(out, r->takes);
-	buf_puts(out, ", \"accept\": ");
-	buf_json_string(out, accept_command(&a, o, r->held));
+	buf_json_member(out, ", ", "accept", accept_command(&a, o, r->held));
 	buf_puts(out, "}");
 }
 
@@ -305,8 +301,7 @@ static void print_json(struct buf *out, const struct report *r, const struct gen
 		buf_printf(out, "%s    {\"kind\": \"%s\", \"subject\": ", comma,
 			   finding_names[f->kind]);
 		buf_json_string(out, f->subject);
-		buf_puts(out, ", \"text\": ");
-		buf_json_string(out, f->text);
+		buf_json_member(out, ", ", "text", f->text);
 		if (f->origin != NONE)
 			buf_printf(out, ", \"policy\": %u", f->origin);
 		buf_puts(out, "}");

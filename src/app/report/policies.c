@@ -158,14 +158,11 @@ void policies_print_json(struct buf *out, const struct report *r, const struct g
 		name_policy(&name, &g->config, p);
 		buf_printf(out, "%s\n    {\"policy\": %u, \"name\": ", i ? "," : "", i);
 		buf_json_string(out, buf_text(&name));
-		if (p->comment) {
-			buf_puts(out, ", \"comment\": ");
-			buf_json_string(out, policy_comment(&g->config, p));
-		}
+		if (p->comment)
+			buf_json_member(out, ", ", "comment", policy_comment(&g->config, p));
 		buf_printf(out, ", \"state\": \"%s\"", policy_states[fate->state]);
 		if (fate->why) {
-			buf_puts(out, ", \"why\": ");
-			buf_json_string(out, fate->why);
+			buf_json_member(out, ", ", "why", fate->why);
 		}
 		if (policies_are_counted(r, g))
 			buf_printf(out, ", \"packets\": %llu",
@@ -195,13 +192,11 @@ void policies_print_metrics(struct buf *out, const struct report *r, const struc
 
 	if (!policies_are_counted(r, g))
 		return;
-	buf_puts(
-		out,
-		"# HELP harborwall_policy_packets_total Packets that a policy let through while "
-		"their connection was new: one of most connections, more where the first ones were "
-		"not answered at once. Packets of established connections are not counted. Only "
-		"the first matching policy's counter increases.\n"
-		"# TYPE harborwall_policy_packets_total counter\n");
+	buf_puts(out, "# HELP harborwall_policy_packets_total Packets that a policy let through "
+		      "while their connection was new: one of most connections, more where the "
+		      "first ones were not answered at once. Packets of established connections "
+		      "are not counted. Only the first matching policy's counter increases.\n"
+		      "# TYPE harborwall_policy_packets_total counter\n");
 	for (uint32_t i = 0; i < listed(g); i++) {
 		name_policy(&name, &g->config, &g->config.policies.items[i]);
 		buf_printf(out, "harborwall_policy_packets_total{policy=\"policies[%u]\",name=\"",

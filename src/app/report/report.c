@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "app/report/report.h"
 
-#include "base/foreign.h"
 #include "core/state/facts.h"
 
 #include <stdio.h>

@@ -3,7 +3,6 @@
 
 #include "base/diag.h"
 #include "base/foreign.h"
-#include "core/iptables/iptables.h"
 #include "core/json/builder.h"
 
 #include <errno.h>
@@ -237,12 +236,6 @@ static void print_before(struct buf *text, const struct saved *s)
 	buf_puts(text, "}");
 }
 
-static void print_member(struct buf *text, const char *before, const char *name, const char *value)
-{
-	buf_printf(text, "%s\"%s\": ", before, name);
-	buf_json_string(text, value);
-}
-
 static void print_state(struct buf *text, const struct saved *s)
 {
 	print_before(text, s);
@@ -253,21 +246,21 @@ static void print_state(struct buf *text, const struct saved *s)
 	}
 	buf_puts(text, "],\n \"connections\": [");
 	list_each (k, &s->connections) {
-		print_member(text, k == s->connections.items ? "\n  {" : ",\n  {", "container",
-			     k->container_id);
-		print_member(text, ", ", "name", k->container);
-		print_member(text, ", ", "network", k->network);
+		buf_json_member(text, k == s->connections.items ? "\n  {" : ",\n  {", "container",
+				k->container_id);
+		buf_json_member(text, ", ", "name", k->container);
+		buf_json_member(text, ", ", "network", k->network);
 		buf_printf(text, ", \"settings\": %s}", k->settings);
 	}
 	buf_puts(text, "],\n \"networks\": [");
 	list_each (k, &s->networks) {
-		print_member(text, k == s->networks.items ? "\n  {" : ",\n  {", "name", k->name);
+		buf_json_member(text, k == s->networks.items ? "\n  {" : ",\n  {", "name", k->name);
 		buf_printf(text, ", \"settings\": %s}", k->settings);
 	}
 	for (uint32_t i = 0; i < s->bridges.n; i++) {
-		print_member(text, i ? ",\n  {" : "],\n \"bridges\": [\n  {", "network",
-			     s->bridges.items[i].network);
-		print_member(text, ", ", "bridge", s->bridges.items[i].bridge);
+		buf_json_member(text, i ? ",\n  {" : "],\n \"bridges\": [\n  {", "network",
+				s->bridges.items[i].network);
+		buf_json_member(text, ", ", "bridge", s->bridges.items[i].bridge);
 		buf_puts(text, "}");
 	}
 	buf_puts(text, "]}\n");

@@ -3,13 +3,10 @@
  * What is wanted: networks, attachments, and for every namespace what core/program/program.c makes
  * of the flows that are wanted there.
  */
-#include "base/foreign.h"
 #include "core/compile/drops.h"
 #include "core/compile/firewalld.h"
 #include "core/compile/impl.h"
 #include "core/compile/trust.h"
-#include "core/config/drivers.h"
-#include "core/config/place.h"
 #include "core/iptables/program.h"
 #include "core/program/program.h"
 #include "core/strict/strict.h"
@@ -40,10 +37,10 @@ static void compile_absences(struct compiler *c)
 			    c->config->audits ? ", so egress \"audit\" sees nothing" : "",
 			    c->facts->unlogged);
 	if (c->config->watches && c->facts->backend == BACKEND_IPTABLES)
-		finding_add(c->findings, c->a, FINDING_WARNING, NONE, "host",
-			    "the file has isolation \"audit\", and nothing of it is seen: the "
-			    "iptables backends can't; use the nftables backend "
-			    "(HARBORWALL_BACKEND=nftables)");
+		finding_add(
+			c->findings, c->a, FINDING_WARNING, NONE, "host",
+			"the file has isolation \"audit\", and nothing of it is seen: the iptables "
+			"backends can't; use the nftables backend (HARBORWALL_BACKEND=nftables)");
 	if (c->facts->no_forward6 && c->host->ipv6)
 		finding_add(c->findings, c->a, FINDING_CONFLICT, NONE, "host",
 			    "IPv6 is not forwarded, and waits: %s", c->facts->no_forward6);
@@ -164,9 +161,8 @@ static const char *why_refused(const struct compiler *c)
 	if (c->host->sealed.n)
 		return arena_printf(
 			c->a,
-			"network %s is strict, and the iptables backends know neither "
-			"sets of addresses nor MAC addresses of bridges; %s, or isolation "
-			"\"docker\"",
+			"network %s is strict, and the iptables backends know neither sets of "
+			"addresses nor MAC addresses of bridges; %s, or isolation \"docker\"",
 			c->config->networks.items[c->host->sealed.items[0].network].key,
 			c->facts->no_nf_tables
 				? "load the module nf_tables if there is one"
@@ -175,15 +171,14 @@ static const char *why_refused(const struct compiler *c)
 		return NULL;
 	if (!worst)
 		return arena_printf(c->a,
-				    "%llu rules of iptables; %d is the most, use the "
-				    "nftables backend (HARBORWALL_BACKEND=nftables)",
+				    "%llu rules of iptables; %d is the most, use the nftables "
+				    "backend (HARBORWALL_BACKEND=nftables)",
 				    (unsigned long long)n, IPT_MOST_ADMITTED);
 	return arena_printf(
 		c->a,
-		"%llu rules of iptables, most of them for policies[%u] (%u sources, %u "
-		"addresses they may reach, %u ranges of ports); %d is the most: use the "
-		"nftables backend (HARBORWALL_BACKEND=nftables), or name prefixes that "
-		"hold many of them",
+		"%llu rules of iptables, most of them for policies[%u] (%u sources, %u addresses "
+		"they may reach, %u ranges of ports); %d is the most: use the nftables backend "
+		"(HARBORWALL_BACKEND=nftables), or name prefixes that hold many of them",
 		(unsigned long long)n, worst->origin, worst->from->n, worst->to->n,
 		worst->n_matches, IPT_MOST_ADMITTED);
 }

@@ -104,8 +104,8 @@ static void say_what_the_mark_lacks(struct dropper *d, uint32_t origin, struct p
 		if (!was_said(d, origin, INTERNAL, trusting_slot(d->in, to)))
 			say(d, origin,
 			    "network \"%s\" is internal, and Docker's nftables backend lets "
-			    "nothing into an internal network, marked or not; put the container "
-			    "on a network that is not internal, too, and name its address there",
+			    "nothing into an internal network, marked or not; put the container on "
+			    "a network that is not internal, too, and name its address there",
 			    to.network);
 	} else if (takes_no_mark(d->in, to) && !was_said(d, origin, NO_MARK, NONE)) {
 		say(d, origin,

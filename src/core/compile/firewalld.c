@@ -19,12 +19,11 @@ static void say_refused(struct findings *findings, struct arena *a, const struct
 			"--zone=trusted --add-interface=%s && firewall-cmd --reload",
 			in, in);
 	else
-		f = finding_of_policy(
-			findings, a, FINDING_WARNING, grant->origin,
-			"firewalld refuses what comes from outside to %s; give it a "
-			"policy from ANY to that bridge's zone with target ACCEPT, as "
-			"Docker does from 23 on (harborwall.8, FIREWALLD)",
-			out ? out : prefix_format(grant->to->items[0].net).s);
+		f = finding_of_policy(findings, a, FINDING_WARNING, grant->origin,
+				      "firewalld refuses what comes from outside to %s; give it a "
+				      "policy from ANY to that bridge's zone with target ACCEPT, "
+				      "as Docker does from 23 on (harborwall.8, FIREWALLD)",
+				      out ? out : prefix_format(grant->to->items[0].net).s);
 	f->effect = POLICY_IS_VOID;
 }
 

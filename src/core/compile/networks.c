@@ -60,10 +60,8 @@ static void find_networks(struct compiler *c)
 		c->bridges[i] =
 			c->engine->up ? network_bridge(n, c->engine) : bridge_by_memory(c, n);
 		c->beside[i] = driver_passes_by(driver) ? driver : NULL;
-		c->apart[i] =
-			(e ? e->apart
-			   : c->bridges[i] && options_keep_apart(n->options.items, n->options.n)) ||
-			is_sealed(c, i);
+		c->apart[i] = (e ? e->apart : c->bridges[i] && options_keep_apart(&n->options)) ||
+			      is_sealed(c, i);
 	}
 }
 
@@ -91,17 +89,15 @@ static void warn_of_networks(struct compiler *c)
 					"network is made anew, or write isolation \"docker\"",
 					n->name, driver_of(c, n));
 		else if (c->beside[i] && driver_is_bridge(n->driver))
-			network_finding(
-				c, FINDING_WARNING, n,
-				"the Docker network \"%s\" has driver %s: its packets do not "
-				"pass this host, and nothing here closes or opens it",
-				n->name, c->beside[i]);
+			network_finding(c, FINDING_WARNING, n,
+					"the Docker network \"%s\" has driver %s: its packets do "
+					"not pass this host, and nothing here closes or opens it",
+					n->name, c->beside[i]);
 		if (c->apart[i] && n->isolation != ISOLATION_STRICT && c->facts->bridges_unfiltered)
 			network_finding(c, FINDING_WARNING, n,
 					"its containers reach each other although it has "
 					"enable_icc=false: what stays within a bridge passes no "
-					"filter here; sysctl "
-					"net.bridge.bridge-nf-call-iptables=1");
+					"filter here; sysctl net.bridge.bridge-nf-call-iptables=1");
 	}
 }
 

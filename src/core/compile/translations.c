@@ -59,8 +59,8 @@ static void allow_translated(struct compiler *c, const struct node *node,
 		else
 			policy_finding(
 				c, FINDING_WARNING, t->origin,
-				"masquerade is off and there is no from: the host can't tell "
-				"whose flow it is and lets nothing through; name the source");
+				"masquerade is off and there is no from: the host can't tell whose "
+				"flow it is and lets nothing through; name the source");
 		return;
 	}
 	list_each (endpoint, &node->endpoints)
@@ -391,8 +391,8 @@ static void add_place(struct compiler *c, uint32_t i, struct node *node)
 {
 	if (node && node->shares_namespace)
 		policy_finding(c, FINDING_CONFLICT, i,
-			       "container \"%s\" has no network namespace of its own "
-			       "(--network host or container:…)",
+			       "container \"%s\" has no network namespace of its own (--network "
+			       "host or container:…)",
 			       node->name);
 	else
 		*list_add(c->a, &c->places) = node;
@@ -419,10 +419,10 @@ static struct node *named_node(const struct compiler *c, uint32_t name, const ch
 static bool waits_for_container(struct compiler *c, uint32_t i, const char *name)
 {
 	if (c->facts->forgotten)
-		policy_finding(c, FINDING_WAITING, i,
-			       "there is no container \"%s\", and whether it was one is not known: "
-			       "%s",
-			       name, c->facts->forgotten);
+		policy_finding(
+			c, FINDING_WAITING, i,
+			"there is no container \"%s\", and whether it was one is not known: %s",
+			name, c->facts->forgotten);
 	else if (was_container(c, name))
 		policy_finding(c, FINDING_WAITING, i,
 			       "there is no container \"%s\" any more; if the rule is meant for "
@@ -444,11 +444,10 @@ static void place_nowhere(struct compiler *c, uint32_t i, const char *container)
 	if (p->nat != NAT_DNAT || !p->iface) {
 		policy_finding(c, FINDING_WAITING, i, "name: there is no container \"%s\"", name);
 	} else if (!p->n_ports && p->protos & (uint8_t)~PROTOS_OF_ICMP) {
-		policy_finding(
-			c, FINDING_WAITING, i,
-			"name: there is no container \"%s\", and on the host this would take "
-			"every port of \"%s\", its own ssh too; write \"port\"",
-			name, config_name(c->config, p->iface));
+		policy_finding(c, FINDING_WAITING, i,
+			       "name: there is no container \"%s\", and on the host this would "
+			       "take every port of \"%s\", its own ssh too; write \"port\"",
+			       name, config_name(c->config, p->iface));
 	} else {
 		policy_finding(c, FINDING_WARNING, i,
 			       "name: there is no container \"%s\"; the rule is on the host", name);

@@ -190,8 +190,8 @@ static void check_network(struct checker *c, struct network *n)
 
 	if (predefined)
 		error_at(c, name_node(c, n),
-			 "\"%s\" is Docker's own network, without static addresses; choose "
-			 "another network_name",
+			 "\"%s\" is Docker's own network, without static addresses; choose another "
+			 "network_name",
 			 n->name);
 	check_options(c, n);
 	for (enum family f = 0; f < N_FAMILIES; f++)

@@ -75,8 +75,8 @@ static void check_policy(const struct checker *c, uint32_t i)
 	if (p->nat == NAT_DNAT && p->iface && !p->name && !p->n_ports &&
 	    p->protos & (uint8_t)~PROTOS_OF_ICMP)
 		error_at(c, i, NULL,
-			 "dnat of every port of the host's \"%s\" would take its own ssh; "
-			 "write \"port\" (\"1-65535\" if you mean it)",
+			 "dnat of every port of the host's \"%s\" would take its own ssh; write "
+			 "\"port\" (\"1-65535\" if you mean it)",
 			 config_name(c->config, p->iface));
 	if (p->n_ports && !takes_ports(p))
 		error_at(c, i, "port", "icmp and any have no ports; leave port or proto out");

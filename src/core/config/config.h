@@ -69,6 +69,7 @@ struct port_range {
 struct pair {
 	const char *name, *value;
 };
+typedef LIST(struct pair) pair_list;
 
 typedef LIST(const char *) name_list;
 
@@ -96,8 +97,8 @@ struct network {
 	const char *driver; /* "bridge" unless said otherwise */
 	bool internal;
 	uint32_t mtu; /* 0: Docker's default */
-	LIST(struct pair) labels;
-	LIST(struct pair) options;
+	pair_list labels;
+	pair_list options;
 	const char *bridge_name; /* declared, or derived from the name and stable; <= 15 bytes */
 	bool bridge_name_declared, ip_range_declared[N_FAMILIES];
 	enum isolation isolation;

@@ -27,13 +27,20 @@ bool driver_passes_by(const char *driver)
 	return is_one_of(driver, drivers, COUNT_OF(drivers));
 }
 
-bool options_keep_apart(const struct pair *options, uint32_t n)
+const char *pair_value(const pair_list *pairs, const char *name)
+{
+	list_each (pair, pairs)
+		if (!strcmp(pair->name, name))
+			return pair->value;
+	return NULL;
+}
+
+bool options_keep_apart(const pair_list *options)
 {
 	/* as Go's strconv.ParseBool does */
 	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
 
-	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(options[i].name, "com.docker.network.bridge.enable_icc"))
-			return is_one_of(options[i].value, no, COUNT_OF(no));
-	return false;
+	const char *value = pair_value(options, "com.docker.network.bridge.enable_icc");
+
+	return value && is_one_of(value, no, COUNT_OF(no));
 }

@@ -7,5 +7,6 @@
 bool driver_is_bridge(const char *driver);
 /* Packets of these networks do not pass the host's forward hook: macvlan, ipvlan, overlay. */
 bool driver_passes_by(const char *driver);
+const char *pair_value(const pair_list *pairs, const char *name); /* NULL if there is none */
 /* enable_icc=false: Docker drops traffic between containers of the network. */
-bool options_keep_apart(const struct pair *options, uint32_t n);
+bool options_keep_apart(const pair_list *options);

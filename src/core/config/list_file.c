@@ -96,9 +96,8 @@ static const char *why_no_prefix(struct decoder *d, const char *word)
 	if (!prefix_parse_any(&prefix, word))
 		return arena_printf(
 			d->a,
-			"\"%.100s\" is not an address; write one on each line, as 172.18.103.2 "
-			"or 172.18.103.0/24 (names stand in the configuration: "
-			"[\"@FILE\", \"NAME\"])",
+			"\"%.100s\" is not an address; write one on each line, as 172.18.103.2 or "
+			"172.18.103.0/24 (names stand in the configuration: [\"@FILE\", \"NAME\"])",
 			word);
 	return prefix_why_unusable(d->a, prefix, word);
 }
@@ -167,8 +166,8 @@ static void read_line(struct decoder *d, struct line *line, struct file_nets *ne
 		second++;
 	if (second < end)
 		wrong_line(d, line, second,
-			   "a line has one address or prefix; write this on a "
-			   "line of its own, or \"#\" before a comment");
+			   "a line has one address or prefix; write this on a line of its own, or "
+			   "\"#\" before a comment");
 	else if (word)
 		read_word(d, line, nets, at, word);
 }

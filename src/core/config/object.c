@@ -69,8 +69,7 @@ static void check_key_as_name(struct decoder *d, uint32_t node, const char *key)
 	if (*key && !has_control(key, strlen(key)) && !is_docker_name(key))
 		wrong_key(d, node,
 			  "the key is not a name that Docker takes; write network_name, of "
-			  "letters, digits, "
-			  "\"_\", \".\" and \"-\", a letter or digit first");
+			  "letters, digits, \"_\", \".\" and \"-\", a letter or digit first");
 }
 
 /* Of a network: what belongs to a subnet that it does not have. */
@@ -81,8 +80,8 @@ static void check_families(struct decoder *d, const struct reading *r, uint32_t 
 
 	if (!is_given(r, SUBNET) && !is_given(r, SUBNET6))
 		wrong(d, node,
-		      "subnet is missing; write it as \"172.18.103.0/24\", "
-		      "or subnet6 as \"fd00:103::/64\"");
+		      "subnet is missing; write it as \"172.18.103.0/24\", or subnet6 as "
+		      "\"fd00:103::/64\"");
 	for (enum family f = 0; f < N_FAMILIES; f++)
 		for (unsigned i = 1; i < 3 && !is_given(r, fields[f][0]); i++) {
 			const char *name = network_fields[fields[f][i]].name;

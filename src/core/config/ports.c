@@ -8,7 +8,7 @@
 struct pair_of_ports {
 	struct port_range asked, there;
 };
-typedef LIST(struct pair_of_ports) pair_list;
+typedef LIST(struct pair_of_ports) port_pairs;
 
 static bool is_single(struct port_range range)
 {
@@ -65,10 +65,10 @@ static void wrong_length(struct decoder *d, const struct pair_of_ports *pair, co
 }
 
 /* In the order of the file; empty, and said, where they do not fit. */
-static pair_list pair_up(struct decoder *d, const char *file, const range_list *ports,
-			 uint32_t asked, const range_list *to_ports, uint32_t node)
+static port_pairs pair_up(struct decoder *d, const char *file, const range_list *ports,
+			  uint32_t asked, const range_list *to_ports, uint32_t node)
 {
-	pair_list pairs = {0};
+	port_pairs pairs = {0};
 
 	if (ports->n != to_ports->n) {
 		wrong(d, node,
@@ -104,7 +104,7 @@ static bool goes_on(const struct pair_of_ports *pair, const struct pair_of_ports
 }
 
 /* Sorts them, and joins what goes on; a port has one port at the target. */
-static bool join_pairs(struct decoder *d, pair_list *pairs, uint32_t node)
+static bool join_pairs(struct decoder *d, port_pairs *pairs, uint32_t node)
 {
 	uint32_t n = 0;
 
@@ -147,12 +147,12 @@ static void map_ports(struct decoder *d, struct config *config, struct policy *p
 {
 	const uint32_t node = json_member(json_of(d), policy, "to_port");
 	const uint32_t asked = json_member(json_of(d), policy, "port");
-	pair_list pairs;
+	port_pairs pairs;
 
 	if (!ports->n) {
 		wrong(d, node,
-		      "each port has one of its own here, and \"port\" is missing; write it, "
-		      "or one number for all");
+		      "each port has one of its own here, and \"port\" is missing; write it, or "
+		      "one number for all");
 		return;
 	}
 	pairs = pair_up(d, config->file, ports, asked, to_ports, node);

@@ -110,8 +110,8 @@ void decode_number(struct decoder *d, uint32_t node, void *target)
 		*(uint32_t *)target = name->number;
 }
 
-static const char name_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789_.-";
+static const char name_letters[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 
 static bool has_only_name_letters(const char *text)
 {
@@ -133,8 +133,7 @@ void decode_docker_name(struct decoder *d, uint32_t node, void *target)
 	if (!is_docker_name(text))
 		wrong(d, node,
 		      "\"%s\" is not a name that Docker takes; use letters, digits, \"_\", \".\" "
-		      "and "
-		      "\"-\", a letter or digit first",
+		      "and \"-\", a letter or digit first",
 		      text);
 	else
 		decode_name(d, node, target);
@@ -162,8 +161,7 @@ static const struct name *take_ifname(struct decoder *d, uint32_t node)
 		return keep_name(d, text, strlen(text));
 	wrong(d, node,
 	      "\"%s\" is not the name of one interface; use 1 to %d letters, digits, \"_\", \".\" "
-	      "and "
-	      "\"-\"",
+	      "and \"-\"",
 	      text, MAX_IFNAME);
 	return NULL;
 }
@@ -292,8 +290,6 @@ void decode_prefix6(struct decoder *d, uint32_t node, void *target)
 {
 	take_prefix(d, node, target, FAMILY_6);
 }
-
-typedef LIST(struct pair) pair_list;
 
 static bool has_nul(struct json_string s)
 {

@@ -2,7 +2,6 @@
 #include "core/draft/draft.h"
 
 #include "base/foreign.h"
-#include "core/config/drivers.h"
 #include "core/flows/flows.h"
 
 #include <stdlib.h>
@@ -302,10 +301,10 @@ static void print_left_out(struct buf *out, const struct draft *d)
 		if (any)
 			continue;
 		buf_printf(out, "%s    ", comma);
-		buf_json_string(out, arena_printf(d->a,
-						  "%s: it has no address on a bridge network of "
-						  "its own",
-						  c->name));
+		buf_json_string(out,
+				arena_printf(d->a,
+					     "%s: it has no address on a bridge network of its own",
+					     c->name));
 		comma = ",\n";
 	}
 	buf_puts(out, comma[2] ? "" : "\n  ]");

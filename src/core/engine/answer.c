@@ -163,11 +163,6 @@ static bool store(void *to, enum answer_kind kind, const struct answer *answer, 
 			return false;
 		*(int *)to = (int)number;
 		return true;
-	case ANSWER_BITS:
-		if (!read_number(&number, answer, node, 128, "a prefix length"))
-			return false;
-		*(uint8_t *)to = (uint8_t)number;
-		return true;
 	case ANSWER_PORT:
 		if (!read_number(&number, answer, node, UINT16_MAX, "a port"))
 			return false;

@@ -24,7 +24,6 @@ enum answer_kind {
 	ANSWER_TEXT,	/* const char *, "" if absent */
 	ANSWER_FLAG,	/* bool */
 	ANSWER_PID,	/* int */
-	ANSWER_BITS,	/* uint8_t, a prefix length */
 	ANSWER_PORT,	/* uint16_t */
 	ANSWER_ADDRESS, /* struct ip */
 	ANSWER_PREFIX,	/* struct prefix, canonical */

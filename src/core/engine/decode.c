@@ -46,7 +46,6 @@ static const struct answer_field ipam_fields[] = {
 static const struct answer_field endpoint_fields[] = {
 	{"NetworkID", ANSWER_TEXT, offsetof(struct engine_endpoint, network_id)},
 	{"IPAddress", ANSWER_ADDRESS, offsetof(struct engine_endpoint, ip)},
-	{"IPPrefixLen", ANSWER_BITS, offsetof(struct engine_endpoint, prefix_len)},
 	{"Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway)},
 	{"GlobalIPv6Address", ANSWER_ADDRESS, offsetof(struct engine_endpoint, ip6)},
 	{"IPv6Gateway", ANSWER_ADDRESS, offsetof(struct engine_endpoint, gateway6)},
@@ -152,11 +151,10 @@ bool engine_choose_api(struct engine *e, struct arena *a, const char *wanted, st
 	if (newest < 0)
 		return error_set(err, -1, "the engine names no valid API version");
 	if (newest < API_OLDEST)
-		return error_set(
-			err, -1,
-			"the engine is too old: it speaks API 1.%d at most, 1.%d is needed; "
-			"use Docker 20.10 or newer",
-			newest, API_OLDEST);
+		return error_set(err, -1,
+				 "the engine is too old: it speaks API 1.%d at most, 1.%d is "
+				 "needed; use Docker 20.10 or newer",
+				 newest, API_OLDEST);
 	if (oldest > API_NEWEST)
 		return error_set(err, -1,
 				 "the engine is too new: it speaks API 1.%d at least, ours is 1.%d",
@@ -217,14 +215,6 @@ bool engine_decode_info(struct engine *e, struct arena *a, const char *json, siz
 		e->firewalld = backends[i].firewalld;
 	}
 	return true;
-}
-
-static const char *pair_value(const pair_list *pairs, const char *name)
-{
-	list_each (pair, pairs)
-		if (!strcmp(pair->name, name))
-			return pair->value;
-	return "";
 }
 
 static bool decode_pairs(pair_list *pairs, const struct answer *answer, uint32_t network,
@@ -290,12 +280,12 @@ static bool is_interface_name(const char *name)
 /* The name of a network's interface, from its option or its id. */
 static const char *bridge_of(struct arena *a, const struct engine_network *n)
 {
-	const char *name = pair_value(&n->options, "com.docker.network.bridge.name");
+	const char *name = engine_network_option(n, "com.docker.network.bridge.name");
 
 	if (strcmp(n->driver, "bridge") != 0)
 		return NULL;
 	if (!*name)
-		name = strcmp(pair_value(&n->options, "com.docker.network.bridge.default_bridge"),
+		name = strcmp(engine_network_option(n, "com.docker.network.bridge.default_bridge"),
 			      "true")
 			       ? arena_printf(a, "br-%.12s", n->id)
 			       : "docker0";
@@ -304,6 +294,8 @@ static const char *bridge_of(struct arena *a, const struct engine_network *n)
 
 static bool decode_network(struct engine_network *n, const struct answer *answer, uint32_t network)
 {
+	const char *mark;
+
 	if (!ANSWER_DECODE(n, answer, network, network_fields))
 		return false;
 	if (!*n->id || !*n->name)
@@ -312,9 +304,10 @@ static bool decode_network(struct engine_network *n, const struct answer *answer
 	    !decode_pairs(&n->labels, answer, network, "Labels") ||
 	    !decode_pairs(&n->options, answer, network, "Options"))
 		return false;
-	n->managed = !strcmp(pair_value(&n->labels, MANAGED_LABEL), "1");
+	mark = pair_value(&n->labels, MANAGED_LABEL);
+	n->managed = mark && !strcmp(mark, "1");
 	n->bridge = bridge_of(answer->a, n);
-	n->apart = n->bridge && options_keep_apart(n->options.items, n->options.n);
+	n->apart = n->bridge && options_keep_apart(&n->options);
 	return true;
 }
 

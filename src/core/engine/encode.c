@@ -4,19 +4,12 @@
 
 #include "base/buf.h"
 #include "base/foreign.h"
+#include "core/config/drivers.h"
 #include "core/json/builder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool has_pair(const struct pair *pairs, uint32_t n, const char *name)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(pairs[i].name, name))
-			return true;
-	return false;
-}
 
 /* Its subnet is of a family that the file declares. */
 static bool is_declared(const struct json *json, uint32_t pool, const struct network *network)
@@ -85,14 +78,12 @@ static void set_options(struct json_builder *root, const struct network *network
 	static const char bridge_name[] = "com.docker.network.bridge.name";
 	static const char mtu[] = "com.docker.network.driver.mtu";
 	struct json_builder options = json_builder_of(root->a, json_builder_get(root, "Options"));
-	const struct pair *declared = network->options.items;
-	uint32_t n = network->options.n;
 
 	if (!strcmp(network->driver, "bridge") && network->bridge_name &&
 	    (network->bridge_name_declared || !json_builder_get(&options, bridge_name)) &&
-	    !has_pair(declared, n, bridge_name))
+	    !pair_value(&network->options, bridge_name))
 		json_builder_set_string(&options, bridge_name, network->bridge_name);
-	if (network->mtu && !has_pair(declared, n, mtu))
+	if (network->mtu && !pair_value(&network->options, mtu))
 		json_builder_set_string(&options, mtu, arena_printf(root->a, "%u", network->mtu));
 	list_each (option, &network->options)
 		json_builder_set_string(&options, option->name, option->value);
@@ -273,10 +264,9 @@ struct engine_endpoint *engine_find_endpoint(const struct engine_container *c, c
 
 const char *engine_network_option(const struct engine_network *network, const char *name)
 {
-	list_each (option, &network->options)
-		if (!strcmp(option->name, name))
-			return option->value;
-	return "";
+	const char *value = pair_value(&network->options, name);
+
+	return value ? value : "";
 }
 
 bool gateway_mode_translates(const char *mode)

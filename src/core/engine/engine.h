@@ -20,8 +20,6 @@
 /* A label on networks, a DriverOpts key on endpoints. */
 #define MANAGED_LABEL "io.harborwall.managed"
 
-typedef LIST(struct pair) pair_list;
-
 /* Texts are never NULL unless noted: what the engine omits is "". */
 struct engine_network {
 	const char *id, *name, *driver;
@@ -53,7 +51,6 @@ struct engine_endpoint {
 	const char *network;	/* name */
 	const char *network_id; /* may be "" on a stopped container */
 	struct ip ip, ip6;	/* in force; family 0 while stopped */
-	uint8_t prefix_len;
 	struct ip gateway, gateway6;
 	/* IPAMConfig.IPv4Address, IPv6Address: asked for; family 0 if dynamic */
 	struct ip configured, configured6;

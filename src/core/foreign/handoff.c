@@ -228,11 +228,11 @@ static const char *network_left_out(const struct filter_view *view, const struct
 	list_each (network, &engine->networks)
 		if (network->bridge && (view->family == 4 || network->ipv6) &&
 		    !is_closed(view, network))
-			return arena_printf(a,
-					    "Docker's drops leave out the bridge of network \"%s\" "
-					    "(it forgets some when firewalld reloads); restart "
-					    "dockerd",
-					    network->name);
+			return arena_printf(
+				a,
+				"Docker's drops leave out the bridge of network \"%s\" (it forgets "
+				"some when firewalld reloads); restart dockerd",
+				network->name);
 	return NULL;
 }
 
@@ -241,8 +241,7 @@ const char *handoff_view_opens_ipv6(const struct filter_view *view, const struct
 {
 	if (!view->docker_isolation && engine->major >= FIRST_WITH_IP6TABLES)
 		return "Docker's own drops of IPv6 do not stand (flushed, or --ip6tables=false); "
-		       "if "
-		       "they should, restart dockerd";
+		       "if they should, restart dockerd";
 	if (!view->docker_isolation)
 		return "Docker writes no rules of IPv6 here (before 27 only with --ip6tables)";
 	if (!view->drops_by_bridge && !view->forward_drop)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table nat: what is translated on the way in, and whose source is hidden from the target. */
-#include "core/iptables/program.h"
 
 #include "core/iptables/iptables.h"
 #include "core/iptables/writer.h"

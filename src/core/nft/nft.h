@@ -7,6 +7,7 @@
  * In this room:
  *     nft.h                encode, decode, diff, print
  *     message.h, nlattr.h  the bytes of a transaction
+ *     expr.h               the bytes of a rule
  *     flows.h              the translations of a table
  *     replay.h             runs a table's rules for a packet
  *     probe.h, trace.h     one traced packet, and the kernel's reports about it

@@ -3,7 +3,6 @@
 
 #include "base/foreign.h"
 #include "core/foreign/plain.h"
-#include "core/resolve/resolve.h"
 
 #include <linux/netfilter.h>
 #include <string.h>

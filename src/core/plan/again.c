@@ -87,18 +87,17 @@ static const char *why_not(struct differ *d, const struct network *n,
 	const struct engine_container *c = started_by_id(d, e);
 
 	if (strcmp(e->driver, "bridge") != 0 || strcmp(n->driver, "bridge") != 0)
-		return arena_printf(d->a,
-				    "network \"%s\" has driver %s; harborwall makes bridge "
-				    "networks only",
-				    n->name, e->driver);
+		return arena_printf(
+			d->a, "network \"%s\" has driver %s; harborwall makes bridge networks only",
+			n->name, e->driver);
 	if (count_of_name(d->seen->engine, n->name) > 1)
 		return arena_printf(d->a, "there are several networks \"%s\"; remove one by its id",
 				    n->name);
 	if (c)
 		return arena_printf(
 			d->a,
-			"container \"%s\" was started with the id of network \"%s\" and "
-			"could not be connected to another one; start it with the name",
+			"container \"%s\" was started with the id of network \"%s\" and could not "
+			"be connected to another one; start it with the name",
 			c->name, n->name);
 	if (network_why_not(d, n))
 		return arena_printf(d->a, "network \"%s\": %s", n->name, network_why_not(d, n));

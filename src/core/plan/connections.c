@@ -169,11 +169,10 @@ static bool can_connect(struct differ *d, const struct attachment *at,
 	}
 	if (c->network_mode &&
 	    (!strcmp(c->network_mode, "host") || !strncmp(c->network_mode, "container:", 10))) {
-		conflict(
-			d, path_of_attachment(d, at),
-			"container \"%s\" runs with --network %s and can't be connected to \"%s\"; "
-			"start it on a network of its own",
-			c->name, c->network_mode, at->network);
+		conflict(d, path_of_attachment(d, at),
+			 "container \"%s\" runs with --network %s and can't be connected to "
+			 "\"%s\"; start it on a network of its own",
+			 c->name, c->network_mode, at->network);
 		return false;
 	}
 	return true;

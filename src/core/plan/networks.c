@@ -85,7 +85,7 @@ bool subnet_is_taken(struct differ *d, const struct network *n, const struct eng
 /* What the file closes and the existing network leaves open; NULL: nothing. */
 static const char *more_open(const struct network *n, const struct engine_network *e)
 {
-	bool apart = options_keep_apart(n->options.items, n->options.n);
+	bool apart = options_keep_apart(&n->options);
 
 	return n->internal && !e->internal	 ? "internal"
 	       : apart && e->bridge && !e->apart ? "enable_icc=false"
@@ -138,8 +138,8 @@ static void say_family_differs(struct differ *d, const struct network *n,
 			 n->name);
 	else
 		conflict(d, path,
-			 "the Docker network \"%s\" has %s %s, the file says %s; change the "
-			 "file, or re-create it with apply --replace %s",
+			 "the Docker network \"%s\" has %s %s, the file says %s; change the file, "
+			 "or re-create it with apply --replace %s",
 			 n->name, subnet ? "gateway" : "subnet",
 			 subnet ? ip_format(has->gateway).s : prefix_format(has->subnet).s,
 			 subnet ? ip_format(own->gateway).s : prefix_format(own->subnet).s,
@@ -171,10 +171,10 @@ const char *network_why_not(const struct differ *d, const struct network *n)
 	if (!n->subnet6.ip.family)
 		return NULL;
 	if (!n->subnet.ip.family && engine->major < IPV6_ALONE)
-		return arena_printf(d->a,
-				    "Docker %s creates no network of IPv6 alone (28 does); "
-				    "write subnet, too",
-				    engine->version);
+		return arena_printf(
+			d->a,
+			"Docker %s creates no network of IPv6 alone (28 does); write subnet, too",
+			engine->version);
 	return d->seen->facts->no_forward6;
 }
 

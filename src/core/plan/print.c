@@ -136,10 +136,8 @@ void plan_print(struct buf *out, const struct plan *plan, const struct config *c
 
 static void put_member(struct buf *out, const char *name, const char *text)
 {
-	if (!text || !*text)
-		return;
-	buf_printf(out, ", \"%s\": ", name);
-	buf_json_string(out, text);
+	if (text && *text)
+		buf_json_member(out, ", ", name, text);
 }
 
 static void json_change(struct buf *out, char sign, const struct buf *text, uint32_t origin,

@@ -374,11 +374,10 @@ static void diff_handoffs(struct differ *d, bool add)
 
 static void say_leftover(struct differ *d, const struct space *space, const struct leftover *l)
 {
-	finding_add(
-		&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
-		"an unmanaged rule duplicates policies[%u] and would remain after you delete it: "
-		"%s -t %s %s; apply --adopt removes it",
-		l->origin, variant_tool(l->variant, l->family), l->table, l->rule);
+	finding_add(&d->plan->findings, d->a, FINDING_WARNING, l->origin, space_name(space),
+		    "an unmanaged rule duplicates policies[%u] and would remain after you delete "
+		    "it: %s -t %s %s; apply --adopt removes it",
+		    l->origin, variant_tool(l->variant, l->family), l->table, l->rule);
 }
 
 /* One restore per variant and family, when our own rules are in place. */

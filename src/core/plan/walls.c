@@ -224,12 +224,11 @@ static const char *remedy(const struct examiner *x)
 		return "let it accept these flows: it comes before our mark is set";
 	by_mark = c.first.mark;
 	if (wall->variant == VARIANT_NONE)
-		return arena_printf(
-			x->d->a,
-			"let it accept our mark, %snft insert rule %s %s %s %s mark and "
-			"%#x == %#x accept",
-			there, families[wall->family], wall->table, wall->chain,
-			by_mark ? "meta" : "ct", bit, bit);
+		return arena_printf(x->d->a,
+				    "let it accept our mark, %snft insert rule %s %s %s %s mark "
+				    "and %#x == %#x accept",
+				    there, families[wall->family], wall->table, wall->chain,
+				    by_mark ? "meta" : "ct", bit, bit);
 	return arena_printf(
 		x->d->a, "let it accept our mark, %s%s %s%s-I %s -m %s --mark %#x/%#x -j ACCEPT",
 		there, tool_of(wall), strcmp(wall->table, "filter") ? "-t " : "",

@@ -67,7 +67,7 @@ static void warn_of_neighbours(struct checker *c, const struct resolved *out, ui
 		return;
 	n = &c->config->networks.items[network];
 	if (n->isolation == ISOLATION_STRICT || n->isolation == ISOLATION_AUDIT ||
-	    options_keep_apart(n->options.items, n->options.n))
+	    options_keep_apart(&n->options))
 		return;
 	diag_at(c->diags, SEVERITY_WARNING, c->text, node_of_policy(c->text, i, NULL),
 		"both ends are on %s, whose containers reach each other anyway; this policy "
@@ -164,8 +164,7 @@ static void warn_of_gateways(const struct checker *c, const struct resolved *out
 			diag_at(c->diags, SEVERITY_WARNING, c->text,
 				node_of_policy(c->text, i, "to"),
 				"%s is this host's own address there, which this does not open; "
-				"write "
-				"\"host\"",
+				"write \"host\"",
 				ip_format(peer->net.ip).s);
 	}
 }

@@ -234,8 +234,8 @@ static void put_never(struct buf *out, const struct policy *p, const struct conf
 		buf_puts(out, "no effect: its two ends can't reach each other; remove it");
 	else
 		buf_printf(out,
-			   "no effect: what comes from \"%s\" does not come in by \"%s\"; "
-			   "correct from or iface, or remove it",
+			   "no effect: what comes from \"%s\" does not come in by \"%s\"; correct "
+			   "from or iface, or remove it",
 			   config_label(config, p->from), config_name(config, p->iface));
 }
 
@@ -256,8 +256,8 @@ static void put_message(struct buf *out, const struct idle *idle, const struct c
 		buf_puts(out, "; remove one of the two");
 	} else if (idle->kind == IDLE_TAKEN) {
 		buf_printf(out,
-			   " take%s all of its packets to another target; remove it, or "
-			   "narrow the other%s",
+			   " take%s all of its packets to another target; remove it, or narrow the "
+			   "other%s",
 			   several ? "" : "s", several ? "s" : "");
 	} else {
 		buf_puts(out, several ? " together " : later ? " " : " already ");

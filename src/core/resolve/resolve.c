@@ -95,8 +95,8 @@ static void say_nobody(struct resolver *r, uint32_t node, enum question question
 			text);
 	else if (!strcmp(text, "host"))
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
-			"\"host\" can not be named here: only in \"from\" (but of masquerade) "
-			"and in \"to\" without nat; %s",
+			"\"host\" can not be named here: only in \"from\" (but of masquerade) and "
+			"in \"to\" without nat; %s",
 			then);
 	else
 		diag_at(r->diags, SEVERITY_WARNING, r->text, node,
@@ -193,11 +193,10 @@ static const char *why_no_targets(struct resolver *r, const struct peers *to, ui
 						    ? prefix_format(net).s
 						    : config_name(r->config, name));
 		if (++n[ip_family(net.ip)] > CONFIG_MAX_TARGETS)
-			return arena_printf(
-				r->a,
-				"\"%s\" is more than %d addresses: a translation has at "
-				"most so many targets",
-				config_name(r->config, name), CONFIG_MAX_TARGETS);
+			return arena_printf(r->a,
+					    "\"%s\" is more than %d addresses: a translation has "
+					    "at most so many targets",
+					    config_name(r->config, name), CONFIG_MAX_TARGETS);
 	}
 	return NULL;
 }

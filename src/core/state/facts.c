@@ -88,8 +88,8 @@ void facts_print_json(struct buf *out, const struct engine *engine, const struct
 	};
 
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		buf_printf(out, "%s%s\"%s\": ", i ? ",\n" : "", indent, texts[i].name);
-		buf_json_string(out, texts[i].text);
+		buf_puts(out, i ? ",\n" : "");
+		buf_json_member(out, indent, texts[i].name, texts[i].text);
 	}
 	for (size_t i = 0; i < COUNT_OF(bits); i++)
 		buf_printf(out, ",\n%s\"%s\": %s", indent, bits[i].name,

@@ -20,8 +20,8 @@ enum {
 };
 
 /* {"type":["container","network","daemon"]} */
-static const char query[] = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C"
-			    "%22daemon%22%5D%7D";
+static const char query[] =
+	"/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22daemon%22%5D%7D";
 
 /* curl asks to watch fd for `what`, or to stop. */
 static int watch(CURL *easy UNUSED, curl_socket_t fd, int what, void *docker, void *unused UNUSED)

@@ -86,8 +86,8 @@ static const struct {
 	{"type='signal',sender='" FIREWALLD "',path='" FIREWALLD_PATH "',interface='" FIREWALLD
 	 "',member='Reloaded'",
 	 take_reload},
-	{"type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-	 "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" FIREWALLD "'",
+	{"type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/"
+	 "DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" FIREWALLD "'",
 	 take_owner},
 };
 

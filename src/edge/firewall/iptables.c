@@ -234,12 +234,13 @@ static bool has_legacy_filter(void)
 
 bool iptables_logs(const struct ns *ns, enum variant variant, struct error *err)
 {
-	static const char rules[] = "*filter\n"
-				    ":" IPT_PREFIX "-TRY - [0:0]\n"
-				    "-A " IPT_PREFIX "-TRY -j MARK --set-xmark 0x0/0x1\n"
-				    "-A " IPT_PREFIX "-TRY -m mark --mark 0x1/0x1 -m limit "
-				    "--limit 1/sec -j NFLOG --nflog-prefix x --nflog-group 1\n"
-				    "COMMIT\n";
+	static const char rules[] =
+		"*filter\n"
+		":" IPT_PREFIX "-TRY - [0:0]\n"
+		"-A " IPT_PREFIX "-TRY -j MARK --set-xmark 0x0/0x1\n"
+		"-A " IPT_PREFIX "-TRY -m mark --mark 0x1/0x1 -m limit --limit 1/sec -j NFLOG "
+		"--nflog-prefix x --nflog-group 1\n"
+		"COMMIT\n";
 	const char *const argv[] = {
 		restore_tools[variant][FAMILY_4], "--noflush", "--test", "-w", "5", NULL};
 	int home;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "edge/host/texts.h"
 
+#include "base/hash.h"
 #include "core/config/place.h"
 #include "edge/host/file.h"
 
@@ -80,6 +81,11 @@ bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *er
 	list_each (name, &names)
 		read_list(t, &left, *name, path_of_list(&a, path, *name), pipe_ms);
 	return true;
+}
+
+uint64_t texts_digest(const struct texts *t)
+{
+	return hash_large(buf_text(&t->bytes), t->bytes.len);
 }
 
 void texts_split(struct texts *t)

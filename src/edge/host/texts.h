@@ -29,6 +29,8 @@ enum { TEXTS_PIPE_MS = 10000 }; /* if nobody else waits */
  * pipe_ms: how long to read a pipe.
  */
 MUST_CHECK bool texts_read(struct texts *t, const char *path, int pipe_ms, struct error *err);
+/* One hash of all the bytes. */
+uint64_t texts_digest(const struct texts *t);
 /* Takes bytes that were saved. */
 void texts_split(struct texts *t);
 /* The lists, in the arena and inside the bytes. path: of the configuration. */

@@ -323,13 +323,13 @@ static bool exchange_run(struct exchange *x, const void *bytes, size_t len)
 	return true;
 }
 
-bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq, netlink_reader reader,
-		  void *context, struct error *err)
+static bool ask(int fd, const void *request, size_t len, uint32_t seq, bool dump,
+		netlink_reader reader, void *context, struct error *err)
 {
 	struct exchange x = {.fd = fd,
 			     .seq_first = seq,
 			     .n_messages = 1,
-			     .dump = true,
+			     .dump = dump,
 			     .reader = reader,
 			     .context = context,
 			     .err = err};
@@ -337,17 +337,16 @@ bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq, netlink
 	return exchange_run(&x, request, len);
 }
 
+bool netlink_dump(int fd, const void *request, size_t len, uint32_t seq, netlink_reader reader,
+		  void *context, struct error *err)
+{
+	return ask(fd, request, len, seq, true, reader, context, err);
+}
+
 bool netlink_get(int fd, const void *request, size_t len, uint32_t seq, netlink_reader reader,
 		 void *context, struct error *err)
 {
-	struct exchange x = {.fd = fd,
-			     .seq_first = seq,
-			     .n_messages = 1,
-			     .reader = reader,
-			     .context = context,
-			     .err = err};
-
-	return exchange_run(&x, request, len);
+	return ask(fd, request, len, seq, false, reader, context, err);
 }
 
 bool netlink_talk(int fd, const void *messages, size_t len, uint32_t seq_first, uint32_t n_messages,

@@ -238,23 +238,23 @@ bool ns_open_host(struct ns *ns, struct error *err)
 /* --- visits --- */
 
 /* The thread goes into a namespace and must come back: with the wrong one nothing is right. */
-static int enter(int ns_fd, struct error *err)
+bool ns_enter(int *home, const struct ns *ns, struct error *err)
 {
-	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-
-	if (home < 0) {
-		error_set(err, errno, "open our own network namespace");
-		return -1;
-	}
-	if (setns(ns_fd, CLONE_NEWNET) == 0)
-		return home;
+	*home = -1;
+	if (ns->pidfd < 0)
+		return true;
+	*home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (*home < 0)
+		return error_set(err, errno, "open our own network namespace");
+	if (setns(ns->ns_fd, CLONE_NEWNET) == 0)
+		return true;
 	error_set(err, errno, "enter the network namespace%s",
 		  errno == EPERM ? " (it takes CAP_SYS_ADMIN; add --cap-add SYS_ADMIN)" : "");
-	close(home);
-	return -1;
+	close(*home);
+	return false;
 }
 
-static void leave(int home)
+void ns_leave(int home)
 {
 	if (home < 0)
 		return; /* the host's: we never left */
@@ -263,20 +263,6 @@ static void leave(int home)
 		abort();
 	}
 	close(home);
-}
-
-bool ns_enter(int *home, const struct ns *ns, struct error *err)
-{
-	*home = -1;
-	if (ns->pidfd < 0)
-		return true;
-	*home = enter(ns->ns_fd, err);
-	return *home >= 0;
-}
-
-void ns_leave(int home)
-{
-	leave(home);
 }
 
 /* --- containers --- */
@@ -338,11 +324,10 @@ static bool open_container(struct ns *ns, pid_t pid, const char *container_id, s
 		return error_set(err, errno, "look at our own network namespace");
 	if (own.st_ino == ns->inode)
 		return error_set(err, -1, "it runs in the host's network namespace");
-	home = enter(ns->ns_fd, err);
-	if (home < 0)
+	if (!ns_enter(&home, ns, err))
 		return false;
 	ok = open_sockets(ns, err);
-	leave(home);
+	ns_leave(home);
 	return ok;
 }
 
