@@ -90,8 +90,8 @@ static void say_cost(struct doctor *d)
 {
 	doctor_say(d, true, "strict", "what policies let through between neighbours costs %s",
 		   doctor_bridges_are_filtered()
-			   ? "about a tenth more than without: br_netfilter is on"
-			   : "about 1.4 times a plain bridge for a connection and 1.5 times for a "
+			   ? "at most about a tenth more than a plain bridge: br_netfilter is on"
+			   : "about 1.5 times a plain bridge for a connection and 1.6 times for a "
 			     "packet: br_netfilter is off");
 }
 

@@ -16,6 +16,7 @@ import time
 
 import configs
 import enforced
+import neighbours
 import packets
 import spaces
 from spaces import ENFORCED, PASS, Criteria, Figures, total
@@ -29,13 +30,13 @@ def plan(quick):
         return {"sizes": {1000: (3, 8), 10000: (1, 10)}, "graphs": {1000: (1, 5)}, "few": (1000, 20, 3, 5), "dual": (1000, 3, 5),
                 "iptables_most": 1000, "execs_s": 1,
                 "lists": {1000: ("disjoint", "country")}, "members": (100,), "list_rounds": 1, "big": 10000, "changes": (1, 2), "idle": (1000, 20), "spaces": (200, 1, 10), "calls": (50, 500, (500, 5000)),
-                "packets": 3}
+                "packets": 3, "neighbours": ((28,), 8)}
     return {"sizes": {10: (5, 10), 1000: (7, 60), 10000: (5, 80), 100000: (3, 120)},
             "graphs": {1000: (3, 15), 10000: (3, 30), 100000: (1, 30)}, "few": (10000, 100, 9, 20), "dual": (10000, 9, 30),
             "iptables_most": 10000, "execs_s": 8,
             "lists": {10000: ("disjoint", "nested", "country"), 50000: ("adjacent", "disjoint", "country"), 100000: ()}, "members": (1000, 3000), "list_rounds": 3,
             "big": 100000, "changes": (5, 3), "idle": (10000, 100), "spaces": (200, 3, 40), "calls": (1000, 10000, (1000, 100000)),
-            "packets": 7}
+            "packets": 7, "neighbours": (neighbours.ENGINES, 40)}
 
 
 def environment():
@@ -248,11 +249,28 @@ def data_plane(what, criteria, results, quick):
                          1.15 if "ten" in name else 1.1)
 
 
+def between(what, criteria, results):
+    """Neighbours of a strict network beside those of a plain bridge."""
+    engines, turns = what["neighbours"]
+    for style in engines:
+        wall, cpu = neighbours.measure(style, (50, 500), turns)
+        names = [name[:-len(": new")] for name in cpu.values if name.endswith(": new")]
+        spaces.table(f"neighbours, Docker {style}, 50 containers, 500 policies: processor us", ["new conn.", "established"],
+                     [(name, [cpu.median(f"{name}: new"), cpu.median(f"{name}: established")]) for name in sorted(names)])
+        results[f"neighbours, docker {style}"] = {"wall": wall.medians(), "processor": cpu.medians()}
+        for way in neighbours.ways():
+            for kind, said, most in (("new", "a new connection", 1.1), ("established", "an established packet", 1.3)):
+                strict, bare = (cpu.ratio(f"{one}, {way}: {kind}", f"{neighbours.PLAIN}, {way}: {kind}")
+                                for one in (neighbours.STRICT, neighbours.BARE))
+                criteria.at_most(f"{said} of strict neighbours / of a plain bridge, {way}, Docker {style}", strict, most,
+                                 f"(the host's stack without any rule: {bare:.2f})")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", choices=["all", "quick"], default="all", help="quick: a minute, not ten")
     parser.add_argument("--json", metavar="FILE", help="the figures once more, for programs")
-    parser.add_argument("--only", metavar="PARTS", help="some of loads,lists,life,idle,containers,calls,packets")
+    parser.add_argument("--only", metavar="PARTS", help="some of loads,lists,life,idle,containers,calls,packets,neighbours")
     options = parser.parse_args()
     if os.geteuid():
         sys.exit("bench: needs root, for network namespaces")
@@ -260,7 +278,7 @@ def main():
     what, criteria, results, started = plan(quick), Criteria(), {"environment": environment()}, time.monotonic()
     print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
     parts = {"loads": loads, "lists": lists, "life": life, "idle": idle, "containers": containers, "calls": calls,
-             "packets": lambda *three: data_plane(*three, quick)}
+             "packets": lambda *three: data_plane(*three, quick), "neighbours": between}
     held = spaces.hooks_in_use()
     for name, part in parts.items():
         if not options.only or name in options.only.split(","):

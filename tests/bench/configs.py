@@ -137,6 +137,19 @@ def pairs(policies, containers=None, networks=None, seed=1):
     return g.config, flows
 
 
+def neighbours(containers, policies, isolation, bridge, flow, seed=1):
+    """One network, and policies between its containers, one port each; the last one is this flow."""
+    r, net = random.Random(seed), subnet_of(0)
+    config = {"networks": {"shop": {"subnet": f"{net}.0/24", "bridge_name": bridge, "isolation": isolation}},
+              "ips": {f"{net}.{i + 2}": {"container_name": f"stall-{i}"} for i in range(containers)}, "policies": []}
+    flows, names = {}, {ip: a["container_name"] for ip, a in config["ips"].items()}
+    while len(flows) < policies - 1:
+        flows[(*r.sample(list(names), 2), r.randint(1024, 5000))] = True
+    for source, to, port in (*flows, flow):
+        config["policies"].append({"container_name": names[to], "from": names[source], "port": port})
+    return config
+
+
 def six(ip):
     """10.100.3.7, alone or as a prefix, in IPv6: fd00:6403::7."""
     a, bits = (ip + "/").split("/")[:2]

@@ -37,13 +37,13 @@ def docker_host(variant="nft"):
 class Host:
     """A folder with a file, an engine on which all of it stands, and harborwall's environment."""
 
-    def __init__(self, config, pids=None):
-        self.config, self.pids = config, pids
+    def __init__(self, config, pids=None, **engine):
+        self.config, self.pids, self.options = config, pids, engine
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.path = configs.write(self.config, f"{self.folder.name}/networks.json")
-        self.engine = configs.converge(dockerd.Engine(self.folder.name), self.config, pids=self.pids)
+        self.engine = configs.converge(dockerd.Engine(self.folder.name, **self.options), self.config, pids=self.pids)
         self.engine.listen()
         self.engine.server.handle_error = lambda *_: None  # a client that ended while it was told something
         self.env = {"DOCKER_HOST": self.engine.host, "HARBORWALL_STATE": f"{self.folder.name}/state.json",

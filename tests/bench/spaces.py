@@ -79,15 +79,22 @@ def hooks_in_use():
     return ns
 
 
-class Containers:
-    """Processes in network namespaces of their own, as the containers of a file's addresses are. Use as a context."""
+# A bridge needs no module that a small kernel lacks, and takes routes as well as a container's veth.
+LINKS = "link add eth0 type bridge\naddress add {}/24 dev eth0\nlink set eth0 up\nlink set lo up\n"
+WITHOUT_WIRES = "link set lo up\n"
 
-    def __init__(self, config, names=None):
+
+class Containers:
+    """Processes in network namespaces of their own, as the containers of a file's addresses are.
+    links: what is in them. Use as a context."""
+
+    def __init__(self, config, names=None, links=LINKS):
+        self.links = links
         self.addresses = {a["container_name"]: ip for ip, a in config["ips"].items()
                           if names is None or a["container_name"] in names}
 
     def __enter__(self):
-        self.parent = subprocess.Popen([sys.executable, "-B", f"{HERE}/spaces.py", *self.addresses.values()],
+        self.parent = subprocess.Popen([sys.executable, "-B", f"{HERE}/spaces.py", self.links, *self.addresses.values()],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pids = {name: int(self.parent.stdout.readline()) for name in self.addresses}
         return self
@@ -98,11 +105,7 @@ class Containers:
         self.parent.stdout.close()
 
 
-# A bridge needs no module that a small kernel lacks, and takes routes as well as a container's veth.
-LINKS = "link add eth0 type bridge\naddress add {}/24 dev eth0\nlink set eth0 up\nlink set lo up\n"
-
-
-def hold(addresses):
+def hold(links, *addresses):
     """A child for each, in a namespace of its own that has the address, until stdin ends."""
     clone_newnet, pr_set_pdeathsig, sigkill = 0x40000000, 1, 9
     libc = ctypes.CDLL(None, use_errno=True)
@@ -115,7 +118,7 @@ def hold(addresses):
                 os._exit(1)
             with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as f:
                 f.write("0")
-            subprocess.run(["ip", "-batch", "-"], input=LINKS.format(address), text=True, check=True)
+            subprocess.run(["ip", "-batch", "-"], input=links.format(address), text=True, check=True)
             os.write(theirs, b".")
             while True:
                 time.sleep(3600)
@@ -230,4 +233,4 @@ def table(title, columns, rows):
 
 
 if __name__ == "__main__":
-    hold(sys.argv[1:])
+    hold(*sys.argv[1:])

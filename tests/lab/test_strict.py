@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Strict networks, by packets: policies and replies get in, nothing else does, from a neighbour neither."""
 import json
+import re
 import sys
 import time
 
@@ -104,6 +105,23 @@ def test_policies_let_in_and_nothing_else_does(world):
     world.apply("docker", POLICIES)  # which is as it was
     world.assert_open(world.between())
     assert world.bed.harborwall("plan").returncode == 0
+
+
+def passed_raw(world):
+    """Packets that our rule before Docker's raw drops let pass."""
+    listed = world.bed.lab.run("nft", "list", "chain", "ip", "raw", "PREROUTING").stdout
+    return int(re.search(r"counter packets (\d+) bytes \d+ accept comment \"harborwall", listed).group(1))
+
+
+@pytest.mark.parametrize("lab", ENGINES[2:3], indirect=True, ids=lambda p: f"docker {p['version']}")
+def test_what_neighbours_say_does_not_pass_dockers_raw_drops_one_by_one(world):
+    world.apply("strict", POLICIES)
+    before = passed_raw(world)
+    world.assert_open([("till", SHOP, "tcp", 80)])
+    assert passed_raw(world) >= before + 4  # both directions
+    before = passed_raw(world)
+    world.assert_closed([("safe", SHOP, "tcp", 80)])
+    assert passed_raw(world) > before, "and the forward hook decides"
 
 
 @every_engine

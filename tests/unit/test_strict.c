@@ -96,6 +96,20 @@ TEST(what_leads_into_a_strict_network_ends_before_published_ports_are_accepted)
 	end(&s);
 }
 
+TEST(what_neighbours_say_is_marked_against_dockers_raw_drops_without_a_look_up)
+{
+	struct scene s = {0};
+	const char *text, *marked;
+
+	add_sender(&s, add_network(&s, "172.18.1.0/24", "br-a"), "172.18.1.2");
+	text = print(&s, table_of(&s));
+	marked =
+		strstr(text, "iifname . ip daddr @neighbours meta mark set meta mark | 0x1 return");
+	assert_true(marked && strstr(text, "hook prerouting priority -310") < marked);
+	assert_true(marked < strstr(text, "fib saddr . iif oif missing return"));
+	end(&s);
+}
+
 TEST(a_network_that_is_closed_to_the_host_is_asked_for_by_its_bridge)
 {
 	struct scene s = {0};
@@ -136,6 +150,8 @@ int main(void)
 		cmocka_unit_test(who_may_send_is_a_bridge_a_mac_address_and_an_ip_address),
 		cmocka_unit_test(
 			what_leads_into_a_strict_network_ends_before_published_ports_are_accepted),
+		cmocka_unit_test(
+			what_neighbours_say_is_marked_against_dockers_raw_drops_without_a_look_up),
 		cmocka_unit_test(a_network_that_is_closed_to_the_host_is_asked_for_by_its_bridge),
 		cmocka_unit_test(without_an_engine_those_who_sit_there_stay),
 	};

@@ -326,8 +326,9 @@ void seal_networks(struct builder *b, struct chain *chain, const struct flows *f
 }
 
 /*
- * Docker's raw drops are of what comes in by other bridges. What neighbours say to each other needs
- * no mark against them, and looking for one would cost each of their packets two routes.
+ * Docker's raw drops, one for each container that runs, are of what comes in by other bridges. What
+ * neighbours say to each other passes them in any case. The mark spares each packet these rules,
+ * and no look-up is needed for it: the forward hook decides.
  */
 void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows)
 {
@@ -347,6 +348,7 @@ void pass_neighbours(struct builder *b, struct chain *chain, const struct flows 
 		stand_set(b, &set);
 		rule = add_rule(b, chain, family, "between neighbours", NONE);
 		term_in(b, rule, set.name, LOAD_IIFNAME, LOAD_DADDR);
+		term_number(b, rule, TERM_MARK_SET, b->hooks->raw);
 		add_term(b, rule, TERM_RETURN);
 	}
 }

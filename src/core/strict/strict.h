@@ -20,7 +20,7 @@ void build_strict(struct builder *b, const struct flows *flows);
 void refuse_undeclared(struct builder *b, struct chain *chain, const struct flows *flows);
 /* What leads into a strict network, behind what is admitted. */
 void seal_networks(struct builder *b, struct chain *chain, const struct flows *flows);
-/* In the raw chain: what stays within a strict network is not looked up. */
+/* In the raw chain: what stays within a strict network is marked without a look-up. */
 void pass_neighbours(struct builder *b, struct chain *chain, const struct flows *flows);
 /* Chains behind everybody's filters, of networks with isolation audit. */
 void build_watched(struct builder *b, const struct flows *flows);
