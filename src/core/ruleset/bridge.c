@@ -128,11 +128,29 @@ static void build_between_ports(struct builder *b, bool ipv6)
 	add_term(b, rule, TERM_DROP);
 }
 
+/*
+ * This host takes off any number of tags of VLAN 0, and what is within the second is seen here by
+ * nobody: an ARP reply, for one.
+ */
+static void drop_tags(struct builder *b, struct chain *chain)
+{
+	static const uint16_t tags[] = {ETH_P_8021Q, ETH_P_8021AD};
+
+	for (size_t i = 0; i < COUNT_OF(tags); i++) {
+		struct rule *rule = add_frame_rule(b, chain, tags[i], 0, "tags within a tag");
+
+		term_lookup(b, rule, TERM_LOOKUP, PORTS, LOAD_IIFNAME);
+		add_term(b, rule, TERM_DROP);
+	}
+}
+
 static void build_to_host(struct builder *b, bool ipv6)
 {
 	struct chain *chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_BRIDGE_FILTER);
-	struct rule *rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "not the sender's address");
+	struct rule *rule;
 
+	drop_tags(b, chain);
+	rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "not the sender's address");
 	term_lookup(b, rule, TERM_LOOKUP, NETS, LOAD_ARP_IP);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	term_lookup(b, rule, TERM_LOOKUP_NOT, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
