@@ -22,7 +22,7 @@
 
 #define WATCHED "watched" /* subnets with isolation audit */
 
-enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_ADVERTISEMENT = 136 };
+enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_SOLICITATION = 135, NEIGHBOUR_ADVERTISEMENT };
 
 /* Rules name these sets, so they stand without elements, too. */
 static void build_ports(struct builder *b, const interfaces *ports)
@@ -144,6 +144,23 @@ static void drop_tags(struct builder *b, struct chain *chain)
 	}
 }
 
+/*
+ * Who gives itself an address asks whether somebody has it (RFC 4862). This host answers for
+ * everybody of the network, and the owner itself would give the address up.
+ */
+static void leave_to_owner(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_frame_rule(b, chain, ETH_P_IPV6, 6, "its own address");
+	struct prefix nobody;
+
+	term_icmp(b, rule,
+		  &(const struct icmp_types){6, NEIGHBOUR_SOLICITATION, NEIGHBOUR_SOLICITATION});
+	if (prefix_parse(&nobody, "::/128"))
+		term_prefix(b, rule, TERM_SADDR, nobody);
+	term_lookup(b, rule, TERM_LOOKUP, OWNERS "6", LOAD_ETHER_SADDR, LOAD_ND_TARGET);
+	add_term(b, rule, TERM_DROP);
+}
+
 static void build_to_host(struct builder *b, bool ipv6)
 {
 	struct chain *chain = add_chain(b, "input", "filter", HOOK_INPUT, BEFORE_BRIDGE_FILTER);
@@ -157,6 +174,7 @@ static void build_to_host(struct builder *b, bool ipv6)
 	add_term(b, rule, TERM_DROP);
 	if (!ipv6)
 		return;
+	leave_to_owner(b, chain);
 	rule = add_frame_rule(b, chain, ETH_P_IPV6, 6, "not the sender's address");
 	term_icmp(b, rule,
 		  &(const struct icmp_types){6, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT});
