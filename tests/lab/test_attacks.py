@@ -17,7 +17,7 @@ from test_strict import BACK, GUEST, GUEST6, SAFE, SAFE6, SHOP, SHOP6, TILL, TIL
 
 LINES = []  # for the report
 ENGINES = [{"version": v} for v in ("20", "28")]
-IPV4, IPV6, ARP, VLAN, PRIVATE = 0x0800, 0x86DD, 0x0806, 0x8100, 0x88B5
+IPV4, IPV6, ARP, VLAN, SERVICE_VLAN, PRIVATE = 0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8, 0x88B5
 BROADCAST = b"\xff" * 6
 FLOOD = 2000
 POLICIES = [{"selector": "shop", "from": "safe", "port": [53, 80], "proto": ["tcp", "udp"]}]  # whoever passes for the safe gets in
@@ -255,6 +255,15 @@ def nd_of_guest(s):
                                     for source in (GUEST6, TILL6, link_local(s.thief.mac))])
 
 
+def tagged_twice(s):
+    """The host takes off any number of tags of VLAN 0 before it looks what is in the frame."""
+    def twice(data, inner=VLAN):
+        return data[:12] + struct.pack("!HHHH", VLAN, 0, inner, 0) + data[12:]
+    return sum(s.spoof("host", ip, [twice(data, inner) for data in frames for inner in (VLAN, SERVICE_VLAN)]) for ip, frames in (
+        (SHOP, [arp_reply(s.thief.mac, SHOP, s.host, f"{WEB}.1")]),
+        (SHOP6, [advertisement(s.thief.mac, source, SHOP6, s.host, f"{WEB6}:1") for source in (TILL6, link_local(s.thief.mac))])))
+
+
 def stolen_port(s):
     """The forwarding table sends what is for the safe to the thief."""
     s.meet()
@@ -291,6 +300,7 @@ ATTACKS = {
     "ARP spoofing, the host's table": arp_to_host, "ND spoofing, the host's table": nd_to_host,
     "ARP spoofing, the host's table, of an undeclared container": arp_of_guest,
     "ND spoofing, the host's table, of an undeclared container": nd_of_guest,
+    "ARP and ND spoofing within two tags, the host's table": tagged_twice,
     "borrowed IP": borrowed_ip, "borrowed IP, IPv6": borrowed_ip6, "borrowed MAC": borrowed_mac, "borrowed MAC and IP": borrowed_both,
     "borrowed MAC and IP, IPv6": borrowed_both6, "the host's own addresses": the_hosts_own, "raw EtherTypes": raw_frames, "VLAN tags": vlan_tags,
     "broadcast": broadcast, "multicast": multicast, "link-local IPv6": link_local_ipv6, "fragments": own_fragments,

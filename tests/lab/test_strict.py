@@ -349,6 +349,21 @@ def test_dns_of_docker_errors_and_the_path_mtu_work(world):
     assert "too long" in run_in(world, "till", NARROW, beds.PEER_IP).lower()
 
 
+@old_and_new
+def test_a_container_may_give_itself_its_address_again_and_no_other(world):
+    """It asks first whether somebody has that address (RFC 4862), and the host answers for everybody of the network."""
+    world.apply("strict", POLICIES)
+    device = world.bed.lab.inside("till", "ip", "-o", "addr", "show", "to", TILL).stdout.split()[1]
+    world.bed.lab.inside("till", "ip", "addr", "del", f"{TILL6}/64", "dev", device)
+    for ip in (TILL6, SAFE6):
+        world.bed.lab.inside("till", "ip", "addr", "add", f"{ip}/64", "dev", device)
+
+    def flags():
+        return {ip: world.bed.lab.inside("till", "ip", "-6", "-o", "addr", "show", "to", ip).stdout for ip in (TILL6, SAFE6)}
+    assert engine.wait_for(lambda: "tentative" not in flags()[TILL6] and "dadfailed" in flags()[SAFE6], 5), flags()
+    world.assert_open([("till", SHOP6, "tcp", 80), ("host", TILL6, "tcp", 80)])
+
+
 @pytest.mark.parametrize("watched", [False, True], ids=["while nobody watches", "beside the daemon"])
 @old_and_new
 def test_a_container_that_starts_again_is_reached_at_once(world, watched):

@@ -63,6 +63,36 @@ def test_of_the_way_back_nothing_is_done_either(world, lacks):
     assert not neighbours_talk(world)
 
 
+def refusing(message):
+    return {"LD_PRELOAD": f"{PRELOADS}/refuse_route.so", "HARBORWALL_REFUSED": str(message)}
+
+
+RTM_SETLINK, RTM_NEWNEIGH, RTM_DELNEIGH = 19, 28, 29
+
+
+@two_engines
+def test_what_is_refused_of_the_ports_alone_is_done_by_the_next_pass(world):
+    """On the way back, too: while a port is ours the bridge bears the mark by which it is found again. The rules hold meanwhile."""
+    before = world.state()
+
+    def assert_mended(isolation, refused, is_right):
+        world.bed.write(file(isolation))
+        done = world.bed.harborwall("apply", env=refusing(refused))
+        assert is_right() == (done.returncode == 0), (isolation, refused, done.stdout, done.stderr, world.state())
+        assert isolation == "docker" or not neighbours_talk(world), (refused, done.stdout)
+        world.bed.apply()
+        assert is_right(), (isolation, refused, done.stdout, world.state())
+
+    for refused in (RTM_SETLINK, RTM_NEWNEIGH, RTM_DELNEIGH):
+        assert_mended("strict", refused, world.is_closed)
+        assert_mended("docker", refused, lambda: world.state() == before)
+        assert neighbours_talk(world)
+    world.bed.write(file())
+    assert world.bed.harborwall("apply", env=refusing(RTM_NEWNEIGH)).returncode == 1
+    world.apply("docker")
+    assert world.state() == before, "without the mark nothing was begun"
+
+
 @two_engines
 def test_a_second_instance_with_another_file_changes_nothing(world):
     world.apply()

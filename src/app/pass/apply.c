@@ -188,16 +188,26 @@ static void forget_neighbours(const struct work *k, const struct engine_network 
 	}
 }
 
-/* One that is refused does not stop the others; the first error is returned. */
+/*
+ * One that is refused does not stop the others; the first error is returned. But while anything
+ * there is ours the bridge bears the mark, by which a later pass finds it whatever the file says:
+ * without the first proxy nothing is begun, and the last ones stay until the rest is put back.
+ */
 static bool change_ports(const struct work *k, struct error *err)
 {
 	const struct engine_network *network = network_at(&k->view->engine, k->step->ports->bridge);
-	bool ok = true;
+	bool marked = k->step->ports->proxies.n != 0, ok = true;
 
 	list_each (change, &k->step->port_changes) {
+		const bool proxy = change->kind == PORT_PROXY;
 		struct error refused = {0};
+		bool done;
 
-		ok = change_port(k, change, ok ? err : &refused) && ok;
+		if (proxy ? change->sign == '-' && !ok : !marked)
+			continue;
+		done = change_port(k, change, ok ? err : &refused);
+		marked |= proxy && done;
+		ok &= done;
 	}
 	if (network)
 		forget_residents(k, network);

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 /* before the kernel's own headers, which stand back for it */
 
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
 #include <string.h>
@@ -374,10 +375,19 @@ static bool says_family(const struct term *t)
 	return false;
 }
 
+/* Of the others a term says which it is. */
+static bool print_tag(struct buf *out, uint16_t protocol)
+{
+	if (protocol != ETH_P_8021Q && protocol != ETH_P_8021AD)
+		return false;
+	buf_printf(out, "meta protocol 8021%s", protocol == ETH_P_8021Q ? "q" : "ad");
+	return true;
+}
+
 void nft_print_rule(struct buf *out, const struct rule *rule)
 {
 	bool unsaid = rule->family && !rule->protocol;
-	const char *space = "";
+	const char *space = print_tag(out, rule->protocol) ? " " : "";
 
 	list_each (t, &rule->terms)
 		unsaid &= !says_family(t);

@@ -161,7 +161,7 @@ enum load {
 	/* Of frames, in a table of family bridge: */
 	LOAD_ARP_ETHER, /* whose an address is, as the sender says */
 	LOAD_ARP_IP,
-	LOAD_ND_TARGET, /* of a neighbour advertisement */
+	LOAD_ND_TARGET, /* of a neighbour solicitation or advertisement */
 };
 
 enum term_kind {

@@ -21,7 +21,7 @@
 
 #define WATCHED "watched" /* subnets with isolation audit */
 
-enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_ADVERTISEMENT = 136 };
+enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_SOLICITATION = 135, NEIGHBOUR_ADVERTISEMENT };
 
 /* Rules name these sets, so they stand without elements, too. */
 static void build_ports(struct builder *b, const interfaces *ports)
@@ -127,18 +127,54 @@ static void build_between_ports(struct builder *b)
 	add_term(b, rule, TERM_DROP);
 }
 
+/*
+ * This host takes off any number of tags of VLAN 0, and what is within the second is seen here by
+ * nobody: an ARP reply, for one.
+ */
+static void drop_tags(struct builder *b, struct chain *chain)
+{
+	static const uint16_t tags[] = {ETH_P_8021Q, ETH_P_8021AD};
+
+	for (size_t i = 0; i < COUNT_OF(tags); i++) {
+		struct rule *rule = add_frame_rule(b, chain, tags[i], 0, "tags within a tag");
+
+		term_in(b, rule, PORTS, LOAD_IIFNAME);
+		add_term(b, rule, TERM_DROP);
+	}
+}
+
+/*
+ * Who gives itself an address asks whether somebody has it (RFC 4862). This host answers for
+ * everybody of the network, and the owner itself would give the address up.
+ */
+static void leave_to_owner(struct builder *b, struct chain *chain)
+{
+	struct rule *rule = add_frame_rule(b, chain, ETH_P_IPV6, 6, "its own address");
+	struct prefix nobody;
+
+	term_icmp(b, rule,
+		  &(const struct icmp_types){6, NEIGHBOUR_SOLICITATION, NEIGHBOUR_SOLICITATION});
+	if (prefix_parse(&nobody, "::/128"))
+		term_prefix(b, rule, TERM_SADDR, nobody);
+	term_in(b, rule, OWNERS "6", LOAD_ETHER_SADDR, LOAD_ND_TARGET);
+	add_term(b, rule, TERM_DROP);
+}
+
 static void build_to_host(struct builder *b)
 {
 	struct chain *chain =
 		add_base_chain(b, "input", "filter", HOOK_INPUT, BEFORE_BRIDGE_FILTER);
-	struct rule *rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "not the sender's address");
+	struct rule *rule;
 
+	drop_tags(b, chain);
+	rule = add_frame_rule(b, chain, ETH_P_ARP, 0, "not the sender's address");
 	term_in(b, rule, NETS, LOAD_ARP_IP);
 	term_not_in(b, rule, OWNERS, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	term_not_in(b, rule, ELSEWHERE, LOAD_ARP_ETHER, LOAD_ARP_IP);
 	add_term(b, rule, TERM_DROP);
 	if (!b->ipv6)
 		return;
+	leave_to_owner(b, chain);
 	rule = add_frame_rule(b, chain, ETH_P_IPV6, 6, "not the sender's address");
 	term_icmp(b, rule,
 		  &(const struct icmp_types){6, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT});
