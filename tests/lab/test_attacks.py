@@ -316,7 +316,7 @@ def test_no_attack_reaches_a_neighbour(lab):
         world = World(bed)
         bed.docker.create("early", network="web", ip=f"{WEB}.77", ip6=f"{WEB6}:77", command=f"ping -c 1 -W 1 {SHOP}; ping -c 1 -W 1 {WEB}.99")
         scene = Scene(world)
-        open_ = {name: attack(scene) for name, attack in ATTACKS.items()}
+        open_ = {name: attack(scene) or attack(scene) for name, attack in ATTACKS.items()}  # on a busy machine one may come too late
         bed.lab.run("ip", "neigh", "flush", "all")
         world.apply("strict", POLICIES)
         daemon = bed.run_daemon()
