@@ -289,10 +289,11 @@ README = f"{HERE}/../../README.md"
 
 
 @pytest.mark.parametrize("form", ["dot", "mermaid", "json"])
-def test_graph(tmp_path, form):
-    done = run(tmp_path, "diff", "old", "graph", "--format", form)
+@pytest.mark.parametrize("folder, name", [("diff", "old"), ("rules", "every_field"), ("explain", "containers")])
+def test_graph(tmp_path, folder, name, form):
+    done = run(tmp_path, folder, name, "graph", "--format", form)
     assert done.returncode == 0, done.stderr
-    assert_golden(f"{HERE}/graph/old.{form}", done.stdout)
+    assert_golden(f"{HERE}/graph/{name}.{form}", done.stdout)
     if form == "dot" and shutil.which("dot"):
         subprocess.run(["dot", "-Tsvg", "-o", "/dev/null"], input=done.stdout, text=True, check=True)
     if form == "json":

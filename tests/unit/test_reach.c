@@ -6,9 +6,12 @@
 #include "base/buf.h"
 #include "core/answers/changes.h"
 #include "core/compile/compile.h"
+#include "core/foreign/walls.h"
+#include "core/path/path.h"
 #include "core/reach/diff.h"
 #include "unit/test.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -213,18 +216,16 @@ static const struct flows *host_of(const struct compiled *c)
 	return c->want.spaces.items[0].flows;
 }
 
-/* False: the random file is none. */
-static bool load(struct compiled *c, struct arena *a, struct reach_pool *pool,
-		 const struct file *file)
+/* False: it is none. */
+static bool load_text(struct compiled *c, struct arena *a, struct reach_pool *pool,
+		      const char *text)
 {
 	AUTO_CONFIG_TEXT struct config_text kept = {0};
 	static const struct facts facts = {.docker_drops = true, .mark_accept = 1, .mark_raw = 2};
 	static const struct engine engine;
-	AUTO_BUF struct buf text = {0};
 
 	*c = (struct compiled){.diags.arena = a};
-	print_file(&text, file);
-	if (!config_decode(&c->config, &kept, &c->diags, a, "f", buf_text(&text), text.len))
+	if (!config_decode(&c->config, &kept, &c->diags, a, "f", text, strlen(text)))
 		return false;
 	resolve(&c->resolution, &c->diags, a, &c->config, &kept);
 	if (c->diags.n_errors)
@@ -232,6 +233,15 @@ static bool load(struct compiled *c, struct arena *a, struct reach_pool *pool,
 	compile(&c->want, &c->findings, a, &c->config, &c->resolution, &engine, &facts);
 	reach_build(&c->reach, pool, &c->config, &c->resolution, &c->want);
 	return true;
+}
+
+static bool load(struct compiled *c, struct arena *a, struct reach_pool *pool,
+		 const struct file *file)
+{
+	AUTO_BUF struct buf text = {0};
+
+	print_file(&text, file);
+	return load_text(c, a, pool, buf_text(&text));
 }
 
 /* --- flows --- */
@@ -834,6 +844,43 @@ TEST(containers_that_are_kept_apart_and_let_through_by_policies_are_no_differenc
 			    "closes  network nb: its containers reach each other\n");
 }
 
+/* Others' rules may ask for the interface of the default route, and each family has its own. */
+TEST(what_comes_from_outside_comes_in_by_the_default_route_of_its_family)
+{
+	static const char text[] =
+		"{\"networks\": {\"web\": {\"subnet\": \"172.18.1.0/24\", \"subnet6\": "
+		"\"fd18:1::/64\"}},"
+		" \"ips\": {\"172.18.1.2\": {\"container_name\": \"shop\", \"ip6\": "
+		"\"fd18:1::2\"}},"
+		" \"policies\": [{\"container_name\": \"shop\", \"from\": \"any\", \"port\": 80}]}";
+	static const char save[] =
+		"*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i wg0 -j DROP\nCOMMIT\n";
+	static const char *const defaults[] = {"wg0", "eth0"};
+	static const struct engine engine;
+	static const struct facts facts = {.variant = VARIANT_NFT, .six.variant = VARIANT_NFT};
+
+	each_family (family)
+		for (size_t i = 0; i < COUNT_OF(defaults); i++) {
+			AUTO_RELEASE struct arena a = {0};
+			struct observed seen = {.engine = &engine, .facts = &facts};
+			struct space *host = list_add(&a, &seen.have.spaces);
+			struct reach_flow flow = {
+				.in = REACH_IN_OTHER, .proto = IPPROTO_TCP, .port = 80};
+			struct reach_path path;
+			struct reach_pool pool;
+			struct compiled c;
+
+			assert_true(ip_parse(&flow.src, family == 6 ? "2001:db8::1" : "192.0.2.1"));
+			assert_true(ip_parse(&flow.dst, family == 6 ? "fd18:1::2" : "172.18.1.2"));
+			*(family == 6 ? &seen.default_device6 : &seen.default_device) = defaults[i];
+			walls_of_save(&host->walls, VARIANT_LEGACY, family, &a, save, "");
+			reach_pool_init(&pool, &a);
+			assert_true(load_text(&c, &a, &pool, text));
+			reach_walk(&path, &a, &c.reach, &facts, &seen, &flow);
+			assert_int_equal(path.allowed, i);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -843,6 +890,8 @@ int main(void)
 		cmocka_unit_test(what_opens_and_closes_is_said_as_the_file_calls_it),
 		cmocka_unit_test(
 			containers_that_are_kept_apart_and_let_through_by_policies_are_no_difference),
+		cmocka_unit_test(
+			what_comes_from_outside_comes_in_by_the_default_route_of_its_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,14 +112,17 @@ static uint32_t peers_node(struct graph *g, const struct peers *peers, const cha
 	return node(g, NODE_GROUP, name, members(g, peers), peers->network);
 }
 
-/* Where a translation is: an interface of the host, or a container. */
+/* Where a translation is: an interface of the host, the container of `name`, or those of the
+ * subject. */
 static uint32_t place_node(struct graph *g, const struct policy *p, const struct resolved *r)
 {
 	const char *iface = config_name(g->config, p->iface);
 	const char *details = iface ? iface : "";
 
-	if (!r->container)
+	if (!r->container && (p->iface || r->from->has_host))
 		return node(g, NODE_INTERFACE, "host", details, NONE);
+	if (!r->container)
+		return peers_node(g, r->subject, config_name(g->config, p->subject));
 	list_each (at, &g->config->addresses) {
 		const char *name = config_name(g->config, address_container(at));
 

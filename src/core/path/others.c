@@ -66,6 +66,7 @@ bool drops_in_raw(const struct walker *w)
  */
 static const char *entrance(const struct walker *w)
 {
+	const char *otherwise = is_ipv6(w) ? w->seen->default_device6 : w->seen->default_device;
 	const struct host_prefix *best = NULL;
 
 	if (w->now.in != REACH_IN_OTHER)
@@ -76,9 +77,7 @@ static const char *entrance(const struct walker *w)
 			best = p;
 	if (best)
 		return best->device;
-	if (w->seen->default_device && w->now.src.family == 4)
-		return w->seen->default_device;
-	return interface_name(w);
+	return otherwise ? otherwise : interface_name(w);
 }
 
 /* By a bridge of another network, which the engine may know alone. */
