@@ -98,6 +98,12 @@ static inline int ip_compare(struct ip a, struct ip b)
 	return (left > right) - (left < right);
 }
 
+/* For qsort. */
+static inline int ip_order(const void *left, const void *right)
+{
+	return ip_compare(*(const struct ip *)left, *(const struct ip *)right);
+}
+
 static inline bool ip_equal(struct ip a, struct ip b)
 {
 	return !memcmp(&a, &b, sizeof(a));

@@ -10,9 +10,11 @@
 #include "app/daemon/closing.h"
 #include "app/daemon/flows_told.h"
 #include "app/daemon/logbook.h"
+#include "app/daemon/pace.h"
 #include "app/daemon/source.h"
 #include "app/daemon/trial.h"
 #include "app/daemon/triggers.h"
+#include "app/daemon/zones.h"
 #include "app/observe/place.h"
 #include "app/report/audited.h"
 #include "app/report/page.h"
@@ -25,22 +27,13 @@
 
 #include <malloc.h>
 
-enum {
-	GAP_MS = 100,	   /* between two passes; what comes in this time is collected */
-	MAX_GAP_MS = 1000, /* the gap in a storm */
-	WARM = 10,	   /* passes in a row that lengthen the gap */
-	COOLING_MS = 500,  /* after this time one pass is forgotten */
-};
-
 struct daemon {
 	const struct options *options;
 	struct world world;
 	struct source source;
 	struct triggers triggers;
 	struct status_server *status;
-	struct firewalld_bus *firewalld;
-	struct buf bridges; /* names, each with its NUL, of bridges that Docker has in firewalld's
-			       zone */
+	struct zones zones;
 	struct report report;
 	struct fights fights;
 	struct counts counts;
@@ -50,52 +43,20 @@ struct daemon {
 	enum closing closing;
 	bool misplaced; /* it was started outside of the engine's network namespace */
 
-	int64_t last_pass_ms, cooled_ms;
-	int64_t heat;  /* recent passes, not yet forgotten */
+	struct pace pace;
 	uint64_t said; /* hash of the findings that were logged last */
 };
 
 /* --- a pass --- */
 
-/*
- * Docker adds bridges to firewalld's zone wherever it writes filter rules. While these are being
- * rewritten, the last known answer counts.
- */
-static void note_bridges(struct daemon *d, const struct pass *p)
-{
-	const struct engine *engine = &p->view.engine;
-
-	if (!p->view.facts.firewalld.stands)
-		return;
-	firewalld_bus_follow(d->firewalld);
-	if (!engine->up || !p->view.facts.docker_drops)
-		return;
-	buf_clear(&d->bridges);
-	list_each (wanted, &d->source.current->config.networks) {
-		const struct engine_network *network = engine_find_network(engine, wanted->name);
-
-		if (network && network->bridge)
-			buf_add(&d->bridges, network->bridge, strlen(network->bridge) + 1);
-	}
-}
-
-/*
- * A firewalld reload is not a program that fights us, so put everything back at once. dockerd
- * restores its zones a second later; until then firewalld rejects traffic between these networks,
- * behind every rule of ours.
- */
+/* A firewalld reload is not a program that fights us, so put everything back at once. */
 static void follow_firewalld(struct daemon *d)
 {
-	const char *name = buf_text(&d->bridges), *end = name + d->bridges.len;
-
 	if (!d->triggers.firewalld_reloaded)
 		return;
 	d->triggers.firewalld_reloaded = false;
 	fights_forget(&d->fights);
-	if (d->bridges.len)
-		log_info("firewalld reloaded: moving bridges back into its zone docker");
-	for (; name < end; name += strlen(name) + 1)
-		firewalld_bus_add_interface(d->firewalld, "docker", name);
+	zones_restore(&d->zones);
 }
 
 static void finish_pass(struct daemon *d, struct pass *p, const char *reasons, int64_t started,
@@ -325,7 +286,7 @@ static void make_pass(struct daemon *d)
 		; /* only touched, or another file in the folder: nothing to do */
 	} else if (plan_weighed_pass(d, &pass, &err)) {
 		carry_out(d, &pass, looks);
-		note_bridges(d, &pass);
+		zones_note(&d->zones, &pass, d->source.current);
 		finish_pass(d, &pass, reasons, started,
 			    looks && why & (REASON_KERNEL | REASON_PERIOD));
 		tell_flows(d, &pass);
@@ -345,39 +306,18 @@ static void make_pass(struct daemon *d)
 	if (why & REASON_ASKED)
 		answer_pass(d);
 	pass_release(&pass);
-	d->last_pass_ms = clock_ms();
+	pace_note(&d->pace, why);
 }
 
 /* --- the loop --- */
 
-/* When the next pass may be made. */
-static int64_t pass_at(const struct daemon *d)
-{
-	int64_t gap = d->heat <= WARM ? GAP_MS : GAP_MS * (d->heat - WARM + 1);
-
-	if (d->triggers.reasons & REASON_TARGET && d->heat <= WARM)
-		gap = 0;
-	return d->triggers.reasons ? d->last_pass_ms + (gap > MAX_GAP_MS ? MAX_GAP_MS : gap)
-				   : FOREVER;
-}
-
-static void cool_down(struct daemon *d, int64_t now)
-{
-	int64_t forgotten = (now - d->cooled_ms) / COOLING_MS;
-
-	d->cooled_ms += forgotten * COOLING_MS;
-	d->heat = d->heat > forgotten ? d->heat - forgotten : 0;
-}
-
 /* True: a pass was made. */
 static bool pass_if_due(struct daemon *d)
 {
-	int64_t now = clock_ms();
+	int64_t at = pace_pass_at(&d->pace, d->triggers.reasons);
 
-	cool_down(d, now);
-	if (!d->triggers.reasons || now < pass_at(d))
+	if (at == FOREVER || clock_ms() < at)
 		return false;
-	d->heat += d->triggers.reasons != REASON_VERIFY;
 	make_pass(d);
 	return true;
 }
@@ -471,7 +411,9 @@ static void loop(struct daemon *d)
 
 	while (!d->triggers.stopping) {
 		/* requests that came while another one was answered */
-		triggers_wait(&d->triggers, is_questioned(d) ? clock_ms() : pass_at(d));
+		triggers_wait(&d->triggers, is_questioned(d)
+						    ? clock_ms()
+						    : pace_pass_at(&d->pace, d->triggers.reasons));
 		follow_firewalld(d);
 		logbook_run(&d->logbook, d->source.current, &d->triggers);
 		save_audit(d);
@@ -495,17 +437,16 @@ static bool daemon_open(struct daemon *d, const struct options *options, struct 
 			     .triggers = TRIGGERS_INIT,
 			     .logbook = LOGBOOK_INIT,
 			     .lock = -1,
-			     .cooled_ms = clock_ms(),
-			     .last_pass_ms = clock_ms() - MAX_GAP_MS};
+			     .pace = pace_begin()};
 	d->logbook.audit = &d->auditor.audit;
 	if (!triggers_hold_signals(err) || !world_open(&d->world, options, err) ||
 	    (d->lock = ask_for_lock(options->verb, err)) < 0)
 		return false;
 	auditor_load(&d->auditor, options);
 	d->status = status_open(options->listen, err);
-	d->firewalld = firewalld_bus_open(err);
-	if (!d->status || !d->firewalld ||
-	    !triggers_open(&d->triggers, options, &d->world, d->status, d->firewalld, err))
+	d->zones.bus = firewalld_bus_open(err);
+	if (!d->status || !d->zones.bus ||
+	    !triggers_open(&d->triggers, options, &d->world, d->status, d->zones.bus, err))
 		return false;
 	docker_set_meanwhile(
 		d->world.docker,
@@ -521,8 +462,7 @@ static void daemon_close(struct daemon *d)
 	triggers_close(&d->triggers);
 	source_release(&d->source);
 	status_close(d->status);
-	firewalld_bus_close(d->firewalld);
-	buf_free(&d->bridges);
+	zones_close(&d->zones);
 	report_release(&d->report);
 	counts_release(&d->counts);
 	auditor_close(&d->auditor, d->options);

@@ -6,6 +6,7 @@
  * In this room:
  *     foreign.h    one rule of nf_tables
  *     plain.h      one rule of anybody, in plain terms
+ *     plain_nft.h  how such a rule is read from nf_tables
  *     walls.h      chains of rules on the way of our flows
  *     handoff.h    Docker's iptables filter, and our rules in it
  *     bridges.h    Docker's nf_tables tables

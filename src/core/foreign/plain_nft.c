@@ -4,18 +4,13 @@
  * is loaded into a register, perhaps masked, and compared. iptables-nft writes addresses,
  * interfaces, protocols and marks so, and what it has no expressions for as matches of x_tables.
  */
+#include "core/foreign/plain_nft.h"
 #include "core/foreign/foreign.h"
-#include "core/foreign/plain.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
-#include <linux/netfilter/xt_connmark.h>
-#include <linux/netfilter/xt_conntrack.h>
-#include <linux/netfilter/xt_mark.h>
-#include <linux/netfilter/xt_multiport.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -214,14 +209,6 @@ static bool compare_family(struct reading *r, struct attrs value, bool equal)
 	return true;
 }
 
-static bool add_span(struct plain *p, uint16_t low, uint16_t high)
-{
-	if (p->n_dports == MAX_SPANS)
-		return false;
-	p->dports[p->n_dports++] = (struct span){low, high};
-	return true;
-}
-
 static uint16_t port_of(struct attrs value)
 {
 	uint16_t port = 0;
@@ -247,10 +234,10 @@ static bool compare_port(struct reading *r, struct attrs value, uint32_t op)
 		return false;
 	p->nots |= op == NFT_CMP_NEQ ? NOT_DPORT : 0;
 	if (op == NFT_CMP_GTE)
-		return add_span(p, port, UINT16_MAX);
+		return plain_add_span(p, port, UINT16_MAX);
 	if (op == NFT_CMP_LTE)
-		return add_span(p, 0, port);
-	return (op == NFT_CMP_EQ || op == NFT_CMP_NEQ) && add_span(p, port, port);
+		return plain_add_span(p, 0, port);
+	return (op == NFT_CMP_EQ || op == NFT_CMP_NEQ) && plain_add_span(p, port, port);
 }
 
 static uint32_t word_of(const void *bytes)
@@ -343,116 +330,7 @@ static bool take_range(struct reading *r, struct attrs data)
 	if (r->loaded != DPORT || r->masked || r->p->n_dports)
 		return false;
 	r->p->nots |= op == NFT_RANGE_NEQ ? NOT_DPORT : 0;
-	return add_span(r->p, port_of(from), port_of(to));
-}
-
-/* --- matches of x_tables; false: not understood --- */
-
-/* The name of a match, its data, copied to where it is aligned; false: too short. */
-#define AS(type, info, into)                                                                       \
-	((info).len >= sizeof(type) && memcpy(&(into), (info).bytes, sizeof(type)))
-
-static bool match_conntrack(struct plain *p, struct attrs info)
-{
-	struct xt_conntrack_mtinfo3 m;
-
-	if (!AS(struct xt_conntrack_mtinfo3, info, m) || m.match_flags != XT_CONNTRACK_STATE ||
-	    m.invert_flags)
-		return false;
-	p->states = m.state_mask;
-	return p->states;
-}
-
-static bool match_multiport(struct plain *p, struct attrs info)
-{
-	struct xt_multiport_v1 m;
-
-	if (!AS(struct xt_multiport_v1, info, m) || m.flags != XT_MULTIPORT_DESTINATION ||
-	    m.count > XT_MULTI_PORTS || p->n_dports)
-		return false;
-	for (uint8_t i = 0; i < m.count; i++) {
-		bool range = m.pflags[i] && i + 1 < m.count;
-
-		if (!add_span(p, m.ports[i], m.ports[i + range]))
-			return false;
-		i = (uint8_t)(i + range);
-	}
-	p->nots |= m.invert ? NOT_DPORT : 0;
-	return true;
-}
-
-static bool match_ports(struct plain *p, const uint16_t source[2], const uint16_t destination[2])
-{
-	if (source[0] || source[1] != UINT16_MAX || p->n_dports)
-		return false;
-	return (!destination[0] && destination[1] == UINT16_MAX) ||
-	       add_span(p, destination[0], destination[1]);
-}
-
-static bool match_tcp(struct plain *p, struct attrs info)
-{
-	struct xt_tcp m;
-
-	return AS(struct xt_tcp, info, m) && !m.flg_mask && !m.option && !m.invflags &&
-	       match_ports(p, m.spts, m.dpts);
-}
-
-static bool match_udp(struct plain *p, struct attrs info)
-{
-	struct xt_udp m;
-
-	return AS(struct xt_udp, info, m) && !m.invflags && match_ports(p, m.spts, m.dpts);
-}
-
-static bool match_mark(struct plain *p, struct attrs info)
-{
-	struct xt_mark_mtinfo1 m;
-
-	if (!AS(struct xt_mark_mtinfo1, info, m) || m.invert)
-		return false;
-	p->mark = m.mark;
-	p->mark_mask = m.mask;
-	return true;
-}
-
-static bool match_connmark(struct plain *p, struct attrs info)
-{
-	struct xt_connmark_mtinfo1 m;
-
-	if (!AS(struct xt_connmark_mtinfo1, info, m) || m.invert)
-		return false;
-	p->ct_mark = m.mark;
-	p->ct_mark_mask = m.mask;
-	return true;
-}
-
-static bool match_comment(struct plain *p, struct attrs info)
-{
-	p->commented = info.len;
-	return true;
-}
-
-static bool take_match(struct reading *r, struct attrs data)
-{
-	static const struct {
-		const char *name;
-		bool (*take)(struct plain *p, struct attrs info);
-	} known[] = {
-		{"conntrack", match_conntrack},
-		{"state", match_conntrack},
-		{"multiport", match_multiport},
-		{"tcp", match_tcp},
-		{"udp", match_udp},
-		{"mark", match_mark},
-		{"connmark", match_connmark},
-		{"comment", match_comment},
-	};
-	const char *name = attr_text(attr_find(data, NFTA_MATCH_NAME));
-
-	for (size_t i = 0; i < COUNT_OF(known); i++)
-		if (!strcmp(known[i].name, name))
-			return known[i].take(r->p, attr_find(data, NFTA_MATCH_INFO));
-	return false;
+	return plain_add_span(r->p, port_of(from), port_of(to));
 }
 
 /* --- verdicts --- */
@@ -510,7 +388,7 @@ static void take(struct reading *r, const char *name, struct attrs data)
 	else if (!strcmp(name, "range"))
 		understood = take_range(r, data);
 	else if (!strcmp(name, "match"))
-		understood = take_match(r, data);
+		understood = plain_take_match(r->p, data);
 	else if (!strcmp(name, "lookup"))
 		understood = take_lookup(r, data);
 	else if (!strcmp(name, "immediate"))

@@ -3,8 +3,6 @@
 
 #include "base/hash.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 static uint64_t source_hash(struct ip ip, bool into)
@@ -12,7 +10,7 @@ static uint64_t source_hash(struct ip ip, bool into)
 	return hash_word(hash_more(HASH_START, &ip, sizeof(ip)), into);
 }
 
-static struct audit_source *source_at(struct audit *audit, struct ip ip, bool into)
+struct audit_source *audit_source_at(struct audit *audit, struct ip ip, bool into)
 {
 	const struct audit_source *all = audit->sources.items;
 	uint32_t i = hash_index_find(&audit->by_ip, source_hash(ip, into), k,
@@ -118,9 +116,7 @@ static bool has_room(const struct audit_source *source, const struct audit_flow 
 	return n < AUDIT_OF_PEER && source->flows.n < AUDIT_FLOWS_INTO;
 }
 
-/* True: it is new. */
-static bool count_flow(struct audit *audit, struct audit_source *source,
-		       const struct audit_flow *flow)
+bool audit_count(struct audit *audit, struct audit_source *source, const struct audit_flow *flow)
 {
 	struct audit_flow *known = find_flow(source, flow);
 
@@ -187,7 +183,7 @@ static void count_new(struct audit *audit, const char *network, struct ip ip, bo
 {
 	struct audit_network *known = find_network(audit, network, into);
 
-	if (count_flow(audit, source_at(audit, ip, into), flow) && known)
+	if (audit_count(audit, audit_source_at(audit, ip, into), flow) && known)
 		known->last = flow->last;
 }
 
@@ -203,7 +199,7 @@ static bool is_refused(struct audit *audit, const struct config *config,
 {
 	if (frames_were_allowed(audit->frames, l))
 		return false;
-	if (find_flow(source_at(audit, container->ip, true), flow))
+	if (find_flow(audit_source_at(audit, container->ip, true), flow))
 		return true;
 	if (!frames_may_check(audit->frames, l, config->policies.n, flow->last)) {
 		audit->incomplete = true;
@@ -247,7 +243,7 @@ static void note_into(struct audit *audit, const struct config *config,
 	flow.dst = l.src;
 	if (l.why == LOGGED_AUDIT_SERVED) {
 		audit->changed = true;
-		count_flow(audit, source_at(audit, asked.ip, true), &flow);
+		audit_count(audit, audit_source_at(audit, asked.ip, true), &flow);
 		return;
 	}
 	if (!is_audited(config, there, true) || (is_frame(&l) && from != there)) {
@@ -284,7 +280,7 @@ static void note_out(struct audit *audit, const struct config *config, const str
 	}
 	source = entry_of(config, l->src);
 	if (l->why == LOGGED_AUDIT_DNAT && !(asked = find_asked(audit, l))) {
-		source_at(audit, source, false)->left_out++;
+		audit_source_at(audit, source, false)->left_out++;
 		return;
 	}
 	set_target(&flow, config, l, asked);
@@ -363,8 +359,9 @@ void audit_follow(struct audit *audit, const struct config *config,
 			continue;
 		list_each (flow, &source->flows)
 			if (!audit_allowed(config, resolution, source, flow))
-				*list_add(&audit->a,
-					  &source_at(audit, source->ip, source->into)->flows) =
+				*list_add(
+					&audit->a,
+					&audit_source_at(audit, source->ip, source->into)->flows) =
 					*flow;
 	}
 	audit_release(&before);
@@ -374,134 +371,4 @@ void audit_release(struct audit *audit)
 {
 	arena_release(&audit->a);
 	*audit = (struct audit){0};
-}
-
-/* --- a file --- */
-
-static const char head[] = "harborwall-audit 1";
-/* What lines begin with that are about egress, and about isolation. */
-static const char *const network_words[] = {"network", "closed"};
-static const char *const source_words[] = {"source", "target"};
-
-void audit_save(struct buf *out, const struct audit *audit)
-{
-	buf_printf(out, "%s %016" PRIx64 " %" PRIu64 " %d\n", head, audit->digest, audit->borrowed,
-		   audit->incomplete);
-	list_each (network, &audit->networks)
-		buf_printf(out, "%s %" PRId64 " %" PRId64 " %s\n", network_words[network->into],
-			   (int64_t)network->since, (int64_t)network->last, network->key);
-	list_each (source, &audit->sources) {
-		buf_printf(out, "%s %s %" PRIu64 "\n", source_words[source->into],
-			   source->ip.family ? ip_format(source->ip).s : "-", source->left_out);
-		list_each (flow, &source->flows)
-			buf_printf(out, "flow %d %s %u %u %" PRIu64 " %" PRId64 " %" PRId64 "\n",
-				   flow->target, flow->dst.family ? ip_format(flow->dst).s : "-",
-				   flow->proto, flow->port, flow->count, (int64_t)flow->first,
-				   (int64_t)flow->last);
-	}
-}
-
-static bool load_flow(struct audit *audit, struct audit_source *source, const char *line)
-{
-	unsigned target, proto, port;
-	char dst[IP_TEXT_LEN];
-	struct audit_flow flow = {0};
-	int64_t first, last;
-
-	if (!source || sscanf(line, "flow %u %49s %u %u %" SCNu64 " %" SCNd64 " %" SCNd64, &target,
-			      dst, &proto, &port, &flow.count, &first, &last) != 7)
-		return false;
-	if (target >= N_AUDIT_TARGETS || proto > UINT8_MAX || port > UINT16_MAX ||
-	    (strcmp(dst, "-") != 0 && !ip_parse(&flow.dst, dst)) ||
-	    !flow.dst.family != (target == AUDIT_HOST || target == AUDIT_ANY))
-		return false;
-	flow.target = (enum audit_target)target;
-	flow.proto = (uint8_t)proto;
-	flow.port = (uint16_t)port;
-	flow.first = (time_t)first;
-	flow.last = (time_t)last;
-	count_flow(audit, source, &flow);
-	return true;
-}
-
-/* The rest of a line that begins with one of the two words: which of them; NULL: with neither. */
-static const char *behind_word(bool *into, const char *line, const char *const words[2])
-{
-	for (int i = 0; i < 2; i++) {
-		size_t len = strlen(words[i]);
-
-		*into = i;
-		if (!strncmp(line, words[i], len) && line[len] == ' ')
-			return line + len;
-	}
-	return NULL;
-}
-
-static bool load_network(struct audit *audit, const char *line, bool into)
-{
-	int64_t since, last;
-	int key = 0;
-
-	if (sscanf(line, "%" SCNd64 " %" SCNd64 " %n", &since, &last, &key) != 2 || !key)
-		return false;
-	*list_add(&audit->a, &audit->networks) =
-		(struct audit_network){.key = arena_strdup(&audit->a, line + key),
-				       .into = into,
-				       .since = (time_t)since,
-				       .last = (time_t)last};
-	return true;
-}
-
-static bool load_source(struct audit *audit, struct audit_source **source, const char *line,
-			bool into)
-{
-	char text[IP_TEXT_LEN];
-	struct ip ip = {0};
-	uint64_t left_out;
-
-	if (sscanf(line, "%49s %" SCNu64, text, &left_out) != 2 ||
-	    !(ip_parse(&ip, text) || (into && !strcmp(text, "-"))))
-		return false;
-	*source = source_at(audit, ip, into);
-	(*source)->left_out = left_out;
-	return true;
-}
-
-static bool load_line(struct audit *audit, struct audit_source **source, const char *line)
-{
-	const char *rest;
-	bool into;
-
-	if ((rest = behind_word(&into, line, network_words)))
-		return load_network(audit, rest, into);
-	if ((rest = behind_word(&into, line, source_words)))
-		return load_source(audit, source, rest, into);
-	return load_flow(audit, *source, line);
-}
-
-bool audit_load(struct audit *audit, const char *text)
-{
-	struct audit_source *source = NULL;
-	bool begun = false;
-
-	while (*text) {
-		AUTO_RELEASE struct arena scratch = {0};
-		size_t len = strcspn(text, "\n");
-		const char *line = arena_strndup(&scratch, text, len);
-		int incomplete;
-
-		if (!begun) {
-			if (strncmp(line, head, sizeof(head) - 1) != 0 ||
-			    sscanf(line + sizeof(head) - 1, "%" SCNx64 " %" SCNu64 " %d",
-				   &audit->digest, &audit->borrowed, &incomplete) != 3)
-				return false;
-			audit->incomplete = incomplete;
-			begun = true;
-		} else if (!load_line(audit, &source, line)) {
-			audit->digest = 0; /* compare what there is with any file */
-			return false;
-		}
-		text += len + (text[len] == '\n');
-	}
-	return begun;
 }

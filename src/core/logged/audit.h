@@ -101,6 +101,11 @@ bool audit_is_empty(const struct audit *audit);
 bool audit_refuses(const struct audit *audit, bool into);
 void audit_release(struct audit *audit);
 
+/* The entry of a source; it is made where there is none. */
+struct audit_source *audit_source_at(struct audit *audit, struct ip ip, bool into);
+/* Adds to what was counted of such a flow. True: there was none. */
+bool audit_count(struct audit *audit, struct audit_source *source, const struct audit_flow *flow);
+
 /* As text that outlives the process. False: it is not such a text; what was read of it stays. */
 void audit_save(struct buf *out, const struct audit *audit);
 bool audit_load(struct audit *audit, const char *text);

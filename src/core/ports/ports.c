@@ -21,11 +21,6 @@ static const struct {
 
 /* --- the file's networks --- */
 
-static int by_address(const void *left, const void *right)
-{
-	return ip_compare(*(const struct ip *)left, *(const struct ip *)right);
-}
-
 static void add_proxy(struct strict *strict, struct arena *a, struct ip ip)
 {
 	if (ip.family)
@@ -37,7 +32,7 @@ static void finish_proxies(struct strict *strict)
 	uint32_t n = 0;
 
 	if (strict->proxies.n)
-		qsort(strict->proxies.items, strict->proxies.n, sizeof(struct ip), by_address);
+		qsort(strict->proxies.items, strict->proxies.n, sizeof(struct ip), ip_order);
 	for (uint32_t i = 0; i < strict->proxies.n; i++)
 		if (!n || !ip_equal(strict->proxies.items[n - 1], strict->proxies.items[i]))
 			strict->proxies.items[n++] = strict->proxies.items[i];
@@ -100,7 +95,7 @@ void strict_networks(strict_list *list, struct arena *a, const struct config *co
 
 /* --- what shall hold --- */
 
-static int by_entry(const void *left, const void *right)
+int port_entry_order(const void *left, const void *right)
 {
 	const struct port_entry *a = left, *b = right;
 
@@ -165,7 +160,8 @@ void ports_want(struct bridge_ports *want, struct arena *a, const struct strict 
 			keep_entries(want, a, have, mac);
 	}
 	if (want->entries.n)
-		qsort(want->entries.items, want->entries.n, sizeof(struct port_entry), by_entry);
+		qsort(want->entries.items, want->entries.n, sizeof(struct port_entry),
+		      port_entry_order);
 	list_each (ip, &strict->proxies)
 		*list_add(a, &want->proxies) = *ip;
 	want_switches(want, have, true);
@@ -193,7 +189,7 @@ static struct port_change *add_change(port_changes *changes, struct arena *a,
 static bool has_proxy(const struct bridge_ports *ports, const struct ip *ip)
 {
 	return ports->proxies.n &&
-	       bsearch(ip, ports->proxies.items, ports->proxies.n, sizeof(*ip), by_address) != NULL;
+	       bsearch(ip, ports->proxies.items, ports->proxies.n, sizeof(*ip), ip_order) != NULL;
 }
 
 static void diff_proxies(port_changes *changes, struct arena *a, const struct bridge_ports *from,
@@ -215,7 +211,7 @@ static const struct port *port_at(const struct bridge_ports *ports, uint32_t ind
 bool ports_have_entry(const struct bridge_ports *ports, const struct port_entry *entry)
 {
 	return ports->entries.n && bsearch(entry, ports->entries.items, ports->entries.n,
-					   sizeof(*entry), by_entry) != NULL;
+					   sizeof(*entry), port_entry_order) != NULL;
 }
 
 static void diff_entries(port_changes *changes, struct arena *a, const struct bridge_ports *from,

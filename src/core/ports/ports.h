@@ -108,6 +108,8 @@ void ports_diff(port_changes *changes, struct arena *a, const struct bridge_port
 		const struct bridge_ports *have);
 /* All of it, in this arena. */
 void ports_copy(struct bridge_ports *copy, struct arena *a, const struct bridge_ports *ports);
+/* For qsort: of struct port_entry. */
+int port_entry_order(const void *left, const void *right);
 bool ports_have_entry(const struct bridge_ports *ports, const struct port_entry *entry);
 /* "port veth1a2b: isolated, locked" */
 void port_change_print(struct buf *out, const struct port_change *change, const char *bridge);

@@ -43,11 +43,6 @@ static void start(struct buf *b, const struct request *request)
 	buf_add(b, request, request->header.nlmsg_len);
 }
 
-static void finish(struct buf *b)
-{
-	((struct nlmsghdr *)(void *)b->data)->nlmsg_len = (uint32_t)b->len;
-}
-
 static void nla_u32(struct buf *b, uint16_t type, uint32_t value)
 {
 	nla_bytes(b, type, &value, sizeof(value));
@@ -242,30 +237,16 @@ static int by_index(const void *left, const void *right)
 	return (a->index > b->index) - (a->index < b->index);
 }
 
-static int by_entry(const void *left, const void *right)
-{
-	const struct port_entry *a = left, *b = right;
-
-	if (a->port != b->port)
-		return a->port < b->port ? -1 : 1;
-	return memcmp(a->mac.bytes, b->mac.bytes, sizeof(a->mac.bytes));
-}
-
-static int by_address(const void *left, const void *right)
-{
-	return ip_compare(*(const struct ip *)left, *(const struct ip *)right);
-}
-
 static void sort(struct bridge_ports *ports)
 {
 	if (ports->ports.n)
 		qsort(ports->ports.items, ports->ports.n, sizeof(*ports->ports.items), by_index);
 	if (ports->entries.n)
 		qsort(ports->entries.items, ports->entries.n, sizeof(*ports->entries.items),
-		      by_entry);
+		      port_entry_order);
 	if (ports->proxies.n)
 		qsort(ports->proxies.items, ports->proxies.n, sizeof(*ports->proxies.items),
-		      by_address);
+		      ip_order);
 }
 
 bool ports_read(struct bridge_ports *ports, struct arena *a, const struct ns *host,
@@ -445,7 +426,7 @@ bool ports_set_proxy(const struct ns *host, uint32_t bridge, struct ip ip, bool 
 		there ? RTM_NEWNEIGH : RTM_DELNEIGH,
 		there ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : NLM_F_ACK, sizeof(struct ndmsg));
 
-	request.body.neighbour = (struct ndmsg){.ndm_family = ip.family == 6 ? AF_INET6 : AF_INET,
+	request.body.neighbour = (struct ndmsg){.ndm_family = af(ip.family),
 						.ndm_ifindex = (int)bridge,
 						.ndm_state = NUD_PERMANENT,
 						.ndm_flags = NTF_PROXY};

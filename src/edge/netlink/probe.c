@@ -3,6 +3,7 @@
 
 #include "edge/netlink/conntrack.h"
 #include "edge/netlink/netlink.h"
+#include "edge/netlink/rtattr.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -36,11 +37,6 @@ struct socket_address {
 	};
 	socklen_t len;
 };
-
-static sa_family_t domain_of(struct ip ip)
-{
-	return ip.family == 6 ? AF_INET6 : AF_INET;
-}
 
 static struct socket_address address_of(struct ip ip, uint16_t port)
 {
@@ -89,7 +85,7 @@ static bool refuse(struct probing *p, const char *format, ...)
 /* The address that the namespace uses towards there: connecting a datagram socket sends nothing. */
 static bool find_source(struct probing *p, struct ip *src, struct error *err)
 {
-	AUTO_CLOSE int fd = socket(domain_of(p->flow.dst), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int fd = socket(af(p->flow.dst.family), SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct socket_address to = address_of(p->flow.dst, 1), own = to;
 
 	if (fd < 0)
@@ -156,7 +152,7 @@ static bool hold_port(struct probing *p, int *held, struct error *err)
 
 	if (p->borrower.family || (!tcp && p->probe.proto != IPPROTO_UDP))
 		return true;
-	*held = socket(domain_of(p->flow.src), (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	*held = socket(af(p->flow.src.family), (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
 	if (*held < 0 || bind(*held, &own.any, own.len) < 0 ||
 	    getsockname(*held, &own.any, &own.len) < 0)
 		return error_set(err, errno, "take a port of %s", ip_format(p->flow.src).s);
@@ -166,7 +162,7 @@ static bool hold_port(struct probing *p, int *held, struct error *err)
 
 static bool open_sockets(struct probing *p, struct sockets *s, struct error *err)
 {
-	s->raw = socket(domain_of(p->flow.dst), SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	s->raw = socket(af(p->flow.dst.family), SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (s->raw < 0)
 		return error_set(err, errno, "open a raw socket%s",
 				 errno == EPERM ? " (it takes CAP_NET_RAW; add --cap-add NET_RAW)"

@@ -3,6 +3,7 @@
 
 #include "core/nft/nlattr.h"
 #include "edge/netlink/netlink.h"
+#include "edge/netlink/rtattr.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -23,11 +24,6 @@ static uint32_t next_seq(void)
 	return ++seq;
 }
 
-static unsigned char af(uint8_t family)
-{
-	return family == 6 ? AF_INET6 : AF_INET;
-}
-
 static struct request make_request(uint16_t type, uint16_t flags, uint8_t family)
 {
 	return (struct request){
@@ -36,11 +32,6 @@ static struct request make_request(uint16_t type, uint16_t flags, uint8_t family
 			   .nlmsg_seq = next_seq()},
 		.body = {.rtm_family = af(family), .rtm_table = RT_TABLE_MAIN},
 	};
-}
-
-static void finish(struct buf *b)
-{
-	((struct nlmsghdr *)(void *)b->data)->nlmsg_len = (uint32_t)b->len;
 }
 
 /* --- reading --- */
@@ -62,15 +53,6 @@ static struct ip take_ip(struct attrs value)
 		memcpy(ip.bytes, value.bytes, value.len);
 	}
 	return ip;
-}
-
-static uint32_t take_u32(struct attrs value)
-{
-	uint32_t number = 0;
-
-	if (value.len == sizeof(number))
-		memcpy(&number, value.bytes, sizeof(number));
-	return number;
 }
 
 /* A route of somebody else's, or an address of the host (table local). */
@@ -96,7 +78,7 @@ static const char *device_of(struct arena *a, struct attrs route)
 {
 	if (attr_find(route, RTA_MULTIPATH).bytes)
 		return "several interfaces";
-	return arena_printf(a, "interface %u", take_u32(attr_find(route, RTA_OIF)));
+	return arena_printf(a, "interface %u", take_u32(attr_find(route, RTA_OIF), 0));
 }
 
 /* A default route that packets follow when no rule says otherwise. */
@@ -119,10 +101,9 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 	struct attrs attrs;
 	struct prefix dst;
 
-	if (message->nlmsg_type != RTM_NEWROUTE || message->nlmsg_len < sizeof(struct request))
+	if (!is_a(message, RTM_NEWROUTE, sizeof(*body)))
 		return true;
-	attrs = (struct attrs){(const uint8_t *)message + sizeof(struct request),
-			       message->nlmsg_len - sizeof(struct request)};
+	attrs = attrs_behind(message, sizeof(*body));
 	if (body->rtm_family != af(r->family) || body->rtm_flags & RTM_F_CLONED)
 		return true;
 	dst.ip = take_ip(attr_find(attrs, RTA_DST));
@@ -136,7 +117,7 @@ static bool take_route(void *context, const struct nlmsghdr *message, struct err
 			(struct route){.dst = dst,
 				       .via = take_ip(attr_find(attrs, RTA_GATEWAY)),
 				       .origin = NONE,
-				       .table = take_u32(attr_find(attrs, RTA_TABLE))};
+				       .table = take_u32(attr_find(attrs, RTA_TABLE), 0)};
 	if (r->prefixes && is_taken(body))
 		*list_add(r->a, r->prefixes) =
 			(struct host_prefix){.prefix = dst,
@@ -193,15 +174,12 @@ struct naming {
 static bool take_link(void *context, const struct nlmsghdr *message, struct error *err UNUSED)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(message);
-	size_t head = NLMSG_HDRLEN + sizeof(*link);
 	struct naming *n = context;
 	const char *name, *number;
 
-	if (message->nlmsg_type != RTM_NEWLINK || message->nlmsg_len < head)
+	if (!is_a(message, RTM_NEWLINK, sizeof(*link)))
 		return true;
-	name = attr_text(attr_find(
-		(struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head},
-		IFLA_IFNAME));
+	name = attr_text(attr_find(attrs_behind(message, sizeof(*link)), IFLA_IFNAME));
 	number = arena_printf(n->a, "interface %d", link->ifi_index);
 	list_each (p, n->prefixes)
 		if (!strcmp(p->device, number))

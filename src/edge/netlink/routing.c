@@ -3,6 +3,7 @@
 
 #include "core/nft/nlattr.h"
 #include "edge/netlink/netlink.h"
+#include "edge/netlink/rtattr.h"
 
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
@@ -15,31 +16,6 @@ struct reading {
 	bool too_many;
 };
 
-/* Attributes behind header and body; none where the message is too short for them. */
-static struct attrs attrs_behind(const struct nlmsghdr *message, size_t body)
-{
-	size_t head = NLMSG_HDRLEN + NLMSG_ALIGN(body);
-
-	if (message->nlmsg_len < head)
-		return (struct attrs){0};
-	return (struct attrs){(const uint8_t *)message + head, message->nlmsg_len - head};
-}
-
-static bool is_a(const struct nlmsghdr *message, uint16_t type, size_t body)
-{
-	return message->nlmsg_type == type && message->nlmsg_len >= NLMSG_HDRLEN + body;
-}
-
-static uint32_t take_u32(struct attrs attrs, uint16_t type, uint32_t otherwise)
-{
-	struct attrs value = attr_find(attrs, type);
-	uint32_t number = otherwise;
-
-	if (value.len == sizeof(number))
-		memcpy(&number, value.bytes, sizeof(number));
-	return number;
-}
-
 static struct prefix take_prefix(struct attrs attrs, uint16_t type, uint8_t len)
 {
 	struct attrs value = attr_find(attrs, type);
@@ -51,11 +27,6 @@ static struct prefix take_prefix(struct attrs attrs, uint16_t type, uint8_t len)
 	p.len = len > ip_bits(p.ip) ? ip_bits(p.ip) : len;
 	memcpy(p.ip.bytes, value.bytes, value.len);
 	return p;
-}
-
-static unsigned char af(uint8_t family)
-{
-	return family == 6 ? AF_INET6 : AF_INET;
 }
 
 /* What every interface has for itself leads no packet of ours anywhere: fe80::/10, ff00::/8, ::1.
@@ -96,7 +67,7 @@ static uint32_t device_of(struct attrs attrs)
 	struct rtnexthop hop;
 
 	if (hops.len < sizeof(hop))
-		return take_u32(attrs, RTA_OIF, 0);
+		return take_u32(attr_find(attrs, RTA_OIF), 0);
 	memcpy(&hop, hops.bytes, sizeof(hop));
 	return (uint32_t)hop.rtnh_ifindex;
 }
@@ -124,8 +95,8 @@ static bool take_path(void *context, const struct nlmsghdr *message, struct erro
 	attrs = attrs_behind(message, sizeof(*body));
 	path = (struct ip_route){.dst = take_prefix(attrs, RTA_DST, body->rtm_dst_len),
 				 .src = take_prefix(attrs, RTA_SRC, body->rtm_src_len),
-				 .table = take_u32(attrs, RTA_TABLE, body->rtm_table),
-				 .metric = take_u32(attrs, RTA_PRIORITY, 0),
+				 .table = take_u32(attr_find(attrs, RTA_TABLE), body->rtm_table),
+				 .metric = take_u32(attr_find(attrs, RTA_PRIORITY), 0),
 				 .device = device_of(attrs),
 				 .type = type_of(body),
 				 .ours = body->rtm_protocol == ROUTE_PROTOCOL};
@@ -208,19 +179,19 @@ static bool take_rule(void *context, const struct nlmsghdr *message, struct erro
 	if (r->routing->rules.n == MOST_IP_RULES)
 		return too_many(r, err);
 	attrs = attrs_behind(message, sizeof(*body));
-	rule.priority = take_u32(attrs, FRA_PRIORITY, 0);
+	rule.priority = take_u32(attr_find(attrs, FRA_PRIORITY), 0);
 	rule.action = action_of(body);
-	rule.table = rule.action == RULE_GOTO ? take_u32(attrs, FRA_GOTO, 0)
-					      : take_u32(attrs, FRA_TABLE, body->table);
+	rule.table = rule.action == RULE_GOTO ? take_u32(attr_find(attrs, FRA_GOTO), 0)
+					      : take_u32(attr_find(attrs, FRA_TABLE), body->table);
 	rule.src = take_prefix(attrs, FRA_SRC, body->src_len);
 	rule.dst = take_prefix(attrs, FRA_DST, body->dst_len);
-	rule.mark = take_u32(attrs, FRA_FWMARK, 0);
-	rule.mask = take_u32(attrs, FRA_FWMASK, 0);
+	rule.mark = take_u32(attr_find(attrs, FRA_FWMARK), 0);
+	rule.mask = take_u32(attr_find(attrs, FRA_FWMASK), 0);
 	proto = attr_find(attrs, FRA_IP_PROTO);
 	rule.proto = proto.len ? proto.bytes[0] : 0;
 	take_ports(&rule.sport_low, &rule.sport_high, attr_find(attrs, FRA_SPORT_RANGE));
 	take_ports(&rule.dport_low, &rule.dport_high, attr_find(attrs, FRA_DPORT_RANGE));
-	suppresses = (int32_t)take_u32(attrs, FRA_SUPPRESS_PREFIXLEN, UINT32_MAX);
+	suppresses = (int32_t)take_u32(attr_find(attrs, FRA_SUPPRESS_PREFIXLEN), UINT32_MAX);
 	rule.suppresses = (int16_t)(suppresses > 128 ? 128 : suppresses < 0 ? -1 : suppresses);
 	rule.inverted = body->flags & FIB_RULE_INVERT;
 	rule.elsewhere = asks_for_others(body, attrs);

@@ -6,6 +6,7 @@
 
 #include <linux/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Attributes behind header and body; none where the message is too short for them. */
 static inline struct attrs attrs_behind(const struct nlmsghdr *message, size_t body)
@@ -36,4 +37,16 @@ static inline bool take_flag(struct attrs attrs, uint16_t type)
 	struct attrs value = attr_find(attrs, type);
 
 	return value.len && value.bytes[0];
+}
+
+/* Of 4 or 6. */
+static inline unsigned char af(uint8_t family)
+{
+	return family == 6 ? AF_INET6 : AF_INET;
+}
+
+/* The length of a request whose attributes are all there. */
+static inline void finish(struct buf *b)
+{
+	((struct nlmsghdr *)(void *)b->data)->nlmsg_len = (uint32_t)b->len;
 }
