@@ -264,6 +264,35 @@ def tagged_twice(s):
         (SHOP6, [advertisement(s.thief.mac, source, SHOP6, s.host, f"{WEB6}:1") for source in (TILL6, link_local(s.thief.mac))])))
 
 
+def discovery(s, kind, source, body):
+    """Neighbour discovery of that type, to the host."""
+    body = summed(ICMP6, source, f"{WEB6}:1", struct.pack("!BBH", kind, 0, 0) + body, 2)
+    return frame(s.host, s.thief.mac, IPV6, struct.pack("!IHBB", 6 << 28, len(body), ICMP6, 255) + packed(source) + packed(f"{WEB6}:1") + body)
+
+
+def router(s):
+    """On a host whose bridge takes what routers say: Docker turns that off."""
+    def accept(value):
+        s.bed.lab.run("sh", "-c", f"echo {value} >/proc/sys/net/ipv6/conf/{s.bridge}/accept_ra")
+
+    accept(2)
+    s.thief.send(discovery(s, 134, link_local(s.thief.mac), struct.pack("!BBHII", 64, 0, 1800, 0, 0)))
+    time.sleep(0.3)
+    found = s.bed.lab.run("ip", "-6", "route", "show", "default").stdout
+    accept(0)
+    s.bed.lab.run("ip", "-6", "route", "flush", "root", "::/0", "proto", "ra")
+    return int(link_local(s.thief.mac) in found)
+
+
+def crowd(s):
+    """Many that ask for the host: its table of neighbours has a bound for all of its networks."""
+    for i in range(FLOOD // 4):
+        s.thief.send(discovery(s, 135, f"fe80::48:57:{i:x}", bytes(4) + packed(f"{WEB6}:1") + b"\1\1" + s.thief.mac))
+    found = s.tables("host")
+    s.bed.lab.run("ip", "-6", "neigh", "flush", "dev", s.bridge)
+    return found.count("fe80::48:57:")
+
+
 def stolen_port(s):
     """The forwarding table sends what is for the safe to the thief."""
     s.meet()
@@ -301,6 +330,7 @@ ATTACKS = {
     "ARP spoofing, the host's table, of an undeclared container": arp_of_guest,
     "ND spoofing, the host's table, of an undeclared container": nd_of_guest,
     "ARP and ND spoofing within two tags, the host's table": tagged_twice,
+    "router advertisements, the host's routes": router, "flooding of the host's table of neighbours": crowd,
     "borrowed IP": borrowed_ip, "borrowed IP, IPv6": borrowed_ip6, "borrowed MAC": borrowed_mac, "borrowed MAC and IP": borrowed_both,
     "borrowed MAC and IP, IPv6": borrowed_both6, "the host's own addresses": the_hosts_own, "raw EtherTypes": raw_frames, "VLAN tags": vlan_tags,
     "broadcast": broadcast, "multicast": multicast, "link-local IPv6": link_local_ipv6, "fragments": own_fragments,

@@ -81,6 +81,22 @@ TEST(who_may_send_is_a_bridge_a_mac_address_and_an_ip_address)
 	end(&s);
 }
 
+TEST(neighbour_discovery_has_no_source_but_the_senders_own)
+{
+	struct scene s = {0};
+	struct sealed *sealed = add_network(&s, "fd00:1::/64", "br-a");
+	const char *text;
+
+	add_sender(&s, sealed, "fd00:1::2");
+	text = print(&s, table_of(&s));
+	assert_non_null(strstr(text, "\"br-a\" . 02:42:ac:12:01:02 . ::,"));
+	assert_non_null(strstr(text, "\"br-a\" . 02:42:ac:12:01:02 . fe80::42:acff:fe12:102 }"));
+	assert_non_null(
+		strstr(text, "icmpv6 type 133 iifname . ether saddr . ip6 saddr @stations"));
+	assert_null(strstr(text, "fe80::/10"));
+	end(&s);
+}
+
 TEST(what_leads_into_a_strict_network_ends_before_published_ports_are_accepted)
 {
 	struct scene s = {0};
@@ -137,7 +153,7 @@ TEST(without_an_engine_those_who_sit_there_stay)
 	set = ruleset_find_set(&kept, "senders6");
 	assert_int_equal(set->n, 1);
 	assert_int_equal(set->origins[0], NONE);
-	assert_int_equal(ruleset_find_set(&kept, "stations")->n, 1);
+	assert_int_equal(ruleset_find_set(&kept, "stations")->n, 2);
 	assert_int_equal(ruleset_find_set(&kept, "served")->n, 1);
 	assert_int_equal(ruleset_find_set(&kept, "declared6")->n, 1);
 	assert_int_equal(ruleset_find_set(want, "senders6")->n, 0);
@@ -148,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_may_send_is_a_bridge_a_mac_address_and_an_ip_address),
+		cmocka_unit_test(neighbour_discovery_has_no_source_but_the_senders_own),
 		cmocka_unit_test(
 			what_leads_into_a_strict_network_ends_before_published_ports_are_accepted),
 		cmocka_unit_test(

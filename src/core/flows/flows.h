@@ -27,6 +27,8 @@ struct traffic {
 
 /* An echo request: RFC 792, RFC 4443. */
 enum { ECHO_REQUEST = 8, ECHO_REQUEST6 = 128 };
+/* Neighbour discovery: RFC 4861. */
+enum { ROUTER_SOLICITATION = 133, NEIGHBOUR_SOLICITATION = 135, NEIGHBOUR_ADVERTISEMENT };
 
 struct traffic traffic_of(enum proto proto); /* all of it */
 

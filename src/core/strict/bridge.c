@@ -21,7 +21,7 @@
 
 #define WATCHED "watched" /* subnets with isolation audit */
 
-enum { BEFORE_BRIDGE_FILTER = -210, NEIGHBOUR_SOLICITATION = 135, NEIGHBOUR_ADVERTISEMENT };
+enum { BEFORE_BRIDGE_FILTER = -210 };
 
 /* Rules name these sets, so they stand without elements, too. */
 static void build_ports(struct builder *b, const interfaces *ports)

@@ -12,7 +12,7 @@
 #define STRICT	 "strict"   /* the bridges */
 #define CLOSED	 "alone"    /* those that this host begins nothing into */
 #define SENDERS	 "senders"  /* bridge, MAC address, IP address */
-#define STATIONS "stations" /* bridge, MAC address */
+#define STATIONS "stations" /* bridge, MAC address, source of neighbour discovery */
 #define DECLARED "declared" /* addresses that may get something */
 #define SERVED	 "served"   /* protocol, port of this host: published */
 
@@ -67,43 +67,62 @@ static void build_senders(struct builder *b, const struct flows *flows, uint8_t 
 	stand_set(b, &set);
 }
 
+/* The one that the kernel makes of the MAC address (RFC 4291, appendix A). */
+static struct ip link_local_of(const uint8_t mac[])
+{
+	struct ip ip = {.family = 6, .bytes = {0xfe, 0x80, [11] = 0xff, [12] = 0xfe}};
+
+	memcpy(ip.bytes + 8, mac, 3);
+	memcpy(ip.bytes + 13, mac + 3, 3);
+	ip.bytes[8] ^= 2;
+	return ip;
+}
+
+static void put_station(struct builder *b, struct set *set, const char *bridge, const uint8_t mac[],
+			struct ip source)
+{
+	put_ip(put_mac(put_iface(set_add(set, b->a, NONE), bridge), mac), source);
+}
+
+/*
+ * Any link-local source would fill the host's table of neighbours, whose bound is one for all of
+ * its networks. An address that is being tried has no source (RFC 4862).
+ */
 static void build_stations(struct builder *b, const struct flows *flows)
 {
+	const struct ip nobody = {.family = 6};
 	struct set set = {.name = STATIONS,
 			  .role = SET_SENDERS,
-			  .key = {FIELD_IFNAME, FIELD_ETHER},
-			  .n_key = 2};
+			  .key = {FIELD_IFNAME, FIELD_ETHER, FIELD_IP6},
+			  .n_key = 3};
 
 	list_each (sealed, &flows->sealed)
 		list_each (sender, &sealed->senders)
-			if (sender->ip.family == 6)
-				put_mac(put_iface(set_add(&set, b->a, NONE), sealed->bridge),
-					sender->mac);
+			if (sender->ip.family == 6) {
+				put_station(b, &set, sealed->bridge, sender->mac,
+					    link_local_of(sender->mac));
+				put_station(b, &set, sealed->bridge, sender->mac, nobody);
+			}
 	stand_set(b, &set);
 }
 
 /* --- what is sent --- */
 
 /*
- * Neighbour discovery has link-local sources; an address that is being tried has none (RFC 4862).
- * All of it is for this host: frames go from no container to another.
+ * All of it is for this host: frames go from no container to another. Nobody of them is a router,
+ * nor redirects.
  */
-static void pass_discovery(struct builder *b, struct chain *chain, const struct icmp_types *types,
-			   const char *source)
+static void pass_discovery(struct builder *b, struct chain *chain, uint8_t first, uint8_t last)
 {
 	struct rule *rule = add_rule(b, chain, 6, "neighbour discovery", NONE);
-	struct prefix prefix;
 
-	term_icmp(b, rule, types);
-	if (prefix_parse(&prefix, source))
-		term_prefix(b, rule, TERM_SADDR, prefix);
-	term_in(b, rule, STATIONS, LOAD_IIFNAME, LOAD_ETHER_SADDR);
+	term_icmp(b, rule, &(const struct icmp_types){6, first, last});
+	term_in(b, rule, STATIONS, LOAD_IIFNAME, LOAD_ETHER_SADDR, LOAD_SADDR);
 	add_term(b, rule, TERM_RETURN);
 }
 
 static void build_arriving(struct builder *b, const struct flows *flows)
 {
-	static const struct icmp_types discovery = {6, 133, 137}, solicitation = {6, 135, 135};
 	struct chain *chain = add_chain(b, "sent");
 	struct rule *rule;
 
@@ -116,8 +135,8 @@ static void build_arriving(struct builder *b, const struct flows *flows)
 	}
 	if (b->ipv6) {
 		build_stations(b, flows);
-		pass_discovery(b, chain, &discovery, "fe80::/10");
-		pass_discovery(b, chain, &solicitation, "::/128");
+		pass_discovery(b, chain, ROUTER_SOLICITATION, ROUTER_SOLICITATION);
+		pass_discovery(b, chain, NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT);
 	}
 	add_term(b, add_rule(b, chain, 0, "not the sender's address", NONE), TERM_DROP);
 	/* a fragment with a borrowed address never meets those of its owner */
