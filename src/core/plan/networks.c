@@ -252,6 +252,21 @@ struct step *differ_create(struct differ *d, const struct network *n)
 	return step;
 }
 
+/* It serves as well by another name, unless a policy has that in iface. */
+static bool has_other_bridge(const struct network *n, const struct engine_network *e)
+{
+	return n->bridge_name_declared && e->bridge && strcmp(e->bridge, n->bridge_name) != 0;
+}
+
+static void say_other_bridge(struct differ *d, const struct network *n,
+			     const struct engine_network *e)
+{
+	note(d, differ_path(d, "networks", n->key),
+	     "the Docker network \"%s\" has the bridge %s, the file says %s; re-create it with "
+	     "apply --replace %s",
+	     n->name, e->bridge, n->bridge_name, n->name);
+}
+
 /*
  * A network that is there under this name is used as it is, in the families whose addresses are the
  * file's.
@@ -259,22 +274,28 @@ struct step *differ_create(struct differ *d, const struct network *n)
 static uint32_t diff_standing(struct differ *d, uint32_t i, const struct engine_network *e)
 {
 	const struct network *n = &d->want->networks.items[i];
+	const bool other_bridge = has_other_bridge(n, e);
 	uint8_t differing = families_of(n);
+	bool conflicts;
 
 	d->stands[i] = standing_families(n, e);
 	differing &= (uint8_t)~d->stands[i];
-	if (!differing && !more_open(n, e)) {
-		replacement_is_needless(d, n, e);
-		warn_of_pool(d, n, e);
-		warn_of_open_ipv6(d, n, e);
-		return NONE;
-	}
-	if (replacement_is_due(d, n, e)) {
+	conflicts = differing || more_open(n, e);
+	if ((conflicts || other_bridge) && replacement_is_due(d, n, e)) {
 		d->stands[i] = families_of(n);
 		return diff_replacement(d, n, e);
 	}
-	say_differs(d, n, e, differing);
-	return d->stands[i] ? NONE : CONFLICT;
+	if (conflicts) {
+		say_differs(d, n, e, differing);
+		return d->stands[i] ? NONE : CONFLICT;
+	}
+	if (other_bridge)
+		say_other_bridge(d, n, e);
+	else
+		replacement_is_needless(d, n, e);
+	warn_of_pool(d, n, e);
+	warn_of_open_ipv6(d, n, e);
+	return NONE;
 }
 
 void diff_networks(struct differ *d)
