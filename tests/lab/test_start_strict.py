@@ -47,7 +47,8 @@ class StrictHost(Host):
 
     @staticmethod
     def command(size, ips):
-        return Host.command(size, ips).replace("usleep", "arping -D -I eth0 -c 1 -w 1 203.0.113.9 & usleep")
+        raw = "" if size == SIZES["stranger"][0] else "arping -D -I eth0 -c 1 -w 1 203.0.113.9 & "  # the stranger's network is not strict
+        return Host.command(size, ips).replace("usleep", f"{raw}usleep")
 
     def count(self):
         rules = [f"{icmp} type echo-request {length} {size + more} counter name {who}{family}" for who, (size, _) in self.senders.items()
@@ -142,6 +143,30 @@ def test_nothing_passes_while_the_engine_and_its_containers_start_again(host):
     for _ in range(2):
         host.lab.engine("stop")
         host.start_engine(daemon)
+    daemon.end()
+
+
+@two_engines
+@unfiltered
+@pytest.mark.parametrize("options", [(), ("--live-restore",)], ids=["plain", "live-restore"])
+def test_nothing_passes_when_the_engine_is_killed_or_makes_the_bridge_anew(host, options):
+    """Containers end meanwhile, and their policy starts them again."""
+    daemon = host.bed.run_daemon()
+    daemon.wait_log("following the engine")
+    host.count()
+    host.lab.run("kill", "-9", *(str(host.docker.inspect(name)["State"]["Pid"]) for name in ("shop", "till", "safe")))
+    host.lab.engine("kill9")
+    time.sleep(0.5)
+    host.assert_closed(daemon)
+    host.start_engine(daemon)
+    bridge = host.docker.networks()["web"]["Options"]["com.docker.network.bridge.name"]
+    host.lab.engine("kill9")
+    host.lab.run("ip", "link", "del", bridge)
+    host.lab.engine("start")
+    host.wait_for_senders()
+    for name in ("shop", "till", "safe", "guest") if options else ():  # their ports went with the bridge
+        host.docker.restart(name)
+    host.assert_served(daemon)
     daemon.end()
 
 
