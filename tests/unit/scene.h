@@ -3,20 +3,11 @@
 #pragma once
 
 #include "core/program/groups.h"
+#include "unit/random.h"
 
 #include <netinet/in.h>
 
 enum { MOST_GRANTS = 12, MOST_PEERS = 9 };
-
-static uint64_t seed;
-
-static inline uint32_t below(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 16) % n;
-}
 
 struct scene {
 	struct arena a;

@@ -9,7 +9,7 @@
 #include "core/plan/plan.h"
 #include "core/ports/ports.h"
 #include "core/resolve/resolve.h"
-#include "unit/test.h"
+#include "unit/example.h"
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -215,45 +215,6 @@ TEST(a_mark_that_inspect_tells_makes_no_other_engine)
 static const char *const files[] = {"example", "every_field", "service_without_container",
 				    "source_address_wins"};
 
-struct example {
-	struct arena arena;
-	struct diags diags;
-	struct config config;
-	struct resolution resolution;
-	struct engine engine;
-	struct facts facts;
-	struct findings findings;
-	struct state want;
-};
-
-static void load(struct example *x, const char *name)
-{
-	const char *path =
-		arena_printf(&x->arena, "%s/golden/rules/%s.json", getenv("TESTS"), name);
-	AUTO_CONFIG_TEXT struct config_text kept = {0};
-	char text[1 << 16];
-	FILE *f = fopen(path, "r");
-	size_t len;
-
-	assert_non_null(f);
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = 0;
-	fclose(f);
-	x->diags.arena = &x->arena;
-	x->facts = (struct facts){.variant = VARIANT_NFT,
-				  .docker_user = true,
-				  .docker_drops = true,
-				  .ip_forward = 1,
-				  .mark_accept = 0x2000000,
-				  .mark_raw = 0x1000000};
-	assert_true(config_decode(&x->config, &kept, &x->diags, &x->arena, name, text, len));
-	resolve(&x->resolution, &x->diags, &x->arena, &x->config, &kept);
-	compile(&x->want, &x->findings, &x->arena, &x->config, &x->resolution, &x->engine,
-		&x->facts);
-	list_each (space, &x->want.spaces)
-		nft_encode_ruleset(&space->ruleset, &x->arena);
-}
-
 /* As a kernel would answer a dump after the transaction. */
 static void commit(struct ruleset *have, struct arena *a, const struct nft_batch *batch)
 {
@@ -291,7 +252,7 @@ TEST(what_is_sent_reads_back_as_what_was_wanted)
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
 		struct example x = {0};
 
-		load(&x, files[i]);
+		load(&x, files[i], BACKEND_NFTABLES);
 		list_each (space, &x.want.spaces) {
 			struct nft_batch first = {0}, second = {0};
 			nft_changes changes = {0};
@@ -323,7 +284,7 @@ TEST(a_state_compared_with_itself_plans_nothing_for_its_namespaces)
 		struct plan plan = {0};
 		struct observed seen = {.engine = &x.engine, .facts = &x.facts};
 
-		load(&x, files[i]);
+		load(&x, files[i], BACKEND_NFTABLES);
 		list_each (space, &x.want.spaces) {
 			space->container_id = space->container;
 			space->reachable = true;

@@ -2,23 +2,13 @@
 /* Diagrams of flows against a reading of the same sets one by one, over random sets. */
 #include "base/base.h"
 #include "core/flowset/diagram.h"
+#include "unit/random.h"
 #include "unit/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SETS = 12, RANGES = 3, SAMPLES = 200 };
-
-static uint64_t seed;
-
-/* xorshift64: the same stories for the same seed, whatever the C library. */
-static uint32_t below(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 16) % n;
-}
 
 /* Few values, so that sets overlap; ends of the fields among them. */
 static flow_value some_value(int field)

@@ -9,6 +9,7 @@
 #include "core/foreign/walls.h"
 #include "core/path/path.h"
 #include "core/reach/diff.h"
+#include "unit/random.h"
 #include "unit/test.h"
 
 #include <netinet/in.h>
@@ -16,17 +17,6 @@
 #include <stdlib.h>
 
 enum { ROUNDS = 2000, SAMPLES = 500, POLICIES = 8 };
-
-static uint64_t seed;
-
-/* xorshift64: the same files for the same seed, whatever the C library. */
-static uint32_t below(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 16) % n;
-}
 
 #define one_of(list) ((list)[below(COUNT_OF(list))])
 

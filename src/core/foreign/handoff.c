@@ -185,10 +185,8 @@ static void view_walls_nft(struct filter_view *view, struct arena *a, const stru
 {
 	plain_chains of_filter = {0}, of_raw = {0};
 
-	uint8_t family = view->family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-
-	add_plain(&of_filter, a, filter, family);
-	add_plain(&of_raw, a, raw, family);
+	add_plain(&of_filter, a, filter, nfproto(view->family));
+	add_plain(&of_raw, a, raw, nfproto(view->family));
 	walls_before_ours(&view->walls, VARIANT_NFT, view->family, &of_filter, &of_raw, a);
 }
 
@@ -327,7 +325,7 @@ void handoff_encode_nft(struct nft_batch *batch, struct arena *a, const struct r
 	struct ruleset ours = our_rule(a, handoff);
 
 	nft_batch_begin(batch, a, 1);
-	batch->family = handoff->family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+	batch->family = nfproto(handoff->family);
 	batch->table = handoff->table;
 	if (put)
 		add_base_chain(batch, a, table, handoff);

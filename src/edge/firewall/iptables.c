@@ -2,6 +2,7 @@
 #include "edge/firewall/iptables.h"
 
 #include "base/hash.h"
+#include "core/nft/nlattr.h"
 #include "edge/firewall/nft.h"
 #include "edge/host/file.h"
 #include "edge/host/proc.h"
@@ -127,8 +128,7 @@ static bool may_have_chains(bool *may, struct arena *a, const struct ns *ns, uin
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		struct ruleset table;
 
-		if (!fw_nft_read_chains(&table, a, ns, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4,
-					tables[i], no_rules, err))
+		if (!fw_nft_read_chains(&table, a, ns, nfproto(family), tables[i], no_rules, err))
 			return false;
 		list_each (chain, &table.chains)
 			*may |= !strncmp(chain->name, IPT_PREFIX, strlen(IPT_PREFIX));
