@@ -56,13 +56,25 @@ def need_engine(version):
         pytest.skip(f"no {'firewalld' if version == 'firewalld' else f'engine {version}'}: {WHY_NOT[version]}")
 
 
+ENGINES = {"lab", "walled", "banning", "asking", "opened", "running", "running6", "placed"}  # fixtures that take one from the pool
+
+
 def pytest_collection_modifyitems(items):
-    """Beside Docker's nftables backend the iptables backends are refused (test_docker29.py): there is no such cell."""
+    """Beside Docker's nftables backend the iptables backends are refused (test_docker29.py): there is no such cell.
+    Within a file those of one engine come behind each other: the pool keeps few of them."""
     items[:] = [item for item in items if not ("docker 29" in item.name and "iptables" in item.name)]
+    first, order = {}, {}
+    for item in items:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        of = [repr(value) for name, value in params.items() if name in ENGINES]
+        order[item] = first.setdefault((item.path, *of), len(first))
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), order[item]))
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "shared: an engine that served before will do")
+    config.addinivalue_line("markers", "bare: the same, and it has no containers to begin with")
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +89,9 @@ def lab(request, labs):
     """Parametrized indirectly with further arguments of docker29.lab_of; engine 20 unless they say otherwise."""
     arguments = {"version": "20", **getattr(request, "param", {})}
     need_engine(arguments["version"])
-    if request.node.get_closest_marker("shared") or "standing" in request.fixturenames:
-        lab = labs.take(**arguments)
+    bare = request.node.get_closest_marker("bare") and arguments["version"] != "29"
+    if bare or request.node.get_closest_marker("shared") or "standing" in request.fixturenames:
+        lab = labs.take(bare=bool(bare), **arguments)
         yield lab
         labs.give_back(lab)
         return
