@@ -111,6 +111,20 @@ def test_apply_closes_the_ports_and_leaving_strict_puts_everything_back(world):
     assert world.state() == before, "cleared"
 
 
+@two_engines
+def test_a_trial_that_nobody_confirms_leaves_the_ports_as_they_were(world):
+    path = world.bed.folder.name + "/tried.json"
+    for isolation, tried, sign in (("docker", "strict", "-"), ("strict", "docker", "+")):
+        world.apply(isolation)
+        before = world.state()
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(file(tried), f)
+        done = world.bed.harborwall("apply", "--confirm", "1", path)
+        assert done.returncode == 1 and "nobody confirmed in time" in done.stderr, done.stdout + done.stderr
+        assert f"\n{sign} ports " in done.stdout, done.stdout  # the way back
+        assert world.state() == before, (tried, world.state())
+
+
 # -- what others change --
 
 @pytest.fixture
