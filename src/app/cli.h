@@ -14,6 +14,7 @@ struct flag {
 	bool common;	    /* every verb takes it */
 	const char *value;  /* placeholder of its value, "FILE"; NULL: it has none */
 	const char *values; /* allowed values, separated by blanks; NULL: any */
+	size_t member;	    /* of struct options that takes it; 0: it takes more than that */
 	const char *help;
 };
 

@@ -188,31 +188,10 @@ static bool set_flag(struct options *o, size_t i, const char *value, int *status
 	if (flag->value && !*value)
 		return refuse(o, status, "%s needs a %s", name, flag->value);
 	o->given |= 1u << i;
-	o->config = letter == 'c' ? value : o->config;
-	o->backend = letter == 'b' ? value : o->backend;
-	o->counters_word = letter == 'k' ? value : o->counters_word;
-	o->policy = letter == 'P' ? value : o->policy;
-	o->from = letter == 'F' ? value : o->from;
-	o->to = letter == 'T' ? value : o->to;
-	o->in = letter == 'I' ? value : o->in;
-	o->watch |= letter == 'w';
-	o->learn = letter == 'L' ? value : o->learn;
-	o->format = letter == 'f' ? value : o->format;
-	o->container = letter == 'x' ? value : o->container;
-	o->color = letter == 'C' ? value : o->color;
-	o->replace = letter == 'r' ? value : o->replace;
-	o->rules |= letter == 'R';
-	o->json |= letter == 'j';
-	o->quiet |= letter == 'q';
-	o->verbose |= letter == 'v';
-	o->strict |= letter == 's';
-	o->networks |= letter == 'n';
-	o->adopt |= letter == 'a';
-	o->timings |= letter == 't';
-	o->yes |= letter == 'y';
-	o->dry_run |= letter == 'd';
-	o->packet |= letter == 'p';
-	o->packets |= letter == 'K';
+	if (flag->member && flag->value)
+		*(const char **)((char *)o + flag->member) = value;
+	else if (flag->member)
+		*(bool *)((char *)o + flag->member) = true;
 	if (letter == 'o' && !parse_confirm(o, value, status))
 		return false;
 	if (letter == 'A' && !parse_digest(&o->accept, value))

@@ -156,7 +156,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 
 		if (!endpoint)
 			continue;
-		left = endpoint->managed && !differ_is_wanted(d, c, e->name);
+		left = endpoint->managed && differ_attachment(d, c, e->name) == NONE;
 		step = differ_disconnect(d, c, e->name,
 					 left ? "left the file"
 					      : arena_printf(d->a, "the network is re-created%s",
@@ -165,11 +165,7 @@ uint32_t diff_replacement(struct differ *d, const struct network *n, const struc
 		step->depends_on = before;
 		before = differ_step_index(d, step);
 	}
-	step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
-	step->network = e->name;
-	step->network_id = e->id;
-	step->text = arena_printf(d->a, "%s %s", e->name, differ_subnets(d, e->ipam));
-	step->why = "it is re-created";
+	step = differ_remove(d, e, "it is re-created");
 	step->depends_on = before;
 	before = differ_step_index(d, step);
 	step = differ_create(d, n);
@@ -191,7 +187,8 @@ static void return_others(struct differ *d, const struct network *n, uint32_t cr
 		list_each (c, &d->seen->engine->containers) {
 			const struct engine_endpoint *endpoint = engine_find_endpoint(c, n->name);
 
-			if (!endpoint || endpoint->managed || differ_is_wanted(d, c, n->name) ||
+			if (!endpoint || endpoint->managed ||
+			    differ_attachment(d, c, n->name) != NONE ||
 			    dynamic != is_dynamic(endpoint))
 				continue;
 			add_return(d, c, n->name, n->ipam, endpoint->configured,
@@ -219,22 +216,13 @@ static uint32_t creation_of(const struct differ *d, const char *name)
 	return NONE;
 }
 
-static const struct network *declared_network(const struct differ *d, const char *name)
-{
-	list_each (n, &d->want->networks)
-		if (!strcmp(n->name, name))
-			return n;
-	return NULL;
-}
-
 /* A network that left the file after we removed it was not ours to remove: create it again. */
 void diff_kept_networks(struct differ *d)
 {
 	list_each (was, &d->seen->kept_networks) {
 		struct step *step;
 
-		if (engine_find_network(d->seen->engine, was->name) ||
-		    declared_network(d, was->name))
+		if (engine_find_network(d->seen->engine, was->name) || differ_network(d, was->name))
 			continue;
 		step = differ_step(d, STEP_CREATE_NETWORK, '+', "network");
 		step->network = was->name;
@@ -243,29 +231,20 @@ void diff_kept_networks(struct differ *d)
 	}
 }
 
-/* A step of this plan connects it already. */
-static bool is_connected_anew(const struct differ *d, const struct engine_container *c,
-			      const char *network)
-{
-	list_each (i, &differ_container(d, c)->attachments)
-		if (!strcmp(d->want->attachments.items[*i].network, network))
-			return d->attachment_step[*i] != NONE;
-	return false;
-}
-
 static void return_kept(struct differ *d, const struct kept_endpoint *kept)
 {
 	const struct engine_container *c = container_of(d, kept->container_id);
 	const struct engine_network *e = engine_find_network(d->seen->engine, kept->network);
-	const struct network *n = declared_network(d, kept->network);
+	const struct network *n = differ_network(d, kept->network);
 	uint32_t created = creation_of(d, kept->network);
+	uint32_t wanted = c ? differ_attachment(d, c, kept->network) : NONE;
 
 	if (!c || engine_find_endpoint(c, kept->network) || (!e && !n && created == NONE) ||
-	    (kept->managed && !differ_is_wanted(d, c, kept->network))) {
+	    (kept->managed && wanted == NONE)) {
 		*list_add(d->a, &d->plan->obsolete) = kept;
 		return;
 	}
-	if (is_connected_anew(d, c, kept->network) || (!e && created == NONE))
+	if ((wanted != NONE && d->attachment_step[wanted] != NONE) || (!e && created == NONE))
 		return; /* the file declares it; or its network has to come first */
 	add_return(d, c, kept->network,
 		   e   ? e->ipam

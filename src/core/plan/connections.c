@@ -69,6 +69,15 @@ uint32_t differ_leaving_step(const struct differ *d, const struct engine_contain
 	return NONE;
 }
 
+uint32_t differ_attachment(const struct differ *d, const struct engine_container *c,
+			   const char *network)
+{
+	list_each (i, &differ_container(d, c)->attachments)
+		if (!strcmp(d->want->attachments.items[*i].network, network))
+			return *i;
+	return NONE;
+}
+
 struct used_ip {
 	struct ip ip;
 	const struct engine_container *container;
@@ -110,12 +119,10 @@ static uint32_t first_use(const struct differ *d, struct ip ip)
 /* In this pass: it left the file, or its connection there is re-created. */
 static bool will_leave(const struct differ *d, const struct used_ip *use)
 {
-	if (differ_leaving_step(d, use->container, use->network) != NONE)
-		return true;
-	list_each (i, &differ_container(d, use->container)->attachments)
-		if (!strcmp(d->want->attachments.items[*i].network, use->network))
-			return d->connects[*i];
-	return false;
+	uint32_t i = differ_attachment(d, use->container, use->network);
+
+	return differ_leaving_step(d, use->container, use->network) != NONE ||
+	       (i != NONE && d->connects[i]);
 }
 
 /* Wanted networks are those of the config, in its order. */
@@ -342,19 +349,12 @@ static void diff_attachment(struct differ *d, uint32_t i)
 	d->attachment_step[i] = differ_step_index(d, step);
 }
 
-bool differ_is_wanted(const struct differ *d, const struct engine_container *c, const char *network)
-{
-	list_each (i, &differ_container(d, c)->attachments)
-		if (!strcmp(d->want->attachments.items[*i].network, network))
-			return true;
-	return false;
-}
-
 static void diff_left_attachments(struct differ *d)
 {
 	list_each (c, &d->seen->engine->containers)
 		list_each (endpoint, &c->endpoints)
-			if (endpoint->managed && !differ_is_wanted(d, c, endpoint->network) &&
+			if (endpoint->managed &&
+			    differ_attachment(d, c, endpoint->network) == NONE &&
 			    differ_leaving_step(d, c, endpoint->network) == NONE)
 				differ_disconnect(d, c, endpoint->network, "left the file");
 }

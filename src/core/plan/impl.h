@@ -40,21 +40,22 @@ struct step *differ_step(struct differ *d, enum step_kind kind, char sign, const
 uint32_t differ_step_index(const struct differ *d, const struct step *step);
 /* The declaration that a finding is about: networks["web"]. */
 const char *differ_path(struct differ *d, const char *kind, const char *key);
+/* The declared network of this name; NULL: there is none. */
+const struct network *differ_network(const struct differ *d, const char *name);
 /* Adds steps; what they depend on is set later. */
 struct step *differ_create(struct differ *d, const struct network *n);
+struct step *differ_remove(struct differ *d, const struct engine_network *e, const char *why);
 struct step *differ_disconnect(struct differ *d, const struct engine_container *c,
 			       const char *network, const char *why);
 struct step *differ_connect(struct differ *d, const struct engine_container *c, const char *network,
 			    struct ip ip, struct ip ip6, const char *why);
 /* The address, if whoever asked for it can have it in such a network beside the declared ones. */
 struct ip differ_keeps(const struct differ *d, const struct ipam *ipam, struct ip ip);
-/* "172.18.103.0/24 fd00:103::/64" */
-const char *differ_subnets(struct differ *d, const struct ipam *ipam);
 /* What a container loses there when it is reconnected: "; …" for each thing, or "". */
 const char *differ_losses(struct differ *d, const struct engine_container *c, const char *network);
-/* The file connects the container to that network. */
-bool differ_is_wanted(const struct differ *d, const struct engine_container *c,
-		      const char *network);
+/* The wanted connection of the container to that network; NONE: the file has none. */
+uint32_t differ_attachment(const struct differ *d, const struct engine_container *c,
+			   const char *network);
 /* A planned step that disconnects this container and so frees its address; NONE: none. */
 uint32_t differ_leaving_step(const struct differ *d, const struct engine_container *c,
 			     const char *network);

@@ -6,12 +6,12 @@
 
 #include <string.h>
 
-static bool is_wanted_network(const struct differ *d, const char *name)
+const struct network *differ_network(const struct differ *d, const char *name)
 {
 	list_each (n, &d->want->networks)
 		if (!strcmp(n->name, name))
-			return true;
-	return false;
+			return n;
+	return NULL;
 }
 
 /*
@@ -225,15 +225,20 @@ static void warn_of_open_ipv6(struct differ *d, const struct network *n,
 		n->name, prefix_format(e->subnet6).s, f->six.open_why, prefix_format(e->subnet6).s);
 }
 
-const char *differ_subnets(struct differ *d, const struct ipam *ipam)
+struct step *differ_remove(struct differ *d, const struct engine_network *e, const char *why)
 {
-	const char *text = "";
+	struct step *step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
+	const char *text = e->name;
 
 	for (enum family f = 0; f < N_FAMILIES; f++)
-		if (ipam[f].subnet.ip.family)
-			text = arena_printf(d->a, "%s%s%s", text, *text ? " " : "",
-					    prefix_format(ipam[f].subnet).s);
-	return text;
+		if (e->ipam[f].subnet.ip.family)
+			text = arena_printf(d->a, "%s %s", text,
+					    prefix_format(e->ipam[f].subnet).s);
+	step->network = e->name;
+	step->network_id = e->id;
+	step->text = text;
+	step->why = why;
+	return step;
 }
 
 struct step *differ_create(struct differ *d, const struct network *n)
@@ -330,9 +335,8 @@ void diff_left_networks(struct differ *d)
 {
 	list_each (e, &d->seen->engine->networks) {
 		const char *user;
-		struct step *step;
 
-		if (!e->managed || is_wanted_network(d, e->name))
+		if (!e->managed || differ_network(d, e->name))
 			continue;
 		user = user_of(d, e);
 		if (user) {
@@ -341,10 +345,6 @@ void diff_left_networks(struct differ *d)
 				user);
 			continue;
 		}
-		step = differ_step(d, STEP_REMOVE_NETWORK, '-', "network");
-		step->network = e->name;
-		step->network_id = e->id;
-		step->text = arena_printf(d->a, "%s %s", e->name, differ_subnets(d, e->ipam));
-		step->why = "left the file";
+		differ_remove(d, e, "left the file");
 	}
 }
