@@ -208,7 +208,7 @@ static void log_share(struct builder *b, struct chain *chain, uint8_t family, ui
 void log_in_shares(struct builder *b, struct chain *chain, const char *prefix)
 {
 	each_family_of (b, family)
-		for (uint16_t part = 0; part < AUDIT_SHARES; part++)
+		for (uint16_t part = 0; part < (uint16_t)AUDIT_SHARES; part++)
 			log_share(b, chain, family, part, prefix);
 }
 

@@ -48,7 +48,7 @@ struct builder {
 
 /* 4, and 6 where there are rules of it. */
 #define each_family_of(b, f)                                                                       \
-	for (uint8_t f = 4; (f) <= ((b)->ipv6 ? 6 : 4); (f) = (uint8_t)((f) + 2))
+	for (uint8_t f = 4; (f) <= (uint8_t)((b)->ipv6 ? 6 : 4); (f) = (uint8_t)((f) + 2))
 
 /* Of a family of rules, 4 or 6: the field of its addresses. */
 static inline enum field address_field(uint8_t family)
