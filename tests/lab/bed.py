@@ -179,10 +179,10 @@ def rule_dumps(lab):
 
 
 def rules_alone(dumps):
-    """The same without tables that have no rule, no chain beside the tool's own, and drop nothing: the tools of iptables make
+    """The same without base chains that have no rule and drop nothing, and tables of nothing else: the tools of iptables make
     them and delete none."""
-    empty = r"table \w+ \w+ \{\n(\tchain \w+ \{\n\t\ttype [^\n]*policy accept;\n\t\}\n\n?)+\}\n"
-    return {**dumps, "nft": re.sub(empty, "", dumps["nft"]),
+    chain, table = r"\tchain \w+ \{\n\t\ttype [^\n]*policy accept;\n\t\}\n+", r"table \w+ \w+ \{\n+\}\n+"
+    return {**dumps, "nft": re.sub(r"\n+", "\n", re.sub(table, "", re.sub(chain, "", dumps["nft"]))),
             "iptables": [line for line in dumps["iptables"] if not re.match(r"\*|COMMIT|:\w+ ACCEPT", line)]}
 
 

@@ -56,9 +56,20 @@ def need_engine(version):
         pytest.skip(f"no {'firewalld' if version == 'firewalld' else f'engine {version}'}: {WHY_NOT[version]}")
 
 
+ENGINES = {"lab", "walled", "banning", "asking", "opened", "running", "running6", "placed"}  # fixtures that take one from the pool
+
+
 def pytest_collection_modifyitems(items):
-    """Beside Docker's nftables backend the iptables backends are refused (test_docker29.py): there is no such cell."""
+    """Beside Docker's nftables backend the iptables backends are refused (test_docker29.py): there is no such cell.
+    Within a file those of one engine come behind each other: the pool keeps few of them."""
     items[:] = [item for item in items if not ("docker 29" in item.name and "iptables" in item.name)]
+    first, order = {}, {}
+    for item in items:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        of = [repr(value) for name, value in params.items() if name in ENGINES]
+        order[item] = first.setdefault((item.path, *of), len(first))
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), order[item]))
 
 
 def pytest_configure(config):
