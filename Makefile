@@ -20,7 +20,9 @@ check: # everything; ends with "N passed, N failed, N skipped"
 	@scripts/deps all
 	@tests/run all
 
-nightly: deps # the random stories, 500 of them; CHAOS_SEED=n tells one again
+nightly: # clang-tidy with all its depth; the random stories, 500 of them: CHAOS_SEED=n tells one again
+	@scripts/deps all
+	@scripts/tidy
 	@CHAOS_SEEDS=$${CHAOS_SEEDS:-500} tests/run chaos
 
 lab: all # only what needs a Docker engine

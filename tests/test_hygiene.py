@@ -75,11 +75,12 @@ def test_the_tarball_builds_alone_and_knows_its_version(tmp_path):
     folder = path.removesuffix(".tar.gz")
     assert not os.path.exists(f"{folder}/.git")
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
-    subprocess.run(["meson", "setup", f"{folder}/b", folder], check=True, stdout=subprocess.DEVNULL, env=environment)
+    # as a distribution builds, without our flags; the tests that read files are those that might miss one
+    subprocess.run(["meson", "setup", "-Dbuildtype=plain", f"{folder}/b", folder], check=True, stdout=subprocess.DEVNULL, env=environment)
     done = subprocess.run(["ninja", "-C", f"{folder}/b"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == 0 and "warning:" not in done.stdout, done.stdout[-4000:]
     assert text("scripts/version").strip() in text(f"{folder}/b/harborwall", "--version")
-    subprocess.run(["meson", "test", "-C", f"{folder}/b", "--suite", "unit"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["meson", "test", "-C", f"{folder}/b", "core", "revoke", "base"], check=True, stdout=subprocess.DEVNULL)
     again = tmp_path / "again"
     again.mkdir()
     second = text("scripts/dist", str(again)).strip()
@@ -87,7 +88,7 @@ def test_the_tarball_builds_alone_and_knows_its_version(tmp_path):
         assert f.read() == g.read(), "two tarballs of one commit differ"
 
 
-@pytest.mark.parametrize("tool", ["analyze", "tidy"])
+@pytest.mark.parametrize("tool", [["analyze"], ["tidy", "quick"]], ids=" ".join)
 def test_static_analysis_finds_nothing(tool):
-    done = subprocess.run([f"{ROOT}/scripts/{tool}"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run([f"{ROOT}/scripts/{tool[0]}", *tool[1:]], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == 0, done.stdout[-8000:]
