@@ -74,7 +74,6 @@ def pytest_collection_modifyitems(items):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "shared: an engine that served before will do")
-    config.addinivalue_line("markers", "bare: the same, and it has no containers to begin with")
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +88,8 @@ def lab(request, labs):
     """Parametrized indirectly with further arguments of docker29.lab_of; engine 20 unless they say otherwise."""
     arguments = {"version": "20", **getattr(request, "param", {})}
     need_engine(arguments["version"])
-    bare = request.node.get_closest_marker("bare") and arguments["version"] != "29"
-    if bare or request.node.get_closest_marker("shared") or "standing" in request.fixturenames:
-        lab = labs.take(bare=bool(bare), **arguments)
+    if request.node.get_closest_marker("shared") or "standing" in request.fixturenames:
+        lab = labs.take(**arguments)
         yield lab
         labs.give_back(lab)
         return

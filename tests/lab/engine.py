@@ -165,7 +165,7 @@ class Lab:
         self.processes = []
         # whether the engine writes rules for IPv6, which close its networks: from 27 on, before it when it is told to
         self.closes_ipv6 = "--ip6tables" in self.options or self.version == "28" and "--ip6tables=false" not in self.options
-        self.seeded = self.bare = None  # what pool.py saw of it when the seed's containers had been made, or before any were
+        self.seeded = None  # what pool.py saw of it when the seed's containers had been made
 
     def __enter__(self):
         if self.name in lab_command("list").split():

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Labs that are used again. A start with the seed's containers takes 8 s, putting one in order half a second.
 
-A lab goes back only if nothing that we know to look at tells it from what it was when its containers had been made, or
-before it had any: their links, addresses, rules and routes, and the host's. Else it ends, and the next test gets a new
-one."""
+A lab goes back only if nothing that we know to look at tells it from what it was when its containers had been made:
+their links, addresses, rules and routes, and the host's. Else it ends, and the next test gets a new one."""
 import os
 import re
 import signal
@@ -49,14 +48,6 @@ def picture(lab):
             "etc": lab.run("cat", "/etc/hosts", "/etc/resolv.conf", check=False).stdout}
 
 
-def serve_once(lab):
-    """With its first network and container Docker switches on forwarding and lays out tables that stay."""
-    lab.docker.create_network("first", "172.30.99.0/24", subnet6="fd30:99::/64")
-    lab.docker.create("first", network="first")
-    lab.docker.remove("first")
-    lab.docker.remove_network("first")
-
-
 def put_in_order(lab):
     """What tests may leave: a daemon, our rules and networks, containers and networks of their own, remembered
     connections."""
@@ -66,16 +57,14 @@ def put_in_order(lab):
             process.wait(20)
     if lab.harborwall_clear().returncode:
         return False
-    was = lab.seeded or lab.bare
-    for name in set(lab.docker.containers()) - set(was["containers"]):
+    for name in set(lab.docker.containers()) - set(lab.seeded["containers"]):
         lab.docker.remove(name)
-    for name in set(lab.docker.networks()) - set(was["networks"]):
+    for name in set(lab.docker.networks()) - set(lab.seeded["networks"]):
         lab.docker.remove_network(name)
-    if lab.seeded:
-        if not lab.docker.inspect("smarthostbackend-1")["NetworkSettings"]["Networks"]:
-            lab.docker.connect("none", "smarthostbackend-1")  # what it was on, and clear leaves it nowhere
-        lab.tunnel("wireguardproxy", "wg0")
-        lab.inside("wireguardproxy", "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding")
+    if not lab.docker.inspect("smarthostbackend-1")["NetworkSettings"]["Networks"]:
+        lab.docker.connect("none", "smarthostbackend-1")  # what it was on, and clear leaves it nowhere
+    lab.tunnel("wireguardproxy", "wg0")
+    lab.inside("wireguardproxy", "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding")
     lab.run("sh", "-c", "rm -rf /var/lib/harborwall /run/harborwall*; conntrack -F 2>/dev/null; true")
     return True
 
@@ -84,10 +73,9 @@ class Pool:
     def __init__(self):
         self.waiting, self.started = [], 0
 
-    def take(self, bare=False, **arguments):
-        """bare: no test before has left containers there."""
+    def take(self, **arguments):
         for lab in self.waiting:
-            if (lab.bare is not None, lab.arguments) == (bare, arguments):
+            if lab.arguments == arguments:
                 self.waiting.remove(lab)
                 return lab
         if len(self.waiting) >= MOST:
@@ -97,14 +85,11 @@ class Pool:
         lab.arguments = arguments
         lab.__enter__()
         lab.peer()
-        if bare:
-            serve_once(lab)
-            lab.bare = picture(lab)
         return lab
 
     def give_back(self, lab):
         try:
-            again = not lab.refused() and (lab.seeded or lab.bare) and put_in_order(lab) and picture(lab) == (lab.seeded or lab.bare)
+            again = not lab.refused() and lab.seeded and put_in_order(lab) and picture(lab) == lab.seeded
         except (engine.LabError, OSError, IndexError, subprocess.TimeoutExpired):
             again = False
         if again:

@@ -101,7 +101,7 @@ def containers(bed):
     docker.create_network("elsewhere", "172.30.5.0/24", subnet6="fd30:5::/64" if "--ipv6" in bed.lab.options else None)
     docker.create("bystander", network="elsewhere")
     bed.wire_tunnel("wireguardproxy")
-    if hasattr(bed.lab, "arguments") and not bed.lab.bare:
+    if hasattr(bed.lab, "arguments"):
         bed.lab.seeded = pool.picture(bed.lab)
 
 

@@ -12,8 +12,6 @@ import pytest
 import talks
 from talks import Talk
 
-pytestmark = pytest.mark.bare
-
 ENGINES = [{"version": v} for v in ("20", "26", "28", "29")]
 every_engine = pytest.mark.parametrize("lab", ENGINES, indirect=True, ids=lambda p: f"docker {p['version']}")
 old_and_new = pytest.mark.parametrize("lab", [ENGINES[0], ENGINES[2]], indirect=True, ids=lambda p: f"docker {p['version']}")

@@ -38,7 +38,7 @@ def walled(request, labs):
 
 
 def through_tunnel(bed):
-    return bed.prober.open("client", beds.TUNNEL_IP, "tcp", 80)
+    return bed.prober.open("client", beds.TUNNEL_IP, "tcp", 80, timeout=2)
 
 
 def said(bed):

@@ -63,7 +63,7 @@ def opened(bed):
 
 
 def through_tunnel(bed):
-    return bed.prober.open("client", beds.TUNNEL_IP6, "tcp", 80)
+    return bed.prober.open("client", beds.TUNNEL_IP6, "tcp", 80, timeout=2)
 
 
 def lay(bed, text):
