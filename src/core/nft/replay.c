@@ -291,12 +291,16 @@ static bool compare(const struct op *op, const uint8_t *value)
 	switch (op->how) {
 	case NFT_CMP_EQ:
 		return order == 0;
+	case NFT_CMP_NEQ:
+		return order != 0;
+	case NFT_CMP_LT:
+		return order < 0;
 	case NFT_CMP_LTE:
 		return order <= 0;
-	case NFT_CMP_GTE:
+	case NFT_CMP_GT:
+		return order > 0;
+	default:
 		return order >= 0;
-	default: /* in no rule of ours that is run here */
-		return false;
 	}
 }
 
