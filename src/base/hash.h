@@ -43,8 +43,8 @@ static inline uint64_t hash_text(const char *text)
 }
 
 /*
- * Hash of a whole file, block by block: some were saved in this way. The last block is shorter than
- * the others, and may be empty.
+ * Hash of a whole file, block by block. The last block is shorter than the others, and may be
+ * empty.
  */
 enum { HASH_BLOCK = 64 << 10 };
 

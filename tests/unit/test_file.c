@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a changed file is told. */
+/* A file that is looked at again without being kept. */
 #include "base/hash.h"
 #include "edge/host/file.h"
 #include "unit/test.h"
@@ -49,24 +49,42 @@ static const size_t lengths[] = {0,
 				 2 * HASH_BLOCK + 1,
 				 3 * HASH_BLOCK + 77};
 
-TEST(a_changed_file_has_another_hash)
+TEST(a_file_has_the_hash_of_its_bytes_and_of_no_others)
 {
 	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
 		struct example x = begin(lengths[i]);
 		uint64_t hash = hash_large(buf_text(&x.text), x.text.len);
 
+		write_file(&x);
+		assert_true(file_has_hash(x.path, x.text.len, hash));
+		assert_false(file_has_hash(x.path, x.text.len, hash + 1));
+		assert_false(file_has_hash(x.path, x.text.len + 1, hash));
+		assert_false(file_has_hash(x.path, x.text.len - 1, hash));
 		if (x.text.len) {
 			x.text.data[x.text.len - 1] ^= 1;
-			assert_true(hash_large(buf_text(&x.text), x.text.len) != hash);
+			write_file(&x);
+			assert_false(file_has_hash(x.path, x.text.len, hash));
 			x.text.data[x.text.len - 1] ^= 1;
 			x.text.data[0] ^= 1;
-			assert_true(hash_large(buf_text(&x.text), x.text.len) != hash);
+			write_file(&x);
+			assert_false(file_has_hash(x.path, x.text.len, hash));
 			x.text.data[0] ^= 1;
 		}
 		buf_add(&x.text, "", 1);
-		assert_true(hash_large(buf_text(&x.text), x.text.len) != hash);
+		write_file(&x);
+		assert_false(file_has_hash(x.path, x.text.len, hash));
 		end(&x);
 	}
+}
+
+TEST(what_is_no_file_has_no_hash)
+{
+	struct example x = begin(0);
+
+	assert_false(file_has_hash(x.path, 0, hash_large("", 0)));
+	assert_false(file_has_hash(x.folder, 0, hash_large("", 0)));
+	assert_false(file_has_hash("/dev/zero", 3 * HASH_BLOCK, hash_large("", 0))); /* ends */
+	end(&x);
 }
 
 static bool marks_differ(struct file_mark a, struct file_mark b)
@@ -110,7 +128,8 @@ TEST(a_pipe_has_no_mark)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_changed_file_has_another_hash),
+		cmocka_unit_test(a_file_has_the_hash_of_its_bytes_and_of_no_others),
+		cmocka_unit_test(what_is_no_file_has_no_hash),
 		cmocka_unit_test(a_mark_tells_a_file_that_was_written_or_replaced),
 		cmocka_unit_test(a_pipe_has_no_mark),
 	};

@@ -194,10 +194,13 @@ static bool only_looks(uint32_t reasons)
 /* A list that is named for the first time may have changed before it was watched. */
 static bool reload(struct daemon *d)
 {
+	AUTO_RELEASE struct arena a = {0};
 	bool changed = source_reload(&d->source);
-	const name_list *seen = &d->source.seen;
+	name_list paths = {0};
 
-	if (seen->n && triggers_watch(&d->triggers, seen->items, seen->n))
+	list_each (seen, &d->source.seen)
+		*list_add(&a, &paths) = seen->path;
+	if (paths.n && triggers_watch(&d->triggers, paths.items, paths.n))
 		changed |= source_reload(&d->source);
 	return changed;
 }

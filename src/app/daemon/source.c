@@ -4,6 +4,7 @@
 #include "app/console/say.h"
 #include "app/daemon/trial.h"
 #include "app/pass/last_good.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "core/plan/brake.h"
 
@@ -126,7 +127,12 @@ void source_load_last_good(struct source *s)
 
 /* --- the files as they were seen --- */
 
-/* What is watched. */
+static void see_file(struct source *s, const char *path, const char *text, size_t len)
+{
+	*list_add(&s->seen_arena, &s->seen) = (struct seen_file){
+		arena_strdup(&s->seen_arena, path), file_mark(path), hash_large(text, len)};
+}
+
 static void see(struct source *s, const struct texts *texts)
 {
 	AUTO_RELEASE struct arena a = {0};
@@ -134,10 +140,25 @@ static void see(struct source *s, const struct texts *texts)
 
 	arena_release(&s->seen_arena);
 	memset(&s->seen, 0, sizeof(s->seen));
-	*list_add(&s->seen_arena, &s->seen) = s->options->config;
+	see_file(s, s->options->config, buf_text(&texts->bytes), texts->len);
 	texts_lists(&files, &a, texts, s->options->config);
 	list_each (file, &files)
-		*list_add(&s->seen_arena, &s->seen) = arena_strdup(&s->seen_arena, file->path);
+		see_file(s, file->path, file->text, file->len);
+}
+
+/* A file that looks unchanged is read, too, but not kept. */
+static bool is_unchanged(const struct source *s)
+{
+	if (!s->known)
+		return false;
+	list_each (seen, &s->seen) {
+		struct file_mark mark = file_mark(seen->path);
+
+		if (!mark.inode || memcmp(&mark, &seen->mark, sizeof(mark)) != 0 ||
+		    !file_has_hash(seen->path, mark.size, seen->hash))
+			return false;
+	}
+	return true;
 }
 
 /* False: unchanged since the last look, or unreadable. */
@@ -146,6 +167,8 @@ static bool read_files(struct source *s, struct texts *texts)
 	struct error err = {0};
 	uint64_t digest;
 
+	if (is_unchanged(s))
+		return false;
 	if (!texts_read(texts, s->options->config, PIPE_MS, &err)) {
 		if (s->known || !s->digest)
 			log_error("config unreadable, what stands stays", "error", err.text);
@@ -155,10 +178,10 @@ static bool read_files(struct source *s, struct texts *texts)
 		note_trouble(s, err.text);
 		return false;
 	}
+	see(s, texts);
 	digest = texts_digest(texts);
 	if (s->known && digest == s->digest)
 		return false;
-	see(s, texts);
 	s->known = true;
 	s->digest = digest;
 	return true;
@@ -217,8 +240,9 @@ static void tell_edit(struct source *s)
 	AUTO_TEXTS struct texts texts = {0};
 	struct error err = {0};
 
-	if (!s->known || (texts_read(&texts, s->options->config, PIPE_MS, &err) &&
-			  texts_digest(&texts) == s->digest))
+	if (!s->known || is_unchanged(s) ||
+	    (texts_read(&texts, s->options->config, PIPE_MS, &err) &&
+	     texts_digest(&texts) == s->digest))
 		return;
 	s->known = false;
 	log_warn("the file has changed during a trial: it is read when the trial ends", "file",

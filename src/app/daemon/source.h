@@ -8,8 +8,16 @@
 #pragma once
 
 #include "app/pass/pass.h"
+#include "edge/host/file.h"
 
 #include <time.h>
+
+/* How a file was when it was read last. */
+struct seen_file {
+	const char *path;
+	struct file_mark mark;
+	uint64_t hash; /* of its text */
+};
 
 struct source {
 	const struct options *options;
@@ -24,12 +32,12 @@ struct source {
 	uint64_t accepted; /* digest that somebody accepted, whatever it removes */
 	uint64_t digest;   /* of the file with its lists, valid or not, as it was last read */
 	struct arena seen_arena;
-	name_list seen;	   /* the file, and each list it names */
-	bool known;	   /* the file could be read */
-	uint64_t held;	   /* digest of the held file; 0: none */
-	struct buf takes;  /* what the held file would remove */
-	char trouble[640]; /* why the file can't be enforced; "" if it can */
-	time_t loaded_at;  /* when current was accepted */
+	LIST(struct seen_file) seen; /* the file, and each list it names */
+	bool known;		     /* the file could be read */
+	uint64_t held;		     /* digest of the held file; 0: none */
+	struct buf takes;	     /* what the held file would remove */
+	char trouble[640];	     /* why the file can't be enforced; "" if it can */
+	time_t loaded_at;	     /* when current was accepted */
 	/* of the trial that current is; 0: it is none */
 	uint64_t tried;
 	int64_t tried_until_ms; /* CLOCK_BOOTTIME */

@@ -2,6 +2,8 @@
 /* Reading with a bound, replacing by rename. */
 #include "edge/host/file.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -97,6 +99,35 @@ struct file_mark file_mark(const char *path)
 		return (struct file_mark){0};
 	return (struct file_mark){st.st_dev, st.st_ino, (uint64_t)st.st_size,
 				  st.st_ctim.tv_sec * (int64_t)1000000000 + st.st_ctim.tv_nsec};
+}
+
+/* Reads as much as there is; -1: it can't be read. */
+static ssize_t read_block(int fd, char *block)
+{
+	ssize_t len = 0, n = 1;
+
+	while (n > 0 && len < HASH_BLOCK) {
+		n = read(fd, block + len, (size_t)(HASH_BLOCK - len));
+		len += n;
+	}
+	return n < 0 ? -1 : len;
+}
+
+bool file_has_hash(const char *path, uint64_t size, uint64_t hash)
+{
+	static char block[HASH_BLOCK];
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	uint64_t found = HASH_START;
+	ssize_t len = HASH_BLOCK;
+
+	while (len == HASH_BLOCK) {
+		len = read_block(fd, block);
+		if (len < 0 || (uint64_t)len > size)
+			return false;
+		size -= (uint64_t)len;
+		found = hash_word(found, hash_bytes(block, (size_t)len));
+	}
+	return !size && found == hash;
 }
 
 /* The folder of a path; "." for a bare name. */

@@ -23,6 +23,11 @@ struct file_mark {
 };
 /* All zero if there is no such regular file. */
 struct file_mark file_mark(const char *path);
+/*
+ * True: the file has exactly this many bytes and this hash_large. It is read, but not kept. False
+ * also if it can't be read.
+ */
+bool file_has_hash(const char *path, uint64_t size, uint64_t hash);
 
 /*
  * Replaces the file, so that it has the new or the old text, never a part: a temporary file beside
